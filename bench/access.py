@@ -25,10 +25,9 @@ import asyncio, json, sys
 from time import perf_counter
 from sqlalchemy import text
 from app.clock import utc_now
-from app.timestamps import iso
 from app.config import load_settings
 from app.database import connect_engine, unit_of_work
-from app.edge import FastRequest
+from app.direct_routes import RequestInfo
 from app.identity.rules.access import Operation
 from app.identity.service.keys import store_new_key
 from app.main import create_app
@@ -40,7 +39,7 @@ authentication = create_app(settings).state.authentication
 asked = {"key": {b"x-api-key": key}, "person": {b"x-api-key": key, b"x-on-behalf-of": b"slack:T1:U1"}}
 
 async def best(headers, rounds=50, calls=200):
-    request, times = FastRequest(headers, b"", "/api/v1/trade", "bench"), []
+    request, times = RequestInfo(headers, b"", "/api/v1/trade", "bench"), []
     await authentication.authorize(request, Operation.REPORT_TRADE)
     for _ in range(rounds):
         begin = perf_counter()

@@ -17,12 +17,12 @@ from time import process_time
 
 from app.alerts.models import AlertRow
 from app.alerts.service.price_alerts import PriceAlerts
-from app.database import Readers, build_insert, connect_engine, set_tenant_scope, unit_of_work, write
+from app.database import Readers, build_insert, connect_engine, execute_writes, set_tenant_scope, unit_of_work
 from app.database.transactions import Transactions
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from bench.disk import scratch
 from bench.postgres import Server, postgres
 from bench.report import Line, at_most, show
@@ -30,7 +30,7 @@ from bench.service import fresh_key, migrate
 
 ALERTS, SYMBOLS, QUOTES_A_SECOND, SECONDS = 10_000, 500, 1_000, 20
 _START = datetime(2026, 1, 5, tzinfo=UTC)
-_CREATED_AT = iso(_START - timedelta(hours=1))
+_CREATED_AT = format_timestamp(_START - timedelta(hours=1))
 _COLUMNS = (
     *("tenant_id", "id", "owner", "kind", "symbol", "direction", "threshold", "is_repeating", "deliver_to"),
     *("is_active", "is_armed", "firing", "created_at", "updated_at"),
@@ -111,7 +111,7 @@ def _insert_alerts(url: str) -> None:
     engine = connect_engine(url, readers=1)
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
-        write(connection, build_insert(AlertRow.__table__, _COLUMNS, rows))
+        execute_writes(connection, build_insert(AlertRow.__table__, _COLUMNS, rows))
     engine.dispose()
 
 

@@ -16,7 +16,7 @@ from app.database import connect_engine
 from app.database.timeouts import response_timeout
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
@@ -44,7 +44,7 @@ def _command(
 ) -> RecordTrade:
     key = f"fill-{number}"
     origin = Origin(1, "bootstrap", f"U{number % 100:04d}", _BEGIN + number * _STEP, key, hash_request(key))
-    trade = value_trade(quantity, quantity * price, None)
+    trade = compute_trade_value(quantity, quantity * price, None)
     return RecordTrade(origin, symbol, "", side, trade, portfolio, name_key(portfolio), None)
 
 

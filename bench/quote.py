@@ -15,15 +15,15 @@ from app.database import Readers, connect_engine
 from app.group_commit import GroupCommit
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, PlaceOrder, get_lock_group
 from app.orders.service.quote_matcher import QuoteMatcher
@@ -119,7 +119,7 @@ def _origin(key: str) -> Origin:
 
 def _trade(number: int) -> RecordTrade:
     name = f"Book {number % PORTFOLIOS}"
-    valued = value_trade(Decimal(1), Decimal(100), None)
+    valued = compute_trade_value(Decimal(1), Decimal(100), None)
     origin = _origin(f"trade-{_now().timestamp()}-{number}")
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name.lower(), None)
 

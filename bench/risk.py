@@ -13,8 +13,8 @@ from decimal import Decimal
 from time import perf_counter
 
 from app.risk.rules.evaluation import evaluate_order, list_headrooms
-from app.risk.rules.exposure import build_symbol_book, totals_of
-from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, limits_for, rows_of
+from app.risk.rules.exposure import build_symbol_book, sum_totals
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject, find_limits, index_limits
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.values import (
     Candidate,
@@ -52,12 +52,12 @@ def situation(quantity: str = "100") -> RiskInput:
         book=build_symbol_book(Decimal(100), PRICES.last, orders, PRICES),
         limits=_limits(),
         cash=Decimal(1_000_000),
-        other_exposure=totals_of(others),
+        other_exposure=sum_totals(others),
     )
 
 
 def _limits() -> Limits:
-    found = limits_for(Subject("growth", "AAPL", "U1"), rows_of(_every_limit()))
+    found = find_limits(Subject("growth", "AAPL", "U1"), index_limits(_every_limit()))
     return found._replace(permission=LISTED)
 
 

@@ -23,16 +23,16 @@ from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.recording import LedgerBatchHandler
 from app.logs import AccessLog
 from app.market_data.service import Market
 from app.market_data.sources.simulated import SimulatedSource
 from app.migrate import migrate
 from app.orders.rules.values import OrderType, Ticket
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.commands import PlaceOrder
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -100,9 +100,9 @@ def _fill(engine: Engine, orders: int) -> None:
         names = [f"Book {number}" for number in range(PORTFOLIOS)]
         cash = Decimal(1_000_000)
         made = [
-            empty_portfolio(new_row_id(), _TENANT, name, name_key(name), opening_cash=cash) for name in names
+            build_portfolio(new_row_id(), _TENANT, name, name_key(name), opening_cash=cash) for name in names
         ]
-        insert_portfolios(connection, [portfolio_row(one, _OPEN) for one in made])
+        insert_portfolios(connection, [build_portfolio_row(one, _OPEN) for one in made])
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")
     handler = OrderBatchHandler(LedgerBatchHandler(), services)

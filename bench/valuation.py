@@ -23,22 +23,22 @@ from app.database import (
     Readers,
     build_insert,
     connect_engine,
+    execute_writes,
     set_tenant_scope,
     snapshot,
     unit_of_work,
-    write,
 )
 from app.database.bulk import Row
 from app.ledger.models import PositionRow
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.queries.valuation import list_open_positions
-from app.ledger.service.batch import empty_portfolio, portfolio_row
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.valuation import value_positions
 from app.market_data.queries import build_quote_writes
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
-from app.money import fixed
+from app.money import format_fixed
 from app.performance.queries import build_snapshot_insert
 from app.performance.rules.values import Snapshot
 from app.text import name_key
@@ -128,12 +128,12 @@ def _fill_positions(engine: Engine) -> None:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
         for rows in _chunks(_positions()):
-            write(connection, build_insert(cast("Table", PositionRow.__table__), _POSITION, rows))
+            execute_writes(connection, build_insert(cast("Table", PositionRow.__table__), _POSITION, rows))
         quotes = [
             Quote(f"SYM{number}", Decimal(99), Decimal(number + 101), None, None, None, at, "manual")
             for number in range(SYMBOLS)
         ]
-        write(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
+        execute_writes(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
 def _positions() -> Iterator[Row]:
@@ -146,9 +146,9 @@ def _positions() -> Iterator[Row]:
                 portfolio,
                 f"SYM{number}",
                 "",
-                fixed(quantity),
-                fixed(cost),
-                fixed(Decimal(0)),
+                format_fixed(quantity),
+                format_fixed(cost),
+                format_fixed(Decimal(0)),
                 number + 1,
             )
 
@@ -165,7 +165,7 @@ def _fill_snapshots(
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
         for start in range(0, len(rows), _CHUNK):
-            write(connection, build_snapshot_insert(rows[start : start + _CHUNK]))
+            execute_writes(connection, build_snapshot_insert(rows[start : start + _CHUNK]))
 
 
 def _equity(number: int) -> Decimal:
@@ -176,10 +176,10 @@ def _open_portfolios(engine: Engine, names: dict[int, str], at: datetime) -> Non
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
         portfolios = [
-            empty_portfolio(number, 1, name, name_key(name), opening_cash=Decimal(1_000_000))
+            build_portfolio(number, 1, name, name_key(name), opening_cash=Decimal(1_000_000))
             for number, name in names.items()
         ]
-        insert_portfolios(connection, [portfolio_row(portfolio, at) for portfolio in portfolios])
+        insert_portfolios(connection, [build_portfolio_row(portfolio, at) for portfolio in portfolios])
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -20,11 +20,11 @@ from sqlalchemy import Engine, text
 from app.background_jobs import create_delivery_runner
 from app.clock import utc_now
 from app.config import Settings
-from app.database import connect_engine, set_tenant_scope, unit_of_work, write
+from app.database import connect_engine, execute_writes, set_tenant_scope, unit_of_work
 from app.events.service.outbox import build_event_insert
 from app.migrate import migrate
 from app.security_setup import create_key_ring
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.webhooks.queries.webhooks import StoredWebhook, insert_webhook
 from app.webhooks.rules.signatures import format_secret
 from app.webhooks.service.webhooks import get_secret_context
@@ -91,7 +91,7 @@ def _create_webhooks(engine: Engine, settings: Settings, port: int, count: int) 
     with unit_of_work(engine) as connection:
         for tenant_id in range(2, count + 1):
             statement = "INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'Bench', :at)"
-            row = {"id": tenant_id, "slug": f"bench-{tenant_id}", "at": iso(now)}
+            row = {"id": tenant_id, "slug": f"bench-{tenant_id}", "at": format_timestamp(now)}
             connection.execute(text(statement), row)
         set_tenant_scope(connection, range(1, count + 1))
         for number in range(count):
@@ -120,7 +120,10 @@ def _write_events(engine: Engine, seconds: float, tenants: int) -> dict[int, flo
         with unit_of_work(engine) as connection:
             set_tenant_scope(connection, [tenant_id])
             connection.execute(text("SELECT 1"))
-            write(connection, build_event_insert([(tenant_id, "order.filled", payload, iso(utc_now()))]))
+            execute_writes(
+                connection,
+                build_event_insert([(tenant_id, "order.filled", payload, format_timestamp(utc_now()))]),
+            )
         committed[number] = time()
     return committed
 

@@ -12,7 +12,7 @@ MODULES = sorted(path.stem for path in (ROOT / "bench").glob("[!_]*.py"))
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_what_a_benchmark_imports_is_there(module: str) -> None:
+def test_benchmarks_can_be_imported(module: str) -> None:
     completed = subprocess.run(
         [sys.executable, "-c", f"import bench.{module}"],
         cwd=ROOT / "oms-api", env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -55,7 +55,7 @@ def amounts(quantity, gmv):
     }
 
 
-def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(deployment):
+def test_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(deployment):
     name, key = key_with(deployment, "act_as")
     (tenant,) = deployment.administer("GET", "/tenants")
     deployment.administer("POST", f"/tenants/{tenant['slug']}/workspaces", team_id="T0DESK00001")
@@ -70,14 +70,14 @@ def test_a_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by
 
 
 @pytest.mark.any_database
-def test_a_key_that_may_not_act_for_people_is_the_operators_mistake(deployment):
+def test_key_without_the_right_to_act_for_users_is_reported_as_an_operator_error(deployment):
     deployment.restart_bot_with(key_with(deployment, "trade")[1])
     type_in(deployment, "buy 5 AAPL @ 100")
     sees(deployment, "This app's key may not act for people. Please tell its operator.")
     assert deployment.trades() == []
 
 
-def test_a_workspace_stays_with_the_desk_that_it_came_with_first(deployment):
+def test_workspace_stays_with_its_first_tenant(deployment):
     type_in(deployment, "buy 5 AAPL @ 100")
     wait_until(lambda: len(deployment.people()) == 1)
     other = deployment.administer("POST", "/tenants", name="Other desk", slug="other-desk")
@@ -86,7 +86,7 @@ def test_a_workspace_stays_with_the_desk_that_it_came_with_first(deployment):
     sees(deployment, "This Slack workspace is not connected.")
 
 
-def test_limits_of_the_oms_are_said_at_the_fields_and_the_form_can_be_corrected(narrow_deployment):
+def test_limits_of_the_oms_are_shown_at_the_fields_and_the_form_can_be_corrected(narrow_deployment):
     def placed(quantity, gmv):
         return narrow_deployment.act(AVA, "submit", values=amounts(quantity, gmv) | ticks(narrow_deployment))
 

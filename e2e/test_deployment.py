@@ -73,7 +73,7 @@ def env_of_render(service):
 @pytest.mark.parametrize(
     "name", ["docker-compose.yml", "docker-compose.prod.yml", "render.yaml", "render-free.yaml"]
 )
-def test_it_keeps_to_its_schema(name):
+def test_configuration_matches_its_schema(name):
     schema_name = re.match(r"docker-compose|render", name)
     assert schema_name
     schema = json.loads((SCHEMAS / f"{schema_name[0]}.json").read_text())
@@ -89,7 +89,7 @@ def test_it_keeps_to_its_schema(name):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_installs_the_pinned_hashed_requirements(service):
+def test_image_installs_the_pinned_hashed_requirements(service):
     assert any(
         re.search(r"--require-hashes --no-deps -r requirements.txt && pip check", line)
         for line in instruction(service, "RUN")
@@ -97,7 +97,7 @@ def test_an_image_installs_the_pinned_hashed_requirements(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_runs_as_a_user_of_its_own(service):
+def test_image_runs_as_a_user_of_its_own(service):
     names = [name for name, _ in dockerfile(service)]
     (user,) = instruction(service, "USER")
     assert user not in {"root", "0"}
@@ -106,7 +106,7 @@ def test_an_image_runs_as_a_user_of_its_own(service):
 
 
 @pytest.mark.parametrize(("service", "port"), SERVICES.items())
-def test_an_image_listens_where_it_says_and_is_asked_there_for_its_health(service, port):
+def test_image_listens_on_its_exposed_port_and_is_probed_there(service, port):
     environment = image_environment(service)
     assert environment["HOST"] == "0.0.0.0"  # noqa: S104  # a container's inside
     assert environment["PORT"] == str(port)
@@ -116,14 +116,14 @@ def test_an_image_listens_where_it_says_and_is_asked_there_for_its_health(servic
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_command_of_an_image_is_the_one_that_make_run_uses(service):
+def test_command_of_an_image_is_the_one_that_make_run_uses(service):
     (command,) = instruction(service, "CMD")
     program = next(each for each in run.list_programs({}, {}, run.PORTS) if each.name == service)
     assert json.loads(command) == ["python", *program.command[1:]]
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_command_of_an_image_names_something_that_is_there(service):
+def test_command_of_an_image_exists(service):
     (command,) = instruction(service, "CMD")
     assert module_file(service, json.loads(command)).is_file()
 
@@ -141,7 +141,7 @@ def test_secrets_books_and_tests_stay_out_of_the_images(service):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_sets_only_variables_that_the_service_reads(service, settings):
+def test_image_sets_only_variables_that_the_service_reads(service, settings):
     own = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
     assert set(image_environment(service)) - own <= settings[service]
 
@@ -181,7 +181,7 @@ def test_compose_has_no_default_passwords(compose):
     }
 
 
-def test_what_compose_requires_is_what_make_docker_up_writes(compose, tmp_path):
+def test_make_docker_up_writes_the_variables_that_compose_requires(compose, tmp_path):
     from env_files import COMPOSE_TEMPLATE  # noqa: PLC0415  # beside what it is compared with
 
     required = {name for name, rest in VARIABLE.findall(str(compose)) if rest.startswith(":?")}
@@ -207,14 +207,14 @@ def test_nothing_but_the_services_is_published(compose):
     assert published == set(SERVICES)
 
 
-def test_the_bot_finds_the_oms_by_its_name_and_port_and_has_the_key_of_bots(compose):
+def test_bot_finds_the_oms_by_its_name_and_port_and_has_the_key_of_bots(compose):
     bot, oms = (compose["services"][name]["environment"] for name in ("slack-bot", "oms-api"))
     assert bot["OMS_API_URL"] == "http://oms-api:8001"
     assert bot["OMS_API_KEY"] == oms["OMS_BOT_KEY"] != oms["OMS_API_KEY"]
     assert bot["BOT_STATEMENT_SECRET"] == oms["BOT_STATEMENT_SECRET"]
 
 
-def test_the_oms_reaches_the_bot_by_its_name_and_port(compose, render):
+def test_oms_reaches_the_bot_by_its_name_and_port(compose, render):
     bot, oms = (compose["services"][name]["environment"] for name in ("slack-bot", "oms-api"))
     assert bot["OMS_EVENTS_URL"] == oms["WEBHOOK_INTERNAL_URLS"] == "http://slack-bot:3000/oms/events"
     api, other = (env_of_render(service) for service in render["services"])
@@ -222,7 +222,7 @@ def test_the_oms_reaches_the_bot_by_its_name_and_port(compose, render):
     assert api["WEBHOOK_INTERNAL_URLS"]["fromService"] == other["OMS_EVENTS_URL"]["fromService"] == address
 
 
-def test_the_order_of_starting_is_database_migration_oms_bot(compose):
+def test_order_of_starting_is_database_migration_oms_bot(compose):
     needs = {name: service.get("depends_on", {}) for name, service in compose["services"].items()}
     assert needs["migrate"]["postgres"]["condition"] == "service_healthy"
     assert needs["oms-api"]["migrate"]["condition"] == "service_completed_successfully"
@@ -236,7 +236,7 @@ def test_every_container_is_read_only_and_without_capabilities(compose):
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_the_migration_runs_once_by_the_same_image_and_command_as_render(compose, render):
+def test_migration_runs_once_by_the_same_image_and_command_as_render(compose, render):
     migrate = compose["services"]["migrate"]
     api = next(service for service in render["services"] if service["name"] == "slackoms-api")
     assert migrate["image"] == compose["services"]["oms-api"]["image"]
@@ -245,7 +245,7 @@ def test_the_migration_runs_once_by_the_same_image_and_command_as_render(compose
     assert module_file("oms-api", migrate["command"]).is_file()
 
 
-def test_the_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(compose):
+def test_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(compose):
     mounts = [mount for name in ("postgres", "slack-bot") for mount in compose["services"][name]["volumes"]]
     assert {mount.partition(":")[0] for mount in mounts} == set(compose["volumes"])
     folder = mounts[-1].partition(":")[2]
@@ -284,7 +284,7 @@ def test_render_generates_the_keys_and_the_bot_takes_its_own_from_the_api(render
     assert bot["OMS_API_URL"]["fromService"] == source | {"property": "hostport"}
 
 
-def test_what_render_refers_to_is_defined_in_it(render):
+def test_references_of_render_are_defined(render):
     known = {item["name"] for item in [*render["services"], *render["databases"]]}
     entries = [entry for service in render["services"] for entry in service["envVars"]]
     references = [entry.get("fromService") or entry.get("fromDatabase") for entry in entries]
@@ -318,7 +318,7 @@ def test_free_variant_of_render_has_the_same_services_and_no_private_network():
     assert "python -m app.migrate && exec python -m app.main" in free["services"][0]["dockerCommand"]
 
 
-def test_render_and_the_images_ask_the_same_question_for_health(render):
+def test_render_and_the_images_use_the_same_health_check(render):
     for service in render["services"]:
         (check,) = instruction(service["rootDir"], "HEALTHCHECK")
         assert f"'{service['healthCheckPath']}'" in check
@@ -328,7 +328,7 @@ def test_render_and_the_images_ask_the_same_question_for_health(render):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_template_names_only_variables_that_the_service_reads(service, settings):
+def test_template_names_only_variables_that_the_service_reads(service, settings):
     lines = (ROOT / service / ".env.template").read_text().splitlines()
     names = {match[1] for line in lines if (match := re.match(r"#?([A-Z][A-Z0-9_]+)=", line))}
     assert names <= settings[service]
@@ -379,7 +379,7 @@ def test_every_requirement_is_pinned(path):
     assert names <= set(pins(path))
 
 
-def test_the_test_tools_stay_out_of_what_the_services_run_on():
+def test_test_tools_stay_out_of_what_the_services_run_on():
     for service in SERVICES:
         assert not {"pytest", "mypy", "playwright", "hypothesis"} & set(pins(f"{service}/requirements.txt"))
 
@@ -407,14 +407,14 @@ def test_the_test_tools_stay_out_of_what_the_services_run_on():
         *("test-integration", "test-watch", "makemigrations", "docker-logs", "docker-shell"),
     ],
 )
-def test_the_makefile_has_the_target_and_says_what_it_does(target):
+def test_makefile_has_the_target_and_says_what_it_does(target):
     out = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert re.search(rf"^  make {target} +\S", out, re.MULTILINE)
 
 
-def test_the_scripts_that_the_makefile_runs_are_there():
+def test_scripts_that_the_makefile_runs_exist():
     text = (ROOT / "Makefile").read_text()
     for path in re.findall(r"\$\(PY\) (\S+\.py)", text):
         assert (ROOT / path).is_file() or (ROOT / "oms-api" / path).is_file(), path
@@ -439,7 +439,7 @@ def test_targets_are_listed_in_groups():
     assert declared - listed == {"test-oms-api", "test-slack-bot", "test-e2e"}
 
 
-def test_the_ci_script_is_executable_and_sound_bash():
+def test_ci_script_is_executable_and_sound_bash():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
     subprocess.run(["bash", "-n", str(script)], check=True, timeout=60)

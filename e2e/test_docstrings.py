@@ -40,13 +40,13 @@ def find_problems(docstring: str = "Close it.", comment: str = "", reference: st
         ("Close it. Raise OrderEvent.", 'write "Raises" after the first sentence'),
     ],
 )
-def test_a_docstring_names_what_exists(docstring: str, problem: str | None) -> None:
+def test_docstring_names_what_exists(docstring: str, problem: str | None) -> None:
     problems = find_problems(docstring)
     assert len(problems) == (problem is not None)
     assert all(found.startswith(problem or "") for found in problems)
 
 
-def test_a_described_parameter_belongs_to_the_function_or_to_a_class_of_its_module() -> None:
+def test_described_parameter_belongs_to_the_function_or_to_a_class_of_its_module() -> None:
     assert find_problems("`quantity` is signed. `leaves` is left. `lag_seconds` is a text.") == []
     assert find_problems(
         "`sequence` is signed.", comment="`sequence` of the order", reference="close_order"
@@ -62,7 +62,7 @@ def test_comments_and_references_are_checked() -> None:
     assert "as in `move`: nothing in this module is named move" in find_problems(reference="move")
 
 
-def test_a_document_names_what_exists_in_its_file() -> None:
+def test_document_names_what_exists_in_its_file() -> None:
     sources = {
         "oms-api/app/checks.py": "CHECK_ORDER = 1",
         "oms-api/app/other.py": "ORDER = 1\nclass RiskInput:\n    limit: int",

@@ -43,24 +43,24 @@ every_document = pytest.mark.parametrize("document", documents(), ids=name_of)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_the_document_is_there(name):
+def test_required_document_exists(name):
     assert (ROOT / name).is_file()
 
 
 @every_document
-def test_its_links_lead_somewhere(document):
+def test_links_of_a_document_exist(document):
     dead = [link for link in links_of(document) if not (document.parent / link).exists()]
     assert dead == []
 
 
 @every_document
-def test_its_tables_name_variables_that_something_reads(document):
+def test_variables_in_tables_of_a_document_are_read(document):
     known = OTHERS | ERROR_CODES | {name for service in SERVICES for name in settings_of(service)}
     assert variables_of(document) - known == set()
 
 
 @every_document
-def test_its_commands_name_things_that_exist(document):
+def test_commands_of_a_document_exist(document):
     problems = []
     for block in blocks_of(document):
         folder = document.parent if document.parent.name in SERVICES else ROOT
@@ -84,7 +84,7 @@ def test_its_commands_name_things_that_exist(document):
         "docker compose up && cd slack-bot; cp .env.template .env",
     ],
 )
-def test_the_check_of_commands_knows_good_ones(command):
+def test_command_check_accepts_valid_commands(command):
     assert check_command(command, ROOT / "oms-api")[1] == ""
 
 
@@ -102,12 +102,12 @@ def test_the_check_of_commands_knows_good_ones(command):
         "make run | frobnicate",
     ],
 )
-def test_the_check_of_commands_knows_bad_ones(command):
+def test_command_check_reports_invalid_commands(command):
     assert check_command(command, ROOT / "oms-api")[1] != ""
 
 
 @every_document
-def test_its_python_and_json_can_be_read(document):
+def test_python_and_json_of_a_document_are_valid(document):
     for block in blocks_of(document):
         if block.language in {"python", "py"}:
             ast.parse(block.text)
@@ -120,7 +120,7 @@ def curls_of(document):
     return [each for each in commands if re.match(r"(\w+=\$\()?curl ", each) and OMS_ADDRESS.search(each)]
 
 
-def test_the_architecture_lists_every_package_of_the_oms():
+def test_architecture_lists_every_package_of_the_oms():
     text = (ROOT / "docs/ARCHITECTURE.md").read_text()
     table = text[text.index("| layer |") :].split("\n\n")[0]
     listed = re.findall(r"`(\w+)`", table)
@@ -131,7 +131,7 @@ def test_the_architecture_lists_every_package_of_the_oms():
 @pytest.mark.any_database
 @pytest.mark.e2e
 @pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)
-def test_its_curl_examples_work(document, deployment, tmp_path):
+def test_curl_examples_of_a_document_work(document, deployment, tmp_path):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed here: its examples cannot be run")
     script = "\n".join(curls_of(document))

@@ -24,7 +24,7 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_a_first_start_gives_the_bot_a_key_of_its_own_that_the_oms_knows(root):
+def test_first_start_gives_the_bot_a_key_of_its_own_that_the_oms_knows(root):
     written = env_files.ensure_service_files(root)
     oms, bot = (values_of(path) for path in written)
     assert bot["OMS_API_KEY"] == oms["OMS_BOT_KEY"] != oms["OMS_API_KEY"]
@@ -52,7 +52,7 @@ def test_every_start_of_a_new_folder_makes_another_key(root):
     assert values_of(root / "oms-api" / ".env")["OMS_API_KEY"] != first
 
 
-def test_the_files_are_readable_by_their_owner_only(root):
+def test_files_are_readable_by_their_owner_only(root):
     paths = [*env_files.ensure_service_files(root), *env_files.ensure_compose_file(root)]
     assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600] * 3
 
@@ -65,7 +65,7 @@ def test_existing_files_are_left_alone(root):
 
 
 @pytest.mark.parametrize("bot_key", ["b" * 40, ""])
-def test_a_bot_file_made_later_takes_the_bots_key_of_the_oms_and_never_its_own_key(root, bot_key):
+def test_bot_file_made_later_takes_the_bots_key_of_the_oms_and_never_its_own_key(root, bot_key):
     (root / "oms-api" / ".env").write_text(f"OMS_API_KEY={'k' * 40}\nOMS_BOT_KEY={bot_key}\n")
     (path,) = env_files.ensure_service_files(root)
     assert values_of(path)["OMS_API_KEY"] == bot_key
@@ -92,6 +92,6 @@ def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(roo
     assert len(made) == 3
 
 
-def test_a_password_fits_into_a_database_url(root):
+def test_password_fits_into_a_database_url(root):
     (path,) = env_files.ensure_compose_file(root)
     assert not set(values_of(path)["POSTGRES_PASSWORD"]) & set("@:/?#%+ ")

@@ -40,30 +40,30 @@ def modules(tmp_path: Path) -> list[Module]:
     return error_sentences.parse_modules(tmp_path)
 
 
-def test_an_error_class_inherits_type_and_status(modules: list[Module]) -> None:
+def test_error_class_inherits_type_and_status(modules: list[Module]) -> None:
     classes = error_sentences.find_error_classes(modules)
     assert classes["NoSuchOrder"] == ("not-found", 404, "Not found")
 
 
-def test_a_sentence_shows_values_by_their_names(modules: list[Module]) -> None:
+def test_sentence_shows_values_by_their_names(modules: list[Module]) -> None:
     assert error_sentences.find_details(modules, "NoSuchOrder") == [
         "There is no order {order_id}; at most many."
     ]
 
 
-def test_a_message_is_followed_through_variables_and_helpers(modules: list[Module]) -> None:
+def test_message_is_followed_through_variables_and_helpers(modules: list[Module]) -> None:
     coded = set(error_sentences.find_coded(modules, "FieldError", code=2, message=1))
     assert coded == {("missing", "Send a price."), ("misplaced", "Send a price above zero.")}
 
 
 @pytest.mark.parametrize(("codes", "entries"), [({"A", "B"}, {"A": []}), ({"A"}, {"A": [], "B": []})])
-def test_a_code_without_an_entry_and_an_entry_without_a_code_are_errors(
+def test_code_without_an_entry_and_an_entry_without_a_code_are_errors(
     codes: set[str], entries: dict[str, list[str]]
 ) -> None:
     with pytest.raises(error_reference.MissingText, match="'B'"):
         error_reference.check_complete("denials", codes, entries)
 
 
-def test_the_document_is_up_to_date() -> None:
+def test_document_is_up_to_date() -> None:
     root = Path(__file__).resolve().parent.parent
     assert (root / "docs/errors.md").read_text() == error_reference.build_document(root)

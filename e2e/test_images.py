@@ -64,7 +64,7 @@ def probe(service, program):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_an_image_contains_starts_and_is_healthy_by_its_own_check(service, image):
+def test_image_content_starts_and_passes_its_health_check(service, image):
     program = image(service)
     if service == "oms-api":
         migrated(program)
@@ -76,7 +76,7 @@ def test_what_an_image_contains_starts_and_is_healthy_by_its_own_check(service, 
         assert stop_all([program])
 
 
-def test_an_oms_in_production_is_not_healthy_before_its_migration(image):
+def test_oms_in_production_is_not_healthy_before_its_migration(image):
     program = image("oms-api")
     program.start()
     try:
@@ -87,7 +87,7 @@ def test_an_oms_in_production_is_not_healthy_before_its_migration(image):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_image_leaves_secrets_and_tests_behind(service, tmp_path):
+def test_image_leaves_secrets_and_tests_behind(service, tmp_path):
     names = {path.name for path in copied(service, tmp_path / service).rglob("*")}
     assert not names & {".env", "tests", "requirements-dev.txt"}
     assert "requirements.txt" in names

@@ -61,13 +61,13 @@ def find_missing(lock: dict[str, Requirement], wanted: list[Requirement]) -> set
 
 
 @pytest.mark.parametrize("name", [*LOCKS, *BROKERS])
-def test_a_lock_file_lists_everything_that_its_packages_need(name):
+def test_lock_file_lists_everything_that_its_packages_need(name):
     lock = read_lock(ROOT / f"{name}.txt")
     assert find_missing(lock, read_requirements(ROOT / f"{name}.in")) == set()
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_file_without_one_of_its_packages_is_incomplete(name):
+def test_lock_file_without_one_of_its_packages_is_incomplete(name):
     lock = read_lock(ROOT / f"{name}.txt")
     del lock["httpx" if "slack" in name else "starlette"]
     assert find_missing(lock, read_requirements(ROOT / f"{name}.in"))

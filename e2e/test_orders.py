@@ -32,7 +32,7 @@ def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
     deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
-def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
+def test_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
     quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
     orders, positions = (slack.page.get_by_test_id(f"desk-{label}") for label in ("orders", "positions"))
@@ -60,7 +60,7 @@ def test_the_page_shows_working_orders_and_positions_and_updates_them(slack, dep
     assert deployment.get("/portfolios", detail="true", q=portfolio)[0]["realized_pnl"] == "1510.00"
 
 
-def test_the_desk_is_read_by_people_and_closes_on_escape(slack, deployment, portfolio):
+def test_oms_panel_is_accessible_and_closes_on_escape(slack, deployment, portfolio):
     quote(deployment, "DESKR", "3.5", "3.5")
     for price in ("3", "3", "4"):
         ticket = {"symbol": "DESKR", "side": "BUY", "quantity": "1", "gmv": price}
@@ -81,7 +81,7 @@ def test_the_desk_is_read_by_people_and_closes_on_escape(slack, deployment, port
     expect(slack.page.get_by_test_id("desk-button")).to_be_focused()
 
 
-def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, deployment, portfolio):
+def test_oms_panel_shows_an_outage_and_recovers(slack, deployment, portfolio):
     place(deployment, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.page.get_by_test_id("desk-button").click()
     orders = slack.page.get_by_test_id("desk-orders")
@@ -95,7 +95,7 @@ def test_the_desk_says_that_the_oms_is_away_and_comes_back_by_itself(slack, depl
     expect(orders).to_contain_text("DESKB")
 
 
-def test_a_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
+def test_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
     place(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     deployment.administer("POST", "/portfolios", name=f"{portfolio} two")
     place(deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")

@@ -75,7 +75,7 @@ def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
     assert {row["source"] for row in rows.values()} == {"slack-bot"}
 
 
-def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deployment):
+def test_row_can_be_followed_to_the_messages_of_both_services(slack, deployment):
     since = len(deployment.log)
     trade(slack, deployment, "buy 3 IBM @ 200", "Followed")
     (row,) = deployment.trades(portfolio="Followed")
@@ -87,7 +87,7 @@ def test_a_row_can_be_followed_to_the_messages_of_both_services(slack, deploymen
         assert any(AVA in line for line in lines), f"{service} does not say who it was"
 
 
-def test_the_entries_of_a_form_never_identify_the_person(slack, deployment):
+def test_entries_of_a_form_never_identify_the_person(slack, deployment):
     slack.type("/trade buy 2 IBM @ 200")
     slack.choose_portfolio("Written names")
     slack.entry("Note (optional)", BEN)
@@ -100,7 +100,7 @@ def test_the_entries_of_a_form_never_identify_the_person(slack, deployment):
 # Calls
 
 
-def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
+def test_every_call_of_the_bot_except_health_names_its_user(slack, deployment):
     since = len(deployment.log)
     trade(slack, deployment, "buy 1 ORCL @ 100", "Every call")
     paths = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
@@ -120,7 +120,7 @@ def test_every_call_of_the_bot_says_for_whom_but_for_health(slack, deployment):
 # Permissions
 
 
-def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, set_role_of_ben):
+def test_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, set_role_of_ben):
     set_role_of_ben("viewer")
     slack.type("/trade buy 5 QQZZ @ 175")
     expect(slack.form).to_contain_text("You cannot trade here.")
@@ -128,9 +128,7 @@ def test_a_viewer_gets_a_refusal_when_the_form_opens(slack, deployment, set_role
     expect(slack.form.get_by_role("button", name="Place trade")).to_have_count(0)
 
 
-def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_entries(
-    slack, deployment, set_role_of_ben
-):
+def test_role_change_while_the_form_is_open_refuses_and_keeps_the_entries(slack, deployment, set_role_of_ben):
     slack.type("/trade buy 5 QQZZ @ 175")
     slack.choose_portfolio("Refused")
     set_role_of_ben("viewer")
@@ -145,9 +143,7 @@ def test_who_becomes_a_viewer_while_the_form_is_open_is_refused_and_keeps_the_en
     assert [row["actor"] for row in deployment.trades(portfolio="Refused")] == [BEN]
 
 
-def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_other(
-    slack, deployment, set_role_of_ben
-):
+def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, deployment, set_role_of_ben):
     slack.be("Ava Chen")
     trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ben")
     trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ava")
@@ -173,7 +169,7 @@ def test_who_is_narrowed_to_some_portfolios_is_offered_those_and_trades_in_no_ot
         narrow(deployment, None)
 
 
-def test_a_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
+def test_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
     deployment.change_person(BEN, status="disabled")
     wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403, seconds=5)
     try:
@@ -184,7 +180,7 @@ def test_a_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
         wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200, seconds=5)
 
 
-def test_a_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
+def test_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
     slack.enter("partners")
     slack.be("Kim Park")
     slack.type("/trade buy 5 QQZZ @ 175 in Strangers")

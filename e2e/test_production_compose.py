@@ -23,7 +23,7 @@ def compose():
     return yaml.safe_load(TEXT)
 
 
-def test_it_has_two_processes_of_the_api_and_extras_in_profiles(compose):
+def test_compose_has_two_api_processes_and_extras_in_profiles(compose):
     profiles = {name: tuple(one.get("profiles", ())) for name, one in compose["services"].items()}
     assert [name for name, given in profiles.items() if not given] == [
         *("proxy", "postgres", "redis", "migrate", "oms-api-1", "oms-api-2", "worker", "slack-bot"),
@@ -90,7 +90,7 @@ def test_commands_and_mounted_files_exist(compose):
             assert source.startswith("./") or not source or source in compose["volumes"], mount
 
 
-def test_the_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
+def test_api_trusts_the_proxy_and_the_proxy_knows_both_processes(compose):
     address = compose["services"]["proxy"]["networks"]["front"]["ipv4_address"]
     network = compose["services"]["oms-api-1"]["environment"]["TRUSTED_PROXIES"]
     assert address.rsplit(".", 1)[0] == network.rsplit(".", 1)[0]

@@ -10,7 +10,7 @@ def find_problems(text: str) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("text", ["Whoever sends it pays.", "Do this in order to win.", "The wall holds."])
-def test_a_banned_phrase_is_found(text: str) -> None:
+def test_banned_phrase_is_found(text: str) -> None:
     assert [line for line, _ in find_problems(f"# Title\n\n{text}\n")] == [3]
 
 
@@ -21,12 +21,12 @@ def test_code_and_parts_of_words_are_no_prose(text: str) -> None:
     assert find_problems(text) == []
 
 
-def test_a_long_sentence_is_found_across_lines_but_not_across_list_items() -> None:
+def test_long_sentence_is_found_across_lines_but_not_across_list_items() -> None:
     half = " ".join(["word"] * (check_prose.MAX_WORDS // 2 + 1))
     assert [line for line, _ in find_problems(f"First.\n\n{half}\n{half}.\n")] == [3]
     assert find_problems(f"- {half}\n- {half}\n") == []
     assert find_problems(f"| {half} | {half} |\n") == []
 
 
-def test_the_documents_have_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
+def test_documents_have_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_prose.main() == 0, capsys.readouterr().out

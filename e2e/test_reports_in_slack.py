@@ -34,7 +34,7 @@ def download(deployment, message):
     return httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().text.splitlines()
 
 
-def test_the_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting):
+def test_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting):
     reporting.administer("POST", "/portfolios", name="Reported")
     reporting.administer("POST", JOB)
     wait_until(lambda: len(list_reports(reporting)) == 3)

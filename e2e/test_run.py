@@ -129,7 +129,7 @@ def oms_process_of(ports):
     raise AssertionError("nobody listens on the OMS's port")
 
 
-def test_a_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start, tree, ports):
+def test_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start, tree, ports):
     for service in ("oms-api", "slack-bot"):
         (tree / service / ".env").unlink(missing_ok=True)
     running = start()
@@ -144,7 +144,7 @@ def test_a_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start
     assert not any(run.answers(port) for port in ports.values())
 
 
-def test_ctrl_c_stops_all_of_it(start, ports):
+def test_ctrl_c_stops_all_programs(start, ports):
     running = start()
     running.wait_for("Press Ctrl-C to stop.")
     assert running.stop(signal.SIGINT) == 0
@@ -161,7 +161,7 @@ def test_no_secret_is_printed(start, tree):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the process through /proc")
-def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
+def test_killed_oms_is_started_again_and_the_others_go_on(start, ports):
     running = start()
     running.wait_for("Press Ctrl-C to stop.")
     os.kill(oms_process_of(ports), signal.SIGKILL)
@@ -173,14 +173,14 @@ def test_a_killed_oms_is_started_again_and_the_others_go_on(start, ports):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel to stop children with their parent")
-def test_a_killed_run_leaves_no_orphans(start, ports):
+def test_killed_run_leaves_no_orphans(start, ports):
     running = start()
     running.wait_for("Press Ctrl-C to stop.")
     running.process.kill()
     wait_until(lambda: not any(run.answers(port) for port in ports.values()))
 
 
-def test_a_taken_port_is_reported_in_a_sentence(start, ports):
+def test_taken_port_is_reported_in_a_sentence(start, ports):
     with socket.create_server(("127.0.0.1", ports["BOT_PORT"])):
         running = start()
         assert running.ended() == 1

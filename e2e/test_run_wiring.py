@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 import run
-from broker_programs import add_brokers, add_ibkr
+from broker_programs import add_brokers, add_ibkr, show_reports
 from file_watcher import FileWatcher
 from supervisor import Program, describe_exit
 
@@ -18,7 +18,7 @@ def by_name(environment, bot=(), ports=PORTS):
     return {program.name: program for program in run.list_programs(environment, dict(bot), ports)}
 
 
-def test_without_a_slack_token_the_simulator_comes_along():
+def test_simulator_starts_without_a_slack_token():
     assert list(by_name({})) == ["oms-api", "simulator", "slack-bot"]
 
 
@@ -39,13 +39,25 @@ def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
     assert "portfolio India: /trade RELIANCE" in banner
 
 
-def test_stand_ins_follow_the_prices_of_the_desk_and_keep_their_accounts():
+def test_stand_ins_follow_the_simulated_prices_and_keep_their_accounts():
     programs = run.list_programs({"OMS_API_KEY": "k" * 40}, {}, PORTS)
     add_brokers(programs, programs[0].folder, 3020, seed="another")
     add_ibkr(programs, programs[0].folder, 4002, is_installed=True, seed="another")
     for program in programs[3:-1]:
         assert "--seed=another" in program.command
         assert program.command[program.command.index("--account-file") + 1].startswith(".standins/")
+
+
+def test_reports_of_brokers_are_shown_in_the_simulator():
+    def find_channel(environment, bot):
+        programs = run.list_programs(environment, bot, PORTS)
+        show_reports(programs, bot)
+        return {program.name: program for program in programs}["slack-bot"].environment.get("TRADING_CHANNEL")
+
+    assert find_channel({}, {}) == "C0TRADING01"
+    assert find_channel({}, {"TRADING_CHANNEL": "C7"}) is None  # its .env has it
+    assert find_channel({"TRADING_CHANNEL": "C8"}, {}) == "C8"
+    assert find_channel({"SLACK_BOT_TOKEN": "xoxb-real"}, {}) is None
 
 
 def test_ibkr_is_added_with_its_process_where_it_is_installed():
@@ -64,7 +76,7 @@ def test_ibkr_is_added_with_its_process_where_it_is_installed():
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])
-def test_with_a_slack_token_it_does_not(where):
+def test_simulator_does_not_start_with_a_slack_token(where):
     token = {"SLACK_BOT_TOKEN": "xoxb-real"}
     programs = by_name(token) if where == "environment" else by_name({}, token)
     assert "simulator" not in programs
@@ -78,7 +90,7 @@ def test_bot_and_simulator_share_secrets_that_the_oms_does_not_see():
         assert name not in programs["oms-api"].environment
 
 
-def test_the_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
+def test_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
     own = {"OMS_API_KEY": "k" * 40}
     oms_files: tuple[dict[str, str], ...] = (
         {},
@@ -94,7 +106,7 @@ def test_the_bot_gets_a_key_that_the_oms_knows_and_never_the_oms_own_key():
         assert api["OMS_BOT_KEY"] == oms.get("OMS_BOT_KEY", api["OMS_BOT_KEY"])
 
 
-def test_a_bot_with_a_key_of_its_own_keeps_it():
+def test_bot_with_a_key_of_its_own_keeps_it():
     programs = run.list_programs({}, {"OMS_API_KEY": "b" * 40}, PORTS, {"OMS_API_KEY": "k" * 40})
     assert not any(
         "OMS_API_KEY" in program.environment or "OMS_BOT_KEY" in program.environment
@@ -103,19 +115,19 @@ def test_a_bot_with_a_key_of_its_own_keeps_it():
     assert "OMS_API_KEY" not in programs[-1].environment
 
 
-def test_the_secrets_of_a_start_are_new_ones():
+def test_secrets_of_a_start_are_new_ones():
     assert run.create_slack_secrets() != run.create_slack_secrets()
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])
-def test_the_simulator_asks_the_bots_oms_with_the_bots_key(where):
+def test_simulator_asks_the_bots_oms_with_the_bots_key(where):
     values = {"OMS_API_KEY": "k" * 40, "OMS_API_URL": "https://oms.example.com"}
     programs = by_name(values) if where == "environment" else by_name({}, values)
     environment = programs["simulator"].environment
     assert {name: environment[name] for name in values} == values
 
 
-def test_an_oms_of_this_start_is_the_simulators_too():
+def test_oms_of_this_start_is_the_simulators_too():
     programs = by_name({}, {"OMS_API_KEY": "k" * 40}, PORTS | {"OMS_PORT": 8002})
     assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
@@ -128,7 +140,7 @@ def test_each_program_gets_the_addresses_of_the_others():
     assert [programs[name].environment["PORT"] for name in programs] == ["1", "3", "2"]
 
 
-def test_an_oms_elsewhere_stays_the_bots_oms():
+def test_external_oms_stays_the_oms_of_the_bot():
     programs = by_name({}, {"OMS_API_URL": "https://oms.example.com"})
     assert "OMS_API_URL" not in programs["slack-bot"].environment  # set in the bot's own file
 
@@ -139,12 +151,12 @@ def test_ports_come_from_the_environment_then_the_file_then_the_design():
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "http", "-1", "８００１", "1.5"])
-def test_a_port_that_is_none_stops_the_start(text):
+def test_invalid_port_stops_the_start(text):
     with pytest.raises(run.CannotStartError, match="OMS_PORT"):
         run.choose_ports({"OMS_PORT": text}, {}, {})
 
 
-def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path):
+def test_taken_port_is_named_with_the_variable_to_change(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         program = Program("slack-bot", [], tmp_path, {}, port)
@@ -152,18 +164,18 @@ def test_a_taken_port_is_named_with_the_variable_to_change(tmp_path):
             run.require_free([program])
 
 
-def test_deaths_are_waited_for_longer_each_time_up_to_a_limit(tmp_path):
+def test_pause_before_a_restart_grows_up_to_a_limit(tmp_path):
     program = Program("oms-api", [], tmp_path, {}, 1)
     assert [program.schedule_restart(now=0.0) for _ in range(7)] == [0.5, 1, 2, 4, 8, 15, 15]
 
 
-def test_after_a_long_life_a_death_counts_as_the_first(tmp_path):
+def test_pause_is_reset_after_a_long_run(tmp_path):
     program = Program("oms-api", [], tmp_path, {}, 1, deaths=5, started_at=100.0)
     assert program.schedule_restart(now=200.0) == 0.5
 
 
 @pytest.mark.parametrize(("code", "words"), [(-9, "was killed by SIGKILL"), (3, "ended with status 3")])
-def test_an_end_is_told_in_words(code, words):
+def test_exit_status_is_described_in_words(code, words):
     assert describe_exit(code) == words
 
 

@@ -31,7 +31,7 @@ def list_orders(deployment: Deployment, portfolio: str) -> list[dict[str, Any]]:
     return [order for order in found if order["parent_id"] is None]
 
 
-def test_an_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deployment, portfolio):
+def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deployment, portfolio):
     quote(deployment, "SLORD", "409", "410")
     slack.type(f"/order buy 50 SLORD limit 405 gtc in {portfolio} sl 395 tp 440")
     expect(slack.form).to_contain_text("50 SLORD at about 405.00 = 20,250.00")
@@ -61,7 +61,7 @@ def test_an_order_is_previewed_placed_filled_and_another_is_cancelled(slack, dep
     assert {each["status"] for each in list_orders(deployment, portfolio)} == {"FILLED", "CANCELED"}
 
 
-def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
+def test_denied_order_offers_what_passes(slack, deployment, portfolio):
     quote(deployment, "SLDEN", "99", "100")
     slack.type(f"/order buy 20000 SLDEN limit 100 gtc in {portfolio}")  # the portfolio has 1,000,000 in cash
     expect(slack.form).to_contain_text("Denied by buying power")  # in the preview
@@ -75,7 +75,7 @@ def test_a_denied_order_offers_what_passes(slack, deployment, portfolio):
     expect(slack.message("BUY 10,000 SLDEN limit 100.00 GTC")).to_have_count(1)
 
 
-def test_an_order_waits_until_another_person_approves_it(slack, deployment, portfolio):
+def test_order_waits_until_another_person_approves_it(slack, deployment, portfolio):
     deployment.become_known("ben", BEN)
     policy = {"mode": "always", "expires_minutes": 30, "approvers": [BEN]}
     deployment.administer("PATCH", f"/portfolios/{portfolio}", approval=policy)

@@ -39,7 +39,7 @@ def click(slack, name, label, *, is_confirmed=False):
         slack.page.get_by_role("alertdialog").get_by_role("button", name=label, exact=True).click()
 
 
-def test_a_strategy_is_changed_started_paused_and_stopped(slack, deployment, strategy):
+def test_strategy_is_changed_started_paused_and_stopped(slack, deployment, strategy):
     click(slack, strategy, "Parameters…")
     fast = slack.form.get_by_role("textbox", name="fast")
     expect(fast).to_have_value("10")
@@ -66,7 +66,7 @@ def test_a_strategy_is_changed_started_paused_and_stopped(slack, deployment, str
     slack.photograph("strategies")
 
 
-def test_the_result_of_a_backtest_comes_as_a_direct_message(slack, strategy):
+def test_result_of_a_backtest_comes_as_a_direct_message(slack, strategy):
     slack.type(f"/desk backtest {strategy}")
     expect(slack.form).to_contain_text(f"Backtest of {strategy}.")
     last_day = slack.form.get_by_label("Last day").input_value()

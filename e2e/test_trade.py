@@ -22,7 +22,7 @@ def restart_oms_afterwards(deployment):
         deployment.start_oms()
 
 
-def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, deployment):
+def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     slack.type("/trade QQNEW")
     slack.fill("AA PL", quantity="0.123456789", gmv="17500.00", side="Buy", portfolio="Opening Book")
     slack.place()
@@ -56,7 +56,7 @@ def test_a_trade_is_typed_mistyped_corrected_confirmed_and_found(slack, deployme
     assert deployment.position("Opening Book", "QQNEW") == Decimal(100)
 
 
-def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, deployment):
+def test_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, deployment):
     for side, quantity in (("buy", 10), ("sell", 4)):
         slack.type(f"/trade {side} {quantity} MSFT @ 400 in Growth")
         if not deployment.get("/portfolios", q="Growth"):
@@ -69,7 +69,7 @@ def test_a_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, de
 
 
 @pytest.mark.any_database
-def test_a_slip_in_the_portfolios_name_is_asked_about_before_it_opens_a_book(slack, deployment):
+def test_mistyped_portfolio_needs_a_confirmation(slack, deployment):
     slack.type("/trade buy 10 MSFT @ 400 in Growht")
     slack.place()
     expect(slack.form).to_contain_text("There is none called Growht yet")
@@ -106,7 +106,7 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
 
 
-def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, restart_oms_afterwards):
+def test_killed_oms_restarts_with_every_trade(slack, restart_oms_afterwards):
     deployment = restart_oms_afterwards
     slack.type("/trade buy 5 TSLA @ 250")
     slack.choose_portfolio("Survivors")
@@ -123,7 +123,7 @@ def test_a_killed_oms_comes_back_with_every_trade_and_takes_more(slack, restart_
     assert deployment.position("Survivors", "TSLA") == Decimal(3)
 
 
-def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, restart_oms_afterwards):
+def test_stopped_oms_is_reported_and_records_nothing(slack, restart_oms_afterwards):
     deployment = restart_oms_afterwards
     slack.type("/trade buy 3 AMD @ 150")
     slack.choose_portfolio("Patience")
@@ -141,7 +141,7 @@ def test_a_stopped_oms_is_reported_and_records_nothing_until_it_is_back(slack, r
 
 
 @pytest.mark.parametrize("end", ["goes on", "is killed"])
-def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
+def test_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
     slack, restart_oms_afterwards, end
 ):
     deployment = restart_oms_afterwards
@@ -166,7 +166,7 @@ def test_a_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_onc
 
 
 @pytest.mark.any_database
-def test_the_page_is_whole_at_phone_width(slack):
+def test_page_fits_a_phone(slack):
     slack.page.set_viewport_size({"width": 390, "height": 844})
     slack.type("/trade QQZZ")
     expect(slack.form).to_be_visible()

@@ -49,7 +49,7 @@ def fills(deployment):
     return [text for text in texts(deployment) if "Filled 5 at" in text]
 
 
-def test_a_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
+def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
     pair.administer("POST", "/portfolios", name="Pair")
     symbols = [f"PAIR{number}" for number in range(ORDERS)]
     for symbol in symbols:

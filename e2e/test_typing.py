@@ -32,7 +32,7 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, deployme
     assert (trade["symbol"], trade["quantity"], trade["gmv"]) == ("AAPL", "100", "17500.00")
 
 
-def test_a_note_is_typed_over_a_redraw_in_any_field(slack):
+def test_note_is_typed_over_a_redraw_in_any_field(slack):
     slack.type("/trade AAPL")
     slack.entry("Quantity", "100")
     slack.entry("GMV (optional)", "17500")

@@ -12,14 +12,14 @@ def find_names(source: str, path: str = "app/orders.py") -> list[str]:
 @pytest.mark.parametrize(
     "name", ["tell_user", "settle", "_give_back", "look_up", "read_board", "open_the_gate"]
 )
-def test_a_function_with_a_vague_verb_or_a_metaphor_counts(name):
+def test_function_with_a_vague_verb_or_a_metaphor_counts(name):
     assert find_names(f"def {name}(): ...") == [name]
 
 
 @pytest.mark.parametrize(
     "name", ["load_quotes", "find_order", "endpoint_of", "build_desktop", "test_tell_user"]
 )
-def test_a_plain_function_does_not_count(name):
+def test_plain_function_does_not_count(name):
     assert find_names(f"def {name}(): ...") == []
 
 
@@ -31,15 +31,15 @@ def test_classes_and_modules_count_once_each():
 
 
 @pytest.mark.parametrize("source", ["told = 1", "for told in range(3): ...", "def build_reply(told): ..."])
-def test_a_vague_variable_of_an_application_counts(source):
+def test_vague_variable_of_an_application_counts(source):
     assert find_names(source) == ["told"]
     assert find_names(source, "tests/test_orders.py") == []
 
 
-def test_a_field_or_a_plain_variable_does_not_count():
+def test_field_or_a_plain_variable_does_not_count():
     assert find_names("payload = event.told") == []
 
 
 @pytest.mark.parametrize(("count", "limit", "fails"), [(5, 5, False), (6, 5, True), (4, 5, True)])
-def test_the_count_must_equal_the_limit(count, limit, fails):
+def test_count_must_equal_the_limit(count, limit, fails):
     assert (check_vocabulary.compare(count, limit) is not None) is fails

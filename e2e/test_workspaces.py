@@ -54,7 +54,7 @@ def trade_and_order(slack, deployment, key):
     assert deployment.trades(symbol=symbol) == [], "the books of the other tenant"
 
 
-def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
+def test_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
     slack, deployment, administration
 ):
     workspaces = administration.get_by_test_id("admin-workspaces")
@@ -95,7 +95,7 @@ def test_a_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
         deployment.administer("POST", f"/tenants/{slug}/workspaces:release", team_id=PARTNER)
 
 
-def test_a_deactivated_person_loses_access_at_once(slack, deployment, administration):
+def test_deactivated_person_loses_access_at_once(slack, deployment, administration):
     deployment.become_known("ben", BEN)
     people = administration.get_by_test_id("admin-people")
     people.get_by_role("button", name="Deactivate Ben Okafor").click()
@@ -104,7 +104,7 @@ def test_a_deactivated_person_loses_access_at_once(slack, deployment, administra
     wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200)
 
 
-def test_a_user_group_gives_and_takes_a_role(slack, deployment, administration):
+def test_user_group_grants_and_revokes_a_role(slack, deployment, administration):
     deployment.become_known("dev", DEV)
 
     def has_role(role):

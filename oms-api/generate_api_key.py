@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.admin.account import get_account_name
 from app.audit.rules.entries import Facts, InvalidFacts
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, set_tenant_scope, snapshot, unit_of_work
@@ -31,7 +31,7 @@ from app.identity.rules.keys import NAME_LENGTH, ListedKey, get_key_state, make_
 from app.identity.schemas.fields import RESERVED
 from app.identity.service.keys import get_key_id, revoke_key, store_new_key
 from app.migrate import is_current
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 DONE, REFUSED, CANNOT = 0, 1, 2
 MOST_DAYS = 3650
@@ -83,7 +83,7 @@ def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) 
     expires_at = now + timedelta(days=namespace.expires_in_days) if namespace.expires_in_days else None
     words = " ".join(namespace.scopes)
     key = store_new_key(connection, namespace.store, words, now, expires_at=expires_at, created_by=_actor())
-    until = iso(expires_at) if expires_at else None
+    until = format_timestamp(expires_at) if expires_at else None
     fields = {
         "key_id": get_key_id(key),
         "name": namespace.store,
@@ -99,7 +99,7 @@ def _record(connection: Connection, action: str, name: str, facts: Facts, now: d
         entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=facts)
     except InvalidFacts:
         raise Invalid("The name reads like a secret; the audit trail would hold it for good.") from None
-    record(set_tenant_scope(connection, [FIRST_TENANT]), [entry])
+    record_entries(set_tenant_scope(connection, [FIRST_TENANT]), [entry])
 
 
 def _actor() -> str:
@@ -120,7 +120,7 @@ def _line(key: ListedKey, now: datetime) -> str:
 
 
 def _time(instant: datetime | None) -> str:
-    return "never" if instant is None else f"{iso(instant)[:19]}Z"
+    return "never" if instant is None else f"{format_timestamp(instant)[:19]}Z"
 
 
 def _require_tables(connection: Connection) -> None:

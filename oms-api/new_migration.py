@@ -13,7 +13,7 @@ from pathlib import Path
 from alembic import command
 
 from app.database import connect_engine
-from app.migrate import MIGRATIONS, alembic_config, migrate
+from app.migrate import MIGRATIONS, build_alembic_config, migrate
 
 DONE, CANNOT = 0, 2
 
@@ -31,7 +31,7 @@ def write_migration(name: str) -> Path:
         engine = connect_engine(f"sqlite:///{folder}/compare.db")
         migrate(engine)
         with engine.connect() as connection:
-            command.revision(alembic_config(connection), name, autogenerate=True, rev_id=revision)
+            command.revision(build_alembic_config(connection), name, autogenerate=True, rev_id=revision)
         engine.dispose()
     return next((MIGRATIONS / "versions").glob(f"{revision}_*.py"))
 

@@ -24,11 +24,11 @@ from app.database.failures import format_reason
 from app.identity.rules.access import FIRST_TENANT
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
-from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
+from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.migrate import is_current
-from app.money import fixed, to_cents
+from app.money import format_fixed, to_cents
 from app.text import name_key
 from seed_month import INDIA, US, seed_month
 from seed_orders import PORTFOLIO, seed_orders
@@ -163,14 +163,14 @@ def _instants(count: int, dice: random.Random, now: datetime) -> list[datetime]:
 
 def command(deal: Deal) -> RecordTrade:
     """Return the command that records a trade."""
-    valued = value_trade(deal.quantity, None, deal.price)
+    valued = compute_trade_value(deal.quantity, None, deal.price)
     folded = name_key(deal.portfolio)
     facts = (
         folded,
         deal.symbol,
         deal.side.value,
-        fixed(valued.quantity),
-        fixed(valued.gmv),
+        format_fixed(valued.quantity),
+        format_fixed(valued.gmv),
         deal.user_id,
         deal.note,
     )
@@ -190,7 +190,7 @@ def seed(engine: Engine, now: datetime) -> tuple[int, int]:
     return sum(not outcome.replayed for outcome in outcomes), len(outcomes)
 
 
-def _undo(slip: Recorded) -> ReverseTrade:
+def _undo(slip: RecordedTrade) -> ReverseTrade:
     reason_given, at = "Reported twice", datetime.fromisoformat(slip.row.created_at) + timedelta(minutes=4)
     key, request_hash = f"seed-data:{SEED}:reversal", hash_request(slip.row.trade_id, "Reported twice")
     return ReverseTrade(
@@ -198,8 +198,8 @@ def _undo(slip: Recorded) -> ReverseTrade:
     )
 
 
-def _recorded(outcome: object) -> Recorded:
-    if isinstance(outcome, Recorded):
+def _recorded(outcome: object) -> RecordedTrade:
+    if isinstance(outcome, RecordedTrade):
         return outcome
     raise RuntimeError(f"the demo desk was refused: {outcome}")
 

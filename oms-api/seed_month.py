@@ -23,7 +23,7 @@ from app.config import Settings
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.duties.service import Lease
 from app.identity.rules.access import FIRST_TENANT
-from app.ledger.queries.books import portfolio_ids
+from app.ledger.queries.books import load_portfolio_ids
 from app.main import create_app
 from app.performance.service.snapshots import SnapshotService
 from app.text import name_key
@@ -252,7 +252,7 @@ def seed_month(engine: Engine, settings: Settings, now: datetime) -> int:
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [FIRST_TENANT])
         keys = [(FIRST_TENANT, name_key(name)) for name in (US, INDIA, PAUSED)]
-        if portfolio_ids(connection, keys):
+        if load_portfolio_ids(connection, keys):
             return 0
     quiet = settings.model_copy(update={"rate_limit_per_minute": 0, "duties": "worker"})
     with contextlib.redirect_stdout(io.StringIO()):  # the access log

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from app.assembly import create_market
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.rules.values import Rejected
 from app.calendars.service import Calendars
@@ -26,16 +26,16 @@ from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.chain import hash_request
-from app.ledger.service.batch import empty_portfolio, portfolio_row
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.ledger.service.recording import LedgerBatchHandler
 from app.market_data.rules.base_prices import BASE_PRICES
-from app.market_data.rules.values import Quote, mark
+from app.market_data.rules.values import Quote, compute_mark
 from app.market_data.service import Market
-from app.money import fixed, to_cents
+from app.money import format_fixed, to_cents
 from app.orders.rules.values import GroupKind, OrderType, Protection, Target, Ticket, TimeInForce
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.command_results import OrderResult
 from app.orders.service.commands import CancelOrder, Command, PlaceGroup, PlaceOrder
 from app.orders.service.internal_commands import BrokerReport, QuoteArrived
@@ -45,7 +45,7 @@ from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.controls import Controls
 from app.risk.service.limiting import set_limit
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 PORTFOLIO = "Swing"
 SOURCE = "seed-data"
@@ -107,8 +107,8 @@ def _open_portfolio(connection: Connection, now: datetime) -> None:
     set_tenant_scope(connection, [FIRST_TENANT])
     cash = find_opening_cash(connection, [FIRST_TENANT])[FIRST_TENANT]
     naming = (FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
-    portfolio = empty_portfolio(new_row_id(), *naming, opening_cash=cash)
-    insert_portfolios(connection, [portfolio_row(portfolio, now)])
+    portfolio = build_portfolio(new_row_id(), *naming, opening_cash=cash)
+    insert_portfolios(connection, [build_portfolio_row(portfolio, now)])
 
 
 def placements(prices: Prices, now: datetime) -> Iterator[Command]:
@@ -139,7 +139,7 @@ def placements(prices: Prices, now: datetime) -> Iterator[Command]:
     yield one("dip", "BUY", "60", "NVDA", limit, limit_price=off("NVDA", -4), **waiting)
     breakout = {"stop_price": off("META", 4), "limit_price": off("META", 5)}
     yield one("breakout", "BUY", "10", "META", OrderType.STOP_LIMIT, user_id=BEN, **breakout)
-    month = {"time_in_force": TimeInForce.GTD, "expires_at": iso(now + GOOD_FOR)}
+    month = {"time_in_force": TimeInForce.GTD, "expires_at": format_timestamp(now + GOOD_FOR)}
     yield one("month", "BUY", "0.1", "BTC/USD", limit, limit_price=off("BTC/USD", -8), **month)
     yield one(CANCELLED, "BUY", "15", "GOOGL", limit, limit_price=off("GOOGL", -9))
     yield one(REJECTED, "BUY", "20", "META", limit, limit_price=off("META", -9), user_id=BEN)
@@ -164,7 +164,7 @@ def _follow_up(done: OrderResult, now: datetime) -> Command | None:
     order = done.orders[0].order
     rejection = Rejected(order.id, "Trading was paused", now)
     if order.client_order_id == REJECTED:
-        return BrokerReport(FIRST_TENANT, order.id, rejection, iso(now))
+        return BrokerReport(FIRST_TENANT, order.id, rejection, format_timestamp(now))
     return _cancel(done, now) if order.client_order_id == CANCELLED else None
 
 
@@ -189,9 +189,9 @@ def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, 
             base = BASE_PRICES[key[1]]
             quote = Quote(key.symbol, base.price - base.tick, base.price + base.tick, base.price, None, None,
                           now, SOURCE)  # fmt: skip
-            _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, iso(now), is_new=True))
+            _done(handler, connection, QuoteArrived(FIRST_TENANT, quote, format_timestamp(now), is_new=True))
             found[key] = quote
-    marks = {key.symbol: mark(found[key]) for key in keys}
+    marks = {key.symbol: compute_mark(found[key]) for key in keys}
     return {symbol: price for symbol, price in marks.items() if price is not None}
 
 
@@ -214,12 +214,14 @@ def _set_limits(engine: Engine, now: datetime) -> int:
         set_tenant_scope(connection, [FIRST_TENANT])
         for scope, name, code, value in LIMITS:
             key = name_key(name) if scope is LimitScope.PORTFOLIO else name
-            limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, iso(now))
+            limit = SetLimit(scope, key, name, code, Decimal(value), None, SOURCE, format_timestamp(now))
             if find_limit(connection, FIRST_TENANT, limit) is None:
                 set_limit(connection, FIRST_TENANT, limit)
                 who, target = (FIRST_TENANT, now, SOURCE, SOURCE), f"{code}:{scope}:{name}"
                 entries.append(
-                    AuditEntry(*who, "limit.set", target, after={"value": fixed(limit.value), "until": None})
+                    AuditEntry(
+                        *who, "limit.set", target, after={"value": format_fixed(limit.value), "until": None}
+                    )
                 )
-        record(connection, entries)
+        record_entries(connection, entries)
     return len(entries)

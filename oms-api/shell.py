@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.config import ConfigurationError, load_settings
 from app.database import connect_engine, set_all_tenants_scope, snapshot
 from app.database.failures import format_reason
-from app.migrate import current_revision, get_migration_url
+from app.migrate import get_current_revision, get_migration_url
 
 DONE, CANNOT = 0, 2
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ def main() -> int:
         settings = load_settings()
         engine = connect_engine(get_migration_url(settings), readers=1)
         with engine.connect() as connection:
-            revision = current_revision(connection)
+            revision = get_current_revision(connection)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT

@@ -15,6 +15,7 @@ from supervisor import Program
 LOOPBACK = "127.0.0.1"
 KEY_ID = "PKSTANDIN"
 KITE_KEY = "kitestandin"
+SIMULATED_CHANNEL = "C0TRADING01"  # of the Slack simulator
 ZERODHA_CONNECTION = "zerodha-standin"
 ACCOUNTS_FOLDER = ".standins"  # beside the database: the stand-ins keep their accounts there
 DEFAULT_SEED = "slackoms"
@@ -89,6 +90,18 @@ def add_ibkr(
     trader = [sys.executable, "-m", "app.brokers.ibkr"]
     environment = {**programs[0].environment, **access}
     programs.append(Program("ibkr", trader, folder, environment, 0, has_health=False))
+
+
+def show_reports(programs: list[Program], bot: Mapping[str, str]) -> None:
+    """Let the bot post what it reports of brokers in a channel of the simulator, unless one is set.
+
+    `bot` holds the values of its `.env`.
+    """
+    by_name = {program.name: program for program in programs}
+    slack_bot = by_name["slack-bot"]
+    is_set = bot.get("TRADING_CHANNEL") or slack_bot.environment.get("TRADING_CHANNEL")
+    if "simulator" in by_name and not is_set:
+        slack_bot.environment = {**slack_bot.environment, "TRADING_CHANNEL": SIMULATED_CHANNEL}
 
 
 def connect_kite(oms: Service, kite: Program) -> None:

@@ -29,6 +29,7 @@ from broker_programs import (
     add_ibkr,
     connect_kite,
     create_portfolio,
+    show_reports,
 )
 from env_files import ensure_service_files
 from file_watcher import FileWatcher
@@ -282,6 +283,7 @@ def run(*, with_brokers: bool = False, reload: bool = False) -> None:
         has_ibkr = find_spec("ib_async") is not None
         add_brokers(programs, ROOT / "oms-api", *_broker_ports(os.environ), seed=seed)
         add_ibkr(programs, ROOT / "oms-api", tws_port, is_installed=has_ibkr, seed=seed)
+        show_reports(programs, bot)
     require_free(programs)
     try:
         for program in programs[1:]:

@@ -13,7 +13,7 @@ from app.audit.service import Trail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
-from app.brokers.adapters import LOG_INS, create_adapter
+from app.brokers.adapters import create_adapter
 from app.brokers.kite.price_source import NAME as KITE
 from app.brokers.kite.price_source import KiteSource
 from app.brokers.paper.environment import load_paper_settings
@@ -23,20 +23,17 @@ from app.brokers.remote.budgets import LimitStore
 from app.brokers.rules.circuit_breaker import CircuitState
 from app.brokers.rules.connections import BrokerName
 from app.brokers.service.account_checks import CreateBroker, open_broker
-from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.connections import compute_lag
 from app.brokers.service.price_access import find_price_terms
-from app.brokers.service.sessions import BrokerLogIns
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
-from app.costs.service import load_rates
-from app.database import Readers, connect_engine, set_all_tenants_scope
+from app.database import Readers, connect_engine, set_all_tenants_scope, set_tenant_scope
 from app.database.changes import Changes
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
-from app.day_close.service.signing import DayCloser
 from app.duties.queries import is_leased
 from app.duties.rules.schedule import DutyReport
 from app.duties.service import DutyRunner
@@ -44,24 +41,22 @@ from app.events.service.feed import Feed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
 from app.health.rules import (
-    Component,
+    ComponentHealth,
     describe_alerts,
     describe_brokers,
+    describe_connection,
     describe_feed,
     describe_webhooks,
 )
 from app.health.service import ValuedPortfolio, list_portfolio_values
 from app.identity.dependencies import Authentication
-from app.identity.rules.workspace_statements import StatementReader
-from app.identity.service.idempotent_operations import Administration
-from app.identity.service.logins import LoginService
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import Sessions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.commands import Command as LedgerCommand
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.ledger.service.settlement import Settlements
 from app.ledger.service.trade_service import TradeService
@@ -89,35 +84,25 @@ from app.order_routing.service.environment_connections import (
     save_environment_connection,
 )
 from app.order_routing.service.session_runner import SessionRunner
-from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
-from app.orders.service.batch_context import BatchServices
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch.batch_context import BatchServices
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
 from app.orders.service.buying_power import BuyingPowerReader
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command, get_lock_group
-from app.orders.service.flattening import Flattening
-from app.orders.service.levels import exits_of
 from app.orders.service.market_watcher import MarketWatcher
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.orders.service.trade_guard import OrderTradeGuard
 from app.performance.queries import find_baselines
-from app.performance.service.reading import PerformanceReader
 from app.rate_limit import RateLimiter, Sharing, describe_shared_state
-from app.reconciliation.service.adoption import Adoption
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
-from app.reports.service import list_closed_trips
-from app.risk.queries.limits import has_limits
 from app.risk.service.controls import Controls
-from app.risk.service.kill_switches import KillSwitches
 from app.risk.service.messages import MessageRate
 from app.security_setup import (
-    create_address_policy,
     create_broker_address_policy,
     create_broker_key_ring,
-    create_key_ring,
 )
 from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
@@ -129,19 +114,13 @@ from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
 from app.startup import Parts
-from app.strategies.service.backtest_code import BacktestCodeFinder
-from app.strategies.service.code_inspection import CodeInspector
 from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.runner_factory import RunnerFactory
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
-from app.webhooks.service.deliveries import WebhookDeliveries
 from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
-from app.webhooks.service.webhooks import WebhookService
-from app.wire.exports import Exports
 from app.wire.opaque_ids import OpaqueIds
-from app.wire.pages import Cursors
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,67 +194,6 @@ class Components:
             ),
         )
 
-    def state(self) -> dict[str, Any]:
-        """Return, by name, the components that the routes' dependencies read from the application's state."""
-        own_key, stop_orders = self.settings.oms_api_key, Flattening(self.order_service, self.readers).stop
-        secrets = tuple(filter(None, (own_key, self.settings.oms_api_key_previous)))
-        readers, transactions, now = self.readers, self.transactions, self.now
-        opaque_ids = self.streams.fanouts.opaque_ids
-        inspector = CodeInspector(create_code_catalog(self.settings))
-        return {
-            "authentication": self.authentication,
-            "trade_service": self.trade_service,
-            "order_service": self.order_service,
-            "cancellations": self.cancellations,
-            "publish_quote": self.order_service.publish,
-            "exits": exits_of,
-            "valuer": self.valuer,
-            "performance": PerformanceReader(self.market, self.valuer, list_closed_trips),
-            "code_inspector": inspector,
-            "prepare_strategy_code": BacktestCodeFinder(inspector, readers).prepare,
-            "day_closer": DayCloser(self.market, self.valuer, self.calendars),
-            "duty_runner": self.duty_runner,
-            "cash_reader": self.cash_reader,
-            "corporate_actions": self.corporate_actions,
-            "price_alerts": self.price_alerts,
-            "signals": self.signals,
-            "signal_planner": self.signal_planner,
-            "find_currencies_in_use": find_currencies_in_use,
-            "is_symbol_in_use": is_symbol_in_use,
-            "readers": readers,
-            "market": self.market,
-            "calendars": self.calendars,
-            "controls": self.controls,
-            "guard": OrderTradeGuard(self.controls),
-            "changes": self.changes,
-            "kill_switches": KillSwitches(self.changes, self.controls, stop_orders),
-            "feed": self.streams.fanouts.feed,
-            "streams": self.streams,
-            "exports": Exports(self.settings.reader_threads, is_for_bots=self.settings.reports_slack == "on"),
-            "opaque_ids": opaque_ids,
-            "webhooks": WebhookService(create_key_ring(self.settings), create_address_policy(self.settings)),
-            "webhook_deliveries": WebhookDeliveries(opaque_ids),
-            "broker_connections": BrokerConnections(
-                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), has_limits
-            ),
-            "create_broker": self.create_broker,
-            "broker_log_ins": BrokerLogIns(
-                create_broker_key_ring(self.settings), create_broker_address_policy(self.settings), LOG_INS
-            ),
-            "adoption": Adoption(self.writer, readers, now),
-            "sessions": self.sessions,
-            "passwords": self.passwords,
-            "login_service": LoginService(
-                self.sessions, self.passwords, self.throttle, self.trail, readers, transactions, now
-            ),
-            "administration": Administration(transactions, self.passwords, secrets, now),
-            "statements": StatementReader(self.settings.bot_statement_secret),
-            "cursors": Cursors(own_key),
-            "now": now,
-            "cost_rates": load_rates(),
-            "health_components": self._vitals(),
-        }
-
     def _list_signal_receivers(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """Return the task that receives signals over Redis, if there is one."""
         if self.settings.redis_url is None or self.settings.signals_redis == "off":
@@ -324,7 +242,8 @@ class Components:
             serves=lambda broker: broker != BrokerName.IBKR,  # which has a separate process
         )
 
-    def _vitals(self) -> HealthComponents:
+    def create_health_components(self) -> HealthComponents:
+        """Return what the health checks examine."""
         return HealthComponents(
             *(
                 self.readers,
@@ -343,6 +262,7 @@ class Components:
                 describe_broker_connections,
                 self._describe_alerts,
             ),
+            describe_connections=self._describe_connections,
             list_portfolio_values=self._list_portfolio_values,
             signal_channel=self.signal_channel,
             has_redis=self.settings.redis_url is not None,
@@ -356,12 +276,21 @@ class Components:
             names.setdefault(slug, []).append(name)
         return list_portfolio_values(connection, self.valuer, names, self.now())
 
-    def _describe_feed(self) -> Component:
+    def _describe_connections(self, connection: Connection, tenant_id: int) -> dict[str, ComponentHealth]:
+        found, now = list_connections(set_tenant_scope(connection, [tenant_id]), tenant_id), self.now()
+        return {
+            f"broker:{stored.name}": describe_connection(
+                stored.status, compute_lag(stored, now), stored.error
+            )
+            for stored in found
+        }
+
+    def _describe_feed(self) -> ComponentHealth:
         silence = self.market.feed_silence(self.now())
         seconds = None if silence is None else round(silence.total_seconds(), 3)
         return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
-    def _describe_webhooks(self, connection: Connection) -> Component:
+    def _describe_webhooks(self, connection: Connection) -> ComponentHealth:
         now = self.now()
         backlog = read_backlog(set_all_tenants_scope(connection), now)
         age = 0.0 if backlog.oldest_at is None else (now - backlog.oldest_at).total_seconds()
@@ -370,7 +299,7 @@ class Components:
             backlog.endpoints, backlog.due, max(age, 0.0), backlog.last_error, has_process=has_process
         )
 
-    def _describe_alerts(self, reports: Sequence[DutyReport]) -> Component:
+    def _describe_alerts(self, reports: Sequence[DutyReport]) -> ComponentHealth:
         state, duty = self.price_alerts.state, None
         age = None if state.checked_at is None else (self.now() - state.checked_at).total_seconds()
         for report in reports:
@@ -378,7 +307,7 @@ class Components:
         return describe_alerts(age, state.last_error, state.pending, duty)
 
 
-def describe_broker_connections(connection: Connection) -> Component:
+def describe_broker_connections(connection: Connection) -> ComponentHealth:
     """Return the component of the broker connections of all tenants."""
     connections = list_connections(set_all_tenants_scope(connection))
     open_circuits = sum(stored.circuit != CircuitState.CLOSED for stored in connections)
@@ -439,7 +368,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             settings, engine, readers, transactions, sessions, limiter, trail, now
         ),
         trade_service=TradeService(
-            cast("GroupCommit[LedgerCommand, Recorded]", writer), _limits(settings), now
+            cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _limits(settings), now
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),

@@ -17,8 +17,8 @@ from app.identity.queries import credentials
 from app.identity.rules.access import Caller, Person
 from app.identity.rules.keys import StoredKey
 from app.identity.rules.people import SlackPerson
-from app.identity.rules.tokens import key_ring
-from app.identity.service.authenticator import Authenticator, ClientInfo, People, list_environment_keys
+from app.identity.rules.tokens import build_key_ring
+from app.identity.service.authenticator import Authenticator, People, RequestClient, list_environment_keys
 from app.identity.service.people import create_slack_user, find_known_person
 from app.identity.service.sessions import Sessions, TokenLifetimes
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 def make_sessions(settings: Settings, readers: Readers, transactions: Transactions, now: Now) -> Sessions:
     """Return the sessions of a process."""
-    ring = key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
+    ring = build_key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
     terms = TokenLifetimes(
         timedelta(minutes=settings.access_token_minutes),
         timedelta(days=settings.session_days),
@@ -93,7 +93,9 @@ def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
         "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
     )
 
-    async def find_or_create_person(caller: Caller, slack_person: SlackPerson, where: ClientInfo) -> Person:
+    async def find_or_create_person(
+        caller: Caller, slack_person: SlackPerson, client: RequestClient
+    ) -> Person:
         person = await readers.run(
             lambda connection: find_known_person(connection, caller.tenant_id, slack_person)
         )
@@ -101,7 +103,7 @@ def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
             return person
         new_user_limit.take(caller.tenant_id, monotonic_seconds())
         return await transactions.run(
-            lambda connection: create_slack_user(connection, caller, slack_person, where, now())
+            lambda connection: create_slack_user(connection, caller, slack_person, client, now())
         )
 
     return People(find_or_create_person)

@@ -21,7 +21,7 @@ from app.strategies.service.environment import create_sandbox_policy
 DONE, CANNOT = 0, 2
 
 
-def run(settings: Settings) -> None:
+def run_queued_backtests(settings: Settings) -> None:
     """Run the backtests that wait."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
@@ -43,7 +43,7 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.logs_as_json, settings.log_level)
-        run(settings)
+        run_queued_backtests(settings)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT

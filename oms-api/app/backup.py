@@ -29,7 +29,7 @@ from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.encryption import KeyRing, parse_key_ring
-from app.migrate import current_revision, get_migration_url, is_current
+from app.migrate import get_current_revision, get_migration_url, is_current
 
 DONE, CANNOT = 0, 2
 SCAN_SECONDS = 3600.0
@@ -49,7 +49,7 @@ class CannotBackUp(Exception):
     """Raised when the database does not have exactly the tables of this version, or the folder exists."""
 
 
-def back_up(
+def write_backup(
     engine: Engine, folder: Path, keys: KeyRing | None, on_progress: Callable[[], None] = lambda: None
 ) -> Manifest:
     """Write a backup of the database to a new folder. Raises CannotBackUp. Nothing remains of a failure.
@@ -87,7 +87,7 @@ def _copy_postgresql(
     with snapshot(engine) as connection:
         _require_tables(connection)
         set_all_tenants_scope(connection).execute(text("SELECT 1"))  # sends the scope
-        heads, revision = read_heads(connection), current_revision(connection) or ""
+        heads, revision = read_heads(connection), get_current_revision(connection) or ""
         sequences = {str(row[0]): int(row[1]) for row in connection.execute(text(_SEQUENCES))}
         files = [
             _copy_table(connection, table, folder, keys, backup_id, on_progress)
@@ -126,7 +126,7 @@ def _copy_sqlite(
                 source.backup(target)  # in one step, so that writers wait and the copy is consistent
         own = connect_engine(f"sqlite:///{copy}", readers=1)
         with own.connect() as connection:
-            heads, revision = read_heads(connection), current_revision(connection) or ""
+            heads, revision = read_heads(connection), get_current_revision(connection) or ""
         own.dispose()
         name = f"{SQLITE_FILE}.gz"
         writer = BackupWriter(folder / name, keys, f"{backup_id}/{name}")
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = load_settings()
         engine = connect_engine(get_migration_url(settings), readers=1)
-        manifest = back_up(engine, args.folder, create_backup_keys(settings))
+        manifest = write_backup(engine, args.folder, create_backup_keys(settings))
     except (ConfigurationError, CannotBackUp, NoVisibleRows) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT

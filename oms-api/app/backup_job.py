@@ -5,7 +5,7 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from app.backup import back_up
+from app.backup import write_backup
 from app.backup_files import MANIFEST
 from app.clock import Now
 from app.database import connect_engine
@@ -38,7 +38,7 @@ class BackupJob:
         if not target.exists():
             engine = connect_engine(self._database_url, readers=1)
             try:
-                back_up(engine, target, self._keys, lease.renew_if_old)
+                write_backup(engine, target, self._keys, lease.renew_if_old)
             finally:
                 engine.dispose()
         self._delete_old(now)

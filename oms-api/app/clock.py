@@ -22,7 +22,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def milliseconds(instant: datetime) -> int:
+def to_milliseconds(instant: datetime) -> int:
     """Return whole milliseconds since 1970-01-01T00:00Z, rounded down."""
     return (instant - EPOCH) // MILLISECOND
 

@@ -4,18 +4,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.money import fixed
-from app.timestamps import iso
+from app.money import format_fixed
+from app.timestamps import format_timestamp
 
 
 def convert_instant(value: Any) -> Any:  # the value of any column
     """Return the canonical text of an instant, other values unchanged."""
-    return iso(value) if isinstance(value, datetime) else value
+    return format_timestamp(value) if isinstance(value, datetime) else value
 
 
-def to_canonical(value: Any) -> Any:  # the value of any column
+def format_canonical(value: Any) -> Any:  # the value of any column
     """Return the canonical text of a decimal or an instant, other values unchanged."""
-    return fixed(value) if isinstance(value, Decimal) else convert_instant(value)
+    return format_fixed(value) if isinstance(value, Decimal) else convert_instant(value)
 
 
 def parse_decimal(value: Any) -> Decimal | None:

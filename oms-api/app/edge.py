@@ -25,7 +25,7 @@ from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.request_body import Disconnected, Message, Receive, read_body, replay_body
-from app.wire.problems import problem_body, problem_headers
+from app.wire.problems import build_problem_body, build_problem_headers
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -290,8 +290,8 @@ class _ResponseSender:
             return  # the framework has already responded
         if self.status:
             raise error  # half of the response is sent: let the server close the connection
-        body = problem_body(error, self._request.path, self._request.request_id)
-        headers = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
+        body = build_problem_body(error, self._request.path, self._request.request_id)
+        headers = [(name.encode(), value.encode()) for name, value in build_problem_headers(error).items()]
         headers.append((b"content-length", str(len(body)).encode()))
         await self({"type": "http.response.start", "status": error.status, "headers": headers})
         await self({"type": "http.response.body", "body": body})

@@ -5,7 +5,7 @@ import os
 import threading
 from datetime import datetime
 
-from app.clock import milliseconds
+from app.clock import to_milliseconds
 
 _COUNTER_LIMIT = 0xFFFF
 _MILLISECOND_DIGITS = slice(1, 14)
@@ -57,7 +57,7 @@ class SortableIds:
 
     def next(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
         """Return an id above all of the tenant's previous ones and, if given, above `after`."""
-        moment = milliseconds(now)
+        moment = to_milliseconds(now)
         with self._lock:
             last = self._last.get(tenant_id, (0, 0))
             if last[0] > moment + MAX_AHEAD_MILLISECONDS:
@@ -73,7 +73,7 @@ def build_first_trade_id(instant: datetime) -> str:
 
     It sorts before each of them, and after all earlier ones.
     """
-    return f"T{milliseconds(instant):013d}"
+    return f"T{to_milliseconds(instant):013d}"
 
 
 def new_row_id() -> int:
@@ -83,7 +83,7 @@ def new_row_id() -> int:
 
 def new_timed_id(now: datetime) -> int:
     """Return a row id above those of earlier milliseconds: 41 bits of time and 12 random bits."""
-    return milliseconds(now) << 12 | int.from_bytes(os.urandom(2), "big") >> 4
+    return to_milliseconds(now) << 12 | int.from_bytes(os.urandom(2), "big") >> 4
 
 
 def new_tenant_id() -> int:

@@ -11,7 +11,7 @@ import orjson
 from typing_extensions import override
 
 from app.correlation import get_correlation
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _PLAIN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
@@ -78,7 +78,7 @@ def configure_logging(as_json: bool, level: str) -> None:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    at = iso(datetime.fromtimestamp(record.created, UTC))
+    at = format_timestamp(datetime.fromtimestamp(record.created, UTC))
     fields: dict[str, Any] = {
         "timestamp": at,
         "level": record.levelname,
@@ -98,7 +98,7 @@ def _access_json(
 ) -> str:  # fmt: skip
     trace = "" if trace_id is None else f'"trace_id":"{trace_id}",'
     return (
-        f'{{"timestamp":"{iso(at)}","level":"INFO","logger":"access","event":"request","method":"{method}",'
+        f'{{"timestamp":"{format_timestamp(at)}","level":"INFO","logger":"access","event":"request","method":"{method}",'
         f'"path":{orjson.dumps(path, default=str).decode()},"status":{status},'
         f'"milliseconds":{seconds * 1000:.2f},'
         f'"request_id":"{request_id}",{trace}"caller":{orjson.dumps(caller).decode()}}}\n'
@@ -111,7 +111,7 @@ def _access_text(
 ) -> str:  # fmt: skip
     trace = "" if trace_id is None else f" trace_id={trace_id}"
     return (
-        f"{iso(at)[11:23]} INFO    {method} {_one_line(path)} {status} {seconds * 1000:.1f}ms "
+        f"{format_timestamp(at)[11:23]} INFO    {method} {_one_line(path)} {status} {seconds * 1000:.1f}ms "
         f"request_id={request_id}{trace} caller={_one_line(caller)}\n"
     )
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 from app import __version__
 from app.addresses import AddressResolver
 from app.alerts import routes as alert_routes
+from app.application_state import list_state
 from app.assembly import Components, assemble
 from app.backtests import routes as backtest_routes
 from app.brokers import routes as broker_routes
@@ -58,8 +59,8 @@ from app.webhooks import routes as webhook_routes
 from app.wire.csv_lists import send_as_accepted
 from app.wire.docs import OPENAPI_URL, add_docs
 from app.wire.handlers import add_error_handlers
-from app.wire.methods import MethodTable
-from app.wire.openapi import openapi_document
+from app.wire.methods import METHODS, MethodTable
+from app.wire.openapi import build_openapi_document
 
 ROUTERS = (
     *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
@@ -145,31 +146,31 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
         redirect_slashes=False,
     )
-    for name, part in components.state().items():
-        setattr(app.state, name, part)
+    for name, value in list_state(components):
+        setattr(app.state, name, value)
     _add_routes(app)
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
     app.edge = _edge(app, components, forwarder)
-    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
+    app.openapi = lambda: build_openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
 def _edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
-        ("GET", reading.PORTFOLIO_PATH): reading.fast_portfolio(
+        ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
             *(authentication, components.readers, components.cash_reader),
             *(components.valuer, components.now),
         ),
     }
     report = recording.build_record_trade_endpoint(components.trade_service)
     place = order_entry.build_place_order_endpoint(components.order_service)
-    signal = signal_routes.build_signal_endpoint(components.signals).direct_route(authentication)
+    signal = signal_routes.build_signal_endpoint(components.signals).build_direct_route(authentication)
     direct_routes = {
-        ("POST", recording.TRADE_PATH): report.direct_route(authentication),
-        ("POST", order_entry.ORDERS_PATH): place.direct_route(authentication),
+        ("POST", recording.TRADE_PATH): report.build_direct_route(authentication),
+        ("POST", order_entry.ORDERS_PATH): place.build_direct_route(authentication),
         **dict.fromkeys((("POST", path) for path in signal_routes.SIGNAL_PATHS), signal),
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
@@ -203,7 +204,7 @@ def _replace_traceback(send: Send) -> Send:
 
 def _add_routes(app: FastAPI) -> None:
     app.router.routes.extend(_list_included())
-    app.state.methods = MethodTable(API_PREFIX, ROUTERS)
+    setattr(app.state, *METHODS.provide(MethodTable(API_PREFIX, ROUTERS)))
 
 
 @cache

@@ -16,9 +16,9 @@ from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from app.config import ConfigurationError, Settings, load_settings
 from app.database import connect_engine
 from app.database.failures import format_reason
-from app.database.policies import adopt
+from app.database.policies import transfer_policies
 from app.database.timeouts import response_timeout
-from app.ledger.service.stamps import create_stamp
+from app.ledger.service.portfolio_state import create_stamp
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -53,12 +53,12 @@ def _migrate_once(engine: Engine, revision: str) -> None:
     from alembic import command  # noqa: PLC0415  # 60 ms and some MB that a migrated service does without
 
     with _locked(engine) as connection, response_timeout(_LOCK_SECONDS):
-        before = current_revision(connection)
-        command.upgrade(alembic_config(connection), revision)
-        if before not in {None, current_revision(connection)}:
+        before = get_current_revision(connection)
+        command.upgrade(build_alembic_config(connection), revision)
+        if before not in {None, get_current_revision(connection)}:
             _renew_versions(connection)
         if engine.dialect.name == "postgresql":
-            adopt(connection)
+            transfer_policies(connection)
 
 
 def _renew_versions(connection: Connection) -> None:
@@ -70,7 +70,7 @@ def _renew_versions(connection: Connection) -> None:
         connection.execute(text("UPDATE portfolios SET orders_stamp = :stamp"), {"stamp": create_stamp()})
 
 
-def alembic_config(connection: Connection) -> "Config":
+def build_alembic_config(connection: Connection) -> "Config":
     """Return Alembic's configuration for `connection`."""
     from alembic.config import Config  # noqa: PLC0415  # as above
 
@@ -82,11 +82,11 @@ def alembic_config(connection: Connection) -> "Config":
 
 def is_current(connection: Connection) -> bool:
     """Return whether the database has the schema of this version or of a later one."""
-    revision = current_revision(connection)
+    revision = get_current_revision(connection)
     return revision is not None and revision not in list_earlier_revisions()
 
 
-def current_revision(connection: Connection) -> str | None:
+def get_current_revision(connection: Connection) -> str | None:
     """Return the revision, or None if the database was never migrated, or not for this version's role."""
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -161,7 +161,7 @@ def main() -> int:
         engine = connect_engine(get_migration_url(load_settings()))
         migrate(engine)
         with engine.connect() as connection:
-            revision = current_revision(connection)
+            revision = get_current_revision(connection)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2

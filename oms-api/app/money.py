@@ -27,7 +27,7 @@ def parse_plain(text: str) -> Decimal | None:
     return Decimal(text) if _PLAIN.fullmatch(text) else None
 
 
-def fits(amount: Decimal) -> bool:
+def is_storable(amount: Decimal) -> bool:
     """Return whether `amount` can be stored exactly: at most 8 decimals and 16 digits before the point."""
     try:
         stored = amount.quantize(_UNIT, context=_NO_ROUNDING)
@@ -40,7 +40,7 @@ def find_amount_error(amount: Decimal) -> str | None:
     """Return what is wrong with an amount that is not above zero or cannot be stored exactly, or None."""
     if amount <= 0:
         return "Must be positive."
-    return None if fits(amount) else "At most 8 decimals, and 16 digits before the point."
+    return None if is_storable(amount) else "At most 8 decimals, and 16 digits before the point."
 
 
 def to_places(amount: Decimal) -> Decimal:
@@ -53,59 +53,59 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, rounding=ROUND_HALF_UP, context=_EXACT)
 
 
-def product(left: Decimal, right: Decimal) -> Decimal:
+def multiply(left: Decimal, right: Decimal) -> Decimal:
     """Multiply, then round half-even to 8 decimals."""
     return _EXACT.multiply(left, right).quantize(_UNIT, None, _EXACT)
 
 
-def exact_product(left: Decimal, right: Decimal) -> Decimal:
+def multiply_exactly(left: Decimal, right: Decimal) -> Decimal:
     """Multiply without rounding: 60 digits hold the product of any two amounts."""
     return _EXACT.multiply(left, right)
 
 
-def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+def compute_share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """Return amount × part / whole, rounded once, half-even, to 8 decimals. `whole` must not be zero."""
     return to_places(_EXACT.divide(_EXACT.multiply(amount, part), whole))
 
 
-def ratio(amount: Decimal, divisor: Decimal) -> Decimal:
+def divide(amount: Decimal, divisor: Decimal) -> Decimal:
     """Return amount / divisor, rounded half-even to 8 decimals. `divisor` must not be zero."""
     return _EXACT.divide(amount, divisor).quantize(_UNIT, None, _EXACT)
 
 
-def round_down_to(amount: Decimal, step: Decimal) -> Decimal:
+def round_down_to_step(amount: Decimal, step: Decimal) -> Decimal:
     """Return the greatest multiple of `step` up to `amount`, for whole lots and a SELL's worse tick."""
     return _multiple(amount, step, ROUND_FLOOR)
 
 
-def ceiling_to(amount: Decimal, step: Decimal) -> Decimal:
+def round_up_to_step(amount: Decimal, step: Decimal) -> Decimal:
     """Return the least multiple of `step` from `amount` up, for a BUY's worse tick."""
     return _multiple(amount, step, ROUND_CEILING)
 
 
-def nearest_to(amount: Decimal, step: Decimal) -> Decimal:
+def round_to_nearest_step(amount: Decimal, step: Decimal) -> Decimal:
     """Return the multiple of `step` nearest to `amount`, half up, for the tick of a trailing stop."""
     return _multiple(amount, step, ROUND_HALF_UP)
 
 
-def fixed(amount: Decimal) -> str:
-    """Return the canonical text of an amount that `fits`: always 8 decimals, never an exponent or "-0"."""
+def format_fixed(amount: Decimal) -> str:
+    """Return the canonical text of a storable amount: always 8 decimals, never an exponent or "-0"."""
     return f"{amount:.8f}" if amount else _NOTHING
 
 
-def money_text(text: str) -> str:
+def shorten_amount(text: str) -> str:
     """Shorten canonical text to 2 to 8 decimals for display ("17500.00000000" → "17500.00")."""
     return text[:-6] + text[-6:].rstrip("0")
 
 
-def quantity_text(text: str) -> str:
+def shorten_quantity(text: str) -> str:
     """Shorten canonical text for display by removing trailing zeros ("100.00000000" → "100")."""
     return text.rstrip("0").rstrip(".")
 
 
 def format_plain_amount(amount: Decimal) -> str:
     """Return the amount without separators and trailing zeros ("10.50" → "10.5")."""
-    return quantity_text(fixed(amount))
+    return shorten_quantity(format_fixed(amount))
 
 
 def format_grouped_amount(amount: Decimal) -> str:

@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def compare(settings: Settings, namespace: argparse.Namespace) -> ParityReport:
+def compare_with_replay(settings: Settings, namespace: argparse.Namespace) -> ParityReport:
     """Compare a strategy with the replay of its journal. Raises NoJournal."""
     engine = connect_engine(
         settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and return the exit status."""
     args = build_parser().parse_args(arguments)
     try:
-        report = compare(load_settings(), args)
+        report = compare_with_replay(load_settings(), args)
     except (ConfigurationError, NoJournal) as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT

@@ -24,7 +24,7 @@ from app.config import ConfigurationError, load_settings
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.price_files import PriceFileError, list_points, read_price_rows
 from app.market_data.rules.values import Bar, Quote
-from app.money import fixed
+from app.money import format_fixed
 
 PLAYED, FAILED, CANNOT = 0, 1, 2
 TIMEOUT_SECONDS = 30.0
@@ -113,7 +113,7 @@ def format_quote(quote: Quote) -> dict[str, str | None]:
     """Return the body of `PUT /quotes`."""
     names = ("bid", "ask", "last", "bid_size", "ask_size")
     return {
-        name: None if amount is None else fixed(amount)
+        name: None if amount is None else format_fixed(amount)
         for name, amount in zip(names, quote[1:6], strict=True)
     }
 
@@ -155,7 +155,7 @@ def check_file(path: Path) -> FileSummary:
     return FileSummary(rows, min(filter(None, gaps), default=Interval.MINUTE.length))
 
 
-def play(
+def publish_prices(
     path: Path, summary: FileSummary, speed: float | None, publish: Publish, progress: ProgressBar,
     sleep: Sleep = time.sleep,
 ) -> None:  # fmt: skip
@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return CANNOT
     progress, problem = ProgressBar(stream, summary.rows), None
     try:
-        play(args.file, summary, args.speed, publisher, progress)
+        publish_prices(args.file, summary, args.speed, publisher, progress)
     except (PublishFailed, KeyboardInterrupt) as failure:
         problem = str(failure) or "Interrupted."
     publisher.close()

@@ -25,7 +25,7 @@ from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.encryption import KeyRing
 from app.migrate import migrate
-from app.verify import report, verify_database, verify_trails
+from app.verify import format_report, verify_database, verify_trails
 
 DONE, DIFFERS, CANNOT = 0, 1, 2
 SCAN_SECONDS = 3600.0
@@ -35,7 +35,7 @@ class CannotRestore(Exception):
     """Raised when the database is not empty, or of another kind than the backup."""
 
 
-def restore(folder: Path, url: str, keys: KeyRing | None) -> Manifest:
+def restore_backup(folder: Path, url: str, keys: KeyRing | None) -> Manifest:
     """Load a backup into an empty database. Raises InvalidBackup or CannotRestore."""
     manifest = read_manifest(folder)
     if manifest.is_encrypted and keys is None:
@@ -58,7 +58,7 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
             yield f"The ends of the chains of the {name} differ from the manifest."
     verdict, trails = verify_database(engine), verify_trails(engine)
     if not verdict.clean or trails.lie is not None:
-        yield from report(verdict, 0.0, is_trail_clean=trails.lie is None)
+        yield from format_report(verdict, 0.0, is_trail_clean=trails.lie is None)
 
 
 def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: KeyRing | None) -> None:
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     parser.add_argument("--verify", action="store_true", help="prove the copy afterwards")
     args = parser.parse_args(arguments)
     try:
-        manifest = restore(args.folder, args.to, create_backup_keys(load_settings()))
+        manifest = restore_backup(args.folder, args.to, create_backup_keys(load_settings()))
         sys.stdout.write(f"Restored the backup of {manifest.created_at}.\n")
         return _verify(args.to, manifest) if args.verify else DONE
     except (ConfigurationError, InvalidBackup, CannotRestore, CannotBackUp, NoVisibleRows) as error:

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from app.clock import Now
-from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
@@ -27,7 +27,7 @@ from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.webhooks.service.sender import WebhookSender
 
 DAY = timedelta(days=1)
@@ -109,18 +109,18 @@ class DailyReports:
 
     def _publish(self, tenants: Sequence[TenantRow], day: datetime) -> None:
         """Publish an event for each report and tenant, after which the bot uploads the file to Slack."""
-        now, events = iso(self._now()), []
+        now, events = format_timestamp(self._now()), []
         for tenant, report in product(tenants, REPORTS):
             payload = {
                 "report": report,
                 "date": f"{day:%Y-%m-%d}",
                 "file_format": self._targets.file_format,
-                "period_start": iso(day),
-                "period_end": iso(day + DAY),
+                "period_start": format_timestamp(day),
+                "period_end": format_timestamp(day + DAY),
             }
             events.append((tenant.id, REPORT_READY, orjson.dumps(payload).decode(), now))
         with unit_of_work(self._engine) as connection:
-            write(set_all_tenants_scope(connection), build_event_insert(events))
+            execute_writes(set_all_tenants_scope(connection), build_event_insert(events))
 
     def _post(self, tenant: TenantRow, day: datetime, text: str) -> None:
         headers = {"Content-Type": "application/json", "webhook-id": f"report-{tenant.slug}-{day:%Y-%m-%d}"}

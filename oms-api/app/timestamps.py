@@ -18,7 +18,7 @@ def parse_timestamp(timestamp: Timestamp) -> datetime:
     return datetime.fromisoformat(timestamp)
 
 
-def iso(instant: datetime) -> Timestamp:
+def format_timestamp(instant: datetime) -> Timestamp:
     """Return `instant` (UTC) as a timestamp.
 
     orjson takes a quarter of the time of `datetime.isoformat`, and writes no fraction of a whole second.

@@ -33,11 +33,11 @@ from app.instruments.service import verify_instruments
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from app.ledger.rules.verification import Check, Finding
 from app.ledger.service.portfolio_verification import verify_portfolios
-from app.ledger.service.verification import Verdict, verify
+from app.ledger.service.verification import Verdict, verify_ledger
 from app.market_data.service.marks import verify_marks
 from app.migrate import get_migration_url, is_current
 from app.orders.rules.verification import OrderCheck
-from app.orders.service.approval_verification import verify_approvals
+from app.orders.service.approval.approval_verification import verify_approvals
 from app.orders.service.verification import verify_orders
 from app.reports.service.daily_stats import verify_daily_stats
 from app.risk.rules.verification import RiskCheck
@@ -77,7 +77,7 @@ class RecordCheck(StrEnum):
 
 
 PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
-    "the ledger": verify,
+    "the ledger": verify_ledger,
     "the orders": verify_orders,
     "the approvals": verify_approvals,
     "the risk controls": verify_risk,
@@ -142,10 +142,10 @@ def verify_database(engine: Engine) -> Verdict:
     with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
         if not is_current(connection):
             raise CannotVerify("The database is not at this version's revision: run `python -m app.migrate`.")
-        return check(set_all_tenants_scope(connection))
+        return check_database(set_all_tenants_scope(connection))
 
 
-def check(connection: Connection) -> Verdict:
+def check_database(connection: Connection) -> Verdict:
     """Run all checks except those of the audit log. `connection` must be on one snapshot."""
     verdict = Verdict()
     for name, part in PARTS.items():
@@ -163,7 +163,7 @@ def verify_trails(engine: Engine) -> TrailResult:
         return examine_trails(set_all_tenants_scope(connection))
 
 
-def report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
+def format_report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:
     """Yield the lines of the report. It only says "Clean" if the audit trail is clean as well."""
     for check, meaning in _MEANING.items():
         failed = verdict.failed[check]
@@ -264,7 +264,7 @@ def _verify_configured() -> int:
     engine.dispose()
     sys.stdout.writelines(f"{line}\n" for line in report_trails(examined))
     seconds, is_trail_clean = monotonic_seconds() - started, examined.lie is None
-    lines = report(verdict, seconds, is_trail_clean=is_trail_clean)
+    lines = format_report(verdict, seconds, is_trail_clean=is_trail_clean)
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return CLEAN if verdict.clean and is_trail_clean else LIES
 

@@ -14,10 +14,10 @@ from sqlalchemy import Engine
 from app.database import connect_engine
 from app.database.timeouts import response_timeout
 from app.migrate import migrate
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
-from tests.support.postgres import Databases, PostgresServer, name_in
-from tests.support.service import ApiClient, Service, serving
+from tests.support.postgres import Databases, PostgresServer, get_database_name
+from tests.support.service import ApiClient, Service, run_service
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
 COPY_SECONDS = 60.0
@@ -84,7 +84,7 @@ def template_postgres(databases: Databases) -> str:
     """Provide the name of a migrated PostgreSQL database to copy."""
     url = databases.new()
     _migrated(url)
-    return name_in(url)
+    return get_database_name(url)
 
 
 def _migrated(url: str) -> None:
@@ -122,23 +122,23 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
     """Provide the service that the tests of this session share; `api` creates a tenant of it."""
-    with serving(new_database(backend)) as running:
+    with run_service(new_database(backend)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def verified_service(backend: str, new_database: Callable[..., str]) -> Iterator[Service]:
     """Provide a service for the tests of a module. After the last of them its database must verify."""
-    with serving(new_database(backend)) as running:
+    with run_service(new_database(backend)) as running:
         yield running
         verdict = verify_database(running.engine)
-        assert verdict.clean, list(report(verdict, 0))
+        assert verdict.clean, list(format_report(verdict, 0))
 
 
 @pytest.fixture
 def api(service: Service) -> ApiClient:
     """Provide a tenant of the test's own, with an admin key."""
-    return service.api()
+    return service.create_client()
 
 
 @pytest.fixture
@@ -160,6 +160,6 @@ def serve(database_url: str) -> Callable[..., AbstractContextManager[Service]]:
     """`serve(**settings)` runs a service with other settings on a database of the test's own."""
 
     def run(**changes: Any) -> AbstractContextManager[Service]:
-        return serving(database_url, **changes)
+        return run_service(database_url, **changes)
 
     return run

@@ -13,31 +13,31 @@ STATEMENT_SECRET = "s" * 40
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def trade_body(**changes: Any) -> dict[str, Any]:
+def build_trade_body(**changes: Any) -> dict[str, Any]:
     """Return the body of a trade; a change to None leaves the field out."""
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     body |= changes
     return {name: value for name, value in body.items() if value is not None}
 
 
-def ticket_body(**changes: Any) -> dict[str, Any]:
+def build_ticket_body(**changes: Any) -> dict[str, Any]:
     """Return the ticket of a market order; a change to None leaves the field out."""
     body = {"symbol": "AAPL", "quantity": "10", "side": "BUY", "type": "MARKET", "portfolio_name": "Growth"}
     body |= changes
     return {name: value for name, value in body.items() if value is not None}
 
 
-def buy(quantity: str, price: str) -> Fill:
+def build_buy(quantity: str, price: str) -> Fill:
     """Return a purchase at a price per unit."""
     return Fill(Side.BUY, Decimal(quantity), Decimal(quantity) * Decimal(price))
 
 
-def sell(quantity: str, price: str) -> Fill:
+def build_sell(quantity: str, price: str) -> Fill:
     """Return a sale at a price per unit."""
     return Fill(Side.SELL, Decimal(quantity), Decimal(quantity) * Decimal(price))
 
 
-def trade_row(**changes: Any) -> TradeRow:
+def build_trade_row(**changes: Any) -> TradeRow:
     """Return a row of the ledger in canonical form, its hash not computed."""
     amounts = dict.fromkeys(
         ("charges", "realized_pnl", "position_realized_pnl", "portfolio_realized_pnl"), "0.00000000"

@@ -6,12 +6,12 @@ import json
 import pytest
 
 from app.http_server import MAX_HEAD_BYTES
-from tests.factories import trade_body
-from tests.support.processes import running
+from tests.factories import build_trade_body
+from tests.support.processes import run_process
 
 pytestmark = pytest.mark.any_database
 
-TRADE = json.dumps(trade_body()).encode()
+TRADE = json.dumps(build_trade_body()).encode()
 
 
 @pytest.mark.parametrize("path", ["/trade", "/trades:batch"])
@@ -22,7 +22,7 @@ def test_repeated_security_header_is_rejected(api, path, name):
     response = api.service.client.post(f"/api/v1{path}", content=TRADE, headers=twice)
     assert response.status_code == 422
     assert response.json()["detail"] == f"The header {name.lower()} occurs twice."
-    assert api.trades() == []
+    assert api.list_trades() == []
 
 
 def test_repeated_query_parameter_is_rejected(api):
@@ -39,7 +39,7 @@ def test_query_number_must_contain_only_digits(api, limit):
 
 
 def test_unknown_query_parameter_of_a_portfolio_is_rejected(api):
-    api.trade()
+    api.record_trade()
     response = api.get("/portfolio/Growth", as_off="1")
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "as_off")
 
@@ -68,7 +68,7 @@ def test_error_names_at_most_a_hundred_invalid_fields(api):
 
 
 def test_error_of_two_fields_is_shown_at_one_of_them(api):
-    response = api.post("/trade", trade_body(gmv="1", price="1"))
+    response = api.post("/trade", build_trade_body(gmv="1", price="1"))
     assert response.json()["errors"] == [
         {"field": "gmv", "message": "Send either `gmv` or `price`.", "code": "priced_once"}
     ]
@@ -118,7 +118,7 @@ async def _head_of(port: int, size: int, piece: int) -> bytes:
 
 @pytest.mark.any_database
 def test_endless_head_is_disconnected_but_a_long_one_is_not(database_url):
-    with running(DATABASE_URL=database_url) as process:
+    with run_process(DATABASE_URL=database_url) as process:
         port = int(process.url.rpartition(":")[2])
         assert b"200" in asyncio.run(_head_of(port, MAX_HEAD_BYTES // 2, 1024))
         refused = asyncio.run(_head_of(port, 40 * MAX_HEAD_BYTES, 8192))

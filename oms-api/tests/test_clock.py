@@ -23,7 +23,7 @@ class Clocks:
 
 
 @pytest.fixture
-def clocks():
+def both_clocks():
     return Clocks()
 
 
@@ -34,49 +34,49 @@ def log_level(caplog):
 
 
 @pytest.fixture
-def clock(clocks):
-    return SteadyClock(clocks.clock_time, clocks.elapsed)
+def clock(both_clocks):
+    return SteadyClock(both_clocks.clock_time, both_clocks.elapsed)
 
 
-def test_short_jump_forward_is_ignored(clocks, clock, caplog):
-    clocks.seconds, clocks.off = 10, timedelta(days=1)
+def test_short_jump_forward_is_ignored(both_clocks, clock, caplog):
+    both_clocks.seconds, both_clocks.off = 10, timedelta(days=1)
     assert clock() == NOON + timedelta(seconds=10)
-    clocks.seconds = 10 + JUMP_HOLD_SECONDS - 1
-    assert clock() == NOON + timedelta(seconds=clocks.seconds)
-    clocks.off = timedelta(0)
-    assert clock() == clocks.clock_time()
+    both_clocks.seconds = 10 + JUMP_HOLD_SECONDS - 1
+    assert clock() == NOON + timedelta(seconds=both_clocks.seconds)
+    both_clocks.off = timedelta(0)
+    assert clock() == both_clocks.clock_time()
     assert ["jumped forward by 86400.0 s" in record.message for record in caplog.records] == [True]
 
 
-def test_lasting_jump_forward_is_followed(clocks, clock, caplog):
-    clocks.off = timedelta(days=1)
+def test_lasting_jump_forward_is_followed(both_clocks, clock, caplog):
+    both_clocks.off = timedelta(days=1)
     assert clock() == NOON
-    clocks.seconds = JUMP_HOLD_SECONDS
-    assert clock() == clocks.clock_time()
-    clocks.seconds += 1
-    assert clock() == clocks.clock_time()
+    both_clocks.seconds = JUMP_HOLD_SECONDS
+    assert clock() == both_clocks.clock_time()
+    both_clocks.seconds += 1
+    assert clock() == both_clocks.clock_time()
     assert len(caplog.records) == 2
 
 
-def test_second_jump_forward_is_delayed_like_the_first(clocks, clock):
-    clocks.off = timedelta(days=1)
+def test_second_jump_forward_is_delayed_like_the_first(both_clocks, clock):
+    both_clocks.off = timedelta(days=1)
     assert clock() == NOON
-    clocks.off = timedelta(0)
+    both_clocks.off = timedelta(0)
     assert clock() == NOON
-    clocks.seconds, clocks.off = JUMP_HOLD_SECONDS + 1, timedelta(days=1)
-    assert clock() == NOON + timedelta(seconds=clocks.seconds)
+    both_clocks.seconds, both_clocks.off = JUMP_HOLD_SECONDS + 1, timedelta(days=1)
+    assert clock() == NOON + timedelta(seconds=both_clocks.seconds)
 
 
-def test_jump_back_is_followed_immediately(clocks, clock, caplog):
-    clocks.off = -timedelta(days=1)
-    assert clock() == clocks.clock_time()
+def test_jump_back_is_followed_immediately(both_clocks, clock, caplog):
+    both_clocks.off = -timedelta(days=1)
+    assert clock() == both_clocks.clock_time()
     assert "jumped back by 86400.0 s" in caplog.text
 
 
-def test_small_corrections_are_followed(clocks, clock, caplog):
+def test_small_corrections_are_followed(both_clocks, clock, caplog):
     for off in (MAX_JUMP, timedelta(0), -MAX_JUMP):
-        clocks.off = off
-        assert clock() == clocks.clock_time()
+        both_clocks.off = off
+        assert clock() == both_clocks.clock_time()
     assert not caplog.records
 
 

@@ -9,20 +9,20 @@ import pytest
 
 from app.identity.queries import credentials
 from app.identity.rules.keys import make_key
-from tests.factories import BOOTSTRAP_KEY, trade_body
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
 
 pytestmark = pytest.mark.any_database
 
 READS = ["/trades", "/trades/T1", "/portfolio/x", "/portfolios"]
 WRITES = {
-    "/trade": trade_body(),
-    "/trades:batch": {"trades": [trade_body()]},
+    "/trade": build_trade_body(),
+    "/trades:batch": {"trades": [build_trade_body()]},
     "/trades/T1:reverse": {"reason": "x"},
 }
-SENT = json.dumps(trade_body()).encode()
+SENT = json.dumps(build_trade_body()).encode()
 
 
-def call(service, method, path, key=None, **more):
+def send_request(service, method, path, key=None, **more):
     headers = (
         {"Content-Type": "application/json"}
         | ({"X-API-Key": key} if key is not None else {})
@@ -31,7 +31,7 @@ def call(service, method, path, key=None, **more):
     return service.client.request(method, path, headers=headers, **more)
 
 
-def problem_of(answer):
+def get_problem(answer):
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
     assert set(body) == {"type", "title", "status", "detail", "instance", "errors", "request_id"}
@@ -61,31 +61,31 @@ def test_request_without_a_valid_key_is_rejected(service, method, path, key):
     )
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("ApiKey")
-    assert problem_of(response)["type"] == "urn:slackoms:problem/unauthenticated"
+    assert get_problem(response)["type"] == "urn:slackoms:problem/unauthenticated"
 
 
 @pytest.mark.parametrize("path", WRITES)
 def test_read_only_key_cannot_write(service, path):
-    api = service.api("read")
+    api = service.create_client("read")
     response = api.post(path, WRITES[path])
     assert response.status_code == 403
-    assert "'trade'" in problem_of(response)["detail"]
+    assert "'trade'" in get_problem(response)["detail"]
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "admin"])
 @pytest.mark.parametrize("path", READS)
 def test_every_scope_can_read(service, path, scopes):
-    assert service.api(scopes).get(path).status_code in {200, 404}
+    assert service.create_client(scopes).get(path).status_code in {200, 404}
 
 
 @pytest.mark.parametrize("scopes", ["trade", "admin", "read trade"])
 @pytest.mark.parametrize("path", WRITES)
 def test_trading_scopes_can_write(service, path, scopes):
-    assert service.api(scopes).post(path, WRITES[path]).status_code in {201, 200, 404}
+    assert service.create_client(scopes).post(path, WRITES[path]).status_code in {201, 200, 404}
 
 
 def test_bootstrap_key_trades_for_the_first_tenant(service):
-    response = call(service, "POST", "/api/v1/trade", BOOTSTRAP_KEY, content=SENT)
+    response = send_request(service, "POST", "/api/v1/trade", BOOTSTRAP_KEY, content=SENT)
     assert (response.status_code, response.json()["trade"]["source"]) == (201, "bootstrap")
 
 
@@ -94,9 +94,9 @@ def test_bootstrap_key_trades_for_the_first_tenant(service):
     ["/api", "/api/v1", "/api/v2/trades", "/api/v1/trade/", "/api/v1/nothing", "/trades", "/%00", "/\u202e"],
 )
 def test_unknown_path_is_not_found(api, path):
-    response = call(api.service, "GET", path, api.key)
+    response = send_request(api.service, "GET", path, api.key)
     assert response.status_code == 404
-    assert problem_of(response)["detail"] == "There is no resource at this address."
+    assert get_problem(response)["detail"] == "There is no resource at this address."
 
 
 @pytest.mark.parametrize(
@@ -110,17 +110,17 @@ def test_unknown_path_is_not_found(api, path):
     ],
 )
 def test_other_methods_are_not_allowed(api, method, path):
-    response = call(api.service, method, f"/api/v1/{path}", api.key)
+    response = send_request(api.service, method, f"/api/v1/{path}", api.key)
     assert response.status_code == 405
     assert response.headers["allow"]
-    problem_of(response)
+    get_problem(response)
 
 
 @pytest.mark.parametrize("method", ["FOO", "CONNECT", "PROPFIND"])
 def test_unknown_methods_are_not_metric_labels(api, method):
-    response = call(api.service, method, "/api/v1/trades", api.key)
+    response = send_request(api.service, method, "/api/v1/trades", api.key)
     assert response.status_code in {400, 405}
-    metrics = call(api.service, "GET", "/metrics", BOOTSTRAP_KEY).text
+    metrics = send_request(api.service, "GET", "/metrics", BOOTSTRAP_KEY).text
     assert f'method="{method}"' not in metrics
 
 
@@ -128,7 +128,7 @@ def test_unknown_methods_are_not_metric_labels(api, method):
 def test_body_over_one_megabyte_is_rejected(api, path):
     response = api.post(path, b" " * 1_000_001)
     assert response.status_code == 413
-    problem_of(response)
+    get_problem(response)
 
 
 @pytest.mark.parametrize("path", WRITES)
@@ -166,14 +166,14 @@ def test_repeated_security_header_is_rejected(api, name):
     }
     sent = [*headers.items(), (name, headers.get(name, b"a")), (b"X-Request-ID", b"b")]
     response = api.service.client.post("/api/v1/trade", content=SENT, headers=sent)
-    assert (response.status_code, problem_of(response)["type"]) == (422, "urn:slackoms:problem/malformed")
-    assert api.trades() == []
+    assert (response.status_code, get_problem(response)["type"]) == (422, "urn:slackoms:problem/malformed")
+    assert api.list_trades() == []
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "symbol=A&limit=1&symbol=B", "limit=&limit="])
 def test_repeated_query_parameter_is_rejected(api, query):
     response = api.get(f"/trades?{query}")
-    assert (response.status_code, problem_of(response)["type"]) == (422, "urn:slackoms:problem/malformed")
+    assert (response.status_code, get_problem(response)["type"]) == (422, "urn:slackoms:problem/malformed")
 
 
 @pytest.mark.parametrize("path", WRITES)
@@ -190,7 +190,7 @@ def test_valid_request_id_is_kept(api, sent):
         api.post("/trade", {}, {"X-Request-ID": sent}),
     ):
         assert answer.headers["x-request-id"] == sent
-        assert problem_of(answer)["request_id"] == sent
+        assert get_problem(answer)["request_id"] == sent
 
 
 @pytest.mark.parametrize("sent", [b"", b"x" * 101, b"a b", b"a\xff", b"<script>", b"a\tb"])
@@ -227,30 +227,30 @@ def test_cross_origin_requests_are_not_allowed(api, path):
         "Access-Control-Request-Headers": "x-api-key",
     }
     for method, headers in (("OPTIONS", preflight), ("GET", origin), ("POST", origin)):
-        response = call(api.service, method, path, api.key, headers=headers)
+        response = send_request(api.service, method, path, api.key, headers=headers)
         assert not [name for name in response.headers if name.startswith("access-control-")]
         assert method != "OPTIONS" or response.status_code in {404, 405}
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/trade", "/api/v1/portfolio/x", "/metrics"])
 def test_trace_method_is_rejected(api, path):
-    response = call(api.service, "TRACE", path, api.key, headers={"X-Canary": "canary"})
+    response = send_request(api.service, "TRACE", path, api.key, headers={"X-Canary": "canary"})
     assert response.status_code in {404, 405}
     assert "canary" not in response.text
     assert api.key not in response.text
 
 
-def rate_of(answer):
+def get_rate(answer):
     return answer.headers.get_list("ratelimit-policy"), answer.headers.get_list("ratelimit")
 
 
 def test_answers_of_limited_routes_have_rate_limit_headers(serve):
     with serve(rate_limit_per_minute=60) as service:
-        api, reader = service.api(), service.api("read")
+        api, reader = service.create_client(), service.create_client("read")
         answers = [
             api.get("/portfolio/none"),
             api.get("/portfolio/none", as_of=1),
-            api.report(),
+            api.post_trade(),
             api.post("/trade", {}),
             api.post("/trades:batch", {"trades": []}),
             api.get("/portfolios"),
@@ -258,34 +258,34 @@ def test_answers_of_limited_routes_have_rate_limit_headers(serve):
         ]
         assert [answer.status_code for answer in answers] == [404, 404, 201, 422, 422, 200, 422]
         for response in answers:
-            (policy,), (state,) = rate_of(response)
+            (policy,), (state,) = get_rate(response)
             assert policy == '"default";q=60;w=60'
             assert re.fullmatch(r'"default";r=5\d;t=1', state)
-        denied = reader.post("/trade", trade_body())
-        assert (denied.status_code, rate_of(denied)[1]) == (403, ['"default";r=59;t=1'])
+        denied = reader.post("/trade", build_trade_body())
+        assert (denied.status_code, get_rate(denied)[1]) == (403, ['"default";r=59;t=1'])
         for path in ("/health", "/nothing", "/docs"):
-            assert rate_of(service.client.get(path)) == ([], [])
+            assert get_rate(service.client.get(path)) == ([], [])
 
 
 @pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
 def test_rate_limit_error_names_the_limit_and_retry_time(serve, path):
     with serve(rate_limit_per_minute=5, rate_limit_tenant_per_minute=2) as service:
-        api = service.api()
+        api = service.create_client()
         for _ in range(2):
             assert api.get(path).status_code in {200, 404}
         refused = api.get(path)
         assert refused.status_code == 429
-        assert rate_of(refused) == (
+        assert get_rate(refused) == (
             ['"tenant";q=2;w=60'],
             [f'"tenant";r=0;t={refused.headers["retry-after"]}'],
         )
-        assert "tenant" in problem_of(refused)["detail"]
+        assert "tenant" in get_problem(refused)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/portfolio/none", "/portfolios"])
 def test_key_guessing_is_limited_by_address_before_any_query(serve, monkeypatch, path):
     with serve(rate_limit_per_minute=100, rate_limit_address_per_minute=5) as service:
-        api, looked_up, find = service.api(), [], credentials.find_key
+        api, looked_up, find = service.create_client(), [], credentials.find_key
 
         def counted(connection, key_id):
             looked_up.append(key_id)
@@ -293,42 +293,42 @@ def test_key_guessing_is_limited_by_address_before_any_query(serve, monkeypatch,
 
         monkeypatch.setattr(credentials, "find_key", counted)
         guesses = [make_key(random.Random(number).choice) for number in range(8)]
-        answers = [call(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
+        answers = [send_request(service, "GET", f"/api/v1{path}", guess) for guess in guesses]
         assert [response.status_code for response in answers] == [401] * 5 + [429] * 3
         assert len(looked_up) == 5
-        assert "address" in problem_of(answers[-1])["detail"]
-        assert rate_of(answers[0]) == ([], [])
+        assert "address" in get_problem(answers[-1])["detail"]
+        assert get_rate(answers[0]) == ([], [])
         assert api.get(path).status_code == 429
 
 
 def test_rate_limit_applies_to_each_key_separately(serve):
     with serve(rate_limit_per_minute=3) as service:
-        api, other = service.api(), service.api()
+        api, other = service.create_client(), service.create_client()
         statuses = [api.get("/portfolios").status_code for _ in range(3)]
-        response = api.report()
+        response = api.post_trade()
         assert statuses == [200] * 3
         assert response.status_code == 429
         assert 1 <= int(response.headers["retry-after"]) <= 20
-        assert problem_of(response)["type"] == "urn:slackoms:problem/rate-limited"
-        assert other.report().status_code == 201
-        assert call(service, "GET", "/health").status_code == 200
+        assert get_problem(response)["type"] == "urn:slackoms:problem/rate-limited"
+        assert other.post_trade().status_code == 201
+        assert send_request(service, "GET", "/health").status_code == 200
 
 
 def test_full_queue_is_reported_and_records_nothing(serve):
     with serve(write_queue_limit=2) as service:
-        api = service.api()
-        response = api.post("/trades:batch", {"trades": [trade_body()] * 3})
+        api = service.create_client()
+        response = api.post("/trades:batch", {"trades": [build_trade_body()] * 3})
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
-        assert problem_of(response)["type"] == "urn:slackoms:problem/not-placed"
-        assert api.trades() == []
-        assert api.report().status_code == 201
+        assert get_problem(response)["type"] == "urn:slackoms:problem/not-placed"
+        assert api.list_trades() == []
+        assert api.post_trade().status_code == 201
 
 
 @pytest.mark.parametrize("asked", ["", "?as_of=1"])
 def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
     with serve() as service:
-        api = service.api()
+        api = service.create_client()
 
         def explode(*_):
             raise RuntimeError("canary-in-the-traceback")
@@ -338,7 +338,7 @@ def test_unexpected_error_shows_only_its_request_id(serve, monkeypatch, asked):
         response = api.get(f"/portfolio/x{asked}")
         assert response.status_code == 500
         assert "canary" not in response.text
-        assert problem_of(response)["detail"] == "The error was logged under this request ID."
+        assert get_problem(response)["detail"] == "The error was logged under this request ID."
 
 
 def test_login_and_refresh_count_towards_the_address_limit(serve):
@@ -349,7 +349,8 @@ def test_login_and_refresh_count_towards_the_address_limit(serve):
         }
         asked = ["refresh", "login", "refresh", "refresh", "login"]
         answers = [
-            call(service, "POST", f"/api/v1/auth/{name}", content=json.dumps(bodies[name])) for name in asked
+            send_request(service, "POST", f"/api/v1/auth/{name}", content=json.dumps(bodies[name]))
+            for name in asked
         ]
         assert [response.status_code for response in answers] == [401] * 3 + [429] * 2
-        assert "address" in problem_of(answers[-1])["detail"]
+        assert "address" in get_problem(answers[-1])["detail"]

@@ -16,7 +16,7 @@ from tests.factories import NOON
 STALLED = b"the client sends no more"
 
 
-def serve(
+def serve_request(
     app,
     pieces,
     fast=None,
@@ -74,41 +74,41 @@ def serve_messages(app, messages):
     return sent
 
 
-async def echo(scope, receive, send):
+async def echo_app(scope, receive, send):
     message = await receive()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": message["body"]})
 
 
-async def never(scope, receive, send):
+async def unreachable_app(scope, receive, send):
     raise AssertionError("must not be called")
 
 
 def test_body_in_parts_is_joined():
-    sent, _ = serve(echo, [b"ab", b"", b"c"])
+    sent, _ = serve_request(echo_app, [b"ab", b"", b"c"])
     assert (sent[0]["status"], sent[1]["body"]) == (200, b"abc")
 
 
 def test_body_reading_stops_at_the_size_limit():
-    sent, asked = serve(never, [b"x" * 300_000] * 60)
+    sent, asked = serve_request(unreachable_app, [b"x" * 300_000] * 60)
     assert sent[0]["status"] == 413
     assert asked == BODY_LIMIT // 300_000 + 1
 
 
 @pytest.mark.parametrize("length", [b"1000001", b"60000000", b"9" * 5000])
 def test_content_length_over_the_limit_is_rejected_without_reading(length):
-    sent, asked = serve(never, [], headers=[(b"content-length", length)])
+    sent, asked = serve_request(unreachable_app, [], headers=[(b"content-length", length)])
     assert (sent[0]["status"], asked) == (413, 0)
 
 
 @pytest.mark.parametrize("pieces", [[None], [b"a", None]])
 def test_disconnected_client_is_not_served(pieces):
-    assert serve(never, pieces)[0] == []
+    assert serve_request(unreachable_app, pieces)[0] == []
 
 
 @pytest.mark.parametrize("pieces", [[STALLED], [b"a", STALLED]])
 def test_late_body_is_rejected_and_the_connection_closed(pieces):
-    sent, _ = serve(never, pieces, body_seconds=0.01)
+    sent, _ = serve_request(unreachable_app, pieces, body_seconds=0.01)
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
     assert b"urn:slackoms:problem/too-slow" in sent[1]["body"]
@@ -121,7 +121,7 @@ def test_fast_route_has_rate_limit_headers_and_the_client_address():
         request.rate = limiter.take("a", 1, request.address)
         return JsonResponse(200, request.address.encode())
 
-    sent, _ = serve(never, [b""], {("POST", "/x"): fast})
+    sent, _ = serve_request(unreachable_app, [b""], {("POST", "/x"): fast})
     assert sent[1]["body"] == b"-"
     assert dict(sent[0]["headers"])[b"ratelimit"] == b'"default";r=9;t=6'
 
@@ -133,10 +133,10 @@ def test_fast_route_is_served_by_the_middleware_with_problem_details():
         return JsonResponse(201, request.body, ((b"x-more", b"1"),))
 
     routes = {("POST", "/x"): fast}
-    good, _ = serve(never, [b"good"], routes)
+    good, _ = serve_request(unreachable_app, [b"good"], routes)
     assert (good[0]["status"], good[1]["body"]) == (201, b"good")
     assert (b"x-more", b"1") in good[0]["headers"]
-    bad, _ = serve(never, [b"bad"], routes)
+    bad, _ = serve_request(unreachable_app, [b"bad"], routes)
     assert bad[0]["status"] == 409
 
 
@@ -146,14 +146,14 @@ def test_interrupted_answer_is_not_completed():
         raise RuntimeError("half-way")
 
     with pytest.raises(Exception, match="logged under this request ID"):
-        serve(half, [b""])
+        serve_request(half, [b""])
 
 
 def test_other_protocols_are_passed_through():
     async def other(scope, receive, send):
         await send({"type": scope["type"]})
 
-    assert serve(other, [], kind="lifespan")[0] == [{"type": "lifespan"}]
+    assert serve_request(other, [], kind="lifespan")[0] == [{"type": "lifespan"}]
 
 
 def test_application_receives_the_body_once_and_then_the_disconnect():

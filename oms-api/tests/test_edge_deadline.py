@@ -7,7 +7,7 @@ import pytest
 from app.deadline import Deadline
 
 
-async def never():
+async def wait_forever():
     await asyncio.Event().wait()
 
 
@@ -31,7 +31,7 @@ def test_late_operation_fails_not_before_its_deadline():
         deadline, loop = Deadline(0.05), asyncio.get_running_loop()
         began = loop.time()
         with pytest.raises(TimeoutError):
-            await deadline.wait_for(never())
+            await deadline.wait_for(wait_forever())
         assert loop.time() - began >= 0.05
         assert await deadline.wait_for(next_turn("again")) == "again"
 
@@ -44,7 +44,7 @@ def test_each_operation_has_its_own_deadline():
 
         async def wait(name):
             with pytest.raises(TimeoutError):
-                await deadline.wait_for(never())
+                await deadline.wait_for(wait_forever())
             told.append(name)
 
         task = asyncio.create_task(wait("one"))
@@ -60,7 +60,7 @@ def test_each_operation_has_its_own_deadline():
 def test_other_cancellation_is_not_reported_as_a_timeout():
     async def run_scenario():
         deadline = Deadline(60)
-        task = asyncio.create_task(deadline.wait_for(never()))
+        task = asyncio.create_task(deadline.wait_for(wait_forever()))
         await asyncio.sleep(0)  # it waits
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -77,7 +77,7 @@ def test_other_cancellation_is_not_reported_as_a_timeout():
 def test_operation_that_is_late_and_cancelled_ends():
     async def run_scenario():
         deadline = Deadline(60)
-        task = asyncio.create_task(deadline.wait_for(never()))
+        task = asyncio.create_task(deadline.wait_for(wait_forever()))
         await asyncio.sleep(0)  # it waits
         deadline.seconds = -1.0
         deadline._check(asyncio.get_running_loop())

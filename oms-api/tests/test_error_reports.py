@@ -12,14 +12,14 @@ from typing_extensions import override
 from app.config import ConfigurationError
 from app.correlation import correlate
 from app.error_reports import ALLOWED_HEADERS, configure_error_reports, filter_event
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 pytestmark = pytest.mark.any_database
 CANARY = "canary-7f3a9c"
 
 
 @pytest.fixture
-def ingest():
+def sentry_stub():
     """Provide the address and the received envelopes of a stand-in of Sentry."""
     received = []
 
@@ -48,8 +48,8 @@ def ingest():
     thread.join()
 
 
-def test_unexpected_error_is_reported_without_what_the_client_sent(serve, ingest, monkeypatch):
-    dsn, received = ingest
+def test_unexpected_error_is_reported_without_what_the_client_sent(serve, sentry_stub, monkeypatch):
+    dsn, received = sentry_stub
     with serve(sentry_dsn=dsn) as service:
 
         def fail(*_args, **_kwargs):
@@ -58,7 +58,7 @@ def test_unexpected_error_is_reported_without_what_the_client_sent(serve, ingest
 
         monkeypatch.setattr(service.app.state.readers, "run", fail)
         headers = {
-            "X-API-Key": service.mint("read"), "X-Request-ID": "req-of-the-error", "Cookie": CANARY,
+            "X-API-Key": service.create_key("read"), "X-Request-ID": "req-of-the-error", "Cookie": CANARY,
             "X-Slack-Signature": CANARY, "APCA-API-SECRET-KEY": CANARY, "X-Forwarded-For": CANARY,
         }  # fmt: skip
         response = service.client.get("/api/v1/trades", params={"user": CANARY}, headers=headers)
@@ -77,9 +77,9 @@ def test_unexpected_error_is_reported_without_what_the_client_sent(serve, ingest
     assert event["logentry"] == {"message": "unexpected error"}
 
 
-def test_nothing_is_sent_without_a_dsn(serve, ingest):
-    _, received = ingest
-    configure_error_reports(settings_for("sqlite:///none.db"))
+def test_nothing_is_sent_without_a_dsn(serve, sentry_stub):
+    _, received = sentry_stub
+    configure_error_reports(build_settings("sqlite:///none.db"))
     assert sentry_sdk.get_client().dsn is None
     assert received == []
 
@@ -87,7 +87,7 @@ def test_nothing_is_sent_without_a_dsn(serve, ingest):
 def test_dsn_without_the_package_stops_the_start(monkeypatch):
     monkeypatch.setattr("app.error_reports.find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match=r"requirements-sentry\.txt"):
-        configure_error_reports(settings_for("sqlite:///none.db", sentry_dsn="http://public@127.0.0.1:9/1"))
+        configure_error_reports(build_settings("sqlite:///none.db", sentry_dsn="http://public@127.0.0.1:9/1"))
 
 
 def test_event_is_built_from_an_allow_list():

@@ -14,16 +14,17 @@ from app.database import unit_of_work
 from app.database.files import DatabaseFile
 from app.duties.rules.schedule import DutyReport, DutyState
 from app.health.rules import (
-    Component,
+    ComponentHealth,
     describe_alerts,
     describe_brokers,
     describe_chains,
+    describe_connection,
     describe_duties,
     describe_feed,
     describe_redis,
     describe_sandbox,
     describe_webhooks,
-    summarize,
+    summarize_components,
 )
 from app.sandbox.rules.layers import Layer
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -72,7 +73,7 @@ def test_service_is_not_ready_without_its_writer(serve):
         service.app.state.trade_service.writer.close()
         response = service.client.get("/health/ready")
         assert (response.status_code, response.json()["writer"]) == (503, "failed")
-        refused = service.api().report()
+        refused = service.create_client().post_trade()
         assert (refused.status_code, refused.json()["type"]) == (503, "urn:slackoms:problem/not-placed")
         assert service.client.get("/health/live").status_code == 200
 
@@ -82,17 +83,17 @@ def test_service_is_not_ready_without_its_database(serve, databases, backend):
         return  # its database is a file that this process holds open
     with serve() as service:
         name = service.engine.url.database
-        api = service.api()
+        api = service.create_client()
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         databases.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608  # ours
         response = service.client.get("/health/ready")
         assert (response.status_code, response.json()["database"]) == (503, "failed")
-        for refused in (api.report(), api.get("/trades")):
+        for refused in (api.post_trade(), api.get("/trades")):
             assert refused.status_code == 503
             assert refused.headers["retry-after"]
         databases.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert service.client.get("/health/ready").status_code == 200
-        assert api.report().status_code == 201
+        assert api.post_trade().status_code == 201
 
 
 def test_moved_or_replaced_database_file_is_reported(serve, backend):
@@ -141,10 +142,10 @@ def test_database_file_problem_is_reported_in_a_sentence(monkeypatch, tmp_path, 
 
 def test_metrics_count_requests_batches_and_the_queue(serve):
     with serve() as service:
-        api = service.api("trade")
-        api.trade()
+        api = service.create_client("trade")
+        api.record_trade()
         api.get("/trades/T1")
-        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")})
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.create_key("read")})
         assert exposition.headers["content-type"].startswith("text/plain; version=0.0.4")
         samples = {
             (sample.name, *sample.labels.values()): sample.value
@@ -162,16 +163,16 @@ def test_metrics_count_requests_batches_and_the_queue(serve):
 @pytest.mark.any_database
 def test_metrics_count_orders_fills_denials_and_signals(serve):
     with serve() as service:
-        api = service.api().open_portfolio()
-        api.quote("AAPL", "99", "101", "100")
-        api.order()
+        api = service.create_client().open_portfolio()
+        api.set_quote("AAPL", "99", "101", "100")
+        api.place_order()
         limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "5"}
         api.put("/limits", limit)
         api.post("/signals", {"symbol": "AAPL", "side": "buy", "qty": "10", "portfolio": "Growth"})
-        trade = api.trade("once", symbol="MSFT")
-        api.trade("once", symbol="MSFT")
-        assert api.reverse(trade["trade_id"]).status_code == 201
-        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
+        trade = api.record_trade("once", symbol="MSFT")
+        api.record_trade("once", symbol="MSFT")
+        assert api.post_reversal(trade["trade_id"]).status_code == 201
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.create_key("read")}).text
     for line in (
         'oms_orders_total{status="FILLED",type="MARKET"} 1.0',
         'oms_orders_total{status="DENIED",type="MARKET"} 1.0',
@@ -192,9 +193,9 @@ def test_metrics_show_the_process_and_only_portfolios_that_are_named(serve):
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
         api.open_portfolio()
         api.open_portfolio("Macro")
-        api.quote("AAPL", "99", "101", "100")
+        api.set_quote("AAPL", "99", "101", "100")
         api.buy("10", "90", charges="0")
-        exposition = service.client.get("/metrics", headers={"X-API-Key": service.mint("read")}).text
+        exposition = service.client.get("/metrics", headers={"X-API-Key": service.create_key("read")}).text
     labels = 'portfolio="Growth",tenant="default"'
     assert f'oms_portfolio_pnl{{currency="USD",kind="total",{labels}}} 100.0' in exposition
     assert f'oms_portfolio_equity{{currency="USD",{labels}}} 1.0001e+06' in exposition
@@ -206,7 +207,7 @@ def test_metrics_show_the_process_and_only_portfolios_that_are_named(serve):
 @pytest.mark.any_database
 @pytest.mark.parametrize("path", ["/api/v1/health/detailed", "/api/health/detailed", "/health/detailed"])
 def test_every_component_is_reported(service, path):
-    response = service.client.get(path, headers={"X-API-Key": service.mint("read")})
+    response = service.client.get(path, headers={"X-API-Key": service.create_key("read")})
     body = response.json()
     assert (response.status_code, body["execution_engine_status"]) == (200, "running")
     assert list(body["components"]) == [
@@ -222,7 +223,7 @@ def test_every_component_is_reported(service, path):
 @pytest.mark.any_database
 def test_duties_without_a_worker_are_reported(serve):
     with serve() as service:
-        headers = {"X-API-Key": service.mint("read")}
+        headers = {"X-API-Key": service.create_key("read")}
 
         def statuses():
             body = service.client.get("/api/v1/health/detailed", headers=headers).json()
@@ -250,8 +251,8 @@ def test_duties_without_a_worker_are_reported(serve):
 @pytest.mark.any_database
 def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlog(serve):
     with serve() as service:
-        api = service.api()
-        read = api.with_key(service.mint("read", api.tenant_id))
+        api = service.create_client()
+        read = api.with_key(service.create_key("read", api.tenant_id))
 
         def component():
             return read.get("/health/detailed").json()["components"]["webhooks"]
@@ -271,8 +272,8 @@ def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlo
 
 def test_state_of_webhooks_and_alerts_is_derived_from_what_waits():
     assert describe_webhooks(0, 0, 0.0, None, has_process=False).status == "off"
-    failing = describe_webhooks(3, 5, 61.0, "No answer within 10 s.", has_process=True)
-    assert failing == ("ok", 61.0, "No answer within 10 s.", 5)
+    failing = describe_webhooks(3, 5, 61.0, "No response within 10 s.", has_process=True)
+    assert failing == ("ok", 61.0, "No response within 10 s.", 5)
     late = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, None), 61.0)
     failed = DutyReport(DutyState("portfolio alerts", None, None, NOON, NOON, 5, "no price"), 0.0)
     assert describe_alerts(1.0, None, 0, None) == ("ok", 1.0, None, 0)
@@ -291,18 +292,18 @@ def test_service_state_is_derived_from_its_components():
     assert [describe_feed(silence, 30).status for silence in (None, 30.0, 31.0)] == ["ok", "ok", "degraded"]
     assert describe_redis("off", is_used=False).status == "off"
     away = describe_redis("off", "TimeoutError", 2.5, is_used=True)
-    assert away == Component("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
+    assert away == ComponentHealth("degraded", 2.5, "No signals arrive over Redis: TimeoutError.")
     assert describe_redis("per process", is_used=True).status == "degraded"
     assert describe_redis("shared", is_used=True).status == "ok"
-    vital = {"database": Component("ok"), "writer": Component("ok")}
-    assert summarize(vital) == "ok"
-    assert summarize(vital | {"duties": Component("degraded")}) == "degraded"
-    assert summarize(vital | {"database": Component("down")}) == "down"
+    vital = {"database": ComponentHealth("ok"), "writer": ComponentHealth("ok")}
+    assert summarize_components(vital) == "ok"
+    assert summarize_components(vital | {"duties": ComponentHealth("degraded")}) == "degraded"
+    assert summarize_components(vital | {"database": ComponentHealth("down")}) == "down"
 
 
 def test_the_sandbox_is_off_where_layers_are_missing():
     enough = [Layer.SECCOMP, Layer.LANDLOCK, Layer.RESOURCE_LIMITS]
-    assert describe_sandbox(enough, is_on=True) == Component("ok")
+    assert describe_sandbox(enough, is_on=True) == ComponentHealth("ok")
     assert describe_sandbox(enough, is_on=False).status == "off"
     component = describe_sandbox([Layer.SECCOMP, Layer.RESOURCE_LIMITS], is_on=True)
     assert component.status == "off"
@@ -319,6 +320,28 @@ def test_chains_are_degraded_while_one_is_broken_or_their_verification_is_late()
     assert broken[:3] == ("degraded", 5.0, "Hash chains that are broken: 2. Run `python -m app.verify`.")
     for never in (describe_chains(None, None, 0), describe_chains(good, None, 0)):
         assert never[:3] == ("degraded", None, "The hash chains were never verified.")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("connected", "ok"), ("down", "down"), ("refused", "down"), ("new", "off"), ("awaiting_live", "off")],
+)
+def test_component_of_a_connection_has_its_status(status, expected):
+    assert describe_connection(status, 0.5, "Why")[:3] == (expected, 0.5, "Why")
+
+
+@pytest.mark.any_database
+def test_connections_of_the_tenant_are_components_by_name(api, service):
+    def find_connections(key):
+        components = service.client.get("/health/detailed", headers={"X-API-Key": key}).json()["components"]
+        return {name: component for name, component in components.items() if ":" in name}
+
+    credentials = {"key_id": "PK1", "secret_key": "secret"}
+    created = api.post("/broker-connections", {"name": "one", "broker": "alpaca", "credentials": credentials})
+    assert created.status_code == 201
+    off = {"status": "off", "age_seconds": None, "last_error": None}
+    assert find_connections(api.key) == {"broker:one": off}
+    assert find_connections(service.create_key("read")) == {}  # of another tenant
 
 
 def test_brokers_are_degraded_while_one_does_not_work():

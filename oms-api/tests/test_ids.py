@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.clock import EPOCH, milliseconds
+from app.clock import EPOCH, to_milliseconds
 from app.ids import (
     MAX_AHEAD_MILLISECONDS,
     RandomDigits,
@@ -19,7 +19,7 @@ from app.ids import (
     new_tenant_id,
     new_timed_id,
 )
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 FIRST, LAST = datetime.fromisoformat("2001-09-09T02:00"), datetime.fromisoformat("2286-11-20T00:00")
@@ -29,7 +29,7 @@ instants = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 def test_trade_id_is_t_with_13_digits_of_milliseconds_and_a_suffix():
     trade_id = SortableIds().next(1, NOON)
     assert re.fullmatch(r"T\d{13}[0-9a-f]{12}", trade_id)
-    assert int(trade_id[1:14]) == milliseconds(NOON)
+    assert int(trade_id[1:14]) == to_milliseconds(NOON)
 
 
 @given(instants, st.lists(st.integers(0, MAX_AHEAD_MILLISECONDS), min_size=1, max_size=50))
@@ -43,7 +43,7 @@ def test_ids_ascend_when_the_clock_goes_back(start, steps):
 def test_ids_are_never_far_ahead_of_the_clock(moments):
     ids = SortableIds()
     for moment in moments:
-        assert int(ids.next(1, moment)[1:14]) <= milliseconds(moment) + MAX_AHEAD_MILLISECONDS
+        assert int(ids.next(1, moment)[1:14]) <= to_milliseconds(moment) + MAX_AHEAD_MILLISECONDS
 
 
 def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
@@ -51,7 +51,7 @@ def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
     ids = SortableIds()
     jumped = ids.next(1, NOON + timedelta(days=1))
     made = [ids.next(1, NOON + timedelta(milliseconds=number)) for number in range(3)]
-    assert [int(one[1:14]) - milliseconds(NOON) for one in made] == [0, 1, 2]
+    assert [int(one[1:14]) - to_milliseconds(NOON) for one in made] == [0, 1, 2]
     assert len(caplog.records) == 1
     follower = ids.next(1, NOON, after=jumped)
     assert follower > jumped  # a ledger's ids ascend, whatever the clock said
@@ -67,14 +67,14 @@ def test_id_is_later_than_the_given_previous_id(here, elsewhere):
 @given(instants, instants)
 def test_first_id_of_an_instant_separates_earlier_from_later_ids(at, other):
     trade_id = SortableIds().next(1, other)
-    assert (trade_id >= build_first_trade_id(at)) == (milliseconds(other) >= milliseconds(at))
+    assert (trade_id >= build_first_trade_id(at)) == (to_milliseconds(other) >= to_milliseconds(at))
 
 
 def test_id_counter_overflows_into_the_next_millisecond():
     ids = SortableIds()
     made = [ids.next(1, NOON) for _ in range(0x10000 + 2)]
     assert made == sorted(set(made))
-    assert int(made[-1][1:14]) == milliseconds(NOON) + 1
+    assert int(made[-1][1:14]) == to_milliseconds(NOON) + 1
 
 
 def test_threads_never_get_the_same_id():
@@ -94,14 +94,14 @@ def test_request_ids_are_unique():
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_instants_sort_as_text(instant):
-    assert datetime.fromisoformat(iso(instant)) == instant
+    assert datetime.fromisoformat(format_timestamp(instant)) == instant
     if instant > datetime.min.replace(tzinfo=UTC):
-        assert iso(instant - timedelta(microseconds=1)) < iso(instant)
+        assert format_timestamp(instant - timedelta(microseconds=1)) < format_timestamp(instant)
 
 
 def test_milliseconds_are_rounded_down():
-    assert milliseconds(EPOCH + timedelta(microseconds=1999)) == 1
-    assert milliseconds(EPOCH - timedelta(microseconds=1)) == -1
+    assert to_milliseconds(EPOCH + timedelta(microseconds=1999)) == 1
+    assert to_milliseconds(EPOCH - timedelta(microseconds=1)) == -1
 
 
 def test_ids_of_one_tenant_reveal_nothing_of_another():

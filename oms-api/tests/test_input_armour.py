@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from app.identity.rules.access import Role
-from tests.access.rig import Members
+from tests.access.api_operations import Members
 from tests.factories import BOOTSTRAP_KEY
 
 pytestmark = pytest.mark.any_database
@@ -64,7 +64,7 @@ NUMBERS = {
 }
 
 
-def whole_bodies(good: bytes, name: bytes) -> dict[str, bytes]:
+def list_whole_bodies(good: bytes, name: bytes) -> dict[str, bytes]:
     """Return what is no JSON object; `good` is a body as it should be, `name` one of its fields."""
     rest = good[1:]
     return {
@@ -104,7 +104,7 @@ def whole_bodies(good: bytes, name: bytes) -> dict[str, bytes]:
     }
 
 
-def named(schema):
+def build_valid_parameter(schema):
     """Return what a parameter may hold by its schema, so that it is the body that is refused."""
     if schema.get("format") == "date":
         return "2026-11-27"
@@ -123,7 +123,9 @@ class Route:
         given = {
             parameter["name"]: parameter.get("schema", {}) for parameter in operation.get("parameters", [])
         }
-        self.path = path.format_map({name: named(self.resolved(schema)) for name, schema in given.items()})
+        self.path = path.format_map(
+            {name: build_valid_parameter(self.resolved(schema)) for name, schema in given.items()}
+        )
         media = operation["requestBody"]["content"]["application/json"]
         self.example = media["example"]
         self.good = json.dumps(self.example).encode()
@@ -166,26 +168,28 @@ def routes(service):
 
 
 @pytest.fixture(scope="module")
-def person(service):
+def person_headers(service):
     """Provide a key that acts for a person.
 
     The installation's own key acts for nobody and may not make some requests.
     """
-    return Members(service, service.api()).headers(Role.ADMIN)
+    return Members(service, service.create_client()).headers(Role.ADMIN)
 
 
 @pytest.fixture
-def send(service, person):
+def send_body(service, person_headers):
     def send(route, content, content_type="application/json"):
         of_people = {"release_latch", "decide_approval", "request_override"}
-        known = person if route.operation["x-operation"] in of_people else {"X-API-Key": BOOTSTRAP_KEY}
+        known = (
+            person_headers if route.operation["x-operation"] in of_people else {"X-API-Key": BOOTSTRAP_KEY}
+        )
         headers = {**known, "Content-Type": content_type}
         return service.client.request(route.method, route.path, content=content, headers=headers)
 
     return send
 
 
-def fault_of(answer, *expected):
+def find_fault(answer, *expected):
     """Return what is wrong with an answer that should be a problem, or None. A batch tells of each item."""
     if answer.status_code == 200 and all(
         outcome["status"] in expected for outcome in answer.json()["outcomes"]
@@ -197,92 +201,92 @@ def fault_of(answer, *expected):
     return None
 
 
-def faults(answers, *expected):
-    told = ((name, fault_of(answer, *expected)) for name, answer in answers)
+def list_faults(answers, *expected):
+    told = ((name, find_fault(answer, *expected)) for name, answer in answers)
     return {name: fault for name, fault in told if fault is not None}
 
 
-@pytest.mark.parametrize("kind", whole_bodies(b'{"a":1}', b"a"))
-def test_body_that_is_not_a_json_object_is_rejected(routes, send, kind):
+@pytest.mark.parametrize("kind", list_whole_bodies(b'{"a":1}', b"a"))
+def test_body_that_is_not_a_json_object_is_rejected(routes, send_body, kind):
     answers = []
     for route in choose_routes(kind, routes):
         if kind == "empty" and not route.operation["requestBody"]["required"]:
             continue
         name = next(iter(route.properties)).encode()
-        answers.append((route.name, send(route, whole_bodies(route.good, name)[kind])))
-    assert faults(answers, 422) == {}
+        answers.append((route.name, send_body(route, list_whole_bodies(route.good, name)[kind])))
+    assert list_faults(answers, 422) == {}
 
 
 @pytest.mark.parametrize("field", MASS_ASSIGNED)
-def test_unknown_field_is_rejected(routes, send, field):
+def test_unknown_field_is_rejected(routes, send_body, field):
     answers = [
-        (route.name, send(route, route.with_field(field, "1")))
+        (route.name, send_body(route, route.with_field(field, "1")))
         for route in routes
         if field not in route.properties
     ]
     assert answers
-    assert faults(answers, 422) == {}
+    assert list_faults(answers, 422) == {}
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_deceptive_text_is_rejected_in_every_field(routes, send, text):
+def test_deceptive_text_is_rejected_in_every_field(routes, send_body, text):
     answers = [
-        (f"{route.name} {name}", send(route, route.with_field(name, json.dumps(TEXTS[text]))))
+        (f"{route.name} {name}", send_body(route, route.with_field(name, json.dumps(TEXTS[text]))))
         for route in choose_routes(text, routes)
         for name in set(route.properties) - SECRETS
     ]
-    assert faults(answers, 422) == {}
+    assert list_faults(answers, 422) == {}
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_arbitrary_secret_is_rejected_without_an_error(routes, send, text):
+def test_arbitrary_secret_is_rejected_without_an_error(routes, send_body, text):
     answers = [
-        (f"{route.name} {name}", send(route, route.with_field(name, json.dumps(TEXTS[text]))))
+        (f"{route.name} {name}", send_body(route, route.with_field(name, json.dumps(TEXTS[text]))))
         for route in routes
         for name in SECRETS.intersection(route.properties)
         if "security" not in route.operation
     ]
-    assert faults(answers, 401, 422, 429) == {}
+    assert list_faults(answers, 401, 422, 429) == {}
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_unusual_number_is_rejected_in_every_field_unless_allowed(routes, send, number):
+def test_unusual_number_is_rejected_in_every_field_unless_allowed(routes, send_body, number):
     raw = NUMBERS[number]
     answers = [
-        (f"{route.name} {name}", send(route, route.with_field(name, raw)))
+        (f"{route.name} {name}", send_body(route, route.with_field(name, raw)))
         for route in choose_routes(number, routes)
         for name in route.properties
         if not (raw.startswith('"') and route.may_hold(name, json.loads(raw)))
         if not (number == "object" and name in OPEN_OBJECTS)
     ]
     assert answers
-    assert faults(answers, 422) == {}
+    assert list_faults(answers, 422) == {}
 
 
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/xml", "application/x-www-form-urlencoded"]
 )
-def test_other_content_type_is_rejected(routes, send, content_type):
-    answers = [(route.name, send(route, route.good, content_type)) for route in routes]
-    assert faults(answers, 415) == {}
+def test_other_content_type_is_rejected(routes, send_body, content_type):
+    answers = [(route.name, send_body(route, route.good, content_type)) for route in routes]
+    assert list_faults(answers, 415) == {}
 
 
-def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send):
+def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send_body):
     def in_chunks():
         for _ in range(HUGE // 1_000_000):
             yield b" " * 1_000_000
 
     whole = b" " * HUGE
     answers = [
-        (f"{route.name} {how}", send(route, body))
+        (f"{route.name} {how}", send_body(route, body))
         for route in choose_routes("huge", routes)
         for how, body in (("whole", whole), ("chunked", in_chunks()))
     ]
-    assert faults(answers, 413) == {}
+    assert list_faults(answers, 413) == {}
 
 
-def test_documented_examples_are_valid(routes, send):
-    told = {route.name: send(route, route.good).status_code for route in routes}
+def test_documented_examples_are_valid(routes, send_body):
+    told = {route.name: send_body(route, route.good).status_code for route in routes}
     # 401, 403, 429: who logs in, refreshes, or claims a workspace is unknown here
     allowed = {200, 201, 202, 204, 404, 409, 401, 403, 429}
     assert set(told.values()) <= allowed, str(told)

@@ -14,15 +14,15 @@ from app.clock import EPOCH
 from app.correlation import build_traceparent, correlate, parse_trace_id, set_correlation
 from app.database.thread_pool import BoundedThreadPool
 from app.logs import AccessLog, ConsoleFormatter, JsonFormatter
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.support.processes import running
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.processes import run_process
 
 CANARY = "canary-7f3a9c"
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 
 
-def record(message="told", **facts):
+def build_record(message="told", **facts):
     made = logging.makeLogRecord(
         {"name": "app.test", "levelname": "INFO", "levelno": 20, "msg": message, "created": 0.0}
     )
@@ -31,7 +31,7 @@ def record(message="told", **facts):
 
 
 def test_json_log_line_contains_the_fields():
-    line = json.loads(JsonFormatter().format(record(items=3)))
+    line = json.loads(JsonFormatter().format(build_record(items=3)))
     told = {
         "timestamp": "1970-01-01T00:00:00.000000Z",
         "level": "INFO",
@@ -49,7 +49,7 @@ def test_lines_name_the_request_or_the_job_that_they_belong_to():
         set_correlation(request_id=f"req-{number}", trace_id=None)
         pool = BoundedThreadPool(1, 10, "reader", "too many")
         try:
-            return await pool.run(lambda: json.loads(JsonFormatter().format(record())))
+            return await pool.run(lambda: json.loads(JsonFormatter().format(build_record())))
         finally:
             pool.close()
 
@@ -60,8 +60,8 @@ def test_lines_name_the_request_or_the_job_that_they_belong_to():
     assert [line["request_id"] for line in lines] == ["req-0", "req-1", "req-2"]
     assert not {"process", "trace_id"} & lines[0].keys()
     with correlate(job="day closes", slot="2026-11-20T12:00:00.000000Z"):
-        assert "job=day closes slot=2026-11-20" in ConsoleFormatter().format(record())
-    assert "job=" not in ConsoleFormatter().format(record())
+        assert "job=day closes slot=2026-11-20" in ConsoleFormatter().format(build_record())
+    assert "job=" not in ConsoleFormatter().format(build_record())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_requests_of_the_same_name_belong_to_one_trace():
 
 
 def test_console_log_entry_is_always_one_line():
-    line = ConsoleFormatter().format(record(path="/a\nb\x1b[31m"))
+    line = ConsoleFormatter().format(build_record(path="/a\nb\x1b[31m"))
     assert line.startswith("00:00:00.000 INFO    told logger=app.test process=")
     assert line.endswith(" path=/a\\nb\\x1b[31m")
 
@@ -97,7 +97,7 @@ def test_console_log_entry_is_always_one_line():
 def test_logged_error_contains_its_traceback(formatter):
     with pytest.raises(ValueError, match="why") as raised:
         int("why")
-    line = formatter.format(record(exc_info=(raised.type, raised.value, raised.tb)))
+    line = formatter.format(build_record(exc_info=(raised.type, raised.value, raised.tb)))
     assert "ValueError: invalid literal for int() with base 10: 'why'" in line
 
 
@@ -125,16 +125,16 @@ def test_access_log_lines_are_written_in_batches(as_json):
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_secrets_and_bodies_are_not_logged(log_format, new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_FORMAT": log_format, "LOG_LEVEL": "DEBUG"}
-    with running(**settings) as service, httpx.Client(base_url=service.url) as client:
+    with run_process(**settings) as service, httpx.Client(base_url=service.url) as client:
         good = {"X-API-Key": BOOTSTRAP_KEY, "X-Request-ID": "req-of-the-canary"} | {
             "traceparent": TRACEPARENT
         }
         client.post(
             "/api/v1/trade",
-            json=trade_body(note=CANARY, user_id=CANARY),
+            json=build_trade_body(note=CANARY, user_id=CANARY),
             headers=good | {"Idempotency-Key": CANARY},
         )
-        client.post("/api/v1/trade", json=trade_body(note=CANARY, quantity=CANARY), headers=good)
+        client.post("/api/v1/trade", json=build_trade_body(note=CANARY, quantity=CANARY), headers=good)
         client.post("/api/v1/trade", content=CANARY, headers=good)
         client.post("/api/v1/trades:batch", json={"trades": [{CANARY: CANARY}]}, headers=good)
         client.post("/api/v1/trades/T1:reverse", json={"reason": CANARY}, headers=good)

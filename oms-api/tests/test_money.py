@@ -8,18 +8,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.money import (
-    ceiling_to,
-    fits,
-    fixed,
+    compute_share,
+    divide,
+    format_fixed,
     format_grouped_amount,
-    money_text,
-    nearest_to,
+    is_storable,
+    multiply,
     parse_plain,
-    product,
-    quantity_text,
-    ratio,
-    round_down_to,
-    share,
+    round_down_to_step,
+    round_to_nearest_step,
+    round_up_to_step,
+    shorten_amount,
+    shorten_quantity,
     to_cents,
     to_places,
 )
@@ -30,58 +30,60 @@ positive = st.integers(1, 10**24 - 1).map(lambda units: Decimal(units).scaleb(-8
 moderate = st.integers(-(10**18), 10**18).map(lambda units: Decimal(units).scaleb(-8))
 
 
-def half_even(exact: Fraction) -> Decimal:
+def round_half_even(exact: Fraction) -> Decimal:
     """Round to 8 places, ties to the even digit: what Python's own `round` does to a fraction."""
     return Decimal(round(exact / UNIT)).scaleb(-8)
 
 
 @given(amounts)
 def test_canonical_text_round_trips(amount):
-    text = fixed(amount)
+    text = format_fixed(amount)
     assert parse_plain(text) == amount
-    assert fixed(Decimal(text)) == text
+    assert format_fixed(Decimal(text)) == text
     assert len(text.partition(".")[2]) == 8
 
 
 @given(amounts)
 def test_displayed_amount_round_trips(amount):
-    for shown in (money_text(fixed(amount)), quantity_text(fixed(amount))):
+    for shown in (shorten_amount(format_fixed(amount)), shorten_quantity(format_fixed(amount))):
         assert parse_plain(shown) == amount
-    assert 2 <= len(money_text(fixed(amount)).partition(".")[2]) <= 8
-    assert not quantity_text(fixed(amount)).endswith((".", ".0"))
+    assert 2 <= len(shorten_amount(format_fixed(amount)).partition(".")[2]) <= 8
+    assert not shorten_quantity(format_fixed(amount)).endswith((".", ".0"))
 
 
 @given(amounts)
 def test_every_storable_amount_fits(amount):
-    assert fits(amount)
+    assert is_storable(amount)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_amount_fits_exactly_if_the_column_can_store_it(amount):
     exact = Fraction(amount)
-    assert fits(amount) == ((exact / UNIT).denominator == 1 and abs(exact) < 10**16)
+    assert is_storable(amount) == ((exact / UNIT).denominator == 1 and abs(exact) < 10**16)
 
 
 @given(moderate, moderate)
 def test_product_is_rounded_once_half_even(left, right):
-    assert product(left, right) == half_even(Fraction(left) * Fraction(right))
+    assert multiply(left, right) == round_half_even(Fraction(left) * Fraction(right))
 
 
 @given(amounts, positive, positive)
 def test_share_is_rounded_once_half_even(amount, part, whole):
     assume(part <= whole)
-    assert share(amount, part, whole) == half_even(Fraction(amount) * Fraction(part) / Fraction(whole))
+    assert compute_share(amount, part, whole) == round_half_even(
+        Fraction(amount) * Fraction(part) / Fraction(whole)
+    )
 
 
 @given(moderate, positive)
 def test_ratio_is_rounded_once_half_even(amount, divisor):
-    assert ratio(amount, divisor) == half_even(Fraction(amount) / Fraction(divisor))
+    assert divide(amount, divisor) == round_half_even(Fraction(amount) / Fraction(divisor))
 
 
 @given(amounts, positive, positive)
 def test_parts_of_an_amount_sum_up_within_one_unit(amount, part, whole):
     assume(part <= whole)
-    rest = amount - share(amount, part, whole)
+    rest = amount - compute_share(amount, part, whole)
     assert abs(Fraction(rest) - Fraction(amount) * (1 - Fraction(part) / Fraction(whole))) <= UNIT / 2
 
 
@@ -102,7 +104,7 @@ def test_displayed_cents_are_rounded_half_up(exact, cents):
 
 @pytest.mark.parametrize("text", ["-0", "-0.00000000", "0", "0E-8", "-0E-8"])
 def test_negative_zero_is_formatted_as_zero(text):
-    assert fixed(Decimal(text)) == "0.00000000"
+    assert format_fixed(Decimal(text)) == "0.00000000"
 
 
 @pytest.mark.parametrize(
@@ -115,14 +117,14 @@ def test_negative_zero_is_formatted_as_zero(text):
     ],
 )
 def test_money_has_two_to_eight_decimals(text, shown):
-    assert money_text(text) == shown
+    assert shorten_amount(text) == shown
 
 
 @pytest.mark.parametrize(
     ("text", "shown"), [("100.00000000", "100"), ("0.50000000", "0.5"), ("0.00000000", "0")]
 )
 def test_quantities_have_no_trailing_zeros(text, shown):
-    assert quantity_text(text) == shown
+    assert shorten_quantity(text) == shown
 
 
 @pytest.mark.parametrize("text", ["1", "0.25", "-3", "007", "9" * 24])
@@ -141,7 +143,7 @@ def test_other_number_text_is_rejected(text):
 @given(st.text(max_size=30))
 def test_amount_parser_handles_any_text(text):
     read = parse_plain(text)
-    assert read is None or fixed(read)
+    assert read is None or format_fixed(read)
 
 
 LARGEST = "9999999999999999.99999999"
@@ -163,9 +165,11 @@ LARGEST = "9999999999999999.99999999"
 )
 def test_amounts_are_rounded_down_up_and_to_the_nearest_step(amount, step, floor, ceiling, nearest):
     given, unit = Decimal(amount), Decimal(step)
-    assert (round_down_to(given, unit), ceiling_to(given, unit), nearest_to(given, unit)) == tuple(
-        map(Decimal, (floor, ceiling, nearest))
-    )
+    assert (
+        round_down_to_step(given, unit),
+        round_up_to_step(given, unit),
+        round_to_nearest_step(given, unit),
+    ) == tuple(map(Decimal, (floor, ceiling, nearest)))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_every_metric_is_on_the_dashboard():
     assert {family for family in families if family not in shown} == set()
 
 
-def test_panels_have_ids_titles_and_expressions_of_their_own():
+def test_panels_have_unique_ids_titles_and_expressions():
     panels = list_panels()
     for values in zip(*((p["id"], p["title"], p["targets"][0]["expr"]) for p in panels), strict=True):
         assert len(set(values)) == len(panels)

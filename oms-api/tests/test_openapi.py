@@ -9,8 +9,8 @@ import pytest
 from schemathesis.openapi import from_dict
 
 from app.main import create_app
-from tests.factories import ticket_body
-from tests.support.service import settings_for
+from tests.factories import build_ticket_body
+from tests.support.service import build_settings
 
 pytestmark = pytest.mark.any_database
 
@@ -54,7 +54,7 @@ PROBLEMS = {"401", "403", "422", "429", "503"}
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.db"))
+    return create_app(build_settings(f"sqlite:///{tmp_path_factory.mktemp('openapi')}/x.db"))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def document(app):
     return app.openapi()
 
 
-def operations(document):
+def list_operations(document):
     return {
         (method.upper(), path): operation
         for path, item in document["paths"].items()
@@ -71,19 +71,19 @@ def operations(document):
     }
 
 
-def guarded(document):
+def list_guarded_operations(document):
     return {
         name: body
-        for name, body in operations(document).items()
+        for name, body in list_operations(document).items()
         if name[1].removeprefix("/api/v1") not in OPEN and body["x-operation"] != "anybody"
     }
 
 
-def writing(document):
-    return {name: one for name, one in operations(document).items() if "requestBody" in one}
+def list_write_operations(document):
+    return {name: one for name, one in list_operations(document).items() if "requestBody" in one}
 
 
-def resolved(document, schema):
+def resolve_schema(document, schema):
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema
@@ -98,7 +98,7 @@ def test_openapi_document_is_valid(document):
 
 
 def test_every_endpoint_of_the_contract_is_documented(document):
-    assert set(operations(document)) >= {
+    assert set(list_operations(document)) >= {
         ("POST", "/api/v1/trade"),
         ("POST", "/api/v1/trades:batch"),
         ("POST", "/api/v1/trades/{trade_id}:reverse"),
@@ -237,14 +237,14 @@ def test_every_operation_except_health_requires_the_key(document):
         "in": "header",
         "name": "X-API-Key",
     }
-    for name, operation in guarded(document).items():
+    for name, operation in list_guarded_operations(document).items():
         assert operation["security"] == [{"ApiKey": []}, {"Bearer": []}], name
-    for name, operation in operations(document).items():
-        assert ("security" in operation) == (name in guarded(document)), name
+    for name, operation in list_operations(document).items():
+        assert ("security" in operation) == (name in list_guarded_operations(document)), name
 
 
 def test_every_operation_has_examples_of_its_problems(document):
-    for name, operation in guarded(document).items():
+    for name, operation in list_guarded_operations(document).items():
         responses = operation["responses"]
         wanted = (
             PROBLEMS
@@ -256,7 +256,7 @@ def test_every_operation_has_examples_of_its_problems(document):
             if status.startswith("2"):
                 continue
             media = described["content"]["application/problem+json"]
-            jsonschema.validate(media["example"], resolved(document, media["schema"]))
+            jsonschema.validate(media["example"], resolve_schema(document, media["schema"]))
             assert media["example"]["status"] == int(status)
         for status in ("429", "503"):
             assert "Retry-After" in responses[status]["headers"], name
@@ -268,29 +268,29 @@ def test_framework_error_schemas_are_not_documented(document):
 
 def test_every_body_has_a_schema_and_a_valid_example(document):
     store = {"components": document["components"]}
-    for operation in writing(document).values():
+    for operation in list_write_operations(document).values():
         media = operation["requestBody"]["content"]["application/json"]
         assert isinstance(operation["requestBody"]["required"], bool)
         jsonschema_rs.validate({**media["schema"], **store}, media["example"])
-        assert resolved(document, media["schema"])["additionalProperties"] is False
+        assert resolve_schema(document, media["schema"])["additionalProperties"] is False
 
 
 def test_documented_examples_are_accepted(document, api):
-    for (method, path), operation in operations(document).items():
+    for (method, path), operation in list_operations(document).items():
         needs_more = operation.get("x-operation") in {"decide_approval", "request_override", "bust_execution"}
         if method in {"POST", "PUT", "PATCH"} and path.startswith(TRADING) and not needs_more:
             example = operation["requestBody"]["content"]["application/json"]["example"]
-            response = sent(api.service.api(), method, path.removeprefix("/api/v1"), example)
+            response = send_body(api.service.create_client(), method, path.removeprefix("/api/v1"), example)
             assert response.status_code in {200, 201}, response.text
 
 
-def sent(api, method, path, body):
+def send_body(api, method, path, body):
     """Send a body to what a desk has: a trade, and an order that waits."""
-    trade = api.trade()
+    trade = api.record_trade()
     here = {
         "trade_id": trade["trade_id"],
         "portfolio": trade["portfolio_name"],
-        "order_id": api.order(type="LIMIT", limit_price="1")["id"],
+        "order_id": api.place_order(type="LIMIT", limit_price="1")["id"],
         "strategy_name": "momentum",
         "symbol": "RELIANCE" if path.startswith("/instruments") else "AAPL",  # held: keeps its currency
     }
@@ -298,11 +298,11 @@ def sent(api, method, path, body):
 
 
 def test_answers_match_their_schemas(document, api):
-    trade = api.trade()
-    order = api.order(type="LIMIT", limit_price="1")
-    ticket = ticket_body(type="LIMIT", limit_price="1")
+    trade = api.record_trade()
+    order = api.place_order(type="LIMIT", limit_price="1")
+    ticket = build_ticket_body(type="LIMIT", limit_price="1")
     answers = {
-        ("POST", "/api/v1/orders"): api.place(),
+        ("POST", "/api/v1/orders"): api.post_order(),
         ("GET", "/api/v1/orders"): api.get("/orders"),
         ("GET", "/api/v1/orders/{order_id}"): api.get(f"/orders/{order['id']}"),
         ("PATCH", "/api/v1/orders/{order_id}"): api.patch(f"/orders/{order['id']}", {"quantity": "2"}),
@@ -327,9 +327,9 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/corporate-actions:preview"): api.post("/corporate-actions:preview", SPLIT),
         ("POST", "/api/v1/corporate-actions"): api.post("/corporate-actions", SPLIT),
         ("GET", "/api/v1/corporate-actions"): api.get("/corporate-actions"),
-        ("POST", "/api/v1/trade"): api.report(),
+        ("POST", "/api/v1/trade"): api.post_trade(),
         ("POST", "/api/v1/trades:batch"): api.post("/trades:batch", {"trades": [{}]}),
-        ("POST", "/api/v1/trades/{trade_id}:reverse"): api.reverse(trade["trade_id"]),
+        ("POST", "/api/v1/trades/{trade_id}:reverse"): api.post_reversal(trade["trade_id"]),
         ("POST", "/api/v1/webhooks"): (created := api.post("/webhooks", WEBHOOK)),
         ("GET", "/api/v1/webhooks"): api.get("/webhooks"),
         ("POST", "/api/v1/broker-connections"): api.post("/broker-connections", CONNECTION),
@@ -339,7 +339,9 @@ def test_answers_match_their_schemas(document, api):
         ("POST", "/api/v1/broker-connections/{connection_name}:test"): api.post(
             f"/broker-connections/{CONNECTION['name']}:test"
         ),
-        ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(f"{(hook := webhook_path(created))}:test"),
+        ("POST", "/api/v1/webhooks/{webhook_id}:test"): api.post(
+            f"{(hook := build_webhook_path(created))}:test"
+        ),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries"): api.get(f"{hook}/deliveries"),
         ("PUT", "/api/v1/signals/strategies/{strategy_name}"): api.put("/signals/strategies/a", {"qty": "1"}),
         ("GET", "/api/v1/signals/strategies"): api.get("/signals/strategies"),
@@ -369,31 +371,33 @@ def test_answers_match_their_schemas(document, api):
     }
     for name, response in answers.items():
         assert response.is_success, (name, response.text)
-        described = operations(document)[name]["responses"][str(response.status_code)]["content"][
+        described = list_operations(document)[name]["responses"][str(response.status_code)]["content"][
             "application/json"
         ]
         jsonschema_rs.validate({**described["schema"], "components": document["components"]}, response.json())
 
 
-def webhook_path(created):
+def build_webhook_path(created):
     assert created.status_code == 201, created.text
     return f"/webhooks/{created.json()['id']}"
 
 
 def test_idempotency_and_paging_are_described(document):
     for path in ("/api/v1/trade", "/api/v1/trades:batch", "/api/v1/trades/{trade_id}:reverse"):
-        parameters = {parameter["name"] for parameter in operations(document)["POST", path]["parameters"]}
+        parameters = {
+            parameter["name"] for parameter in list_operations(document)["POST", path]["parameters"]
+        }
         assert "Idempotency-Key" in parameters, path
     for path in ("/api/v1/trades", "/api/v1/portfolios"):
-        body = operations(document)["GET", path]
+        body = list_operations(document)["GET", path]
         assert "Link" in body["responses"]["200"]["headers"]
         assert {"limit", "cursor"} <= {parameter["name"] for parameter in body["parameters"]}
 
 
 def test_operations_have_unique_ids_and_descriptions(document):
-    named = [operation["operationId"] for operation in operations(document).values()]
+    named = [operation["operationId"] for operation in list_operations(document).values()]
     assert len(named) == len(set(named))
-    assert all(operation["description"] for operation in operations(document).values())
+    assert all(operation["description"] for operation in list_operations(document).values())
 
 
 VERBS = {
@@ -442,7 +446,7 @@ VERBS = {
 
 
 def test_summaries_are_a_verb_and_its_object(document):
-    for name, operation in operations(document).items():
+    for name, operation in list_operations(document).items():
         verb, *rest = operation["summary"].split(" ")
         assert verb in VERBS, name
         assert rest, name
@@ -451,7 +455,7 @@ def test_summaries_are_a_verb_and_its_object(document):
 
 def test_tags_are_described_in_reading_order_and_used(document):
     told = [tag["name"] for tag in document["tags"]]
-    used = {tag for operation in operations(document).values() for tag in operation["tags"]}
+    used = {tag for operation in list_operations(document).values() for tag in operation["tags"]}
     assert set(told) == used
     assert told[:3] == ["Trades", "Orders", "Positions"]
     assert all(tag["description"].endswith(".") for tag in document["tags"])
@@ -475,7 +479,7 @@ def is_nested(field):
 
 
 def test_every_answer_has_a_valid_example(document):
-    for name, operation in operations(document).items():
+    for name, operation in list_operations(document).items():
         for status, answer in operation["responses"].items():
             media = answer.get("content", {}).get("application/json")
             if status.startswith("2") and media is not None:
@@ -485,7 +489,7 @@ def test_every_answer_has_a_valid_example(document):
 
 
 def test_every_parameter_is_described(document):
-    for name, operation in operations(document).items():
+    for name, operation in list_operations(document).items():
         for parameter in operation.get("parameters", ()):
             assert parameter["description"], (name, parameter["name"])
 

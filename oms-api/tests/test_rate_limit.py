@@ -22,11 +22,11 @@ def clock():
     return Clock()
 
 
-def limiter_of(clock, caller, tenant=0, address=0):
+def build_limiter(clock, caller, tenant=0, address=0):
     return RateLimiter(Quotas(caller, tenant, address), clock)
 
 
-def passes(limiter, caller="a", tenant_id=1, address="192.0.2.1"):
+def is_passing(limiter, caller="a", tenant_id=1, address="192.0.2.1"):
     try:
         limiter.take(caller, tenant_id, address)
     except TooMany:
@@ -34,51 +34,51 @@ def passes(limiter, caller="a", tenant_id=1, address="192.0.2.1"):
     return True
 
 
-def refusal(limiter, *who):
+def get_refusal(limiter, *who):
     with pytest.raises(TooMany) as refused:
         limiter.take(*(who or ("a", 1, "192.0.2.1")))
     return refused.value
 
 
 def test_burst_of_one_minute_passes_and_no_more(clock):
-    limiter = limiter_of(clock, 60)
-    assert [passes(limiter) for _ in range(62)] == [True] * 60 + [False] * 2
+    limiter = build_limiter(clock, 60)
+    assert [is_passing(limiter) for _ in range(62)] == [True] * 60 + [False] * 2
 
 
 def test_tokens_refill_at_a_steady_rate(clock):
-    limiter = limiter_of(clock, 60)
-    while passes(limiter):
+    limiter = build_limiter(clock, 60)
+    while is_passing(limiter):
         pass
     for _ in range(5):
         clock.now += 1
-        assert [passes(limiter), passes(limiter)] == [True, False]
+        assert [is_passing(limiter), is_passing(limiter)] == [True, False]
 
 
 def test_retry_after_is_sufficient(clock):
-    limiter = limiter_of(clock, 2)
-    assert passes(limiter)
-    assert passes(limiter)
-    assert refusal(limiter).retry_after_seconds == 30
+    limiter = build_limiter(clock, 2)
+    assert is_passing(limiter)
+    assert is_passing(limiter)
+    assert get_refusal(limiter).retry_after_seconds == 30
     clock.now += 30
-    assert passes(limiter)
+    assert is_passing(limiter)
 
 
 def test_rejected_request_uses_no_token(clock):
-    limiter = limiter_of(clock, 1)
-    assert passes(limiter)
+    limiter = build_limiter(clock, 1)
+    assert is_passing(limiter)
     for _ in range(100):
-        assert not passes(limiter)
+        assert not is_passing(limiter)
     clock.now += 60
-    assert passes(limiter)
+    assert is_passing(limiter)
 
 
 def test_callers_have_separate_buckets(clock):
-    limiter = limiter_of(clock, 1)
-    assert [passes(limiter, caller) for caller in "aabb"] == [True, False, True, False]
+    limiter = build_limiter(clock, 1)
+    assert [is_passing(limiter, caller) for caller in "aabb"] == [True, False, True, False]
 
 
 def test_limit_of_zero_means_unlimited(clock):
-    limiter = limiter_of(clock, 0, 1, 1)
+    limiter = build_limiter(clock, 0, 1, 1)
     assert not limiter.is_on
     assert [limiter.take("a", 1, "b") for _ in range(10_000)] == [None] * 10_000
     limiter.charge_address("b")
@@ -86,36 +86,36 @@ def test_limit_of_zero_means_unlimited(clock):
 
 
 def test_idle_bucket_is_capped_at_one_minute(clock):
-    limiter = limiter_of(clock, 3)
-    assert passes(limiter)
+    limiter = build_limiter(clock, 3)
+    assert is_passing(limiter)
     clock.now += 86_400
-    assert [passes(limiter) for _ in range(4)] == [True] * 3 + [False]
+    assert [is_passing(limiter) for _ in range(4)] == [True] * 3 + [False]
 
 
 def test_callers_of_a_tenant_share_its_limit(clock):
-    limiter = limiter_of(clock, 10, tenant=3)
-    assert [passes(limiter, caller) for caller in "abcd"] == [True] * 3 + [False]
-    assert passes(limiter, "e", tenant_id=2)
+    limiter = build_limiter(clock, 10, tenant=3)
+    assert [is_passing(limiter, caller) for caller in "abcd"] == [True] * 3 + [False]
+    assert is_passing(limiter, "e", tenant_id=2)
 
 
 def test_callers_at_one_address_share_its_limit(clock):
-    limiter = limiter_of(clock, 10, address=3)
-    assert [passes(limiter, str(one), one) for one in range(4)] == [True] * 3 + [False]
-    assert passes(limiter, "e", 9, "192.0.2.2")
+    limiter = build_limiter(clock, 10, address=3)
+    assert [is_passing(limiter, str(one), one) for one in range(4)] == [True] * 3 + [False]
+    assert is_passing(limiter, "e", 9, "192.0.2.2")
 
 
 def test_tenant_and_address_limits_default_to_10_and_20_times(clock):
     limiter = RateLimiter(Quotas(1), clock)
-    assert [passes(limiter, str(one)) for one in range(11)] == [True] * 10 + [False]
-    others = [passes(limiter, str(one), tenant_id=one) for one in range(100, 111)]
+    assert [is_passing(limiter, str(one)) for one in range(11)] == [True] * 10 + [False]
+    others = [is_passing(limiter, str(one), tenant_id=one) for one in range(100, 111)]
     assert others == [True] * 10 + [False]  # twenty from this address
 
 
 def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
-    limiter = limiter_of(clock, 2, tenant=10, address=10)
+    limiter = build_limiter(clock, 2, tenant=10, address=10)
     for _ in range(100):
-        passes(limiter)
-    assert [passes(limiter, str(one)) for one in range(9)] == [True] * 8 + [False]
+        is_passing(limiter)
+    assert [is_passing(limiter, str(one)) for one in range(9)] == [True] * 8 + [False]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
 )
 def test_rejection_names_the_limit(clock, quotas, name, words):
     limiter = RateLimiter(Quotas(*quotas), clock)
-    assert passes(limiter)
-    refused = refusal(limiter)
+    assert is_passing(limiter)
+    refused = get_refusal(limiter)
     assert words in refused.detail
     assert refused.headers["ratelimit-policy"] == f'"{name}";q=1;w=60'
     assert refused.headers["ratelimit"] == f'"{name}";r=0;t=60'
@@ -138,11 +138,11 @@ def test_rejection_names_the_limit(clock, quotas, name, words):
 
 
 def test_rejection_by_several_limits_names_the_longest_wait(clock):
-    limiter = limiter_of(clock, 60, tenant=1)
-    assert passes(limiter)
-    while passes(limiter, tenant_id=2):
+    limiter = build_limiter(clock, 60, tenant=1)
+    assert is_passing(limiter)
+    while is_passing(limiter, tenant_id=2):
         pass
-    assert "tenant" in refusal(limiter).detail
+    assert "tenant" in get_refusal(limiter).detail
 
 
 def test_header_shows_remaining_requests_and_reset_time(clock):
@@ -156,13 +156,13 @@ def test_header_shows_remaining_requests_and_reset_time(clock):
 
 
 def test_header_shows_the_tenant_limit_if_it_is_smaller(clock):
-    limiter = limiter_of(clock, 10, tenant=12)
+    limiter = build_limiter(clock, 10, tenant=12)
     told = [dict(limiter.take(caller, 1, "192.0.2.1").headers)[b"ratelimit"] for caller in "aaab"]
     assert told[2:] == [b'"default";r=7;t=6', b'"tenant";r=8;t=5']
 
 
 def test_header_does_not_reveal_other_callers_at_the_address(clock):
-    limiter = limiter_of(clock, 10, tenant=20, address=11)
+    limiter = build_limiter(clock, 10, tenant=20, address=11)
     for _ in range(9):
         limiter.take("a", 1, "192.0.2.1")
     assert dict(limiter.take("b", 2, "192.0.2.1").headers) == {
@@ -172,21 +172,21 @@ def test_header_does_not_reveal_other_callers_at_the_address(clock):
 
 
 def test_failed_authentications_count_towards_the_address_limit(clock):
-    limiter = limiter_of(clock, 10, address=3)
+    limiter = build_limiter(clock, 10, address=3)
     for _ in range(3):
         limiter.check_address("192.0.2.1")
         limiter.charge_address("192.0.2.1")
     with pytest.raises(TooMany) as refused:
         limiter.check_address("192.0.2.1")
     assert refused.value.retry_after_seconds == 20
-    assert not passes(limiter)
+    assert not is_passing(limiter)
     limiter.check_address("192.0.2.2")
     clock.now += 20
     limiter.check_address("192.0.2.1")
 
 
 def test_concurrent_failures_make_a_bounded_debt(clock):
-    limiter = limiter_of(clock, 10, address=3)
+    limiter = build_limiter(clock, 10, address=3)
     for _ in range(1000):
         limiter.charge_address("192.0.2.1")
     clock.now += 79
@@ -198,52 +198,52 @@ def test_concurrent_failures_make_a_bounded_debt(clock):
 
 
 def test_ipv6_site_counts_as_one_address(clock):
-    limiter = limiter_of(clock, 10, address=2)
-    sent = [passes(limiter, "a", 1, f"2001:db8:0:1::{one:x}") for one in range(3)]
+    limiter = build_limiter(clock, 10, address=2)
+    sent = [is_passing(limiter, "a", 1, f"2001:db8:0:1::{one:x}") for one in range(3)]
     assert sent == [True, True, False]
-    assert passes(limiter, "a", 1, "2001:db8:0:2::1")
-    assert passes(limiter, "a", 1, "not:an:address")
+    assert is_passing(limiter, "a", 1, "2001:db8:0:2::1")
+    assert is_passing(limiter, "a", 1, "not:an:address")
 
 
 def test_many_callers_neither_exhaust_memory_nor_reset_active_buckets(clock, monkeypatch):
     monkeypatch.setattr(buckets_module, "MAX_BUCKETS", 10)
-    limiter = limiter_of(clock, 1)
-    assert passes(limiter, "busy")
+    limiter = build_limiter(clock, 1)
+    assert is_passing(limiter, "busy")
     clock.now += 10
     for number in range(9):
-        assert passes(limiter, str(number))
+        assert is_passing(limiter, str(number))
     clock.now += 50
-    assert passes(limiter, "busy")
+    assert is_passing(limiter, "busy")
     clock.now += 10  # the others are full again: they are forgotten first
-    assert all(passes(limiter, f"new {number}") for number in range(5))
-    assert not passes(limiter, "busy")
-    assert all(passes(limiter, f"flood {number}") for number in range(100))
+    assert all(is_passing(limiter, f"new {number}") for number in range(5))
+    assert not is_passing(limiter, "busy")
+    assert all(is_passing(limiter, f"flood {number}") for number in range(100))
     assert len(limiter._callers._buckets) <= 10
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 10), max_size=200))
 def test_passed_requests_never_exceed_capacity_and_refill(per_minute, pauses):
     clock = Clock()
-    limiter = limiter_of(clock, per_minute)
+    limiter = build_limiter(clock, per_minute)
     began, passed = clock.now, 0
     for pause in pauses:
         clock.now += pause
-        passed += passes(limiter)
+        passed += is_passing(limiter)
         assert passed <= per_minute + (clock.now - began) * per_minute / 60 + 1e-6
 
 
 @given(st.integers(1, 100), st.lists(st.floats(0, 10), min_size=1, max_size=50))
 def test_reported_remaining_requests_pass_and_more_after_the_reset(per_minute, pauses):
     clock = Clock()
-    limiter = limiter_of(clock, per_minute)
+    limiter = build_limiter(clock, per_minute)
     for pause in pauses:
         clock.now += pause
-        passes(limiter)
+        is_passing(limiter)
     clock.now += 60 / per_minute + 1e-6
     rate = limiter.take("a", 1, "192.0.2.1")
-    assert [passes(limiter) for _ in range(rate.remaining + 1)] == [True] * rate.remaining + [False]
+    assert [is_passing(limiter) for _ in range(rate.remaining + 1)] == [True] * rate.remaining + [False]
     clock.now += rate.more_after_seconds + 1e-6
-    assert passes(limiter)
+    assert is_passing(limiter)
 
 
 def test_single_limit_counts_each_key_separately():

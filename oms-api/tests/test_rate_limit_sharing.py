@@ -12,7 +12,7 @@ from app.errors import TooMany
 from app.identity.service.throttle import PAIR, Throttle
 from app.rate_limit import Quotas, RateLimiter, Sharing
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.processes import running
+from tests.support.processes import run_process
 from tests.support.redis import RedisServer
 
 PATIENCE_SECONDS = 20.0
@@ -65,14 +65,14 @@ class LimiterProcess:
         return next((number for number in range(most) if not self.passes()), most)
 
 
-async def until(done):
+async def wait_until(done):
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not done():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
             await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def peers_at(server, count, per_minute, **quotas):
+async def create_peers(server, count, per_minute, **quotas):
     """Yield processes that synchronize only when the test calls `exchange`."""
     peers = [LimiterProcess(server.url, per_minute, **quotas) for _ in range(count)]
     try:
@@ -85,7 +85,7 @@ async def peers_at(server, count, per_minute, **quotas):
 
 
 @asynccontextmanager
-async def started_peers(url, count):
+async def start_peers(url, count):
     """Yield processes that synchronize in the background."""
     peers = [LimiterProcess(url, 600) for _ in range(count)]
     try:
@@ -97,7 +97,7 @@ async def started_peers(url, count):
             await peer.sharing.close()
 
 
-def with_event_loop(run_scenario):
+def run_in_event_loop(run_scenario):
     """Run an asynchronous test to its end."""
 
     @wraps(run_scenario)
@@ -107,9 +107,9 @@ def with_event_loop(run_scenario):
     return run
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_consumption_of_one_process_reduces_the_others(redis_server):
-    async with peers_at(redis_server, 2, 20) as (one, two):
+    async with create_peers(redis_server, 2, 20) as (one, two):
         assert one.burst() == 20
         await one.sharing.exchange()
         assert two.passes()  # this process has not synchronized yet
@@ -117,9 +117,9 @@ async def test_consumption_of_one_process_reduces_the_others(redis_server):
         assert not two.passes()
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_excess_before_synchronization_is_paid_back(redis_server):
-    async with peers_at(redis_server, 3, 60) as peers:
+    async with create_peers(redis_server, 3, 60) as peers:
         assert [peer.burst() for peer in peers] == [60] * 3
         for peer in peers:
             await peer.sharing.exchange()
@@ -128,9 +128,9 @@ async def test_excess_before_synchronization_is_paid_back(redis_server):
         assert 55 < (refused.value.retry_after_seconds or 0) <= 61  # no more than a minute's worth of debt
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_tenant_limit_is_shared(redis_server):
-    async with peers_at(redis_server, 2, 100, tenant=5) as (one, two):
+    async with create_peers(redis_server, 2, 100, tenant=5) as (one, two):
         assert [one.passes(caller) for caller in "abcdef"] == [True] * 5 + [False]
         await one.sharing.exchange()
         assert two.passes("y")
@@ -138,9 +138,9 @@ async def test_tenant_limit_is_shared(redis_server):
         assert not two.passes("z")
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_failed_authentications_are_shared(redis_server):
-    async with peers_at(redis_server, 2, 100, address=5) as (one, two):
+    async with create_peers(redis_server, 2, 100, address=5) as (one, two):
         for _ in range(5):
             one.limiter.charge_address(ADDRESS)
         await one.sharing.exchange()
@@ -150,9 +150,9 @@ async def test_failed_authentications_are_shared(redis_server):
             two.limiter.check_address(ADDRESS)
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_server):
-    async with peers_at(redis_server, 2, 2) as (one, two):
+    async with create_peers(redis_server, 2, 2) as (one, two):
         for number in range(1000):
             assert one.passes(str(number))
             assert two.passes(str(number))
@@ -165,9 +165,9 @@ async def test_thousand_buckets_are_synchronized_and_expire_in_redis(redis_serve
         assert all(0 < client.ttl(key) <= 120 for key in keys)
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_consumption_during_a_synchronization_is_sent_in_the_next_one(redis_server):
-    async with peers_at(redis_server, 2, 10) as (one, two):
+    async with create_peers(redis_server, 2, 10) as (one, two):
         assert [two.passes() for _ in range(5)] == [True] * 5
         await two.sharing.exchange()
         assert one.passes()
@@ -182,21 +182,21 @@ async def test_consumption_during_a_synchronization_is_sent_in_the_next_one(redi
         assert float(client.hget(key, "level")) < 1
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_process_keeps_consumption_that_redis_lost(redis_server):
-    async with peers_at(redis_server, 1, 600) as (one,):
+    async with create_peers(redis_server, 1, 600) as (one,):
         assert one.burst() >= 600
         await one.sharing.exchange()
         with redis_server.client() as client:
             client.flushall()
-        await until(one.passes)  # a tenth of a second earns a request
+        await wait_until(one.passes)  # a tenth of a second earns a request
         await one.sharing.exchange()
         assert one.burst() < 300
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_shared_buckets_refill_over_time(redis_server):
-    async with peers_at(redis_server, 2, 6000) as (one, two):
+    async with create_peers(redis_server, 2, 6000) as (one, two):
         assert one.burst() >= 6000
         await one.sharing.exchange()
         with redis_server.client() as client:
@@ -211,15 +211,15 @@ def test_redis_restart_is_reported_and_affects_no_request(killable_redis, caplog
     caplog.set_level("INFO", logger="app.rate_limit")
 
     async def run_scenario():
-        async with started_peers(killable_redis.url, 2) as (one, two):
-            await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
+        async with start_peers(killable_redis.url, 2) as (one, two):
+            await wait_until(lambda: one.sharing.is_shared and two.sharing.is_shared)
             killable_redis.kill()
             assert one.passes()
-            await until(lambda: not one.sharing.is_shared and not two.sharing.is_shared)
+            await wait_until(lambda: not one.sharing.is_shared and not two.sharing.is_shared)
             assert one.burst() >= 598
             assert two.passes()  # each process has its own limit
             killable_redis.start()
-            await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
+            await wait_until(lambda: one.sharing.is_shared and two.sharing.is_shared)
 
     asyncio.run(run_scenario())
     messages = [record.getMessage() for record in caplog.records]
@@ -229,18 +229,18 @@ def test_redis_restart_is_reported_and_affects_no_request(killable_redis, caplog
 
 def test_frozen_redis_delays_no_request(killable_redis):
     async def run_scenario():
-        async with started_peers(killable_redis.url, 2) as (one, two):
-            await until(lambda: one.sharing.is_shared)
+        async with start_peers(killable_redis.url, 2) as (one, two):
+            await wait_until(lambda: one.sharing.is_shared)
             killable_redis.freeze()
             try:
                 assert one.passes()
                 began = time.monotonic()
-                await until(lambda: not one.sharing.is_shared)
+                await wait_until(lambda: not one.sharing.is_shared)
                 assert time.monotonic() - began < 30
                 assert one.burst() > 500
             finally:
                 killable_redis.thaw()
-            await until(lambda: one.sharing.is_shared and two.sharing.is_shared)
+            await wait_until(lambda: one.sharing.is_shared and two.sharing.is_shared)
             assert one.passes() or one.burst() == 0  # each response is read by its own request: no error
             await one.sharing.exchange()
 
@@ -251,10 +251,10 @@ def test_redis_missing_at_start_is_retried_in_the_background(killable_redis):
     killable_redis.kill()
 
     async def run_scenario():
-        async with started_peers(killable_redis.url, 1) as (one,):
+        async with start_peers(killable_redis.url, 1) as (one,):
             assert one.passes()
             killable_redis.start()
-            await until(lambda: one.sharing.is_shared)
+            await wait_until(lambda: one.sharing.is_shared)
 
     asyncio.run(run_scenario())
 
@@ -263,12 +263,12 @@ def test_redis_authentication_error_is_reported_without_the_password(killable_re
     caplog.set_level("INFO", logger="app.rate_limit")
 
     async def run_scenario():
-        async with started_peers(killable_redis.url, 1) as (one,):
-            await until(lambda: one.sharing.is_shared)
+        async with start_peers(killable_redis.url, 1) as (one,):
+            await wait_until(lambda: one.sharing.is_shared)
             with killable_redis.client() as client:
                 client.config_set("requirepass", "another")
                 client.client_kill_filter(_type="normal", skipme=False)
-            await until(lambda: not one.sharing.is_shared)
+            await wait_until(lambda: not one.sharing.is_shared)
             assert one.passes()
         two = LimiterProcess(killable_redis.url.replace("//", "//:canary@"), 600)
         two.sharing.connect()
@@ -281,13 +281,13 @@ def test_redis_authentication_error_is_reported_without_the_password(killable_re
     assert "another" not in caplog.text
 
 
-def readiness(service):
+def get_readiness(service):
     return httpx.get(f"{service.url}/health/ready", timeout=10).json()
 
 
 def wait_for(service, state):
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (body := readiness(service))["rate_limits"] != state:
+    while (body := get_readiness(service))["rate_limits"] != state:
         assert time.monotonic() < deadline, body
         time.sleep(0.02)  # the background exchange works meanwhile; the deadline ends this
     assert body["status"] == "ready"
@@ -306,7 +306,11 @@ def test_two_processes_share_one_limit_across_a_redis_restart(new_database, kill
         responses = [client.get(f"{service.url}/api/v1/portfolios", headers=key) for _ in range(times)]
         return [response.status_code for response in responses]
 
-    with running(**settings) as process, running(**settings) as two, httpx.Client(timeout=10) as client:
+    with (
+        run_process(**settings) as process,
+        run_process(**settings) as two,
+        httpx.Client(timeout=10) as client,
+    ):
         wait_for(process, "shared")
         wait_for(two, "shared")
         assert send_requests(process, 30) == [200] * 30
@@ -324,11 +328,11 @@ def test_two_processes_share_one_limit_across_a_redis_restart(new_database, kill
 
 def test_limits_without_redis_are_reported_as_per_process(new_database):
     settings = {"DATABASE_URL": new_database("sqlite"), "RATE_LIMIT_PER_MINUTE": "30"}
-    with running(**settings) as service:
-        assert readiness(service)["rate_limits"] == "per process"
+    with run_process(**settings) as service:
+        assert get_readiness(service)["rate_limits"] == "per process"
 
 
-@with_event_loop
+@run_in_event_loop
 async def test_failed_logins_are_throttled_across_processes(redis_server):
     throttles = [Throttle(), Throttle()]
     sharings = [Sharing(redis_server.url, *throttle.pools) for throttle in throttles]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.processes import environment, running
+from tests.support.processes import build_environment, run_process
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
 EXAMPLES = {"examples": "1", "coverage": "1", "fuzzing": "5", "stateful": "8"}
@@ -35,7 +35,7 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def address(request, new_database):
-    with running(DATABASE_URL=new_database(request.param), LOG_LEVEL="ERROR") as service:
+    with run_process(DATABASE_URL=new_database(request.param), LOG_LEVEL="ERROR") as service:
         yield service.url
 
 
@@ -76,7 +76,7 @@ def test_generated_requests_get_only_documented_answers(address, phase, tmp_path
             "all",
         ],
         cwd=tmp_path,
-        env=environment(),
+        env=build_environment(),
         capture_output=True,
         text=True,
         timeout=240,

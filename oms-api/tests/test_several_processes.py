@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.ledger.rules.accounting import Fill, Side, replay
-from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
-from tests.support.processes import running
+from app.ledger.rules.accounting import Fill, Side, replay_fills
+from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
+from tests.support.processes import run_process
 from tests.support.service import VALUES
 
 BOOKS = ["Growth", "Income", "Macro"]
@@ -22,17 +22,17 @@ KEY = {"X-API-Key": BOOTSTRAP_KEY}
 
 
 @pytest.fixture(scope="module")
-def apis(new_database):
+def two_apis(new_database):
     """Two processes of the service on one database."""
     settings = {"DATABASE_URL": new_database("postgresql"), "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
-    with running(**settings) as process, running(**settings) as two:
+    with run_process(**settings) as process, run_process(**settings) as two:
         yield [process.url, two.url]
 
 
-def requests(seed):
+def build_requests(seed):
     source = random.Random(seed)
     return [
-        trade_body(
+        build_trade_body(
             portfolio_name=source.choice(BOOKS),
             symbol=source.choice(SYMBOLS),
             side=source.choice(["BUY", "SELL"]),
@@ -44,13 +44,13 @@ def requests(seed):
     ]
 
 
-async def load(urls):
+async def send_to_both(urls):
     """Send every request to both processes at once under one key, as a client does that lost an answer."""
     async with httpx.AsyncClient(timeout=30, headers=KEY) as client:
 
         async def one_client(seed):
             answers = []
-            for number, body in enumerate(requests(seed)):
+            for number, body in enumerate(build_requests(seed)):
                 headers = {"Idempotency-Key": f"{seed}-{number}"}
                 sent = (client.post(f"{url}/api/v1/trade", json=body, headers=headers) for url in urls)
                 answers.append(await asyncio.gather(*sent))
@@ -59,22 +59,22 @@ async def load(urls):
         return [pair for pairs in await asyncio.gather(*map(one_client, range(CLIENTS))) for pair in pairs]
 
 
-async def everything(url):
+async def read_everything(url):
     async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=30) as client:
         trades = (await client.get("/api/v1/trades", params={"limit": 1000})).json()
         found = [(await client.get(f"/api/v1/portfolio/{name}")).json() for name in BOOKS]
     return trades, [{name: book[name] for name in book if name not in VALUES} for book in found]
 
 
-def test_books_stay_consistent_under_load_from_two_processes(apis):
-    pairs = asyncio.run(load(apis))
+def test_books_stay_consistent_under_load_from_two_processes(two_apis):
+    pairs = asyncio.run(send_to_both(two_apis))
     assert Counter(response.status_code for pair in pairs for response in pair) == {201: 2 * CLIENTS * ROUNDS}
     for one, two in pairs:
         assert one.json() == two.json()
         assert ("Idempotent-Replayed" in one.headers) != ("Idempotent-Replayed" in two.headers)
-    trades, books = asyncio.run(everything(apis[0]))
+    trades, books = asyncio.run(read_everything(two_apis[0]))
     assert len(trades) == CLIENTS * ROUNDS
-    assert (trades, books) == asyncio.run(everything(apis[1]))
+    assert (trades, books) == asyncio.run(read_everything(two_apis[1]))
     for book in books:
         own = sorted(
             (t for t in trades if t["portfolio_name"] == book["portfolio_name"]), key=lambda t: t["sequence"]
@@ -92,21 +92,23 @@ def assert_positions_are_the_replay(book, trades):
             for t in trades
             if t["symbol"] == symbol
         ]
-        expected = replay(fills)
+        expected = replay_fills(fills)
         told = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
         assert told == (expected.quantity, expected.cost, expected.realized_pnl)
 
 
-def test_idempotency_key_with_two_bodies_binds_once_across_processes(apis):
+def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
     async def race():
         async with httpx.AsyncClient(timeout=30, headers=KEY | {"Idempotency-Key": "contested"}) as client:
             bodies = [
-                trade_body(quantity=str(1 + n % 2), portfolio_name=f"Race {n % 4}", gmv="5")
+                build_trade_body(quantity=str(1 + n % 2), portfolio_name=f"Race {n % 4}", gmv="5")
                 for n in range(20)
             ]
-            sent = (client.post(f"{apis[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies))
+            sent = (
+                client.post(f"{two_apis[n % 2]}/api/v1/trade", json=body) for n, body in enumerate(bodies)
+            )
             responses = await asyncio.gather(*sent)
-            found = await client.get(f"{apis[0]}/api/v1/trades", params={"idempotency_key": "contested"})
+            found = await client.get(f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": "contested"})
             return responses, found.json()
 
     answers, response = asyncio.run(race())
@@ -117,19 +119,19 @@ def test_idempotency_key_with_two_bodies_binds_once_across_processes(apis):
     assert {answer.status_code for answer in answers} <= {201, 409, 503}
 
 
-def test_cursor_of_one_process_is_valid_in_another(apis):
-    first = httpx.get(f"{apis[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
+def test_cursor_of_one_process_is_valid_in_another(two_apis):
+    first = httpx.get(f"{two_apis[0]}/api/v1/trades", params={"limit": 5}, headers=KEY)
     if "link" in first.headers:
         address = first.headers["link"].split(">")[0][1:]
-        assert httpx.get(apis[1] + address, headers=KEY).status_code == 200
+        assert httpx.get(two_apis[1] + address, headers=KEY).status_code == 200
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
 def test_web_concurrency_sets_the_number_of_processes(new_database, backend):
-    with running(DATABASE_URL=new_database(backend), WEB_CONCURRENCY="2") as service:
+    with run_process(DATABASE_URL=new_database(backend), WEB_CONCURRENCY="2") as service:
         pid = service.process.pid
         with httpx.Client(base_url=service.url, headers=KEY, timeout=30) as client:
-            assert client.post("/api/v1/trade", json=trade_body()).status_code == 201
+            assert client.post("/api/v1/trade", json=build_trade_body()).status_code == 201
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
         assert sum("spawn_main" in command for command in commands) == 2
@@ -144,7 +146,9 @@ async def race_for_one_key(urls, races):
             headers = {"Idempotency-Key": f"race-{number}"}
             sent = (
                 client.post(
-                    f"{url}/api/v1/trade", json=trade_body(portfolio_name=f"Side {side}"), headers=headers
+                    f"{url}/api/v1/trade",
+                    json=build_trade_body(portfolio_name=f"Side {side}"),
+                    headers=headers,
                 )
                 for side, url in enumerate(urls)
             )
@@ -158,11 +162,13 @@ async def race_for_one_key(urls, races):
 
 
 @pytest.mark.parametrize("races", [32, pytest.param(10_000, marks=pytest.mark.long)])
-def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(apis, races):
-    found = asyncio.run(race_for_one_key(apis, races))
+def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(two_apis, races):
+    found = asyncio.run(race_for_one_key(two_apis, races))
     assert Counter(map(tuple, found)) == {(201, 409): races}
     for key in ("race-0", f"race-{races - 1}"):
-        stored = httpx.get(f"{apis[0]}/api/v1/trades", params={"idempotency_key": key}, headers=KEY).json()
+        stored = httpx.get(
+            f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": key}, headers=KEY
+        ).json()
         assert len(stored) == 1
 
 
@@ -174,7 +180,7 @@ async def race_for_the_last_unit(urls, key, rounds):
             quote = {"bid": "110", "ask": "110", "last": "110"}
             assert (await client.put(f"{urls[0]}/api/v1/quotes/AAPL", json=quote)).status_code == 200
             sent = (
-                client.post(f"{url}/api/v1/orders", json=resting_ticket(f"Side {side}"))
+                client.post(f"{url}/api/v1/orders", json=build_resting_ticket(f"Side {side}"))
                 for side, url in enumerate(urls)
             )
             responses = await asyncio.gather(*sent)
@@ -186,20 +192,20 @@ async def race_for_the_last_unit(urls, key, rounds):
     return found
 
 
-def resting_ticket(name):
-    return ticket_body(
+def build_resting_ticket(name):
+    return build_ticket_body(
         portfolio_name=name, quantity="1", type="LIMIT", limit_price="100", confirm_repeat=True
     )
 
 
 @pytest.mark.parametrize("rounds", [5, pytest.param(500, marks=pytest.mark.long)])
-def test_last_unit_of_a_firm_limit_is_used_by_one_of_two_processes(apis, rounds):
+def test_last_unit_of_a_firm_limit_is_used_by_one_of_two_processes(two_apis, rounds):
     tenant = {"name": "A desk", "slug": f"desk-{secrets.token_hex(4)}"}
-    key = httpx.post(f"{apis[0]}/api/v1/tenants", json=tenant, headers=KEY).json()["api_key"]
-    with httpx.Client(base_url=f"{apis[0]}/api/v1", headers={"X-API-Key": key}, timeout=60) as client:
+    key = httpx.post(f"{two_apis[0]}/api/v1/tenants", json=tenant, headers=KEY).json()["api_key"]
+    with httpx.Client(base_url=f"{two_apis[0]}/api/v1", headers={"X-API-Key": key}, timeout=60) as client:
         for side in range(2):
             assert client.post("/portfolios", json={"name": f"Side {side}"}).status_code == 201
         limit = {"scope": "tenant", "code": "MAX_GROSS_EXPOSURE", "value": "150"}
         assert client.put("/limits", json=limit).status_code == 200
-    found = asyncio.run(race_for_the_last_unit(apis, key, rounds))
+    found = asyncio.run(race_for_the_last_unit(two_apis, key, rounds))
     assert Counter(found) == {(201, 422): rounds}

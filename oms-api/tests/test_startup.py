@@ -13,9 +13,9 @@ import uvicorn
 from app import http_server, main, startup
 from app.config import ConfigurationError
 from app.startup import CannotStart
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.support.processes import HOME, environment, running
-from tests.support.service import serving
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.processes import HOME, build_environment, run_process
+from tests.support.service import run_service
 
 
 @pytest.fixture
@@ -24,23 +24,25 @@ def empty_url(backend, new_database):
 
 
 def test_development_migrates_at_start(empty_url):
-    with serving(empty_url, environment="development") as service:
+    with run_service(empty_url, environment="development") as service:
         assert service.client.get("/health/ready").status_code == 200
-        assert service.api().report().status_code == 201
+        assert service.create_client().post_trade().status_code == 201
 
 
 def test_production_does_not_migrate_at_start(empty_url):
-    with serving(empty_url) as service:
+    with run_service(empty_url) as service:
         response = service.client.get("/health/ready")
         assert (response.status_code, response.json()["migrations"]) == (503, "failed")
 
 
 def test_several_processes_can_start_concurrently_on_an_empty_database(empty_url):
     with ExitStack() as stack, ThreadPoolExecutor(2) as starters:
-        contexts = [running(DATABASE_URL=empty_url) for _ in range(2)]
+        contexts = [run_process(DATABASE_URL=empty_url) for _ in range(2)]
         services = list(starters.map(stack.enter_context, contexts))
         responses = [
-            httpx.post(f"{service.url}/api/v1/trade", json=trade_body(), headers={"X-API-Key": BOOTSTRAP_KEY})
+            httpx.post(
+                f"{service.url}/api/v1/trade", json=build_trade_body(), headers={"X-API-Key": BOOTSTRAP_KEY}
+            )
             for service in services
         ]
     assert [response.json()["trade"]["sequence"] for response in responses] == [1, 2]
@@ -49,7 +51,7 @@ def test_several_processes_can_start_concurrently_on_an_empty_database(empty_url
 def test_unavailable_database_is_reported_without_its_password():
     url = "postgresql://someone:canary@127.0.0.1:1/oms"
     refusal = pytest.raises(CannotStart, match=r"The database cannot be used: .*Check DATABASE_URL\.")
-    with refusal as refused, serving(url, environment="development"):
+    with refusal as refused, run_service(url, environment="development"):
         pass
     assert "canary" not in str(refused.value)
 
@@ -62,7 +64,7 @@ def test_invalid_database_file_is_reported_in_a_sentence(tmp_path, monkeypatch, 
     if place == "read-only":
         monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
     refusal = pytest.raises((CannotStart, ConfigurationError), match=r"^The (database|folder).*\.$")
-    with refusal as refused, serving(f"sqlite:///{tmp_path / place}", environment=environment):
+    with refusal as refused, run_service(f"sqlite:///{tmp_path / place}", environment=environment):
         pass
     assert str(tmp_path) not in str(refused.value)
 
@@ -73,7 +75,7 @@ def test_invalid_database_file_is_reported_in_a_sentence(tmp_path, monkeypatch, 
     ids=["python", "uvicorn"],
 )
 def test_start_error_prints_only_the_message(program):
-    given = environment(DATABASE_URL="postgresql://someone:canary@127.0.0.1:1/oms", PORT="1")
+    given = build_environment(DATABASE_URL="postgresql://someone:canary@127.0.0.1:1/oms", PORT="1")
     ended = subprocess.run(
         [sys.executable, *program],
         cwd=HOME,
@@ -92,7 +94,7 @@ def test_start_error_prints_only_the_message(program):
 
 def test_uvicorn_start_with_an_invalid_setting_prints_only_the_message():
     program = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "1"]
-    given = environment(OMS_API_KEY="too-short")
+    given = build_environment(OMS_API_KEY="too-short")
     ended = subprocess.run(
         program, cwd=HOME, env=given, capture_output=True, text=True, timeout=60, check=False
     )
@@ -104,13 +106,13 @@ def test_uvicorn_start_with_an_invalid_setting_prints_only_the_message():
 
 def test_requests_accepted_before_shutdown_are_answered(new_database):
     url = new_database("sqlite")
-    with running(DATABASE_URL=url, LOG_LEVEL="ERROR") as service, ThreadPoolExecutor(8) as senders:
+    with run_process(DATABASE_URL=url, LOG_LEVEL="ERROR") as service, ThreadPoolExecutor(8) as senders:
 
         def send(number):
             try:
                 answer = httpx.post(
                     f"{service.url}/api/v1/trade",
-                    json=trade_body(),
+                    json=build_trade_body(),
                     headers={"X-API-Key": BOOTSTRAP_KEY, "Idempotency-Key": str(number)},
                     timeout=20,
                 )
@@ -123,7 +125,7 @@ def test_requests_accepted_before_shutdown_are_answered(new_database):
         service.stop()
         statuses = [future.result() for future in sent]
     assert set(statuses) <= {201, 503, None}
-    with serving(url) as again:
+    with run_service(url) as again:
         response = again.client.get("/api/v1/trades?limit=1000", headers={"X-API-Key": BOOTSTRAP_KEY})
     recorded = {int(trade["sequence"]) for trade in response.json()}
     assert recorded == set(range(1, len(recorded) + 1))
@@ -136,7 +138,7 @@ def test_worker_processes_have_one_minute_to_start(monkeypatch):
     monkeypatch.setattr(uvicorn, "run", lambda _, **options: started.update(options))
     monkeypatch.setattr(startup, "raise_file_limit", lambda: None)
     monkeypatch.setattr(http_server, "set_timeouts", lambda *_: None)
-    for name, value in environment(WEB_CONCURRENCY="2").items():
+    for name, value in build_environment(WEB_CONCURRENCY="2").items():
         monkeypatch.setenv(name, value)
     assert main.run() == 0
     assert (started["workers"], started["timeout_worker_healthcheck"]) == (2, 60)

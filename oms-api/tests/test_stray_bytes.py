@@ -13,11 +13,11 @@ from uvicorn.server import ServerState
 
 from app import main
 from app.http_server import MAX_HEAD_BYTES, LimitedHttpProtocol, set_timeouts
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.support.processes import running
-from tests.support.service import settings_for
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.processes import run_process
+from tests.support.service import build_settings
 
-BODY = json.dumps(trade_body()).encode()
+BODY = json.dumps(build_trade_body()).encode()
 TRADE = (
     b"POST /api/v1/trade HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
@@ -31,11 +31,11 @@ BROKEN_CHUNK = (
 
 @pytest.fixture(scope="module")
 def server(new_database):
-    with running(DATABASE_URL=new_database("sqlite")) as process:
+    with run_process(DATABASE_URL=new_database("sqlite")) as process:
         yield process
 
 
-def statuses(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
+def send_pieces(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
     """Send the pieces over one connection, and return the statuses of all answers until it is closed."""
 
     async def talk() -> bytes:
@@ -54,7 +54,7 @@ def statuses(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
     return [int(part.split(b" ", 2)[1]) for part in told.split(b"HTTP/1.1")[1:] for part in [b"x" + part]]
 
 
-def recorded(server) -> int:
+def count_recorded(server) -> int:
     headers = {"X-API-Key": BOOTSTRAP_KEY}
     return len(httpx.get(f"{server.url}/api/v1/trades", params={"limit": 1000}, headers=headers).json())
 
@@ -62,43 +62,43 @@ def recorded(server) -> int:
 @pytest.mark.parametrize("stray", [b" ", b"\0", b"}", b"\r\n}", b"GARBAGE\r\n\r\n"])
 @pytest.mark.parametrize("pause", [None, 0.0, 0.005, 0.1])
 def test_complete_request_is_answered_whatever_follows(server, stray, pause):
-    before = recorded(server)
+    before = count_recorded(server)
     pieces = [TRADE + stray] if pause is None else [TRADE, stray]
-    assert statuses(server, *pieces, pause=pause or 0.0) == [201]
-    assert recorded(server) == before + 1
+    assert send_pieces(server, *pieces, pause=pause or 0.0) == [201]
+    assert count_recorded(server) == before + 1
 
 
 def test_every_complete_pipelined_request_is_answered(server):
-    before = recorded(server)
-    assert statuses(server, TRADE + TRADE + b"}") == [201, 201]
-    assert statuses(server, TRADE + BROKEN_CHUNK) == [201]
-    assert statuses(server, TRADE + b"GET / HTTP/1.1\r\nX: " + b"a" * 4 * MAX_HEAD_BYTES + b"\r\n\r\n") == [
-        201
-    ]
-    assert recorded(server) == before + 4
+    before = count_recorded(server)
+    assert send_pieces(server, TRADE + TRADE + b"}") == [201, 201]
+    assert send_pieces(server, TRADE + BROKEN_CHUNK) == [201]
+    assert send_pieces(
+        server, TRADE + b"GET / HTTP/1.1\r\nX: " + b"a" * 4 * MAX_HEAD_BYTES + b"\r\n\r\n"
+    ) == [201]
+    assert count_recorded(server) == before + 4
 
 
 def test_incomplete_request_is_rejected_and_not_recorded(server):
-    before = recorded(server)
-    assert statuses(server, BROKEN_CHUNK) == [400]
-    assert statuses(server, TRADE.replace(b"HTTP/1.1", b"HTTX/1.1")) == [400]
-    assert statuses(server, b"\0") == [400]
-    assert recorded(server) == before
+    before = count_recorded(server)
+    assert send_pieces(server, BROKEN_CHUNK) == [400]
+    assert send_pieces(server, TRADE.replace(b"HTTP/1.1", b"HTTX/1.1")) == [400]
+    assert send_pieces(server, b"\0") == [400]
+    assert count_recorded(server) == before
 
 
 @pytest.mark.parametrize("piece", [1024, 65_000, 10**6])
 def test_oversized_head_is_rejected_however_it_arrives(server, piece):
     head = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (MAX_HEAD_BYTES + 1000) + b"\r\n\r\n"
     pieces = [head[at : at + piece] for at in range(0, len(head), piece)]
-    assert statuses(server, *pieces) in ([431], [])  # a reset may overtake the answer
+    assert send_pieces(server, *pieces) in ([431], [])  # a reset may overtake the answer
     many = b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 12_000 + b"\r\n"
-    assert statuses(server, many) in ([431], [])
+    assert send_pieces(server, many) in ([431], [])
 
 
 @pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: a\r\n", b"Host: a\r\nhost: b\r\n"])
 def test_repeated_host_header_is_rejected(server, hosts):
-    assert statuses(server, b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n") == [400]
-    assert statuses(server, b"GET /health/live HTTP/1.0\r\n\r\n") == [200]
+    assert send_pieces(server, b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n") == [400]
+    assert send_pieces(server, b"GET /health/live HTTP/1.0\r\n\r\n") == [200]
 
 
 def test_uvicorn_started_directly_has_the_same_limits(monkeypatch):
@@ -106,7 +106,7 @@ def test_uvicorn_started_directly_has_the_same_limits(monkeypatch):
     config = uvicorn.Config(lambda: None, http="auto")
     config.load()
     monkeypatch.setattr(
-        main, "load_settings", lambda: settings_for("sqlite:///x.db", header_timeout_seconds=7)
+        main, "load_settings", lambda: build_settings("sqlite:///x.db", header_timeout_seconds=7)
     )
     monkeypatch.setattr(main, "create_app", lambda _: FastAPI())
     before = (

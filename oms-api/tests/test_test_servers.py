@@ -53,7 +53,7 @@ def wait_until(condition):
 
 
 @pytest.fixture
-def run(tmp_path):
+def test_run(tmp_path):
     """Provide a run, the folder of its server, and the process ids of its programs."""
     command = [sys.executable, "-c", RUN, str(tmp_path / "log")]
     with subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, text=True) as process:
@@ -64,8 +64,8 @@ def run(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-def test_servers_and_programs_end_with_a_killed_run(run):
-    process, folder, pids = run
+def test_servers_and_programs_end_with_a_killed_run(test_run):
+    process, folder, pids = test_run
     assert all(map(is_running, pids))
     process.kill()
     process.wait()
@@ -73,8 +73,8 @@ def test_servers_and_programs_end_with_a_killed_run(run):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-def test_next_run_deletes_what_a_killed_guard_left(run, monkeypatch):
-    process, folder, pids = run
+def test_next_run_deletes_what_a_killed_guard_left(test_run, monkeypatch):
+    process, folder, pids = test_run
     for guard in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         if b"server_guard.py" in Path(f"/proc/{guard}/cmdline").read_bytes():
             os.kill(int(guard), signal.SIGKILL)

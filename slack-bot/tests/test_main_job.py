@@ -3,7 +3,7 @@
 from tests.conftest import Workspace
 
 
-def test_a_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace):
+def test_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace):
     assert workspace.type("AAPL").status_code == 200
     opened = workspace.slack.wait_for("views.open")[0].body
     assert opened["view"]["callback_id"] == "trade_form"

@@ -42,7 +42,7 @@ def run(*arguments, monkeypatch=None, typed=""):
     return workspaces.main(list(arguments))
 
 
-def test_a_workspace_is_connected_beside_the_running_bot(store, monkeypatch, capsys):
+def test_workspace_is_connected_beside_the_running_bot(store, monkeypatch, capsys):
     store.save(InstalledWorkspace("T2", "", "Second\x1b[2J", "xoxb-2", "", "", 0.0))
     assert run("list") == 0
     assert capsys.readouterr().out == "T2\tactive\tnot connected\t1970-01-01T00:00:00Z\tSecond[2J\n"
@@ -55,7 +55,7 @@ def test_a_workspace_is_connected_beside_the_running_bot(store, monkeypatch, cap
     assert "xoxb" not in written
 
 
-def test_what_cannot_be_connected_is_said(store, monkeypatch, capsys):
+def test_failed_connection_of_a_workspace_is_reported(store, monkeypatch, capsys):
     assert run("bind", "T9", "--oms-key-stdin", monkeypatch=monkeypatch, typed=KEY) == 1
     assert "/slack/install" in capsys.readouterr().err
     assert run("bind", "T9", "--oms-key-stdin", monkeypatch=monkeypatch, typed="short") == 1
@@ -66,7 +66,7 @@ def test_what_cannot_be_connected_is_said(store, monkeypatch, capsys):
         run("bind", "../x", "--oms-key-stdin")
 
 
-def test_a_workspace_is_forgotten(store, capsys):
+def test_workspace_is_removed(store, capsys):
     assert run("list") == 0
     assert "No workspace" in capsys.readouterr().out
     store.save(InstalledWorkspace("T2", bot_token="xoxb-2"))

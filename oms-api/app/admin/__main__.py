@@ -21,7 +21,7 @@ from app.database import connect_engine
 from app.database.failures import format_reason
 from app.database.transactions import Transactions
 from app.errors import FieldError, OmsError, Unavailable
-from app.identity.service.idempotent_operations import Administration
+from app.identity.service.change_executor import ChangeExecutor
 from app.identity.service.passwords import Passwords
 from app.migrate import get_migration_url, is_current
 
@@ -59,10 +59,10 @@ def _run(options: Namespace) -> CommandResult:
     try:
         _require_tables(engine)
         transactions, passwords = Transactions(engine), Passwords()
-        administration = Administration(transactions, passwords, [settings.oms_api_key], utc_now)
+        change_executor = ChangeExecutor(transactions, passwords, [settings.oms_api_key], utc_now)
         try:
             command_context = CommandContext(
-                engine, administration, utc_now, get_account_name(), read_password
+                engine, change_executor, utc_now, get_account_name(), read_password
             )
             commands = COMMANDS | {
                 "encrypt-broker-credentials": encrypt_broker_credentials,

@@ -30,8 +30,8 @@ from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
-from app.identity.service.idempotent_operations import Administration, Change, OperationContext
-from app.timestamps import iso
+from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResult
+from app.timestamps import format_timestamp
 from app.wire.body import validate_model
 
 _MAX_LISTED = 1_000_000
@@ -50,22 +50,22 @@ class CommandContext:
     """The context of a command. `who` is the operator's account. `ask_password` reads a new password."""
 
     engine: Engine
-    administration: Administration
+    change_executor: ChangeExecutor
     now: Now
     who: str
     ask_password: Callable[[], str]
 
-    def tenant(self, slug: str | None) -> TenantRow:
+    def get_tenant(self, slug: str | None) -> TenantRow:
         """Return the tenant of that slug, or the first one for None. Raises NoSuchTenant."""
         with snapshot(self.engine) as connection:
             if slug is None:
                 return tenant_queries.get_tenant(connection, FIRST_TENANT)
-            return tenants.get_visible_tenant(connection, self.context().caller, slug)
+            return tenants.get_visible_tenant(connection, self.build_request().caller, slug)
 
-    def context(self, tenant_id: int = FIRST_TENANT) -> OperationContext:
-        """Return a request by the operator on the tenant."""
+    def build_request(self, tenant_id: int = FIRST_TENANT) -> ChangeRequest:
+        """Build a request of the operator for the tenant."""
         person = f"shell:{self.who}"
-        return OperationContext(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
+        return ChangeRequest(Caller(tenant_id, "shell", "shell", frozenset(Scope), person=person), "shell")
 
     @contextmanager
     def connect_as_tenant(self, tenant_id: int) -> Iterator[Connection]:
@@ -73,22 +73,22 @@ class CommandContext:
         with snapshot(self.engine) as connection:
             yield set_tenant_scope(connection, [tenant_id])
 
-    async def change(
-        self, work: Callable[[Connection, OperationContext, datetime], Change], tenant_id: int
+    async def execute(
+        self, change: Callable[[Connection, ChangeRequest, datetime], ChangeResult], tenant_id: int
     ) -> Any:
         """Execute a change and return its response."""
-        context = self.context(tenant_id)
-        answer = await self.administration.change(
-            context, lambda connection, now: work(connection, context, now)
+        request = self.build_request(tenant_id)
+        response = await self.change_executor.execute(
+            request, lambda connection, now: change(connection, request, now)
         )
-        return orjson.loads(answer.body)
+        return orjson.loads(response.body)
 
 
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).parameters()
-    created = await command_context.change(
-        lambda connection, context, now: tenants.create_tenant(connection, context, parameters, now),
+    created = await command_context.execute(
+        lambda connection, request, now: tenants.create_tenant(connection, request, parameters, now),
         FIRST_TENANT,
     )
     return CommandResult(
@@ -108,12 +108,12 @@ async def resume(command_context: CommandContext, options: Namespace) -> Command
 
 async def create_user(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a user. Without an e-mail address it has no password."""
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     values = {name: getattr(options, name) for name in ("name", "role", "email", "person", "portfolios")}
     values["password"] = command_context.ask_password() if options.email else None
     parameters = validate_model(UserIn, values).parameters()
     user = await users.create_user(
-        command_context.administration, command_context.context(tenant_id), parameters
+        command_context.change_executor, command_context.build_request(tenant_id), parameters
     )
     return CommandResult(
         f"User {orjson.loads(user.body)['id']} is made: {options.email or options.person}, {options.role}."
@@ -122,10 +122,12 @@ async def create_user(command_context: CommandContext, options: Namespace) -> Co
 
 async def reset_password(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Set a password and end the user's sessions."""
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     user = find_user(command_context, tenant_id, options.email)
     changes = validate_model(UserPatch, {"password": command_context.ask_password()}).changes()
-    await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
+    await users.update_user(
+        command_context.change_executor, command_context.build_request(tenant_id), user, changes
+    )
     return CommandResult(f"{user.called} has the new password; all earlier sessions have ended.")
 
 
@@ -141,7 +143,9 @@ async def enable_user(command_context: CommandContext, options: Namespace) -> Co
 
 async def create_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a key."""
-    expires_at = iso(command_context.now() + options.expires_in_days) if options.expires_in_days else None
+    expires_at = (
+        format_timestamp(command_context.now() + options.expires_in_days) if options.expires_in_days else None
+    )
     words = " ".join(options.scopes).replace(",", " ").split()
     values = {
         "name": options.name,
@@ -150,9 +154,9 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
         "portfolios": options.portfolios,
     }
     parameters = validate_model(KeyIn, values).parameters()
-    created = await command_context.change(
-        lambda connection, context, now: api_keys.create_key(connection, context, parameters, now),
-        command_context.tenant(options.tenant).id,
+    created = await command_context.execute(
+        lambda connection, request, now: api_keys.create_key(connection, request, parameters, now),
+        command_context.get_tenant(options.tenant).id,
     )
     return CommandResult(
         f"Key {created['name']!r} ({created['key_id']}) is made. It is shown once.", created["key"]
@@ -161,11 +165,11 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
 
 async def revoke_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Revoke a key."""
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     key = _key(command_context, tenant_id, options.name)
-    await command_context.change(
-        lambda connection, context, now: api_keys.change_key(
-            connection, context, key.key_id, None, now, revoked=True
+    await command_context.execute(
+        lambda connection, request, now: api_keys.update_key(
+            connection, request, key.key_id, None, now, revoked=True
         ),
         tenant_id,
     )
@@ -174,11 +178,11 @@ async def revoke_key(command_context: CommandContext, options: Namespace) -> Com
 
 async def rotate_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Replace a key by a new one."""
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     key, parameters = _key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    created = await command_context.change(
-        lambda connection, context, now: api_keys.rotate_key(
-            connection, context, key.key_id, parameters, now
+    created = await command_context.execute(
+        lambda connection, request, now: api_keys.rotate_key(
+            connection, request, key.key_id, parameters, now
         ),
         tenant_id,
     )
@@ -193,7 +197,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     file = Path(options.env_file) if options.env_file else None
     if file:
         current_key(file)
-    await command_context.change(_show_master_key, FIRST_TENANT)
+    await command_context.execute(_show_master_key, FIRST_TENANT)
     new = make_key(secrets.choice)
     if file is None:
         return CommandResult(
@@ -206,7 +210,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
 
 async def list_all(command_context: CommandContext, options: Namespace) -> CommandResult:
     """List tenants, or a tenant's users or keys."""
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     with command_context.connect_as_tenant(tenant_id) as connection:
         if options.what == "tenants":
             rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
@@ -238,8 +242,8 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
 
 
 async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
-    await command_context.change(
-        lambda connection, context, now: tenants.change_tenant(connection, context, slug, changes, now),
+    await command_context.execute(
+        lambda connection, request, now: tenants.update_tenant(connection, request, slug, changes, now),
         FIRST_TENANT,
     )
     return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
@@ -248,14 +252,16 @@ async def _switch(command_context: CommandContext, slug: str, changes: TenantCha
 async def _change_user(
     command_context: CommandContext, options: Namespace, changes: UserChanges
 ) -> CommandResult:
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     user = find_user(command_context, tenant_id, options.email)
-    await users.change_user(command_context.administration, command_context.context(tenant_id), user, changes)
+    await users.update_user(
+        command_context.change_executor, command_context.build_request(tenant_id), user, changes
+    )
     return CommandResult(f"{user.called} is {changes['status']}.")
 
 
-def _show_master_key(_: Connection, context: OperationContext, now: datetime) -> Change:
-    return Change({}, [context.entry(now, "installation.rotated", "OMS_API_KEY")])
+def _show_master_key(_: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
+    return ChangeResult({}, [request.build_audit_entry(now, "installation.rotated", "OMS_API_KEY")])
 
 
 def find_user(command_context: CommandContext, tenant_id: int, called: str) -> UserRow:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from app.admin.commands import CommandContext, CommandResult, find_user
 from app.alerts.queries import delete_alerts_of
 from app.identity.rules.people import ERASED_PREFIX
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.erasure import Erasure, erase_user
-from app.identity.service.idempotent_operations import Change, OperationContext
 from app.preferences.queries import delete_preferences_of
 
 _KEPT = (
@@ -23,15 +23,15 @@ _KEPT = (
 
 async def erase_person(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Pseudonymize a user."""
-    tenant_id = command_context.tenant(options.tenant).id
+    tenant_id = command_context.get_tenant(options.tenant).id
     user = find_user(command_context, tenant_id, options.email)
     erasure = Erasure(user, f"{ERASED_PREFIX}{secrets.token_hex(8)}")
 
-    def erase(connection: Connection, context: OperationContext, now: datetime) -> Change:
+    def erase(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
         for name in erasure.names:
             delete_preferences_of(connection, tenant_id, name)
             delete_alerts_of(connection, tenant_id, name)
-        return erase_user(connection, context, erasure, now)
+        return erase_user(connection, request, erasure, now)
 
-    await command_context.change(erase, tenant_id)
+    await command_context.execute(erase, tenant_id)
     return CommandResult(f"The person is {erasure.pseudonym} now, and cannot act or log in. {_KEPT}")

@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.alerts.service.price_alerts import PriceAlerts
-from app.wire.dependencies import part
+from fastapi import Depends
 
-PriceAlertsDep = Annotated[PriceAlerts, part("price_alerts")]
+from app.alerts.service.price_alerts import PriceAlerts
+from app.wire.app_state import Component
+
+PRICE_ALERTS = Component[PriceAlerts]("price_alerts")
+PriceAlertsDep = Annotated[PriceAlerts, Depends(PRICE_ALERTS)]

@@ -13,15 +13,15 @@ from app.alerts.rules.conditions import Alert
 from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
 from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.identity.service.change_executor import ChangeResult
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
-from app.wire.fields import Wanted
-from app.wire.lists import Cursor, Limit, link
+from app.wire.fields import SearchText
+from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
@@ -42,33 +42,35 @@ class AlertQuery(BaseModel):
     "",
     summary="Create an alert",
     status_code=201,
-    responses=responses(201, {"model": AlertOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": AlertOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(AlertIn, EXAMPLE),
 )
 async def post_alert(
     caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, price_alerts: PriceAlertsDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
         *(body.kind, body.symbol, body.portfolio_name, body.direction, body.threshold, body.repeat),
         body.deliver_to,
     )
-    context, created = request_context.context(caller, body), list[Alert]()
+    request, created = change_requests.build(caller, body), list[Alert]()
 
-    def create(connection: Connection, now: datetime) -> Change:
+    def create(connection: Connection, now: datetime) -> ChangeResult:
         listed_alert = create_alert(connection, caller, terms, now)
         created[:] = [listed_alert.alert]
-        return Change(serialize_alert(listed_alert), [], 201)
+        return ChangeResult(serialize_alert(listed_alert), [], 201)
 
-    result = await administration.change(context, create)
+    result = await change_executor.execute(request, create)
     for alert in created:
         price_alerts.add(alert)
     return build_response(result)
 
 
 @router.get(
-    "", summary="List your alerts", responses=responses(200, {"model": list[AlertOut]}, headers=NEXT_HEADER)
+    "",
+    summary="List your alerts",
+    responses=document_responses(200, {"model": list[AlertOut]}, headers=NEXT_HEADER),
 )
 async def list_alerts(
     caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -85,7 +87,7 @@ async def list_alerts(
     )
     page = listed_alerts[: query.limit]
     cursor = cursors.make(tenant_id, _LIST, page[-1].alert.id) if len(listed_alerts) > query.limit else None
-    return answer(list(map(serialize_alert, page)), headers=link(request, cursor))
+    return build_json_response(list(map(serialize_alert, page)), headers=build_link_header(request, cursor))
 
 
 @router.delete(
@@ -93,10 +95,10 @@ async def list_alerts(
     summary="Delete an alert",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "Deleted"}, 404),
+    responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_alert(
-    caller: Owner, alert_id: Annotated[Wanted, Path(max_length=32)], changes: ChangesDep
+    caller: Owner, alert_id: Annotated[SearchText, Path(max_length=32)], changes: ChangesDep
 ) -> Response:
     """Delete one of your alerts. It fires no more."""
     await changes.run(lambda connection: delete_alert(connection, caller, alert_id), caller.tenant_id)

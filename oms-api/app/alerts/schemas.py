@@ -21,9 +21,9 @@ from app.alerts.rules.conditions import AlertKind, Direction
 from app.alerts.rules.event_payloads import serialize_threshold
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.money import fits, fixed, money_text
-from app.timestamps import iso
-from app.wire.fields import exact_amount, lower_case
+from app.money import format_fixed, is_storable, shorten_amount
+from app.timestamps import format_timestamp
+from app.wire.fields import parse_amount, to_lower_case
 from app.wire.json import JsonNumber
 
 _PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"
@@ -34,12 +34,12 @@ def _parse_signed(value: Any) -> Decimal:  # any JSON value
     """Parse an amount that may be negative."""
     text = value.text if isinstance(value, JsonNumber) else value
     if not isinstance(text, str) or not text.startswith("-"):
-        return exact_amount(value)
-    return -exact_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
+        return parse_amount(value)
+    return -parse_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
 
 
 def _require_storable(amount: Decimal) -> Decimal:
-    if not fits(amount):
+    if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
 
@@ -60,7 +60,7 @@ class AlertIn(BaseModel):
         "channel": "Did you mean `deliver_to`?",
     }
 
-    kind: Annotated[AlertKind, BeforeValidator(lower_case)] = Field(
+    kind: Annotated[AlertKind, BeforeValidator(to_lower_case)] = Field(
         description="Kind of value that the alert watches: `price`, `day_pnl`, `drawdown` or `limit_use`",
         examples=["price"],
     )
@@ -163,7 +163,7 @@ def serialize_alert(listed_alert: ListedAlert) -> dict[str, Any]:
         "deliver_to": alert.deliver_to,
         "status": "done" if not alert.is_active else "armed" if alert.is_armed else "waiting",
         "firing": alert.firing,
-        "value": None if alert.value is None else money_text(fixed(alert.value)),
-        "fired_at": None if alert.fired_at is None else iso(alert.fired_at),
-        "created_at": iso(alert.created_at),
+        "value": None if alert.value is None else shorten_amount(format_fixed(alert.value)),
+        "fired_at": None if alert.fired_at is None else format_timestamp(alert.fired_at),
+        "created_at": format_timestamp(alert.created_at),
     }

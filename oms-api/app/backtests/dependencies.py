@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.backtests.service.requests import PrepareCode
-from app.wire.dependencies import part
+from fastapi import Depends
 
-CodePreparationDep = Annotated[PrepareCode, part("prepare_strategy_code")]
+from app.backtests.service.requests import PrepareCode
+from app.wire.app_state import Component
+
+PREPARE_STRATEGY_CODE = Component[PrepareCode]("prepare_strategy_code")
+CodePreparationDep = Annotated[PrepareCode, Depends(PREPARE_STRATEGY_CODE)]

@@ -28,20 +28,20 @@ from app.backtests.service.requests import create_backtest, read_file, read_rows
 from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.identity.service.change_executor import ChangeResult
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
-from app.wire.fields import Wanted
-from app.wire.lists import link
+from app.wire.fields import SearchText
+from app.wire.lists import build_link_header
 from app.wire.pages import Cursors
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
 Runner = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
-IdDep = Annotated[Wanted, Path(max_length=32, description="ID of the backtest")]
+IdDep = Annotated[SearchText, Path(max_length=32, description="ID of the backtest")]
 PageDep = Annotated[BacktestQuery, Query()]
 _LIST = "backtests"
 _HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
@@ -52,28 +52,30 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     "",
     summary="Request a backtest",
     status_code=202,
-    responses=responses(202, {"model": BacktestOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(202, {"model": BacktestOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(BacktestIn, EXAMPLE),
 )
 async def post_backtest(
     caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
-    prepare_code: CodePreparationDep, administration: AdministrationDep, request_context: RequestContextDep,
+    prepare_code: CodePreparationDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
-    backtest_request, context = body.build(), request_context.context(caller, body)
+    backtest_request, request = body.build(), change_requests.build(caller, body)
     find_code = await prepare_code(caller, backtest_request.strategy)
 
-    def create(connection: Connection, now: datetime) -> Change:
+    def create(connection: Connection, now: datetime) -> ChangeResult:
         backtest = create_backtest(connection, caller, backtest_request, find_code, now)
         fields = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
-        entry = context.entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
-        return Change(serialize_backtest(backtest), [entry], 202)
+        entry = request.build_audit_entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
+        return ChangeResult(serialize_backtest(backtest), [entry], 202)
 
-    return build_response(await administration.change(context, create))
+    return build_response(await change_executor.execute(request, create))
 
 
 @router.get(
-    "", summary="List backtests", responses=responses(200, {"model": list[BacktestOut]}, headers=NEXT_HEADER)
+    "",
+    summary="List backtests",
+    responses=document_responses(200, {"model": list[BacktestOut]}, headers=NEXT_HEADER),
 )
 async def get_backtests(
     caller: Reader, query: PageDep, readers: ReadersDep, cursors: CursorsDep, request: Request
@@ -86,10 +88,14 @@ async def get_backtests(
     )
     page = backtests[: query.limit]
     cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(backtests) > query.limit else None
-    return answer(list(map(serialize_backtest, page)), headers=link(request, cursor))
+    return build_json_response(
+        list(map(serialize_backtest, page)), headers=build_link_header(request, cursor)
+    )
 
 
-@router.get("/compare", summary="Compare backtests", responses=responses(200, {"model": ComparisonOut}, 404))
+@router.get(
+    "/compare", summary="Compare backtests", responses=document_responses(200, {"model": ComparisonOut}, 404)
+)
 async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: ReadersDep
 ) -> Response:
@@ -103,17 +109,19 @@ async def compare_backtests(
         lambda connection: [require_backtest(connection, tenant_id, backtest_id) for backtest_id in ids],
         tenant_id,
     )
-    return answer(serialize_comparison(backtests))
+    return build_json_response(serialize_comparison(backtests))
 
 
-@router.get("/{backtest_id}", summary="Get a backtest", responses=responses(200, {"model": BacktestOut}, 404))
+@router.get(
+    "/{backtest_id}", summary="Get a backtest", responses=document_responses(200, {"model": BacktestOut}, 404)
+)
 async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
     backtest = await readers.run(
         lambda connection: require_backtest(connection, tenant_id, backtest_id), tenant_id
     )
-    return answer(serialize_backtest(backtest))
+    return build_json_response(serialize_backtest(backtest))
 
 
 @router.delete(
@@ -121,7 +129,7 @@ async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) 
     summary="Delete a backtest",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "Deleted"}, 404),
+    responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
     """Delete a backtest with its result. If it waits or runs, it is cancelled."""
@@ -137,7 +145,7 @@ async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDe
 @router.get(
     "/{backtest_id}/orders",
     summary="List orders of a backtest",
-    responses=responses(200, {"model": list[BacktestOrderOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[BacktestOrderOut]}, 404, 409, headers=NEXT_HEADER),
 )
 async def get_backtest_orders(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
@@ -150,7 +158,7 @@ async def get_backtest_orders(
 @router.get(
     "/{backtest_id}/fills",
     summary="List fills of a backtest",
-    responses=responses(200, {"model": list[BacktestFillOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[BacktestFillOut]}, 404, 409, headers=NEXT_HEADER),
 )
 async def get_backtest_fills(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
@@ -163,7 +171,7 @@ async def get_backtest_fills(
 @router.get(
     "/{backtest_id}/equity",
     summary="List the equity of a backtest",
-    responses=responses(200, {"model": list[EquityPointOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[EquityPointOut]}, 404, 409, headers=NEXT_HEADER),
 )
 async def get_backtest_equity(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
@@ -177,7 +185,7 @@ async def get_backtest_equity(
     "/{backtest_id}/report.html",
     summary="Get the report of a backtest",
     response_class=Response,
-    responses=responses(200, _HTML, 404, 409),
+    responses=document_responses(200, _HTML, 404, 409),
 )
 async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get the report with charts as one HTML file."""
@@ -207,4 +215,4 @@ class _FileList:
         found = await self._readers.run(read, tenant_id)
         has_more = len(found) > query.limit
         cursor = self._cursors.make(tenant_id, listed, str(first + query.limit)) if has_more else None
-        return answer(found[: query.limit], headers=link(request, cursor))
+        return build_json_response(found[: query.limit], headers=build_link_header(request, cursor))

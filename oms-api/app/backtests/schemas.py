@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 from app.backtests.rules.jobs import PROGRESS_PARTS, Backtest, BacktestRequest, BacktestStatus
 from app.instruments.schemas import Symbol
 from app.market_data.rules.bars import Interval
-from app.money import fixed, money_text
-from app.timestamps import iso
+from app.money import format_fixed, shorten_amount
+from app.timestamps import format_timestamp
 from app.wire.fields import PositiveAmount, WholeNumber
 from app.wire.json import JsonNumber
 from app.wire.lists import Cursor, Limit, parse_instant
@@ -267,10 +267,10 @@ def serialize_backtest(backtest: Backtest) -> dict[str, Any]:
         "entry_point": backtest.entry_point,
         "parameters": orjson.loads(backtest.parameters),
         "symbols": backtest.symbol_names,
-        "from": iso(backtest.since),
-        "to": iso(backtest.until),
+        "from": format_timestamp(backtest.since),
+        "to": format_timestamp(backtest.until),
         "interval": backtest.interval,
-        "cash": money_text(fixed(backtest.cash)),
+        "cash": shorten_amount(format_fixed(backtest.cash)),
         "cost_schedule": backtest.costs,
         "settings": orjson.loads(backtest.settings),
         "seed": backtest.seed,
@@ -279,9 +279,9 @@ def serialize_backtest(backtest: Backtest) -> dict[str, Any]:
         "result_hash": backtest.result_hash,
         "statistics": None if backtest.statistics is None else orjson.loads(backtest.statistics),
         "created_by": backtest.created_by,
-        "created_at": iso(backtest.created_at),
-        "started_at": None if backtest.started_at is None else iso(backtest.started_at),
-        "finished_at": None if backtest.finished_at is None else iso(backtest.finished_at),
+        "created_at": format_timestamp(backtest.created_at),
+        "started_at": None if backtest.started_at is None else format_timestamp(backtest.started_at),
+        "finished_at": None if backtest.finished_at is None else format_timestamp(backtest.finished_at),
     }
 
 

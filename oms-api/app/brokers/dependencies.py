@@ -2,11 +2,16 @@
 
 from typing import Annotated
 
+from fastapi import Depends
+
 from app.brokers.service.account_checks import CreateBroker
 from app.brokers.service.connections import BrokerConnections
 from app.brokers.service.sessions import BrokerLogIns
-from app.wire.dependencies import part
+from app.wire.app_state import Component
 
-BrokerConnectionsDep = Annotated[BrokerConnections, part("broker_connections")]
-BrokerFactoryDep = Annotated[CreateBroker, part("create_broker")]
-BrokerLogInsDep = Annotated[BrokerLogIns, part("broker_log_ins")]
+BROKER_CONNECTIONS = Component[BrokerConnections]("broker_connections")
+BrokerConnectionsDep = Annotated[BrokerConnections, Depends(BROKER_CONNECTIONS)]
+CREATE_BROKER = Component[CreateBroker]("create_broker")
+BrokerFactoryDep = Annotated[CreateBroker, Depends(CREATE_BROKER)]
+BROKER_LOG_INS = Component[BrokerLogIns]("broker_log_ins")
+BrokerLogInsDep = Annotated[BrokerLogIns, Depends(BROKER_LOG_INS)]

@@ -16,15 +16,15 @@ from app.brokers.schemas import (
     ConnectionPatch,
     NoFields,
 )
-from app.brokers.service.account_checks import check_connection
+from app.brokers.service.account_checks import check_connection, check_ownership
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.timestamps import iso
-from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.timestamps import format_timestamp
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -41,34 +41,36 @@ _EXAMPLE = {
 }
 _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
 _SESSION_EXAMPLE = {"request_token": "your-request-token"}
-_CHANGED = responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_CHANGED = document_responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a broker connection",
     status_code=201,
-    responses=responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ConnectionIn, _EXAMPLE),
 )
 async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
-    connections: BrokerConnectionsDep, administration: AdministrationDep, request_context: RequestContextDep,
+    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
-    context, new = request_context.context(caller, body), body.parameters()
+    request, new = change_requests.build(caller, body), body.parameters()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: connections.create(connection, context, new, now)
+        await change_executor.execute(
+            request, lambda connection, now: connections.create(connection, request, new, now)
         )
     )
 
 
-@router.get("", summary="List broker connections", responses=responses(200, {"model": list[ConnectionOut]}))
+@router.get(
+    "", summary="List broker connections", responses=document_responses(200, {"model": list[ConnectionOut]})
+)
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
-    return answer(
+    return build_json_response(
         await readers.run(lambda connection: list_serialized(connection, tenant_id, now), tenant_id)
     )
 
@@ -76,14 +78,14 @@ async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep)
 @router.get(
     "/{connection_name}",
     summary="Get a broker connection",
-    responses=responses(200, {"model": ConnectionOut}, 404),
+    responses=document_responses(200, {"model": ConnectionOut}, 404),
 )
 async def get_one_connection(
     caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
-    return answer(
+    return build_json_response(
         await readers.run(
             lambda connection: get_serialized(connection, tenant_id, connection_name, now), tenant_id
         )
@@ -99,14 +101,14 @@ async def get_one_connection(
 async def update_connection(
     caller: Manager, connection_name: NameDep,
     body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))],
-    connections: BrokerConnectionsDep, administration: AdministrationDep, request_context: RequestContextDep,
+    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
-    context, changes = request_context.context(caller, body, connection_name), body.changes()
+    request, changes = change_requests.build(caller, body, connection_name), body.changes()
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: connections.update(connection, context, connection_name, changes, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: connections.update(connection, request, connection_name, changes, now),
         )
     )
 
@@ -116,16 +118,17 @@ async def update_connection(
     summary="Delete a broker connection",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {}, 404, 409),
+    responses=document_responses(204, {}, 404, 409),
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
-    context = request_context.context(caller, NoFields(), connection_name)
-    await administration.change(
-        context, lambda connection, now: connections.delete(connection, context, connection_name, now)
+    request = change_requests.build(caller, NoFields(), connection_name)
+    await change_executor.execute(
+        request,
+        lambda connection, now: connections.delete(connection, request, connection_name, now),
     )
     return Response(status_code=204)
 
@@ -133,7 +136,7 @@ async def delete_connection(
 @router.post(
     "/{connection_name}:test",
     summary="Test a broker connection",
-    responses=responses(200, {"model": ConnectionCheckOut}, 404),
+    responses=document_responses(200, {"model": ConnectionCheckOut}, 404),
 )
 async def test_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -147,7 +150,8 @@ async def test_connection(
     check = await asyncio.to_thread(
         check_connection, stored, connections.keys, connections.policy, create_broker
     )
-    return answer(
+    check = await readers.run(lambda connection: check_ownership(connection, stored, check), tenant_id)
+    return build_json_response(
         {
             "ok": check.is_ok,
             "account": check.account,
@@ -165,17 +169,17 @@ async def test_connection(
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
 
     Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
-    context = request_context.context(caller, NoFields(), connection_name)
+    request = change_requests.build(caller, NoFields(), connection_name)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: connections.enable_live(connection, context, connection_name, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: connections.enable_live(connection, request, connection_name, now),
         )
     )
 
@@ -183,7 +187,7 @@ async def enable_live(
 @sessions_router.get(
     "/{connection_name}/session",
     summary="Get the log-in page of a broker connection",
-    responses=responses(200, {"model": BrokerLogInOut}, 404, 409),
+    responses=document_responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
@@ -194,10 +198,10 @@ async def get_log_in(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
     )
     expires_at = stored.session_expires_at
-    return answer(
+    return build_json_response(
         {
             "login_url": log_ins.open_log_in(stored).address,
-            "expires_at": None if expires_at is None else iso(expires_at),
+            "expires_at": None if expires_at is None else format_timestamp(expires_at),
         }
     )
 
@@ -205,14 +209,16 @@ async def get_log_in(
 @sessions_router.post(
     "/{connection_name}/session",
     summary="Create the daily session of a broker connection",
-    responses=responses(200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(
+        200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
+    ),
     openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
 )
 async def create_session(
     caller: Operator, connection_name: NameDep,
     body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
-    log_ins: BrokerLogInsDep, readers: ReadersDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    log_ins: BrokerLogInsDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Exchange the request token of a log-in for today's session, and connect with it."""
     tenant_id = caller.tenant_id
@@ -220,9 +226,10 @@ async def create_session(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
     )
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
-    context = request_context.context(caller, body, connection_name)
+    request = change_requests.build(caller, body, connection_name)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: log_ins.store(connection, context, connection_name, token, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: log_ins.store(connection, request, connection_name, token, now),
         )
     )

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJson
 from pydantic_core import PydanticCustomError
 
 from app.brokers.rules.connections import BrokerName, NewConnection
-from app.identity.schemas.fields import Patch, RequestBody, left_out
-from app.wire.fields import clean, lower_case
+from app.identity.schemas.fields import Patch, RequestBody, omit_field
+from app.wire.fields import clean, to_lower_case
 
 MAX_ADDRESS_LENGTH = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", re.ASCII)
@@ -37,7 +37,7 @@ def _validate_name(value: str) -> str:
 ConnectionName = Annotated[
     str, AfterValidator(_validate_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
-Written = Annotated[BrokerName, BeforeValidator(lower_case)]
+Written = Annotated[BrokerName, BeforeValidator(to_lower_case)]
 MAX_PEOPLE = 200
 Account = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(clean)]
 Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH), AfterValidator(clean)]
@@ -82,9 +82,9 @@ People = Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Fi
 class ConnectionPatch(Patch):
     """Changes of a connection. A field that you leave out keeps its value."""
 
-    account: Account = left_out()
-    base_url: Address = left_out()
-    credentials: Credentials = left_out(is_visible=False)
+    account: Account = omit_field()
+    base_url: Address = omit_field()
+    credentials: Credentials = omit_field(is_visible=False)
     people: People | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
 
     def changes(self) -> dict[str, Any]:

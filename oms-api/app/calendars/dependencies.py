@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.calendars.service import Calendars
-from app.wire.dependencies import part
+from fastapi import Depends
 
-CalendarsDep = Annotated[Calendars, part("calendars")]
+from app.calendars.service import Calendars
+from app.wire.app_state import Component
+
+CALENDARS = Component[Calendars]("calendars")
+CalendarsDep = Annotated[Calendars, Depends(CALENDARS)]

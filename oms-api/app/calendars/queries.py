@@ -11,8 +11,8 @@ from app.calendars.models import CalendarDayRow
 from app.calendars.rules.overrides import CalendarOverride, LocalHours
 from app.calendars.rules.values import DayKind, Market
 from app.column_values import convert_instant
-from app.database import build_upsert, write
-from app.timestamps import iso
+from app.database import build_upsert, execute_writes
+from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", CalendarDayRow.__table__)
 _KEY = ("market", "date")
@@ -53,9 +53,9 @@ def set_day(
     """Set the sessions of a date."""
     row = (
         *(override.market, override.date.isoformat(), override.kind, format_sessions(override.sessions)),
-        *(override.name, override.source, version, set_by, iso(at)),
+        *(override.name, override.source, version, set_by, format_timestamp(at)),
     )
-    write(connection, build_upsert(_TABLE, _COLUMNS, _KEY, [row]))
+    execute_writes(connection, build_upsert(_TABLE, _COLUMNS, _KEY, [row]))
 
 
 def format_sessions(sessions: Sequence[LocalHours]) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.calendars.dependencies import CalendarsDep
 from app.calendars.schemas import (
     CalendarDayIn,
@@ -19,12 +19,12 @@ from app.calendars.schemas import (
     serialize_day,
 )
 from app.calendars.service import serialize_override
-from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.wire.answers import answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.wire.responses import build_json_response, document_responses
 
 Setter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
 EXAMPLE: dict[str, Any] = {
@@ -37,7 +37,9 @@ EXAMPLE: dict[str, Any] = {
 router = APIRouter(tags=["calendars"])
 
 
-@router.get("/calendar", summary="List trading sessions", responses=responses(200, {"model": list[DayOut]}))
+@router.get(
+    "/calendar", summary="List trading sessions", responses=document_responses(200, {"model": list[DayOut]})
+)
 async def list_calendar(
     _: Reader, query: Annotated[CalendarQuery, Query()], calendars: CalendarsDep, readers: ReadersDep
 ) -> Response:
@@ -47,10 +49,12 @@ async def list_calendar(
     """
     await readers.run_single(calendars.refresh)
     days = calendars.list_days(query.market, query.segment, query.since, query.until)
-    return answer(list(map(serialize_day, days)))
+    return build_json_response(list(map(serialize_day, days)))
 
 
-@router.get("/clock", summary="Get the state of a market", responses=responses(200, {"model": ClockOut}))
+@router.get(
+    "/clock", summary="Get the state of a market", responses=document_responses(200, {"model": ClockOut})
+)
 async def get_clock(
     _: Reader, query: Annotated[ClockQuery, Query()], calendars: CalendarsDep, readers: ReadersDep,
     now: ClockDep,
@@ -58,13 +62,13 @@ async def get_clock(
     """Get whether a market is open now, and when it opens and closes next."""
     await readers.run_single(calendars.refresh)
     clock = calendars.read_clock(query.market, query.segment, now())
-    return answer(serialize_clock(query.market, query.segment, clock))
+    return build_json_response(serialize_clock(query.market, query.segment, clock))
 
 
 @router.put(
     "/calendar/{market}/{date}",
     summary="Set the sessions of a date",
-    responses=responses(200, {"model": DayOut}, 404, 413, 415),
+    responses=document_responses(200, {"model": DayOut}, 404, 413, 415),
     openapi_extra=documented_body(CalendarDayIn, EXAMPLE),
 )
 async def put_calendar_day(
@@ -79,17 +83,17 @@ async def put_calendar_day(
     from the next order on. The expiry of earlier orders does not change.
     """
     override, at = body.override(market, day), now()
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)
         before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
         who = (caller.tenant_id, at, caller.actor, caller.name, "calendar.set", f"{market} {day}")
         before_and_after = (before, serialize_override(updated))
-        record(
+        record_entries(
             connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
         )
 
     await changes.run(write, caller.tenant_id)
     await readers.run_single(calendars.refresh)
-    return answer(serialize_day(calendars.get_day(market, day)))
+    return build_json_response(serialize_day(calendars.get_day(market, day)))

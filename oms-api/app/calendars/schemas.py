@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from app.calendars.rules.overrides import CalendarOverride, LocalHours, find_hours_error
 from app.calendars.rules.values import Clock, Day, DayKind, Market, Phase, PhaseName, Segment, Session
-from app.timestamps import iso
-from app.wire.fields import capitals, clean, lower_case
+from app.timestamps import format_timestamp
+from app.wire.fields import clean, to_lower_case, to_upper_case
 
 MAX_CALENDAR_DAYS = 366
 _TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)
@@ -35,8 +35,8 @@ def _parse_date(value: object) -> date:
 
 
 LocalDate = Annotated[date, BeforeValidator(_parse_date)]
-MarketCode = Annotated[Market, BeforeValidator(capitals)]
-SegmentName = Annotated[Segment, BeforeValidator(lower_case)]
+MarketCode = Annotated[Market, BeforeValidator(to_upper_case)]
+SegmentName = Annotated[Segment, BeforeValidator(to_lower_case)]
 
 
 def _parse_time(value: object) -> time:
@@ -64,7 +64,7 @@ class CalendarDayIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Annotated[DayKind, BeforeValidator(lower_case)] = Field(
+    kind: Annotated[DayKind, BeforeValidator(to_lower_case)] = Field(
         description="`half_day` and `special` need sessions; `regular` has the regular hours of each segment",
         examples=["half_day"],
     )
@@ -189,7 +189,7 @@ def serialize_clock(market: Market, segment: Segment, clock: Clock) -> dict[str,
     return {
         "market": market,
         "segment": segment,
-        "timestamp": iso(clock.timestamp),
+        "timestamp": format_timestamp(clock.timestamp),
         "is_open": clock.is_open,
         "phase": clock.phase,
         "next_open": _serialize_instant(clock.next_open),
@@ -200,15 +200,15 @@ def serialize_clock(market: Market, segment: Segment, clock: Clock) -> dict[str,
 
 def _serialize_session(session: Session) -> dict[str, Any]:
     return {
-        "open": iso(session.open),
-        "close": iso(session.close),
+        "open": format_timestamp(session.open),
+        "close": format_timestamp(session.close),
         "phases": list(map(_serialize_phase, session.phases)),
     }
 
 
 def _serialize_phase(phase: Phase) -> dict[str, Any]:
-    return {"name": phase.name, "open": iso(phase.open), "close": iso(phase.close)}
+    return {"name": phase.name, "open": format_timestamp(phase.open), "close": format_timestamp(phase.close)}
 
 
 def _serialize_instant(instant: datetime | None) -> str | None:
-    return None if instant is None else iso(instant)
+    return None if instant is None else format_timestamp(instant)

@@ -11,7 +11,7 @@ from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.calendars import queries
 from app.calendars.errors import DayNotSettable, SessionsUnknown
-from app.calendars.rules.calendars import Calendar, phase_at
+from app.calendars.rules.calendars import Calendar, find_phase
 from app.calendars.rules.overrides import MAX_EXTENSION, CalendarOverride
 from app.calendars.rules.values import Clock, Day, Market, Segment
 from app.calendars.sources import ReleasedCalendars
@@ -68,7 +68,7 @@ class Calendars(ReleasedCalendars):
         """Return the state of the market at the instant. Raises UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
-            phase = phase_at(calendar, instant)
+            phase = find_phase(calendar, instant)
             is_open = phase is not None
         except SessionsUnknown:
             phase, is_open = None, None

@@ -31,8 +31,9 @@ from app.ledger.queries.reading import find_book
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.equity import OpenPosition
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.books import CashEntry, LedgerState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import CashEntry
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_positions_of, value_positions
 from app.performance.rules.closes import get_last_close, get_pnl_date, list_missed_closes
@@ -89,7 +90,7 @@ class CarryService:
         until = None if portfolio.carry_rates is None else max(last, portfolio.created_at)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [portfolio.tenant_id])
-            LedgerState(connection, SortableIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
+            LedgerBatch(connection, SortableIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
             queries.set_accrued_until(connection, portfolio.tenant_id, portfolio.id, until)
 
     def _book_period(self, portfolio: CarryPortfolio, rates: str, start: datetime, close: datetime) -> bool:
@@ -97,8 +98,8 @@ class CarryService:
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
         with unit_of_work(self._engine) as connection:
             set_tenant_scope(connection, [key.tenant_id])
-            books = LedgerState(connection, SortableIds())
-            books.lock([key])
+            ledger = LedgerBatch(connection, SortableIds())
+            ledger.lock([key])
             if queries.find_accrued_until(connection, *key) != start:
                 return False
             period = CarryPeriod(get_pnl_date(start), get_pnl_date(close))
@@ -109,10 +110,10 @@ class CarryService:
                 (CashKind.INTEREST, amounts.interest, describe_interest(basis, period)),
                 (CashKind.BORROW, amounts.borrow, describe_borrow(basis, period)),
             ):
-                state, day = books.portfolio(key), period.until.isoformat()
-                if amount and not books.has_cash_movement(state, kind, None, day):
-                    books.append_cash(state, origin, CashEntry(kind, amount, reason, day=day))
-            books.flush()
+                state, day = ledger.portfolio(key), period.until.isoformat()
+                if amount and not ledger.has_cash_movement(state, kind, None, day):
+                    ledger.append_cash(state, origin, CashEntry(kind, amount, reason, day=day))
+            ledger.flush()
             queries.set_accrued_until(connection, *key, close)
         return True
 

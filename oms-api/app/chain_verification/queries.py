@@ -10,10 +10,10 @@ from app.audit.queries.trail import get_all_heads, list_entries_between
 from app.audit.rules.chain import Head
 from app.chain_verification.models import ChainVerificationRow
 from app.chain_verification.rules.segments import ChainedRow, ChainKey, ChainKind, Checkpoint
-from app.database import build_upsert, write
+from app.database import build_upsert, execute_writes
 from app.ledger.queries.cash import list_movements_between
-from app.ledger.queries.exports import list_all_heads, rows_between
-from app.timestamps import iso
+from app.ledger.queries.exports import list_all_heads, list_rows_between
+from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", ChainVerificationRow.__table__)
 _KEY = ("tenant_id", "kind", "portfolio_id")
@@ -67,11 +67,11 @@ def list_rows(connection: Connection, key: ChainKey, after: int, until: int) -> 
     """Return the rows of a chain after a sequence, up to and including `until`, in order."""
     if key.kind is ChainKind.AUDIT:
         return list_entries_between(connection, key.tenant_id, after, until, until - after)
-    read = rows_between if key.kind is ChainKind.LEDGER else list_movements_between
+    read = list_rows_between if key.kind is ChainKind.LEDGER else list_movements_between
     return read(connection, key.tenant_id, key.portfolio_id, after, until, until - after)
 
 
 def save_checkpoint(connection: Connection, key: ChainKey, checkpoint: Checkpoint, at: datetime) -> None:
     """Store how far a chain is verified."""
-    values = (*checkpoint.verified, *checkpoint.repeated, iso(at), checkpoint.failure)
-    write(connection, build_upsert(_TABLE, (*_KEY, *_VALUES), _KEY, [(*key, *values)]))
+    values = (*checkpoint.verified, *checkpoint.repeated, format_timestamp(at), checkpoint.failure)
+    execute_writes(connection, build_upsert(_TABLE, (*_KEY, *_VALUES), _KEY, [(*key, *values)]))

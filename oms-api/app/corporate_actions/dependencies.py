@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.corporate_actions.service.booking import CorporateActions
-from app.wire.dependencies import part
+from fastapi import Depends
 
-CorporateActionsDep = Annotated[CorporateActions, part("corporate_actions")]
+from app.corporate_actions.service.booking import CorporateActions
+from app.wire.app_state import Component
+
+CORPORATE_ACTIONS = Component[CorporateActions]("corporate_actions")
+CorporateActionsDep = Annotated[CorporateActions, Depends(CORPORATE_ACTIONS)]

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, insert, select, union, update
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.corporate_actions.rules.values import NamedPortfolio
 from app.ledger.models import CorporateAction, Portfolio, PositionRow
-from app.ledger.queries.corporate_actions import action_of
+from app.ledger.queries.corporate_actions import build_action
 from app.ledger.rules.corporate_actions import Action, ActionKind
 from app.orders.models import IS_OPEN, OrderRecord
 
@@ -79,7 +79,7 @@ def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield all columns of all actions, as canonical text, for the verification."""
     columns = [getattr(CorporateAction, name) for name in COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
-        yield dict(zip(COLUMNS, map(to_canonical, row), strict=True))
+        yield dict(zip(COLUMNS, map(format_canonical, row), strict=True))
 
 
 def mark_booked(connection: Connection, action: Action, at: datetime) -> bool:
@@ -124,4 +124,4 @@ def _mine(action: Action) -> Any:
 
 def _record(row: Any) -> ActionRecord:  # a row of `_ROW`
     width = len(Action._fields)
-    return ActionRecord(action_of(row[:width]), *row[width:])
+    return ActionRecord(build_action(row[:width]), *row[width:])

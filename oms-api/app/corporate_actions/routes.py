@@ -19,19 +19,19 @@ from app.corporate_actions.schemas import (
     serialize_preview,
     serialize_record,
 )
-from app.corporate_actions.service.changes import build_action, create_action, get_record, note_reversal
+from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import Action
 from app.market_data.dependencies import MarketDep
-from app.timestamps import iso
-from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
+from app.timestamps import format_timestamp
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
 from app.wire.paths import ID
+from app.wire.responses import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
 Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn))]
@@ -52,7 +52,7 @@ EXAMPLE = {
 @router.post(
     "/corporate-actions:preview",
     summary="Preview a corporate action",
-    responses=responses(200, {"model": CorporateActionPreviewOut}, 409, 413, 415),
+    responses=document_responses(200, {"model": CorporateActionPreviewOut}, 409, 413, 415),
     openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
 )
 async def preview(
@@ -66,18 +66,18 @@ async def preview(
         return action, preview_action(connection, action, market.rate, at)
 
     action, action_preview = await readers.run(read, caller.tenant_id)
-    return answer(serialize_preview(action.effective_at, action.new_symbol, action_preview))
+    return build_json_response(serialize_preview(action.effective_at, action.new_symbol, action_preview))
 
 
 @router.post(
     "/corporate-actions",
     summary="Create a corporate action",
     status_code=201,
-    responses=responses(201, {"model": CorporateActionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": CorporateActionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
 )
 async def create(
-    caller: Manager, body: Body, administration: AdministrationDep, request_context: RequestContextDep,
+    caller: Manager, body: Body, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
@@ -85,9 +85,10 @@ async def create(
     It is booked when its ex-date begins, or at once if it has begun. It changes positions from executions
     before the ex-date. Open orders are restated (split) or cancelled (symbol change).
     """
-    context, draft = request_context.context(caller, body), body.draft()
-    result = await administration.change(
-        context, lambda connection, at: create_action(connection, context, draft, market.rate, at)
+    request, draft = change_requests.build(caller, body), body.draft()
+    result = await change_executor.execute(
+        request,
+        lambda connection, at: create_action(connection, request, draft, market.rate, at),
     )
     action_id = orjson.loads(result.body)["id"]
     action = await _find(readers, caller, action_id)
@@ -95,13 +96,13 @@ async def create(
         await corporate_actions.book(action)
         action = await _find(readers, caller, action_id)
     headers = {REPLAYED: "true"} if result.replayed else {}
-    return answer(serialize_record(action, iso(now())), 201, headers)
+    return build_json_response(serialize_record(action, format_timestamp(now())), 201, headers)
 
 
 @router.get(
     "/corporate-actions",
     summary="List corporate actions",
-    responses=responses(200, {"model": list[CorporateActionOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[CorporateActionOut]}, headers=NEXT_HEADER),
 )
 async def list_corporate_actions(
     caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep,
@@ -115,50 +116,59 @@ async def list_corporate_actions(
         return queries.list_actions(connection, tenant_id, query.symbol, query.limit + 1, before)
 
     actions = await readers.run(read, tenant_id)
-    page, at = actions[: query.limit], iso(now())
+    page, at = actions[: query.limit], format_timestamp(now())
     is_last = len(actions) <= query.limit
     cursor = None if is_last else cursors.make(tenant_id, _LIST, page[-1].action.id)
-    return answer([serialize_record(action, at) for action in page], headers=link(request, cursor))
+    return build_json_response(
+        [serialize_record(action, at) for action in page], headers=build_link_header(request, cursor)
+    )
 
 
 @router.get(
     f"/corporate-actions/{{action_id:{ID}}}",
     summary="Get a corporate action",
-    responses=responses(200, {"model": CorporateActionOut}, 404),
+    responses=document_responses(200, {"model": CorporateActionOut}, 404),
 )
 async def get_corporate_action(
     caller: Reader, action_id: ActionId, readers: ReadersDep, now: ClockDep
 ) -> Response:
     """Get one corporate action with its status."""
-    return answer(serialize_record(await _find(readers, caller, action_id), iso(now())))
+    return build_json_response(
+        serialize_record(await _find(readers, caller, action_id), format_timestamp(now()))
+    )
 
 
 @router.post(
     "/corporate-actions/{action_id}:reverse",
     summary="Reverse a corporate action",
-    responses=responses(200, {"model": CorporateActionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(
+        200, {"model": CorporateActionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
+    ),
     openapi_extra=documented_body(ReversalIn, {"reason": "Wrong ratio"}),
 )
 async def reverse(
     caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
     An action that is not yet booked is withdrawn. Orders that it cancelled stay cancelled.
     """
-    context = request_context.context(caller, body, action_id)
+    request = change_requests.build(caller, body, action_id)
     action = await _find(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
-    result = await administration.change(
-        context, lambda connection, at: note_reversal(connection, context, action_id, body.reason, at)
+    result = await change_executor.execute(
+        request,
+        lambda connection, at: record_reversal(connection, request, action_id, body.reason, at),
     )
     if not result.replayed:  # also what a booking wrote in between: later ones see that it is reversed
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}
-    return answer(serialize_record(await _find(readers, caller, action_id), iso(now())), 200, headers)
+    return build_json_response(
+        serialize_record(await _find(readers, caller, action_id), format_timestamp(now())), 200, headers
+    )
 
 
 async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:

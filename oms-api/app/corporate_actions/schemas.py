@@ -12,13 +12,13 @@ from app.instruments.schemas import Symbol
 from app.ledger.routes.currencies import Currency
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.schemas import Note
-from app.money import fixed, money_text, quantity_text
-from app.timestamps import iso
-from app.wire.fields import PositiveAmount, lower_case
+from app.money import format_fixed, shorten_amount, shorten_quantity
+from app.timestamps import format_timestamp
+from app.wire.fields import PositiveAmount, to_lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
 
-Kind = Annotated[ActionKind, BeforeValidator(lower_case)]
+Kind = Annotated[ActionKind, BeforeValidator(to_lower_case)]
 Reason = Annotated[Note, Field(min_length=1)]
 
 
@@ -172,7 +172,11 @@ def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
         **{name: getattr(action, name) for name in terms},
         **{name: _quantity(getattr(action, name)) for name in amounts},
         **{name: getattr(found, name) for name in names},
-        **{name: None if at is None else iso(at) for name in times for at in [getattr(found, name)]},
+        **{
+            name: None if at is None else format_timestamp(at)
+            for name in times
+            for at in [getattr(found, name)]
+        },
     }
 
 
@@ -199,11 +203,11 @@ def _serialize_position(change: PositionChange, new_symbol: str | None) -> dict[
         "symbol": change.symbol,
         "product": change.product,
         "quantity_before": _quantity(change.quantity),
-        "average_before": money_text(fixed(change.average)),
+        "average_before": shorten_amount(format_fixed(change.average)),
         "symbol_after": new_symbol or change.symbol,
         "quantity_after": _quantity(change.new_quantity),
-        "average_after": money_text(fixed(change.new_average)),
-        "cash": money_text(fixed(change.cash)),
+        "average_after": shorten_amount(format_fixed(change.new_average)),
+        "cash": shorten_amount(format_fixed(change.cash)),
         "currency": change.portfolio.base_currency,
     }
 
@@ -221,8 +225,8 @@ def _serialize_order(change: OrderChange) -> dict[str, Any]:
 
 
 def _quantity(amount: Any) -> str | None:
-    return None if amount is None else quantity_text(fixed(amount))
+    return None if amount is None else shorten_quantity(format_fixed(amount))
 
 
 def _price(amount: Any) -> str | None:
-    return None if amount is None else money_text(fixed(amount))
+    return None if amount is None else shorten_amount(format_fixed(amount))

@@ -7,7 +7,8 @@ from fastapi import Depends
 from app.costs.rules.rates import RateTable
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.wire.dependencies import part
+from app.wire.app_state import Component
 
-RatesDep = Annotated[RateTable, part("cost_rates")]
+COST_RATES = Component[RateTable]("cost_rates")
+RatesDep = Annotated[RateTable, Depends(COST_RATES)]
 Estimator = Annotated[Caller, Depends(require_permission(Operation.ESTIMATE_COSTS))]

@@ -8,9 +8,9 @@ from app.costs.dependencies import Estimator, RatesDep
 from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
 from app.costs.service import estimate_charges
-from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["costs"])
 
@@ -29,7 +29,7 @@ EXAMPLE: dict[str, Any] = {
     "/costs:estimate",
     status_code=200,
     summary="Estimate the charges of an order",
-    responses=responses(200, {"model": EstimateOut}, 413, 415),
+    responses=document_responses(200, {"model": EstimateOut}, 413, 415),
     openapi_extra=documented_body(EstimateIn, EXAMPLE),
 )
 async def estimate_costs(
@@ -47,4 +47,4 @@ async def estimate_costs(
         body, order, estimate.charges, estimate.dp_charge, estimate.rates, MARKETS[body.exchange],
         is_covered=is_covered(order),
     )  # fmt: skip
-    return answer(serialized)
+    return build_json_response(serialized)

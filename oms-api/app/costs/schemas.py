@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 from app.costs.rules.markets import Exchange, Market
 from app.costs.rules.rates import Rate, Unit
 from app.costs.rules.values import Charges, Execution, OrderTerms, Schedule
-from app.money import fits, fixed, money_text, quantity_text
-from app.wire.fields import PositiveAmount, capitals
+from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
+from app.wire.fields import PositiveAmount, to_upper_case
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -45,18 +45,20 @@ class EstimateIn(BaseModel):
     }
 
     schedule: Annotated[Schedule, BeforeValidator(_small_letters)]
-    exchange: Annotated[Exchange, BeforeValidator(capitals)] = Field(description="Where the order trades")
-    product: Annotated[Literal["CNC", "MIS", "NRML"] | None, BeforeValidator(capitals)] = Field(
+    exchange: Annotated[Exchange, BeforeValidator(to_upper_case)] = Field(
+        description="Where the order trades"
+    )
+    product: Annotated[Literal["CNC", "MIS", "NRML"] | None, BeforeValidator(to_upper_case)] = Field(
         None, description="CNC (delivery) or MIS (intraday); null: CNC"
     )
-    side: Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
+    side: Annotated[Literal["BUY", "SELL"], BeforeValidator(to_upper_case)]
     quantity: PositiveAmount
     price: PositiveAmount = Field(description="Price per unit, in the currency of the exchange")
     date: PlainDate | None = Field(None, description="Trading day at the exchange; null: today")
 
     @model_validator(mode="after")
     def _storable_value(self) -> "EstimateIn":
-        if not fits(self.execution().value):
+        if not is_storable(self.execution().value):
             message = "`quantity` × `price` must have at most 16 digits before the point."
             raise PydanticCustomError("amount", "{message}", {"message": message, "field": "quantity"})
         return self
@@ -142,7 +144,7 @@ def serialize_estimate(
         "market": market.code,
         "product": order.product,
         "side": order.side,
-        "quantity": quantity_text(fixed(body.quantity)),
+        "quantity": shorten_quantity(format_fixed(body.quantity)),
         "price": _money(body.price),
         "value": _money(body.execution().value),
         "date": order.on.isoformat(),
@@ -169,8 +171,8 @@ def _serialize_rate(rate: Rate) -> dict[str, Any]:
 
 
 def _money(amount: Decimal) -> str:
-    return money_text(fixed(amount))
+    return shorten_amount(format_fixed(amount))
 
 
 def _number(amount: Decimal) -> str:
-    return quantity_text(fixed(amount))
+    return shorten_quantity(format_fixed(amount))

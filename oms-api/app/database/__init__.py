@@ -6,11 +6,11 @@ from app.database.bulk import (
     build_insert_missing,
     build_update,
     build_upsert,
+    execute_writes,
     find_matching_rows,
-    write,
 )
 from app.database.engine import connect_engine, normalize_url, refuse_unsafe_durability
-from app.database.plans import presorted
+from app.database.plans import forbid_full_sorts
 from app.database.readers import Readers
 from app.database.tenants import set_all_tenants_scope, set_tenant_scope
 from app.database.types import Amount, Instant, Serial
@@ -28,13 +28,13 @@ __all__ = [
     "build_update",
     "build_upsert",
     "connect_engine",
+    "execute_writes",
     "find_matching_rows",
+    "forbid_full_sorts",
     "normalize_url",
-    "presorted",
     "refuse_unsafe_durability",
     "set_all_tenants_scope",
     "set_tenant_scope",
     "snapshot",
     "unit_of_work",
-    "write",
 ]

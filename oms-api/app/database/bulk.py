@@ -1,8 +1,8 @@
 """Statements for many rows: one JSON parameter on PostgreSQL, one prepared statement on SQLite.
 
 Values have types that both databases accept as text or JSON: str, int, bool and None. Amounts are canonical
-text (`money.fixed`), times are RFC 3339 text (`timestamps.iso`). Statements only contain names of tables and
-columns from the code.
+text (`money.format_fixed`), times are RFC 3339 text (`timestamps.format_timestamp`). Statements only contain
+names of tables and columns from the code.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _POSTGRESQL: Dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchem
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class BulkWrite:
     """A statement for each database, and its rows."""
 
     on_postgresql: str
@@ -41,29 +41,33 @@ class Part(NamedTuple):
     on: tuple[tuple[str, int], ...]
 
 
-def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+def build_insert(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert `rows`, with values in the order of `columns`."""
-    return Write(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
+    return BulkWrite(_insert(table, columns, sqlite=False), _insert(table, columns, sqlite=True), rows)
 
 
-def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> Write:
+def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert those of `rows` that violate no unique constraint, in the given order."""
     plain = build_insert(table, columns, rows)
     ignore = " ON CONFLICT DO NOTHING"
-    return Write(plain.on_postgresql + ignore, plain.on_sqlite + ignore, rows)
+    return BulkWrite(plain.on_postgresql + ignore, plain.on_sqlite + ignore, rows)
 
 
-def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
+def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert `rows`. If a row with the same `key` exists, overwrite its other columns."""
-    return Write(_upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows)
+    return BulkWrite(
+        _upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows
+    )
 
 
-def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> Write:
+def build_update(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
     """Update the rows with the given keys. Each of `rows` holds `columns`, then `key`."""
-    return Write(_update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows)
+    return BulkWrite(
+        _update(table, columns, key, sqlite=False), _update(table, columns, key, sqlite=True), rows
+    )
 
 
-def write(connection: Connection, *writes: Write) -> None:
+def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
     """Run `writes` in order, on PostgreSQL in one round trip. Skip those without rows.
 
     Keep the number of the transaction: see `database.commit_status`.

@@ -9,7 +9,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.config import ConfigurationError
 from app.database.tenants import enforce_row_security, send_tenant_scope
-from app.database.timeouts import install
+from app.database.timeouts import set_statement_timeout
 
 CONNECT_TIMEOUT_SECONDS = 3
 # For the writer, changes, log-ins, administration, the audit trail and new Slack users.
@@ -44,7 +44,7 @@ def connect_engine(
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed, pool, timeout_seconds)
-    install(timeout_seconds)
+    set_statement_timeout(timeout_seconds)
     lock_milliseconds = max(1, int(timeout_seconds * 200))
     options = (
         f"-c timezone=UTC -c lock_timeout={lock_milliseconds} -c idle_in_transaction_session_timeout=15000"

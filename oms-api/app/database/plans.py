@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 
 @contextmanager
-def presorted(connection: Connection) -> Iterator[None]:
+def forbid_full_sorts(connection: Connection) -> Iterator[None]:
     """Let PostgreSQL read pages in the order of an index, and never sort all rows for one.
 
     Without statistics the planner assumes that a tenant is small, and may read and sort all its rows.

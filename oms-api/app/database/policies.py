@@ -1,6 +1,6 @@
 """Row-level security for migrations: statements that restrict a table to one tenant's rows (PostgreSQL).
 
-If the migrating user may create or join the role `slackoms_app`, the service works as that role, and the
+If the migrating user may create the role `slackoms_app` or be granted it, the service uses that role, and the
 owner sees all rows for migrations and backups. Otherwise the policy also applies to the owner.
 """
 
@@ -11,27 +11,27 @@ from app.database.tenants import APP_ROLE
 # A subquery, so that the setting is read once per statement and not once per row. Not `tenant_id = any(…)`,
 # for which the planner would expect few rows and scan all of the tenant's rows instead of looking up the keys
 # of the statement.
-_DECLARED = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
-_MINE = f"array_position({_DECLARED}, tenant_id) IS NOT NULL"
-_MAKE_ROLE = f"""
+_TENANT_IDS = "(SELECT nullif(current_setting('app.tenants', true), '')::int[])"
+_TENANT_CONDITION = f"array_position({_TENANT_IDS}, tenant_id) IS NOT NULL"
+_CREATE_ROLE = f"""
     DO $$ BEGIN
         CREATE ROLE {APP_ROLE} NOLOGIN;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END $$
 """
 # If another installation on the server created the role, only that installation's owner can grant it.
-_JOIN_ROLE = f"""
+_GRANT_ROLE = f"""
     DO $$ BEGIN
         GRANT {APP_ROLE} TO CURRENT_USER;
     EXCEPTION WHEN insufficient_privilege THEN NULL;
     END $$
 """
-_ORPHANS = """
+_STALE_POLICIES = """
     SELECT quote_ident(tablename) FROM pg_policies JOIN pg_tables USING (schemaname, tablename)
     WHERE policyname = 'owner_rows' AND schemaname = current_schema()
         AND tableowner = current_user AND NOT current_user = ANY (roles)
 """
-_STANDING = text(
+_ROLE_MEMBERSHIP = text(
     """
     SELECT (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user),
         count(*) > 0, coalesce(bool_or(pg_has_role(current_user, oid, 'MEMBER')), false)
@@ -41,46 +41,49 @@ _STANDING = text(
 
 
 def prepare_role(connection: Connection) -> bool:
-    """Create the role of the service and join it if that is allowed. Return whether it can be used."""
-    may_create, exists, is_member = connection.execute(_STANDING).one()
+    """Create the role of the service and grant it to the current user, if that is allowed.
+
+    Return whether the role can be used.
+    """
+    may_create, exists, is_member = connection.execute(_ROLE_MEMBERSHIP).one()
     if may_create and not exists:
-        connection.execute(text(_MAKE_ROLE))
+        connection.execute(text(_CREATE_ROLE))
     if may_create and not is_member:
-        connection.execute(text(_JOIN_ROLE))
-        is_member = connection.execute(_STANDING).one()[2]
+        connection.execute(text(_GRANT_ROLE))
+        is_member = connection.execute(_ROLE_MEMBERSHIP).one()[2]
     return bool(is_member)
 
 
-def adopt(connection: Connection) -> None:
+def transfer_policies(connection: Connection) -> None:
     """Give the current owner of the tables access to all of their rows.
 
-    In a database restored under another name, the policies name the previous owner.
+    After a restore as another role, the policies name the previous owner.
     """
-    orphans = connection.execute(text(_ORPHANS)).scalars().all()
-    for table in orphans:
+    tables = connection.execute(text(_STALE_POLICIES)).scalars().all()
+    for table in tables:
         connection.execute(text(f"ALTER POLICY owner_rows ON {table} TO CURRENT_USER"))
-    if orphans:
+    if tables:
         prepare_role(connection)
 
 
-def protect(table: str, verbs: str, *, with_role: bool) -> list[str]:
-    """Return the statements that restrict `table` to rows of the tenant scope and grant `verbs` on them."""
+def enable_row_security(table: str, privileges: str, *, with_role: bool) -> list[str]:
+    """Return the statements that restrict `table` to rows of the tenant scope, and grant `privileges`."""
     statements = [
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
         f"CREATE POLICY tenant_rows ON {table} TO {APP_ROLE if with_role else 'PUBLIC'} "
-        f"USING ({_MINE}) WITH CHECK ({_MINE})",
+        f"USING ({_TENANT_CONDITION}) WITH CHECK ({_TENANT_CONDITION})",
     ]
     if with_role:
         statements.append(
             f"CREATE POLICY owner_rows ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)"
         )
-        statements += allow(table, verbs)
+        statements += grant_privileges(table, privileges)
     return statements
 
 
-def unprotect(table: str) -> list[str]:
-    """Return the statements that undo `protect`."""
+def disable_row_security(table: str) -> list[str]:
+    """Return the statements that undo `enable_row_security`."""
     return [
         f"DROP POLICY tenant_rows ON {table}",
         f"DROP POLICY IF EXISTS owner_rows ON {table}",
@@ -89,8 +92,8 @@ def unprotect(table: str) -> list[str]:
     ]
 
 
-def allow(table: str, verbs: str) -> list[str]:
-    """Return the statements that grant the service `verbs` on a table and the use of its sequence."""
+def grant_privileges(table: str, privileges: str) -> list[str]:
+    """Return the statements that grant the service `privileges` on a table and the use of its sequence."""
     grant_sequence = f"""
         DO $$ DECLARE owned record; BEGIN
             FOR owned IN SELECT quote_ident(s.relname) AS name FROM pg_class s
@@ -99,4 +102,4 @@ def allow(table: str, verbs: str) -> list[str]:
             LOOP EXECUTE 'GRANT USAGE ON SEQUENCE ' || owned.name || ' TO {APP_ROLE}'; END LOOP;
         END $$
     """  # noqa: S608  # a table of ours
-    return [f"GRANT {verbs} ON {table} TO {APP_ROLE}", grant_sequence]
+    return [f"GRANT {privileges} ON {table} TO {APP_ROLE}", grant_sequence]

@@ -18,7 +18,7 @@ class ResponseTimeout(psycopg2.OperationalError):
     """Raised when the server did not respond in time. The connection cannot be used any more."""
 
 
-def install(seconds: float) -> None:
+def set_statement_timeout(seconds: float) -> None:
     """Set the timeout of PostgreSQL statements in all threads."""
     global _default_seconds  # noqa: PLW0603  # psycopg2 takes one callback for the whole process
     _default_seconds = seconds

@@ -10,8 +10,8 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from typing_extensions import override
 
-from app.money import DIGITS, PLACES, fixed
-from app.timestamps import iso
+from app.money import DIGITS, PLACES, format_fixed
+from app.timestamps import format_timestamp
 
 # Primary keys that the database generates.
 Serial = BigInteger().with_variant(Integer, "sqlite")
@@ -34,7 +34,7 @@ class Amount(TypeDecorator[Decimal]):
 
     @override
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | str | None:
-        return fixed(value) if value is not None and dialect.name == "sqlite" else value
+        return format_fixed(value) if value is not None and dialect.name == "sqlite" else value
 
     @override
     def process_result_value(self, value: object, dialect: Dialect) -> Decimal | None:
@@ -57,7 +57,7 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
         if value is None or dialect.name != "sqlite":
             return value
-        return iso(value.astimezone(UTC))
+        return format_timestamp(value.astimezone(UTC))
 
     @override
     def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:

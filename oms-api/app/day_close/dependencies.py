@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.day_close.service.signing import DayCloser
-from app.wire.dependencies import part
+from fastapi import Depends
 
-DayCloserDep = Annotated[DayCloser, part("day_closer")]
+from app.day_close.service.signing import DayCloser
+from app.wire.app_state import Component
+
+DAY_CLOSER = Component[DayCloser]("day_closer")
+DayCloserDep = Annotated[DayCloser, Depends(DAY_CLOSER)]

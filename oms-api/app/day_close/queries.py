@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
-from app.column_values import to_canonical
-from app.database import build_insert, write
-from app.database.bulk import Write
+from app.column_values import format_canonical
+from app.database import build_insert, execute_writes
+from app.database.bulk import BulkWrite
 from app.day_close.models import DayCloseRow, DayFiguresRow, OpenBreakRow
 from app.day_close.rules.values import DayClose, DayFigures, OpenBreak, SignedDay
 from app.ledger.models import Portfolio, Trade
@@ -110,7 +110,7 @@ def list_statement_trades(
         .order_by(Trade.sequence)
         .limit(limit)
     )
-    return [StatementTrade._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [StatementTrade._make(map(format_canonical, row)) for row in connection.execute(statement)]
 
 
 def find_signed_day(connection: Connection, tenant_id: int, date: str) -> SignedDay | None:
@@ -123,9 +123,9 @@ def find_signed_day(connection: Connection, tenant_id: int, date: str) -> Signed
     return SignedDay(found[0], figures, breaks)
 
 
-def insert_signed_day(connection: Connection, signed: SignedDay, *others: Write) -> None:
+def insert_signed_day(connection: Connection, signed: SignedDay, *others: BulkWrite) -> None:
     """Store a day that is signed off, together with `others`."""
-    write(
+    execute_writes(
         connection,
         build_insert(DAYS, DayClose._fields, [signed.day]),
         build_insert(FIGURES, DayFigures._fields, signed.figures),
@@ -164,4 +164,4 @@ def _list(connection: Connection, table: Table, kind: Any, *conditions: ColumnEl
     """Return the rows of a table as values of the named tuple `kind`, by primary key."""
     columns = [table.c[name] for name in kind._fields]
     statement = select(*columns).where(*conditions).order_by(*table.primary_key)
-    return [kind._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [kind._make(map(format_canonical, row)) for row in connection.execute(statement)]

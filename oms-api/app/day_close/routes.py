@@ -13,13 +13,13 @@ from app.day_close.rules.statements import Statement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
 from app.day_close.service.statements import find_day, read_statement
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.csv_format import CSV, CSV_UTF8, format_rows, guard_text
 from app.wire.dependencies import ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 
@@ -43,27 +43,30 @@ _STATEMENT = {
     "/{date}",
     summary="Close a day",
     status_code=201,
-    responses=responses(201, {"model": DayCloseOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": DayCloseOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(DayCloseIn, {"note": "Figures match the broker's"}),
 )
 async def close_day(
     caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
     body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))],
-    closer: DayCloserDep, administration: AdministrationDep, request_context: RequestContextDep,
+    closer: DayCloserDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
 
     A day can be signed off once.
     """
-    context = request_context.context(caller, body, day)
+    request = change_requests.build(caller, body, day)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: closer.close_day(connection, context, day, body.note, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: closer.close_day(connection, request, day, body.note, now),
         )
     )
 
 
-@router.get("/{date}", summary="Get a day close", responses=responses(200, {"model": DayCloseOut}, 404))
+@router.get(
+    "/{date}", summary="Get a day close", responses=document_responses(200, {"model": DayCloseOut}, 404)
+)
 async def get_day_close(
     caller: Reader,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
@@ -74,14 +77,14 @@ async def get_day_close(
     def read(connection: Connection) -> dict[str, Any]:
         return serialize_day(*find_day(connection, caller, day))
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.get(
     "/{date}/statements/{portfolio}",
     summary="Get the daily statement of a portfolio",
     response_class=Response,
-    responses=responses(200, _STATEMENT, 404),
+    responses=document_responses(200, _STATEMENT, 404),
 )
 async def get_statement(
     caller: Reader,

@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.duties.service import DutyRunner
-from app.wire.dependencies import part
+from fastapi import Depends
 
-DutyRunnerDep = Annotated[DutyRunner, part("duty_runner")]
+from app.duties.service import DutyRunner
+from app.wire.app_state import Component
+
+DUTY_RUNNER = Component[DutyRunner]("duty_runner")
+DutyRunnerDep = Annotated[DutyRunner, Depends(DUTY_RUNNER)]

@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection, Table, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.database import build_insert_missing, write
+from app.database import build_insert_missing, execute_writes
 from app.duties.models import DutyRow, DutyRunRow
 from app.duties.rules.schedule import DutyState
 
@@ -38,7 +38,7 @@ def list_duties(connection: Connection) -> list[DutyState]:
 
 def mark_state(connection: Connection, name: str, now: datetime, *, is_on: bool) -> bool:
     """Store a state that a duty has found, in a row of that name. Return whether it has changed."""
-    write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
+    execute_writes(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
     is_other = DutyRow.holder.is_(None) if is_on else DutyRow.holder.is_not(None)
     values = {"holder": "on" if is_on else None, "started_at": now}
     return (
@@ -67,7 +67,7 @@ def acquire_slot(
 
     Return the slot to run: the time of the request, if there is one. Return None without the lease.
     """
-    write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
+    execute_writes(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
     requested = select(DutyRow.requested_at).where(DutyRow.name == name).with_for_update()
     requested_at = connection.execute(requested).scalar_one()
     is_free = or_(DutyRow.leased_until.is_(None), DutyRow.leased_until <= now)
@@ -147,7 +147,7 @@ def start_queued_run(
     ).one_or_none()
     if row is None:
         return None
-    write(connection, build_insert_missing(_DUTIES, ("name",), [(row.name,)]))
+    execute_writes(connection, build_insert_missing(_DUTIES, ("name",), [(row.name,)]))
     is_free = or_(DutyRow.leased_until.is_(None), DutyRow.leased_until <= now)
     leased = update(DutyRow).where(DutyRow.name == row.name, is_free).values(leased_until=until)
     if connection.execute(leased).rowcount != 1:
@@ -173,7 +173,7 @@ def finish_run(
 
 def request_run(connection: Connection, name: str, now: datetime) -> None:
     """Ask for a run of a duty as soon as possible."""
-    write(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
+    execute_writes(connection, build_insert_missing(_DUTIES, ("name",), [(name,)]))
     connection.execute(update(DutyRow).where(DutyRow.name == name).values(requested_at=now))
 
 

@@ -12,12 +12,12 @@ from app.duties.errors import NoSuchJob
 from app.duties.rules.schedule import compute_next_run, describe_period
 from app.duties.schemas import JobRequestOut, JobsOut, NothingIn, serialize_job
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
-from app.timestamps import iso
-from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.identity.service.change_executor import ChangeResult
+from app.timestamps import format_timestamp
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -27,7 +27,7 @@ JobName = Annotated[str, Path(max_length=40, description="Name of the job; hyphe
 SHOWN_RUNS = 10
 
 
-@router.get("", summary="List background jobs", responses=responses(200, {"model": JobsOut}))
+@router.get("", summary="List background jobs", responses=document_responses(200, {"model": JobsOut}))
 async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
@@ -47,18 +47,18 @@ async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now:
             for duty in runner.duties
         ]
 
-    return answer({"items": await readers.run(read)})
+    return build_json_response({"items": await readers.run(read)})
 
 
 @router.post(
     "/{job_name}:run",
     summary="Request a run of a job",
     status_code=202,
-    responses=responses(202, {"model": JobRequestOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, {"model": JobRequestOut}, 404, 409, headers=REPLAYED_HEADER),
 )
 async def run_job(
-    caller: Requester, job_name: JobName, runner: DutyRunnerDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Requester, job_name: JobName, runner: DutyRunnerDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
     names = {duty.name: duty.name for duty in runner.duties}
@@ -66,11 +66,11 @@ async def run_job(
     name = names.get(job_name)
     if name is None:
         raise NoSuchJob(job_name)
-    context = request_context.context(caller, NothingIn(), name)
+    request = change_requests.build(caller, NothingIn(), name)
 
-    def change(connection: Connection, now: datetime) -> Change:
+    def change(connection: Connection, now: datetime) -> ChangeResult:
         queries.request_run(connection, name, now)
-        entry = context.entry(now, "job.requested", f"job:{name}")
-        return Change({"name": name, "requested_at": iso(now)}, [entry], 202)
+        entry = request.build_audit_entry(now, "job.requested", f"job:{name}")
+        return ChangeResult({"name": name, "requested_at": format_timestamp(now)}, [entry], 202)
 
-    return build_response(await administration.change(context, change))
+    return build_response(await change_executor.execute(request, change))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.duties.queries import DutyRun
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _AT = "2026-11-20T15:04:05.123456Z"
 
@@ -60,11 +60,11 @@ def serialize_run(run: DutyRun) -> dict[str, Any]:
     """Return a run as `JobRunOut` describes it."""
     fields = run._asdict()
     fields["process"] = ":".join(fields.pop("holder").split(":")[:2])
-    return fields | {"slot": iso(run.slot), "started_at": iso(run.started_at)}
+    return fields | {"slot": format_timestamp(run.slot), "started_at": format_timestamp(run.started_at)}
 
 
 def serialize_job(name: str, schedule: str, next_run_at: datetime, runs: list[DutyRun]) -> dict[str, Any]:
     """Return a job as `JobOut` describes it."""
     serialized = list(map(serialize_run, runs))
-    fields = {"name": name, "schedule": schedule, "next_run_at": iso(next_run_at)}
+    fields = {"name": name, "schedule": schedule, "next_run_at": format_timestamp(next_run_at)}
     return fields | {"last_run": next(iter(serialized), None), "runs": serialized}

@@ -26,7 +26,7 @@ from app.database.failures import format_reason
 from app.duties import queries
 from app.duties.rules.schedule import DutyReport, DutyState, compute_lag, get_slot, is_due
 from app.errors import OmsError
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 POLL_SECONDS = 1.0
 LEASE = timedelta(seconds=60)
@@ -167,7 +167,7 @@ class DutyRunner:
         duty = next((other for other in self._duties if run is not None and other.name == run.name), None)
         if run is None or duty is None:
             return False
-        with correlate(job=duty.name, slot=iso(run.slot)):
+        with correlate(job=duty.name, slot=format_timestamp(run.slot)):
             self._run(duty, run.slot)
         return True
 
@@ -202,7 +202,7 @@ class DutyRunner:
             if not is_new:
                 queries.drop_lease(connection, duty.name, self._holder)
         if is_new:
-            with correlate(job=duty.name, slot=iso(slot)):
+            with correlate(job=duty.name, slot=format_timestamp(slot)):
                 self._run(duty, slot)
         return is_new
 

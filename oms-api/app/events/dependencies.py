@@ -5,19 +5,19 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.direct_routes import RequestInfo
 from app.events.service.feed import Feed
-from app.identity.dependencies import Authentication
+from app.identity.dependencies import AuthenticationDep
 from app.identity.rules.access import Operation
-from app.wire.dependencies import part
+from app.wire.app_state import Component, get_request_info
 from app.wire.opaque_ids import OpaqueIds
 
-StillCounts = Callable[[], Awaitable[bool]]
+IsStillAuthorized = Callable[[], Awaitable[bool]]
 
 
-async def _still_counts(request: Request) -> StillCounts:
-    authentication: Authentication = request.app.state.authentication
-    request_info: RequestInfo = request.state.request_info
+async def _create_authorization_check(
+    request: Request, authentication: AuthenticationDep
+) -> IsStillAuthorized:
+    request_info = get_request_info(request)
 
     async def check() -> bool:
         return await authentication.is_still_authorized(request_info, Operation.READ_EVENTS)
@@ -25,6 +25,8 @@ async def _still_counts(request: Request) -> StillCounts:
     return check
 
 
-FeedDep = Annotated[Feed, part("feed")]
-WhetherItCounts = Annotated[StillCounts, Depends(_still_counts)]
-OpaqueIdsDep = Annotated[OpaqueIds, part("opaque_ids")]
+FEED = Component[Feed]("feed")
+FeedDep = Annotated[Feed, Depends(FEED)]
+IsStillAuthorizedDep = Annotated[IsStillAuthorized, Depends(_create_authorization_check)]
+OPAQUE_IDS = Component[OpaqueIds]("opaque_ids")
+OpaqueIdsDep = Annotated[OpaqueIds, Depends(OPAQUE_IDS)]

@@ -11,18 +11,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
-from app.events.dependencies import FeedDep, OpaqueIdsDep, StillCounts, WhetherItCounts
+from app.events.dependencies import FeedDep, IsStillAuthorized, IsStillAuthorizedDep, OpaqueIdsDep
 from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.rules import EVENT_ID_KIND, get_event_number
 from app.events.schemas import EventOut, format_server_sent, serialize_event
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import ReadersDep
-from app.wire.lists import Cursor, Limit, Period, When, link
+from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["events"])
 
@@ -57,8 +57,8 @@ class EventQuery(Period):
     model_config = ConfigDict(extra="forbid")
 
     type: Types | None = None
-    since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
-    until: When | None = Field(None, alias="to", description="Recorded before this instant")
+    since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
+    until: QueryTime | None = Field(None, alias="to", description="Recorded before this instant")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -72,7 +72,9 @@ class StreamQuery(BaseModel):
 
 
 @router.get(
-    "/events", summary="List events", responses=responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER)
+    "/events",
+    summary="List events",
+    responses=document_responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER),
 )
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
@@ -95,18 +97,18 @@ async def list_events(
     ]
     cursor = page[-1][1] if len(stored_events) > query.limit else None
     serialized = [serialize_event(event, opaque_id) for event, opaque_id in page]
-    return answer(serialized, headers=link(request, cursor))
+    return build_json_response(serialized, headers=build_link_header(request, cursor))
 
 
 @router.get(
     "/events/stream",
     summary="Stream events",
     response_class=StreamingResponse,
-    responses=responses(200, STREAM),
+    responses=document_responses(200, STREAM),
 )
 async def stream_events(
     caller: Watcher, query: Annotated[StreamQuery, Query()], feed: FeedDep, opaque_ids: OpaqueIdsDep,
-    is_still_authorized: WhetherItCounts,
+    is_still_authorized: IsStillAuthorizedDep,
     last_seen: Annotated[
         str | None, Header(alias="Last-Event-ID", description="ID of the last received event; default: now")
     ] = None,
@@ -130,7 +132,7 @@ async def stream_events(
 
 async def _stream_pages(
     pages: AsyncGenerator[list[StoredEvent], None],
-    is_still_authorized: StillCounts,
+    is_still_authorized: IsStillAuthorized,
     written: Callable[[StoredEvent], bytes],
 ) -> AsyncIterator[bytes]:
     idle = 0

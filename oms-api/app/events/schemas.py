@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel, Field
 
 from app.events.queries import StoredEvent
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 class EventOut(BaseModel):
@@ -49,7 +49,7 @@ def serialize_event(event: StoredEvent, opaque_id: str) -> dict[str, Any]:
     return {
         "id": opaque_id,
         "type": event.type,
-        "created_at": iso(event.created_at),
+        "created_at": format_timestamp(event.created_at),
         "data": orjson.loads(event.payload),
     }
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, cast, func, lite
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
-from app.database import presorted
+from app.database import forbid_full_sorts
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.money import ZERO
@@ -22,7 +22,7 @@ _INSTANT = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 _NAME, _CURRENCY, _BASE_CURRENCY = 3, 10, 14  # columns that are read with the portfolios
 _QUANTITY, _FREE_TEXT = 7, (3, 4, 5, 17, 18, 19, 21, 22, 25, 26)
 _MONEY = {8: "price", 9: "gmv", 11: "fx_rate", 12: "charges", 13: "realized_pnl"}
-_MONEY_FORMAT = "FM9999999999999990.00999999"  # 2 to 8 decimals, as `money_text`
+_MONEY_FORMAT = "FM9999999999999990.00999999"  # 2 to 8 decimals, as `shorten_amount`
 _CHARGE_KINDS = ("charges", "dp_charges")
 
 
@@ -54,7 +54,7 @@ def list_trades(
     conditions = _list_conditions(filters)
     if only_charged:
         conditions.append(Trade.charges != ZERO)
-    with presorted(connection):
+    with forbid_full_sorts(connection):
         rows = connection.execute(_select_page(connection, filters, conditions, limit, after)).fetchall()
     return _add_portfolios(connection, filters.tenant_id, rows)
 
@@ -80,7 +80,7 @@ def read_trade_lines(
     lines = _select_lines(connection, filters, limit, after).subquery("lines").c
     separator = aggregate_order_by(literal("\r\n"), lines.trade_id.desc())
     statement = select(func.string_agg(lines.line, separator), func.count(), func.min(lines.trade_id))
-    with presorted(connection):
+    with forbid_full_sorts(connection):
         text, rows, last_id = connection.execute(statement).one()
     return TradeLines(text, rows, last_id) if rows else None
 

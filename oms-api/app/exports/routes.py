@@ -20,13 +20,13 @@ from app.identity.rules.access import Caller, Operation, Scope
 from app.ledger.dependencies import CashReaderDep, ExitsDep, ValuerDep
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
-from app.wire.answers import responses
 from app.wire.csv_format import CSV, CSV_UTF8
-from app.wire.csv_lists import prefers
+from app.wire.csv_lists import is_preferred
 from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.wire.exports import Read
-from app.wire.fields import Wanted, lower_case
-from app.wire.lists import Period, When
+from app.wire.fields import SearchText, to_lower_case
+from app.wire.lists import Period, QueryTime
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/exports", tags=["exports"])
 
@@ -44,18 +44,21 @@ class ExportQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(
+    portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
     )
-    since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
-    until: When | None = Field(None, alias="to", description="Recorded before this instant")
-    format: Annotated[Literal["csv", "xlsx"], BeforeValidator(lower_case)] | None = Field(
+    since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
+    until: QueryTime | None = Field(None, alias="to", description="Recorded before this instant")
+    format: Annotated[Literal["csv", "xlsx"], BeforeValidator(to_lower_case)] | None = Field(
         None, description="`csv` or `xlsx`; null: the type in the header `Accept`, else CSV"
     )
 
 
 @router.get(
-    "/{table}", summary="Export a table", response_class=Response, responses=responses(200, _FILE, 404, 501)
+    "/{table}",
+    summary="Export a table",
+    response_class=Response,
+    responses=document_responses(200, _FILE, 404, 501),
 )
 async def export_table(
     table: Table, caller: ExportReader, query: Annotated[ExportQuery, Query()], readers: ReadersDep,
@@ -76,7 +79,7 @@ async def export_table(
     filters = ExportFilter(caller.tenant_id, portfolio_name_key, query.since, query.until, caller.portfolios)
     source = SOURCES[table](ExportContext(caller, filters, market, exits, cash_reader, valuer, now()))
     slot = (caller.tenant_id, get_rate_limit_key(caller))
-    if query.format == "xlsx" or (query.format is None and prefers(accept, XLSX, CSV)):
+    if query.format == "xlsx" or (query.format is None and is_preferred(accept, XLSX, CSV)):
         require_xlsx()
         workbook = XlsxExport(source)
         begin = _write_workbook(workbook, readers, caller.tenant_id)

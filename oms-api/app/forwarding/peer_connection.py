@@ -10,7 +10,9 @@ from typing_extensions import override
 from app.forwarding.frames import FrameReader, InvalidFrame, ResponseFrame, decode_response, encode_request
 
 ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
-READY = b"\x00\x00\x00\x00"  # an empty frame, sent by the event loop of a worker that accepts requests
+SILENCE_SECONDS = 3.0  # after which a worker that has requests counts as hung
+# An empty frame. A worker that accepts requests sends it first, and as the reply to one.
+READY = b"\x00\x00\x00\x00"
 _CHECK_SECONDS = 1.0
 _MAX_BUFFER_BYTES = 1_000_000
 _LOG = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class PeerConnection(asyncio.Protocol):
         self._pending: dict[int, tuple[Handlers, float]] = {}
         self._unsent: list[bytes] = []
         self._check: asyncio.TimerHandle | None = None
+        self._received_at = 0.0
 
     @property
     def is_ready(self) -> bool:
@@ -65,7 +68,8 @@ class PeerConnection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._unsent.append(frame)
         if self._check is None:
-            self._check = self._loop.call_later(_CHECK_SECONDS, self._close_if_overdue)
+            self._received_at = self._loop.time()
+            self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
         return True
 
     def _flush(self) -> None:
@@ -73,17 +77,20 @@ class PeerConnection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(frames))
 
-    def _close_if_overdue(self) -> None:
-        """Close the connection if the oldest request has no response after ANSWER_SECONDS."""
+    def _check_worker(self) -> None:
+        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply."""
         self._check = None
         if not self._pending:
             return
         _, since = next(iter(self._pending.values()))
-        if self._loop.time() - since > ANSWER_SECONDS:
+        now = self._loop.time()
+        if now - self._received_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
             _LOG.error("a worker process does not answer")
             self.close()
-        else:
-            self._check = self._loop.call_later(_CHECK_SECONDS, self._close_if_overdue)
+            return
+        self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
+        if self._transport is not None:
+            self._transport.write(READY)
 
     def close(self) -> None:
         """Close the connection. Pending requests are lost."""
@@ -96,6 +103,7 @@ class PeerConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        self._received_at = self._loop.time()
         try:
             for frame in self._reader.feed(data):
                 if frame == READY:

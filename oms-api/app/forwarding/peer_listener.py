@@ -101,7 +101,10 @@ class ListenerProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for frame in self._reader.feed(data):
-                self._listener.serve(self, decode_request(frame))
+                if frame == READY:
+                    self._write(READY)
+                else:
+                    self._listener.serve(self, decode_request(frame))
         except InvalidFrame:
             _LOG.exception("a worker process sent an invalid frame")
             self.close()
@@ -109,13 +112,17 @@ class ListenerProtocol(asyncio.Protocol):
     def send(self, response: ResponseFrame) -> None:
         """Send a response."""
         self._listener.count_response()
-        self.write(response)
+        self._write(encode_response(response))
 
-    def write(self, response: ResponseFrame) -> None:
+    def decline(self, number: int) -> None:
+        """Decline the request of this number."""
+        self._write(encode_response(ResponseFrame(number, DECLINED, b"", b"")))
+
+    def _write(self, frame: bytes) -> None:
         """Send a frame at the end of the event loop's iteration."""
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(encode_response(response))
+        self._unsent.append(frame)
 
     def _flush(self) -> None:
         frames, self._unsent = self._unsent, []
@@ -147,7 +154,7 @@ class PeerListener:
     def serve(self, protocol: ListenerProtocol, frame: RequestFrame) -> None:
         """Serve a request, or decline it because the worker is stopping."""
         if self._is_closing:
-            protocol.write(ResponseFrame(frame.number, DECLINED, b"", b""))
+            protocol.decline(frame.number)
             return
         self._pending_count += 1
         self._serve_request(ForwardedCycle(protocol, frame))

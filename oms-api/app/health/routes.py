@@ -13,12 +13,12 @@ from app.duties.rules.schedule import DutyReport
 from app.errors import Unavailable
 from app.health.dependencies import HealthComponents, HealthComponentsDep
 from app.health.rules import (
-    Component,
+    ComponentHealth,
     describe_chains,
     describe_duties,
     describe_redis,
     describe_sandbox,
-    summarize,
+    summarize_components,
 )
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
 from app.health.service import (
@@ -33,8 +33,8 @@ from app.health.service import (
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE, Metrics
-from app.timestamps import iso
-from app.wire.answers import answer, responses
+from app.timestamps import format_timestamp
+from app.wire.responses import build_json_response, document_responses
 
 T = TypeVar("T")
 
@@ -59,9 +59,9 @@ async def health(components: HealthComponentsDep) -> Response:
         "status": "healthy",
         "service": SERVICE,
         "version": __version__,
-        "timestamp": iso(components.now()),
+        "timestamp": format_timestamp(components.now()),
     }
-    return answer(fields)
+    return build_json_response(fields)
 
 
 @router.head("/health/live", include_in_schema=False)
@@ -95,42 +95,48 @@ async def ready(components: HealthComponentsDep) -> Response:
     fields["rate_limits"] = components.rate_limits()
     failed = [_DETAILS[name] for name in _CHECKS if checks[name] == "failed"]
     fields["detail"] = problem or next(iter(failed), None)
-    return answer(fields, 200 if is_ready else 503)
+    return build_json_response(fields, 200 if is_ready else 503)
 
 
 @metrics_router.get("/api/health/detailed", include_in_schema=False)
 @router.get(
     "/health/detailed",
     summary="Get the state of each component",
-    responses=responses(200, {"model": DetailedHealthOut}),
+    responses=document_responses(200, {"model": DetailedHealthOut}),
 )
-async def detailed(_: Reader, components: HealthComponentsDep) -> Response:
+async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
+
+    `brokers` counts the connections of all tenants. Those of your tenant follow by name.
 
     It also states whether the hash chains are intact, and in which layers of protection strategies run.
 
     The status is always 200 for a valid key.
     """
     found = await _describe_components(components)
-    status = summarize(found)
+    status = summarize_components(found)
     layers = await asyncio.to_thread(find_sandbox_layers)
     serialized = {name: _serialize_component(component) for name, component in found.items()}
     serialized["sandbox"] = _serialize_component(describe_sandbox(layers, is_on=components.uses_sandbox)) | {
         "layers": layers
     }
+    connections = await _read(
+        components, lambda connection: components.describe_connections(connection, caller.tenant_id)
+    )
+    serialized |= {name: _serialize_component(component) for name, component in (connections or {}).items()}
     fields = {
         "status": status,
         "execution_engine_status": "stopped" if status == "down" else "running",
         "components": serialized,
     }
-    return answer(fields)
+    return build_json_response(fields)
 
 
 @metrics_router.get(
     "/metrics",
     summary="Get metrics",
     response_class=Response,
-    responses=responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
+    responses=document_responses(200, {"content": {"text/plain": {"schema": {"type": "string"}}}}),
 )
 async def metrics(
     _: Annotated[Caller, Depends(require_permission(Operation.READ_METRICS))], components: HealthComponentsDep
@@ -170,14 +176,14 @@ async def _count_pending(components: HealthComponents) -> dict[str, int]:
         return {}
 
 
-def _serialize_component(component: Component) -> dict[str, Any]:
+def _serialize_component(component: ComponentHealth) -> dict[str, Any]:
     fields = component._asdict()
     if component.backlog is None:
         del fields["backlog"]
     return fields
 
 
-async def _describe_components(components: HealthComponents) -> dict[str, Component]:
+async def _describe_components(components: HealthComponents) -> dict[str, ComponentHealth]:
     """Return the state of each component, in the order of the document."""
     reports = await _report_duties(components)
     webhooks = await _read(components, components.describe_webhooks) if reports is not None else None
@@ -185,36 +191,39 @@ async def _describe_components(components: HealthComponents) -> dict[str, Compon
     chains = await _read(components, read_broken_chains) if reports is not None else None
     problem = components.find_file_problem()
     if reports is None or problem is not None:
-        database, duties = Component("down", None, problem or _DETAILS["database"]), Component("down")
+        database, duties = (
+            ComponentHealth("down", None, problem or _DETAILS["database"]),
+            ComponentHealth("down"),
+        )
     else:
-        database, duties = Component("ok"), describe_duties(reports)
+        database, duties = ComponentHealth("ok"), describe_duties(reports)
     is_writing = components.writer_is_alive()
     return {
         "database": database,
-        "writer": Component("ok") if is_writing else Component("down", None, _DETAILS["writer"]),
+        "writer": ComponentHealth("ok") if is_writing else ComponentHealth("down", None, _DETAILS["writer"]),
         "market_data": components.describe_feed(),
         "duties": duties,
-        "worker": duties if components.has_worker else Component("off"),
+        "worker": duties if components.has_worker else ComponentHealth("off"),
         "redis": _describe_redis(components),
-        "webhooks": webhooks or Component("down"),
+        "webhooks": webhooks or ComponentHealth("down"),
         "alerts": components.describe_alerts(reports or ()),
-        "brokers": brokers or Component("down"),
+        "brokers": brokers or ComponentHealth("down"),
         "chains": _describe_chains(components, reports or (), chains),
     }
 
 
 def _describe_chains(
     components: HealthComponents, reports: Sequence[DutyReport], chains: ChainState | None
-) -> Component:
+) -> ComponentHealth:
     if chains is None:
-        return Component("down")
+        return ComponentHealth("down")
     report = find_chain_report(reports)
     verified_at = None if report is None else report.state.finished_at
     age = None if verified_at is None else (components.now() - verified_at).total_seconds()
     return describe_chains(report, age, chains.broken)
 
 
-def _describe_redis(components: HealthComponents) -> Component:
+def _describe_redis(components: HealthComponents) -> ComponentHealth:
     problem = components.signal_channel.problem
     age = None if problem is None else round((components.now() - problem.since).total_seconds(), 3)
     reason = None if problem is None else problem.reason

@@ -26,8 +26,8 @@ class ComponentOut(BaseModel):
     age_seconds: float | None = Field(
         examples=[0.25],
         description="How late the duties are, how long the price feed has been silent, how long the oldest "
-        "delivery has waited, or how long ago the hash chains were verified, in seconds; null where nothing "
-        "ages",
+        "delivery has waited, how long ago the hash chains were verified, or since when the broker has not "
+        "responded, in seconds; null where nothing ages",
     )
     last_error: str | None = Field(
         examples=["The writer has stopped. Restart the service."],
@@ -57,7 +57,8 @@ class DetailedHealthOut(BaseModel):
     )
     components: dict[str, ComponentOut] = Field(
         description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`, "
-        "`brokers`, `chains` (hash chains of the audit log and the ledger), `sandbox`",
+        "`brokers`, `chains` (hash chains of the audit log and the ledger), `sandbox`, and `broker:name` for "
+        "each broker connection of the tenant",
     )
 
 

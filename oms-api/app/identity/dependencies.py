@@ -1,27 +1,26 @@
 """Authentication of every request except health checks: key or token, person, rate limit and permission."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.audit.service import AuditEntry, Trail
 from app.clock import Now
-from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, RequestInfo
+from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
-from app.identity.service.authenticator import Authenticator, ClientInfo, People
+from app.identity.rules.workspace_statements import StatementReader
+from app.identity.service.authenticator import Authenticator, People, RequestClient
+from app.identity.service.logins import LoginService
 from app.identity.service.sessions import Sessions
 from app.rate_limit import RateLimiter
-from app.wire.idempotency import check_key
+from app.wire.app_state import Component, get_request_info
 
-Command = TypeVar("Command")
-Outcome = TypeVar("Outcome")
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
 _WRITE_OPERATIONS = frozenset(
@@ -138,8 +137,8 @@ class Authentication:
         if bearer is not None:
             # users act for themselves; a key that acts for others is recorded with every row
             raise ActingNotAllowed
-        where = ClientInfo(request.address, request.request_id)
-        caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), where)
+        client = RequestClient(request.address, request.request_id)
+        caller = await self.people.find_acting_caller(caller, person.decode("latin-1"), client)
         request.on_denied = partial(self._record_denial, request, caller, operation)
         return caller
 
@@ -166,10 +165,19 @@ def _token(header: bytes) -> str:
     return token.strip()
 
 
+AUTHENTICATION = Component[Authentication]("authentication")
+AuthenticationDep = Annotated[Authentication, Depends(AUTHENTICATION)]
+LOGIN_SERVICE = Component[LoginService]("login_service")
+LoginServiceDep = Annotated[LoginService, Depends(LOGIN_SERVICE)]
+SESSIONS = Component[Sessions]("sessions")
+SessionsDep = Annotated[Sessions, Depends(SESSIONS)]
+STATEMENTS = Component[StatementReader]("statements")
+StatementsDep = Annotated[StatementReader, Depends(STATEMENTS)]
+
+
 async def count_unauthenticated(request: Request) -> None:
     """Apply the rate limit of the client's address. A FastAPI dependency of routes without authentication."""
-    authentication: Authentication = request.app.state.authentication
-    authentication.count_unauthenticated(request.state.request_info)
+    AUTHENTICATION.get(request).count_unauthenticated(get_request_info(request))
 
 
 def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any, Caller]]:
@@ -179,56 +187,11 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
         request: Request, _key: Annotated[str | None, Security(API_KEY_HEADER)],
         _bearer: Annotated[object, Security(BEARER)],
     ) -> Caller:  # fmt: skip
-        authentication: Authentication = request.app.state.authentication
-        return await authentication.authorize(request.state.request_info, operation)
+        return await AUTHENTICATION.get(request).authorize(get_request_info(request), operation)
 
     roles = [role.value for role in TABLE[operation].roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return authorize
-
-
-@dataclass(frozen=True, slots=True)
-class WriteEndpoint(Generic[Command, Outcome]):
-    """An operation that the writer executes. FastAPI routes and direct routes run it alike.
-
-    `parse` validates a request, `submit` queues its command, and `build` builds the response.
-    `enrich_error` may replace an error of the writer by a more detailed one.
-    """
-
-    operation: Operation
-    parse: Callable[[Caller, RequestInfo, str | None], Command]
-    submit: Callable[[Command], "asyncio.Future[Outcome]"]
-    build: Callable[[Outcome], JsonResponse]
-    enrich_error: Callable[[Command, OmsError], Awaitable[OmsError]] | None = None
-
-    def start(self, caller: Caller, request: RequestInfo, key: str | None) -> PendingResponse:
-        """Validate and queue an authorized request. Raises an OmsError if it is refused."""
-        return self._queue(self.parse(caller, request, check_key(key)))
-
-    def direct_route(self, authentication: Authentication) -> DirectRoute:
-        """Return the operation as a direct route: authenticate, validate, count and queue."""
-
-        def start(request: RequestInfo) -> PendingResponse | None:
-            caller = authentication.find_authorized(request, self.operation)
-            if caller is None:
-                return None
-            key = request.headers.get(b"idempotency-key")
-            command = self.parse(caller, request, check_key(None if key is None else key.decode("latin-1")))
-            authentication.count(
-                request, caller
-            )  # from here on, the ASGI application must not count it again
-            try:
-                return self._queue(command)
-            except OmsError as error:
-                refused: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-                refused.set_exception(error)
-                return PendingResponse(refused, self.build)
-
-        return start
-
-    def _queue(self, command: Command) -> PendingResponse:
-        enrich_error = None if self.enrich_error is None else partial(self.enrich_error, command)
-        return PendingResponse(self.submit(command), self.build, enrich_error)
 
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BOOKS))]

@@ -2,8 +2,12 @@
 
 from typing import Annotated
 
-from app.instruments.service import FindCurrencies, IsInUse
-from app.wire.dependencies import part
+from fastapi import Depends
 
-CurrenciesInUseDep = Annotated[FindCurrencies, part("find_currencies_in_use")]
-SymbolInUse = Annotated[IsInUse, part("is_symbol_in_use")]
+from app.instruments.service import FindCurrencies, IsInUse
+from app.wire.app_state import Component
+
+FIND_CURRENCIES_IN_USE = Component[FindCurrencies]("find_currencies_in_use")
+CurrenciesInUseDep = Annotated[FindCurrencies, Depends(FIND_CURRENCIES_IN_USE)]
+IS_SYMBOL_IN_USE = Component[IsInUse]("is_symbol_in_use")
+IsSymbolInUseDep = Annotated[IsInUse, Depends(IS_SYMBOL_IN_USE)]

@@ -9,11 +9,11 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, delete, func, select
 
 from app.column_values import convert_instant
-from app.database import build_insert, build_upsert, find_matching_rows, write
+from app.database import build_insert, build_upsert, execute_writes, find_matching_rows
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.instruments.rules import Instrument, InstrumentKey, get_unlisted_terms
-from app.money import fixed
-from app.timestamps import Timestamp, iso
+from app.money import format_fixed
+from app.timestamps import Timestamp, format_timestamp
 
 _TABLE = cast("Table", InstrumentRow.__table__)
 _ALIASES = cast("Table", InstrumentAliasRow.__table__)
@@ -66,7 +66,7 @@ def replace_aliases(connection: Connection, key: InstrumentKey, aliases: Sequenc
     """Replace the aliases of an instrument."""
     row = InstrumentAliasRow
     connection.execute(delete(row).where(row.tenant_id == key.tenant_id, row.symbol == key.symbol))
-    write(
+    execute_writes(
         connection,
         build_insert(
             _ALIASES,
@@ -116,14 +116,14 @@ def save_terms(
 ) -> None:
     """Set the terms of many symbols."""
     rows = [_build_row(tenant_id, terms, at) for terms in instruments]
-    write(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, rows))
+    execute_writes(connection, build_upsert(_TABLE, (*_KEY, *_TERMS, "updated_at"), _KEY, rows))
 
 
 def _build_row(tenant_id: int, terms: Instrument, at: datetime) -> tuple[Any, ...]:
     kind = (terms.exchange, terms.asset_class, terms.currency)
-    steps = (fixed(terms.tick_size), fixed(terms.lot_size))
+    steps = (format_fixed(terms.tick_size), format_fixed(terms.lot_size))
     allowed = (terms.is_tradable, terms.is_restricted)
-    return (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, iso(at))
+    return (tenant_id, terms.symbol, *kind, *steps, *allowed, terms.name, terms.sector, format_timestamp(at))
 
 
 @lru_cache(maxsize=4096)  # as in `get_unlisted_terms`

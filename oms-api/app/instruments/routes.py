@@ -6,21 +6,21 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
-from app.direct_routes import RequestInfo
+from app.audit.service import AuditEntry, record_entries
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments import queries, service
-from app.instruments.dependencies import CurrenciesInUseDep, SymbolInUse
+from app.instruments.dependencies import CurrenciesInUseDep, IsSymbolInUseDep
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
-from app.wire.answers import NEXT_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
-from app.wire.fields import Wanted
-from app.wire.lists import Cursor, Limit, link
+from app.wire.fields import SearchText
+from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
@@ -42,7 +42,7 @@ class InstrumentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Wanted | None = Field(
+    q: SearchText | None = Field(
         None, description="Part of the symbol, of an alias or of the name, in any letter case"
     )
     limit: Limit = DEFAULT_LIMIT
@@ -52,7 +52,7 @@ class InstrumentQuery(BaseModel):
 @router.get(
     "/instruments",
     summary="List instruments",
-    responses=responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER),
 )
 async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -71,13 +71,15 @@ async def list_instruments(
     listings = await readers.run(read, tenant_id)
     page = listings[: query.limit]
     cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(listings) > query.limit else None
-    return answer([serialize_instrument(*listing) for listing in page], headers=link(request, cursor))
+    return build_json_response(
+        [serialize_instrument(*listing) for listing in page], headers=build_link_header(request, cursor)
+    )
 
 
 @router.get(
     "/instruments/{symbol:path}",
     summary="Get an instrument",
-    responses=responses(200, {"model": InstrumentOut}, 404),
+    responses=document_responses(200, {"model": InstrumentOut}, 404),
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
@@ -85,19 +87,19 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
     listing = await readers.run(
         lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
     )
-    return answer(serialize_instrument(*listing))
+    return build_json_response(serialize_instrument(*listing))
 
 
 @router.put(
     "/instruments/{symbol:path}",
     summary="Set the terms of an instrument",
-    responses=responses(200, {"model": InstrumentOut}, 404, 409, 413, 415),
+    responses=document_responses(200, {"model": InstrumentOut}, 404, 409, 413, 415),
     openapi_extra=documented_body(InstrumentIn, EXAMPLE),
 )
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
     body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: ChangesDep,
-    find_currencies: CurrenciesInUseDep, is_in_use: SymbolInUse, now: ClockDep, request: Request,
+    find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol.
 
@@ -109,7 +111,7 @@ async def put_instrument(
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
     tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> Listing:
         previous, updated = service.set_terms(
@@ -120,9 +122,9 @@ async def put_instrument(
             serialize_instrument(*updated),
         )
         who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
-        record(
+        record_entries(
             connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
         )
         return updated
 
-    return answer(serialize_instrument(*await changes.run(write, tenant_id)))
+    return build_json_response(serialize_instrument(*await changes.run(write, tenant_id)))

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
-from app.money import fixed, quantity_text
-from app.wire.fields import PositiveAmount, clean, lower_case
+from app.money import format_fixed, shorten_quantity
+from app.wire.fields import PositiveAmount, clean, to_lower_case
 
 
 def _symbol(value: Any) -> str:  # any JSON value
@@ -28,7 +28,7 @@ Symbol = Annotated[
 AssetClassName = Literal[
     "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
 ]
-AssetClass = Annotated[AssetClassName, BeforeValidator(lower_case)]
+AssetClass = Annotated[AssetClassName, BeforeValidator(to_lower_case)]
 Exchange = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,20}$"), AfterValidator(str.upper)]
 InstrumentName = Annotated[str, AfterValidator(clean), Field(max_length=100)]
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)]
@@ -97,8 +97,8 @@ def serialize_instrument(instrument: Instrument, aliases: Sequence[str]) -> dict
         "asset_class": instrument.asset_class,
         "currency": instrument.currency,
         "sector": instrument.sector,
-        "tick_size": quantity_text(fixed(instrument.tick_size)),
-        "lot_size": quantity_text(fixed(instrument.lot_size)),
+        "tick_size": shorten_quantity(format_fixed(instrument.tick_size)),
+        "lot_size": shorten_quantity(format_fixed(instrument.lot_size)),
         "tradable": instrument.is_tradable,
         "restricted": instrument.is_restricted,
         "listed": instrument.is_listed,

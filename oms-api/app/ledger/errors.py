@@ -174,3 +174,10 @@ class NotEnoughCash(OmsError):
         super().__init__(
             f"{amount} is too much. {message}", [FieldError("amount", message, "not_enough_cash")]
         )
+
+
+class StalePortfolioIds(Exception):
+    """Raised when a cached portfolio id is wrong: a restored database has other ids.
+
+    The cache of names must be cleared then.
+    """

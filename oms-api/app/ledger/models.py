@@ -20,9 +20,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Amount, Base, Instant, Serial
 from app.instruments.models import SymbolText
 from app.ledger.rules.chain import GENESIS
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 
-NO_AMOUNT = fixed(ZERO)
+NO_AMOUNT = format_fixed(ZERO)
 _IS_REVERSAL = text("reverses IS NOT NULL")
 _HAS_ACTOR = text("actor IS NOT NULL")
 _IS_DAILY = text("kind IN ('interest', 'borrow')")
@@ -72,7 +72,7 @@ class Portfolio(Base):
     `accrued_until` is the close up to which interest and borrow fees are booked, null before the first.
 
     `cash_sequence` and `cash_hash` are the last row's of its cash ledger. `moved_cash` is the sum of the rows
-    that are no charges.
+    that are not charges.
     """
 
     __tablename__ = "portfolios"

@@ -22,26 +22,26 @@ from pydantic_core import PydanticCustomError
 
 from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
-from app.ledger.rules.accounting import average_cost
+from app.ledger.rules.accounting import compute_average_cost
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.charge_ratios import compute_charges_percentage
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.rules.tickets import Report, portfolio_name_error
-from app.money import ZERO, fits, fixed, money_text, parse_plain, quantity_text
+from app.ledger.rules.tickets import ReportedTrade, find_portfolio_name_error
+from app.money import ZERO, format_fixed, is_storable, parse_plain, shorten_amount, shorten_quantity
 from app.wire.execution_times import ExecutionTimeIn
 from app.wire.fields import (
     Amount,
     PositiveAmount,
     Side,
-    amount_schema,
-    at_most,
+    build_amount_schema,
+    check_length,
     clean,
     clean_label,
     clean_name,
 )
 from app.wire.problems import Problem
 
-_REPORTED = attrgetter(*Report._fields)
+_REPORTED = attrgetter(*ReportedTrade._fields)
 USER_LENGTH = 100
 NOTE_LENGTH = 500
 MAX_TRADES = 1000
@@ -54,7 +54,7 @@ OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
 
 
 def _portfolio_name(value: str) -> str:
-    message = portfolio_name_error(value)
+    message = find_portfolio_name_error(value)
     if message:
         raise PydanticCustomError("portfolio_name", "{message}", {"message": message})
     return value
@@ -65,7 +65,7 @@ def _empty_is_none(value: str | None) -> str | None:
 
 
 def _storable(amount: Decimal) -> Decimal:
-    if not fits(amount):
+    if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
 
@@ -74,16 +74,16 @@ def _small_letters(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(amount_schema(zero=True))]
+Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(build_amount_schema(zero=True))]
 PortfolioName = Annotated[
     str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
 Label = Annotated[
-    str, Field(max_length=USER_LENGTH), AfterValidator(clean_label), AfterValidator(at_most(USER_LENGTH))
+    str, Field(max_length=USER_LENGTH), AfterValidator(clean_label), AfterValidator(check_length(USER_LENGTH))
 ]
 Note = Annotated[
-    str, Field(max_length=NOTE_LENGTH), AfterValidator(clean), AfterValidator(at_most(NOTE_LENGTH))
+    str, Field(max_length=NOTE_LENGTH), AfterValidator(clean), AfterValidator(check_length(NOTE_LENGTH))
 ]
 
 
@@ -127,9 +127,9 @@ class TradeIn(ExecutionTimeIn):
             raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
-    def report(self) -> Report:
+    def report(self) -> ReportedTrade:
         """Return the report."""
-        return Report(*_REPORTED(self))
+        return ReportedTrade(*_REPORTED(self))
 
 
 class BatchIn(BaseModel):
@@ -141,7 +141,7 @@ class BatchIn(BaseModel):
     trades: list[Annotated[TradeIn, SkipValidation]] = Field(min_length=1, max_length=MAX_TRADES)
 
 
-class ReversalIn(BaseModel):
+class TradeReversalIn(BaseModel):
     """The reason of a reversal."""
 
     model_config = ConfigDict(extra="forbid")
@@ -321,7 +321,7 @@ class PortfolioOut(SummaryOut):
     positions: dict[str, PositionOut]
 
 
-def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None) -> dict[str, Any]:
+def serialize_trade(row: TradeRow, portfolio_name: str, reversed_by: str | None = None) -> dict[str, Any]:
     """Return the row as `TradeOut` describes it."""
     return {
         "trade_id": row.trade_id,
@@ -329,52 +329,52 @@ def trade_out(row: TradeRow, portfolio_name: str, reversed_by: str | None = None
         "kind": row.kind,
         "symbol": row.symbol,
         "side": row.side,
-        "quantity": quantity_text(row.quantity),
-        "gmv": money_text(row.gmv),
-        "price": money_text(row.price),
-        "charges": money_text(row.charges),
-        "charges_percentage": money_text(compute_charges_percentage(row)),
-        "realized_pnl": money_text(row.realized_pnl),
+        "quantity": shorten_quantity(row.quantity),
+        "gmv": shorten_amount(row.gmv),
+        "price": shorten_amount(row.price),
+        "charges": shorten_amount(row.charges),
+        "charges_percentage": shorten_amount(compute_charges_percentage(row)),
+        "realized_pnl": shorten_amount(row.realized_pnl),
         "portfolio_name": portfolio_name,
         "user_id": row.user_id,
         "source": row.source,
         "actor": row.actor,
         "request_id": row.request_id,
         "currency": row.currency,
-        "fx_rate": None if row.fx_rate is None else money_text(row.fx_rate),
+        "fx_rate": None if row.fx_rate is None else shorten_amount(row.fx_rate),
         "note": row.note,
         "timestamp": row.executed_at,
         "executed_at": row.executed_at,
         "backdated_reason": row.backdated_reason,
         "created_at": row.created_at,
-        "position": position_out(row.position_quantity, row.position_cost, row.position_realized_pnl),
+        "position": serialize_position(row.position_quantity, row.position_cost, row.position_realized_pnl),
         "reverses": row.reverses,
         "reversed_by": reversed_by,
         "hash": row.hash,
     }
 
 
-def value_out(value: PortfolioValue | None) -> dict[str, str | None]:
+def serialize_value(value: PortfolioValue | None) -> dict[str, str | None]:
     """Return the value of a portfolio as `PortfolioOut` describes it. None: it was not valued."""
     names = ("equity", "gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl")
     if value is None:
         return dict.fromkeys(names)
     amounts = (value.equity, *value.exposure, value.day_pnl, value.total_pnl)
-    return {name: money_text(fixed(amount)) for name, amount in zip(names, amounts, strict=True)}
+    return {name: shorten_amount(format_fixed(amount)) for name, amount in zip(names, amounts, strict=True)}
 
 
-def recorded_out(trade: dict[str, Any]) -> dict[str, Any]:
+def serialize_recorded_trade(trade: dict[str, Any]) -> dict[str, Any]:
     """Return the response to a report or a reversal, as `RecordedOut` describes it."""
     message = "Trade reversed" if trade["kind"] == "reversal" else "Trade executed successfully"
     return {"success": True, "trade_id": trade["trade_id"], "message": message, "trade": trade}
 
 
-def position_out(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
+def serialize_position(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     """Return a position, given as canonical text, as `PositionOut` describes it."""
-    average = average_cost(parse_plain(quantity) or ZERO, parse_plain(cost) or ZERO)
+    average = compute_average_cost(parse_plain(quantity) or ZERO, parse_plain(cost) or ZERO)
     return {
-        "quantity": quantity_text(quantity),
-        "avg_cost": money_text(fixed(average)),
-        "cost": money_text(cost),
-        "realized_pnl": money_text(realized_pnl),
+        "quantity": shorten_quantity(quantity),
+        "avg_cost": shorten_amount(format_fixed(average)),
+        "cost": shorten_amount(cost),
+        "realized_pnl": shorten_amount(realized_pnl),
     }

@@ -3,11 +3,15 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+from fastapi import Depends
+
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.wire.dependencies import part
+from app.wire.app_state import Component
 
 Publish = Callable[[int, Quote], Awaitable[None]]
 
-MarketDep = Annotated[Market, part("market")]
-PublisherDep = Annotated[Publish, part("publish_quote")]
+MARKET = Component[Market]("market")
+MarketDep = Annotated[Market, Depends(MARKET)]
+PUBLISH_QUOTE = Component[Publish]("publish_quote")
+PublisherDep = Annotated[Publish, Depends(PUBLISH_QUOTE)]

@@ -10,24 +10,27 @@ from pydantic_core import PydanticCustomError
 from app.instruments.schemas import Symbol
 from app.market_data.errors import ExpiryPassed
 from app.market_data.queries.subscriptions import Subscription
-from app.market_data.rules.values import Bar, MarkOverride, Quote, age, mid
-from app.money import fits, fixed, money_text, quantity_text
-from app.timestamps import iso
-from app.wire.fields import Amount, PositiveAmount, at_most, clean
-from app.wire.lists import When
+from app.market_data.rules.values import Bar, MarkOverride, Quote, compute_age, compute_mid
+from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
+from app.timestamps import format_timestamp
+from app.wire.fields import Amount, PositiveAmount, check_length, clean
+from app.wire.lists import QueryTime
 
 _AT = "2026-11-20T15:04:05.123456Z"
 
 
 def _storable(amount: Decimal) -> Decimal:
-    if not fits(amount):
+    if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
 
 
 MAX_REASON_LENGTH = 500
 Reason = Annotated[
-    str, StringConstraints(min_length=1), AfterValidator(clean), AfterValidator(at_most(MAX_REASON_LENGTH))
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(clean),
+    AfterValidator(check_length(MAX_REASON_LENGTH)),
 ]
 Size = Annotated[Amount, AfterValidator(_storable)]
 
@@ -94,7 +97,7 @@ class MarkIn(BaseModel):
         description="Price per unit, in the instrument's currency", examples=["95.00"]
     )
     reason: Reason = Field(description="Why the market's price is not used", examples=["Halted since noon"])
-    expires_at: When = Field(
+    expires_at: QueryTime = Field(
         description="Time at which the mark expires, in UTC", examples=["2036-12-31T21:00:00Z"]
     )
 
@@ -169,7 +172,11 @@ def serialize_subscription(
     """Serialize the subscription as `SubscriptionOut`."""
     serialized = None if quote is None else serialize_quote(quote, now)
     fields = {"symbol": subscription.symbol, "created_by": subscription.created_by}
-    return fields | {"created_at": iso(subscription.created_at), "quote": serialized, "is_stale": is_stale}
+    return fields | {
+        "created_at": format_timestamp(subscription.created_at),
+        "quote": serialized,
+        "is_stale": is_stale,
+    }
 
 
 def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
@@ -179,11 +186,11 @@ def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
         "bid": _price(quote.bid),
         "ask": _price(quote.ask),
         "last": _price(quote.last),
-        "mid": _price(mid(quote)),
+        "mid": _price(compute_mid(quote)),
         "bid_size": _quantity(quote.bid_size),
         "ask_size": _quantity(quote.ask_size),
-        "at": iso(quote.at),
-        "age_seconds": round(age(quote, now).total_seconds(), 3),
+        "at": format_timestamp(quote.at),
+        "age_seconds": round(compute_age(quote, now).total_seconds(), 3),
         "source": quote.source,
     }
 
@@ -191,7 +198,7 @@ def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
 def serialize_bar(bar: Bar) -> dict[str, Any]:
     """Serialize the bar as `BarOut`."""
     return {
-        "start": iso(bar.start),
+        "start": format_timestamp(bar.start),
         "open": _price(bar.open),
         "high": _price(bar.high),
         "low": _price(bar.low),
@@ -201,8 +208,8 @@ def serialize_bar(bar: Bar) -> dict[str, Any]:
 
 
 def _price(price: Decimal | None) -> str | None:
-    return None if price is None else money_text(fixed(price))
+    return None if price is None else shorten_amount(format_fixed(price))
 
 
 def _quantity(quantity: Decimal | None) -> str | None:
-    return None if quantity is None else quantity_text(fixed(quantity))
+    return None if quantity is None else shorten_quantity(format_fixed(quantity))

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, Engine, select
 from app.brokers.queries import StoredConnection
 from app.costs.rules.booking import parse_components
 from app.database import set_tenant_scope, snapshot, unit_of_work
-from app.database.bulk import write
+from app.database.bulk import execute_writes
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from app.orders.models import Execution
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 class AssignedPortfolio(NamedTuple):
@@ -48,9 +48,13 @@ def publish_status(connection: Connection, stored: StoredConnection, now: dateti
     payload = {"connection": stored.name, "broker": stored.broker, "status": stored.status}
     payload |= {} if stored.error is None else {"reason": stored.error}
     event = NewEvent(
-        stored.tenant_id, f"broker.{stored.status}", orjson.dumps(payload).decode(), iso(now), stored.name
+        stored.tenant_id,
+        f"broker.{stored.status}",
+        orjson.dumps(payload).decode(),
+        format_timestamp(now),
+        stored.name,
     )
-    write(connection, build_packed_insert([event]))
+    execute_writes(connection, build_packed_insert([event]))
 
 
 def find_assigned_portfolio(connection: Connection, tenant_id: int, name: str) -> AssignedPortfolio | None:

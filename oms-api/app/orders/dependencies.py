@@ -7,24 +7,26 @@ from fastapi import Depends, Request
 
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.order_service import OrderService
-from app.wire.dependencies import part
+from app.wire.app_state import Component, get_request_info
 from app.wire.idempotency import IdempotencyKey
 
-Orders = Annotated[OrderService, part("order_service")]
-CancellationsDep = Annotated[Cancellations, part("cancellations")]
+ORDER_SERVICE = Component[OrderService]("order_service")
+OrderServiceDep = Annotated[OrderService, Depends(ORDER_SERVICE)]
+CANCELLATIONS = Component[Cancellations]("cancellations")
+CancellationsDep = Annotated[Cancellations, Depends(CANCELLATIONS)]
 
 
-def require_source(operation: Operation) -> Callable[..., Coroutine[Any, Any, RequestSource]]:
+def authenticate_request(operation: Operation) -> Callable[..., Coroutine[Any, Any, AuthenticatedRequest]]:
     """Return a dependency: the caller with permission for the operation, the request id and the key."""
     authorize = require_permission(operation)
 
-    async def get_source(
+    async def get_authenticated_request(
         caller: Annotated[Caller, Depends(authorize)], key: IdempotencyKey, request: Request
-    ) -> RequestSource:
-        return RequestSource(caller, request.state.request_info.request_id, key)
+    ) -> AuthenticatedRequest:
+        return AuthenticatedRequest(caller, get_request_info(request).request_id, key)
 
-    get_source.describes = authorize.describes  # type: ignore[attr-defined]  # for OpenAPI
-    return get_source
+    get_authenticated_request.describes = authorize.describes  # type: ignore[attr-defined]  # for OpenAPI
+    return get_authenticated_request

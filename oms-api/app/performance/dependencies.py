@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from app.performance.service.reading import PerformanceReader
-from app.wire.dependencies import part
+from fastapi import Depends
 
-PerformanceDep = Annotated[PerformanceReader, part("performance")]
+from app.performance.service.reading import PerformanceReader
+from app.wire.app_state import Component
+
+PERFORMANCE = Component[PerformanceReader]("performance")
+PerformanceDep = Annotated[PerformanceReader, Depends(PERFORMANCE)]

@@ -21,8 +21,8 @@ from app.performance.schemas import (
 )
 from app.performance.service.point_texts import PointTexts
 from app.text import name_key
-from app.wire.answers import answer, responses
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/portfolio/{name}", tags=["portfolios"])
 
@@ -33,7 +33,7 @@ Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 @router.get(
     "/history",
     summary="Get the equity curve of a portfolio",
-    responses=responses(200, {"model": CurveOut}, 404),
+    responses=document_responses(200, {"model": CurveOut}, 404),
 )
 async def get_history(
     caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: PerformanceDep,
@@ -55,13 +55,13 @@ async def get_history(
 
     found = await readers.run(read, caller.tenant_id)  # serialized off the event loop, as it may be long
     _require_visible(caller, portfolio)
-    return answer(found)
+    return build_json_response(found)
 
 
 @router.get(
     "/performance",
     summary="Get the performance of a portfolio",
-    responses=responses(200, {"model": PerformanceOut}, 404),
+    responses=document_responses(200, {"model": PerformanceOut}, 404),
 )
 async def get_performance(
     caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: PerformanceDep,
@@ -76,7 +76,7 @@ async def get_performance(
         caller.tenant_id,
     )
     _require_visible(caller, portfolio)
-    return answer(
+    return build_json_response(
         {
             "portfolio_name": report.portfolio.name,
             "base_currency": report.portfolio.base_currency,

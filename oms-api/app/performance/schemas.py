@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.money import fixed, money_text, to_places
+from app.money import format_fixed, shorten_amount, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
 from app.performance.rules.values import Drawdown
-from app.wire.lists import Period, When
+from app.wire.lists import Period, QueryTime
 
 _SHARE = "as a share: 0.01 is 1%"
 _UNDEFINED = "null if it is undefined"
@@ -35,10 +35,10 @@ class PerformanceQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: When | None = Field(
+    since: QueryTime | None = Field(
         None, alias="from", description="Start at the last close before this instant; default: the opening"
     )
-    until: When | None = Field(None, alias="to", description="The last instant; default: now")
+    until: QueryTime | None = Field(None, alias="to", description="The last instant; default: now")
 
 
 class CurvePointOut(BaseModel):
@@ -48,7 +48,7 @@ class CurvePointOut(BaseModel):
     equity: str = Field(examples=["1000500.00"], description="Equity in `base_currency`")
     drawdown: str | None = Field(
         examples=["0.01250000"],
-        description="Loss since the peak of the period as a share of it: 0.01 is 1%. A withdrawal is no "
+        description="Loss since the peak of the period as a share of it: 0.01 is 1%. A withdrawal is not a "
         "loss. Null while the peak is not above zero",
     )
 
@@ -157,7 +157,7 @@ def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
         "max_drawdown": _serialize_drawdown(statistics.max_drawdown),
         "turnover": _ratio(statistics.turnover),
         "exposure": _ratio(statistics.exposure),
-        "charges": money_text(fixed(statistics.charges)),
+        "charges": shorten_amount(format_fixed(statistics.charges)),
     }
 
 
@@ -196,8 +196,8 @@ def _serialize_drawdown(drawdown: Drawdown | None) -> dict[str, str | None] | No
 
 
 def _ratio(ratio: Decimal | float | None) -> str | None:
-    return None if ratio is None else fixed(to_places(Decimal(ratio)))
+    return None if ratio is None else format_fixed(to_places(Decimal(ratio)))
 
 
 def _amount(amount: Decimal | None) -> str | None:
-    return None if amount is None else money_text(fixed(to_places(amount)))
+    return None if amount is None else shorten_amount(format_fixed(to_places(amount)))

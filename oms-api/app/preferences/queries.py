@@ -6,9 +6,9 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import Connection, Table, delete, select
 
-from app.database import build_upsert, write
+from app.database import build_upsert, execute_writes
 from app.preferences.models import PreferencesRow
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", PreferencesRow.__table__)
 _KEY = ("tenant_id", "owner")
@@ -31,8 +31,8 @@ def store_preferences(
     connection: Connection, tenant_id: int, owner: str, fields: dict[str, Any], at: datetime
 ) -> None:
     """Store the fields that the owner has set."""
-    row = (tenant_id, owner, orjson.dumps(fields).decode(), iso(at))
-    write(connection, build_upsert(_TABLE, (*_KEY, "document", "updated_at"), _KEY, [row]))
+    row = (tenant_id, owner, orjson.dumps(fields).decode(), format_timestamp(at))
+    execute_writes(connection, build_upsert(_TABLE, (*_KEY, "document", "updated_at"), _KEY, [row]))
 
 
 def delete_preferences_of(connection: Connection, tenant_id: int, owner: str) -> None:

@@ -11,9 +11,9 @@ from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries
 from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, PreferencesOut
 from app.text import name_key
-from app.wire.answers import answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["preferences"])
 
@@ -21,7 +21,9 @@ Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 
 
 @router.get(
-    "/preferences", summary="Get your preferences", responses=responses(200, {"model": PreferencesOut})
+    "/preferences",
+    summary="Get your preferences",
+    responses=document_responses(200, {"model": PreferencesOut}),
 )
 async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
@@ -32,13 +34,13 @@ async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
         lambda connection: queries.find_preferences(connection, caller.tenant_id, caller.actor),
         caller.tenant_id,
     )
-    return answer(_serialize(caller, fields))
+    return build_json_response(_serialize(caller, fields))
 
 
 @router.put(
     "/preferences",
     summary="Set your preferences",
-    responses=responses(200, {"model": PreferencesOut}, 413, 415),
+    responses=document_responses(200, {"model": PreferencesOut}, 413, 415),
     openapi_extra=documented_body(PreferencesIn, EXAMPLE),
 )
 async def put_preferences(
@@ -56,7 +58,7 @@ async def put_preferences(
         queries.store_preferences(connection, tenant_id, owner, {**stored, **fields}, at)
         return {**stored, **fields}
 
-    return answer(_serialize(caller, await changes.run(write, tenant_id)))
+    return build_json_response(_serialize(caller, await changes.run(write, tenant_id)))
 
 
 def _serialize(caller: Caller, fields: dict[str, Any]) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from pydantic_core import PydanticCustomError
 from app.brokers.rules.values import OrderType, TimeInForce
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.wire.fields import capitals, clean_label, lower_case
+from app.wire.fields import clean_label, to_lower_case, to_upper_case
 
 MAX_NOTIFY, MAX_WATCHLISTS, MAX_SYMBOLS = 100, 20, 200
 _EVENT_TYPE = re.compile(r"[a-z_]{1,30}\.([a-z_]{1,30}|\*)", re.ASCII)
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 NumberFormat = Literal["1,234.5", "1.234,5"]
-NotificationMode = Annotated[Literal["ping", "bundle", "off"], BeforeValidator(lower_case)]
+NotificationMode = Annotated[Literal["ping", "bundle", "off"], BeforeValidator(to_lower_case)]
 
 
 @cache
@@ -71,10 +71,10 @@ class PreferencesIn(BaseModel):
     default_portfolio: PortfolioName | None = Field(
         None, description="Portfolio of orders and trades that name none; null: none", examples=["Growth"]
     )
-    order_type: Annotated[OrderType, BeforeValidator(capitals)] = Field(
+    order_type: Annotated[OrderType, BeforeValidator(to_upper_case)] = Field(
         OrderType.MARKET, description="Type that order forms start with", examples=["LIMIT"]
     )
-    time_in_force: Annotated[TimeInForce, BeforeValidator(capitals)] = Field(
+    time_in_force: Annotated[TimeInForce, BeforeValidator(to_upper_case)] = Field(
         TimeInForce.DAY, description="Time in force that order forms start with", examples=["DAY"]
     )
     number_format: NumberFormat = Field(

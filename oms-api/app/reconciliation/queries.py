@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, insert, or_, select, update
 
 from app.brokers.models import BrokerConnectionRow
-from app.column_values import to_canonical
-from app.database.bulk import write
+from app.column_values import format_canonical
+from app.database.bulk import execute_writes
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.ledger.models import CashMovement, Portfolio, PositionRow
@@ -20,7 +20,7 @@ from app.orders.rules.rows import ExecutionRow
 from app.reconciliation.models import ReconciliationIssueRow
 from app.reconciliation.rules.differences import HeldAmount, IssueType, Severity, get_proposed_action
 from app.reconciliation.rules.event_payloads import build_issue_payload
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 IGNORED, WATCHED = "ignore", "watch"
 _CHUNK = 500  # values of an IN list
@@ -133,11 +133,11 @@ def update_issue(connection: Connection, issue: Issue, changes: dict[str, Any]) 
     return issue._replace(**changes)
 
 
-def publish(connection: Connection, issue: Issue, state: str, now: datetime) -> None:
+def publish_issue(connection: Connection, issue: Issue, state: str, now: datetime) -> None:
     """Publish the event that an issue was opened, changed or resolved."""
     payload = build_issue_payload(issue, get_proposed_action(IssueType(issue.type)))
-    event = NewEvent(issue.tenant_id, f"reconciliation.{state}", payload, iso(now), issue.id)
-    write(connection, build_packed_insert([event]))
+    event = NewEvent(issue.tenant_id, f"reconciliation.{state}", payload, format_timestamp(now), issue.id)
+    execute_writes(connection, build_packed_insert([event]))
 
 
 def request_run(connection: Connection, tenant_id: int, now: datetime) -> int:
@@ -226,7 +226,7 @@ def list_executions(
     for start in range(0, len(listed), _CHUNK):
         chunk = listed[start : start + _CHUNK]
         rows = connection.execute(select(*columns).where(*mine, Execution.execution_id.in_(chunk)))
-        found += [ExecutionRow._make(map(to_canonical, row)) for row in rows]
+        found += [ExecutionRow._make(map(format_canonical, row)) for row in rows]
     return found
 
 

@@ -5,30 +5,30 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
+from app.reconciliation.dependencies import AdoptionDep
 from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
 from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
 from app.reconciliation.service import issues as service
-from app.reconciliation.service.adoption import ADOPT, Adoption
+from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, ReadersDep, part
+from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
-AdoptionDep = Annotated[Adoption, part("adoption")]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
 
 
 @router.get(
     "/reconciliation/issues",
     summary="List reconciliation issues",
-    responses=responses(200, {"model": list[IssueOut]}),
+    responses=document_responses(200, {"model": list[IssueOut]}),
 )
 async def list_issues(
     caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
@@ -40,23 +40,23 @@ async def list_issues(
     issues = await readers.run(
         lambda connection: read_issues(connection, tenant_id, issue_filter, MAX_LISTED), tenant_id
     )
-    return answer([service.serialize_issue(issue, now) for issue in issues])
+    return build_json_response([service.serialize_issue(issue, now) for issue in issues])
 
 
 @router.post(
     "/reconciliation:run",
     summary="Request a reconciliation",
     status_code=202,
-    responses=responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
 )
 async def run_reconciliation(
-    caller: Resolver, administration: AdministrationDep, request_context: RequestContextDep
+    caller: Resolver, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep
 ) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    context = request_context.context(caller, NoFields())
+    request = change_requests.build(caller, NoFields())
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.request_run(connection, context, now)
+        await change_executor.execute(
+            request, lambda connection, now: service.request_run(connection, request, now)
         )
     )
 
@@ -64,27 +64,27 @@ async def run_reconciliation(
 @router.post(
     "/reconciliation/issues/{issue_id}/resolve",
     summary="Resolve a reconciliation issue",
-    responses=responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}),
 )
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
     body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, adoption: AdoptionDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 
     Only a named person can book a difference, or decide that a portfolio may trade again. An issue is
     resolved automatically when a later comparison finds no difference.
     """
-    context = request_context.context(caller, body, issue_id)
+    request = change_requests.build(caller, body, issue_id)
     if body.action == ADOPT:
-        await adoption.adopt(context, issue_id, body.reason)
+        await adoption.adopt(request, issue_id, body.reason)
     return build_response(
-        await administration.change(
-            context,
+        await change_executor.execute(
+            request,
             lambda connection, now: service.resolve_issue(
-                connection, context, issue_id, body.action, body.reason, now
+                connection, request, issue_id, body.action, body.reason, now
             ),
         )
     )

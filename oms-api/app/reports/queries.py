@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, null, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.database import build_insert_missing
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
@@ -27,10 +27,10 @@ from app.ledger.rules.corporate_actions import (
     Split,
     Step,
     TransferIn,
-    action_of_key,
     order_by_effect,
+    parse_action_key,
 )
-from app.money import ZERO, ratio
+from app.money import ZERO, divide
 from app.orders.models import OrderRecord
 from app.reports.models import DailyStatsRow
 from app.reports.rules.explanation import BookedMovement, BookedTrade
@@ -56,7 +56,7 @@ class ReportFilter:
     portfolios: frozenset[str] | None = None
 
 
-def booked_rows(
+def iterate_booked_rows(
     connection: Connection, tenant_id: int, filters: ReportFilter, *, with_strategies: bool = False
 ) -> Iterator[BookedRow]:
     """Yield the rows that were booked in the period, in the order of their booking."""
@@ -78,7 +78,7 @@ def booked_rows(
         )
 
 
-def unreversed_steps(
+def iterate_unreversed_steps(
     connection: Connection, tenant_id: int, filters: ReportFilter
 ) -> Iterator[tuple[BookKey, Iterable[BookedStep]]]:
     """Yield each position's trades and splits that no reversal undid, in the order of their effect.
@@ -113,14 +113,14 @@ def _read_step(row: Any, actions: dict[str, Action]) -> Step:
     fill = fill_of(row[9:])
     at = fill.at or BEFORE_ALL
     if row.kind == SPLIT:
-        return Split(at, actions[action_of_key(row.idempotency_key) or ""].ratio)
+        return Split(at, actions[parse_action_key(row.idempotency_key) or ""].ratio)
     if row.kind == TRANSFER:
         return TransferIn(at, fill)
-    return fill if action_of_key(row.idempotency_key) is None else FractionSale(at, fill)
+    return fill if parse_action_key(row.idempotency_key) is None else FractionSale(at, fill)
 
 
 def _read_fill(row: Any) -> BookedFill:
-    price = ratio(row.gmv, row.quantity) if row.kind == TRANSFER else row.price
+    price = divide(row.gmv, row.quantity) if row.kind == TRANSFER else row.price
     return BookedFill(row.trade_id, fill_of(row[9:]), price, row.charges)
 
 
@@ -291,13 +291,13 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     )
     rows = connection.execute(statement).fetchall()
     for key, found in groupby(rows, lambda row: tuple(row[:3])):
-        stored = [DayTotals._make(map(to_canonical, row[3:])) for row in found]
+        stored = [DayTotals._make(map(format_canonical, row[3:])) for row in found]
         yield (
             StatsOwner(*key),
             {day_totals.date: day_totals for day_totals in stored},
         )
 
 
-def build_day_insert(rows: Sequence[Row]) -> Write:
+def build_day_insert(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that stores days. Those that are already stored do not change."""
     return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *DayTotals._fields), rows)

@@ -39,14 +39,16 @@ from app.reports.schemas.responses import (
 from app.reports.service import report_days, report_exposure, report_lots, report_profit, report_round_trips
 from app.reports.service.explanations import ProfitExplainer
 from app.text import name_key
-from app.wire.answers import answer, responses
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["reports"])
 
 
 @router.get(
-    "/pnl", summary="Get profit and loss by group", responses=responses(200, {"model": ProfitReportOut})
+    "/pnl",
+    summary="Get profit and loss by group",
+    responses=document_responses(200, {"model": ProfitReportOut}),
 )
 async def get_profit(
     caller: Reader,
@@ -64,13 +66,13 @@ async def get_profit(
         lambda connection: report_profit(connection, market, caller.tenant_id, query.by, filters, at),
         caller.tenant_id,
     )
-    return answer(serialize_profit(query.by, filters, report))
+    return build_json_response(serialize_profit(query.by, filters, report))
 
 
 @router.get(
     "/pnl/today",
     summary="Get profit and loss since 00:00 UTC",
-    responses=responses(200, {"model": ProfitReportOut}),
+    responses=document_responses(200, {"model": ProfitReportOut}),
 )
 async def get_todays_profit(
     caller: Reader,
@@ -90,13 +92,13 @@ async def get_todays_profit(
         ),
         caller.tenant_id,
     )
-    return answer(serialize_profit(Grouping.PORTFOLIO, filters, report))
+    return build_json_response(serialize_profit(Grouping.PORTFOLIO, filters, report))
 
 
 @router.get(
     "/pnl/explain",
     summary="Get the causes of the profit and loss of a day",
-    responses=responses(200, {"model": ExplanationOut}),
+    responses=document_responses(200, {"model": ExplanationOut}),
 )
 async def explain_profit(
     caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -111,13 +113,13 @@ async def explain_profit(
     def read(connection: Connection) -> ExplanationReport:
         return ProfitExplainer(connection, market, valuer, caller.tenant_id, at).explain(filters, query.day)
 
-    return answer(serialize_explanation(await readers.run(read, caller.tenant_id)))
+    return build_json_response(serialize_explanation(await readers.run(read, caller.tenant_id)))
 
 
 @router.get(
     "/exposure",
     summary="Get the exposure by group",
-    responses=responses(200, {"model": ExposureReportOut}),
+    responses=document_responses(200, {"model": ExposureReportOut}),
 )
 async def get_exposure(
     caller: Reader,
@@ -132,11 +134,13 @@ async def get_exposure(
         lambda connection: report_exposure(connection, market, caller.tenant_id, query.by, filters, at),
         caller.tenant_id,
     )
-    return answer(serialize_exposure(query.by, report))
+    return build_json_response(serialize_exposure(query.by, report))
 
 
 @router.get(
-    "/daily-stats", summary="List daily statistics", responses=responses(200, {"model": list[DayStatsOut]})
+    "/daily-stats",
+    summary="List daily statistics",
+    responses=document_responses(200, {"model": list[DayStatsOut]}),
 )
 async def list_daily_stats(
     caller: Reader, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -147,11 +151,13 @@ async def list_daily_stats(
     report = await readers.run(
         lambda connection: report_days(connection, market, caller.tenant_id, filters, at), caller.tenant_id
     )
-    return answer(serialize_days(report))
+    return build_json_response(serialize_days(report))
 
 
 @router.get(
-    "/round-trips", summary="List round trips", responses=responses(200, {"model": list[RoundTripOut]})
+    "/round-trips",
+    summary="List round trips",
+    responses=document_responses(200, {"model": list[RoundTripOut]}),
 )
 async def list_round_trips(
     caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
@@ -162,17 +168,17 @@ async def list_round_trips(
         lambda connection: report_round_trips(connection, caller.tenant_id, filters, query.limit, query.skip),
         caller.tenant_id,
     )
-    return answer(list(map(serialize_round_trip, trips)))
+    return build_json_response(list(map(serialize_round_trip, trips)))
 
 
-@router.get("/lots", summary="List tax lots", responses=responses(200, {"model": LotsOut}))
+@router.get("/lots", summary="List tax lots", responses=document_responses(200, {"model": LotsOut}))
 async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)
     found = await readers.run(
         lambda connection: list(report_lots(connection, caller.tenant_id, filters)), caller.tenant_id
     )
-    return answer(
+    return build_json_response(
         {
             "open": [serialize_open_lot(lot) for lots in found for lot in lots.open],
             "closed": [serialize_closed_lot(lot) for lots in found for lot in lots.closed],

@@ -2,9 +2,13 @@
 
 from typing import Annotated
 
+from fastapi import Depends
+
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
-from app.wire.dependencies import part
+from app.wire.app_state import Component
 
-KillSwitchesDep = Annotated[KillSwitches, part("kill_switches")]
-ControlsDep = Annotated[Controls, part("controls")]
+KILL_SWITCHES = Component[KillSwitches]("kill_switches")
+KillSwitchesDep = Annotated[KillSwitches, Depends(KILL_SWITCHES)]
+CONTROLS = Component[Controls]("controls")
+ControlsDep = Annotated[Controls, Depends(CONTROLS)]

@@ -4,12 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.direct_routes import RequestInfo
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request
 from app.risk.dependencies import ControlsDep, KillSwitchesDep
 from app.risk.queries import latches as latch_queries
@@ -34,14 +33,15 @@ from app.risk.schemas import (
     serialize_switch,
 )  # fmt: skip
 from app.risk.service import latches as latch_service
-from app.risk.service.audit_entries import switch_entry
+from app.risk.service.audit_entries import build_switch_entry
 from app.risk.service.limit_changes import change_limit
-from app.timestamps import BEFORE_ALL, iso
-from app.wire.answers import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, answer, responses
+from app.timestamps import BEFORE_ALL, format_timestamp
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
-from app.wire.lists import link
+from app.wire.lists import build_link_header
+from app.wire.responses import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["risk"])
 
@@ -73,7 +73,7 @@ _DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, N
 @router.get(
     "/limits",
     summary="List risk limits",
-    responses=responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER),
 )
 async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
@@ -89,13 +89,14 @@ async def list_limits(
     set_limits = await readers.run(
         lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id
     )
-    holds = set(filter_active_limits(set_limits, iso(now())))  # of all limits, visible or not
+    holds = set(filter_active_limits(set_limits, format_timestamp(now())))  # of all limits, visible or not
     seen = [limit for limit in set_limits if _sees(caller, limit)]
     left = sorted((limit for limit in seen if _place(limit) > after), key=_place)
     page = left[: query.limit]
     cursor = cursors.make(tenant_id, _LIMITS, _place(page[-1])) if len(left) > query.limit else None
-    return answer(
-        [serialize_limit(limit, in_force=limit in holds) for limit in page], headers=link(request, cursor)
+    return build_json_response(
+        [serialize_limit(limit, in_force=limit in holds) for limit in page],
+        headers=build_link_header(request, cursor),
     )
 
 
@@ -116,7 +117,7 @@ def _place(limit: SetLimit) -> str:
 @router.put(
     "/limits",
     summary="Set or remove a risk limit",
-    responses=responses(200, {"model": LimitOut}, 409, 413, 415),
+    responses=document_responses(200, {"model": LimitOut}, 409, 413, 415),
     openapi_extra=documented_body(LimitIn, LIMIT_EXAMPLE),
 )
 async def put_limit(
@@ -131,7 +132,7 @@ async def put_limit(
         message = "Must be in the future."
         raise Invalid("`until` must be in the future.", [FieldError("until", message, "past")])
     requested, is_removed = body.limit(_get_actor(caller), at), body.value is None
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
     limit = await changes.run(
         lambda connection: change_limit(
             connection, caller, request_info, requested, at, is_removed=is_removed
@@ -139,14 +140,16 @@ async def put_limit(
         caller.tenant_id,
     )
     controls.forget(caller.tenant_id)
-    return answer(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
+    return build_json_response(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
 
 
 @router.get(
-    "/kill-switch", summary="List kill switches", responses=responses(200, {"model": list[SwitchOut]})
+    "/kill-switch",
+    summary="List kill switches",
+    responses=document_responses(200, {"model": list[SwitchOut]}),
 )
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
-    """List the tenant's kill switch, and every kill switch of a portfolio or strategy that has been set."""
+    """List the tenant's kill switch, and all portfolio and strategy kill switches that were ever set."""
     tenant_id = caller.tenant_id
     switch_changes = await readers.run(
         lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
@@ -158,13 +161,13 @@ async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
         for switch_change in switch_changes
         if switch_change.scope is not SwitchScope.PORTFOLIO or caller.sees(switch_change.key)
     ]
-    return answer(list(map(serialize_switch, seen)))
+    return build_json_response(list(map(serialize_switch, seen)))
 
 
 @router.post(
     "/kill-switch",
     summary="Set a kill switch",
-    responses=responses(200, {"model": KillSwitchResultOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": KillSwitchResultOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
 )
 async def set_kill_switch(
@@ -177,23 +180,24 @@ async def set_kill_switch(
 
     - HALTED rejects new orders and cancels open orders that open or increase a position.
     - REDUCING accepts only orders that reduce a position.
-    - ACTIVE ends both. The person who set HALTED or REDUCING cannot do this: a different person must set the
-    switch back to ACTIVE.
+    - ACTIVE resumes trading. The person who stopped trading cannot resume it, directly or with an API key
+    that this person created: another person must. A stop by an API key without a person, or by the service,
+    can be ended by everybody who may set kill switches.
 
     | `exits`, with HALTED | effect |
     | --- | --- |
     | `keep` | keeps the exits of positions |
     | `cancel` | cancels the exits, too |
-    | `flatten` | cancels all orders and closes all positions at market; the same as `flatten: true` |
+    | `flatten` | cancels all orders and closes all positions at market; same as `"flatten": true` |
     """
-    at, request_info = now(), request.state.request_info
+    at, request_info = now(), get_request_info(request)
     change = body.change(_get_actor(caller), at, key, _request_hash(body) if key else None)
-    entry = switch_entry(caller, request_info, at, change)
-    request_source = RequestSource(caller, request_info.request_id, key)
-    stopped = await kill_switches.set_state(request_source, change, entry, body.exit_policy)
+    entry = build_switch_entry(caller, request_info, at, change)
+    authenticated_request = AuthenticatedRequest(caller, request_info.request_id, key)
+    stopped = await kill_switches.set_state(authenticated_request, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
     content = build_kill_switch_result(stopped.applied.change, *stopped[1:])
-    return answer(content, headers=headers)
+    return build_json_response(content, headers=headers)
 
 
 def _request_hash(body: SwitchIn) -> str:
@@ -211,15 +215,16 @@ def _get_actor(caller: Caller) -> str:
 @router.get(
     "/latches",
     summary="List execution latches",
-    responses=responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER),
 )
 async def list_latches(
     caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List execution latches: automatic stops for strategies or API keys that trade a symbol too often.
+    """List execution latches, newest first.
 
-    Newest first."""
+    A latch stops a strategy or API key that trades a symbol too often. A person must release it.
+    """
     tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
     latches = await readers.run(
@@ -228,28 +233,32 @@ async def list_latches(
     )
     page = latches[: query.limit]
     cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(latches) > query.limit else None
-    return answer(list(map(latch_service.build_response, page)), headers=link(request, cursor))
+    return build_json_response(
+        list(map(latch_service.serialize_latch, page)), headers=build_link_header(request, cursor)
+    )
 
 
 @router.post(
     "/latches/{latch_id}/release",
     summary="Release an execution latch",
-    responses=responses(200, {"model": LatchOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": LatchOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ReleaseIn, {"reason": "The feed is repaired"}),
 )
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
-    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], administration: AdministrationDep,
-    controls: ControlsDep, request_context: RequestContextDep,
+    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], change_executor: ChangeExecutorDep,
+    controls: ControlsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
-    """Let a strategy or API key trade the symbol again. The execution count restarts at zero.
+    """Release a latch, so that its strategy or API key can trade the symbol again.
+
+    The execution count restarts at zero.
 
     Requires a logged-in user, or an API key acting for a user.
     """
-    context = request_context.context(caller, body, latch_id)
-    result = await administration.change(
-        context,
-        lambda connection, now: latch_service.release(connection, context, latch_id, body.reason, now),
+    request = change_requests.build(caller, body, latch_id)
+    result = await change_executor.execute(
+        request,
+        lambda connection, now: latch_service.release(connection, request, latch_id, body.reason, now),
     )
     controls.forget(caller.tenant_id)
     return build_response(result)

@@ -19,18 +19,18 @@ from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import normalize_symbol
 from app.instruments.schemas import AssetClassName
-from app.ledger.rules.tickets import portfolio_name_error
+from app.ledger.rules.tickets import find_portfolio_name_error
 from app.ledger.schemas import Label, Note
-from app.money import ZERO, fits, fixed, money_text
+from app.money import ZERO, format_fixed, is_storable, shorten_amount
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.limits import LISTS, SWITCHES, LimitCode, LimitScope, SetLimit
 from app.risk.rules.permissions import NO_PRODUCT
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.text import name_key
-from app.timestamps import iso
-from app.wire.fields import amount_schema, capitals, exact_amount, lower_case
-from app.wire.lists import Cursor, Limit, When
+from app.timestamps import format_timestamp
+from app.wire.fields import build_amount_schema, parse_amount, to_lower_case, to_upper_case
+from app.wire.lists import Cursor, Limit, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 
 _KEYS: dict[str, Callable[[str], str]] = {
@@ -55,8 +55,8 @@ _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
 
 
 def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
-    amount = exact_amount(value)
-    if not fits(amount):
+    amount = parse_amount(value)
+    if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     if code in SWITCHES and amount not in {0, 1}:
         raise PydanticCustomError("switch", "Must be 1 for on or 0 for off.")
@@ -80,7 +80,7 @@ def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     return kept
 
 
-_VALUE = amount_schema(zero=True)["anyOf"]
+_VALUE = build_amount_schema(zero=True)["anyOf"]
 _LIST = {"type": "string", "maxLength": _MAX_LIST, "description": "Of ALLOWED_…: words, parted by commas"}
 LimitValue = Annotated[Any, WithJsonSchema({"anyOf": [*_VALUE, _LIST]})]
 
@@ -106,7 +106,7 @@ def _key(scope: str, name: str | None) -> str:
 
 def _name_error(scope: str, name: str, key: str) -> str | None:
     if scope == "portfolio":
-        return portfolio_name_error(name)
+        return find_portfolio_name_error(name)
     if scope == "asset_class" and key not in ASSET_CLASSES:
         return f"Must be one of {', '.join(ASSET_CLASSES)}."
     return None if key else "No symbol."
@@ -119,14 +119,14 @@ class LimitIn(BaseModel):
 
     scope: Annotated[
         Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"],
-        BeforeValidator(lower_case),
+        BeforeValidator(to_lower_case),
     ]
     name: ScopeName | None = Field(
         None, description="Of the portfolio, user, strategy or instrument; or the asset class"
     )
-    code: Annotated[LimitCode, BeforeValidator(capitals)]
+    code: Annotated[LimitCode, BeforeValidator(to_upper_case)]
     value: LimitValue | None
-    until: When | None = None
+    until: QueryTime | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> "LimitIn":
@@ -150,12 +150,12 @@ class LimitIn(BaseModel):
     def limit(self, set_by: str, now: datetime) -> SetLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
         key = _key(self.scope, self.name)
-        until = None if self.until is None else iso(self.until)
+        until = None if self.until is None else format_timestamp(self.until)
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
         words = self.value if isinstance(self.value, str) else None
         value = self.value if isinstance(self.value, Decimal) else ZERO
         place = (LimitScope(self.scope), key, name, self.code)
-        return SetLimit(*place, value, until, set_by, iso(now), words)
+        return SetLimit(*place, value, until, set_by, format_timestamp(now), words)
 
 
 class LimitOut(BaseModel):
@@ -185,18 +185,18 @@ class SwitchIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(lower_case)]
+    scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(to_lower_case)]
     name: ScopeName | None = Field(
         None, description="Name of the portfolio or strategy; leave it out for `tenant`"
     )
-    state: Annotated[TradingState, BeforeValidator(capitals)]
+    state: Annotated[TradingState, BeforeValidator(to_upper_case)]
     flatten: bool = Field(
         False, strict=True, description="Cancel all orders and close all positions at market"
     )
-    exits: Annotated[ExitPolicy, BeforeValidator(lower_case)] = Field(
+    exits: Annotated[ExitPolicy, BeforeValidator(to_lower_case)] = Field(
         ExitPolicy.KEEP,
         description="Only with HALTED. keep: exits stay open; cancel: they are cancelled; flatten: "
-        "the same as `flatten`",
+        "same as `flatten: true`",
     )
     reason: Note | None = None
 
@@ -218,7 +218,9 @@ class SwitchIn(BaseModel):
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
         """Return the change, made at `now`."""
         place = (SwitchScope(self.scope), _key(self.scope, self.name), self.name or "")
-        return SwitchChange(*place, self.state, self.reason or None, set_by, iso(now), key, request_hash)
+        return SwitchChange(
+            *place, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
+        )
 
 
 class SwitchOut(BaseModel):
@@ -247,19 +249,18 @@ class UnconfirmedCancelOut(BaseModel):
 
 
 class KillSwitchResultOut(SwitchOut):
-    """A kill switch that was set. No order that it forbids is in progress any more."""
+    """A kill switch that was set. This service executes no order that it forbids; see also `unconfirmed`."""
 
     portfolios: int = Field(description="Number of portfolios in which the new state is in effect")
     unsettled: list[str] = Field(
-        description="Portfolios that are locked, or whose orders are not yet cancelled. The service "
-        "repeats the attempts until all are done"
+        description="Portfolios in which the change is not finished. The service repeats it until it is"
     )
     canceled: list[str] = Field(description="IDs of the cancelled orders")
     flattened: dict[str, Any] | None = Field(
-        description="Cancelled orders, closing orders and positions left; null: `flatten` was not requested"
+        description="Cancelled orders, closing orders and remaining positions; null without `flatten`"
     )
     unconfirmed: list[UnconfirmedCancelOut] = Field(
-        description="Orders that their broker has not yet cancelled, for example because it does not respond"
+        description="Orders that their broker has not yet cancelled and can still fill"
     )
 
 
@@ -308,7 +309,7 @@ def serialize_limit(limit: SetLimit, *, in_force: bool, is_removed: bool = False
         "scope": limit.scope.value,
         "name": limit.name or None,
         "code": limit.code.value,
-        "value": None if is_removed else limit.words or money_text(fixed(limit.value)),
+        "value": None if is_removed else limit.words or shorten_amount(format_fixed(limit.value)),
         "until": limit.until,
         "in_force": in_force,
         "set_by": limit.set_by,

@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from app.identity.dependencies import Authentication
+from fastapi import Depends
+
 from app.signals.service.planning import SignalPlanner
 from app.signals.service.signal_service import SignalService
-from app.wire.dependencies import part
+from app.wire.app_state import Component
 
-SignalsDep = Annotated[SignalService, part("signals")]
-SignalPlannerDep = Annotated[SignalPlanner, part("signal_planner")]
-AuthenticationDep = Annotated[Authentication, part("authentication")]
+SIGNALS = Component[SignalService]("signals")
+SignalsDep = Annotated[SignalService, Depends(SIGNALS)]
+SIGNAL_PLANNER = Component[SignalPlanner]("signal_planner")
+SignalPlannerDep = Annotated[SignalPlanner, Depends(SIGNAL_PLANNER)]

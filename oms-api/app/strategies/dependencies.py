@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-from app.orders.service.order_service import OrderService
-from app.risk.service.controls import Controls
-from app.strategies.service.code_inspection import CodeInspector
-from app.wire.dependencies import part
+from fastapi import Depends
 
-CodeInspectorDep = Annotated[CodeInspector, part("code_inspector")]
-OrderServiceDep = Annotated[OrderService, part("order_service")]
-ControlsDep = Annotated[Controls, part("controls")]
+from app.strategies.service.code_inspection import CodeInspector
+from app.wire.app_state import Component
+
+CODE_INSPECTOR = Component[CodeInspector]("code_inspector")
+CodeInspectorDep = Annotated[CodeInspector, Depends(CODE_INSPECTOR)]

@@ -7,12 +7,14 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Administration, Answer, OperationContext
+from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
 from app.ledger.schemas import Label
+from app.orders.dependencies import OrderServiceDep
 from app.orders.service.order_service import OrderService
-from app.strategies.dependencies import CodeInspectorDep, ControlsDep, OrderServiceDep
+from app.risk.dependencies import ControlsDep
+from app.strategies.dependencies import CodeInspectorDep
 from app.strategies.queries.registry import find_strategy, list_strategies
 from app.strategies.rules.transitions import Action
 from app.strategies.rules.values import MANUAL
@@ -32,9 +34,9 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.presentation import describe_manual, describe_strategies
 from app.strategies.service.registry import StrategyRegistry, require_strategy
 from app.strategies.service.status_changes import StatusChanges, StatusRequest
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, optional_json_body
 from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -45,35 +47,35 @@ Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))
 NameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
 StartDep = Annotated[StartIn, Depends(optional_json_body(StartIn))]
 ReasonDep = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
-_CHANGED = responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_CHANGED = document_responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a strategy",
     status_code=201,
-    responses=responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(StrategyIn, EXAMPLE),
 )
 async def post_strategy(
     caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))],
-    inspector: CodeInspectorDep, administration: AdministrationDep, request_context: RequestContextDep,
+    inspector: CodeInspectorDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits.
 
     It is INACTIVE until you start it.
     """
-    context, new = request_context.context(caller, body), body.build(caller.actor, clock())
+    request, new = change_requests.build(caller, body), body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
-    result = await administration.change(
-        context, lambda connection, now: registry.create(connection, context, new, now)
+    result = await change_executor.execute(
+        request, lambda connection, now: registry.create(connection, request, new, now)
     )
     controls.forget(caller.tenant_id)
     return build_response(result)
 
 
-@router.get("", summary="List strategies", responses=responses(200, {"model": list[StrategyOut]}))
+@router.get("", summary="List strategies", responses=document_responses(200, {"model": list[StrategyOut]}))
 async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
@@ -84,11 +86,13 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
         manual = describe_manual(connection, caller)
         return [manual, *describe_strategies(connection, caller, strategies, inspected)]
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.get(
-    "/{strategy_name}", summary="Get a strategy", responses=responses(200, {"model": StrategyOut}, 404)
+    "/{strategy_name}",
+    summary="Get a strategy",
+    responses=document_responses(200, {"model": StrategyOut}, 404),
 )
 async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
@@ -102,7 +106,7 @@ async def get_strategy(
         listed_strategy = require_strategy(connection, caller, strategy_name)
         return describe_strategies(connection, caller, [listed_strategy], inspected)[0]
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.patch(
@@ -114,7 +118,7 @@ async def get_strategy(
 async def patch_strategy(
     caller: Editor, strategy_name: NameDep,
     body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], inspector: CodeInspectorDep,
-    readers: ReadersDep, administration: AdministrationDep, request_context: RequestContextDep,
+    readers: ReadersDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Change parameters, or as an administrator also other settings.
@@ -122,12 +126,13 @@ async def patch_strategy(
     An administrator can change code, portfolio, symbols, interval, mode and limits.
     A running strategy uses new parameters from its next input on.
     """
-    context = request_context.context(caller, body, strategy_name)
+    request = change_requests.build(caller, body, strategy_name)
     changes = body.build(strategy_name, caller.actor, clock())
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
-    result = await administration.change(
-        context, lambda connection, now: registry.update(connection, context, strategy_name, changes, now)
+    result = await change_executor.execute(
+        request,
+        lambda connection, now: registry.update(connection, request, strategy_name, changes, now),
     )
     controls.forget(caller.tenant_id)
     return build_response(result)
@@ -141,16 +146,16 @@ async def patch_strategy(
 )
 async def start_strategy(
     caller: Starter, strategy_name: NameDep, body: StartDep,
-    inspector: CodeInspectorDep, readers: ReadersDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    inspector: CodeInspectorDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
-    request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
-    context = request_context.context(caller, body, strategy_name)
+    status_request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
+    request = change_requests.build(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
     return build_response(
-        await administration.change(
-            context, lambda connection, now: changes.change(connection, context, request, now)
+        await change_executor.execute(
+            request, lambda connection, now: changes.change(connection, request, status_request, now)
         )
     )
 
@@ -163,14 +168,14 @@ async def start_strategy(
 )
 async def pause_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
-    orders: OrderServiceDep, readers: ReadersDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    orders: OrderServiceDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
-    request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
-    context = request_context.context(caller, body, strategy_name)
+    status_request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
+    request = change_requests.build(caller, body, strategy_name)
     return build_response(
-        await _halt(request, context, _Services(inspector, orders, readers, administration))
+        await _halt(status_request, request, _Services(inspector, orders, readers, change_executor))
     )
 
 
@@ -182,14 +187,14 @@ async def pause_strategy(
 )
 async def stop_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
-    orders: OrderServiceDep, readers: ReadersDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    orders: OrderServiceDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
-    request = StatusRequest(Action.STOP, strategy_name, body.reason)
-    context = request_context.context(caller, body, strategy_name)
+    status_request = StatusRequest(Action.STOP, strategy_name, body.reason)
+    request = change_requests.build(caller, body, strategy_name)
     return build_response(
-        await _halt(request, context, _Services(inspector, orders, readers, administration))
+        await _halt(status_request, request, _Services(inspector, orders, readers, change_executor))
     )
 
 
@@ -197,7 +202,7 @@ class _Services(NamedTuple):
     inspector: CodeInspector
     orders: OrderService
     readers: Readers
-    administration: Administration
+    change_executor: ChangeExecutor
 
 
 async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, name: str) -> Inspected:
@@ -213,14 +218,14 @@ async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str 
     return await readers.run(read, caller.tenant_id)
 
 
-async def _halt(request: StatusRequest, context: OperationContext, services: _Services) -> Answer:
+async def _halt(status_request: StatusRequest, request: ChangeRequest, services: _Services) -> ChangeResponse:
     """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
     changes = StatusChanges(
-        await _inspect(services.inspector, services.readers, context.caller, request.name)
+        await _inspect(services.inspector, services.readers, request.caller, status_request.name)
     )
-    result = await services.administration.change(
-        context, lambda connection, now: changes.change(connection, context, request, now)
+    result = await services.change_executor.execute(
+        request, lambda connection, now: changes.change(connection, request, status_request, now)
     )
-    request_id = context.request_id or ""
-    await cancel_entries(services.orders, services.readers, context.caller, request.name, request_id)
+    request_id = request.request_id or ""
+    await cancel_entries(services.orders, services.readers, request.caller, status_request.name, request_id)
     return result

@@ -14,7 +14,7 @@ from app.risk.schemas import LimitIn
 from app.strategies.rules.requests import LimitRequest, NewStrategy
 from app.strategies.rules.values import StrategyMode, StrategyStatus
 from app.wire.body import validate_model
-from app.wire.fields import lower_case
+from app.wire.fields import to_lower_case
 from app.wire.json import JsonNumber
 
 MAX_SYMBOLS = 100
@@ -67,7 +67,7 @@ Parameters = Annotated[
     Field(max_length=MAX_PARAMETERS),
 ]
 Symbols = Annotated[list[Symbol], Field(min_length=1, max_length=MAX_SYMBOLS)]
-Mode = Annotated[StrategyMode, BeforeValidator(lower_case)]
+Mode = Annotated[StrategyMode, BeforeValidator(to_lower_case)]
 LimitValues = Annotated[
     dict[Annotated[str, Field(max_length=40)], Any],
     BeforeValidator(_replace_numbers),

@@ -10,12 +10,14 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from app.clock import monotonic_seconds
 from app.direct_routes import RequestInfo
 from app.errors import OmsError, TooMany, Unavailable
-from app.identity.dependencies import Authentication, get_rate_limit_key
+from app.identity.dependencies import AUTHENTICATION, Authentication, get_rate_limit_key
 from app.identity.rules.access import Caller, Operation
+from app.streams.dependencies import STREAMS
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed
 from app.streams.rules.messages import Authenticate, is_origin_allowed, parse_message
 from app.streams.service.hub import StreamHub
 from app.streams.service.session import Rights, Session
+from app.wire.app_state import get_request_info
 
 router = APIRouter()
 
@@ -34,7 +36,7 @@ class WebSocketConnection:
         self._websocket = websocket
 
     async def receive(self) -> str | None:
-        """Return the next message. Return "" for one that is no text, and None after the end."""
+        """Return the next message. Return "" for one that is not text, and None after the end."""
         message = await self._websocket.receive()
         return None if message["type"] == "websocket.disconnect" else message.get("text") or ""
 
@@ -55,8 +57,7 @@ class WebSocketConnection:
 @router.websocket("/ws")
 async def open_websocket(websocket: WebSocket) -> None:
     """Stream events, quotes and P&L to an authenticated client; see docs/websocket.md."""
-    hub: StreamHub = websocket.app.state.streams
-    request: RequestInfo = websocket.state.request_info
+    hub, request = STREAMS.get(websocket), get_request_info(websocket)
     origin, host = (websocket.headers.get(name) for name in ("origin", "host"))
     if not is_origin_allowed(origin, host, hub.origins):
         await websocket.close()  # before it is accepted: 403
@@ -65,7 +66,7 @@ async def open_websocket(websocket: WebSocket) -> None:
     connection, started = WebSocketConnection(websocket), monotonic_seconds()
     closed: StreamClosed | None = None
     try:
-        await _serve(connection, hub, websocket.app.state.authentication, request)
+        await _serve(connection, hub, AUTHENTICATION.get(websocket), request)
     except StreamClosed as error:
         closed = error
     except ConnectionError:

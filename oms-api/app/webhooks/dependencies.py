@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from app.events.service.feed import Feed
+from fastapi import Depends
+
 from app.webhooks.service.deliveries import WebhookDeliveries
 from app.webhooks.service.webhooks import WebhookService
-from app.wire.dependencies import part
+from app.wire.app_state import Component
 
-WebhooksDep = Annotated[WebhookService, part("webhooks")]
-WebhookDeliveriesDep = Annotated[WebhookDeliveries, part("webhook_deliveries")]
-FeedDep = Annotated[Feed, part("feed")]
+WEBHOOKS = Component[WebhookService]("webhooks")
+WebhooksDep = Annotated[WebhookService, Depends(WEBHOOKS)]
+WEBHOOK_DELIVERIES = Component[WebhookDeliveries]("webhook_deliveries")
+WebhookDeliveriesDep = Annotated[WebhookDeliveries, Depends(WEBHOOK_DELIVERIES)]

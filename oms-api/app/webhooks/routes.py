@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
+from app.events.dependencies import FeedDep
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change
-from app.webhooks.dependencies import FeedDep, WebhookDeliveriesDep, WebhooksDep
+from app.identity.service.change_executor import ChangeResult
+from app.webhooks.dependencies import WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
 from app.webhooks.schemas import (
     DeliveriesOut,
@@ -24,11 +25,12 @@ from app.webhooks.schemas import (
     WebhookPatch,
 )
 from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, read_json, validate_model
 from app.wire.dependencies import ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
 from app.wire.paths import ID
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -41,34 +43,35 @@ _EXAMPLE = {
     "event_types": ["order.filled", "trade.*"],
     "description": "Risk",
 }
-_CHANGED = responses(200, {"model": WebhookOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
-_QUEUED = responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEADER)
+_CHANGED = document_responses(200, {"model": WebhookOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_QUEUED = document_responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a webhook",
     status_code=201,
-    responses=responses(201, {"model": WebhookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": WebhookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WebhookIn, _EXAMPLE),
 )
 async def create_webhook(
     caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: WebhooksDep,
-    administration: AdministrationDep, request_context: RequestContextDep, feed: FeedDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
 
     The secret is shown once.
     """
     webhooks.check_url(body.url)
-    context, new, cursor = (
-        request_context.context(caller, body),
+    request, new, cursor = (
+        change_requests.build(caller, body),
         body.parameters(),
         await feed.horizon(caller.tenant_id),
     )
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.create(connection, context, new, cursor, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.create(connection, request, new, cursor, now),
         )
     )
 
@@ -76,14 +79,14 @@ async def create_webhook(
 @router.put(
     "/by-name/{webhook_name}",
     summary="Create or replace a webhook by name",
-    responses=responses(200, {"model": WebhookOut})
-    | responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WebhookOut})
+    | document_responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WebhookIn, _EXAMPLE),
 )
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
     body: Annotated[WebhookIn, Depends(json_body(WebhookIn))],
-    webhooks: WebhooksDep, administration: AdministrationDep, request_context: RequestContextDep,
+    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it.
@@ -93,33 +96,33 @@ async def put_webhook(
     deliveries are sent at once.
     """
     webhooks.check_url(body.url)
-    context, new = request_context.context(caller, body, webhook_name), body.parameters()
+    request, new = change_requests.build(caller, body, webhook_name), body.parameters()
     cursor = await feed.horizon(caller.tenant_id)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: webhooks.put_by_name(connection, context, webhook_name, new, cursor, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.put_by_name(connection, request, webhook_name, new, cursor, now),
         )
     )
 
 
-@router.get("", summary="List webhooks", responses=responses(200, {"model": list[WebhookOut]}))
+@router.get("", summary="List webhooks", responses=document_responses(200, {"model": list[WebhookOut]}))
 async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
     stored_webhooks = await readers.run(
         lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id
     )
-    return answer([serialize_webhook(webhook) for webhook in stored_webhooks])
+    return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
-@router.get(_ONE, summary="Get a webhook", responses=responses(200, {"model": WebhookOut}, 404))
+@router.get(_ONE, summary="Get a webhook", responses=document_responses(200, {"model": WebhookOut}, 404))
 async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
         lambda connection: get_webhook(connection, caller, webhook_id), caller.tenant_id
     )
-    return answer(serialize_webhook(stored_webhook))
+    return build_json_response(serialize_webhook(stored_webhook))
 
 
 @router.patch(
@@ -130,15 +133,16 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
 )
 async def change_webhook(
     caller: Manager, webhook_id: IdDep, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
-    webhooks: WebhooksDep, administration: AdministrationDep, request_context: RequestContextDep,
+    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.changes()
     webhooks.check_url(changes.get("url"))
-    context = request_context.context(caller, body, webhook_id)
+    request = change_requests.build(caller, body, webhook_id)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.change(connection, context, webhook_id, changes, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.change(connection, request, webhook_id, changes, now),
         )
     )
 
@@ -148,16 +152,16 @@ async def change_webhook(
     summary="Delete a webhook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {}, 404, 409),
+    responses=document_responses(204, {}, 404, 409),
 )
 async def delete_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a webhook and its deliveries."""
-    context = request_context.context(caller, NothingIn(), webhook_id)
-    await administration.change(
-        context, lambda connection, now: webhooks.delete(connection, context, webhook_id, now)
+    request = change_requests.build(caller, NothingIn(), webhook_id)
+    await change_executor.execute(
+        request, lambda connection, now: webhooks.delete(connection, request, webhook_id, now)
     )
     return Response(status_code=204)
 
@@ -166,26 +170,27 @@ async def delete_webhook(
     "/{webhook_id}:rotate",
     summary="Rotate the secret of a webhook",
     status_code=201,
-    responses=responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SecretRotationIn, {"overlap_seconds": 3600}, required=False),
 )
 async def rotate_secret(
-    caller: Manager, webhook_id: IdDep, request: Request, webhooks: WebhooksDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    caller: Manager, webhook_id: IdDep, http_request: Request, webhooks: WebhooksDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace the secret by a new one, which is shown once.
 
     During the overlap both secrets sign each delivery.
     """
-    request_info, body = request.state.request_info, SecretRotationIn()
-    content = await request.body()
+    request_info, body = get_request_info(http_request), SecretRotationIn()
+    content = await http_request.body()
     if content:
         content_type = request_info.headers.get(b"content-type", b"")
         body = validate_model(SecretRotationIn, read_json(content_type, content))
-    context, seconds = request_context.context(caller, body, webhook_id), body.overlap_seconds
+    request, seconds = change_requests.build(caller, body, webhook_id), body.overlap_seconds
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.rotate(connection, context, webhook_id, seconds, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.rotate(connection, request, webhook_id, seconds, now),
         )
     )
 
@@ -193,36 +198,37 @@ async def rotate_secret(
 @router.post(
     "/{webhook_id}:enable",
     summary="Enable a webhook",
-    responses=responses(200, {"model": WebhookOut}, 404, 409),
+    responses=document_responses(200, {"model": WebhookOut}, 404, 409),
 )
 async def enable_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, administration: AdministrationDep,
-    request_context: RequestContextDep, feed: FeedDep,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
     List the events that occurred while it was disabled with `GET /events`.
     """
-    context = request_context.context(caller, NothingIn(), webhook_id)
+    request = change_requests.build(caller, NothingIn(), webhook_id)
     cursor = await feed.horizon(caller.tenant_id)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: webhooks.enable(connection, context, webhook_id, cursor, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: webhooks.enable(connection, request, webhook_id, cursor, now),
         )
     )
 
 
 @router.post("/{webhook_id}:test", summary="Test a webhook", status_code=202, responses=_QUEUED)
 async def test_webhook(
-    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
-    context = request_context.context(caller, NothingIn(), webhook_id)
+    request = change_requests.build(caller, NothingIn(), webhook_id)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: Change(
+        await change_executor.execute(
+            request,
+            lambda connection, now: ChangeResult(
                 deliveries.send_test(connection, caller, webhook_id, now), (), 202
             ),
         )
@@ -232,7 +238,7 @@ async def test_webhook(
 @router.get(
     f"{_ONE}/deliveries",
     summary="List the deliveries of a webhook",
-    responses=responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
 )
 async def list_deliveries(
     caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
@@ -244,7 +250,7 @@ async def list_deliveries(
         return deliveries.list_page(connection, caller, webhook_id, query.cursor, query.limit)
 
     page, cursor = await readers.run(read, caller.tenant_id)
-    return answer({"items": page}, headers=link(request, cursor))
+    return build_json_response({"items": page}, headers=build_link_header(request, cursor))
 
 
 @router.post(
@@ -255,14 +261,14 @@ async def list_deliveries(
 )
 async def resend_delivery(
     caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-    context = request_context.context(caller, NothingIn(), f"{webhook_id} {delivery_id}")
+    request = change_requests.build(caller, NothingIn(), f"{webhook_id} {delivery_id}")
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: Change(
+        await change_executor.execute(
+            request,
+            lambda connection, now: ChangeResult(
                 deliveries.resend(connection, caller, webhook_id, delivery_id, now), (), 202
             ),
         )

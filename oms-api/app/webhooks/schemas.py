@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.identity.schemas.fields import KeyName, Patch, RequestBody, left_out
+from app.identity.schemas.fields import KeyName, Patch, RequestBody, omit_field
 from app.webhooks.rules.addresses import MAX_URL_LENGTH
 from app.webhooks.rules.values import ALL_TYPES, NewWebhook
 from app.wire.fields import WholeNumber, clean
@@ -64,8 +64,8 @@ class WebhookIn(RequestBody):
 class WebhookPatch(Patch):
     """The changes of a webhook. A field that you leave out keeps its value."""
 
-    url: Url = left_out()
-    event_types: EventTypes = left_out()
+    url: Url = omit_field()
+    event_types: EventTypes = omit_field()
     description: Description | None = Field(None, description="Your note; null: none", examples=["Risk"])
 
     def changes(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class AttemptOut(BaseModel):
     response_status: int | None = Field(description="HTTP status; null: no answer", examples=[500])
     latency_ms: int = Field(description="Milliseconds until the response or the failure", examples=[12])
     error: str | None = Field(
-        description="Why there was no response; null: there was one", examples=["No answer within 10 s."]
+        description="Why there was no response; null: there was one", examples=["No response within 10 s."]
     )
 
 

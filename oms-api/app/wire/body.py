@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from app.errors import Invalid, Malformed, UnsupportedMediaType
 from app.wire.field_cache import get_field_cache
 from app.wire.json import parse_json
-from app.wire.problems import UNKNOWN_FIELD, field_errors
+from app.wire.problems import UNKNOWN_FIELD, build_field_errors
 
 Model = TypeVar("Model", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
@@ -51,7 +51,7 @@ def validate_model(model: type[Model], value: object, at: tuple[str, ...] = ()) 
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         hinted = (_with_hint(dict(detail), model, detail["loc"][:-1]) for detail in details)
-        raise invalid([{**item, "loc": (*at, *item["loc"])} for item in hinted]) from None
+        raise build_invalid_error([{**item, "loc": (*at, *item["loc"])} for item in hinted]) from None
 
 
 def validate_flat(model: type[Model], value: object, at: tuple[str, ...] = ()) -> Model:
@@ -97,9 +97,9 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:  # any annotation of a
     return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
-def invalid(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:
+def build_invalid_error(details: list[dict[str, Any]], skip: tuple[str, ...] = ()) -> Invalid:
     """Return an error with pydantic's errors."""
-    errors = field_errors(details, skip)
+    errors = build_field_errors(details, skip)
     return Invalid(
         f"{len(errors)} field{' is' if len(errors) == 1 else 's are'} not valid; see `errors`.", errors
     )
@@ -131,7 +131,11 @@ def optional_json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any,
 def documented_body(
     model: type[BaseModel], example: dict[str, Any], *, required: bool = True
 ) -> dict[str, Any]:
-    """Return the `openapi_extra` that describes a body of `json_body`."""
-    BODY_MODELS[model.__name__] = model
+    """Return the `openapi_extra` that describes a body of `json_body`.
+
+    Raises ValueError if another model has the same name, because the document lists models by name.
+    """
+    if BODY_MODELS.setdefault(model.__name__, model) is not model:
+        raise ValueError(f"two models of request bodies have the name {model.__name__}")
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}

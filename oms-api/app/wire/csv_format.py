@@ -28,7 +28,7 @@ _LIST_FIELDS = ("items", "rows", "orders")
 
 @lru_cache(maxsize=8192)
 def guard_text(text: str | None) -> str | None:
-    """Return the text of a cell, with `'` before each part that starts like a formula and is no plain number.
+    """Return the text of a cell, with `'` before each part that starts like a formula, except plain numbers.
 
     A part begins at the start, and after a character that separates cells for other spreadsheets: a German
     one reads the text `a;=1` as two cells.
@@ -92,8 +92,8 @@ def find_listed(content: Any) -> list[Any] | None:  # any JSON value
 def format_list(items: Sequence[Any]) -> bytes:
     """Return JSON values as CSV with a heading.
 
-    The columns are the fields of all items, in the order of their first appearance. Items that are no objects
-    are the column `value`. Objects and lists in a field are JSON text.
+    The columns are the fields of all items, in the order of their first appearance. Other items than
+    objects are the column `value`. Objects and lists in a field are JSON text.
     """
     objects = [item if isinstance(item, dict) else {"value": item} for item in items]
     columns = list(dict.fromkeys(name for item in objects for name in item))

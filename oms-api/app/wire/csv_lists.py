@@ -48,10 +48,10 @@ def send_as_accepted(scope: Scope, send: Send) -> Send:
     if scope["type"] != "http" or scope["method"] != "GET":
         return send
     accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-    return CsvSender(send) if prefers(accept.decode("latin-1"), CSV, _JSON) else send
+    return CsvSender(send) if is_preferred(accept.decode("latin-1"), CSV, _JSON) else send
 
 
-def prefers(accept: str, media_type: str, other: str) -> bool:
+def is_preferred(accept: str, media_type: str, other: str) -> bool:
     """Return whether an Accept header names the type `wanted`, and with a higher quality than `other`.
 
     Of two types of the same quality, the first is preferred.

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.wire.fields import at_most, clean
-from app.wire.lists import When
+from app.wire.fields import check_length, clean
+from app.wire.lists import QueryTime
 
 REASON_LENGTH = 500
 
@@ -16,14 +16,14 @@ def _empty_is_none(value: str | None) -> str | None:
 
 
 _Reason = Annotated[
-    str, Field(max_length=REASON_LENGTH), AfterValidator(clean), AfterValidator(at_most(REASON_LENGTH))
+    str, Field(max_length=REASON_LENGTH), AfterValidator(clean), AfterValidator(check_length(REASON_LENGTH))
 ]
 
 
 class ExecutionTimeIn(BaseModel):
     """When a trade was executed, where that is not the time of recording."""
 
-    executed_at: When | None = Field(
+    executed_at: QueryTime | None = Field(
         None,
         description="Time of the execution; default: now. At most 60 seconds in the future, and not "
         "before the previous trade of the portfolio in the symbol, unless `backdated`",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.money import DIGITS, PLACES, find_amount_error, fits, parse_plain
+from app.money import DIGITS, PLACES, find_amount_error, is_storable, parse_plain
 from app.text import clean_name as visible_name
 from app.text import clean_text, label_key
 from app.wire.json import JsonNumber
@@ -20,20 +20,20 @@ _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 _PADDING = re.compile(r"^-?0*\.?0*|\.")
 
 
-def capitals(value: object) -> object:
+def to_upper_case(value: object) -> object:
     """Return text in capitals, for case-insensitive words, and other values unchanged."""
     return value.upper() if isinstance(value, str) else value
 
 
-def lower_case(value: object) -> object:
+def to_lower_case(value: object) -> object:
     """Return text in lower case, and other values unchanged."""
     return value.lower() if isinstance(value, str) else value
 
 
-Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(capitals)]
+Side = Annotated[Literal["BUY", "SELL"], BeforeValidator(to_upper_case)]
 
 
-def exact_amount(value: Any) -> Decimal:  # any JSON value
+def parse_amount(value: Any) -> Decimal:  # any JSON value
     """Parse an amount from a JSON string or number. A pydantic error states what to send instead."""
     if isinstance(value, Decimal):
         return value
@@ -69,7 +69,7 @@ def _parse_json_number(text: str) -> Decimal:
     return amount
 
 
-def amount_schema(*, zero: bool = False) -> dict[str, Any]:
+def build_amount_schema(*, zero: bool = False) -> dict[str, Any]:
     """Return the JSON schema of an amount. A JSON number of 15 digits stays below 10^15."""
     least = {"minimum": 0} if zero else {"exclusiveMinimum": 0}
     number = {"type": "number", **least, "exclusiveMaximum": 10**JSON_NUMBER_DIGITS}
@@ -78,8 +78,8 @@ def amount_schema(*, zero: bool = False) -> dict[str, Any]:
 
 Amount = Annotated[
     Decimal,
-    BeforeValidator(exact_amount),
-    WithJsonSchema(amount_schema(), mode="validation"),
+    BeforeValidator(parse_amount),
+    WithJsonSchema(build_amount_schema(), mode="validation"),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, mode="serialization"),
     PlainSerializer(str),
 ]
@@ -104,7 +104,7 @@ PositiveAmount = Annotated[Amount, BeforeValidator(_check_negative), AfterValida
 
 
 def _require_opening_cash(amount: Decimal) -> Decimal:
-    if amount > MAX_OPENING_CASH or not fits(amount):
+    if amount > MAX_OPENING_CASH or not is_storable(amount):
         message = "At most {most}, with at most 8 decimals."
         raise PydanticCustomError("amount", message, {"most": f"{MAX_OPENING_CASH:,}"})
     return amount
@@ -144,7 +144,7 @@ def clean_label(value: str) -> str:
     return label_key(clean_name(value))
 
 
-def at_most(length: int) -> Callable[[str], str]:
+def check_length(length: int) -> Callable[[str], str]:
     """Return a check of the length after normalisation: NFC may be longer than the input."""
 
     def check(value: str) -> str:
@@ -155,7 +155,7 @@ def at_most(length: int) -> Callable[[str], str]:
     return check
 
 
-def whole_number(value: Any) -> int:  # any JSON value
+def parse_whole_number(value: Any) -> int:  # any JSON value
     """Parse a whole number from a plain JSON number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -164,5 +164,5 @@ def whole_number(value: Any) -> int:  # any JSON value
     return int(value.text)
 
 
-WholeNumber = Annotated[int, BeforeValidator(whole_number)]
-Wanted = Annotated[str, Field(max_length=400), AfterValidator(clean)]  # a search text of a path or query
+WholeNumber = Annotated[int, BeforeValidator(parse_whole_number)]
+SearchText = Annotated[str, Field(max_length=400), AfterValidator(clean)]  # a search text of a path or query

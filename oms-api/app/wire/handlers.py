@@ -7,9 +7,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.errors import NotFound, OmsError, Unexpected
-from app.wire.body import invalid
-from app.wire.methods import MethodTable
-from app.wire.problems import problem_body, problem_headers
+from app.wire.app_state import get_request_info
+from app.wire.body import build_invalid_error
+from app.wire.methods import METHODS
+from app.wire.problems import build_problem_body, build_problem_headers
 
 _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
 
@@ -30,19 +31,19 @@ async def _handle_unexpected(request: Request, _: Exception) -> Response:
 
 
 async def _handle_error(request: Request, error: OmsError) -> Response:
-    body = problem_body(error, request.url.path, request.state.request_info.request_id)
-    return Response(body, error.status, problem_headers(error))
+    body = build_problem_body(error, request.url.path, get_request_info(request).request_id)
+    return Response(body, error.status, build_problem_headers(error))
 
 
 async def _handle_invalid(request: Request, error: RequestValidationError) -> Response:
-    return await _handle_error(request, invalid(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
+    return await _handle_error(request, build_invalid_error(list(error.errors()), skip=_PARTS_OF_A_REQUEST))
 
 
 async def _handle_framework(request: Request, error: HTTPException) -> Response:
     problem: OmsError = NotFound("There is no resource at this address.")
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        methods: MethodTable = request.app.state.methods
+        methods = METHODS.get(request)
         # empty for an HTML page, whose only route states its methods
         allowed = methods.allowed(request.url.path)
         headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
@@ -55,7 +56,7 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
 
 
 def _method_sentence(request: Request, allowed: str) -> str:
-    methods: MethodTable = request.app.state.methods
+    methods = METHODS.get(request)
     other_way = methods.other_way(request.method, request.url.path)
     return f"{request.method} is not supported at this address. {other_way or f'Use {allowed}.'}"
 

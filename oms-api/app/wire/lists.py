@@ -46,14 +46,14 @@ def parse_instant(text: str) -> datetime:
 Count = Annotated[int, BeforeValidator(_plain_integer)]
 Limit = Annotated[Count, Field(ge=1, le=MAX_LIMIT)]
 Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` header of the page before")]
-When = Annotated[datetime, BeforeValidator(_parse_instant)]
+QueryTime = Annotated[datetime, BeforeValidator(_parse_instant)]
 
 
 class Period(BaseModel):
     """The instants `from` (inclusive) and `to` (exclusive) of a query."""
 
-    since: When | None = Field(None, alias="from")
-    until: When | None = Field(None, alias="to")
+    since: QueryTime | None = Field(None, alias="from")
+    until: QueryTime | None = Field(None, alias="to")
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -62,7 +62,7 @@ class Period(BaseModel):
         return self
 
 
-def link(request: Request, cursor: str | None) -> dict[str, str]:
+def build_link_header(request: Request, cursor: str | None) -> dict[str, str]:
     """Return the Link header of the next page: the same query with `cursor`. Empty without a cursor."""
     if cursor is None:
         return {}

@@ -7,6 +7,8 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.routing import compile_path
 
+from app.wire.app_state import Component
+
 _DELETED_BY: Mapping[str, str] = {
     "/orders": "Cancel an order with POST {api}/orders/{{order_id}}/cancel, or POST {api}/orders:cancel-all.",
     "/orders/{order_id}": "Cancel an order with POST {api}/orders/{{order_id}}/cancel.",
@@ -89,3 +91,6 @@ class MethodTable:
 
     def _find_routes(self, path: str) -> Iterator[_Route]:
         return (route for route in self._routes if route.pattern.match(path))
+
+
+METHODS = Component[MethodTable]("methods")

@@ -45,7 +45,7 @@ TAGS = {  # in reading order
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
+def build_openapi_document(app: FastAPI) -> dict[str, Any]:
     """Return the document, which is built once."""
     if app.openapi_schema is None:
         document = get_openapi(

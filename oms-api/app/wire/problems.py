@@ -45,7 +45,7 @@ class Problem(BaseModel):
     request_id: str = Field(examples=["3f2c8c7f6f0d4f1ab2c1"])
 
 
-def problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
+def build_problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
     """Build the problem details of `error`."""
     return {
         "type": f"{TYPE_BASE}/{error.kind}",
@@ -59,12 +59,12 @@ def problem(error: OmsError, instance: str, request_id: str) -> dict[str, Any]:
     }
 
 
-def problem_body(error: OmsError, instance: str, request_id: str) -> bytes:
+def build_problem_body(error: OmsError, instance: str, request_id: str) -> bytes:
     """Serialize the problem details. Invalid characters of the request's path are replaced."""
-    return orjson.dumps(problem(error, instance.encode(errors="replace").decode(), request_id))
+    return orjson.dumps(build_problem(error, instance.encode(errors="replace").decode(), request_id))
 
 
-def problem_headers(error: OmsError) -> dict[str, str]:
+def build_problem_headers(error: OmsError) -> dict[str, str]:
     """Return the headers that belong to the error's status."""
     headers = {"content-type": MEDIA_TYPE, **error.headers}
     if error.retry_after_seconds is not None:
@@ -74,7 +74,7 @@ def problem_headers(error: OmsError) -> dict[str, str]:
     return headers
 
 
-def field_errors(
+def build_field_errors(
     details: Iterable[ErrorDetails | Mapping[str, Any]], skip: Sequence[str] = ()
 ) -> list[FieldError]:
     """Convert pydantic's errors to field errors. Leading parts of the path that are in `skip` are removed."""

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant, Serial
-from app.database.policies import allow, prepare_role, protect, unprotect
+from app.database.policies import disable_row_security, enable_row_security, grant_privileges, prepare_role
 from app.database.tenants import APP_ROLE
 
 revision = "0002"
@@ -90,7 +90,7 @@ def downgrade() -> None:
         )
     if op.get_bind().dialect.name != "sqlite":
         for table in ("portfolios", "positions", "trades", "events"):
-            _run(unprotect(table))
+            _run(disable_row_security(table))
         _run([f"DROP OWNED BY {APP_ROLE}"] if prepare_role(op.get_bind()) else [])
     for table in _NEW:
         op.drop_table(table)
@@ -112,9 +112,9 @@ def _build_the_wall() -> None:
             f"DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {APP_ROLE}', current_schema()); END $$"
         )
         for table, verbs in _BEFORE_THE_WALL.items():
-            _run(allow(table, verbs))
+            _run(grant_privileges(table, verbs))
     for table, verbs in _BEHIND_THE_WALL.items():
-        _run(protect(table, verbs, with_role=with_role))
+        _run(enable_row_security(table, verbs, with_role=with_role))
 
 
 def _refuse_change_on_postgresql() -> None:

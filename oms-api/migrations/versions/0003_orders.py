@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0003"
 down_revision = "0002"
@@ -205,7 +205,7 @@ def _make_orders() -> None:
 def _wall_off(table: str, verbs: str) -> None:
     """Put a table behind the wall between tenants (PostgreSQL)."""
     if op.get_bind().dialect.name != "sqlite":
-        for statement in protect(table, verbs, with_role=prepare_role(op.get_bind())):
+        for statement in enable_row_security(table, verbs, with_role=prepare_role(op.get_bind())):
             op.execute(statement)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from app.database import Instant, build_update, write
-from app.database.policies import allow, prepare_role, protect
+from app.database import Instant, build_update, execute_writes
+from app.database.policies import enable_row_security, grant_privileges, prepare_role
 from app.database.tenants import APP_ROLE
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 revision = "0004"
 down_revision = "0003"
@@ -86,8 +86,8 @@ def _grant(table: str, verbs: str, *, is_new: bool = False) -> None:
     if op.get_bind().dialect.name == "sqlite":
         return
     with_role = prepare_role(op.get_bind())
-    statements = allow(table, verbs) if with_role else []
-    for statement in protect(table, verbs, with_role=with_role) if is_new else statements:
+    statements = grant_privileges(table, verbs) if with_role else []
+    for statement in enable_row_security(table, verbs, with_role=with_role) if is_new else statements:
         op.execute(statement)
 
 
@@ -192,7 +192,7 @@ def _position_times() -> None:
         op.execute(f"ALTER TABLE positions ADD COLUMN {column} {kind}")
     _see_every_tenant()
     rows = [(*times, *key) for key, times in _times_by_position()]
-    write(op.get_bind(), build_update(_POSITIONS, _TIMES, _POSITION_KEY, rows))
+    execute_writes(op.get_bind(), build_update(_POSITIONS, _TIMES, _POSITION_KEY, rows))
 
 
 def _times_by_position() -> Iterator[tuple[tuple[Any, ...], tuple[str | None, str | None]]]:
@@ -210,7 +210,7 @@ def _times_by_position() -> Iterator[tuple[tuple[Any, ...], tuple[str | None, st
 
 
 def _text(instant: Any) -> str | None:  # text from SQLite, datetime from PostgreSQL
-    return iso(instant.astimezone(UTC)) if isinstance(instant, datetime) else instant
+    return format_timestamp(instant.astimezone(UTC)) if isinstance(instant, datetime) else instant
 
 
 def _drop_position_times() -> None:

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from app.database.policies import allow, prepare_role
+from app.database.policies import grant_privileges, prepare_role
 from app.database.tenants import APP_ROLE
 
 revision = "0005"
@@ -14,7 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Grant."""
     if op.get_bind().dialect.name != "sqlite" and prepare_role(op.get_bind()):
-        for statement in allow("slack_workspaces", "DELETE"):
+        for statement in grant_privileges("slack_workspaces", "DELETE"):
             op.execute(statement)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from app.database.policies import allow, prepare_role
+from app.database.policies import grant_privileges, prepare_role
 from app.database.tenants import APP_ROLE
 from app.text import label_key, name_key, remove_invisible
 
@@ -35,7 +35,7 @@ def upgrade() -> None:
         every = "(SELECT array_agg(id)::text FROM tenants)"
         op.get_bind().execute(sa.text(f"SELECT set_config('app.tenants', {every}, true)"))
         if prepare_role(op.get_bind()):
-            for statement in allow("sessions", "DELETE"):
+            for statement in grant_privileges("sessions", "DELETE"):
                 op.execute(statement)
     renamed = _rename_portfolios(op.get_bind())
     for table, column in _NAMED.items():

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 from app.instruments.rules import Instrument, list_default_aliases
 
 revision = "0013"
@@ -72,7 +72,9 @@ def _make_aliases() -> None:
     )
     if op.get_bind().dialect.name != "sqlite":
         with_role = prepare_role(op.get_bind())
-        for statement in protect("instrument_aliases", "SELECT, INSERT, DELETE", with_role=with_role):
+        for statement in enable_row_security(
+            "instrument_aliases", "SELECT, INSERT, DELETE", with_role=with_role
+        ):
             op.execute(statement)
 
 

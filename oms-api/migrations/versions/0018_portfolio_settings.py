@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0018"
 down_revision = "0017"
@@ -39,7 +39,7 @@ def upgrade() -> None:
     for statement in _sqlite_guards() if is_sqlite else _postgresql_guards():
         op.execute(statement)
     if not is_sqlite:
-        for statement in protect(_TABLE, "SELECT, INSERT", with_role=prepare_role(op.get_bind())):
+        for statement in enable_row_security(_TABLE, "SELECT, INSERT", with_role=prepare_role(op.get_bind())):
             op.execute(statement)
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant
-from app.database.policies import allow, prepare_role
+from app.database.policies import grant_privileges, prepare_role
 
 revision = "0019"
 down_revision = "0018"
@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("version", name=op.f("uq_calendar_days_version")),
     )
     if op.get_bind().dialect.name != "sqlite" and prepare_role(op.get_bind()):
-        for statement in allow("calendar_days", "SELECT, INSERT, UPDATE"):
+        for statement in grant_privileges("calendar_days", "SELECT, INSERT, UPDATE"):
             op.execute(statement)
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
-from app.database.policies import allow, prepare_role, protect
+from app.database.policies import enable_row_security, grant_privileges, prepare_role
 
 revision = "0021"
 down_revision = "0020"
@@ -60,9 +60,9 @@ def upgrade() -> None:
         return
     with_role = prepare_role(op.get_bind())
     verbs = "SELECT, INSERT, UPDATE, DELETE"
-    for statement in protect("equity_snapshots", verbs, with_role=with_role):
+    for statement in enable_row_security("equity_snapshots", verbs, with_role=with_role):
         op.execute(statement)
-    for statement in allow("duties", verbs) if with_role else ():
+    for statement in grant_privileges("duties", verbs) if with_role else ():
         op.execute(statement)
 
 

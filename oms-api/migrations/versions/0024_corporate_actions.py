@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 from app.instruments.models import SymbolText
 
 revision = "0024"
@@ -63,7 +63,7 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         return
     verbs = "SELECT, INSERT, UPDATE"
-    for statement in protect("corporate_actions", verbs, with_role=prepare_role(op.get_bind())):
+    for statement in enable_row_security("corporate_actions", verbs, with_role=prepare_role(op.get_bind())):
         op.execute(statement)
 
 

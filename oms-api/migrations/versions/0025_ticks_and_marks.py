@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant, Serial
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0025"
 down_revision = "0024"
@@ -33,7 +33,7 @@ def upgrade() -> None:
         ("position_records", "SELECT, INSERT, UPDATE"),
         ("mark_overrides", "SELECT, INSERT, UPDATE, DELETE"),
     ):
-        for statement in protect(table, verbs, with_role=with_role):
+        for statement in enable_row_security(table, verbs, with_role=with_role):
             op.execute(statement)
 
 

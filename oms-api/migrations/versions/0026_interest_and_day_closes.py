@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0026"
 down_revision = "0025"
@@ -125,7 +125,7 @@ def _guards(table: str) -> list[str]:
         "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
         f"CREATE TRIGGER {table}_are_not_emptied BEFORE TRUNCATE ON {table} "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
-        *protect(table, "SELECT, INSERT", with_role=prepare_role(bind)),
+        *enable_row_security(table, "SELECT, INSERT", with_role=prepare_role(bind)),
     ]
 
 

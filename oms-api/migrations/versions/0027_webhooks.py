@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant, Serial
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0027"
 down_revision = "0026"
@@ -36,7 +36,7 @@ def upgrade() -> None:
         return
     with_role = prepare_role(bind)
     for table in ("webhooks", "webhook_deliveries"):
-        for statement in protect(table, "SELECT, INSERT, UPDATE, DELETE", with_role=with_role):
+        for statement in enable_row_security(table, "SELECT, INSERT, UPDATE, DELETE", with_role=with_role):
             op.execute(statement)
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0036"
 down_revision = "0035"
@@ -67,7 +67,7 @@ def upgrade() -> None:
     bind = op.get_bind()
     if bind.dialect.name == "sqlite":
         return
-    for statement in protect(_TABLE, "SELECT, INSERT, UPDATE", with_role=prepare_role(bind)):
+    for statement in enable_row_security(_TABLE, "SELECT, INSERT, UPDATE", with_role=prepare_role(bind)):
         op.execute(statement)
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant, Serial
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0037"
 down_revision = "0036"
@@ -31,7 +31,7 @@ def upgrade() -> None:
         return
     with_role = prepare_role(op.get_bind())
     for table, verbs in _VERBS.items():
-        for statement in protect(table, verbs, with_role=with_role):
+        for statement in enable_row_security(table, verbs, with_role=with_role):
             op.execute(statement)
 
 

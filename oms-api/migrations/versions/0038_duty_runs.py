@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant, Serial
-from app.database.policies import allow, prepare_role
+from app.database.policies import grant_privileges, prepare_role
 
 revision = "0038"
 down_revision = "0037"
@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.create_index("ix_duty_runs_name_id", "duty_runs", ["name", "id"])
     if op.get_bind().dialect.name == "sqlite" or not prepare_role(op.get_bind()):
         return
-    for statement in allow("duty_runs", "SELECT, INSERT, UPDATE, DELETE"):
+    for statement in grant_privileges("duty_runs", "SELECT, INSERT, UPDATE, DELETE"):
         op.execute(statement)
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0039"
 down_revision = "0038"
@@ -54,5 +54,5 @@ def _guards() -> list[str]:
         "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
         f"CREATE TRIGGER {_TABLE}_are_not_emptied BEFORE TRUNCATE ON {_TABLE} "
         "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
-        *protect(_TABLE, "SELECT, INSERT", with_role=prepare_role(bind)),
+        *enable_row_security(_TABLE, "SELECT, INSERT", with_role=prepare_role(bind)),
     ]

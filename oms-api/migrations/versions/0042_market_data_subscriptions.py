@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0042"
 down_revision = "0040"
@@ -28,7 +28,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         return
     with_role = prepare_role(op.get_bind())
-    for statement in protect("market_data_subscriptions", "SELECT, INSERT, DELETE", with_role=with_role):
+    for statement in enable_row_security(
+        "market_data_subscriptions", "SELECT, INSERT, DELETE", with_role=with_role
+    ):
         op.execute(statement)
 
 

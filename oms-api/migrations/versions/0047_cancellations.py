@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0047"
 down_revision = "0042"
@@ -72,7 +72,7 @@ def upgrade() -> None:
         ("cancellations", "SELECT, INSERT"),
         ("portfolio_cancellations", "SELECT, INSERT, UPDATE"),
     ):
-        for statement in protect(table, verbs, with_role=with_role):
+        for statement in enable_row_security(table, verbs, with_role=with_role):
             op.execute(statement)
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Instant
-from app.database.policies import allow, prepare_role
+from app.database.policies import grant_privileges, prepare_role
 
 revision = "0050"
 down_revision = "0047"
@@ -32,7 +32,7 @@ def upgrade() -> None:
     )
     if op.get_bind().dialect.name == "sqlite" or not prepare_role(op.get_bind()):
         return
-    for statement in allow("broker_rate_limits", "SELECT, INSERT, UPDATE"):
+    for statement in grant_privileges("broker_rate_limits", "SELECT, INSERT, UPDATE"):
         op.execute(statement)
 
 

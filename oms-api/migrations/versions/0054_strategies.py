@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.database import Amount, Instant
-from app.database.policies import prepare_role, protect
+from app.database.policies import enable_row_security, prepare_role
 
 revision = "0054"
 down_revision = "0051"
@@ -43,7 +43,7 @@ def upgrade() -> None:
         return
     with_role = prepare_role(bind)
     for table, verbs in _TABLES:
-        for statement in protect(table, verbs, with_role=with_role):
+        for statement in enable_row_security(table, verbs, with_role=with_role):
             op.execute(statement)
 
 

@@ -16,39 +16,41 @@ CANARY = "canary-7c1f-never-to-be-repeated"
 
 
 @pytest.fixture
-def narrowed(api):
+def restricted_api(api):
     """Provide the desk through a key that is narrowed to Growth; Private exists too."""
     for name in ("Growth", "Private"):
-        api.trade(portfolio_name=name)
+        api.record_trade(portfolio_name=name)
     response = api.post("/api-keys", {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]})
     return api.with_key(response.json()["key"])
 
 
-def test_past_of_a_hidden_portfolio_equals_that_of_an_unknown_one(narrowed):
+def test_history_of_a_hidden_portfolio_equals_that_of_an_unknown_one(restricted_api):
     for as_of in ("0", "1", "99", "2020-01-01T00:00:00Z"):
-        there, nowhere = (narrowed.get(f"/portfolio/{name}", as_of=as_of) for name in ("Private", "Nowhere"))
+        there, nowhere = (
+            restricted_api.get(f"/portfolio/{name}", as_of=as_of) for name in ("Private", "Nowhere")
+        )
         assert (there.status_code, nowhere.status_code) == (404, 404), as_of
         assert there.json()["detail"].replace("Private", "Nowhere") == nowhere.json()["detail"]
 
 
-def test_idempotency_key_reveals_no_portfolio_that_had_the_name_before(api, narrowed):
-    first = api.trade(key="same")
+def test_idempotency_key_reveals_no_portfolio_that_had_the_name_before(api, restricted_api):
+    first = api.record_trade(key="same")
     api.patch("/portfolios/Growth", {"name": "Renamed"})
-    api.trade()
+    api.record_trade()
     key = {"name": "new", "scopes": ["trade"], "portfolios": ["Growth"]}
     newer = api.with_key(api.post("/api-keys", key).json()["key"])
-    fresh = newer.report("same")
+    fresh = newer.post_trade("same")
     assert (fresh.status_code, fresh.headers.get("idempotent-replayed")) == (201, None)
-    assert newer.report("same").json() == fresh.json()
-    assert api.report("same").json()["trade_id"] == first["trade_id"] != fresh.json()["trade_id"]
+    assert newer.post_trade("same").json() == fresh.json()
+    assert api.post_trade("same").json()["trade_id"] == first["trade_id"] != fresh.json()["trade_id"]
 
 
-def test_idempotency_key_reveals_no_order_of_a_hidden_portfolio(api, narrowed):
-    placed = api.order(key="order-1")["id"]
+def test_idempotency_key_reveals_no_order_of_a_hidden_portfolio(api, restricted_api):
+    placed = api.place_order(key="order-1")["id"]
     api.patch("/portfolios/Growth", {"name": "Renamed"})
-    api.trade()
+    api.record_trade()
     response = api.post("/api-keys", {"name": "newer", "scopes": ["trade"], "portfolios": ["Growth"]})
-    fresh = api.with_key(response.json()["key"]).place("order-1")
+    fresh = api.with_key(response.json()["key"]).post_order("order-1")
     assert (fresh.status_code, fresh.headers.get("idempotent-replayed")) == (201, None)
     assert placed not in fresh.text
 
@@ -58,14 +60,14 @@ def test_metrics_require_a_key_of_the_first_tenant(service, api):
         return int(service.client.get("/metrics", headers={"X-API-Key": key, **headers}).status_code)
 
     assert status(api.key) == 403
-    assert status(BOOTSTRAP_KEY) == status(service.mint("read")) == 200
+    assert status(BOOTSTRAP_KEY) == status(service.create_key("read")) == 200
     ApiClient(service, 1, "").claim_workspace(f"TFIRST{api.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TFIRST{api.tenant_id}:U1"}
-    assert status(service.mint("act_as"), **person) == 403
+    assert status(service.create_key("act_as"), **person) == 403
 
 
 def test_permission_error_formats_roles_and_scopes_for_readers(service, api):
-    reader = api.with_key(service.mint("act_as", api.tenant_id))
+    reader = api.with_key(service.create_key("act_as", api.tenant_id))
     assert (
         reader.get("/trades").json()["detail"] == "This key does not allow this: it needs the scope 'read'."
     )
@@ -79,7 +81,7 @@ def test_user_with_the_longest_email_can_create_keys(service, api):
     email = f"{'a' * 64}@{'b' * 189}"
     password = "violet kettle marches north"
     api.post("/users", {"name": "Long", "email": email, "password": password, "role": "admin"})
-    with service.reading() as connection:
+    with service.open_connection() as connection:
         slug = connection.execute(
             text("SELECT slug FROM tenants WHERE id = :id"), {"id": api.tenant_id}
         ).scalar_one()
@@ -95,7 +97,7 @@ def test_user_with_the_longest_email_can_create_keys(service, api):
 
 
 def test_concurrent_first_requests_of_a_slack_user_create_one_user(service, api):
-    bot = api.with_key(service.mint("act_as", api.tenant_id))
+    bot = api.with_key(service.create_key("act_as", api.tenant_id))
     api.claim_workspace(f"TATONCE{api.tenant_id}")
     person = {"X-On-Behalf-Of": f"slack:TATONCE{api.tenant_id}:U1"}
     with ThreadPoolExecutor(12) as crowd:
@@ -106,13 +108,13 @@ def test_concurrent_first_requests_of_a_slack_user_create_one_user(service, api)
 
 def test_every_denied_request_is_audited(serve):
     with serve() as service:
-        api = service.api()
-        api.trade()
+        api = service.create_client()
+        api.record_trade()
         narrow = {"name": "narrow", "scopes": ["trade"], "portfolios": ["Growth"]}
-        api.with_key(api.post("/api-keys", narrow).json()["key"]).report(portfolio_name="Private")
+        api.with_key(api.post("/api-keys", narrow).json()["key"]).post_trade(portfolio_name="Private")
         api.get("/trades", headers={"X-On-Behalf-Of": "nobody at all"})
         api.patch("/tenants/" + api.get("/auth/me").json()["tenant"], {"status": "suspended"})
-        api.with_key(service.mint("read", api.tenant_id)).get("/audit")
+        api.with_key(service.create_key("read", api.tenant_id)).get("/audit")
         service.app.state.authentication.trail.flush()
         denied = {(entry["actor"], entry["target"]) for entry in api.get("/audit", action="denied").json()}
     assert {target for _, target in denied} == {"report_trade", "read_books", "manage_tenant", "read_audit"}
@@ -130,7 +132,7 @@ def lock_users(engine):
 
 def test_new_slack_user_gets_a_retry_error_when_the_database_is_locked(serve):
     with serve(database_timeout_seconds=0.5) as service:
-        api = service.api("act_as")
+        api = service.create_client("act_as")
         api.claim_workspace("TBUSY")
         person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}
         with lock_users(service.engine):

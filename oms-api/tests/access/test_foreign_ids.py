@@ -10,7 +10,7 @@ from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.reconciliation.queries import Issue, insert_issue
-from tests.access.rig import Members, Work, guarded, send_call
+from tests.access.api_operations import Members, Work, list_guarded_operations, send_call
 
 NEVER = {
     "session_id": "0" * 32,
@@ -87,19 +87,19 @@ SECRET_ALERT = {"kind": "drawdown", "portfolio_name": "Secret Book", "above": "9
 
 
 @pytest.fixture(scope="module")
-def stage(service):
+def two_tenants(service):
     """Two desks that name everything alike; the second has something of every kind."""
-    own, other = Members(service, service.api()), Members(service, service.api())
+    own, other = Members(service, service.create_client()), Members(service, service.create_client())
     for members in (own, other):
-        members.api.trade(portfolio_name="Growth")
+        members.api.record_trade(portfolio_name="Growth")
     foreign = {
-        "trade_id": other.api.trade(portfolio_name="Secret Book")["trade_id"],
+        "trade_id": other.api.record_trade(portfolio_name="Secret Book")["trade_id"],
         "name": "Secret Book",
         "user_id": str(other.api.get("/users").json()[0]["id"]),
         "key_id": other.api.get("/api-keys").json()[0]["key_id"],
         "slug": f"desk-{other.api.tenant_id}",
-        "order_id": other.api.order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
-        "latch_id": latched(other.api),
+        "order_id": other.api.place_order(portfolio_name="Secret Book", type="LIMIT", limit_price="1")["id"],
+        "latch_id": create_latch(other.api),
         "action_id": other.api.post("/corporate-actions", DIVIDEND).json()["id"],
         "alert_id": other.api.post("/alerts", SECRET_ALERT).json()["id"],
         "session_id": "1" * 32,  # keys have none, and are refused either way
@@ -130,21 +130,21 @@ def store_issue(api):
     return issue_id
 
 
-def latched(api):
+def create_latch(api):
     """Return the id of a latch that a strategy ran into."""
     limit = {"scope": "strategy", "name": "Secret Plan", "code": "REPEATED_EXECUTIONS", "value": "1"}
     assert api.put("/limits", limit).status_code == 200
-    api.order(portfolio_name="Secret Book", strategy="Secret Plan")
+    api.place_order(portfolio_name="Secret Book", strategy="Secret Plan")
     return api.get("/latches").json()[0]["id"]
 
 
-def with_ids(service):
+def list_operations_with_ids(service):
     """Return the operations that name an object of a tenant; symbols and markets are shared by all."""
     shared = {"symbol", "market", "date", "webhook_name", "strategy_name", "job_name", "table"}
-    return [call for call in guarded(service.app.openapi()) if set(call.parameters) - shared]
+    return [call for call in list_guarded_operations(service.app.openapi()) if set(call.parameters) - shared]
 
 
-def visible_answer(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
+def strip_ids(answer, values: list[str]) -> tuple[int, dict[str, str], str]:
     """Return what a caller could learn, without the ids themselves and the request's."""
     headers = {
         name: text for name, text in answer.headers.items() if name not in {"x-request-id", "ratelimit"}
@@ -157,43 +157,45 @@ def visible_answer(answer, values: list[str]) -> tuple[int, dict[str, str], str]
 
 
 def test_every_kind_of_path_id_has_a_test_case(service):
-    named = {parameter for call in with_ids(service) for parameter in call.parameters}
+    named = {parameter for call in list_operations_with_ids(service) for parameter in call.parameters}
     assert named == set(NEVER)
-    assert {call.name for call in with_ids(service) if "requestBody" in call.facts} == set(BODIES)
+    assert {call.name for call in list_operations_with_ids(service) if "requestBody" in call.facts} == set(
+        BODIES
+    )
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, stage, role, monkeypatch):
-    own, _, foreign = stage
+def test_foreign_id_gets_the_answer_and_queries_of_an_unknown_id(service, two_tenants, role, monkeypatch):
+    own, _, foreign = two_tenants
     monkeypatch.setattr("app.identity.service.authenticator.CACHE_SECONDS", 600)  # who asks is known by now
     own.api.service.client.get("/api/v1/trades", headers=own.headers(role))
     monkeypatch.setattr("app.risk.service.controls.MAX_AGE_SECONDS", 600)
-    for call in with_ids(service):
-        answers, fewest = asked_twice(service, call, foreign, own.headers(role))
+    for call in list_operations_with_ids(service):
+        answers, fewest = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
         for _ in range(TRIES):
             if fewest[0] == fewest[1]:
                 break
-            answers, works = asked_twice(service, call, foreign, own.headers(role))
+            answers, works = call_with_unknown_and_foreign_id(service, call, foreign, own.headers(role))
             fewest = [min(pair, key=len) for pair in zip(fewest, works, strict=True)]
         assert answers[0] == answers[1], call.name
         assert answers[0][0] in {403, 404}, call.name
         assert fewest[0] == fewest[1], call.name
 
 
-def asked_twice(service, call, foreign, headers):
+def call_with_unknown_and_foreign_id(service, call, foreign, headers):
     """Return answers and statements for an id that never was, and for one of another tenant."""
     answers, works = [], []
     for known in (NEVER, foreign):
         values = [known[parameter] for parameter in call.parameters]
         with Work() as work:
             answer = send_call(service, call, call.path_with(*values), headers, BODIES.get(call.name))
-        answers.append(visible_answer(answer, values))
+        answers.append(strip_ids(answer, values))
         works.append(work.statements)
     return answers, works
 
 
-def test_quotes_and_instruments_are_separate_for_each_tenant(stage):
-    own, other, _ = stage
+def test_quotes_and_instruments_are_separate_for_each_tenant(two_tenants):
+    own, other, _ = two_tenants
     given = {"bid": "3.14", "ask": "3.15", "last": "3.14"}
     assert other.api.put("/quotes/SECRET", given).status_code == 200
     assert other.api.put("/instruments/SECRET", {"tick_size": "0.05", "lot_size": "7"}).status_code == 200
@@ -201,18 +203,18 @@ def test_quotes_and_instruments_are_separate_for_each_tenant(stage):
     assert own.api.get("/instruments/SECRET").json()["lot_size"] != "7"
 
 
-def test_requests_with_foreign_ids_change_nothing_of_the_other_tenant(service, stage):
-    _, other, foreign = stage
+def test_requests_with_foreign_ids_change_nothing_of_the_other_tenant(service, two_tenants):
+    _, other, foreign = two_tenants
     assert other.api.get(f"/trades/{foreign['trade_id']}").json()["reversed_by"] is None
-    assert other.api.portfolio("Secret Book")["portfolio_name"] == "Secret Book"
+    assert other.api.get_portfolio("Secret Book")["portfolio_name"] == "Secret Book"
     assert other.api.get(f"/orders/{foreign['order_id']}").json()["status"] == "ACCEPTED"
     assert other.api.get("/latches").json()[0]["released_at"] is None
     assert other.api.get(f"/webhooks/{foreign['webhook_id']}").json()["description"] is None
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
-    own, other, foreign = stage
+def test_lists_contain_nothing_of_the_other_tenant(service, two_tenants, role):
+    own, other, foreign = two_tenants
     secrets = {
         foreign["trade_id"],
         foreign["latch_id"],
@@ -224,29 +226,29 @@ def test_lists_contain_nothing_of_the_other_tenant(service, stage, role):
         other.team,
         foreign["slug"],
     }
-    for call in guarded(service.app.openapi()):
+    for call in list_guarded_operations(service.app.openapi()):
         if call.method == "get" and not call.parameters:
             text = send_call(service, call, call.path, own.headers(role)).text
             assert not [secret for secret in secrets if secret in text], call.name
 
 
 @pytest.mark.parametrize("query", ["portfolio=Secret Book", "user=U999", "symbol=ZZZ"])
-def test_search_finds_nothing_of_the_other_tenant(service, stage, query):
-    own, _, _ = stage
+def test_search_finds_nothing_of_the_other_tenant(service, two_tenants, query):
+    own, _, _ = two_tenants
     assert own.api.get(f"/trades?{query}").json() == []
 
 
-def test_idempotency_keys_are_separate_for_each_tenant(stage):
-    own, other, _ = stage
-    body = other.api.trade(key="one-and-the-same", quantity="1")
-    ours = own.api.trade(key="one-and-the-same", quantity="2")
+def test_idempotency_keys_are_separate_for_each_tenant(two_tenants):
+    own, other, _ = two_tenants
+    body = other.api.record_trade(key="one-and-the-same", quantity="1")
+    ours = own.api.record_trade(key="one-and-the-same", quantity="2")
     assert ours["trade_id"] != body["trade_id"]
     assert own.api.get("/trades", idempotency_key="one-and-the-same").json()[0]["quantity"] == "2"
 
 
-def test_cursor_of_another_tenant_is_rejected(stage):
-    own, other, _ = stage
-    other.api.trade()
+def test_cursor_of_another_tenant_is_rejected(two_tenants):
+    own, other, _ = two_tenants
+    other.api.record_trade()
     link = other.api.get("/trades", limit=1).headers["link"]
     cursor = re.search(r"cursor=([^&>]+)", link)
     assert cursor
@@ -255,8 +257,8 @@ def test_cursor_of_another_tenant_is_rejected(stage):
     assert other.team not in json.dumps(refused.json())
 
 
-def test_user_of_another_tenant_is_unknown(service, stage):
-    own, other, _ = stage
+def test_user_of_another_tenant_is_unknown(service, two_tenants):
+    own, other, _ = two_tenants
     sent = {"X-API-Key": own.key, "X-On-Behalf-Of": other.person(Role.ADMIN)}
     refused = service.client.get("/api/v1/trades", headers=sent)
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/workspace-elsewhere")

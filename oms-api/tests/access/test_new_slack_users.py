@@ -3,15 +3,15 @@
 import pytest
 
 from app import authentication_setup
-from tests.support.service import serving
+from tests.support.service import run_service
 
 
 class Bot:
     """A desk, and what its bot asks for people."""
 
     def __init__(self, service) -> None:
-        self.service, self.api = service, service.api()
-        self.key = service.mint("act_as", self.api.tenant_id)
+        self.service, self.api = service, service.create_client()
+        self.key = service.create_key("act_as", self.api.tenant_id)
         self.api.claim_workspace(f"T{self.api.tenant_id}")
 
     def __call__(self, person: str, **more: str):
@@ -60,9 +60,9 @@ def test_session_cannot_act_for_another_user(bot, service):
 
 def test_number_of_new_slack_users_is_limited(new_database, monkeypatch):
     monkeypatch.setattr(authentication_setup, "NEWCOMERS_PER_MINUTE", 3)
-    with serving(new_database("sqlite")) as service:
-        api = service.api()
-        key = service.mint("act_as", api.tenant_id)
+    with run_service(new_database("sqlite")) as service:
+        api = service.create_client()
+        key = service.create_key("act_as", api.tenant_id)
         api.claim_workspace("T1")
         responses = [
             service.client.get(

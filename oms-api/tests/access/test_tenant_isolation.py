@@ -8,14 +8,14 @@ import pytest
 
 from app.database import connect_engine
 from app.verify import verify_database, verify_trails
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.support.processes import running
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.processes import run_process
 
 ROUNDS, MEMBERS = 14, 6
 BOOKS = ("Growth", "Income")
 
 
-def made(client: httpx.Client, slug: str, team_id: str) -> str:
+def create_tenant(client: httpx.Client, slug: str, team_id: str) -> str:
     """Return the first key of a new tenant."""
     response = client.post(
         "/api/v1/tenants", json={"name": "A Desk", "slug": slug}, headers={"X-API-Key": BOOTSTRAP_KEY}
@@ -43,7 +43,7 @@ class Member:
 
     def _run_round(self, turn: int) -> list[str]:
         key = f"member-{self.number}-turn-{turn}"
-        body = trade_body(
+        body = build_trade_body(
             quantity=self.quantity, gmv=None, price="10", portfolio_name=BOOKS[turn % 2], symbol="AAPL"
         )
         recorded = self.client.post("/trade", json=body, headers={"Idempotency-Key": key})
@@ -59,10 +59,10 @@ class Member:
 def test_concurrent_tenants_each_find_exactly_their_own_data(backend, new_database):
     url = new_database(backend)
     with (
-        running(DATABASE_URL=url, LOG_LEVEL="ERROR") as service,
+        run_process(DATABASE_URL=url, LOG_LEVEL="ERROR") as service,
         httpx.Client(base_url=service.url) as client,
     ):
-        marks = {"7": made(client, "one", "T7"), "11": made(client, "other", "T11")}
+        marks = {"7": create_tenant(client, "one", "T7"), "11": create_tenant(client, "other", "T11")}
         members = [
             Member(service.url, key, quantity, number)
             for number in range(MEMBERS)

@@ -3,7 +3,7 @@
 import pytest
 
 from app.identity.rules.access import TABLE, Operation, Role
-from tests.access.rig import Members, guarded, send_call
+from tests.access.api_operations import Members, list_guarded_operations, send_call
 
 pytestmark = pytest.mark.any_database
 
@@ -184,33 +184,33 @@ OWN_OF_BOTS = "POST /workspaces:claim"  # asked by the bot's key itself: see tes
 
 @pytest.fixture(scope="module")
 def members(service):
-    api = service.api()
+    api = service.create_client()
     return Members(service, api)
 
 
 @pytest.fixture(scope="module")
-def calls(service):
-    return guarded(service.app.openapi())
+def operations(service):
+    return list_guarded_operations(service.app.openapi())
 
 
-def test_every_operation_is_in_the_access_matrix(calls):
-    assert {call.name for call in calls} == set(EXPECTED)
+def test_every_operation_is_in_the_access_matrix(operations):
+    assert {call.name for call in operations} == set(EXPECTED)
 
 
-def test_every_operation_names_its_permission_and_every_permission_is_used(calls):
-    asked = {call.facts.get("x-operation") for call in calls}
+def test_every_operation_names_its_permission_and_every_permission_is_used(operations):
+    asked = {call.facts.get("x-operation") for call in operations}
     assert asked == {operation.value for operation in Operation} == {one.value for one in TABLE}
 
 
-def test_openapi_document_names_the_permitted_roles(calls):
-    for call in calls:
+def test_openapi_document_names_the_permitted_roles(operations):
+    for call in operations:
         assert call.facts["x-roles"] == EXPECTED[call.name].split(), call.name
 
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("name", EXPECTED)
-def test_role_may_call_exactly_the_operations_of_the_matrix(service, members, calls, name, role):
-    call = next(call for call in calls if call.name == name)
+def test_role_may_call_exactly_the_operations_of_the_matrix(service, members, operations, name, role):
+    call = next(call for call in operations if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     response = send_call(service, call, path, members.headers(role))
     if role.value in EXPECTED[name].split():
@@ -221,8 +221,8 @@ def test_role_may_call_exactly_the_operations_of_the_matrix(service, members, ca
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_request_without_a_key_is_rejected_before_its_body_is_read(service, calls, name):
-    call = next(call for call in calls if call.name == name)
+def test_request_without_a_key_is_rejected_before_its_body_is_read(service, operations, name):
+    call = next(call for call in operations if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     assert send_call(service, call, path, {}).status_code == 401
     assert send_call(service, call, path, {"X-API-Key": "oms_wrong"}).status_code == 401
@@ -230,9 +230,9 @@ def test_request_without_a_key_is_rejected_before_its_body_is_read(service, call
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name != OWN_OF_BOTS])
-def test_act_as_key_alone_has_no_access(service, members, calls, name):
-    bot = service.mint("act_as", members.api.tenant_id)
-    call = next(call for call in calls if call.name == name)
+def test_act_as_key_alone_has_no_access(service, members, operations, name):
+    bot = service.create_key("act_as", members.api.tenant_id)
+    call = next(call for call in operations if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
@@ -245,9 +245,9 @@ BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, members, calls, name):
-    bot = service.mint("bot", members.api.tenant_id)
-    call = next(call for call in calls if call.name == name)
+def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, members, operations, name):
+    bot = service.create_key("bot", members.api.tenant_id)
+    call = next(call for call in operations if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     response = send_call(service, call, path, {"X-API-Key": bot})
     assert (response.status_code == 403) is (name not in BOTS_MAY), response.text
@@ -257,9 +257,9 @@ ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" a
 
 
 @pytest.mark.parametrize("name", ADMINISTRATION)
-def test_bot_key_cannot_administer_for_an_admin(service, members, calls, name):
-    bot = service.mint("act_as", members.api.tenant_id)
-    call = next(call for call in calls if call.name == name)
+def test_bot_key_cannot_administer_for_an_admin(service, members, operations, name):
+    bot = service.create_key("act_as", members.api.tenant_id)
+    call = next(call for call in operations if call.name == name)
     path = call.path_with(*["none-of-that"] * len(call.parameters))
     sent = {"X-API-Key": bot, "X-On-Behalf-Of": members.person(Role.ADMIN)}
     assert send_call(service, call, path, sent).status_code == 403

@@ -19,13 +19,13 @@ PRICE = {"kind": "price", "symbol": "AAPL", "above": "100"}
 SECONDS = 30.0  # generous
 
 
-def create(api, **changes):
+def create_alert(api, **changes):
     response = api.post("/alerts", {**PRICE, **changes})
     assert response.status_code == 201, response.text
     return response.json()
 
 
-def fired(api, count=None):
+def list_alerts(api, count=None):
     """Return the events of alerts, oldest first. With `count`, wait until there are as many."""
     deadline = time.monotonic() + SECONDS
     while True:
@@ -38,16 +38,16 @@ def fired(api, count=None):
         time.sleep(0.02)
 
 
-def quote(api, price):
-    api.quote("AAPL", None, None, price)
+def set_last_price(api, price):
+    api.set_quote("AAPL", None, None, price)
 
 
 @pytest.mark.parametrize("price", ["100", "250"])
 def test_price_alert_fires_at_the_threshold_and_through_it(api, price):
-    quote(api, "99.99")
-    alert = create(api, deliver_to="C0123")
-    quote(api, price)
-    (event,) = fired(api, 1)
+    set_last_price(api, "99.99")
+    alert = create_alert(api, deliver_to="C0123")
+    set_last_price(api, price)
+    (event,) = list_alerts(api, 1)
     assert event["alert_id"] == alert["id"]
     assert (event["firing"], float(event["value"])) == (1, float(price))
     assert (event["symbol"], event["deliver_to"], event["above"]) == ("AAPL", "C0123", "100.00")
@@ -56,53 +56,56 @@ def test_price_alert_fires_at_the_threshold_and_through_it(api, price):
 
 
 def test_spike_between_two_quotes_counts(api):
-    quote(api, "90")
-    create(api)
+    set_last_price(api, "90")
+    create_alert(api)
     for price in ("90", "120", "90"):
-        quote(api, price)
-    assert [event["value"] for event in fired(api, 1)] == ["120.00"]
+        set_last_price(api, price)
+    assert [event["value"] for event in list_alerts(api, 1)] == ["120.00"]
 
 
 @pytest.mark.any_database
 def test_flapping_around_the_threshold_fires_once_and_a_new_crossing_again(api):
-    quote(api, "90")
-    create(api, repeat=True)
+    set_last_price(api, "90")
+    create_alert(api, repeat=True)
     for price in ("100", "99.95", "100.05", "99.95", "100", "99.8", "101"):
-        quote(api, price)
-    assert [(event["firing"], event["value"]) for event in fired(api, 2)] == [(1, "100.00"), (2, "101.00")]
+        set_last_price(api, price)
+    assert [(event["firing"], event["value"]) for event in list_alerts(api, 2)] == [
+        (1, "100.00"),
+        (2, "101.00"),
+    ]
     (body,) = api.get("/alerts").json()
     assert body["status"] == "waiting"
 
 
 @pytest.mark.any_database
 def test_alert_below_watches_the_mid_where_there_is_no_last_price(api):
-    create(api, above=None, below="50")
-    api.quote("AAPL", "49", "51", None)
-    assert [event["value"] for event in fired(api, 1)] == ["50.00"]
+    create_alert(api, above=None, below="50")
+    api.set_quote("AAPL", "49", "51", None)
+    assert [event["value"] for event in list_alerts(api, 1)] == ["50.00"]
 
 
 @pytest.mark.any_database
 def test_condition_that_is_true_already_fires_at_once(api):
-    quote(api, "150")
-    create(api)
-    assert [event["value"] for event in fired(api, 1)] == ["150.00"]
+    set_last_price(api, "150")
+    create_alert(api)
+    assert [event["value"] for event in list_alerts(api, 1)] == ["150.00"]
 
 
 @pytest.mark.any_database
 def test_deleted_alert_does_not_fire(api):
-    quote(api, "90")
-    kept, deleted = create(api), create(api)
+    set_last_price(api, "90")
+    kept, deleted = create_alert(api), create_alert(api)
     response = api.service.client.delete(f"/api/v1/alerts/{deleted['id']}", headers={"X-API-Key": api.key})
     assert response.status_code == 204
-    quote(api, "110")
-    assert [event["alert_id"] for event in fired(api, 1)] == [kept["id"]]
+    set_last_price(api, "110")
+    assert [event["alert_id"] for event in list_alerts(api, 1)] == [kept["id"]]
     assert [alert["id"] for alert in api.get("/alerts").json()] == [kept["id"]]
 
 
 @pytest.mark.any_database
 def test_alerts_are_visible_only_to_their_owner(api):
-    alert = create(api)
-    other = api.with_key(api.service.mint("admin", api.tenant_id))
+    alert = create_alert(api)
+    other = api.with_key(api.service.create_key("admin", api.tenant_id))
     assert other.get("/alerts").json() == []
     path = f"/api/v1/alerts/{alert['id']}"
     assert api.service.client.delete(path, headers={"X-API-Key": other.key}).status_code == 404
@@ -111,7 +114,7 @@ def test_alerts_are_visible_only_to_their_owner(api):
 
 @pytest.mark.any_database
 def test_alerts_are_listed_in_pages(api):
-    made = [create(api, above=str(100 + index))["id"] for index in range(3)]
+    made = [create_alert(api, above=str(100 + index))["id"] for index in range(3)]
     first = api.get("/alerts", limit=2)
     assert len(first.json()) == 2
     assert 'rel="next"' in first.headers["link"]
@@ -150,7 +153,7 @@ def test_invalid_alert_is_refused_by_field(api, body, field):
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def watcher(service):
+def run_second_watcher(service):
     """Return the watcher of another process, with its own view of the market, and its close function."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     readers, transactions = Readers(engine, 1), Transactions(engine)
@@ -165,22 +168,22 @@ def watcher(service):
 
 
 def test_crossing_counts_once_with_two_processes_and_after_a_restart(api):
-    quote(api, "90")
-    create(api, repeat=True)
-    other, close = watcher(api.service)
+    set_last_price(api, "90")
+    create_alert(api, repeat=True)
+    other, close = run_second_watcher(api.service)
     try:
         asyncio.run(other.check())
-        quote(api, "101")
+        set_last_price(api, "101")
         for _ in range(3):
             asyncio.run(other.check())
-        assert len(fired(api, 1)) == 1
+        assert len(list_alerts(api, 1)) == 1
     finally:
         close()
-    restarted, close = watcher(api.service)
+    restarted, close = run_second_watcher(api.service)
     try:
         asyncio.run(restarted.check())
         asyncio.run(restarted.check())
-        assert len(fired(api)) == 1
+        assert len(list_alerts(api)) == 1
     finally:
         close()
 
@@ -203,23 +206,23 @@ def watch_portfolio(api, **body):
 
 def test_portfolio_alerts_fire_once_per_crossing(api):
     api.buy("1000", "100", portfolio_name="Growth")
-    api.quote("AAPL", "100", "100", "100")
+    api.set_quote("AAPL", "100", "100", "100")
     limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_GROSS_EXPOSURE", "value": "100000"}
     assert api.put("/limits", limit).status_code == 200
     watch_portfolio(api, kind="day_pnl", below="-10000", repeat=True)
     watch_portfolio(api, kind="drawdown", above="1.5")
     watch_portfolio(api, kind="limit_use", below="85")
     check_portfolios(api)
-    assert fired(api) == []
-    api.quote("AAPL", "90", "90", "90")
+    assert list_alerts(api) == []
+    api.set_quote("AAPL", "90", "90", "90")
     check_portfolios(api, 2)
-    assert [(event["kind"], event["value"]) for event in fired(api)] == [("day_pnl", "-10000.00")]
-    api.quote("AAPL", "85", "85", "85")
+    assert [(event["kind"], event["value"]) for event in list_alerts(api)] == [("day_pnl", "-10000.00")]
+    api.set_quote("AAPL", "85", "85", "85")
     check_portfolios(api, 2)
-    assert [(event["kind"], event["value"], event["portfolio_name"]) for event in fired(api)[1:]] == [
+    assert [(event["kind"], event["value"], event["portfolio_name"]) for event in list_alerts(api)[1:]] == [
         ("drawdown", "1.50", "Growth"), ("limit_use", "85.00", "Growth"),
     ]  # fmt: skip
     for price in ("99.5", "80"):
-        api.quote("AAPL", price, price, price)
+        api.set_quote("AAPL", price, price, price)
         check_portfolios(api)
-    assert [(event["kind"], event["firing"]) for event in fired(api)][3:] == [("day_pnl", 2)]
+    assert [(event["kind"], event["firing"]) for event in list_alerts(api)][3:] == [("day_pnl", 2)]

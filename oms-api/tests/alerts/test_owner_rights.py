@@ -5,7 +5,14 @@ import asyncio
 import pytest
 
 from app.alerts.service.alerts import MAX_OWN_ALERTS
-from tests.alerts.test_alerts import check_portfolios, create, fired, quote, watch_portfolio, watcher
+from tests.alerts.test_alerts import (
+    check_portfolios,
+    create_alert,
+    list_alerts,
+    run_second_watcher,
+    set_last_price,
+    watch_portfolio,
+)
 
 pytestmark = pytest.mark.any_database
 
@@ -18,7 +25,7 @@ def alice(api):
     body = {"name": "Alice", "role": "trader", "person": name, "portfolios": None}
     response = api.post("/users", body)
     assert response.status_code == 201, response.text
-    client = Person(api, api.service.mint("act_as", api.tenant_id), name, response.json()["id"])
+    client = Person(api, api.service.create_key("act_as", api.tenant_id), name, response.json()["id"])
     assert client.get("/positions").status_code == 200
     return client
 
@@ -36,7 +43,7 @@ class Person:
         return self._api.post(path, body, {"X-On-Behalf-Of": self.name})
 
 
-def change(api, alice, **changes):
+def change_rights(api, alice, **changes):
     response = api.patch(f"/users/{alice.user_id}", changes)
     assert response.status_code == 200, response.text
 
@@ -44,58 +51,58 @@ def change(api, alice, **changes):
 def test_portfolio_alert_neither_fires_nor_is_listed_once_its_owner_may_not_see_the_portfolio(api, alice):
     api.buy("1000", "100", portfolio_name="Growth")
     api.buy("1", "100", portfolio_name="Income")
-    quote(api, "100")
+    set_last_price(api, "100")
     watch_portfolio(alice, kind="day_pnl", below="-10000")
     assert len(alice.get("/alerts").json()) == 1
-    change(api, alice, portfolios=["Income"])
-    quote(api, "80")
+    change_rights(api, alice, portfolios=["Income"])
+    set_last_price(api, "80")
     check_portfolios(api)
-    assert fired(api) == []
-    change(api, alice, portfolios=["Growth"])
+    assert list_alerts(api) == []
+    change_rights(api, alice, portfolios=["Growth"])
     check_portfolios(api)
-    assert [event["owner"] for event in fired(api)] == [alice.name]
+    assert [event["owner"] for event in list_alerts(api)] == [alice.name]
 
 
 def test_list_of_alerts_shows_only_portfolios_that_the_caller_may_see_now(api, alice):
     api.buy("1", "100", portfolio_name="Growth")
     api.buy("1", "100", portfolio_name="Income")
     watch_portfolio(alice, kind="drawdown", above="5")
-    create(alice)
+    create_alert(alice)
     assert {item["kind"] for item in alice.get("/alerts").json()} == {"price", "drawdown"}
-    change(api, alice, portfolios=["Income"])
+    change_rights(api, alice, portfolios=["Income"])
     assert {item["kind"] for item in _read_until(alice, {"price"})} == {"price"}
 
 
 @pytest.mark.parametrize("changes", [{"status": "disabled"}, {"slack_status": "deactivated"}])
 def test_alerts_of_an_inactive_person_do_not_fire(api, alice, changes):
-    quote(api, "90")
+    set_last_price(api, "90")
     api.buy("1000", "100", portfolio_name="Growth")
-    create(alice)
+    create_alert(alice)
     watch_portfolio(alice, kind="day_pnl", above="1")
     if "status" in changes:
-        change(api, alice, **changes)
+        change_rights(api, alice, **changes)
     else:
-        bot = api.with_key(api.service.mint("bot", api.tenant_id))
+        bot = api.with_key(api.service.create_key("bot", api.tenant_id))
         body = {"person": alice.name, "status": "deactivated"}
         assert bot.put("/slack-status", body).status_code == 200
-    kept = create(api, above="105")
-    quote(api, "110")
+    kept = create_alert(api, above="105")
+    set_last_price(api, "110")
     check_portfolios(api)
-    assert [event["alert_id"] for event in fired(api, 1)] == [kept["id"]]
+    assert [event["alert_id"] for event in list_alerts(api, 1)] == [kept["id"]]
 
 
 def test_alerts_of_an_ended_key_do_not_fire_also_in_a_process_that_watches_already(api):
-    quote(api, "90")
+    set_last_price(api, "90")
     body = api.post("/api-keys", {"name": "robot", "scopes": ["read"]}).json()
-    create(api.with_key(body["key"]))
-    other, close = watcher(api.service)
+    create_alert(api.with_key(body["key"]))
+    other, close = run_second_watcher(api.service)
     try:
         asyncio.run(other.check())
         assert api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}).status_code == 200
-        quote(api, "110")
+        set_last_price(api, "110")
         for _ in range(3):
             asyncio.run(other.check())
-        assert fired(api) == []
+        assert list_alerts(api) == []
     finally:
         close()
 
@@ -103,11 +110,11 @@ def test_alerts_of_an_ended_key_do_not_fire_also_in_a_process_that_watches_alrea
 def test_person_has_a_limited_number_of_alerts_and_takes_none_from_others(api, alice, monkeypatch):
     monkeypatch.setattr("app.alerts.service.alerts.MAX_OWN_ALERTS", 2)
     for _ in range(2):
-        create(alice)
+        create_alert(alice)
     response = alice.post("/alerts", {"kind": "price", "symbol": "AAPL", "above": "100"})
     assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (409, "too-many-alerts")
     assert "You have 2 alerts" in response.json()["detail"]
-    create(api)
+    create_alert(api)
     assert MAX_OWN_ALERTS == 500
 
 

@@ -11,7 +11,7 @@ _TENANT = text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :s
 
 
 @contextmanager
-def ready(url: str) -> Iterator[Engine]:
+def prepare_engine(url: str) -> Iterator[Engine]:
     """Yield an engine behind the wall between tenants; beside the first tenant it makes two more."""
     engine = connect_engine(url, tenant_scoped=True)
     with unit_of_work(engine) as connection:

@@ -9,15 +9,15 @@ from typing import Any
 from sqlalchemy import Engine
 
 from app.audit.queries import trail as queries
-from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, chain_entry
+from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, build_chained_entry
 from app.audit.rules.entries import AuditEntry
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 from app.database import set_tenant_scope
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 
-def entry(**changes: Any) -> AuditEntry:
+def build_entry(**changes: Any) -> AuditEntry:
     """Return an entry: an admin changes a person's role."""
     fields: dict[str, Any] = {
         "tenant_id": 1,
@@ -34,12 +34,12 @@ def entry(**changes: Any) -> AuditEntry:
     return AuditEntry(**(fields | changes))
 
 
-def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
+def build_chain(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
     """Return a trail of that many rows."""
     head, rows = START, []
     for number in range(count):
         entry_content = EntryContent(
-            at=iso(NOON + timedelta(seconds=number)),
+            at=format_timestamp(NOON + timedelta(seconds=number)),
             actor="alice@desk.example",
             via="session",
             action="user.changed",
@@ -50,17 +50,17 @@ def chained(count: int, tenant_id: int = 1) -> list[ChainedEntry]:
             after='{"role":"trader"}',
             count=1,
         )
-        rows.append(chain_entry(head, tenant_id, entry_content))
+        rows.append(build_chained_entry(head, tenant_id, entry_content))
         head = Head(rows[-1].sequence, rows[-1].hash)
     return rows
 
 
-def lines(rows: list[ChainedEntry]) -> list[bytes]:
+def serialize_rows(rows: list[ChainedEntry]) -> list[bytes]:
     """Return the rows as the lines of an export."""
     return [serialize_line(COLUMNS, row) for row in rows]
 
 
-def trail_of(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
+def read_trail(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], Head]:
     """Return a tenant's trail, and its head."""
     with engine.connect() as connection:
         set_tenant_scope(connection, [tenant_id])

@@ -7,14 +7,14 @@ import orjson
 import pytest
 
 from app import verify as command
-from tests.audit.entries import chained, lines
+from tests.audit.entries import build_chain, serialize_rows
 from tests.support.processes import HOME
 
-ROWS = chained(12)
+ROWS = build_chain(12)
 
 
 @pytest.fixture(autouse=True)
-def offline(monkeypatch):
+def block_network(monkeypatch):
     def never(*_, **__):
         raise AssertionError("the verifier of exports needs neither settings nor a database")
 
@@ -25,23 +25,23 @@ def offline(monkeypatch):
 @pytest.fixture
 def export(tmp_path):
     path = tmp_path / "audit.jsonl"
-    path.write_bytes(b"".join(lines(ROWS)))
+    path.write_bytes(b"".join(serialize_rows(ROWS)))
     return path
 
 
 @pytest.fixture
-def head(tmp_path):
+def head_file(tmp_path):
     path = tmp_path / "head.json"
-    path.write_bytes(orjson.dumps(stated(ROWS[-1])))
+    path.write_bytes(orjson.dumps(compute_row_hash(ROWS[-1])))
     return path
 
 
-def stated(row):
+def compute_row_hash(row):
     return {"tenant": row.tenant_id, "sequence": row.sequence, "hash": row.hash, "at": row.at}
 
 
-def cut(export, keep):
-    export.write_bytes(b"".join(lines(ROWS)[:keep]))
+def truncate_export(export, keep):
+    export.write_bytes(b"".join(serialize_rows(ROWS)[:keep]))
 
 
 def test_intact_export_exits_with_0_and_states_what_is_not_proven(export, capsys):
@@ -51,14 +51,14 @@ def test_intact_export_exits_with_0_and_states_what_is_not_proven(export, capsys
     assert "does not show whether lines are missing at the end" in out
 
 
-def test_head_verifies_the_end_of_the_export(export, head, capsys):
-    assert command.main(["--audit", str(export), "--head", str(head)]) == command.CLEAN
+def test_head_verifies_the_end_of_the_export(export, head_file, capsys):
+    assert command.main(["--audit", str(export), "--head", str(head_file)]) == command.CLEAN
     assert capsys.readouterr().out == "Clean: 12 entries of the audit trail, 1 unbroken chain.\n"
 
 
-def test_lines_past_an_earlier_head_are_counted(export, head, capsys):
-    head.write_bytes(orjson.dumps(stated(ROWS[6])) + b"\n")
-    assert command.main(["--audit", str(export), "--head", str(head)]) == command.CLEAN
+def test_lines_past_an_earlier_head_are_counted(export, head_file, capsys):
+    head_file.write_bytes(orjson.dumps(compute_row_hash(ROWS[6])) + b"\n")
+    assert command.main(["--audit", str(export), "--head", str(head_file)]) == command.CLEAN
     assert "No head covers 5 of the lines" in capsys.readouterr().out
 
 
@@ -68,9 +68,9 @@ def test_first_invalid_line_is_named_with_exit_status_1(export, capsys):
     assert capsys.readouterr().out.startswith("The first bad line is 5: hash is ")
 
 
-def test_truncated_export_is_reported_by_the_head(export, head, capsys):
-    cut(export, 7)
-    assert command.main(["--audit", str(export), "--head", str(head)]) == command.LIES
+def test_truncated_export_is_reported_by_the_head(export, head_file, capsys):
+    truncate_export(export, 7)
+    assert command.main(["--audit", str(export), "--head", str(head_file)]) == command.LIES
     assert capsys.readouterr().out.startswith("The first bad line is 8: sequence 8 is missing")
 
 
@@ -78,11 +78,11 @@ def test_endless_line_is_read_in_bounded_memory(export, capsys):
     with export.open("ab") as file:
         file.write(b"x" * 3_000_000)
     assert command.main(["--audit", str(export)]) == command.LIES
-    assert "The first bad line is 13: the line does not end" in capsys.readouterr().out
+    assert "The first bad line is 13: the last line is incomplete" in capsys.readouterr().out
 
 
 def test_empty_export_is_reported(export, capsys):
-    cut(export, 0)
+    truncate_export(export, 0)
     assert command.main(["--audit", str(export)]) == command.CLEAN
     assert "Clean: 0 lines, 0 unbroken chains." in capsys.readouterr().out
 
@@ -99,9 +99,9 @@ def test_empty_export_is_reported(export, capsys):
         (b'{"tenant":1,"sequence":2.5,"hash":"x"}', "whole numbers"),
     ],
 )
-def test_malformed_head_exits_with_2(export, head, text, told, capsys):
-    head.write_bytes(text)
-    assert command.main(["--audit", str(export), "--head", str(head)]) == command.CANNOT
+def test_malformed_head_exits_with_2(export, head_file, text, told, capsys):
+    head_file.write_bytes(text)
+    assert command.main(["--audit", str(export), "--head", str(head_file)]) == command.CANNOT
     assert told in capsys.readouterr().err
 
 
@@ -112,16 +112,16 @@ def test_missing_file_exits_with_2(export, tmp_path, capsys):
     assert capsys.readouterr().err.count("missing cannot be read: No such file or directory.") == 2
 
 
-def test_head_without_an_export_is_rejected(head, capsys):
+def test_head_without_an_export_is_rejected(head_file, capsys):
     with pytest.raises(SystemExit) as caught:
-        command.main(["--head", str(head)])
+        command.main(["--head", str(head_file)])
     assert caught.value.code == command.CANNOT
     assert "--head needs --audit" in capsys.readouterr().err
 
 
-def test_command_needs_no_environment(export, head, tmp_path):
+def test_command_needs_no_environment(export, head_file, tmp_path):
     completed = subprocess.run(
-        [sys.executable, "-m", "app.verify", "--audit", str(export), "--head", str(head)],
+        [sys.executable, "-m", "app.verify", "--audit", str(export), "--head", str(head_file)],
         cwd=HOME,
         env={"PATH": "", "OMS_API_KEY": "short", "DATABASE_URL": "nowhere"},
         capture_output=True,

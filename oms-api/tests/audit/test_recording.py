@@ -9,22 +9,22 @@ from sqlalchemy.exc import DBAPIError
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import START, Head
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.database import connect_engine, set_tenant_scope, unit_of_work
-from tests.audit.databases import ready
-from tests.audit.entries import assert_unbroken, entry, trail_of
+from tests.audit.databases import prepare_engine
+from tests.audit.entries import assert_unbroken, build_entry, read_trail
 
 WAIT_SECONDS = 30
 
 
-def written(engine, *entries):
+def list_written_entries(engine, *entries):
     with unit_of_work(engine) as connection:
-        record(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
+        record_entries(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
 
 
 def test_entry_contains_the_action(trail_engine):
-    written(trail_engine, entry())
-    (row,), head = trail_of(trail_engine)
+    list_written_entries(trail_engine, build_entry())
+    (row,), head = read_trail(trail_engine)
     assert row[:-2] == (
         *(
             1,
@@ -42,65 +42,68 @@ def test_entry_contains_the_action(trail_engine):
 
 
 def test_unknown_values_are_null(trail_engine):
-    written(trail_engine, entry(address=None, request_id=None, before=None, after=None))
-    (row,), head = trail_of(trail_engine)
+    list_written_entries(trail_engine, build_entry(address=None, request_id=None, before=None, after=None))
+    (row,), head = read_trail(trail_engine)
     assert (row.address, row.request_id, row.before, row.after) == (None, None, None, None)
     assert_unbroken([row], head)
 
 
 def test_entries_of_several_transactions_make_one_chain(trail_engine):
     for number in range(3):
-        written(trail_engine, entry(target=f"user {number}"), entry(target=f"key {number}"))
-    rows, head = trail_of(trail_engine)
+        list_written_entries(
+            trail_engine, build_entry(target=f"user {number}"), build_entry(target=f"key {number}")
+        )
+    rows, head = read_trail(trail_engine)
     assert [row.target for row in rows] == ["user 0", "key 0", "user 1", "key 1", "user 2", "key 2"]
     assert_unbroken(rows, head)
 
 
 def test_tenants_have_separate_chains(trail_engine):
-    written(trail_engine, *(entry(tenant_id=tenant_id) for tenant_id in (3, 1, 2, 3)))
-    assert [len(trail_of(trail_engine, tenant_id)[0]) for tenant_id in (1, 2, 3)] == [1, 1, 2]
+    list_written_entries(trail_engine, *(build_entry(tenant_id=tenant_id) for tenant_id in (3, 1, 2, 3)))
+    assert [len(read_trail(trail_engine, tenant_id)[0]) for tenant_id in (1, 2, 3)] == [1, 1, 2]
     for tenant_id in (1, 2, 3):
-        assert_unbroken(*trail_of(trail_engine, tenant_id))
+        assert_unbroken(*read_trail(trail_engine, tenant_id))
 
 
 def test_empty_audit_log_has_sequence_zero(trail_engine):
-    assert trail_of(trail_engine) == ([], START)
-    written(trail_engine)
-    assert trail_of(trail_engine) == ([], START)
+    assert read_trail(trail_engine) == ([], START)
+    list_written_entries(trail_engine)
+    assert read_trail(trail_engine) == ([], START)
 
 
 def change_and_fail(engine):
     with unit_of_work(engine) as connection:
-        record(set_tenant_scope(connection, [1]), [entry()])
+        record_entries(set_tenant_scope(connection, [1]), [build_entry()])
         connection.execute(text("SELECT nothing FROM nowhere"))
 
 
 def test_entry_of_a_failed_change_is_rolled_back(trail_engine):
     with pytest.raises(DBAPIError):
         change_and_fail(trail_engine)
-    assert trail_of(trail_engine) == ([], START)
-    written(trail_engine, entry())
-    assert_unbroken(*trail_of(trail_engine))
+    assert read_trail(trail_engine) == ([], START)
+    list_written_entries(trail_engine, build_entry())
+    assert_unbroken(*read_trail(trail_engine))
 
 
 def test_long_or_unprintable_text_is_recorded_after_cleaning(trail_engine):
     long = "\0" + "é" * 1000
-    written(
-        trail_engine, entry(actor=long, via=long, action=long, target=long, address=long, request_id=long)
+    list_written_entries(
+        trail_engine,
+        build_entry(actor=long, via=long, action=long, target=long, address=long, request_id=long),
     )
-    assert_unbroken(*trail_of(trail_engine))
+    assert_unbroken(*read_trail(trail_engine))
 
 
 def test_audit_log_requires_a_tenant_scope_to_read_and_write(trail_engine, backend):
     if backend == "sqlite":
         return  # it has no second wall
-    written(trail_engine, entry())
+    list_written_entries(trail_engine, build_entry())
     with trail_engine.connect() as connection:
         assert queries.get_head(connection, 1) == START
         assert queries.list_entries_between(connection, 1, 0, 10, 10) == []
         assert queries.get_head(set_tenant_scope(connection, [2]), 1) == START
     with pytest.raises(DBAPIError, match="row-level security"), unit_of_work(trail_engine) as connection:
-        record(set_tenant_scope(connection, [2]), [entry(tenant_id=1)])
+        record_entries(set_tenant_scope(connection, [2]), [build_entry(tenant_id=1)])
 
 
 @pytest.mark.parametrize(
@@ -119,18 +122,22 @@ def test_audit_log_requires_a_tenant_scope_to_read_and_write(trail_engine, backe
 def test_audit_log_is_append_only_even_for_the_database_owner(trail_engine, engine, backend, statement):
     if statement.startswith("TRUNCATE" if backend == "sqlite" else "REPLACE"):
         statement = "DELETE FROM audit_log"  # the other database has no such statement
-    written(trail_engine, entry(), entry())
-    before = trail_of(trail_engine)
+    list_written_entries(trail_engine, build_entry(), build_entry())
+    before = read_trail(trail_engine)
     with pytest.raises(DBAPIError, match="append-only"), unit_of_work(engine) as connection:
         connection.execute(text(statement))
-    assert trail_of(trail_engine) == before
+    assert read_trail(trail_engine) == before
 
 
 def test_parallel_writers_make_one_chain_without_gaps(trail_engine):
     failures = run_together(
-        *[lambda: written(trail_engine, entry(), entry(target="user 8")) for _ in range(4)], times=25
+        *[
+            lambda: list_written_entries(trail_engine, build_entry(), build_entry(target="user 8"))
+            for _ in range(4)
+        ],
+        times=25,
     )
-    rows, head = trail_of(trail_engine)
+    rows, head = read_trail(trail_engine)
     assert failures == []
     assert len(rows) == 200
     assert_unbroken(rows, head)
@@ -140,29 +147,33 @@ def test_writers_of_several_audit_logs_do_not_deadlock(trail_engine):
     orders = [(1, 2, 3), (3, 2, 1), (2, 3, 1)]
     failures = run_together(
         *[
-            lambda order=order: written(trail_engine, *(entry(tenant_id=tenant_id) for tenant_id in order))
+            lambda order=order: list_written_entries(
+                trail_engine, *(build_entry(tenant_id=tenant_id) for tenant_id in order)
+            )
             for order in orders
         ],
         times=20,
     )
     assert failures == []
     for tenant_id in (1, 2, 3):
-        rows, head = trail_of(trail_engine, tenant_id)
+        rows, head = read_trail(trail_engine, tenant_id)
         assert len(rows) == 60
         assert_unbroken(rows, head)
 
 
 def test_audit_heads_are_created_in_tenant_sequence_without_deadlock(new_database):
     url = new_database("postgresql")
-    with ready(url) as engine:
-        second = threading.Thread(target=written, args=(engine, entry(tenant_id=3), entry(tenant_id=2)))
+    with prepare_engine(url) as engine:
+        second = threading.Thread(
+            target=list_written_entries, args=(engine, build_entry(tenant_id=3), build_entry(tenant_id=2))
+        )
         with unit_of_work(engine) as connection:
-            record(set_tenant_scope(connection, [2, 3]), [entry(tenant_id=2)])
+            record_entries(set_tenant_scope(connection, [2, 3]), [build_entry(tenant_id=2)])
             second.start()
             wait_until_blocked(url)  # on the head of tenant 2: it must not hold that of tenant 3 by now
-            record(connection, [entry(tenant_id=3)])
+            record_entries(connection, [build_entry(tenant_id=3)])
         second.join(WAIT_SECONDS)
-        assert [len(trail_of(engine, tenant_id)[0]) for tenant_id in (2, 3)] == [2, 2]
+        assert [len(read_trail(engine, tenant_id)[0]) for tenant_id in (2, 3)] == [2, 2]
 
 
 def wait_until_blocked(url):

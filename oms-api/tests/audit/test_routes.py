@@ -8,30 +8,30 @@ import pytest
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.audit.service.exporting import CHUNK, TrailExport
 from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import LEDGER
-from app.timestamps import iso
-from tests.audit.entries import entry
+from app.timestamps import format_timestamp
+from tests.audit.entries import build_entry
 from tests.factories import NOON
 from tests.support.service import ApiClient
 
 PATHS = ("/audit", "/audit/export", "/audit/head", "/trades/export", "/trades/heads")
 
 
-def record_entries(api, *entries):
+def record_in_trail(api, *entries):
     with unit_of_work(api.service.engine) as connection:
-        record(set_tenant_scope(connection, [api.tenant_id]), entries)
+        record_entries(set_tenant_scope(connection, [api.tenant_id]), entries)
 
 
 @pytest.fixture
 def api_with_entries(api):
     """Provide a desk with five entries in its trail, a minute apart."""
     acts = [
-        entry(
+        build_entry(
             tenant_id=api.tenant_id,
             at=NOON + number * timedelta(minutes=1),
             actor=f"slack:T1:U{number % 2}",
@@ -41,17 +41,17 @@ def api_with_entries(api):
         )
         for number in range(5)
     ]
-    record_entries(api, *acts)
+    record_in_trail(api, *acts)
     return api
 
 
-def listed(api, **params):
+def list_entries(api, **params):
     response = api.get("/audit", **params)
     assert response.status_code == 200, response.text
     return [item["target"] for item in response.json()]
 
 
-def lines_of(answer):
+def split_lines(answer):
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/x-ndjson"
     return answer.content.splitlines(keepends=True)
@@ -69,7 +69,7 @@ def assert_proven(lines, heads):
     [("read", 403), ("trade read", 403), ("approve", 403), ("risk", 200), ("admin", 200)],
 )
 def test_audit_log_requires_the_risk_or_admin_role(api, path, scopes, status):
-    other = ApiClient(api.service, api.tenant_id, api.service.mint(scopes, api.tenant_id))
+    other = ApiClient(api.service, api.tenant_id, api.service.create_key(scopes, api.tenant_id))
     assert other.get(path).status_code == status
 
 
@@ -94,7 +94,7 @@ def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
         "after": {"role": "trader"},
         "count": 1,
     }
-    assert listed(api_with_entries) == ["user 4", "user 3", "user 2", "user 1", "user 0"]
+    assert list_entries(api_with_entries) == ["user 4", "user 3", "user 2", "user 1", "user 0"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_entries_are_listed_newest_first_with_their_facts(api_with_entries):
     ],
 )
 def test_entries_are_filtered_by_their_fields(api_with_entries, params, found):
-    assert listed(api_with_entries, **params) == found
+    assert list_entries(api_with_entries, **params) == found
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_pages_are_contiguous_and_keep_the_filter(api_with_entries):
 
 
 def test_cursor_is_valid_only_for_its_list_and_tenant(api_with_entries):
-    api_with_entries.trade()
-    api_with_entries.trade()
-    other = api_with_entries.service.api()
+    api_with_entries.record_trade()
+    api_with_entries.record_trade()
+    other = api_with_entries.service.create_client()
     for path, elsewhere in (("/trades", api_with_entries), ("/audit", other)):
         mine = api_with_entries.get("/audit", limit=1).links["next"]["url"].split("cursor=")[1]
         assert elsewhere.get(path, cursor=mine).status_code == 422
@@ -157,19 +157,19 @@ def test_cursor_is_valid_only_for_its_list_and_tenant(api_with_entries):
 
 
 def test_audit_log_of_another_tenant_is_hidden(api_with_entries):
-    other = api_with_entries.service.api()
-    api_with_entries.trade()
-    assert listed(other) == []
-    assert [lines_of(other.get(path)) for path in ("/audit/export", "/trades/export", "/trades/heads")] == [
-        []
-    ] * 3
+    other = api_with_entries.service.create_client()
+    api_with_entries.record_trade()
+    assert list_entries(other) == []
+    assert [
+        split_lines(other.get(path)) for path in ("/audit/export", "/trades/export", "/trades/heads")
+    ] == [[]] * 3
     head = other.get("/audit/head").json()
     assert (head["tenant"], head["sequence"], head["hash"]) == (other.tenant_id, 0, GENESIS)
 
 
 def test_export_is_oldest_first_and_verified_by_its_head(api_with_entries):
     head, export = api_with_entries.get("/audit/head").json(), api_with_entries.get("/audit/export")
-    lines = lines_of(export)
+    lines = split_lines(export)
     assert [orjson.loads(line)["target"] for line in lines] == [f"user {number}" for number in range(5)]
     assert tuple(orjson.loads(lines[0])) == COLUMNS
     assert orjson.loads(lines[0])["before"] == '{"role":"viewer"}'
@@ -178,47 +178,48 @@ def test_export_is_oldest_first_and_verified_by_its_head(api_with_entries):
 
 
 def test_head_contains_its_request_time(api_with_entries):
-    before = iso(utc_now())
-    assert before <= api_with_entries.get("/audit/head").json()["at"] <= iso(utc_now())
+    before = format_timestamp(utc_now())
+    assert before <= api_with_entries.get("/audit/head").json()["at"] <= format_timestamp(utc_now())
 
 
 def test_export_larger_than_a_chunk_is_complete(api):
-    record_entries(
-        api, *(entry(tenant_id=api.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345))
+    record_in_trail(
+        api,
+        *(build_entry(tenant_id=api.tenant_id, target=f"user {number}") for number in range(2 * CHUNK + 345)),
     )
-    lines = lines_of(api.get("/audit/export"))
+    lines = split_lines(api.get("/audit/export"))
     head = api.get("/audit/head").json()
     assert len(lines) == 2 * CHUNK + 345
     assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
-def heads_of(api):
-    stated = map(orjson.loads, lines_of(api.get("/trades/heads")))
+def read_heads(api):
+    stated = map(orjson.loads, split_lines(api.get("/trades/heads")))
     return {Chain(item["tenant"], item["portfolio"]): Head(item["sequence"], item["hash"]) for item in stated}
 
 
 def test_ledger_export_is_by_portfolio_and_verified_by_its_heads(api):
     for number in range(3):
         for name in ("Growth", "Income"):
-            api.trade(portfolio_name=name, user_id=f"U{number}")
-    api.reverse(api.trade()["trade_id"])
+            api.record_trade(portfolio_name=name, user_id=f"U{number}")
+    api.post_reversal(api.record_trade()["trade_id"])
     export = api.get("/trades/export")
-    rows = [orjson.loads(line) for line in lines_of(export)]
+    rows = [orjson.loads(line) for line in split_lines(export)]
     places = [(row["portfolio_id"], row["sequence"]) for row in rows]
     assert places == sorted(places)
     assert len(rows) == 8
     assert 'filename="trades.jsonl"' in export.headers["content-disposition"]
-    assert len(heads_of(api)) == 2
-    assert_proven(lines_of(export), heads_of(api))
+    assert len(read_heads(api)) == 2
+    assert_proven(split_lines(export), read_heads(api))
 
 
 def test_ledger_export_larger_than_a_chunk_is_complete(api):
     for name in ("Growth", "Income", "Crypto"):
         trades = [{"symbol": "AAPL", "quantity": "1", "price": "7", "side": "BUY", "portfolio_name": name}]
         assert api.post("/trades:batch", {"trades": trades * 700}).status_code == 200
-    lines = lines_of(api.get("/trades/export"))
+    lines = split_lines(api.get("/trades/export"))
     assert len(lines) == 2_100
-    assert_proven(lines, heads_of(api))
+    assert_proven(lines, read_heads(api))
 
 
 def test_trade_can_be_traced_offline_from_message_to_row(api):
@@ -228,7 +229,7 @@ def test_trade_can_be_traced_offline_from_message_to_row(api):
         {"Idempotency-Key": "slack-view-1", "X-Request-ID": "the-message-names-me"},
     )
     trade = response.json()["trade"]
-    (line,) = lines_of(api.get("/trades/export"))
+    (line,) = split_lines(api.get("/trades/export"))
     row = orjson.loads(line)
     assert tuple(row) == ledger.COLUMNS
     assert row["trade_id"] == trade["trade_id"]
@@ -237,12 +238,12 @@ def test_trade_can_be_traced_offline_from_message_to_row(api):
 
 
 def test_entries_recorded_during_an_export_are_not_in_it(api):
-    record_entries(api, *(entry(tenant_id=api.tenant_id) for _ in range(5)))
+    record_in_trail(api, *(build_entry(tenant_id=api.tenant_id) for _ in range(5)))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
         export = TrailExport(api.tenant_id, queries.get_head(connection, api.tenant_id), chunk=2)
         pieces = [export.read(connection)]
-    record_entries(api, entry(tenant_id=api.tenant_id))
+    record_in_trail(api, build_entry(tenant_id=api.tenant_id))
     with api.service.engine.connect() as connection:
         set_tenant_scope(connection, [api.tenant_id])
         while pieces[-1]:
@@ -251,7 +252,7 @@ def test_entries_recorded_during_an_export_are_not_in_it(api):
 
 
 def test_denial_is_audited(api):
-    reader = ApiClient(api.service, api.tenant_id, api.service.mint("read", api.tenant_id))
+    reader = ApiClient(api.service, api.tenant_id, api.service.create_key("read", api.tenant_id))
     refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from app.audit.rules.aggregation import MAX_DISTINCT
 from app.audit.service import Trail
 from app.database import unit_of_work
-from tests.audit.entries import assert_unbroken, entry, trail_of
+from tests.audit.entries import assert_unbroken, build_entry, read_trail
 from tests.factories import NOON
 
 WAIT_SECONDS = 30
@@ -39,7 +39,9 @@ class Noted:
 
     def note(self, number=0, **changes):
         self.trail.note(
-            entry(**({"at": self.clock.now, "action": "denied", "target": f"operation {number}"} | changes))
+            build_entry(
+                **({"at": self.clock.now, "action": "denied", "target": f"operation {number}"} | changes)
+            )
         )
 
     def flush(self, after=timedelta(0)):
@@ -47,49 +49,49 @@ class Noted:
         self.trail.flush()
 
     def counts(self, tenant_id=1):
-        rows, head = trail_of(self.engine, tenant_id)
+        rows, head = read_trail(self.engine, tenant_id)
         if rows:
             assert_unbroken(rows, head)
         return [row.count for row in rows]
 
 
 @pytest.fixture
-def noted(trail_engine):
+def observed_trail(trail_engine):
     return Noted(trail_engine)
 
 
-def test_similar_actions_make_one_row_at_once_and_one_after_the_minute(noted):
-    noted.note()
-    noted.flush()
+def test_similar_actions_make_one_row_at_once_and_one_after_the_minute(observed_trail):
+    observed_trail.note()
+    observed_trail.flush()
     for _ in range(998):
-        noted.note()
-    noted.flush(59 * SECOND)
-    assert noted.counts() == [1]
-    noted.flush(SECOND)
-    assert noted.counts() == [1, 998]
-    noted.flush(MINUTE)
-    assert noted.counts() == [1, 998]
+        observed_trail.note()
+    observed_trail.flush(59 * SECOND)
+    assert observed_trail.counts() == [1]
+    observed_trail.flush(SECOND)
+    assert observed_trail.counts() == [1, 998]
+    observed_trail.flush(MINUTE)
+    assert observed_trail.counts() == [1, 998]
 
 
-def test_each_tenant_has_its_own_audit_log(noted):
+def test_each_tenant_has_its_own_audit_log(observed_trail):
     for tenant_id in (1, 2, 3, 2):
-        noted.note(tenant_id=tenant_id)
-    noted.flush()
-    assert [noted.counts(tenant_id) for tenant_id in (1, 2, 3)] == [[1], [2], [1]]
+        observed_trail.note(tenant_id=tenant_id)
+    observed_trail.flush()
+    assert [observed_trail.counts(tenant_id) for tenant_id in (1, 2, 3)] == [[1], [2], [1]]
 
 
-def test_flood_of_20_000_actions_makes_few_rows(noted):
-    noted.note()
-    noted.flush()
+def test_flood_of_20_000_actions_makes_few_rows(observed_trail):
+    observed_trail.note()
+    observed_trail.flush()
     for number in range(20_000):
-        noted.note(number, actor=f"slack:T1:U{number}")
-    noted.flush(MINUTE)
-    assert len(noted.counts()) <= 2 * (MAX_DISTINCT + 1)
-    assert sum(noted.counts()) == 20_001
-    assert noted.drops == []
+        observed_trail.note(number, actor=f"slack:T1:U{number}")
+    observed_trail.flush(MINUTE)
+    assert len(observed_trail.counts()) <= 2 * (MAX_DISTINCT + 1)
+    assert sum(observed_trail.counts()) == 20_001
+    assert observed_trail.drops == []
 
 
-def fail(engine):
+def break_engine(engine):
     """Let every statement of the engine fail as if the database were away; return how to end it."""
 
     def away(*_):
@@ -99,23 +101,23 @@ def fail(engine):
     return lambda: event.remove(engine, "before_cursor_execute", away)
 
 
-def test_actions_wait_for_an_unavailable_database_without_loss(noted):
-    come_back = fail(noted.engine)
+def test_actions_wait_for_an_unavailable_database_without_loss(observed_trail):
+    come_back = break_engine(observed_trail.engine)
     for tenant_id in (1, 2):
-        noted.note(tenant_id=tenant_id)
-    noted.flush()
-    noted.note()
-    noted.flush(MINUTE)
+        observed_trail.note(tenant_id=tenant_id)
+    observed_trail.flush()
+    observed_trail.note()
+    observed_trail.flush(MINUTE)
     come_back()
-    assert noted.counts() == []
-    noted.flush()
-    assert (noted.counts(), noted.counts(2)) == ([2], [1])
-    assert noted.drops == []
+    assert observed_trail.counts() == []
+    observed_trail.flush()
+    assert (observed_trail.counts(), observed_trail.counts(2)) == ([2], [1])
+    assert observed_trail.drops == []
 
 
 def test_overflow_is_reported_as_dropped_until_space_is_free(trail_engine):
     noted = Noted(trail_engine, most_held=3)
-    come_back = fail(trail_engine)
+    come_back = break_engine(trail_engine)
     for _ in range(10):
         for number in range(2):
             noted.note(number)
@@ -131,14 +133,14 @@ def test_overflow_is_reported_as_dropped_until_space_is_free(trail_engine):
     assert sum(noted.drops) == 17
 
 
-def test_unwritable_action_does_not_block_others(noted):
-    noted.note(tenant_id=99)  # there is no such tenant
-    noted.note(tenant_id=1)
-    noted.note(tenant_id=2)
-    noted.flush()
-    assert (noted.counts(1), noted.counts(2), noted.drops) == ([1], [1], [1])
-    noted.flush(MINUTE)
-    assert noted.drops == [1]
+def test_unwritable_action_does_not_block_others(observed_trail):
+    observed_trail.note(tenant_id=99)  # there is no such tenant
+    observed_trail.note(tenant_id=1)
+    observed_trail.note(tenant_id=2)
+    observed_trail.flush()
+    assert (observed_trail.counts(1), observed_trail.counts(2), observed_trail.drops) == ([1], [1], [1])
+    observed_trail.flush(MINUTE)
+    assert observed_trail.drops == [1]
 
 
 def test_recording_does_not_wait_for_a_hanging_flush(trail_engine):
@@ -161,27 +163,27 @@ def test_recording_does_not_wait_for_a_hanging_flush(trail_engine):
     assert noted.counts() == [1, 1]
 
 
-def test_thread_writes_periodically_and_shutdown_writes_the_rest(noted):
+def test_thread_writes_periodically_and_shutdown_writes_the_rest(observed_trail):
     committed = threading.Event()
-    event.listen(noted.engine, "commit", lambda _: committed.set())
-    noted.trail.start()
-    noted.note()
+    event.listen(observed_trail.engine, "commit", lambda _: committed.set())
+    observed_trail.trail.start()
+    observed_trail.note()
     assert committed.wait(WAIT_SECONDS)
-    noted.note()
-    noted.note(1)
-    noted.trail.close()
-    assert sorted(noted.counts()) == [1, 1, 1]
-    assert not noted.trail.is_running
+    observed_trail.note()
+    observed_trail.note(1)
+    observed_trail.trail.close()
+    assert sorted(observed_trail.counts()) == [1, 1, 1]
+    assert not observed_trail.trail.is_running
 
 
-def test_entries_not_written_at_shutdown_are_reported_as_dropped(noted):
-    come_back = fail(noted.engine)
-    noted.trail.start()
+def test_entries_not_written_at_shutdown_are_reported_as_dropped(observed_trail):
+    come_back = break_engine(observed_trail.engine)
+    observed_trail.trail.start()
     for number in range(3):
-        noted.note(number)
-    noted.trail.close()
+        observed_trail.note(number)
+    observed_trail.trail.close()
     come_back()
-    assert (noted.counts(), sum(noted.drops)) == ([], 3)
+    assert (observed_trail.counts(), sum(observed_trail.drops)) == ([], 3)
 
 
 def test_shutdown_waits_a_limited_time_for_a_hanging_database(trail_engine, monkeypatch):
@@ -205,10 +207,10 @@ def test_shutdown_waits_a_limited_time_for_a_hanging_database(trail_engine, monk
     assert not noted.trail.is_running
 
 
-def test_recorder_that_never_started_can_be_closed(noted):
-    noted.note()
-    noted.trail.close()
-    assert noted.counts() == [1]
+def test_recorder_that_never_started_can_be_closed(observed_trail):
+    observed_trail.note()
+    observed_trail.trail.close()
+    assert observed_trail.counts() == [1]
 
 
 def test_concurrent_flushes_of_two_processes_make_one_chain(trail_engine):
@@ -224,13 +226,13 @@ def test_concurrent_flushes_of_two_processes_make_one_chain(trail_engine):
     assert processes[0].counts() == [1] * 30
 
 
-def test_lock_of_another_session_delays_but_loses_no_action(noted, engine, backend):
-    noted.note()
-    noted.flush()
-    noted.note(1)
+def test_lock_of_another_session_delays_but_loses_no_action(observed_trail, engine, backend):
+    observed_trail.note()
+    observed_trail.flush()
+    observed_trail.note(1)
     with unit_of_work(engine) as connection:
         connection.execute(text("UPDATE audit_heads SET last_sequence = last_sequence"))
-        noted.flush()
-    assert noted.counts() == [1]
-    noted.flush()
-    assert noted.counts() == [1, 1]
+        observed_trail.flush()
+    assert observed_trail.counts() == [1]
+    observed_trail.flush()
+    assert observed_trail.counts() == [1, 1]

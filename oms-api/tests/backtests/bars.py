@@ -8,17 +8,17 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def line(minute: int, prices: str, symbol: str = "AAPL", volume: str = "100") -> str:
+def build_line(minute: int, prices: str, symbol: str = "AAPL", volume: str = "100") -> str:
     """Return a bar: "103/105/101.5/104" is open, high, low, close. `minute` counts from START."""
     start = START + minute * MINUTE
     return f"{symbol},{start:%Y-%m-%dT%H:%M:%SZ},{prices.replace('/', ',')},{volume}"
 
 
-def text_of(lines: Iterable[str]) -> str:
+def join_lines(lines: Iterable[str]) -> str:
     """Return lines with their line feeds, as a parser takes them."""
     return "".join(f"{one}\n" for one in lines)
 
 
 def closes_to_lines(closes: Sequence[str], symbol: str = "AAPL") -> list[str]:
     """Return flat bars with these prices, one each minute."""
-    return [line(minute, "/".join([price] * 4), symbol) for minute, price in enumerate(closes)]
+    return [build_line(minute, "/".join([price] * 4), symbol) for minute, price in enumerate(closes)]

@@ -15,7 +15,7 @@ from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestEngine, BacktestRun
 from app.backtests.service.recorder import Recorder
 from slackoms_strategy import Bar, Context, Fill, OrderState, Strategy
-from tests.backtests.bars import text_of
+from tests.backtests.bars import join_lines
 
 Step = Callable[[Context, Bar], None]
 
@@ -24,7 +24,7 @@ def build_blocks(lines: Sequence[str], size: int = 10_000) -> list[BarBlock]:
     """Return the bars of lines as blocks of `size` lines."""
     parser = BarParser(BacktestSettings().interval, allow_gaps=True)
     parts = (lines[first : first + size] for first in range(0, len(lines), size))
-    return [build_block(split_table(parser.parse(text_of(part)))) for part in parts]
+    return [build_block(split_table(parser.parse(join_lines(part)))) for part in parts]
 
 
 class Scripted(Strategy):
@@ -55,7 +55,7 @@ class Scripted(Strategy):
         self.orders.append(order)
 
 
-def run(
+def run_backtest(
     strategy: Strategy, lines: Sequence[str], folder: Path | None = None, size: int = 10_000, **settings: Any
 ) -> BacktestRun:
     """Run a strategy on bars in blocks of `size` lines."""
@@ -68,7 +68,7 @@ def run(
 def run_steps(lines: Sequence[str], steps: dict[int, Step], **settings: Any) -> Scripted:
     """Run steps, and return the strategy with what it heard."""
     strategy = Scripted(steps)
-    run(strategy, lines, **settings)
+    run_backtest(strategy, lines, **settings)
     return strategy
 
 
@@ -86,6 +86,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def amount(text: str) -> Decimal:
+def to_decimal(text: str) -> Decimal:
     """Return an amount of a result file."""
     return Decimal(text)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.backtests.errors import InvalidBacktest
 from app.backtests.service.bar_files import BarFiles, Selection
 from app.market_data.rules.bars import Interval
-from tests.backtests.bars import HEADER, START, closes_to_lines, line, text_of
+from tests.backtests.bars import HEADER, START, build_line, closes_to_lines, join_lines
 
 SYMBOLS = ("AAPL", "BRK.B", "MSFT")
 EVERYTHING = Selection()
@@ -17,7 +17,7 @@ EVERYTHING = Selection()
 
 def _write(folder, name, lines):
     path = folder / name
-    path.write_text(text_of([HEADER, *lines]), encoding="utf-8")
+    path.write_text(join_lines([HEADER, *lines]), encoding="utf-8")
     return path
 
 
@@ -43,7 +43,7 @@ def _read(path, selection=EVERYTHING):
 )
 def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chunk_bytes, is_split):
     folder = tmp_path_factory.mktemp("bars")
-    rows = [line(minute, "1/1/1/1", symbol) for minute, symbol in sorted(keys)]
+    rows = [build_line(minute, "1/1/1/1", symbol) for minute, symbol in sorted(keys)]
     if is_split:
         for symbol in SYMBOLS:
             _write(folder, f"{symbol}.csv", [row for row in rows if row.startswith(f"{symbol},")])
@@ -62,7 +62,7 @@ def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chun
     assert found == [(origin + 60 * minute, symbol) for minute, symbol in sorted(keys)]
 
 
-def test_selection_and_hash(tmp_path):
+def test_selection_filters_bars_and_the_data_has_a_hash(tmp_path):
     path = _write(tmp_path, "bars.csv", closes_to_lines(["1", "2", "3", "4"]))
     origin = int(START.timestamp())
     found, files = _read(path, Selection(("AAPL",), origin + 60, origin + 180))
@@ -74,8 +74,8 @@ def test_selection_and_hash(tmp_path):
 
 
 def test_later_file_continues_a_symbol_with_at_least_its_places(tmp_path):
-    _write(tmp_path, "1.csv", [line(0, "1.125/2/1/1.125")])
-    _write(tmp_path, "2.csv", [line(1, "2/2/2/2")])
+    _write(tmp_path, "1.csv", [build_line(0, "1.125/2/1/1.125")])
+    _write(tmp_path, "2.csv", [build_line(1, "2/2/2/2")])
     blocks = list(BarFiles(tmp_path, Interval.MINUTE).read_blocks())
     assert [block.columns["AAPL"].places for block in blocks][-1] == 4
     assert [close for _, _, close in _read(tmp_path)[0]] == [1.125, 2]

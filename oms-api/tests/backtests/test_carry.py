@@ -8,63 +8,73 @@ import pytest
 from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import InstrumentTerms
 from app.ledger.rules.settings import CarryRateKind
-from tests.backtests.bars import START, line
-from tests.backtests.support import Scripted, amount, read_rows, run
-from tests.backtests.test_engine import buy, sell
+from tests.backtests.bars import START, build_line
+from tests.backtests.support import Scripted, read_rows, run_backtest, to_decimal
+from tests.backtests.test_engine import buy_units, sell_units
 
 PLACES = Decimal("0.00000001")
 HOURS = [
-    line(60 * hour, f"{price}/{price}/{price}/{price}") for hour, price in enumerate([100] * 30 + [110] * 60)
+    build_line(60 * hour, f"{price}/{price}/{price}/{price}")
+    for hour, price in enumerate([100] * 30 + [110] * 60)
 ]
 
 
-def rates(**percents):
+def build_rates(**percents):
     return tuple(parse_carry_rate(name.replace("_", ":"), percent) for name, percent in percents.items())
 
 
-def play(steps, lines=None, folder=None, **settings):
-    return run(Scripted(steps), lines or HOURS, folder, **settings)
+def run_steps_with_rates(steps, lines=None, folder=None, **settings):
+    return run_backtest(Scripted(steps), lines or HOURS, folder, **settings)
 
 
-def accrue(value, percent, days=1):
+def compute_accrual(value, percent, days=1):
     return (value * Decimal(percent) * days / 36_500).quantize(PLACES, ROUND_HALF_EVEN)
 
 
 def test_borrow_fee_is_that_of_the_short_value_at_the_close_before():
-    finished = play({0: sell(100), 80: buy(100)}, carry_rates=rates(borrow="3.65"))
+    finished = run_steps_with_rates(
+        {0: sell_units(100), 80: buy_units(100)}, carry_rates=build_rates(borrow="3.65")
+    )
     # The first day is free: nothing was short when it began. The others are on 100 * 100 and 100 * 110.
     assert finished.account.movements["borrow"] == -(
-        accrue(Decimal(10_000), "3.65") + accrue(Decimal(11_000), "3.65")
+        compute_accrual(Decimal(10_000), "3.65") + compute_accrual(Decimal(11_000), "3.65")
     )
     assert finished.account.charges == 0
 
 
 def test_cash_earns_interest_and_debt_pays_margin():
-    earned = play({}, carry_rates=rates(interest="5"), cash=Decimal(73_000))
+    earned = run_steps_with_rates({}, carry_rates=build_rates(interest="5"), cash=Decimal(73_000))
     assert earned.account.movements["interest"] == (
-        accrue(Decimal(73_000), 5) * 2 + accrue(Decimal(73_000) + accrue(Decimal(73_000), 5), 5)
+        compute_accrual(Decimal(73_000), 5) * 2
+        + compute_accrual(Decimal(73_000) + compute_accrual(Decimal(73_000), 5), 5)
     )
-    debt = play({0: buy(150)}, carry_rates=rates(margin="10"), cash=Decimal(10_000), has_risk_checks=False)
-    assert debt.account.movements["interest"] == -accrue(Decimal(5_000), 10) * 2
-    assert play({0: buy(10)}).account.movements == {}
+    debt = run_steps_with_rates(
+        {0: buy_units(150)}, carry_rates=build_rates(margin="10"), cash=Decimal(10_000), has_risk_checks=False
+    )
+    assert debt.account.movements["interest"] == -compute_accrual(Decimal(5_000), 10) * 2
+    assert run_steps_with_rates({0: buy_units(10)}).account.movements == {}
 
 
 def test_days_without_bars_are_booked_too():
-    gap = [*HOURS[:3], line(60 * 24 * 40, "100/100/100/100"), line(60 * 24 * 40 + 1, "100/100/100/100")]
-    finished = play({0: sell(100)}, gap, carry_rates=rates(borrow="3.65"))
-    assert finished.account.movements["borrow"] == -accrue(Decimal(10_000), "3.65") * 39
+    gap = [
+        *HOURS[:3],
+        build_line(60 * 24 * 40, "100/100/100/100"),
+        build_line(60 * 24 * 40 + 1, "100/100/100/100"),
+    ]
+    finished = run_steps_with_rates({0: sell_units(100)}, gap, carry_rates=build_rates(borrow="3.65"))
+    assert finished.account.movements["borrow"] == -compute_accrual(Decimal(10_000), "3.65") * 39
 
 
 def test_close_is_that_of_the_exchange_where_sessions_are_enforced(tmp_path):
     settings = {"enforces_sessions": True, "instruments": InstrumentTerms("NYSE")}
-    play({}, HOURS, tmp_path, carry_rates=rates(interest="5"), **settings)
+    run_steps_with_rates({}, HOURS, tmp_path, carry_rates=build_rates(interest="5"), **settings)
     assert [one["at"][11:16] for one in read_rows(tmp_path / "cash.csv")] == ["21:00"] * 3
 
 
 def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
     percents = {"interest": "4", "borrow": "7.3"}
-    steps = {0: sell(50), 20: sell(25), 40: buy(60), 70: sell(10)}
-    play(steps, HOURS, tmp_path, carry_rates=rates(**percents), cash=Decimal(36_500))
+    steps = {0: sell_units(50), 20: sell_units(25), 40: buy_units(60), 70: sell_units(10)}
+    run_steps_with_rates(steps, HOURS, tmp_path, carry_rates=build_rates(**percents), cash=Decimal(36_500))
     fills = read_rows(tmp_path / "fills.csv")
     prices = [Decimal(one.split(",")[5]) for one in HOURS]
 
@@ -73,8 +83,8 @@ def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
         for fill in fills:
             if fill["at"] < at:
                 sign = 1 if fill["side"] == "BUY" else -1
-                cash -= sign * amount(fill["quantity"]) * amount(fill["price"])
-                held += sign * amount(fill["quantity"])
+                cash -= sign * to_decimal(fill["quantity"]) * to_decimal(fill["price"])
+                held += sign * to_decimal(fill["quantity"])
         return cash, held
 
     def text(instant):
@@ -87,7 +97,7 @@ def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
         cash, held = state(text(close))
         total = cash + sum(paid for _, paid in booked)
         short = max(-held, Decimal(0)) * prices[24 * day - 1]
-        booked.append((text(close), accrue(basis[0], 4) - accrue(basis[1], "7.3")))
+        booked.append((text(close), compute_accrual(basis[0], 4) - compute_accrual(basis[1], "7.3")))
         basis = (total, short)
     points = [one for one in read_rows(tmp_path / "equity.csv")[1:] if one["at"][11:] != "00:00:00Z"]
     assert len(points) > 80
@@ -95,7 +105,7 @@ def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
         cash, held = state(point["at"])
         hour = int((START.fromisoformat(point["at"]) - START) / timedelta(hours=1) * 60 - 1) // 60
         cash += sum(paid for at, paid in booked if at < point["at"])
-        assert amount(point["equity"]) == cash + held * prices[hour]
+        assert to_decimal(point["equity"]) == cash + held * prices[hour]
 
 
 @pytest.mark.parametrize(

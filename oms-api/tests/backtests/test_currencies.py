@@ -11,14 +11,14 @@ from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.currency_pairs import parse_currency, parse_pair, parse_pairs
 from app.backtests.rules.settings import InstrumentTerms, parse_costs
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.accounting import Fill, Side, replay_fills
 from app.ledger.rules.equity import OpenPosition, value_exposures
 from app.ledger.rules.keys import HoldingKey, PortfolioKey, RateKey
 from slackoms_strategy import OrderType
-from tests.backtests.bars import HEADER, line, text_of
-from tests.backtests.support import Scripted, run
-from tests.backtests.test_corporate_actions import dividend, split
-from tests.backtests.test_engine import buy, sell
+from tests.backtests.bars import HEADER, build_line, join_lines
+from tests.backtests.support import Scripted, run_backtest
+from tests.backtests.test_corporate_actions import build_dividend, build_split
+from tests.backtests.test_engine import buy_units, sell_units
 
 PRICES = ["100/100/100/100", "101/110/101/110", "120/121/120/121", "90/90/90/90"]
 RATES = ["80/80/80/80", "81/82/81/82", "84/85/84/85", "83/83.5/83/83.5"]
@@ -27,26 +27,26 @@ PORTFOLIO = PortfolioKey(1, 1)
 
 
 def list_lines(rates=RATES, pair="USDINR", prices=PRICES):
-    shares = [line(minute, one) for minute, one in enumerate(prices)]
-    pairs = [line(minute, one, pair) for minute, one in enumerate(rates)]
+    shares = [build_line(minute, one) for minute, one in enumerate(prices)]
+    pairs = [build_line(minute, one, pair) for minute, one in enumerate(rates)]
     return sorted((*shares, *pairs), key=lambda one: (one.split(",")[1], one))
 
 
-def play(steps, lines=None, **changes):
+def run_steps_with_rate(steps, lines=None, **changes):
     strategy = Scripted(steps)
     settings = {"base_currency": "INR", "currencies": {"AAPL": "USD"}, "rate_symbols": ("USDINR",)}
-    return strategy, run(strategy, lines or list_lines(), **{**settings, **changes})
+    return strategy, run_backtest(strategy, lines or list_lines(), **{**settings, **changes})
 
 
-def fill(side, quantity, price, rate):
+def build_fill(side, quantity, price, rate):
     local = quantity * Decimal(price)
     return Fill(side, Decimal(quantity), local * Decimal(rate), local, "USD")
 
 
 def test_fills_are_booked_at_the_rate_of_their_time():
-    _, finished = play({0: buy(10), 1: sell(4)})
+    _, finished = run_steps_with_rate({0: buy_units(10), 1: sell_units(4)})
     account, held = finished.account, finished.account.position(AAPL)
-    expected = replay([fill(Side.BUY, 10, 101, 81), fill(Side.SELL, 4, 120, 84)])
+    expected = replay_fills([build_fill(Side.BUY, 10, 101, 81), build_fill(Side.SELL, 4, 120, 84)])
     assert held.amounts == expected.amounts
     assert held.currency == "USD"
     assert account.cash == 1_000_000 - 101 * 10 * 81 + 120 * 4 * 84
@@ -55,7 +55,9 @@ def test_fills_are_booked_at_the_rate_of_their_time():
 
 def test_positions_are_valued_as_those_of_a_portfolio():
     seen = []
-    strategy, finished = play({0: buy(10), 1: lambda context, _: seen.append(context.equity)})
+    strategy, finished = run_steps_with_rate(
+        {0: buy_units(10), 1: lambda context, _: seen.append(context.equity)}
+    )
     held = finished.account.position(AAPL)
     position = OpenPosition(PORTFOLIO, "AAPL", "", held.quantity, held.cost, "USD", held.local_cost, 1, "INR")
     for price, rate, equity in ((110, 82, seen[0]), (90, Decimal("83.5"), finished.points[-1].equity)):
@@ -68,69 +70,81 @@ def test_positions_are_valued_as_those_of_a_portfolio():
 
 def test_the_pair_for_rates_is_no_symbol_of_the_strategy():
     symbols = []
-    strategy, finished = play({0: lambda context, _: symbols.append(context.symbols)})
+    strategy, finished = run_steps_with_rate({0: lambda context, _: symbols.append(context.symbols)})
     assert (symbols, strategy.bars, finished.bars) == ([("AAPL",)], 4, 8)
 
 
 def test_inverse_and_cross_rates_are_used():
     inverse = list_lines(["0.0125/0.0125/0.0125/0.0125"] * 4, "INRUSD")
-    _, finished = play({0: buy(10)}, inverse, rate_symbols=("INRUSD",))
+    _, finished = run_steps_with_rate({0: buy_units(10)}, inverse, rate_symbols=("INRUSD",))
     assert finished.account.cash == 1_000_000 - 101 * 10 * 80
     lines = sorted(
-        (*list_lines(), *(line(minute, "1.2/1.2/1.2/1.2", "EUR/USD") for minute in range(4))),
+        (*list_lines(), *(build_line(minute, "1.2/1.2/1.2/1.2", "EUR/USD") for minute in range(4))),
         key=lambda one: (one.split(",")[1], one),
     )
-    _, crossed = play({0: buy(10)}, lines, currencies={"AAPL": "EUR"}, rate_symbols=("USDINR", "EUR/USD"))
+    _, crossed = run_steps_with_rate(
+        {0: buy_units(10)}, lines, currencies={"AAPL": "EUR"}, rate_symbols=("USDINR", "EUR/USD")
+    )
     assert crossed.account.cash == 1_000_000 - Decimal("1.2") * 101 * 10 * 81
 
 
 def test_order_without_a_rate_is_denied():
-    strategy, _ = play({0: buy(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",))
+    strategy, _ = run_steps_with_rate({0: buy_units(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",))
     assert [one.reason for one in strategy.orders] == [
         "There is no rate of USD/INR to value the order; publish a quote of it."
     ]
     with pytest.raises(InvalidBacktest, match="There is no rate of USD/INR: add bars of this pair"):
-        play({0: buy(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",), has_risk_checks=False)
+        run_steps_with_rate(
+            {0: buy_units(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",), has_risk_checks=False
+        )
 
 
 def test_limits_and_buying_power_are_in_the_currency_of_the_portfolio():
-    strategy, _ = play({0: buy(10)}, cash=Decimal(50_000))
+    strategy, _ = run_steps_with_rate({0: buy_units(10)}, cash=Decimal(50_000))
     assert [one.status.value for one in strategy.orders] == ["DENIED"]
-    passed, _ = play({0: buy(6, type=OrderType.LIMIT, limit_price=101)}, cash=Decimal(50_000))
+    passed, _ = run_steps_with_rate(
+        {0: buy_units(6, type=OrderType.LIMIT, limit_price=101)}, cash=Decimal(50_000)
+    )
     assert [one.quantity for one in passed.fills] == [6]
 
 
 def test_charges_are_converted_at_the_rate_of_the_fill():
     settings = {"costs": parse_costs("us_equity"), "instruments": InstrumentTerms("NYSE")}
-    _, in_rupees = play({0: buy(100), 1: sell(100)}, currencies={}, cash=Decimal(10**7), **settings)
-    _, in_dollars = play({0: buy(100), 1: sell(100)}, base_currency="USD", currencies={}, **settings)
+    _, in_rupees = run_steps_with_rate(
+        {0: buy_units(100), 1: sell_units(100)}, currencies={}, cash=Decimal(10**7), **settings
+    )
+    _, in_dollars = run_steps_with_rate(
+        {0: buy_units(100), 1: sell_units(100)}, base_currency="USD", currencies={}, **settings
+    )
     assert in_dollars.account.charges > 0
     ratio = in_rupees.account.charges / in_dollars.account.charges
     assert 81 <= ratio <= 84
-    _, percent = play({0: buy(10)}, costs=parse_costs("percent:1"))
+    _, percent = run_steps_with_rate({0: buy_units(10)}, costs=parse_costs("percent:1"))
     assert percent.account.charges == 101 * 10 * 81 / Decimal(100)
 
 
 def test_dividends_fractions_and_borrow_fees_are_converted():
-    paid = dividend(2, "0.5")._replace(currency="USD")
-    _, finished = play({0: buy(5)}, actions=(paid, split(3, "3", "2", Decimal(60))))
+    paid = build_dividend(2, "0.5")._replace(currency="USD")
+    _, finished = run_steps_with_rate(
+        {0: buy_units(5)}, actions=(paid, build_split(3, "3", "2", Decimal(60)))
+    )
     assert finished.account.movements["dividend"] == 5 * Decimal("0.5") * 82
     assert finished.account.movements["cash_in_lieu"] == Decimal("0.5") * 60 * 85
-    days = [line(1440 * day, PRICES[0]) for day in range(4)]
-    days += [line(1440 * day, RATES[0], "USDINR") for day in range(4)]
+    days = [build_line(1440 * day, PRICES[0]) for day in range(4)]
+    days += [build_line(1440 * day, RATES[0], "USDINR") for day in range(4)]
     ordered = sorted(days, key=lambda one: (one.split(",")[1], one))
     rates = (parse_carry_rate("borrow", "99"), parse_carry_rate("borrow:USD", "3.65"))
-    _, short = play({0: sell(10)}, ordered, carry_rates=rates)
+    _, short = run_steps_with_rate({0: sell_units(10)}, ordered, carry_rates=rates)
     assert short.account.movements["borrow"] == -Decimal(10 * 100 * 80) * Decimal("0.0001")
 
 
 def test_command_reads_rates_from_a_file(capsys, tmp_path):
     data, rates = tmp_path / "bars.csv", tmp_path / "rates.csv"
     closes = ["10", "9", "8", "9", "11", "13", "15", "13", "10", "8", "7"]
-    shares = [line(minute, "/".join([one] * 4)) for minute, one in enumerate(closes)]
-    data.write_text(text_of([HEADER, *shares]), encoding="utf-8")
-    pairs = [line(minute, "80/80/80/80", "USDINR") for minute in range(len(closes))]
-    rates.write_text(text_of([HEADER, *pairs]), encoding="utf-8")
+    shares = [build_line(minute, "/".join([one] * 4)) for minute, one in enumerate(closes)]
+    data.write_text(join_lines([HEADER, *shares]), encoding="utf-8")
+    pairs = [build_line(minute, "80/80/80/80", "USDINR") for minute in range(len(closes))]
+    rates.write_text(join_lines([HEADER, *pairs]), encoding="utf-8")
     name = "slackoms_strategy.examples.moving_average_cross:MovingAverageCross"
     arguments = [name, "--data", str(data), "--json", "--param", "fast=2", "--param", "slow=3"]
     arguments += ["--param", "quantity=5", "--base-currency", "INR", "--currency", "AAPL=USD"]

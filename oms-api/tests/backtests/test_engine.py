@@ -25,30 +25,31 @@ from slackoms_strategy import (
     TimeInForce,
 )
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
-from tests.backtests.bars import START, closes_to_lines, line
-from tests.backtests.support import Scripted, amount, format_fills, read_rows, run, run_steps
+from tests.backtests.bars import START, build_line, closes_to_lines
+from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, run_steps, to_decimal
 
 BARS = [
-    line(0, "10/11/9/10"), line(1, "11/12/10/11"), line(2, "12/13/11/12"), line(3, "13/14/9/10"),
-    line(4, "10/10/8/9"),
+    build_line(0, "10/11/9/10"), build_line(1, "11/12/10/11"),
+    build_line(2, "12/13/11/12"), build_line(3, "13/14/9/10"),
+    build_line(4, "10/10/8/9"),
 ]  # fmt: skip
 
 
-def buy(quantity=10, **fields):
+def buy_units(quantity=10, **fields):
     return lambda context, bar: context.order(bar.symbol, Side.BUY, quantity, **fields)
 
 
-def sell(quantity=10, **fields):
+def sell_units(quantity=10, **fields):
     return lambda context, bar: context.order(bar.symbol, Side.SELL, quantity, **fields)
 
 
-def walk(seed, count=120):
+def build_random_walk(seed, count=120):
     draw, price = Random(seed), 10_000
     lines = []
     for minute in range(count):
         path = [price := max(price + draw.randint(-40, 40), 100) for _ in range(4)]
         prices = (path[0], max(path), min(path), path[-1])
-        lines.append(line(minute, "/".join(f"{one / 100:.2f}" for one in prices)))
+        lines.append(build_line(minute, "/".join(f"{one / 100:.2f}" for one in prices)))
     return lines
 
 
@@ -86,7 +87,7 @@ class RandomTrader(Strategy):
 
 def test_order_fills_at_the_next_open_and_is_reported_at_the_end_of_that_bar():
     instants = []
-    strategy = run_steps(BARS, {0: buy(), 1: lambda context, _: instants.append(context.now)})
+    strategy = run_steps(BARS, {0: buy_units(), 1: lambda context, _: instants.append(context.now)})
     assert format_fills(strategy.fills) == ["O1 BUY 10 @ 11"]
     assert strategy.fills[0].at == START + timedelta(minutes=1)
     assert [order.status for order in strategy.orders] == [OrderStatus.ACCEPTED, OrderStatus.FILLED]
@@ -94,34 +95,36 @@ def test_order_fills_at_the_next_open_and_is_reported_at_the_end_of_that_bar():
 
 
 def test_latency_delays_the_order_to_the_first_bar_after_it():
-    strategy = run_steps(BARS, {0: buy()}, market=PaperSettings(latency=timedelta(seconds=61)))
+    strategy = run_steps(BARS, {0: buy_units()}, market=PaperSettings(latency=timedelta(seconds=61)))
     assert format_fills(strategy.fills) == ["O1 BUY 10 @ 13"]
 
 
 def test_spread_and_participation_apply():
     market = PaperSettings(spread=Decimal("0.5"), participation=Decimal("0.05"))
-    strategy = run_steps(BARS, {0: buy(8)}, market=market, instruments=InstrumentTerms(lot_size=Decimal(1)))
+    strategy = run_steps(
+        BARS, {0: buy_units(8)}, market=market, instruments=InstrumentTerms(lot_size=Decimal(1))
+    )
     assert format_fills(strategy.fills) == ["O1 BUY 5 @ 11.25", "O1 BUY 3 @ 12.25"]
     assert OrderStatus.PARTIALLY_FILLED in [order.status for order in strategy.orders]
 
 
 def test_exits_of_a_bracket_work_from_the_bar_after_the_entry_and_one_cancels_the_other():
-    strategy = run_steps(BARS, {0: buy(take_profit=Decimal("13.5"), stop_loss=9)})
+    strategy = run_steps(BARS, {0: buy_units(take_profit=Decimal("13.5"), stop_loss=9)})
     assert format_fills(strategy.fills) == ["O1 BUY 10 @ 11", "O3 SELL 10 @ 9"]
     last = {order.id: order.status for order in strategy.orders}
     assert last == {"O1": OrderStatus.FILLED, "O2": OrderStatus.CANCELED, "O3": OrderStatus.FILLED}
 
 
 def test_exits_are_cut_to_what_a_plain_sale_leaves():
-    strategy = run_steps(BARS, {0: buy(stop_loss=9), 1: sell(4)})
+    strategy = run_steps(BARS, {0: buy_units(stop_loss=9), 1: sell_units(4)})
     assert format_fills(strategy.fills) == ["O1 BUY 10 @ 11", "O3 SELL 4 @ 12", "O2 SELL 6 @ 9"]
-    closed = run_steps(BARS, {0: buy(stop_loss=9), 1: sell(10)})
+    closed = run_steps(BARS, {0: buy_units(stop_loss=9), 1: sell_units(10)})
     assert closed.orders[-1].reason == "The position that it protects was reduced."
 
 
 def test_impossible_exit_denies_the_whole_ticket():
     strategy = run_steps(
-        BARS, {0: buy(take_profit="13.123")}, instruments=InstrumentTerms(tick_size=Decimal("0.05"))
+        BARS, {0: buy_units(take_profit="13.123")}, instruments=InstrumentTerms(tick_size=Decimal("0.05"))
     )
     assert [order.status for order in strategy.orders] == [OrderStatus.DENIED]
 
@@ -146,8 +149,8 @@ def test_unfilled_rest_of_an_immediate_order_and_an_expired_one_end():
     at = START + timedelta(minutes=3)
     fields = {"type": OrderType.LIMIT, "limit_price": 1}
     steps = {
-        0: buy(time_in_force=TimeInForce.IOC, **fields),
-        1: buy(time_in_force=TimeInForce.GTD, expires_at=at, **fields),
+        0: buy_units(time_in_force=TimeInForce.IOC, **fields),
+        1: buy_units(time_in_force=TimeInForce.GTD, expires_at=at, **fields),
     }
     strategy = run_steps(BARS, steps)
     assert [(order.id, order.status.value) for order in strategy.orders if not order.is_open] == [
@@ -162,43 +165,49 @@ def test_limits_of_the_service_deny_orders():
         assert context.order(bar.symbol, Side.BUY, 10).status is OrderStatus.ACCEPTED
         assert "messages a minute" in (context.order(bar.symbol, Side.BUY, 10).reason or "")
 
-    strategy = run_steps(BARS, {0: order_twice, 1: buy(10)}, limits=limits)
+    strategy = run_steps(BARS, {0: order_twice, 1: buy_units(10)}, limits=limits)
     assert strategy.orders[-1].reason == "An order may be worth at most 100."
-    loss = run_steps(BARS, {0: buy(100), 3: buy(1)}, limits={LimitCode.MAX_DAILY_LOSS: Decimal(100)})
+    loss = run_steps(
+        BARS, {0: buy_units(100), 3: buy_units(1)}, limits={LimitCode.MAX_DAILY_LOSS: Decimal(100)}
+    )
     assert (
         loss.orders[-1].reason
         == "The loss of the day has reached 100: only orders that reduce a position pass."
     )
-    free = run_steps(BARS, {0: buy(100_000_000)}, has_risk_checks=False)
+    free = run_steps(BARS, {0: buy_units(100_000_000)}, has_risk_checks=False)
     assert len(free.fills) == 1
 
 
 def test_buying_power_counts_working_orders_and_charges():
-    strategy = run_steps(BARS, {0: buy(60), 1: buy(60)}, cash=Decimal(1_300), costs=parse_costs("flat:10"))
+    strategy = run_steps(
+        BARS, {0: buy_units(60), 1: buy_units(60)}, cash=Decimal(1_300), costs=parse_costs("flat:10")
+    )
     assert [order.status.value for order in strategy.orders if order.id == "O2"] == ["DENIED"]
 
 
 def test_charges_are_those_of_the_schedule():
     lines = closes_to_lines(["1000"] * 2 + ["1100"] * 2)
     settings: dict[str, Any] = {"costs": parse_costs("zerodha"), "instruments": InstrumentTerms("NSE")}
-    result = run(Scripted({0: buy(400), 1: sell(400)}), lines, product="MIS", **settings)
+    result = run_backtest(Scripted({0: buy_units(400), 1: sell_units(400)}), lines, product="MIS", **settings)
     assert result.account.charges == Decimal("200.62")
-    backtest_run = run(Scripted({0: buy(400)}), lines, product="CNC", **settings)
+    backtest_run = run_backtest(Scripted({0: buy_units(400)}), lines, product="CNC", **settings)
     assert backtest_run.account.cash == 1_000_000 - 400_000 - backtest_run.account.charges
-    percent = run(Scripted({0: buy(400)}), lines, costs=parse_costs("percent:0.1"))
+    percent = run_backtest(Scripted({0: buy_units(400)}), lines, costs=parse_costs("percent:0.1"))
     assert percent.account.charges == 400
 
 
 def test_delivery_sale_of_a_later_day_is_charged_once_per_symbol_and_day():
-    lines = [line(day * 1440 + minute, "10/10/10/10") for day in range(2) for minute in range(5)]
+    lines = [build_line(day * 1440 + minute, "10/10/10/10") for day in range(2) for minute in range(5)]
     settings: dict[str, Any] = {
         "costs": parse_costs("zerodha"),
         "instruments": InstrumentTerms("NSE"),
         "product": "CNC",
     }
-    once = run(Scripted({0: buy(10), 5: sell(5)}), lines, **settings).account.charges
-    twice = run(Scripted({0: buy(10), 5: sell(5), 6: sell(5)}), lines, **settings).account.charges
-    charges = run(Scripted({0: buy(10)}), lines, **settings).account.charges
+    once = run_backtest(Scripted({0: buy_units(10), 5: sell_units(5)}), lines, **settings).account.charges
+    twice = run_backtest(
+        Scripted({0: buy_units(10), 5: sell_units(5), 6: sell_units(5)}), lines, **settings
+    ).account.charges
+    charges = run_backtest(Scripted({0: buy_units(10)}), lines, **settings).account.charges
     assert once - charges >= Decimal("15.34")
     assert twice - once < Decimal("15.34")
 
@@ -206,9 +215,9 @@ def test_delivery_sale_of_a_later_day_is_charged_once_per_symbol_and_day():
 def test_sessions_hold_orders_and_end_day_orders():
     # 2026-01-05 is a Monday; the New York session is 14:30 to 21:00 UTC.
     minutes = [869, 870, 871, 1259, 1260]
-    lines = [line(minute, "10/10/10/10") for minute in minutes]
+    lines = [build_line(minute, "10/10/10/10") for minute in minutes]
     settings: dict[str, Any] = {"instruments": InstrumentTerms("NYSE"), "enforces_sessions": True}
-    step = {0: buy(), 2: buy(type=OrderType.LIMIT, limit_price=1)}
+    step = {0: buy_units(), 2: buy_units(type=OrderType.LIMIT, limit_price=1)}
     strategy = run_steps(lines, step, **settings)
     assert [fill.at.minute for fill in strategy.fills] == [30]
     assert strategy.orders[-1].status is OrderStatus.EXPIRED
@@ -223,13 +232,18 @@ def test_warm_up_hides_the_first_bars_but_their_history_is_there():
 
     seen = []
     strategy = Warm({0: lambda context, _: seen.append([bar.close for bar in context.history("AAPL", 9)])})
-    run(strategy, BARS, size=2)
+    run_backtest(strategy, BARS, size=2)
     assert seen == [[10, 11, 12]]
     assert strategy.bars == 3
 
 
 def test_symbols_of_one_start_are_known_together():
-    lines = [line(0, "1/1/1/1"), line(0, "2/2/2/2", "MSFT"), line(1, "3/3/3/3"), line(1, "4/4/4/4", "MSFT")]
+    lines = [
+        build_line(0, "1/1/1/1"),
+        build_line(0, "2/2/2/2", "MSFT"),
+        build_line(1, "3/3/3/3"),
+        build_line(1, "4/4/4/4", "MSFT"),
+    ]
     seen = []
 
     def note(context, bar):
@@ -245,8 +259,8 @@ def test_symbols_of_one_start_are_known_together():
 @settings(max_examples=8)
 @given(st.integers(0, 10**6), st.integers(20, 110), st.integers(0, 10**6))
 def test_future_cannot_change_the_past(seed, cut, other):
-    lines = walk(seed)
-    changed = lines[:cut] + [line(cut + number, "500/900/1/7") for number in range(other % 10)]
+    lines = build_random_walk(seed)
+    changed = lines[:cut] + [build_line(cut + number, "500/900/1/7") for number in range(other % 10)]
     fills = [_trade(one, cut, other) for one in (lines, changed)]
     assert fills[0] == fills[1]
 
@@ -255,21 +269,24 @@ def _trade(lines, cut, seed):
     strategy = Scripted({})
     strategy.__class__ = type("Both", (RandomTrader, Scripted), {})
     strategy.on_fill = Scripted.on_fill.__get__(strategy)  # type: ignore[method-assign]
-    run(strategy, lines, seed=seed)
+    run_backtest(strategy, lines, seed=seed)
     return [fill for fill in strategy.fills if fill.at < START + timedelta(minutes=cut)]
 
 
 @settings(max_examples=6)
 @given(st.integers(0, 10**6), st.integers(1, 50))
 def test_result_does_not_depend_on_the_size_of_blocks(seed, size):
-    lines = walk(seed)
-    assert run(RandomTrader(), lines, size=size).result_hash == run(RandomTrader(), lines).result_hash
+    lines = build_random_walk(seed)
+    assert (
+        run_backtest(RandomTrader(), lines, size=size).result_hash
+        == run_backtest(RandomTrader(), lines).result_hash
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_equity_is_that_of_the_fills_alone(tmp_path, seed):
-    lines = walk(seed)
-    run(RandomTrader(), lines, tmp_path, costs=parse_costs("flat:1.25"), cash=Decimal(50_000))
+def test_equity_results_from_fills_only(tmp_path, seed):
+    lines = build_random_walk(seed)
+    run_backtest(RandomTrader(), lines, tmp_path, costs=parse_costs("flat:1.25"), cash=Decimal(50_000))
     closes = {cells[1]: Decimal(cells[5]) for cells in (one.split(",") for one in lines)}
     fills = read_rows(tmp_path / "fills.csv")
     assert len(fills) > 5
@@ -279,9 +296,11 @@ def test_equity_is_that_of_the_fills_alone(tmp_path, seed):
         for fill in fills:
             if fill["at"] < point["at"]:
                 sign = 1 if fill["side"] == "BUY" else -1
-                cash -= sign * amount(fill["quantity"]) * amount(fill["price"]) + amount(fill["charges"])
-                held_quantity += sign * amount(fill["quantity"])
-        assert amount(point["equity"]) == cash + held_quantity * closes[start]
+                cash -= sign * to_decimal(fill["quantity"]) * to_decimal(fill["price"]) + to_decimal(
+                    fill["charges"]
+                )
+                held_quantity += sign * to_decimal(fill["quantity"])
+        assert to_decimal(point["equity"]) == cash + held_quantity * closes[start]
     orders = read_rows(tmp_path / "orders.csv")
     assert {one["order_id"] for one in fills} <= {order["order_id"] for order in orders}
 
@@ -304,15 +323,15 @@ def test_failing_strategy_is_named_with_its_callback():
             context.order(order.symbol, Side.BUY, 1)
 
     with pytest.raises(StrategyFailed, match="events at one instant"):
-        run(Loop(), BARS, has_risk_checks=False)
+        run_backtest(Loop(), BARS, has_risk_checks=False)
 
 
 @pytest.mark.parametrize(
     ("step", "problem"),
     [
-        (buy(1.5), "quantity must be a Decimal"),
-        (buy(0), "quantity: Must be positive"),
-        (buy(type=OrderType.LIMIT), "limit_price: A LIMIT order needs limit_price"),
+        (buy_units(1.5), "quantity must be a Decimal"),
+        (buy_units(0), "quantity: Must be positive"),
+        (buy_units(type=OrderType.LIMIT), "limit_price: A LIMIT order needs limit_price"),
         (lambda context, _: context.order("MSFT", Side.BUY, 1), "'MSFT' is not one of the symbols AAPL"),
         (lambda context, _: context.indicator(Highest(3)), "Declare indicators in on_start"),
         (lambda context, _: context.replace("O9", quantity=1), "Order O9 is not open"),
@@ -325,4 +344,4 @@ def test_impossible_request_is_an_error_of_the_strategy(step, problem):
 
 def test_without_bars_there_is_no_backtest():
     with pytest.raises(InvalidBacktest, match="There are no bars"):
-        run(MovingAverageCross(), [])
+        run_backtest(MovingAverageCross(), [])

@@ -11,8 +11,8 @@ from typing_extensions import override
 from app.backtests.rules.settings import InstrumentTerms, parse_costs
 from app.brokers.rules.settings import PaperSettings, Slippage
 from slackoms_strategy import OrderType, Side, Strategy, TimeInForce
-from tests.backtests.bars import line
-from tests.backtests.support import run
+from tests.backtests.bars import build_line
+from tests.backtests.support import run_backtest
 
 TIMES = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
 
@@ -66,7 +66,7 @@ def _walk(seed, symbol):
         path = [price := max(price + draw.randint(-50, 50), 5_000) for _ in range(4)]
         prices = (path[0], max(path), min(path), path[-1])
         text = "/".join(f"{one / 100:.2f}" for one in prices)
-        yield minute, symbol, line(minute, text, symbol, volume=str(draw.randint(1, 400)))
+        yield minute, symbol, build_line(minute, text, symbol, volume=str(draw.randint(1, 400)))
 
 
 @settings(max_examples=8)
@@ -83,7 +83,7 @@ def test_exits_never_exceed_the_position(seed, participation, latency, slippage,
         spread=Decimal("0.04"), participation=participation, latency=timedelta(seconds=latency),
         slippage=slippage, basis_points=Decimal(5),
     )  # fmt: skip
-    result = run(
+    result = run_backtest(
         Restless(),
         [text for _, _, text in sorted(rows)],
         seed=seed,

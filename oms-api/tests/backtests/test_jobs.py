@@ -31,7 +31,7 @@ BACKTEST = {
 
 
 @pytest.fixture
-def jobs(service):
+def job_runner(service):
     """Provide what runs the jobs, on simulated bars. Other tests' backtests are run first."""
     readers = Readers(service.engine, 1)
     jobs = BacktestJobs(service.engine, Market(SimulatedSource("seed"), readers), POLICY, utc_now)
@@ -41,26 +41,26 @@ def jobs(service):
     readers.close()
 
 
-def queued(api, **changes):
+def queue_backtest(api, **changes):
     response = api.post("/backtests", {**BACKTEST, **changes})
     assert response.status_code == 202, response.text
     assert response.json()["status"] == "queued"
     return response.json()["id"]
 
 
-def done(api, jobs, **changes):
-    backtest_id = queued(api, **changes)
+def run_jobs(api, jobs, **changes):
+    backtest_id = queue_backtest(api, **changes)
     assert jobs.run_next().id == backtest_id
     body = api.get(f"/backtests/{backtest_id}").json()
     assert (body["status"], body["error"], body["progress"]) == ("done", None, 1.0)
     return body
 
 
-def test_job_stores_result_files_report_and_event(api, jobs):
-    backtest_id = queued(api)
+def test_job_stores_result_files_report_and_event(api, job_runner):
+    backtest_id = queue_backtest(api)
     path = f"/backtests/{backtest_id}"
     assert api.get(f"{path}/fills").status_code == 409
-    jobs.run_next()
+    job_runner.run_next()
     body = api.get(path).json()
     assert (body["status"], body["statistics"]["bars"]) == ("done", 288)
     assert len({body["code_hash"], body["data_hash"], body["result_hash"]}) == 3
@@ -81,8 +81,8 @@ def test_job_stores_result_files_report_and_event(api, jobs):
 
 
 @pytest.mark.any_database
-def test_lists_have_pages_and_csv(api, jobs):
-    body = done(api, jobs)
+def test_lists_have_pages_and_csv(api, job_runner):
+    body = run_jobs(api, job_runner)
     path = f"/backtests/{body['id']}/equity"
     first = api.get(path, limit=5)
     assert len(first.json()) == 5
@@ -92,9 +92,9 @@ def test_lists_have_pages_and_csv(api, jobs):
 
 
 @pytest.mark.any_database
-def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_comparison(api, jobs):
-    first, second = done(api, jobs), done(api, jobs)
-    other = done(api, jobs, parameters={"fast": 2, "slow": 30})
+def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_comparison(api, job_runner):
+    first, second = run_jobs(api, job_runner), run_jobs(api, job_runner)
+    other = run_jobs(api, job_runner, parameters={"fast": 2, "slow": 30})
     same = api.get("/backtests/compare", ids=f"{first['id']},{second['id']}").json()
     assert (same["same_code"], same["same_data"], same["same_result"], same["differences"]) == (
         *(True, True, True),
@@ -108,12 +108,12 @@ def test_same_backtest_has_the_same_hashes_and_another_parameter_shows_in_the_co
 
 
 @pytest.mark.any_database
-def test_result_is_the_same_without_a_sandbox(api, jobs, service):
-    sandboxed = done(api, jobs)
+def test_result_is_the_same_without_a_sandbox(api, job_runner, service):
+    sandboxed = run_jobs(api, job_runner)
     with closing(Readers(service.engine, 1)) as readers:
         market = Market(SimulatedSource("seed"), readers)
         trusting = BacktestJobs(service.engine, market, SandboxPolicy(is_on=False), utc_now)
-        assert done(api, trusting)["result_hash"] == sandboxed["result_hash"]
+        assert run_jobs(api, trusting)["result_hash"] == sandboxed["result_hash"]
 
 
 @pytest.mark.any_database
@@ -121,7 +121,7 @@ def test_code_of_others_is_refused_where_layers_are_missing(api, service, monkey
     monkeypatch.syspath_prepend(tmp_path)
     module = "from slackoms_strategy import Strategy\nclass Mine(Strategy): pass\n"
     (tmp_path / "backtested_code.py").write_text(module, encoding="utf-8")
-    backtest_id, name = queued(api), "backtested_code:Mine"
+    backtest_id, name = queue_backtest(api), "backtested_code:Mine"
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         changes = {"entry_point": name, "code_hash": locate_code(name).code_hash}
@@ -137,35 +137,35 @@ def test_code_of_others_is_refused_where_layers_are_missing(api, service, monkey
 
 
 @pytest.mark.any_database
-def test_changed_code_is_not_run(api, jobs, monkeypatch):
-    backtest_id = queued(api)
+def test_changed_code_is_not_run(api, job_runner, monkeypatch):
+    backtest_id = queue_backtest(api)
     monkeypatch.setattr("app.backtests.service.loading.hash_code", lambda *_: "0" * 64)
-    jobs.run_next()
+    job_runner.run_next()
     assert "The code changed" in api.get(f"/backtests/{backtest_id}").json()["error"]
 
 
 @pytest.mark.any_database
-def test_registered_strategy_gives_symbols_interval_and_parameters(api, jobs):
+def test_registered_strategy_gives_symbols_interval_and_parameters(api, job_runner):
     api.open_portfolio("Growth")
     code = {"name": "trend", "entry_point": "moving_average_cross", "portfolio": "Growth"}
     fields = {"symbols": ["MSFT"], "interval": "1h", "parameters": {"fast": 4, "slow": 9}}
     assert api.post("/strategies", code | fields).status_code == 201
     body = {"strategy": "trend", "parameters": {"fast": 3}, "from": "2026-01-05", "to": "2026-01-07"}
     backtest_id = api.post("/backtests", body).json()["id"]
-    jobs.run_next()
+    job_runner.run_next()
     shown = api.get(f"/backtests/{backtest_id}").json()
     assert (shown["symbols"], shown["interval"], shown["statistics"]["bars"]) == (["MSFT"], "1h", 48)
     assert (shown["parameters"]["fast"], shown["parameters"]["slow"]) == (3, 9)
 
 
 @pytest.mark.any_database
-def test_stored_corporate_actions_are_booked(api, jobs):
+def test_stored_corporate_actions_are_booked(api, job_runner):
     period = {"to": "2026-01-08", "symbols": ["GOOG"]}
-    before = done(api, jobs, **period)
+    before = run_jobs(api, job_runner, **period)
     terms = {"kind": "dividend", "symbol": "GOOG", "amount": "0.5", "currency": "USD", "reason": "Announced"}
     for ex_date in ("2026-01-06", "2026-01-07", "2026-01-08"):
         assert api.post("/corporate-actions", terms | {"ex_date": ex_date}).status_code == 201
-    after = done(api, jobs, **period)
+    after = run_jobs(api, job_runner, **period)
     assert before["statistics"]["dividend"] == "0.00"
     paid = float(after["statistics"]["dividend"])
     assert paid in {50.0, 100.0}  # two of the dates are in the period
@@ -193,35 +193,35 @@ def test_wrong_backtest_is_refused_by_field(api, changes, field):
 
 
 @pytest.mark.any_database
-def test_failed_backtest_says_why(api, jobs):
-    backtest_id = queued(api, **{"from": "2099-01-01", "to": "2099-01-02"})
-    jobs.run_next()
+def test_failed_backtest_has_a_reason(api, job_runner):
+    backtest_id = queue_backtest(api, **{"from": "2099-01-01", "to": "2099-01-02"})
+    job_runner.run_next()
     body = api.get(f"/backtests/{backtest_id}").json()
     assert (body["status"], body["result_hash"]) == ("failed", None)
     assert "no bars" in body["error"]
     assert [item["type"] for item in api.get("/events", type="backtest.*").json()] == ["backtest.failed"]
 
 
-def test_deleted_backtest_is_not_run_and_a_lost_one_runs_again(api, jobs, service):
-    deleted = queued(api)
+def test_deleted_backtest_is_not_run_and_a_lost_one_runs_again(api, job_runner, service):
+    deleted = queue_backtest(api)
     assert api.delete(f"/backtests/{deleted}").status_code == 204
     assert api.delete(f"/backtests/{deleted}").status_code == 404
-    assert jobs.run_next() is None
-    lost, now = queued(api), utc_now()
+    assert job_runner.run_next() is None
+    lost, now = queue_backtest(api), utc_now()
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         claimed = claim_backtest(connection, "a process that died", now - 2 * LEASE, now - LEASE)
         assert claimed is not None
         assert claimed.id == lost
         assert has_due_backtest(connection, now)
-    rerun = jobs.run_next()
+    rerun = job_runner.run_next()
     assert rerun is not None
     assert rerun.id == lost
 
 
 @pytest.mark.any_database
-def test_backtest_that_is_deleted_while_it_runs_stores_nothing(api, jobs, monkeypatch):
-    backtest_id = queued(api)
+def test_backtest_that_is_deleted_while_it_runs_stores_nothing(api, job_runner, monkeypatch):
+    backtest_id = queue_backtest(api)
 
     def delete(*_):
         assert api.delete(f"/backtests/{backtest_id}").status_code == 204
@@ -229,6 +229,6 @@ def test_backtest_that_is_deleted_while_it_runs_stores_nothing(api, jobs, monkey
 
     monkeypatch.setattr("app.backtests.service.jobs.compute_statistics", delete)
     monkeypatch.setattr("app.backtests.service.jobs.build_report", lambda *_: "")
-    assert jobs.run_next().id == backtest_id
+    assert job_runner.run_next().id == backtest_id
     assert api.get(f"/backtests/{backtest_id}").status_code == 404
     assert api.get("/events", type="backtest.*").json() == []

@@ -22,8 +22,8 @@ from slackoms_strategy import (
     Strategy,
 )
 from slackoms_strategy.indicators import takes_blocks
-from tests.backtests.bars import line
-from tests.backtests.support import run
+from tests.backtests.bars import build_line
+from tests.backtests.support import run_backtest
 
 COUNT = 60
 
@@ -100,7 +100,9 @@ def list_lines(symbols, seed, shuffled_from=None, shuffle=0):
         Random(shuffle).shuffle(future)
         rows = rows[:shuffled_from] + future
     return [
-        line(minute, "/".join(prices), symbol) for minute, prices in enumerate(rows) for symbol in symbols
+        build_line(minute, "/".join(prices), symbol)
+        for minute, prices in enumerate(rows)
+        for symbol in symbols
     ]
 
 
@@ -111,7 +113,7 @@ def test_shuffled_future_is_not_seen(symbols, seed, cut, shuffle, size):
     seen = []
     for lines in (list_lines(symbols, seed), list_lines(symbols, seed, cut, shuffle)):
         reader = Reader()
-        run(reader, lines, size=size * len(symbols))
+        run_backtest(reader, lines, size=size * len(symbols))
         seen.append(reader.seen)
     first_bar = COUNT - len(seen[0]) // len(symbols)
     past = (cut - first_bar) * len(symbols)
@@ -121,7 +123,7 @@ def test_shuffled_future_is_not_seen(symbols, seed, cut, shuffle, size):
 
 def test_bar_holds_no_other_bars():
     reader = Reader()
-    run(reader, list_lines(["AAPL"], 1))
+    run_backtest(reader, list_lines(["AAPL"], 1))
     assert all(type(one) in {int, str} for one in reader.seen[0][1])
 
 
@@ -134,6 +136,6 @@ def test_own_indicators_take_blocks_and_others_one_bar():
 
 def test_own_indicator_has_the_value_of_each_bar():
     reader = Reader()
-    run(reader, list_lines(["AAPL"], 3), size=7)
+    run_backtest(reader, list_lines(["AAPL"], 3), size=7)
     for _, _, close, values, *_ in reader.seen:
         assert Decimal(values[0]) == close

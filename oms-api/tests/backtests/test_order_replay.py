@@ -28,10 +28,10 @@ from app.market_data.rules.bars import Interval
 from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
 from app.risk.rules.limits import LimitCode
 from app.sandbox.errors import Failure
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.backtests.bars import START, closes_to_lines
 from tests.backtests.support import build_blocks
-from tests.backtests.test_corporate_actions import split
+from tests.backtests.test_corporate_actions import build_split
 
 LINES = closes_to_lines(["10", "11", "12", "13"])
 AT = int(START.timestamp()) + 60  # the end of the first bar
@@ -85,13 +85,13 @@ def test_an_impossible_command_is_refused(command, problem):
         _replay(command)
 
 
-def test_commands_survive_the_way():
+def test_commands_round_trip():
     """Tickets are what `context.order` builds, with amounts in any notation."""
     ten, hundred = Decimal(10), Decimal("1E+2")
     plain = Ticket("AAPL", "BUY", OrderType.MARKET, hundred)
     full = Ticket(
         "AAPL", "SELL", OrderType.STOP_LIMIT, ten, None, ten, hundred, time_in_force=TimeInForce.GTD,
-        expires_at=iso(START), product="MIS", reason="why", take_profit=Target(ten),
+        expires_at=format_timestamp(START), product="MIS", reason="why", take_profit=Target(ten),
         stop_loss=Protection(hundred),
     )  # fmt: skip
     for ticket in (plain, full):
@@ -102,17 +102,17 @@ def test_commands_survive_the_way():
     assert replaced.changes == {"quantity": ten, "limit_price": ten, "stop_price": hundred}
 
 
-def test_settings_survive_the_way():
+def test_settings_round_trip():
     settings = BacktestSettings(
         interval=Interval.HOUR, costs=parse_costs("percent:0.1"),
         limits={LimitCode.MAX_OPEN_ORDERS: Decimal(5)}, instruments=InstrumentTerms("NSE"),
         market=PaperSettings(latency=3 * MILLISECOND), strategy="Mine",
-        actions=(split(3),), carry_rates=(parse_carry_rate("borrow:USD@2026-01-01", "2.5"),),
+        actions=(build_split(3),), carry_rates=(parse_carry_rate("borrow:USD@2026-01-01", "2.5"),),
     )  # fmt: skip
     assert parse_settings(serialize_settings(settings)) == settings
 
 
-def test_blocks_survive_the_way():
+def test_blocks_round_trip():
     bar_block, two = (build_blocks(closes_to_lines(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT"))
     both = build_block({**bar_block.columns, **two.columns})
     assert parse_block(*pack_block(bar_block)) == bar_block

@@ -16,12 +16,12 @@ from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
 from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
-from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
-from tests.backtests.bars import closes_to_lines, line
+from tests.backtests.bars import build_line, closes_to_lines
 from tests.backtests.support import build_blocks
-from tests.backtests.test_corporate_actions import dividend, split
-from tests.backtests.test_engine import walk
+from tests.backtests.test_corporate_actions import build_dividend, build_split
+from tests.backtests.test_engine import build_random_walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 
@@ -29,14 +29,14 @@ LINES = closes_to_lines(["10", "11", "12", "13"])
 TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
-    enforces_sessions=True, actions=(dividend(290), split(300), split(310, symbol="MSFT")),
+    enforces_sessions=True, actions=(build_dividend(290), build_split(300), build_split(310, symbol="MSFT")),
     currencies={"MSFT": "USD"}, rate_symbols=("USDINR",),
     carry_rates=(parse_carry_rate("borrow", "365"), parse_carry_rate("margin", "365")),
 )  # fmt: skip
 
 
 @pytest.fixture
-def write(tmp_path, monkeypatch):
+def write_strategy(tmp_path, monkeypatch):
     """Return what writes the body of a strategy's `on_bar` to a separate module."""
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -66,7 +66,7 @@ def _move_into_session(lines):
 
 def test_results_are_those_of_a_run_in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(TRADER.parent)
-    first, second = (_move_into_session(walk(seed, 150)) for seed in (1, 2))
+    first, second = (_move_into_session(build_random_walk(seed, 150)) for seed in (1, 2))
     second = [one.replace("AAPL", "MSFT") for one in second]
     rates = [f"USDINR,{one.split(',')[1]},80,80,80,80,1" for one in first]
     pairs = [one for bars in zip(first, second, rates, strict=True) for one in bars]
@@ -83,21 +83,21 @@ def test_results_are_those_of_a_run_in_this_process(monkeypatch):
         assert sandboxed.parameters == {"quantity": "7"}
 
 
-def test_what_is_booked_at_the_end_is_booked_in_both_processes(write):
-    lines = [line(minute, "10/10/10/10") for minute in (1438, 1439, 2878, 2879)]
+def test_what_is_booked_at_the_end_is_booked_in_both_processes(write_strategy):
+    lines = [build_line(minute, "10/10/10/10") for minute in (1438, 1439, 2878, 2879)]
     rates = (parse_carry_rate("interest", "5"),)
-    finished = _run(write("context.order('AAPL', Side.BUY, 1)"), lines, carry_rates=rates)
+    finished = _run(write_strategy("context.order('AAPL', Side.BUY, 1)"), lines, carry_rates=rates)
     assert finished.run.account.movements["interest"] > 0
 
 
-def test_an_exception_names_the_file_and_the_line(write):
+def test_an_exception_names_the_file_and_the_line(write_strategy):
     with pytest.raises(StrategyFailed, match=r"in on_bar: ZeroDivisionError: .* \(strategy_0.py, line 7\)"):
-        _run(write("1 / 0"))
+        _run(write_strategy("1 / 0"))
 
 
-def test_a_wrong_parameter_and_a_missing_module_are_errors_of_the_input(write):
+def test_a_wrong_parameter_and_a_missing_module_are_errors_of_the_input(write_strategy):
     with pytest.raises(InvalidBacktest, match="`speed` does not exist"):
-        prepare_sandboxed(write("pass"), {"speed": "1"}, BacktestSettings())(
+        prepare_sandboxed(write_strategy("pass"), {"speed": "1"}, BacktestSettings())(
             ["AAPL"], Recorder(), build_blocks(LINES)
         )
     with pytest.raises(InvalidBacktest, match="there is no module 'nowhere'"):
@@ -106,16 +106,16 @@ def test_a_wrong_parameter_and_a_missing_module_are_errors_of_the_input(write):
         prepare_sandboxed("nowhere", {}, BacktestSettings())
 
 
-def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write):
+def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write_strategy):
     limits = Limits(callback_seconds=0.2)
     with pytest.raises(StrategyFailed, match=r"CallbackTooLong: .*0.2 s .*\(strategy_0.py, line 7\)"):
-        _run(write("while True:\n    pass"), limits=limits)
+        _run(write_strategy("while True:\n    pass"), limits=limits)
 
 
-def test_a_process_that_cannot_be_interrupted_is_killed(write):
+def test_a_process_that_cannot_be_interrupted_is_killed(write_strategy):
     body = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
     with pytest.raises(StrategyStopped, match=r"used more than 1 s of processor time"):
-        _run(write(body), limits=Limits(callback_seconds=0.2, answer_seconds=1))
+        _run(write_strategy(body), limits=Limits(callback_seconds=0.2, answer_seconds=1))
 
 
 @pytest.mark.parametrize(
@@ -130,37 +130,37 @@ def test_a_process_that_cannot_be_interrupted_is_killed(write):
         ("context.seconds -= 3600\ncontext.order(bar.symbol, Side.BUY, 1)", "that of a bar, or has passed"),
     ],
 )  # fmt: skip
-def test_a_process_that_lies_is_reported(write, body, problem):
+def test_a_process_that_lies_is_reported(write_strategy, body, problem):
     with pytest.raises(StrategyStopped, match=problem):
-        _run(write(body))
+        _run(write_strategy(body))
 
 
-def test_memory_and_output_are_limited(write, caplog):
+def test_memory_and_output_are_limited(write_strategy, caplog):
     with pytest.raises(StrategyFailed, match=r"MemoryError: .*\(strategy_0.py, line 7\)"):
-        _run(write("self.data = bytearray(10**9)"))
+        _run(write_strategy("self.data = bytearray(10**9)"))
     with caplog.at_level(logging.INFO, "strategy"):
-        _run(write("print('a' * 90)\nprint('b' * 1000)"), limits=Limits(log_bytes=500))
+        _run(write_strategy("print('a' * 90)\nprint('b' * 1000)"), limits=Limits(log_bytes=500))
     assert caplog.text.count("a" * 90) == 4
     assert "… and 4" in caplog.text
     assert len(caplog.text) < 2000
 
 
-def test_a_flood_of_orders_is_stopped(write):
+def test_a_flood_of_orders_is_stopped(write_strategy):
     body = "for _ in range(2000): context.order(bar.symbol, Side.BUY, 1)"
     with pytest.raises(StrategyFailed, match=r"at most 9000 are allowed"):
-        _run(write(body), limits=Limits(frame_bytes=9000), has_risk_checks=False)
+        _run(write_strategy(body), limits=Limits(frame_bytes=9000), has_risk_checks=False)
 
 
-def test_code_is_refused_where_too_few_layers_hold(write, monkeypatch):
+def test_code_is_refused_where_too_few_layers_hold(write_strategy, monkeypatch):
     monkeypatch.setattr("app.sandbox.service.children.find_missing_layers", lambda _: ["seccomp"])
     with pytest.raises(InvalidBacktest, match=r"Untrusted code needs seccomp, .* --sandbox off"):
-        _run(write("pass"))
+        _run(write_strategy("pass"))
 
 
-def test_a_killed_child_answers_nothing(write):
+def test_killed_child_returns_no_answer(write_strategy):
     options = {"parent": 1}
-    with launch(
-        SandboxSpec(find_source(write("pass")), "app.sandbox.child.attempts:prepare", options)
+    with launch_child(
+        SandboxSpec(find_source(write_strategy("pass")), "app.sandbox.child.attempts:prepare", options)
     ) as child:
         child.kill()
         with pytest.raises(ChildKilled, match="It has ended"):

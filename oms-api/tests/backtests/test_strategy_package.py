@@ -42,7 +42,7 @@ class Example(Strategy):
     kind = TextParameter("a", "A kind.", choices=("a", "b"))
 
 
-def columns_of(prices, places=2):
+def build_columns(prices, places=2):
     column = array("q", prices)
     zeros = array("q", [0] * len(prices))
     return BarColumns("X", 60, places, 0, zeros, column, column, column, column, zeros)
@@ -51,7 +51,7 @@ def columns_of(prices, places=2):
 def extend_in_parts(indicator, prices, size):
     found = []
     for first in range(0, len(prices), size):
-        found += indicator.extend(columns_of(prices[first : first + size]))
+        found += indicator.extend(build_columns(prices[first : first + size]))
     return found
 
 
@@ -82,7 +82,7 @@ def test_wrong_parameter_is_named(given_values, problem):
 
 
 def test_bar_is_a_row_of_columns():
-    columns = columns_of([1234, 5])._replace(volumes=array("q", [7, -1]))
+    columns = build_columns([1234, 5])._replace(volumes=array("q", [7, -1]))
     bar = build_bar(columns, 1)
     assert (bar.close, bar.volume, bar.symbol) == (Decimal("0.05"), None, "X")
     assert repr(bar) == "Bar(X 1970-01-01T00:00Z 0.05/0.05/0.05/0.05)"
@@ -115,29 +115,29 @@ def test_indicators_are_those_of_their_definition_for_any_blocks(prices, length,
 @given(closes, st.integers(1, 20))
 def test_smoothed_indicators_do_not_depend_on_the_blocks(prices, size):
     for create in (lambda: ExponentialMovingAverage(3), lambda: AverageTrueRange(3)):
-        parts, whole = extend_in_parts(create(), prices, size), create().extend(columns_of(prices))
+        parts, whole = extend_in_parts(create(), prices, size), create().extend(build_columns(prices))
         assert parts == pytest.approx(whole, nan_ok=True)
 
 
-def test_averages_of_a_known_series():
-    assert ExponentialMovingAverage(3).extend(columns_of([100, 200, 300]))[2] == pytest.approx(2.25)
-    first = columns_of([100, 100])
+def test_averages_match_hand_computed_values():
+    assert ExponentialMovingAverage(3).extend(build_columns([100, 200, 300]))[2] == pytest.approx(2.25)
+    first = build_columns([100, 100])
     wide = first._replace(highs=array("q", [110, 150]), lows=array("q", [100, 90]))
     assert AverageTrueRange(2).extend(wide)[1] == pytest.approx((0.1 + 0.6) / 2)
 
 
 def test_cross_is_marked_once_and_a_touch_is_none():
     prices = [3, 2, 1, 3, 5, 5, 1, 1, 1, 2, 2, 2]
-    found = Cross(SimpleMovingAverage(1), SimpleMovingAverage(2)).extend(columns_of(prices))
+    found = Cross(SimpleMovingAverage(1), SimpleMovingAverage(2)).extend(build_columns(prices))
     assert [(row, value) for row, value in enumerate(found) if value] == [(3, 1.0), (6, -1.0), (9, 1.0)]
 
 
 def test_more_places_continue_an_indicator():
     mean, high = SimpleMovingAverage(2), Highest(2)
-    mean.extend(columns_of([100]))
-    high.extend(columns_of([100]))
-    assert mean.extend(columns_of([20_000], places=4)) == [1.5]
-    assert high.extend(columns_of([5_000], places=4)) == [10_000]
+    mean.extend(build_columns([100]))
+    high.extend(build_columns([100]))
+    assert mean.extend(build_columns([20_000], places=4)) == [1.5]
+    assert high.extend(build_columns([5_000], places=4)) == [10_000]
 
 
 def test_package_needs_nothing_but_python():

@@ -8,7 +8,7 @@ from typing import Any
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import Accepted, BrokerOrder, OrderType, Rejected, TimeInForce
 from tests.brokers.alpaca.conftest import wait_for
-from tests.brokers.market import order
+from tests.brokers.market import parse_order_text
 
 _PRICES = {
     OrderType.MARKET: "",
@@ -19,7 +19,7 @@ _PRICES = {
 }
 
 
-def list_orders(symbol: str, *, extended_hours: bool = False, **fields: Any) -> Iterator[BrokerOrder]:
+def build_orders(symbol: str, *, extended_hours: bool = False, **fields: Any) -> Iterator[BrokerOrder]:
     """Return purchases of every order type and time in force, in whole units and in fractions."""
     numbers = itertools.count(1)
     name = symbol.replace("/", "") + fields.get("product", "")
@@ -27,10 +27,10 @@ def list_orders(symbol: str, *, extended_hours: bool = False, **fields: Any) -> 
         ends = {TimeInForce.GTD: {"expires_at": datetime.now(UTC) + timedelta(days=1)}}.get(time_in_force, {})
         words = f"BUY {quantity} {kind} {_PRICES[kind]} {time_in_force}"
         terms = fields | ends | {"symbol": symbol, "extended_hours": extended_hours}
-        yield order(words, f"{name}-{extended_hours:d}-{next(numbers)}", **terms)
+        yield parse_order_text(words, f"{name}-{extended_hours:d}-{next(numbers)}", **terms)
 
 
-def audit(
+def check_capabilities(
     broker: Broker,
     orders: Sequence[BrokerOrder],
     find_refusal: Callable[[BrokerOrder], str | None],

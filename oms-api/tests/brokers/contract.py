@@ -22,7 +22,7 @@ from app.brokers.rules.values import (
 )  # fmt: skip
 
 
-class Stage(NamedTuple):
+class BrokerSetup(NamedTuple):
     """`fill(order)` makes the market fill a working order whole."""
 
     broker: Broker
@@ -32,7 +32,7 @@ class Stage(NamedTuple):
     fill: Callable[[BrokerOrder], None]
 
 
-def event_kinds(stage: Stage, order_id: str) -> list[type]:
+def list_event_types(stage: BrokerSetup, order_id: str) -> list[type]:
     """Return the kinds of what the broker said of an order, in order."""
     return [
         type(broker_event.event)
@@ -45,7 +45,7 @@ class BrokerContract:
     """Inherit, and give a fixture `stage`."""
 
     @pytest.fixture
-    def stage(self) -> Stage:
+    def stage(self) -> BrokerSetup:
         raise NotImplementedError
 
     def test_broker_name_fits_its_column(self, stage):
@@ -54,7 +54,7 @@ class BrokerContract:
 
     def test_order_is_accepted_and_works(self, stage):
         stage.broker.submit(stage.resting, stage.now)
-        assert event_kinds(stage, stage.resting.id) == [Accepted]
+        assert list_event_types(stage, stage.resting.id) == [Accepted]
         assert [order.id for order in stage.broker.open_orders()] == [stage.resting.id]
         found = stage.broker.find(stage.resting.id)
         assert found is not None
@@ -67,13 +67,13 @@ class BrokerContract:
     def test_repeated_order_id_is_the_same_order(self, stage):
         for _ in range(2):
             stage.broker.submit(stage.filling, stage.now)
-        assert event_kinds(stage, stage.filling.id).count(Accepted) == 1
+        assert list_event_types(stage, stage.filling.id).count(Accepted) == 1
         assert len(stage.broker.executions(stage.filling.id)) == 1
 
     def test_fill_is_reported_and_changes_order_and_position(self, stage):
         stage.broker.submit(stage.filling, stage.now)
         (fill,) = stage.broker.executions(stage.filling.id)
-        assert event_kinds(stage, stage.filling.id) == [Accepted, Executed]
+        assert list_event_types(stage, stage.filling.id) == [Accepted, Executed]
         assert fill.quantity == stage.filling.quantity
         assert fill.value == fill.quantity * fill.price
         assert stage.broker.open_orders() == []
@@ -98,7 +98,7 @@ class BrokerContract:
         stage.broker.submit(stage.resting, stage.now)
         stage.broker.cancel(stage.resting.id, stage.now)
         stage.fill(stage.resting)
-        assert event_kinds(stage, stage.resting.id) == [Accepted, Canceled]
+        assert list_event_types(stage, stage.resting.id) == [Accepted, Canceled]
         found = stage.broker.find(stage.resting.id)
         assert found is not None
         assert not found.is_open
@@ -108,13 +108,13 @@ class BrokerContract:
         stage.broker.submit(stage.filling, stage.now)
         order_id = stage.filling.id if which == "filled" else "unknown"
         stage.broker.cancel(order_id, stage.now)
-        assert event_kinds(stage, order_id)[-1] is Refused
+        assert list_event_types(stage, order_id)[-1] is Refused
 
     def test_replacement_replaces_the_original_order(self, stage):
         stage.broker.submit(stage.resting, stage.now)
         successor = stage.resting._replace(id="successor", quantity=stage.resting.quantity * 2)
         stage.broker.replace(stage.resting.id, successor, stage.now)
-        assert event_kinds(stage, stage.resting.id) == [Accepted, Replaced]
+        assert list_event_types(stage, stage.resting.id) == [Accepted, Replaced]
         assert [order.id for order in stage.broker.open_orders()] == ["successor"]
         stage.fill(successor)
         (fill,) = stage.broker.executions()
@@ -124,7 +124,7 @@ class BrokerContract:
         stage.broker.submit(stage.filling, stage.now)
         successor = stage.filling._replace(id="successor")
         stage.broker.replace(stage.filling.id, successor, stage.now)
-        assert event_kinds(stage, stage.filling.id)[-1] is Refused
+        assert list_event_types(stage, stage.filling.id)[-1] is Refused
         assert stage.broker.find("successor") is None
 
     def test_event_stream_resumes_where_it_stopped(self, stage):

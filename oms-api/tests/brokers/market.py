@@ -30,7 +30,7 @@ _PRICES = {
 }
 
 
-def order(words: str, order_id: str = "A", **changes: Any) -> BrokerOrder:
+def parse_order_text(words: str, order_id: str = "A", **changes: Any) -> BrokerOrder:
     """Read an order: "BUY 100 STOP_LIMIT stop 105 limit 106 IOC"."""
     side, quantity, kind, *rest = words.split()
     fields: dict[str, Any] = {}
@@ -47,14 +47,14 @@ def order(words: str, order_id: str = "A", **changes: Any) -> BrokerOrder:
     return BrokerOrder(order_id, 1, "X", Side(side), OrderType(kind), size, size, NOON)._replace(**fields)
 
 
-def quote(bid: str | None, ask: str | None, last: str | None = None, **sizes: str) -> Quote:
+def build_quote(bid: str | None, ask: str | None, last: str | None = None, **sizes: str) -> Quote:
     """Return a quote; sizes by `bid_size` and `ask_size`."""
     prices = (None if price is None else Decimal(price) for price in (bid, ask, last))
     said = (Decimal(sizes[name]) if name in sizes else None for name in ("bid_size", "ask_size"))
     return Quote._make(("X", *prices, *said, NOON, "test"))
 
 
-def bar(prices: str, volume: str | None = None, start: datetime = LATER) -> Bar:
+def parse_bar_text(prices: str, volume: str | None = None, start: datetime = LATER) -> Bar:
     """Read a bar: "103/105/101.5/104" is open, high, low, close."""
     first, high, low, close = map(Decimal, prices.split("/"))
     return Bar("X", start, first, high, low, close, None if volume is None else Decimal(volume))

@@ -16,8 +16,8 @@ from app.database import METADATA, set_all_tenants_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.money import ZERO
 from app.security_setup import create_broker_key_ring
-from tests.access.rig import Members
-from tests.support.service import settings_for
+from tests.access.api_operations import Members
+from tests.support.service import build_settings
 
 pytestmark = pytest.mark.any_database
 
@@ -100,7 +100,7 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
         api.get("/audit").text,
         api.get("/events").text,
     ]
-    with service.reading() as connection:
+    with service.open_connection() as connection:
         tables = ("broker_connections", "audit_log", "events", "admin_requests")
         texts += [str(connection.execute(TABLES[table].select()).all()) for table in tables]
     assert not [found for found in texts if CANARY in found]
@@ -111,7 +111,7 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
     assert_ok(api.post("/broker-connections", BODY | {"name": "second"}), 201)
     connect(AnsweringBroker())
     new_key = base64.b64encode(secrets.token_bytes(32)).decode()
-    rotated = create_broker_key_ring(settings_for(service.database_url, broker_keys=f"n1:{new_key}"))
+    rotated = create_broker_key_ring(build_settings(service.database_url, broker_keys=f"n1:{new_key}"))
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
         result = encrypt_again(connection, rotated)
@@ -122,7 +122,7 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
     assert (test["ok"], "BROKER_KEYS" in test["error"]) == (False, True)  # this process lacks the new key
     with unit_of_work(service.engine) as connection:
         set_all_tenants_scope(connection)
-        old_first = f"{create_broker_key_ring(settings_for(service.database_url)).current_id}"
+        old_first = f"{create_broker_key_ring(build_settings(service.database_url)).current_id}"
         assert old_first
         connection.execute(
             text(
@@ -131,7 +131,7 @@ def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, serv
             ),
             {"tenant": api.tenant_id},
         )
-        stored = encrypt_again(connection, create_broker_key_ring(settings_for(service.database_url)))
+        stored = encrypt_again(connection, create_broker_key_ring(build_settings(service.database_url)))
     assert "paper" in stored.unreadable
 
 
@@ -144,6 +144,15 @@ def test_test_answers_the_account(api, connect):
     connect(AnsweringBroker(number=None))
     body = assert_ok(api.post("/broker-connections/paper:test"))
     assert (body["ok"], body["error"]) == (False, "The broker did not answer.")
+
+
+def test_test_names_the_connection_that_has_the_account(api, connect):
+    assert_ok(api.post("/broker-connections", BODY | {"account": "PA1"}), 201)
+    assert_ok(api.post("/broker-connections", BODY | {"name": "other"}), 201)
+    connect(AnsweringBroker())
+    assert assert_ok(api.post("/broker-connections/paper:test"))["ok"]
+    body = assert_ok(api.post("/broker-connections/other:test"))
+    assert (body["ok"], body["error"]) == (False, "The connection 'paper' has the account PA1 already.")
 
 
 @pytest.mark.parametrize("is_paper", [False, None])
@@ -187,15 +196,33 @@ def test_field_that_is_not_valid_is_named(api, change, field):
     assert assert_ok(api.get("/broker-connections")) == []
 
 
+def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect):
+    gateway = {"name": "gateway", "broker": "ibkr", "credentials": {}}
+    refused = api.post("/broker-connections", gateway)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "base_url")
+    assert f"{api.tenant_id}=host:port" in refused.text
+    assert_ok(api.post("/broker-connections", BODY), 201)
+    given = connect(AnsweringBroker("DU1"))
+    with unit_of_work(service.engine) as connection:
+        set_all_tenants_scope(connection)
+        forged = (
+            "UPDATE broker_connections SET broker = 'ibkr', base_url = '127.0.0.1:4002' WHERE tenant_id = :id"
+        )
+        connection.execute(text(forged), {"id": api.tenant_id})
+    body = assert_ok(api.post("/broker-connections/paper:test"))
+    assert (body["ok"], given) == (False, [])
+    assert "The operator must list it for this tenant" in body["error"]
+
+
 def test_name_and_account_are_unique_in_the_tenant(api, service):
     assert_ok(api.post("/broker-connections", BODY | {"account": "PA7"}), 201)
     assert api.post("/broker-connections", BODY).status_code == 409
     assert api.post("/broker-connections", BODY | {"name": "other", "account": "PA7"}).status_code == 409
-    assert_ok(service.api().post("/broker-connections", BODY | {"account": "PA7"}), 201)
+    assert_ok(service.create_client().post("/broker-connections", BODY | {"account": "PA7"}), 201)
 
 
 def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect):
-    members = Members(service, service.api())
+    members = Members(service, service.create_client())
     api, given = members.api, connect(AnsweringBroker(number="7", is_paper=False))
     first, second = members.headers(Role.ADMIN), {"X-API-Key": api.key}
     created = assert_ok(api.post("/broker-connections", LIVE, first), 201)
@@ -221,7 +248,7 @@ def test_live_needs_a_second_person_who_is_an_admin_and_a_limit(service, connect
 
 
 def test_paper_connection_cannot_be_enabled_for_live(service):
-    members = Members(service, service.api())
+    members = Members(service, service.create_client())
     assert_ok(members.api.post("/broker-connections", BODY), 201)
     response = members.api.post("/broker-connections/paper:enable-live", None, members.headers(Role.ADMIN))
     assert response.status_code == 409
@@ -244,12 +271,12 @@ def test_connection_serves_one_flat_portfolio(api):
 
 def test_portfolio_with_orders_or_positions_keeps_its_broker(api):
     assert_ok(api.post("/broker-connections", BODY), 201)
-    api.quote("AAPL", "99", "101", "100")
-    resting = api.order(type="LIMIT", limit_price="50")
+    api.set_quote("AAPL", "99", "101", "100")
+    resting = api.place_order(type="LIMIT", limit_price="50")
     to_alpaca = {"broker": "alpaca", "connection": "paper"}
     assert api.patch("/portfolios/Growth", to_alpaca).status_code == 409
     assert_ok(api.post(f"/orders/{resting['id']}/cancel", {}))
-    api.order()
+    api.place_order()
     assert api.patch("/portfolios/Growth", to_alpaca).status_code == 409
     assert_ok(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
     assert_ok(api.patch("/portfolios/Growth", to_alpaca))

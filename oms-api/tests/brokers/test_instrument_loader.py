@@ -23,7 +23,7 @@ def kite():
 
 
 @pytest.fixture
-def load(api, service, kite, monkeypatch):
+def load_instruments(api, service, kite, monkeypatch):
     """Connect the tenant to the stand-in, and return a function that loads."""
     monkeypatch.setattr(service.app.state.broker_connections, "policy", POLICY)
     credentials = {"api_key": API_KEY, "api_secret": API_SECRET}
@@ -35,22 +35,22 @@ def load(api, service, kite, monkeypatch):
     engine.dispose()
 
 
-def terms(api, symbol):
+def get_terms(api, symbol):
     body = api.get(f"/instruments/{symbol}").json()
     return [body[name] for name in ("listed", "exchange", "currency", "tick_size", "lot_size")]
 
 
-def test_instruments_are_loaded_and_follow_the_broker(api, load, kite):
-    load()
-    assert terms(api, "RELIANCE") == [True, "NSE", "INR", "0.05", "1"]
-    assert terms(api, "M&M")[:2] == [True, "NSE"]
-    assert terms(api, "NIFTY26DECFUT")[0] is False  # derivatives are not loaded
+def test_instruments_are_loaded_and_follow_the_broker(api, load_instruments, kite):
+    load_instruments()
+    assert get_terms(api, "RELIANCE") == [True, "NSE", "INR", "0.05", "1"]
+    assert get_terms(api, "M&M")[:2] == [True, "NSE"]
+    assert get_terms(api, "NIFTY26DECFUT")[0] is False  # derivatives are not loaded
     kite.exchange.listings["NSE", "INFY"] = Listing(408065, "INFY", "INFOSYS", tick="0.1")
-    load()
-    assert terms(api, "INFY") == [True, "NSE", "INR", "0.1", "1"]
+    load_instruments()
+    assert get_terms(api, "INFY") == [True, "NSE", "INR", "0.1", "1"]
 
 
-def test_terms_that_a_person_set_and_aliases_are_left_alone(api, load):
+def test_terms_that_a_person_set_and_aliases_are_left_alone(api, load_instruments):
     set_terms = {
         "exchange": "BSE",
         "currency": "INR",
@@ -59,14 +59,14 @@ def test_terms_that_a_person_set_and_aliases_are_left_alone(api, load):
         "aliases": ["INFY"],
     }
     assert api.put("/instruments/SBIN", set_terms).status_code == 200
-    load()
-    assert terms(api, "SBIN") == [True, "BSE", "INR", "1", "10"]
+    load_instruments()
+    assert get_terms(api, "SBIN") == [True, "BSE", "INR", "1", "10"]
     assert api.get("/instruments/INFY").json()["symbol"] == "SBIN"
 
 
-def test_currency_of_a_position_is_kept(api, load):
+def test_currency_of_a_position_is_kept(api, load_instruments):
     assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
-    bought = api.report(portfolio_name="Growth", symbol="RELIANCE")
+    bought = api.post_trade(portfolio_name="Growth", symbol="RELIANCE")
     assert bought.status_code == 201, bought.text
-    load()
-    assert terms(api, "RELIANCE")[0] is False
+    load_instruments()
+    assert get_terms(api, "RELIANCE")[0] is False

@@ -27,7 +27,7 @@ def engine(service):
 
 
 @pytest.fixture
-def connected(api, service, monkeypatch):
+def connected_api(api, service, monkeypatch):
     policy = AddressPolicy(allows_loopback=True)
     monkeypatch.setattr(service.app.state.broker_connections, "policy", policy)
     assert api.post("/broker-connections", BODY).status_code == 201
@@ -42,7 +42,7 @@ def list_events(api):
     return [event["data"] for event in reversed(events)]
 
 
-def check_at(service, engine, now):
+def run_reminder(service, engine, now):
     LogInReminder(engine, service.app.state.calendars, {"zerodha"}, lambda: now).check(EndlessLease())
 
 
@@ -54,20 +54,20 @@ def set_session(engine, tenant_id, expires_at):
         update_connection(connection, stored, {"session_expires_at": expires_at})
 
 
-def test_log_in_is_asked_for_once_a_day_before_the_open(connected, service, engine):
+def test_log_in_is_asked_for_once_a_day_before_the_open(connected_api, service, engine):
     before = OPENS_AT - timedelta(minutes=30)
-    check_at(service, engine, before)
-    assert list_events(connected) == []  # no portfolio trades over it
+    run_reminder(service, engine, before)
+    assert list_events(connected_api) == []  # no portfolio trades over it
     assignment = {"broker": "zerodha", "connection": "kite"}
-    assert connected.patch("/portfolios/India", assignment).status_code == 200
-    check_at(service, engine, OPENS_AT - timedelta(hours=3))
-    assert list_events(connected) == []
+    assert connected_api.patch("/portfolios/India", assignment).status_code == 200
+    run_reminder(service, engine, OPENS_AT - timedelta(hours=3))
+    assert list_events(connected_api) == []
     for _ in range(2):
-        check_at(service, engine, before)
-    (event,) = list_events(connected)
+        run_reminder(service, engine, before)
+    (event,) = list_events(connected_api)
     assert (event["connection"], event["portfolio_name"]) == ("kite", "India")
     assert event["opens_at"] == "2026-11-30T03:45:00.000000Z"
-    set_session(engine, connected.tenant_id, OPENS_AT + timedelta(hours=20))
-    check_at(service, engine, before)
-    check_at(service, engine, before + timedelta(days=1))
-    assert len(list_events(connected)) == 2
+    set_session(engine, connected_api.tenant_id, OPENS_AT + timedelta(hours=20))
+    run_reminder(service, engine, before)
+    run_reminder(service, engine, before + timedelta(days=1))
+    assert len(list_events(connected_api)) == 2

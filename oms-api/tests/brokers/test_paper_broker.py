@@ -13,9 +13,9 @@ from app.brokers.paper.replay import replay
 from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Accepted
-from tests.brokers.contract import BrokerContract, Stage
-from tests.brokers.market import LATER, NOON, bar, format_events, order, quote
-from tests.support.service import settings_for
+from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.market import LATER, NOON, build_quote, format_events, parse_bar_text, parse_order_text
+from tests.support.service import build_settings
 
 
 class TestPaperBrokerKeepsTheContract(BrokerContract):
@@ -23,19 +23,22 @@ class TestPaperBrokerKeepsTheContract(BrokerContract):
     @override
     def stage(self):
         broker = PaperBroker()
-        broker.quote(quote("99", "101"), NOON)
+        broker.quote(build_quote("99", "101"), NOON)
 
         def fill(resting):
-            broker.quote(quote("89", "90"), LATER)
+            broker.quote(build_quote("89", "90"), LATER)
 
-        resting, filling = order("BUY 10 LIMIT limit 95", "rests"), order("BUY 10 MARKET", "fills")
-        return Stage(broker, NOON, resting, filling, fill)
+        resting, filling = (
+            parse_order_text("BUY 10 LIMIT limit 95", "rests"),
+            parse_order_text("BUY 10 MARKET", "fills"),
+        )
+        return BrokerSetup(broker, NOON, resting, filling, fill)
 
 
 @pytest.fixture
 def broker():
     broker = PaperBroker()
-    broker.quote(quote("49", "50"), NOON)
+    broker.quote(build_quote("49", "50"), NOON)
     return broker
 
 
@@ -44,27 +47,33 @@ def test_paper_broker_declares_answers_within_the_transaction(broker):
 
 
 def test_order_rests_until_a_quote_reaches_it(broker):
-    assert format_events(broker.submit(order("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
-    assert format_events(broker.quote(quote("47", "48.01"), LATER)) == []
-    assert format_events(broker.quote(quote("47", "48"), LATER)) == ["A 10 @ 48"]
+    assert format_events(broker.submit(parse_order_text("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
+    assert format_events(broker.quote(build_quote("47", "48.01"), LATER)) == []
+    assert format_events(broker.quote(build_quote("47", "48"), LATER)) == ["A 10 @ 48"]
 
 
 def test_quoted_size_is_shared_by_all_orders_at_the_same_quote(broker):
-    broker.quote(quote("49", "50", ask_size="15"), NOON)
-    assert format_events(broker.submit(order("BUY 10 MARKET", "A"), NOON)) == ["A accepted", "A 10 @ 50"]
-    assert format_events(broker.submit(order("BUY 10 MARKET", "B"), NOON)) == ["B accepted", "B 5 @ 50"]
-    assert format_events(broker.quote(quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
+    broker.quote(build_quote("49", "50", ask_size="15"), NOON)
+    assert format_events(broker.submit(parse_order_text("BUY 10 MARKET", "A"), NOON)) == [
+        "A accepted",
+        "A 10 @ 50",
+    ]
+    assert format_events(broker.submit(parse_order_text("BUY 10 MARKET", "B"), NOON)) == [
+        "B accepted",
+        "B 5 @ 50",
+    ]
+    assert format_events(broker.quote(build_quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
 
 
 def test_documented_bracket_example_is_matched():
     """100 @ 50, target 55, stop 48: fills 40, 20; the target fills 25; the stop has 35 left, and fills."""
     broker = PaperBroker()
-    broker.quote(quote("49", "50", ask_size="40"), NOON)
-    broker.submit(order("BUY 100 LIMIT limit 50", "parent"), NOON)
-    broker.quote(quote("49", "49.90", ask_size="20"), NOON)
+    broker.quote(build_quote("49", "50", ask_size="40"), NOON)
+    broker.submit(parse_order_text("BUY 100 LIMIT limit 50", "parent"), NOON)
+    broker.quote(build_quote("49", "49.90", ask_size="20"), NOON)
     for kind, name in (("LIMIT limit 55", "target"), ("STOP stop 48", "stop")):
-        broker.submit(order(f"SELL 60 {kind}", name, group="G", parent_id="parent"), NOON)
-    assert format_events(broker.quote(quote("55", "56", bid_size="25"), LATER)) == [
+        broker.submit(parse_order_text(f"SELL 60 {kind}", name, group="G", parent_id="parent"), NOON)
+    assert format_events(broker.quote(build_quote("55", "56", bid_size="25"), LATER)) == [
         "target 25 @ 55",
         "parent canceled",
     ]
@@ -73,7 +82,7 @@ def test_documented_bracket_example_is_matched():
         for broker_order in broker.open_orders()
     }
     assert left == {("stop", 35, 35), ("target", 60, 35)}
-    assert format_events(broker.quote(quote("47.50", "48", "48"), LATER)) == [
+    assert format_events(broker.quote(build_quote("47.50", "48", "48"), LATER)) == [
         "stop triggered",
         "stop 35 @ 47.5",
         "target canceled",
@@ -83,25 +92,27 @@ def test_documented_bracket_example_is_matched():
 
 
 def test_replacement_keeps_the_filled_quantity(broker):
-    broker.quote(quote("49", "50", ask_size="4"), NOON)
-    broker.submit(order("BUY 10 LIMIT limit 50"), NOON)
-    larger = order("BUY 12 LIMIT limit 50", "B")
+    broker.quote(build_quote("49", "50", ask_size="4"), NOON)
+    broker.submit(parse_order_text("BUY 10 LIMIT limit 50"), NOON)
+    larger = parse_order_text("BUY 12 LIMIT limit 50", "B")
     assert format_events(broker.replace("A", larger, NOON)) == ["A replaced"]
     assert broker.open_orders()[0].leaves == 8
-    assert format_events(broker.replace("B", order("BUY 4 LIMIT limit 50", "C"), NOON)) == ["B replaced"]
+    assert format_events(broker.replace("B", parse_order_text("BUY 4 LIMIT limit 50", "C"), NOON)) == [
+        "B replaced"
+    ]
     assert broker.open_orders() == []
     assert broker.find("C").order.leaves == 0
 
 
 def test_trailing_stop_starts_at_the_current_price(broker):
-    said = broker.submit(order("SELL 10 TRAILING_STOP trail 2"), NOON)
+    said = broker.submit(parse_order_text("SELL 10 TRAILING_STOP trail 2"), NOON)
     assert format_events(said) == ["A accepted", "A trails at 47"]
-    assert format_events(broker.quote(quote("53", "54"), LATER)) == ["A trails at 51"]
-    assert format_events(broker.quote(quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
+    assert format_events(broker.quote(build_quote("53", "54"), LATER)) == ["A trails at 51"]
+    assert format_events(broker.quote(build_quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
 
 
 def test_ioc_without_a_match_lapses(broker):
-    assert format_events(broker.submit(order("BUY 10 LIMIT limit 40 IOC"), NOON)) == [
+    assert format_events(broker.submit(parse_order_text("BUY 10 LIMIT limit 40 IOC"), NOON)) == [
         "A accepted",
         "A lapsed",
     ]
@@ -111,8 +122,8 @@ def test_ioc_without_a_match_lapses(broker):
 
 
 def test_working_orders_survive_a_restart():
-    broker = PaperBroker(orders=[order("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
-    assert format_events(broker.quote(quote("49", "50"), LATER)) == ["A 6 @ 50"]
+    broker = PaperBroker(orders=[parse_order_text("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
+    assert format_events(broker.quote(build_quote("49", "50"), LATER)) == ["A 6 @ 50"]
 
 
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
@@ -125,30 +136,30 @@ def test_rejection_drill_is_deterministic_and_has_the_configured_share(share, re
 
 def test_rejected_order_never_becomes_working():
     broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
-    broker.quote(quote("49", "50"), NOON)
-    assert format_events(broker.submit(order("BUY 10 MARKET"), NOON)) == ["A rejected"]
+    broker.quote(build_quote("49", "50"), NOON)
+    assert format_events(broker.submit(parse_order_text("BUY 10 MARKET"), NOON)) == ["A rejected"]
     order_state = broker.find("A")
     assert order_state is not None
     assert not order_state.is_open
-    assert broker.submit(order("BUY 10 MARKET"), NOON) == ()
+    assert broker.submit(parse_order_text("BUY 10 MARKET"), NOON) == ()
 
 
 def test_paper_book_rejects_events_that_the_market_does_not_create():
     with pytest.raises(ValueError, match="Accepted is not the market's to say"):
-        Book([order("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
+        Book([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
 
 
 def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
     broker = PaperBroker()
     minute = timedelta(minutes=1)
     bars = [
-        bar("100/105/95/102", start=LATER),
-        bar("101/104/100.5/103", start=LATER + minute),
-        bar("101/104/100.5/103", start=LATER + 2 * minute),
+        parse_bar_text("100/105/95/102", start=LATER),
+        parse_bar_text("101/104/100.5/103", start=LATER + minute),
+        parse_bar_text("101/104/100.5/103", start=LATER + 2 * minute),
     ]
     tickets = {
-        bars[0].start: order("BUY 10 MARKET"),
-        bars[1].start: order("SELL 10 TRAILING_STOP trail 2", "T"),
+        bars[0].start: parse_order_text("BUY 10 MARKET"),
+        bars[1].start: parse_order_text("SELL 10 TRAILING_STOP trail 2", "T"),
     }
 
     def decide(seen, _):
@@ -168,7 +179,7 @@ def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
 
 
 def test_environment_configures_the_paper_market():
-    settings = settings_for(
+    settings = build_settings(
         "sqlite:///x.db",
         paper_spread="0.02",
         paper_participation="0.1",

@@ -9,7 +9,7 @@ from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.replay import replay
 from app.brokers.rules.settings import PaperSettings
 from app.brokers.rules.values import Accepted, Executed
-from tests.brokers.market import NOON, bar, order
+from tests.brokers.market import NOON, parse_bar_text, parse_order_text
 
 MINUTE = timedelta(minutes=1)
 
@@ -26,9 +26,9 @@ def _replay(starts, latency, made_at, backdated=timedelta(0)):
 
     def decide(seen, _):
         stamp = seen.start - backdated
-        return [order("BUY 10 MARKET", accepted_at=stamp)] if seen.start == made_at else []
+        return [parse_order_text("BUY 10 MARKET", accepted_at=stamp)] if seen.start == made_at else []
 
-    replay([bar("100/105/95/102", start=start) for start in starts], broker, decide, MINUTE)
+    replay([parse_bar_text("100/105/95/102", start=start) for start in starts], broker, decide, MINUTE)
     return [record.event for record in broker.events()]
 
 
@@ -51,8 +51,8 @@ def test_length_of_the_bars_is_the_delay_of_their_orders():
     broker, hour = PaperBroker(), timedelta(hours=1)
 
     def decide(seen, _):
-        return [order("BUY 10 MARKET")] if seen.start == NOON else []
+        return [parse_order_text("BUY 10 MARKET")] if seen.start == NOON else []
 
     starts = [NOON, NOON + MINUTE, NOON + hour]
-    replay([bar("100/105/95/102", start=start) for start in starts], broker, decide, hour)
+    replay([parse_bar_text("100/105/95/102", start=start) for start in starts], broker, decide, hour)
     assert [fill.at for fill in broker.executions()] == [NOON + hour]

@@ -9,8 +9,8 @@ from app.calendars.service import Calendars, verify_calendars
 from app.database import unit_of_work
 from app.orders.rules.values import Status
 from tests.factories import BOOTSTRAP_KEY
-from tests.orders.rig import Rig
-from tests.support.service import ApiClient, serving
+from tests.orders.writer_harness import WriterHarness
+from tests.support.service import ApiClient, run_service
 
 JUBILEE = {
     "kind": "special",
@@ -23,7 +23,7 @@ JUBILEE = {
 @pytest.fixture(scope="module")
 def own_service(backend, new_database):
     """Provide a separate service: what the operator sets is for all of its tenants."""
-    with serving(new_database(backend)) as running:
+    with run_service(new_database(backend)) as running:
         yield running
 
 
@@ -34,10 +34,10 @@ def operator(own_service):
 
 @pytest.fixture(scope="module")
 def tenant(own_service):
-    return own_service.api()
+    return own_service.create_client()
 
 
-def sessions(api, day, market="XNYS"):
+def list_sessions(api, day, market="XNYS"):
     (body,) = api.get("/calendar", market=market, from_=day, to=day).json()
     return body["kind"], [(session["open"][11:16], session["close"][11:16]) for session in body["sessions"]]
 
@@ -46,9 +46,9 @@ def test_date_override_applies_to_every_tenant_and_is_audited(operator, tenant):
     response = operator.put("/calendar/xnys/2027-03-05", JUBILEE)
     assert response.status_code == 200, response.text
     assert response.json()["name"] == "Jubilee"
-    assert sessions(tenant, "2027-03-05") == ("special", [("15:00", "16:00")])
+    assert list_sessions(tenant, "2027-03-05") == ("special", [("15:00", "16:00")])
     assert operator.put("/calendar/XNYS/2027-03-05", {"kind": "holiday", "source": "b"}).status_code == 200
-    assert sessions(tenant, "2027-03-05") == ("holiday", [])
+    assert list_sessions(tenant, "2027-03-05") == ("holiday", [])
     last = operator.get("/audit", action="calendar.set").json()[0]
     assert (last["target"], last["before"]["name"], last["after"]["kind"]) == (
         "XNYS 2027-03-05",
@@ -61,7 +61,7 @@ def test_table_can_be_extended_by_overrides(operator, tenant):
     assert tenant.get("/calendar", market="XNSE", from_="2027-01-04", to="2027-01-04").status_code == 422
     for day in ("2027-01-01", "2027-01-04"):
         assert operator.put(f"/calendar/XNSE/{day}", {"kind": "regular", "source": "c"}).status_code == 200
-    assert sessions(tenant, "2027-01-04", "XNSE") == ("regular", [("03:45", "10:00")])
+    assert list_sessions(tenant, "2027-01-04", "XNSE") == ("regular", [("03:45", "10:00")])
     assert tenant.get("/clock", market="XNSE").json()["known_until"] == "2027-01-04"
 
 
@@ -93,14 +93,14 @@ def test_invalid_override_is_rejected_by_field(operator, path, change, field):
 
 
 def test_other_process_uses_an_override_at_its_next_order(operator, own_service):
-    rig = Rig(own_service.engine)
-    rig.quote("99", "101", "100")
-    rig.list_instrument()
-    rig.enforce_sessions("deny")
-    rig.now = datetime(2026, 11, 20, 15, tzinfo=UTC)
-    assert rig.place().status is Status.FILLED
+    harness = WriterHarness(own_service.engine)
+    harness.publish_quote("99", "101", "100")
+    harness.list_instrument()
+    harness.enforce_sessions("deny")
+    harness.now = datetime(2026, 11, 20, 15, tzinfo=UTC)
+    assert harness.place_order().status is Status.FILLED
     assert operator.put("/calendar/XNYS/2026-11-20", {"kind": "holiday", "source": "d"}).status_code == 200
-    assert rig.place().status is Status.DENIED
+    assert harness.place_order().status is Status.DENIED
 
 
 def test_processes_have_the_same_calendars_after_overrides(operator, own_service):

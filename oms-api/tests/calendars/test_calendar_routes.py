@@ -12,7 +12,7 @@ from app.clock import utc_now
 pytestmark = pytest.mark.any_database
 
 
-def refused_fields(answer):
+def list_refused_fields(answer):
     assert answer.status_code == 422, answer.text
     return [error["field"] for error in answer.json()["errors"]]
 
@@ -66,7 +66,7 @@ def test_clock_shows_the_current_session_state(api):
 @pytest.mark.parametrize("path", ["/calendar", "/clock"])
 def test_unknown_market_or_segment_is_rejected_by_field(api, path, asked, field):
     dates = {"from_": "2026-11-25", "to": "2026-11-29"} if path == "/calendar" else {}
-    assert refused_fields(api.get(path, **asked, **dates)) == [field]
+    assert list_refused_fields(api.get(path, **asked, **dates)) == [field]
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_unknown_market_or_segment_is_rejected_by_field(api, path, asked, field)
     ],
 )
 def test_invalid_dates_are_rejected(api, start, end, field):
-    assert refused_fields(api.get("/calendar", market="XNYS", from_=start, to=end)) == [field]
+    assert list_refused_fields(api.get("/calendar", market="XNYS", from_=start, to=end)) == [field]
 
 
 def test_dates_past_the_table_have_their_own_problem_type(api):
     response = api.get("/calendar", market="XNSE", from_="2026-12-31", to="2027-01-01")
-    assert refused_fields(response) == ["to"]
+    assert list_refused_fields(response) == ["to"]
     problem = response.json()
     assert problem["type"].endswith("/sessions-unknown")
     assert "known from 2024-01-01 to 2026-12-31" in problem["detail"]

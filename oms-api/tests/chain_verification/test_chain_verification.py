@@ -46,13 +46,13 @@ def scoped_engine(api):
         engine.dispose()
 
 
-def verify(api, chunk=2):
+def run_verification(api, chunk=2):
     """Run the job; the error it ends with is raised."""
     with scoped_engine(api) as engine:
         ChainVerifier(engine, utc_now, chunk).verify(EndlessLease())
 
 
-def forge(api, statement):
+def forge_row(api, statement):
     """Change a row as the owner of the database can."""
     engine = api.service.engine
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
@@ -68,7 +68,7 @@ def forge(api, statement):
 
 
 def read_checkpoints(api):
-    with api.service.reading() as connection:
+    with api.service.open_connection() as connection:
         return {row.kind: tuple(row)[2:] for row in connection.execute(text(_CHECKPOINTS))}
 
 
@@ -80,7 +80,7 @@ def list_broken(api):
 
 
 def test_intact_chains_are_verified_and_only_new_rows_follow(api):
-    verify(api)
+    run_verification(api)
     checkpoints = read_checkpoints(api)
     entries = checkpoints["audit"][0]  # of the portfolios and the deposit
     assert entries >= 3
@@ -90,9 +90,9 @@ def test_intact_chains_are_verified_and_only_new_rows_follow(api):
         "cash": (1, 0, None),
     }
     api.buy("4", "10")
-    verify(api)
+    run_verification(api)
     assert read_checkpoints(api)["ledger"] == (4, 3, None)
-    verify(api)
+    run_verification(api)
     assert read_checkpoints(api)["ledger"] == (4, 4, None)
     assert list_broken(api) == []
 
@@ -116,10 +116,10 @@ SHORTER = [  # only what was verified before shows that the end is missing
 
 def assert_found_once(api, statement, chain, sequence, reason):
     """Check that a forged row is found in each run, and published once."""
-    forge(api, statement)
+    forge_row(api, statement)
     for _ in range(2):
         with pytest.raises(ChainsBroken, match=r"1 of 3 hash chains are broken. Run `python -m app\.verify`"):
-            verify(api)
+            run_verification(api)
         checkpoints = read_checkpoints(api)
         assert reason in checkpoints.pop(chain)[2]
         assert [failure for *_, failure in checkpoints.values()] == [None, None]
@@ -133,17 +133,17 @@ def test_row_that_is_forged_before_its_first_verification_is_found(api, statemen
 
 @pytest.mark.parametrize(("statement", "chain", "sequence", "reason"), [*FORGERIES, *SHORTER])
 def test_row_that_is_forged_after_its_verification_is_found(api, statement, chain, sequence, reason):
-    verify(api)
+    run_verification(api)
     assert_found_once(api, statement, chain, sequence, reason)
 
 
 def test_repaired_chain_is_intact_again(api):
-    verify(api)
-    forge(api, "UPDATE trades SET note = 'x' WHERE sequence = 2")
+    run_verification(api)
+    forge_row(api, "UPDATE trades SET note = 'x' WHERE sequence = 2")
     with pytest.raises(ChainsBroken):
-        verify(api)
-    forge(api, "UPDATE trades SET note = NULL WHERE sequence = 2")
-    verify(api)
+        run_verification(api)
+    forge_row(api, "UPDATE trades SET note = NULL WHERE sequence = 2")
+    run_verification(api)
     assert read_checkpoints(api)["ledger"][2] is None
 
 
@@ -163,7 +163,7 @@ def test_run_after_a_killed_one_continues_where_it_ended(api):
     with scoped_engine(api) as engine, pytest.raises(KeyboardInterrupt):
         ChainVerifier(engine, utc_now, chunk=1).verify(KilledAfterTwoParts())
     assert read_checkpoints(api)["audit"][0] == 3  # the third part was stored, then the process ended
-    verify(api)
+    run_verification(api)
     assert read_checkpoints(api)["ledger"] == (3, 0, None)
 
 
@@ -195,7 +195,7 @@ def test_health_and_metrics_show_the_last_verification_and_broken_chains(api):
     verified_at = metrics["oms_chains_verified_timestamp_seconds"]
     assert abs(float(verified_at) - utc_now().timestamp()) < 600
     assert float(metrics["oms_chains_broken"]) == 0
-    forge(api, "UPDATE trades SET note = 'x' WHERE sequence = 2")
+    forge_row(api, "UPDATE trades SET note = 'x' WHERE sequence = 2")
     assert api.post("/jobs/verify-chains:run").status_code == 202
     run_job(api)
     found, metrics = read_component(api)

@@ -15,12 +15,12 @@ from app.ledger.models import Portfolio, Trade
 from app.ledger.queries import audit
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of, hash_request
-from app.ledger.rules.tickets import value_trade
-from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
+from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.money import to_places
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 BOOKS = ("Growth", "Income", "Crypto")
@@ -46,7 +46,7 @@ def record_history(engine: Engine, seed: int, batches: int = 8, *, with_euros: b
         dice.shuffle(works)
         with unit_of_work(engine) as connection:
             outcomes = recording.handle(connection, works).outcomes
-        rows += [outcome.row for outcome in outcomes if isinstance(outcome, Recorded)]
+        rows += [outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade)]
     return rows
 
 
@@ -61,7 +61,9 @@ def _trade(dice: random.Random, at: datetime, name: str) -> Command:
     quantity = to_places(Decimal(dice.randrange(1, 400)) / dice.choice((1, 3, 8)))
     amount = Decimal(dice.randrange(1, 10**7)) / 100
     valued = (
-        value_trade(quantity, amount, None) if dice.random() < 0.5 else value_trade(quantity, None, amount)
+        compute_trade_value(quantity, amount, None)
+        if dice.random() < 0.5
+        else compute_trade_value(quantity, None, amount)
     )
     key = name if dice.random() < 0.5 else None
     origin = Origin(1, "tests", "U1", at, key, hash_request(name) if key else None)
@@ -72,7 +74,7 @@ def _trade(dice: random.Random, at: datetime, name: str) -> Command:
     if dice.random() < 0.8:
         return trade
     executed_at = at - timedelta(seconds=dice.randrange(-60, 10**6))
-    return trade._replace(executed_at=iso(executed_at), backdated_reason="Found late")
+    return trade._replace(executed_at=format_timestamp(executed_at), backdated_reason="Found late")
 
 
 def _reversal(at: datetime, trade_id: str) -> Command:
@@ -80,7 +82,7 @@ def _reversal(at: datetime, trade_id: str) -> Command:
 
 
 @contextmanager
-def tampering(engine: Engine) -> Iterator[Connection]:
+def connect_without_guards(engine: Engine) -> Iterator[Connection]:
     """Yield a connection that may change the ledger, as the database's owner may; nothing of it stays."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         _unguard(connection)
@@ -109,13 +111,13 @@ def _unguard(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {key['name']}"))
 
 
-def alter(connection: Connection, row: TradeRow, **literals: str) -> None:
+def alter_row(connection: Connection, row: TradeRow, **literals: str) -> None:
     """Set columns of a row of the ledger to SQL literals."""
     changes = ", ".join(f"{column} = {literal}" for column, literal in literals.items())
     connection.execute(text(f"UPDATE trades SET {changes} WHERE trade_id = '{row.trade_id}'"))  # noqa: S608  # literals of the tests
 
 
-def remove(connection: Connection, **facts: str) -> None:
+def remove_rows(connection: Connection, **facts: str) -> None:
     """Delete the rows of the ledger with that column's value."""
     ((column, value),) = facts.items()
     connection.execute(delete(Trade).where(getattr(Trade, column) == value))
@@ -124,7 +126,7 @@ def remove(connection: Connection, **facts: str) -> None:
 def forge_chain(connection: Connection, portfolio_id: int) -> None:
     """Give every row of a book the hash that what it says now calls for: the work of a careful forger."""
     last = GENESIS
-    for row in list(audit.rows_after(connection, 1, portfolio_id, 0)):
+    for row in list(audit.iterate_rows_after(connection, 1, portfolio_id, 0)):
         last = hash_of(row[:-1], last)
-        alter(connection, row, hash=f"'{last}'")
+        alter_row(connection, row, hash=f"'{last}'")
     connection.execute(update(Portfolio).where(Portfolio.id == portfolio_id).values(last_hash=last))

@@ -9,17 +9,17 @@ import pytest
 
 import app.backup
 import app.restore
-from app.backup import CannotBackUp, back_up, create_backup_keys
+from app.backup import CannotBackUp, create_backup_keys, write_backup
 from app.backup_files import InvalidBackup, read_manifest
 from app.backup_job import BackupJob
 from app.database import METADATA, connect_engine, unit_of_work
 from app.encryption import KeyRing, derive_key_ring
-from app.restore import CannotRestore, find_differences, restore
-from tests.faults.process_control import verify
+from app.restore import CannotRestore, find_differences, restore_backup
+from tests.faults.process_control import verify_books
 from tests.support.clock import SetClock
 from tests.support.duties import EndlessLease
 from tests.support.processes import HOME
-from tests.support.service import serving, settings_for
+from tests.support.service import build_settings, run_service
 
 KEYS = KeyRing(derive_key_ring(["a secret of the backups"], "backups"))
 
@@ -28,46 +28,46 @@ KEYS = KeyRing(derive_key_ring(["a secret of the backups"], "backups"))
 def backup(backend, new_database, tmp_path_factory):
     """Provide an encrypted backup that was made while trades were recorded."""
     url, folder = new_database(backend), tmp_path_factory.mktemp("backup") / "one"
-    with serving(url) as service:
-        api, stop = service.api(), threading.Event()
+    with run_service(url) as service:
+        api, stop = service.create_client(), threading.Event()
         for _ in range(5):
-            api.trade()
-        api.quote("AAPL", "99", "101", "100")
-        api.order()
+            api.record_trade()
+        api.set_quote("AAPL", "99", "101", "100")
+        api.place_order()
         recorded = []
 
         def trade():
             while not stop.is_set():
-                recorded.append(api.trade()["trade_id"])
+                recorded.append(api.record_trade()["trade_id"])
 
         writer = threading.Thread(target=trade)
         writer.start()
         try:
             while len(recorded) < 3:
                 stop.wait(0.01)
-            manifest = back_up(service.engine, folder, KEYS)
+            manifest = write_backup(service.engine, folder, KEYS)
         finally:
             stop.set()
             writer.join()
     return folder, manifest, recorded
 
 
-def new_url(backend, new_database, tmp_path):
+def create_url(backend, new_database, tmp_path):
     """Return the address of an empty database, or of a file that does not exist."""
     return f"sqlite:///{tmp_path}/new.db" if backend == "sqlite" else new_database(backend, migrated=False)
 
 
 def test_restored_backup_verifies_and_the_service_goes_on_with_it(backend, new_database, tmp_path, backup):
     folder, manifest, _ = backup
-    url = new_url(backend, new_database, tmp_path)
-    assert restore(folder, url, KEYS) == manifest
+    url = create_url(backend, new_database, tmp_path)
+    assert restore_backup(folder, url, KEYS) == manifest
     engine = connect_engine(url)
     assert list(find_differences(engine, manifest)) == []
     engine.dispose()
-    with serving(url) as service:
-        api = service.api()
-        api.trade()
-        assert api.portfolio()["total_trades"] == 1
+    with run_service(url) as service:
+        api = service.create_client()
+        api.record_trade()
+        assert api.get_portfolio()["total_trades"] == 1
     engine = connect_engine(url)
     assert any("ledger" in line for line in find_differences(engine, manifest))
     engine.dispose()
@@ -76,9 +76,9 @@ def test_restored_backup_verifies_and_the_service_goes_on_with_it(backend, new_d
 def test_files_are_encrypted_and_a_changed_one_is_refused(backend, new_database, tmp_path, backup):
     folder, manifest, recorded = backup
     assert all(recorded[0].encode() not in path.read_bytes() for path in folder.iterdir())
-    url = new_url(backend, new_database, tmp_path)
+    url = create_url(backend, new_database, tmp_path)
     with pytest.raises(InvalidBackup, match="BACKUP_KEYS"):
-        restore(folder, url, None)
+        restore_backup(folder, url, None)
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in folder.iterdir():
@@ -93,20 +93,20 @@ def test_files_are_encrypted_and_a_changed_one_is_refused(backend, new_database,
 
 
 @pytest.mark.any_database
-def test_nothing_is_overwritten(backend, new_database, tmp_path, backup, engine):
+def test_backup_and_restore_overwrite_nothing(backend, new_database, tmp_path, backup, engine):
     folder, _, _ = backup
     with pytest.raises(CannotBackUp):
-        back_up(engine, folder, None)
+        write_backup(engine, folder, None)
     with pytest.raises(CannotRestore):
-        restore(folder, new_database(backend), KEYS)
+        restore_backup(folder, new_database(backend), KEYS)
 
 
 @pytest.mark.any_database
 def test_commands_report_what_they_did(backend, new_database, tmp_path, monkeypatch, capsys):
-    settings = settings_for(new_database(backend), backup_keys=f"one:{'A' * 43}=")
+    settings = build_settings(new_database(backend), backup_keys=f"one:{'A' * 43}=")
     monkeypatch.setattr("app.backup.load_settings", lambda: settings)
     monkeypatch.setattr("app.restore.load_settings", lambda: settings)
-    folder, url = tmp_path / "two", new_url(backend, new_database, tmp_path)
+    folder, url = tmp_path / "two", create_url(backend, new_database, tmp_path)
     assert app.backup.main([str(folder)]) == 0
     assert "encrypted" in capsys.readouterr().out
     assert app.restore.main([str(folder), "--to", url, "--verify"]) == 0
@@ -161,27 +161,27 @@ def test_backup_that_would_leave_a_table_out_is_refused(engine, tmp_path):
     with unit_of_work(engine) as connection:
         connection.exec_driver_sql("CREATE TABLE notes (id INTEGER)")
     with pytest.raises(CannotBackUp, match="notes"):
-        back_up(engine, tmp_path / "three", None)
+        write_backup(engine, tmp_path / "three", None)
 
 
 def test_rotated_key_reads_old_backups_as_long_as_it_is_in_the_list(new_database, tmp_path):
     url = new_database("sqlite")
-    with serving(url) as service:
-        service.api().trade()
+    with run_service(url) as service:
+        service.create_client().record_trade()
     old, new = f"one:{'A' * 43}=", f"two:{'B' * 43}="
 
     def make_keys(listed):
-        return create_backup_keys(settings_for(url, backup_keys=listed))
+        return create_backup_keys(build_settings(url, backup_keys=listed))
 
     engine = connect_engine(url)
     try:
-        back_up(engine, tmp_path / "before", make_keys(old))
-        back_up(engine, tmp_path / "after", make_keys(f"{new},{old}"))
+        write_backup(engine, tmp_path / "before", make_keys(old))
+        write_backup(engine, tmp_path / "after", make_keys(f"{new},{old}"))
     finally:
         engine.dispose()
     with pytest.raises(InvalidBackup):
-        restore(tmp_path / "before", f"sqlite:///{tmp_path}/refused.db", make_keys(new))
+        restore_backup(tmp_path / "before", f"sqlite:///{tmp_path}/refused.db", make_keys(new))
     for name, listed in (("before", f"{new},{old}"), ("after", new)):
         restored = f"sqlite:///{tmp_path}/{name}.db"
-        restore(tmp_path / name, restored, make_keys(listed))
-        verify(restored)
+        restore_backup(tmp_path / name, restored, make_keys(listed))
+        verify_books(restored)

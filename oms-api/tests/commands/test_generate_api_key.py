@@ -21,7 +21,7 @@ HOME = Path(command.__file__).parent
 
 
 @pytest.fixture
-def configured(database_url, monkeypatch):
+def configured_database(database_url, monkeypatch):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
 
@@ -48,7 +48,7 @@ def test_program_needs_no_settings(tmp_path):
     assert not completed.stderr
 
 
-def test_created_key_is_shown_once_and_stored_hashed(configured, engine, capsys):
+def test_created_key_is_shown_once_and_stored_hashed(configured_database, engine, capsys):
     assert command.main(["--store", "desk-bot", "--scopes", "trade read"]) == command.DONE
     out = capsys.readouterr().out
     key = next((word for word in out.split() if parse_key_id(word)), "")  # beside what other threads log
@@ -66,7 +66,7 @@ def test_created_key_is_shown_once_and_stored_hashed(configured, engine, capsys)
     assert key not in out
 
 
-def test_created_key_works_until_revoked(service, configured, monkeypatch, capsys):
+def test_created_key_works_until_revoked(service, configured_database, monkeypatch, capsys):
     monkeypatch.setenv("DATABASE_URL", service.database_url)
     command.main(["--store", "soon-revoked", "--scopes", "read"])
     headers = {"X-API-Key": capsys.readouterr().out.strip()}
@@ -78,7 +78,7 @@ def test_created_key_works_until_revoked(service, configured, monkeypatch, capsy
     assert service.client.get("/api/v1/portfolios", headers=headers).status_code == 401
 
 
-def test_key_creation_and_revocation_are_audited(configured, engine, capsys):
+def test_key_creation_and_revocation_are_audited(configured_database, engine, capsys):
     command.main(["--store", "desk-bot", "--scopes", "act_as"])
     key = capsys.readouterr().out.strip()
     command.main(["--revoke", "desk-bot"])
@@ -96,14 +96,14 @@ def test_key_creation_and_revocation_are_audited(configured, engine, capsys):
     assert key not in str(created)
 
 
-def test_key_name_that_looks_like_a_secret_is_rejected(configured, capsys):
+def test_key_name_that_looks_like_a_secret_is_rejected(configured_database, capsys):
     assert command.main(["--store", f"oms_{'a' * 40}"]) == command.REFUSED
     assert "reads like a secret" in capsys.readouterr().err
     command.main(["--list"])
     assert "No keys were minted" in capsys.readouterr().out
 
 
-def test_key_names_are_never_reused(configured, capsys):
+def test_key_names_are_never_reused(configured_database, capsys):
     command.main(["--store", "desk-bot"])
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
     assert "already" in capsys.readouterr().err
@@ -113,7 +113,7 @@ def test_key_names_are_never_reused(configured, capsys):
     assert command.main(["--store", "desk-bot"]) == command.REFUSED
 
 
-def test_list_shows_revoked_keys_and_an_empty_result(configured, capsys):
+def test_list_shows_revoked_keys_and_an_empty_result(configured_database, capsys):
     command.main(["--list"])
     assert "No keys were minted" in capsys.readouterr().out
     command.main(["--store", "desk-bot"])
@@ -124,7 +124,7 @@ def test_list_shows_revoked_keys_and_an_empty_result(configured, capsys):
     assert line.split()[1:4] == ["read", "trade", "revoked"]
 
 
-def test_key_expires_after_the_requested_days(configured, capsys):
+def test_key_expires_after_the_requested_days(configured_database, capsys):
     assert command.main(["--store", "visitor", "--expires-in-days", "30"]) == command.DONE
     command.main(["--store", "desk-bot"])
     capsys.readouterr()

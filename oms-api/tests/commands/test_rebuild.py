@@ -11,7 +11,7 @@ from app.database import snapshot, unit_of_work
 from app.ledger.queries import audit
 from app.ledger.service.rebuilding import LedgerCorrupted, read_ahead, rebuild_portfolio
 from app.verify import verify_database
-from tests.commands.histories import alter, record_history
+from tests.commands.histories import alter_row, record_history
 from tests.factories import BOOTSTRAP_KEY
 
 CORRUPTIONS = (
@@ -32,12 +32,12 @@ CORRUPTIONS = (
 )
 
 
-def projections(engine: Engine) -> tuple[list, list]:
+def read_projections(engine: Engine) -> tuple[list, list]:
     with snapshot(engine) as connection:
-        return list(audit.portfolio_rows(connection)), sorted(audit.holding_rows(connection))
+        return list(audit.iterate_portfolio_rows(connection)), sorted(audit.iterate_holding_rows(connection))
 
 
-def corrupt(engine: Engine, dice: random.Random) -> None:
+def corrupt_projections(engine: Engine, dice: random.Random) -> None:
     with engine.begin() as connection:
         ids = sorted(connection.execute(text("SELECT id FROM portfolios")).scalars())
         for number, statement in enumerate(dice.choices(CORRUPTIONS, k=6)):
@@ -48,11 +48,11 @@ def corrupt(engine: Engine, dice: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_randomly_corrupted_projections_are_restored(engine, seed):
     record_history(engine, seed, batches=3)
-    whole = projections(engine)
-    corrupt(engine, random.Random(seed))
+    whole = read_projections(engine)
+    corrupt_projections(engine, random.Random(seed))
     assert not verify_database(engine).clean
     assert command.rebuild_all(engine) == command.REBUILT
-    assert projections(engine) == whole
+    assert read_projections(engine) == whole
     assert verify_database(engine).clean
 
 
@@ -74,12 +74,12 @@ def test_trades_recorded_between_read_and_lock_are_included(engine):
     with snapshot(engine) as connection:
         states = {key: read_ahead(connection, key) for key in audit.book_keys(connection)}
     record_history(engine, seed=2, batches=2)
-    whole = projections(engine)
-    corrupt(engine, random.Random(5))
+    whole = read_projections(engine)
+    corrupt_projections(engine, random.Random(5))
     for key, state in states.items():
         with unit_of_work(engine) as connection:
             rebuild_portfolio(connection, key, state)
-    assert projections(engine) == whole
+    assert read_projections(engine) == whole
 
 
 def test_rebuild_is_safe_while_trades_are_recorded(engine):
@@ -109,13 +109,13 @@ def test_tampered_ledger_is_skipped_and_the_others_are_rebuilt(engine, capsys):
         else:
             connection.execute(text("ALTER TABLE trades DISABLE TRIGGER USER"))
         victim = rows[0]
-        alter(connection, victim, gmv="'7.00000000'")
+        alter_row(connection, victim, gmv="'7.00000000'")
         connection.execute(text("UPDATE portfolios SET cash = '7.00000000'"))
     with pytest.raises(LedgerCorrupted, match=victim.trade_id):
         command.rebuild_book(engine, victim.portfolio_key)
     assert command.rebuild_all(engine) == command.LIES
     assert victim.trade_id in capsys.readouterr().out
-    cash = {row.id: row.cash for row in projections(engine)[0]}
+    cash = {row.id: row.cash for row in read_projections(engine)[0]}
     assert cash.pop(victim.portfolio_id) == "7.00000000"
     assert "7.00000000" not in cash.values()
 

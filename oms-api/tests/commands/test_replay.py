@@ -14,7 +14,15 @@ from typing_extensions import override
 from app import replay
 from app.config import ConfigurationError
 from app.market_data.rules.values import Quote
-from app.replay import ProgressBar, Publisher, PublishFailed, check_file, format_progress, parse_speed, play
+from app.replay import (
+    ProgressBar,
+    Publisher,
+    PublishFailed,
+    check_file,
+    format_progress,
+    parse_speed,
+    publish_prices,
+)
 from tests.factories import BOOTSTRAP_KEY
 
 pytestmark = pytest.mark.any_database
@@ -85,7 +93,7 @@ class StubHandler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def stub():
+def stub_service():
     stub = Stub()
     thread = threading.Thread(target=stub.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -95,7 +103,7 @@ def stub():
     stub.server_close()
 
 
-def played(path, speed, monkeypatch=None):
+def play_file(path, speed, monkeypatch=None):
     """Play a file, and return its quotes with the seconds at which each was published."""
     slept, published = [0.0], []
     if monkeypatch:
@@ -105,12 +113,14 @@ def played(path, speed, monkeypatch=None):
         slept[0] += seconds
 
     progress = ProgressBar(io.StringIO(), 1_000)
-    play(path, check_file(path), speed, lambda quote: published.append((slept[0], quote)), progress, sleep)
+    publish_prices(
+        path, check_file(path), speed, lambda quote: published.append((slept[0], quote)), progress, sleep
+    )
     return published
 
 
 def test_bars_of_a_minute_are_mixed_by_time(bars):
-    found = [(quote.symbol, str(quote.last)) for _, quote in played(bars, None)]
+    found = [(quote.symbol, str(quote.last)) for _, quote in play_file(bars, None)]
     assert found[:8] == [
         *(("AAPL", "100"), ("MSFT", "50"), ("AAPL", "98"), ("MSFT", "50")),
         *(("AAPL", "103"), ("MSFT", "50"), ("AAPL", "101"), ("MSFT", "50")),
@@ -119,7 +129,7 @@ def test_bars_of_a_minute_are_mixed_by_time(bars):
 
 
 def test_speed_divides_the_gaps_and_a_night_is_skipped(bars, monkeypatch):
-    seconds = [round(at, 2) for at, _ in played(bars, 60.0, monkeypatch=monkeypatch)]
+    seconds = [round(at, 2) for at, _ in play_file(bars, 60.0, monkeypatch=monkeypatch)]
     assert seconds == [
         *(0, 0, 0.33, 0.33, 0.67, 0.67, 1, 1),
         *(1, 1.33, 1.67, 2),
@@ -129,7 +139,7 @@ def test_speed_divides_the_gaps_and_a_night_is_skipped(bars, monkeypatch):
 
 def test_ticks_are_played_one_by_one(price_file, monkeypatch):
     path = price_file("symbol,at,bid,ask,last", "X,2026-11-20T12:00:00Z,1,2,", "X,2026-11-20T12:00:30Z,,,3")
-    assert [(at, quote.bid, quote.last) for at, quote in played(path, 1.0, monkeypatch=monkeypatch)] == [
+    assert [(at, quote.bid, quote.last) for at, quote in play_file(path, 1.0, monkeypatch=monkeypatch)] == [
         (0, 1, None),
         (30, None, 3),
     ]
@@ -174,27 +184,32 @@ def test_progress_is_drawn_over_on_a_terminal_and_in_tenths_elsewhere(monkeypatc
     assert format_progress(0, 20, NOON, 0.0).startswith(f"[{'.' * 30}]   0% 0/20")
 
 
-def test_publisher_waits_for_the_rate_limit(stub):
-    stub.answers += [429, 429]
+def test_publisher_waits_for_the_rate_limit(stub_service):
+    stub_service.answers += [429, 429]
     waits: list[float] = []
-    publish = Publisher(f"{stub.url}/desk", "k" * 32, waits.append)
-    publish(played_quote("BTC/USD"))
+    publish = Publisher(f"{stub_service.url}/desk", "k" * 32, waits.append)
+    publish(build_quote("BTC/USD"))
     publish.close()
     assert waits == [3, 3]
-    assert [received[:2] for received in stub.received] == [("/desk/api/v1/quotes/BTC%2FUSD", "k" * 32)] * 3
-    assert stub.received[0][2]["last"] == "7.00000000"
+    assert [received[:2] for received in stub_service.received] == [
+        ("/desk/api/v1/quotes/BTC%2FUSD", "k" * 32)
+    ] * 3
+    assert stub_service.received[0][2]["last"] == "7.00000000"
 
 
-def played_quote(symbol):
+def build_quote(symbol):
     return Quote(symbol, None, None, Decimal(7), None, None, NOON, "file")
 
 
-def test_refusal_and_absence_of_the_service_are_reported(stub):
-    stub.answers += [403]
-    for url, problem in ((stub.url, "refused the quote of X"), ("http://127.0.0.1:9", "cannot be reached")):
+def test_refusal_and_absence_of_the_service_are_reported(stub_service):
+    stub_service.answers += [403]
+    for url, problem in (
+        (stub_service.url, "refused the quote of X"),
+        ("http://127.0.0.1:9", "cannot be reached"),
+    ):
         publish = Publisher(url, "k" * 32)
         with pytest.raises(PublishFailed, match=problem):
-            publish(played_quote("X"))
+            publish(build_quote("X"))
         publish.close()
     with pytest.raises(ConfigurationError, match="--url"):
         Publisher("ftp://host", "k" * 32)
@@ -206,12 +221,12 @@ def environment(monkeypatch):
 
 
 @pytest.mark.usefixtures("environment")
-def test_command_plays_a_file(stub, bars, capsys):
-    assert replay.main([str(bars), "--speed", "max", "--url", stub.url]) == replay.PLAYED
-    assert len(stub.received) == 16
+def test_command_plays_a_file(stub_service, bars, capsys):
+    assert replay.main([str(bars), "--speed", "max", "--url", stub_service.url]) == replay.PLAYED
+    assert len(stub_service.received) == 16
     assert "100% 4/4" in capsys.readouterr().err
-    stub.answers += [403]
-    assert replay.main([str(bars), "--speed", "max", "--url", stub.url]) == replay.FAILED
+    stub_service.answers += [403]
+    assert replay.main([str(bars), "--speed", "max", "--url", stub_service.url]) == replay.FAILED
     assert "refused" in capsys.readouterr().err
 
 
@@ -226,10 +241,12 @@ def test_command_plays_a_file(stub, bars, capsys):
         ),
     ],
 )
-def test_bad_file_ends_with_status_2_before_anything_is_played(stub, price_file, capsys, lines, problem):
-    assert replay.main([str(price_file(*lines)), "--url", stub.url]) == replay.CANNOT
+def test_bad_file_ends_with_status_2_before_anything_is_played(
+    stub_service, price_file, capsys, lines, problem
+):
+    assert replay.main([str(price_file(*lines)), "--url", stub_service.url]) == replay.CANNOT
     assert problem in capsys.readouterr().err
-    assert stub.received == []
+    assert stub_service.received == []
 
 
 @pytest.mark.usefixtures("environment")
@@ -240,7 +257,7 @@ def test_missing_file_and_bad_address_end_with_status_2(bars, tmp_path, capsys):
 
 
 def test_replayed_bars_are_bars_of_the_service(api, bars):
-    quotes = [quote for _, quote in played(bars, None)]
+    quotes = [quote for _, quote in play_file(bars, None)]
     for quote in quotes:
         assert api.put(f"/quotes/{quote.symbol}", replay.format_quote(quote)).status_code == 200
     body = api.get("/bars/AAPL", interval="1d").json()

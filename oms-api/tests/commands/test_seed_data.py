@@ -15,26 +15,26 @@ from app.ledger.queries import audit
 from app.risk.queries.limits import find_limit
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.verify import verify_database
 from seed_orders import seed_orders
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, NOON
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 
 @pytest.fixture
-def configured(database_url, monkeypatch) -> None:
+def configured_database(database_url, monkeypatch) -> None:
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.setattr(command, "seed_month", lambda *_: 0)  # takes seconds; a test of its own covers it
 
 
-def test_seed_creates_portfolios_users_and_trades(configured, engine, capsys):
+def test_seed_creates_portfolios_users_and_trades(configured_database, engine, capsys):
     assert command.main() == command.DONE
     with snapshot(engine) as connection:
-        rows = list(audit.ledger_rows(connection))
-        names = {row.name for row in audit.portfolio_rows(connection)}
+        rows = list(audit.iterate_ledger_rows(connection))
+        names = {row.name for row in audit.iterate_portfolio_rows(connection)}
     assert names == {"Growth", "Tech Portfolio", "Income", "Macro Hedge", "Crypto", "Swing"}
     assert len(rows) > 300
     assert {row.user_id for row in rows if row.kind == "trade"} == set(command.PEOPLE)
@@ -44,7 +44,7 @@ def test_seed_creates_portfolios_users_and_trades(configured, engine, capsys):
 
 @pytest.mark.any_database
 def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
-    settings = settings_for(database_url, environment="development", jwt_keys=None)
+    settings = build_settings(database_url, environment="development", jwt_keys=None)
     seed_orders(engine, settings, NOON)  # lists the instruments, whose exchanges define the charges
     assert seed_month.seed_month(engine, settings, NOON) > 50
     with engine.connect() as connection:
@@ -69,7 +69,7 @@ def test_month_has_orders_of_each_status_on_two_markets(engine, database_url):
 
 
 @pytest.mark.any_database
-def test_repeated_seed_adds_nothing_on_any_day(configured, engine, capsys):
+def test_repeated_seed_adds_nothing_on_any_day(configured_database, engine, capsys):
     first = command.seed(engine, NOON)
     assert command.seed(engine, NOON.replace(month=12)) == (0, first[1])
     assert first[0] == first[1]
@@ -82,7 +82,7 @@ def test_repeated_seed_adds_nothing_on_any_day(configured, engine, capsys):
 @pytest.mark.any_database
 @pytest.mark.parametrize("price_source", ["simulated", "manual"])
 def test_seed_creates_working_and_closed_orders_of_several_types(
-    configured, engine, monkeypatch, price_source, capsys
+    configured_database, engine, monkeypatch, price_source, capsys
 ):
     monkeypatch.setenv("PRICE_SOURCE", price_source)
     assert command.main() == command.DONE
@@ -109,12 +109,12 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
 
 
 @pytest.mark.any_database
-def test_seed_keeps_existing_instruments_and_limits(configured, engine):
+def test_seed_keeps_existing_instruments_and_limits(configured_database, engine):
     terms = Instrument("TCS", tick_size=Decimal(1), lot_size=Decimal(5))
     kept = SetLimit(LimitScope.PORTFOLIO, "swing", "Swing", LimitCode.MAX_OPEN_ORDERS, Decimal(60))
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, terms, NOON)
-        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=iso(NOON)))
+        set_limit(connection, 1, kept._replace(set_by="somebody", set_at=format_timestamp(NOON)))
     assert command.main() == command.DONE
     with engine.connect() as connection:
         key = InstrumentKey(1, "TCS")
@@ -124,10 +124,10 @@ def test_seed_keeps_existing_instruments_and_limits(configured, engine):
     assert (limit.value, limit.set_by) == (Decimal(60), "somebody")
 
 
-def test_seeded_positions_go_long_short_and_through_zero(configured, engine):
+def test_seeded_positions_go_long_short_and_through_zero(configured_database, engine):
     command.seed(engine, NOON)
     with snapshot(engine) as connection:
-        rows = [row for row in audit.ledger_rows(connection) if row.kind == "trade"]
+        rows = [row for row in audit.iterate_ledger_rows(connection) if row.kind == "trade"]
     after = [(float(row.position_quantity), float(row.quantity_delta)) for row in rows]
     assert any(held < 0 for held, _ in after)
     assert any(held == 0 for held, _ in after)
@@ -135,7 +135,7 @@ def test_seeded_positions_go_long_short_and_through_zero(configured, engine):
     assert any(abs(held) < abs(held - change) and held * (held - change) > 0 for held, change in after)
 
 
-def test_seeded_trades_are_in_the_sessions_before_today(configured):
+def test_seeded_trades_are_in_the_sessions_before_today(configured_database):
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)  # a Monday morning
     instants = [deal.at for deal in command.deals(now)]
     assert instants == sorted(instants)
@@ -144,26 +144,26 @@ def test_seeded_trades_are_in_the_sessions_before_today(configured):
     assert all((14, 30) <= (at.hour, at.minute) <= (21, 0) for at in instants)
 
 
-def test_seeded_prices_stay_near_their_start(configured):
+def test_seeded_prices_stay_near_their_start(configured_database):
     begins = {(style.name, line.symbol): line.price for style in command.DESK for line in style.lines}
     for deal in command.deals(NOON):
         assert 0.7 < deal.price / begins[deal.portfolio, deal.symbol] < 1.4
 
 
-def test_seed_keeps_existing_trades(configured, api, engine):
+def test_seed_keeps_existing_trades(configured_database, api, engine):
     command.seed(engine, NOON)
     with engine.connect() as connection:
         count = connection.execute(text("SELECT count(*) FROM trades")).scalar_one()
     assert command.seed(engine, NOON) == (0, count)
 
 
-def test_seed_is_rejected_in_production(configured, monkeypatch, engine, capsys):
+def test_seed_is_rejected_in_production(configured_database, monkeypatch, engine, capsys):
     monkeypatch.setenv("ENVIRONMENT", "production")
     monkeypatch.setenv("JWT_KEYS", JWT_KEYS)
     assert command.main() == command.REFUSED
     assert "production" in capsys.readouterr().err
     with snapshot(engine) as connection:
-        assert not list(audit.ledger_rows(connection))
+        assert not list(audit.iterate_ledger_rows(connection))
 
 
 def test_missing_tables_or_settings_are_reported(new_database, backend, monkeypatch, capsys):

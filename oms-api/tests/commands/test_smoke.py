@@ -20,7 +20,7 @@ from app.database import connect_engine
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import free_port
+from tests.support.postgres import find_free_port
 
 HOME = Path(command.__file__).parent
 START_SECONDS = 120
@@ -32,9 +32,9 @@ def database(backend: str, new_database: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def live(database: str) -> Iterator[str]:
+def service_url(database: str) -> Iterator[str]:
     """Provide the address of the service, which runs as operators run it."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
+    url = f"http://127.0.0.1:{(port := find_free_port())}"
     settings = {
         "OMS_API_KEY": BOOTSTRAP_KEY,
         "DATABASE_URL": database,
@@ -71,9 +71,9 @@ def run_smoke_test(url: str, key: str = BOOTSTRAP_KEY) -> subprocess.CompletedPr
     return subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_healthy_service_passes_twice_and_is_left_flat(live, database):
+def test_healthy_service_passes_twice_and_is_left_flat(service_url, database):
     for _ in range(2):
-        completed = run_smoke_test(live)
+        completed = run_smoke_test(service_url)
         assert completed.returncode == command.PASSED, completed.stdout + completed.stderr
         assert completed.stdout.count("\nok ") == len(command.CHECKS)
         assert completed.stdout.endswith("All is well.\n")
@@ -88,15 +88,15 @@ def test_healthy_service_passes_twice_and_is_left_flat(live, database):
     assert [float(quantity) for quantity in quantities] == [0]
 
 
-def test_invalid_key_fails_and_names_the_step(live):
-    completed = run_smoke_test(live, "x" * 40)
+def test_invalid_key_fails_and_names_the_step(service_url):
+    completed = run_smoke_test(service_url, "x" * 40)
     assert completed.returncode == command.FAILED
     assert "status 401 instead of 201" in completed.stdout
     assert "x" * 40 not in completed.stdout + completed.stderr
 
 
 def test_unreachable_service_fails():
-    completed = run_smoke_test(f"http://127.0.0.1:{free_port()}")
+    completed = run_smoke_test(f"http://127.0.0.1:{find_free_port()}")
     assert completed.returncode == command.FAILED
     assert "no answer" in completed.stdout
 

@@ -12,8 +12,14 @@ from app.database import connect_engine
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.projections import HoldingRow, PortfolioRow
 from app.ledger.rules.verification import Check
-from app.ledger.service.verification import Discrepancy, Verdict, verify
-from tests.commands.histories import alter, forge_chain, record_history, remove, tampering
+from app.ledger.service.verification import Discrepancy, Verdict, verify_ledger
+from tests.commands.histories import (
+    alter_row,
+    connect_without_guards,
+    forge_chain,
+    record_history,
+    remove_rows,
+)
 from tests.factories import BOOTSTRAP_KEY
 
 
@@ -44,20 +50,20 @@ class LedgerState:
 
 
 @pytest.fixture(scope="module")
-def books(backend: str, new_database: Callable[..., str]) -> Iterator[LedgerState]:
+def ledger_state(backend: str, new_database: Callable[..., str]) -> Iterator[LedgerState]:
     url = new_database(backend)
     engine = connect_engine(url)
     yield LedgerState(engine, url, record_history(engine, seed=1))
     engine.dispose()
 
 
-def discrepancy_of(verdict: Verdict) -> Discrepancy:
+def get_only_discrepancy(verdict: Verdict) -> Discrepancy:
     assert verdict.first is not None, "nothing was found"
     return verdict.first
 
 
-def checks_of(verdict: Verdict) -> set[StrEnum]:
-    return {finding.check for finding in discrepancy_of(verdict).findings}
+def list_checks(verdict: Verdict) -> set[StrEnum]:
+    return {finding.check for finding in get_only_discrepancy(verdict).findings}
 
 
 @pytest.mark.parametrize("seed", range(2, 4))
@@ -87,16 +93,16 @@ ELSEWHERE = {"tenant_id", "portfolio_id", "reverses", "side"}  # have tests of t
 
 @pytest.mark.parametrize("column", [name for name in COLUMNS if name not in ELSEWHERE])
 @pytest.mark.any_database
-def test_changed_column_breaks_the_hash_chain_at_its_row(books, column):
-    with tampering(books.engine) as connection:
-        alter(connection, books.trade, **{column: CHANGED.get(column, "'7.77000000'")})
-        verdict = verify(connection)
-    assert Check.CHAIN in checks_of(verdict)
-    named = books.after(books.trade) if column == "sequence" else books.trade
+def test_changed_column_breaks_the_hash_chain_at_its_row(ledger_state, column):
+    with connect_without_guards(ledger_state.engine) as connection:
+        alter_row(connection, ledger_state.trade, **{column: CHANGED.get(column, "'7.77000000'")})
+        verdict = verify_ledger(connection)
+    assert Check.CHAIN in list_checks(verdict)
+    named = ledger_state.after(ledger_state.trade) if column == "sequence" else ledger_state.trade
     if column != "trade_id":
-        assert named.trade_id in discrepancy_of(verdict).place
-    assert f"sequence {named.sequence}" in discrepancy_of(verdict).place
-    assert "portfolio" in discrepancy_of(verdict).place
+        assert named.trade_id in get_only_discrepancy(verdict).place
+    assert f"sequence {named.sequence}" in get_only_discrepancy(verdict).place
+    assert "portfolio" in get_only_discrepancy(verdict).place
 
 
 FORGED = [
@@ -132,13 +138,13 @@ FORGED = [
 
 @pytest.mark.parametrize(("column", "literal", "check"), FORGED)
 @pytest.mark.any_database
-def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(books, column, literal, check):
-    with tampering(books.engine) as connection:
-        alter(connection, books.trade, **{column: literal})
-        forge_chain(connection, books.trade.portfolio_id)
-        verdict = verify(connection)
-    assert check in checks_of(verdict)
-    assert f"sequence {books.trade.sequence}" in discrepancy_of(verdict).place
+def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(ledger_state, column, literal, check):
+    with connect_without_guards(ledger_state.engine) as connection:
+        alter_row(connection, ledger_state.trade, **{column: literal})
+        forge_chain(connection, ledger_state.trade.portfolio_id)
+        verdict = verify_ledger(connection)
+    assert check in list_checks(verdict)
+    assert f"sequence {ledger_state.trade.sequence}" in get_only_discrepancy(verdict).place
 
 
 @pytest.mark.parametrize(
@@ -155,90 +161,94 @@ def test_tampering_with_a_repaired_chain_is_detected_by_the_accounting(books, co
     ],
 )
 @pytest.mark.any_database
-def test_reversal_that_does_not_mirror_its_trade_is_reported(books, column, literal):
-    with tampering(books.engine) as connection:
-        alter(connection, books.reversal, **{column: literal})
-        forge_chain(connection, books.reversal.portfolio_id)
-        verdict = verify(connection)
-    assert Check.REVERSAL in checks_of(verdict)
-    assert books.reversal.trade_id in discrepancy_of(verdict).place
+def test_reversal_that_does_not_mirror_its_trade_is_reported(ledger_state, column, literal):
+    with connect_without_guards(ledger_state.engine) as connection:
+        alter_row(connection, ledger_state.reversal, **{column: literal})
+        forge_chain(connection, ledger_state.reversal.portfolio_id)
+        verdict = verify_ledger(connection)
+    assert Check.REVERSAL in list_checks(verdict)
+    assert ledger_state.reversal.trade_id in get_only_discrepancy(verdict).place
 
 
 @pytest.mark.parametrize(
     "column", ["position_quantity", "position_cost", "position_realized_pnl", "cash_delta"]
 )
 @pytest.mark.any_database
-def test_reversal_result_must_equal_a_replay_without_its_trade(books, column):
-    with tampering(books.engine) as connection:
-        alter(connection, books.reversal, **{column: "'7.77000000'"})
-        forge_chain(connection, books.reversal.portfolio_id)
-        verdict = verify(connection)
-    assert checks_of(verdict) & {Check.POSITION, Check.CASH}
-    assert books.reversal.trade_id in discrepancy_of(verdict).place
+def test_reversal_result_must_equal_a_replay_without_its_trade(ledger_state, column):
+    with connect_without_guards(ledger_state.engine) as connection:
+        alter_row(connection, ledger_state.reversal, **{column: "'7.77000000'"})
+        forge_chain(connection, ledger_state.reversal.portfolio_id)
+        verdict = verify_ledger(connection)
+    assert list_checks(verdict) & {Check.POSITION, Check.CASH}
+    assert ledger_state.reversal.trade_id in get_only_discrepancy(verdict).place
 
 
 @pytest.mark.any_database
-def test_reversal_of_a_later_trade_is_reported(books):
+def test_reversal_of_a_later_trade_is_reported(ledger_state):
     later = next(
         row
-        for row in reversed(books.rows)
-        if row.kind == "trade" and row.portfolio_id == books.reversal.portfolio_id
+        for row in reversed(ledger_state.rows)
+        if row.kind == "trade" and row.portfolio_id == ledger_state.reversal.portfolio_id
     )
-    with tampering(books.engine) as connection:
-        remove(connection, reverses=later.trade_id)
-        alter(connection, books.reversal, reverses=f"'{later.trade_id}'")
-        verdict = verify(connection)
-    assert Check.REVERSAL in checks_of(verdict)
+    with connect_without_guards(ledger_state.engine) as connection:
+        remove_rows(connection, reverses=later.trade_id)
+        alter_row(connection, ledger_state.reversal, reverses=f"'{later.trade_id}'")
+        verdict = verify_ledger(connection)
+    assert Check.REVERSAL in list_checks(verdict)
 
 
 @pytest.mark.any_database
-def test_trade_reversed_twice_is_reported(books):
-    first, second = [row for row in books.rows if row.kind == "reversal"][:2]
-    with tampering(books.engine) as connection:
+def test_trade_reversed_twice_is_reported(ledger_state):
+    first, second = [row for row in ledger_state.rows if row.kind == "reversal"][:2]
+    with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text("DROP INDEX uq_trades_tenant_id_reverses"))
-        alter(connection, second, reverses=f"'{first.reverses}'")
-        verdict = verify(connection)
-    assert Check.REVERSAL in checks_of(verdict)
-    assert second.trade_id in discrepancy_of(verdict).place
+        alter_row(connection, second, reverses=f"'{first.reverses}'")
+        verdict = verify_ledger(connection)
+    assert Check.REVERSAL in list_checks(verdict)
+    assert second.trade_id in get_only_discrepancy(verdict).place
 
 
 @pytest.mark.any_database
-def test_deleted_row_is_reported_at_the_next_row(books):
-    with tampering(books.engine) as connection:
-        remove(connection, trade_id=books.trade.trade_id)
-        verdict = verify(connection)
-    assert {Check.SEQUENCE, Check.CHAIN} <= checks_of(verdict)
-    assert books.after(books.trade).trade_id in discrepancy_of(verdict).place
+def test_deleted_row_is_reported_at_the_next_row(ledger_state):
+    with connect_without_guards(ledger_state.engine) as connection:
+        remove_rows(connection, trade_id=ledger_state.trade.trade_id)
+        verdict = verify_ledger(connection)
+    assert {Check.SEQUENCE, Check.CHAIN} <= list_checks(verdict)
+    assert ledger_state.after(ledger_state.trade).trade_id in get_only_discrepancy(verdict).place
     assert verdict.failed[Check.EVENT]
 
 
 @pytest.mark.any_database
-def test_deleted_last_row_is_reported_by_the_projections(books):
-    last = max(books.rows, key=lambda row: (row.portfolio_id, row.sequence))
-    with tampering(books.engine) as connection:
-        remove(connection, trade_id=last.trade_id)
-        verdict = verify(connection)
-    assert checks_of(verdict) == {Check.PORTFOLIO}
+def test_deleted_last_row_is_reported_by_the_projections(ledger_state):
+    last = max(ledger_state.rows, key=lambda row: (row.portfolio_id, row.sequence))
+    with connect_without_guards(ledger_state.engine) as connection:
+        remove_rows(connection, trade_id=last.trade_id)
+        verdict = verify_ledger(connection)
+    assert list_checks(verdict) == {Check.PORTFOLIO}
     assert verdict.failed[Check.EVENT] == 1
 
 
 @pytest.mark.any_database
-def test_row_of_another_tenants_portfolio_is_reported(books):
-    with tampering(books.engine) as connection:
-        alter(connection, books.trade, tenant_id="2")
-        verdict = verify(connection)
+def test_row_of_another_tenants_portfolio_is_reported(ledger_state):
+    with connect_without_guards(ledger_state.engine) as connection:
+        alter_row(connection, ledger_state.trade, tenant_id="2")
+        verdict = verify_ledger(connection)
     assert verdict.failed[Check.TENANT] == 1
-    assert books.trade.trade_id in verdict.first_of[Check.TENANT]
+    assert ledger_state.trade.trade_id in verdict.first_of[Check.TENANT]
 
 
 @pytest.mark.any_database
-def test_row_moved_to_another_portfolio_is_reported(books):
-    elsewhere = next(row.portfolio_id for row in books.rows if row.portfolio_id != books.trade.portfolio_id)
-    with tampering(books.engine) as connection:
-        alter(connection, books.trade, portfolio_id=str(elsewhere), sequence="1000")
-        verdict = verify(connection)
-    assert Check.SEQUENCE in checks_of(verdict)
-    assert books.trade.trade_id in verdict.first_of[Check.VALUE] if verdict.failed[Check.VALUE] else True
+def test_row_moved_to_another_portfolio_is_reported(ledger_state):
+    elsewhere = next(
+        row.portfolio_id for row in ledger_state.rows if row.portfolio_id != ledger_state.trade.portfolio_id
+    )
+    with connect_without_guards(ledger_state.engine) as connection:
+        alter_row(connection, ledger_state.trade, portfolio_id=str(elsewhere), sequence="1000")
+        verdict = verify_ledger(connection)
+    assert Check.SEQUENCE in list_checks(verdict)
+    assert (
+        ledger_state.trade.trade_id in verdict.first_of[Check.VALUE] if verdict.failed[Check.VALUE] else True
+    )
     assert verdict.failed[Check.SEQUENCE] == 2
 
 
@@ -252,24 +262,24 @@ PROJECTED = {
 
 @pytest.mark.parametrize("column", PortfolioRow._fields[5:])
 @pytest.mark.any_database
-def test_tampered_portfolio_projection_is_reported(books, column):
-    with tampering(books.engine) as connection:
+def test_tampered_portfolio_projection_is_reported(ledger_state, column):
+    with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(
             text(f"UPDATE portfolios SET {column} = {PROJECTED[column]} WHERE name = 'Income'")  # noqa: S608  # literals of the tests
         )
-        verdict = verify(connection)
-    assert checks_of(verdict) == {Check.PORTFOLIO}
-    assert column in {finding.field for finding in discrepancy_of(verdict).findings}
-    assert "'Income'" in discrepancy_of(verdict).place
+        verdict = verify_ledger(connection)
+    assert list_checks(verdict) == {Check.PORTFOLIO}
+    assert column in {finding.field for finding in get_only_discrepancy(verdict).findings}
+    assert "'Income'" in get_only_discrepancy(verdict).place
 
 
 @pytest.mark.any_database
-def test_changed_opening_cash_is_reported_at_the_first_row(books):
-    with tampering(books.engine) as connection:
+def test_changed_opening_cash_is_reported_at_the_first_row(ledger_state):
+    with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text("UPDATE portfolios SET opening_cash = '7.00000000' WHERE name = 'Growth'"))
-        verdict = verify(connection)
-    assert checks_of(verdict) == {Check.CASH}
-    assert "sequence 1" in discrepancy_of(verdict).place
+        verdict = verify_ledger(connection)
+    assert list_checks(verdict) == {Check.CASH}
+    assert "sequence 1" in get_only_discrepancy(verdict).place
 
 
 TREASURIES = "symbol = 'TLT' AND portfolio_id = (SELECT min(id) FROM portfolios)"
@@ -283,17 +293,17 @@ LIED = {
 
 @pytest.mark.parametrize("column", HoldingRow._fields[4:])
 @pytest.mark.any_database
-def test_tampered_position_is_reported(books, column):
-    with tampering(books.engine) as connection:
+def test_tampered_position_is_reported(ledger_state, column):
+    with connect_without_guards(ledger_state.engine) as connection:
         literal = LIED.get(column, "'7.77000000'")
         connection.execute(
             text(f"UPDATE positions SET {column} = {literal} WHERE {TREASURIES}")  # noqa: S608  # literals of the tests
         )
-        verdict = verify(connection)
-    assert [(finding.check, finding.field) for finding in discrepancy_of(verdict).findings] == [
+        verdict = verify_ledger(connection)
+    assert [(finding.check, finding.field) for finding in get_only_discrepancy(verdict).findings] == [
         (Check.HOLDING, column)
     ]
-    assert "position TLT" in discrepancy_of(verdict).place
+    assert "position TLT" in get_only_discrepancy(verdict).place
 
 
 GHOST = """
@@ -312,11 +322,11 @@ GHOST = """
     ],
 )
 @pytest.mark.any_database
-def test_missing_or_extra_position_is_reported(books, statement):
-    with tampering(books.engine) as connection:
+def test_missing_or_extra_position_is_reported(ledger_state, statement):
+    with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify(connection)
-    assert checks_of(verdict) == {Check.HOLDING}
+        verdict = verify_ledger(connection)
+    assert list_checks(verdict) == {Check.HOLDING}
 
 
 @pytest.mark.parametrize(
@@ -332,25 +342,25 @@ def test_missing_or_extra_position_is_reported(books, statement):
     ],
 )
 @pytest.mark.any_database
-def test_row_without_its_event_is_reported(books, statement):
-    with tampering(books.engine) as connection:
+def test_row_without_its_event_is_reported(ledger_state, statement):
+    with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(statement))
-        verdict = verify(connection)
-    assert Check.EVENT in checks_of(verdict) <= {Check.EVENT, Check.POSITION_EVENT}  # they share the row
-    assert "trade T" in discrepancy_of(verdict).place
+        verdict = verify_ledger(connection)
+    assert Check.EVENT in list_checks(verdict) <= {Check.EVENT, Check.POSITION_EVENT}  # they share the row
+    assert "trade T" in get_only_discrepancy(verdict).place
 
 
 @pytest.mark.any_database
-def test_duplicate_event_is_reported(books):
+def test_duplicate_event_is_reported(ledger_state):
     copy = """
         INSERT INTO events (tenant_id, type, payload, created_at)
         SELECT tenant_id, type, payload, created_at FROM events WHERE id = 7
     """
-    with tampering(books.engine) as connection:
+    with connect_without_guards(ledger_state.engine) as connection:
         connection.execute(text(copy))
-        verdict = verify(connection)
-    assert checks_of(verdict) == {Check.EVENT}
-    assert "event " in discrepancy_of(verdict).place
+        verdict = verify_ledger(connection)
+    assert list_checks(verdict) == {Check.EVENT}
+    assert "event " in get_only_discrepancy(verdict).place
 
 
 def test_idempotency_key_of_two_rows_is_reported(new_database):
@@ -358,28 +368,28 @@ def test_idempotency_key_of_two_rows_is_reported(new_database):
     rows = [row for row in record_history(engine, seed=1, batches=2) if row.idempotency_key]
     first = rows[0]
     last = [row for row in rows if (row.portfolio_id, row.kind) == (first.portfolio_id, first.kind)][-1]
-    with tampering(engine) as connection:
+    with connect_without_guards(engine) as connection:
         connection.execute(
             text("ALTER TABLE trades DROP CONSTRAINT uq_trades_idempotency_key_tenant_id_portfolio_id_kind")
         )
-        alter(connection, last, idempotency_key=f"'{rows[0].idempotency_key}'")
-        verdict = verify(connection)
+        alter_row(connection, last, idempotency_key=f"'{rows[0].idempotency_key}'")
+        verdict = verify_ledger(connection)
     engine.dispose()
     assert last.trade_id in verdict.first_of[Check.KEY]
 
 
 @pytest.fixture
-def configured(books, monkeypatch):
-    monkeypatch.setenv("DATABASE_URL", books.url)
+def configured_database(ledger_state, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", ledger_state.url)
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
-    return books
+    return ledger_state
 
 
-def test_command_prints_each_check_and_exits_with_0(configured, capsys):
+def test_command_prints_each_check_and_exits_with_0(configured_database, capsys):
     assert command.main() == command.CLEAN
     out = capsys.readouterr().out
     assert all(f"{check.value}: " in out for check in Check)
-    assert f"Clean: {len(configured.rows):,} rows" in out
+    assert f"Clean: {len(configured_database.rows):,} rows" in out
 
 
 def test_command_names_the_first_finding_and_exits_with_1(engine, database_url, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from app import verify as command
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.audit.service.trail_verification import examine_trails
 from app.database import unit_of_work
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -15,11 +15,11 @@ def trail(engine):
     with unit_of_work(engine) as connection:
         for number in range(5):
             entry = AuditEntry(1, NOON, "key:admin", "admin", "user.created", f"user:{number}")
-            record(connection, [entry])
+            record_entries(connection, [entry])
     return engine
 
 
-def tampered(engine, *statements):
+def find_after_tampering(engine, *statements):
     """Return what is found after the database's owner has changed the trail; nothing of it stays."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         if connection.dialect.name == "sqlite":
@@ -54,7 +54,7 @@ def test_database_without_an_audit_log_has_no_findings(engine):
     ],
 )
 def test_changed_audit_entry_is_reported(trail, statement, said):
-    assert said in (tampered(trail, statement).lie or "nothing")
+    assert said in (find_after_tampering(trail, statement).lie or "nothing")
 
 
 def test_command_reports_the_audit_finding_and_fails(trail, monkeypatch, capsys, database_url):

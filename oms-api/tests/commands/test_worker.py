@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.worker import CannotWork, run
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 pytestmark = pytest.mark.any_database
 
@@ -28,7 +28,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
         stop.set()
 
     Thread(target=stop_after_a_round).start()
-    run(settings_for(database_url), stop)
+    run(build_settings(database_url), stop)
     with engine.connect() as connection:
         found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
     assert [tuple(row) for row in found] == [
@@ -47,4 +47,4 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
 
 def test_worker_requires_migrated_tables(backend, new_database):
     with pytest.raises(CannotWork, match=r"app\.migrate"):
-        run(settings_for(new_database(backend, migrated=False)), Event())
+        run(build_settings(new_database(backend, migrated=False)), Event())

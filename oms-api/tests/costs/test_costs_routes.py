@@ -27,20 +27,20 @@ AMERICAN = {
 }
 
 
-def estimate(api, body, **changes):
+def post_estimate(api, body, **changes):
     response = api.post("/costs:estimate", {**body, **changes})
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def refused(api, **changes):
+def assert_refused(api, **changes):
     response = api.post("/costs:estimate", {**INTRADAY, **changes})
     assert response.status_code == 422, response.text
     return response.json()["errors"]
 
 
 def test_estimate_lists_components_with_rates_and_sources(api):
-    told = estimate(api, INTRADAY)
+    told = post_estimate(api, INTRADAY)
     rates = {rate["component"]: rate for rate in told.pop("rates")}
     assert told == {
         "schedule": "zerodha",
@@ -82,44 +82,44 @@ def test_estimate_lists_components_with_rates_and_sources(api):
 
 
 def test_depository_charge_of_a_delivery_sale_is_separate_from_the_total(api):
-    body = estimate(api, INTRADAY, product="CNC", quantity="400")
+    body = post_estimate(api, INTRADAY, product="CNC", quantity="400")
     assert (body["total"], body["dp_charge"]) == ("456.46", "15.34")
-    body = estimate(api, INTRADAY, product="CNC", date="2023-06-01")
+    body = post_estimate(api, INTRADAY, product="CNC", date="2023-06-01")
     assert body["dp_charge"] is None  # unknown on that date
 
 
 def test_us_orders_are_charged_in_usd(api):
-    body = estimate(api, AMERICAN)
+    body = post_estimate(api, AMERICAN)
     assert (body["market"], body["currency"], body["product"]) == ("US", "USD", None)
     assert body["charges"] == {"total": "1.07", "commission": "1.00", "regulatory": "0.07"}
     assert {rate["component"] for rate in body["rates"]} == {
         *("commission", "commission_cap", "sec", "finra_taf", "cat")
     }
-    assert estimate(api, AMERICAN, schedule="us_equity")["charges"] == {
+    assert post_estimate(api, AMERICAN, schedule="us_equity")["charges"] == {
         "total": "0.07",
         "regulatory": "0.07",
     }
 
 
 def test_missing_schedule_charges_nothing(api):
-    body = estimate(api, INTRADAY, schedule="none")
+    body = post_estimate(api, INTRADAY, schedule="none")
     assert (body["charges"], body["not_covered"], body["rates"]) == ({"total": "0.00"}, False, [])
 
 
 @pytest.mark.parametrize("changes", [{"exchange": "NYSE"}, {"product": "NRML"}, {"schedule": "us_equity"}])
 def test_estimate_states_that_the_schedule_does_not_cover_the_market(api, changes):
-    body = estimate(api, INTRADAY, **changes)
+    body = post_estimate(api, INTRADAY, **changes)
     assert body["not_covered"] is True
     assert (body["total"], body["rates"]) == ("0.00", [])
 
 
 def test_enumerated_values_are_case_insensitive(api):
     changes = {"schedule": "Zerodha", "exchange": "nse", "product": "mis", "side": "sell"}
-    assert estimate(api, INTRADAY, **changes) == estimate(api, INTRADAY)
+    assert post_estimate(api, INTRADAY, **changes) == post_estimate(api, INTRADAY)
 
 
 def test_date_defaults_to_the_current_exchange_date(api):
-    body = estimate(api, AMERICAN, date=None)
+    body = post_estimate(api, AMERICAN, date=None)
     assert abs((date.fromisoformat(body["date"]) - datetime.now(UTC).date()).days) <= 1
     late = datetime(2026, 11, 20, 20, tzinfo=UTC)
     assert find_trading_day("NSE", late) == date(2026, 11, 21)
@@ -147,23 +147,23 @@ def test_date_defaults_to_the_current_exchange_date(api):
     ],
 )
 def test_invalid_field_is_named(api, field, value):
-    assert [error["field"] for error in refused(api, **{field: value})] == [field]
+    assert [error["field"] for error in assert_refused(api, **{field: value})] == [field]
 
 
 def test_all_invalid_fields_are_reported_at_once(api):
-    errors = refused(api, schedule="other", exchange="nowhere")
+    errors = assert_refused(api, schedule="other", exchange="nowhere")
     assert [error["field"] for error in errors] == ["schedule", "exchange"]
     assert "'zerodha'" in errors[0]["message"]
 
 
 def test_value_that_cannot_be_stored_is_rejected(api):
-    errors = refused(api, quantity="9999999999999999", price="9999999999999999")
+    errors = assert_refused(api, quantity="9999999999999999", price="9999999999999999")
     assert errors[0]["field"] == "quantity"
 
 
 def test_foreign_field_name_gets_our_name_as_a_suggestion(api):
-    assert "`exchange`" in refused(api, market="IN")[0]["message"]
+    assert "`exchange`" in assert_refused(api, market="IN")[0]["message"]
 
 
 def test_read_only_key_may_request_an_estimate(service):
-    assert estimate(service.api("read"), AMERICAN)["total"] == "1.07"
+    assert post_estimate(service.create_client("read"), AMERICAN)["total"] == "1.07"

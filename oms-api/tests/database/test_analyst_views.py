@@ -14,31 +14,33 @@ VIEWS = ("v_active_positions", "v_today_orders", "v_daily_stats", "v_reconciliat
 
 
 @pytest.fixture
-def traded(api):
+def api_with_history(api):
     """Provide a position, its orders, and a day with a gain."""
-    api.quote("AAPL", "100", "100", "100")
-    api.order(quantity="10", portfolio_name="Growth")
-    api.quote("AAPL", "110", "110", "110")
-    api.order(side="SELL", quantity="4", portfolio_name="Growth")
+    api.set_quote("AAPL", "100", "100", "100")
+    api.place_order(quantity="10", portfolio_name="Growth")
+    api.set_quote("AAPL", "110", "110", "110")
+    api.place_order(side="SELL", quantity="4", portfolio_name="Growth")
     return api
 
 
-def rows(service, view, tenant_id):
-    with service.reading() as connection:
+def read_view(service, view, tenant_id):
+    with service.open_connection() as connection:
         found = connection.execute(text(f"SELECT * FROM {view} WHERE tenant_id = :id"), {"id": tenant_id})  # noqa: S608
         return [row._mapping for row in found]
 
 
-def test_analyst_views_match_the_api(traded):
-    service, tenant_id = traded.service, traded.tenant_id
-    (position,) = rows(service, "v_active_positions", tenant_id)
+def test_analyst_views_match_the_api(api_with_history):
+    service, tenant_id = api_with_history.service, api_with_history.tenant_id
+    (position,) = read_view(service, "v_active_positions", tenant_id)
     assert (position["portfolio_name"], position["symbol"], position["currency"]) == ("Growth", "AAPL", "USD")
     assert (position["quantity"], position["cost"], position["average_cost"]) == (6, 600, 100)
-    orders = rows(service, "v_today_orders", tenant_id)
-    assert {order["id"] for order in orders} == {order["id"] for order in traded.get("/orders").json()}
+    orders = read_view(service, "v_today_orders", tenant_id)
+    assert {order["id"] for order in orders} == {
+        order["id"] for order in api_with_history.get("/orders").json()
+    }
     assert {order["status"] for order in orders} == {"FILLED"}
-    (day,) = rows(service, "v_daily_stats", tenant_id)
-    (body,) = traded.get("/daily-stats").json()
+    (day,) = read_view(service, "v_daily_stats", tenant_id)
+    (body,) = api_with_history.get("/daily-stats").json()
     assert (str(day["day"]), day["trades"], day["wins"]) == (body["date"], body["trades"], body["wins"])
     assert (day["volume"], day["realized_pnl"], day["net_pnl"]) == (1440, 40, 40)
 
@@ -54,7 +56,7 @@ def test_view_of_issues_shows_their_age(api):
         label = ("quantity_mismatch", "critical", "AAPL", None, "10", "9", "open", "bob", None, None)
         times = (now - timedelta(hours=3), now, None, None)
         insert_issue(connection, Issue(api.tenant_id, "ri_1", "paper", home, *label, *times))
-    (issue,) = rows(api.service, "v_reconciliation_issues", api.tenant_id)
+    (issue,) = read_view(api.service, "v_reconciliation_issues", api.tenant_id)
     assert (issue["portfolio_name"], issue["ours"], issue["theirs"], issue["owner"]) == (
         *("Growth", "10", "9"),
         "bob",
@@ -63,21 +65,24 @@ def test_view_of_issues_shows_their_age(api):
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-def test_analyst_sees_only_the_tenants_of_their_roles(traded, service):
-    role, stranger = f"slackoms_analyst_{traded.tenant_id}", f"stranger_{traded.tenant_id}"
+def test_analyst_sees_only_the_tenants_of_their_roles(api_with_history, service):
+    role, stranger = (
+        f"slackoms_analyst_{api_with_history.tenant_id}",
+        f"stranger_{api_with_history.tenant_id}",
+    )
     with service.engine.begin() as connection:
         connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
-        for name in (f"jane_{traded.tenant_id}", stranger):
+        for name in (f"jane_{api_with_history.tenant_id}", stranger):
             connection.execute(text(f"CREATE ROLE {name} LOGIN"))
         connection.execute(text(f"GRANT SELECT ON {', '.join(VIEWS)} TO {role}, {stranger}"))
-        connection.execute(text(f"GRANT {role} TO jane_{traded.tenant_id}"))
-    assert tenants_seen_by(service, f"jane_{traded.tenant_id}") == {traded.tenant_id}
-    assert tenants_seen_by(service, stranger) == set()
+        connection.execute(text(f"GRANT {role} TO jane_{api_with_history.tenant_id}"))
+    assert list_visible_tenants(service, f"jane_{api_with_history.tenant_id}") == {api_with_history.tenant_id}
+    assert list_visible_tenants(service, stranger) == set()
     with pytest.raises(ProgrammingError, match="permission denied"):
-        read_as(service, f"jane_{traded.tenant_id}", "SELECT tenant_id FROM trades")
+        read_as(service, f"jane_{api_with_history.tenant_id}", "SELECT tenant_id FROM trades")
 
 
-def tenants_seen_by(service, user):
+def list_visible_tenants(service, user):
     return {found for view in VIEWS for found in read_as(service, user, f"SELECT tenant_id FROM {view}")}  # noqa: S608
 
 

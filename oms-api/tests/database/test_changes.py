@@ -16,37 +16,37 @@ NAMES = text("SELECT name FROM tenants WHERE id = 1")
 
 
 @pytest.fixture
-def changes(engine):
+def change_listener(engine):
     changes = Changes(engine)
     yield changes
     changes.close()
 
 
 @pytest.fixture
-def postgres(new_database):
+def postgres_url(new_database):
     engine = connect_engine(new_database("postgresql"), readers=2)
     yield engine
     engine.dispose()
 
 
-def name(engine):
+def read_names(engine):
     with engine.connect() as connection:
         return connection.execute(NAMES).scalar_one()
 
 
-def test_change_is_committed_before_the_answer(engine, changes):
-    counted = asyncio.run(changes.run(lambda connection: connection.execute(RENAME).rowcount, 1))
-    assert (counted, name(engine)) == (1, "Renamed")
+def test_change_is_committed_before_the_answer(engine, change_listener):
+    counted = asyncio.run(change_listener.run(lambda connection: connection.execute(RENAME).rowcount, 1))
+    assert (counted, read_names(engine)) == (1, "Renamed")
 
 
-def test_failed_change_is_rolled_back(engine, changes):
+def test_failed_change_is_rolled_back(engine, change_listener):
     def change(connection):
         connection.execute(RENAME)
         connection.execute(text("INSERT INTO tenants SELECT * FROM tenants"))
 
     with pytest.raises(IntegrityError):
-        asyncio.run(changes.run(change, 1))
-    assert name(engine) != "Renamed"
+        asyncio.run(change_listener.run(change, 1))
+    assert read_names(engine) != "Renamed"
 
 
 def test_unavailable_database_applies_no_change(tmp_path):
@@ -77,13 +77,13 @@ def test_full_queue_of_changes_is_refused_immediately(engine, monkeypatch):
 
 
 @pytest.mark.parametrize("when", ["before", "at"])
-def test_connection_lost_at_commit_reports_an_unknown_outcome(postgres, when):
-    changes = Changes(postgres)
+def test_connection_lost_at_commit_reports_an_unknown_outcome(postgres_url, when):
+    changes = Changes(postgres_url)
 
     def change(connection):
         connection.execute(RENAME)
         own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        with postgres.connect() as other:
+        with postgres_url.connect() as other:
             other.execute(text("SELECT pg_terminate_backend(:own, 5000)"), {"own": own})
         if when == "before":
             connection.execute(RENAME)

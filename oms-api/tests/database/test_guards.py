@@ -5,21 +5,21 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.database import unit_of_work
-from tests.support.service import serving
+from tests.support.service import run_service
 
 
 @pytest.fixture(scope="module")
-def books(backend, new_database):
+def service_with_trades(backend, new_database):
     """Provide a service with two trades of one portfolio, one of them reversed; every change is refused."""
-    with serving(new_database(backend)) as service:
-        api = service.api()
-        first = api.trade("K")
-        api.trade()
-        api.reverse(first["trade_id"])
+    with run_service(new_database(backend)) as service:
+        api = service.create_client()
+        first = api.record_trade("K")
+        api.record_trade()
+        api.post_reversal(first["trade_id"])
         yield service
 
 
-def refused(service, statement):
+def assert_refused(service, statement):
     with pytest.raises(DBAPIError) as caught, unit_of_work(service.engine) as connection:
         connection.execute(text(statement))
     return str(caught.value.orig)
@@ -40,18 +40,18 @@ def refused(service, statement):
         "REPLACE INTO trades SELECT * FROM trades WHERE sequence = 1",
     ],
 )
-def test_ledger_is_append_only(books, statement, backend):
+def test_ledger_is_append_only(service_with_trades, statement, backend):
     if (backend == "sqlite") == statement.startswith("TRUNCATE") or (
         backend != "sqlite"
     ) == statement.startswith("REPLACE"):
         statement = "DELETE FROM trades"  # the other database has no such statement
-    before = ledger(books)
-    assert "append-only" in refused(books, statement)
-    assert ledger(books) == before
+    before = read_ledger(service_with_trades)
+    assert "append-only" in assert_refused(service_with_trades, statement)
+    assert read_ledger(service_with_trades) == before
 
 
-def ledger(service):
-    with service.reading() as connection:
+def read_ledger(service):
+    with service.open_connection() as connection:
         return list(connection.execute(text("SELECT * FROM trades ORDER BY sequence")))
 
 
@@ -87,10 +87,10 @@ COLUMNS = "INSERT INTO trades SELECT {} FROM trades WHERE sequence = {}"
         (2, {"trade_id": "'T2'", "sequence": "9", "executed_at": "NULL"}, "executed_at"),
     ],
 )
-def test_invalid_ledger_row_is_rejected(books, sequence, changes, constraint):
-    names = [column["name"] for column in inspect(books.engine).get_columns("trades")]
+def test_invalid_ledger_row_is_rejected(service_with_trades, sequence, changes, constraint):
+    names = [column["name"] for column in inspect(service_with_trades.engine).get_columns("trades")]
     statement = COLUMNS.format(", ".join(changes.get(name, name) for name in names), sequence)
-    with pytest.raises(IntegrityError) as caught, unit_of_work(books.engine) as connection:
+    with pytest.raises(IntegrityError) as caught, unit_of_work(service_with_trades.engine) as connection:
         connection.execute(text(statement))
     told = str(caught.value.orig)
     if "UNIQUE" in told:  # SQLite names the columns of a unique constraint, not the constraint
@@ -109,12 +109,12 @@ def test_invalid_ledger_row_is_rejected(books, sequence, changes, constraint):
         ("DELETE FROM tenants", "foreign key"),
     ],
 )
-def test_invalid_projection_row_is_rejected(books, statement, constraint):
-    assert constraint in refused(books, statement).replace("FOREIGN KEY", "foreign key")
+def test_invalid_projection_row_is_rejected(service_with_trades, statement, constraint):
+    assert constraint in assert_refused(service_with_trades, statement).replace("FOREIGN KEY", "foreign key")
 
 
-def test_every_tenant_table_has_a_tenant_id(books):
-    tables = inspect(books.engine)
+def test_every_tenant_table_has_a_tenant_id(service_with_trades):
+    tables = inspect(service_with_trades.engine)
     for table in set(tables.get_table_names()) - {
         *("tenants", "calendar_days", "duties", "duty_runs", "broker_rate_limits", "alembic_version")
     }:

@@ -23,20 +23,20 @@ from app.database import METADATA, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.rules.verification import Check
-from app.ledger.service.batch import empty_portfolio, portfolio_row
-from app.migrate import MIGRATIONS, alembic_config, is_current, list_earlier_revisions, migrate
+from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
+from app.migrate import MIGRATIONS, build_alembic_config, is_current, list_earlier_revisions, migrate
 from app.text import name_key
 from app.verify import verify_database
 from tests.commands.histories import forge_chain, record_history
 from tests.factories import BOOTSTRAP_KEY, NOON
 from tests.support.postgres import Databases, PostgresServer
-from tests.support.processes import environment
+from tests.support.processes import build_environment
 
 HOME = Path(__file__).parents[2]
 
 
 @contextmanager
-def engine_at(url):
+def create_engine_for(url):
     engine = connect_engine(url)
     try:
         yield engine
@@ -50,11 +50,11 @@ def empty_url(backend, new_database):
     return new_database(backend, migrated=False)
 
 
-def tables(engine):
+def list_tables(engine):
     return set(inspect(engine).get_table_names())
 
 
-def objects(engine):
+def list_schema_objects(engine):
     """Everything in the schema that has a separate definition."""
     if engine.dialect.name == "sqlite":
         statement = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
@@ -71,25 +71,25 @@ def test_migrated_tables_match_the_models(engine):
 
 
 def test_migrations_run_up_down_and_up_again(empty_url):
-    with engine_at(empty_url) as engine:
+    with create_engine_for(empty_url) as engine:
         migrate(engine)
-        first = objects(engine)
-        assert {"tenants", "portfolios", "trades", "positions", "events", "api_keys"} <= tables(engine)
+        first = list_schema_objects(engine)
+        assert {"tenants", "portfolios", "trades", "positions", "events", "api_keys"} <= list_tables(engine)
         with engine.begin() as connection:
-            command.downgrade(alembic_config(connection), "base")
-        assert tables(engine) <= {"alembic_version"}
+            command.downgrade(build_alembic_config(connection), "base")
+        assert list_tables(engine) <= {"alembic_version"}
         migrate(engine)
-        assert objects(engine) == first
+        assert list_schema_objects(engine) == first
 
 
 def test_repeated_migration_changes_nothing(engine):
-    before = objects(engine)
+    before = list_schema_objects(engine)
     migrate(engine)
-    assert objects(engine) == before
+    assert list_schema_objects(engine) == before
 
 
 def test_database_is_current_after_migration(empty_url):
-    with engine_at(empty_url) as engine:
+    with create_engine_for(empty_url) as engine:
         with engine.connect() as connection:
             assert not is_current(connection)
         migrate(engine)
@@ -101,7 +101,7 @@ def migrate_in_a_process(url):
     return subprocess.run(
         [sys.executable, "-m", "app.migrate"],
         cwd=HOME,
-        env=environment(DATABASE_URL=url),
+        env=build_environment(DATABASE_URL=url),
         capture_output=True,
         text=True,
         timeout=60,
@@ -120,7 +120,7 @@ def test_sqlite_migrates_while_a_service_writes(new_database):
                 other.execute("UPDATE tenants SET name = 'Another'")
             refused.append(waits)
 
-    with engine_at(new_database("sqlite", migrated=False)) as engine:
+    with create_engine_for(new_database("sqlite", migrated=False)) as engine:
         migrate(engine, "0001")
         event.listen(engine, "before_cursor_execute", write_too)
         migrate(engine)
@@ -141,15 +141,15 @@ def test_several_processes_can_migrate_concurrently(empty_url):
         ended = list(starters.map(migrate_in_a_process, [empty_url] * 2))
     assert [process.returncode for process in ended] == [0] * 2, [process.stderr for process in ended]
     assert all("at revision" in process.stdout for process in ended)
-    with engine_at(empty_url) as engine, engine.connect() as connection:
+    with create_engine_for(empty_url) as engine, engine.connect() as connection:
         assert is_current(connection)
         assert connection.execute(text("SELECT count(*) FROM tenants")).scalar_one() == 1
 
 
-def started(url):
+def start_service(url):
     """Start the service as an operator would and return how that ended."""
     command_line = [sys.executable, "-m", "app.main"]
-    given = environment(DATABASE_URL=url, OMS_API_KEY=BOOTSTRAP_KEY, PORT="1")
+    given = build_environment(DATABASE_URL=url, OMS_API_KEY=BOOTSTRAP_KEY, PORT="1")
     return subprocess.run(
         command_line, cwd=HOME, env=given, capture_output=True, text=True, timeout=60, check=False
     )
@@ -172,11 +172,11 @@ def test_server_settings_that_may_lose_a_commit_are_rejected(unsafe_server, sett
     databases.run(f"ALTER SYSTEM SET {setting} = off")
     unsafe_server.reload(setting, "off")
     told = pytest.raises(UnsafeDatabase, match=f"{setting} = off: .*ALTER SYSTEM SET {setting} = on")
-    with engine_at(unsafe_server.url) as engine, engine.connect() as connection, told:
+    with create_engine_for(unsafe_server.url) as engine, engine.connect() as connection, told:
         refuse_unsafe_durability(connection)
     databases.run(f"ALTER SYSTEM RESET {setting}")
     unsafe_server.reload(setting, "on")
-    with engine_at(unsafe_server.url) as engine, engine.connect() as connection:
+    with create_engine_for(unsafe_server.url) as engine, engine.connect() as connection:
         refuse_unsafe_durability(connection)
 
 
@@ -184,7 +184,7 @@ def test_database_settings_that_may_lose_a_commit_are_rejected(databases, new_da
     url = new_database("postgresql")
     name = url.rpartition("/")[2]
     databases.run(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    ended = started(url)
+    ended = start_service(url)
     assert ended.returncode != 0
     assert (
         "synchronous_commit = off: trades that were acknowledged could be lost" in ended.stdout + ended.stderr
@@ -193,7 +193,7 @@ def test_database_settings_that_may_lose_a_commit_are_rejected(databases, new_da
 
 
 def test_sqlite_flushes_every_commit(new_database):
-    with engine_at(new_database("sqlite")) as engine, engine.connect() as connection:
+    with create_engine_for(new_database("sqlite")) as engine, engine.connect() as connection:
         told = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -216,25 +216,25 @@ def test_current_database_does_not_import_alembic(new_database):
 
 def test_downgrade_that_would_lose_verifiable_data_is_rejected(serve, engine):
     with serve() as service:  # it ends before the downgrade, since its background work locks the database
-        service.api().trade()
+        service.create_client().record_trade()
     with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
-        command.downgrade(alembic_config(connection), "0001")
+        command.downgrade(build_alembic_config(connection), "0001")
     with engine.connect() as connection:
         count = text("SELECT count(*) FROM trades WHERE hash_version > 1")
         assert connection.execute(count).scalar_one() == 1
 
 
-def as_the_version_before_wrote_it(engine):
+def downgrade_to_previous_format(engine):
     """Make the ledger one of hash version 2, and take the database down to the revision of that version."""
     rewrite_ledger(engine, hash_version=2)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        command.downgrade(alembic_config(connection), "0003")
+        command.downgrade(build_alembic_config(connection), "0003")
 
 
 def rewrite_ledger(engine, hash_version):
     """Make the ledger one of an older hash version."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        unguard(connection)
+        drop_guards(connection)
         connection.execute(
             text("UPDATE trades SET hash_version = :version, backdated_reason = NULL"),
             {"version": hash_version},
@@ -242,7 +242,7 @@ def rewrite_ledger(engine, hash_version):
         for (portfolio_id,) in connection.execute(text("SELECT id FROM portfolios")).all():
             forge_chain(connection, portfolio_id)
         forget_execution_times(connection)
-        guard(connection)
+        restore_guards(connection)
 
 
 def forget_execution_times(connection):
@@ -258,14 +258,14 @@ def forget_execution_times(connection):
         )
 
 
-def unguard(connection):
+def drop_guards(connection):
     if connection.dialect.name == "sqlite":
         connection.execute(text("DROP TRIGGER trades_refuse_update"))
     else:
         connection.execute(text("ALTER TABLE trades DISABLE TRIGGER USER"))
 
 
-def guard(connection):
+def restore_guards(connection):
     if connection.dialect.name == "sqlite":
         refuse = "SELECT RAISE(ABORT, 'trades is append-only: UPDATE is refused')"
         connection.execute(
@@ -282,7 +282,7 @@ def test_migration_adds_opening_times_to_existing_positions(engine):
     )
     with engine.connect() as connection:
         before = connection.execute(times).all()
-    as_the_version_before_wrote_it(engine)
+    downgrade_to_previous_format(engine)
     migrate(engine)
     with engine.connect() as connection:
         assert connection.execute(times).all() == before
@@ -294,7 +294,7 @@ def test_migration_adds_opening_times_to_existing_positions(engine):
 def test_downgrade_that_would_lose_exchange_rates_is_rejected(engine):
     record_history(engine, seed=3, batches=1)
     with engine.connect() as connection, pytest.raises(RuntimeError, match="restore a backup instead"):
-        command.downgrade(alembic_config(connection), "0003")
+        command.downgrade(build_alembic_config(connection), "0003")
 
 
 def test_migration_sets_the_tenant_currency_shared_by_its_portfolios(engine):
@@ -304,7 +304,7 @@ def test_migration_sets_the_tenant_currency_shared_by_its_portfolios(engine):
         scopes = {"asset_class": "crypto", "strategy": "momentum"}
         for scope, key in scopes.items():
             connection.execute(text(_LIMIT), {"scope": scope, "key": key, "at": NOON.isoformat()})
-        command.downgrade(alembic_config(connection), "0005")
+        command.downgrade(build_alembic_config(connection), "0005")
         assert connection.execute(text("SELECT scope FROM limits")).scalars().all() == ["strategy"]
     migrate(engine)
     with engine.connect() as connection:
@@ -325,10 +325,10 @@ def open_tenant(connection, tenant_id, currencies):
     connection.execute(text(_TENANT), facts)
     for number, currency in enumerate(currencies):
         names = (f"Book {number}", f"book {number}")
-        portfolio = empty_portfolio(
+        portfolio = build_portfolio(
             10 * tenant_id + number, tenant_id, *names, opening_cash=Decimal(1_000_000)
         )
-        insert_portfolios(connection, [portfolio_row(replace(portfolio, base_currency=currency), NOON)])
+        insert_portfolios(connection, [build_portfolio_row(replace(portfolio, base_currency=currency), NOON)])
 
 
 def test_migrated_keys_are_unique_within_a_portfolio_and_sqlite_is_intact(engine):
@@ -366,7 +366,7 @@ def test_migration_recomputes_name_keys_of_existing_rows(engine):
         scopes = [{"scope": "portfolio", "key": "bob\u2019s"}, {"scope": "strategy", "key": "a \u2013  b"}]
         connection.execute(text(stop), scopes)
     with engine.connect() as connection:
-        command.downgrade(alembic_config(connection), "0005")
+        command.downgrade(build_alembic_config(connection), "0005")
     migrate(engine)
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, name_key FROM portfolios WHERE tenant_id = 1")).all()

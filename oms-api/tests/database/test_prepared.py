@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, text
 from sqlalchemy.exc import OperationalError
 
-from app.database import build_insert, connect_engine, find_matching_rows, write
+from app.database import build_insert, connect_engine, execute_writes, find_matching_rows
 from app.database.engine import discard_plans
 from app.database.locks import is_row_locked, set_short_lock_timeout
 
@@ -31,53 +31,53 @@ def engine(owner):
     engine.dispose()
 
 
-def find(connection, *ids):
+def find_rows(connection, *ids):
     return sorted(find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(one,) for one in ids]))
 
 
 def test_statement_is_prepared_once_with_a_generic_plan(engine):
     with engine.connect().execution_options(prepares=True) as connection:
         for number in range(7):
-            write(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
-            assert find(connection, number, 99) == [(number, "100 %s $1")]
+            execute_writes(connection, build_insert(THINGS, ("id", "name"), [(number, "100 %s $1")]))
+            assert find_rows(connection, number, 99) == [(number, "100 %s $1")]
             connection.commit()
         assert tuple(connection.execute(PREPARED).one()) == (2, 14, 0)
 
 
 def test_prepared_statement_survives_rollback_and_discard_but_not_its_connection(engine):
     with engine.connect().execution_options(prepares=True) as connection:
-        write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
+        execute_writes(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
         connection.rollback()
         discard_plans(connection)
-        write(connection, build_insert(THINGS, ("id", "name"), [(2, "two")]))
+        execute_writes(connection, build_insert(THINGS, ("id", "name"), [(2, "two")]))
         connection.commit()
         connection.invalidate()
-        assert find(connection, 1, 2) == [(2, "two")]
+        assert find_rows(connection, 1, 2) == [(2, "two")]
         assert connection.execute(PREPARED).one()[0] == 1
 
 
 def test_statement_is_prepared_again_after_a_column_change(owner, engine):
     with engine.connect().execution_options(prepares=True) as connection:
-        assert find(connection, 1) == []
+        assert find_rows(connection, 1) == []
         connection.commit()
         with owner.begin() as other:
             other.execute(text("ALTER TABLE things ALTER COLUMN name TYPE text"))
             other.execute(text("INSERT INTO things VALUES (1, 'one')"))
         with pytest.raises(Exception, match="cached plan must not change result type"):
-            find(connection, 1)
+            find_rows(connection, 1)
         connection.rollback()
-        assert find(connection, 1) == [(1, "one")]
+        assert find_rows(connection, 1) == [(1, "one")]
 
 
 def test_other_connections_prepare_no_statements(engine):
     with engine.connect() as connection:
-        assert find(connection, 1) == []
+        assert find_rows(connection, 1) == []
         assert connection.execute(PREPARED).one()[0] == 0
 
 
 def test_read_of_a_locked_row_is_reported_as_locked(owner, engine):
     with engine.connect().execution_options(prepares=True) as connection, owner.connect() as other:
-        write(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
+        execute_writes(connection, build_insert(THINGS, ("id", "name"), [(1, "one")]))
         connection.commit()
         other.execute(text("SELECT FROM things FOR UPDATE"))
         set_short_lock_timeout(connection)
@@ -89,12 +89,12 @@ def test_read_of_a_locked_row_is_reported_as_locked(owner, engine):
 
 def test_read_on_a_lost_connection_invalidates_it(owner, engine):
     with engine.connect().execution_options(prepares=True) as connection:
-        assert find(connection, 1) == []
+        assert find_rows(connection, 1) == []
         pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         with owner.begin() as other:
             other.execute(text(f"SELECT pg_terminate_backend({pid})"))
         with pytest.raises(OperationalError) as caught:
-            find(connection, 1)
+            find_rows(connection, 1)
         assert caught.value.connection_invalidated
         connection.rollback()
-        assert find(connection, 1) == []
+        assert find_rows(connection, 1) == []

@@ -47,14 +47,14 @@ def test_slow_read_is_cancelled_at_its_timeout(new_database):
 
 def test_snapshot_read_is_consistent(serve):
     with serve() as service:
-        api = service.api()
-        api.trade()
+        api = service.create_client()
+        api.record_trade()
         count = text("SELECT count(*) FROM trades")
         with snapshot(service.engine) as connection:
             before = connection.execute(count).scalar_one()
-            api.trade()
+            api.record_trade()
             assert connection.execute(count).scalar_one() == before == 1
-        with service.reading() as connection:
+        with service.open_connection() as connection:
             assert connection.execute(count).scalar_one() == 2
 
 

@@ -10,18 +10,18 @@ from app.database.tenants import describe_row_security
 from app.ledger.queries.books import lock_trades_by_key
 from app.ledger.rules.keys import RequestKey
 from tests.database.row_security import TABLES_WITHOUT_TENANT, TENANT_TABLES, find_visible_tenants
-from tests.factories import trade_body
-from tests.support.service import serving
+from tests.factories import build_trade_body
+from tests.support.service import run_service
 
 
 @pytest.fixture(scope="module")
 def two_tenants(new_database):
     """Provide the service on PostgreSQL with two tenants that use the same names for everything."""
-    with serving(new_database("postgresql")) as service:
-        apis = service.api(), service.api()
+    with run_service(new_database("postgresql")) as service:
+        apis = service.create_client(), service.create_client()
         for api in apis:
-            api.trade(key="the-same-key")
-            api.trade(side="SELL", portfolio_name="Income")
+            api.record_trade(key="the-same-key")
+            api.record_trade(side="SELL", portfolio_name="Income")
         yield service, apis
 
 
@@ -122,7 +122,7 @@ def test_unfiltered_query_finds_a_foreign_row_only_without_row_level_security(
     two_tenants, tenant_scoped, sees_it
 ):
     service, (one, other) = two_tenants
-    other.trade(portfolio_name="Secret Book")
+    other.record_trade(portfolio_name="Secret Book")
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=tenant_scoped)
     with engine.connect() as connection:
         set_tenant_scope(connection, [one.tenant_id])
@@ -152,7 +152,7 @@ def test_user_outside_the_service_role_has_no_access(two_tenants, databases):
         databases.run("DROP ROLE unrelated_user")
 
 
-def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
+def build_key_query(connection, tenant_id) -> tuple[str, tuple]:
     """Return the writer's look-up of idempotency keys, with its parameters."""
     seen = []
     event.listen(connection, "before_cursor_execute", lambda *facts: seen.append(facts[2:4]))
@@ -164,15 +164,15 @@ def key_look_up(connection, tenant_id) -> tuple[str, tuple]:
 
 def test_row_level_security_keeps_index_lookups(new_database):
     """On a table that was never analysed, as after a restore: keys are looked up, not searched for."""
-    with serving(new_database("postgresql")) as service:
-        api = service.api()
+    with run_service(new_database("postgresql")) as service:
+        api = service.create_client()
         for page in range(8):
-            trades = [trade_body(symbol=f"S{number % 50}") for number in range(1000)]
+            trades = [build_trade_body(symbol=f"S{number % 50}") for number in range(1000)]
             api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": f"page-{page}"})
         engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
         with engine.connect() as connection:
             set_tenant_scope(connection, [api.tenant_id])
-            statement, parameters = key_look_up(connection, api.tenant_id)
+            statement, parameters = build_key_query(connection, api.tenant_id)
             plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
         engine.dispose()
     assert "uq_trades_idempotency_key_tenant_id_portfolio_id_kind" in plan, plan

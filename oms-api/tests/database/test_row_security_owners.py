@@ -16,8 +16,8 @@ from app.verify import main as verify_main
 from app.verify import verify_database
 from tests.database.row_security import TENANT_TABLES, find_visible_tenants
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.postgres import program
-from tests.support.service import serving
+from tests.support.postgres import find_program
+from tests.support.service import run_service
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def test_owner_without_createrole_is_bound_by_the_policies(databases, create_own
     url = create_owned_database("owner_without_createrole", "NOCREATEROLE")
     owner = connect_engine(url)
     migrate(owner)
-    with serving(url) as service:
+    with run_service(url) as service:
         ready = service.client.get("/health/ready").json()
         assert ready["row_level_security"] == "enforced on the owner"
-        service.api().trade()
+        service.create_client().record_trade()
     with owner.connect() as connection:
         assert find_visible_tenants(connection, METADATA.tables["trades"]) == set()
         assert len(find_visible_tenants(set_all_tenants_scope(connection), METADATA.tables["trades"])) == 1
@@ -63,9 +63,9 @@ def test_owner_with_createrole_needs_no_superuser(create_owned_database, databas
     databases.run(f"GRANT {APP_ROLE} TO owner_with_createrole WITH ADMIN OPTION")
     owner = connect_engine(url)
     migrate(owner)
-    with serving(url) as service:
+    with run_service(url) as service:
         assert service.client.get("/health/ready").json()["row_level_security"] == "enforced"
-        service.api().trade()
+        service.create_client().record_trade()
     assert verify_database(owner).clean
     owner.dispose()
     databases.run(f"REVOKE {APP_ROLE} FROM owner_with_createrole")
@@ -77,10 +77,10 @@ def test_owner_not_admitted_to_an_existing_role_is_bound_by_the_policies(create_
     )  # the template's migration made the role: only it may admit
     owner = connect_engine(url)
     migrate(owner)
-    with serving(url) as service:
+    with run_service(url) as service:
         ready = service.client.get("/health/ready").json()
         assert ready["row_level_security"] == "enforced on the owner"
-        service.api().trade()
+        service.create_client().record_trade()
     assert verify_database(owner).clean
     owner.dispose()
 
@@ -89,13 +89,13 @@ def test_dump_by_the_owner_contains_rows_of_every_tenant(create_owned_database, 
     url = create_owned_database("dumping_owner", "CREATEROLE")
     databases.run(f"GRANT {APP_ROLE} TO dumping_owner WITH ADMIN OPTION")
     migrate(connect_engine(url))
-    with serving(url) as service:
-        apis = service.api(), service.api()
+    with run_service(url) as service:
+        apis = service.create_client(), service.create_client()
         for api in apis:
-            api.trade(note=f"Dumped of {api.tenant_id}")
+            api.record_trade(note=f"Dumped of {api.tenant_id}")
     dump = tmp_path / "books.sql"
     subprocess.run(
-        [program("pg_dump"), "--enable-row-security", f"--file={dump}", url], check=True, timeout=60
+        [find_program("pg_dump"), "--enable-row-security", f"--file={dump}", url], check=True, timeout=60
     )
     text_of_it = dump.read_text()
     assert all(f"Dumped of {api.tenant_id}" in text_of_it for api in apis)
@@ -109,8 +109,8 @@ def test_restored_database_of_another_owner_is_not_treated_as_empty(
     databases.run(f"GRANT {APP_ROLE} TO restoring_owner WITH ADMIN OPTION")
     owner = connect_engine(url)
     migrate(owner)
-    with serving(url) as service:
-        service.api().trade()
+    with run_service(url) as service:
+        service.create_client().record_trade()
     databases.run("CREATE ROLE previous_owner")
     with owner.begin() as connection:  # as pg_restore --no-owner leaves it
         for table in TENANT_TABLES:
@@ -133,7 +133,7 @@ def test_service_before_its_migration_reports_not_ready(create_owned_database, d
     databases.run(f"GRANT {APP_ROLE} TO new_owner WITH ADMIN OPTION")
     owner = connect_engine(url)
     migrate(owner, "0001")
-    with serving(url) as service:
+    with run_service(url) as service:
         early = service.client.get("/health/ready")
         assert (early.status_code, early.json()["migrations"]) == (503, "failed")
         migrate(owner)

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 Corner = tuple[str, str]  # portfolio, symbol
 
 
-def judge(client: Client, journal: Journal) -> list[str]:
+def find_faults(client: Client, journal: Journal) -> list[str]:
     """Return what is wrong, nothing when all is well."""
     orders = {order["id"]: order for order in _every(client, "/orders")}
     journal.stands.update(order["status"] for order in orders.values())
@@ -49,7 +49,7 @@ def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
         cursor = parse_qs(urlsplit(link).query)["cursor"][0] if link else None
 
 
-def open_orders(client: Client) -> list[Row]:
+def list_open_orders(client: Client) -> list[Row]:
     """Return the orders that are open."""
     return list(_every(client, "/orders", open="true"))
 
@@ -158,7 +158,7 @@ def _judge_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
 
 
 def _judge_books(client: Client, trades: list[Row]) -> list[str]:
-    held, cash = recomputed(trades)
+    held, cash = recompute_books(trades)
     told = {
         (row["portfolio_name"], row["symbol"]): tuple(
             map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"], row["local_cost"] or 0))
@@ -181,7 +181,7 @@ def _judge_books(client: Client, trades: list[Row]) -> list[str]:
     ]
 
 
-def recomputed(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
+def recompute_books(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
     """Return the positions and each portfolio's change of cash that result from the trades.
 
     A position is quantity, cost, realised P&L and local cost, by portfolio and symbol. Costs are average

@@ -33,12 +33,12 @@ Prices = dict[str, int]  # last prices by symbol, in cents
 Body = dict[str, Any]
 
 
-def opening_prices() -> Prices:
+def create_opening_prices() -> Prices:
     """Return where the day begins."""
     return {symbol: 5_000 + 700 * number for number, symbol in enumerate(SYMBOLS)} | PAIRS
 
 
-def terms_of(currency: str) -> Body:
+def get_terms(currency: str) -> Body:
     """Return what a symbol is listed with that is traded in that currency."""
     return {"tick_size": "0.01", "lot_size": "0.5", "currency": currency}
 
@@ -50,7 +50,7 @@ def make_quote(random: Random, prices: Prices, symbol: str) -> Body:
     return _quoted(last, *sizes)
 
 
-def jumped_quote(price: int, percent: int) -> Body:
+def build_jumped_quote(price: int, percent: int) -> Body:
     """Return the quote of a symbol that jumped by so many percent."""
     return _quoted(price * (100 + percent) // 100, None, None)
 

@@ -13,10 +13,17 @@ from random import Random
 from typing_extensions import override
 
 from tests.day.clients import Actor, Client, Journal, Quoter, Switcher, Trader
-from tests.day.judge import judge, open_orders
-from tests.day.random_requests import FOREIGN, PORTFOLIOS, SYMBOLS, jumped_quote, opening_prices, terms_of
-from tests.faults.process_control import HERE, Oms
-from tests.support.processes import environment
+from tests.day.judge import find_faults, list_open_orders
+from tests.day.random_requests import (
+    FOREIGN,
+    PORTFOLIOS,
+    SYMBOLS,
+    build_jumped_quote,
+    create_opening_prices,
+    get_terms,
+)
+from tests.faults.process_control import HERE, OmsProcess
+from tests.support.processes import build_environment
 
 TRADERS, QUOTERS = 12, 1
 _TWO_AT_ONCE = (0.35, 0.75)  # the part of the day with two processes
@@ -53,8 +60,8 @@ class Exchange:
 
     def __init__(self, database_url: str, logs: Path) -> None:
         # Switches, prices and orders are the test's own; a day of one key is above any rate limit.
-        self._make = lambda: Oms(database_url, logs, PRICE_SOURCE="manual", LOG_LEVEL="ERROR")
-        self._running: list[Oms] = []
+        self._make = lambda: OmsProcess(database_url, logs, PRICE_SOURCE="manual", LOG_LEVEL="ERROR")
+        self._running: list[OmsProcess] = []
 
     def ports(self) -> Sequence[int]:
         """Return where processes should be listening."""
@@ -90,11 +97,11 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
     try:
         exchange.open()
         client = Client(journal, exchange.ports, Random(f"judge-{seed}"))
-        prices = opening_prices()
+        prices = create_opening_prices()
         for symbol, price in prices.items():
-            client.quote(symbol, jumped_quote(price, 0))
+            client.quote(symbol, build_jumped_quote(price, 0))
         for symbol, currency in FOREIGN.items():
-            client.send("listing", "PUT", f"/api/v1/instruments/{symbol}", terms_of(currency))
+            client.send("listing", "PUT", f"/api/v1/instruments/{symbol}", get_terms(currency))
         for name in PORTFOLIOS:
             client.send("portfolio", "POST", "/api/v1/portfolios", {"name": name})
         started = time.monotonic()
@@ -102,7 +109,9 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
             _disturb(exchange, journal, random, tickets, kills, started + seconds)
         took = time.monotonic() - started
         _sweep(client, prices)
-        faults = [f"open after the sweep: {order}" for order in open_orders(client)] + judge(client, journal)
+        faults = [f"open after the sweep: {order}" for order in list_open_orders(client)] + find_faults(
+            client, journal
+        )
         client.close()
     finally:
         exchange.close()
@@ -157,7 +166,7 @@ def _sweep(client: Client, prices: dict[str, int]) -> None:
     """Let prices jump to both sides, then cancel what has not matched."""
     for percent in (-4, 4):
         for symbol in SYMBOLS:
-            client.quote(symbol, jumped_quote(prices[symbol], percent))
+            client.quote(symbol, build_jumped_quote(prices[symbol], percent))
     client.send("sweep", "POST", "/api/v1/orders:cancel-all", {"reason": "The day is over"})
 
 
@@ -165,7 +174,7 @@ def _verified(database_url: str) -> list[str]:
     """Prove the books as an operator does."""
     completed = subprocess.run(
         [sys.executable, "-m", "app.verify"], cwd=HERE, capture_output=True, text=True, check=False,
-        env=environment(DATABASE_URL=database_url), timeout=600,
+        env=build_environment(DATABASE_URL=database_url), timeout=600,
     )  # fmt: skip
     return (
         []

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.day.judge import recomputed
+from tests.day.judge import recompute_books
 from tests.day.simulation import simulate
 
 
@@ -26,27 +26,27 @@ def test_whole_simulated_day_keeps_the_books_consistent(new_database, tmp_path, 
     assert day.journal.slowest < 15
 
 
-def trade(sequence, side, quantity, gmv):
+def build_trade(sequence, side, quantity, gmv):
     fields = {"portfolio_name": "Growth", "symbol": "AAPL", "sequence": sequence, "side": side}
     return fields | {"quantity": quantity, "gmv": gmv}
 
 
 def test_judge_computes_a_position_through_zero():
     rows = [
-        trade(2, "BUY", "100", "1200"),
-        trade(1, "BUY", "100", "1000"),
-        trade(3, "SELL", "250", "3250"),
+        build_trade(2, "BUY", "100", "1200"),
+        build_trade(1, "BUY", "100", "1000"),
+        build_trade(3, "SELL", "250", "3250"),
     ]
-    held, cash = recomputed(rows)
+    held, cash = recompute_books(rows)
     assert held["Growth", "AAPL"] == (Decimal(-50), Decimal(-650), Decimal(400), Decimal(0))
     assert cash["Growth"] == Decimal(1050)
 
 
 def test_judge_computes_the_cost_in_both_currencies():
     rows = [
-        trade(1, "BUY", "10", "2000") | {"fx_rate": "83.50"},
-        trade(2, "SELL", "4", "840") | {"fx_rate": "84"},
+        build_trade(1, "BUY", "10", "2000") | {"fx_rate": "83.50"},
+        build_trade(2, "SELL", "4", "840") | {"fx_rate": "84"},
     ]
-    held, cash = recomputed(rows)
+    held, cash = recompute_books(rows)
     assert held["Growth", "AAPL"] == (Decimal(6), Decimal(100_200), Decimal(3_760), Decimal(1_200))
     assert cash["Growth"] == Decimal(-96_440)

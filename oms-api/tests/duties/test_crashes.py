@@ -17,7 +17,7 @@ from app.duties.service import LEASE, Duty, DutyRunner
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
 from tests.support.clock import SetClock
-from tests.support.service import serving, settings_for
+from tests.support.service import build_settings, run_service
 
 DATE = "2026-11-20"
 DUTY_TABLES = frozenset({"duties", "duty_runs", "chain_verifications"})  # who ran what, when and how far
@@ -33,16 +33,16 @@ def clock():
 
 
 @pytest.fixture(scope="module")
-def timed(backend, new_database, clock):
+def timed_service(backend, new_database, clock):
     """Provide a service with a desk of which every duty has something to do."""
     clock.set(f"{DATE}T12:00")
-    with serving(new_database(backend), now=clock, price_source="manual") as service:
-        api = service.api()
+    with run_service(new_database(backend), now=clock, price_source="manual") as service:
+        api = service.create_client()
         body = {"name": "Growth", "opening_cash": "100000"}
         assert api.post("/portfolios", body).status_code == 201
         for minute, price in enumerate(("50", "52", "49")):
             clock.set(f"{DATE}T12:0{minute}:30")
-            api.quote("AAPL", price, price, price)
+            api.set_quote("AAPL", price, price, price)
         api.buy("100", "50", charges="1")
         deposit = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "capital"}
         assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
@@ -50,11 +50,11 @@ def timed(backend, new_database, clock):
 
 
 @contextmanager
-def process(service, clock):
+def duty_process(service, clock):
     """Provide the registered duties, on an engine that sees all tenants as that of a worker does."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     market, calendars = Market(ManualSource(), Readers(engine, 1)), Calendars.load()
-    settings = settings_for(service.database_url, price_source="manual")
+    settings = build_settings(service.database_url, price_source="manual")
     writer = create_writer(settings, engine, market, calendars)
     writer.start()
     duties = create_order_duties(engine, writer, calendars, clock)
@@ -64,13 +64,13 @@ def process(service, clock):
 
 
 @pytest.fixture(scope="module")
-def contents(timed):
+def read_tables(timed_service):
     """`contents()` returns all rows of all tables but those of the duties themselves."""
     tables = MetaData()
-    tables.reflect(timed.engine)
+    tables.reflect(timed_service.engine)
 
     def read():
-        with timed.engine.connect() as connection:
+        with timed_service.engine.connect() as connection:
             return {
                 table.name: sorted(map(repr, connection.execute(select(table))))
                 for table in tables.sorted_tables
@@ -81,19 +81,19 @@ def contents(timed):
 
 
 @pytest.fixture
-def two_processes(timed, clock):
+def two_processes(timed_service, clock):
     """Provide the engine and the duties of two processes, which do not know what the other remembers."""
-    with process(timed, clock) as one, process(timed, clock) as other:
+    with duty_process(timed_service, clock) as one, duty_process(timed_service, clock) as other:
         yield one, other
 
 
-def test_repeated_duty_changes_nothing_that_a_killed_process_did(contents, two_processes, clock):
+def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
     clock.set("2026-11-21T00:05:30")
     at = clock()
     (engine, duties), (others, again) = two_processes
     changed = set()
     for duty, repeated in zip(duties, again, strict=True):
-        before = contents()
+        before = read_tables()
 
         def work_and_die(lease, duty: Duty = duty):
             duty.run(lease)
@@ -105,18 +105,18 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(contents, two_p
 
         with pytest.raises(Killed):
             DutyRunner(engine, [duty._replace(run=work_and_die)], clock).run_due()
-        done = contents()
+        done = read_tables()
         changed |= {duty.name} if done != before else set()
         survivor = DutyRunner(others, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
         clock.at += max(LEASE, duty.period)
         assert survivor.run_due() == [duty.name]
-        assert contents() == done, duty.name
+        assert read_tables() == done, duty.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
     assert "daily statistics" in changed
 
 
-def test_duty_of_two_processes_at_once_leaves_what_one_leaves(contents, two_processes, clock):
+def test_duty_of_two_processes_at_once_leaves_what_one_leaves(read_tables, two_processes, clock):
     """A process that was too slow loses its lease, and both do the work."""
     clock.set("2026-11-23T00:00:30")  # every duty is due again after the test before
     at = clock()
@@ -132,8 +132,8 @@ def test_duty_of_two_processes_at_once_leaves_what_one_leaves(contents, two_proc
         def race(lease, duty: Duty = duty, other: DutyRunner = other):
             clock.at += max(LEASE, duty.period)
             assert other.run_due() == [duty.name]
-            done = contents()
+            done = read_tables()
             duty.run(lease)
-            assert contents() == done, duty.name
+            assert read_tables() == done, duty.name
 
         assert DutyRunner(engine, [duty._replace(run=race)], clock).run_due() == [duty.name]

@@ -29,7 +29,7 @@ def clock():
 
 
 @pytest.fixture
-def process(engine, clock):
+def create_process(engine, clock):
     """`process(work)` returns a runner of one duty, as another process would have."""
     runners = []
 
@@ -42,47 +42,47 @@ def process(engine, clock):
         runner.close()
 
 
-def report_of(runner, engine):
+def run_and_report(runner, engine):
     with engine.connect() as connection:
         [report] = runner.report(connection)
     return report
 
 
-def test_two_processes_run_a_duty_once_in_a_slot(process, clock):
+def test_two_processes_run_a_duty_once_in_a_slot(create_process, clock):
     runs = []
-    one, other = (process(lambda _, name=name: runs.append(name)) for name in ("one", "other"))
+    one, other = (create_process(lambda _, name=name: runs.append(name)) for name in ("one", "other"))
     assert (one.run_due(), other.run_due(), one.run_due()) == (["count"], [], [])
     clock.at += MINUTE
     assert (other.run_due(), one.run_due()) == (["count"], [])
     assert runs == ["one", "other"]
 
 
-def test_running_duty_is_not_started_by_another_process(process, clock):
+def test_running_duty_is_not_started_by_another_process(create_process, clock):
     def work(_):
         clock.at += MINUTE - SECOND
         assert other.run_due() == []
 
-    other = process(pytest.fail)
-    assert process(work).run_due() == ["count"]
+    other = create_process(pytest.fail)
+    assert create_process(work).run_due() == ["count"]
 
 
-def test_duty_of_a_killed_process_is_run_by_another(process, engine, clock):
+def test_duty_of_a_killed_process_is_run_by_another(create_process, engine, clock):
     def die(_):
         raise KeyboardInterrupt  # as a kill: nothing of the runner follows
 
     with pytest.raises(KeyboardInterrupt):
-        process(die).run_due()
+        create_process(die).run_due()
     runs: list[object] = []
-    other = process(runs.append)
+    other = create_process(runs.append)
     clock.at += LEASE - SECOND
     assert other.run_due() == []
     clock.at += SECOND
     assert other.run_due() == ["count"]
     assert len(runs) == 1
-    assert report_of(other, engine).state.leased_until is None
+    assert run_and_report(other, engine).state.leased_until is None
 
 
-def test_process_with_an_expired_lease_changes_nothing_more(process, engine, clock):
+def test_process_with_an_expired_lease_changes_nothing_more(create_process, engine, clock):
     def take_over_and_renew(lease):
         lease.renew()
         clock.at += LEASE
@@ -90,10 +90,10 @@ def test_process_with_an_expired_lease_changes_nothing_more(process, engine, clo
         clock.at += SECOND
         lease.renew()
 
-    other = process(lambda _: None)
-    slow = process(take_over_and_renew)
+    other = create_process(lambda _: None)
+    slow = create_process(take_over_and_renew)
     assert slow.run_due() == ["count"]
-    state = report_of(slow, engine).state
+    state = run_and_report(slow, engine).state
     assert (state.finished_at, state.error) == (NOON + LEASE, None)
     with pytest.raises(LeaseLost):
         Lease(engine, "count", "a stranger", clock).renew()
@@ -106,36 +106,38 @@ def test_process_with_an_expired_lease_changes_nothing_more(process, engine, clo
         (ValueError("no price"), "ValueError: no price"),
     ],
 )
-def test_failed_duty_is_recorded_and_runs_again_in_the_next_slot(process, engine, clock, failure, told):
+def test_failed_duty_is_recorded_and_runs_again_in_the_next_slot(
+    create_process, engine, clock, failure, told
+):
     def fail(_):
         raise failure
 
-    runner = process(fail)
+    runner = create_process(fail)
     assert runner.run_due() == ["count"]
-    report = report_of(runner, engine)
+    report = run_and_report(runner, engine)
     assert (report.state.error, report.state.finished_at) == (told, None)
     clock.at += 2 * MINUTE
-    assert report_of(runner, engine).lag_seconds == 120
-    healed = process(lambda _: None)
+    assert run_and_report(runner, engine).lag_seconds == 120
+    healed = create_process(lambda _: None)
     assert healed.run_due() == ["count"]
-    assert report_of(healed, engine)[0].error is None
-    assert report_of(healed, engine).lag_seconds == 0
+    assert run_and_report(healed, engine)[0].error is None
+    assert run_and_report(healed, engine).lag_seconds == 0
 
 
-def test_database_error_is_reported_without_parameters(process, engine):
+def test_database_error_is_reported_without_parameters(create_process, engine):
     def fail(_):
         with unit_of_work(engine) as connection:
             connection.execute(text("SELECT 1 FROM nowhere WHERE 'canary' = :value"), {"value": "canary"})
 
-    runner = process(fail)
+    runner = create_process(fail)
     runner.run_due()
-    error = report_of(runner, engine).state.error
+    error = run_and_report(runner, engine).state.error
     assert "nowhere" in error
     assert "canary" not in error
 
 
-def test_duties_do_not_run_without_a_database(process, engine):
-    runner = process(pytest.fail)
+def test_duties_do_not_run_without_a_database(create_process, engine):
+    runner = create_process(pytest.fail)
     with unit_of_work(engine) as connection:
         connection.execute(text("ALTER TABLE duties RENAME TO elsewhere"))
     assert runner.run_due() == []

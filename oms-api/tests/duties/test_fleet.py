@@ -12,11 +12,11 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import text
 
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.duties.fleet_worker import LEASE_SECONDS, PERIODS
 from tests.support.guarded_programs import start_guarded
-from tests.support.processes import HOME, environment
-from tests.support.service import serving
+from tests.support.processes import HOME, build_environment
+from tests.support.service import run_service
 
 WORKERS = 4
 SECONDS = float(os.environ.get("FLEET_SECONDS", "600"))
@@ -28,7 +28,7 @@ class Fleet:
     """Worker processes, of which one after another is killed and replaced."""
 
     def __init__(self, database_url, journal, log):
-        self._given = environment(
+        self._given = build_environment(
             DATABASE_URL=database_url, DUTIES="worker", LOG_LEVEL="ERROR", EQUITY_INTERVAL_SECONDS="5",
             JOURNAL=str(journal),
         )  # fmt: skip
@@ -73,11 +73,11 @@ def test_killed_workers_run_each_job_once_in_each_slot(backend, new_database, tm
     seed = int(os.environ.get("SEED", random.randrange(10**6)))
     print(f"SEED={seed}")
     chance, url, journal = random.Random(seed), new_database(backend), tmp_path / "journal"
-    with serving(url) as service:
-        api = service.api()
-        api.quote("AAPL", "99", "101", "100")
+    with run_service(url) as service:
+        api = service.create_client()
+        api.set_quote("AAPL", "99", "101", "100")
         for _ in range(5):
-            api.trade()
+            api.record_trade()
         with (tmp_path / "log").open("wb") as log:
             fleet = Fleet(url, journal, log)
             try:
@@ -89,7 +89,7 @@ def test_killed_workers_run_each_job_once_in_each_slot(backend, new_database, tm
             finally:
                 fleet.remove()
         verdict = verify_database(service.engine)
-        assert verdict.clean, list(report(verdict, 0))
+        assert verdict.clean, list(format_report(verdict, 0))
         with service.engine.connect() as connection:
             rows = connection.execute(text("SELECT name, slot, status FROM duty_runs")).all()
     executions = [line.split("|")[:2] for line in journal.read_text().splitlines()]

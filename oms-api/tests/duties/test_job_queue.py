@@ -17,9 +17,9 @@ from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, buil
 from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
 from tests.factories import NOON
 from tests.support.guarded_programs import start_guarded
-from tests.support.processes import HOME, environment
+from tests.support.processes import HOME, build_environment
 from tests.support.redis import RedisServer
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 MINUTE = timedelta(minutes=1)
 
@@ -103,7 +103,7 @@ def test_requested_run_is_enqueued_besides_the_schedule(runs, engine):
 
 @pytest.mark.any_database
 def test_tasks_run_all_jobs_by_their_row(database_url, engine):
-    settings = settings_for(database_url, redis_url="redis://127.0.0.1:9/0", duties="celery")
+    settings = build_settings(database_url, redis_url="redis://127.0.0.1:9/0", duties="celery")
     app = create_app(settings)
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
     app.tasks[ENQUEUE].delay()
@@ -121,9 +121,9 @@ class StubRunner:
         return [1] if is_urgent else [2]
 
 
-def test_urgent_jobs_have_a_queue_of_their_own(monkeypatch):
+def test_urgent_jobs_have_a_separate_queue(monkeypatch):
     monkeypatch.setattr(ProcessRunner, "get", lambda _: StubRunner())
-    app, sent = create_app(settings_for("sqlite:///none.db", redis_url="redis://127.0.0.1:9/0")), []
+    app, sent = create_app(build_settings("sqlite:///none.db", redis_url="redis://127.0.0.1:9/0")), []
     monkeypatch.setattr(app.tasks[RUN], "apply_async", lambda args, queue: sent.append((*args, queue)))
     app.tasks[ENQUEUE].run()
     assert sent == [(1, URGENT_QUEUE), (2, QUEUE)]
@@ -150,8 +150,8 @@ def test_messages_are_acknowledged_late_and_hold_json_only():
 
 
 @pytest.mark.any_database
-def test_each_process_has_an_engine_of_its_own(database_url, monkeypatch):
-    process = ProcessRunner(settings_for(database_url))
+def test_each_process_has_a_separate_engine(database_url, monkeypatch):
+    process = ProcessRunner(build_settings(database_url))
     first = process.get()
     assert process.get() is first
     monkeypatch.setattr("os.getpid", lambda: 1)
@@ -163,7 +163,7 @@ def test_each_process_has_an_engine_of_its_own(database_url, monkeypatch):
 
 def test_celery_needs_redis():
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
-        create_app(settings_for("sqlite:///none.db"))
+        create_app(build_settings("sqlite:///none.db"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
     assert not away.check(0)
 
 
-def test_watchdog_ends_a_worker_that_receives_nothing_after_redis_was_away(redis_server, monkeypatch):
+def test_watchdog_ends_a_worker_that_receives_nothing_after_an_outage_of_redis(redis_server, monkeypatch):
     now, ended = [0.0], Event()
     monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
     watchdog = Watchdog(redis_server.url, ("lost",), ended.set)
@@ -224,7 +224,7 @@ def test_watchdog_ends_a_worker_that_receives_nothing_after_redis_was_away(redis
 def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     database_url, engine, redis_server, tmp_path
 ):
-    given = environment(
+    given = build_environment(
         DATABASE_URL=database_url, REDIS_URL=redis_server.url, DUTIES="celery", ENVIRONMENT="production",
         EQUITY_INTERVAL_SECONDS="1",
     )  # fmt: skip

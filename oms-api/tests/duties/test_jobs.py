@@ -87,7 +87,7 @@ def test_only_the_last_runs_are_kept(engine, monkeypatch):
     runner.close()
 
 
-def request(engine, at):
+def request_run(engine, at):
     with unit_of_work(engine) as connection:
         queries.request_run(connection, "count", at)
 
@@ -104,10 +104,10 @@ def test_request_is_run_although_the_process_has_read_an_older_state(engine):
 
     def let_others_act(_):
         assert other.run_due() == ["count"]
-        request(engine, NOON + MINUTE / 4)
+        request_run(engine, NOON + MINUTE / 4)
         if is_run_twice:
             assert other.run_due() == ["count"]
-            request(engine, NOON + MINUTE / 2)
+            request_run(engine, NOON + MINUTE / 2)
 
     for is_run_twice in (False, True):
         with unit_of_work(engine) as connection:
@@ -128,7 +128,7 @@ def test_two_requests_at_once_are_run_once_by_one_of_the_processes(engine):
     runs: list[object] = []
     runners = [DutyRunner(engine, [Duty("count", MINUTE, runs.append)], lambda: NOON) for _ in range(4)]
     runners[0].run_due()
-    requests = [Thread(target=request, args=(engine, NOON + MINUTE / 4)) for _ in range(2)]
+    requests = [Thread(target=request_run, args=(engine, NOON + MINUTE / 4)) for _ in range(2)]
     for thread in requests:
         thread.start()
     for thread in requests:

@@ -16,34 +16,34 @@ pytestmark = pytest.mark.any_database
 PERIOD = timedelta(minutes=1)
 
 
-def fail(_):
+def fail_job(_):
     raise ZeroDivisionError
 
 
 @pytest.fixture
-def runs(engine):
+def metrics_of_runs(engine):
     """Provide the metrics of a worker that has run two jobs, one of which fails."""
     metrics = Metrics()
-    duties = [Duty("good", PERIOD, lambda _: None), Duty("bad", PERIOD, fail)]
+    duties = [Duty("good", PERIOD, lambda _: None), Duty("bad", PERIOD, fail_job)]
     runner = DutyRunner(engine, duties, lambda: NOON, metrics.count_duty_run)
     assert runner.run_due() == ["good", "bad"]
     yield metrics, runner
     runner.close()
 
 
-def read(server, path="/metrics"):
+def read_metrics(server, path="/metrics"):
     with urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10) as response:  # of this test
         return response.read().decode()
 
 
-def test_metrics_of_a_worker_have_its_runs_and_the_state_of_all_jobs(runs, engine):
-    metrics, runner = runs
+def test_metrics_of_a_worker_have_its_runs_and_the_state_of_all_jobs(metrics_of_runs, engine):
+    metrics, runner = metrics_of_runs
     server = MetricsServer("127.0.0.1", 0, WorkerMetrics(metrics, engine, runner).render)
     server.start()
     try:
-        text = read(server)
+        text = read_metrics(server)
         with pytest.raises(HTTPError, match="404"):
-            read(server, "/")
+            read_metrics(server, "/")
     finally:
         server.close()
     assert 'oms_duty_runs_total{duty="good",outcome="succeeded"} 1.0' in text
@@ -52,8 +52,8 @@ def test_metrics_of_a_worker_have_its_runs_and_the_state_of_all_jobs(runs, engin
     assert 'oms_pending{kind="signals"} 0.0' in text
 
 
-def test_metrics_of_a_worker_without_its_database_are_those_of_the_process(runs, tmp_path):
-    metrics, runner = runs
+def test_metrics_of_a_worker_without_its_database_are_those_of_the_process(metrics_of_runs, tmp_path):
+    metrics, runner = metrics_of_runs
     empty = connect_engine(f"sqlite:///{tmp_path}/empty.db", readers=1)
     try:
         text = WorkerMetrics(metrics, empty, runner).render().decode()

@@ -6,14 +6,14 @@ from contextlib import aclosing
 import pytest
 from sqlalchemy import text
 
-from app.database import Readers, unit_of_work, write
+from app.database import Readers, execute_writes, unit_of_work
 from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
 from app.events.rules import get_event_number
 from app.events.service import feed as feeds
 from app.events.service.feed import Feed
 from app.events.service.outbox import build_event_insert
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 EVERYTHING = EventFilter()
@@ -27,7 +27,9 @@ def readers(engine):
 
 
 def add_event(connection, number, tenant_id=1, kind="trade.recorded"):
-    write(connection, build_event_insert([(tenant_id, kind, f'{{"number":{number}}}', iso(NOON))]))
+    execute_writes(
+        connection, build_event_insert([(tenant_id, kind, f'{{"number":{number}}}', format_timestamp(NOON))])
+    )
 
 
 def add_events(engine, *numbers, **where):
@@ -36,7 +38,7 @@ def add_events(engine, *numbers, **where):
             add_event(connection, number, **where)
 
 
-async def taken(pages, count):
+async def take_events(pages, count):
     """Return the payloads of the next `count` events."""
     found = []
     async for page in pages:
@@ -46,11 +48,11 @@ async def taken(pages, count):
     raise AssertionError("the stream ended")
 
 
-def payloads(*numbers):
+def build_payloads(*numbers):
     return [f'{{"number":{number}}}' for number in numbers]
 
 
-def run(work):
+def run_async(work):
     async def bounded():
         async with asyncio.timeout(20):
             await work
@@ -64,11 +66,11 @@ def test_subscriber_receives_later_events_in_sequence(engine, readers):
         async with aclosing(Feed(readers).follow(1, EVERYTHING, None)) as pages:
             assert await anext(pages) == []
             add_events(engine, 2, 3)
-            assert await taken(pages, 2) == payloads(2, 3)
+            assert await take_events(pages, 2) == build_payloads(2, 3)
             add_events(engine, 4)
-            assert await taken(pages, 1) == payloads(4)
+            assert await take_events(pages, 1) == build_payloads(4)
 
-    run(work())
+    run_async(work())
 
 
 def test_subscriber_resumes_after_its_last_event(engine, readers, monkeypatch):
@@ -77,9 +79,9 @@ def test_subscriber_resumes_after_its_last_event(engine, readers, monkeypatch):
     async def work():
         add_events(engine, 1, 2, 3, 4, 5)
         async with aclosing(Feed(readers).follow(1, EVERYTHING, get_event_number(1))) as pages:
-            assert await taken(pages, 4) == payloads(2, 3, 4, 5)
+            assert await take_events(pages, 4) == build_payloads(2, 3, 4, 5)
 
-    run(work())
+    run_async(work())
 
 
 def test_subscriber_receives_only_its_tenant_and_types(engine, readers):
@@ -91,9 +93,9 @@ def test_subscriber_receives_only_its_tenant_and_types(engine, readers):
         add_events(engine, 5, kind="ordering.done")
         event_filter = EventFilter(types=("order.*", "limit.changed"))
         async with aclosing(Feed(readers).follow(1, event_filter, 0)) as pages:
-            assert await taken(pages, 2) == payloads(1, 4)
+            assert await take_events(pages, 2) == build_payloads(1, 4)
 
-    run(work())
+    run_async(work())
 
 
 def test_late_committed_event_is_not_skipped(engine, readers, backend):
@@ -109,9 +111,9 @@ def test_late_committed_event_is_not_skipped(engine, readers, backend):
                 add_events(engine, 2)
                 for _ in range(2):
                     assert await anext(pages) == []  # a second each: 2 is committed, and waits for 1
-            assert await taken(pages, 2) == payloads(1, 2)
+            assert await take_events(pages, 2) == build_payloads(1, 2)
 
-    run(work())
+    run_async(work())
 
 
 def test_rolled_back_ids_do_not_block_the_feed(engine, readers):
@@ -121,9 +123,9 @@ def test_rolled_back_ids_do_not_block_the_feed(engine, readers):
             failing.rollback()
         add_events(engine, 2)
         async with aclosing(Feed(readers).follow(1, EVERYTHING, 0)) as pages:
-            assert await taken(pages, 1) == payloads(2)
+            assert await take_events(pages, 1) == build_payloads(2)
 
-    run(work())
+    run_async(work())
 
 
 def test_horizon_waits_a_limited_time_for_open_transactions(engine, readers, backend):
@@ -145,7 +147,7 @@ def test_horizon_waits_a_limited_time_for_open_transactions(engine, readers, bac
         assert len(paused) == 100
         assert await feed.horizon(1) > 0
 
-    run(work())
+    run_async(work())
 
 
 def test_subscriber_limit_is_enforced_and_freed_on_disconnect(readers, monkeypatch):
@@ -162,7 +164,7 @@ def test_subscriber_limit_is_enforced_and_freed_on_disconnect(readers, monkeypat
         async with aclosing(feed.follow(1, EVERYTHING, 0)) as again:
             assert await anext(again) == []
 
-    run(work())
+    run_async(work())
 
 
 def test_stream_limit_applies_to_each_key(readers, monkeypatch):
@@ -179,7 +181,7 @@ def test_stream_limit_applies_to_each_key(readers, monkeypatch):
                 assert feed.followers == 2
         assert feed.followers == 0
 
-    run(work())
+    run_async(work())
 
 
 def test_short_database_outage_does_not_end_a_stream(engine, readers, monkeypatch):
@@ -196,7 +198,7 @@ def test_short_database_outage_does_not_end_a_stream(engine, readers, monkeypatc
         monkeypatch.setattr(readers, "run_single", sometimes)
         add_events(engine, 1)
         async with aclosing(feed.follow(1, EVERYTHING, 0)) as pages:
-            assert await taken(pages, 1) == payloads(1)
+            assert await take_events(pages, 1) == build_payloads(1)
         assert len(failures) == 2
 
-    run(work())
+    run_async(work())

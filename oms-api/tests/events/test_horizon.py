@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app.events.rules import Horizon, OutboxState, advance_horizon
 
 
-def after(*sightings):
+def list_events_after(*sightings):
     horizon = Horizon()
     for seen in sightings:
         horizon = advance_horizon(horizon, OutboxState(*seen))
@@ -14,22 +14,22 @@ def after(*sightings):
 
 
 def test_all_seen_events_are_final_without_open_transactions():
-    assert after((7, 100, 100)) == 7
+    assert list_events_after((7, 100, 100)) == 7
 
 
 def test_open_transaction_holds_the_horizon():
-    assert after((7, 99, 100)) == 0
-    assert after((7, 99, 100), (9, 99, 102)) == 0
+    assert list_events_after((7, 99, 100)) == 0
+    assert list_events_after((7, 99, 100), (9, 99, 102)) == 0
 
 
 def test_seen_events_are_final_when_earlier_transactions_have_ended():
-    assert after((7, 99, 100), (9, 100, 102)) == 7
-    assert after((7, 99, 100), (9, 101, 102)) == 7
-    assert after((7, 99, 100), (9, 101, 102), (12, 102, 103)) == 9
+    assert list_events_after((7, 99, 100), (9, 100, 102)) == 7
+    assert list_events_after((7, 99, 100), (9, 101, 102)) == 7
+    assert list_events_after((7, 99, 100), (9, 101, 102), (12, 102, 103)) == 9
 
 
 def test_horizon_never_decreases():
-    assert after((7, 100, 100), (6, 100, 100)) == 7
+    assert list_events_after((7, 100, 100), (6, 100, 100)) == 7
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30), st.booleans()), max_size=60))

@@ -3,15 +3,15 @@
 import pytest
 
 
-def listed(api, **params):
+def list_events(api, **params):
     response = api.get("/events", **params)
     assert response.status_code == 200, response.text
     return response.json()
 
 
 def test_trade_event_contains_the_changes(api):
-    trade = api.trade()
-    body = {item["type"]: item for item in listed(api)}
+    trade = api.record_trade()
+    body = {item["type"]: item for item in list_events(api)}
     event = body["trade.recorded"]
     assert event["data"]["trade_id"] == trade["trade_id"]
     assert event["created_at"] == trade["created_at"]
@@ -25,21 +25,21 @@ def test_trade_event_contains_the_changes(api):
 def test_position_event_contains_the_updated_position(api):
     api.buy("10", "100")
     api.sell("4", "110")
-    data = [item["data"] for item in listed(api, type="position.changed")]
+    data = [item["data"] for item in list_events(api, type="position.changed")]
     assert (data[0]["quantity"], data[0]["cost"], data[0]["realized_pnl"]) == ("6", "600.00", "40.00")
     assert (data[1]["quantity"], data[1]["cost"], data[1]["realized_pnl"]) == ("10", "1000.00", "0.00")
     assert data[0]["portfolio_name"] == "Growth"
 
 
 def test_trade_event_of_a_fill_names_its_order(api):
-    api.quote("AAPL", "99", "101", "100")
-    order = api.order(quantity="10")
-    (body,) = listed(api, type="trade.recorded")
+    api.set_quote("AAPL", "99", "101", "100")
+    order = api.place_order(quantity="10")
+    (body,) = list_events(api, type="trade.recorded")
     assert (body["data"]["order_id"], body["data"]["price"]) == (order["id"], "101.00")
 
 
 def test_events_are_listed_newest_first_in_pages(api):
-    trades = [api.trade()["trade_id"] for _ in range(5)]
+    trades = [api.record_trade()["trade_id"] for _ in range(5)]
     found, link = [], "/events?type=trade.recorded&limit=2"
     while link:
         response = api.get(link.removeprefix("/api/v1"))
@@ -49,14 +49,14 @@ def test_events_are_listed_newest_first_in_pages(api):
 
 
 def test_events_are_filtered_by_type_and_time(api):
-    first, second = api.trade(), api.trade()
-    assert {item["type"] for item in listed(api, type="trade.recorded")} == {"trade.recorded"}
-    both = {item["type"] for item in listed(api, type="trade.*,position.changed")}
+    first, second = api.record_trade(), api.record_trade()
+    assert {item["type"] for item in list_events(api, type="trade.recorded")} == {"trade.recorded"}
+    both = {item["type"] for item in list_events(api, type="trade.*,position.changed")}
     assert both == {"trade.recorded", "position.changed"}
-    assert listed(api, type="limit.changed") == []
-    later = listed(api, type="trade.*", from_=second["created_at"])
+    assert list_events(api, type="limit.changed") == []
+    later = list_events(api, type="trade.*", from_=second["created_at"])
     assert [item["data"]["trade_id"] for item in later] == [second["trade_id"]]
-    earlier = listed(api, type="trade.*", to_=second["created_at"])
+    earlier = list_events(api, type="trade.*", to_=second["created_at"])
     assert [item["data"]["trade_id"] for item in earlier] == [first["trade_id"]]
 
 
@@ -73,19 +73,19 @@ def test_stream_cannot_resume_from_an_unknown_event(api, last):
 
 
 def test_events_of_another_tenant_are_not_listed(service, api):
-    api.trade()
-    assert listed(service.api()) == []
-    assert api.service.api("read").get("/events").status_code == 200
+    api.record_trade()
+    assert list_events(service.create_client()) == []
+    assert api.service.create_client("read").get("/events").status_code == 200
 
 
 def test_event_id_is_opaque_and_valid_only_for_its_tenant(service, api):
     """Events are counted across tenants: a number would tell of the others' activity."""
-    api.trade()
-    other = service.api()
-    other.trade()
-    told = listed(api, type="trade.*")[0]["id"]
+    api.record_trade()
+    other = service.create_client()
+    other.record_trade()
+    told = list_events(api, type="trade.*")[0]["id"]
     assert len(told) == 27
-    assert listed(api, type="trade.*")[0]["id"] == told
+    assert list_events(api, type="trade.*")[0]["id"] == told
     assert api.get("/events", cursor=told).status_code == 200
     assert other.get("/events", cursor=told).status_code == 422
     assert other.get("/events/stream", headers={"Last-Event-ID": told}).status_code == 422

@@ -9,8 +9,8 @@ from itertools import chain
 import httpx
 import pytest
 
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.support.processes import running
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.processes import run_process
 
 HEADERS = {"X-API-Key": BOOTSTRAP_KEY}
 PATIENCE_SECONDS = 15.0
@@ -18,12 +18,14 @@ PATIENCE_SECONDS = 15.0
 
 @pytest.fixture(scope="module")
 def process(backend, new_database):
-    with running(DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING") as found:
+    with run_process(
+        DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING"
+    ) as found:
         yield found
 
 
 @contextmanager
-def stream(process, headers=None, **params):
+def open_stream(process, headers=None, **params):
     """Yield an iterator of the events' ids, types and data."""
     timeout = httpx.Timeout(PATIENCE_SECONDS)
     with httpx.stream(
@@ -35,10 +37,10 @@ def stream(process, headers=None, **params):
     ) as response:
         assert response.status_code == 200, response.read()
         assert response.headers["content-type"].startswith("text/event-stream")
-        yield parsed(response.iter_lines())
+        yield parse_lines(response.iter_lines())
 
 
-def parsed(lines):
+def parse_lines(lines):
     event = {}
     for line in lines:
         if line and not line.startswith(":"):
@@ -50,39 +52,39 @@ def parsed(lines):
             event = {}
 
 
-def trade(process, **changes):
+def record_trade(process, **changes):
     response = httpx.post(
-        f"{process.url}/api/v1/trade", json=trade_body(**changes), headers=HEADERS, timeout=15
+        f"{process.url}/api/v1/trade", json=build_trade_body(**changes), headers=HEADERS, timeout=15
     )
     assert response.status_code == 201, response.text
     return response.json()["trade"]["trade_id"]
 
 
 def test_change_is_streamed_within_about_a_second(process):
-    with stream(process, type="trade.recorded") as events:
+    with open_stream(process, type="trade.recorded") as events:
         sent = time.monotonic()
-        trade_id = trade(process)
+        trade_id = record_trade(process)
         number, kind, body = next(events)
         assert time.monotonic() - sent < PATIENCE_SECONDS
     assert (kind, body["id"], body["data"]["trade_id"]) == ("trade.recorded", number, trade_id)
 
 
 def test_reconnected_client_misses_and_repeats_nothing(process):
-    with stream(process, type="trade.*") as events:
-        before = trade(process)
+    with open_stream(process, type="trade.*") as events:
+        before = record_trade(process)
         number, _, body = next(events)
         assert body["data"]["trade_id"] == before
-    missed = [trade(process) for _ in range(3)]
-    with stream(process, {"Last-Event-ID": number}, type="trade.*") as events:
+    missed = [record_trade(process) for _ in range(3)]
+    with open_stream(process, {"Last-Event-ID": number}, type="trade.*") as events:
         assert [next(events)[2]["data"]["trade_id"] for _ in missed] == missed
 
 
 def test_every_trade_is_streamed_once_under_load(process):
-    with stream(process, type="trade.recorded") as events:
+    with open_stream(process, type="trade.recorded") as events:
         made: list[list[str]] = [[] for _ in range(4)]
 
         def work(into):
-            into += [trade(process, quantity="1", gmv="1") for _ in range(25)]
+            into += [record_trade(process, quantity="1", gmv="1") for _ in range(25)]
 
         threads = [threading.Thread(target=work, args=(into,)) for into in made]
         for thread in threads:
@@ -95,10 +97,10 @@ def test_every_trade_is_streamed_once_under_load(process):
 
 
 def test_shutdown_ends_streams_and_the_service_immediately(backend, new_database):
-    with running(
+    with run_process(
         DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING"
     ) as process:
-        with stream(process) as events:
+        with open_stream(process) as events:
             sent = time.monotonic()
             assert process.stop() in {0, -15}
             assert time.monotonic() - sent < 30
@@ -108,7 +110,7 @@ def test_shutdown_ends_streams_and_the_service_immediately(backend, new_database
 
 
 def test_stream_ends_when_its_key_is_revoked(service, api):
-    key, answers = service.mint("read", api.tenant_id), []
+    key, answers = service.create_key("read", api.tenant_id), []
 
     def listen():
         answers.append(service.client.get("/api/v1/events/stream", headers={"X-API-Key": key}))

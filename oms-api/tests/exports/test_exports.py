@@ -26,13 +26,13 @@ CSV = {"Accept": "text/csv"}
 FORMULA = "=HYPERLINK(1)"
 
 
-def rows_of(answer):
+def parse_rows(answer):
     assert answer.status_code == 200, answer.text
     return list(csv.DictReader(io.StringIO(answer.text, newline="")))
 
 
-def export(api, name, **params):
-    return rows_of(api.get(f"/exports/{name}", **params))
+def request_export(api, name, **params):
+    return parse_rows(api.get(f"/exports/{name}", **params))
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def workspace(api):
     api.buy("10", "100", portfolio_name="Growth", charges="1.5", note="first")
     api.sell("10", "99", portfolio_name="Growth", charges="1.5")
     api.buy("5", "20", portfolio_name="Income", symbol="MSFT")
-    api.quote("AAPL", "101", "102", "101.5")
-    api.quote("MSFT", "20", "20", "20")
-    api.order(portfolio_name="Growth", symbol="AAPL", quantity="3")
+    api.set_quote("AAPL", "101", "102", "101.5")
+    api.set_quote("MSFT", "20", "20", "20")
+    api.place_order(portfolio_name="Growth", symbol="AAPL", quantity="3")
     deposit = {"kind": "deposit", "amount": "500", "currency": "USD", "reason": "Capital"}
     assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
     return api
@@ -51,7 +51,7 @@ def workspace(api):
 
 @pytest.mark.any_database
 def test_exported_trades_are_the_listed_trades(workspace):
-    exported, listed = export(workspace, "trades"), workspace.trades()
+    exported, listed = request_export(workspace, "trades"), workspace.list_trades()
     same = (
         "trade_id",
         "symbol",
@@ -69,7 +69,7 @@ def test_exported_trades_are_the_listed_trades(workspace):
 
 
 def test_every_export_has_a_heading_and_the_rows_of_its_list(workspace):
-    body = {name: export(workspace, name) for name in NAMES}
+    body = {name: request_export(workspace, name) for name in NAMES}
     assert len(body["trades"]) == 4
     assert [row["status"] for row in body["orders"]] == ["FILLED"]
     assert [(row["portfolio_name"], row["symbol"]) for row in body["positions"]] == [
@@ -83,7 +83,7 @@ def test_every_export_has_a_heading_and_the_rows_of_its_list(workspace):
 
 @pytest.mark.any_database
 @pytest.mark.parametrize("name", NAMES)
-def test_export_of_nothing_is_a_heading(api, name):
+def test_empty_export_has_only_a_heading(api, name):
     response = api.get(f"/exports/{name}")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
@@ -95,19 +95,19 @@ def test_export_of_nothing_is_a_heading(api, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_filters_of_an_export_are_portfolio_and_period(workspace, name):
     soon = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    assert export(workspace, name, from_=soon) == [] or name == "risk"  # which is that of now
-    assert export(workspace, name, portfolio="unknown") == []
-    whole = export(workspace, name, to=soon)
-    chosen = export(workspace, name, portfolio="growth")
+    assert request_export(workspace, name, from_=soon) == [] or name == "risk"  # which is that of now
+    assert request_export(workspace, name, portfolio="unknown") == []
+    whole = request_export(workspace, name, to=soon)
+    chosen = request_export(workspace, name, portfolio="growth")
     assert [row for row in whole if row["portfolio_name"] == "Growth"] == chosen or name == "positions"
     assert {row["portfolio_name"] for row in chosen} == {"Growth"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pages_of_an_export_leave_nothing_out(workspace, name, monkeypatch):
-    whole = export(workspace, name)
+    whole = request_export(workspace, name)
     monkeypatch.setattr(CsvExport.__init__, "__defaults__", (1,))
-    paged = export(workspace, name)
+    paged = request_export(workspace, name)
     for row in (*whole, *paged):
         row.pop("mark_age_seconds", None)
     assert paged == whole
@@ -119,10 +119,10 @@ def test_export_shows_only_the_portfolios_of_a_restricted_caller(workspace, name
     key = workspace.post(
         "/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}
     ).json()["key"]
-    rows = export(workspace.with_key(key), name)
+    rows = request_export(workspace.with_key(key), name)
     assert {row["portfolio_name"] for row in rows} <= {"Income"}
-    assert export(workspace.with_key(key), name, portfolio="Growth") == []
-    assert export(workspace.service.api(), name) == []
+    assert request_export(workspace.with_key(key), name, portfolio="Growth") == []
+    assert request_export(workspace.service.create_client(), name) == []
 
 
 @pytest.mark.parametrize("start", ["\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
@@ -151,9 +151,9 @@ def test_no_text_of_a_file_is_a_formula(api, start):
     """Every free text of a trade, an order and a cash movement begins like a formula."""
     text = f"{start}1+1|cmd"
     api.buy("1", "10", key=text, portfolio_name=f"{text} book", user_id=text, note=text, charges="1")
-    api.quote("AAPL", "10", "10", "10")
+    api.set_quote("AAPL", "10", "10", "10")
     named = {"user_id": text, "strategy": text, "client_order_id": text}
-    placed = api.place(portfolio_name=f"{text} book", **named)
+    placed = api.post_order(portfolio_name=f"{text} book", **named)
     assert placed.status_code == 201, placed.text
     deposit = {"kind": "deposit", "amount": "5", "currency": "USD", "reason": text}
     assert api.post(f"/portfolios/{text} book/cash", deposit, {"Idempotency-Key": text}).status_code == 201
@@ -167,16 +167,18 @@ def test_no_text_of_a_file_is_a_formula(api, start):
 @pytest.mark.any_database
 def test_lists_answer_in_csv_if_the_client_prefers_it(workspace):
     response = workspace.get("/trades", CSV, limit=2)
-    rows = rows_of(response)
+    rows = parse_rows(response)
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
-    assert [row["trade_id"] for row in rows] == [trade["trade_id"] for trade in workspace.trades(limit=2)]
+    assert [row["trade_id"] for row in rows] == [
+        trade["trade_id"] for trade in workspace.list_trades(limit=2)
+    ]
     assert 'rel="next"' in response.headers["link"]
-    assert rows_of(workspace.get("/portfolios", CSV)) == [{"value": "Growth"}, {"value": "Income"}]
-    assert {row["kind"] for row in rows_of(workspace.get("/portfolios/Growth/cash", CSV))} == {
+    assert parse_rows(workspace.get("/portfolios", CSV)) == [{"value": "Growth"}, {"value": "Income"}]
+    assert {row["kind"] for row in parse_rows(workspace.get("/portfolios/Growth/cash", CSV))} == {
         "deposit", "trade", "opening",
     }  # fmt: skip
     both = {"Accept": "application/json, text/csv;q=0.5"}
-    assert workspace.get("/trades", both).json() == workspace.trades()
+    assert workspace.get("/trades", both).json() == workspace.list_trades()
 
 
 @pytest.mark.any_database
@@ -200,7 +202,7 @@ def test_xlsx_has_amounts_as_numbers_and_long_ones_as_exact_text(api):
 
 
 @pytest.mark.any_database
-def test_xlsx_without_its_package_is_refused_with_the_way_out(api, monkeypatch):
+def test_xlsx_without_its_package_is_refused_with_a_remedy(api, monkeypatch):
     monkeypatch.setattr(xlsx_export, "find_spec", lambda _: None)
     response = api.get("/exports/trades", format="xlsx")
     assert response.status_code == 501

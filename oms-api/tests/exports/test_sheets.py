@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from app import sheets
 from app.exports.rules.tables import CellKind, Column, build_sheet_rows
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 
 class Google(BaseHTTPRequestHandler):
@@ -63,12 +63,12 @@ def settings(api, google, tmp_path, monkeypatch):
     account = {"type": "service_account", "client_email": "oms@example.com", "private_key": pem.decode()}
     file = tmp_path / "sheets.json"
     file.write_text(json.dumps({**account, "token_uri": f"{google}/token"}))
-    settings = settings_for(api.service.database_url, sheets_credentials_file=file)
+    settings = build_settings(api.service.database_url, sheets_credentials_file=file)
     monkeypatch.setattr("app.sheets.load_settings", lambda: settings)
     return settings
 
 
-def export(api, *arguments):
+def export_to_sheet(api, *arguments):
     slug = api.get("/tenants").json()[0]["slug"]
     return sheets.main(["trades", "--spreadsheet", "S1", "--tenant", slug, *arguments])
 
@@ -77,7 +77,7 @@ def export(api, *arguments):
 def test_export_is_one_request_of_raw_values(api, settings, capsys):
     api.buy("10", "99.5", note="=1+1", portfolio_name="Growth")
     api.buy("1", "12.34567891", portfolio_name="Income")
-    assert export(api, "--worksheet", "Bob's", "--portfolio", "growth") == sheets.WRITTEN
+    assert export_to_sheet(api, "--worksheet", "Bob's", "--portfolio", "growth") == sheets.WRITTEN
     assert capsys.readouterr().out.endswith("1 rows written\n")
     [(path, authorization, body)] = Google.requests
     assert (path, authorization) == ("/v4/S1/values:batchUpdate", "Bearer t")
@@ -92,19 +92,19 @@ def test_export_is_one_request_of_raw_values(api, settings, capsys):
 @pytest.mark.any_database
 def test_refusal_of_google_is_an_exit_status_with_its_reason(api, settings, capsys):
     Google.status = 403
-    assert export(api) == sheets.REFUSED
+    assert export_to_sheet(api) == sheets.REFUSED
     assert "does not have permission" in capsys.readouterr().err
 
 
 @pytest.mark.any_database
 def test_missing_package_credentials_and_tenant_are_named(api, monkeypatch, capsys):
-    settings = settings_for(api.service.database_url)
+    settings = build_settings(api.service.database_url)
     monkeypatch.setattr("app.sheets.load_settings", lambda: settings)
     monkeypatch.setattr("app.sheets.find_spec", lambda _: None)
-    assert export(api) == sheets.INVALID
+    assert export_to_sheet(api) == sheets.INVALID
     assert "requirements-sheets.txt" in capsys.readouterr().err
     monkeypatch.setattr("app.sheets.find_spec", lambda _: object())
-    assert export(api) == sheets.INVALID
+    assert export_to_sheet(api) == sheets.INVALID
     assert "SHEETS_CREDENTIALS_FILE must name" in capsys.readouterr().err
 
 

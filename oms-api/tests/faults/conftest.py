@@ -10,13 +10,13 @@ import pytest
 from app.database import connect_engine
 from app.migrate import migrate
 from tests.faults.journal import Journal
-from tests.faults.judge import judge
-from tests.faults.process_control import Oms, PostgresProcess, verify
-from tests.support.postgres import Databases, name_in
+from tests.faults.judge import find_faults
+from tests.faults.process_control import OmsProcess, PostgresProcess, verify_books
+from tests.support.postgres import Databases, get_database_name
 
 
 @dataclass(frozen=True)
-class Stage:
+class FaultSetup:
     """An empty, migrated database, where the service's logs go, and the server that may be hit."""
 
     database_url: str
@@ -29,14 +29,14 @@ class Stage:
         assert self.server is not None, "this stage is a SQLite file"
         return self.server
 
-    def oms(self, fault: str = "", database_url: str | None = None, **environment: str) -> Oms:
+    def oms(self, fault: str = "", database_url: str | None = None, **environment: str) -> OmsProcess:
         """Return a process of the service on this database, or through another address; not started yet."""
-        return Oms(database_url or self.database_url, self.logs, fault, **environment)
+        return OmsProcess(database_url or self.database_url, self.logs, fault, **environment)
 
     def assert_books_consistent(self, journal: Journal) -> None:
         """Neither the judge nor the operator's own proof finds a fault, and no answer took too long."""
-        assert judge(journal, self.database_url) == []
-        verify(self.database_url)
+        assert find_faults(journal, self.database_url) == []
+        verify_books(self.database_url)
         assert journal.slowest < 15, f"an answer took {journal.slowest:.1f} s"
 
 
@@ -58,42 +58,42 @@ def killable_template(killable_postgres: PostgresProcess) -> str:
     engine = connect_engine(url)
     migrate(engine)
     engine.dispose()
-    return name_in(url)
+    return get_database_name(url)
 
 
 @pytest.fixture
-def new_stage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Stage]:
+def create_setup(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], FaultSetup]:
     """`new_stage(backend)` sets a stage."""
 
-    def make(backend: str) -> Stage:
+    def make(backend: str) -> FaultSetup:
         if backend == "sqlite":
             shutil.copy(request.getfixturevalue("template_sqlite"), tmp_path / "books.db")
-            return Stage(f"sqlite:///{tmp_path}/books.db", tmp_path)
+            return FaultSetup(f"sqlite:///{tmp_path}/books.db", tmp_path)
         server: PostgresProcess = request.getfixturevalue("killable_postgres")
         if not server.accepts():  # a test that failed had stopped it
             server.start()
         template = request.getfixturevalue("killable_template")
-        return Stage(Databases(server.url).new(template), tmp_path, server)
+        return FaultSetup(Databases(server.url).new(template), tmp_path, server)
 
     return make
 
 
 @pytest.fixture
-def stage(backend: str, new_stage: Callable[[str], Stage]) -> Stage:
+def setup(backend: str, create_setup: Callable[[str], FaultSetup]) -> FaultSetup:
     """Provide a stage on each of the two databases in turn."""
-    return new_stage(backend)
+    return create_setup(backend)
 
 
 @pytest.fixture
-def postgres_stage(new_stage: Callable[[str], Stage]) -> Stage:
+def postgres_setup(create_setup: Callable[[str], FaultSetup]) -> FaultSetup:
     """Provide a stage on PostgreSQL."""
-    return new_stage("postgresql")
+    return create_setup("postgresql")
 
 
 @pytest.fixture
-def sqlite_stage(new_stage: Callable[[str], Stage]) -> Stage:
+def sqlite_setup(create_setup: Callable[[str], FaultSetup]) -> FaultSetup:
     """Provide a stage on SQLite."""
-    return new_stage("sqlite")
+    return create_setup("sqlite")
 
 
 @pytest.fixture

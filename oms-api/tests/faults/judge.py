@@ -65,7 +65,7 @@ Position = tuple[int, int, int]  # quantity, cost, realised P&L
 FLAT: Position = (0, 0, 0)
 
 
-def judge(journal: Journal, database_url: str) -> list[str]:
+def find_faults(journal: Journal, database_url: str) -> list[str]:
     """Return what is wrong, nothing when all is well."""
     tables = _read(database_url, ("trades", "portfolios", "positions", "events"))
     faults = [f"unexpected answer: {answer}" for answer in journal.unexpected]

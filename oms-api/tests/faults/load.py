@@ -134,7 +134,7 @@ class _Worker(threading.Thread):
         journal = self._sender.journal
         if choice < 0.1:
             size = self._random.randint(2, 20)
-            bodies = [make_trade(self._random, self._portfolios) for _ in range(size)]
+            bodies = [build_trade(self._random, self._portfolios) for _ in range(size)]
             items = [journal.intend(f"{key}:{n}", "/api/v1/trade", body) for n, body in enumerate(bodies)]
             self._sender.send_batch(key, items)
             return not items[0].unresolved
@@ -142,11 +142,11 @@ class _Worker(threading.Thread):
         if trade_id:
             intent = journal.intend(key, f"/api/v1/trades/{trade_id}:reverse", {"reason": f"Key {key}"})
         else:
-            intent = journal.intend(key, "/api/v1/trade", make_trade(self._random, self._portfolios))
+            intent = journal.intend(key, "/api/v1/trade", build_trade(self._random, self._portfolios))
         return self._sender.send(intent) is not None
 
 
-def make_trade(random: Random, portfolios: Sequence[str] = PORTFOLIOS) -> dict[str, Any]:
+def build_trade(random: Random, portfolios: Sequence[str] = PORTFOLIOS) -> dict[str, Any]:
     """Return the body of some trade."""
     quantity = Decimal(random.randint(1, 100_000_000)).scaleb(-random.choice((2, 5)))
     gmv = (quantity * random.randint(1, 500) * Decimal("1.01")).quantize(Decimal("0.00000001"))
@@ -161,7 +161,7 @@ def make_trade(random: Random, portfolios: Sequence[str] = PORTFOLIOS) -> dict[s
 
 
 @contextmanager
-def load(
+def run_load(
     journal: Journal,
     ports: Sequence[int],
     name: str,
@@ -186,7 +186,7 @@ def load(
         assert not any(worker.is_alive() for worker in workers), "a request was never answered"
 
 
-def resolve(journal: Journal, port: int, seconds: float = 120.0) -> None:
+def resolve_open_requests(journal: Journal, port: int, seconds: float = 120.0) -> None:
     """Ask again, with the same key, after everything whose outcome nobody told."""
     sender = Sender(journal, port)
     deadline = time.monotonic() + seconds
@@ -197,7 +197,7 @@ def resolve(journal: Journal, port: int, seconds: float = 120.0) -> None:
             assert time.monotonic() < deadline, f"{len(open_intents)} keys do not resolve: {open_intents[0]}"
 
 
-def repeat(journal: Journal, port: int, random: Random, count: int = 20) -> None:
+def repeat_requests(journal: Journal, port: int, random: Random, count: int = 20) -> None:
     """Send some acknowledged requests again: the same answer, marked as a replay."""
     intents = journal.acknowledged()
     with Connection(port) as connection:

@@ -13,11 +13,11 @@ import psycopg2
 from typing_extensions import override
 
 from app.database import connect_engine
-from app.verify import report, verify_database
+from app.verify import format_report, verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.postgres import PostgresServer, find_free_port
 from tests.support.processes import Program, start_program
 
 HERE = Path(__file__).resolve().parents[2]
@@ -96,7 +96,7 @@ class PostgresProcess(PostgresServer):
             self._postmaster = None
 
 
-def thaw(pids: list[int]) -> None:
+def resume_processes(pids: list[int]) -> None:
     """Let frozen processes go on."""
     _signal(pids, signal.SIGCONT)
 
@@ -109,12 +109,12 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
             continue  # it ended by itself
 
 
-class Oms:
+class OmsProcess:
     """The service as a separate process; `fault` names what `tests.faults.sabotaged_service` does to it."""
 
     def __init__(self, database_url: str, logs: Path, fault: str = "", **environment: str) -> None:
         self.home = HERE  # the folder of its source
-        self.port = free_port()
+        self.port = find_free_port()
         self.fault = fault
         self._logs = logs / f"oms-{self.port}.log"
         self._process: Program | None = None
@@ -186,7 +186,7 @@ class Oms:
 
 
 @contextmanager
-def running(*services: Oms) -> Iterator[None]:
+def run_services(*services: OmsProcess) -> Iterator[None]:
     """Start services, and make sure that none of them outlives the block."""
     try:
         for service in services:
@@ -199,14 +199,14 @@ def running(*services: Oms) -> Iterator[None]:
             service.remove()
 
 
-def verify(database_url: str) -> None:
+def verify_books(database_url: str) -> None:
     """Prove the books as the operator's command does; it must find nothing."""
     engine = connect_engine(database_url, readers=1)
     try:
         verdict = verify_database(engine)
     finally:
         engine.dispose()
-    assert verdict.clean, "\n".join(report(verdict, 0))
+    assert verdict.clean, "\n".join(format_report(verdict, 0))
 
 
 def _parents() -> Iterator[tuple[int, int]]:

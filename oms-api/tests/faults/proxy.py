@@ -11,7 +11,7 @@ COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"  # and its answer
 _CHUNK = 65536
 
 
-class Break(Enum):
+class NetworkFault(Enum):
     """Where the network breaks."""
 
     NOWHERE = "it does not"
@@ -28,7 +28,7 @@ class Network:
         self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
-        self._armed = Break.NOWHERE
+        self._armed = NetworkFault.NOWHERE
         self._lock = threading.Lock()
         self.broke = threading.Event()
         self.connections = 0
@@ -38,7 +38,7 @@ class Network:
         """Return the database's address by way of this network."""
         return url.replace(f":{self._to}/", f":{self._listener.getsockname()[1]}/")
 
-    def break_next(self, how: Break) -> None:
+    def break_next(self, how: NetworkFault) -> None:
         """Break at the next COMMIT."""
         self.broke.clear()
         self._armed = how
@@ -74,30 +74,33 @@ class Network:
             for source, target, watch in ((client, server, self._asked), (server, client, self._answered)):
                 threading.Thread(target=_pump, args=(source, target, watch, vanished), daemon=True).start()
 
-    def _asked(self, data: bytes) -> Break:
-        return self._strike(COMMIT in data, Break.BEFORE_COMMIT, Break.COMMIT_VANISHES)
+    def _asked(self, data: bytes) -> NetworkFault:
+        return self._strike(COMMIT in data, NetworkFault.BEFORE_COMMIT, NetworkFault.COMMIT_VANISHES)
 
-    def _answered(self, data: bytes) -> Break:
-        return self._strike(COMMITTED in data, Break.AFTER_COMMIT, Break.ANSWER_VANISHES)
+    def _answered(self, data: bytes) -> NetworkFault:
+        return self._strike(COMMITTED in data, NetworkFault.AFTER_COMMIT, NetworkFault.ANSWER_VANISHES)
 
-    def _strike(self, is_here: bool, *ways: Break) -> Break:
+    def _strike(self, is_here: bool, *ways: NetworkFault) -> NetworkFault:
         with self._lock:
             if not is_here or self._armed not in ways:
-                return Break.NOWHERE
-            struck, self._armed = self._armed, Break.NOWHERE
+                return NetworkFault.NOWHERE
+            struck, self._armed = self._armed, NetworkFault.NOWHERE
         self.broke.set()
         return struck
 
 
 def _pump(
-    source: socket.socket, target: socket.socket, watch: Callable[[bytes], Break], vanished: threading.Event
+    source: socket.socket,
+    target: socket.socket,
+    watch: Callable[[bytes], NetworkFault],
+    vanished: threading.Event,
 ) -> None:
     with suppress(OSError):  # the other pump, or `mend`, cut it
         while data := source.recv(_CHUNK):
             struck = watch(data)
-            if struck in {Break.BEFORE_COMMIT, Break.AFTER_COMMIT}:
+            if struck in {NetworkFault.BEFORE_COMMIT, NetworkFault.AFTER_COMMIT}:
                 break
-            if struck is not Break.NOWHERE:
+            if struck is not NetworkFault.NOWHERE:
                 vanished.set()
             if not vanished.is_set():
                 target.sendall(data)

@@ -20,24 +20,24 @@ from app.group_commit import GroupCommit
 from app.group_commit.writing import BatchWriter
 from app.ledger.queries import books as queries
 from app.ledger.queries import reading
-from app.ledger.service import books
+from app.ledger.service import batch
 from app.ledger.service.commands import RecordTrade
-from app.orders.service.batch_handler import OrderBatchHandler
+from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
 
 LOST_SECONDS = 0.05
 
 
-def put(owner: Any, name: str, replacement: Any) -> None:
+def replace_attribute(owner: Any, name: str, replacement: Any) -> None:
     """Put a fault in the place of a part of the service."""
     setattr(owner, name, replacement)
 
 
-def die() -> None:
+def kill_process() -> None:
     """End this very process as kill -9 does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def nth(number: int, act: Callable[[], None]) -> Callable[[], None]:
+def call_at(number: int, act: Callable[[], None]) -> Callable[[], None]:
     """Return a function that acts when it is called for the `number`th time."""
     calls = count(1)
     return lambda: act() if next(calls) == number else None
@@ -45,25 +45,25 @@ def nth(number: int, act: Callable[[], None]) -> Callable[[], None]:
 
 def exit_before_writing(number: int) -> None:
     """Die between BEGIN and the first row."""
-    handle, tick = OrderBatchHandler.handle, nth(number, die)
+    handle, tick = OrderBatchHandler.handle, call_at(number, kill_process)
 
     def dying(*arguments: Any) -> Any:
         tick()
         return handle(*arguments)
 
-    put(OrderBatchHandler, "handle", dying)
+    replace_attribute(OrderBatchHandler, "handle", dying)
 
 
 def exit_during_writing(number: int) -> None:
     """Die with the ledger's rows written, and none of its projections."""
-    write, tick = vars(books)["write"], nth(number, die)
+    write, tick = vars(batch)["write"], call_at(number, kill_process)
 
     def dying(connection: Any, *writes: Any) -> None:
         write(connection, writes[0])
         tick()
         write(connection, *writes[1:])
 
-    put(books, "write", dying)
+    replace_attribute(batch, "write", dying)
 
 
 def exit_before_commit(number: int) -> None:
@@ -77,7 +77,7 @@ def exit_after_commit(number: int) -> None:
 
 
 def _around_commit(number: int, before: bool) -> None:
-    commit, tick = BatchWriter._commit, nth(number, die)  # the fault
+    commit, tick = BatchWriter._commit, call_at(number, kill_process)  # the fault
 
     def dying(*arguments: Any) -> None:
         if before:
@@ -86,7 +86,7 @@ def _around_commit(number: int, before: bool) -> None:
         if not before:
             tick()
 
-    put(BatchWriter, "_commit", staticmethod(dying))
+    replace_attribute(BatchWriter, "_commit", staticmethod(dying))
 
 
 def answer_before_commit(_: int) -> None:
@@ -100,13 +100,15 @@ def answer_before_commit(_: int) -> None:
                 self._answer(batch, result.outcomes)
                 time.sleep(LOST_SECONDS)
 
-    put(GroupCommit, "_run", run)
+    replace_attribute(GroupCommit, "_run", run)
 
 
 def drop_every(number: int) -> None:
     """Sabotage: leave every `number`th row out of the ledger."""
     insert_trades, calls = queries.insert_trades, count(1)
-    put(queries, "insert_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number]))
+    replace_attribute(
+        queries, "insert_trades", lambda rows: insert_trades([row for row in rows if next(calls) % number])
+    )
 
 
 def forget_keys(_: int) -> None:
@@ -122,7 +124,7 @@ def forget_keys(_: int) -> None:
         ]
         return handle(self, connection, kept, *rest)
 
-    put(OrderBatchHandler, "handle", forgetting)
+    replace_attribute(OrderBatchHandler, "handle", forgetting)
 
 
 def step_clock(_: int) -> None:
@@ -130,7 +132,9 @@ def step_clock(_: int) -> None:
     jumps = count()
     real = clock.utc_now
     steps = [timedelta(), timedelta(minutes=10), timedelta(minutes=-10)]
-    put(app.main.create_app, "__defaults__", (None, lambda: real() + steps[next(jumps) % len(steps)]))
+    replace_attribute(
+        app.main.create_app, "__defaults__", (None, lambda: real() + steps[next(jumps) % len(steps)])
+    )
 
 
 def slow_commit(number: int) -> None:
@@ -141,7 +145,7 @@ def slow_commit(number: int) -> None:
         time.sleep(number / 1000)
         commit(*arguments)
 
-    put(BatchWriter, "_commit", staticmethod(slow))
+    replace_attribute(BatchWriter, "_commit", staticmethod(slow))
 
 
 def slow_reads(number: int) -> None:
@@ -152,7 +156,7 @@ def slow_reads(number: int) -> None:
         time.sleep(number / 1000)
         return list_books(*arguments)
 
-    put(reading, "list_books", slow)
+    replace_attribute(reading, "list_books", slow)
 
 
 def main() -> int:
@@ -161,7 +165,7 @@ def main() -> int:
     if name:
         fault: Callable[[int], None] = globals()[name]
         fault(int(number or 1))
-    put(app.main, "load_settings", lambda: Settings(_env_file=None))  # the environment alone
+    replace_attribute(app.main, "load_settings", lambda: Settings(_env_file=None))  # the environment alone
     return app.main.run()
 
 

@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Stage
+from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
-from tests.faults.load import load, repeat, resolve, wait_for_more, wait_for_refusals
-from tests.faults.process_control import Oms, running
-from tests.faults.seeds import chance
-from tests.support.postgres import Databases, name_in
+from tests.faults.load import (
+    repeat_requests,
+    resolve_open_requests,
+    run_load,
+    wait_for_more,
+    wait_for_refusals,
+)
+from tests.faults.process_control import OmsProcess, run_services
+from tests.faults.seeds import create_random
+from tests.support.postgres import Databases, get_database_name
 
 DISK_BYTES = 24 * 2**20
 PROMISED_SECONDS = 15.0
@@ -41,7 +47,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(disk: Path) -> Path:
+def fill_disk(disk: Path) -> Path:
     """Take all the room there is; return the file to delete."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
@@ -54,31 +60,33 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def trade_through(oms: Oms, journal: Journal, stage: Stage, ballast: Iterator[None]) -> None:
+def trade_through(oms: OmsProcess, journal: Journal, stage: FaultSetup, ballast: Iterator[None]) -> None:
     """Trade, let the disk fill up (the first step of `ballast`), make room (the second), trade again."""
-    with running(oms):
-        with load(journal, [oms.port], "disk"):
+    with run_services(oms):
+        with run_load(journal, [oms.port], "disk"):
             wait_for_more(journal, 50)
             next(ballast)
             wait_for_refusals(journal, 50, PROMISED_SECONDS)
             assert oms.process.poll() is None
             next(ballast, None)
             wait_for_more(journal, 20)
-        resolve(journal, oms.port)
-        repeat(journal, oms.port, chance(0, "disk full"))
+        resolve_open_requests(journal, oms.port)
+        repeat_requests(journal, oms.port, create_random(0, "disk full"))
         stage.assert_books_consistent(journal)
 
 
-def filled_up(disk: Path) -> Iterator[None]:
-    ballast = fill(disk)
+def fill_disk_temporarily(disk: Path) -> Iterator[None]:
+    ballast = fill_disk(disk)
     yield
     ballast.unlink()
 
 
-def test_sqlite_on_a_full_disk_loses_nothing_and_recovers(sqlite_stage: Stage, journal: Journal, disk: Path):
-    path = Path(sqlite_stage.database_url.removeprefix("sqlite:///"))
-    stage = Stage(_moved(path, disk), sqlite_stage.logs)
-    trade_through(stage.oms(), journal, stage, filled_up(disk))
+def test_sqlite_on_a_full_disk_loses_nothing_and_recovers(
+    sqlite_setup: FaultSetup, journal: Journal, disk: Path
+):
+    path = Path(sqlite_setup.database_url.removeprefix("sqlite:///"))
+    stage = FaultSetup(_moved(path, disk), sqlite_setup.logs)
+    trade_through(stage.oms(), journal, stage, fill_disk_temporarily(disk))
 
 
 def _moved(path: Path, disk: Path) -> str:
@@ -87,9 +95,9 @@ def _moved(path: Path, disk: Path) -> str:
 
 
 def test_postgresql_on_a_full_disk_loses_nothing_and_recovers(
-    postgres_stage: Stage, journal: Journal, disk: Path
+    postgres_setup: FaultSetup, journal: Journal, disk: Path
 ):
-    server = postgres_stage.postgres
+    server = postgres_setup.postgres
     for folder in takewhile(lambda parent: parent != Path(tempfile.gettempdir()), disk.parents):
         folder.chmod(0o755)
     if os.geteuid() == 0:
@@ -97,27 +105,27 @@ def test_postgresql_on_a_full_disk_loses_nothing_and_recovers(
     databases = Databases(server.url)
     databases.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
     try:
-        databases.run(f"ALTER DATABASE {name_in(postgres_stage.database_url)} SET TABLESPACE small")
-        trade_through(postgres_stage.oms(), journal, postgres_stage, filled_up(disk))
+        databases.run(f"ALTER DATABASE {get_database_name(postgres_setup.database_url)} SET TABLESPACE small")
+        trade_through(postgres_setup.oms(), journal, postgres_setup, fill_disk_temporarily(disk))
     finally:
-        databases.run(f"DROP DATABASE {name_in(postgres_stage.database_url)} WITH (FORCE)")
+        databases.run(f"DROP DATABASE {get_database_name(postgres_setup.database_url)} WITH (FORCE)")
         databases.run("CHECKPOINT")
         databases.run("DROP TABLESPACE small")
 
 
-def test_sqlite_with_a_file_size_limit_loses_nothing_and_recovers(sqlite_stage: Stage, journal: Journal):
-    oms = sqlite_stage.oms()
+def test_sqlite_with_a_file_size_limit_loses_nothing_and_recovers(sqlite_setup: FaultSetup, journal: Journal):
+    oms = sqlite_setup.oms()
 
     def limit(size: int) -> None:
         resource.prlimit(oms.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def limited() -> Iterator[None]:
-        path = Path(sqlite_stage.database_url.removeprefix("sqlite:///"))
+        path = Path(sqlite_setup.database_url.removeprefix("sqlite:///"))
         limit(min(path.stat().st_size, Path(f"{path}-wal").stat().st_size) // 2)
         yield
         limit(resource.RLIM_INFINITY)
 
-    trade_through(oms, journal, sqlite_stage, limited())
+    trade_through(oms, journal, sqlite_setup, limited())
 
 
 def _owner(folder: Path) -> tuple[int, int]:

@@ -9,26 +9,26 @@ import pytest
 
 from app.backup_files import InvalidBackup, Manifest, read_manifest
 from app.database import connect_engine
-from app.restore import find_differences, restore
-from tests.faults.conftest import Stage
+from app.restore import find_differences, restore_backup
+from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
-from tests.faults.load import load, resolve, wait_for_more
-from tests.faults.process_control import HERE, running, wait_until
+from tests.faults.load import resolve_open_requests, run_load, wait_for_more
+from tests.faults.process_control import HERE, run_services, wait_until
 from tests.support.guarded_programs import start_guarded
 from tests.support.postgres import Databases
-from tests.support.processes import environment
+from tests.support.processes import build_environment
 
 
-def start_backup(stage: Stage, folder: Path) -> "subprocess.Popen[bytes]":
+def start_backup(stage: FaultSetup, folder: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "app.backup", str(folder)]
     return start_guarded(
-        command, cwd=HERE, env=environment(DATABASE_URL=stage.database_url), stdout=subprocess.DEVNULL
+        command, cwd=HERE, env=build_environment(DATABASE_URL=stage.database_url), stdout=subprocess.DEVNULL
     )
 
 
 def restore_verified(folder: Path, url: str) -> Manifest:
     """Restore a backup to a new database, and prove it as `app.restore --verify` does."""
-    manifest = restore(folder, url, None)
+    manifest = restore_backup(folder, url, None)
     engine = connect_engine(url, readers=1)
     assert list(find_differences(engine, manifest)) == []
     engine.dispose()
@@ -37,12 +37,12 @@ def restore_verified(folder: Path, url: str) -> Manifest:
 
 @pytest.mark.long
 def test_complete_backup_restores_after_everything_was_killed(
-    postgres_stage: Stage, journal: Journal, tmp_path: Path
+    postgres_setup: FaultSetup, journal: Journal, tmp_path: Path
 ):
-    stage, databases = postgres_stage, Databases(postgres_stage.postgres.url)
+    stage, databases = postgres_setup, Databases(postgres_setup.postgres.url)
     oms = stage.oms()
-    with running(oms):
-        with load(journal, [oms.port], "backup"):
+    with run_services(oms):
+        with run_load(journal, [oms.port], "backup"):
             wait_for_more(journal, 50)
             before = {trade_id for intent in journal.acknowledged() for trade_id in intent.acknowledged}
             assert start_backup(stage, tmp_path / "first").wait(60) == 0
@@ -56,7 +56,7 @@ def test_complete_backup_restores_after_everything_was_killed(
             stage.postgres.start()
             oms.start()
             wait_for_more(journal, 10)
-        resolve(journal, oms.port)
+        resolve_open_requests(journal, oms.port)
         stage.assert_books_consistent(journal)
     with pytest.raises(InvalidBackup):
         read_manifest(tmp_path / "second")

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from app.database import connect_engine, locks
 from app.errors import NotPlaced
 from app.group_commit import BatchResult, GroupCommit
-from tests.group_commit.rig import outcomes_of
+from tests.group_commit.note_writer import submit_all
 
 
 class RowLockHandler:
@@ -25,7 +25,7 @@ class RowLockHandler:
 
 
 @pytest.fixture
-def impatient(new_database):
+def engine_with_short_lock_timeout(new_database):
     """Provide an engine that waits a fifth of a second for a lock."""
     engine = connect_engine(new_database("postgresql"), timeout_seconds=1.0)
     with engine.begin() as connection:
@@ -36,40 +36,44 @@ def impatient(new_database):
 
 
 @pytest.fixture
-def writer(impatient):
+def writer(engine_with_short_lock_timeout):
     """Provide a writer that locks works in one group when they begin with the same letter."""
-    writer = GroupCommit[str, str](impatient, RowLockHandler(), 100, 100, lock_group=lambda work: work[0])
+    writer = GroupCommit[str, str](
+        engine_with_short_lock_timeout, RowLockHandler(), 100, 100, lock_group=lambda work: work[0]
+    )
     writer.start()
     yield writer
     writer.close()
 
 
-def outcome_kinds(outcomes):
+def list_outcome_kinds(outcomes):
     """Return each value, and in the place of a refusal its kind."""
     return [outcome.kind if isinstance(outcome, NotPlaced) else outcome for outcome in outcomes]
 
 
-def test_command_waiting_for_a_lock_is_rejected_and_others_continue(impatient, writer, monkeypatch):
-    with impatient.connect() as other:
+def test_command_waiting_for_a_lock_is_rejected_and_others_continue(
+    engine_with_short_lock_timeout, writer, monkeypatch
+):
+    with engine_with_short_lock_timeout.connect() as other:
         other.execute(text("SELECT FROM doors WHERE name = 'a' FOR UPDATE"))
-        assert outcome_kinds(outcomes_of(writer, ["a1", "b1", "a2"])) == [
+        assert list_outcome_kinds(submit_all(writer, ["a1", "b1", "a2"])) == [
             "not-placed",
             "opened b1",
             "not-placed",
         ]
-        assert outcome_kinds(outcomes_of(writer, ["b2", "a3"])) == ["opened b2", "not-placed"]
+        assert list_outcome_kinds(submit_all(writer, ["b2", "a3"])) == ["opened b2", "not-placed"]
         other.rollback()
     monkeypatch.setattr(locks, "CLOSED_SECONDS", 0.0)
-    with impatient.connect() as other:
+    with engine_with_short_lock_timeout.connect() as other:
         other.execute(text("SELECT FROM doors WHERE name = 'b' FOR UPDATE"))
-        assert outcome_kinds(outcomes_of(writer, ["b3"])) == ["not-placed"]
+        assert list_outcome_kinds(submit_all(writer, ["b3"])) == ["not-placed"]
         other.rollback()
-    assert outcome_kinds(outcomes_of(writer, ["b4", "b5"])) == ["opened b4", "opened b5"]
-    with impatient.connect() as connection:
+    assert list_outcome_kinds(submit_all(writer, ["b4", "b5"])) == ["opened b4", "opened b5"]
+    with engine_with_short_lock_timeout.connect() as connection:
         assert dict(connection.execute(text("SELECT name, opened FROM doors")).all()) == {"a": 0, "b": 4}
 
 
-def test_locked_group_is_paused_then_retried_alone_until_it_succeeds(impatient, writer):
+def test_locked_group_is_paused_then_retried_alone_until_it_succeeds(engine_with_short_lock_timeout, writer):
     jams = locks.LockContention()
     assert not jams
     jams.close("a")

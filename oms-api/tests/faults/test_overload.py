@@ -7,39 +7,50 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from tests.faults.conftest import Stage
+from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
-from tests.faults.load import Answer, Connection, load, resolve, wait_for_more, wait_for_refusals
-from tests.faults.process_control import Oms, running, wait_until
+from tests.faults.load import (
+    Answer,
+    Connection,
+    resolve_open_requests,
+    run_load,
+    wait_for_more,
+    wait_for_refusals,
+)
+from tests.faults.process_control import OmsProcess, run_services, wait_until
 
 PROMISED_SECONDS = 15.0
 
 
-def acknowledged_in(journal: Journal, portfolio: str) -> int:
+def count_acknowledged(journal: Journal, portfolio: str) -> int:
     """Return how many trades of the portfolio were acknowledged."""
     return sum(intent.body.get("portfolio_name") == portfolio for intent in journal.acknowledged())
 
 
-def test_locked_portfolio_is_rejected_in_time_and_others_continue(postgres_stage: Stage, journal: Journal):
-    oms = postgres_stage.oms()
-    with running(oms):
+def test_locked_portfolio_is_rejected_in_time_and_others_continue(
+    postgres_setup: FaultSetup, journal: Journal
+):
+    oms = postgres_setup.oms()
+    with run_services(oms):
         with (
-            load(journal, [oms.port], "locked", portfolios=["Growth"]),
-            load(journal, [oms.port], "free", portfolios=["Hedge"]),
+            run_load(journal, [oms.port], "locked", portfolios=["Growth"]),
+            run_load(journal, [oms.port], "free", portfolios=["Hedge"]),
         ):
             wait_for_more(journal, 100)
-            with closing(psycopg2.connect(postgres_stage.database_url)) as other:
+            with closing(psycopg2.connect(postgres_setup.database_url)) as other:
                 other.cursor().execute("SELECT FROM portfolios WHERE name = 'Growth' FOR UPDATE")
                 wait_for_refusals(journal, 30, PROMISED_SECONDS)
-                stuck, free = acknowledged_in(journal, "Growth"), acknowledged_in(journal, "Hedge")
-                wait_until(lambda: acknowledged_in(journal, "Hedge") >= free + 100, 5, "100 trades elsewhere")
-                assert acknowledged_in(journal, "Growth") == stuck
+                stuck, free = count_acknowledged(journal, "Growth"), count_acknowledged(journal, "Hedge")
+                wait_until(
+                    lambda: count_acknowledged(journal, "Hedge") >= free + 100, 5, "100 trades elsewhere"
+                )
+                assert count_acknowledged(journal, "Growth") == stuck
             wait_for_more(journal, 10)
-        resolve(journal, oms.port)
-        postgres_stage.assert_books_consistent(journal)
+        resolve_open_requests(journal, oms.port)
+        postgres_setup.assert_books_consistent(journal)
 
 
-def get_all(oms: Oms, path: str, count: int) -> list[tuple[Answer, float]]:
+def get_all(oms: OmsProcess, path: str, count: int) -> list[tuple[Answer, float]]:
     """GET `path` over many connections at once; return the answers, each with how long it took."""
     answers = []
 
@@ -58,11 +69,11 @@ def get_all(oms: Oms, path: str, count: int) -> list[tuple[Answer, float]]:
 
 @pytest.mark.parametrize("milliseconds", [20, pytest.param(500, marks=pytest.mark.long)])
 def test_excess_slow_reads_are_rejected_and_writes_still_work(
-    stage: Stage, journal: Journal, milliseconds: int
+    setup: FaultSetup, journal: Journal, milliseconds: int
 ):
-    oms = stage.oms(f"slow_reads:{milliseconds}", READER_THREADS="1")
-    with running(oms):
-        with load(journal, [oms.port], "writes", connections=2):
+    oms = setup.oms(f"slow_reads:{milliseconds}", READER_THREADS="1")
+    with run_services(oms):
+        with run_load(journal, [oms.port], "writes", connections=2):
             answers = get_all(oms, "/api/v1/portfolios", 80)
             wait_for_more(journal, 10)
         assert len(answers) == 80
@@ -71,17 +82,17 @@ def test_excess_slow_reads_are_rejected_and_writes_still_work(
         assert refused, "more than 64 wait for one reader"
         assert all("retry-after" in headers for headers in refused)
         assert {status for (status, _, _), _ in answers} == {200, 503}
-        resolve(journal, oms.port)
+        resolve_open_requests(journal, oms.port)
         assert journal.slowest < 15
-        stage.assert_books_consistent(journal)
+        setup.assert_books_consistent(journal)
 
 
-def test_full_queue_rejects_with_a_definite_answer_and_retry_after(stage: Stage, journal: Journal):
-    oms = stage.oms("slow_commit:100", WRITE_QUEUE_LIMIT="20")
-    with running(oms):
-        with load(journal, [oms.port], "crowd", connections=32):
+def test_full_queue_rejects_with_a_definite_answer_and_retry_after(setup: FaultSetup, journal: Journal):
+    oms = setup.oms("slow_commit:100", WRITE_QUEUE_LIMIT="20")
+    with run_services(oms):
+        with run_load(journal, [oms.port], "crowd", connections=32):
             wait_for_refusals(journal, 50, PROMISED_SECONDS)
             wait_for_more(journal, 20)
         assert any(intent.refused for intent in journal.intents.values())
-        resolve(journal, oms.port)
-        stage.assert_books_consistent(journal)
+        resolve_open_requests(journal, oms.port)
+        setup.assert_books_consistent(journal)

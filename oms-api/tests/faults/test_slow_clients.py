@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.support.processes import Process, running
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.support.processes import Process, run_process
 
 PATIENCE_SECONDS = 20.0
-BODY = json.dumps(trade_body()).encode()
+BODY = json.dumps(build_trade_body()).encode()
 HEAD = (
     f"POST /api/v1/trade HTTP/1.1\r\nHost: x\r\nX-API-Key: {BOOTSTRAP_KEY}\r\n"
     "Content-Type: application/json\r\n"
@@ -27,7 +27,7 @@ SHORT, LONG = "0.4", "60"
 
 
 @contextmanager
-def soft_limit_of_files(files: int) -> Iterator[None]:
+def limit_open_files(files: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     try:
@@ -37,37 +37,37 @@ def soft_limit_of_files(files: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def impatient(new_database) -> Iterator[Process]:
+def service_with_short_timeouts(new_database) -> Iterator[Process]:
     """Provide a service that waits only a moment for a head or a body."""
     settings = {
         "DATABASE_URL": new_database("sqlite"),
         "LOG_LEVEL": "WARNING",
         "WRITE_TIMEOUT_SECONDS": SHORT,
     }
-    with running(**settings, HEADER_TIMEOUT_SECONDS=SHORT, BODY_TIMEOUT_SECONDS=SHORT) as service:
+    with run_process(**settings, HEADER_TIMEOUT_SECONDS=SHORT, BODY_TIMEOUT_SECONDS=SHORT) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def patient(new_database) -> Iterator[Process]:
+def service_with_long_timeouts(new_database) -> Iterator[Process]:
     """Provide a service that waits longer than any test, and starts where few files may be open."""
     settings = {"DATABASE_URL": new_database("sqlite"), "LOG_LEVEL": "WARNING"}
     with ExitStack() as stack:
-        with soft_limit_of_files(256):
+        with limit_open_files(256):
             service = stack.enter_context(
-                running(**settings, HEADER_TIMEOUT_SECONDS=LONG, BODY_TIMEOUT_SECONDS=LONG)
+                run_process(**settings, HEADER_TIMEOUT_SECONDS=LONG, BODY_TIMEOUT_SECONDS=LONG)
             )
         yield service
 
 
-def connect(service: Process, sent: bytes = b"") -> socket.socket:
+def connect_client(service: Process, sent: bytes = b"") -> socket.socket:
     host, port = service.url.removeprefix("http://").split(":")
     client = socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS)
     client.sendall(sent)
     return client
 
 
-def rest_of(client: socket.socket) -> bytes:
+def read_rest(client: socket.socket) -> bytes:
     """Return what comes until the server closes the connection."""
     received = b""
     while piece := client.recv(65536):
@@ -75,14 +75,14 @@ def rest_of(client: socket.socket) -> bytes:
     return received
 
 
-def trickle(client: socket.socket, piece: bytes) -> bytes:
+def send_slowly(client: socket.socket, piece: bytes) -> bytes:
     """Send the same piece again and again until the server answers or hangs up; return what it said."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
         while is_silent(client, 0.02):
             assert time.monotonic() < deadline, "never cut off"
             client.sendall(piece)
-        return rest_of(client)
+        return read_rest(client)
     except ConnectionError:
         return b""
 
@@ -98,15 +98,21 @@ def is_open(client: socket.socket) -> bool:
     return is_silent(client, 0)
 
 
-def test_thousand_idle_and_partial_requests_do_not_block_others(patient):
+def test_thousand_idle_and_partial_requests_do_not_block_others(service_with_long_timeouts):
     said = [b"", b"GET /health HTT", HEAD, HEAD + LENGTH + BODY[:10]]
-    with ExitStack() as stack, httpx.Client(base_url=patient.url, timeout=PATIENCE_SECONDS) as client:
-        crowd = [stack.enter_context(connect(patient, said[one % 4])) for one in range(1000)]
+    with (
+        ExitStack() as stack,
+        httpx.Client(base_url=service_with_long_timeouts.url, timeout=PATIENCE_SECONDS) as client,
+    ):
+        crowd = [
+            stack.enter_context(connect_client(service_with_long_timeouts, said[one % 4]))
+            for one in range(1000)
+        ]
         slowest = 0.0
         for number in range(50):
             began = time.monotonic()
             headers = {"X-API-Key": BOOTSTRAP_KEY, "Idempotency-Key": str(number)}
-            assert client.post("/api/v1/trade", json=trade_body(), headers=headers).status_code == 201
+            assert client.post("/api/v1/trade", json=build_trade_body(), headers=headers).status_code == 201
             assert client.get("/api/v1/portfolio/Growth", headers=headers).status_code == 200
             slowest = max(slowest, time.monotonic() - began)
         assert all(map(is_open, crowd))
@@ -117,38 +123,38 @@ def test_thousand_idle_and_partial_requests_do_not_block_others(patient):
 
 
 @pytest.mark.parametrize("said", [b"", b"\r\n"])
-def test_idle_connection_is_closed(impatient, said):
-    with connect(impatient, said) as client:
-        assert rest_of(client) == b""
+def test_idle_connection_is_closed(service_with_short_timeouts, said):
+    with connect_client(service_with_short_timeouts, said) as client:
+        assert read_rest(client) == b""
 
 
 @pytest.mark.parametrize("said", [b"GET /hea", HEAD])
-def test_incomplete_head_is_answered_and_closed(impatient, said):
-    with connect(impatient, said) as client:
-        assert rest_of(client).startswith(b"HTTP/1.1 408")
+def test_incomplete_head_is_answered_and_closed(service_with_short_timeouts, said):
+    with connect_client(service_with_short_timeouts, said) as client:
+        assert read_rest(client).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(("said", "piece"), [(b"GET /", b"x"), (HEAD, b"X-More: 1\r\n"), (b"\r\n", b"\r\n")])
-def test_trickled_head_does_not_extend_its_timeout(impatient, said, piece):
-    with connect(impatient, said) as client:
-        assert trickle(client, piece)[:12] in {b"HTTP/1.1 408", b""}
+def test_trickled_head_does_not_extend_its_timeout(service_with_short_timeouts, said, piece):
+    with connect_client(service_with_short_timeouts, said) as client:
+        assert send_slowly(client, piece)[:12] in {b"HTTP/1.1 408", b""}
 
 
 @pytest.mark.parametrize("piece", [b"\r\n", b"GET /health HTTP/1.1\r\nHo"])
-def test_second_head_has_the_same_timeout_as_the_first(impatient, piece):
+def test_second_head_has_the_same_timeout_as_the_first(service_with_short_timeouts, piece):
     whole = b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n"
-    with connect(impatient, whole) as client:
+    with connect_client(service_with_short_timeouts, whole) as client:
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
         client.sendall(piece)
-        assert rest_of(client)[:12] in {b"HTTP/1.1 408", b""}
+        assert read_rest(client)[:12] in {b"HTTP/1.1 408", b""}
 
 
 @pytest.mark.parametrize(
     "said", [HEAD + LENGTH, HEAD + LENGTH + BODY[:-1], HEAD + CHUNKED, HEAD + CHUNKED + b"5\r\nab"]
 )
-def test_incomplete_body_is_answered_and_closed(impatient, said):
-    with connect(impatient, said) as client:
-        head, _, body = rest_of(client).partition(b"\r\n\r\n")
+def test_incomplete_body_is_answered_and_closed(service_with_short_timeouts, said):
+    with connect_client(service_with_short_timeouts, said) as client:
+        head, _, body = read_rest(client).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408")
     assert b"\r\nconnection: close" in head
     problem = json.loads(body)
@@ -157,14 +163,14 @@ def test_incomplete_body_is_answered_and_closed(impatient, said):
 
 
 @pytest.mark.parametrize(("said", "piece"), [(HEAD + LENGTH, b" "), (HEAD + CHUNKED, b"1\r\n \r\n")])
-def test_trickled_body_does_not_extend_its_timeout(impatient, said, piece):
-    with connect(impatient, said) as client:
-        assert trickle(client, piece)[:12] in {b"HTTP/1.1 408", b""}
+def test_trickled_body_does_not_extend_its_timeout(service_with_short_timeouts, said, piece):
+    with connect_client(service_with_short_timeouts, said) as client:
+        assert send_slowly(client, piece)[:12] in {b"HTTP/1.1 408", b""}
 
 
-def test_body_continued_after_a_rejection_is_disconnected(impatient):
+def test_body_continued_after_a_rejection_is_disconnected(service_with_short_timeouts):
     chunk = b"186a0\r\n" + b" " * 100_000 + b"\r\n"
-    with connect(impatient, HEAD + CHUNKED) as client:
+    with connect_client(service_with_short_timeouts, HEAD + CHUNKED) as client:
         deadline = time.monotonic() + PATIENCE_SECONDS
         received = b""
         try:
@@ -178,18 +184,20 @@ def test_body_continued_after_a_rejection_is_disconnected(impatient):
     assert received.startswith(b"HTTP/1.1 413")
 
 
-def test_oversized_body_gets_its_error_before_the_disconnect(impatient):
-    with connect(impatient, HEAD + b"Content-Length: 60000000\r\n\r\n") as client:
+def test_oversized_body_gets_its_error_before_the_disconnect(service_with_short_timeouts):
+    with connect_client(service_with_short_timeouts, HEAD + b"Content-Length: 60000000\r\n\r\n") as client:
         assert client.recv(65536).startswith(b"HTTP/1.1 413")
-        trickle(client, b" " * 1000)
+        send_slowly(client, b" " * 1000)
 
 
-def test_trailer_fields_after_a_body_are_ignored_and_use_no_memory(patient):
+def test_trailer_fields_after_a_body_are_ignored_and_use_no_memory(service_with_long_timeouts):
     nobody = HEAD.replace(b"X-API-Key", b"X-Other")
     trailers = f"X-API-Key: {BOOTSTRAP_KEY}\r\nIdempotency-Key: late\r\nX-Request-ID: late\r\n\r\n".encode()
     for path in (b"/api/v1/trade", b"/api/v1/trades:batch"):
         said = nobody.replace(b"/api/v1/trade", path) + CHUNKED
-        with connect(patient, said + b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY) + trailers) as client:
+        with connect_client(
+            service_with_long_timeouts, said + b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY) + trailers
+        ) as client:
             answer = client.recv(65536)
         assert answer.startswith(b"HTTP/1.1 401")
         assert b"x-request-id: late" not in answer
@@ -203,13 +211,13 @@ def is_held(client: socket.socket) -> bool:
     return held not in ([], ["0"])
 
 
-def test_client_that_does_not_read_is_disconnected(impatient):
+def test_client_that_does_not_read_is_disconnected(service_with_short_timeouts):
     """The answers are larger than what the system keeps for one that does not read."""
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
-    with connect(impatient, asked * 100) as client:
+    with connect_client(service_with_short_timeouts, asked * 100) as client:
         assert not is_silent(client, PATIENCE_SECONDS)  # it answers, and nobody reads that
         deadline = time.monotonic() + 3 * PATIENCE_SECONDS
         while is_held(client):
             assert time.monotonic() < deadline, "never cut off"
             time.sleep(0.05)
-        assert rest_of(client).count(b"HTTP/1.1 200") < 100
+        assert read_rest(client).count(b"HTTP/1.1 200") < 100

@@ -8,53 +8,53 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import Stage
+from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
-from tests.faults.judge import judge
-from tests.faults.load import load, resolve, wait_for_more
-from tests.faults.process_control import Oms, running
-from tests.faults.seeds import chance, pause
+from tests.faults.judge import find_faults
+from tests.faults.load import resolve_open_requests, run_load, wait_for_more
+from tests.faults.process_control import OmsProcess, run_services
+from tests.faults.seeds import create_random, sleep_at_random
 
 
-def verdict_after_kill(stage: Stage, journal: Journal, fault: str) -> str:
+def find_faults_after_kill(stage: FaultSetup, journal: Journal, fault: str) -> str:
     """Kill a sabotaged service under load, resolve through an honest one, and return what the judge says."""
-    random, oms = chance(0, fault), stage.oms(fault)
-    with running(oms):
-        with load(journal, [oms.port], fault.partition(":")[0]):
+    random, oms = create_random(0, fault), stage.oms(fault)
+    with run_services(oms):
+        with run_load(journal, [oms.port], fault.partition(":")[0]):
             wait_for_more(journal, 150)
-            pause(random)
+            sleep_at_random(random)
             oms.kill()
         oms.fault = ""
         oms.start()
         with suppress(AssertionError):  # what was lost may never resolve
-            resolve(journal, oms.port, seconds=0)
-        return "\n".join(judge(journal, stage.database_url))
+            resolve_open_requests(journal, oms.port, seconds=0)
+        return "\n".join(find_faults(journal, stage.database_url))
 
 
-def test_service_that_answers_before_its_commit_is_detected(stage: Stage, journal: Journal):
-    assert "acknowledged and lost" in verdict_after_kill(stage, journal, "answer_before_commit")
+def test_service_that_answers_before_its_commit_is_detected(setup: FaultSetup, journal: Journal):
+    assert "acknowledged and lost" in find_faults_after_kill(setup, journal, "answer_before_commit")
 
 
-def test_service_that_drops_rows_is_detected(sqlite_stage: Stage, journal: Journal):
-    assert "acknowledged and lost" in verdict_after_kill(sqlite_stage, journal, "drop_every:100")
+def test_service_that_drops_rows_is_detected(sqlite_setup: FaultSetup, journal: Journal):
+    assert "acknowledged and lost" in find_faults_after_kill(sqlite_setup, journal, "drop_every:100")
 
 
-def test_service_that_forgets_idempotency_keys_is_detected(sqlite_stage: Stage, journal: Journal):
-    verdict = verdict_after_kill(sqlite_stage, journal, "forget_keys")
+def test_service_that_forgets_idempotency_keys_is_detected(sqlite_setup: FaultSetup, journal: Journal):
+    verdict = find_faults_after_kill(sqlite_setup, journal, "forget_keys")
     assert "in the ledger, not in the journal" in verdict
 
 
 @pytest.fixture
-def consistent_stage(sqlite_stage: Stage, journal: Journal) -> Stage:
+def consistent_setup(sqlite_setup: FaultSetup, journal: Journal) -> FaultSetup:
     """Books that are in order."""
-    oms: Oms = sqlite_stage.oms()
-    with running(oms):
-        with load(journal, [oms.port], "consistent_stage"):
+    oms: OmsProcess = sqlite_setup.oms()
+    with run_services(oms):
+        with run_load(journal, [oms.port], "consistent_stage"):
             wait_for_more(journal, 60)
         oms.stop()
     assert journal.unresolved() == []
-    assert judge(journal, sqlite_stage.database_url) == []
-    return sqlite_stage
+    assert find_faults(journal, sqlite_setup.database_url) == []
+    return sqlite_setup
 
 
 THIRD = "sequence = 3 AND portfolio_id = (SELECT min(id) FROM portfolios)"
@@ -87,21 +87,21 @@ LIES: dict[str, tuple[str, Callable[[str], bool]]] = {
 }
 
 
-def test_tampered_books_are_detected(consistent_stage: Stage, journal: Journal, tmp_path: Path):
+def test_tampered_books_are_detected(consistent_setup: FaultSetup, journal: Journal, tmp_path: Path):
     tampered = tmp_path / "tampered.db"
     for lie, (statement, is_found) in LIES.items():
-        shutil.copy(consistent_stage.database_url.removeprefix("sqlite:///"), tampered)
+        shutil.copy(consistent_setup.database_url.removeprefix("sqlite:///"), tampered)
         with closing(sqlite3.connect(tampered)) as books:
             books.executescript("DROP TRIGGER trades_refuse_update; DROP TRIGGER trades_refuse_delete")
             books.executescript(statement)
-        verdict = "\n".join(judge(journal, f"sqlite:///{tampered}"))
+        verdict = "\n".join(find_faults(journal, f"sqlite:///{tampered}"))
         assert is_found(verdict), f"{lie}: {verdict}"
 
 
-def test_rejected_but_recorded_trade_is_detected(consistent_stage: Stage, journal: Journal):
+def test_rejected_but_recorded_trade_is_detected(consistent_setup: FaultSetup, journal: Journal):
     intent = journal.acknowledged()[0]
     intent.acknowledged.clear()
     intent.refused = True
-    assert judge(journal, consistent_stage.database_url) == [
+    assert find_faults(journal, consistent_setup.database_url) == [
         f"{intent.key}: said to be not placed, and recorded"
     ]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.journal import Journal
-from tests.faults.judge import judge
-from tests.faults.load import load, resolve, wait_for_more
-from tests.faults.process_control import HERE, Oms, PostgresProcess, verify
+from tests.faults.judge import find_faults
+from tests.faults.load import resolve_open_requests, run_load, wait_for_more
+from tests.faults.process_control import HERE, OmsProcess, PostgresProcess, verify_books
 from tests.support.postgres import Databases
-from tests.support.processes import environment
+from tests.support.processes import build_environment
 
 ROOT = HERE.parent
 START_SECONDS = 180.0  # the modules are compiled at the first start
@@ -59,8 +59,8 @@ def earlier_source(tmp_path: Path) -> Path:
     return tmp_path / "oms-api"
 
 
-def migrate(home: Path, database_url: str) -> str:
-    given = environment(DATABASE_URL=database_url, ENVIRONMENT="production")
+def run_migrations(home: Path, database_url: str) -> str:
+    given = build_environment(DATABASE_URL=database_url, ENVIRONMENT="production")
     command = [sys.executable, "-m", "app.migrate"]
     completed = subprocess.run(command, cwd=home, env=given, capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stderr
@@ -71,26 +71,26 @@ def test_database_of_the_previous_release_migrates_under_load(
     killable_postgres: PostgresProcess, earlier_source: Path, journal: Journal, tmp_path: Path
 ):
     url = Databases(killable_postgres.url).new("template0")
-    before = migrate(earlier_source, url)
-    previous, current = Oms(url, tmp_path), Oms(url, tmp_path)
+    before = run_migrations(earlier_source, url)
+    previous, current = OmsProcess(url, tmp_path), OmsProcess(url, tmp_path)
     previous.home = earlier_source
     try:
         previous.start(ready=False)
         previous.wait_ready(START_SECONDS)
-        with load(journal, [previous.port], "before"):
+        with run_load(journal, [previous.port], "before"):
             wait_for_more(journal, 50)
-            after = migrate(HERE, url)
+            after = run_migrations(HERE, url)
             wait_for_more(journal, 50)
         current.start(ready=False)
         current.wait_ready(START_SECONDS)
-        with load(journal, [previous.port, current.port], "both"):
+        with run_load(journal, [previous.port, current.port], "both"):
             wait_for_more(journal, 100)
             previous.stop()
             wait_for_more(journal, 50)
-        resolve(journal, current.port)
+        resolve_open_requests(journal, current.port)
     finally:
         previous.remove()
         current.remove()
     assert after != before
-    assert judge(journal, url) == []
-    verify(url)
+    assert find_faults(journal, url) == []
+    verify_books(url)

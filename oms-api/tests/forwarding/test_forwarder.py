@@ -8,18 +8,20 @@ from zlib import crc32
 import pytest
 
 from app.direct_routes import DirectRequest, RequestInfo
-from app.forwarding import Forwarder, WorkerSlots, peer_connection
+from app.forwarding import ForwardedCycle, Forwarder, WorkerSlots, peer_connection
 from app.forwarding.forwarder import RETRY_SECONDS
 
 PATH = "/api/v1/trade"
-KEYS_BY_SLOT = {crc32(key) % 2: key for key in (b"a", b"d")}
+KEYS_BY_SLOT: dict[int, bytes] = {crc32(key) % 2: key for key in (b"a", b"d")}
 
 
 class Worker:
     """One worker process, in the event loop of the test. `held` are the requests that it does not answer."""
 
     def __init__(self, directory):
-        self.outcomes, self.served, self.held = [], [], None
+        self.outcomes: list[str] = []
+        self.served: list[bytes] = []
+        self.held: list[ForwardedCycle] | None = None
         keys = {("POST", PATH): lambda request: request.body or None}
         self.forwarder = Forwarder(WorkerSlots(directory, 2), keys, self.outcomes.append)
 
@@ -44,7 +46,7 @@ class Request:
     def send(self, worker):
         """Offer the request to the forwarder, and return whether it takes it."""
         cycle = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
-        direct = DirectRequest(None, cycle, self._headers, self._respond, lambda: None)
+        direct = DirectRequest(lambda _: None, cycle, self._headers, self._respond, lambda: None)
         info = RequestInfo(self._headers, self._body, PATH, "id")
         return worker.forwarder.forward(direct, info, lambda: self._end("here"), lambda: self._end("unknown"))
 
@@ -131,16 +133,37 @@ def test_a_request_without_an_answer_is_repeated_only_with_an_idempotency_key(tm
     run(tmp_path, scenario)
 
 
-def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch):
-    monkeypatch.setattr(peer_connection, "ANSWER_SECONDS", 0.1)
+@pytest.mark.parametrize("limit", ["ANSWER_SECONDS", "SILENCE_SECONDS"])
+def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, limit):
+    """Its event loop hangs and receives nothing, or it never answers this request."""
+    monkeypatch.setattr(peer_connection, limit, 0.1)
     monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.05)
+
+    async def scenario(first, second):
+        second.held = []
+        if limit == "SILENCE_SECONDS":
+            for connection in second.forwarder._listener.connections:
+                connection._transport.pause_reading()
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        assert await request.result() == "unknown"
+        await until(lambda: first.forwarder.is_connected)  # it connects again
+
+    run(tmp_path, scenario)
+
+
+def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
+    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
 
     async def scenario(first, second):
         second.held = []
         request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
-        assert await request.result() == "unknown"
-        await until(lambda: first.forwarder.is_connected)  # it connects again
+        await asyncio.sleep(0.6)
+        second.held[0].respond(None, 201, b"", b"late")
+        assert await request.result() == (201, b"", b"late")
+        second.held = None
 
     run(tmp_path, scenario)
 

@@ -29,13 +29,15 @@ RESPONSES = st.builds(
 @given(NUMBERS, HEADERS, st.binary(max_size=200))
 def test_a_request_is_decoded_as_it_was_encoded(number, headers, body):
     frame = encode_request(number, "POST", "/api/v1/trade", "10.0.0.1", headers, body)
+    assert frame is not None
     assert decode_request(frame) == RequestFrame(number, "POST", "/api/v1/trade", "10.0.0.1", headers, body)
 
 
 @given(st.lists(RESPONSES, max_size=5), st.integers(1, 40))
 def test_responses_are_read_from_pieces_of_any_size(responses, size):
     data = b"".join(map(encode_response, responses))
-    reader, found = FrameReader(), []
+    reader = FrameReader()
+    found: list[ResponseFrame] = []
     for start in range(0, len(data), size):
         found += map(decode_response, reader.feed(data[start : start + size]))
     assert found == responses

@@ -35,6 +35,7 @@ def test_a_killed_process_frees_its_slot(tmp_path):
         cwd=Path(__file__).parents[2],
     )
     own = WorkerSlots(tmp_path, 1)
+    assert process.stdout is not None
     try:
         assert process.stdout.readline() == b"0\n"
         assert own.acquire() is None
@@ -53,6 +54,7 @@ def test_the_directory_is_private_and_removed_in_the_end(monkeypatch):
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
         assert WorkerSlots.from_environment(1) is None
         slots = WorkerSlots.from_environment(2)
+        assert slots is not None
         assert slots.acquire() == 0
         slots.release()
     assert not directory.exists()
@@ -65,4 +67,6 @@ def test_a_long_path_of_temporary_files_still_gives_short_socket_paths(monkeypat
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     monkeypatch.setenv(DIRECTORY_VARIABLE, "")
     with worker_directory():
-        assert len(str(WorkerSlots.from_environment(2).socket_path(1))) < 100
+        slots = WorkerSlots.from_environment(2)
+        assert slots is not None
+        assert len(str(slots.socket_path(1))) < 100

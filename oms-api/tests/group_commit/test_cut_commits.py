@@ -8,8 +8,8 @@ from sqlalchemy import make_url, text
 from app.database import connect_engine
 from app.database.commit_status import TRANSACTION_NUMBER, CommitStatus, find_commit_status
 from app.errors import NotPlaced, OutcomeUnknown
-from tests.faults.proxy import Break, Network
-from tests.group_commit.rig import Notes, notes_in, writing
+from tests.faults.proxy import Network, NetworkFault
+from tests.group_commit.note_writer import NoteHandler, read_notes, run_writer
 
 NEVER_GIVEN = str(10**15)
 
@@ -27,7 +27,7 @@ def network(url):
 
 
 @pytest.fixture
-def cut(url, network):
+def engine_through_network(url, network):
     """Provide an engine whose connections go through the network."""
     engine = connect_engine(network.address(url), timeout_seconds=1.0)
     yield engine
@@ -35,7 +35,7 @@ def cut(url, network):
 
 
 @pytest.fixture
-def direct(url):
+def direct_engine(url):
     engine = connect_engine(url)
     yield engine
     engine.dispose()
@@ -56,52 +56,56 @@ def write_two_batches(writer, handler):
 
 
 @pytest.mark.parametrize(
-    ("break_", "is_recorded"), [(Break.BEFORE_COMMIT, False), (Break.AFTER_COMMIT, True)]
+    ("break_", "is_recorded"), [(NetworkFault.BEFORE_COMMIT, False), (NetworkFault.AFTER_COMMIT, True)]
 )
-def test_commit_cut_while_the_next_batch_waits_is_settled(cut, direct, network, break_, is_recorded):
-    handler = Notes()
-    with writing(cut, handler) as writer:
+def test_commit_cut_while_the_next_batch_waits_is_settled(
+    engine_through_network, direct_engine, network, break_, is_recorded
+):
+    handler = NoteHandler()
+    with run_writer(engine_through_network, handler) as writer:
         network.break_next(break_)
         first, second = write_two_batches(writer, handler)
     assert network.broke.is_set()
     assert second == "wrote next"
-    assert notes_in(direct) == (["wait", "next"] if is_recorded else ["next"])
+    assert read_notes(direct_engine) == (["wait", "next"] if is_recorded else ["next"])
     assert first == "wrote wait" if is_recorded else type(first) is NotPlaced
 
 
-def test_commit_whose_transaction_has_not_ended_stays_unknown(cut, direct, network, monkeypatch):
+def test_commit_whose_transaction_has_not_ended_stays_unknown(
+    engine_through_network, direct_engine, network, monkeypatch
+):
     monkeypatch.setattr("app.group_commit.writing.RECOVERY_SECONDS", 0.5)
-    handler = Notes()
-    with writing(cut, handler) as writer:
-        network.break_next(Break.COMMIT_VANISHES)  # the server keeps the transaction open
+    handler = NoteHandler()
+    with run_writer(engine_through_network, handler) as writer:
+        network.break_next(NetworkFault.COMMIT_VANISHES)  # the server keeps the transaction open
         first, second = write_two_batches(writer, handler)
     assert type(first) is OutcomeUnknown
     assert second == "wrote next"
     assert handler.checks == 0
-    assert notes_in(direct) == ["next"]
+    assert read_notes(direct_engine) == ["next"]
 
 
 @pytest.mark.parametrize("is_given_again", [False, True])
 def test_transaction_lost_by_a_fail_over_is_not_reported_as_recorded(
-    cut, direct, network, monkeypatch, is_given_again
+    engine_through_network, direct_engine, network, monkeypatch, is_given_again
 ):
     """The new server never gave the number of the lost transaction, or gave it to another one."""
-    with direct.begin() as connection:
+    with direct_engine.begin() as connection:
         connection.execute(text("CREATE TABLE other (note TEXT)"))
         other = connection.execute(text(TRANSACTION_NUMBER)).scalar_one()
     number = other if is_given_again else NEVER_GIVEN
     monkeypatch.setattr("app.group_commit.writing.take_transaction_number", lambda _: number)
-    handler = Notes()
-    with writing(cut, handler) as writer:
-        network.break_next(Break.BEFORE_COMMIT)
+    handler = NoteHandler()
+    with run_writer(engine_through_network, handler) as writer:
+        network.break_next(NetworkFault.BEFORE_COMMIT)
         first, second = write_two_batches(writer, handler)
     assert type(first) is NotPlaced
     assert second == "wrote next"
     assert handler.checks == int(is_given_again)
 
 
-def test_status_of_a_transaction_follows_its_end(direct):
-    with direct.connect() as connection, direct.connect() as other:
+def test_status_of_a_transaction_follows_its_end(direct_engine):
+    with direct_engine.connect() as connection, direct_engine.connect() as other:
         assert find_commit_status(other, None) is CommitStatus.UNKNOWN
         for end, status in (("commit", CommitStatus.COMMITTED), ("rollback", CommitStatus.ABORTED)):
             connection.execute(text(f"CREATE TABLE {end}ted (note TEXT)"))

@@ -6,14 +6,14 @@ import pytest
 
 from app.errors import Conflict, NotPlaced, OmsError, OutcomeUnknown
 from app.group_commit import GroupCommit, queue
-from tests.group_commit.rig import Notes, Sizes, notes_in, outcomes_of, writing
+from tests.group_commit.note_writer import NoteHandler, Sizes, read_notes, run_writer, submit_all
 
 
 def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
-    handler, gauges = Notes(), Sizes()
+    handler, gauges = NoteHandler(), Sizes()
     handler.gate.clear()
     works = ["wait", *map(str, range(50))]
-    with writing(engine, handler, gauges=gauges) as writer:
+    with run_writer(engine, handler, gauges=gauges) as writer:
 
         def release():
             assert handler.entered.wait(10)
@@ -29,14 +29,14 @@ def test_queued_commands_are_written_in_one_transaction_in_sequence(engine):
 
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
         assert handler.batches == [["wait"], works[1:]]
-        assert notes_in(engine) == works
+        assert read_notes(engine) == works
     assert gauges.sizes == [1, 50]
 
 
 def test_batch_size_is_limited(engine):
-    handler = Notes()
+    handler = NoteHandler()
     handler.gate.clear()
-    with writing(engine, handler, batch_limit=10) as writer:
+    with run_writer(engine, handler, batch_limit=10) as writer:
 
         async def run():
             first = writer.submit("wait")
@@ -47,22 +47,22 @@ def test_batch_size_is_limited(engine):
 
         asyncio.run(run())
     assert [len(batch) for batch in handler.batches] == [1, 10, 10, 5]
-    assert notes_in(engine) == ["wait", *map(str, range(25))]
+    assert read_notes(engine) == ["wait", *map(str, range(25))]
 
 
 def test_answer_follows_the_commit(engine):
-    with writing(engine, Notes()) as writer:
+    with run_writer(engine, NoteHandler()) as writer:
 
         async def run():
             await writer.submit("a")
-            return notes_in(engine)
+            return read_notes(engine)
 
         assert asyncio.run(run()) == ["a"]
 
 
 def test_thread_without_an_event_loop_waits_for_the_commit(engine):
-    with writing(engine, Notes()) as writer:
-        assert (writer.write("a"), notes_in(engine)) == ("wrote a", ["a"])
+    with run_writer(engine, NoteHandler()) as writer:
+        assert (writer.write("a"), read_notes(engine)) == ("wrote a", ["a"])
         with pytest.raises(Conflict):
             writer.write("conflict")
     with pytest.raises(NotPlaced, match="stopping"):
@@ -70,17 +70,17 @@ def test_thread_without_an_event_loop_waits_for_the_commit(engine):
 
 
 def test_commands_of_a_thread_are_written_together_and_refused_one_by_one(engine):
-    with writing(engine, Notes()) as writer:
+    with run_writer(engine, NoteHandler()) as writer:
         first, refused, last = writer.write_all(["a", "conflict", "b"])
-    assert (first, last, notes_in(engine)) == ("wrote a", "wrote b", ["a", "b"])
+    assert (first, last, read_notes(engine)) == ("wrote a", "wrote b", ["a", "b"])
     assert isinstance(refused, Conflict)
 
 
 def test_thread_does_not_wait_without_end(engine, monkeypatch):
     monkeypatch.setattr(queue, "ANSWER_SECONDS", 0.01)
-    handler = Notes()
+    handler = NoteHandler()
     handler.gate.clear()
-    with writing(engine, handler) as writer:
+    with run_writer(engine, handler) as writer:
         with pytest.raises(OutcomeUnknown):
             writer.write("wait")
         with pytest.raises(OutcomeUnknown):
@@ -89,35 +89,35 @@ def test_thread_does_not_wait_without_end(engine, monkeypatch):
 
 
 def test_rejection_affects_only_its_own_command(engine):
-    with writing(engine, Notes()) as writer:
-        outcomes = outcomes_of(writer, ["a", "conflict", "b"])
+    with run_writer(engine, NoteHandler()) as writer:
+        outcomes = submit_all(writer, ["a", "conflict", "b"])
     assert (outcomes[0], outcomes[2]) == ("wrote a", "wrote b")
     assert isinstance(outcomes[1], Conflict)
-    assert notes_in(engine) == ["a", "b"]
+    assert read_notes(engine) == ["a", "b"]
 
 
 @pytest.mark.parametrize(("bad", "kind"), [("null", "not-placed"), ("defect", "internal")])
 def test_command_that_breaks_its_transaction_does_not_affect_others(engine, bad, kind):
-    with writing(engine, Notes()) as writer:
+    with run_writer(engine, NoteHandler()) as writer:
 
         async def run():
             return await asyncio.gather(*writer.submit_all(["a", bad, "b"]), return_exceptions=True)
 
         outcomes = asyncio.run(run())
-        assert outcomes_of(writer, ["after"]) == ["wrote after"]
+        assert submit_all(writer, ["after"]) == ["wrote after"]
     assert (outcomes[0], outcomes[2]) == ("wrote a", "wrote b")
     assert isinstance(outcomes[1], OmsError)
     assert outcomes[1].kind == kind
-    assert notes_in(engine) == ["a", "b", "after"]
+    assert read_notes(engine) == ["a", "b", "after"]
 
 
 @pytest.mark.parametrize("bad", ["null", "defect"])
 def test_one_failing_command_costs_a_logarithmic_number_of_transactions(engine, bad):
     """250 items: the batch, the batch again, and two transactions for each of eight halvings."""
-    handler = Notes()
+    handler = NoteHandler()
     good = [str(number) for number in range(249)]
     works = [*good[:77], bad, *good[77:]]
-    with writing(engine, handler, batch_limit=250) as writer:
+    with run_writer(engine, handler, batch_limit=250) as writer:
 
         async def run():
             return await asyncio.gather(*writer.submit_all(works), return_exceptions=True)
@@ -125,21 +125,21 @@ def test_one_failing_command_costs_a_logarithmic_number_of_transactions(engine, 
         outcomes = asyncio.run(run())
     assert isinstance(outcomes.pop(77), OmsError)
     assert outcomes == [f"wrote {work}" for work in good]
-    assert notes_in(engine) == good
+    assert read_notes(engine) == good
     assert len(handler.batches) <= 2 + 2 * 8
 
 
 def test_transient_failure_costs_one_more_transaction(engine):
     """Another process bound a key meanwhile: the second look finds it."""
-    handler = Notes()
+    handler = NoteHandler()
     works = ["once", *map(str, range(100))]
-    with writing(engine, handler, batch_limit=250) as writer:
+    with run_writer(engine, handler, batch_limit=250) as writer:
 
         async def run():
             return await asyncio.gather(*writer.submit_all(works))
 
         assert asyncio.run(run()) == [f"wrote {work}" for work in works]
-        outcomes_of(writer, ["next"])
+        submit_all(writer, ["next"])
     assert handler.batches == [works, works, ["next"]]
     first, second, third = handler.retained
     assert first is second  # what a handler keeps between the attempts
@@ -148,20 +148,20 @@ def test_transient_failure_costs_one_more_transaction(engine):
 
 def test_retries_have_a_deadline(engine, monkeypatch):
     monkeypatch.setattr("app.group_commit.writing.RETRY_SECONDS", -1.0)
-    with writing(engine, Notes()) as writer:
+    with run_writer(engine, NoteHandler()) as writer:
 
         async def run():
             return await asyncio.gather(*writer.submit_all(["a", "null", "b"]), return_exceptions=True)
 
         outcomes = asyncio.run(run())
     assert all(isinstance(outcome, NotPlaced) for outcome in outcomes)
-    assert notes_in(engine) == []
+    assert read_notes(engine) == []
 
 
 def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
-    handler = Notes()
+    handler = NoteHandler()
     handler.gate.clear()
-    with writing(engine, handler, queue_limit=3) as writer:
+    with run_writer(engine, handler, queue_limit=3) as writer:
 
         async def run():
             first = writer.submit("wait")
@@ -177,13 +177,13 @@ def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
             return refused.value
 
         assert asyncio.run(run()).retry_after_seconds == 1
-    assert notes_in(engine) == ["wait", "a", "b", "e"]
+    assert read_notes(engine) == ["wait", "a", "b", "e"]
 
 
 def test_close_writes_accepted_commands_and_accepts_no_more(engine):
-    handler = Notes()
+    handler = NoteHandler()
     handler.gate.clear()
-    with writing(engine, handler) as writer:
+    with run_writer(engine, handler) as writer:
 
         async def run():
             loop = asyncio.get_running_loop()
@@ -200,13 +200,13 @@ def test_close_writes_accepted_commands_and_accepts_no_more(engine):
             return await asyncio.gather(first, *rest)
 
         assert asyncio.run(run()) == ["wrote wait", "wrote a", "wrote b"]
-    assert notes_in(engine) == ["wait", "a", "b"]
+    assert read_notes(engine) == ["wait", "a", "b"]
 
 
 def test_close_rejects_commands_it_cannot_write(engine):
-    handler = Notes()
+    handler = NoteHandler()
     handler.gate.clear()
-    with writing(engine, handler) as writer:
+    with run_writer(engine, handler) as writer:
 
         async def run():
             loop = asyncio.get_running_loop()
@@ -220,13 +220,13 @@ def test_close_rejects_commands_it_cannot_write(engine):
             return await first
 
         assert asyncio.run(run()) == "wrote wait"
-    assert notes_in(engine) == ["wait"]
+    assert read_notes(engine) == ["wait"]
 
 
 def test_disconnected_client_does_not_affect_others(engine):
-    handler = Notes()
+    handler = NoteHandler()
     handler.gate.clear()
-    with writing(engine, handler) as writer:
+    with run_writer(engine, handler) as writer:
 
         async def run():
             gone, stays = writer.submit_all(["wait", "b"])
@@ -236,11 +236,11 @@ def test_disconnected_client_does_not_affect_others(engine):
             return await stays
 
         assert asyncio.run(run()) == "wrote b"
-    assert notes_in(engine) == ["wait", "b"]
+    assert read_notes(engine) == ["wait", "b"]
 
 
 def test_writer_accepts_commands_only_between_start_and_close(engine):
-    writer = GroupCommit[str, str](engine, Notes(), 1, 1)
+    writer = GroupCommit[str, str](engine, NoteHandler(), 1, 1)
     alive = [writer.alive]
     writer.start()
     alive.append(writer.alive)
@@ -248,18 +248,18 @@ def test_writer_accepts_commands_only_between_start_and_close(engine):
     assert [*alive, writer.alive] == [False, True, False]
 
 
-def test_handler_is_told_of_committed_batches_only(engine):
-    handler = Notes()
-    with writing(engine, handler) as writer:
-        outcomes_of(writer, ["first"])
-        outcomes_of(writer, ["null"])
-        outcomes_of(writer, ["second"])
+def test_handler_is_notified_of_committed_batches_only(engine):
+    handler = NoteHandler()
+    with run_writer(engine, handler) as writer:
+        submit_all(writer, ["first"])
+        submit_all(writer, ["null"])
+        submit_all(writer, ["second"])
     assert handler.committed == [["first"], ["second"]]
 
 
 def test_defect_after_a_commit_changes_no_outcome(engine):
-    handler = Notes()
+    handler = NoteHandler()
     handler.on_commit_fails = True
-    with writing(engine, handler) as writer:
-        assert outcomes_of(writer, ["first"]) == ["wrote first"]
-    assert notes_in(engine) == ["first"]
+    with run_writer(engine, handler) as writer:
+        assert submit_all(writer, ["first"]) == ["wrote first"]
+    assert read_notes(engine) == ["first"]

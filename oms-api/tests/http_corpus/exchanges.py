@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from tests.factories import ticket_body, trade_body
+from tests.factories import build_ticket_body, build_trade_body
 
 
 class Keys(NamedTuple):
@@ -119,7 +119,7 @@ TICKETS: dict[str, dict[str, Any]] = {
 }
 
 
-def raw_bodies(body: dict[str, Any]) -> dict[str, bytes]:
+def list_raw_bodies(body: dict[str, Any]) -> dict[str, bytes]:
     """Return bodies that are no JSON, or the good `body` written unusually."""
     good = json.dumps(body | {"quantity": "100"}).encode()
     return {
@@ -172,27 +172,27 @@ def _setup(keys: Keys) -> list[Exchange]:
 
 def _trade_bodies(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
-    bodies: dict[str, Any] = {name: trade_body(**changes) for name, changes in TRADE_BODIES.items()}
-    bodies |= raw_bodies(trade_body())
-    exchanges = [Exchange("trade", (send(TRADE, trade_body()),))]
+    bodies: dict[str, Any] = {name: build_trade_body(**changes) for name, changes in TRADE_BODIES.items()}
+    bodies |= list_raw_bodies(build_trade_body())
+    exchanges = [Exchange("trade", (send(TRADE, build_trade_body()),))]
     return exchanges + [Exchange(f"trade: {name}", (send(TRADE, body),)) for name, body in bodies.items()]
 
 
 def _idempotency(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     cases = {
-        "first": ("k1", trade_body()),
-        "repeated": ("k1", trade_body()),
-        "repeated, written differently": ("k1", trade_body(quantity=100, side="buy")),
-        "another body": ("k1", trade_body(quantity="101")),
-        "another portfolio": ("k1", trade_body(portfolio_name="Income")),
-        "key of a refused trade": ("k2", trade_body(side="HOLD")),
-        "that key again": ("k2", trade_body()),
-        "empty": ("", trade_body()),
-        "200 characters": ("k" * 200, trade_body()),
-        "201 characters": ("k" * 201, trade_body()),
-        "not ASCII": ("ké", trade_body()),
-        "tab": ("k\t1", trade_body()),
+        "first": ("k1", build_trade_body()),
+        "repeated": ("k1", build_trade_body()),
+        "repeated, written differently": ("k1", build_trade_body(quantity=100, side="buy")),
+        "another body": ("k1", build_trade_body(quantity="101")),
+        "another portfolio": ("k1", build_trade_body(portfolio_name="Income")),
+        "key of a refused trade": ("k2", build_trade_body(side="HOLD")),
+        "that key again": ("k2", build_trade_body()),
+        "empty": ("", build_trade_body()),
+        "200 characters": ("k" * 200, build_trade_body()),
+        "201 characters": ("k" * 201, build_trade_body()),
+        "not ASCII": ("ké", build_trade_body()),
+        "tab": ("k\t1", build_trade_body()),
     }
     return [
         Exchange(f"idempotency key: {name}", (send(TRADE, body, f"Idempotency-Key: {key}"),))
@@ -237,19 +237,19 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 def _headers(keys: Keys, team: str) -> list[Exchange]:
     send = Writer(keys.admin).request
     exchanges = [
-        Exchange(f"headers: {name}", (send(TRADE, trade_body(), *fields),), 1 + (name == "continue"))
+        Exchange(f"headers: {name}", (send(TRADE, build_trade_body(), *fields),), 1 + (name == "continue"))
         for name, fields in _HEADERS.items()
     ]
     for who, key in (("reader", keys.reader), ("bot", keys.bot)):
         request = Writer(key).request
-        for line, body in ((TRADE, trade_body()), (ORDERS, ticket_body(quantity="9"))):
+        for line, body in ((TRADE, build_trade_body()), (ORDERS, build_ticket_body(quantity="9"))):
             sent = request(line, body)
             exchanges.append(Exchange(f"{who}: {line}", (sent,)))
             exchanges.append(Exchange(f"{who}, bad body: {line}", (request(line, b"x"),)))
     act = Writer(keys.bot).request
     people = (f"slack:{team}:U1", f"slack:{team}:U1", "slack:TOTHER:U1", "nobody", "")
     exchanges += [
-        Exchange(f"bot for person {turn}", (act(TRADE, trade_body(), f"X-On-Behalf-Of: {person}"),))
+        Exchange(f"bot for person {turn}", (act(TRADE, build_trade_body(), f"X-On-Behalf-Of: {person}"),))
         for turn, person in enumerate(people)
     ]
     return exchanges
@@ -257,21 +257,22 @@ def _headers(keys: Keys, team: str) -> list[Exchange]:
 
 def _orders(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
-    exchanges = [Exchange("order", (send(ORDERS, ticket_body()),))]
+    exchanges = [Exchange("order", (send(ORDERS, build_ticket_body()),))]
     exchanges += [
-        Exchange(f"order: {name}", (send(ORDERS, ticket_body(**changes)),))
+        Exchange(f"order: {name}", (send(ORDERS, build_ticket_body(**changes)),))
         for name, changes in TICKETS.items()
     ]
     exchanges += [
-        Exchange(f"order: {name}", (send(ORDERS, body),)) for name, body in raw_bodies(ticket_body()).items()
+        Exchange(f"order: {name}", (send(ORDERS, body),))
+        for name, body in list_raw_bodies(build_ticket_body()).items()
     ]
     keyed = {
-        "first": ("o1", ticket_body(quantity="11")),
-        "repeated": ("o1", ticket_body(quantity="11")),
-        "another body": ("o1", ticket_body(quantity="12")),
-        "denied": ("o2", ticket_body(quantity="100000000")),
-        "denied, repeated": ("o2", ticket_body(quantity="100000000")),
-        "201 characters": ("k" * 201, ticket_body(quantity="13")),
+        "first": ("o1", build_ticket_body(quantity="11")),
+        "repeated": ("o1", build_ticket_body(quantity="11")),
+        "another body": ("o1", build_ticket_body(quantity="12")),
+        "denied": ("o2", build_ticket_body(quantity="100000000")),
+        "denied, repeated": ("o2", build_ticket_body(quantity="100000000")),
+        "201 characters": ("k" * 201, build_ticket_body(quantity="13")),
     }
     return exchanges + [
         Exchange(f"order, idempotency key: {name}", (send(ORDERS, body, f"Idempotency-Key: {key}"),))
@@ -281,7 +282,7 @@ def _orders(keys: Keys) -> list[Exchange]:
 
 def _transport(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
-    trade, order = send(TRADE, trade_body()), send(ORDERS, ticket_body(quantity="14"))
+    trade, order = send(TRADE, build_trade_body()), send(ORDERS, build_ticket_body(quantity="14"))
     probe = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     head, _, body = trade.partition(b"\r\n\r\n")
     length = b"content-length: %d" % len(body)
@@ -295,16 +296,16 @@ def _transport(keys: Keys) -> list[Exchange]:
         "pipelined with a probe": (trade + probe + trade,),
         "pipelined and split": (trade + trade[:-10], trade[-10:] + probe),
         "pipelined after a refusal": (send(TRADE, b"x") + trade,),
-        "close": (send(TRADE, trade_body(), "Connection: close"),),
+        "close": (send(TRADE, build_trade_body(), "Connection: close"),),
         "two in turn": (trade, trade),
         "garbage after": (trade + b"GARBAGE\r\n\r\n",),
         "blank line before": (b"\r\n" + trade,),
         "chunked": (chunked + whole_chunk + b"0\r\n\r\n",),
         "chunked with trailers": (chunked + whole_chunk + b"0\r\nX-API-Key: x\r\n\r\n",),
         "broken chunk": (chunked + b"zz\r\n",),
-        "HTTP/1.0": (send(TRADE, trade_body(), version="1.0"),),
-        "HTTP/1.0, kept alive": (send(TRADE, trade_body(), "Connection: keep-alive", version="1.0"),),
-        "HTTP/1.2": (send(TRADE, trade_body(), version="1.2"),),
+        "HTTP/1.0": (send(TRADE, build_trade_body(), version="1.0"),),
+        "HTTP/1.0, kept alive": (send(TRADE, build_trade_body(), "Connection: keep-alive", version="1.0"),),
+        "HTTP/1.2": (send(TRADE, build_trade_body(), version="1.2"),),
         "longer body than declared": (trade + b"}",),
     }
     # each request of a piece starts with a method; a piece may begin within a request
@@ -317,17 +318,17 @@ def _transport(keys: Keys) -> list[Exchange]:
 def _others(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     lines: dict[str, Any] = {
-        "POST /api/v1/trade?x=1": trade_body(),
-        "POST /api/v1/trade?": trade_body(),
-        "POST /api/v1/trade/": trade_body(),
-        "POST /api/v1/tr%61de": trade_body(),
-        "POST http://x/api/v1/trade": trade_body(),
-        "POST /API/v1/trade": trade_body(),
+        "POST /api/v1/trade?x=1": build_trade_body(),
+        "POST /api/v1/trade?": build_trade_body(),
+        "POST /api/v1/trade/": build_trade_body(),
+        "POST /api/v1/tr%61de": build_trade_body(),
+        "POST http://x/api/v1/trade": build_trade_body(),
+        "POST /API/v1/trade": build_trade_body(),
         "GET /api/v1/trade": None,
-        "PUT /api/v1/trade": trade_body(),
+        "PUT /api/v1/trade": build_trade_body(),
         "OPTIONS /api/v1/trade": None,
         "DELETE /api/v1/orders": None,
-        "POST /api/v1/trades:batch": {"trades": [trade_body(), trade_body(side="HOLD"), 5]},
+        "POST /api/v1/trades:batch": {"trades": [build_trade_body(), build_trade_body(side="HOLD"), 5]},
         "POST /api/v1/trades/T1:reverse": {"reason": "Reported twice"},
         "POST /api/v1/orders:group": {"kind": "OCO", "orders": []},
         "POST /api/v1/positions:close": {"portfolio_name": "Growth", "symbol": "MSFT"},

@@ -17,14 +17,17 @@ from typing import Any
 
 import pytest
 import uvicorn
+from typing_extensions import override
 
 from app.direct_routes import DirectRoute, PendingResponse, RequestInfo
+from app.edge import Edge
 from app.forwarding import Forwarder, Serve, WorkerSlots
 from app.http_server import LimitedHttpProtocol
-from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
+from app.main import Application
+from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
-from tests.support.postgres import free_port
-from tests.support.service import Service, serving
+from tests.support.postgres import find_free_port
+from tests.support.service import Service, run_service
 
 pytestmark = pytest.mark.any_database
 
@@ -56,26 +59,34 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._forwarders, self._serve_forwarded = forwarders, serve
 
+    @override
     async def startup(self, sockets: Any = None) -> None:
         for forwarder in self._forwarders:
             await forwarder.start(self._serve_forwarded)
             await asyncio.sleep(0)  # it takes its slot
         await super().startup(sockets)
 
+    @override
     async def shutdown(self, sockets: Any = None) -> None:
         await super().shutdown(sockets)
         for forwarder in self._forwarders:
             await forwarder.close()
 
 
+def get_edge(service: Service) -> Edge:
+    """Return the outermost middleware of the application."""
+    assert isinstance(service.app, Application)
+    return service.app.edge
+
+
 @contextmanager
-def listening(service: Service, forwarders: Sequence[Forwarder] = ()) -> Iterator[int]:
+def serve_http(service: Service, forwarders: Sequence[Forwarder] = ()) -> Iterator[int]:
     """Serve the application over HTTP in another thread, and yield its port."""
-    port = free_port()
+    port = find_free_port()
     config = uvicorn.Config(
         service.app, port=port, http=LimitedHttpProtocol, lifespan="off", log_config=None, access_log=False
     )
-    server = Server(config, forwarders, service.app.edge.start_forwarded)
+    server = Server(config, forwarders, get_edge(service).start_forwarded)
     thread = threading.Thread(target=server.run)
     body_seconds, LimitedHttpProtocol.body_seconds = LimitedHttpProtocol.body_seconds, BODY_SECONDS
     thread.start()
@@ -93,13 +104,13 @@ def listening(service: Service, forwarders: Sequence[Forwarder] = ()) -> Iterato
 def serving_port(new_database: Any, backend: str) -> Iterator[tuple[Service, int]]:
     """Serve an application with rate limits, and return it with its port."""
     with (
-        serving(new_database(backend), rate_limit_per_minute=1_000_000) as service,
-        listening(service) as port,
+        run_service(new_database(backend), rate_limit_per_minute=1_000_000) as service,
+        serve_http(service) as port,
     ):
         yield service, port
 
 
-async def send(port: int, exchange: Exchange) -> list[Any]:
+async def send_exchange(port: int, exchange: Exchange) -> list[Any]:
     """Send the pieces, and return the normalized responses."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     responses: list[Any] = []
@@ -141,32 +152,41 @@ def normalize(answer: bytes) -> str:
     return text
 
 
-def without_sentences(answer: Any) -> Any:
+def remove_sentences(answer: Any) -> Any:
     """Return the answer without the sentences for people, whose wording may change."""
     if isinstance(answer, list):
-        return [without_sentences(part) for part in answer]
+        return [remove_sentences(part) for part in answer]
     if isinstance(answer, dict):
-        return {name: without_sentences(part) for name, part in answer.items() if name not in _SENTENCES}
+        return {name: remove_sentences(part) for name, part in answer.items() if name not in _SENTENCES}
     return answer
 
 
-def contains(answer: Any, recorded: Any) -> bool:
+def contains_recorded(answer: Any, recorded: Any) -> bool:
     """Return whether the answer has all that was recorded. Objects may have further members."""
     if isinstance(answer, dict) and isinstance(recorded, dict):
-        return all(name in answer and contains(answer[name], value) for name, value in recorded.items())
+        return all(
+            name in answer and contains_recorded(answer[name], value) for name, value in recorded.items()
+        )
     if isinstance(answer, list) and isinstance(recorded, list):
-        return len(answer) == len(recorded) and all(map(contains, answer, recorded))
+        return len(answer) == len(recorded) and all(map(contains_recorded, answer, recorded))
     return bool(answer == recorded)
 
 
-def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
+def send_corpus(service: Service, port: int) -> dict[str, list[Any]]:
     """Return the normalized answers to all exchanges with a new tenant, by name."""
-    admin, team = service.api(), f"T{secrets.token_hex(4).upper()}"
+    admin, team = service.create_client(), f"T{secrets.token_hex(4).upper()}"
     admin.claim_workspace(team)
-    keys = (admin.key, service.mint("read", admin.tenant_id), service.mint("act_as trade", admin.tenant_id))
+    keys = (
+        admin.key,
+        service.create_key("read", admin.tenant_id),
+        service.create_key("act_as trade", admin.tenant_id),
+    )
 
     async def run() -> dict[str, list[Any]]:
-        return {exchange.name: await send(port, exchange) for exchange in list_exchanges(Keys(*keys), team)}
+        return {
+            exchange.name: await send_exchange(port, exchange)
+            for exchange in list_exchanges(Keys(*keys), team)
+        }
 
     return asyncio.run(run())
 
@@ -174,35 +194,36 @@ def answers_of(service: Service, port: int) -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
     """Provide the answers to the corpus."""
-    return answers_of(*serving_port)
+    return send_corpus(*serving_port)
 
 
 def test_every_exchange_gets_its_recorded_answer(answers):
     if os.environ.get("RECORD_ANSWERS"):
-        kept = without_sentences(answers)
+        kept = remove_sentences(answers)
         lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in kept.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()
-    assert {name: told for name, told in answers.items() if not contains(told, recorded[name])} == {}
+    assert {name: told for name, told in answers.items() if not contains_recorded(told, recorded[name])} == {}
 
 
 def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
     monkeypatch.setattr(serving_port[0].app.edge, "direct_routes", {})
-    generic = answers_of(*serving_port)
+    generic = send_corpus(*serving_port)
     assert {name: told for name, told in generic.items() if told != answers[name]} == {}
 
 
 def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypatch, tmp_path):
-    service, outcomes = serving_port[0], []
+    service: Service = serving_port[0]
+    outcomes: list[str] = []
     # The forwarder of the second slot forwards everything to the first. Both belong to one application.
-    keys = dict.fromkeys(service.app.edge.direct_routes, lambda _: KEY_OF_SLOT_0)
+    keys = dict.fromkeys(get_edge(service).direct_routes, lambda _: KEY_OF_SLOT_0)
     forwarders = [Forwarder(WorkerSlots(tmp_path, 2), keys, outcomes.append) for _ in range(2)]
-    with listening(service, forwarders) as port:
-        monkeypatch.setattr(service.app.edge, "_forwarder", forwarders[1])
+    with serve_http(service, forwarders) as port:
+        monkeypatch.setattr(get_edge(service), "_forwarder", forwarders[1])
         while not forwarders[1].is_connected:
             time.sleep(0.01)
-        forwarded = answers_of(service, port)
+        forwarded = send_corpus(service, port)
         monkeypatch.undo()
     assert {name: told for name, told in forwarded.items() if told != answers[name]} == {}
     assert len(outcomes) > len(forwarded) / 2
@@ -224,10 +245,15 @@ def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
 
         return start
 
-    routes = service.app.edge.direct_routes
-    monkeypatch.setattr(service.app.edge, "direct_routes", {key: record(routes[key]) for key in routes})
+    routes = get_edge(service).direct_routes
+    monkeypatch.setattr(get_edge(service), "direct_routes", {key: record(routes[key]) for key in routes})
     send_one = Writer(BOOTSTRAP_KEY).request
-    for body in (trade_body(), trade_body(quantity=100), trade_body(gmv=17500.5), trade_body(note="\n5")):
-        asyncio.run(send(port, Exchange("trade", (send_one(TRADE, body),))))
-    asyncio.run(send(port, Exchange("order", (send_one(ORDERS, ticket_body()),))))
+    for body in (
+        build_trade_body(),
+        build_trade_body(quantity=100),
+        build_trade_body(gmv=17500.5),
+        build_trade_body(note="\n5"),
+    ):
+        asyncio.run(send_exchange(port, Exchange("trade", (send_one(TRADE, body),))))
+    asyncio.run(send_exchange(port, Exchange("order", (send_one(ORDERS, build_ticket_body()),))))
     assert started == [True, True, True, False, True]

@@ -12,14 +12,14 @@ PASSWORD = "walrus lantern orbit"
 SOON = "2036-01-01T00:00:00Z"
 
 
-def operator(service: Service) -> ApiClient:
+def connect_operator(service: Service) -> ApiClient:
     """Return the first tenant, as the installation's own key sees it."""
     return ApiClient(service, 1, BOOTSTRAP_KEY)
 
 
-def team(service: Service, slug: str, name: str = "A team") -> ApiClient:
+def create_tenant(service: Service, slug: str, name: str = "A team") -> ApiClient:
     """Make a tenant over REST and return it as its first key sees it."""
-    body = assert_ok(operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
+    body = assert_ok(connect_operator(service).post("/tenants", {"name": name, "slug": slug}), 201)
     return ApiClient(service, body["id"], body["api_key"])
 
 
@@ -38,7 +38,7 @@ def assert_error(answer: Any, status: int, *fields: str) -> str:
     return str(problem["type"].rpartition("/")[2])
 
 
-def user(api: ApiClient, **changes: Any) -> dict[str, Any]:
+def create_user(api: ApiClient, **changes: Any) -> dict[str, Any]:
     """Make a user of the desk."""
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
     made: dict[str, Any] = assert_ok(
@@ -47,7 +47,7 @@ def user(api: ApiClient, **changes: Any) -> dict[str, Any]:
     return made
 
 
-def key(
+def create_key(
     api: ApiClient, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **facts: Any
 ) -> dict[str, Any]:
     """Make a key of the desk."""
@@ -57,7 +57,7 @@ def key(
 
 def log_in(api: ApiClient, email: str = "alice@example.com", password: str = PASSWORD) -> Any:
     """Log into the desk."""
-    with api.service.reading() as connection:
+    with api.service.open_connection() as connection:
         slug = connection.execute(
             text("SELECT slug FROM tenants WHERE id = :id"), {"id": api.tenant_id}
         ).scalar_one()
@@ -66,12 +66,14 @@ def log_in(api: ApiClient, email: str = "alice@example.com", password: str = PAS
     return api.service.client.post("/api/v1/auth/login", content=body, headers=headers)
 
 
-def bearer(answer: Any) -> dict[str, str]:
+def build_bearer_header(answer: Any) -> dict[str, str]:
     """Return the header that goes on with a session."""
     return {"Authorization": f"Bearer {assert_ok(answer)['access_token']}"}
 
 
-def as_session(api: ApiClient, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
+def request_with_session(
+    api: ApiClient, method: str, path: str, headers: dict[str, str], body: Any = None
+) -> Any:
     """Ask by an access token instead of the desk's key."""
     content = None if body is None else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", **headers}
@@ -80,7 +82,7 @@ def as_session(api: ApiClient, method: str, path: str, headers: dict[str, str], 
 
 def list_audit_entries(api: ApiClient) -> list[dict[str, Any]]:
     """Return the tenant's audit trail, newest first, by its rows alone."""
-    with api.service.reading() as connection:
+    with api.service.open_connection() as connection:
         rows = connection.execute(
             text("SELECT * FROM audit_log WHERE tenant_id = :id ORDER BY sequence DESC"),
             {"id": api.tenant_id},

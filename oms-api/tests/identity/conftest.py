@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import NOON
 from tests.support import service as support
-from tests.support.people import create_person, running_session_services
+from tests.support.people import create_person, run_session_services
 
 
 class Clock:
@@ -31,23 +31,23 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def timed(clock, database_url):
+def timed_api(clock, database_url):
     """Provide a desk whose service takes its time from `clock`."""
-    with support.serving(database_url, now=lambda: clock.now) as service:
-        yield service.api()
+    with support.run_service(database_url, now=lambda: clock.now) as service:
+        yield service.create_client()
 
 
 @pytest.fixture
-def fresh(database_url):
+def fresh_service(database_url):
     """Provide a service on a database of the test's own."""
-    with support.serving(database_url) as service:
+    with support.run_service(database_url) as service:
         yield service
 
 
 @pytest.fixture
-def services(database_url):
+def session_services(database_url):
     """Log-ins and sessions on a database of the test's own."""
-    with running_session_services(database_url) as (session_services,):
+    with run_session_services(database_url) as (session_services,):
         yield session_services
 
 

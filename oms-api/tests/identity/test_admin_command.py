@@ -20,9 +20,16 @@ from app.admin.arguments import make_parser
 from app.admin.commands import COMMANDS
 from app.config import Settings
 from app.verify import verify_database, verify_trails
-from tests.factories import BOOTSTRAP_KEY, trade_body
-from tests.identity.administration import PASSWORD, assert_ok, bearer, list_audit_entries, log_in, operator
-from tests.support.service import ApiClient, serving
+from tests.factories import BOOTSTRAP_KEY, build_trade_body
+from tests.identity.administration import (
+    PASSWORD,
+    assert_ok,
+    build_bearer_header,
+    connect_operator,
+    list_audit_entries,
+    log_in,
+)
+from tests.support.service import ApiClient, run_service
 
 pytestmark = pytest.mark.any_database
 
@@ -41,13 +48,13 @@ class Typed(io.StringIO):
         return self.terminal
 
 
-def without_logs(output: str) -> str:
+def remove_log_lines(output: str) -> str:
     """Leave out log lines: a service of an earlier test writes its access log up to 50 ms late."""
     return "".join(line for line in output.splitlines(keepends=True) if not line.startswith('{"timestamp"'))
 
 
 @pytest.fixture
-def run(database_url, monkeypatch, capsys):
+def run_command(database_url, monkeypatch, capsys):
     """`run("list", "tenants", typed="…")` returns exit status, standard output and standard error."""
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", database_url)
@@ -57,17 +64,17 @@ def run(database_url, monkeypatch, capsys):
         capsys.readouterr()  # what services in the same test have logged
         status = command.main(arguments)
         told = capsys.readouterr()
-        return status, without_logs(told.out), told.err
+        return status, remove_log_lines(told.out), told.err
 
     return go
 
 
 @pytest.fixture
-def done(run):
-    """As `run`, for what must succeed: returns standard output without its last line break."""
+def run_successfully(run_command):
+    """As `run_command`, for what must succeed: returns standard output without its last line break."""
 
     def go(*arguments, typed=""):
-        status, out, err = run(*arguments, typed=typed)
+        status, out, err = run_command(*arguments, typed=typed)
         assert status == command.DONE, err
         return out.removesuffix("\n")
 
@@ -75,7 +82,7 @@ def done(run):
 
 
 def _tenant(service, slug, key):
-    with service.reading() as connection:
+    with service.open_connection() as connection:
         found = connection.execute(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
         return ApiClient(service, found.scalar_one(), key)
 
@@ -93,9 +100,9 @@ def test_every_command_is_available():
     assert names | {"reset-password", "reset", "suspend", "resume"} <= set(COMMANDS)
 
 
-def test_tenant_with_users_and_keys_is_created_from_the_shell(done, database_url):
-    admin_key = done("create-tenant", "alpha", "Alpha Capital")
-    done(
+def test_tenant_with_users_and_keys_is_created_from_the_shell(run_successfully, database_url):
+    admin_key = run_successfully("create-tenant", "alpha", "Alpha Capital")
+    run_successfully(
         "create-user",
         "Alice",
         "trader",
@@ -105,8 +112,10 @@ def test_tenant_with_users_and_keys_is_created_from_the_shell(done, database_url
         "alpha",
         typed=f"{PASSWORD}\n",
     )
-    bot_key = done("create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30")
-    with serving(database_url) as service:
+    bot_key = run_successfully(
+        "create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30"
+    )
+    with run_service(database_url) as service:
         alpha = _tenant(service, "alpha", admin_key)
         assert assert_ok(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
         assert log_in(alpha).status_code == 200
@@ -118,47 +127,49 @@ def test_tenant_with_users_and_keys_is_created_from_the_shell(done, database_url
     assert (entry["via"], entry["address"], entry["request_id"]) == ("shell", None, None)
 
 
-def test_secrets_are_printed_alone_on_stdout_and_passwords_nowhere(run):
-    status, out, err = run("create-key", "bot", "trade")
+def test_only_secrets_are_printed_to_stdout_and_passwords_are_not_printed(run_command):
+    status, out, err = run_command("create-key", "bot", "trade")
     assert (status, out.count("\n"), out[:4]) == (command.DONE, 1, "oms_")
     assert out.strip() not in err
-    said = run("create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
+    said = run_command("create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
     assert PASSWORD not in str(said)
     assert "password" not in {action.dest for action in make_parser()._actions}
 
 
-def test_password_is_prompted_twice_at_a_terminal(run, monkeypatch):
+def test_password_is_prompted_twice_at_a_terminal(run_command, monkeypatch):
     answers = iter([PASSWORD, PASSWORD, PASSWORD, "another lantern orbit"])
     monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
     monkeypatch.setattr(Typed, "isatty", lambda _: True)
-    assert run("create-user", "Alice", "trader", "--email", "alice@example.com")[0] == command.DONE
-    status, _, err = run("reset-password", "alice@example.com")
+    assert run_command("create-user", "Alice", "trader", "--email", "alice@example.com")[0] == command.DONE
+    status, _, err = run_command("reset-password", "alice@example.com")
     assert (status, "differ" in err) == (command.REFUSED, True)
 
 
-def test_missing_or_weak_password_is_rejected(run):
+def test_missing_or_weak_password_is_rejected(run_command):
     for typed in ("", "\n", "short\n"):
-        status, out, _ = run("create-user", "A", "trader", "--email", "a@example.com", typed=typed)
+        status, out, _ = run_command("create-user", "A", "trader", "--email", "a@example.com", typed=typed)
         assert (status, out) == (command.REFUSED, "")
 
 
 @pytest.mark.parametrize("word", ["reset", "reset-password"])
-def test_password_reset_ends_the_sessions(done, database_url, word):
-    with serving(database_url) as service:
-        first = operator(service)
-        done("create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
-        bearer(log_in(first))
-        done(word, "Alice@example.com", typed="another lantern orbit\n")
+def test_password_reset_ends_the_sessions(run_successfully, database_url, word):
+    with run_service(database_url) as service:
+        first = connect_operator(service)
+        run_successfully(
+            "create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n"
+        )
+        build_bearer_header(log_in(first))
+        run_successfully(word, "Alice@example.com", typed="another lantern orbit\n")
         assert log_in(first).status_code == 401
         assert log_in(first, password="another lantern orbit").status_code == 200
-        with service.reading() as connection:
+        with service.open_connection() as connection:
             ended = connection.execute(text("SELECT revoked_because FROM sessions")).scalars().all()
     assert sorted(ended, key=str) == sorted([None, "password changed"], key=str)
 
 
-def test_users_and_tenants_are_disabled_and_enabled(done, database_url):
-    key = done("create-tenant", "alpha", "Alpha")
-    done("create-user", "Uma", "trader", "--person", "slack:T1:U1", "--tenant", "alpha")
+def test_users_and_tenants_are_disabled_and_enabled(run_successfully, database_url):
+    key = run_successfully("create-tenant", "alpha", "Alpha")
+    run_successfully("create-user", "Uma", "trader", "--person", "slack:T1:U1", "--tenant", "alpha")
     states = []
     for words in (
         ("disable-user", "slack:T1:U1", "--tenant", "alpha"),
@@ -166,61 +177,61 @@ def test_users_and_tenants_are_disabled_and_enabled(done, database_url):
         ("suspend", "alpha"),
         ("resume", "alpha"),
     ):
-        done(*words)
-        with serving(database_url) as service:
+        run_successfully(*words)
+        with run_service(database_url) as service:
             _tenant(service, "alpha", key).claim_workspace("T1")
             response = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
             states.append(response.status_code)
     assert states == [403, 200, 403, 200]
 
 
-def test_keys_are_rotated_and_revoked_by_name_or_id(done, database_url):
-    old = done("create-key", "bot", "trade")
-    new = done("rotate-key", "bot", "--overlap-seconds", "600")
-    with serving(database_url) as service:
+def test_keys_are_rotated_and_revoked_by_name_or_id(run_successfully, database_url):
+    old = run_successfully("create-key", "bot", "trade")
+    new = run_successfully("rotate-key", "bot", "--overlap-seconds", "600")
+    with run_service(database_url) as service:
         for key, status in ((old, 200), (new, 200)):
-            assert operator(service).with_key(key).get("/portfolios").status_code == status
+            assert connect_operator(service).with_key(key).get("/portfolios").status_code == status
         old_id, new_id = old[4:16], new[4:16]
-    done("revoke-key", old_id)
-    done("revoke-key", "bot")
-    with serving(database_url) as service:
+    run_successfully("revoke-key", old_id)
+    run_successfully("revoke-key", "bot")
+    with run_service(database_url) as service:
         for key in (old, new):
-            assert operator(service).with_key(key).get("/portfolios").status_code == 401
-    assert [line.split()[0] for line in done("list", "keys").splitlines()] == [new_id, old_id]
+            assert connect_operator(service).with_key(key).get("/portfolios").status_code == 401
+    assert [line.split()[0] for line in run_successfully("list", "keys").splitlines()] == [new_id, old_id]
 
 
-def test_credentials_of_brokers_that_no_key_decrypts_are_named(run, database_url, monkeypatch):
+def test_credentials_of_brokers_that_no_key_decrypts_are_named(run_command, database_url, monkeypatch):
     first, second = (f"{name}:{base64.b64encode(name.encode() * 16).decode()}" for name in ("k1", "k2"))
-    with serving(database_url, broker_keys=first) as service:
+    with run_service(database_url, broker_keys=first) as service:
         account = {"key_id": "PK0123456789", "secret_key": "secret"}
         connection = {"name": "paper", "broker": "alpaca", "credentials": account}
-        assert operator(service).post("/broker-connections", connection).status_code == 201
+        assert connect_operator(service).post("/broker-connections", connection).status_code == 201
     found = []
     for keys in (second, f"{second},{first}", second):
         monkeypatch.setenv("BROKER_KEYS", keys)
-        status, _, sentence = run("encrypt-broker-credentials")
+        status, _, sentence = run_command("encrypt-broker-credentials")
         found.append((status, sentence.split(" are ")[0], "paper" in sentence))
     words = "The credentials of {} broker connections"
     refused = (command.REFUSED, words.format(0), True)
     assert found == [refused, (command.DONE, words.format(1), False), (command.DONE, words.format(0), False)]
 
 
-def test_operator_may_revoke_the_last_admin_key(done):
-    done("create-tenant", "alpha", "Alpha")
-    done("revoke-key", "admin", "--tenant", "alpha")
-    assert done("create-key", "admin-2", "admin", "--tenant", "alpha").startswith("oms_")
+def test_operator_may_revoke_the_last_admin_key(run_successfully):
+    run_successfully("create-tenant", "alpha", "Alpha")
+    run_successfully("revoke-key", "admin", "--tenant", "alpha")
+    assert run_successfully("create-key", "admin-2", "admin", "--tenant", "alpha").startswith("oms_")
 
 
-def test_lists_print_one_line_for_each_item(done):
-    done("create-tenant", "alpha", "Alpha Capital")
-    done("create-user", "Uma", "risk", "--person", "slack:T1:U1", "--tenant", "alpha")
-    assert [line.split()[:2] for line in done("list", "tenants").splitlines()] == [
+def test_lists_print_one_line_for_each_item(run_successfully):
+    run_successfully("create-tenant", "alpha", "Alpha Capital")
+    run_successfully("create-user", "Uma", "risk", "--person", "slack:T1:U1", "--tenant", "alpha")
+    assert [line.split()[:2] for line in run_successfully("list", "tenants").splitlines()] == [
         ["alpha", "active"],
         ["default", "active"],
     ]
-    [line] = done("list", "users", "--tenant", "alpha").splitlines()
+    [line] = run_successfully("list", "users", "--tenant", "alpha").splitlines()
     assert line.split()[1:4] == ["risk", "active", "slack:T1:U1"]
-    assert done("list", "users") == ""
+    assert run_successfully("list", "users") == ""
 
 
 @pytest.mark.parametrize(
@@ -240,8 +251,8 @@ def test_lists_print_one_line_for_each_item(done):
         (("rotate-master-key", "--env-file", "/nowhere/.env"), 2),
     ],
 )
-def test_failed_command_has_an_exit_status_and_a_message(run, words, status):
-    told = run(*words, typed=f"{PASSWORD}\n")
+def test_failed_command_has_an_exit_status_and_a_message(run_command, words, status):
+    told = run_command(*words, typed=f"{PASSWORD}\n")
     assert (told[0], told[1]) == (status, "")
     assert told[2]
 
@@ -249,31 +260,33 @@ def test_failed_command_has_an_exit_status_and_a_message(run, words, status):
 @pytest.mark.parametrize(
     "words", [(), ("create-user", "A", "king"), ("create-key", "b", "read", "--expires-in-days", "0")]
 )
-def test_invalid_arguments_are_reported(run, words):
+def test_invalid_arguments_are_reported(run_command, words):
     with pytest.raises(SystemExit) as refusal:
-        run(*words)
+        run_command(*words)
     assert refusal.value.code == 2
 
 
-def test_missing_tables_or_database_are_reported(run, monkeypatch, tmp_path):
+def test_missing_tables_or_database_are_reported(run_command, monkeypatch, tmp_path):
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/empty.db")
-    assert run("list", "tenants")[0] == command.CANNOT
+    assert run_command("list", "tenants")[0] == command.CANNOT
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    status, _, err = run("list", "tenants")
+    status, _, err = run_command("list", "tenants")
     assert (status, "cannot be used" in err) == (command.CANNOT, True)
     monkeypatch.setenv("DATABASE_URL", "mysql://x")
-    assert run("list", "tenants")[0] == command.CANNOT
+    assert run_command("list", "tenants")[0] == command.CANNOT
 
 
-def test_master_key_rotation_updates_the_file_and_keeps_sessions(done, database_url, tmp_path):
+def test_master_key_rotation_updates_the_file_and_keeps_sessions(run_successfully, database_url, tmp_path):
     file = tmp_path / ".env"
     file.write_text(f"# Settings\nOMS_API_KEY={BOOTSTRAP_KEY}\nPORT=8001\n")
     file.chmod(0o600)
     settings = {"environment": "development", "jwt_keys": None}
-    with serving(database_url, **settings) as service:
-        done("create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
-        session = bearer(log_in(operator(service)))
-    assert done("rotate-master-key", "--env-file", str(file)) == ""
+    with run_service(database_url, **settings) as service:
+        run_successfully(
+            "create-user", "Alice", "trader", "--email", "alice@example.com", typed=f"{PASSWORD}\n"
+        )
+        session = build_bearer_header(log_in(connect_operator(service)))
+    assert run_successfully("rotate-master-key", "--env-file", str(file)) == ""
     kept = dotenv_values(file)
     new = kept["OMS_API_KEY"]
     assert (kept["OMS_API_KEY_PREVIOUS"], kept["PORT"]) == (BOOTSTRAP_KEY, "8001")
@@ -282,30 +295,30 @@ def test_master_key_rotation_updates_the_file_and_keeps_sessions(done, database_
     assert new not in (None, BOOTSTRAP_KEY)
     assert Settings(_env_file=None, oms_api_key=str(new)).oms_api_key == new
     rotated = {"oms_api_key": new, "oms_api_key_previous": BOOTSTRAP_KEY, **settings}
-    with serving(database_url, **rotated) as service:
+    with run_service(database_url, **rotated) as service:
         for key in (new, BOOTSTRAP_KEY):
             assert ApiClient(service, 1, str(key)).get("/portfolios").status_code == 200
         assert service.client.get("/api/v1/portfolios", headers=session).status_code == 200
         told = [
             entry
-            for entry in list_audit_entries(operator(service))
+            for entry in list_audit_entries(connect_operator(service))
             if entry["action"] == "installation.rotated"
         ]
     assert [entry["target"] for entry in told] == ["OMS_API_KEY"]
 
 
-def test_master_key_rotation_without_a_file_prints_the_key(run):
-    status, out, err = run("rotate-master-key")
+def test_master_key_rotation_without_a_file_prints_the_key(run_command):
+    status, out, err = run_command("rotate-master-key")
     assert (status, len(out.strip()) >= 32, "OMS_API_KEY_PREVIOUS" in err) == (command.DONE, True, True)
 
 
-def test_master_key_with_special_characters_is_kept_as_the_previous_key(done, tmp_path):
+def test_master_key_with_special_characters_is_kept_as_the_previous_key(run_successfully, tmp_path):
     odd = "a'b\"c#d$e\\f" + "g" * 32
     file = tmp_path / ".env"
     file.write_text("OMS_API_KEY_PREVIOUS=older\n")
     assert command.main(["rotate-master-key", "--env-file", str(file)]) == command.CANNOT
     set_key(file, "OMS_API_KEY", odd)
-    done("rotate-master-key", "--env-file", str(file))
+    run_successfully("rotate-master-key", "--env-file", str(file))
     assert dotenv_values(file, interpolate=False)["OMS_API_KEY_PREVIOUS"] == odd
 
 
@@ -324,8 +337,8 @@ def test_admin_command_runs_as_a_program(database_url, tmp_path):
     assert ended.stdout.startswith(b"oms_")
 
 
-def test_credentials_of_brokers_are_encrypted_again(run, database_url):
-    status, _, err = run("encrypt-broker-credentials")
+def test_credentials_of_brokers_are_encrypted_again(run_command, database_url):
+    status, _, err = run_command("encrypt-broker-credentials")
     assert (status, "credentials of 0 broker connections" in err) == (command.DONE, True)
 
 
@@ -336,16 +349,18 @@ def list_texts(engine, tables):
 
 
 @pytest.mark.parametrize("called", ["slack:T1:U7", "zoe@example.com"])
-def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, database_url, called):
-    with serving(database_url) as service:
-        api = operator(service)
+def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
+    run_successfully, run_command, database_url, called
+):
+    with run_service(database_url) as service:
+        api = connect_operator(service)
         api.claim_workspace("T1")
         user = {"name": "Zoe Canary", "role": "trader", "person": "slack:T1:U7"}
         user |= {"email": "zoe@example.com", "password": PASSWORD}
         assert_ok(api.post("/users", user, {"Idempotency-Key": "z"}), 201)
-        session = bearer(log_in(api, email="zoe@example.com"))
+        session = build_bearer_header(log_in(api, email="zoe@example.com"))
         acting = {"X-On-Behalf-Of": "slack:T1:U7"}
-        trade = assert_ok(api.post("/trade", trade_body(), acting), 201)["trade"]
+        trade = assert_ok(api.post("/trade", build_trade_body(), acting), 201)["trade"]
         for headers in (acting, session | {"X-API-Key": ""}):
             alert = {"kind": "price", "symbol": "AAPL", "above": "150"}
             sent = {name: value for name, value in headers.items() if value}
@@ -353,7 +368,7 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
             response = service.client.post("/api/v1/alerts", json=alert, headers=sent | key)
             assert response.status_code == 201, response.text
         assert "canary" in list_texts(service.engine, ["users", "admin_requests"]).lower()
-        status, _, err = run("erase-person", called)
+        status, _, err = run_command("erase-person", called)
         assert (status, "keep the ID" in err) == (command.DONE, True)
         deadline = time.monotonic() + 30
         while service.client.get("/api/v1/portfolios", headers=session).status_code != 401:
@@ -365,4 +380,4 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(done, run, d
         assert assert_ok(api.get(f"/trades/{trade['trade_id']}"))["actor"] == "slack:T1:U7"
         assert verify_database(service.engine).clean
         assert verify_trails(service.engine).lie is None
-    assert run("erase-person", called)[0] == command.REFUSED
+    assert run_command("erase-person", called)[0] == command.REFUSED

@@ -18,7 +18,7 @@ from app.identity.rules.keys import NAME_LENGTH
 from tests.factories import NOON
 
 
-def caller(role=Role.ADMIN, **facts):
+def build_caller(role=Role.ADMIN, **facts):
     return Caller(1, "k", "k", SCOPES_OF_ROLE[role], **facts)
 
 
@@ -26,21 +26,21 @@ def caller(role=Role.ADMIN, **facts):
 @pytest.mark.parametrize("given", list(Role))
 def test_caller_can_grant_only_roles_within_their_own_rights(own, given):
     if SCOPES_OF_ROLE[given] <= SCOPES_OF_ROLE[own]:
-        require_role(caller(own), given)
+        require_role(build_caller(own), given)
     else:
         with pytest.raises(RightsExceeded, match="you do not have it yourself"):
-            require_role(caller(own), given)
+            require_role(build_caller(own), given)
 
 
 def test_caller_needs_the_rights_of_every_granted_role():
-    require_role(caller(Role.APPROVER), Role.VIEWER, Role.TRADER)
+    require_role(build_caller(Role.APPROVER), Role.VIEWER, Role.TRADER)
     with pytest.raises(RightsExceeded):
-        require_role(caller(Role.APPROVER), Role.VIEWER, Role.RISK)
+        require_role(build_caller(Role.APPROVER), Role.VIEWER, Role.RISK)
 
 
 def test_grant_rejection_names_the_missing_rights():
     with pytest.raises(RightsExceeded, match="'admin', 'tenants'"):
-        require_scopes(caller(Role.TRADER), [Scope.TENANTS, Scope.READ, Scope.ADMIN])
+        require_scopes(build_caller(Role.TRADER), [Scope.TENANTS, Scope.READ, Scope.ADMIN])
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_grant_rejection_names_the_missing_rights():
 )
 def test_caller_can_grant_only_their_own_portfolios(own, given, passes):
     if passes:
-        require_portfolios(caller(portfolios=own), given)
+        require_portfolios(build_caller(portfolios=own), given)
     else:
         with pytest.raises(RightsExceeded):
-            require_portfolios(caller(portfolios=own), given)
+            require_portfolios(build_caller(portfolios=own), given)
 
 
 LATER = NOON + timedelta(seconds=1)
@@ -78,13 +78,13 @@ LATER = NOON + timedelta(seconds=1)
     ],
 )
 def test_granted_expiry_is_the_requested_one_or_that_of_the_caller(own, wanted, is_said, granted):
-    assert compute_granted_expiry(caller(expires_at=own), wanted, is_said=is_said) == granted
+    assert compute_granted_expiry(build_caller(expires_at=own), wanted, is_said=is_said) == granted
 
 
 @pytest.mark.parametrize("wanted", [None, LATER])
 def test_expiry_later_than_that_of_the_caller_is_rejected(wanted):
     with pytest.raises(RightsExceeded, match="must not be later"):
-        compute_granted_expiry(caller(expires_at=NOON), wanted, is_said=True)
+        compute_granted_expiry(build_caller(expires_at=NOON), wanted, is_said=True)
 
 
 @pytest.mark.parametrize("name", ["bot", "x" * NAME_LENGTH])

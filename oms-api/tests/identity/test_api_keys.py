@@ -8,15 +8,15 @@ from sqlalchemy import text
 from app.database import unit_of_work
 from tests.identity.administration import (
     SOON,
-    as_session,
     assert_error,
     assert_ok,
-    bearer,
-    key,
+    build_bearer_header,
+    connect_operator,
+    create_key,
+    create_user,
     list_audit_entries,
     log_in,
-    operator,
-    user,
+    request_with_session,
 )
 
 SHOWN = {
@@ -26,10 +26,10 @@ SHOWN = {
 
 
 def test_created_key_is_shown_once_and_works(api):
-    body = key(api)
+    body = create_key(api)
     assert set(body) == SHOWN | {"key"}
     assert (body["name"], body["scopes"], body["state"]) == ("bot", ["read", "trade"], "live")
-    assert api.with_key(body["key"]).trade()["source"] == "bot"
+    assert api.with_key(body["key"]).record_trade()["source"] == "bot"
     listed = assert_ok(api.get("/api-keys"))
     assert [item["name"] for item in listed][:1] == ["bot"]
     assert set(listed[0]) == SHOWN == set(assert_ok(api.get(f"/api-keys/{body['key_id']}")))
@@ -37,7 +37,7 @@ def test_created_key_is_shown_once_and_works(api):
 
 
 def test_key_creation_is_audited_without_the_secret(api):
-    body = key(api, expires_at=SOON)
+    body = create_key(api, expires_at=SOON)
     [entry] = list_audit_entries(api)
     assert (entry["action"], entry["target"]) == ("key.created", "key:bot")
     assert entry["after"] == {
@@ -89,7 +89,7 @@ def test_invalid_key_request_is_rejected_by_field(api, changes, field):
 
 
 def test_key_names_are_never_reused(api):
-    body = key(api)
+    body = create_key(api)
     assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
     assert assert_error(api.post("/api-keys", {"name": "bot", "scopes": ["read"]}), 409) == "conflict"
 
@@ -98,34 +98,35 @@ def test_key_name_ignores_variants_of_spaces_and_quotes(api):
     body = assert_ok(api.post("/api-keys", {"name": "Bob's  bot", "scopes": ["read"]}), 201)
     assert body["name"] == "Bob's bot"
     assert assert_error(api.post("/api-keys", {"name": "Bob`s bot", "scopes": ["read"]}), 409) == "conflict"
-    other = key(api, "other")
+    other = create_key(api, "other")
     assert assert_error(api.patch(f"/api-keys/{other['key_id']}", {"name": "Bob's   bot"}), 409) == "conflict"
 
 
 def test_restricted_key_sees_only_its_portfolios(api):
     for name in ("Growth", "Macro"):
-        api.trade(portfolio_name=name)
-    body = key(api, "bot", ("trade",), portfolios=["growth"])
+        api.record_trade(portfolio_name=name)
+    body = create_key(api, "bot", ("trade",), portfolios=["growth"])
     assert body["portfolios"] == ["Growth"]
     narrow = api.with_key(body["key"])
     assert assert_ok(narrow.get("/portfolios")) == ["Growth"]
-    assert narrow.report(portfolio_name="Macro").status_code == 403
-    assert narrow.report(portfolio_name="Growth").status_code == 201
+    assert narrow.post_trade(portfolio_name="Macro").status_code == 403
+    assert narrow.post_trade(portfolio_name="Growth").status_code == 201
     assert assert_ok(api.get("/api-keys"))[0]["portfolios"] == ["Growth"]
 
 
 def test_only_admins_manage_keys(api):
     for scopes in ("read", "trade", "approve", "risk", "act_as"):
-        other = api.with_key(api.service.mint(scopes, api.tenant_id))
+        other = api.with_key(api.service.create_key(scopes, api.tenant_id))
         assert other.get("/api-keys").status_code == 403
         assert other.post("/api-keys", {"name": "k", "scopes": ["read"]}).status_code == 403
 
 
 def test_expiring_key_cannot_create_a_longer_lived_key(api):
-    limited = api.with_key(key(api, "limited", ("admin",), expires_at=SOON)["key"])
-    assert key(limited, "one")["expires_at"] == "2036-01-01T00:00:00.000000Z"
+    limited = api.with_key(create_key(api, "limited", ("admin",), expires_at=SOON)["key"])
+    assert create_key(limited, "one")["expires_at"] == "2036-01-01T00:00:00.000000Z"
     assert (
-        key(limited, "two", expires_at="2035-06-01T00:00:00Z")["expires_at"] == "2035-06-01T00:00:00.000000Z"
+        create_key(limited, "two", expires_at="2035-06-01T00:00:00Z")["expires_at"]
+        == "2035-06-01T00:00:00.000000Z"
     )
     for expires_at in (None, "2036-01-01T00:00:01Z"):
         body = {"name": "three", "scopes": ["read"], "expires_at": expires_at}
@@ -133,16 +134,18 @@ def test_expiring_key_cannot_create_a_longer_lived_key(api):
 
 
 def test_key_created_by_a_user_outlives_the_session(api):
-    user(api, role="admin")
-    session = bearer(log_in(api))
-    body = assert_ok(as_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201)
+    create_user(api, role="admin")
+    session = build_bearer_header(log_in(api))
+    body = assert_ok(
+        request_with_session(api, "POST", "/api-keys", session, {"name": "k", "scopes": ["read"]}), 201
+    )
     assert body["expires_at"] is None
     assert body["created_by"] == "alice@example.com"
     assert list_audit_entries(api)[0]["via"] == "session"
 
 
 def test_revoked_key_is_rejected_within_a_second(api, clock):
-    body = key(api)
+    body = create_key(api)
     bot = api.with_key(body["key"])
     assert bot.get("/portfolios").status_code == 200
     changed = assert_ok(api.patch(f"/api-keys/{body['key_id']}", {"revoked": True}))
@@ -155,8 +158,8 @@ def test_revoked_key_is_rejected_within_a_second(api, clock):
 
 
 def test_key_can_be_renamed(api):
-    body = key(api)
-    key(api, "other")
+    body = create_key(api)
+    create_key(api, "other")
     path = f"/api-keys/{body['key_id']}"
     assert assert_error(api.patch(path, {"name": "other"}), 409) == "conflict"
     assert assert_ok(api.patch(path, {"name": "desk-bot"}))["name"] == "desk-bot"
@@ -179,21 +182,21 @@ def test_key_can_be_renamed(api):
     ],
 )
 def test_invalid_key_change_is_rejected(api, body, field):
-    assert_error(api.patch(f"/api-keys/{key(api)['key_id']}", body), 422, field)
+    assert_error(api.patch(f"/api-keys/{create_key(api)['key_id']}", body), 422, field)
 
 
 def test_last_admin_key_cannot_be_revoked(api):
     [own] = assert_ok(api.get("/api-keys"))
     assert assert_error(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
-    key(api, "narrow", ("admin",), portfolios=[])
+    create_key(api, "narrow", ("admin",), portfolios=[])
     assert assert_error(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}), 409) == "last-admin"
-    key(api, "second", ("admin",))
+    create_key(api, "second", ("admin",))
     assert_ok(api.patch(f"/api-keys/{own['key_id']}", {"revoked": True}))
 
 
 def test_keys_are_listed_newest_first_in_pages(api):
-    names = [key(api, name)["name"] for name in ("a", "b", "c")]
-    with created_with(api, "c", "b"):
+    names = [create_key(api, name)["name"] for name in ("a", "b", "c")]
+    with create_two_keys(api, "c", "b"):
         seen, path = [], "/api/v1/api-keys?limit=1"
         while path:
             page = api.service.client.get(path, headers={"X-API-Key": api.key})
@@ -205,7 +208,7 @@ def test_keys_are_listed_newest_first_in_pages(api):
 
 
 @contextmanager
-def created_with(api, name, other):
+def create_two_keys(api, name, other):
     """Let two keys be created at the same moment, for the length of a block: others verify this database."""
     find = text("SELECT created_at FROM api_keys WHERE name = :name AND tenant_id = :id")
     change = text("UPDATE api_keys SET created_at = :at WHERE name = :name AND tenant_id = :id")
@@ -221,8 +224,8 @@ def created_with(api, name, other):
 
 
 def test_key_of_another_tenant_is_not_found(service):
-    one, two = service.api(), service.api()
-    body, theirs = key(one, "bot"), key(two, "bot")
+    one, two = service.create_client(), service.create_client()
+    body, theirs = create_key(one, "bot"), create_key(two, "bot")
     for ask in (
         lambda key_id: one.get(f"/api-keys/{key_id}"),
         lambda key_id: one.patch(f"/api-keys/{key_id}", {"revoked": True}),
@@ -237,9 +240,12 @@ def test_key_of_another_tenant_is_not_found(service):
 
 
 def test_bootstrap_key_creates_keys_only_for_its_own_tenant(service, api):
-    body = key(operator(service), f"first-{api.tenant_id}", ("admin",))
+    body = create_key(connect_operator(service), f"first-{api.tenant_id}", ("admin",))
     assert (
-        operator(service).with_key(body["key"]).post("/tenants", {"name": "x", "slug": "x"}).status_code
+        connect_operator(service)
+        .with_key(body["key"])
+        .post("/tenants", {"name": "x", "slug": "x"})
+        .status_code
         == 403
     )
     assert body["key_id"] not in api.get("/api-keys").text

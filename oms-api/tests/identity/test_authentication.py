@@ -15,13 +15,13 @@ from app.identity.rules.keys import StoredKey, get_environment_key_id, hash_key,
 from app.identity.service.authenticator import BOOTSTRAP, Authenticator, list_environment_keys
 from app.identity.service.keys import revoke_key, store_new_key
 from tests.factories import BOOTSTRAP_KEY, NOON
-from tests.support.service import ApiClient, serving
+from tests.support.service import ApiClient, run_service
 
 KEY = make_key(random.Random(1).choice)
 BOT_KEY = "b" * 40
 
 
-class Rig:
+class AuthenticatorHarness:
     """An authenticator over a store of one key, with clocks that are set by hand."""
 
     def __init__(self, monkeypatch) -> None:
@@ -49,21 +49,21 @@ class Rig:
 
 
 @pytest.fixture
-def rig(monkeypatch):
-    return Rig(monkeypatch)
+def harness(monkeypatch):
+    return AuthenticatorHarness(monkeypatch)
 
 
-def test_stored_key_identifies_tenant_name_and_scopes(rig):
-    caller = rig.call(KEY)
+def test_stored_key_identifies_tenant_name_and_scopes(harness):
+    caller = harness.call(KEY)
     assert (caller.tenant_id, caller.name, caller.scopes) == (3, "desk", {Scope.TRADE, Scope.READ})
 
 
-def test_key_of_the_bot_in_the_environment_acts_for_people_and_has_no_other_rights(rig):
-    caller = rig.call(BOT_KEY)
+def test_key_of_the_bot_in_the_environment_acts_for_people_and_has_no_other_rights(harness):
+    caller = harness.call(BOT_KEY)
     assert (caller.tenant_id, caller.name, caller.scopes) == (1, "slack-bot", {Scope.ACT_AS, Scope.BOT})
     assert caller.key_id == get_environment_key_id(BOT_KEY)
-    assert rig.call(BOOTSTRAP_KEY) == BOOTSTRAP
-    assert rig.looked_up == []
+    assert harness.call(BOOTSTRAP_KEY) == BOOTSTRAP
+    assert harness.looked_up == []
 
 
 def test_id_of_a_key_in_the_environment_is_the_one_that_the_bot_states():
@@ -77,71 +77,71 @@ def test_id_of_a_key_in_the_environment_is_the_one_that_the_bot_states():
 @pytest.mark.parametrize(
     "key", [None, "", "x" * 62, KEY[:-1] + ("a" if KEY[-1] != "a" else "b"), BOOTSTRAP_KEY + "x"]
 )
-def test_malformed_key_causes_no_database_query(rig, key):
+def test_malformed_key_causes_no_database_query(harness, key):
     with pytest.raises(NoValidKey):
-        rig.call(key)
-    assert rig.looked_up == []
+        harness.call(key)
+    assert harness.looked_up == []
 
 
-def test_bootstrap_key_is_admin_of_the_first_tenant_without_a_query(rig):
-    assert rig.call(BOOTSTRAP_KEY) == BOOTSTRAP
+def test_bootstrap_key_is_admin_of_the_first_tenant_without_a_query(harness):
+    assert harness.call(BOOTSTRAP_KEY) == BOOTSTRAP
     assert (BOOTSTRAP.tenant_id, BOOTSTRAP.scopes) == (1, frozenset(Scope))
-    assert rig.looked_up == []
+    assert harness.looked_up == []
 
 
-def test_valid_key_is_cached_for_half_a_second(rig):
+def test_valid_key_is_cached_for_half_a_second(harness):
     for _ in range(5):
-        rig.call(KEY)
-    rig.seconds += 0.499
-    rig.call(KEY)
-    assert len(rig.looked_up) == 1
-    rig.seconds += 0.001
-    rig.call(KEY)
-    assert len(rig.looked_up) == 2
+        harness.call(KEY)
+    harness.seconds += 0.499
+    harness.call(KEY)
+    assert len(harness.looked_up) == 1
+    harness.seconds += 0.001
+    harness.call(KEY)
+    assert len(harness.looked_up) == 2
 
 
-def test_revoked_key_is_rejected_within_a_second(rig):
-    rig.call(KEY)
-    rig.found = replace(rig.found, revoked_at=NOON)
-    rig.seconds += 0.5
+def test_revoked_key_is_rejected_within_a_second(harness):
+    harness.call(KEY)
+    harness.found = replace(harness.found, revoked_at=NOON)
+    harness.seconds += 0.5
     with pytest.raises(NoValidKey):
-        rig.call(KEY)
+        harness.call(KEY)
 
 
-def test_rejected_key_is_not_cached(rig):
-    known, rig.found = rig.found, None
+def test_rejected_key_is_not_cached(harness):
+    known, harness.found = harness.found, None
     with pytest.raises(NoValidKey):
-        rig.call(KEY)
-    rig.found = known
-    assert rig.call(KEY).name == "desk"
+        harness.call(KEY)
+    harness.found = known
+    assert harness.call(KEY).name == "desk"
 
 
-def test_expired_key_is_rejected(rig):
-    rig.found = replace(rig.found, expires_at=NOON + timedelta(hours=1))
-    assert rig.call(KEY)
-    rig.now += timedelta(hours=1)
-    rig.seconds += 1
+def test_expired_key_is_rejected(harness):
+    harness.found = replace(harness.found, expires_at=NOON + timedelta(hours=1))
+    assert harness.call(KEY)
+    harness.now += timedelta(hours=1)
+    harness.seconds += 1
     with pytest.raises(NoValidKey):
-        rig.call(KEY)
+        harness.call(KEY)
 
 
-def test_key_use_is_recorded_once_a_minute(rig):
+def test_key_use_is_recorded_once_a_minute(harness):
     for _ in range(3):
-        rig.seconds += 1
-        rig.call(KEY)
-    assert len(rig.uses) == 1
-    rig.now += timedelta(minutes=1)
-    rig.seconds += 1
-    rig.call(KEY)
-    assert [use[1] for use in rig.uses] == [NOON, NOON + timedelta(minutes=1)]
+        harness.seconds += 1
+        harness.call(KEY)
+    assert len(harness.uses) == 1
+    harness.now += timedelta(minutes=1)
+    harness.seconds += 1
+    harness.call(KEY)
+    assert [use[1] for use in harness.uses] == [NOON, NOON + timedelta(minutes=1)]
 
 
-def test_key_cache_size_is_bounded(rig, monkeypatch):
+def test_key_cache_size_is_bounded(harness, monkeypatch):
     monkeypatch.setattr("app.identity.service.authenticator._MAX_CACHED", 1)
     other = make_key(random.Random(2).choice)
-    rig.call(KEY)
-    rig.found = StoredKey(parse_key_id(other) or "", 4, "other", hash_key(other), "read", None, None)
-    assert rig.call(other).name == "other"
+    harness.call(KEY)
+    harness.found = StoredKey(parse_key_id(other) or "", 4, "other", hash_key(other), "read", None, None)
+    assert harness.call(other).name == "other"
 
 
 def test_key_names_are_never_reused(engine):
@@ -167,8 +167,8 @@ def test_only_the_hash_of_the_secret_is_stored(engine):
 def test_key_revoked_in_one_process_is_rejected_by_the_others(serve, monkeypatch):
     seconds = [0.0]
     monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
-    with serve() as one, serving(one.database_url) as two:
-        api = one.api()
+    with serve() as one, run_service(one.database_url) as two:
+        api = one.create_client()
         there = ApiClient(two, api.tenant_id, api.key)
         assert (api.get("/portfolios").status_code, there.get("/portfolios").status_code) == (200, 200)
         with unit_of_work(one.engine) as connection:
@@ -179,6 +179,6 @@ def test_key_revoked_in_one_process_is_rejected_by_the_others(serve, monkeypatch
 
 def test_last_use_of_a_key_is_recorded(serve):
     with serve() as service:
-        service.api().get("/portfolios")
+        service.create_client().get("/portfolios")
     with service.engine.connect() as connection:
         assert connection.execute(text("SELECT last_used_at FROM api_keys")).scalar_one() is not None

@@ -13,7 +13,7 @@ from app.identity.queries.users import UserFilter, list_users
 from app.identity.rules.access import Caller, Role, Scope
 from app.identity.rules.administration import NewKey, NewUser, Rotation, UserChanges
 from app.identity.service import api_keys, users
-from app.identity.service.idempotent_operations import Administration, OperationContext
+from app.identity.service.change_executor import ChangeExecutor, ChangeRequest
 from app.identity.service.passwords import Passwords
 
 pytestmark = pytest.mark.any_database
@@ -28,9 +28,9 @@ def run_in_transaction(engine, work):
 
 
 @pytest.fixture
-def administration(engine):
+def change_executor(engine):
     transactions, passwords = Transactions(engine), Passwords()
-    yield Administration(transactions, passwords, ["s" * 32], utc_now)
+    yield ChangeExecutor(transactions, passwords, ["s" * 32], utc_now)
     passwords.close()
     transactions.close()
 
@@ -48,9 +48,7 @@ def test_key_cannot_have_more_rights_than_its_creator(engine, caller, wanted):
     with pytest.raises(RightsExceeded):
         run_in_transaction(
             engine,
-            lambda connection: api_keys.create_key(
-                connection, OperationContext(caller, "t"), wanted, utc_now()
-            ),
+            lambda connection: api_keys.create_key(connection, ChangeRequest(caller, "t"), wanted, utc_now()),
         )
 
 
@@ -60,14 +58,14 @@ def test_caller_with_fewer_rights_cannot_rotate_a_key(engine):
     body = run_in_transaction(
         engine,
         lambda connection: api_keys.create_key(
-            connection, OperationContext(everything, "t"), new_key, utc_now()
+            connection, ChangeRequest(everything, "t"), new_key, utc_now()
         ),
-    ).answer
+    ).body
     with pytest.raises(RightsExceeded):
         run_in_transaction(
             engine,
             lambda connection: api_keys.rotate_key(
-                connection, OperationContext(LESSER, "t"), body["key_id"], Rotation(60), utc_now()
+                connection, ChangeRequest(LESSER, "t"), body["key_id"], Rotation(60), utc_now()
             ),
         )
 
@@ -80,24 +78,24 @@ def test_caller_with_fewer_rights_cannot_rotate_a_key(engine):
         (NARROW, NewUser("A", Role.VIEWER, person="slack:T1:U1")),
     ],
 )
-def test_user_cannot_have_more_rights_than_their_creator(administration, caller, wanted):
+def test_user_cannot_have_more_rights_than_their_creator(change_executor, caller, wanted):
     with pytest.raises(RightsExceeded):
-        asyncio.run(users.create_user(administration, OperationContext(caller, "t"), wanted))
+        asyncio.run(users.create_user(change_executor, ChangeRequest(caller, "t"), wanted))
 
 
-def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, administration):
-    everything = OperationContext(Caller(1, "k", "all", frozenset(Scope)), "t")
+def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, change_executor):
+    everything = ChangeRequest(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
-        asyncio.run(users.create_user(administration, everything, NewUser("A", role, person=person)))
+        asyncio.run(users.create_user(change_executor, everything, NewUser("A", role, person=person)))
     body = run_in_transaction(engine, _by_role)
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
     for held, changes in refused:
         with pytest.raises(RightsExceeded):
-            asyncio.run(users.change_user(administration, OperationContext(LESSER, "t"), body[held], changes))
+            asyncio.run(users.update_user(change_executor, ChangeRequest(LESSER, "t"), body[held], changes))
     asyncio.run(
-        users.change_user(administration, OperationContext(LESSER, "t"), body["trader"], {"role": "viewer"})
+        users.update_user(change_executor, ChangeRequest(LESSER, "t"), body["trader"], {"role": "viewer"})
     )
 
 

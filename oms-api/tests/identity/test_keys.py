@@ -26,7 +26,7 @@ from tests.factories import NOON
 KEY = make_key(random.Random(1).choice)
 
 
-def stored(**changes):
+def build_stored_key(**changes):
     fields: dict[str, Any] = {
         "key_id": "0" * 12,
         "tenant_id": 1,
@@ -104,7 +104,7 @@ def test_unknown_scopes_are_rejected(words):
     ],
 )
 def test_key_is_valid_until_revoked_or_expired(changes, counts):
-    assert is_valid_key(stored(**changes), KEY, NOON) == counts
+    assert is_valid_key(build_stored_key(**changes), KEY, NOON) == counts
 
 
 def test_key_of_the_environment_has_an_id_in_any_format():

@@ -18,27 +18,27 @@ from tests.support.people import (
     PASSWORD,
     THIEF,
     SessionServices,
-    asked,
     create_person,
-    run,
-    running_session_services,
+    execute,
+    query,
+    run_session_services,
 )
 
 WRONG = "another kettle marches south"
 
 
-def trail(services, engine):
+def list_audit_entries(services, engine):
     services.trail.flush(everything=True)
-    return asked(engine, "SELECT * FROM audit_log ORDER BY tenant_id, sequence")
+    return query(engine, "SELECT * FROM audit_log ORDER BY tenant_id, sequence")
 
 
-def refused(services: SessionServices, credentials, client=LAPTOP):
+def assert_login_refused(services: SessionServices, credentials, client=LAPTOP):
     with pytest.raises(WrongLogin) as told:
         services.log_in(credentials, client)
     return told.value
 
 
-def wrong_in_every_way(alice):
+def list_wrong_credentials(alice):
     return {
         "password": alice.says(WRONG),
         "person": alice.says(email="nobody@x"),
@@ -48,20 +48,20 @@ def wrong_in_every_way(alice):
     }
 
 
-def test_valid_credentials_start_a_session(services, alice):
-    tokens = services.log_in(alice.says())
-    assert services.caller(tokens.access).person == alice.email
+def test_valid_credentials_start_a_session(session_services, alice):
+    tokens = session_services.log_in(alice.says())
+    assert session_services.caller(tokens.access).person == alice.email
 
 
-def test_same_email_in_two_tenants_is_two_users(services, alice, engine):
+def test_same_email_in_two_tenants_is_two_users(session_services, alice, engine):
     other = create_person(engine)
-    run(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
-    assert services.caller(services.log_in(alice.says()).access).tenant_id == alice.tenant_id
-    refused(services, other.says())
+    execute(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
+    assert session_services.caller(session_services.log_in(alice.says()).access).tenant_id == alice.tenant_id
+    assert_login_refused(session_services, other.says())
 
 
 @pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
-def test_every_login_failure_has_the_same_answer_and_cost(services, alice, monkeypatch, what):
+def test_every_login_failure_has_the_same_answer_and_cost(session_services, alice, monkeypatch, what):
     queries, hashes = [], []
     hasher = passwords_service._hasher()
 
@@ -71,67 +71,70 @@ def test_every_login_failure_has_the_same_answer_and_cost(services, alice, monke
             return hasher.verify(stored, password)
 
     monkeypatch.setattr(passwords_service, "_hasher", Counting)
-    event.listen(services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
-    error = refused(services, wrong_in_every_way(alice)[what])
+    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
     assert error.detail == "The tenant, the e-mail address or the password is wrong."
     assert hashes == ["$argon2id$v=19$m=19456,t=2,p=1"]
     assert len([query for query in queries if query != "BEGIN"]) == 1
 
 
-def test_disabled_user_gets_the_same_answer(services, alice, engine):
-    run(engine, "UPDATE users SET status = 'disabled'")
-    assert refused(services, alice.says()).detail == refused(services, alice.says(WRONG)).detail
-    assert asked(engine, "SELECT * FROM sessions") == []
+def test_disabled_user_gets_the_same_answer(session_services, alice, engine):
+    execute(engine, "UPDATE users SET status = 'disabled'")
+    assert (
+        assert_login_refused(session_services, alice.says()).detail
+        == assert_login_refused(session_services, alice.says(WRONG)).detail
+    )
+    assert query(engine, "SELECT * FROM sessions") == []
 
 
-def test_password_reset_during_verification_rejects_the_login(services, alice, engine, monkeypatch):
+def test_password_reset_during_verification_rejects_the_login(session_services, alice, engine, monkeypatch):
     verify = passwords_service.Passwords.verify
 
     async def verify_and_be_late(self, *facts):
         verdict = await verify(self, *facts)
-        run(engine, "UPDATE logins SET password_hash = 'another'")
+        execute(engine, "UPDATE logins SET password_hash = 'another'")
         return verdict
 
     monkeypatch.setattr(passwords_service.Passwords, "verify", verify_and_be_late)
-    refused(services, alice.says())
-    assert asked(engine, "SELECT * FROM sessions") == []
+    assert_login_refused(session_services, alice.says())
+    assert query(engine, "SELECT * FROM sessions") == []
 
 
-def test_only_a_valid_password_reveals_a_suspended_tenant(services, alice, engine):
-    run(engine, "UPDATE tenants SET status = 'suspended'")
+def test_only_a_valid_password_reveals_a_suspended_tenant(session_services, alice, engine):
+    execute(engine, "UPDATE tenants SET status = 'suspended'")
     with pytest.raises(TenantSuspended):
-        services.log_in(alice.says())
-    refused(services, alice.says(WRONG))
+        session_services.log_in(alice.says())
+    assert_login_refused(session_services, alice.says(WRONG))
 
 
-def test_outdated_password_hash_is_replaced_at_the_next_login(services, alice, engine):
+def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, alice, engine):
     from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
-    run(engine, "UPDATE logins SET password_hash = :weak", weak=weak)
-    refused(services, alice.says(WRONG))
-    assert asked(engine, "SELECT password_hash FROM logins")[0][0] == weak
-    services.log_in(alice.says())
-    assert "m=19456,t=2,p=1" in asked(engine, "SELECT password_hash FROM logins")[0][0]
-    assert services.log_in(alice.says())
+    execute(engine, "UPDATE logins SET password_hash = :weak", weak=weak)
+    assert_login_refused(session_services, alice.says(WRONG))
+    assert query(engine, "SELECT password_hash FROM logins")[0][0] == weak
+    session_services.log_in(alice.says())
+    assert "m=19456,t=2,p=1" in query(engine, "SELECT password_hash FROM logins")[0][0]
+    assert session_services.log_in(alice.says())
 
 
 # The trail
 
 
-def test_successful_login_is_audited_with_its_session(services, alice, engine):
-    tokens = services.log_in(alice.says())
-    (row,) = trail(services, engine)
+def test_successful_login_is_audited_with_its_session(session_services, alice, engine):
+    tokens = session_services.log_in(alice.says())
+    (row,) = list_audit_entries(session_services, engine)
     assert (row.tenant_id, row.actor, row.action) == (alice.tenant_id, "alice@x", "login.succeeded")
     assert (row.address, row.request_id) == (LAPTOP.address, LAPTOP.request_id)
-    assert row.target == services.caller(tokens.access).key_id
+    assert row.target == session_services.caller(tokens.access).key_id
 
 
-def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(services, alice, engine):
+def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(session_services, alice, engine):
     for _ in range(PAIR.attempts):
-        refused(services, alice.says(WRONG))
-    rows = trail(services, engine)
+        assert_login_refused(session_services, alice.says(WRONG))
+    rows = list_audit_entries(session_services, engine)
     assert {(row.actor, row.action, row.target) for row in rows} == {
         ("alice@x", "login.failed", "user:alice@x")
     }
@@ -139,30 +142,30 @@ def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(services, a
     assert len(rows) <= 2
 
 
-def test_unknown_accounts_make_one_audit_entry_without_their_names(services, alice, engine):
+def test_unknown_accounts_make_one_audit_entry_without_their_names(session_services, alice, engine):
     for number in range(PAIR.attempts + 5):
-        refused(services, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
-    rows = trail(services, engine)
+        assert_login_refused(session_services, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
+    rows = list_audit_entries(session_services, engine)
     assert len(rows) <= 2
     assert sum(row.count for row in rows) == PAIR.attempts + 5
     assert "kettle" not in str(rows)
 
 
-def test_login_to_an_unknown_tenant_is_not_audited(services, alice, engine):
-    refused(services, alice.says(tenant="no-such-tenant"))
-    assert trail(services, engine) == []
+def test_login_to_an_unknown_tenant_is_not_audited(session_services, alice, engine):
+    assert_login_refused(session_services, alice.says(tenant="no-such-tenant"))
+    assert list_audit_entries(session_services, engine) == []
 
 
-def test_no_password_or_token_is_stored(services, alice, engine, caplog):
+def test_no_password_or_token_is_stored(session_services, alice, engine, caplog):
     caplog.set_level("DEBUG")
-    tokens = services.log_in(alice.says())
-    refused(services, alice.says(WRONG))
-    trail(services, engine)
+    tokens = session_services.log_in(alice.says())
+    assert_login_refused(session_services, alice.says(WRONG))
+    list_audit_entries(session_services, engine)
     everything = (
         caplog.text + repr(alice.says()) + repr(tokens) + str([record.__dict__ for record in caplog.records])
     )
     for table in ("logins", "sessions", "users", "audit_log"):
-        everything += str(asked(engine, f"SELECT * FROM {table}"))  # noqa: S608  # names of our own
+        everything += str(query(engine, f"SELECT * FROM {table}"))  # noqa: S608  # names of our own
     for secret in (PASSWORD, WRONG, tokens.access, tokens.refresh, tokens.refresh.rpartition(".")[2]):
         assert secret not in everything
 
@@ -170,31 +173,31 @@ def test_no_password_or_token_is_stored(services, alice, engine, caplog):
 # The throttle
 
 
-def test_ten_failures_throttle_even_the_correct_password(services, alice):
+def test_ten_failures_throttle_even_the_correct_password(session_services, alice):
     for _ in range(PAIR.attempts):
-        refused(services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.says(WRONG))
     with pytest.raises(TooManyLogIns) as told:
-        services.log_in(alice.says())
+        session_services.log_in(alice.says())
     assert told.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
 
 
-def test_throttled_login_does_no_hashing(services, alice, monkeypatch):
+def test_throttled_login_does_no_hashing(session_services, alice, monkeypatch):
     for _ in range(PAIR.attempts):
-        refused(services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.says(WRONG))
 
     async def verify(*_):
         raise AssertionError("hashed")
 
-    monkeypatch.setattr(services.passwords, "verify", verify)
+    monkeypatch.setattr(session_services.passwords, "verify", verify)
     queries: list[str] = []
-    event.listen(services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
     with pytest.raises(TooManyLogIns):
-        services.log_in(alice.says())
+        session_services.log_in(alice.says())
     assert queries == []
 
 
 @pytest.fixture
-def quick(services, monkeypatch):
+def services_with_quick_hasher(session_services, monkeypatch):
     """Provide the services with a hasher that only compares, so that attacks take no time."""
 
     class Comparing:
@@ -208,28 +211,32 @@ def quick(services, monkeypatch):
             return False
 
     monkeypatch.setattr(passwords_service, "_hasher", Comparing)
-    return services
+    return session_services
 
 
-def attack(services, credentials, addresses):
+def guess_passwords(services, credentials, addresses):
     for number in range(addresses):
-        refused(services, credentials, Client(f"198.51.100.{number}", "bot", "r"))
+        assert_login_refused(services, credentials, Client(f"198.51.100.{number}", "bot", "r"))
 
 
-def test_distributed_attack_does_not_lock_out_the_user_at_a_known_address(quick, alice):
-    quick.log_in(alice.says())
-    attack(quick, alice.says(WRONG), ACCOUNT.attempts)
+def test_distributed_attack_does_not_lock_out_the_user_at_a_known_address(services_with_quick_hasher, alice):
+    services_with_quick_hasher.log_in(alice.says())
+    guess_passwords(services_with_quick_hasher, alice.says(WRONG), ACCOUNT.attempts)
     with pytest.raises(TooManyLogIns):
-        quick.log_in(alice.says(WRONG), Client("198.51.100.200", "bot", "r"))
+        services_with_quick_hasher.log_in(alice.says(WRONG), Client("198.51.100.200", "bot", "r"))
     with pytest.raises(TooManyLogIns):
-        quick.log_in(alice.says(), THIEF)  # even the right password, from where it never came
-    assert quick.log_in(alice.says())
+        services_with_quick_hasher.log_in(
+            alice.says(), THIEF
+        )  # even the right password, from where it never came
+    assert services_with_quick_hasher.log_in(alice.says())
 
 
-def test_known_addresses_persist_across_restarts_and_processes(database_url, quick, alice):
-    quick.log_in(alice.says())
-    with running_session_services(database_url) as (restarted,):
-        attack(restarted, alice.says(WRONG), ACCOUNT.attempts)
+def test_known_addresses_persist_across_restarts_and_processes(
+    database_url, services_with_quick_hasher, alice
+):
+    services_with_quick_hasher.log_in(alice.says())
+    with run_session_services(database_url) as (restarted,):
+        guess_passwords(restarted, alice.says(WRONG), ACCOUNT.attempts)
         assert restarted.log_in(alice.says())
 
 
@@ -244,35 +251,35 @@ def count_queries_of_refusal(services, credentials):
     return len(queries), refusal.value.detail, refusal.value.retry_after_seconds
 
 
-def test_throttling_does_not_reveal_existing_accounts(quick, alice):
+def test_throttling_does_not_reveal_existing_accounts(services_with_quick_hasher, alice):
     nobody = alice.says(WRONG, email="nobody@x")
     told = []
     for credentials in (alice.says(WRONG), nobody):
-        attack(quick, credentials, ACCOUNT.attempts)
-        tries = [count_queries_of_refusal(quick, credentials) for _ in range(5)]
+        guess_passwords(services_with_quick_hasher, credentials, ACCOUNT.attempts)
+        tries = [count_queries_of_refusal(services_with_quick_hasher, credentials) for _ in range(5)]
         told.append(min(tries))  # the audit log is written beside some of them
     assert told[0][:2] == told[1][:2]
     assert abs(told[0][2] - told[1][2]) <= 5  # seconds to wait, of two attacks one after the other
 
 
-def test_login_that_could_not_be_verified_is_not_counted(quick, alice, monkeypatch):
-    verify = quick.passwords.verify
+def test_login_that_could_not_be_verified_is_not_counted(services_with_quick_hasher, alice, monkeypatch):
+    verify = services_with_quick_hasher.passwords.verify
 
     async def full(*_):
         raise Unavailable("full")
 
-    monkeypatch.setattr(quick.passwords, "verify", full)
+    monkeypatch.setattr(services_with_quick_hasher.passwords, "verify", full)
     for _ in range(3 * PAIR.attempts):
         with pytest.raises(Unavailable):
-            quick.log_in(alice.says())
-    monkeypatch.setattr(quick.passwords, "verify", verify)
-    assert quick.log_in(alice.says())
+            services_with_quick_hasher.log_in(alice.says())
+    monkeypatch.setattr(services_with_quick_hasher.passwords, "verify", verify)
+    assert services_with_quick_hasher.log_in(alice.says())
 
 
-def test_full_hashing_queue_returns_retry_after(services, alice):
+def test_full_hashing_queue_returns_retry_after(session_services, alice):
     async def crowd():
         attempts = [
-            services.login_service.log_in(
+            session_services.login_service.log_in(
                 alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
             )
             for number in range(200)
@@ -295,28 +302,28 @@ def client(serve, engine):
         yield service.client
 
 
-def post(client, path, body, **headers):
+def post_login(client, path, body, **headers):
     sent = {"Content-Type": "application/json"} | headers
     return client.post(f"/api/v1/auth/{path}", content=json.dumps(body).encode(), headers=sent)
 
 
-def credentials(person, **changes):
+def build_credentials(person, **changes):
     return {"tenant": person.tenant, "email": person.email, "password": PASSWORD} | changes
 
 
-def bearer(tokens):
+def build_bearer_header(tokens):
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
 def test_session_works_from_login_to_logout(client, alice):
-    response = post(client, "login", credentials(alice, email=" Alice@X "))
+    response = post_login(client, "login", build_credentials(alice, email=" Alice@X "))
     assert response.status_code == 200, response.text
     tokens = response.json()
     assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (tokens["token_type"], tokens["expires_in"]) == ("bearer", 900)
     assert response.headers["cache-control"] == "no-store"
 
-    me = client.get("/api/v1/auth/me", headers=bearer(tokens)).json()
+    me = client.get("/api/v1/auth/me", headers=build_bearer_header(tokens)).json()
     assert me == {
         "actor": "alice@x",
         "tenant": alice.tenant,
@@ -328,17 +335,17 @@ def test_session_works_from_login_to_logout(client, alice):
         "portfolios": None,
         "via": "session",
     }
-    fresh = post(client, "refresh", {"refresh_token": tokens["refresh_token"]}).json()
+    fresh = post_login(client, "refresh", {"refresh_token": tokens["refresh_token"]}).json()
     assert fresh["refresh_token"] != tokens["refresh_token"]
-    assert post(client, "logout", {}, **bearer(fresh)).status_code == 204
+    assert post_login(client, "logout", {}, **build_bearer_header(fresh)).status_code == 204
     for sent in (tokens, fresh):
-        assert client.get("/api/v1/auth/me", headers=bearer(sent)).status_code == 401
-    assert post(client, "refresh", {"refresh_token": fresh["refresh_token"]}).status_code == 401
+        assert client.get("/api/v1/auth/me", headers=build_bearer_header(sent)).status_code == 401
+    assert post_login(client, "refresh", {"refresh_token": fresh["refresh_token"]}).status_code == 401
 
 
 def test_every_login_failure_has_the_same_http_response(client, alice):
     answers = [
-        post(client, "login", credentials(alice, **changes))
+        post_login(client, "login", build_credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
     told = [{**response.json(), "request_id": ""} for response in answers]
@@ -348,8 +355,8 @@ def test_every_login_failure_has_the_same_http_response(client, alice):
 
 def test_ten_failures_return_429_with_retry_after(client, alice):
     for _ in range(PAIR.attempts):
-        assert post(client, "login", credentials(alice, password=WRONG)).status_code == 401
-    response = post(client, "login", credentials(alice))
+        assert post_login(client, "login", build_credentials(alice, password=WRONG)).status_code == 401
+    response = post_login(client, "login", build_credentials(alice))
     assert response.status_code == 429
     assert 0 < int(response.headers["retry-after"]) <= PAIR.seconds_each
 
@@ -373,7 +380,7 @@ def test_ten_failures_return_429_with_retry_after(client, alice):
     ],
 )
 def test_malformed_login_returns_422_without_echoing_input(client, alice, changes):
-    response = post(client, "login", credentials(alice, **changes))
+    response = post_login(client, "login", build_credentials(alice, **changes))
     assert response.status_code == 422, response.text
     assert PASSWORD not in response.text
     assert [error["field"] for error in response.json()["errors"]] == list(changes)
@@ -383,11 +390,11 @@ def test_malformed_login_returns_422_without_echoing_input(client, alice, change
     "body", [{}, {"refresh_token": ""}, {"refresh_token": 5}, {"refresh_token": "x" * 1501}]
 )
 def test_malformed_refresh_returns_422(client, body):
-    assert post(client, "refresh", body).status_code == 422
+    assert post_login(client, "refresh", body).status_code == 422
 
 
 def test_invalid_refresh_token_returns_401(client):
-    assert post(client, "refresh", {"refresh_token": "oms-refresh.x"}).status_code == 401
+    assert post_login(client, "refresh", {"refresh_token": "oms-refresh.x"}).status_code == 401
 
 
 def test_api_key_can_read_its_identity_but_not_log_out(api):
@@ -398,11 +405,11 @@ def test_api_key_can_read_its_identity_but_not_log_out(api):
 
 
 def test_trade_of_a_session_names_its_user(client, alice, engine):
-    tokens = post(client, "login", credentials(alice)).json()
+    tokens = post_login(client, "login", build_credentials(alice)).json()
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
-    response = client.post("/api/v1/trade", json=body, headers=bearer(tokens))
+    response = client.post("/api/v1/trade", json=body, headers=build_bearer_header(tokens))
     assert response.status_code == 201, response.text
-    assert asked(engine, "SELECT actor, source FROM trades") == [("alice@x", "session")]
+    assert query(engine, "SELECT actor, source FROM trades") == [("alice@x", "session")]
 
 
 def test_audit_entry_has_the_fields_of_login_entries():

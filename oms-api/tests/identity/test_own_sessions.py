@@ -11,7 +11,7 @@ from app.identity.rules.access import Caller
 from app.identity.service.logins import WrongLogin, WrongPassword
 from app.identity.service.sessions import RETENTION_AFTER_END, NoSession, NoSuchSession
 from app.identity.service.throttle import PAIR, TooManyLogIns
-from tests.support.people import LAPTOP, PASSWORD, THIEF, asked, create_person, run
+from tests.support.people import LAPTOP, PASSWORD, THIEF, create_person, execute, query
 
 pytestmark = pytest.mark.any_database
 
@@ -22,79 +22,79 @@ def change_password(services, caller, current, password):
     asyncio.run(services.login_service.change_password(caller, current, password, LAPTOP))
 
 
-def test_password_change_ends_all_other_sessions(services, alice, engine):
-    mine, other = services.log_in(alice.says()), services.log_in(alice.says(), THIEF)
-    caller = services.caller(mine.access)
+def test_password_change_ends_all_other_sessions(session_services, alice, engine):
+    mine, other = session_services.log_in(alice.says()), session_services.log_in(alice.says(), THIEF)
+    caller = session_services.caller(mine.access)
     with pytest.raises(WrongPassword):
-        change_password(services, caller, "not the password", ANOTHER)
+        change_password(session_services, caller, "not the password", ANOTHER)
     with pytest.raises(Invalid):
-        change_password(services, caller, PASSWORD, "password")
-    change_password(services, caller, PASSWORD, ANOTHER)
-    assert services.refresh(mine.refresh)
+        change_password(session_services, caller, PASSWORD, "password")
+    change_password(session_services, caller, PASSWORD, ANOTHER)
+    assert session_services.refresh(mine.refresh)
     with pytest.raises(NoValidKey):
-        services.caller(other.access)
+        session_services.caller(other.access)
     with pytest.raises(WrongLogin):
-        services.log_in(alice.says())
-    assert services.log_in(alice.says(ANOTHER))
-    services.trail.flush(everything=True)
-    told = [row.action for row in asked(engine, "SELECT action FROM audit_log ORDER BY sequence")]
+        session_services.log_in(alice.says())
+    assert session_services.log_in(alice.says(ANOTHER))
+    session_services.trail.flush(everything=True)
+    told = [row.action for row in query(engine, "SELECT action FROM audit_log ORDER BY sequence")]
     assert told.count("password.changed") == 1
     assert "login.failed" in told
 
 
-def test_password_guesses_within_a_session_are_throttled(services, alice):
-    caller = services.caller(services.log_in(alice.says()).access)
+def test_password_guesses_within_a_session_are_throttled(session_services, alice):
+    caller = session_services.caller(session_services.log_in(alice.says()).access)
     account = alice.says().account
     for _ in range(PAIR.attempts):
-        services.throttle.begin(account, LAPTOP.address)
+        session_services.throttle.begin(account, LAPTOP.address)
     with pytest.raises(TooManyLogIns):
-        change_password(services, caller, PASSWORD, ANOTHER)
+        change_password(session_services, caller, PASSWORD, ANOTHER)
 
 
-def test_user_lists_and_revokes_only_their_own_sessions(services, alice, engine):
+def test_user_lists_and_revokes_only_their_own_sessions(session_services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
-    mine, other, bobs = (services.log_in(one.says()) for one in (alice, alice, bob))
-    caller, elsewhere, bob_caller = (services.caller(one.access) for one in (mine, other, bobs))
-    listed = asyncio.run(services.sessions.list_own_sessions(caller))
+    mine, other, bobs = (session_services.log_in(one.says()) for one in (alice, alice, bob))
+    caller, elsewhere, bob_caller = (session_services.caller(one.access) for one in (mine, other, bobs))
+    listed = asyncio.run(session_services.sessions.list_own_sessions(caller))
     ids = {f"session:{one.session_id}" for one in listed}
     assert ids == {caller.key_id, elsewhere.key_id}
     for session_id in (bob_caller.key_id.removeprefix("session:"), "0" * 32):
         with pytest.raises(NoSuchSession):
-            asyncio.run(services.sessions.revoke(caller, session_id, LAPTOP))
-    asyncio.run(services.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
+            asyncio.run(session_services.sessions.revoke(caller, session_id, LAPTOP))
+    asyncio.run(session_services.sessions.revoke(caller, elsewhere.key_id.removeprefix("session:"), LAPTOP))
     with pytest.raises(NoValidKey):
-        services.caller(other.access)
-    assert len(asyncio.run(services.sessions.list_own_sessions(caller))) == 1
-    assert services.caller(bobs.access)
-    services.now += timedelta(days=365)
-    assert asyncio.run(services.sessions.list_own_sessions(caller)) == []
+        session_services.caller(other.access)
+    assert len(asyncio.run(session_services.sessions.list_own_sessions(caller))) == 1
+    assert session_services.caller(bobs.access)
+    session_services.now += timedelta(days=365)
+    assert asyncio.run(session_services.sessions.list_own_sessions(caller)) == []
 
 
-def test_api_key_has_no_sessions_or_password(services, alice):
+def test_api_key_has_no_sessions_or_password(session_services, alice):
     key = Caller(alice.tenant_id, "000000000000", "bot", frozenset())
     for work in (
-        services.sessions.list_own_sessions(key),
-        services.sessions.revoke(key, "0" * 32, LAPTOP),
-        services.login_service.change_password(key, PASSWORD, ANOTHER, LAPTOP),
+        session_services.sessions.list_own_sessions(key),
+        session_services.sessions.revoke(key, "0" * 32, LAPTOP),
+        session_services.login_service.change_password(key, PASSWORD, ANOTHER, LAPTOP),
     ):
         with pytest.raises(NoSession):
             asyncio.run(work)
 
 
-def test_old_sessions_are_deleted_at_the_next_login(services, alice, engine):
-    services.log_in(alice.says())
-    services.log_in(alice.says(), THIEF)
-    run(
+def test_old_sessions_are_deleted_at_the_next_login(session_services, alice, engine):
+    session_services.log_in(alice.says())
+    session_services.log_in(alice.says(), THIEF)
+    execute(
         engine,
         "UPDATE sessions SET revoked_at = created_at WHERE client_hash = :hash",
         hash=THIEF.hash,
     )
-    services.now += RETENTION_AFTER_END + timedelta(seconds=1)
-    services.log_in(alice.says())
-    assert len(asked(engine, "SELECT session_id FROM sessions")) == 2
-    services.now += timedelta(days=365) + RETENTION_AFTER_END
-    services.log_in(alice.says())
-    assert len(asked(engine, "SELECT session_id FROM sessions")) == 1
+    session_services.now += RETENTION_AFTER_END + timedelta(seconds=1)
+    session_services.log_in(alice.says())
+    assert len(query(engine, "SELECT session_id FROM sessions")) == 2
+    session_services.now += timedelta(days=365) + RETENTION_AFTER_END
+    session_services.log_in(alice.says())
+    assert len(query(engine, "SELECT session_id FROM sessions")) == 1
 
 
 def test_own_session_operations_work_over_http(service):

@@ -25,13 +25,13 @@ COMMON = frozenset({"dragon", "letmein", "password", "sunshine"})
 ALICE = ("Alice Wonderley", "alice.w@example.com")
 
 
-def code(password, own=()):
+def check_password(password, own=()):
     error = find_password_error(password, own, COMMON)
     return error.code if error else None
 
 
 @pytest.fixture
-def passwords():
+def password_checker():
     made = Passwords()
     yield made
     made.close()
@@ -44,16 +44,16 @@ def passwords():
     "password", [GOOD, "Tr0mb7ne", "пароль-от-двери", "x7 q", "🐢" * 3 + "orbit", "vK3 9-_/"]
 )
 def test_long_uncommon_password_is_accepted(password):
-    assert code(password) == (None if len(password) >= MIN_LENGTH else "password_too_short")
+    assert check_password(password) == (None if len(password) >= MIN_LENGTH else "password_too_short")
 
 
 def test_password_has_8_to_1024_characters():
     long = "".join(chr(0x4E00 + index * 7) for index in range(MAX_LENGTH + 1))
     assert (MIN_LENGTH, MAX_LENGTH) == (8, 1024)
-    assert code(long[:7]) == "password_too_short"
-    assert code(long[:8]) is None
-    assert code(long[:MAX_LENGTH]) is None
-    assert code(long) == "password_too_long"
+    assert check_password(long[:7]) == "password_too_short"
+    assert check_password(long[:8]) is None
+    assert check_password(long[:MAX_LENGTH]) is None
+    assert check_password(long) == "password_too_long"
 
 
 def test_rejection_recommends_a_password_length():
@@ -95,26 +95,26 @@ def test_rejection_recommends_a_password_length():
     ],
 )
 def test_common_password_is_rejected(password):
-    assert code(password) == "password_common"
+    assert check_password(password) == "password_common"
 
 
 @pytest.mark.parametrize(
     "password", ["dragonfruit-lamp", "a dragon I knew", "dragon20245", "abcd-then-zebra", "dragons4me"]
 )
 def test_common_word_within_a_longer_password_is_accepted(password):
-    assert code(password) is None
+    assert check_password(password) is None
 
 
 @pytest.mark.parametrize(
     "password", ["alice.w@example.com", "AliceWonderley", "wonderley99", "Alice!2024", "example-alice"]
 )
 def test_password_equal_to_own_name_or_email_is_rejected(password):
-    assert code(password, ALICE) == "password_own"
-    assert code(password, ("Bob", "bob@elsewhere.org")) is None
+    assert check_password(password, ALICE) == "password_own"
+    assert check_password(password, ("Bob", "bob@elsewhere.org")) is None
 
 
 def test_name_within_a_longer_password_is_accepted():
-    assert code("alice rides the tram", ALICE) is None
+    assert check_password("alice rides the tram", ALICE) is None
 
 
 @given(st.text(max_size=40))
@@ -146,11 +146,11 @@ def test_password_rejection_names_the_field_and_the_reason():
 # How they are hashed
 
 
-def test_password_matches_only_its_own_hash(passwords):
+def test_password_matches_only_its_own_hash(password_checker):
     async def run():
-        stored = await passwords.hash(GOOD)
-        same = await passwords.verify(stored, GOOD)
-        others = [await passwords.verify(stored, other) for other in (GOOD + " ", GOOD.upper(), "")]
+        stored = await password_checker.hash(GOOD)
+        same = await password_checker.verify(stored, GOOD)
+        others = [await password_checker.verify(stored, other) for other in (GOOD + " ", GOOD.upper(), "")]
         return stored, same, others
 
     stored, same, others = asyncio.run(run())
@@ -160,37 +160,41 @@ def test_password_matches_only_its_own_hash(passwords):
     assert [verdict.matches for verdict in others] == [False] * 3
 
 
-def test_hashes_of_one_password_differ(passwords):
+def test_hashes_of_one_password_differ(password_checker):
     async def run():
-        return await passwords.hash(GOOD), await passwords.hash(GOOD)
+        return await password_checker.hash(GOOD), await password_checker.hash(GOOD)
 
     one, other = asyncio.run(run())
     assert one != other
 
 
-def test_long_password_is_not_truncated(passwords):
+def test_long_password_is_not_truncated(password_checker):
     async def run():
         long = "é" * (MAX_LENGTH - 1)
-        return await passwords.verify(await passwords.hash(long + "a"), long + "b")
+        return await password_checker.verify(await password_checker.hash(long + "a"), long + "b")
 
     assert not asyncio.run(run()).matches
 
 
-def test_nul_character_does_not_truncate_the_password(passwords):
+def test_nul_character_does_not_truncate_the_password(password_checker):
     async def run():
-        return await passwords.verify(await passwords.hash("left\0right-one"), "left\0right-two")
+        return await password_checker.verify(
+            await password_checker.hash("left\0right-one"), "left\0right-two"
+        )
 
     assert not asyncio.run(run()).matches
 
 
-def test_composed_and_decomposed_passwords_match_the_same_hash(passwords):
+def test_composed_and_decomposed_passwords_match_the_same_hash(password_checker):
     async def run():
-        return await passwords.verify(await passwords.hash("cafe\u0301 au lait"), "caf\u00e9 au lait")
+        return await password_checker.verify(
+            await password_checker.hash("cafe\u0301 au lait"), "caf\u00e9 au lait"
+        )
 
     assert asyncio.run(run()).matches
 
 
-def test_dummy_hash_has_the_same_parameters_and_never_matches(passwords, monkeypatch):
+def test_dummy_hash_has_the_same_parameters_and_never_matches(password_checker, monkeypatch):
     verified = []
     hasher = service._hasher()
 
@@ -200,31 +204,31 @@ def test_dummy_hash_has_the_same_parameters_and_never_matches(passwords, monkeyp
             return hasher.verify(stored, password)
 
     monkeypatch.setattr(service, "_hasher", Counting)
-    assert not asyncio.run(passwords.verify(None, GOOD)).matches
+    assert not asyncio.run(password_checker.verify(None, GOOD)).matches
     assert verified == [PLACEHOLDER_HASH]
     assert not hasher.check_needs_rehash(PLACEHOLDER_HASH)
 
 
-def test_password_of_the_dummy_hash_does_not_log_in(passwords, monkeypatch):
-    monkeypatch.setattr(service, "PLACEHOLDER_HASH", asyncio.run(passwords.hash(GOOD)))
-    assert not asyncio.run(passwords.verify(None, GOOD)).matches
+def test_password_of_the_dummy_hash_does_not_log_in(password_checker, monkeypatch):
+    monkeypatch.setattr(service, "PLACEHOLDER_HASH", asyncio.run(password_checker.hash(GOOD)))
+    assert not asyncio.run(password_checker.verify(None, GOOD)).matches
 
 
-def test_outdated_hash_is_recomputed_when_it_matches(passwords):
+def test_outdated_hash_is_recomputed_when_it_matches(password_checker):
     from argon2 import PasswordHasher  # noqa: PLC0415  # as the service does
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(GOOD)
-    matched = asyncio.run(passwords.verify(weak, GOOD))
+    matched = asyncio.run(password_checker.verify(weak, GOOD))
     assert matched.rehashed is not None
-    assert asyncio.run(passwords.verify(matched.rehashed, GOOD)) == (True, None)
-    assert asyncio.run(passwords.verify(weak, "another")) == (False, None)
+    assert asyncio.run(password_checker.verify(matched.rehashed, GOOD)) == (True, None)
+    assert asyncio.run(password_checker.verify(weak, "another")) == (False, None)
 
 
-def test_malformed_hash_matches_nothing(passwords):
-    assert not asyncio.run(passwords.verify("not a hash", GOOD)).matches
+def test_malformed_hash_matches_nothing(password_checker):
+    assert not asyncio.run(password_checker.verify("not a hash", GOOD)).matches
 
 
-def test_hashing_runs_outside_the_event_loop(passwords, monkeypatch):
+def test_hashing_runs_outside_the_event_loop(password_checker, monkeypatch):
     where = []
 
     class Noting:
@@ -233,7 +237,7 @@ def test_hashing_runs_outside_the_event_loop(passwords, monkeypatch):
             return "hash"
 
     monkeypatch.setattr(service, "_hasher", Noting)
-    asyncio.run(passwords.hash(GOOD))
+    asyncio.run(password_checker.hash(GOOD))
     assert where[0] is not threading.main_thread()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role
-from tests.identity.administration import assert_error, assert_ok, list_audit_entries, user
+from tests.identity.administration import assert_error, assert_ok, create_user, list_audit_entries
 
 pytestmark = pytest.mark.any_database
 
@@ -22,14 +22,14 @@ def test_five_roles_are_listed_from_the_table(api):
 
 
 def test_roles_are_readable_by_all_but_assignments_are_not(api):
-    viewer = api.with_key(api.service.mint("read", api.tenant_id))
+    viewer = api.with_key(api.service.create_key("read", api.tenant_id))
     assert viewer.get("/roles").status_code == 200
     assert viewer.get("/users").status_code == 403
 
 
 def test_role_can_be_granted_for_some_or_all_portfolios(api):
-    api.trade(portfolio_name="Growth")
-    made = user(api)
+    api.record_trade(portfolio_name="Growth")
+    made = create_user(api)
     body = {"user_id": made["id"], "role": "approver", "portfolios": ["growth"]}
     given = assert_ok(api.post("/roles", body), 201)
     assert (given["role"], given["portfolios"]) == ("approver", ["Growth"])
@@ -44,8 +44,8 @@ def test_role_can_be_granted_for_some_or_all_portfolios(api):
 
 
 def test_changed_role_keeps_its_portfolios(api):
-    api.trade(portfolio_name="Growth")
-    body = user(api, portfolios=["Growth"])
+    api.record_trade(portfolio_name="Growth")
+    body = create_user(api, portfolios=["Growth"])
     changed = assert_ok(api.patch(f"/roles/{body['id']}", {"role": "risk"}))
     assert (changed["role"], changed["portfolios"]) == ("risk", ["Growth"])
     changed = assert_ok(api.patch(f"/roles/{body['id']}", {"portfolios": []}))
@@ -74,7 +74,7 @@ def test_invalid_grant_is_rejected_by_field(api, body, field):
     "body", [{}, {"role": None}, {"status": "disabled"}, {"name": "x"}, {"password": "x" * 20}]
 )
 def test_invalid_role_change_is_rejected(api, body):
-    made = user(api)
+    made = create_user(api)
     assert api.patch(f"/roles/{made['id']}", body).status_code == 422
 
 

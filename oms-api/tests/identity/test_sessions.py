@@ -19,13 +19,13 @@ from app.identity.service.sessions import NoSession, NotRefreshed
 from app.ledger.models import Portfolio
 from app.money import ZERO
 from tests.factories import NOON
-from tests.support.people import LAPTOP, RING, THIEF, create_person, run, running_session_services
+from tests.support.people import LAPTOP, RING, THIEF, create_person, execute, run_session_services
 
 pytestmark = pytest.mark.any_database
 
 
 @pytest.fixture
-def seconds(monkeypatch):
+def monotonic_clock(monkeypatch):
     """Provide the monotonic clock, which the test sets by hand."""
     clock = [100.0]
     for module in ("sessions", "authenticator"):
@@ -37,7 +37,7 @@ def log_out(services, caller, client=LAPTOP):
     asyncio.run(services.sessions.log_out(caller, client))
 
 
-def statements(services, work):
+def count_statements(services, work):
     """Return how many statements the work takes, and what it gives."""
     seen = []
 
@@ -52,9 +52,9 @@ def statements(services, work):
 
 
 @pytest.mark.parametrize("role", Role)
-def test_access_token_has_the_rights_of_its_role(services, engine, role):
+def test_access_token_has_the_rights_of_its_role(session_services, engine, role):
     person = create_person(engine, role=role.value, email=f"{role}@x")
-    caller = services.caller(services.log_in(person.says()).access)
+    caller = session_services.caller(session_services.log_in(person.says()).access)
     assert (caller.tenant_id, caller.user_id, caller.person) == (
         person.tenant_id,
         person.user_id,
@@ -65,18 +65,18 @@ def test_access_token_has_the_rights_of_its_role(services, engine, role):
     assert caller.key_id.startswith("session:")
 
 
-def test_restricted_user_sees_only_granted_portfolios(services, alice, engine, seconds):
-    token = services.log_in(alice.says()).access
-    run(engine, "UPDATE users SET is_narrowed = true WHERE id = :id", id=alice.user_id)
-    assert services.caller(token).portfolios == frozenset()
+def test_restricted_user_sees_only_granted_portfolios(session_services, alice, engine, monotonic_clock):
+    token = session_services.log_in(alice.says()).access
+    execute(engine, "UPDATE users SET is_narrowed = true WHERE id = :id", id=alice.user_id)
+    assert session_services.caller(token).portfolios == frozenset()
     with unit_of_work(engine) as connection:
         add_portfolio(connection, alice.tenant_id, "growth")
         grant = insert(PortfolioGrant).values(
             tenant_id=alice.tenant_id, user_id=alice.user_id, portfolio_key="growth"
         )
         connection.execute(grant)
-    seconds[0] += 0.5
-    assert services.caller(token).portfolios == {"growth"}
+    monotonic_clock[0] += 0.5
+    assert session_services.caller(token).portfolios == {"growth"}
 
 
 def add_portfolio(connection, tenant_id, name):
@@ -93,59 +93,64 @@ def add_portfolio(connection, tenant_id, name):
     connection.execute(insert(Portfolio).values(tenant_id=tenant_id, name=name, name_key=name, **fields))
 
 
-def test_access_token_is_valid_for_fifteen_minutes(services, alice):
-    tokens = services.log_in(alice.says())
+def test_access_token_is_valid_for_fifteen_minutes(session_services, alice):
+    tokens = session_services.log_in(alice.says())
     assert tokens.expires_in == 900
-    services.now += timedelta(minutes=14, seconds=59)
-    assert services.caller(tokens.access)
-    services.now += timedelta(seconds=1)
+    session_services.now += timedelta(minutes=14, seconds=59)
+    assert session_services.caller(tokens.access)
+    session_services.now += timedelta(seconds=1)
     for _ in range(2):
         with pytest.raises(NoValidKey):
-            services.caller(tokens.access)
+            session_services.caller(tokens.access)
 
 
-def test_access_token_expiry_is_in_whole_seconds(services, alice):
-    services.now += timedelta(milliseconds=700)
-    tokens = services.log_in(alice.says())
-    expires_at = verify_access_token(tokens.access, RING, services.now).expires_at
+def test_access_token_expiry_is_in_whole_seconds(session_services, alice):
+    session_services.now += timedelta(milliseconds=700)
+    tokens = session_services.log_in(alice.says())
+    expires_at = verify_access_token(tokens.access, RING, session_services.now).expires_at
     assert expires_at == NOON + timedelta(minutes=15)
 
 
-def test_session_is_queried_at_most_twice_a_second(services, alice, seconds):
-    token = services.log_in(alice.says()).access
-    assert statements(services, lambda: services.caller(token))[1] == 2
-    assert statements(services, lambda: [services.caller(token) for _ in range(100)])[1] == 0
-    seconds[0] += 0.5
-    assert statements(services, lambda: services.caller(token))[1] == 2
+def test_session_is_queried_at_most_twice_a_second(session_services, alice, monotonic_clock):
+    token = session_services.log_in(alice.says()).access
+    assert count_statements(session_services, lambda: session_services.caller(token))[1] == 2
+    assert (
+        count_statements(session_services, lambda: [session_services.caller(token) for _ in range(100)])[1]
+        == 0
+    )
+    monotonic_clock[0] += 0.5
+    assert count_statements(session_services, lambda: session_services.caller(token))[1] == 2
 
 
-def test_tokens_of_one_session_share_the_cache(services, alice, seconds):
-    first = services.log_in(alice.says())
-    second = services.refresh(first.refresh)
-    services.caller(first.access)
-    assert statements(services, lambda: services.caller(second.access))[1] == 0
+def test_tokens_of_one_session_share_the_cache(session_services, alice, monotonic_clock):
+    first = session_services.log_in(alice.says())
+    second = session_services.refresh(first.refresh)
+    session_services.caller(first.access)
+    assert count_statements(session_services, lambda: session_services.caller(second.access))[1] == 0
 
 
-def test_logout_applies_here_immediately_and_elsewhere_within_a_second(database_url, alice, seconds):
-    with running_session_services(database_url, 2) as (here, there):
+def test_logout_applies_in_its_process_immediately_and_in_others_within_a_second(
+    database_url, alice, monotonic_clock
+):
+    with run_session_services(database_url, 2) as (here, there):
         tokens = here.log_in(alice.says())
         assert here.caller(tokens.access)
         assert there.caller(tokens.access)
         log_out(here, here.caller(tokens.access))
         with pytest.raises(NoValidKey):
             here.caller(tokens.access)
-        seconds[0] += 0.5
+        monotonic_clock[0] += 0.5
         with pytest.raises(NoValidKey):
             there.caller(tokens.access)
         with pytest.raises(NotRefreshed):
             there.refresh(tokens.refresh)
 
 
-def test_repeated_logout_is_audited_once(services, alice, engine):
-    tokens = services.log_in(alice.says())
-    caller = services.caller(tokens.access)
-    log_out(services, caller)
-    log_out(services, caller, THIEF)
+def test_repeated_logout_is_audited_once(session_services, alice, engine):
+    tokens = session_services.log_in(alice.says())
+    caller = session_services.caller(tokens.access)
+    log_out(session_services, caller)
+    log_out(session_services, caller, THIEF)
     with engine.connect() as connection:
         rows = connection.execute(
             text("SELECT action, actor, address FROM audit_log ORDER BY sequence")
@@ -156,9 +161,9 @@ def test_repeated_logout_is_audited_once(services, alice, engine):
     ]
 
 
-def test_api_key_cannot_log_out(services):
+def test_api_key_cannot_log_out(session_services):
     with pytest.raises(NoSession):
-        log_out(services, Caller(1, "0" * 12, "bot", frozenset({Scope.READ})))
+        log_out(session_services, Caller(1, "0" * 12, "bot", frozenset({Scope.READ})))
 
 
 @pytest.mark.parametrize(
@@ -170,51 +175,53 @@ def test_api_key_cannot_log_out(services):
         ("UPDATE tenants SET status = 'suspended'", TenantSuspended),
     ],
 )
-def test_every_session_end_applies_within_a_second(services, alice, engine, seconds, change, error):
-    token = services.log_in(alice.says()).access
-    assert services.caller(token)
-    run(engine, change)
-    seconds[0] += 0.5
+def test_every_session_end_applies_within_a_second(
+    session_services, alice, engine, monotonic_clock, change, error
+):
+    token = session_services.log_in(alice.says()).access
+    assert session_services.caller(token)
+    execute(engine, change)
+    monotonic_clock[0] += 0.5
     with pytest.raises(error):
-        services.caller(token)
+        session_services.caller(token)
 
 
-def test_changed_role_applies_within_a_second(services, alice, engine, seconds):
-    token = services.log_in(alice.says()).access
-    assert Scope.TRADE in services.caller(token).scopes
-    run(engine, "UPDATE users SET role = 'viewer'")
-    seconds[0] += 0.5
-    assert services.caller(token).scopes == {Scope.READ}
+def test_changed_role_applies_within_a_second(session_services, alice, engine, monotonic_clock):
+    token = session_services.log_in(alice.says()).access
+    assert Scope.TRADE in session_services.caller(token).scopes
+    execute(engine, "UPDATE users SET role = 'viewer'")
+    monotonic_clock[0] += 0.5
+    assert session_services.caller(token).scopes == {Scope.READ}
 
 
-def test_all_sessions_of_a_user_end_together(services, alice, engine):
+def test_all_sessions_of_a_user_end_together(session_services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
-    mine = [services.log_in(alice.says()) for _ in range(3)]
-    his = services.log_in(bob.says())
+    mine = [session_services.log_in(alice.says()) for _ in range(3)]
+    his = session_services.log_in(bob.says())
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [alice.tenant_id])
         ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
     assert ended == 3
     for tokens in mine:
         with pytest.raises(NotRefreshed):
-            services.refresh(tokens.refresh)
-    assert services.refresh(his.refresh)
+            session_services.refresh(tokens.refresh)
+    assert session_services.refresh(his.refresh)
 
 
-def test_session_cannot_be_ended_by_another_tenant(services, alice, engine):
+def test_session_cannot_be_ended_by_another_tenant(session_services, alice, engine):
     other = create_person(engine)
-    tokens = services.log_in(alice.says())
-    session_id = services.caller(tokens.access).key_id.removeprefix("session:")
+    tokens = session_services.log_in(alice.says())
+    session_id = session_services.caller(tokens.access).key_id.removeprefix("session:")
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [other.tenant_id])
         assert not queries.revoke_session(connection, other.tenant_id, session_id, "why not", NOON)
         assert queries.revoke_sessions_of(connection, other.tenant_id, alice.user_id, "why not", NOON) == 0
-    assert services.caller(tokens.access)
+    assert session_services.caller(tokens.access)
 
 
-def test_token_with_the_session_of_another_user_is_rejected(services, alice, engine):
+def test_token_with_the_session_of_another_user_is_rejected(session_services, alice, engine):
     mallory, bob = create_person(engine), create_person(engine, alice.tenant_id, email="bob@x")
-    access = verify_access_token(services.log_in(alice.says()).access, RING, NOON)
+    access = verify_access_token(session_services.log_in(alice.says()).access, RING, NOON)
     others = [
         (mallory.tenant_id, alice.user_id),
         (alice.tenant_id, mallory.user_id),
@@ -223,31 +230,31 @@ def test_token_with_the_session_of_another_user_is_rejected(services, alice, eng
     for tenant_id, user_id in others:
         forged = type(access)(tenant_id, user_id, access.session_id, access.expires_at)
         with pytest.raises(NoValidKey):
-            services.caller(sign_access_token(forged, RING, NOON, "j"))
+            session_services.caller(sign_access_token(forged, RING, NOON, "j"))
 
 
-def test_token_of_an_unknown_session_is_rejected(services, alice):
-    access = verify_access_token(services.log_in(alice.says()).access, RING, NOON)
+def test_token_of_an_unknown_session_is_rejected(session_services, alice):
+    access = verify_access_token(session_services.log_in(alice.says()).access, RING, NOON)
     gone = type(access)(access.tenant_id, access.user_id, "0" * 32, access.expires_at)
     with pytest.raises(NoValidKey):
-        services.caller(sign_access_token(gone, RING, NOON, "j"))
+        session_services.caller(sign_access_token(gone, RING, NOON, "j"))
 
 
-def test_malformed_token_causes_no_database_query(services, alice):
-    tokens = services.log_in(alice.says())
+def test_malformed_token_causes_no_database_query(session_services, alice):
+    tokens = session_services.log_in(alice.says())
     seen = []
-    event.listen(services.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
+    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
     for token in ("", "x", "a.b.c", tokens.refresh, tokens.access + "x", "x" * 1_000_000, "\ud800"):
         with pytest.raises(NoValidKey):
-            services.caller(token)
+            session_services.caller(token)
     assert seen == []
 
 
-def test_token_cache_size_is_bounded(services, alice, monkeypatch):
+def test_token_cache_size_is_bounded(session_services, alice, monkeypatch):
     monkeypatch.setattr("app.identity.service.sessions._MAX_REMEMBERED", 2)
-    tokens = [services.log_in(alice.says()).access for _ in range(5)]
-    assert len({services.caller(token).key_id for token in tokens}) == 5
-    assert len(services.sessions._read) <= 2
+    tokens = [session_services.log_in(alice.says()).access for _ in range(5)]
+    assert len({session_services.caller(token).key_id for token in tokens}) == 5
+    assert len(session_services.sessions._read) <= 2
 
 
 # Transactions
@@ -262,7 +269,7 @@ def test_unavailable_database_returns_503():
 
 
 @pytest.mark.parametrize(("times", "answered"), [(1, True), (2, False)])
-def test_connection_lost_by_a_restart_is_retried_once(services, times, answered):
+def test_connection_lost_by_a_restart_is_retried_once(session_services, times, answered):
     losses = [OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)] * times
 
     def work(connection):
@@ -271,13 +278,13 @@ def test_connection_lost_by_a_restart_is_retried_once(services, times, answered)
         return connection.execute(text("SELECT 1")).scalar_one()
 
     if answered:
-        assert asyncio.run(services.transactions.run(work)) == 1
+        assert asyncio.run(session_services.transactions.run(work)) == 1
     else:
         with pytest.raises(Unavailable):
-            asyncio.run(services.transactions.run(work))
+            asyncio.run(session_services.transactions.run(work))
 
 
-def test_unique_constraint_violation_is_not_retried(services, alice):
+def test_unique_constraint_violation_is_not_retried(session_services, alice):
     def begin_twice(connection):
         set_tenant_scope(connection, [alice.tenant_id])
         for _ in range(2):
@@ -285,4 +292,4 @@ def test_unique_constraint_violation_is_not_retried(services, alice):
             queries.add_session(connection, "a" * 32, owner, LAPTOP.hash, NOON, NOON)
 
     with pytest.raises(IntegrityError):
-        asyncio.run(services.transactions.run(begin_twice))
+        asyncio.run(session_services.transactions.run(begin_twice))

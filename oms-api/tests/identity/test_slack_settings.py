@@ -19,18 +19,18 @@ def slug(api):
 def bot(api):
     """Provide the bot's key of a tenant with its workspace."""
     api.claim_workspace(f"T{api.tenant_id}")
-    return api.with_key(api.service.mint("act_as bot", api.tenant_id))
+    return api.with_key(api.service.create_key("act_as bot", api.tenant_id))
 
 
-def person(api, user):
+def create_person(api, user):
     return f"slack:T{api.tenant_id}:{user}"
 
 
-def report(bot, **groups):
+def read_slack_report(bot, **groups):
     return bot.put("/slack-groups", {"team_id": f"T{bot.tenant_id}", "groups": groups})
 
 
-def roles_of(api):
+def list_roles(api):
     return {user["person"]: user["role"] for user in assert_ok(api.get("/users")) if user["person"]}
 
 
@@ -67,26 +67,33 @@ def test_settings_that_cannot_be_followed_are_refused(api, slug, body, field):
 def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
     settings = {"slack_group_roles": ROLES, "slack_default_role": "viewer"}
     assert_ok(api.patch(f"/tenants/{slug}", settings))
-    assert_ok(bot.get("/positions", {"X-On-Behalf-Of": person(api, "U3")}))
-    made = assert_ok(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
+    assert_ok(bot.get("/positions", {"X-On-Behalf-Of": create_person(api, "U3")}))
+    made = assert_ok(read_slack_report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
     assert made == {"created": 2, "changed": 1}
-    wanted = {person(api, "U1"): "trader", person(api, "U2"): "viewer", person(api, "U3"): "trader"}
-    assert roles_of(api) == wanted
-    assert assert_ok(report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {
+    wanted = {
+        create_person(api, "U1"): "trader",
+        create_person(api, "U2"): "viewer",
+        create_person(api, "U3"): "trader",
+    }
+    assert list_roles(api) == wanted
+    assert assert_ok(read_slack_report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U2"])) == {
         "created": 0,
         "changed": 0,
     }
-    assert assert_ok(report(bot, S0TRADERS01=["U3"])) == {"created": 0, "changed": 1}
-    assert roles_of(api)[person(api, "U1")] == "viewer"
+    assert assert_ok(read_slack_report(bot, S0TRADERS01=["U3"])) == {"created": 0, "changed": 1}
+    assert list_roles(api)[create_person(api, "U1")] == "viewer"
     actions = [item["action"] for item in list_audit_entries(api)]
     assert (actions.count("user.first_seen"), actions.count("user.changed")) == (3, 2)
 
 
 def test_groups_make_no_approver_and_take_no_role_that_an_administrator_gave(api, bot, slug):
     assert_ok(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES}))
-    assert_ok(api.post("/users", {"name": "Rita", "person": person(api, "U9"), "role": "risk"}), 201)
-    assert assert_ok(report(bot, S0TRADERS01=["U9"], S0UNKNOWN01=["U8"])) == {"created": 0, "changed": 0}
-    assert roles_of(api) == {person(api, "U9"): "risk"}
+    assert_ok(api.post("/users", {"name": "Rita", "person": create_person(api, "U9"), "role": "risk"}), 201)
+    assert assert_ok(read_slack_report(bot, S0TRADERS01=["U9"], S0UNKNOWN01=["U8"])) == {
+        "created": 0,
+        "changed": 0,
+    }
+    assert list_roles(api) == {create_person(api, "U9"): "risk"}
 
 
 def test_a_bot_reports_groups_of_its_own_workspace_only(api, bot):
@@ -98,5 +105,5 @@ def test_people_of_other_workspaces_keep_their_roles(api, bot, slug):
     assert_ok(api.patch(f"/tenants/{slug}", {"slack_group_roles": ROLES, "slack_default_role": "viewer"}))
     other = f"slack:T{api.tenant_id}X:U1"
     assert_ok(api.post("/users", {"name": "Otto", "person": other, "role": "trader"}), 201)
-    assert assert_ok(report(bot)) == {"created": 0, "changed": 0}
-    assert roles_of(api)[other] == "trader"
+    assert assert_ok(read_slack_report(bot)) == {"created": 0, "changed": 0}
+    assert list_roles(api)[other] == "trader"

@@ -5,7 +5,14 @@ import time
 import pytest
 
 from app.identity.service.authenticator import CACHE_SECONDS
-from tests.identity.administration import PASSWORD, assert_error, assert_ok, list_audit_entries, log_in, user
+from tests.identity.administration import (
+    PASSWORD,
+    assert_error,
+    assert_ok,
+    create_user,
+    list_audit_entries,
+    log_in,
+)
 
 pytestmark = pytest.mark.any_database
 
@@ -16,19 +23,19 @@ SECONDS = 10.0  # generous
 def bot(api):
     """Provide the bot's key of a tenant with its workspace."""
     api.claim_workspace(f"T{api.tenant_id}")
-    return api.with_key(api.service.mint("act_as bot", api.tenant_id))
+    return api.with_key(api.service.create_key("act_as bot", api.tenant_id))
 
 
-def name_alice(api):
+def register_alice(api):
     return f"slack:T{api.tenant_id}:U1"
 
 
 def set_status(bot, status, person=None):
-    return bot.put("/slack-status", {"person": person or name_alice(bot), "status": status})
+    return bot.put("/slack-status", {"person": person or register_alice(bot), "status": status})
 
 
 def read_as_alice(bot):
-    return bot.get("/positions", {"X-On-Behalf-Of": name_alice(bot)}).status_code
+    return bot.get("/positions", {"X-On-Behalf-Of": register_alice(bot)}).status_code
 
 
 def wait_until(read, status):
@@ -40,7 +47,10 @@ def wait_until(read, status):
 
 def test_deactivated_person_is_refused_until_active_again(api, bot):
     assert read_as_alice(bot) == 200
-    assert assert_ok(set_status(bot, "deactivated")) == {"person": name_alice(api), "status": "deactivated"}
+    assert assert_ok(set_status(bot, "deactivated")) == {
+        "person": register_alice(api),
+        "status": "deactivated",
+    }
     assert wait_until(lambda: read_as_alice(bot), 403) == 403
     [entry] = [item for item in list_audit_entries(api) if item["action"] == "user.changed"]
     assert (entry["before"], entry["after"]) == (
@@ -54,7 +64,7 @@ def test_deactivated_person_is_refused_until_active_again(api, bot):
 
 
 def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
-    user(api, person=name_alice(api))
+    create_user(api, person=register_alice(api))
     token = assert_ok(log_in(api))["access_token"]
 
     def read():
@@ -69,7 +79,7 @@ def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
 
 
 def test_bot_does_not_enable_a_user_whom_an_administrator_disabled(api, bot):
-    body = user(api, email=None, password=None, person=name_alice(api))
+    body = create_user(api, email=None, password=None, person=register_alice(api))
     assert_ok(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
     assert_ok(set_status(bot, "active"))
     assert wait_until(lambda: read_as_alice(bot), 403) == 403
@@ -77,7 +87,7 @@ def test_bot_does_not_enable_a_user_whom_an_administrator_disabled(api, bot):
 
 
 def test_bot_cannot_deactivate_the_last_administrator(api, bot):
-    user(api, person=name_alice(api), role="admin", password=PASSWORD)
+    create_user(api, person=register_alice(api), role="admin", password=PASSWORD)
     for item in assert_ok(api.get("/api-keys")):
         if "admin" in item["scopes"]:
             api.patch(f"/api-keys/{item['key_id']}", {"revoked": True})
@@ -87,8 +97,8 @@ def test_bot_cannot_deactivate_the_last_administrator(api, bot):
 
 def test_unknown_person_and_one_of_another_tenant_are_not_found(api, bot):
     assert set_status(bot, "deactivated", f"slack:T{api.tenant_id}:U404").status_code == 404
-    other = api.service.api()
-    user(other, email=None, password=None, person="slack:T9:U9")
+    other = api.service.create_client()
+    create_user(other, email=None, password=None, person="slack:T9:U9")
     assert set_status(bot, "deactivated", "slack:T9:U9").status_code == 404
     assert_error(set_status(bot, "gone"), 422, "status")
     assert_error(set_status(bot, "active", "alice"), 422, "person")

@@ -4,16 +4,16 @@ import pytest
 from sqlalchemy import text
 
 from tests.identity.administration import (
-    as_session,
     assert_error,
     assert_ok,
-    bearer,
-    key,
+    build_bearer_header,
+    connect_operator,
+    create_key,
+    create_tenant,
+    create_user,
     list_audit_entries,
     log_in,
-    operator,
-    team,
-    user,
+    request_with_session,
 )
 
 LISTED = {"slug", "name", "status"}
@@ -21,22 +21,24 @@ SHOWN = LISTED | {"id", "slack_default_role", "base_currency", "default_opening_
 SHOWN |= {"slack_channels", "slack_group_roles"}
 
 
-def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh):
-    body = assert_ok(operator(fresh).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201)
+def test_operator_creates_a_tenant_whose_first_key_is_shown_once(fresh_service):
+    body = assert_ok(
+        connect_operator(fresh_service).post("/tenants", {"name": " Alpha Capital ", "slug": "Alpha"}), 201
+    )
     assert set(body) == SHOWN | {"api_key"}
     assert (body["slug"], body["name"], body["status"]) == ("alpha", "Alpha Capital", "active")
     assert body["slack_default_role"] == "trader"
-    alpha = operator(fresh).with_key(body["api_key"])
+    alpha = connect_operator(fresh_service).with_key(body["api_key"])
     assert assert_ok(alpha.get("/api-keys"))[0]["name"] == "admin"
     assert assert_ok(alpha.get("/tenants/alpha")) == {name: body[name] for name in SHOWN}
-    with fresh.reading() as connection:
+    with fresh_service.open_connection() as connection:
         stored = str(connection.execute(text("SELECT * FROM audit_log")).all())
     assert body["api_key"][17:] not in stored
 
 
-def test_tenant_creation_is_in_both_audit_logs(fresh):
-    alpha = team(fresh, "alpha")
-    [body], [operators] = list_audit_entries(alpha), list_audit_entries(operator(fresh))
+def test_tenant_creation_is_in_both_audit_logs(fresh_service):
+    alpha = create_tenant(fresh_service, "alpha")
+    [body], [operators] = list_audit_entries(alpha), list_audit_entries(connect_operator(fresh_service))
     assert (body["action"], body["actor"], body["target"]) == (
         *("tenant.created", "key:bootstrap", "tenant:alpha"),
     )
@@ -61,46 +63,54 @@ def test_tenant_creation_is_in_both_audit_logs(fresh):
     ],
 )
 def test_invalid_tenant_is_rejected_by_field(service, body, field):
-    assert_error(operator(service).post("/tenants", body), 422, field)
+    assert_error(connect_operator(service).post("/tenants", body), 422, field)
 
 
-def test_tenant_slug_is_unique_case_insensitively(fresh):
-    team(fresh, "alpha")
-    assert assert_error(operator(fresh).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409) == "conflict"
+def test_tenant_slug_is_unique_case_insensitively(fresh_service):
+    create_tenant(fresh_service, "alpha")
+    assert (
+        assert_error(connect_operator(fresh_service).post("/tenants", {"name": "B", "slug": "ALPHA"}), 409)
+        == "conflict"
+    )
 
 
 def test_only_the_operator_creates_tenants(service, api):
     assert api.post("/tenants", {"name": "B", "slug": "beta"}).status_code == 403
-    user(api, role="admin")
-    session = bearer(log_in(api))
-    assert as_session(api, "POST", "/tenants", session, {"name": "B", "slug": "beta"}).status_code == 403
+    create_user(api, role="admin")
+    session = build_bearer_header(log_in(api))
+    assert (
+        request_with_session(api, "POST", "/tenants", session, {"name": "B", "slug": "beta"}).status_code
+        == 403
+    )
     assert (
         assert_error(api.post("/api-keys", {"name": "k", "scopes": ["tenants"]}), 422, "scopes") == "invalid"
     )
 
 
-def test_user_through_the_operator_key_is_not_an_operator(fresh):
-    first = operator(fresh)
-    user(first, email=None, password=None, person="slack:T1:U1", role="admin")
+def test_user_through_the_operator_key_is_not_an_operator(fresh_service):
+    first = connect_operator(fresh_service)
+    create_user(first, email=None, password=None, person="slack:T1:U1", role="admin")
     assert_ok(first.get("/tenants"))
     person = {"X-On-Behalf-Of": "slack:T1:U1"}
     assert first.post("/tenants", {"name": "B", "slug": "beta"}, person).status_code == 403
 
 
-def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh):
+def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh_service):
     for slug in ("alpha", "beta", "gamma"):
-        team(fresh, slug)
-    first = operator(fresh).get("/tenants", limit=3)
+        create_tenant(fresh_service, slug)
+    first = connect_operator(fresh_service).get("/tenants", limit=3)
     assert [item["slug"] for item in assert_ok(first)] == ["alpha", "beta", "default"]
     assert all(set(one) == LISTED for one in first.json())
-    rest = fresh.client.get(first.links["next"]["url"], headers={"X-API-Key": operator(fresh).key})
+    rest = fresh_service.client.get(
+        first.links["next"]["url"], headers={"X-API-Key": connect_operator(fresh_service).key}
+    )
     assert [item["slug"] for item in assert_ok(rest)] == ["gamma"]
-    assert set(assert_ok(operator(fresh).get("/tenants/alpha"))) == LISTED
-    assert set(assert_ok(operator(fresh).get("/tenants/default"))) == SHOWN
+    assert set(assert_ok(connect_operator(fresh_service).get("/tenants/alpha"))) == LISTED
+    assert set(assert_ok(connect_operator(fresh_service).get("/tenants/default"))) == SHOWN
 
 
-def test_admin_sees_only_their_own_tenant(fresh):
-    alpha, _ = team(fresh, "alpha"), team(fresh, "beta")
+def test_admin_sees_only_their_own_tenant(fresh_service):
+    alpha, _ = create_tenant(fresh_service, "alpha"), create_tenant(fresh_service, "beta")
     assert assert_ok(alpha.get("/tenants")) == [{"slug": "alpha", "name": "A team", "status": "active"}]
     for ask in (
         lambda slug: alpha.get(f"/tenants/{slug}"),
@@ -111,8 +121,8 @@ def test_admin_sees_only_their_own_tenant(fresh):
         assert foreign.json()["detail"].replace("beta", "nope") == absent.json()["detail"]
 
 
-def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh):
-    alpha = team(fresh, "alpha")
+def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh_service):
+    alpha = create_tenant(fresh_service, "alpha")
     alpha.claim_workspace("T9")
     changed = assert_ok(alpha.patch("/tenants/alpha", {"name": "Alpha II", "slack_default_role": None}))
     assert (changed["name"], changed["slack_default_role"]) == ("Alpha II", None)
@@ -138,29 +148,29 @@ def test_admin_can_rename_the_tenant_and_set_the_role_of_new_users(fresh):
     ],
 )
 def test_invalid_tenant_change_is_rejected(service, body, field):
-    assert_error(operator(service).patch("/tenants/default", body), 422, field)
+    assert_error(connect_operator(service).patch("/tenants/default", body), 422, field)
 
 
-def test_existing_user_is_accepted_when_new_users_are_not(fresh):
-    alpha = team(fresh, "alpha")
+def test_existing_user_is_accepted_when_new_users_are_not(fresh_service):
+    alpha = create_tenant(fresh_service, "alpha")
     alpha.claim_workspace("T7")
     assert_ok(alpha.patch("/tenants/alpha", {"slack_default_role": None}))
-    user(alpha, email=None, password=None, person="slack:T7:U1")
+    create_user(alpha, email=None, password=None, person="slack:T7:U1")
     assert assert_ok(alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U1"})) == []
     assert alpha.get("/portfolios", {"X-On-Behalf-Of": "slack:T7:U2"}).status_code == 403
 
 
-def test_suspended_tenant_is_rejected_within_a_second_until_resumed(fresh, clock):
-    alpha, beta = team(fresh, "alpha"), team(fresh, "beta")
-    user(alpha)
-    session = bearer(log_in(alpha))
-    assert_ok(operator(fresh).patch("/tenants/alpha", {"status": "suspended"}))
+def test_suspended_tenant_is_rejected_within_a_second_until_resumed(fresh_service, clock):
+    alpha, beta = create_tenant(fresh_service, "alpha"), create_tenant(fresh_service, "beta")
+    create_user(alpha)
+    session = build_bearer_header(log_in(alpha))
+    assert_ok(connect_operator(fresh_service).patch("/tenants/alpha", {"status": "suspended"}))
     clock.pass_by(seconds=0.99)
     assert assert_error(alpha.get("/portfolios"), 403) == "tenant-suspended"
-    assert assert_error(as_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
+    assert assert_error(request_with_session(alpha, "GET", "/portfolios", session), 403) == "tenant-suspended"
     assert log_in(alpha).status_code == 403
     assert beta.get("/portfolios").status_code == 200
-    assert_ok(operator(fresh).patch("/tenants/alpha", {"status": "active"}))
+    assert_ok(connect_operator(fresh_service).patch("/tenants/alpha", {"status": "active"}))
     clock.pass_by(seconds=0.99)
     assert alpha.get("/portfolios").status_code == 200
     assert [item["after"] for item in list_audit_entries(alpha) if item["action"] == "tenant.changed"] == [
@@ -171,25 +181,32 @@ def test_suspended_tenant_is_rejected_within_a_second_until_resumed(fresh, clock
 
 def test_first_tenant_cannot_be_suspended(service):
     assert (
-        assert_error(operator(service).patch("/tenants/default", {"status": "suspended"}), 409) == "conflict"
+        assert_error(connect_operator(service).patch("/tenants/default", {"status": "suspended"}), 409)
+        == "conflict"
     )
 
 
-def test_only_the_operator_suspends_and_may_change_nothing_else(fresh):
-    alpha = team(fresh, "alpha")
+def test_only_the_operator_suspends_and_may_change_nothing_else(fresh_service):
+    alpha = create_tenant(fresh_service, "alpha")
     assert assert_error(alpha.patch("/tenants/alpha", {"status": "active"}), 403) == "forbidden"
-    assert assert_error(operator(fresh).patch("/tenants/alpha", {"name": "Mine"}), 403) == "forbidden"
-    assert assert_error(operator(fresh).patch("/tenants/nope", {"status": "suspended"}), 404) == "not-found"
+    assert (
+        assert_error(connect_operator(fresh_service).patch("/tenants/alpha", {"name": "Mine"}), 403)
+        == "forbidden"
+    )
+    assert (
+        assert_error(connect_operator(fresh_service).patch("/tenants/nope", {"status": "suspended"}), 404)
+        == "not-found"
+    )
 
 
-def test_tenants_with_identical_names_are_separate(fresh):
-    teams = [team(fresh, slug, "Same name") for slug in ("alpha", "beta")]
+def test_tenants_with_identical_names_are_separate(fresh_service):
+    teams = [create_tenant(fresh_service, slug, "Same name") for slug in ("alpha", "beta")]
     seen = []
     for api in teams:
         assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
-        person = user(api, person="slack:T1:U1", portfolios=["Growth"])
-        body = key(api, "bot", ("trade",), portfolios=["Growth"])
-        traded = api.with_key(body["key"]).trade("same-idempotency-key", portfolio_name="growth")
+        person = create_user(api, person="slack:T1:U1", portfolios=["Growth"])
+        body = create_key(api, "bot", ("trade",), portfolios=["Growth"])
+        traded = api.with_key(body["key"]).record_trade("same-idempotency-key", portfolio_name="growth")
         seen.append((person["id"], body["key_id"], traded["trade_id"]))
     for one, other in ((0, 1), (1, 0)):
         user_id, key_id, trade_id = seen[other]
@@ -199,11 +216,11 @@ def test_tenants_with_identical_names_are_separate(fresh):
         assert [item["id"] for item in assert_ok(api_client.get("/users"))] == [seen[one][0]]
         assert seen[one][1] in {item["key_id"] for item in assert_ok(api_client.get("/api-keys"))}
         assert key_id not in api_client.get("/api-keys").text
-        assert len(api_client.trades()) == 1
+        assert len(api_client.list_trades()) == 1
         assert {entry["tenant_id"] for entry in list_audit_entries(api_client)} == {api_client.tenant_id}
 
 
-def test_unchanged_tenant_is_not_audited(fresh):
-    alpha = team(fresh, "alpha")
+def test_unchanged_tenant_is_not_audited(fresh_service):
+    alpha = create_tenant(fresh_service, "alpha")
     assert assert_ok(alpha.patch("/tenants/alpha", {"name": "A team"}))["name"] == "A team"
     assert [item["action"] for item in list_audit_entries(alpha)] == ["tenant.created"]

@@ -28,7 +28,7 @@ def throttle(clock):
     return Throttle(clock)
 
 
-def elsewhere(number):
+def build_throttle_elsewhere(number):
     return f"198.51.{number // 250}.{number % 250}"
 
 
@@ -50,8 +50,8 @@ def test_account_and_address_have_ten_attempts_then_one_a_minute(throttle, clock
 
 def test_guesses_from_other_addresses_do_not_lock_out_a_known_address(throttle):
     for number in range(ACCOUNT.attempts):
-        assert throttle.begin(ALICE, elsewhere(number)).unknown_address_wait == 0
-    stranger = throttle.begin(ALICE, elsewhere(9000))
+        assert throttle.begin(ALICE, build_throttle_elsewhere(number)).unknown_address_wait == 0
+    stranger = throttle.begin(ALICE, build_throttle_elsewhere(9000))
     at_home = throttle.begin(ALICE, HOME)
     assert (
         stranger.unknown_address_wait == at_home.unknown_address_wait == 60
@@ -62,7 +62,7 @@ def test_address_with_many_accounts_is_throttled_as_unknown(throttle):
     for number in range(ADDRESS.attempts):
         assert throttle.begin(f"alpha\0{number}@x", HOME).unknown_address_wait == 0
     assert throttle.begin("alpha\0another@x", HOME).unknown_address_wait == ADDRESS.seconds_each
-    assert throttle.begin("alpha\0another@x", elsewhere(1)).unknown_address_wait == 0
+    assert throttle.begin("alpha\0another@x", build_throttle_elsewhere(1)).unknown_address_wait == 0
 
 
 def test_successful_login_resets_failures_and_uses_no_attempt(throttle):
@@ -88,7 +88,7 @@ def test_unused_attempt_is_returned(throttle):
 
 def test_refused_unknown_address_uses_no_attempt(throttle):
     for number in range(ACCOUNT.attempts):
-        throttle.begin(ALICE, elsewhere(number))
+        throttle.begin(ALICE, build_throttle_elsewhere(number))
     for _ in range(2 * PAIR.attempts):
         refusal = throttle.refuse_unknown_address(throttle.begin(ALICE, HOME))
         assert refusal.retry_after_seconds == 60
@@ -163,7 +163,7 @@ def test_clients_are_distinguished_by_network_and_user_agent():
     assert not Client("2001:db9::1", "curl", "r").hash.startswith(hash_address("2001:db8::1"))
 
 
-def exchange(*pools):
+def exchange_counts(*pools):
     """Do what Redis does for one bucket of each name: add up what was taken everywhere."""
     drained = [(pool, taken) for pool in pools for taken in pool.drain()]
     for name in {taken.bucket.name for _, taken in drained}:
@@ -179,7 +179,7 @@ def test_processes_with_redis_count_guesses_together(clock):
         buckets.share()
         for _ in range(PAIR.attempts // 2):
             assert buckets.take(ALICE) == 0
-    exchange(one, other)
+    exchange_counts(one, other)
     assert one.take(ALICE) == other.take(ALICE) == PAIR.seconds_each
     clock.seconds += PAIR.seconds_each
     assert one.take(ALICE) == 0

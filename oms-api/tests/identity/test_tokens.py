@@ -20,10 +20,10 @@ from app.identity.rules.tokens import (
     KeyRing,
     RefreshDecision,
     SessionState,
+    build_key_ring,
     create_refresh_token,
     decide_refresh,
-    derive,
-    key_ring,
+    derive_key,
     sign_access_token,
     verify_access_token,
     verify_refresh_token,
@@ -32,7 +32,7 @@ from tests.factories import NOON
 
 MASTER = "a-master-key-of-the-installation-0001"
 OLD, NEW = "old:" + "o" * 40, "new:" + "n" * 40
-RING = key_ring(OLD, MASTER)
+RING = build_key_ring(OLD, MASTER)
 SESSION = "0123456789abcdef" * 2
 ACCESS = AccessClaims(3, 7, SESSION, NOON + timedelta(minutes=15))
 CLAIMS = {
@@ -50,23 +50,23 @@ HEADER = {"typ": "at+jwt", "kid": "old"}
 IDLE = timedelta(days=7)
 
 
-def part(value):
+def encode_part(value):
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def forged(claims=None, header=None, secret=b"o" * 40):
+def forge_token(claims=None, header=None, secret=b"o" * 40):
     """Return a token that is put together by hand and whose signature is valid for the secret."""
     head = {"alg": "HS256"} | HEADER if header is None else header
-    signed = f"{part(head)}.{part(CLAIMS if claims is None else claims)}"
-    return f"{signed}.{part(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
+    signed = f"{encode_part(head)}.{encode_part(CLAIMS if claims is None else claims)}"
+    return f"{signed}.{encode_part(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
 
 
-def without(name):
+def build_claims_without(name):
     return {key: value for key, value in CLAIMS.items() if key != name}
 
 
-def refused(token, ring=RING, now=NOON):
+def assert_token_refused(token, ring=RING, now=NOON):
     with pytest.raises(BadToken):
         verify_access_token(token, ring, now)
     return True
@@ -80,7 +80,7 @@ def test_signed_token_is_read_back():
 
 
 def test_hand_made_token_equals_a_generated_one():
-    assert verify_access_token(forged(), RING, NOON) == ACCESS
+    assert verify_access_token(forge_token(), RING, NOON) == ACCESS
     made = sign_access_token(ACCESS, RING, NOON, "j")
     assert jwt.get_unverified_header(made) == {"alg": "HS256"} | HEADER
     assert jwt.decode(made, options={"verify_signature": False}) == CLAIMS
@@ -102,7 +102,7 @@ def test_hand_made_token_equals_a_generated_one():
         {"alg": "HS256", "typ": "at+jwt", "kid": 1},
         {"alg": "HS256", "typ": "at+jwt", "kid": None},
         {"alg": "HS256", "typ": "at+jwt", "kid": "../../dev/null"},
-        {"alg": "HS256", **HEADER, "jwk": {"kty": "oct", "k": part(b"o" * 40)}},
+        {"alg": "HS256", **HEADER, "jwk": {"kty": "oct", "k": encode_part(b"o" * 40)}},
         {"alg": "HS256", **HEADER, "jku": "https://keys.example.com/"},
         {"alg": "HS256", **HEADER, "x5u": "https://keys.example.com/"},
         {"alg": "HS256", **HEADER, "x5c": ["MIIB"]},
@@ -118,33 +118,33 @@ def test_hand_made_token_equals_a_generated_one():
     ],
 )
 def test_token_with_another_header_is_rejected(header):
-    assert refused(forged(header=header))
+    assert assert_token_refused(forge_token(header=header))
 
 
 def test_token_without_a_signature_is_rejected():
-    head = part({"alg": "none", **HEADER})
-    assert refused(f"{head}.{part(CLAIMS)}.")
-    assert refused(jwt.encode(CLAIMS, "", "none", HEADER))
-    assert refused(forged().rpartition(".")[0] + ".")
+    head = encode_part({"alg": "none", **HEADER})
+    assert assert_token_refused(f"{head}.{encode_part(CLAIMS)}.")
+    assert assert_token_refused(jwt.encode(CLAIMS, "", "none", HEADER))
+    assert assert_token_refused(forge_token().rpartition(".")[0] + ".")
 
 
 def test_token_signed_by_another_key_is_rejected():
-    assert refused(forged(secret=b"n" * 40))
-    both = key_ring(f"{NEW},{OLD}", MASTER)
-    assert refused(forged(secret=b"n" * 40), both)
-    assert refused(forged(secret=RING.keys[0].refresh_secret))
+    assert assert_token_refused(forge_token(secret=b"n" * 40))
+    both = build_key_ring(f"{NEW},{OLD}", MASTER)
+    assert assert_token_refused(forge_token(secret=b"n" * 40), both)
+    assert assert_token_refused(forge_token(secret=RING.keys[0].refresh_secret))
 
 
 @pytest.mark.parametrize("place", range(0, 240, 7))
 def test_token_with_a_changed_character_is_rejected(place):
-    token = forged()
+    token = forge_token()
     other = "A" if token[place] != "A" else "B"
-    assert refused(token[:place] + other + token[place + 1 :])
+    assert assert_token_refused(token[:place] + other + token[place + 1 :])
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_every_claim_is_required(name):
-    assert refused(forged(without(name)))
+    assert assert_token_refused(forge_token(build_claims_without(name)))
 
 
 @pytest.mark.parametrize(
@@ -181,26 +181,28 @@ def test_every_claim_is_required(name):
     ],
 )
 def test_claim_of_another_value_or_type_is_rejected(changed):
-    assert refused(forged(CLAIMS | changed))
+    assert assert_token_refused(forge_token(CLAIMS | changed))
 
 
 @pytest.mark.parametrize("claims", [[], "text", 5, None, b"\xff\xfe", b'{"iss":'])
 def test_token_without_claims_is_rejected(claims):
-    head = part({"alg": "HS256"} | HEADER)
-    signed = f"{head}.{part(claims)}"
-    assert refused(f"{signed}.{part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}")
+    head = encode_part({"alg": "HS256"} | HEADER)
+    signed = f"{head}.{encode_part(claims)}"
+    assert assert_token_refused(
+        f"{signed}.{encode_part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}"
+    )
 
 
 def test_token_expires_exactly_at_its_lifetime():
     token = sign_access_token(ACCESS, RING, NOON, "j")
     assert verify_access_token(token, RING, ACCESS.expires_at - timedelta(seconds=1))
-    assert refused(token, now=ACCESS.expires_at)
+    assert assert_token_refused(token, now=ACCESS.expires_at)
 
 
 def test_small_clock_difference_is_tolerated():
     token = sign_access_token(ACCESS, RING, NOON, "j")
     assert verify_access_token(token, RING, NOON - timedelta(seconds=5))
-    assert refused(token, now=NOON - timedelta(seconds=6))
+    assert assert_token_refused(token, now=NOON - timedelta(seconds=6))
 
 
 def test_oversized_token_is_rejected_before_parsing(monkeypatch):
@@ -208,19 +210,21 @@ def test_oversized_token_is_rejected_before_parsing(monkeypatch):
         raise AssertionError("parsed")
 
     monkeypatch.setattr(jwt, "get_unverified_header", parse)
-    assert refused("a" * 40 + "." + "b" * MAX_TOKEN_LENGTH + "." + "c" * 43)
-    assert refused("a." * 700 + "a")
+    assert assert_token_refused("a" * 40 + "." + "b" * MAX_TOKEN_LENGTH + "." + "c" * 43)
+    assert assert_token_refused("a." * 700 + "a")
 
 
 @given(st.text(max_size=200))
 def test_token_parser_handles_any_text(text):
-    assert refused(text)
+    assert assert_token_refused(text)
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_token_parser_handles_any_parts(head, claims):
-    signed = f"{part(head)}.{part(claims)}"
-    assert refused(f"{signed}.{part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}")
+    signed = f"{encode_part(head)}.{encode_part(claims)}"
+    assert assert_token_refused(
+        f"{signed}.{encode_part(hmac.digest(b'o' * 40, signed.encode(), hashlib.sha256))}"
+    )
 
 
 # Keys
@@ -228,26 +232,26 @@ def test_token_parser_handles_any_parts(head, claims):
 
 def test_first_key_signs_and_all_keys_verify():
     before = sign_access_token(ACCESS, RING, NOON, "j")
-    ring = key_ring(f"{NEW}, {OLD}", MASTER)
+    ring = build_key_ring(f"{NEW}, {OLD}", MASTER)
     assert verify_access_token(before, ring, NOON) == ACCESS
     assert jwt.get_unverified_header(sign_access_token(ACCESS, ring, NOON, "j"))["kid"] == "new"
-    assert refused(before, key_ring(NEW, MASTER))
+    assert assert_token_refused(before, build_key_ring(NEW, MASTER))
 
 
 def test_unnamed_key_gets_a_name_that_does_not_reveal_it():
     bare = "b" * 44
-    (key,) = key_ring(bare, MASTER).keys
+    (key,) = build_key_ring(bare, MASTER).keys
     assert key.secret == bare.encode()
     assert len(key.kid) == 12
-    assert key_ring(bare, MASTER).keys == key_ring(bare, "x" * 40).keys
+    assert build_key_ring(bare, MASTER).keys == build_key_ring(bare, "x" * 40).keys
 
 
 def test_missing_token_keys_are_derived_from_both_master_keys():
-    token = sign_access_token(ACCESS, key_ring(None, MASTER), NOON, "j")
-    assert verify_access_token(token, key_ring(None, MASTER), NOON) == ACCESS
-    assert verify_access_token(token, key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
-    assert refused(token, key_ring(None, "m" * 40))
-    assert MASTER.encode() not in [key.secret for key in key_ring(None, MASTER).keys]
+    token = sign_access_token(ACCESS, build_key_ring(None, MASTER), NOON, "j")
+    assert verify_access_token(token, build_key_ring(None, MASTER), NOON) == ACCESS
+    assert verify_access_token(token, build_key_ring(None, "m" * 40, MASTER), NOON) == ACCESS
+    assert assert_token_refused(token, build_key_ring(None, "m" * 40))
+    assert MASTER.encode() not in [key.secret for key in build_key_ring(None, MASTER).keys]
 
 
 def test_key_ring_repr_contains_no_secret():
@@ -282,7 +286,7 @@ def test_key_ring_repr_contains_no_secret():
     ],
 )
 def test_key_derivation_matches_the_rfc_vectors(secret, salt, purpose, length, material):
-    made = derive(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
+    made = derive_key(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
     assert made.hex() == material
 
 
@@ -309,15 +313,15 @@ def test_refresh_token_successor_cannot_be_derived_from_its_predecessor():
 
 def test_refresh_tokens_survive_key_rotation():
     token = create_refresh_token(SESSION, 3, RING)
-    assert verify_refresh_token(token, key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
+    assert verify_refresh_token(token, build_key_ring(f"{NEW},{OLD}", MASTER)) == (SESSION, 3)
     with pytest.raises(BadToken):
-        verify_refresh_token(token, key_ring(NEW, MASTER))
+        verify_refresh_token(token, build_key_ring(NEW, MASTER))
 
 
 def test_access_and_refresh_tokens_are_not_interchangeable():
     with pytest.raises(BadToken):
-        verify_refresh_token(forged(), RING)
-    assert refused(create_refresh_token(SESSION, 0, RING))
+        verify_refresh_token(forge_token(), RING)
+    assert assert_token_refused(create_refresh_token(SESSION, 0, RING))
 
 
 @pytest.mark.parametrize("changed", ["", " ", "x", ".", "\n", "0"])

@@ -8,10 +8,10 @@ from tests.identity.administration import (
     PASSWORD,
     assert_error,
     assert_ok,
-    key,
+    create_key,
+    create_user,
     list_audit_entries,
     log_in,
-    user,
 )
 
 FIELDS = {
@@ -32,7 +32,7 @@ FIELDS = {
 
 
 def test_created_user_can_log_in(api):
-    body = user(api, email=" Alice@Example.COM ")
+    body = create_user(api, email=" Alice@Example.COM ")
     assert set(body) == FIELDS
     assert (body["email"], body["name"], body["role"], body["status"]) == (
         *("alice@example.com", "Alice", "trader", "active"),
@@ -43,12 +43,12 @@ def test_created_user_can_log_in(api):
 
 
 def test_slack_user_needs_no_password(api):
-    body = user(api, email=None, password=None, person="slack:T1:U1")
+    body = create_user(api, email=None, password=None, person="slack:T1:U1")
     assert (body["person"], body["email"], body["can_log_in"]) == ("slack:T1:U1", None, False)
 
 
 def test_user_creation_is_audited_without_the_password(api):
-    user(api)
+    create_user(api)
     [entry] = list_audit_entries(api)
     assert (entry["action"], entry["target"], entry["before"]) == (
         "user.created",
@@ -107,14 +107,14 @@ def test_user_name_that_looks_like_a_secret_is_rejected(api, name):
 
 
 def test_email_or_slack_identity_belongs_to_one_user(api):
-    user(api, person="slack:T1:U1")
+    create_user(api, person="slack:T1:U1")
     again = {"name": "B", "role": "viewer", "password": PASSWORD}
     assert assert_error(api.post("/users", again | {"email": "ALICE@example.com"}), 409) == "conflict"
     assert assert_error(api.post("/users", {"name": "B", "role": "viewer", "person": "slack:T1:U1"}), 409)
 
 
 def test_users_are_listed_newest_first_in_pages(api):
-    ids = [user(api, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
+    ids = [create_user(api, email=f"{name}@example.com", name=name)["id"] for name in ("ann", "bob", "cid")]
     first = api.get("/users", limit=2)
     assert [item["id"] for item in assert_ok(first)] == ids[:0:-1]
     following = api.service.client.get(first.links["next"]["url"], headers={"X-API-Key": api.key})
@@ -135,15 +135,15 @@ def test_users_are_listed_newest_first_in_pages(api):
     ],
 )
 def test_users_are_filtered_by_name_role_and_status(api, filters, found):
-    user(api, email="ann@example.com", name="ann")
-    user(api, email="bob@example.com", name="bob", role="risk")
-    cid = user(api, email=None, password=None, person="slack:T1:U9", name="cid")
+    create_user(api, email="ann@example.com", name="ann")
+    create_user(api, email="bob@example.com", name="bob", role="risk")
+    cid = create_user(api, email=None, password=None, person="slack:T1:U9", name="cid")
     api.patch(f"/users/{cid['id']}", {"status": "disabled"})
     assert {item["name"] for item in assert_ok(api.get("/users", **filters))} == found
 
 
 def test_user_change_is_audited_before_and_after(api):
-    body = user(api)
+    body = create_user(api)
     changed = assert_ok(api.patch(f"/users/{body['id']}", {"role": "risk", "name": "Alice B."}))
     assert (changed["role"], changed["name"]) == ("risk", "Alice B.")
     entry = list_audit_entries(api)[0]
@@ -152,7 +152,7 @@ def test_user_change_is_audited_before_and_after(api):
 
 
 def test_unchanged_user_is_not_audited(api):
-    body = user(api)
+    body = create_user(api)
     assert assert_ok(api.patch(f"/users/{body['id']}", {"role": "trader"}))["role"] == "trader"
     assert len(list_audit_entries(api)) == 1
 
@@ -171,7 +171,7 @@ def test_unchanged_user_is_not_audited(api):
     ],
 )
 def test_invalid_user_change_is_rejected(api, body, field):
-    made = user(api)
+    made = create_user(api)
     assert_error(api.patch(f"/users/{made['id']}", body), 422, field)
     assert assert_ok(api.get(f"/users/{made['id']}")) == made
 
@@ -182,39 +182,39 @@ def test_user_id_must_be_digits(api, user_id):
 
 
 def test_user_with_an_email_can_get_a_password_later(api):
-    body = user(api, password=None, person="slack:T1:U1")
+    body = create_user(api, password=None, person="slack:T1:U1")
     assert body["can_log_in"] is False
     assert assert_ok(api.patch(f"/users/{body['id']}", {"password": PASSWORD}))["can_log_in"] is True
     assert log_in(api).status_code == 200
 
 
 def test_user_without_an_email_cannot_have_a_password(api):
-    body = user(api, email=None, password=None, person="slack:T1:U1")
+    body = create_user(api, email=None, password=None, person="slack:T1:U1")
     assert_error(api.patch(f"/users/{body['id']}", {"password": PASSWORD}), 422, "password")
 
 
 @pytest.mark.parametrize("scopes", ["read", "trade", "approve", "risk"])
 def test_only_admins_change_users(api, scopes):
-    body = user(api)
-    other = api.with_key(api.service.mint(scopes, api.tenant_id))
+    body = create_user(api)
+    other = api.with_key(api.service.create_key(scopes, api.tenant_id))
     assert other.patch(f"/users/{body['id']}", {"role": "admin"}).status_code == 403
     assert other.post("/users", {}).status_code == 403
     assert other.get("/users").status_code == (200 if scopes == "risk" else 403)
 
 
 def test_delegated_user_administers_only_through_an_admin_key(api):
-    body = user(api, email=None, password=None, person="slack:TBOT1:U1", role="admin")
+    body = create_user(api, email=None, password=None, person="slack:TBOT1:U1", role="admin")
     api.claim_workspace("TBOT1")
     person = {"X-On-Behalf-Of": "slack:TBOT1:U1"}
-    bot = api.with_key(key(api, "bot", ("act_as", "read"))["key"])
+    bot = api.with_key(create_key(api, "bot", ("act_as", "read"))["key"])
     assert bot.patch(f"/users/{body['id']}", {"role": "viewer"}, person).status_code == 403
     assert_ok(api.patch(f"/users/{body['id']}", {"name": "Boss"}, person))
     assert list_audit_entries(api)[0]["actor"] == "slack:TBOT1:U1"
 
 
 def test_tenants_with_the_same_users_are_separate(service):
-    one, two = service.api(), service.api()
-    body, theirs = user(one, person="slack:T1:U1"), user(two, person="slack:T1:U1")
+    one, two = service.create_client(), service.create_client()
+    body, theirs = create_user(one, person="slack:T1:U1"), create_user(two, person="slack:T1:U1")
     assert body["id"] != theirs["id"]
     absent = theirs["id"] + 1_000_000
     for path in ("/users/{}", "/roles/{}"):
@@ -226,7 +226,7 @@ def test_tenants_with_the_same_users_are_separate(service):
     assert [person["id"] for person in assert_ok(one.get("/users"))] == [body["id"]]
     assert assert_ok(two.get(f"/users/{theirs['id']}")) == theirs
     cursor = service.client.get  # a cursor of one is none of the other's
-    user(one, email="b@example.com", name="B")
+    create_user(one, email="b@example.com", name="B")
     following = one.get("/users", limit=1).links["next"]["url"]
     assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422
 
@@ -236,6 +236,8 @@ def test_administration_and_trading_do_not_block_each_other(service, api, backen
         return  # one writer at a time, whoever it is
     with unit_of_work(service.engine) as connection:
         lock_tenant(connection, api.tenant_id)
-        assert api.report(portfolio_name="Fresh").status_code == 201  # a new portfolio refers to its tenant
+        assert (
+            api.post_trade(portfolio_name="Fresh").status_code == 201
+        )  # a new portfolio refers to its tenant
         assert api.post("/portfolios", {"name": "Other"}).status_code == 503
     assert api.post("/portfolios", {"name": "Other"}).status_code == 201

@@ -122,13 +122,13 @@ def test_invalid_symbol_is_rejected(api):
 
 
 def test_only_an_admin_key_sets_terms(service):
-    trader = service.api("trade")
+    trader = service.create_client("trade")
     assert trader.put("/instruments/RELIANCE", RELIANCE).status_code == 403
     assert trader.get("/instruments/RELIANCE").status_code == 200
 
 
 def test_each_tenant_has_its_own_terms(service):
-    first, second = service.api(), service.api()
+    first, second = service.create_client(), service.create_client()
     first.put("/instruments/RELIANCE", RELIANCE)
     assert second.get("/instruments").json() == []
     assert second.get("/instruments/RELIANCE").json()["listed"] is False
@@ -138,7 +138,7 @@ def test_instruments_of_several_tenants_are_found_together(service, api):
     api.put("/instruments/RELIANCE", RELIANCE)
     named = ((api.tenant_id, "RELIANCE"), (api.tenant_id, "AAPL"), (api.tenant_id + 10**6, "RELIANCE"))
     keys = [InstrumentKey(*name) for name in named]
-    with service.reading() as connection:
+    with service.open_connection() as connection:
         instruments = find_instruments(connection, keys)
     instrument = Instrument(
         "RELIANCE",

@@ -1,32 +1,39 @@
 """POST /trades:batch: one outcome for each trade, in order, independent of the others."""
 
-from tests.factories import trade_body
+from tests.factories import build_trade_body
 
 
-def batch(api, trades, key=None):
+def post_batch(api, trades, key=None):
     response = api.post("/trades:batch", {"trades": trades}, {"Idempotency-Key": key} if key else None)
     assert response.status_code == 200, response.text
     return response.json()["outcomes"]
 
 
 def test_batch_records_a_thousand_trades_in_sequence(api):
-    outcomes = batch(api, [trade_body(quantity=str(number)) for number in range(1, 1001)])
+    outcomes = post_batch(api, [build_trade_body(quantity=str(number)) for number in range(1, 1001)])
     assert [outcome["status"] for outcome in outcomes] == [201] * 1000
     assert [outcome["trade"]["sequence"] for outcome in outcomes] == list(range(1, 1001))
     assert [outcome["trade"]["quantity"] for outcome in outcomes] == [str(n) for n in range(1, 1001)]
     ids = [outcome["trade"]["trade_id"] for outcome in outcomes]
     assert ids == sorted(set(ids))
-    assert api.portfolio()["positions"]["AAPL"]["quantity"] == "500500"
+    assert api.get_portfolio()["positions"]["AAPL"]["quantity"] == "500500"
 
 
 def test_batch_item_outcome_equals_the_answer_to_a_single_trade(api):
-    (outcome,) = batch(api, [trade_body()])
-    assert outcome == {"status": 201, "trade": api.trades()[0]}
+    (outcome,) = post_batch(api, [build_trade_body()])
+    assert outcome == {"status": 201, "trade": api.list_trades()[0]}
 
 
 def test_invalid_item_is_named_by_its_path_and_does_not_affect_others(api):
-    outcomes = batch(
-        api, [trade_body(), trade_body(quantity="-1"), 7, trade_body(gmv="100000001"), trade_body()]
+    outcomes = post_batch(
+        api,
+        [
+            build_trade_body(),
+            build_trade_body(quantity="-1"),
+            7,
+            build_trade_body(gmv="100000001"),
+            build_trade_body(),
+        ],
     )
     assert [outcome["status"] for outcome in outcomes] == [201, 422, 422, 422, 201]
     fields = [outcome["problem"]["errors"][0]["field"] for outcome in outcomes[1:4]]
@@ -37,61 +44,61 @@ def test_invalid_item_is_named_by_its_path_and_does_not_affect_others(api):
 
 
 def test_unknown_field_in_an_item_is_rejected(api):
-    (outcome,) = batch(api, [trade_body() | {"tenant_id": 1}])
+    (outcome,) = post_batch(api, [build_trade_body() | {"tenant_id": 1}])
     assert outcome["problem"]["errors"][0]["field"] == "trades.0.tenant_id"
 
 
 def test_batch_size_is_limited(api):
-    for trades in ([], [trade_body()] * 1001):
+    for trades in ([], [build_trade_body()] * 1001):
         response = api.post("/trades:batch", {"trades": trades})
         assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "trades")
-    assert api.trades() == []
+    assert api.list_trades() == []
 
 
 def test_unknown_field_in_the_body_is_rejected(api):
-    response = api.post("/trades:batch", {"trades": [trade_body()], "portfolio": "x"})
+    response = api.post("/trades:batch", {"trades": [build_trade_body()], "portfolio": "x"})
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "portfolio")
 
 
 def test_batch_idempotency_key_gives_each_item_its_own_key(api):
-    outcomes = batch(api, [trade_body(), trade_body(symbol="MSFT")], key="K")
+    outcomes = post_batch(api, [build_trade_body(), build_trade_body(symbol="MSFT")], key="K")
     for number, outcome in enumerate(outcomes):
-        (found,) = api.trades(idempotency_key=f"K:{number}")
+        (found,) = api.list_trades(idempotency_key=f"K:{number}")
         assert found == outcome["trade"]
-    replay = api.report("K:1", symbol="msft")
+    replay = api.post_trade("K:1", symbol="msft")
     assert replay.headers["Idempotent-Replayed"] == "true"
     assert replay.json()["trade"] == outcomes[1]["trade"]
 
 
 def test_repeated_batch_returns_the_same_outcomes_and_records_nothing(api):
-    trades = [trade_body(), trade_body(quantity="x"), trade_body(symbol="MSFT")]
-    first, again = batch(api, trades, "K"), batch(api, trades, "K")
+    trades = [build_trade_body(), build_trade_body(quantity="x"), build_trade_body(symbol="MSFT")]
+    first, again = post_batch(api, trades, "K"), post_batch(api, trades, "K")
     assert [outcome.get("trade") for outcome in again] == [outcome.get("trade") for outcome in first]
-    assert len(api.trades()) == 2
+    assert len(api.list_trades()) == 2
 
 
 def test_repeated_batch_with_a_corrected_item_records_only_that_item(api):
-    trades = [trade_body(), trade_body(quantity="x")]
-    batch(api, trades, "K")
-    outcomes = batch(api, [trades[0], trade_body()], "K")
+    trades = [build_trade_body(), build_trade_body(quantity="x")]
+    post_batch(api, trades, "K")
+    outcomes = post_batch(api, [trades[0], build_trade_body()], "K")
     assert [outcome["status"] for outcome in outcomes] == [201, 201]
-    assert len(api.trades()) == 2
+    assert len(api.list_trades()) == 2
 
 
 def test_changed_item_of_a_repeated_batch_conflicts_alone(api):
-    batch(api, [trade_body(), trade_body()], "K")
-    outcomes = batch(api, [trade_body(), trade_body(quantity="7"), trade_body()], "K")
+    post_batch(api, [build_trade_body(), build_trade_body()], "K")
+    outcomes = post_batch(api, [build_trade_body(), build_trade_body(quantity="7"), build_trade_body()], "K")
     assert [outcome["status"] for outcome in outcomes] == [201, 409, 201]
-    assert len(api.trades()) == 3
+    assert len(api.list_trades()) == 3
 
 
 def test_batch_may_contain_many_portfolios_and_symbols(api):
     trades = [
-        trade_body(portfolio_name=name, symbol=symbol, quantity="1", gmv="1")
+        build_trade_body(portfolio_name=name, symbol=symbol, quantity="1", gmv="1")
         for name in ("b", "A", "c", "B")
         for symbol in ("X", "Y")
     ]
-    outcomes = batch(api, trades)
+    outcomes = post_batch(api, trades)
     assert [outcome["trade"]["sequence"] for outcome in outcomes] == [1, 2, 1, 2, 1, 2, 3, 4]
     assert api.get("/portfolios").json() == ["A", "b", "c"]
-    assert api.portfolio("B")["positions"]["X"]["quantity"] == "2"
+    assert api.get_portfolio("B")["positions"]["X"]["quantity"] == "2"

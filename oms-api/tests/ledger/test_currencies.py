@@ -5,46 +5,46 @@ from decimal import Decimal
 import pytest
 
 from app.verify import verify_database
-from tests.risk.risk_requests import events
+from tests.risk.risk_requests import list_events
 
 SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 
-def rate(api, price, pair="USD/INR"):
-    api.quote(pair, None, None, price)
+def set_rate(api, price, pair="USD/INR"):
+    api.set_quote(pair, None, None, price)
 
 
 @pytest.fixture
-def rupees(api):
+def rupee_api(api):
     """Provide a desk with a portfolio of 1,000,000 INR, and a share that is listed in USD."""
-    return in_rupees(api)
+    return get_rupee_portfolio(api)
 
 
-def in_rupees(api):
+def get_rupee_portfolio(api):
     made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
     assert api.post("/portfolios", made).status_code == 201
     assert api.put("/instruments/AAPL", SHARE).status_code == 200
-    rate(api, "83.50")
+    set_rate(api, "83.50")
     return api
 
 
-def by_reports(api, side, quantity, price):
-    api.trade(side=side, quantity=quantity, price=price, gmv=None)
+def trade_by_report(api, side, quantity, price):
+    api.record_trade(side=side, quantity=quantity, price=price, gmv=None)
 
 
-def by_orders(api, side, quantity, price):
-    api.quote("AAPL", price, price, price)
-    assert api.order(side=side, quantity=quantity)["status"] == "FILLED"
+def trade_by_order(api, side, quantity, price):
+    api.set_quote("AAPL", price, price, price)
+    assert api.place_order(side=side, quantity=quantity)["status"] == "FILLED"
 
 
-@pytest.mark.parametrize("trade", [by_reports, by_orders])
-def test_documented_currency_example_is_booked_exactly(rupees, trade):
-    trade(rupees, "BUY", "10", "200")
-    rate(rupees, "84")
-    trade(rupees, "SELL", "4", "210")
-    rate(rupees, "85")
-    rupees.quote("AAPL", "205", "205", "205")
-    book, body = rupees.portfolio(), rupees.get("/positions/Growth/AAPL").json()
+@pytest.mark.parametrize("trade", [trade_by_report, trade_by_order])
+def test_documented_currency_example_is_booked_exactly(rupee_api, trade):
+    trade(rupee_api, "BUY", "10", "200")
+    set_rate(rupee_api, "84")
+    trade(rupee_api, "SELL", "4", "210")
+    set_rate(rupee_api, "85")
+    rupee_api.set_quote("AAPL", "205", "205", "205")
+    book, body = rupee_api.get_portfolio(), rupee_api.get("/positions/Growth/AAPL").json()
     assert (book["base_currency"], book["realized_pnl"]) == ("INR", "3760.00")
     assert {name: body[name] for name in ("quantity", "mark", "currency", "fx_rate", "local_cost")} == {
         "quantity": "6", "mark": "205.00", "currency": "USD", "fx_rate": "85.00", "local_cost": "1200.00",
@@ -56,8 +56,8 @@ def test_documented_currency_example_is_booked_exactly(rupees, trade):
     assert Decimal(book["cash"]) + Decimal(body["market_value"]) == 1_008_110
 
 
-def test_foreign_trade_shows_local_price_and_rate(rupees):
-    body = rupees.buy("10", "200")
+def test_foreign_trade_shows_local_price_and_rate(rupee_api):
+    body = rupee_api.buy("10", "200")
     assert (body["price"], body["gmv"], body["currency"], body["fx_rate"]) == (
         "200.00",
         "2000.00",
@@ -65,30 +65,30 @@ def test_foreign_trade_shows_local_price_and_rate(rupees):
         "83.50",
     )
     assert body["position"]["cost"] == "167000.00"
-    assert rupees.trades()[0] == body
-    [event] = events(rupees, "trade.recorded")
+    assert rupee_api.list_trades()[0] == body
+    [event] = list_events(rupee_api, "trade.recorded")
     assert (event["data"]["currency"], event["data"]["fx_rate"]) == ("USD", "83.50")
 
 
 @pytest.mark.parametrize("symbol", ["INFY", "MSFT"])
-def test_unlisted_or_same_currency_instrument_is_not_converted(rupees, symbol):
-    rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
-    body = rupees.buy("10", "200", symbol=symbol)
+def test_unlisted_or_same_currency_instrument_is_not_converted(rupee_api, symbol):
+    rupee_api.put("/instruments/INFY", SHARE | {"currency": "INR"})
+    body = rupee_api.buy("10", "200", symbol=symbol)
     assert (body["position"]["cost"], body["currency"], body["fx_rate"]) == ("2000.00", None, None)
-    held = rupees.get(f"/positions/Growth/{symbol}").json()
+    held = rupee_api.get(f"/positions/Growth/{symbol}").json()
     assert (held["currency"], held["base_currency"]) == ("INR", "INR")
     assert (held["fx_rate"], held["local_cost"]) == (None, None)
 
 
 def test_trade_without_an_exchange_rate_is_rejected(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
-    response = api.report(symbol="GOLD")
+    response = api.post_trade(symbol="GOLD")
     assert response.status_code == 422
     [error] = response.json()["errors"]
     assert (error["field"], error["code"]) == ("symbol", "no_rate")
     assert "ZZZ/USD" in error["message"]
-    rate(api, "0.5", "ZZZ/USD")
-    assert api.trade(symbol="GOLD", gmv="1000")["position"]["cost"] == "500.00"
+    set_rate(api, "0.5", "ZZZ/USD")
+    assert api.record_trade(symbol="GOLD", gmv="1000")["position"]["cost"] == "500.00"
 
 
 def test_batch_item_without_a_rate_does_not_affect_others(api):
@@ -98,55 +98,55 @@ def test_batch_item_without_a_rate_does_not_affect_others(api):
     assert [item["status"] for item in outcomes] == [422, 201]
 
 
-def test_foreign_short_and_fill_through_zero_are_booked_in_both_currencies(rupees):
-    rupees.sell("3", "100")
-    rate(rupees, "80")
-    after = rupees.buy("5", "110")
+def test_foreign_short_and_fill_through_zero_are_booked_in_both_currencies(rupee_api):
+    rupee_api.sell("3", "100")
+    set_rate(rupee_api, "80")
+    after = rupee_api.buy("5", "110")
     # 3 of 5 close: 550 × 80 × 3/5 = 26,400 against 300 × 83.5 = 25,050; 2 open for the rest.
     assert (after["realized_pnl"], after["position"]["cost"]) == ("-1350.00", "17600.00")
-    assert rupees.get("/positions/Growth/AAPL").json()["local_cost"] == "220.00"
+    assert rupee_api.get("/positions/Growth/AAPL").json()["local_cost"] == "220.00"
 
 
 def test_reversal_restores_both_currencies(serve):
     with serve() as service:
-        rupees = in_rupees(service.api())
+        rupees = get_rupee_portfolio(service.create_client())
         _reverse_the_second(rupees)
         assert verify_database(service.engine).clean
 
 
 def _reverse_the_second(rupees):
     rupees.buy("10", "200")
-    rate(rupees, "90")
+    set_rate(rupees, "90")
     second = rupees.buy("10", "300")
-    undone = rupees.reverse(second["trade_id"]).json()["trade"]
+    undone = rupees.post_reversal(second["trade_id"]).json()["trade"]
     assert (undone["currency"], undone["fx_rate"]) == ("USD", "90.00")
     body = rupees.get("/positions/Growth/AAPL").json()
     assert (body["cost"], body["local_cost"]) == ("167000.00", "2000.00")
-    assert rupees.portfolio()["cash"] == "833000.00"
+    assert rupees.get_portfolio()["cash"] == "833000.00"
 
 
-def test_position_keeps_its_currency_until_flat(rupees):
-    first = rupees.buy("10", "200")
-    response = rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"})
+def test_position_keeps_its_currency_until_flat(rupee_api):
+    first = rupee_api.buy("10", "200")
+    response = rupee_api.put("/instruments/AAPL", SHARE | {"currency": "EUR"})
     assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (409, "conflict")
-    assert rupees.put("/instruments/AAPL", SHARE | {"lot_size": "2"}).status_code == 200
-    rupees.sell("10", "200")
-    assert rupees.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
-    rate(rupees, "1.2", "EUR/USD")
-    assert rupees.buy("10", "100")["fx_rate"] == "100.20"
-    assert rupees.reverse(first["trade_id"]).status_code == 409
+    assert rupee_api.put("/instruments/AAPL", SHARE | {"lot_size": "2"}).status_code == 200
+    rupee_api.sell("10", "200")
+    assert rupee_api.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
+    set_rate(rupee_api, "1.2", "EUR/USD")
+    assert rupee_api.buy("10", "100")["fx_rate"] == "100.20"
+    assert rupee_api.post_reversal(first["trade_id"]).status_code == 409
 
 
-def test_listing_a_held_instrument_must_not_change_its_currency(rupees):
-    rupees.buy("10", "200", symbol="MSFT")
-    assert rupees.put("/instruments/MSFT", SHARE).status_code == 409
-    assert rupees.put("/instruments/MSFT", SHARE | {"currency": "INR"}).status_code == 200
+def test_listing_a_held_instrument_must_not_change_its_currency(rupee_api):
+    rupee_api.buy("10", "200", symbol="MSFT")
+    assert rupee_api.put("/instruments/MSFT", SHARE).status_code == 409
+    assert rupee_api.put("/instruments/MSFT", SHARE | {"currency": "INR"}).status_code == 200
 
 
 def test_instrument_currency_cannot_change_with_an_open_order(api):
     api.put("/instruments/AAPL", SHARE)
-    api.quote("AAPL", "99", "101", "100")
-    order = api.order(type="LIMIT", limit_price="50", time_in_force="GTC")
+    api.set_quote("AAPL", "99", "101", "100")
+    order = api.place_order(type="LIMIT", limit_price="50", time_in_force="GTC")
     assert api.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 409
     api.post(f"/orders/{order['id']}/cancel", {})
     assert api.put("/instruments/AAPL", SHARE | {"currency": "EUR"}).status_code == 200
@@ -154,17 +154,17 @@ def test_instrument_currency_cannot_change_with_an_open_order(api):
 
 def test_position_without_a_current_rate_is_valued_at_its_cost_rate(api):
     api.put("/instruments/GOLD", SHARE | {"currency": "ZZZ"})
-    rate(api, "0.5", "ZZZ/USD")
+    set_rate(api, "0.5", "ZZZ/USD")
     api.buy("10", "100", symbol="GOLD")
-    api.quote("ZZZ/USD", "0.4", None, None)  # a bid alone is no mark
-    api.quote("GOLD", "120", "120", "120")
+    api.set_quote("ZZZ/USD", "0.4", None, None)  # a bid alone is no mark
+    api.set_quote("GOLD", "120", "120", "120")
     body = api.get("/positions/Growth/GOLD").json()
     assert (body["fx_rate"], body["unrealized_pnl"]) == ("0.50", "100.00")
 
 
-def test_past_portfolio_shows_the_cost_at_that_time(rupees):
-    rupees.buy("10", "200")
-    rate(rupees, "90")
-    rupees.buy("10", "200")
-    then = rupees.portfolio(as_of="1")
+def test_past_portfolio_shows_the_cost_at_that_time(rupee_api):
+    rupee_api.buy("10", "200")
+    set_rate(rupee_api, "90")
+    rupee_api.buy("10", "200")
+    then = rupee_api.get_portfolio(as_of="1")
     assert (then["cash"], then["positions"]["AAPL"]["cost"]) == ("833000.00", "167000.00")

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from app.clock import utc_now
-from app.timestamps import iso
-from tests.factories import trade_body
+from app.timestamps import format_timestamp
+from tests.factories import build_trade_body
 
 pytestmark = pytest.mark.any_database
 
@@ -20,17 +20,17 @@ def service(verified_service):
     return verified_service
 
 
-def field_of(answer):
+def get_refused_field(answer):
     assert answer.status_code == 422, answer.text
     (error,) = answer.json()["errors"]
     return error["field"]
 
 
 def test_trade_response_contains_the_execution_time(api):
-    trade = api.trade(executed_at="2026-01-02T13:00:00+01:00")
+    trade = api.record_trade(executed_at="2026-01-02T13:00:00+01:00")
     assert (trade["executed_at"], trade["timestamp"], trade["backdated_reason"]) == (NOON, NOON, None)
     assert trade["created_at"] > NOON
-    assert api.trades() == [trade]
+    assert api.list_trades() == [trade]
     assert api.get(f"/trades/{trade['trade_id']}").json() == trade
     [event] = api.get("/events", type="trade.recorded").json()
     assert event["data"]["executed_at"] == NOON
@@ -39,61 +39,63 @@ def test_trade_response_contains_the_execution_time(api):
 
 
 def test_execution_time_defaults_to_the_recording_time(api):
-    trade = api.trade()
+    trade = api.record_trade()
     assert trade["executed_at"] == trade["created_at"]
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(50, 201), (70, 422)])
 def test_execution_time_is_at_most_one_minute_ahead(api, seconds, status):
-    response = api.report(executed_at=iso(utc_now() + timedelta(seconds=seconds)))
+    response = api.post_trade(executed_at=format_timestamp(utc_now() + timedelta(seconds=seconds)))
     assert response.status_code == status
     if status == 422:
-        assert field_of(response) == "executed_at"
+        assert get_refused_field(response) == "executed_at"
 
 
 def test_trade_without_a_time_is_recorded_after_one_from_a_clock_ahead(api):
-    ahead = api.trade(executed_at=iso(utc_now() + timedelta(seconds=50)))
-    assert api.trade()["executed_at"] < ahead["executed_at"]
+    ahead = api.record_trade(executed_at=format_timestamp(utc_now() + timedelta(seconds=50)))
+    assert api.record_trade()["executed_at"] < ahead["executed_at"]
 
 
 def test_trade_earlier_than_the_previous_one_is_rejected_with_its_time(api):
-    api.trade(executed_at=NOON)
-    response = api.report(executed_at=MORNING)
-    assert field_of(response) == "executed_at"
+    api.record_trade(executed_at=NOON)
+    response = api.post_trade(executed_at=MORNING)
+    assert get_refused_field(response) == "executed_at"
     assert NOON in response.json()["errors"][0]["message"]
-    assert len(api.trades()) == 1
-    assert api.trade(executed_at=NOON)["sequence"] == 2
-    assert api.trade(executed_at=EVENING)["sequence"] == 3
+    assert len(api.list_trades()) == 1
+    assert api.record_trade(executed_at=NOON)["sequence"] == 2
+    assert api.record_trade(executed_at=EVENING)["sequence"] == 3
 
 
 @pytest.mark.parametrize("change", [{"symbol": "MSFT"}, {"portfolio_name": "Other"}])
 def test_trade_of_another_position_may_be_earlier(api, change):
-    api.trade(executed_at=NOON)
-    assert api.trade(executed_at=MORNING, **change)["executed_at"] == MORNING
+    api.record_trade(executed_at=NOON)
+    assert api.record_trade(executed_at=MORNING, **change)["executed_at"] == MORNING
 
 
 def test_order_fill_counts_as_the_previous_trade(api):
-    api.quote("AAPL", "99", "101", "100")
-    api.order()
-    assert field_of(api.report(executed_at=NOON)) == "executed_at"
+    api.set_quote("AAPL", "99", "101", "100")
+    api.place_order()
+    assert get_refused_field(api.post_trade(executed_at=NOON)) == "executed_at"
 
 
 def test_backdated_trade_keeps_its_reason_and_recording_sequence(api):
-    noon = api.trade(executed_at=NOON)
-    early = api.trade(executed_at=MORNING, **LATE)
+    noon = api.record_trade(executed_at=NOON)
+    early = api.record_trade(executed_at=MORNING, **LATE)
     assert (early["executed_at"], early["backdated_reason"]) == (MORNING, LATE["backdated_reason"])
     assert early["sequence"] == 2
-    assert api.trades() == [early, noon]
-    assert field_of(api.report(executed_at="2026-01-02T10:00:00Z")) == "executed_at"  # noon stays the latest
-    assert api.portfolio(as_of=early["created_at"])["last_sequence"] == 2
-    assert api.portfolio(as_of=NOON)["last_sequence"] == 0  # as-of reads go by the time of recording
+    assert api.list_trades() == [early, noon]
+    assert (
+        get_refused_field(api.post_trade(executed_at="2026-01-02T10:00:00Z")) == "executed_at"
+    )  # noon stays the latest
+    assert api.get_portfolio(as_of=early["created_at"])["last_sequence"] == 2
+    assert api.get_portfolio(as_of=NOON)["last_sequence"] == 0  # as-of reads go by the time of recording
 
 
 def test_reversed_trade_is_not_the_previous_trade(api):
-    api.trade(executed_at=MORNING)
-    wrong = api.trade(executed_at=EVENING)
-    assert api.reverse(wrong["trade_id"]).status_code == 201
-    assert api.trade(executed_at=NOON)["sequence"] == 4
+    api.record_trade(executed_at=MORNING)
+    wrong = api.record_trade(executed_at=EVENING)
+    assert api.post_reversal(wrong["trade_id"]).status_code == 201
+    assert api.record_trade(executed_at=NOON)["sequence"] == 4
 
 
 @pytest.mark.parametrize(
@@ -110,8 +112,8 @@ def test_reversed_trade_is_not_the_previous_trade(api):
     ],
 )
 def test_invalid_execution_time_is_rejected_by_field(api, body, field):
-    assert field_of(api.report(**body)) == field
-    assert api.trades() == []
+    assert get_refused_field(api.post_trade(**body)) == field
+    assert api.list_trades() == []
 
 
 @pytest.mark.parametrize(
@@ -119,12 +121,12 @@ def test_invalid_execution_time_is_rejected_by_field(api, body, field):
     [{"executed_at": EVENING}, {"executed_at": None}, LATE],
 )
 def test_changed_execution_time_under_the_same_key_conflicts(api, change):
-    first = api.report("K", executed_at=NOON)
-    assert api.report("K", executed_at=NOON).json() == first.json()
-    assert api.report("K", executed_at="2026-01-02T12:00:00Z").json() == first.json()
-    assert api.report("K", **{"executed_at": NOON, **change}).status_code == 409
-    api.report(executed_at=EVENING)
-    assert api.report("K", executed_at=NOON).json() == first.json()  # though it is earlier by now
+    first = api.post_trade("K", executed_at=NOON)
+    assert api.post_trade("K", executed_at=NOON).json() == first.json()
+    assert api.post_trade("K", executed_at="2026-01-02T12:00:00Z").json() == first.json()
+    assert api.post_trade("K", **{"executed_at": NOON, **change}).status_code == 409
+    api.post_trade(executed_at=EVENING)
+    assert api.post_trade("K", executed_at=NOON).json() == first.json()  # though it is earlier by now
 
 
 def test_batch_trades_must_not_precede_each_other(api):
@@ -133,7 +135,7 @@ def test_batch_trades_must_not_precede_each_other(api):
         {"executed_at": MORNING},
         {"executed_at": MORNING, **LATE},
     ]
-    response = api.post("/trades:batch", {"trades": [trade_body(**time) for time in times]})
+    response = api.post("/trades:batch", {"trades": [build_trade_body(**time) for time in times]})
     first, second, third = response.json()["outcomes"]
     assert (first["status"], second["status"], third["status"]) == (201, 422, 201)
     assert second["problem"]["errors"][0]["field"] == "trades.1.executed_at"
@@ -141,7 +143,7 @@ def test_batch_trades_must_not_precede_each_other(api):
 
 
 def test_late_reported_trade_is_exported_and_verified(service, api):
-    api.trade(executed_at=NOON)
-    api.trade(executed_at=MORNING, **LATE)
+    api.record_trade(executed_at=NOON)
+    api.record_trade(executed_at=MORNING, **LATE)
     lines = api.get("/trades/export").text.splitlines()
     assert [MORNING in line and LATE["backdated_reason"] in line for line in lines] == [False, True]

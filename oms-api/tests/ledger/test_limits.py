@@ -18,7 +18,7 @@ pytestmark = pytest.mark.any_database
     ],
 )
 def test_trade_beyond_a_limit_is_rejected_by_field(api, changes, field, code):
-    response = api.report(**changes)
+    response = api.post_trade(**changes)
     assert response.status_code == 422
     assert [(bad["field"], bad["code"]) for bad in response.json()["errors"]] == [(field, code)]
 
@@ -33,17 +33,17 @@ def test_trade_beyond_a_limit_is_rejected_by_field(api, changes, field, code):
     ],
 )
 def test_trade_at_a_limit_is_accepted(api, changes):
-    assert api.report(**changes).status_code == 201
+    assert api.post_trade(**changes).status_code == 201
 
 
 def test_trade_limits_are_configurable(serve):
     with serve(max_quantity="10", max_gmv="1000", min_price="5", max_price="150") as service:
-        api = service.api()
-        assert api.report(quantity="10", gmv="1000").status_code == 201
+        api = service.create_client()
+        assert api.post_trade(quantity="10", gmv="1000").status_code == 201
         for changes in (
             {"quantity": "11", "gmv": "1000"},
             {"quantity": "10", "gmv": "1000.01"},
             {"quantity": "1", "gmv": "4.99"},
             {"quantity": "1", "gmv": "150.01"},
         ):
-            assert api.report(**changes).status_code == 422
+            assert api.post_trade(**changes).status_code == 422

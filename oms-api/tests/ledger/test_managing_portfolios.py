@@ -6,16 +6,16 @@ import pytest
 
 from app.verify import verify_database
 from tests.identity.administration import (
-    as_session,
     assert_error,
     assert_ok,
-    bearer,
-    key,
+    build_bearer_header,
+    create_key,
+    create_user,
     list_audit_entries,
     log_in,
-    user,
+    request_with_session,
 )
-from tests.support.service import serving
+from tests.support.service import run_service
 
 pytestmark = pytest.mark.any_database
 
@@ -59,10 +59,10 @@ def test_portfolio_is_created_with_its_opening_cash(api):
         ("gross_exposure", "net_exposure", "unrealized_pnl", "day_pnl", "total_pnl"), "0.00"
     )
     value |= dict.fromkeys(("equity", "buying_power", "settled_cash"), "500.50") | {"unsettled_cash": "0.00"}
-    assert api.portfolio("growth") == created | charged | value | {"positions": {}}
+    assert api.get_portfolio("growth") == created | charged | value | {"positions": {}}
     api.buy("10", "25", portfolio_name="GROWTH")
-    assert api.portfolio("Growth")["cash"] == "250.50"
-    assert api.portfolio("Growth", as_of="0")["cash"] == "500.50"
+    assert api.get_portfolio("Growth")["cash"] == "250.50"
+    assert api.get_portfolio("Growth", as_of="0")["cash"] == "500.50"
 
 
 def test_opening_cash_defaults_to_one_million_usd(api):
@@ -85,7 +85,7 @@ def test_opening_cash_defaults_to_one_million_usd(api):
 @pytest.mark.parametrize("first", ["trade", "post"])
 def test_portfolio_name_conflict_is_case_insensitive(api, first):
     if first == "trade":
-        api.trade(portfolio_name="Straße")
+        api.record_trade(portfolio_name="Straße")
     else:
         assert_ok(api.post("/portfolios", {"name": "Straße"}), 201)
     assert assert_error(api.post("/portfolios", {"name": "STRASSE"}), 409) == "conflict"
@@ -144,7 +144,7 @@ def test_invalid_portfolio_is_rejected_by_field(api, changes, field):
 
 
 def test_portfolio_settings_are_stored_shown_and_audited(api):
-    approver = user(api, role="risk")
+    approver = create_user(api, role="risk")
     policy = {"mode": "above_value", "value": "50000", "approvers": ["role:approver", approver["email"]]}
     settings = {
         "cost_schedules": {"in": "ZERODHA", "US": "us_equity"},
@@ -170,7 +170,7 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
     assert_ok(api.post("/portfolios", {"name": "Income"}), 201)
     assert_ok(api.patch("/portfolios/Income", settings))
     for name in ("Growth", "Income"):
-        found = api.portfolio(name)
+        found = api.get_portfolio(name)
         assert {setting: found[setting] for setting in body} == body
     entry = list_audit_entries(api)[0]
     assert entry["action"] == "portfolio.updated"
@@ -202,13 +202,13 @@ def test_opening_cash_may_be_zero(api):
 
 
 def test_rename_between_trades_keeps_one_ledger(api):
-    first = api.trade("k1", portfolio_name="Growth")
+    first = api.record_trade("k1", portfolio_name="Growth")
     assert_ok(api.patch("/portfolios/growth", {"name": "Income"}))
-    second = api.trade(portfolio_name="income")
+    second = api.record_trade(portfolio_name="income")
     assert (second["sequence"], second["portfolio_name"]) == (2, "Income")
-    assert api.portfolio("Income")["total_trades"] == 2
+    assert api.get_portfolio("Income")["total_trades"] == 2
     assert api.get("/portfolio/Growth").status_code == 404
-    assert [item["trade_id"] for item in api.trades(portfolio="Income")] == [
+    assert [item["trade_id"] for item in api.list_trades(portfolio="Income")] == [
         second["trade_id"],
         first["trade_id"],
     ]
@@ -219,9 +219,9 @@ def test_rename_between_trades_keeps_one_ledger(api):
 
 
 def test_trade_under_the_old_name_creates_a_new_portfolio(api):
-    api.trade("k1", portfolio_name="Growth")
+    api.record_trade("k1", portfolio_name="Growth")
     assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
-    fresh = api.trade(portfolio_name="Growth")
+    fresh = api.record_trade(portfolio_name="Growth")
     assert (fresh["sequence"], fresh["portfolio_name"]) == (1, "Growth")
     assert assert_ok(api.get("/portfolios")) == ["Growth", "Income"]
 
@@ -236,16 +236,16 @@ def test_swapped_portfolio_names_refer_to_the_right_books(api):
 
 
 def test_repeated_trade_is_recognized_under_the_old_name(api):
-    first = api.trade("k1", portfolio_name="Growth")
+    first = api.record_trade("k1", portfolio_name="Growth")
     assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
-    again = api.report("k1", portfolio_name="Growth")
+    again = api.post_trade("k1", portfolio_name="Growth")
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json()["trade"]["trade_id"] == first["trade_id"]
     assert assert_ok(api.get("/portfolios")) == ["Income"]
 
 
 def test_rename_may_change_only_the_case(api):
-    api.trade(portfolio_name="growth")
+    api.record_trade(portfolio_name="growth")
     assert assert_ok(api.patch("/portfolios/GROWTH", {"name": "Growth"}))["portfolio_name"] == "Growth"
     assert assert_ok(api.get("/portfolios")) == ["Growth"]
     assert_ok(api.patch("/portfolios/growth", {"name": "Growth"}))
@@ -254,37 +254,39 @@ def test_rename_may_change_only_the_case(api):
 
 def test_rename_to_an_existing_name_is_rejected(api):
     for name in ("Growth", "Income"):
-        api.trade(portfolio_name=name)
+        api.record_trade(portfolio_name=name)
     assert assert_error(api.patch("/portfolios/Growth", {"name": "INCOME"}), 409) == "conflict"
     assert assert_ok(api.get("/portfolios")) == ["Growth", "Income"]
 
 
 def test_access_grants_follow_a_renamed_portfolio(api):
-    api.trade(portfolio_name="Growth")
-    body = user(api, portfolios=["Growth"])
-    narrow = api.with_key(key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
+    api.record_trade(portfolio_name="Growth")
+    body = create_user(api, portfolios=["Growth"])
+    narrow = api.with_key(create_key(api, "bot", ("trade",), portfolios=["Growth"])["key"])
     assert_ok(api.patch("/portfolios/Growth", {"name": "Income"}))
     assert assert_ok(api.get(f"/users/{body['id']}"))["portfolios"] == ["Income"]
     assert assert_ok(narrow.get("/portfolios")) == ["Income"]
-    assert narrow.report(portfolio_name="Income").status_code == 201
+    assert narrow.post_trade(portfolio_name="Income").status_code == 201
 
 
 def test_admins_rename_and_traders_create_but_restricted_users_do_neither(api):
-    api.trade(portfolio_name="Growth")
-    user(api, role="admin", portfolios=["Growth"])
-    session = bearer(log_in(api))
-    assert as_session(api, "PATCH", "/portfolios/Growth", session, {"name": "Mine"}).status_code == 403
-    assert as_session(api, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
+    api.record_trade(portfolio_name="Growth")
+    create_user(api, role="admin", portfolios=["Growth"])
+    session = build_bearer_header(log_in(api))
+    assert (
+        request_with_session(api, "PATCH", "/portfolios/Growth", session, {"name": "Mine"}).status_code == 403
+    )
+    assert request_with_session(api, "POST", "/portfolios", session, {"name": "Mine"}).status_code == 403
     for scopes in ("read", "trade", "approve", "risk"):
-        other = api.with_key(api.service.mint(scopes, api.tenant_id))
+        other = api.with_key(api.service.create_key(scopes, api.tenant_id))
         status = 201 if scopes == "trade" else 403
         assert other.post("/portfolios", {"name": "Mine"}).status_code == status
         assert other.patch("/portfolios/Growth", {"name": "Mine"}).status_code == 403
 
 
 def test_portfolio_of_another_tenant_is_not_found(service):
-    one, two = service.api(), service.api()
-    two.trade(portfolio_name="Theirs")
+    one, two = service.create_client(), service.create_client()
+    two.record_trade(portfolio_name="Theirs")
     foreign, absent = (
         one.patch("/portfolios/Theirs", {"name": "X"}),
         one.patch("/portfolios/Absent", {"name": "X"}),
@@ -297,17 +299,17 @@ def test_portfolio_of_another_tenant_is_not_found(service):
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"name": "a/b"}, {"name": "X", "cash": "1"}])
 def test_invalid_portfolio_change_is_rejected(api, body):
-    api.trade(portfolio_name="Growth")
+    api.record_trade(portfolio_name="Growth")
     assert api.patch("/portfolios/Growth", body).status_code == 422
 
 
 def test_concurrent_renames_and_trades_lose_nothing_and_pass_verification(database_url):
-    with serving(database_url) as service:
-        api = service.api()
+    with run_service(database_url) as service:
+        api = service.create_client()
         assert_ok(api.post("/portfolios", {"name": "Even"}), 201)
 
         def trade(number):
-            return api.report(f"k{number}", portfolio_name="Even").status_code
+            return api.post_trade(f"k{number}", portfolio_name="Even").status_code
 
         def rename(number):
             names = ("Even", "Odd") if number % 2 == 0 else ("Odd", "Even")
@@ -332,7 +334,7 @@ def test_new_portfolio_gets_the_opening_cash_of_the_tenant(api):
     assert changed["default_opening_cash"] == "2500.50"
     assert_ok(api.post("/portfolios", {"name": "Made"}), 201)
     assert_ok(api.post("/portfolios", {"name": "Named", "opening_cash": "7"}), 201)
-    api.trade(portfolio_name="Traded", quantity="10", gmv="100")
+    api.record_trade(portfolio_name="Traded", quantity="10", gmv="100")
     cash = {
         name: assert_ok(api.get(f"/portfolio/{name}"))["cash"]
         for name in ("Before", "Made", "Named", "Traded")

@@ -6,7 +6,7 @@ from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
 from app.market_data.service.session_closes import find_closed_session
 from tests.support.clock import SetClock
-from tests.support.service import serving
+from tests.support.service import run_service
 
 FRIDAY, SATURDAY, MONDAY = "2026-11-20", "2026-11-21", "2026-11-23"
 
@@ -17,10 +17,10 @@ def clock():
 
 
 @pytest.fixture(scope="module")
-def timed(backend, new_database, clock):
+def timed_service(backend, new_database, clock):
     """Provide a service whose clock the tests set. Its prices are given by hand."""
     clock.set(f"{FRIDAY}T20:30")
-    with serving(new_database(backend), now=clock, price_source="manual") as service:
+    with run_service(new_database(backend), now=clock, price_source="manual") as service:
         yield service
 
 
@@ -29,12 +29,12 @@ def read_mark(api, symbol="AAPL"):
     return body["mark"], body["mark_source"], body["mark_age_seconds"], body["mark_is_stale"]
 
 
-def test_last_quote_of_a_session_is_the_close_until_the_next_open(timed, clock):
-    api = timed.api()
+def test_last_quote_of_a_session_is_the_close_until_the_next_open(timed_service, clock):
+    api = timed_service.create_client()
     for symbol, exchange in (("AAPL", "NASDAQ"), ("ACME", "")):
         terms = {"exchange": exchange, "tick_size": "0.01", "lot_size": "1"}
         assert api.put(f"/instruments/{symbol}", terms).status_code == 200
-        api.quote(symbol, "99", "101", "100")
+        api.set_quote(symbol, "99", "101", "100")
         api.buy("1", "100", symbol=symbol)
     clock.set(f"{FRIDAY}T20:59")
     assert read_mark(api) == ("100.00", "quote", 1740.0, True)  # the session is open
@@ -43,7 +43,7 @@ def test_last_quote_of_a_session_is_the_close_until_the_next_open(timed, clock):
     clock.set(f"{SATURDAY}T21:00")
     assert read_mark(api) == ("100.00", "close", 86_400.0, False)
     assert read_mark(api, "ACME")[1:] == ("quote", 88_200.0, True)  # its market is unknown
-    api.quote("AAPL", "109", "111", "110")
+    api.set_quote("AAPL", "109", "111", "110")
     clock.set(f"{SATURDAY}T21:10")
     assert read_mark(api) == ("110.00", "quote", 600.0, True)  # it arrived after the close
     clock.set(f"{MONDAY}T15:00")

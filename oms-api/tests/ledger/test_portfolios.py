@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.test_listing import pages
+from tests.ledger.test_listing import iterate_pages
 
 
 def test_portfolio_shows_counters_cash_and_positions(api):
@@ -14,8 +14,8 @@ def test_portfolio_shows_counters_cash_and_positions(api):
     api.buy("100", "12", portfolio_name="Tech Portfolio")
     api.sell("150", "13", portfolio_name="tech portfolio")
     api.sell("2", "0.5", portfolio_name="Tech Portfolio", symbol="BTC/USD")
-    api.quote("AAPL", "13", "15", None)
-    api.quote("BTC/USD", None, None, "0.75")
+    api.set_quote("AAPL", "13", "15", None)
+    api.set_quote("BTC/USD", None, None, "0.75")
     expected = {
         "portfolio_name": "Tech Portfolio",
         "base_currency": "USD",
@@ -39,7 +39,7 @@ def test_portfolio_shows_counters_cash_and_positions(api):
             "BTC/USD": {"quantity": "-2", "avg_cost": "0.50", "cost": "-1.00", "realized_pnl": "0.00"},
         },
     }
-    found = api.portfolio("TECH%20portfolio%20")
+    found = api.get_portfolio("TECH%20portfolio%20")
     assert {name: found[name] for name in expected} == expected
 
 
@@ -47,7 +47,7 @@ def test_flat_position_keeps_its_realised_profit(api):
     api.buy("1", "10")
     api.sell("1", "11")
     held = {"quantity": "0", "avg_cost": "0.00", "cost": "0.00", "realized_pnl": "1.00"}
-    assert api.portfolio()["positions"] == {"AAPL": held}
+    assert api.get_portfolio()["positions"] == {"AAPL": held}
 
 
 def test_documented_portfolio_example_runs_step_by_step(api):
@@ -75,7 +75,7 @@ def test_invalid_portfolio_name_is_rejected(api, name):
 
 
 def test_rejected_trade_creates_no_portfolio(api):
-    assert api.report(quantity="0").status_code == 422
+    assert api.post_trade(quantity="0").status_code == 422
     assert api.get("/portfolios").json() == []
 
 
@@ -83,7 +83,7 @@ def test_rejected_trade_creates_no_portfolio(api):
 def five_portfolios(api):
     """Provide a desk with five portfolios."""
     for name in ("Growth", "growth 100%", "Income_1", "Größe", "日本"):
-        api.trade(portfolio_name=name, quantity="1", gmv="2")
+        api.record_trade(portfolio_name=name, quantity="1", gmv="2")
     return api
 
 
@@ -111,17 +111,17 @@ def test_portfolio_names_keep_one_sequence_for_every_page_size(five_portfolios):
     assert sorted(everything) == sorted(["Growth", "growth 100%", "Income_1", "Größe", "日本"])
     for limit in (1, 2, 5):
         assert [
-            name for page in pages(five_portfolios, "/portfolios", limit=limit) for name in page
+            name for page in iterate_pages(five_portfolios, "/portfolios", limit=limit) for name in page
         ] == everything
 
 
 def test_detailed_list_equals_single_portfolios_without_positions(five_portfolios):
     summaries = [
-        one for page in pages(five_portfolios, "/portfolios", detail="true", limit=2) for one in page
+        one for page in iterate_pages(five_portfolios, "/portfolios", detail="true", limit=2) for one in page
     ]
     assert len(summaries) == 5
     for summary in summaries:
-        book = five_portfolios.books(summary["portfolio_name"].replace("%", "%25"))
+        book = five_portfolios.get_recorded_values(summary["portfolio_name"].replace("%", "%25"))
         of_positions = {"positions", "charges", "net_realized_pnl"}
         assert summary == {name: value for name, value in book.items() if name not in of_positions}
 
@@ -148,23 +148,23 @@ moves = st.tuples(
 @settings(max_examples=10)
 @given(st.lists(moves, min_size=1, max_size=8))
 def test_past_portfolio_is_exact_by_sequence_number_and_by_instant(service, history):
-    api = service.api()
+    api = service.create_client()
     stood, instants = {}, {}
     for side, quantity, price, symbol, undo in history:
-        trade = api.trade(side=side, quantity=quantity, price=price, gmv=None, symbol=symbol)
-        rows = [trade, api.reverse(trade["trade_id"]).json()["trade"]] if undo else [trade]
-        stood[rows[-1]["sequence"]] = api.books()
+        trade = api.record_trade(side=side, quantity=quantity, price=price, gmv=None, symbol=symbol)
+        rows = [trade, api.post_reversal(trade["trade_id"]).json()["trade"]] if undo else [trade]
+        stood[rows[-1]["sequence"]] = api.get_recorded_values()
         instants[rows[-1]["sequence"]] = rows[-1]["created_at"]
     for sequence, book in stood.items():
-        assert api.books(as_of=sequence) == book
+        assert api.get_recorded_values(as_of=sequence) == book
         if list(instants.values()).count(instants[sequence]) == 1:
-            assert api.books(as_of=instants[sequence]) == book
+            assert api.get_recorded_values(as_of=instants[sequence]) == book
 
 
 def test_portfolio_before_the_first_trade_has_only_opening_cash(api):
-    first = datetime.fromisoformat(api.trade()["created_at"])
+    first = datetime.fromisoformat(api.record_trade()["created_at"])
     for moment in ("0", (first - timedelta(microseconds=1)).isoformat(), "0001-01-01T00:00:00Z"):
-        book = api.portfolio(as_of=moment)
+        book = api.get_portfolio(as_of=moment)
         assert (book["cash"], book["last_sequence"], book["total_trades"], book["positions"]) == (
             "1000000.00",
             0,
@@ -174,12 +174,12 @@ def test_portfolio_before_the_first_trade_has_only_opening_cash(api):
 
 
 def test_last_sequence_number_gives_the_current_portfolio(api):
-    api.trade()
-    assert api.books(as_of="1") == api.books()
+    api.record_trade()
+    assert api.get_recorded_values(as_of="1") == api.get_recorded_values()
 
 
 def test_instant_with_an_unescaped_plus_sign_is_parsed(api):
-    api.trade()
+    api.record_trade()
     assert api.get("/portfolio/Growth?as_of=2001-01-01T00:00:00+05:30").json()["last_sequence"] == 0
 
 
@@ -203,7 +203,7 @@ def test_instant_with_an_unescaped_plus_sign_is_parsed(api):
     ],
 )
 def test_invalid_instant_is_rejected(api, moment):
-    api.trade()
+    api.record_trade()
     response = api.get("/portfolio/Growth", as_of=moment)
     assert response.status_code == 422
     assert [bad["field"] for bad in response.json()["errors"]] == ["as_of"]

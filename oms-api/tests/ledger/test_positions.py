@@ -2,23 +2,23 @@
 
 import pytest
 
-from tests.risk.risk_requests import put_quote
+from tests.risk.risk_requests import set_quote
 
 
-def positions(api, **params):
+def list_positions(api, **params):
     response = api.get("/positions", **params)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def names(found):
+def list_names(found):
     return [(item["portfolio_name"], item["symbol"]) for item in found]
 
 
 def test_position_is_marked_at_the_quote_midpoint(api):
     bought = api.buy("100", "90")
-    put_quote(api, bid="99", ask="102", last="100")
-    [body] = positions(api)
+    set_quote(api, bid="99", ask="102", last="100")
+    [body] = list_positions(api)
     assert {name: body[name] for name in body if name != "mark_age_seconds"} == {
         "portfolio_name": "Growth",
         "symbol": "AAPL",
@@ -54,18 +54,18 @@ def test_position_is_marked_at_the_quote_midpoint(api):
 
 def test_short_position_loses_value_when_prices_rise(api):
     api.sell("10", "90")
-    put_quote(api, bid=None, ask=None, last="100")
-    [body] = positions(api)
+    set_quote(api, bid=None, ask=None, last="100")
+    [body] = list_positions(api)
     assert (body["quantity"], body["cost"], body["market_value"]) == ("-10", "-900.00", "-1000.00")
     assert body["unrealized_pnl"] == "-100.00"
 
 
 def test_position_without_a_quote_is_marked_at_the_last_trade(serve):
     with serve(price_source="manual") as service:
-        api = service.api()
+        api = service.create_client()
         api.buy("10", "100")
         api.buy("10", "110")
-        [body] = positions(api)
+        [body] = list_positions(api)
         assert (body["mark"], body["mark_source"], body["unrealized_pnl"]) == ("110.00", "trade", "100.00")
 
 
@@ -73,8 +73,8 @@ def test_closed_positions_are_listed_on_request(api):
     api.buy("10", "100")
     api.sell("10", "120")
     api.buy("5", "10", symbol="MSFT")
-    assert names(positions(api)) == [("Growth", "MSFT")]
-    closed, still_open = positions(api, include_closed="true")
+    assert list_names(list_positions(api)) == [("Growth", "MSFT")]
+    closed, still_open = list_positions(api, include_closed="true")
     assert (closed["symbol"], closed["quantity"], closed["realized_pnl"]) == ("AAPL", "0", "200.00")
     assert (closed["opened_at"], closed["market_value"], still_open["symbol"]) == (None, "0.00", "MSFT")
     assert api.get("/positions/growth/aapl").json()["realized_pnl"] == "200.00"
@@ -104,13 +104,13 @@ def test_positions_are_filtered_by_their_fields(api):
     api.buy("1", "10", portfolio_name="Growth")
     api.sell("1", "10", portfolio_name="Growth", symbol="MSFT")
     api.buy("1", "10", portfolio_name="Income")
-    assert names(positions(api)) == [("Growth", "AAPL"), ("Growth", "MSFT"), ("Income", "AAPL")]
-    assert names(positions(api, portfolio="GROWTH")) == [("Growth", "AAPL"), ("Growth", "MSFT")]
-    assert names(positions(api, symbol="aapl")) == [("Growth", "AAPL"), ("Income", "AAPL")]
-    assert names(positions(api, side="short")) == [("Growth", "MSFT")]
-    assert names(positions(api, side="long", portfolio="Growth")) == [("Growth", "AAPL")]
-    assert positions(api, product="MIS") == []
-    assert positions(api, portfolio="Nobody") == []
+    assert list_names(list_positions(api)) == [("Growth", "AAPL"), ("Growth", "MSFT"), ("Income", "AAPL")]
+    assert list_names(list_positions(api, portfolio="GROWTH")) == [("Growth", "AAPL"), ("Growth", "MSFT")]
+    assert list_names(list_positions(api, symbol="aapl")) == [("Growth", "AAPL"), ("Income", "AAPL")]
+    assert list_names(list_positions(api, side="short")) == [("Growth", "MSFT")]
+    assert list_names(list_positions(api, side="long", portfolio="Growth")) == [("Growth", "AAPL")]
+    assert list_positions(api, product="MIS") == []
+    assert list_positions(api, portfolio="Nobody") == []
 
 
 def test_positions_are_listed_in_pages(api):
@@ -120,9 +120,9 @@ def test_positions_are_listed_in_pages(api):
     found, link = [], "/positions?limit=4"
     while link:
         response = api.get(link.removeprefix("/api/v1"))
-        found += names(response.json())
+        found += list_names(response.json())
         link = response.links.get("next", {}).get("url")
-    assert found == names(positions(api))
+    assert found == list_names(list_positions(api))
     assert len(found) == 6
 
 
@@ -139,18 +139,21 @@ def test_position_never_traded_is_not_found(api, address):
 
 def test_positions_of_another_tenant_are_not_found(service, api):
     api.buy("1", "10")
-    other = service.api()
-    assert positions(other, include_closed="true") == []
+    other = service.create_client()
+    assert list_positions(other, include_closed="true") == []
     assert other.get("/positions/Growth/AAPL").status_code == 404
 
 
 def test_products_are_separate_positions(api):
-    put_quote(api)
+    set_quote(api)
     api.open_portfolio()
     for product, quantity in (("CNC", "3"), ("MIS", "4")):
         ticket = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": quantity, "product": product}
         assert api.post("/orders", ticket | {"portfolio_name": "Growth"}).status_code == 201
-    assert [(item["product"], item["quantity"]) for item in positions(api)] == [("CNC", "3"), ("MIS", "4")]
+    assert [(item["product"], item["quantity"]) for item in list_positions(api)] == [
+        ("CNC", "3"),
+        ("MIS", "4"),
+    ]
     assert api.get("/positions/Growth/AAPL").status_code == 422
     assert api.get("/positions/Growth/AAPL", product="MIS").json()["quantity"] == "4"
     api.buy("5", "100")
@@ -160,18 +163,18 @@ def test_products_are_separate_positions(api):
 def test_position_shows_its_closing_time_until_the_close_is_reversed(api):
     bought = api.buy("10", "100")
     sold = api.sell("10", "110")
-    [flat] = positions(api, include_closed="true")
+    [flat] = list_positions(api, include_closed="true")
     assert (flat["opened_at"], flat["closed_at"]) == (None, sold["timestamp"])
-    api.reverse(sold["trade_id"])
-    [body] = positions(api)
+    api.post_reversal(sold["trade_id"])
+    [body] = list_positions(api)
     assert (body["opened_at"], body["closed_at"]) == (bought["timestamp"], None)
-    api.reverse(bought["trade_id"])
-    [never] = positions(api, include_closed="true")
+    api.post_reversal(bought["trade_id"])
+    [never] = list_positions(api, include_closed="true")
     assert (never["opened_at"], never["closed_at"]) == (None, None)
 
 
 def test_position_through_zero_has_a_new_opening_time(api):
     api.buy("10", "100")
     turned = api.sell("15", "110")
-    [body] = positions(api)
+    [body] = list_positions(api)
     assert (body["quantity"], body["opened_at"], body["closed_at"]) == ("-5", turned["timestamp"], None)

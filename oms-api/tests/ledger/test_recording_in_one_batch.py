@@ -7,28 +7,29 @@ from sqlalchemy import text
 
 from app.clock import utc_now
 from app.database import unit_of_work
-from app.ledger.errors import KeyReused
+from app.ledger.errors import KeyReused, StalePortfolioIds
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
-from app.ledger.service.batch import StalePortfolioIds
-from app.ledger.service.commands import Origin, Recorded, RecordTrade
+from app.ledger.rules.tickets import compute_trade_value
+from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
 from app.text import name_key
 
 
-def trade(portfolio_name: str, key: str | None = None) -> RecordTrade:
+def build_record_trade(portfolio_name: str, key: str | None = None) -> RecordTrade:
     origin = Origin(1, "tests", None, utc_now(), key, hash_request(portfolio_name) if key else None)
-    valued = value_trade(Decimal(1), Decimal(10), None)
+    valued = compute_trade_value(Decimal(1), Decimal(10), None)
     return RecordTrade(origin, "AAPL", "", Side.BUY, valued, portfolio_name, name_key(portfolio_name), None)
 
 
 def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
     with unit_of_work(engine) as connection:
         first, second = (
-            LedgerBatchHandler().handle(connection, [trade("One", "k"), trade("Two", "k")]).outcomes
+            LedgerBatchHandler()
+            .handle(connection, [build_record_trade("One", "k"), build_record_trade("Two", "k")])
+            .outcomes
         )
-    assert isinstance(first, Recorded)
+    assert isinstance(first, RecordedTrade)
     assert isinstance(second, KeyReused)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT name FROM portfolios")).scalars().all() == ["One"]
@@ -37,9 +38,11 @@ def test_key_used_for_two_new_portfolios_in_one_batch_creates_one(engine):
 def test_duplicate_requests_in_one_batch_are_recorded_once(engine):
     with unit_of_work(engine) as connection:
         first, second = (
-            LedgerBatchHandler().handle(connection, [trade("One", "k"), trade("One", "k")]).outcomes
+            LedgerBatchHandler()
+            .handle(connection, [build_record_trade("One", "k"), build_record_trade("One", "k")])
+            .outcomes
         )
-    assert isinstance(first, Recorded)
+    assert isinstance(first, RecordedTrade)
     assert second == first._replace(replayed=True)
 
 
@@ -47,7 +50,7 @@ def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
     recording = LedgerBatchHandler()
     for _ in range(2):  # the second time the names are cached
         with unit_of_work(engine) as connection:
-            recording.handle(connection, [trade("One"), trade("Two")])
+            recording.handle(connection, [build_record_trade("One"), build_record_trade("Two")])
     with unit_of_work(engine) as connection:
         for name_from, name_to in (("one", "x"), ("two", "one"), ("x", "two")):
             connection.execute(
@@ -55,9 +58,9 @@ def test_portfolio_id_changed_by_a_restore_is_looked_up_again(engine):
                 {"from": name_from, "to": name_to},
             )
     with pytest.raises(StalePortfolioIds), unit_of_work(engine) as connection:
-        recording.handle(connection, [trade("One")])
+        recording.handle(connection, [build_record_trade("One")])
     with unit_of_work(engine) as connection:
-        (outcome,) = recording.handle(connection, [trade("One")]).outcomes
+        (outcome,) = recording.handle(connection, [build_record_trade("One")]).outcomes
         row = connection.execute(text("SELECT id FROM portfolios WHERE name_key = 'one'")).scalar_one()
-    assert isinstance(outcome, Recorded)
+    assert isinstance(outcome, RecordedTrade)
     assert outcome.row.portfolio_id == row

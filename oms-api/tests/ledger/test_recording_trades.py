@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.factories import trade_body
+from tests.factories import build_trade_body
 
 pytestmark = pytest.mark.any_database
 
@@ -64,12 +64,12 @@ def test_trade_response_contains_every_field(api):
 
 
 def test_price_is_gmv_divided_by_quantity_to_eight_places(api):
-    assert api.trade(quantity="3", gmv="100")["price"] == "33.33333333"
-    assert api.trade(quantity="0.5", gmv="1")["price"] == "2.00"
+    assert api.record_trade(quantity="3", gmv="100")["price"] == "33.33333333"
+    assert api.record_trade(quantity="0.5", gmv="1")["price"] == "2.00"
 
 
 def test_price_may_be_given_instead_of_the_gmv(api):
-    trade = api.trade(quantity="0.12345678", price="10.01", gmv=None)
+    trade = api.record_trade(quantity="0.12345678", price="10.01", gmv=None)
     assert (trade["gmv"], trade["price"]) == ("1.23580237", "10.01")  # 1.2358023678, half-even
 
 
@@ -98,22 +98,22 @@ def test_json_number_of_fifteen_digits_is_exact(api):
     ],
 )
 def test_symbols_are_trimmed_and_uppercased(api, sent, booked):
-    assert api.trade(symbol=sent)["symbol"] == booked
+    assert api.record_trade(symbol=sent)["symbol"] == booked
 
 
 @pytest.mark.parametrize(
     "symbol", ["", " ", "/USD", ".A", "A B", "Ä", "A" * 41, "AAPL\u0000", "ＡＡＰＬ", "ſ"]
 )
 def test_invalid_symbol_is_rejected(api, symbol):
-    response = api.report(symbol=symbol)
+    response = api.post_trade(symbol=symbol)
     assert response.status_code == 422
     assert [bad["field"] for bad in response.json()["errors"]] == ["symbol"]
 
 
 def test_portfolio_names_are_case_insensitive_and_keep_their_first_spelling(api):
-    assert api.trade(portfolio_name="Größe")["portfolio_name"] == "Größe"
-    assert api.trade(portfolio_name=" GRÖSSE ")["portfolio_name"] == "Größe"
-    assert api.trade(portfolio_name="gro\u0308sse")["sequence"] == 3
+    assert api.record_trade(portfolio_name="Größe")["portfolio_name"] == "Größe"
+    assert api.record_trade(portfolio_name=" GRÖSSE ")["portfolio_name"] == "Größe"
+    assert api.record_trade(portfolio_name="gro\u0308sse")["sequence"] == 3
     assert api.get("/portfolios").json() == ["Größe"]
 
 
@@ -121,7 +121,7 @@ def test_portfolio_names_are_case_insensitive_and_keep_their_first_spelling(api)
     "name", ["", "  ", "a/b", "x" * 101, "a\u202eb", "a\u0000b", "a\nb", "\u200b", "\ue000"]
 )
 def test_invalid_portfolio_name_is_rejected(api, name):
-    response = api.report(portfolio_name=name)
+    response = api.post_trade(portfolio_name=name)
     assert response.status_code == 422
     assert [bad["field"] for bad in response.json()["errors"]] == ["portfolio_name"]
 
@@ -130,30 +130,30 @@ def test_invalid_portfolio_name_is_rejected(api, name):
     "name", ["x" * 100, "日本株", "R&D %_#?", "ß" * 100, "a\u00a0b", "東京\u3000市場", "'; DROP TABLE--"]
 )
 def test_portfolio_is_found_by_its_given_name(api, name):
-    api.trade(portfolio_name=name)
+    api.record_trade(portfolio_name=name)
     from_the_list = api.get("/portfolios").json()
     assert from_the_list == [name]
-    assert api.portfolio(quote(name, safe=""))["portfolio_name"] == name
-    assert len(api.trades(portfolio=name)) == 1
+    assert api.get_portfolio(quote(name, safe=""))["portfolio_name"] == name
+    assert len(api.list_trades(portfolio=name)) == 1
 
 
 def test_labels_and_notes_are_trimmed_and_empty_ones_are_null(api):
-    trade = api.trade(user_id=" U1 ", note=" rebalanced ")
+    trade = api.record_trade(user_id=" U1 ", note=" rebalanced ")
     assert (trade["user_id"], trade["note"]) == ("U1", "rebalanced")
-    trade = api.trade(user_id="", note=" ")
+    trade = api.record_trade(user_id="", note=" ")
     assert (trade["user_id"], trade["note"]) == (None, None)
 
 
 @pytest.mark.parametrize(("field", "length"), [("user_id", 100), ("note", 500)])
 def test_labels_and_notes_have_a_maximum_length(api, field, length):
-    assert api.report(**{field: "x" * length}).status_code == 201
-    response = api.report(**{field: "x" * (length + 1)})
+    assert api.post_trade(**{field: "x" * length}).status_code == 201
+    response = api.post_trade(**{field: "x" * (length + 1)})
     assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
 
 
 def test_trade_source_is_the_name_of_the_api_key(service):
-    api = service.api("trade")
-    trade = api.trade(user_id="bootstrap")
+    api = service.create_client("trade")
+    trade = api.record_trade(user_id="bootstrap")
     assert trade["source"].startswith("key-")
 
 
@@ -173,10 +173,10 @@ def test_trade_source_is_the_name_of_the_api_key(service):
     ],
 )
 def test_field_set_by_the_service_is_rejected(api, field):
-    response = api.post("/trade", trade_body() | {field: 1})
+    response = api.post("/trade", build_trade_body() | {field: 1})
     assert response.status_code == 422
     assert [(bad["field"], bad["code"]) for bad in response.json()["errors"]] == [(field, "extra_forbidden")]
-    assert api.trades() == []
+    assert api.list_trades() == []
 
 
 def test_every_invalid_field_is_reported_at_once(api):
@@ -187,7 +187,7 @@ def test_every_invalid_field_is_reported_at_once(api):
 
 @pytest.mark.parametrize("pricing", [{"gmv": None}, {"gmv": "1", "price": "1"}])
 def test_trade_takes_either_price_or_gmv(api, pricing):
-    response = api.report(**pricing)
+    response = api.post_trade(**pricing)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (422, "priced_once")
 
 

@@ -11,7 +11,7 @@ from app.clock import utc_now
 from app.database import connect_engine
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.ledger.service.recording import LedgerBatchHandler
 
@@ -25,10 +25,10 @@ def engine(new_database):
     engine.dispose()
 
 
-def record(connection):
+def record_key(connection):
     origin = Origin(1, "tests", None, utc_now(), "key", hash_request("body"))
     trade = RecordTrade(
-        origin, "AAPL", "", Side.BUY, value_trade(Decimal(1), Decimal(10), None), "One", "one", None
+        origin, "AAPL", "", Side.BUY, compute_trade_value(Decimal(1), Decimal(10), None), "One", "one", None
     )
     (outcome,) = LedgerBatchHandler().handle(connection, [trade]).outcomes
     return outcome
@@ -38,10 +38,10 @@ def record(connection):
 def test_waiting_transaction_returns_the_trade_of_the_other(engine, prepares):
     def repeat():
         with engine.connect().execution_options(prepares=prepares) as connection, connection.begin():
-            return record(connection)
+            return record_key(connection)
 
     with engine.connect() as first, engine.connect() as observer, ThreadPoolExecutor(1) as threads:
-        recorded = record(first)
+        recorded = record_key(first)
         waiting = threads.submit(repeat)
         while not observer.execute(_WAITING).scalar_one():
             assert not waiting.done()

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.factories import trade_body
+from tests.factories import build_trade_body
 
 pytestmark = pytest.mark.any_database
 
-GOOD = json.dumps(trade_body()).encode()
+GOOD = json.dumps(build_trade_body()).encode()
 DEEP = 20_000
 
 MALFORMED = {
@@ -43,7 +43,7 @@ def test_malformed_body_is_rejected_and_records_nothing(api, path, body):
     problem = response.json()
     assert problem["type"] == "urn:slackoms:problem/malformed"
     assert problem["detail"]
-    assert api.trades() == []
+    assert api.list_trades() == []
 
 
 @pytest.mark.parametrize("depth", range(940, 1000))

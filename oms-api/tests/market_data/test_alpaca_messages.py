@@ -12,13 +12,13 @@ from app.market_data.rules.bars import Interval
 AT = "2026-11-27T15:00:00.123456789Z"
 
 
-def read(text):
+def read_message(text):
     return json.loads(text, parse_float=Decimal)
 
 
 def test_quotes_have_exact_prices_and_no_sizes():
     (quote,) = parse_quotes(
-        read(f'{{"quotes":{{"AAPL":{{"t":"{AT}","bp":189.1234,"ap":190,"bs":1,"as":2}}}}}}')
+        read_message(f'{{"quotes":{{"AAPL":{{"t":"{AT}","bp":189.1234,"ap":190,"bs":1,"as":2}}}}}}')
     )
     assert (quote.bid, quote.ask, quote.last) == (Decimal("189.1234"), Decimal(190), None)
     assert (quote.bid_size, quote.ask_size, quote.source) == (None, None, "alpaca")
@@ -64,6 +64,6 @@ def test_malformed_bars_are_left_out(bars):
     assert parse_bars([], "SPY", Interval.DAY) == []
 
 
-def test_pairs_are_told_from_shares_by_the_slash():
+def test_pairs_are_recognized_by_the_slash():
     assert is_pair("BTC/USD")
     assert not is_pair("BRK.B")

@@ -8,7 +8,7 @@ import pytest
 from app.clock import utc_now
 
 
-def starts(answer):
+def list_starts(answer):
     assert answer.status_code == 200, answer.text
     return [datetime.fromisoformat(item["start"]) for item in answer.json()]
 
@@ -29,7 +29,7 @@ def test_bars_are_built_from_given_quotes(api):
 
 
 def test_simulated_bars_are_newest_first_without_gaps(api):
-    found = starts(api.get("/bars/MSFT", limit=10))
+    found = list_starts(api.get("/bars/MSFT", limit=10))
     assert len(found) == 10
     assert {later - earlier for later, earlier in pairwise(found)} == {timedelta(minutes=1)}
     assert utc_now() - found[0] < timedelta(minutes=2)
@@ -37,13 +37,13 @@ def test_simulated_bars_are_newest_first_without_gaps(api):
 
 @pytest.mark.parametrize(("interval", "minutes"), [("5m", 5), ("15m", 15), ("1h", 60), ("1d", 1440)])
 def test_each_interval_has_its_length(api, interval, minutes):
-    later, earlier = starts(api.get("/bars/MSFT", interval=interval, limit=2))
+    later, earlier = list_starts(api.get("/bars/MSFT", interval=interval, limit=2))
     assert later - earlier == timedelta(minutes=minutes)
 
 
 def test_from_and_to_limit_the_bar_start_times(api):
     asked = {"from_": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:05:00Z"}
-    found = starts(api.get("/bars/MSFT", **asked))
+    found = list_starts(api.get("/bars/MSFT", **asked))
     if utc_now() > datetime.fromisoformat("2026-11-20T12:05:00Z"):
         assert [one.minute for one in found] == [4, 3, 2, 1, 0]
 
@@ -51,11 +51,11 @@ def test_from_and_to_limit_the_bar_start_times(api):
 def test_pages_are_contiguous(api):
     bounds = {"from_": "2026-01-05T12:00:00Z", "to": "2026-01-05T12:07:00Z"}
     first = api.get("/bars/MSFT", limit=3, **bounds)
-    minutes = [one.minute for one in starts(first)]
+    minutes = [one.minute for one in list_starts(first)]
     path = first.links["next"]["url"].removeprefix("/api/v1")
     while path:
         page = api.get(path)
-        minutes += [one.minute for one in starts(page)]
+        minutes += [one.minute for one in list_starts(page)]
         path = page.links.get("next", {}).get("url", "").removeprefix("/api/v1")
     assert minutes == [6, 5, 4, 3, 2, 1, 0]
 
@@ -71,8 +71,8 @@ def test_invalid_query_is_rejected(api, asked):
 
 
 def test_earliest_instant_causes_no_server_error(api):
-    assert starts(api.get("/bars/MSFT", from_="0001-01-01T00:00:00Z", to="1970-01-01T00:02:00Z")) == [
+    assert list_starts(api.get("/bars/MSFT", from_="0001-01-01T00:00:00Z", to="1970-01-01T00:02:00Z")) == [
         datetime.fromisoformat("1970-01-01T00:01:00Z"),
         datetime.fromisoformat("1970-01-01T00:00:00Z"),
     ]
-    assert starts(api.get("/bars/MSFT", to="0001-01-01T00:00:00Z")) == []
+    assert list_starts(api.get("/bars/MSFT", to="0001-01-01T00:00:00Z")) == []

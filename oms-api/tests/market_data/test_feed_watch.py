@@ -42,7 +42,7 @@ def list_types(api):
     return [event["type"] for event in reversed(events)]
 
 
-def test_stale_feed_is_told_once_with_several_processes_and_after_a_restart(api, engine):
+def test_stale_feed_is_reported_once_with_several_processes_and_after_a_restart(api, engine):
     feed, now = Feed(), utc_now()
     market = Market(feed, api.service.app.state.readers, timedelta(seconds=30))
     market.subscribe([InstrumentKey(1, "AAPL")], lambda *_: None)
@@ -55,7 +55,7 @@ def test_stale_feed_is_told_once_with_several_processes_and_after_a_restart(api,
     for watch in (first, second, first, FeedWatch(engine, market, lambda: now)):
         watch.check(EndlessLease())
     assert list_types(api) == ["market_data.stale"]
-    assert len(list_types(api.service.api())) == 0  # a tenant that was created later
+    assert len(list_types(api.service.create_client())) == 0  # a tenant that was created later
     feed.heard_at = now
     for watch in (second, first, second):
         watch.check(EndlessLease())

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from typing_extensions import override
 
-from app.database import Readers, unit_of_work, write
+from app.database import Readers, execute_writes, unit_of_work
 from app.instruments.rules import InstrumentKey
 from app.market_data import queries
 from app.market_data.rules.bars import Interval
@@ -33,13 +33,13 @@ class Followed(SimulatedSource):
         self.followed.append(sorted(symbols))
 
 
-def given(last, at=NOON, symbol="AAPL"):
+def build_quote(last, at=NOON, symbol="AAPL"):
     return Quote(symbol, None, None, Decimal(last), None, None, at, "manual")
 
 
-def store(engine, *quotes):
+def create_store(engine, *quotes):
     with unit_of_work(engine) as connection:
-        write(connection, *queries.build_quote_writes([(1, quote) for quote in quotes], {}))
+        execute_writes(connection, *queries.build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def market(engine, source):
 
 
 def test_given_quote_takes_precedence_over_the_source(engine, market, source):
-    store(engine, given("5"))
+    create_store(engine, build_quote("5"))
     keys = [AAPL, MSFT]
     with engine.connect() as connection:
         found = market.quotes_for(connection, keys, NOON)
-    assert found == {AAPL: given("5"), MSFT: source.quote("MSFT", NOON)}
+    assert found == {AAPL: build_quote("5"), MSFT: source.quote("MSFT", NOON)}
 
 
 def test_latest_quote_is_kept(engine, market):
@@ -67,15 +67,15 @@ def test_latest_quote_is_kept(engine, market):
     with engine.connect() as connection:
         market.quotes_for(connection, [AAPL], NOON)
     assert market.last(1, "AAPL").at == NOON
-    market.arrived(1, given("7", NOON + SECOND))
-    assert market.last(1, "AAPL") == given("7", NOON + SECOND)
+    market.arrived(1, build_quote("7", NOON + SECOND))
+    assert market.last(1, "AAPL") == build_quote("7", NOON + SECOND)
     assert market.last(2, "AAPL") is None
 
 
 def test_quote_cache_size_is_bounded(engine, market, monkeypatch):
     monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     for symbol in ("A", "B", "C"):
-        market.arrived(1, given("7", symbol=symbol))
+        market.arrived(1, build_quote("7", symbol=symbol))
     assert [market.last(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
 
 
@@ -85,17 +85,17 @@ def test_subscriber_receives_every_new_quote_once(engine, market, source):
     with engine.connect() as connection:
         for at in (NOON, NOON, NOON + SECOND):
             market.poll(connection, at)
-        market.arrived(1, given("7"))
-        market.arrived(1, given("7", symbol="MSFT"))
-        market.arrived(2, given("7"))
+        market.arrived(1, build_quote("7"))
+        market.arrived(1, build_quote("7", symbol="MSFT"))
+        market.arrived(2, build_quote("7"))
         end()
         end()
         market.poll(connection, NOON + 2 * SECOND)
-    market.arrived(1, given("8"))
+    market.arrived(1, build_quote("8"))
     assert told == [
         (1, source.quote("AAPL", NOON)),
         (1, source.quote("AAPL", NOON + SECOND)),
-        (1, given("7")),
+        (1, build_quote("7")),
     ]
 
 
@@ -108,7 +108,7 @@ def test_source_polls_subscribed_symbols(market, source):
 
 
 def test_source_polls_requested_symbols_until_requests_stop(engine, market, source):
-    store(engine, given("5"))
+    create_store(engine, build_quote("5"))
     with engine.connect() as connection:
         market.quotes_for(connection, [AAPL, MSFT, OTHER_MSFT], NOON)  # AAPL is given
         market.follow(NOON)
@@ -130,16 +130,16 @@ def test_number_of_polled_symbols_is_bounded(engine, market, source, monkeypatch
 
 
 def test_quotes_of_a_batch_are_stored_in_sequence(engine):
-    path = [given("100"), given("103", NOON + SECOND), given("98", NOON + 2 * SECOND)]
-    store(engine, *path, given("50", symbol="MSFT"))
-    store(engine, given("99", NOON + 3 * SECOND), given("97", NOON + 60 * SECOND))
+    path = [build_quote("100"), build_quote("103", NOON + SECOND), build_quote("98", NOON + 2 * SECOND)]
+    create_store(engine, *path, build_quote("50", symbol="MSFT"))
+    create_store(engine, build_quote("99", NOON + 3 * SECOND), build_quote("97", NOON + 60 * SECOND))
     hour = timedelta(hours=1)
     with engine.connect() as connection:
         quotes = queries.find_quotes(connection, [AAPL, MSFT, OTHER_AAPL])
         minutes = read_bars(connection, AAPL, Interval.MINUTE, NOON - hour, NOON + hour)
     assert quotes == {
-        AAPL: given("97", NOON + 60 * SECOND),
-        MSFT: given("50", symbol="MSFT"),
+        AAPL: build_quote("97", NOON + 60 * SECOND),
+        MSFT: build_quote("50", symbol="MSFT"),
     }
     assert minutes == [
         Bar("AAPL", NOON, *map(Decimal, ("100", "103", "98", "99"))),

@@ -10,10 +10,10 @@ from app.database import set_all_tenants_scope
 from app.instruments.rules import InstrumentKey
 from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.base_prices import is_currency_pair
-from app.timestamps import iso
-from app.verify import check
+from app.timestamps import format_timestamp
+from app.verify import check_database
 from tests.orders.test_kept_promises import wait_until
-from tests.risk.risk_requests import put_limit, put_quote, try_order
+from tests.risk.risk_requests import post_order, put_limit, set_quote
 from tests.support.duties import take_snapshots
 
 HOUR = timedelta(hours=1)
@@ -25,71 +25,71 @@ def service(verified_service):
     return verified_service
 
 
-def mark_body(price="80", **changes):
-    return {"price": price, "reason": "Halted", "expires_at": iso(utc_now() + HOUR)} | changes
+def build_mark_body(price="80", **changes):
+    return {"price": price, "reason": "Halted", "expires_at": format_timestamp(utc_now() + HOUR)} | changes
 
 
 def set_mark(api, symbol="AAPL", **changes):
-    response = api.put(f"/marks/{symbol}", mark_body(**changes))
+    response = api.put(f"/marks/{symbol}", build_mark_body(**changes))
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def held(api):
+def create_position(api):
     return api.get("/positions/Growth/AAPL").json()
 
 
 def test_override_values_positions_and_equity(api):
-    put_quote(api)
+    set_quote(api)
     api.buy("10", "100")
     set_by_hand = set_mark(api)
     assert set_by_hand["price"] == "80.00"
     assert api.get("/marks").json() == [set_by_hand]
-    body = held(api)
+    body = create_position(api)
     assert (body["mark"], body["mark_source"], body["mark_is_stale"]) == ("80.00", "override", False)
     assert (body["market_value"], body["unrealized_pnl"], body["lowest_price"]) == (
         *("800.00", "-200.00"),
         "80.00",
     )
-    portfolio = api.portfolio()
+    portfolio = api.get_portfolio()
     assert (portfolio["net_exposure"], portfolio["equity"]) == ("800.00", "999800.00")
     assert api.get("/quotes/AAPL").json()["last"] == "100.00"
     assert api.delete("/marks/AAPL").status_code == 204
-    assert held(api)["mark_source"] == "quote"
+    assert create_position(api)["mark_source"] == "quote"
     assert api.delete("/marks/AAPL").status_code == 404
 
 
 def test_override_is_used_in_risk_checks_and_not_for_matching(service, api):
-    put_quote(api)
+    set_quote(api)
     api.buy("10", "100")
-    put_quote(api, "MSFT", bid="10", ask="10", last="10")
+    set_quote(api, "MSFT", bid="10", ask="10", last="10")
     assert put_limit(api, "MAX_GROSS_EXPOSURE", "1500").status_code == 200
-    assert try_order(api, symbol="MSFT", quantity="1").status_code == 201
+    assert post_order(api, symbol="MSFT", quantity="1").status_code == 201
     set_mark(api, price="200")
     market, key = service.app.state.market, InstrumentKey(api.tenant_id, "AAPL")
     wait_until(lambda: market.overrides.get(key, utc_now()) is not None)
-    denial = try_order(api, symbol="MSFT", quantity="1")
+    denial = post_order(api, symbol="MSFT", quantity="1")
     assert denial.status_code == 422, denial.text
-    sold = api.order(side="SELL", quantity="5")
+    sold = api.place_order(side="SELL", quantity="5")
     assert Decimal(sold["average_price"]) == 99
     assert api.delete("/marks/AAPL").status_code == 204
     wait_until(lambda: market.overrides.get(key, utc_now()) is None)
-    assert try_order(api, symbol="MSFT", quantity="1").status_code == 201
+    assert post_order(api, symbol="MSFT", quantity="1").status_code == 201
 
 
 def test_buying_power_of_a_short_counts_the_override(api):
-    put_quote(api)
+    set_quote(api)
     api.sell("10", "100")
-    cash = Decimal(api.portfolio()["cash"])
+    cash = Decimal(api.get_portfolio()["cash"])
     set_mark(api, price="200")
-    assert Decimal(api.portfolio()["buying_power"]) == cash - 3000
+    assert Decimal(api.get_portfolio()["buying_power"]) == cash - 3000
 
 
 @pytest.mark.any_database
 def test_expired_override_is_not_used(service, api):
     set_mark(api)
     key = InstrumentKey(api.tenant_id, "AAPL")
-    with service.reading() as connection:
+    with service.open_connection() as connection:
         assert find_overrides(connection, [key], utc_now())[key].price == 80
         assert find_overrides(connection, [key], utc_now() + 2 * HOUR) == {}
         assert find_overrides(connection, [key], utc_now() - HOUR) == {}
@@ -97,13 +97,13 @@ def test_expired_override_is_not_used(service, api):
 
 @pytest.mark.any_database
 def test_close_is_taken_at_the_override(service, api):
-    put_quote(api)
+    set_quote(api)
     api.buy("10", "100")
     set_mark(api, expires_at="2037-01-01T00:00:00Z")
     take_snapshots(service, utc_now().replace(year=2036))
-    assert api.portfolio()["day_pnl"] == "0.00"
+    assert api.get_portfolio()["day_pnl"] == "0.00"
     assert api.delete("/marks/AAPL").status_code == 204
-    assert api.portfolio()["day_pnl"] == "200.00"
+    assert api.get_portfolio()["day_pnl"] == "200.00"
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_close_is_taken_at_the_override(service, api):
 )
 @pytest.mark.any_database
 def test_invalid_mark_is_rejected_by_field(api, change, field):
-    response = api.put("/marks/AAPL", mark_body(**change))
+    response = api.put("/marks/AAPL", build_mark_body(**change))
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
 @pytest.mark.any_database
 def test_mark_of_a_currency_pair_is_refused(api):
-    assert api.put("/marks/USD/INR", mark_body()).status_code == 422
-    assert api.put("/marks/BTC/USD", mark_body()).status_code == 200
+    assert api.put("/marks/USD/INR", build_mark_body()).status_code == 422
+    assert api.put("/marks/BTC/USD", build_mark_body()).status_code == 200
     assert [is_currency_pair(symbol) for symbol in ("EUR/USD", "ETH/USD", "AAPL")] == [True, False, False]
 
 
@@ -135,7 +135,7 @@ def test_mark_of_a_currency_pair_is_refused(api):
 def test_marks_are_audited_verified_and_separate_for_each_tenant(service, api):
     set_mark(api)
     second = set_mark(api, price="81")
-    other = service.api()
+    other = service.create_client()
     assert other.get("/marks").json() == []
     assert other.delete("/marks/AAPL").status_code == 404
     newest, first = api.get("/audit", action="mark.set").json()
@@ -145,8 +145,8 @@ def test_marks_are_audited_verified_and_separate_for_each_tenant(service, api):
     assert api.delete("/marks/MSFT").status_code == 204
     [removed] = api.get("/audit", action="mark.removed").json()
     assert (removed["target"], removed["after"]) == ("MSFT", None)
-    with service.reading() as connection:
-        assert check(set_all_tenants_scope(connection)).clean
+    with service.open_connection() as connection:
+        assert check_database(set_all_tenants_scope(connection)).clean
 
 
 @pytest.mark.any_database

@@ -8,7 +8,7 @@ import pytest
 from app.clock import utc_now
 from app.config import ConfigurationError
 from app.main import create_app
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 AAPL = {"bid": "99", "ask": "101", "last": "100", "bid_size": "5", "ask_size": None}
 
@@ -48,7 +48,7 @@ def test_symbol_without_a_given_quote_has_the_source_quote(api):
 
 def test_manual_source_has_only_given_quotes(serve):
     with serve(price_source="manual") as service:
-        api = service.api()
+        api = service.create_client()
         response = api.get("/quotes/AAPL")
         assert response.status_code == 404
         assert "AAPL" in response.json()["detail"]
@@ -58,7 +58,7 @@ def test_manual_source_has_only_given_quotes(serve):
 
 
 def test_given_quotes_are_separate_for_each_tenant(service):
-    first, second = service.api(), service.api()
+    first, second = service.create_client(), service.create_client()
     first.put("/quotes/AAPL", AAPL)
     assert second.get("/quotes/AAPL").json()["source"] == "simulated"
 
@@ -93,11 +93,11 @@ def test_malformed_json_is_rejected(api):
 
 
 def test_only_an_admin_key_sets_quotes(service):
-    trader = service.api("trade")
+    trader = service.create_client("trade")
     assert trader.put("/quotes/AAPL", AAPL).status_code == 403
     assert trader.get("/quotes/AAPL").status_code == 200
 
 
 def test_unknown_price_source_is_reported(database_url):
     with pytest.raises(ConfigurationError, match="PRICE_SOURCE must be one of alpaca, manual, simulated"):
-        create_app(settings_for(database_url, price_source="x"))
+        create_app(build_settings(database_url, price_source="x"))

@@ -15,7 +15,7 @@ from app.market_data.sources.manual import ManualSource
 from app.market_data.sources.shared_feed import SharedFeed
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.processes import running
+from tests.support.processes import run_process
 from tests.support.redis import RedisServer
 
 WAIT_SECONDS = 60.0
@@ -59,7 +59,7 @@ def redis_server():
 
 
 @pytest.fixture
-def processes(redis_server, monkeypatch):
+def two_feeds(redis_server, monkeypatch):
     """Provide the feeds of two processes, each over a separate source."""
     monkeypatch.setattr(shared_feed, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(shared_feed, "RENEW_SECONDS", 0.1)
@@ -79,7 +79,7 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def follow(processes):
+def follow_symbols(processes):
     """Let each process follow a separate symbol, and return owner and reader, each with its source."""
     (first, _), (second, _) = processes
     first.follow(frozenset({"AAPL"}))
@@ -93,8 +93,8 @@ def get_price(feed, symbol):
     return None if quote is None else quote.last
 
 
-def test_one_process_reads_the_symbols_of_all(processes):
-    (owner, source), (reader, idle) = follow(processes)
+def test_one_process_reads_the_symbols_of_all(two_feeds):
+    (owner, source), (reader, idle) = follow_symbols(two_feeds)
     wait_until(lambda: source.followed == {"AAPL", "MSFT"} and not idle.followed)
     for price in (100, 101):
         source.set_price("MSFT", price)
@@ -103,15 +103,15 @@ def test_one_process_reads_the_symbols_of_all(processes):
     assert get_price(owner, "MSFT") == 101
 
 
-def test_silent_feed_is_silent_in_each_process(processes):
-    (_, source), (reader, _) = follow(processes)
+def test_silent_feed_is_silent_in_each_process(two_feeds):
+    (_, source), (reader, _) = follow_symbols(two_feeds)
     assert reader.get_last_heartbeat(EPOCH) == EPOCH
     source.heard_at = heard_at = utc_now() - timedelta(seconds=40)
     wait_until(lambda: reader.get_last_heartbeat(EPOCH) == heard_at)
 
 
-def test_process_that_starts_has_the_last_quotes(processes, redis_server):
-    (_, source), (reader, _) = follow(processes)
+def test_process_that_starts_has_the_last_quotes(two_feeds, redis_server):
+    (_, source), (reader, _) = follow_symbols(two_feeds)
     wait_until(lambda: "AAPL" in source.followed)
     source.set_price("AAPL", 100)
     wait_until(lambda: get_price(reader, "AAPL") == 100)
@@ -125,8 +125,8 @@ def test_process_that_starts_has_the_last_quotes(processes, redis_server):
         late.close()
 
 
-def test_worker_that_follows_nothing_has_the_quotes_of_the_others(processes):
-    (first, source), (worker, idle) = processes
+def test_worker_that_follows_nothing_has_the_quotes_of_the_others(two_feeds):
+    (first, source), (worker, idle) = two_feeds
     first.follow(frozenset({"AAPL"}))
     wait_until(lambda: first.is_owner and source.followed == {"AAPL"})
     source.set_price("AAPL", 100)
@@ -135,16 +135,16 @@ def test_worker_that_follows_nothing_has_the_quotes_of_the_others(processes):
     assert not idle.followed
 
 
-def test_another_process_takes_over_when_the_owner_ends(processes):
-    (owner, _), (reader, idle) = follow(processes)
+def test_another_process_takes_over_when_the_owner_ends(two_feeds):
+    (owner, _), (reader, idle) = follow_symbols(two_feeds)
     owner.close()
     wait_until(lambda: reader.is_owner and "MSFT" in idle.followed)
     idle.set_price("MSFT", 102)
     assert get_price(reader, "MSFT") == 102
 
 
-def test_each_process_reads_its_symbols_while_redis_is_away(processes, redis_server):
-    (owner, source), (reader, idle) = follow(processes)
+def test_each_process_reads_its_symbols_while_redis_is_down(two_feeds, redis_server):
+    (owner, source), (reader, idle) = follow_symbols(two_feeds)
     redis_server.kill()
     wait_until(lambda: not owner.is_connected and not reader.is_connected)
     assert source.followed | idle.followed == {"AAPL", "MSFT"}
@@ -165,7 +165,7 @@ def test_two_services_send_the_requests_of_one(redis_server, new_database):
         alpaca.exchange.quote("AAPL", "99", "101")
         alpaca.exchange.quote("MSFT", "199", "201")
         settings |= {"ALPACA_API_SECRET": SECRET_KEY, "ALPACA_DATA_URL": alpaca.url}
-        with running(**settings) as one, running(**settings) as two:
+        with run_process(**settings) as one, run_process(**settings) as two:
             wait_until(lambda: get_bid(one, "AAPL") == "99.00" and get_bid(two, "MSFT") == "199.00")
             alpaca.exchange.quote("AAPL", "100", "101")
             wait_until(lambda: get_bid(two, "AAPL") == get_bid(one, "AAPL") == "100.00")

@@ -38,21 +38,21 @@ class SilentSource(ManualSource):
         return at - timedelta(minutes=1)
 
 
-def listed(api):
+def list_symbols(api):
     return {item["symbol"]: item for item in api.get(PATH).json()}
 
 
 def test_subscriptions_show_their_last_quotes(api):
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     response = api.post(PATH, {"symbols": ["aapl", "MSFT"]})
     assert response.status_code == 201, response.text
     assert [item["symbol"] for item in response.json()] == ["AAPL", "MSFT"]
-    first = listed(api)
+    first = list_symbols(api)
     assert (first["AAPL"]["quote"]["bid"], first["AAPL"]["is_stale"]) == ("99.00", False)
     assert first["AAPL"]["quote"]["age_seconds"] >= 0
     assert api.post(PATH, {"symbols": ["AAPL"]}).json()[0]["created_at"] == first["AAPL"]["created_at"]
     assert api.delete(f"{PATH}/msft").status_code == 204
-    assert set(listed(api)) == {"AAPL"}
+    assert set(list_symbols(api)) == {"AAPL"}
     assert api.delete(f"{PATH}/MSFT").status_code == 404
     actions = [item["action"] for item in api.get("/audit").json()]
     assert actions.count("market_data.subscribed") == 2
@@ -62,8 +62,8 @@ def test_subscriptions_show_their_last_quotes(api):
 @pytest.mark.any_database
 def test_subscriptions_of_another_tenant_are_not_seen(service, api):
     api.post(PATH, {"symbols": ["SECRET"]})
-    other = service.api()
-    assert listed(other) == {}
+    other = service.create_client()
+    assert list_symbols(other) == {}
     assert other.delete(f"{PATH}/SECRET").status_code == 404
     assert other.get("/market-data/health").json()["subscriptions"] == 0
 
@@ -72,7 +72,7 @@ def test_subscriptions_of_another_tenant_are_not_seen(service, api):
 @pytest.mark.parametrize("body", [{"symbols": []}, {"symbols": ["?"]}, {"symbols": ["A"], "more": 1}, {}])
 def test_invalid_subscriptions_are_refused(api, body):
     assert api.post(PATH, body).status_code == 422
-    assert listed(api) == {}
+    assert list_symbols(api) == {}
 
 
 @pytest.mark.any_database
@@ -80,12 +80,12 @@ def test_number_of_subscriptions_is_limited(api, monkeypatch):
     monkeypatch.setattr(subscriptions, "MAX_SUBSCRIPTIONS", 2)
     assert api.post(PATH, {"symbols": ["A", "B"]}).status_code == 201
     assert api.post(PATH, {"symbols": ["B", "C"]}).status_code == 409
-    assert set(listed(api)) == {"A", "B"}
+    assert set(list_symbols(api)) == {"A", "B"}
 
 
 @pytest.mark.any_database
 def test_health_names_subscriptions_without_a_quote(api):
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     api.post(PATH, {"symbols": ["AAPL", "XXXYYY/USD"]})
     health = api.get("/market-data/health").json()
     assert (health["status"], health["price_source"], health["subscriptions"]) == ("ok", "simulated", 2)
@@ -119,14 +119,14 @@ def test_health_reports_a_silent_feed(service, api, monkeypatch):
     assert (health["status"], health["silence_seconds"]) == ("stale", 60.0)
 
 
-def quote(last, at):
+def build_quote(last, at):
     return Quote("AAPL", None, Decimal("101.5"), Decimal(last), None, Decimal(3), at, "manual")
 
 
 def test_older_shared_quote_does_not_replace_a_later_one():
     market, now = Market(ManualSource(), None), utc_now()  # type: ignore[arg-type]  # nothing is read
-    market.apply_shared(1, quote("2", now))
-    market.apply_shared(1, quote("1", now - timedelta(seconds=1)))
+    market.apply_shared(1, build_quote("2", now))
+    market.apply_shared(1, build_quote("1", now - timedelta(seconds=1)))
     last = market.last(1, "AAPL")
     assert last is not None
     assert last.last == 2
@@ -155,7 +155,7 @@ def test_quotes_of_a_process_reach_the_others_over_redis():
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    sent = quote("100", utc_now())
+    sent = build_quote("100", utc_now())
     try:
         server.start()
         asyncio.run(work())

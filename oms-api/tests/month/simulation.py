@@ -14,7 +14,7 @@ from app.performance.service.snapshots import SnapshotService
 from tests.month.naive import SPLIT_RATIO, Quotes
 from tests.support.clock import SetClock
 from tests.support.duties import EndlessLease
-from tests.support.service import ApiClient, Service, serving
+from tests.support.service import ApiClient, Service, run_service
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 30)
 HOLIDAYS = {date(2026, 10, 2), date(2026, 10, 20)}  # of the NSE; the NYSE has none in the month
@@ -134,7 +134,7 @@ class Month:
             trade = self.assert_ok(self.api.post("/trade", terms | {"price": price}))["trade"]
             if self.dice.random() < 0.5:
                 self.clock.at += timedelta(seconds=1)
-                self.assert_ok(self.api.reverse(trade["trade_id"]))
+                self.assert_ok(self.api.post_reversal(trade["trade_id"]))
             return
         product = {"product": "CNC"} if symbol in {"INFY", "TCS"} else {}
         response = self.api.post("/orders", terms | {"type": "MARKET"} | product)
@@ -177,7 +177,7 @@ class Month:
             last = known[-1][1] if known else Decimal(PRICES[symbol])
             mid = (last * Decimal(self.dice.randint(975, 1026)) / 1000).quantize(Decimal("0.01"))
             half = Decimal("0.01")
-            self.api.quote(symbol, str(mid - half), str(mid + half), str(mid))
+            self.api.set_quote(symbol, str(mid - half), str(mid + half), str(mid))
             self.quotes.add(symbol, self.clock.at, mid)
 
     @staticmethod
@@ -191,12 +191,14 @@ class Month:
 def simulated_month(database_url: str, seed: int) -> Iterator[Month]:
     """Run the month and yield it at its end."""
     clock = SetClock(f"{FIRST}T03:00")
-    with serving(database_url, now=clock, price_source="manual") as service:
+    with run_service(database_url, now=clock, price_source="manual") as service:
         engine = connect_engine(database_url, readers=1, tenant_scoped=True)
         state = service.app.state
         sources = (engine, state.market.marks_at, state.calendars)
         snapshots = SnapshotService(*sources, timedelta(minutes=1), clock)
-        month = Month(service, service.api(), clock, snapshots, CarryService(*sources, clock), Random(seed))
+        month = Month(
+            service, service.create_client(), clock, snapshots, CarryService(*sources, clock), Random(seed)
+        )
         month.run()
         yield month
         engine.dispose()

@@ -10,8 +10,8 @@ from app.brokers.rules.linked_orders import Pairing
 from app.verify import verify_database
 from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
 from tests.brokers.standins.alpaca.server import StandIn
-from tests.order_routing.scripted_broker import Routing
-from tests.orders.rig import Rig
+from tests.order_routing.scripted_broker import RoutingHarness
+from tests.orders.writer_harness import WriterHarness
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +53,9 @@ def unlinked(monkeypatch):
 @pytest.fixture
 def routing(engine, unlinked):
     """Provide a connected portfolio, with AAPL quoted 99 to 101. Its broker links no orders."""
-    rig = Rig(engine)
-    rig.quote("99", "101", "100")
-    made = Routing(rig)
+    harness = WriterHarness(engine)
+    harness.publish_quote("99", "101", "100")
+    made = RoutingHarness(harness)
     yield made
     # The broker was set by SQL, which the audit log does not know.
     assert set(verify_database(engine).failed) <= {"portfolio record"}

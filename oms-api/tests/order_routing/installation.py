@@ -26,12 +26,13 @@ from tests.brokers.standins.kite.server import API_KEY, API_SECRET
 from tests.brokers.standins.kite.server import StandIn as Kite
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.guarded_programs import start_guarded
-from tests.support.processes import HOME, environment, running
+from tests.support.processes import HOME, build_environment, run_process
 
 WAIT_SECONDS, MAX_ATTEMPTS, MAX_STARTS = 600.0, 30, 5
 SEED = "slackoms"  # of the simulated prices
 REQUEST_FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
 TWS_FAULTS = ("cut_before", "cut_after", "drop", "mute")
+CANCEL_ALL_SHARE = 0.03  # of the trader's actions
 FINAL = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "DENIED", "REPLACED"})
 
 
@@ -103,7 +104,7 @@ class Installation:
         }  # fmt: skip
         for _ in range(MAX_STARTS):
             with suppress(AssertionError):
-                self.oms = self._oms.enter_context(running(**settings))
+                self.oms = self._oms.enter_context(run_process(**settings))
                 break
         self.http = httpx.Client(
             base_url=f"{self.oms.url}/api/v1", headers={"X-API-Key": BOOTSTRAP_KEY}, timeout=60
@@ -119,7 +120,7 @@ class Installation:
 
     def start_ibkr(self) -> None:
         """Start the process for IBKR."""
-        given = environment(
+        given = build_environment(
             DATABASE_URL=self.database_url, ENVIRONMENT="development", IB_HOST=LOOPBACK,
             IB_PORT=str(self.tws.port), RECONCILE_INTERVAL_SECONDS="30", LOG_LEVEL="WARNING",
         )  # fmt: skip
@@ -202,30 +203,42 @@ class Installation:
 
 
 class Trader:
-    """Places, cancels and replaces orders at random."""
+    """Places, cancels and replaces orders and brackets at random, also the exits of a bracket."""
 
     def __init__(self, installation: Installation, draw: random.Random) -> None:
         self.installation, self.draw = installation, draw
         self.placed: dict[str, list[str]] = {one.portfolio: [] for one in ACCOUNTS}
+        self.exits: dict[str, list[str]] = {one.portfolio: [] for one in ACCOUNTS}
 
     def act(self) -> None:
         account, choice = self.draw.choice(ACCOUNTS), self.draw.random()
-        recent = self.placed[account.portfolio][-8:]
+        if self.draw.random() < CANCEL_ALL_SHARE:
+            self._cancel_all(account)
+        recent = self.placed[account.portfolio][-8:] + self.exits[account.portfolio][-4:]
         if choice < 0.65 or not recent:
             self._place(account)
         elif choice < 0.85:
             self.installation.send("POST", f"/orders/{self.draw.choice(recent)}/cancel", {})
         else:
-            order_id = self.draw.choice(recent)
-            price = {"limit_price": self._choose_price(account, "BUY")}
-            answer = self.installation.send("PATCH", f"/orders/{order_id}", price)
-            if answer.status_code < 300 and answer.json().get("id") != order_id:
-                self.placed[account.portfolio].append(answer.json()["id"])
+            self._replace(account, self.draw.choice(recent))
+
+    def _cancel_all(self, account: Account) -> None:
+        """Cancel what rests far from the price, which our own market orders would meet."""
+        for one in self.installation.get("/orders", open="true", portfolio=account.portfolio):
+            self.installation.send("POST", f"/orders/{one['id']}/cancel", {})
+
+    def _replace(self, account: Account, order_id: str) -> None:
+        """Change the limit, or the stop of an exit."""
+        is_stop = order_id in self.exits[account.portfolio] and self.draw.random() < 0.5
+        price = {"stop_price" if is_stop else "limit_price": self._choose_price(account, "BUY")}
+        answer = self.installation.send("PATCH", f"/orders/{order_id}", price)
+        if answer.status_code < 300 and answer.json().get("id") != order_id:
+            self.placed[account.portfolio].append(answer.json()["id"])
 
     def _place(self, account: Account) -> None:
         draw = self.draw
         side = draw.choice(["BUY", "BUY", "SELL"])
-        body = {
+        body: dict[str, Any] = {
             "portfolio_name": account.portfolio, "symbol": account.symbol, "side": side,
             "quantity": str(account.quantity * draw.randrange(1, 5)), **account.order,
         }  # fmt: skip
@@ -233,19 +246,34 @@ class Trader:
             body |= {"type": "MARKET", "time_in_force": "DAY"}
         else:
             body |= {"type": "LIMIT", "limit_price": self._choose_price(account, side)}
+        if draw.random() < 0.35:
+            body |= self._choose_exits(account, side)
         answer = self.installation.send("POST", "/orders", body)
         if answer.status_code == 201:
             self.placed[account.portfolio].append(answer.json()["id"])
+            self.exits[account.portfolio] += [leg["id"] for leg in answer.json()["legs"]]
+
+    def _choose_exits(self, account: Account, side: str) -> dict[str, dict[str, str]]:
+        """Return exits on both sides of the price: the market reaches some of them soon, others never."""
+        profit, loss = (self.draw.choice([3, 6, 12, 300]) * Decimal(account.tick) for _ in range(2))
+        sign, bid = (1 if side == "BUY" else -1), self._get_bid(account)
+        return {
+            "take_profit": {"limit_price": str(bid + sign * profit)},
+            "stop_loss": {"stop_price": str(bid - sign * loss)},
+        }
 
     def _choose_price(self, account: Account, side: str) -> str:
         """Return a price that fills at once, soon, or never."""
+        away = self.draw.choice([-2, 0, 1, 3, 200]) * (1 if side == "SELL" else -1)
+        return str(self._get_bid(account) + away * Decimal(account.tick))
+
+    def _get_bid(self, account: Account) -> Decimal:
         exchanges: dict[str, Market] = {
             "alpaca": self.installation.alpaca.exchange, "zerodha": self.installation.kite.exchange,
             "ibkr": self.installation.tws.exchange,
         }  # fmt: skip
-        quote: Any = exchanges[account.broker].quotes[account.symbol]
-        away = self.draw.choice([-2, 0, 1, 3, 200]) * (1 if side == "SELL" else -1)
-        return str(quote.bid + away * Decimal(account.tick))
+        bid: Decimal = exchanges[account.broker].quotes[account.symbol].bid
+        return bid
 
 
 class Saboteur:
@@ -258,6 +286,7 @@ class Saboteur:
             *(self.cut_alpaca, self.fail_alpaca, self.fail_alpaca, self.distort_alpaca, self.stop_alpaca),
             *(self.cut_kite, self.fail_kite, self.fail_kite, self.distort_kite, self.expire_kite),
             *(self.cut_tws, self.fail_tws, self.fail_tws, self.copy_tws, self.cut_tws_from_ibkr),
+            *(self.cross_at_alpaca, self.cross_at_kite, self.fill_parts_at_tws),
         ]
 
     def act(self) -> None:
@@ -309,6 +338,21 @@ class Saboteur:
         self.installation.alpaca.faults.add("cut_before", times=self.draw.randrange(1, 12))
         self.installation.alpaca.faults.stream.refusals = 1
         self.installation.alpaca.stream.cut()
+
+    def cross_at_alpaca(self) -> None:
+        """Let a part fill when the next cancel or replacement arrives."""
+        self.installation.alpaca.faults.orders.crossing = str(self.draw.randrange(1, 12))
+
+    def cross_at_kite(self) -> None:
+        """Let a part fill when the next cancel or replacement arrives."""
+        self.installation.kite.faults.orders.crossing = str(self.draw.randrange(1, 6))
+
+    def fill_parts_at_tws(self) -> None:
+        """Fill in parts for a while. Whether TWS keeps the exits of an ended entry changes as well."""
+        exchange = self.installation.tws.exchange
+        exchange.keeps_children = not exchange.keeps_children
+        exchange.max_fill = Decimal(7_000)
+        self._repair_later(lambda: setattr(exchange, "max_fill", None))
 
     def cut_kite(self) -> None:
         self.installation.kite.ticker.cut()

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from app.orders.rules.values import FINAL, Order, Protection, Target
 from app.orders.service.commands import SetExits
-from tests.order_routing.scripted_broker import Routing
+from tests.order_routing.scripted_broker import RoutingHarness
 
 
 def set_exits(
-    routing: Routing, take_profit: int | None, stop_loss: int | None, limit: int | None = None
+    routing: RoutingHarness, take_profit: int | None, stop_loss: int | None, limit: int | None = None
 ) -> None:
     """Set the exits; `limit` is that of the stop-loss. None removes an exit."""
     target = None if take_profit is None else Target(Decimal(take_profit))
@@ -18,11 +18,13 @@ def set_exits(
         else Protection(Decimal(stop_loss), None if limit is None else Decimal(limit))
     )
     portfolio = ("Growth", "growth", "AAPL", "")
-    routing.rig.done(SetExits(routing.rig.origin(), *portfolio, target, stop))
+    routing.harness.run_accepted(SetExits(routing.harness.build_origin(), *portfolio, target, stop))
 
 
-def list_open_exits(routing: Routing, like: Order) -> list[tuple[str, str, int]]:
+def list_open_exits(routing: RoutingHarness, like: Order) -> list[tuple[str, str, int]]:
     """Return (type, status, open quantity) of the exits that have not ended. `like` is any order."""
-    rows = routing.rig.rows("SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id")
-    found = [routing.rig.order(like._replace(id=order_id)) for (order_id,) in rows]
+    rows = routing.harness.query(
+        "SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
+    )
+    found = [routing.harness.get_order(like._replace(id=order_id)) for (order_id,) in rows]
     return [(one.type, one.status, int(one.leaves_quantity)) for one in found if one.status not in FINAL]

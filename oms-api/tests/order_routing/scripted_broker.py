@@ -22,11 +22,11 @@ from app.brokers.rules.values import (
     Executed,
 )
 from app.database import set_tenant_scope, unit_of_work
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.order_routing.service.broker_session import BrokerSession
 from app.orders.rules.values import Order
 from app.reconciliation.service.reconciler import Reconciler
-from tests.orders.rig import Rig
+from tests.orders.writer_harness import WriterHarness
 
 NAME = "paper"
 LIMIT: dict[str, Any] = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
@@ -97,7 +97,7 @@ class ScriptedBroker(PaperBroker):
         units = Decimal(quantity)
         at = self._book.find(order.id).accepted_at + timedelta(seconds=1)  # type: ignore[union-attr]  # it works
         execution_id = execution_id or f"X-{order.id}-{len(self._events)}"
-        fill = Executed(order.id, execution_id, units, Decimal(price), product(units, Decimal(price)), at)
+        fill = Executed(order.id, execution_id, units, Decimal(price), multiply(units, Decimal(price)), at)
         self._events.append(fill)
         self._events.extend(self._book.apply(fill, order.symbol, at))
         return fill
@@ -126,86 +126,88 @@ class ScriptedBroker(PaperBroker):
 
 
 @dataclass
-class Routing:
+class RoutingHarness:
     """A portfolio Growth that trades over a connection, and the session of the process."""
 
-    rig: Rig
+    harness: WriterHarness
     broker: ScriptedBroker = field(default_factory=ScriptedBroker)
     kills: list[str] = field(default_factory=list)  # "before" or "after" the next commits of the writer
     has_queue: bool = False  # whether the session gets new orders in memory
     broker_name: str = "alpaca"
 
     def __post_init__(self) -> None:
-        rig = self.rig
-        rig.open_portfolio()
-        with unit_of_work(rig.engine) as connection:
-            set_tenant_scope(connection, [rig.tenant])
-            insert_connection(connection, _build_connection(rig)._replace(broker=self.broker_name))
+        harness = self.harness
+        harness.open_portfolio()
+        with unit_of_work(harness.engine) as connection:
+            set_tenant_scope(connection, [harness.tenant])
+            insert_connection(connection, _build_connection(harness)._replace(broker=self.broker_name))
             change = "UPDATE portfolios SET broker = :broker, broker_connection = :name WHERE name = 'Growth'"
             connection.execute(text(change), {"broker": self.broker_name, "name": NAME})
         self.restart()
-        self.run()
+        self.run_session()
 
     def restart(self) -> None:
         """Begin again with nothing in memory, as another process would."""
-        self.rig.restart()
+        self.harness.restart()
         self.session = BrokerSession(
-            *(self.rig.engine, self.stored(), self.broker, self._write, lambda: self.rig.now),
-            Reconciler(self.rig.engine, lambda: self.rig.now).run,
-            queue=self.rig.broker_notifier.get_queue(self.rig.tenant, NAME) if self.has_queue else None,
+            *(self.harness.engine, self.get_connection(), self.broker, self._write, lambda: self.harness.now),
+            Reconciler(self.harness.engine, lambda: self.harness.now).run,
+            queue=self.harness.broker_notifier.get_queue(self.harness.tenant, NAME)
+            if self.has_queue
+            else None,
         )
 
-    def stored(self) -> StoredConnection:
+    def get_connection(self) -> StoredConnection:
         """Return the connection as the database has it."""
-        with self.rig.engine.connect() as connection:
-            found = find_connection(connection, self.rig.tenant, NAME)
+        with self.harness.engine.connect() as connection:
+            found = find_connection(connection, self.harness.tenant, NAME)
         assert found is not None
         return found
 
-    def run(self, seconds: int = 2) -> None:
+    def run_session(self, seconds: int = 2) -> None:
         """Let time pass, and the session do all that is due; a killed process starts again."""
         for _ in range(seconds):
-            self.rig.tick()
+            self.harness.advance_clock()
             try:
                 while self.session.step():
                     pass
             except Killed:
                 self.restart()
 
-    def place(self, **changes: Any) -> Order:
+    def place_order(self, **changes: Any) -> Order:
         """Place an order, which is committed and not sent yet."""
-        return self.rig.place(**(LIMIT | changes))
+        return self.harness.place_order(**(LIMIT | changes))
 
-    def work(self, **changes: Any) -> Order:
+    def place_working_order(self, **changes: Any) -> Order:
         """Place an order and let the broker work it."""
-        order = self.place(**changes)
-        self.run()
-        return self.rig.order(order)
+        order = self.place_order(**changes)
+        self.run_session()
+        return self.harness.get_order(order)
 
-    def executions(self) -> list[tuple[Any, ...]]:
+    def list_executions(self) -> list[tuple[Any, ...]]:
         """Return (execution id, quantity) of what is booked."""
-        return self.rig.rows("SELECT execution_id, quantity FROM executions ORDER BY execution_id")
+        return self.harness.query("SELECT execution_id, quantity FROM executions ORDER BY execution_id")
 
-    def undone(self) -> list[tuple[Any, ...]]:
+    def list_open_requests(self) -> list[tuple[Any, ...]]:
         """Return the requests that are not done."""
-        return self.rig.rows("SELECT kind, status FROM broker_requests WHERE completed_at IS NULL")
+        return self.harness.query("SELECT kind, status FROM broker_requests WHERE completed_at IS NULL")
 
     def _write(self, commands: Sequence[Any]) -> list[Any]:
         kill = self.kills.pop(0) if self.kills else None
         if kill == "before":
             raise Killed
-        outcomes = self.rig.run(*commands)
+        outcomes = self.harness.run(*commands)
         if kill == "after":
             raise Killed
         return outcomes
 
 
-def _build_connection(rig: Rig) -> StoredConnection:
+def _build_connection(harness: WriterHarness) -> StoredConnection:
     nothing: dict[str, Any] = dict.fromkeys(
         ("account", "live_enabled_by", "live_enabled_at", "error", "connected_since", "last_event_at"), None
     ) | dict.fromkeys(("checked_at", "requests_left", "session_expires_at"), None)
     return StoredConnection(
-        id="bc_1", tenant_id=rig.tenant, name=NAME, broker="alpaca", is_live=False,
+        id="bc_1", tenant_id=harness.tenant, name=NAME, broker="alpaca", is_live=False,
         base_url="https://paper-api.alpaca.markets", credentials="v1:x:", status="new", cursor=0, version=1,
-        created_by="a", changed_by="a", created_at=rig.now, updated_at=rig.now, **nothing,
+        created_by="a", changed_by="a", created_at=harness.now, updated_at=harness.now, **nothing,
     )  # fmt: skip

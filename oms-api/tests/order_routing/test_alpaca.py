@@ -5,12 +5,12 @@ import random
 import pytest
 from sqlalchemy import text
 
-from app.clock import milliseconds, utc_now
+from app.clock import to_milliseconds, utc_now
 from app.database import unit_of_work
 from app.orders.rules.values import FINAL, Status
 from app.verify import verify_database
-from tests.order_routing.alpaca import connect, find_status, run_until
-from tests.orders.rig import amount
+from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
+from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
@@ -18,74 +18,76 @@ FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
 
 @pytest.fixture
 def routing(engine, create_broker):
-    return connect(engine, create_broker)
+    return connect_portfolio(engine, create_broker)
 
 
 def test_order_is_sent_filled_and_booked(routing, alpaca):
-    order = routing.place(limit_price="95")
+    order = routing.place_order(limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     alpaca.exchange.quote("AAPL", "94", "94.50", ask_size="4")
     run_until(routing, lambda: find_status(routing, order) is Status.PARTIALLY_FILLED)
     alpaca.exchange.quote("AAPL", "93", "94")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
-    assert routing.rig.order(order).filled_value == 4 * 94.5 + 6 * 94
-    assert sorted(one[0] for one in routing.executions()) == sorted(
+    assert routing.harness.get_order(order).filled_value == 4 * 94.5 + 6 * 94
+    assert sorted(one[0] for one in routing.list_executions()) == sorted(
         execution.id for execution in alpaca.exchange.executions
     )
 
 
 def test_process_whose_clock_is_behind_applies_all_events(routing, alpaca, create_broker):
-    cursor = (milliseconds(utc_now()) + 60_000) * 1000  # of a clock that is a minute ahead
-    with unit_of_work(routing.rig.engine) as connection:
+    cursor = (to_milliseconds(utc_now()) + 60_000) * 1000  # of a clock that is a minute ahead
+    with unit_of_work(routing.harness.engine) as connection:
         connection.execute(text("UPDATE broker_connections SET cursor = :cursor"), {"cursor": cursor})
     routing.broker.close()
     routing.broker = create_broker()
     routing.restart()
-    order = routing.place(limit_price="95")
+    order = routing.place_order(limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     alpaca.exchange.quote("AAPL", "94", "95")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
-    found = routing.rig.rows("SELECT theirs FROM reconciliation_issues WHERE type = 'missing_execution'")
+    found = routing.harness.query("SELECT theirs FROM reconciliation_issues WHERE type = 'missing_execution'")
     assert found == []  # the fill was not found by a comparison minutes later
 
 
 def test_cancel_reaches_alpaca(routing, alpaca):
-    order = routing.place(limit_price="95")
+    order = routing.place_order(limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
-    routing.rig.cancel(order)
+    routing.harness.cancel(order)
     run_until(routing, lambda: find_status(routing, order) is Status.CANCELED)
     assert alpaca.exchange.get_order_by_client_order_id(order.id).status == "canceled"
 
 
 def test_order_that_alpaca_cannot_execute_is_rejected_and_not_sent(routing, alpaca):
-    order = routing.place(time_in_force="GTC", quantity="1.5")
+    order = routing.place_order(time_in_force="GTC", quantity="1.5")
     run_until(routing, lambda: find_status(routing, order) is Status.REJECTED)
     assert not alpaca.exchange.orders
 
 
 def test_fills_that_alpaca_lists_under_other_ids_are_booked_once(routing, alpaca, create_broker):
     alpaca.faults.orders.renames_fills = True
-    order = routing.place(limit_price="95")
+    order = routing.place_order(limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="2")
-    run_until(routing, lambda: len(routing.executions()) == 1)
+    run_until(routing, lambda: len(routing.list_executions()) == 1)
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="2")  # as much, at the same price
-    run_until(routing, lambda: len(routing.executions()) == 2)
+    run_until(routing, lambda: len(routing.list_executions()) == 2)
     routing.broker.close()
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="2")  # while the OMS is down
     routing.broker = create_broker()
     routing.restart()
-    run_until(routing, lambda: len(routing.executions()) == 3)
+    run_until(routing, lambda: len(routing.list_executions()) == 3)
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="4")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
-    routing.rig.tick(days=20)  # past the clock of the stand-in: the account is compared with all fills
-    routing.run(8)
-    assert sorted(amount(quantity) for _, quantity in routing.executions()) == [2, 2, 2, 4]
-    found = routing.rig.rows("SELECT type FROM reconciliation_issues WHERE status = 'open'")
+    routing.harness.advance_clock(
+        days=20
+    )  # past the clock of the stand-in: the account is compared with all fills
+    routing.run_session(8)
+    assert sorted(to_decimal(quantity) for _, quantity in routing.list_executions()) == [2, 2, 2, 4]
+    found = routing.harness.query("SELECT type FROM reconciliation_issues WHERE status = 'open'")
     assert {kind for (kind,) in found} <= {"cash_mismatch"}
 
 
-def break_something(draw, alpaca, routing, create_broker):
+def break_at_random(draw, alpaca, routing, create_broker):
     match draw.randrange(9):
         case 0 | 1 | 2:
             alpaca.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
@@ -111,15 +113,15 @@ def trade_at_random(draw, routing, alpaca, create_broker, count):
     orders = []
     for _ in range(count):
         side, price = draw.choice([("BUY", 99), ("BUY", 95), ("BUY", 90)])
-        orders.append(routing.place(side=side, limit_price=str(price + draw.randrange(4))))
-        break_something(draw, alpaca, routing, create_broker)
-        routing.run(1)
+        orders.append(routing.place_order(side=side, limit_price=str(price + draw.randrange(4))))
+        break_at_random(draw, alpaca, routing, create_broker)
+        routing.run_session(1)
         bid = draw.randrange(90, 102)
         alpaca.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
         if draw.random() < 0.2:
-            order = routing.rig.order(draw.choice(orders))
+            order = routing.harness.get_order(draw.choice(orders))
             if order.status not in FINAL | {Status.PENDING_CANCEL}:
-                routing.rig.cancel(order)
+                routing.harness.cancel(order)
     return orders
 
 
@@ -134,16 +136,16 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
     alpaca.stream.flush()
     alpaca.exchange.quote("AAPL", "88", "89")
     run_until(routing, lambda: all(find_status(routing, order) in FINAL for order in orders))
-    run_until(routing, lambda: len(routing.executions()) == len(alpaca.exchange.executions))
+    run_until(routing, lambda: len(routing.list_executions()) == len(alpaca.exchange.executions))
     theirs = {execution.id: execution.qty for execution in alpaca.exchange.executions}
-    assert {execution_id for execution_id, _ in routing.executions()} == set(theirs)
+    assert {execution_id for execution_id, _ in routing.list_executions()} == set(theirs)
     known = {order.client_order_id: order for order in alpaca.exchange.orders.values()}
     for order in orders:
-        ours = routing.rig.order(order)
+        ours = routing.harness.get_order(order)
         filled = known[order.id].filled_qty if order.id in known else 0
         assert ours.filled_quantity == filled, order.id
-    run_until(routing, lambda: routing.undone() == [])
+    run_until(routing, lambda: routing.list_open_requests() == [])
     held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
-    ours = routing.rig.rows("SELECT symbol, quantity FROM positions")
-    assert {symbol: amount(quantity) for symbol, quantity in ours} == held
-    assert set(verify_database(routing.rig.engine).failed) <= {"portfolio record"}  # it was set by SQL
+    ours = routing.harness.query("SELECT symbol, quantity FROM positions")
+    assert {symbol: to_decimal(quantity) for symbol, quantity in ours} == held
+    assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -8,33 +8,35 @@ from app.brokers.rules.values import Busted, Replaced
 from app.orders.rules.values import FINAL, WORKING, Protection, Status, Target
 from tests.order_routing.position_exits import set_exits
 from tests.order_routing.scripted_broker import DOWN, KILLED_AFTER, KILLED_BEFORE, LIMIT, LOST, UNANSWERED
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
 
 
 @pytest.fixture
-def bracket(routing):
+def bracket_entry(routing):
     """Place a bracket whose entry the broker works."""
-    return routing.work(**EXITS)
+    return routing.place_working_order(**EXITS)
 
 
 def list_exits(routing):
     """Return (type, status, open quantity) of the exits that have not ended, oldest first."""
-    rows = routing.rig.rows("SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id")
+    rows = routing.harness.query(
+        "SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
+    )
     ids = [row[0] for row in rows]
-    orders = [routing.rig.order(routing.entry._replace(id=order_id)) for order_id in ids]
+    orders = [routing.harness.get_order(routing.entry._replace(id=order_id)) for order_id in ids]
     return [one for one in orders if one.status not in FINAL]
 
 
-def describe(orders):
+def describe_orders(orders):
     return sorted((one.type.value, one.status.value, int(one.leaves_quantity)) for one in orders)
 
 
-def fill(routing, order, quantity, price="90"):
+def fill_order(routing, order, quantity, price="90"):
     routing.broker.fill(order, quantity, price)
-    routing.run()
+    routing.run_session()
 
 
 def check_protection(routing, held):
@@ -44,52 +46,52 @@ def check_protection(routing, held):
 
 
 @pytest.fixture
-def protected(routing, bracket):
+def protected_entry(routing, bracket_entry):
     """Fill the entry completely, so that the stop rests and the target is watched."""
-    routing.entry = bracket
-    fill(routing, bracket, "10")
+    routing.entry = bracket_entry
+    fill_order(routing, bracket_entry, "10")
     return sorted(list_exits(routing), key=lambda one: one.type)
 
 
-def test_fill_sends_the_stop_and_holds_the_target(routing, protected):
-    assert describe(protected) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
+def test_fill_sends_the_stop_and_holds_the_target(routing, protected_entry):
+    assert describe_orders(protected_entry) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
     check_protection(routing, 10)
 
 
-def test_each_fill_of_the_entry_is_protected(routing, bracket):
-    routing.entry = bracket
+def test_each_fill_of_the_entry_is_protected(routing, bracket_entry):
+    routing.entry = bracket_entry
     for filled, quantity in ((4, "4"), (7, "3"), (10, "3")):
-        fill(routing, bracket, quantity)
+        fill_order(routing, bracket_entry, quantity)
         check_protection(routing, filled)
     assert sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING) == 10
 
 
-def test_late_fill_of_a_canceled_entry_is_protected(routing, bracket):
-    routing.entry = bracket
-    late = routing.broker.fill(bracket, "4")
+def test_late_fill_of_a_canceled_entry_is_protected(routing, bracket_entry):
+    routing.entry = bracket_entry
+    late = routing.broker.fill(bracket_entry, "4")
     routing.broker._events.remove(late)
-    routing.rig.cancel(bracket)
-    routing.run()
+    routing.harness.cancel(bracket_entry)
+    routing.run_session()
     assert list_exits(routing) == []
     routing.broker.report(late)
-    routing.run()
+    routing.run_session()
     check_protection(routing, 4)
 
 
-def test_entry_that_ends_after_a_part_keeps_its_exits(routing, bracket):
-    routing.entry = bracket
-    fill(routing, bracket, "4")
-    routing.rig.cancel(bracket)
-    routing.run()
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
+def test_entry_that_ends_after_a_part_keeps_its_exits(routing, bracket_entry):
+    routing.entry = bracket_entry
+    fill_order(routing, bracket_entry, "4")
+    routing.harness.cancel(bracket_entry)
+    routing.run_session()
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
 
 
-def test_stop_that_fills_ends_the_target(routing, protected):
-    target, stop = protected
-    fill(routing, stop, "4", "80")
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "PARTIALLY_FILLED", 6)]
-    fill(routing, stop, "6", "80")
-    assert routing.rig.order(target).status is Status.CANCELED
+def test_stop_that_fills_ends_the_target(routing, protected_entry):
+    target, stop = protected_entry
+    fill_order(routing, stop, "4", "80")
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "PARTIALLY_FILLED", 6)]
+    fill_order(routing, stop, "6", "80")
+    assert routing.harness.get_order(target).status is Status.CANCELED
     check_protection(routing, 0)
 
 
@@ -98,169 +100,169 @@ FAULTS = [None, DOWN, LOST, UNANSWERED, KILLED_BEFORE, KILLED_AFTER]
 
 @pytest.mark.parametrize("call", ["cancel", "submit"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_target_takes_the_place_of_the_stop_once(routing, protected, call, fault):
-    target, stop = protected
+def test_target_takes_the_place_of_the_stop_once(routing, protected_entry, call, fault):
+    target, stop = protected_entry
     routing.broker.received.clear()
-    routing.rig.quote("119", "121", "119")
-    routing.run()
+    routing.harness.publish_quote("119", "121", "119")
+    routing.run_session()
     assert routing.broker.received == []  # the target is not reached
     routing.broker.faults[call] = [fault] if fault else []
-    routing.rig.quote("120", "121", "120")
-    run_past(routing, fault)
+    routing.harness.publish_quote("120", "121", "120")
+    run_until_known(routing, fault)
     sent = [name for name, order_id in routing.broker.received if order_id == target.id]
     assert len(sent) <= 1
-    assert routing.rig.order(stop).status is Status.CANCELED
+    assert routing.harness.get_order(stop).status is Status.CANCELED
     was_lost = call == "submit" and fault in (LOST, KILLED_BEFORE)
-    assert routing.rig.order(target).status is (Status.REJECTED if was_lost else Status.ACCEPTED)
-    assert describe(list_exits(routing)) == [("STOP" if was_lost else "LIMIT", "ACCEPTED", 10)]
+    assert routing.harness.get_order(target).status is (Status.REJECTED if was_lost else Status.ACCEPTED)
+    assert describe_orders(list_exits(routing)) == [("STOP" if was_lost else "LIMIT", "ACCEPTED", 10)]
 
 
-def run_past(routing, fault):
+def run_until_known(routing, fault):
     """Let the outcome of a fault become known; the exits never exceed the position meanwhile."""
     for _ in range(70 if fault in (LOST, KILLED_BEFORE) else 10):
-        routing.run(1)
+        routing.run_session(1)
         resting = [one for one in routing.broker.open_orders() if one.side == "SELL"]
         assert sum(one.leaves for one in resting) <= 10
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected, fault):
+def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected_entry, fault):
     routing.broker.faults["cancel"] = [fault] if fault else []
     set_exits(routing, 130, 70)
-    run_past(routing, fault)
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
+    run_until_known(routing, fault)
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
     assert {one.stop_price for one in routing.broker.open_orders()} == {70}
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
-def test_swap_goes_on_after_a_kill(routing, protected, kill):
-    target, _ = protected
-    routing.rig.quote("120", "121", "120")
+def test_swap_goes_on_after_a_kill(routing, protected_entry, kill):
+    target, _ = protected_entry
+    routing.harness.publish_quote("120", "121", "120")
     routing.kills = [kill]
-    routing.run(5)
-    assert routing.rig.order(target).status is Status.ACCEPTED
+    routing.run_session(5)
+    assert routing.harness.get_order(target).status is Status.ACCEPTED
     check_protection(routing, 10)
 
 
-def test_stop_that_fills_while_it_is_canceled_leaves_nothing_to_the_target(routing, protected):
-    target, stop = protected
-    routing.rig.quote("120", "121", "120")
+def test_stop_that_fills_while_it_is_canceled_leaves_nothing_to_the_target(routing, protected_entry):
+    target, stop = protected_entry
+    routing.harness.publish_quote("120", "121", "120")
     routing.broker.fill(stop, "10", "80")
-    routing.run(3)
-    assert routing.rig.order(target).status is Status.CANCELED
+    routing.run_session(3)
+    assert routing.harness.get_order(target).status is Status.CANCELED
     check_protection(routing, 0)
 
 
-def test_stop_returns_when_the_market_leaves_the_target(routing, protected):
-    routing.rig.quote("120", "121", "120")
-    routing.run()
-    target = protected[0]
-    fill(routing, target, "3", "120")
-    routing.rig.quote("110", "111", "110")
-    routing.run()
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 7), ("STOP", "ACCEPTED", 7)]
+def test_stop_returns_when_the_market_leaves_the_target(routing, protected_entry):
+    routing.harness.publish_quote("120", "121", "120")
+    routing.run_session()
+    target = protected_entry[0]
+    fill_order(routing, target, "3", "120")
+    routing.harness.publish_quote("110", "111", "110")
+    routing.run_session()
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 7), ("STOP", "ACCEPTED", 7)]
     check_protection(routing, 7)
-    routing.rig.quote("121", "122", "121")
-    routing.run()
-    assert describe(list_exits(routing)) == [("LIMIT", "ACCEPTED", 7)]
+    routing.harness.publish_quote("121", "122", "121")
+    routing.run_session()
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "ACCEPTED", 7)]
 
 
-def test_sale_of_a_part_cuts_the_exits(routing, protected):
-    sale = routing.work(side="SELL", quantity="4", limit_price="95")
-    fill(routing, sale, "4", "95")
-    routing.run()
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
+def test_sale_of_a_part_cuts_the_exits(routing, protected_entry):
+    sale = routing.place_working_order(side="SELL", quantity="4", limit_price="95")
+    fill_order(routing, sale, "4", "95")
+    routing.run_session()
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
     check_protection(routing, 6)
-    sale = routing.work(side="SELL", quantity="6", limit_price="95")
-    fill(routing, sale, "6", "95")
-    routing.run()
+    sale = routing.place_working_order(side="SELL", quantity="6", limit_price="95")
+    fill_order(routing, sale, "6", "95")
+    routing.run_session()
     assert list_exits(routing) == []
     check_protection(routing, 0)
 
 
-def test_pair_does_not_return_to_a_position_that_was_closed_meanwhile(routing, protected):
-    sale = routing.work(side="SELL", quantity="10", limit_price="150")
-    routing.rig.quote("120", "121", "120")
-    routing.run()
+def test_pair_does_not_return_to_a_position_that_was_closed_meanwhile(routing, protected_entry):
+    sale = routing.place_working_order(side="SELL", quantity="10", limit_price="150")
+    routing.harness.publish_quote("120", "121", "120")
+    routing.run_session()
     routing.broker.faults["cancel"] = [LOST]
-    routing.rig.quote("110", "111", "110")  # the target is withdrawn, which nobody knows yet
-    routing.run(1)
-    fill(routing, sale, "10", "150")
-    run_past(routing, LOST)
+    routing.harness.publish_quote("110", "111", "110")  # the target is withdrawn, which nobody knows yet
+    routing.run_session(1)
+    fill_order(routing, sale, "10", "150")
+    run_until_known(routing, LOST)
     assert list_exits(routing) == []
     check_protection(routing, 0)
 
 
-def test_exits_that_are_cut_while_one_fills_are_sent_again(routing, protected):
-    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+def test_exits_that_are_cut_while_one_fills_are_sent_again(routing, protected_entry):
+    sale = routing.place_working_order(side="SELL", quantity="4", limit_price="95")
     routing.broker.faults["cancel"] = [LOST]
     routing.broker.fill(sale, "4", "95")
-    routing.run(1)
-    fill(routing, protected[1], "2", "80")  # before the broker gets the cancel
-    run_past(routing, LOST)
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
+    routing.run_session(1)
+    fill_order(routing, protected_entry[1], "2", "80")  # before the broker gets the cancel
+    run_until_known(routing, LOST)
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
     check_protection(routing, 4)
 
 
-def bust(routing, fill):
-    routing.broker.report(Busted(fill.order_id, fill.execution_id, "busted", routing.rig.now))
-    routing.run(3)
+def bust_fill(routing, fill):
+    routing.broker.report(Busted(fill.order_id, fill.execution_id, "busted", routing.harness.now))
+    routing.run_session(3)
 
 
 def count_protection(routing):
     return sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING)
 
 
-def test_bust_of_a_sale_protects_the_position_again(routing, protected):
-    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+def test_bust_of_a_sale_protects_the_position_again(routing, protected_entry):
+    sale = routing.place_working_order(side="SELL", quantity="4", limit_price="95")
     sold = routing.broker.fill(sale, "4", "95")
-    routing.run(3)
+    routing.run_session(3)
     assert count_protection(routing) == 6
-    bust(routing, sold)
+    bust_fill(routing, sold)
     check_protection(routing, 10)
     assert count_protection(routing) == 10
 
 
-def test_bust_of_a_stop_protects_the_position_again(routing, protected):
-    stopped = routing.broker.fill(protected[1], "10", "80")
-    routing.run(3)
+def test_bust_of_a_stop_protects_the_position_again(routing, protected_entry):
+    stopped = routing.broker.fill(protected_entry[1], "10", "80")
+    routing.run_session(3)
     assert list_exits(routing) == []
-    bust(routing, stopped)
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
+    bust_fill(routing, stopped)
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
 
 
-def test_person_who_cancels_the_stop_leaves_the_target(routing, protected):
-    target, stop = protected
-    routing.rig.cancel(stop)
-    routing.run()
-    assert routing.rig.order(target).status is Status.ACCEPTED
+def test_person_who_cancels_the_stop_leaves_the_target(routing, protected_entry):
+    target, stop = protected_entry
+    routing.harness.cancel(stop)
+    routing.run_session()
+    assert routing.harness.get_order(target).status is Status.ACCEPTED
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_stop_is_replaced(routing, protected, fault):
-    _, stop = protected
+def test_stop_is_replaced(routing, protected_entry, fault):
+    _, stop = protected_entry
     routing.broker.faults["replace"] = [fault] if fault else []
-    routing.rig.replace(stop, stop_price="85")
-    run_past(routing, fault)
+    routing.harness.replace(stop, stop_price="85")
+    run_until_known(routing, fault)
     [current] = [one for one in list_exits(routing) if one.status in WORKING]
     assert (current.stop_price, current.role) in {(85, stop.role), (80, stop.role)}
     check_protection(routing, 10)
-    routing.rig.quote("120", "121", "120")
-    routing.run()
-    assert describe(list_exits(routing)) == [("LIMIT", "ACCEPTED", 10)]
+    routing.harness.publish_quote("120", "121", "120")
+    routing.run_session()
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "ACCEPTED", 10)]
 
 
-def test_stop_that_is_cut_while_its_replacement_is_unknown_has_the_new_price(routing, protected):
-    _, stop = protected
-    sale = routing.work(side="SELL", quantity="4", limit_price="95")
+def test_stop_that_is_cut_while_its_replacement_is_unknown_has_the_new_price(routing, protected_entry):
+    _, stop = protected_entry
+    sale = routing.place_working_order(side="SELL", quantity="4", limit_price="95")
     routing.broker.faults["replace"] = [KILLED_AFTER]
-    routing.rig.replace(stop, stop_price="85")
-    routing.run(1)
+    routing.harness.replace(stop, stop_price="85")
+    routing.run_session(1)
     [replaced] = [one for one in routing.broker._events if isinstance(one, Replaced)]
     routing.broker._events.remove(replaced)  # it was lost with the process
     routing.broker.fill(sale, "4", "95")
-    run_past(routing, KILLED_AFTER)
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
+    run_until_known(routing, KILLED_AFTER)
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
     [working] = [one for one in list_exits(routing) if one.status in WORKING]
     assert working.stop_price == 85
     check_protection(routing, 6)
@@ -268,12 +270,12 @@ def test_stop_that_is_cut_while_its_replacement_is_unknown_has_the_new_price(rou
 
 def test_pair_of_a_limit_and_a_stop_rests_one_at_a_time(routing):
     stop = {"type": "STOP", "stop_price": "110", "time_in_force": "GTC"}
-    limit, stop = routing.rig.pair("OCO", ticket(**LIMIT), ticket(**stop))
-    routing.run()
+    limit, stop = routing.harness.place_pair("OCO", build_ticket(**LIMIT), build_ticket(**stop))
+    routing.run_session()
     assert routing.broker.received == [("submit", stop.id)]
-    routing.rig.quote("88", "89", "89")
-    routing.run()
-    assert (routing.rig.order(stop).status, routing.rig.order(limit).status) == (
+    routing.harness.publish_quote("88", "89", "89")
+    routing.run_session()
+    assert (routing.harness.get_order(stop).status, routing.harness.get_order(limit).status) == (
         Status.CANCELED,
         Status.ACCEPTED,
     )
@@ -281,24 +283,24 @@ def test_pair_of_a_limit_and_a_stop_rests_one_at_a_time(routing):
 
 
 def test_exit_that_the_broker_cannot_execute_denies_the_entry(routing):
-    routing.rig.quote("99", "101", "100", symbol="BTC/USD")
-    denied = routing.place(symbol="BTC/USD", **EXITS)
+    routing.harness.publish_quote("99", "101", "100", symbol="BTC/USD")
+    denied = routing.place_order(symbol="BTC/USD", **EXITS)
     assert denied.status is Status.DENIED
     assert "BROKER_GROUPS" in (denied.denial or "")
-    assert routing.undone() == []
+    assert routing.list_open_requests() == []
 
 
 def test_exit_that_ended_with_the_day_is_sent_again_with_the_next_quote(routing):
-    routing.rig.quote("99", "101", "100")
-    entry = routing.work(quantity="1.5", time_in_force="DAY", **EXITS)
+    routing.harness.publish_quote("99", "101", "100")
+    entry = routing.place_working_order(quantity="1.5", time_in_force="DAY", **EXITS)
     routing.entry = entry
-    fill(routing, entry, "1.5")
+    fill_order(routing, entry, "1.5")
     [stop] = [one for one in routing.broker.open_orders() if one.side == "SELL"]
     assert stop.time_in_force == "DAY"  # Alpaca takes fractions for a day only
-    routing.rig.tick(hours=12)
-    routing.broker.cancel(stop.id, routing.rig.now)
-    routing.run()
+    routing.harness.advance_clock(hours=12)
+    routing.broker.cancel(stop.id, routing.harness.now)
+    routing.run_session()
     assert {one.status for one in list_exits(routing)} == {Status.HELD}
-    routing.rig.quote("99", "101", "100")
-    routing.run()
-    assert describe(list_exits(routing)) == [("LIMIT", "HELD", 1), ("STOP", "ACCEPTED", 1)]
+    routing.harness.publish_quote("99", "101", "100")
+    routing.run_session()
+    assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 1), ("STOP", "ACCEPTED", 1)]

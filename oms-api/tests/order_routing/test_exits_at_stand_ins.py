@@ -19,8 +19,8 @@ from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
-from tests.order_routing.scripted_broker import Routing
-from tests.orders.rig import Rig, amount
+from tests.order_routing.scripted_broker import RoutingHarness
+from tests.orders.writer_harness import WriterHarness, to_decimal
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -31,7 +31,7 @@ FAULTS = ("cut_before", "cut_after", "status", "status_after")
 class Venue:
     """The OMS at a stand-in, and what both have."""
 
-    routing: Routing
+    routing: RoutingHarness
     stand_in: Any
     create_broker: Any
     entry: Any = None
@@ -39,7 +39,7 @@ class Venue:
     def move(self, bid: str, ask: str, **sizes: str) -> None:
         """Quote a price to both sides."""
         self.stand_in.exchange.quote("AAPL", bid, ask, **sizes)
-        self.routing.rig.quote(bid, ask, bid)
+        self.routing.harness.publish_quote(bid, ask, bid)
 
     def restart(self) -> None:
         """Let another process go on, which has nothing in memory."""
@@ -60,15 +60,15 @@ class Venue:
 
     def count_ours(self) -> Decimal:
         """Return our position."""
-        rows = self.routing.rig.rows("SELECT quantity FROM positions")
-        return sum((amount(row[0]) for row in rows), Decimal(0))
+        rows = self.routing.harness.query("SELECT quantity FROM positions")
+        return sum((to_decimal(row[0]) for row in rows), Decimal(0))
 
     def list_exits(self, *statuses: Status) -> list[Any]:
         """Return the exits in one of the statuses."""
-        rows = self.routing.rig.rows(
+        rows = self.routing.harness.query(
             "SELECT id, role FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
         )
-        found = [self.routing.rig.order(self.entry._replace(id=row[0])) for row in rows]
+        found = [self.routing.harness.get_order(self.entry._replace(id=row[0])) for row in rows]
         return [one for one in found if one.status in statuses]
 
     def is_protected(self, quantity: int, role: Role = Role.STOP_LOSS) -> bool:
@@ -123,88 +123,88 @@ def venue(request, engine, unlinked, monkeypatch):
     is_kite = request.param == "zerodha"
     names = ("kite", "create_kite_broker") if is_kite else ("alpaca", "create_broker")
     stand_in, create = map(request.getfixturevalue, names)
-    rig = Rig(engine)
-    rig.quote("99", "101", "100")
-    routing = Routing(rig, create(), broker_name=request.param)
-    run_until(routing, lambda: routing.stored().status == "connected")
+    harness = WriterHarness(engine)
+    harness.publish_quote("99", "101", "100")
+    routing = RoutingHarness(harness, create(), broker_name=request.param)
+    run_until(routing, lambda: routing.get_connection().status == "connected")
     return Venue(routing, stand_in, create)
 
 
 @pytest.fixture
-def bracket(venue):
+def bracket_entry(venue):
     """Place a bracket whose entry rests at the stand-in."""
-    venue.entry = venue.routing.place(limit_price="95", time_in_force="DAY", **EXITS)
+    venue.entry = venue.routing.place_order(limit_price="95", time_in_force="DAY", **EXITS)
     run_until(venue.routing, lambda: find_status(venue.routing, venue.entry) is Status.ACCEPTED)
     return venue.entry
 
 
 @pytest.fixture
-def protected(venue, bracket):
+def protected_entry(venue, bracket_entry):
     """Fill the entry, so that the stop rests and the target is watched."""
     venue.move("94", "95")
     run_until(venue.routing, lambda: venue.is_protected(10))
     return venue
 
 
-def test_each_fill_of_the_entry_is_protected(venue, bracket):
+def test_each_fill_of_the_entry_is_protected(venue, bracket_entry):
     venue.move("94", "95", ask_size="4")
     run_until(venue.routing, lambda: venue.is_protected(4))
     venue.move("94", "95", ask_size="6")
     run_until(venue.routing, lambda: venue.is_protected(10))
 
 
-def test_target_takes_the_place_of_the_stop_and_fills(protected):
-    protected.move("120", "121")
-    run_until(protected.routing, protected.is_over)
-    sold = [one for one in protected.list_exits(Status.FILLED) if one.role is Role.TAKE_PROFIT]
+def test_target_takes_the_place_of_the_stop_and_fills(protected_entry):
+    protected_entry.move("120", "121")
+    run_until(protected_entry.routing, protected_entry.is_over)
+    sold = [one for one in protected_entry.list_exits(Status.FILLED) if one.role is Role.TAKE_PROFIT]
     assert sum(one.filled_value for one in sold) == 1200
 
 
-def test_stop_that_fills_ends_the_target(protected):
-    protected.move("79", "80")
-    run_until(protected.routing, protected.is_over)
-    assert {one.role for one in protected.list_exits(Status.FILLED)} == {Role.STOP_LOSS}
+def test_stop_that_fills_ends_the_target(protected_entry):
+    protected_entry.move("79", "80")
+    run_until(protected_entry.routing, protected_entry.is_over)
+    assert {one.role for one in protected_entry.list_exits(Status.FILLED)} == {Role.STOP_LOSS}
 
 
 @pytest.mark.parametrize("crossing", ["4", "10"])
-def test_stop_that_fills_while_it_is_canceled_leaves_the_rest_to_the_target(protected, crossing):
-    protected.stand_in.faults.orders.crossing = crossing
-    protected.move("120", "121")
-    run_until(protected.routing, protected.is_over)
+def test_stop_that_fills_while_it_is_canceled_leaves_the_rest_to_the_target(protected_entry, crossing):
+    protected_entry.stand_in.faults.orders.crossing = crossing
+    protected_entry.move("120", "121")
+    run_until(protected_entry.routing, protected_entry.is_over)
     by_role = dict.fromkeys(Role, 0)
-    for one in protected.list_exits(*FINAL):
+    for one in protected_entry.list_exits(*FINAL):
         by_role[one.role] += one.filled_quantity
     assert (by_role[Role.STOP_LOSS], by_role[Role.TAKE_PROFIT]) == (int(crossing), 10 - int(crossing))
 
 
-def test_target_waits_for_an_unreported_fill_of_its_stop(protected):
-    [position] = protected.stand_in.exchange.positions.values()
-    if protected.routing.broker_name == "zerodha":
+def test_target_waits_for_an_unreported_fill_of_its_stop(protected_entry):
+    [position] = protected_entry.stand_in.exchange.positions.values()
+    if protected_entry.routing.broker_name == "zerodha":
         position.quantity += 10
     else:
         position.qty += 10  # of another owner: Alpaca does not refuse to sell more
-    protected.stand_in.faults.orders.crossing, protected.stand_in.faults.stream.drops = "4", 1
-    protected.move("120", "121", bid_size="0")
-    run_until(protected.routing, lambda: protected.is_protected(6, Role.TAKE_PROFIT))
-    sales = [one for one in protected.stand_in.exchange.orders.values() if one.side.lower() == "sell"]
+    protected_entry.stand_in.faults.orders.crossing, protected_entry.stand_in.faults.stream.drops = "4", 1
+    protected_entry.move("120", "121", bid_size="0")
+    run_until(protected_entry.routing, lambda: protected_entry.is_protected(6, Role.TAKE_PROFIT))
+    sales = [one for one in protected_entry.stand_in.exchange.orders.values() if one.side.lower() == "sell"]
     assert [one.leaves for one in sales if one.is_open] == [6]
     assert len(sales) == 2
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
-def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protected, method):
-    protected.stand_in.faults.add("cut_after", method=method)
-    protected.stand_in.exchange.quote("AAPL", "119", "121")
-    protected.routing.rig.quote("120", "121", "120")
-    protected.routing.run(2)
-    protected.restart()
-    run_until(protected.routing, lambda: protected.is_protected(10, Role.TAKE_PROFIT))
-    protected.move("120", "121")
-    run_until(protected.routing, protected.is_over)
+def test_swap_goes_on_in_another_process_after_an_answer_that_never_came(protected_entry, method):
+    protected_entry.stand_in.faults.add("cut_after", method=method)
+    protected_entry.stand_in.exchange.quote("AAPL", "119", "121")
+    protected_entry.routing.harness.publish_quote("120", "121", "120")
+    protected_entry.routing.run_session(2)
+    protected_entry.restart()
+    run_until(protected_entry.routing, lambda: protected_entry.is_protected(10, Role.TAKE_PROFIT))
+    protected_entry.move("120", "121")
+    run_until(protected_entry.routing, protected_entry.is_over)
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))])
-def test_no_more_than_the_position_rests_whatever_fails(venue, bracket, seed):
+def test_no_more_than_the_position_rests_whatever_fails(venue, bracket_entry, seed):
     draw, routing = random.Random(seed), venue.routing
     for _ in range(25):
         if draw.random() < 0.4:
@@ -214,10 +214,10 @@ def test_no_more_than_the_position_rests_whatever_fails(venue, bracket, seed):
             venue.restart()
         bid = draw.choice([79, 81, 94, 110, 119, 120])
         venue.move(str(bid), str(bid + 1), bid_size=str(draw.randrange(4)), ask_size=str(draw.randrange(8)))
-        routing.run(1)
+        routing.run_session(1)
         assert venue.count_resting() <= venue.count_held()
     venue.stand_in.faults.clear()
     venue.move("100", "101")
-    routing.rig.cancel(venue.entry)
+    routing.harness.cancel(venue.entry)
     run_until(routing, lambda: find_status(routing, venue.entry) in FINAL)
     run_until(routing, lambda: venue.count_ours() == venue.count_held() == venue.count_resting())

@@ -14,11 +14,13 @@ from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
 from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
+from app.verify import verify_database
+from tests.brokers.ibkr.conftest import wait_for
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
-from tests.order_routing.scripted_broker import NAME, Routing
-from tests.orders.rig import Rig
+from tests.order_routing.scripted_broker import NAME, RoutingHarness
+from tests.orders.writer_harness import WriterHarness
 
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 300.0  # enough for an outcome that stays unknown for a minute
@@ -26,7 +28,7 @@ FAULTS = ("cut_before", "cut_after", "drop", "mute")
 
 
 @dataclass
-class IbkrRouting(Routing):
+class IbkrRouting(RoutingHarness):
     """The session of the process, and a function that connects another one."""
 
     create: Any = None
@@ -45,16 +47,16 @@ def routing(engine, tws, monkeypatch, request):
     seconds = 1.0 if request.node.get_closest_marker("long") is None else 5.0  # to list a thousand orders
     for name in ("_FIRST_WAIT_SECONDS", "HEARTBEAT_SECONDS"):
         monkeypatch.setattr(f"app.brokers.ibkr.gateway.{name}", 0.1)
-    rig, brokers = Rig(engine), []
-    rig.quote("99", "101", "100")
+    harness, brokers = WriterHarness(engine), []
+    harness.publish_quote("99", "101", "100")
 
     def create():
-        chains = partial(load_chains, engine, rig.tenant, NAME)
+        chains = partial(load_chains, engine, harness.tenant, NAME)
         address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
-    routing = IbkrRouting(rig, create(), create=create)
+    routing = IbkrRouting(harness, create(), create=create)
     run_until(routing, lambda: is_connected(routing))
     yield routing
     for broker in brokers:
@@ -65,19 +67,19 @@ def run_until(routing, condition):
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "the condition never became true"
-        routing.run(1)
+        routing.run_session(1)
         time.sleep(0.01)
 
 
 def is_connected(routing):
-    return routing.stored().status == "connected"
+    return routing.get_connection().status == "connected"
 
 
 def find_status(routing, order):
-    return routing.rig.order(order).status
+    return routing.harness.get_order(order).status
 
 
-def restart(routing):
+def restart_process(routing):
     """Let the process die, and another one go on."""
     routing.broker.close()
     routing.broker = routing.create()
@@ -85,34 +87,34 @@ def restart(routing):
 
 
 def test_order_that_was_replaced_and_killed_is_found_under_its_successor(routing, tws):
-    order = routing.place(limit_price="95")
+    order = routing.place_order(limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
-    routing.rig.replace(order, limit_price=96)
+    routing.harness.replace(order, limit_price=96)
     tws.faults.add("mute")
-    routing.run(1)
+    routing.run_session(1)
     tws.faults.clear()
-    restart(routing)
+    restart_process(routing)
     run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
-    successor_id = routing.rig.order(order).replaced_by
+    successor_id = routing.harness.get_order(order).replaced_by
     tws.quote("AAPL", "94", "95.5")
-    run_until(routing, lambda: len(routing.executions()) == 1)
-    rows = routing.rig.rows("SELECT order_id FROM executions")
+    run_until(routing, lambda: len(routing.list_executions()) == 1)
+    rows = routing.harness.query("SELECT order_id FROM executions")
     assert [row[0] for row in rows] == [successor_id]
     assert len(tws.exchange.orders) == 1
 
 
 def list_exits(routing):
     """Return the exits by their role, with their status and open quantity."""
-    rows = routing.rig.rows("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
-    with routing.rig.engine.connect() as connection:
-        orders = orders_by_id(connection, [OrderKey(routing.rig.tenant, row[0]) for row in rows])
+    rows = routing.harness.query("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
+    with routing.harness.engine.connect() as connection:
+        orders = orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
     return {one.role: one for one in orders}
 
 
 @pytest.fixture
-def protected(routing, tws):
+def protected_entry(routing, tws):
     """Fill a bracket's entry at TWS, so that both exits work there."""
-    order = routing.place(limit_price="95", **BRACKET)
+    order = routing.place_order(limit_price="95", **BRACKET)
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     tws.quote("AAPL", "94", "95")
     run_until(routing, lambda: {one.status for one in list_exits(routing).values()} == {Status.ACCEPTED})
@@ -125,19 +127,19 @@ WORKING = {"take_profit": ("ACCEPTED", 10), "stop_loss": ("ACCEPTED", 10)}
 
 
 @pytest.fixture
-def entry(routing):
+def bracket_entry(routing):
     """Place a bracket whose entry rests at TWS."""
-    order = routing.place(limit_price="95", **BRACKET)
+    order = routing.place_order(limit_price="95", **BRACKET)
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     return order
 
 
-def describe(routing):
+def describe_orders(routing):
     exits = list_exits(routing)
     return {role.value: (one.status.value, int(one.leaves_quantity)) for role, one in exits.items()}
 
 
-def list_open(tws):
+def list_open_sales(tws):
     """Return (type, status, open quantity) of the sales that are open at TWS."""
     sales = [one for one in tws.exchange.orders if one.sign < 0 and one.is_open]
     return sorted((one.kind, one.status, int(one.remaining)) for one in sales)
@@ -148,33 +150,33 @@ def fill_part(routing, tws, entry):
     run_until(routing, lambda: find_status(routing, entry) is Status.PARTIALLY_FILLED)
 
 
-def test_exits_wait_at_tws_until_the_entry_has_filled(routing, tws, entry):
-    assert describe(routing) == WAITING
-    assert list_open(tws) == [("LMT", "PreSubmitted", 10), ("STP", "PreSubmitted", 10)]
-    fill_part(routing, tws, entry)
+def test_exits_wait_at_tws_until_the_entry_has_filled(routing, tws, bracket_entry):
+    assert describe_orders(routing) == WAITING
+    assert list_open_sales(tws) == [("LMT", "PreSubmitted", 10), ("STP", "PreSubmitted", 10)]
+    fill_part(routing, tws, bracket_entry)
     tws.cut()
     run_until(routing, lambda: is_connected(routing))
-    routing.run(3)
-    assert describe(routing) == WAITING
+    routing.run_session(3)
+    assert describe_orders(routing) == WAITING
     tws.quote("AAPL", "94", "95")
-    run_until(routing, lambda: describe(routing) == WORKING)
+    run_until(routing, lambda: describe_orders(routing) == WORKING)
 
 
 @pytest.mark.parametrize("after", [None, ("120", "121"), ("80", "81")])
-def test_exits_exist_while_the_oms_is_down(routing, tws, entry, after):
+def test_exits_exist_while_the_oms_is_down(routing, tws, bracket_entry, after):
     routing.broker.close()  # the process ends; nothing reads the fill of the entry
     tws.quote("AAPL", "94", "95")
-    assert list_open(tws) == [("LMT", "Submitted", 10), ("STP", "PreSubmitted", 10)]
+    assert list_open_sales(tws) == [("LMT", "Submitted", 10), ("STP", "PreSubmitted", 10)]
     if after:
         tws.quote("AAPL", *after)
-        assert list_open(tws) == []
-    restart(routing)
-    run_until(routing, lambda: find_status(routing, entry) is Status.FILLED)
+        assert list_open_sales(tws) == []
+    restart_process(routing)
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.FILLED)
     if after:
         run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
-        assert len(routing.executions()) == 2
+        assert len(routing.list_executions()) == 2
     else:
-        run_until(routing, lambda: describe(routing) == WORKING)
+        run_until(routing, lambda: describe_orders(routing) == WORKING)
     assert len(tws.exchange.orders) == 3
 
 
@@ -182,108 +184,198 @@ def test_exits_exist_while_the_oms_is_down(routing, tws, entry, after):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
     tws.faults.add(fault, skipped=skipped)
-    order = routing.place(limit_price="95", **BRACKET)
-    routing.run(3)
-    routing.rig.tick(seconds=61)
+    order = routing.place_order(limit_price="95", **BRACKET)
+    routing.run_session(3)
+    routing.harness.advance_clock(seconds=61)
     run_until(routing, lambda: find_status(routing, order) in {Status.ACCEPTED, Status.REJECTED})
     if find_status(routing, order) is Status.REJECTED:
-        assert list_open(tws) == []
+        assert list_open_sales(tws) == []
         assert all(one.status in FINAL for one in list_exits(routing).values())
         return
-    assert describe(routing) == WAITING
+    assert describe_orders(routing) == WAITING
     tws.quote("AAPL", "94", "95")
-    run_until(routing, lambda: describe(routing) == WORKING)
+    run_until(routing, lambda: describe_orders(routing) == WORKING)
 
 
-def test_cancel_of_the_entry_ends_the_bracket(routing, tws, entry):
-    routing.rig.cancel(entry)
-    run_until(routing, lambda: find_status(routing, entry) is Status.CANCELED)
+def test_cancel_of_the_entry_ends_the_bracket(routing, tws, bracket_entry):
+    routing.harness.cancel(bracket_entry)
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
     run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
-    assert list_open(tws) == []
+    assert list_open_sales(tws) == []
 
 
 @pytest.mark.parametrize("is_kept", [False, True])
-def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, tws, entry, is_kept):
+def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, tws, bracket_entry, is_kept):
     tws.exchange.keeps_children = is_kept
-    fill_part(routing, tws, entry)
-    routing.rig.cancel(entry)
-    run_until(routing, lambda: set(describe(routing).values()) == {("ACCEPTED", 4)})
-    assert [quantity for _, _, quantity in list_open(tws)] == [4, 4]
+    fill_part(routing, tws, bracket_entry)
+    routing.harness.cancel(bracket_entry)
+    run_until(routing, lambda: set(describe_orders(routing).values()) == {("ACCEPTED", 4)})
+    assert [quantity for _, _, quantity in list_open_sales(tws)] == [4, 4]
 
 
-def test_quantity_of_an_entry_with_exits_is_not_changed(routing, tws, entry):
-    routing.rig.replace(entry, quantity="20")
-    run_until(routing, lambda: find_status(routing, entry) is Status.ACCEPTED)
-    assert tws.exchange.find_by_ref(entry.id).quantity == 10
-    routing.rig.replace(entry, limit_price=96)
-    run_until(routing, lambda: find_status(routing, entry) is Status.REPLACED)
+def test_quantity_of_an_entry_with_exits_is_not_changed(routing, tws, bracket_entry):
+    routing.harness.replace(bracket_entry, quantity="20")
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.ACCEPTED)
+    assert tws.exchange.find_by_ref(bracket_entry.id).quantity == 10
+    routing.harness.replace(bracket_entry, limit_price=96)
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.REPLACED)
     tws.quote("AAPL", "94", "95")
-    run_until(routing, lambda: describe(routing) == WORKING)
+    run_until(routing, lambda: describe_orders(routing) == WORKING)
 
 
-def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, tws, protected):
-    target, stop = (tws.exchange.find_by_ref(protected[role].id) for role in ("take_profit", "stop_loss"))
+def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, tws, protected_entry):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
     assert target.oca_group == stop.oca_group != ""
     tws.exchange.max_fill = 4
     tws.quote("AAPL", "120", "121")
-    run_until(routing, lambda: find_status(routing, protected["take_profit"]) is Status.PARTIALLY_FILLED)
+    run_until(
+        routing, lambda: find_status(routing, protected_entry["take_profit"]) is Status.PARTIALLY_FILLED
+    )
     assert [one.leaves_quantity for one in list_exits(routing).values()] == [6, 6]
     tws.cut()
     tws.exchange.max_fill = None
     tws.quote("AAPL", "120", "121")
-    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.CANCELED)
-    assert find_status(routing, protected["take_profit"]) is Status.FILLED
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.CANCELED)
+    assert find_status(routing, protected_entry["take_profit"]) is Status.FILLED
     assert stop.status == "Cancelled"
     assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
 
 
 def test_exits_of_a_position_are_an_oca_group(routing, tws):
-    bought = routing.place(limit_price="101")
+    bought = routing.place_order(limit_price="101")
     run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
     set_exits(routing, 120, 80)
     both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
     run_until(routing, lambda: list_open_exits(routing, bought) == both)
     groups = {one.oca_group for one in tws.exchange.orders if one.sign < 0}
     assert len(groups - {""}) == 1
-    restart(routing)
+    restart_process(routing)
     run_until(routing, lambda: is_connected(routing))
     set_exits(routing, 130, 70)
     run_until(routing, lambda: list_open_exits(routing, bought) == both)
-    assert [quantity for _, _, quantity in list_open(tws)] == [10, 10]
+    assert [quantity for _, _, quantity in list_open_sales(tws)] == [10, 10]
     tws.quote("AAPL", "70", "71")
     run_until(routing, lambda: not list_open_exits(routing, bought))
     assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
 
 
-def test_stop_in_an_oca_group_is_replaced_and_still_cancels_the_other(routing, tws, protected):
-    routing.rig.replace(protected["stop_loss"], stop_price=85)
-    run_until(routing, lambda: find_status(routing, protected["stop_loss"]) is Status.REPLACED)
-    restart(routing)
+def test_stop_in_an_oca_group_is_replaced_and_still_cancels_the_other(routing, tws, protected_entry):
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    restart_process(routing)
     run_until(routing, lambda: is_connected(routing))
     tws.quote("AAPL", "84", "85")
-    run_until(routing, lambda: find_status(routing, protected["take_profit"]) is Status.CANCELED)
+    run_until(routing, lambda: find_status(routing, protected_entry["take_profit"]) is Status.CANCELED)
     assert list_exits(routing)["stop_loss"].status is Status.FILLED
     assert sum(quantity for quantity, _ in tws.exchange.positions.values()) == 0
 
 
 def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_filled(routing, tws):
-    order = routing.place(limit_price="95")
+    order = routing.place_order(limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
-    routing.rig.replace(order, limit_price=96)
+    routing.harness.replace(order, limit_price=96)
     run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
     tws.exchange.holds_commissions = True
     tws.quote("AAPL", "94", "95.5")
-    run_until(routing, lambda: len(routing.executions()) == 1)
-    restart(routing)
+    run_until(routing, lambda: len(routing.list_executions()) == 1)
+    restart_process(routing)
     run_until(routing, lambda: is_connected(routing) and routing.broker.gateway.is_ready.is_set())
     [execution] = tws.exchange.executions
     tws.call(partial(tws.exchange.charge, execution))
     charges = "SELECT amount FROM cash_movements WHERE kind = 'charges'"
-    run_until(routing, lambda: routing.rig.rows(charges))
-    assert [Decimal(str(amount)) for (amount,) in routing.rig.rows(charges)] == [Decimal(-1)]
+    run_until(routing, lambda: routing.harness.query(charges))
+    assert [Decimal(str(amount)) for (amount,) in routing.harness.query(charges)] == [Decimal(-1)]
 
 
-def break_something(draw, tws, routing):
+def list_sent(tws, *, since=0):
+    """Return (type, quantity) of the sales that were sent to TWS."""
+    return [(one.kind, int(one.sent_quantity)) for one in tws.exchange.orders[since:] if one.sign < 0]
+
+
+def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, bracket_entry):
+    tws.exchange.crossing, tws.exchange.holds_executions = {bracket_entry.id: "4"}, True
+    routing.harness.cancel(bracket_entry)
+    run_until(routing, lambda: tws.exchange.find_by_ref(bracket_entry.id).status == "Cancelled")
+    routing.run_session(3)
+    assert find_status(routing, bracket_entry) is Status.PENDING_CANCEL
+    assert len(tws.exchange.orders) == 3  # new exits wait for the execution
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: set(describe_orders(routing).values()) == {("ACCEPTED", 4)})
+    assert routing.harness.query("SELECT note FROM executions") == [(None,)]  # not late
+    assert list_sent(tws, since=3) == [("LMT", 4), ("STP", 4)]
+
+
+def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(routing, tws):
+    bought = routing.place_order(limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    set_exits(routing, 120, 80)
+    both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == both)
+    target = next(one for one in tws.exchange.orders if one.kind == "LMT" and one.sign < 0)
+    tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
+    set_exits(routing, 130, 70)
+    run_until(routing, lambda: target.status == "Cancelled")
+    routing.run_session(3)
+    assert len(tws.exchange.orders) == 3  # the new exits wait for the execution
+    tws.call(tws.exchange.report_executions)
+    smaller = [("LIMIT", "ACCEPTED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: list_open_exits(routing, bought) == smaller)
+    assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
+
+
+@pytest.mark.parametrize("keeps_reductions", [False, True])
+def test_change_of_a_stop_that_crosses_a_fill_of_its_target_leaves_the_smaller_quantity(
+    routing, tws, protected_entry, keeps_reductions
+):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
+    tws.exchange.keeps_reductions = keeps_reductions
+    tws.exchange.crossing = {target.ref: "4"}
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    run_until(routing, lambda: stop.remaining == target.remaining == 6)
+    run_until(routing, lambda: describe_orders(routing)["stop_loss"] == ("ACCEPTED", 6))
+    assert describe_orders(routing)["take_profit"] == ("PARTIALLY_FILLED", 6)
+    tws.quote("AAPL", "84", "85")
+    run_until(routing, lambda: find_status(routing, protected_entry["take_profit"]) is Status.CANCELED)
+    assert count_held(tws) == 0
+
+
+def test_fill_that_is_reported_after_the_change_that_it_crossed_reduces_the_stop(
+    routing, tws, protected_entry
+):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
+    tws.exchange.now = lambda: routing.harness.now
+    tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    assert (stop.remaining, describe_orders(routing)["stop_loss"]) == (10, ("ACCEPTED", 10))
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: stop.remaining == target.remaining == 6)
+    run_until(routing, lambda: describe_orders(routing)["stop_loss"] == ("ACCEPTED", 6))
+
+
+def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, tws, protected_entry):
+    target, stop = (
+        tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
+    )
+    booked = len(routing.broker.executions())
+    tws.call(lambda: tws.exchange.fill(target, "4", "120"))
+    wait_for(lambda: len(routing.broker.executions()) > booked)
+    routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
+    run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
+    assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}
+    assert (stop.remaining, stop.aux_price) == (6, "85")
+    changes = [fields for message, fields in tws.requests if message == PLACE_ORDER][3:]
+    assert len(changes) == 1
+
+
+def break_at_random(draw, tws, routing):
     match draw.randrange(6):
         case 0 | 1:
             tws.faults.add(draw.choice(FAULTS), message=draw.choice([PLACE_ORDER, CANCEL_ORDER]))
@@ -295,7 +387,7 @@ def break_something(draw, tws, routing):
             tws.lose_connectivity()
             tws.restore_connectivity()
         case _:
-            restart(routing)
+            restart_process(routing)
 
 
 def trade_at_random(draw, routing, tws, count):
@@ -305,16 +397,16 @@ def trade_at_random(draw, routing, tws, count):
             print(f"{number} orders")
         if draw.random() < 0.9:
             run_until(routing, lambda: is_connected(routing))
-        orders.append(routing.place(limit_price=str(draw.choice([90, 95, 99]) + draw.randrange(4))))
-        break_something(draw, tws, routing)
-        routing.run(1)
+        orders.append(routing.place_order(limit_price=str(draw.choice([90, 95, 99]) + draw.randrange(4))))
+        break_at_random(draw, tws, routing)
+        routing.run_session(1)
         tws.exchange.max_fill = draw.randrange(1, 15)
         bid = draw.randrange(90, 102)
         tws.quote("AAPL", str(bid), str(bid + 1))
         if draw.random() < 0.3:
-            order = routing.rig.order(draw.choice(orders))
+            order = routing.harness.get_order(draw.choice(orders))
             if order.status not in FINAL | {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
-                routing.rig.cancel(order)
+                routing.harness.cancel(order)
     return orders
 
 
@@ -331,36 +423,43 @@ def test_books_agree_after_random_faults(routing, tws, seed):
         return all(find_status(routing, order) in FINAL for order in orders)
 
     run_until(routing, is_over)
-    run_until(routing, lambda: len(routing.executions()) == len(tws.exchange.executions))
+    run_until(routing, lambda: len(routing.list_executions()) == len(tws.exchange.executions))
     theirs = {execution.id for execution in tws.exchange.executions}
-    assert {execution_id for execution_id, _ in routing.executions()} == theirs
+    assert {execution_id for execution_id, _ in routing.list_executions()} == theirs
     filled = {order.ref: order.filled for order in tws.exchange.orders}
     assert len(filled) == len(tws.exchange.orders)
     for order in orders:
-        assert routing.rig.order(order).filled_quantity == filled.get(order.id, 0), order.id
-    run_until(routing, lambda: routing.undone() == [])
+        assert routing.harness.get_order(order).filled_quantity == filled.get(order.id, 0), order.id
+    run_until(routing, lambda: routing.list_open_requests() == [])
 
 
 def trade_brackets_at_random(draw, routing, tws, count):
     for _ in range(count):
         run_until(routing, lambda: is_connected(routing))
         price, quantity = str(draw.randrange(90, 100)), str(draw.randrange(4, 9))
-        order = routing.place(limit_price=price, quantity=quantity, **BRACKET)
-        break_something(draw, tws, routing)
-        routing.run(1)
+        order = routing.place_order(limit_price=price, quantity=quantity, **BRACKET)
+        break_at_random(draw, tws, routing)
+        routing.run_session(1)
         tws.exchange.max_fill = draw.randrange(1, 15)
         tws.exchange.keeps_children = draw.random() < 0.5
+        tws.call(tws.exchange.report_executions)
+        if draw.random() < 0.3:  # a cancel crosses a fill of its order, and is reported before it
+            tws.exchange.keeps_children = False  # they are as large as the entry until they are cut
+            tws.exchange.crossing = {order.id: str(draw.randrange(1, 4))}
+            tws.exchange.holds_executions = draw.random() < 0.7
+            routing.harness.cancel(order)
+            routing.run_session(draw.randrange(3))
         bid = draw.choice([draw.randrange(86, 101), draw.randrange(70, 125)])
-        move(routing, tws, bid)
+        move_price(routing, tws, bid)
         opened = list_open_ids(routing)
         if opened and draw.random() < 0.3:
-            routing.rig.cancel(order._replace(id=draw.choice(opened)))
+            routing.harness.cancel(order._replace(id=draw.choice(opened)))
 
 
-def move(routing, tws, bid):
+def move_price(routing, tws, bid):
     """Quote a price to both sides. No quote lets exits sell more than is held."""
     tws.quote("AAPL", str(bid), str(bid + 1))
-    routing.rig.quote(str(bid), str(bid + 1), str(bid))
+    routing.harness.publish_quote(str(bid), str(bid + 1), str(bid))
     assert count_held(tws) >= 0
 
 
@@ -370,25 +469,28 @@ def count_held(tws):
 
 def list_open_ids(routing):
     finals = ", ".join(f"'{status}'" for status in FINAL)
-    return [row[0] for row in routing.rig.rows(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
+    return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 8))])
 def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
     tws.faults.clear()
+    tws.exchange.crossing = {}
+    tws.call(tws.exchange.report_executions)
     tws.cut()
     tws.exchange.max_fill = None
 
     def is_over():
-        move(routing, tws, 70)
-        routing.run(1)
-        move(routing, tws, 125)
+        move_price(routing, tws, 70)
+        routing.run_session(1)
+        move_price(routing, tws, 125)
         return not list_open_ids(routing)
 
     run_until(routing, is_over)
-    run_until(routing, lambda: routing.undone() == [])
-    assert list_open(tws) == []
-    assert {one for one, _ in routing.executions()} == {one.id for one in tws.exchange.executions}
-    [(ours,)] = routing.rig.rows("SELECT quantity FROM positions")
+    run_until(routing, lambda: routing.list_open_requests() == [])
+    assert list_open_sales(tws) == []
+    assert {one for one, _ in routing.list_executions()} == {one.id for one in tws.exchange.executions}
+    [(ours,)] = routing.harness.query("SELECT quantity FROM positions")
     assert Decimal(str(ours)) == count_held(tws)
+    assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

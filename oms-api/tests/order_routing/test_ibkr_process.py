@@ -10,7 +10,7 @@ from app.verify import verify_database
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.guarded_programs import start_guarded
-from tests.support.processes import HOME, environment
+from tests.support.processes import HOME, build_environment
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
@@ -37,7 +37,7 @@ def tws():
 def start_process(database_url, tws, tmp_path):
     """Return a function that starts the process."""
     started = []
-    given = environment(
+    given = build_environment(
         DATABASE_URL=database_url, ENVIRONMENT="development", IB_HOST=LOOPBACK, IB_PORT=str(tws.port)
     )
 
@@ -67,8 +67,8 @@ def trading(serve, start_process):
             "lot_size": "1",
         }
         assert api.put("/instruments/EURUSD", pair).status_code in {200, 201}
-        api.quote("EURUSD", "1.08500", "1.08505", "1.08500")
-        api.quote("AAPL", "99", "101", "100")
+        api.set_quote("EURUSD", "1.08500", "1.08505", "1.08500")
+        api.set_quote("AAPL", "99", "101", "100")
         process = start_process()
         wait_for(lambda: [one["status"] for one in api.get("/broker-connections").json()] == ["connected"])
         assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
@@ -83,21 +83,21 @@ def list_charges(api):
 
 
 def wait_for_status(api, order, status):
-    return wait_for(lambda: (found := api.found(order["id"]))["status"] == status and found)
+    return wait_for(lambda: (found := api.get_order(order["id"]))["status"] == status and found)
 
 
 def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     api, process = trading
-    pair = api.order(symbol="EURUSD", quantity="25000")
+    pair = api.place_order(symbol="EURUSD", quantity="25000")
     filled = wait_for_status(api, pair, "FILLED")
     assert [fill["price"] for fill in filled["fills"]] == ["1.08505"]
-    resting = api.order(type="LIMIT", limit_price="95", time_in_force="GTC")
+    resting = api.place_order(type="LIMIT", limit_price="95", time_in_force="GTC")
     wait_for_status(api, resting, "ACCEPTED")
     changed = api.patch(f"/orders/{resting['id']}", {"limit_price": "96"})
     assert changed.status_code in {200, 201, 202}, changed.text
     replaced = wait_for_status(api, resting, "REPLACED")
     tws.faults.add("mute")
-    unknown = api.order()
+    unknown = api.place_order()
     wait_for(lambda: len(tws.exchange.orders) == 3)
     process.kill()
     process.wait(60)
@@ -108,7 +108,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     wait_for_status(api, unknown, "FILLED")
     wait_for_status(api, successor, "FILLED")
     assert len(tws.exchange.orders) == 3
-    assert api.portfolio()["positions"]["AAPL"]["quantity"] == "20"
+    assert api.get_portfolio()["positions"]["AAPL"]["quantity"] == "20"
     wait_for(lambda: len(list_charges(api)) == 3)
     assert sum(list_charges(api)) == -3
     assert not verify_database(api.service.engine).failed
@@ -117,7 +117,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
 def test_exits_work_after_a_kill_between_entry_and_fill(trading, tws, start_process):
     api, process = trading
     exits = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-    entry = api.order(type="LIMIT", limit_price="95", time_in_force="GTC", **exits)
+    entry = api.place_order(type="LIMIT", limit_price="95", time_in_force="GTC", **exits)
     wait_for_status(api, entry, "ACCEPTED")
     process.kill()
     process.wait(60)

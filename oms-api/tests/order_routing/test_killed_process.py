@@ -9,7 +9,7 @@ from app.database import connect_engine
 from app.verify import verify_database
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.processes import running
+from tests.support.processes import run_process
 
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 300.0
@@ -28,14 +28,14 @@ def alpaca():
 
 
 @pytest.fixture
-def start(database_url, alpaca):
+def start_oms(database_url, alpaca):
     """Return a function that runs the OMS until the block ends."""
     settings = {"DATABASE_URL": database_url, "ENVIRONMENT": "development", "BROKER_SESSIONS": "on"}
     keys = {"ALPACA_API_KEY": KEY_ID, "ALPACA_API_SECRET": SECRET_KEY, "ALPACA_BASE_URL": alpaca.url}
-    return lambda: running(**settings, **keys)
+    return lambda: run_process(**settings, **keys)
 
 
-def connect(service):
+def connect_broker(service):
     headers = {"X-API-Key": BOOTSTRAP_KEY}
     return httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=WAIT_SECONDS)
 
@@ -48,7 +48,7 @@ def wait_for(condition):
     return found
 
 
-def set_up(http):
+def set_up_portfolio(http):
     """Let the portfolio Growth trade at Alpaca."""
     assert http.put("/quotes/AAPL", json={"bid": "99", "ask": "101", "last": "100"}).status_code == 200
     wait_for(lambda: [one["status"] for one in http.get("/broker-connections").json()] == ["connected"])
@@ -61,9 +61,9 @@ def list_at_alpaca(alpaca):
     return sorted((one.side, one.type, one.status) for one in alpaca.exchange.orders.values())
 
 
-def test_exits_work_after_a_kill_between_entry_and_fill(start, alpaca, database_url):
-    with start() as oms, connect(oms) as http:
-        set_up(http)
+def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, database_url):
+    with start_oms() as oms, connect_broker(oms) as http:
+        set_up_portfolio(http)
         entry = http.post("/orders", json=BRACKET).json()
         wait_for(lambda: http.get(f"/orders/{entry['id']}").json()["status"] == "ACCEPTED")
         oms.process.kill()
@@ -73,7 +73,7 @@ def test_exits_work_after_a_kill_between_entry_and_fill(start, alpaca, database_
         ("buy", "limit", "filled"), ("sell", "limit", "new"), ("sell", "stop", "held"),
     ]  # fmt: skip
     alpaca.exchange.quote("AAPL", "80", "81")
-    with start() as oms, connect(oms) as http:
+    with start_oms() as oms, connect_broker(oms) as http:
         wait_for(lambda: http.get(f"/orders/{entry['id']}").json()["status"] == "FILLED")
         wait_for(lambda: find_exits(http, entry) == {"LIMIT": "CANCELED", "STOP": "FILLED"})
         positions = http.get("/portfolio/Growth").json()["positions"]

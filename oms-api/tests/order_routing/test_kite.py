@@ -18,8 +18,8 @@ from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
-from tests.order_routing.scripted_broker import Routing
-from tests.orders.rig import Rig
+from tests.order_routing.scripted_broker import RoutingHarness
+from tests.orders.writer_harness import WriterHarness
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
@@ -60,15 +60,15 @@ def create_broker(kite):
 
 @pytest.fixture
 def routing(engine, create_broker):
-    rig = Rig(engine)
-    rig.quote("99", "101", "100")
-    routing = Routing(rig, create_broker())
-    run_until(routing, lambda: routing.stored().status == "connected")
+    harness = WriterHarness(engine)
+    harness.publish_quote("99", "101", "100")
+    routing = RoutingHarness(harness, create_broker())
+    run_until(routing, lambda: routing.get_connection().status == "connected")
     return routing
 
 
-def place(routing, **changes):
-    return routing.place(time_in_force="DAY", **changes)
+def place_order(routing, **changes):
+    return routing.place_order(time_in_force="DAY", **changes)
 
 
 def find_at_kite(kite, order):
@@ -76,40 +76,40 @@ def find_at_kite(kite, order):
 
 
 def test_order_is_sent_filled_and_booked(routing, kite):
-    order = place(routing, limit_price="95")
+    order = place_order(routing, limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     kite.exchange.quote("AAPL", "94", "94.50", ask_size="4")
     run_until(routing, lambda: find_status(routing, order) is Status.PARTIALLY_FILLED)
     kite.exchange.quote("AAPL", "93", "94")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
-    assert routing.rig.order(order).filled_value == 4 * 94.5 + 6 * 94
-    assert len(routing.executions()) == 2
+    assert routing.harness.get_order(order).filled_value == 4 * 94.5 + 6 * 94
+    assert len(routing.list_executions()) == 2
 
 
 def test_replacement_keeps_the_filled_quantity(routing, kite):
-    order = place(routing, limit_price="95")
+    order = place_order(routing, limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     kite.faults.orders.crossing = "4"
-    routing.rig.replace(order, limit_price="96")
+    routing.harness.replace(order, limit_price="96")
     run_until(routing, lambda: find_status(routing, order) is Status.REPLACED)
-    replaced = routing.rig.order(order)
-    successor = routing.rig.order(replaced._replace(id=replaced.replaced_by))
+    replaced = routing.harness.get_order(order)
+    successor = routing.harness.get_order(replaced._replace(id=replaced.replaced_by))
     kite.exchange.quote("AAPL", "94", "95.50")
     run_until(routing, lambda: find_status(routing, successor) is Status.FILLED)
     assert sum(trade.quantity for trade in kite.exchange.trades) == 10
 
 
 def test_exits_of_a_position_rest_one_at_a_time(engine, kite, create_broker):
-    rig = Rig(engine)
-    rig.quote("99", "101", "100")
-    routing = Routing(rig, create_broker(), broker_name="zerodha")
-    run_until(routing, lambda: routing.stored().status == "connected")
-    bought = place(routing, limit_price="101")
+    harness = WriterHarness(engine)
+    harness.publish_quote("99", "101", "100")
+    routing = RoutingHarness(harness, create_broker(), broker_name="zerodha")
+    run_until(routing, lambda: routing.get_connection().status == "connected")
+    bought = place_order(routing, limit_price="101")
     run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
     set_exits(routing, 120, 80, 79)
     waiting = [("LIMIT", "HELD", 10), ("STOP_LIMIT", "ACCEPTED", 10)]
     run_until(routing, lambda: list_open_exits(routing, bought) == waiting)
-    rig.quote("120", "121", "120")
+    harness.publish_quote("120", "121", "120")
     run_until(routing, lambda: list_open_exits(routing, bought) == [("LIMIT", "ACCEPTED", 10)])
     kite.exchange.quote("AAPL", "120", "121")
     run_until(routing, lambda: not list_open_exits(routing, bought))
@@ -119,8 +119,8 @@ def test_exits_of_a_position_rest_one_at_a_time(engine, kite, create_broker):
 def test_session_that_ends_is_shown_and_orders_go_out_after_the_next_log_in(routing, kite):
     kite.sessions.expire()
     kite.ticker.cut()
-    run_until(routing, lambda: routing.stored().status == "refused")
-    assert "needs today's log-in" in (routing.stored().error or "")
+    run_until(routing, lambda: routing.get_connection().status == "refused")
+    assert "needs today's log-in" in (routing.get_connection().error or "")
 
 
 def start_another_process(routing, create_broker):
@@ -129,32 +129,32 @@ def start_another_process(routing, create_broker):
     routing.restart()
 
 
-def test_order_that_kite_forgot_overnight_expires(routing, kite, create_broker):
-    order = place(routing, limit_price="95")
+def test_order_that_kite_no_longer_lists_the_next_day_expires(routing, kite, create_broker):
+    order = place_order(routing, limit_price="95")
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     kite.exchange.orders.clear()  # as every morning
     start_another_process(routing, create_broker)
     run_until(routing, lambda: routing.broker.get_connection_state().is_ready)
-    routing.run(2)
+    routing.run_session(2)
     assert find_status(routing, order) is Status.ACCEPTED  # it is still the same day
-    routing.rig.now = utc_now() + timedelta(days=1)  # the stand-in uses the real clock
+    routing.harness.now = utc_now() + timedelta(days=1)  # the stand-in uses the real clock
     start_another_process(routing, create_broker)
     run_until(routing, lambda: find_status(routing, order) is Status.EXPIRED)
 
 
 def test_charges_that_differ_from_those_of_kite_are_logged_and_counted_once(routing, kite, engine, caplog):
-    order = place(routing, limit_price="101")
+    order = place_order(routing, limit_price="101")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
     counted: list[str] = []
-    comparison = ChargeComparison(engine, lambda: routing.rig.now, counted.append)
+    comparison = ChargeComparison(engine, lambda: routing.harness.now, counted.append)
     with caplog.at_level("INFO", "app.order_routing"):
         for _ in range(2):
-            comparison.run(routing.stored(), routing.broker)
-    assert counted == [routing.stored().broker]
+            comparison.run(routing.get_connection(), routing.broker)
+    assert counted == [routing.get_connection().broker]
     assert [line for line in caplog.messages if f"charges of order {order.id} differ: ours 0.00" in line]
 
 
-def break_something(draw, kite, routing, create_broker):
+def break_at_random(draw, kite, routing, create_broker):
     match draw.randrange(7):
         case 0 | 1 | 2:
             kite.faults.add(draw.choice(FAULTS), method=draw.choice(["POST", "DELETE", ""]), status=500)
@@ -171,15 +171,15 @@ def break_something(draw, kite, routing, create_broker):
 def trade_at_random(draw, routing, kite, create_broker, count):
     orders = []
     for _ in range(count):
-        orders.append(place(routing, limit_price=str(draw.choice([99, 95, 90]) + draw.randrange(4))))
-        break_something(draw, kite, routing, create_broker)
-        routing.run(1)
+        orders.append(place_order(routing, limit_price=str(draw.choice([99, 95, 90]) + draw.randrange(4))))
+        break_at_random(draw, kite, routing, create_broker)
+        routing.run_session(1)
         bid = draw.randrange(90, 102)
         kite.exchange.quote("AAPL", str(bid), str(bid + 1), ask_size=str(draw.randrange(1, 15)))
         if draw.random() < 0.2:
-            order = routing.rig.order(draw.choice(orders))
+            order = routing.harness.get_order(draw.choice(orders))
             if order.status not in FINAL | {Status.PENDING_CANCEL}:
-                routing.rig.cancel(order)
+                routing.harness.cancel(order)
     return orders
 
 
@@ -192,9 +192,9 @@ def test_books_agree_after_random_faults(routing, kite, create_broker, seed, mon
     kite.ticker.flush()
     kite.exchange.quote("AAPL", "88", "89")
     run_until(routing, lambda: all(find_status(routing, order) in FINAL for order in orders))
-    run_until(routing, lambda: len(routing.executions()) == len(kite.exchange.trades))
+    run_until(routing, lambda: len(routing.list_executions()) == len(kite.exchange.trades))
     for order in orders:
         theirs = find_at_kite(kite, order)
-        assert routing.rig.order(order).filled_quantity == (theirs.filled if theirs else 0), order.id
+        assert routing.harness.get_order(order).filled_quantity == (theirs.filled if theirs else 0), order.id
     assert len(kite.exchange.orders) <= len(orders)  # none was doubled
-    run_until(routing, lambda: routing.undone() == [])
+    run_until(routing, lambda: routing.list_open_requests() == [])

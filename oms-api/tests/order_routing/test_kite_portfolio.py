@@ -29,7 +29,7 @@ def trading(serve, standin):
         assert api.post("/broker-connections", body).status_code == 201
         share = {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"}
         assert api.put("/instruments/RELIANCE", share).status_code == 200
-        api.quote("RELIANCE", "1520.10", "1520.30", "1520.20")
+        api.set_quote("RELIANCE", "1520.10", "1520.30", "1520.20")
         assert api.post("/portfolios", {"name": "India", "base_currency": "INR"}).status_code == 201
         assignment = {"broker": "zerodha", "connection": "kite"}
         assert api.patch("/portfolios/India", assignment).status_code == 200
@@ -42,7 +42,7 @@ def log_in(api, standin):
     assert answer.status_code == 200, answer.text
 
 
-def show(api):
+def get_portfolio(api):
     return api.get("/broker-connections/kite").json()
 
 
@@ -50,7 +50,7 @@ def find_status(api, order_id):
     return api.get(f"/orders/{order_id}").json()["status"]
 
 
-def place(api, **fields):
+def place_order(api, **fields):
     body = {
         "portfolio_name": "India",
         "symbol": "RELIANCE",
@@ -62,37 +62,37 @@ def place(api, **fields):
 
 
 def test_orders_go_out_after_the_log_in_and_not_after_the_session_ended(trading, standin):
-    wait_for(lambda: show(trading)["status"] == "refused")
-    assert "needs today's log-in" in show(trading)["error"]
-    refused = place(trading)
+    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
+    assert "needs today's log-in" in get_portfolio(trading)["error"]
+    refused = place_order(trading)
     assert "BROKER_NOT_CONNECTED" in refused.text
     assert "needs today's log-in" in refused.text
     assert not standin.exchange.orders
     log_in(trading, standin)
-    wait_for(lambda: show(trading)["status"] == "connected")
-    order = place(trading, product="CNC", time_in_force="DAY").json()
+    wait_for(lambda: get_portfolio(trading)["status"] == "connected")
+    order = place_order(trading, product="CNC", time_in_force="DAY").json()
     wait_for(lambda: trading.get(f"/orders/{order['id']}").json()["status"] == "FILLED")
     (trade,) = standin.exchange.trades
     assert (trade.order.product, trade.quantity, str(trade.price)) == ("CNC", 10, "1520.30")
     standin.sessions.expire()
     standin.ticker.cut()
-    wait_for(lambda: show(trading)["status"] == "refused")
-    assert "BROKER_NOT_CONNECTED" in place(trading).text
+    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
+    assert "BROKER_NOT_CONNECTED" in place_order(trading).text
     log_in(trading, standin)
-    wait_for(lambda: show(trading)["status"] == "connected")
+    wait_for(lambda: get_portfolio(trading)["status"] == "connected")
     assert len(standin.exchange.orders) == 1
 
 
 def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin):
-    wait_for(lambda: show(trading)["status"] == "refused")
+    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
     log_in(trading, standin)
-    wait_for(lambda: show(trading)["status"] == "connected")
+    wait_for(lambda: get_portfolio(trading)["status"] == "connected")
     terms = {"type": "LIMIT", "limit_price": "1400", "product": "CNC", "time_in_force": "DAY"}
-    kept, filled = (place(trading, **terms).json()["id"] for _ in range(2))
+    kept, filled = (place_order(trading, **terms).json()["id"] for _ in range(2))
     wait_for(lambda: {find_status(trading, one) for one in (kept, filled)} == {"ACCEPTED"})
     standin.sessions.expire()
     standin.ticker.cut()
-    wait_for(lambda: show(trading)["status"] == "refused")
+    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
     halt = {"scope": "portfolio", "name": "India", "state": "HALTED", "reason": "Stop"}
     stopped = trading.post("/kill-switch", halt).json()
     left = {(one["order_id"], one["broker"], one["leaves"]) for one in stopped["unconfirmed"]}
@@ -105,6 +105,6 @@ def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin)
     log_in(trading, standin)
     wait_for(lambda: find_status(trading, kept) == "CANCELED")
     wait_for(lambda: find_status(trading, filled) == "FILLED")
-    assert [one["quantity"] for one in trading.portfolio("India")["positions"].values()] == ["10"]
+    assert [one["quantity"] for one in trading.get_portfolio("India")["positions"].values()] == ["10"]
     assert len(standin.exchange.orders) == 2
-    assert "HALTED" in place(trading, **terms).text
+    assert "HALTED" in place_order(trading, **terms).text

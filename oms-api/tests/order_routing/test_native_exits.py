@@ -5,14 +5,16 @@ from decimal import Decimal
 
 import pytest
 
+from app.brokers.rules.values import Executed
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
 from app.verify import verify_database
-from tests.order_routing.alpaca import connect, find_status, run_until
+from tests.brokers.alpaca.conftest import wait_for
+from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed
-from tests.order_routing.test_alpaca import break_something
-from tests.orders.rig import amount
+from tests.order_routing.test_alpaca import break_at_random
+from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -20,18 +22,20 @@ EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80
 
 @pytest.fixture
 def routing(engine, create_broker):
-    return connect(engine, create_broker)
+    return connect_portfolio(engine, create_broker)
 
 
 def list_exits(routing):
     """Return the exits that have not ended, the take-profit first."""
-    rows = routing.rig.rows("SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id")
-    found = [routing.rig.order(routing.entry._replace(id=order_id)) for (order_id,) in rows]
+    rows = routing.harness.query(
+        "SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
+    )
+    found = [routing.harness.get_order(routing.entry._replace(id=order_id)) for (order_id,) in rows]
     working = [one for one in found if one.status not in FINAL]
     return sorted(working, key=lambda one: one.role is Role.STOP_LOSS)
 
 
-def describe(routing):
+def describe_orders(routing):
     return [(one.type.value, one.status.value, int(one.leaves_quantity)) for one in list_exits(routing)]
 
 
@@ -46,53 +50,55 @@ def find_at_alpaca(alpaca, kind):
 
 
 @pytest.fixture
-def entry(routing, alpaca):
+def bracket_entry(routing, alpaca):
     """Place a bracket whose entry rests at Alpaca."""
-    routing.entry = routing.place(limit_price="95", **EXITS)
+    routing.entry = routing.place_order(limit_price="95", **EXITS)
     run_until(routing, lambda: find_status(routing, routing.entry) is Status.ACCEPTED)
     return routing.entry
 
 
 @pytest.fixture
-def protected(routing, alpaca, entry):
+def protected_entry(routing, alpaca, bracket_entry):
     """Fill the entry completely."""
     alpaca.exchange.quote("AAPL", "94", "95")
-    run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"ACCEPTED"})
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
     return list_exits(routing)
 
 
-def restart(routing, create_broker):
+def restart_process(routing, create_broker):
     """Let another process go on, which has nothing in memory."""
     routing.broker.close()
     routing.broker = create_broker()
     routing.restart()
 
 
-def test_one_request_sends_the_entry_and_its_exits(routing, alpaca, entry):
+def test_one_request_sends_the_entry_and_its_exits(routing, alpaca, bracket_entry):
     assert list_legs(alpaca) == [("limit", "held", 10), ("stop", "held", 10)]
-    assert describe(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
+    assert describe_orders(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
     assert [one.order_class for one in alpaca.exchange.orders.values() if one.side == "buy"] == ["bracket"]
 
 
-def test_exits_work_once_the_entry_has_filled_completely(routing, alpaca, entry):
+def test_exits_work_once_the_entry_has_filled_completely(routing, alpaca, bracket_entry):
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "95")
-    run_until(routing, lambda: find_status(routing, entry) is Status.PARTIALLY_FILLED)
-    routing.rig.quote("94", "96", "95")
-    routing.run(3)
-    assert describe(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.PARTIALLY_FILLED)
+    routing.harness.publish_quote("94", "96", "95")
+    routing.run_session(3)
+    assert describe_orders(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
     alpaca.exchange.quote("AAPL", "94", "95")
-    run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"ACCEPTED"})
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
 
 
-def test_exits_that_work_before_all_fills_are_known_are_not_sent_again(routing, alpaca, entry):
+def test_exits_that_work_before_all_fills_are_known_are_not_sent_again(routing, alpaca, bracket_entry):
     order = find_at_alpaca(alpaca, "limit")
     alpaca.faults.stream.drops = 1
     alpaca.exchange.fill(order.id, "4", "95")
     alpaca.exchange.fill(order.id, "6", "95")
     alpaca.exchange.positions["AAPL"].qty += 10  # of another owner: Alpaca does not refuse to sell more
-    run_until(routing, lambda: find_status(routing, entry) is Status.FILLED)
-    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)])
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.FILLED)
+    run_until(
+        routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+    )
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
 
 
@@ -100,50 +106,50 @@ def test_exits_that_work_before_all_fills_are_known_are_not_sent_again(routing, 
 @pytest.mark.parametrize(
     ("prices", "filled"), [(("120", "121"), Role.TAKE_PROFIT), (("80", "81"), Role.STOP_LOSS)]
 )
-def test_fill_of_one_exit_ends_the_other(routing, alpaca, protected, prices, filled, hides):
+def test_fill_of_one_exit_ends_the_other(routing, alpaca, protected_entry, prices, filled, hides):
     alpaca.faults.orders.hides_held_legs = hides
     alpaca.exchange.quote("AAPL", *prices)
     run_until(routing, lambda: not list_exits(routing))
-    routing.run(3)
-    ended = {one.role: find_status(routing, one) for one in protected}
+    routing.run_session(3)
+    ended = {one.role: find_status(routing, one) for one in protected_entry}
     other = Role.STOP_LOSS if filled is Role.TAKE_PROFIT else Role.TAKE_PROFIT
     assert ended == {filled: Status.FILLED, other: Status.CANCELED}
-    assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+    assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
     assert list_legs(alpaca) == []
 
 
-def test_part_of_an_exit_reduces_the_other(routing, alpaca, protected):
+def test_part_of_an_exit_reduces_the_other(routing, alpaca, protected_entry):
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
-    run_until(routing, lambda: describe(routing)[0][1] == "PARTIALLY_FILLED")
-    assert describe(routing) == [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: describe_orders(routing)[0][1] == "PARTIALLY_FILLED")
+    assert describe_orders(routing) == [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]
     assert list_legs(alpaca) == [("limit", "partially_filled", 6), ("stop", "held", 6)]
 
 
 @pytest.mark.parametrize("after", [(), ("120", "121"), ("80", "81")])
-def test_exits_exist_while_the_oms_is_down(routing, alpaca, entry, create_broker, after):
+def test_exits_exist_while_the_oms_is_down(routing, alpaca, bracket_entry, create_broker, after):
     routing.broker.close()  # the process ends; nothing reads the fill of the entry
     alpaca.exchange.quote("AAPL", "94", "95")
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
     if after:
         alpaca.exchange.quote("AAPL", *after)
         assert list_legs(alpaca) == []
-    restart(routing, create_broker)
-    run_until(routing, lambda: find_status(routing, entry) is Status.FILLED)
+    restart_process(routing, create_broker)
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.FILLED)
     if after:
         run_until(routing, lambda: not list_exits(routing))
-        assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+        assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
     else:
-        run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"ACCEPTED"})
+        run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
     assert len([one for one in alpaca.exchange.orders.values() if one.side == "sell"]) == 2
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
-def test_fill_and_its_exits_survive_a_kill_at_the_commit(routing, alpaca, entry, create_broker, kill):
+def test_fill_and_its_exits_survive_a_kill_at_the_commit(routing, alpaca, bracket_entry, create_broker, kill):
     alpaca.exchange.quote("AAPL", "94", "95")
     routing.kills = [kill]
     for _ in range(3):
-        routing.run(1)
-    run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"ACCEPTED"})
+        routing.run_session(1)
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
 
 
@@ -163,51 +169,53 @@ def test_outcome_of_a_bracket_becomes_known(routing, alpaca, create_broker, faul
         routing.broker.submit = kill
     else:
         alpaca.faults.add(fault, method="POST", status=504)
-    routing.entry = routing.place(limit_price="95", **EXITS)
+    routing.entry = routing.place_order(limit_price="95", **EXITS)
     was_lost = fault in {"cut_before", "status", "killed before"}
     expected = Status.REJECTED if was_lost else Status.ACCEPTED
     for _ in range(3):
-        routing.run(1)
+        routing.run_session(1)
     if fault.startswith("killed"):
-        restart(routing, create_broker)
-    routing.rig.tick(seconds=61 if was_lost else 1)
+        restart_process(routing, create_broker)
+    routing.harness.advance_clock(seconds=61 if was_lost else 1)
     run_until(routing, lambda: find_status(routing, routing.entry) is expected)
     if was_lost:
         assert (list_exits(routing), list_legs(alpaca)) == ([], [])
         return
-    assert describe(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
+    assert describe_orders(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
     alpaca.exchange.quote("AAPL", "94", "95")
-    run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"ACCEPTED"})
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
     alpaca.exchange.quote("AAPL", "80", "81")
     run_until(routing, lambda: not list_exits(routing))
-    assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+    assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
 
 
-def test_cancel_before_the_fill_ends_the_bracket(routing, alpaca, entry):
-    routing.rig.cancel(entry)
-    run_until(routing, lambda: find_status(routing, entry) is Status.CANCELED)
+def test_cancel_before_the_fill_ends_the_bracket(routing, alpaca, bracket_entry):
+    routing.harness.cancel(bracket_entry)
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
     assert (list_exits(routing), list_legs(alpaca)) == ([], [])
 
 
-def test_cancel_of_a_held_exit_ends_the_bracket(routing, alpaca, entry):
-    routing.rig.cancel(list_exits(routing)[0])
-    run_until(routing, lambda: find_status(routing, entry) is Status.CANCELED)
+def test_cancel_of_a_held_exit_ends_the_bracket(routing, alpaca, bracket_entry):
+    routing.harness.cancel(list_exits(routing)[0])
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
     run_until(routing, lambda: not list_exits(routing))
     assert list_legs(alpaca) == []
 
 
 @pytest.mark.parametrize("hides", [False, True])
-def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, alpaca, entry, hides):
+def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, alpaca, bracket_entry, hides):
     alpaca.faults.orders.hides_held_legs = hides
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "95")
-    run_until(routing, lambda: find_status(routing, entry) is Status.PARTIALLY_FILLED)
-    routing.rig.cancel(entry)
-    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)])
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.PARTIALLY_FILLED)
+    routing.harness.cancel(bracket_entry)
+    run_until(
+        routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)]
+    )
     assert list_legs(alpaca) == [("limit", "new", 4), ("stop", "held", 4)]
 
 
 def test_part_is_protected_once_if_its_exits_end_before_the_entry(routing, alpaca):
-    routing.entry = routing.place(limit_price="95", time_in_force="DAY", **EXITS)
+    routing.entry = routing.place_order(limit_price="95", time_in_force="DAY", **EXITS)
     run_until(routing, lambda: find_status(routing, routing.entry) is Status.ACCEPTED)
     entry = find_at_alpaca(alpaca, "limit")
     alpaca.exchange.fill(entry.id, "4", "95")
@@ -218,44 +226,63 @@ def test_part_is_protected_once_if_its_exits_end_before_the_entry(routing, alpac
     alpaca.faults.stream.is_held, alpaca.faults.stream.swaps = False, 1  # the exits are reported first
     alpaca.stream.flush()
     run_until(routing, lambda: find_status(routing, routing.entry) is Status.EXPIRED)
-    routing.rig.quote("94", "96", "95")
-    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)])
+    routing.harness.publish_quote("94", "96", "95")
+    run_until(
+        routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)]
+    )
     assert list_legs(alpaca) == [("limit", "new", 4), ("stop", "held", 4)]
 
 
-def test_stop_of_a_part_ends_the_entry(routing, alpaca, entry):
+def test_stop_of_a_part_ends_the_entry(routing, alpaca, bracket_entry):
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "95")
-    run_until(routing, lambda: find_status(routing, entry) is Status.PARTIALLY_FILLED)
-    routing.rig.quote("79", "81", "80")
-    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)])
-    assert find_status(routing, entry) is Status.CANCELED
-
-
-def test_held_exit_is_changed_once_it_works(routing, alpaca, entry):
-    stop = list_exits(routing)[1]
-    assert isinstance(routing.rig.replace(stop, stop_price="85"), NotReplaceable)
-    alpaca.exchange.quote("AAPL", "94", "95")
-    run_until(routing, lambda: describe(routing)[1][1] == "ACCEPTED")
-    routing.rig.replace(stop, stop_price="85")
+    run_until(routing, lambda: find_status(routing, bracket_entry) is Status.PARTIALLY_FILLED)
+    routing.harness.publish_quote("79", "81", "80")
     run_until(
-        routing, lambda: list_exits(routing)[1].stop_price == 85 and describe(routing)[1][1] == "ACCEPTED"
+        routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 4), ("STOP", "ACCEPTED", 4)]
+    )
+    assert find_status(routing, bracket_entry) is Status.CANCELED
+
+
+def test_held_exit_is_changed_once_it_works(routing, alpaca, bracket_entry):
+    stop = list_exits(routing)[1]
+    assert isinstance(routing.harness.replace(stop, stop_price="85"), NotReplaceable)
+    alpaca.exchange.quote("AAPL", "94", "95")
+    run_until(routing, lambda: describe_orders(routing)[1][1] == "ACCEPTED")
+    routing.harness.replace(stop, stop_price="85")
+    run_until(
+        routing,
+        lambda: list_exits(routing)[1].stop_price == 85 and describe_orders(routing)[1][1] == "ACCEPTED",
     )
     assert find_at_alpaca(alpaca, "stop").stop_price == 85
     alpaca.exchange.quote("AAPL", "85", "86")
     run_until(routing, lambda: not list_exits(routing))
-    assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+    assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
 
 
-def test_exit_that_a_fill_has_reduced_is_not_replaced_by_its_former_quantity(routing, alpaca, protected):
+def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
+    reported = len(routing.broker.events())
+    alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
+    wait_for(lambda: any(isinstance(one.event, Executed) for one in routing.broker.events()[reported:]))
+    routing.harness.replace(protected_entry[1], stop_price="85")  # before the fill is booked
+    run_until(routing, lambda: find_status(routing, protected_entry[1]) is Status.REPLACED)
+    reduced = [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]
+    run_until(routing, lambda: describe_orders(routing) == reduced)
+    assert list_legs(alpaca) == [("limit", "partially_filled", 6), ("stop", "held", 6)]
+    assert find_at_alpaca(alpaca, "stop").stop_price == 85
+
+
+def test_exit_that_a_fill_has_reduced_is_not_replaced_by_its_former_quantity(
+    routing, alpaca, protected_entry
+):
     alpaca.faults.stream.is_held = True
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
-    routing.rig.replace(protected[1], stop_price="85")
-    routing.run(1)
+    routing.harness.replace(protected_entry[1], stop_price="85")
+    routing.run_session(1)
     alpaca.faults.stream.is_held = False
     alpaca.stream.flush()
     run_until(
         routing,
-        lambda: describe(routing) == [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)],
+        lambda: describe_orders(routing) == [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)],
     )
     assert find_at_alpaca(alpaca, "stop").stop_price == 80
     alpaca.exchange.quote("AAPL", "80", "81")
@@ -263,47 +290,51 @@ def test_exit_that_a_fill_has_reduced_is_not_replaced_by_its_former_quantity(rou
     assert alpaca.exchange.positions["AAPL"].qty == 0
 
 
-def test_person_who_cancels_one_exit_keeps_the_other(routing, alpaca, protected):
-    routing.rig.cancel(protected[0])
-    run_until(routing, lambda: describe(routing) == [("STOP", "ACCEPTED", 10)])
+def test_person_who_cancels_one_exit_keeps_the_other(routing, alpaca, protected_entry):
+    routing.harness.cancel(protected_entry[0])
+    run_until(routing, lambda: describe_orders(routing) == [("STOP", "ACCEPTED", 10)])
     assert list_legs(alpaca) == [("stop", "new", 10)]
 
 
-def test_exit_is_sent_again_after_the_fill_that_crossed_its_cancel(routing, alpaca, protected):
+def test_exit_is_sent_again_after_the_fill_that_crossed_its_cancel(routing, alpaca, protected_entry):
     alpaca.exchange.positions["AAPL"].qty += 10  # of another owner: Alpaca does not refuse to sell more
     alpaca.faults.orders.crossing, alpaca.faults.stream.drops = "4", 1  # the fill is not reported
-    routing.rig.cancel(protected[0])
-    run_until(routing, lambda: describe(routing) == [("STOP", "ACCEPTED", 6)])
+    routing.harness.cancel(protected_entry[0])
+    run_until(routing, lambda: describe_orders(routing) == [("STOP", "ACCEPTED", 6)])
     assert list_legs(alpaca) == [("stop", "new", 6)]
     again = [one for one in alpaca.exchange.orders.values() if one.side == "sell" and not one.order_class]
     assert [one.qty for one in again] == [6]
 
 
-def test_sale_of_a_part_cuts_the_exits(routing, alpaca, protected):
+def test_sale_of_a_part_cuts_the_exits(routing, alpaca, protected_entry):
     alpaca.exchange.positions["AAPL"].qty += 4  # shares of another owner: Alpaca reserves ours for the exits
     alpaca.exchange.quote("AAPL", "95", "96")
-    sale = routing.place(side="SELL", quantity="4", limit_price="95")
+    sale = routing.place_order(side="SELL", quantity="4", limit_price="95")
     run_until(routing, lambda: find_status(routing, sale) is Status.FILLED)
-    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 6), ("STOP", "ACCEPTED", 6)])
+    run_until(
+        routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 6), ("STOP", "ACCEPTED", 6)]
+    )
     assert list_legs(alpaca) == [("limit", "new", 6), ("stop", "held", 6)]
 
 
 def test_exits_that_ended_with_the_day_are_sent_again(routing, alpaca):
-    routing.entry = routing.place(limit_price="95", time_in_force="DAY", **EXITS)
+    routing.entry = routing.place_order(limit_price="95", time_in_force="DAY", **EXITS)
     alpaca.exchange.quote("AAPL", "94", "95")
-    run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"ACCEPTED"})
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
     alpaca.exchange.expire(find_at_alpaca(alpaca, "limit").id)
-    run_until(routing, lambda: {status for _, status, _ in describe(routing)} == {"HELD"})
+    run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"HELD"})
     assert list_legs(alpaca) == []
-    routing.rig.quote("94", "96", "95")
-    run_until(routing, lambda: describe(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)])
+    routing.harness.publish_quote("94", "96", "95")
+    run_until(
+        routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
+    )
     assert [one.time_in_force for one in alpaca.exchange.orders.values() if one.is_open] == ["gtc", "gtc"]
 
 
 @pytest.fixture
-def held(routing, alpaca):
+def held_shares(routing, alpaca):
     """Buy ten shares without exits."""
-    order = routing.place(limit_price="101")
+    order = routing.place_order(limit_price="101")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
     return order
 
@@ -311,97 +342,103 @@ def held(routing, alpaca):
 BOTH = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
 
 
-def test_exits_of_a_position_are_one_request(routing, alpaca, held):
+def test_exits_of_a_position_are_one_request(routing, alpaca, held_shares):
     set_exits(routing, 120, 80)
-    run_until(routing, lambda: list_open_exits(routing, held) == BOTH)
+    run_until(routing, lambda: list_open_exits(routing, held_shares) == BOTH)
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
     assert {one.order_class for one in alpaca.exchange.orders.values() if one.side == "sell"} == {"oco"}
     alpaca.exchange.quote("AAPL", "80", "81")
-    run_until(routing, lambda: not list_open_exits(routing, held))
-    assert [amount(quantity) for _, quantity in routing.executions()] == [10, 10]
+    run_until(routing, lambda: not list_open_exits(routing, held_shares))
+    assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
 
 
-def test_exits_of_a_position_are_set_anew(routing, alpaca, held):
+def test_exits_of_a_position_are_set_anew(routing, alpaca, held_shares):
     set_exits(routing, 120, 80)
-    run_until(routing, lambda: list_open_exits(routing, held) == BOTH)
+    run_until(routing, lambda: list_open_exits(routing, held_shares) == BOTH)
     set_exits(routing, 130, None)
-    run_until(routing, lambda: list_open_exits(routing, held) == BOTH[:1])
+    run_until(routing, lambda: list_open_exits(routing, held_shares) == BOTH[:1])
     assert [one.limit_price for one in alpaca.exchange.orders.values() if one.is_open] == [130]
 
 
 @pytest.mark.parametrize("fault", ["cut_before", "cut_after", "status_after"])
-def test_outcome_of_a_pair_becomes_known(routing, alpaca, held, create_broker, fault):
+def test_outcome_of_a_pair_becomes_known(routing, alpaca, held_shares, create_broker, fault):
     alpaca.faults.add(fault, method="POST", status=504)
     set_exits(routing, 120, 80)
-    routing.run(3)
-    restart(routing, create_broker)
+    routing.run_session(3)
+    restart_process(routing, create_broker)
     was_lost = fault == "cut_before"
-    routing.rig.tick(seconds=61 if was_lost else 1)
-    run_until(routing, lambda: list_open_exits(routing, held) == ([] if was_lost else BOTH))
+    routing.harness.advance_clock(seconds=61 if was_lost else 1)
+    run_until(routing, lambda: list_open_exits(routing, held_shares) == ([] if was_lost else BOTH))
     assert list_legs(alpaca) == ([] if was_lost else [("limit", "new", 10), ("stop", "held", 10)])
 
 
-def test_pair_that_alpaca_refuses_is_not_left_half(routing, alpaca, held):
+def test_pair_that_alpaca_refuses_is_not_left_half(routing, alpaca, held_shares):
     alpaca.exchange.positions["AAPL"].qty -= 4  # another program sold shares
     set_exits(routing, 120, 80)
-    run_until(routing, lambda: not list_open_exits(routing, held))
-    rows = routing.rig.rows("SELECT role, status FROM orders WHERE role IS NOT NULL ORDER BY role")
+    run_until(routing, lambda: not list_open_exits(routing, held_shares))
+    rows = routing.harness.query("SELECT role, status FROM orders WHERE role IS NOT NULL ORDER BY role")
     assert [tuple(row) for row in rows] == [("stop_loss", "CANCELED"), ("take_profit", "REJECTED")]
 
 
-def test_pair_that_was_not_sent_is_cancelled_without_alpaca(routing, alpaca, held):
+def test_pair_that_was_not_sent_is_cancelled_without_alpaca(routing, alpaca, held_shares):
     set_exits(routing, 120, 80)
-    rows = routing.rig.rows("SELECT id FROM orders WHERE role = 'take_profit'")
-    routing.rig.cancel(held._replace(id=rows[0][0]))
-    run_until(routing, lambda: not list_open_exits(routing, held))
+    rows = routing.harness.query("SELECT id FROM orders WHERE role = 'take_profit'")
+    routing.harness.cancel(held_shares._replace(id=rows[0][0]))
+    run_until(routing, lambda: not list_open_exits(routing, held_shares))
     assert list_legs(alpaca) == []
 
 
 def list_open_ids(routing):
     finals = ", ".join(f"'{status}'" for status in FINAL)
-    return [row[0] for row in routing.rig.rows(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
+    return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 
 def trade_brackets_at_random(draw, routing, alpaca, create_broker, count):
     for _ in range(count):
-        routing.rig.quote("99", "101", "100")
-        run_until(routing, lambda: routing.stored().status == "connected")
+        routing.harness.publish_quote("99", "101", "100")
+        run_until(routing, lambda: routing.get_connection().status == "connected")
         price, quantity = str(draw.randrange(90, 100)), str(draw.randrange(4, 9))
-        routing.entry = routing.place(limit_price=price, quantity=quantity, **EXITS)
-        break_something(draw, alpaca, routing, create_broker)
-        routing.run(1)
+        routing.entry = routing.place_order(limit_price=price, quantity=quantity, **EXITS)
+        break_at_random(draw, alpaca, routing, create_broker)
+        routing.run_session(1)
         bid = draw.choice([draw.randrange(86, 101), draw.randrange(70, 125)])
         sizes = {"ask_size": str(draw.randrange(1, 15)), "bid_size": str(draw.randrange(1, 15))}
         alpaca.exchange.quote("AAPL", str(bid), str(bid + 1), **sizes)
-        routing.rig.quote(str(bid), str(bid + 1), str(bid))
+        routing.harness.publish_quote(str(bid), str(bid + 1), str(bid))
         assert all(one.qty >= 0 for one in alpaca.exchange.positions.values())  # exits only close
         opened = list_open_ids(routing)
         if opened and draw.random() < 0.3:
-            routing.rig.cancel(routing.entry._replace(id=draw.choice(opened)))
+            routing.harness.cancel(routing.entry._replace(id=draw.choice(opened)))
 
 
 def move_market(routing, alpaca):
     """Let the market reach the entries and all stops, then all targets."""
     for bid in ("70", "125"):
         alpaca.exchange.quote("AAPL", bid, str(int(bid) + 1))
-        routing.rig.quote(bid, str(int(bid) + 1), bid)
-        routing.run(2)
+        routing.harness.publish_quote(bid, str(int(bid) + 1), bid)
+        routing.run_session(2)
     return True
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
+LONGEST = pytest.param(2, marks=[pytest.mark.long, pytest.mark.timeout(1800)])
+
+
+@pytest.mark.parametrize(
+    "seed", [1, LONGEST, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 9))]
+)
 def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
     monkeypatch.setattr("app.brokers.remote.account_state.READ_SECONDS", 1.0)
     alpaca.faults.orders.hides_held_legs = True
-    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, 20 if seed == 1 else 500)
+    counts = {1: 20, 2: 500}
+    trade_brackets_at_random(random.Random(seed), routing, alpaca, create_broker, counts.get(seed, 60))
     alpaca.faults.clear()
     alpaca.stream.flush()
     run_until(routing, lambda: move_market(routing, alpaca) and not list_open_ids(routing))
-    run_until(routing, lambda: routing.undone() == [])
+    run_until(routing, lambda: routing.list_open_requests() == [])
     assert list_legs(alpaca) == []
-    assert {one for one, _ in routing.executions()} == {one.id for one in alpaca.exchange.executions}
+    assert {one for one, _ in routing.list_executions()} == {one.id for one in alpaca.exchange.executions}
     held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
-    ours = routing.rig.rows("SELECT symbol, quantity FROM positions")
-    assert {symbol: amount(quantity) for symbol, quantity in ours if amount(quantity)} == held
-    assert set(verify_database(routing.rig.engine).failed) <= {"portfolio record"}  # it was set by SQL
+    ours = routing.harness.query("SELECT symbol, quantity FROM positions")
+    assert {symbol: to_decimal(quantity) for symbol, quantity in ours if to_decimal(quantity)} == held
+    assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

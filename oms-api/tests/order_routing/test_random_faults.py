@@ -16,7 +16,7 @@ FAULTS = (DOWN, LOST, UNANSWERED, KILLED_BEFORE, KILLED_AFTER)
 CALLS = ("submit", "cancel", "replace", "find", "events", "account")
 
 
-def disturb(routing, draw):
+def add_random_faults(routing, draw):
     """Let some of the next calls fail, and some commits be the last act of a process."""
     for call in CALLS:
         if draw.random() < 0.2:
@@ -27,17 +27,17 @@ def disturb(routing, draw):
         routing.restart()
 
 
-def act(routing, draw, orders):
+def act_at_random(routing, draw, orders):
     """Place, cancel or replace an order, or let the broker fill one."""
-    orders.append(routing.place(quantity="10"))
-    order = routing.rig.order(draw.choice(orders))
+    orders.append(routing.place_order(quantity="10"))
+    order = routing.harness.get_order(draw.choice(orders))
     if order.status is Status.REPLACED:
-        orders.append(routing.rig.order(order._replace(id=order.replaced_by)))
+        orders.append(routing.harness.get_order(order._replace(id=order.replaced_by)))
     choice = draw.random()
     if choice < 0.25:
-        routing.rig.cancel(order)
+        routing.harness.cancel(order)
     elif choice < 0.4:
-        routing.rig.replace(order, quantity="20")
+        routing.harness.replace(order, quantity="20")
     working = list(routing.broker.open_orders())
     if working and draw.random() < 0.7:
         routing.broker.fill(draw.choice(working), draw.choice(("1", "10")))
@@ -51,23 +51,23 @@ def test_books_agree_with_the_broker_after_random_faults(routing, has_queue):
     orders: list[Order] = []
     print(f"seed {SEED}")
     for _ in range(ORDERS):
-        disturb(routing, draw)
-        act(routing, draw, orders)
-        routing.run(1)
+        add_random_faults(routing, draw)
+        act_at_random(routing, draw, orders)
+        routing.run_session(1)
     routing.broker.faults.clear()
     routing.kills.clear()
-    routing.run(90)  # beyond the limits of what is unknown
-    assert routing.undone() == []
+    routing.run_session(90)  # beyond the limits of what is unknown
+    assert routing.list_open_requests() == []
     submitted = [order_id for call, order_id in routing.broker.received if call == "submit"]
     assert len(submitted) == len(set(submitted))
     fills = routing.broker.executions()
-    booked = {execution_id: Decimal(str(quantity)) for execution_id, quantity in routing.executions()}
+    booked = {execution_id: Decimal(str(quantity)) for execution_id, quantity in routing.list_executions()}
     assert booked == {fill.execution_id: fill.quantity for fill in fills}
     ours = {
         order_id
-        for order_id, status in routing.rig.rows("SELECT id, status FROM orders")
+        for order_id, status in routing.harness.query("SELECT id, status FROM orders")
         if Status(status) not in FINAL
     }
     assert ours == {order.id for order in routing.broker.open_orders()}
-    [(held,)] = routing.rig.rows("SELECT quantity FROM positions")
+    [(held,)] = routing.harness.query("SELECT quantity FROM positions")
     assert Decimal(str(held)) == sum(fill.quantity for fill in fills)

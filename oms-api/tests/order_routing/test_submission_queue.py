@@ -13,71 +13,71 @@ pytestmark = pytest.mark.any_database
 def routing(routing):
     routing.has_queue = True
     routing.restart()
-    routing.run()
+    routing.run_session()
     return routing
 
 
 def test_order_is_committed_as_being_sent_and_sent_once(routing):
-    orders = [routing.place(), routing.place()]
-    assert routing.undone() == [("submit", "sending")] * 2
+    orders = [routing.place_order(), routing.place_order()]
+    assert routing.list_open_requests() == [("submit", "sending")] * 2
     assert routing.broker.received == []
-    routing.run()
+    routing.run_session()
     assert routing.broker.received == [("submit", order.id) for order in orders]
-    assert {routing.rig.order(order).status for order in orders} == {Status.ACCEPTED}
-    assert routing.undone() == []
+    assert {routing.harness.get_order(order).status for order in orders} == {Status.ACCEPTED}
+    assert routing.list_open_requests() == []
 
 
 def test_order_is_not_sent_by_another_process_which_cannot_know_whether_it_was(routing):
-    order = routing.place()
+    order = routing.place_order()
     routing.restart()
-    routing.run(20)
-    assert routing.rig.order(order).status is Status.SUBMITTED
-    routing.run(60)
-    assert (routing.rig.order(order).status, routing.broker.received) == (Status.REJECTED, [])
+    routing.run_session(20)
+    assert routing.harness.get_order(order).status is Status.SUBMITTED
+    routing.run_session(60)
+    assert (routing.harness.get_order(order).status, routing.broker.received) == (Status.REJECTED, [])
 
 
 def test_order_that_is_cancelled_first_is_never_sent(routing):
-    order = routing.place()
-    routing.rig.cancel(order)
-    routing.run()
-    assert (routing.rig.order(order).status, routing.broker.received) == (Status.CANCELED, [])
-    assert routing.undone() == []
+    order = routing.place_order()
+    routing.harness.cancel(order)
+    routing.run_session()
+    assert (routing.harness.get_order(order).status, routing.broker.received) == (Status.CANCELED, [])
+    assert routing.list_open_requests() == []
 
 
-def test_cancel_of_another_order_goes_first(routing):
-    first = routing.work()
-    routing.rig.cancel(first)
-    second = routing.place()
-    routing.run()
+def test_cancel_is_sent_before_waiting_orders(routing):
+    first = routing.place_working_order()
+    routing.harness.cancel(first)
+    second = routing.place_order()
+    routing.run_session()
     assert routing.broker.received[1:] == [("cancel", first.id), ("submit", second.id)]
 
 
 def test_orders_are_sent_after_the_broker_is_back(routing):
-    order = routing.place()
+    order = routing.place_order()
     routing.broker.faults["events"] = [DOWN]
     routing.session.step()
-    assert routing.undone() == [("submit", "new")]
-    routing.run(5)
+    assert routing.list_open_requests() == [("submit", "new")]
+    routing.run_session(5)
     assert routing.broker.received == [("submit", order.id)]
-    assert routing.rig.order(order).status is Status.ACCEPTED
+    assert routing.harness.get_order(order).status is Status.ACCEPTED
 
 
 def test_session_that_ends_leaves_its_orders_to_the_next_one(routing):
-    order = routing.place()
+    order = routing.place_order()
     routing.session.close()
-    later = routing.place()
-    assert routing.undone() == [("submit", "new")] * 2
+    later = routing.place_order()
+    assert routing.list_open_requests() == [("submit", "new")] * 2
     routing.has_queue = False
     routing.restart()
-    routing.run()
+    routing.run_session()
     assert routing.broker.received == [("submit", order.id), ("submit", later.id)]
 
 
 def test_order_that_waited_too_long_is_rejected(routing):
-    order = routing.place()
-    routing.rig.tick(seconds=61)
-    routing.run()
-    assert (routing.rig.order(order).status, routing.broker.received) == (Status.REJECTED, [])
+    order = routing.place_order()
+    routing.harness.advance_clock(seconds=61)
+    routing.run_session()
+    assert (routing.harness.get_order(order).status, routing.broker.received) == (Status.REJECTED, [])
 
 
 def test_lane_is_bounded_and_reservations_end():

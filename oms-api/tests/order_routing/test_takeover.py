@@ -13,7 +13,13 @@ pytestmark = pytest.mark.any_database
 def create_session(routing, **terms):
     """Return the session of another process on the same database and broker."""
     session = BrokerSession(
-        *(routing.rig.engine, routing.stored(), routing.broker, routing._write, lambda: routing.rig.now),
+        *(
+            routing.harness.engine,
+            routing.get_connection(),
+            routing.broker,
+            routing._write,
+            lambda: routing.harness.now,
+        ),
         **terms,
     )
     session.step()
@@ -21,7 +27,7 @@ def create_session(routing, **terms):
 
 
 @pytest.fixture
-def second(routing):
+def second_process(routing):
     return create_session(routing)
 
 
@@ -40,52 +46,52 @@ def let_second_go_first(monkeypatch, routing, second):
     monkeypatch.setattr(sender, "_send", send_later)
 
 
-def test_request_that_another_process_began_is_not_sent_again(routing, second, monkeypatch):
-    order = routing.work()
-    routing.rig.replace(order, limit_price="91")
-    let_second_go_first(monkeypatch, routing, second)
-    routing.run()
+def test_request_that_another_process_began_is_not_sent_again(routing, second_process, monkeypatch):
+    order = routing.place_working_order()
+    routing.harness.replace(order, limit_price="91")
+    let_second_go_first(monkeypatch, routing, second_process)
+    routing.run_session()
     assert [call for call, _ in routing.broker.received] == ["submit", "replace"]
-    replaced = routing.rig.order(order)
+    replaced = routing.harness.get_order(order)
     assert replaced.status is Status.REPLACED
-    assert routing.rig.order(order._replace(id=replaced.replaced_by)).status is Status.ACCEPTED
-    assert routing.undone() == []
+    assert routing.harness.get_order(order._replace(id=replaced.replaced_by)).status is Status.ACCEPTED
+    assert routing.list_open_requests() == []
 
 
 def test_process_that_lost_its_lease_sends_nothing_more(routing):
     leases = [True]
     first = create_session(routing, may_send=lambda: bool(leases) and leases.pop())
-    orders = [routing.place() for _ in range(3)]
+    orders = [routing.place_order() for _ in range(3)]
     leases.append(True)
-    routing.rig.tick()
+    routing.harness.advance_clock()
     first.step()
     assert routing.broker.received == [("submit", orders[0].id)]
     first.step()
     assert routing.broker.received == [("submit", orders[0].id)]
-    routing.run()
+    routing.run_session()
     assert routing.broker.received == [("submit", order.id) for order in orders]
 
 
 @pytest.mark.parametrize("is_first_late", [False, True])
-def test_events_that_both_processes_read_are_booked_once(routing, second, is_first_late):
-    order = routing.work()
+def test_events_that_both_processes_read_are_booked_once(routing, second_process, is_first_late):
+    order = routing.place_working_order()
     routing.broker.fill(order, "4")
-    for session in (second, routing.session) if is_first_late else (routing.session, second):
+    for session in (second_process, routing.session) if is_first_late else (routing.session, second_process):
         session.step()
-    assert len(routing.executions()) == 1
-    assert routing.rig.order(order).filled_quantity == 4
+    assert len(routing.list_executions()) == 1
+    assert routing.harness.get_order(order).filled_quantity == 4
 
 
 def test_order_of_the_queue_that_leaves_it_is_not_known_as_sent(routing):
     routing.has_queue = True
     routing.restart()
-    routing.run()
-    order = routing.place()
-    assert routing.undone() == [("submit", "sending")]
-    routing.rig.cancel(order)
-    with transaction(routing.rig.engine, routing.rig.tenant) as connection:
+    routing.run_session()
+    order = routing.place_order()
+    assert routing.list_open_requests() == [("submit", "sending")]
+    routing.harness.cancel(order)
+    with transaction(routing.harness.engine, routing.harness.tenant) as connection:
         routing.session._sender._list_unqueued_requests(connection)
-    assert routing.undone() == [("submit", "new"), ("cancel", "new")]
+    assert routing.list_open_requests() == [("submit", "new"), ("cancel", "new")]
     routing.restart()  # another process goes on, and need not ask the broker
-    routing.run()
-    assert (routing.rig.order(order).status, routing.broker.received) == (Status.CANCELED, [])
+    routing.run_session()
+    assert (routing.harness.get_order(order).status, routing.broker.received) == (Status.CANCELED, [])

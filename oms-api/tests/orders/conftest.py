@@ -2,19 +2,19 @@
 
 import pytest
 
-from tests.orders.rig import Rig
+from tests.orders.writer_harness import WriterHarness
 
 
 @pytest.fixture
 def market(api):
     """Provide a desk with an empty portfolio Growth, at which AAPL is quoted 99 to 101, last 100."""
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     return api.open_portfolio()
 
 
 @pytest.fixture
-def rig(engine):
+def harness(engine):
     """Provide the handler by itself, with AAPL quoted 99 to 101."""
-    made = Rig(engine)
-    made.quote("99", "101", "100")
+    made = WriterHarness(engine)
+    made.publish_quote("99", "101", "100")
     return made

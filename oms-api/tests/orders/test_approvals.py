@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.database import unit_of_work
 from app.events.queries import iterate_events
 from app.identity.rules.access import Role
-from tests.access.rig import Members
+from tests.access.api_operations import Members
 from tests.support.people import PASSWORD
 from tests.support.service import ApiClient
 
@@ -27,7 +27,7 @@ class ApprovalClient:
         self.api = api
         self.members = Members(api.service, api)
         api.open_portfolio()
-        api.quote("AAPL", "99", "101", "100")
+        api.set_quote("AAPL", "99", "101", "100")
 
     def set_policy(self, mode: str | None = "always", **facts: Any) -> None:
         """Set the policy of Growth."""
@@ -36,41 +36,41 @@ class ApprovalClient:
         answer = self.api.patch("/portfolios/Growth", {"approval": policy})
         assert answer.status_code == 200, answer.text
 
-    def headers(self, role: str) -> dict[str, str]:
+    def build_headers(self, role: str) -> dict[str, str]:
         return self.members.headers(Role(role))
 
-    def person(self, role: str) -> str:
+    def get_person(self, role: str) -> str:
         return self.members.person(Role(role))
 
-    def place(self, role: str = "trader", **changes: Any) -> Any:
+    def post_order(self, role: str = "trader", **changes: Any) -> Any:
         body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
         return self.api.post(
-            "/orders", body | {"type": "MARKET", "confirm_repeat": True} | changes, self.headers(role)
+            "/orders", body | {"type": "MARKET", "confirm_repeat": True} | changes, self.build_headers(role)
         )
 
-    def order(self, role: str = "trader", **changes: Any) -> Any:
-        answer = self.place(role, **changes)
+    def place_order(self, role: str = "trader", **changes: Any) -> Any:
+        answer = self.post_order(role, **changes)
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    def decide(self, order: Any, how: str = "approve", role: str = "approver", **body: Any) -> Any:
-        return self.api.post(f"/orders/{order['id']}/{how}", body, self.headers(role))
+    def decide_order(self, order: Any, how: str = "approve", role: str = "approver", **body: Any) -> Any:
+        return self.api.post(f"/orders/{order['id']}/{how}", body, self.build_headers(role))
 
-    def approved(self, order: Any, **facts: Any) -> Any:
-        answer = self.decide(order, **facts)
+    def approve_order(self, order: Any, **facts: Any) -> Any:
+        answer = self.decide_order(order, **facts)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def status(self, order: Any) -> str:
-        return str(self.api.found(order["id"])["status"])
+    def get_status(self, order: Any) -> str:
+        return str(self.api.get_order(order["id"])["status"])
 
-    def waiting(self, role: str = "approver") -> list[Any]:
-        answer = self.api.get("/approvals", self.headers(role))
+    def list_waiting_orders(self, role: str = "approver") -> list[Any]:
+        answer = self.api.get("/approvals", self.build_headers(role))
         assert answer.status_code == 200, answer.text
         return list(answer.json())
 
-    def events(self, prefix: str = "approval.") -> list[Any]:
-        with self.api.service.reading() as connection:
+    def list_events(self, prefix: str = "approval.") -> list[Any]:
+        with self.api.service.open_connection() as connection:
             found = list(iterate_events(connection, [f"{prefix}*" if prefix.endswith(".") else prefix]))
         return [
             (kind, orjson.loads(payload))
@@ -88,15 +88,15 @@ def client(api: ApiClient) -> ApprovalClient:
 
 
 def test_covered_order_waits_and_fills_after_approval(client):
-    order = client.order()
+    order = client.place_order()
     assert (order["status"], order["filled_quantity"]) == ("AWAITING_APPROVAL", "0")
-    done = client.approved(order, reason="Fine")
+    done = client.approve_order(order, reason="Fine")
     assert (done["status"], done["average_price"]) == ("FILLED", "101.00")
-    history = client.api.found(order["id"])["events"]
+    history = client.api.get_order(order["id"])["events"]
     granted = next(move for move in history if move["from_status"] == "AWAITING_APPROVAL")
-    assert (granted["actor"], granted["reason"]) == (client.person("approver"), "Fine")
-    assert [kind for kind, _ in client.events()] == ["approval.requested", "approval.granted"]
-    assert client.events()[1][1]["decided_by"] == client.person("approver")
+    assert (granted["actor"], granted["reason"]) == (client.get_person("approver"), "Fine")
+    assert [kind for kind, _ in client.list_events()] == ["approval.requested", "approval.granted"]
+    assert client.list_events()[1][1]["decided_by"] == client.get_person("approver")
 
 
 def test_preview_says_whether_the_order_would_wait(client):
@@ -112,31 +112,31 @@ def test_preview_says_whether_the_order_would_wait(client):
     assert needs_approval(quantity="20")
     client.set_policy(None)
     assert not needs_approval(quantity="20")
-    assert client.waiting() == []
+    assert client.list_waiting_orders() == []
 
 
 def test_rejected_approval_ends_the_order(client):
-    order = client.order()
-    done = client.decide(order, "reject", reason="Too large").json()
+    order = client.place_order()
+    done = client.decide_order(order, "reject", reason="Too large").json()
     assert done["status"] == "DENIED"
     assert done["denial"]["code"] == "APPROVAL_REJECTED"
-    assert done["denial"]["message"] == f"{client.person('approver')} rejected it: Too large"
-    assert [kind for kind, _ in client.events()] == ["approval.requested", "approval.rejected"]
-    assert client.events("risk.denied") == []
-    assert client.decide(order, "reject").status_code == 422  # a reason is needed
+    assert done["denial"]["message"] == f"{client.get_person('approver')} rejected it: Too large"
+    assert [kind for kind, _ in client.list_events()] == ["approval.requested", "approval.rejected"]
+    assert client.list_events("risk.denied") == []
+    assert client.decide_order(order, "reject").status_code == 422  # a reason is needed
 
 
 @pytest.mark.any_database
 def test_policy_decides_which_orders_wait(client):
     def first_status(**changes: Any) -> str:
-        return str(client.order(**LIMIT, limit_price="90", **changes)["status"])
+        return str(client.place_order(**LIMIT, limit_price="90", **changes)["status"])
 
     client.set_policy("above_value", value="900")
     assert [first_status(quantity=size) for size in ("10", "11")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy("above_equity_share", value="0.2")  # of 1,000,000: 2,000
     assert [first_status(quantity=size) for size in ("22", "23")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy("instruments", instruments=["TSLA"])
-    client.api.quote("TSLA", "99", "101", "100")
+    client.api.set_quote("TSLA", "99", "101", "100")
     assert [first_status(symbol=name) for name in ("AAPL", "TSLA")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy(None)
     assert first_status() == "ACCEPTED"
@@ -144,24 +144,25 @@ def test_policy_decides_which_orders_wait(client):
 
 @pytest.mark.any_database
 def test_closing_order_never_waits_for_approval(client):
-    client.approved(client.order(quantity="10"))
-    assert client.order(side="SELL", quantity="4")["status"] == "FILLED"
+    client.approve_order(client.place_order(quantity="10"))
+    assert client.place_order(side="SELL", quantity="4")["status"] == "FILLED"
     assert (
-        client.order(side="SELL", quantity="7", **LIMIT, limit_price="110")["status"] == "AWAITING_APPROVAL"
+        client.place_order(side="SELL", quantity="7", **LIMIT, limit_price="110")["status"]
+        == "AWAITING_APPROVAL"
     )
     closed = client.api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert closed.json()["status"] == "FILLED"
 
 
 def test_bracket_exits_are_held_until_the_entry_is_approved(client):
-    order = client.order(**EXITS)
+    order = client.place_order(**EXITS)
     assert order["status"] == "AWAITING_APPROVAL"
     assert {leg["status"] for leg in order["legs"]} == {"HELD"}
-    done = client.approved(order)
+    done = client.approve_order(order)
     assert done["status"] == "FILLED"
     assert {leg["status"] for leg in done["legs"]} == {"ACCEPTED"}
-    rejected = client.order(**EXITS)
-    legs = client.decide(rejected, "reject", reason="No").json()["legs"]
+    rejected = client.place_order(**EXITS)
+    legs = client.decide_order(rejected, "reject", reason="No").json()["legs"]
     assert {leg["status"] for leg in legs} == {"CANCELED"}
 
 
@@ -171,94 +172,95 @@ def test_oco_pair_is_decided_together(client, how):
     pair = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
     body = {"kind": "OCO", "orders": [base | one for one in pair]}
-    first, second = client.api.post("/orders:group", body, client.headers("trader")).json()["orders"]
+    first, second = client.api.post("/orders:group", body, client.build_headers("trader")).json()["orders"]
     assert {first["status"], second["status"]} == {"AWAITING_APPROVAL"}
-    assert client.decide(second, how, reason="So be it").status_code == 200
+    assert client.decide_order(second, how, reason="So be it").status_code == 200
     expected = "ACCEPTED" if how == "approve" else "DENIED"
-    assert {client.status(first), client.status(second)} == {expected}
+    assert {client.get_status(first), client.get_status(second)} == {expected}
 
 
 @pytest.mark.any_database
 def test_oto_child_is_approved_with_its_parent(client):
-    client.api.quote("TSLA", "99", "101", "100")
+    client.api.set_quote("TSLA", "99", "101", "100")
     base = {"portfolio_name": "Growth", "side": "BUY", "type": "MARKET"}
 
     def placed(quantity: str) -> tuple[Any, Any]:
         orders = [base | {"symbol": symbol, "quantity": quantity} for symbol in ("AAPL", "TSLA")]
         body = {"kind": "OTO", "orders": orders}
-        answer = client.api.post("/orders:group", body, client.headers("trader"))
+        answer = client.api.post("/orders:group", body, client.build_headers("trader"))
         assert answer.status_code == 201, answer.text
         first, second = answer.json()["orders"]
         return first, second
 
     first, second = placed("10")
     assert (first["status"], second["status"]) == ("AWAITING_APPROVAL", "HELD")
-    client.approved(first)
-    assert client.status(second) == "FILLED"
+    client.approve_order(first)
+    assert client.get_status(second) == "FILLED"
     client.set_policy("instruments", instruments=["TSLA"])  # the first needs no approval, the second does
     first, second = placed("11")
-    assert (first["status"], client.status(second)) == ("FILLED", "AWAITING_APPROVAL")
-    client.approved(second)
-    assert client.status(second) == "FILLED"
+    assert (first["status"], client.get_status(second)) == ("FILLED", "AWAITING_APPROVAL")
+    client.approve_order(second)
+    assert client.get_status(second) == "FILLED"
 
 
 @pytest.mark.any_database
 def test_waiting_order_can_be_cancelled_by_user_and_by_halt(client):
-    order = client.order()
+    order = client.place_order()
     assert client.api.post(f"/orders/{order['id']}/cancel", {}).json()["status"] == "CANCELED"
-    told = client.decide(order)
+    told = client.decide_order(order)
     assert (told.status_code, told.json()["decision"]) == (409, "canceled")
-    other = client.order()
+    other = client.place_order()
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
     assert client.api.post("/kill-switch", halt).json()["canceled"] == [other["id"]]
 
 
 @pytest.mark.any_database
 def test_waiting_order_reserves_buying_power_but_is_not_an_opposite_order(client):
-    free = client.order(quantity="9000")
+    free = client.place_order(quantity="9000")
     assert free["status"] == "AWAITING_APPROVAL"
-    denied = client.place(quantity="2000")
+    denied = client.post_order(quantity="2000")
     assert denied.json()["denial"]["code"] == "BUYING_POWER"
-    client.decide(free, "reject", reason="Not today")
-    first = client.order(**LIMIT, limit_price="100", quantity="1")
+    client.decide_order(free, "reject", reason="Not today")
+    first = client.place_order(**LIMIT, limit_price="100", quantity="1")
     assert (
-        client.order(side="SELL", **LIMIT, limit_price="100", quantity="1")["status"] == "AWAITING_APPROVAL"
+        client.place_order(side="SELL", **LIMIT, limit_price="100", quantity="1")["status"]
+        == "AWAITING_APPROVAL"
     )
-    assert client.status(first) == "AWAITING_APPROVAL"
+    assert client.get_status(first) == "AWAITING_APPROVAL"
 
 
 def test_risk_checks_run_again_at_approval_prices(client):
-    order = client.order(quantity="100")
+    order = client.place_order(quantity="100")
     limit = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "value": "5000"}
     assert client.api.put("/limits", limit).status_code == 200
-    (shown,) = client.waiting()
+    (shown,) = client.list_waiting_orders()
     assert shown["denial"]["code"] == "MAX_ORDER_VALUE"
-    refused = client.decide(order)
+    refused = client.decide_order(order)
     assert (refused.status_code, refused.json()["denial"]["code"]) == (422, "MAX_ORDER_VALUE")
-    assert client.status(order) == "DENIED"
-    assert client.waiting() == []
+    assert client.get_status(order) == "DENIED"
+    assert client.list_waiting_orders() == []
 
 
 @pytest.mark.any_database
 def test_approval_after_a_price_move_requires_the_current_price(client):
-    order = client.order()
-    client.api.quote("AAPL", "100", "102", "101")  # exactly 1%
-    kept = client.order()
-    assert client.approved(order)["average_price"] == "102.00"
-    client.api.quote("AAPL", "103", "105", "104")
-    moved = client.decide(kept)
+    order = client.place_order()
+    client.api.set_quote("AAPL", "100", "102", "101")  # exactly 1%
+    kept = client.place_order()
+    assert client.approve_order(order)["average_price"] == "102.00"
+    client.api.set_quote("AAPL", "103", "105", "104")
+    moved = client.decide_order(kept)
     facts = moved.json()
     assert (moved.status_code, facts["price_seen"], facts["price"]) == (409, "101.00", "104.00")
     assert facts["max_move_percent"] == "1"
-    assert client.status(kept) == "AWAITING_APPROVAL"
-    assert client.decide(kept, price_seen="101").status_code == 409
-    assert client.approved(kept, price_seen="104")["average_price"] == "105.00"
+    assert client.get_status(kept) == "AWAITING_APPROVAL"
+    assert client.decide_order(kept, price_seen="101").status_code == 409
+    assert client.approve_order(kept, price_seen="104")["average_price"] == "105.00"
 
 
 def test_approval_list_shows_prices_at_request_and_now(client):
-    order = client.order()
-    client.api.quote("AAPL", "199", "201", "200")
-    (shown,) = client.waiting()
+    order = client.place_order()
+    client.api.set_quote("AAPL", "199", "201", "200")
+    (shown,) = client.list_waiting_orders()
     assert shown["order"]["id"] == order["id"]
     assert (shown["price_seen"], shown["price"]) == ("100.00", "200.00")
     assert (shown["then"]["price"], shown["then"]["value"]) == ("101.00", "1010.00")
@@ -266,7 +268,7 @@ def test_approval_list_shows_prices_at_request_and_now(client):
     assert (shown["then"]["cash_after"], shown["now"]["cash_after"]) == ("998990.00", "997990.00")
     assert (shown["now"]["gross_exposure"], shown["now"]["position_after"]) == ("0.00", "10")
     assert shown["denial"] is None
-    assert (shown["requested_by"], shown["rule"]) == (client.person("trader"), "always")
+    assert (shown["requested_by"], shown["rule"]) == (client.get_person("trader"), "always")
 
 
 @pytest.mark.any_database
@@ -281,37 +283,39 @@ def test_approval_list_shows_prices_at_request_and_now(client):
     ],
 )
 def test_policy_names_the_approvers(client, approvers, allowed):
-    people = {role.value: client.person(role.value) for role in Role}
+    people = {role.value: client.get_person(role.value) for role in Role}
     client.set_policy(approvers=[one.format(**people) for one in approvers])
     for role in (role.value for role in Role if role is not Role.TRADER):
-        order = client.order()
+        order = client.place_order()
         may = role in allowed
-        assert bool(client.waiting(role)) == may, role
-        assert (client.decide(order, role=role).status_code == 200) == may, role
+        assert bool(client.list_waiting_orders(role)) == may, role
+        assert (client.decide_order(order, role=role).status_code == 200) == may, role
         client.api.post(f"/orders/{order['id']}/cancel", {})
 
 
 def test_user_cannot_approve_their_own_order_through_any_key(client):
     client.set_policy(approvers=["role:approver", "role:admin"])
-    own = client.order("approver")
-    other_key = client.api.service.mint("admin", client.api.tenant_id)
+    own = client.place_order("approver")
+    other_key = client.api.service.create_key("admin", client.api.tenant_id)
     for key in (client.members.key, other_key):
-        sent = {"X-API-Key": key, "X-On-Behalf-Of": client.person("approver")}
+        sent = {"X-API-Key": key, "X-On-Behalf-Of": client.get_person("approver")}
         refused = client.api.post(f"/orders/{own['id']}/approve", {}, sent)
         assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/own-order")
     assert (
         client.api.post(f"/orders/{own['id']}/approve", {}).status_code == 403
     )  # a key that acts for nobody
-    assert client.waiting("approver") == []
-    assert client.approved(own, role="admin")["status"] == "FILLED"
+    assert client.list_waiting_orders("approver") == []
+    assert client.approve_order(own, role="admin")["status"] == "FILLED"
 
 
 def test_user_cannot_approve_an_order_placed_by_their_key(client):
     client.set_policy(approvers=["role:admin"])
-    made = client.api.post("/api-keys", {"name": "algo", "scopes": ["trade"]}, client.headers("admin")).json()
+    made = client.api.post(
+        "/api-keys", {"name": "algo", "scopes": ["trade"]}, client.build_headers("admin")
+    ).json()
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
     automatic = client.api.with_key(made["key"]).post("/orders", body).json()
-    assert client.decide(automatic, role="admin").status_code == 403
+    assert client.decide_order(automatic, role="admin").status_code == 403
 
 
 def test_user_cannot_approve_in_slack_an_order_placed_in_a_login_session(client):
@@ -341,8 +345,8 @@ def set_person(client, user, person):
 def test_second_approver_gets_a_conflict_that_names_the_first(client):
     client.set_policy(approvers=["role:approver", "role:risk"])
     for how in ("approve", "reject"):
-        order = client.order(quantity="1")
-        decide = partial(client.decide, order, how, reason="Me first")
+        order = client.place_order(quantity="1")
+        decide = partial(client.decide_order, order, how, reason="Me first")
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
         won, lost = sorted(answers, key=lambda answer: answer.status_code)
@@ -350,7 +354,7 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
         told = lost.json()
         winner = next(
             move["actor"]
-            for move in client.api.found(order["id"])["events"]
+            for move in client.api.get_order(order["id"])["events"]
             if move["from_status"] == "AWAITING_APPROVAL"
         )
         assert told["decided_by"] == winner
@@ -359,46 +363,54 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
 
 
 def test_repeated_decision_returns_the_same_answer(client):
-    order = client.order()
-    headers = client.headers("approver") | {"Idempotency-Key": "once"}
+    order = client.place_order()
+    headers = client.build_headers("approver") | {"Idempotency-Key": "once"}
     answers = [client.api.post(f"/orders/{order['id']}/approve", {}, headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[1].headers["idempotent-replayed"] == "true"
-    assert len(client.events()) == 2
+    assert len(client.list_events()) == 2
 
 
 @pytest.mark.any_database
 def test_larger_replacement_needs_a_new_approval(client):
-    order = client.approved(client.order(**LIMIT, limit_price="90"))
+    order = client.approve_order(client.place_order(**LIMIT, limit_price="90"))
     path = f"/orders/{order['id']}"
-    less = client.api.patch(path, {"quantity": "9", "limit_price": "89"}, client.headers("trader")).json()
+    less = client.api.patch(
+        path, {"quantity": "9", "limit_price": "89"}, client.build_headers("trader")
+    ).json()
     assert less["status"] == "ACCEPTED"
-    more = client.api.patch(f"/orders/{less['id']}", {"limit_price": "91"}, client.headers("trader")).json()
+    more = client.api.patch(
+        f"/orders/{less['id']}", {"limit_price": "91"}, client.build_headers("trader")
+    ).json()
     assert more["status"] == "AWAITING_APPROVAL"
-    again = client.api.patch(f"/orders/{more['id']}", {"quantity": "8"}, client.headers("trader")).json()
+    again = client.api.patch(
+        f"/orders/{more['id']}", {"quantity": "8"}, client.build_headers("trader")
+    ).json()
     assert again["status"] == "AWAITING_APPROVAL"
-    assert client.status(more) == "REPLACED"
-    done = client.approved(again)
+    assert client.get_status(more) == "REPLACED"
+    done = client.approve_order(again)
     assert (done["status"], done["quantity"], done["limit_price"]) == ("ACCEPTED", "8", "91.00")
 
 
 @pytest.mark.any_database
 def test_partially_filled_order_keeps_fills_while_its_replacement_waits(client):
-    order = client.approved(client.order(**LIMIT, limit_price="98"))
-    client.api.quote("AAPL", "97", "98", "98", ask_size="4")
-    more = client.api.patch(f"/orders/{order['id']}", {"quantity": "20"}, client.headers("trader")).json()
+    order = client.approve_order(client.place_order(**LIMIT, limit_price="98"))
+    client.api.set_quote("AAPL", "97", "98", "98", ask_size="4")
+    more = client.api.patch(
+        f"/orders/{order['id']}", {"quantity": "20"}, client.build_headers("trader")
+    ).json()
     assert (more["status"], more["filled_quantity"], more["leaves_quantity"]) == (
         "AWAITING_APPROVAL", "4", "16",
     )  # fmt: skip
-    denied = client.decide(more, "reject", reason="Enough").json()
+    denied = client.decide_order(more, "reject", reason="Enough").json()
     assert (denied["status"], denied["filled_quantity"]) == ("DENIED", "4")
 
 
 @pytest.mark.any_database
 def test_other_tenants_and_restricted_users_see_no_waiting_orders(client):
-    client.order()
-    other = ApprovalClient(client.api.service.api())
-    assert other.waiting("admin") == []
+    client.place_order()
+    other = ApprovalClient(client.api.service.create_client())
+    assert other.list_waiting_orders("admin") == []
     assert client.api.get("/approvals").json() == []  # the key acts for nobody
-    assert client.waiting("viewer") == []
-    assert client.waiting("trader") == []
+    assert client.list_waiting_orders("viewer") == []
+    assert client.list_waiting_orders("trader") == []

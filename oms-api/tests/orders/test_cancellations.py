@@ -17,7 +17,7 @@ KEY = {"Idempotency-Key": "end-of-day"}
 def trader(market):
     """Provide a trader with a resting order in each of three portfolios."""
     for name in BOOKS:
-        market.open_portfolio(name).order(**RESTING, portfolio_name=name)
+        market.open_portfolio(name).place_order(**RESTING, portfolio_name=name)
     return market
 
 
@@ -27,7 +27,7 @@ def cancel_all(api, headers=None, **body):
     return answer
 
 
-def statuses(api):
+def list_statuses(api):
     return {order["portfolio_name"]: order["status"] for order in api.get("/orders").json()}
 
 
@@ -51,7 +51,7 @@ def break_after_first(trader, monkeypatch):
     monkeypatch.undo()
 
 
-def resume(api, monkeypatch):
+def resume_cancellation(api, monkeypatch):
     service = api.service.app.state.cancellations
     later = utc_now() + RESUME_AFTER + timedelta(seconds=1)
     with monkeypatch.context() as patched:
@@ -63,12 +63,12 @@ def test_orders_of_all_portfolios_are_cancelled(trader):
     found = cancel_all(trader).json()
     assert sorted(order["portfolio_name"] for order in found["orders"]) == sorted(BOOKS)
     assert found["unsettled"] == []
-    assert set(statuses(trader).values()) == {"CANCELED"}
+    assert set(list_statuses(trader).values()) == {"CANCELED"}
 
 
 @pytest.mark.any_database
 def test_filters_apply_in_every_portfolio(trader):
-    trader.order(**RESTING, portfolio_name="Income", strategy="pairs")
+    trader.place_order(**RESTING, portfolio_name="Income", strategy="pairs")
     assert len(cancel_all(trader, strategy="pairs").json()["orders"]) == 1
     assert cancel_all(trader, side="SELL").json()["orders"] == []
     assert cancel_all(trader, symbol="MSFT").json()["orders"] == []
@@ -80,41 +80,41 @@ def test_interrupted_cancellation_is_named_and_resumed(trader, break_after_first
     found = cancel_all(trader).json()
     done = [order["portfolio_name"] for order in found["orders"]]
     assert sorted(done + found["unsettled"]) == list(BOOKS)
-    later = trader.order(**RESTING, portfolio_name=found["unsettled"][0])
+    later = trader.place_order(**RESTING, portfolio_name=found["unsettled"][0])
     monkeypatch.undo()
-    resume(trader, monkeypatch)
-    assert trader.found(later["id"])["status"] == "ACCEPTED"  # it was placed after the request
+    resume_cancellation(trader, monkeypatch)
+    assert trader.get_order(later["id"])["status"] == "ACCEPTED"  # it was placed after the request
     ended = [order for order in trader.get("/orders").json() if order["id"] != later["id"]]
     assert {order["status"] for order in ended} == {"CANCELED"}
-    resume(trader, monkeypatch)
-    assert trader.found(later["id"])["status"] == "ACCEPTED"
+    resume_cancellation(trader, monkeypatch)
+    assert trader.get_order(later["id"])["status"] == "ACCEPTED"
 
 
 def test_repeated_request_returns_the_first_orders_and_finishes_it(trader, break_after_first, monkeypatch):
     break_after_first()
     first = cancel_all(trader, KEY).json()["orders"]
     monkeypatch.undo()
-    later = trader.order(**RESTING)
+    later = trader.place_order(**RESTING)
     again = cancel_all(trader, KEY)
     assert again.headers["Idempotent-Replayed"] == "true"
     ids = [order["id"] for order in again.json()["orders"]]
     assert first[0]["id"] in ids
     assert len(ids) == 3
     assert [order["id"] for order in cancel_all(trader, KEY).json()["orders"]] == ids
-    assert trader.found(later["id"])["status"] == "ACCEPTED"
+    assert trader.get_order(later["id"])["status"] == "ACCEPTED"
 
 
 def test_key_of_another_request_is_refused(trader):
     cancel_all(trader, KEY, side="SELL")
     answer = trader.post("/orders:cancel-all", {"side": "BUY"}, KEY)
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "idempotency-key-reused")
-    assert set(statuses(trader).values()) == {"ACCEPTED"}
+    assert set(list_statuses(trader).values()) == {"ACCEPTED"}
 
 
 @pytest.mark.any_database
 def test_key_of_another_caller_is_a_new_request(trader):
     cancel_all(trader, KEY, side="SELL")
-    other = trader.with_key(trader.service.mint("admin", trader.tenant_id))
+    other = trader.with_key(trader.service.create_key("admin", trader.tenant_id))
     assert len(cancel_all(other, KEY, side="BUY").json()["orders"]) == 3
 
 
@@ -129,4 +129,4 @@ def test_slow_cancellation_continues_after_its_response(trader, monkeypatch):
             await task
 
     portal.call(wait)
-    assert set(statuses(trader).values()) == {"CANCELED"}
+    assert set(list_statuses(trader).values()) == {"CANCELED"}

@@ -15,8 +15,8 @@ from app.orders.rules.values import Status
 from app.orders.service.commands import PreviewOrder
 from app.verify import verify_database
 from tests.identity.administration import assert_error, assert_ok, list_audit_entries
-from tests.orders.rig import TENANT, ticket
-from tests.risk.risk_requests import put_quote
+from tests.orders.writer_harness import TENANT, build_ticket
+from tests.risk.risk_requests import set_quote
 
 NSE_SHARE = {"exchange": "NSE", "currency": "INR", "tick_size": "0.05", "lot_size": "1"}
 US_SHARE = {"exchange": "NASDAQ", "currency": "USD", "tick_size": "0.01", "lot_size": "1"}
@@ -30,130 +30,130 @@ def service(verified_service):
 
 
 @pytest.fixture
-def zerodha(api):
+def zerodha_api(api):
     """Provide a portfolio in INR with the charges of Zerodha, and a share of the NSE."""
     assert_ok(api.post("/portfolios", RUPEES | {"cost_schedule": "Zerodha"}), 201)
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
     return api
 
 
-def at(api, price, **sizes):
-    api.quote("INFY", price, price, price, **sizes)
+def set_price(api, price, **sizes):
+    api.set_quote("INFY", price, price, price, **sizes)
 
 
-def order(api, side, quantity, **changes):
-    return api.order(symbol="INFY", side=side, quantity=quantity, **changes)
+def place_order(api, side, quantity, **changes):
+    return api.place_order(symbol="INFY", side=side, quantity=quantity, **changes)
 
 
-def charges_of(api, placed):
-    return [fill["charges"] for fill in api.found(placed["id"])["fills"]]
+def list_charges(api, placed):
+    return [fill["charges"] for fill in api.get_order(placed["id"])["fills"]]
 
 
 @pytest.mark.parametrize(
     ("product", "quantity", "exit_price", "charges"),
     [("MIS", 400, 1100, "200.62"), ("CNC", 400, 1100, "931.42"), ("CNC", 100, 1005, "223.50")],
 )
-def test_zerodha_round_trip_examples_are_charged_exactly(zerodha, product, quantity, exit_price, charges):
-    at(zerodha, "1000")
-    order(zerodha, "BUY", str(quantity), product=product)
-    at(zerodha, str(exit_price))
-    order(zerodha, "SELL", str(quantity), product=product)
+def test_zerodha_round_trip_examples_are_charged_exactly(zerodha_api, product, quantity, exit_price, charges):
+    set_price(zerodha_api, "1000")
+    place_order(zerodha_api, "BUY", str(quantity), product=product)
+    set_price(zerodha_api, str(exit_price))
+    place_order(zerodha_api, "SELL", str(quantity), product=product)
     gross = Decimal(quantity * (exit_price - 1000))
-    found = zerodha.portfolio()
+    found = zerodha_api.get_portfolio()
     assert (found["charges"], Decimal(found["realized_pnl"])) == (charges, gross)
     assert Decimal(found["net_realized_pnl"]) == gross - Decimal(charges)
     assert Decimal(found["cash"]) == 10_000_000 + gross - Decimal(charges)
-    assert sum(Decimal(trade["charges"]) for trade in zerodha.trades()) == Decimal(charges)
+    assert sum(Decimal(trade["charges"]) for trade in zerodha_api.list_trades()) == Decimal(charges)
 
 
-def dp_charges(api):
+def list_dp_charges(api):
     return [
         row for row in assert_ok(api.get("/portfolios/Growth/cash"))["rows"] if row["kind"] == "dp_charges"
     ]
 
 
-def test_dp_charge_applies_once_per_scrip_and_day_of_delivery_sales(zerodha):
+def test_dp_charge_applies_once_per_scrip_and_day_of_delivery_sales(zerodha_api):
     late = {"executed_at": "2026-11-20T06:00:00Z", "backdated": True, "backdated_reason": "Late"}
-    zerodha.buy("100", "1000", symbol="INFY", charges="0", **late)
-    zerodha.put("/instruments/TCS", NSE_SHARE)
-    zerodha.buy("10", "1000", symbol="TCS", charges="0", **late)
-    first = zerodha.sell("40", "1100", symbol="INFY")
-    zerodha.sell("40", "1100", symbol="INFY")
-    zerodha.sell("20", "1100", symbol="INFY", charges="5")
-    zerodha.sell("10", "1100", symbol="TCS")
-    rows = dp_charges(zerodha)
+    zerodha_api.buy("100", "1000", symbol="INFY", charges="0", **late)
+    zerodha_api.put("/instruments/TCS", NSE_SHARE)
+    zerodha_api.buy("10", "1000", symbol="TCS", charges="0", **late)
+    first = zerodha_api.sell("40", "1100", symbol="INFY")
+    zerodha_api.sell("40", "1100", symbol="INFY")
+    zerodha_api.sell("20", "1100", symbol="INFY", charges="5")
+    zerodha_api.sell("10", "1100", symbol="TCS")
+    rows = list_dp_charges(zerodha_api)
     assert [(row["symbol"], row["amount"]) for row in rows] == [("TCS", "-15.34"), ("INFY", "-15.34")]
-    assert zerodha.reverse(first["trade_id"]).status_code == 201
-    assert len(dp_charges(zerodha)) == 2  # a reversal does not return it
-    found = zerodha.portfolio()
-    booked = sum(Decimal(trade["charges"]) for trade in zerodha.trades())
+    assert zerodha_api.post_reversal(first["trade_id"]).status_code == 201
+    assert len(list_dp_charges(zerodha_api)) == 2  # a reversal does not return it
+    found = zerodha_api.get_portfolio()
+    booked = sum(Decimal(trade["charges"]) for trade in zerodha_api.list_trades())
     assert Decimal(found["charges"]) == booked + Decimal("30.68")
 
 
-def test_dp_charge_applies_to_order_fills_but_not_to_same_day_purchases(rig):
-    listed(rig, "zerodha", exchange="NSE", currency="INR")
-    rig.quote("1000", "1000", "1000")
-    rig.place(quantity="100", product="CNC")
-    rig.place(side="SELL", quantity="10", product="CNC")
-    rig.now += timedelta(days=1)
-    rig.quote("1000", "1000", "1000")
+def test_dp_charge_applies_to_order_fills_but_not_to_same_day_purchases(harness):
+    list_charged_instrument(harness, "zerodha", exchange="NSE", currency="INR")
+    harness.publish_quote("1000", "1000", "1000")
+    harness.place_order(quantity="100", product="CNC")
+    harness.place_order(side="SELL", quantity="10", product="CNC")
+    harness.now += timedelta(days=1)
+    harness.publish_quote("1000", "1000", "1000")
     for quantity in ("10", "20"):
-        rig.place(side="SELL", quantity=quantity, product="CNC")
-    rig.now += timedelta(days=1)
-    rig.quote("1000", "1000", "1000")
-    rig.place(side="SELL", quantity="10", product="CNC")
-    with rig.engine.connect() as connection:
+        harness.place_order(side="SELL", quantity=quantity, product="CNC")
+    harness.now += timedelta(days=1)
+    harness.publish_quote("1000", "1000", "1000")
+    harness.place_order(side="SELL", quantity="10", product="CNC")
+    with harness.engine.connect() as connection:
         found = connection.execute(text("SELECT kind, amount FROM cash_movements ORDER BY sequence")).all()
     assert [(kind, Decimal(amount)) for kind, amount in found] == [("dp_charges", Decimal("-15.34"))] * 2
-    assert set(verify_database(rig.engine).failed) == {"portfolio record"}  # the schedule was set by SQL
+    assert set(verify_database(harness.engine).failed) == {"portfolio record"}  # the schedule was set by SQL
 
 
-def test_fills_of_one_order_share_charge_caps_and_show_their_charges(zerodha):
-    at(zerodha, "1100", bid_size="40", ask_size="1")
-    placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
-    at(zerodha, "1100", bid_size="160", ask_size="1")
-    at(zerodha, "1100", bid_size="200", ask_size="1")
-    charges = charges_of(zerodha, placed)
+def test_fills_of_one_order_share_charge_caps_and_show_their_charges(zerodha_api):
+    set_price(zerodha_api, "1100", bid_size="40", ask_size="1")
+    placed = place_order(zerodha_api, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
+    set_price(zerodha_api, "1100", bid_size="160", ask_size="1")
+    set_price(zerodha_api, "1100", bid_size="200", ask_size="1")
+    charges = list_charges(zerodha_api, placed)
     assert [one["total"] for one in charges] == ["28.22", "58.60", "63.24"]
     assert charges[0] == {
         "total": "28.22", "brokerage": "13.20", "stt": "11.00", "exchange": "1.35", "sebi": "0.04",
         "gst": "2.63", "stamp_duty": "0.00", "square_off": "0.00",
     }  # fmt: skip
-    assert [trade["charges"] for trade in zerodha.trades()] == ["63.24", "58.60", "28.22"]
-    [told] = zerodha.get("/events", type="order.filled").json()
+    assert [trade["charges"] for trade in zerodha_api.list_trades()] == ["63.24", "58.60", "28.22"]
+    [told] = zerodha_api.get("/events", type="order.filled").json()
     assert told["data"]["charges"] == charges[-1]
 
 
-def test_replacement_chain_is_charged_as_one_order_by_zerodha(zerodha):
-    at(zerodha, "1100", bid_size="40", ask_size="1")
-    placed = order(zerodha, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
-    changed = assert_ok(zerodha.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
-    at(zerodha, "1100", bid_size="160", ask_size="1")
-    assert [one["total"] for one in charges_of(zerodha, changed)] == ["58.60"]
+def test_replacement_chain_is_charged_as_one_order_by_zerodha(zerodha_api):
+    set_price(zerodha_api, "1100", bid_size="40", ask_size="1")
+    placed = place_order(zerodha_api, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
+    changed = assert_ok(zerodha_api.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
+    set_price(zerodha_api, "1100", bid_size="160", ask_size="1")
+    assert [one["total"] for one in list_charges(zerodha_api, changed)] == ["58.60"]
 
 
-def test_unlisted_instrument_is_not_covered_by_the_schedule(zerodha):
-    zerodha.quote("OTHER", "10", "10", "10")
-    assert charges_of(zerodha, zerodha.order(symbol="OTHER")) == [{"total": "0.00"}]
+def test_unlisted_instrument_is_not_covered_by_the_schedule(zerodha_api):
+    zerodha_api.set_quote("OTHER", "10", "10", "10")
+    assert list_charges(zerodha_api, zerodha_api.place_order(symbol="OTHER")) == [{"total": "0.00"}]
 
 
-def test_changed_schedule_applies_only_to_later_orders(zerodha):
-    at(zerodha, "1000")
+def test_changed_schedule_applies_only_to_later_orders(zerodha_api):
+    set_price(zerodha_api, "1000")
     resting = {"product": "MIS", "type": "LIMIT", "limit_price": "990", "time_in_force": "GTC"}
-    before = order(zerodha, "BUY", "10", **resting)
-    assert_ok(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
-    entry = list_audit_entries(zerodha)[0]
+    before = place_order(zerodha_api, "BUY", "10", **resting)
+    assert_ok(zerodha_api.patch("/portfolios/growth", {"cost_schedule": "none"}))
+    entry = list_audit_entries(zerodha_api)[0]
     assert (entry["action"], entry["target"]) == ("portfolio.updated", "portfolio:Growth")
     assert (entry["before"]["cost_schedule"], entry["after"]["cost_schedule"]) == ("zerodha", "none")
-    after = order(zerodha, "BUY", "10", **resting)
+    after = place_order(zerodha_api, "BUY", "10", **resting)
     assert (before["cost_schedule"], after["cost_schedule"]) == ("zerodha", "none")
-    at(zerodha, "990")
-    assert Decimal(charges_of(zerodha, before)[0]["total"]) > 0
-    assert charges_of(zerodha, after) == [{"total": "0.00"}]
+    set_price(zerodha_api, "990")
+    assert Decimal(list_charges(zerodha_api, before)[0]["total"]) > 0
+    assert list_charges(zerodha_api, after) == [{"total": "0.00"}]
 
 
 def test_portfolio_rename_and_schedule_change_in_one_request(api):
-    api.trade(portfolio_name="Growth")
+    api.record_trade(portfolio_name="Growth")
     both = assert_ok(api.patch("/portfolios/growth", {"name": "Income", "cost_schedule": "us_equity"}))
     assert (both["portfolio_name"], both["cost_schedule"]) == ("Income", "us_equity")
     assert [entry["action"] for entry in list_audit_entries(api)[:2]] == [
@@ -169,8 +169,8 @@ def test_portfolio_rename_and_schedule_change_in_one_request(api):
 def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
     assert_ok(api.post("/portfolios", RUPEES | {"cost_schedule": "ibkr_fixed"}), 201)
     api.put("/instruments/AAPL", US_SHARE)
-    put_quote(api, "USD/INR", bid=None, ask=None, last="80")
-    put_quote(api, bid="25", ask="25")
+    set_quote(api, "USD/INR", bid=None, ask=None, last="80")
+    set_quote(api, bid="25", ask="25")
     ticket = {
         "portfolio_name": "Growth",
         "symbol": "AAPL",
@@ -180,131 +180,135 @@ def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
     }
     seen = assert_ok(api.post("/orders:preview", ticket))
     assert (seen["expected_charges"], seen["cash_after"]) == ("80.80", "9799919.20")
-    placed = api.order(symbol="AAPL", quantity="100")
-    assert charges_of(api, placed) == [{"total": "80.80", "commission": "80.00", "regulatory": "0.80"}]
-    found = api.portfolio()
+    placed = api.place_order(symbol="AAPL", quantity="100")
+    assert list_charges(api, placed) == [{"total": "80.80", "commission": "80.00", "regulatory": "0.80"}]
+    found = api.get_portfolio()
     assert (found["cash"], found["charges"]) == ("9799919.20", "80.80")
     assert found["positions"]["AAPL"]["avg_cost"] == "2000.00"  # without charges
 
 
-def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha):
-    given = zerodha.buy("10", "1000", symbol="INFY", charges="7.5")
+def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha_api):
+    given = zerodha_api.buy("10", "1000", symbol="INFY", charges="7.5")
     assert (given["charges"], given["position"]["avg_cost"]) == ("7.50", "1000.00")
-    scheduled = zerodha.sell("10", "1000", symbol="INFY")
+    scheduled = zerodha_api.sell("10", "1000", symbol="INFY")
     assert Decimal(scheduled["charges"]) > 7
-    assert zerodha.buy("10", "1000", symbol="OTHER")["charges"] == "0.00"  # nobody says where it trades
-    assert zerodha.buy("10", "1000", symbol="INFY", charges="0")["charges"] == "0.00"
-    assert zerodha.portfolio(as_of=given["sequence"])["charges"] == "7.50"
-    assert zerodha.portfolio(as_of="0")["charges"] == "0.00"
+    assert zerodha_api.buy("10", "1000", symbol="OTHER")["charges"] == "0.00"  # nobody says where it trades
+    assert zerodha_api.buy("10", "1000", symbol="INFY", charges="0")["charges"] == "0.00"
+    assert zerodha_api.get_portfolio(as_of=given["sequence"])["charges"] == "7.50"
+    assert zerodha_api.get_portfolio(as_of="0")["charges"] == "0.00"
 
 
-def test_reversal_returns_the_charges_of_its_trade(zerodha):
-    trade = zerodha.buy("10", "1000", symbol="INFY")
-    assert_ok(zerodha.patch("/portfolios/growth", {"cost_schedule": "none"}))
-    back = zerodha.reverse(trade["trade_id"]).json()["trade"]
+def test_reversal_returns_the_charges_of_its_trade(zerodha_api):
+    trade = zerodha_api.buy("10", "1000", symbol="INFY")
+    assert_ok(zerodha_api.patch("/portfolios/growth", {"cost_schedule": "none"}))
+    back = zerodha_api.post_reversal(trade["trade_id"]).json()["trade"]
     assert back["charges"] == f"-{trade['charges']}" != "-0.00"
-    found = zerodha.portfolio()
+    found = zerodha_api.get_portfolio()
     assert (found["cash"], found["charges"]) == ("10000000.00", "0.00")
 
 
 @pytest.mark.parametrize("charges", ["-1", "1e2", "0.000000001", True, "much"])
 def test_invalid_charges_are_rejected_by_field(api, charges):
-    assert_error(api.report(charges=charges), 422, "charges")
+    assert_error(api.post_trade(charges=charges), 422, "charges")
 
 
 def test_idempotency_key_with_other_charges_conflicts(api):
-    api.trade("k1", charges="1")
-    assert api.report("k1", charges="1.00").headers["Idempotent-Replayed"] == "true"
-    assert api.report("k1", charges="2").status_code == 409
-    assert api.report("k1").status_code == 409
+    api.record_trade("k1", charges="1")
+    assert api.post_trade("k1", charges="1.00").headers["Idempotent-Replayed"] == "true"
+    assert api.post_trade("k1", charges="2").status_code == 409
+    assert api.post_trade("k1").status_code == 409
 
 
-def listed(rig, schedule, **terms):
+def list_charged_instrument(harness, schedule, **terms):
     """Let a schedule charge the portfolio Growth, in which AAPL is listed with an exchange."""
-    rig.open_portfolio()
+    harness.open_portfolio()
     share = Instrument("AAPL", tick_size=Decimal("0.01"), lot_size=Decimal(1), **terms)
-    with unit_of_work(rig.engine) as connection:
-        set_terms(connection, TENANT, share, rig.now)
+    with unit_of_work(harness.engine) as connection:
+        set_terms(connection, TENANT, share, harness.now)
         values = {"schedule": schedule, "currency": terms["currency"]}
         connection.execute(
             text("UPDATE portfolios SET cost_schedule = :schedule, base_currency = :currency"), values
         )
 
 
-def booked(rig):
-    with rig.engine.connect() as connection:
+def list_booked_charges(harness):
+    with harness.engine.connect() as connection:
         found = connection.execute(text("SELECT charges FROM trades ORDER BY sequence")).scalars()
         return [str(round(Decimal(charges), 2)) for charges in found]
 
 
-def test_order_charges_restart_on_another_day(rig):
-    listed(rig, "zerodha", exchange="NSE", currency="INR")
-    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+def test_order_charges_restart_on_another_day(harness):
+    list_charged_instrument(harness, "zerodha", exchange="NSE", currency="INR")
+    harness.publish_quote("1100", "1100", "1100", bid_size="200", ask_size="1")
     terms = {"product": "MIS", "type": "LIMIT", "limit_price": Decimal(1100), "time_in_force": "GTC"}
-    rig.place(side="SELL", quantity="600", **terms)
-    rig.tick(seconds=1)
-    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
-    rig.tick(days=3)
-    rig.quote("1100", "1100", "1100", bid_size="200", ask_size="1")
-    assert booked(rig) == ["86.82", "63.24", "86.82"]
+    harness.place_order(side="SELL", quantity="600", **terms)
+    harness.advance_clock(seconds=1)
+    harness.publish_quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    harness.advance_clock(days=3)
+    harness.publish_quote("1100", "1100", "1100", bid_size="200", ask_size="1")
+    assert list_booked_charges(harness) == ["86.82", "63.24", "86.82"]
 
 
-def test_minimum_commission_applies_once_per_order_and_replacement(rig):
-    listed(rig, "ibkr_fixed", exchange="NASDAQ", currency="USD")
-    rig.quote("25", "25", "25", ask_size="100", bid_size="1")
-    placed = rig.place(quantity="2000", type="LIMIT", limit_price=Decimal(25), time_in_force="GTC")
-    rig.quote("25", "25", "25", ask_size="300", bid_size="1")
-    rig.quote("25", "25", "25", ask_size="600", bid_size="1")
-    rig.replace(rig.order(placed), quantity="1500")
-    rig.quote("25", "25", "25", ask_size="100", bid_size="1")
-    with rig.engine.connect() as connection:
+def test_minimum_commission_applies_once_per_order_and_replacement(harness):
+    list_charged_instrument(harness, "ibkr_fixed", exchange="NASDAQ", currency="USD")
+    harness.publish_quote("25", "25", "25", ask_size="100", bid_size="1")
+    placed = harness.place_order(quantity="2000", type="LIMIT", limit_price=Decimal(25), time_in_force="GTC")
+    harness.publish_quote("25", "25", "25", ask_size="300", bid_size="1")
+    harness.publish_quote("25", "25", "25", ask_size="600", bid_size="1")
+    harness.replace(harness.get_order(placed), quantity="1500")
+    harness.publish_quote("25", "25", "25", ask_size="100", bid_size="1")
+    with harness.engine.connect() as connection:
         found = connection.execute(text("SELECT charges FROM executions ORDER BY trade_id")).scalars()
         commissions = [orjson.loads(charges)["commission"] for charges in found]
     assert commissions == ["1.00000000", "1.00000000", "3.00000000", "1.00000000"]
 
 
-def test_order_with_unknown_charges_is_rejected(rig):
-    rig.now = datetime(2020, 6, 1, 12, tzinfo=UTC)
-    listed(rig, "zerodha", exchange="NSE", currency="INR")
-    rig.quote("100", "100", "100")
-    preview = PreviewOrder(rig.origin(), ticket(), "Growth", "growth")
-    [seen] = rig.run(preview)
+def test_order_with_unknown_charges_is_rejected(harness):
+    harness.now = datetime(2020, 6, 1, 12, tzinfo=UTC)
+    list_charged_instrument(harness, "zerodha", exchange="NSE", currency="INR")
+    harness.publish_quote("100", "100", "100")
+    preview = PreviewOrder(harness.build_origin(), build_ticket(), "Growth", "growth")
+    [seen] = harness.run(preview)
     assert (seen.estimate.charges, seen.estimate.cash_after) == (None, None)
-    assert rig.place().status is Status.REJECTED
-    assert booked(rig) == []
+    assert harness.place_order().status is Status.REJECTED
+    assert list_booked_charges(harness) == []
 
 
-def test_us_fees_accumulate_over_the_new_york_day(rig):
-    listed(rig, "us_equity", exchange="NASDAQ", currency="USD")
-    rig.quote("100", "100", "100")
+def test_us_fees_accumulate_over_the_new_york_day(harness):
+    list_charged_instrument(harness, "us_equity", exchange="NASDAQ", currency="USD")
+    harness.publish_quote("100", "100", "100")
     for quantity in ("3", "3", "4"):
-        rig.place(side="SELL", quantity=quantity)
-    rig.now += timedelta(days=3)
-    rig.quote("100", "100", "100")
-    rig.place(side="SELL", quantity="3")
-    assert booked(rig) == ["0.02", "0.01", "0.01", "0.02"]
+        harness.place_order(side="SELL", quantity=quantity)
+    harness.now += timedelta(days=3)
+    harness.publish_quote("100", "100", "100")
+    harness.place_order(side="SELL", quantity="3")
+    assert list_booked_charges(harness) == ["0.02", "0.01", "0.01", "0.02"]
 
 
-def test_cash_equals_the_sum_of_its_rows(zerodha):
+def test_cash_equals_the_sum_of_its_rows(zerodha_api):
     """Orders filled in parts, reported trades and reversals at random, recomputed naively from the rows."""
     chance = random.Random(12)
     for _ in range(12):
         price = str(chance.randrange(19_800, 20_200) * 5)[:-2] + ".00"
-        at(zerodha, price, bid_size=str(chance.randrange(1, 90)), ask_size=str(chance.randrange(1, 90)))
+        set_price(
+            zerodha_api, price, bid_size=str(chance.randrange(1, 90)), ask_size=str(chance.randrange(1, 90))
+        )
         side, quantity = chance.choice(("BUY", "SELL")), str(chance.randrange(1, 120))
-        order(zerodha, side, quantity, product="MIS", type="LIMIT", limit_price=price, time_in_force="IOC")
-        recorded = zerodha.trade(
+        place_order(
+            zerodha_api, side, quantity, product="MIS", type="LIMIT", limit_price=price, time_in_force="IOC"
+        )
+        recorded = zerodha_api.record_trade(
             symbol="INFY", side=side, quantity=quantity, charges=chance.choice((None, "0", "3.33"))
         )
         if chance.random() < 0.4:
-            assert zerodha.reverse(recorded["trade_id"]).status_code == 201
-    rows = zerodha.trades(limit="500")
+            assert zerodha_api.post_reversal(recorded["trade_id"]).status_code == 201
+    rows = zerodha_api.list_trades(limit="500")
     assert any(row["kind"] == "reversal" for row in rows)
     cash, charges = Decimal(RUPEES["opening_cash"]), Decimal(0)
     for row in rows:
         cash += Decimal(row["gmv"]) * (-1 if row["side"] == "BUY" else 1) - Decimal(row["charges"])
         charges += Decimal(row["charges"])
-    found = zerodha.portfolio()
+    found = zerodha_api.get_portfolio()
     assert (Decimal(found["cash"]), Decimal(found["charges"])) == (cash, charges)
 
 
@@ -315,25 +319,27 @@ def test_each_market_is_charged_by_its_own_schedule(api):
     api.put("/instruments/RELIANCE", share | {"exchange": "NSE", "currency": "INR"})
     api.put("/instruments/MSFT", share | {"exchange": "NASDAQ", "currency": "INR"})
     for symbol in ("RELIANCE", "MSFT"):
-        api.quote(symbol, "1000", "1000", "1000")
-    charged = api.order(symbol="RELIANCE", quantity="400", portfolio_name="Both", product="MIS")
-    free = api.order(symbol="MSFT", quantity="4", portfolio_name="Both")
+        api.set_quote(symbol, "1000", "1000", "1000")
+    charged = api.place_order(symbol="RELIANCE", quantity="400", portfolio_name="Both", product="MIS")
+    free = api.place_order(symbol="MSFT", quantity="4", portfolio_name="Both")
     assert (charged["cost_schedule"], free["cost_schedule"]) == ("zerodha", "none")
-    assert api.trade(symbol="MSFT", quantity="4", gmv="4000", portfolio_name="Both")["charges"] == "0.00"
-    reported = api.trade(symbol="RELIANCE", quantity="4", gmv="4000", portfolio_name="Both")
+    assert (
+        api.record_trade(symbol="MSFT", quantity="4", gmv="4000", portfolio_name="Both")["charges"] == "0.00"
+    )
+    reported = api.record_trade(symbol="RELIANCE", quantity="4", gmv="4000", portfolio_name="Both")
     assert Decimal(reported["charges"]) > 0
 
 
 def test_buy_requires_buying_power_for_its_charges(api):
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
-    at(api, "1000")
+    set_price(api, "1000")
     terms = {"type": "LIMIT", "limit_price": "1000", "quantity": "100", "product": "CNC"}
     for name, opening_cash in (("Enough", "100118.74"), ("Short", "100118.73")):
         body = {"name": name, "base_currency": "INR", "opening_cash": opening_cash}
         assert_ok(api.post("/portfolios", body | {"cost_schedule": "zerodha"}), 201)
-    bought = api.order(symbol="INFY", portfolio_name="Enough", **terms)
-    assert (bought["status"], api.portfolio("Enough")["cash"]) == ("FILLED", "0.00")
-    denial = refused_order(api.place(symbol="INFY", portfolio_name="Short", **terms))
+    bought = api.place_order(symbol="INFY", portfolio_name="Enough", **terms)
+    assert (bought["status"], api.get_portfolio("Enough")["cash"]) == ("FILLED", "0.00")
+    denial = list_refused_fields(api.post_order(symbol="INFY", portfolio_name="Short", **terms))
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
         *("BUYING_POWER", "100118.74", "99"),
     )
@@ -341,18 +347,18 @@ def test_buy_requires_buying_power_for_its_charges(api):
 
 def test_open_buy_orders_reserve_their_charges(api):
     assert api.put("/instruments/INFY", NSE_SHARE).status_code == 200
-    at(api, "1000")
+    set_price(api, "1000")
     body = {"name": "Growth", "base_currency": "INR", "opening_cash": "200000", "cost_schedule": "zerodha"}
     assert_ok(api.post("/portfolios", body), 201)
     terms = {"type": "LIMIT", "time_in_force": "GTC", "product": "CNC", "symbol": "INFY"}
-    api.order(**terms, limit_price="900", quantity="100")
+    api.place_order(**terms, limit_price="900", quantity="100")
     charges = Decimal("107.36")  # STT 90, exchange 2.76, SEBI 0.09, GST 0.51, stamp duty 14 (13.5)
-    power = Decimal(api.portfolio()["buying_power"])
+    power = Decimal(api.get_portfolio()["buying_power"])
     assert power == 200_000 - 90_000 - charges
-    asked = refused_order(api.place(**terms, limit_price="1000", quantity="110"))
+    asked = list_refused_fields(api.post_order(**terms, limit_price="1000", quantity="110"))
     assert Decimal(asked["limit"]) == power
 
 
-def refused_order(answer):
+def list_refused_fields(answer):
     assert answer.status_code == 422, answer.text
     return answer.json()["denial"]

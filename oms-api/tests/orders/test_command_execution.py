@@ -7,29 +7,36 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from app.database import unit_of_work
+from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.queries.executions import executions_of
 from app.orders.rules.order_views import Changes
-from app.orders.rules.values import GroupKind, Protection, Status, Target
-from app.orders.service import batch_handler
-from app.orders.service.command_execution import execute_all
+from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
+from app.orders.service.batch_processing import batch_handler
+from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
+    BustExecution,
     CancelAll,
     CancelOrder,
     ClosePosition,
+    CorrectExecution,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
-from app.timestamps import iso
-from tests.orders.rig import Rig, ticket
+from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
+from app.risk.service.limiting import set_limit
+from app.timestamps import format_timestamp
+from tests.orders.writer_harness import WriterHarness, build_ticket
 
 EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}
 RESTING: dict[str, Any] = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
 
 
 @contextmanager
-def statements_of_decisions(rig, monkeypatch):
+def record_statements(harness, monkeypatch):
     """Collect the SQL of the decisions of each batch."""
     found, deciding = [], []
 
@@ -45,73 +52,158 @@ def statements_of_decisions(rig, monkeypatch):
             found.append(statement)
 
     monkeypatch.setattr(batch_handler, "execute_all", execute)
-    event.listen(rig.engine, "before_cursor_execute", note)
+    event.listen(harness.engine, "before_cursor_execute", note)
     try:
         yield found
     finally:
-        event.remove(rig.engine, "before_cursor_execute", note)
+        event.remove(harness.engine, "before_cursor_execute", note)
 
 
-def quote(rig, price):
-    rig.tick()
-    return QuoteArrived(rig.tenant, rig.quote_of("AAPL", price, price, price), iso(rig.now), is_new=True)
+def publish_quote(harness, price):
+    harness.advance_clock()
+    return QuoteArrived(
+        harness.tenant,
+        harness.build_quote("AAPL", price, price, price),
+        format_timestamp(harness.now),
+        is_new=True,
+    )
 
 
-def place(rig, **changes):
-    asked = ticket(**changes)
-    return PlaceOrder(rig.origin(facts=repr(asked)), asked, "Growth", "growth")
+def place_order(harness, **changes):
+    asked = build_ticket(**changes)
+    return PlaceOrder(harness.build_origin(facts=repr(asked)), asked, "Growth", "growth")
 
 
-def pair(rig, kind, *tickets):
-    return PlaceGroup(rig.origin(facts=kind), GroupKind(kind), tickets, "Growth", "growth")
+def place_pair(harness, kind, *tickets):
+    return PlaceGroup(harness.build_origin(facts=kind), GroupKind(kind), tickets, "Growth", "growth")
 
 
-def close(rig):
-    return ClosePosition(rig.origin(), "Growth", "growth", "AAPL", "", None, None)
+def close_position(harness):
+    return ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", None, None)
 
 
 @pytest.fixture
-def entry(rig: Rig):
+def bracket_entry(harness: WriterHarness):
     """Provide a resting bracket, and a position."""
-    rig.run(quote(rig, "100"))
-    rig.place(quantity="50")
-    placed = rig.place(**RESTING, **EXITS)
+    harness.run(publish_quote(harness, "100"))
+    harness.place_order(quantity="50")
+    placed = harness.place_order(**RESTING, **EXITS)
     assert placed.status is Status.ACCEPTED
     return placed
 
 
-def list_commands(rig, entry):
+def list_commands(harness, entry):
     """Return commands that a desk sends every day, in turn."""
     changes = Changes(*(None,) * len(Changes._fields))._replace(quantity=Decimal(12))
-    yield place(rig)
-    yield place(rig, side="SELL", quantity="1", **RESTING | {"limit_price": "120"})
-    yield place(rig, **RESTING, **EXITS)
-    yield PreviewOrder(rig.origin(), ticket(), "Growth", "growth")
+    yield place_order(harness)
+    yield place_order(harness, side="SELL", quantity="1", **RESTING | {"limit_price": "120"})
+    yield place_order(harness, **RESTING, **EXITS)
+    yield PreviewOrder(harness.build_origin(), build_ticket(), "Growth", "growth")
     sell = {"side": "SELL", "quantity": "2", "time_in_force": "GTC"}
     high, low = (
-        ticket(type="LIMIT", limit_price="115", **sell),
-        ticket(type="STOP", stop_price="80", **sell),
+        build_ticket(type="LIMIT", limit_price="115", **sell),
+        build_ticket(type="STOP", stop_price="80", **sell),
     )
-    yield pair(rig, "OCO", high, low)
-    yield pair(rig, "OTO", ticket(**RESTING), high)
-    yield ReplaceOrder(rig.origin(), entry.id, changes)
-    yield quote(rig, "94")  # fills the entries, and releases their exits
-    yield CancelOrder(rig.origin(), entry.id, None)  # was replaced: refused
-    yield quote(rig, "112")  # fills take-profits, which cancels the stops
-    yield close(rig)
-    yield ExpireOrders(rig.tenant, iso(rig.now))
-    yield CancelAll(rig.origin(), "growth", "Growth", None, None, None, None)
+    yield place_pair(harness, "OCO", high, low)
+    yield place_pair(harness, "OTO", build_ticket(**RESTING), high)
+    yield ReplaceOrder(harness.build_origin(), entry.id, changes)
+    yield publish_quote(harness, "94")  # fills the entries, and releases their exits
+    yield CancelOrder(harness.build_origin(), entry.id, None)  # was replaced: refused
+    yield publish_quote(harness, "112")  # fills take-profits, which cancels the stops
+    yield close_position(harness)
+    yield ExpireOrders(harness.tenant, format_timestamp(harness.now))
+    yield CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None)
 
 
-def test_decisions_on_ordinary_commands_run_no_statement(rig, entry, monkeypatch):
-    with statements_of_decisions(rig, monkeypatch) as statements:
-        for command in list_commands(rig, entry):
-            rig.run(command)
+def test_decisions_on_ordinary_commands_run_no_statement(harness, bracket_entry, monkeypatch):
+    with record_statements(harness, monkeypatch) as statements:
+        for command in list_commands(harness, bracket_entry):
+            harness.run(command)
             assert statements == [], command
 
 
-def test_decisions_after_a_restart_run_no_statement(rig, entry, monkeypatch):
-    rig.restart()
-    with statements_of_decisions(rig, monkeypatch) as statements:
-        rig.run(quote(rig, "94"), place(rig))
+def test_decisions_after_a_restart_run_no_statement(harness, bracket_entry, monkeypatch):
+    harness.restart()
+    with record_statements(harness, monkeypatch) as statements:
+        harness.run(publish_quote(harness, "94"), place_order(harness))
+        assert statements == []
+
+
+def set_limit_of_tenant(harness, code, most):
+    limit = SetLimit(LimitScope.TENANT, "", "", code, Decimal(most), set_at=format_timestamp(harness.now))
+    with unit_of_work(harness.engine) as connection:
+        set_limit(connection, harness.tenant, limit)
+    harness.restart()
+
+
+def find_execution(harness, order):
+    """Return the id of the order's execution."""
+    with harness.engine.connect() as connection:
+        (execution,) = executions_of(connection, harness.tenant, [order.id])
+    return execution.execution_id
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_decisions_on_changed_executions_run_no_statement(harness, bracket_entry, monkeypatch, side):
+    """A sale reduced the position and its exits: they are restored."""
+    harness.place_order(quantity="5", **EXITS)
+    busted, corrected = (harness.place_order(quantity="53", side=side) for _ in range(2))
+    harness.advance_clock()
+    named = (busted.id, find_execution(harness, busted)), (corrected.id, find_execution(harness, corrected))
+    with record_statements(harness, monkeypatch) as statements:
+        bust = BustExecution(harness.build_origin("bust"), *named[0], "Clearly erroneous")
+        (done,) = harness.run(bust)
+        assert done.orders[0].order.filled_quantity == 0
+        (repeated,) = harness.run(bust)
+        assert repeated.replayed
+        (done,) = harness.run(
+            CorrectExecution(harness.build_origin(), *named[1], Decimal(52), None, "Wrong size")
+        )
+        assert done.orders[0].order.filled_quantity == 52
+        assert statements == []
+
+
+def test_decisions_that_reduce_exits_run_no_statement(harness, bracket_entry, monkeypatch):
+    for _ in range(3):
+        harness.place_order(quantity="5", **EXITS)
+    harness.restart()
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order(side="SELL", quantity="57").status is Status.FILLED
+        assert statements == []
+    with harness.engine.connect() as connection:
+        working = list_open_orders_in_symbol(connection, bracket_entry.portfolio_key, "AAPL")
+    stops = [order.leaves_quantity for order in working if order.role is Role.STOP_LOSS]
+    assert (
+        sum(stops) == 8 + bracket_entry.quantity
+    )  # the position of 65 less 57, and the exits of the resting entry
+
+
+def test_decisions_at_quotes_with_sizes_run_no_statement(harness, bracket_entry, monkeypatch):
+    with record_statements(harness, monkeypatch) as statements:
+        harness.publish_quote("99", "101", "100", bid_size="5", ask_size="5")
+        partly = harness.place_order(quantity="8", type="LIMIT", limit_price="101")
+        assert partly.filled_quantity == 5
+        harness.publish_quote("99", "101", "100", bid_size="5", ask_size="2")
+        harness.publish_quote("99", "101", "100", bid_size="5", ask_size="2")
+        assert harness.get_order(partly).status is Status.FILLED
+        assert statements == []
+
+
+@pytest.mark.parametrize(
+    "code", [LimitCode.MAX_GROSS_EXPOSURE, LimitCode.MAX_OPEN_ORDERS, LimitCode.MAX_DAILY_LOSS]
+)
+def test_decisions_under_firm_limits_run_no_statement(harness, bracket_entry, monkeypatch, code):
+    harness.place_order(portfolio="Other", **RESTING)
+    set_limit_of_tenant(harness, code, 10**8)
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order().status is Status.FILLED
+        assert statements == []
+
+
+def test_decisions_that_count_executions_run_no_statement(harness, bracket_entry, monkeypatch):
+    set_limit_of_tenant(harness, LimitCode.REPEATED_EXECUTIONS, 10)
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order().status is Status.FILLED
+        harness.run(publish_quote(harness, "94"))
+        assert harness.get_order(bracket_entry).status is Status.FILLED
         assert statements == []

@@ -9,53 +9,53 @@ from app.brokers.rules.values import Executed
 from app.database import unit_of_work
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
-from tests.orders.rig import Rig, amount
-from tests.risk.risk_requests import put_limit, put_quote, try_order
+from tests.orders.writer_harness import WriterHarness, to_decimal
+from tests.risk.risk_requests import post_order, put_limit, set_quote
 
 SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 
 
 @pytest.fixture
-def rupees(api):
+def rupee_api(api):
     """Provide a desk with a book of 1,000,000 INR, at 80 INR for a dollar, and a share at 100 dollars."""
     made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
     assert api.post("/portfolios", made).status_code == 201
     assert api.put("/instruments/AAPL", SHARE).status_code == 200
-    put_quote(api, "USD/INR", bid=None, ask=None, last="80")
-    put_quote(api, bid="100", ask="100")
+    set_quote(api, "USD/INR", bid=None, ask=None, last="80")
+    set_quote(api, bid="100", ask="100")
     return api
 
 
-def denial_of(answer):
+def get_denial(answer):
     assert answer.status_code == 422, answer.text
     return answer.json()["denial"]
 
 
-def test_foreign_fill_is_booked_at_the_rate_and_order_shows_local_prices(rupees):
-    order = rupees.order(quantity="10")
+def test_foreign_fill_is_booked_at_the_rate_and_order_shows_local_prices(rupee_api):
+    order = rupee_api.place_order(quantity="10")
     assert order["average_price"] == "100.00"
-    [fill] = rupees.found(order["id"])["fills"]
+    [fill] = rupee_api.get_order(order["id"])["fills"]
     assert fill["value"] == "1000.00"
-    [trade] = rupees.trades()
+    [trade] = rupee_api.list_trades()
     assert (trade["gmv"], trade["currency"], trade["fx_rate"]) == ("1000.00", "USD", "80.00")
-    assert rupees.portfolio()["cash"] == "920000.00"
+    assert rupee_api.get_portfolio()["cash"] == "920000.00"
 
 
 def test_order_and_preview_without_an_exchange_rate_are_denied(api):
     api.open_portfolio()
     api.put("/instruments/AAPL", SHARE | {"currency": "XAF"})
-    put_quote(api)
+    set_quote(api)
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     seen = api.post("/orders:preview", ticket).json()
-    denial = denial_of(try_order(api))
+    denial = get_denial(post_order(api))
     assert denial == seen["denial"]
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == ("NO_RATE", "XAF/USD", "0")
     assert (seen["expected_value"], seen["cash_after"]) == ("1010.00", None)
 
 
-def test_preview_shows_cash_in_the_portfolio_currency(rupees):
+def test_preview_shows_cash_in_the_portfolio_currency(rupee_api):
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
-    seen = rupees.post("/orders:preview", ticket).json()
+    seen = rupee_api.post("/orders:preview", ticket).json()
     assert (seen["expected_value"], seen["cash_after"]) == ("1000.00", "920000.00")
 
 
@@ -68,85 +68,87 @@ def test_preview_shows_cash_in_the_portfolio_currency(rupees):
         ("MAX_NET_EXPOSURE", "80000"),
     ],
 )
-def test_value_limits_are_in_the_portfolio_currency(rupees, code, limit):
-    put_limit(rupees, code, limit, "portfolio", "Growth")
-    denial = denial_of(try_order(rupees, quantity="11"))
+def test_value_limits_are_in_the_portfolio_currency(rupee_api, code, limit):
+    put_limit(rupee_api, code, limit, "portfolio", "Growth")
+    denial = get_denial(post_order(rupee_api, quantity="11"))
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == (code, "88000", "10")
-    assert try_order(rupees, quantity="10").status_code == 201
+    assert post_order(rupee_api, quantity="10").status_code == 201
 
 
-def test_buying_power_is_in_the_portfolio_currency(rupees):
-    rupees.order(quantity="100", type="LIMIT", limit_price="100", time_in_force="GTC")
-    denial = denial_of(try_order(rupees, quantity="26"))
+def test_buying_power_is_in_the_portfolio_currency(rupee_api):
+    rupee_api.place_order(quantity="100", type="LIMIT", limit_price="100", time_in_force="GTC")
+    denial = get_denial(post_order(rupee_api, quantity="26"))
     assert (denial["code"], denial["limit"], denial["asked"]) == ("BUYING_POWER", "200000", "208000")
 
 
-def test_price_collar_and_range_are_in_the_instrument_currency(rupees):
-    put_limit(rupees, "MAX_PRICE", "105")
-    assert try_order(rupees, type="LIMIT", limit_price="104").status_code == 201
-    put_limit(rupees, "MAX_PRICE", "1000")
-    denial = denial_of(try_order(rupees, type="LIMIT", limit_price="111"))
+def test_price_collar_and_range_are_in_the_instrument_currency(rupee_api):
+    put_limit(rupee_api, "MAX_PRICE", "105")
+    assert post_order(rupee_api, type="LIMIT", limit_price="104").status_code == 201
+    put_limit(rupee_api, "MAX_PRICE", "1000")
+    denial = get_denial(post_order(rupee_api, type="LIMIT", limit_price="111"))
     assert (denial["code"], denial["limit"], denial["asked"]) == ("PRICE_COLLAR", "110", "111")
 
 
-def test_open_positions_and_orders_are_revalued_at_a_changed_rate(rupees):
-    put_limit(rupees, "MAX_GROSS_EXPOSURE", "1000000", "portfolio", "Growth")
-    rupees.order(quantity="10", type="LIMIT", limit_price="100", time_in_force="GTC")
-    rupees.put("/instruments/INFY", SHARE | {"currency": "INR"})
-    put_quote(rupees, "INFY", bid="100", ask="100")
-    assert try_order(rupees, symbol="INFY", quantity="1").status_code == 201
-    put_quote(rupees, "USD/INR", bid=None, ask=None, last="90")
-    put_limit(rupees, "MAX_GROSS_EXPOSURE", "90000", "portfolio", "Growth")
-    denial = denial_of(try_order(rupees, symbol="INFY", quantity="1"))
+def test_open_positions_and_orders_are_revalued_at_a_changed_rate(rupee_api):
+    put_limit(rupee_api, "MAX_GROSS_EXPOSURE", "1000000", "portfolio", "Growth")
+    rupee_api.place_order(quantity="10", type="LIMIT", limit_price="100", time_in_force="GTC")
+    rupee_api.put("/instruments/INFY", SHARE | {"currency": "INR"})
+    set_quote(rupee_api, "INFY", bid="100", ask="100")
+    assert post_order(rupee_api, symbol="INFY", quantity="1").status_code == 201
+    set_quote(rupee_api, "USD/INR", bid=None, ask=None, last="90")
+    put_limit(rupee_api, "MAX_GROSS_EXPOSURE", "90000", "portfolio", "Growth")
+    denial = get_denial(post_order(rupee_api, symbol="INFY", quantity="1"))
     assert (denial["code"], denial["asked"]) == ("MAX_GROSS_EXPOSURE", "90200")
 
 
 @pytest.mark.parametrize(
     ("currency", "limit", "asked"), [(None, "2000", "2100"), ("INR", "160000", "168000")]
 )
-def test_firm_gross_exposure_is_in_the_tenant_currency(rupees, currency, limit, asked):
+def test_firm_gross_exposure_is_in_the_tenant_currency(rupee_api, currency, limit, asked):
     if currency is not None:
-        changed = rupees.patch(f"/tenants/desk-{rupees.tenant_id}", {"base_currency": currency})
+        changed = rupee_api.patch(f"/tenants/desk-{rupee_api.tenant_id}", {"base_currency": currency})
         assert (changed.status_code, changed.json()["base_currency"]) == (200, currency)
-    rupees.buy("10", "100", portfolio_name="Dollars")
-    put_limit(rupees, "MAX_GROSS_EXPOSURE", limit)
-    denial = denial_of(try_order(rupees, quantity="11"))
+    rupee_api.buy("10", "100", portfolio_name="Dollars")
+    put_limit(rupee_api, "MAX_GROSS_EXPOSURE", limit)
+    denial = get_denial(post_order(rupee_api, quantity="11"))
     assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
         *("FIRM_GROSS_EXPOSURE", limit, asked, "10"),
     )
-    assert try_order(rupees, quantity="10").status_code == 201
-    denial = denial_of(try_order(rupees, portfolio_name="Dollars", quantity="1"))
+    assert post_order(rupee_api, quantity="10").status_code == 201
+    denial = get_denial(post_order(rupee_api, portfolio_name="Dollars", quantity="1"))
     assert (denial["limit"], denial["asked"]) == (
         limit,
         asked,
     )  # the same sum for any portfolio
 
 
-def test_firm_net_exposure_is_in_the_tenant_currency(rupees):
-    rupees.buy("10", "100", portfolio_name="Dollars")
-    put_limit(rupees, "MAX_NET_EXPOSURE", "2000")
-    denial = denial_of(try_order(rupees, quantity="11"))
+def test_firm_net_exposure_is_in_the_tenant_currency(rupee_api):
+    rupee_api.buy("10", "100", portfolio_name="Dollars")
+    put_limit(rupee_api, "MAX_NET_EXPOSURE", "2000")
+    denial = get_denial(post_order(rupee_api, quantity="11"))
     assert (denial["code"], denial["asked"]) == ("FIRM_NET_EXPOSURE", "2100")
 
 
-def test_firm_order_count_needs_no_rate(rupees):
+def test_firm_order_count_needs_no_rate(rupee_api):
     made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
-    assert rupees.post("/portfolios", made).status_code == 201
-    rupees.put("/instruments/ROPE", SHARE | {"currency": "XAF"})
-    put_quote(rupees, "ROPE")
-    put_limit(rupees, "MAX_OPEN_ORDERS", "1")
+    assert rupee_api.post("/portfolios", made).status_code == 201
+    rupee_api.put("/instruments/ROPE", SHARE | {"currency": "XAF"})
+    set_quote(rupee_api, "ROPE")
+    put_limit(rupee_api, "MAX_OPEN_ORDERS", "1")
     resting = {"type": "LIMIT", "limit_price": "95", "quantity": "1"}
-    assert try_order(rupees, portfolio_name="Odd", symbol="ROPE", **resting).status_code == 201
-    assert denial_of(try_order(rupees, **resting))["code"] == "FIRM_OPEN_ORDERS"
+    assert post_order(rupee_api, portfolio_name="Odd", symbol="ROPE", **resting).status_code == 201
+    assert get_denial(post_order(rupee_api, **resting))["code"] == "FIRM_OPEN_ORDERS"
 
 
-def test_firm_exposure_without_a_rate_denies_the_order(rupees):
+def test_firm_exposure_without_a_rate_denies_the_order(rupee_api):
     made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
-    assert rupees.post("/portfolios", made).status_code == 201
-    put_limit(rupees, "MAX_GROSS_EXPOSURE", "160000")
-    assert try_order(rupees, quantity="1").status_code == 201  # the portfolio without a rate has no positions
-    rupees.buy("1", "10", portfolio_name="Odd", symbol="ROPE")
-    denial = denial_of(try_order(rupees, quantity="1"))
+    assert rupee_api.post("/portfolios", made).status_code == 201
+    put_limit(rupee_api, "MAX_GROSS_EXPOSURE", "160000")
+    assert (
+        post_order(rupee_api, quantity="1").status_code == 201
+    )  # the portfolio without a rate has no positions
+    rupee_api.buy("1", "10", portfolio_name="Odd", symbol="ROPE")
+    denial = get_denial(post_order(rupee_api, quantity="1"))
     assert (denial["code"], denial["asked"]) == ("NO_RATE", "XAF/USD")
 
 
@@ -154,61 +156,61 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def euros(engine):
+def euro_harness(engine):
     """Provide a writer whose portfolio is in dollars, and a share in euros at 100."""
     with unit_of_work(engine) as connection:
         set_terms(connection, 1, Instrument("AAPL", currency="EUR", is_listed=True), NOON)
-    rig = Rig(engine)
-    rig.quote("2", "2", "2", symbol="EUR/USD")
-    rig.quote("100", "100", "100")
-    return rig
+    harness = WriterHarness(engine)
+    harness.publish_quote("2", "2", "2", symbol="EUR/USD")
+    harness.publish_quote("100", "100", "100")
+    return harness
 
 
-def forget_rates(rig):
-    with rig.engine.begin() as connection:
+def delete_rates(harness):
+    with harness.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM quotes WHERE symbol = 'EUR/USD'")
 
 
-def executed(order, quantity):
+def build_execution(order, quantity):
     return Executed(order.id, f"x{quantity}", Decimal(quantity), Decimal(100), Decimal(quantity) * 100, NOON)
 
 
-def booked(rig):
-    return [amount(row[0]) for row in rig.rows("SELECT fx_rate FROM trades ORDER BY sequence")]
+def list_booked_amounts(harness):
+    return [to_decimal(row[0]) for row in harness.query("SELECT fx_rate FROM trades ORDER BY sequence")]
 
 
-def resting(rig, **changes):
-    return rig.place(type="LIMIT", limit_price="95", quantity="10", time_in_force="GTC", **changes)
+def place_resting_order(harness, **changes):
+    return harness.place_order(type="LIMIT", limit_price="95", quantity="10", time_in_force="GTC", **changes)
 
 
-def test_fill_without_a_rate_is_booked_at_the_rate_of_the_position_cost(euros):
-    order = resting(euros)
-    euros.place(quantity="10")
-    forget_rates(euros)
-    assert euros.report(order, executed(order, "4")).filled_quantity == 4
-    assert booked(euros) == [2, 2]
+def test_fill_without_a_rate_is_booked_at_the_rate_of_the_position_cost(euro_harness):
+    order = place_resting_order(euro_harness)
+    euro_harness.place_order(quantity="10")
+    delete_rates(euro_harness)
+    assert euro_harness.report_broker_event(order, build_execution(order, "4")).filled_quantity == 4
+    assert list_booked_amounts(euro_harness) == [2, 2]
 
 
-def test_fill_without_a_rate_or_position_is_booked_at_the_newest_trade_rate(euros):
-    order = resting(euros)
-    euros.place(quantity="1")
-    euros.place(quantity="1", side="SELL")
-    forget_rates(euros)
-    assert euros.report(order, executed(order, "4")).filled_quantity == 4
-    assert booked(euros) == [2, 2, 2]
+def test_fill_without_a_rate_or_position_is_booked_at_the_newest_trade_rate(euro_harness):
+    order = place_resting_order(euro_harness)
+    euro_harness.place_order(quantity="1")
+    euro_harness.place_order(quantity="1", side="SELL")
+    delete_rates(euro_harness)
+    assert euro_harness.report_broker_event(order, build_execution(order, "4")).filled_quantity == 4
+    assert list_booked_amounts(euro_harness) == [2, 2, 2]
 
 
-def test_fill_without_any_known_rate_is_recorded_but_not_booked(euros):
-    order = resting(euros)
-    forget_rates(euros)
-    assert euros.report(order, executed(order, "4")).filled_quantity == 0
-    assert booked(euros) == []
-    [words] = euros.rows("SELECT broker_words FROM order_events WHERE reason = 'not applied'")
+def test_fill_without_any_known_rate_is_recorded_but_not_booked(euro_harness):
+    order = place_resting_order(euro_harness)
+    delete_rates(euro_harness)
+    assert euro_harness.report_broker_event(order, build_execution(order, "4")).filled_quantity == 0
+    assert list_booked_amounts(euro_harness) == []
+    [words] = euro_harness.query("SELECT broker_words FROM order_events WHERE reason = 'not applied'")
     assert "EUR/USD" in words[0]
 
 
-def test_matched_order_without_any_rate_is_closed(euros):
-    order = resting(euros)
-    forget_rates(euros)
-    euros.quote("90", "90", "90")
-    assert euros.order(order).status == "REJECTED"
+def test_matched_order_without_any_rate_is_closed(euro_harness):
+    order = place_resting_order(euro_harness)
+    delete_rates(euro_harness)
+    euro_harness.publish_quote("90", "90", "90")
+    assert euro_harness.get_order(order).status == "REJECTED"

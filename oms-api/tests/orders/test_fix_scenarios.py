@@ -115,42 +115,44 @@ SCENARIOS: dict[str, list[tuple[Any, tuple[str, int, int]]]] = {
 class Play:
     """One order and its successors."""
 
-    def __init__(self, rig, *, is_day):
-        self.rig, self.fills = rig, 0
+    def __init__(self, harness, *, is_day):
+        self.harness, self.fills = harness, 0
         tif = "DAY" if is_day else "GTC"
-        self.order = rig.place(type="LIMIT", limit_price="50", quantity="10000", time_in_force=tif)
+        self.order = harness.place_order(type="LIMIT", limit_price="50", quantity="10000", time_in_force=tif)
 
     def do(self, step):
         name, quantity = step if isinstance(step, tuple) else (step, None)
         getattr(self, name.replace(" ", "_"))(*([] if quantity is None else [quantity]))
-        self.order = self.rig.order(self.order)
+        self.order = self.harness.get_order(self.order)
 
     def fill(self, quantity):
         self.fills += 1
         size = Decimal(quantity)
-        said = Executed(self.order.id, f"X{self.fills}", size, Decimal(50), size * 50, self.rig.now)
-        self.rig.report(self.order, said)
+        said = Executed(self.order.id, f"X{self.fills}", size, Decimal(50), size * 50, self.harness.now)
+        self.harness.report_broker_event(self.order, said)
 
     def cancel(self):
-        self.rig.cancel(self.order)
+        self.harness.cancel(self.order)
 
     def replace(self, quantity):
-        self.order = self.rig.replace(self.order, quantity=str(quantity)).orders[0].order
+        self.order = self.harness.replace(self.order, quantity=str(quantity)).orders[0].order
 
     def expire(self):
-        self.rig.tick(days=1)
-        self.rig.expire()
+        self.harness.advance_clock(days=1)
+        self.harness.expire_orders()
 
     next_day = expire
 
     def reject(self):
-        self.rig.report(self.order, Rejected(self.order.id, "Unknown symbol", self.rig.now))
+        self.harness.report_broker_event(
+            self.order, Rejected(self.order.id, "Unknown symbol", self.harness.now)
+        )
 
     def late_cancel(self):
-        self.rig.report(self.order, Canceled(self.order.id, self.rig.now))
+        self.harness.report_broker_event(self.order, Canceled(self.order.id, self.harness.now))
 
     def refuse(self):
-        self.rig.report(self.order, Refused(self.order.id, "Too late", self.rig.now))
+        self.harness.report_broker_event(self.order, Refused(self.order.id, "Too late", self.harness.now))
 
     def pending_cancel(self):
         self._put(Status.PENDING_CANCEL)
@@ -160,15 +162,15 @@ class Play:
 
     def _put(self, status):
         """As a broker that answers later would leave it."""
-        with self.rig.engine.begin() as connection:
+        with self.harness.engine.begin() as connection:
             named = {"status": status.value, "id": self.order.id}
             connection.execute(text("UPDATE orders SET status = :status WHERE id = :id"), named)
-        self.rig.restart()
+        self.harness.restart()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_order_state_changes_follow_the_fix_scenario(rig, name):
-    play = Play(rig, is_day=any(step == "expire" for step, _ in SCENARIOS[name]))
+def test_order_state_changes_follow_the_fix_scenario(harness, name):
+    play = Play(harness, is_day=any(step == "expire" for step, _ in SCENARIOS[name]))
     for step, told in SCENARIOS[name]:
         play.do(step)
         order = play.order

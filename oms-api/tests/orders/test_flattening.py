@@ -14,11 +14,11 @@ from tests.orders.test_stopping import set_switch
 pytestmark = pytest.mark.any_database
 
 
-def held(market, portfolio="Growth"):
-    return {symbol: one["quantity"] for symbol, one in market.portfolio(portfolio)["positions"].items()}
+def list_positions(market, portfolio="Growth"):
+    return {symbol: one["quantity"] for symbol, one in market.get_portfolio(portfolio)["positions"].items()}
 
 
-def flatten(market, scope="tenant", name=None, key=None):
+def post_flatten(market, scope="tenant", name=None, key=None):
     body = {"scope": scope, "name": name, "state": "HALTED", "flatten": True}
     answer = market.post("/kill-switch", body, {"Idempotency-Key": key} if key else None)
     assert answer.status_code == 200, answer.text
@@ -26,89 +26,89 @@ def flatten(market, scope="tenant", name=None, key=None):
 
 
 def test_close_without_a_price_waits_for_a_quote(market):
-    market.quote("NEW", None, "11", None)  # nobody bids
-    market.trade(symbol="NEW", quantity="5", gmv="50")
-    proof = flatten(market)
-    order = market.found(proof["closed"][0])
+    market.set_quote("NEW", None, "11", None)  # nobody bids
+    market.record_trade(symbol="NEW", quantity="5", gmv="50")
+    proof = post_flatten(market)
+    order = market.get_order(proof["closed"][0])
     assert (order["status"], order["time_in_force"], order["type"]) == ("ACCEPTED", "GTC", "MARKET")
     assert [(one["symbol"], one["quantity"]) for one in proof["left"]] == [("NEW", "5")]
-    market.quote("NEW", "9", "11", "10")
-    assert market.found(order["id"])["status"] == "FILLED"
-    assert held(market)["NEW"] == "0"
+    market.set_quote("NEW", "9", "11", "10")
+    assert market.get_order(order["id"])["status"] == "FILLED"
+    assert list_positions(market)["NEW"] == "0"
 
 
 def test_repeated_flatten_sends_no_second_close(market):
-    market.quote("NEW", None, "11", None)  # nobody bids
-    market.trade(symbol="NEW", quantity="5", gmv="50")
-    [first], [second] = flatten(market)["closed"], flatten(market)["closed"]
-    assert market.found(first)["status"] == "CANCELED"
-    market.quote("NEW", "9", "11", "10")
-    assert (market.found(second)["status"], held(market)["NEW"]) == ("FILLED", "0")
+    market.set_quote("NEW", None, "11", None)  # nobody bids
+    market.record_trade(symbol="NEW", quantity="5", gmv="50")
+    [first], [second] = post_flatten(market)["closed"], post_flatten(market)["closed"]
+    assert market.get_order(first)["status"] == "CANCELED"
+    market.set_quote("NEW", "9", "11", "10")
+    assert (market.get_order(second)["status"], list_positions(market)["NEW"]) == ("FILLED", "0")
 
 
 def test_flatten_with_an_idempotency_key_closes_every_position(market):
-    market.order(quantity="10")
-    market.order(symbol="MSFT", side="SELL", quantity="3")
-    market.order(quantity="4", portfolio_name="Other")
-    proof = flatten(market, key="flatten-1")
+    market.place_order(quantity="10")
+    market.place_order(symbol="MSFT", side="SELL", quantity="3")
+    market.place_order(quantity="4", portfolio_name="Other")
+    proof = post_flatten(market, key="flatten-1")
     assert (len(proof["closed"]), proof["left"]) == (3, [])
 
 
 def test_strategy_flatten_closes_only_its_share_of_each_position(market):
-    market.order(quantity="10")
-    market.order(quantity="7", strategy="momentum")
-    market.order(quantity="2", side="SELL", strategy="momentum")
-    market.order(quantity="4", portfolio_name="Other", strategy="momentum")
-    market.order(symbol="MSFT", quantity="3", strategy="carry")
-    resting = market.order(type="LIMIT", limit_price="90", strategy="momentum")
-    proof = flatten(market, "strategy", "momentum")
+    market.place_order(quantity="10")
+    market.place_order(quantity="7", strategy="momentum")
+    market.place_order(quantity="2", side="SELL", strategy="momentum")
+    market.place_order(quantity="4", portfolio_name="Other", strategy="momentum")
+    market.place_order(symbol="MSFT", quantity="3", strategy="carry")
+    resting = market.place_order(type="LIMIT", limit_price="90", strategy="momentum")
+    proof = post_flatten(market, "strategy", "momentum")
     assert (proof["canceled"], len(proof["closed"]), proof["left"]) == ([resting["id"]], 2, [])
-    closes = [market.found(order_id) for order_id in proof["closed"]]
+    closes = [market.get_order(order_id) for order_id in proof["closed"]]
     told = [(one["portfolio_name"], one["side"], one["quantity"], one["strategy"]) for one in closes]
     assert told == [("Growth", "SELL", "5", "momentum"), ("Other", "SELL", "4", "momentum")]
-    assert held(market) == {"AAPL": "10", "MSFT": "3"}
-    assert held(market, "Other") == {"AAPL": "0"}
-    again = flatten(market, "strategy", "momentum")
+    assert list_positions(market) == {"AAPL": "10", "MSFT": "3"}
+    assert list_positions(market, "Other") == {"AAPL": "0"}
+    again = post_flatten(market, "strategy", "momentum")
     assert (again["closed"], again["left"]) == ([], [])
 
 
 def test_strategy_flatten_buys_back_a_short(market):
-    market.order(quantity="7", side="SELL", strategy="momentum")
-    market.order(quantity="1", side="SELL")
-    [order_id] = flatten(market, "strategy", "momentum")["closed"]
-    closed = market.found(order_id)
-    assert (closed["side"], closed["quantity"], held(market)["AAPL"]) == ("BUY", "7", "-1")
+    market.place_order(quantity="7", side="SELL", strategy="momentum")
+    market.place_order(quantity="1", side="SELL")
+    [order_id] = post_flatten(market, "strategy", "momentum")["closed"]
+    closed = market.get_order(order_id)
+    assert (closed["side"], closed["quantity"], list_positions(market)["AAPL"]) == ("BUY", "7", "-1")
 
 
 def test_strategy_flatten_never_exceeds_or_reverses_the_position(market):
-    market.order(quantity="10", strategy="momentum")
-    market.order(quantity="6", side="SELL")
-    assert [market.found(one)["quantity"] for one in flatten(market, "strategy", "momentum")["closed"]] == [
-        "4"
-    ]
+    market.place_order(quantity="10", strategy="momentum")
+    market.place_order(quantity="6", side="SELL")
+    assert [
+        market.get_order(one)["quantity"] for one in post_flatten(market, "strategy", "momentum")["closed"]
+    ] == ["4"]
     set_switch(market, "ACTIVE", scope="strategy", name="momentum")
-    market.order(quantity="3", side="SELL", strategy="reversal")
-    market.order(quantity="8")
-    assert flatten(market, "strategy", "reversal") == {"canceled": [], "closed": [], "left": []}
-    assert held(market)["AAPL"] == "5"
+    market.place_order(quantity="3", side="SELL", strategy="reversal")
+    market.place_order(quantity="8")
+    assert post_flatten(market, "strategy", "reversal") == {"canceled": [], "closed": [], "left": []}
+    assert list_positions(market)["AAPL"] == "5"
 
 
 def test_flatten_keeps_products_separate(market):
-    market.order(quantity="10", product="CNC", strategy="momentum")
-    market.order(quantity="4", product="MIS")
-    [order_id] = flatten(market, "strategy", "momentum")["closed"]
-    assert market.found(order_id)["product"] == "CNC"
+    market.place_order(quantity="10", product="CNC", strategy="momentum")
+    market.place_order(quantity="4", product="MIS")
+    [order_id] = post_flatten(market, "strategy", "momentum")["closed"]
+    assert market.get_order(order_id)["product"] == "CNC"
     [left] = market.get("/positions").json()
     assert (left["product"], left["quantity"]) == ("MIS", "4")
 
 
 def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
-    market.order(quantity="7", strategy="momentum")
-    market.order(quantity="3")
+    market.place_order(quantity="7", strategy="momentum")
+    market.place_order(quantity="3")
     assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
-    proof = flatten(market, "strategy", "momentum")
+    proof = post_flatten(market, "strategy", "momentum")
     assert [(one["symbol"], one["quantity"]) for one in proof["left"]] == [("AAPL", "7")]
-    assert market.found(proof["closed"][0])["status"] == "ACCEPTED"
+    assert market.get_order(proof["closed"][0])["status"] == "ACCEPTED"
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_fill_carries_the_request_id_that_caused_it(market):
     assert market.post("/orders", body, {"X-Request-ID": "the-market-order"}).status_code == 201
     resting = body | {"type": "LIMIT", "limit_price": "90"}
     assert market.post("/orders", resting, {"X-Request-ID": "the-limit-order"}).status_code == 201
-    market.quote("AAPL", "89", "90", "90")
-    assert request_ids(market) == ["the-market-order", None]
+    market.set_quote("AAPL", "89", "90", "90")
+    assert list_request_ids(market) == ["the-market-order", None]
 
 
-def request_ids(market):
+def list_request_ids(market):
     statement = "SELECT request_id FROM trades WHERE tenant_id = :tenant ORDER BY sequence"
-    with market.service.reading() as connection:
+    with market.service.open_connection() as connection:
         return list(connection.execute(text(statement), {"tenant": market.tenant_id}).scalars())
 
 
@@ -153,8 +153,8 @@ def test_interrupted_flatten_continues_under_its_idempotency_key(market, monkeyp
         patched.setattr(Flattening, "_held", nothing)
         body = {"scope": "tenant", "state": "HALTED", "flatten": True}
         assert market.post("/kill-switch", body, {"Idempotency-Key": "F"}).status_code == 503
-    assert len(flatten(market, key="F")["closed"]) == 1
+    assert len(post_flatten(market, key="F")["closed"]) == 1
     market.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE"})
     market.buy("10", "100")
-    assert flatten(market, key="F") is None  # what was bought on purpose since is kept
+    assert post_flatten(market, key="F") is None  # what was bought on purpose since is kept
     assert market.get("/positions").json()[0]["quantity"] == "10"

@@ -14,12 +14,12 @@ from app.market_data.service import Market
 from app.orders.rules.values import Protection, Status
 from app.orders.service.internal_commands import CancelHalted
 from app.orders.service.market_watcher import HALT_GRACE, MarketWatcher
-from app.timestamps import iso
-from tests.orders.rig import amount
+from app.timestamps import format_timestamp
 from tests.orders.test_exit_quantities import SHORT_LEGS
-from tests.orders.test_position_closes import LEGS, exits, held, leg_of
-from tests.orders.test_protection import code_of, group
+from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exits
+from tests.orders.test_protection import get_code, post_group
 from tests.orders.test_stopping import WAITING, set_switch
+from tests.orders.writer_harness import to_decimal
 
 pytestmark = pytest.mark.any_database
 
@@ -31,8 +31,8 @@ def _wait_for_cancels(monkeypatch):
         monkeypatch.setattr(f"app.risk.service.kill_switches.{name}", 30.0)
 
 
-def status(api, order):
-    return api.found(order["id"])["status"]
+def get_status(api, order):
+    return api.get_order(order["id"])["status"]
 
 
 @pytest.mark.parametrize(
@@ -40,54 +40,54 @@ def status(api, order):
     [("BUY", "SELL", LEGS, ("90", "110")), ("SELL", "BUY", SHORT_LEGS, ("110", "90"))],
 )
 def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, legs, limits):
-    entry = market.order(side=side, quantity="10", **legs)
-    more = market.order(side=side, type="LIMIT", limit_price=limits[0])
-    bracket = market.order(side=side, type="LIMIT", limit_price=limits[0], **legs)
-    reduces = market.order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="8")
-    beyond = market.order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="3")
+    entry = market.place_order(side=side, quantity="10", **legs)
+    more = market.place_order(side=side, type="LIMIT", limit_price=limits[0])
+    bracket = market.place_order(side=side, type="LIMIT", limit_price=limits[0], **legs)
+    reduces = market.place_order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="8")
+    beyond = market.place_order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="3")
     told = set_switch(market, "HALTED")
     assert told["canceled"] == sorted(one["id"] for one in (more, bracket, beyond))
     assert (told["unsettled"], told["flattened"]) == ([], None)
-    assert [status(market, one) for one in (more, bracket, beyond)] == ["CANCELED"] * 3
-    assert {leg["status"] for leg in exits(market, bracket).values()} == {"CANCELED"}
-    assert status(market, reduces) == "ACCEPTED"
-    assert {leg["status"] for leg in exits(market, entry).values()} == {"ACCEPTED"}
+    assert [get_status(market, one) for one in (more, bracket, beyond)] == ["CANCELED"] * 3
+    assert {leg["status"] for leg in list_exits(market, bracket).values()} == {"CANCELED"}
+    assert get_status(market, reduces) == "ACCEPTED"
+    assert {leg["status"] for leg in list_exits(market, entry).values()} == {"ACCEPTED"}
 
 
 def test_halt_keeps_exits_of_a_partially_filled_entry(market):
-    entry = market.order(**WAITING, **LEGS)
-    market.quote("AAPL", "89", "90", "90", ask_size="4")
+    entry = market.place_order(**WAITING, **LEGS)
+    market.set_quote("AAPL", "89", "90", "90", ask_size="4")
     assert set_switch(market, "HALTED")["canceled"] == [entry["id"]]
-    assert {leg["leaves_quantity"] for leg in exits(market, entry).values()} == {"4"}
-    market.quote("AAPL", "79", "80", "79")
-    assert (held(market), exits(market, entry)["stop_loss"]["status"]) == ("0", "FILLED")
+    assert {leg["leaves_quantity"] for leg in list_exits(market, entry).values()} == {"4"}
+    market.set_quote("AAPL", "79", "80", "79")
+    assert (get_held_quantity(market), list_exits(market, entry)["stop_loss"]["status"]) == ("0", "FILLED")
 
 
 @pytest.mark.parametrize("policy", ["cancel", "flatten"])
 def test_halt_cancels_exits_when_requested(market, policy):
-    entry = market.order(quantity="10", **LEGS)
+    entry = market.place_order(quantity="10", **LEGS)
     told = set_switch(market, "HALTED", exits=policy)
-    assert told["canceled"] == sorted(leg["id"] for leg in exits(market, entry).values())
-    assert {leg["status"] for leg in exits(market, entry).values()} == {"CANCELED"}
-    assert held(market) == ("10" if policy == "cancel" else "0")
+    assert told["canceled"] == sorted(leg["id"] for leg in list_exits(market, entry).values())
+    assert {leg["status"] for leg in list_exits(market, entry).values()} == {"CANCELED"}
+    assert get_held_quantity(market) == ("10" if policy == "cancel" else "0")
     assert (told["flattened"] is None) == (policy == "cancel")
 
 
 def test_portfolio_or_strategy_halt_leaves_other_orders_working(market):
     names = ("Growth", "Income")
     orders = {
-        (name, strategy): market.order(**WAITING, portfolio_name=name, strategy=strategy)
+        (name, strategy): market.place_order(**WAITING, portfolio_name=name, strategy=strategy)
         for name in names
         for strategy in ("S", None)
     }
     set_switch(market, "HALTED", scope="strategy", name="S")
-    assert {key for key, one in orders.items() if status(market, one) == "CANCELED"} == {
+    assert {key for key, one in orders.items() if get_status(market, one) == "CANCELED"} == {
         ("Growth", "S"),
         ("Income", "S"),
     }
     set_switch(market, "HALTED", scope="portfolio", name="growth")
-    assert status(market, orders["Growth", None]) == "CANCELED"
-    assert status(market, orders["Income", None]) == "ACCEPTED"
+    assert get_status(market, orders["Growth", None]) == "CANCELED"
+    assert get_status(market, orders["Income", None]) == "ACCEPTED"
 
 
 @pytest.mark.parametrize("kind", ["OCO", "OTO"])
@@ -96,9 +96,9 @@ def test_halt_cancels_whole_groups_that_open_positions(market, kind):
         {"side": "BUY", "type": "LIMIT", "limit_price": "90"},
         {"side": "SELL", "type": "LIMIT", "limit_price": "110"},
     )
-    pair = group(market, kind, first, second).json()["orders"]
+    pair = post_group(market, kind, first, second).json()["orders"]
     set_switch(market, "HALTED")
-    assert [status(market, one) for one in pair] == ["CANCELED", "CANCELED"]
+    assert [get_status(market, one) for one in pair] == ["CANCELED", "CANCELED"]
 
 
 def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
@@ -106,17 +106,17 @@ def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
         {"side": "BUY", "type": "MARKET", "quantity": "20"},
         {"side": "SELL", "type": "STOP", "stop_price": "80"},
     )
-    follower = group(market, "OTO", entry, stop).json()["orders"][1]
-    pair = group(market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop).json()[
+    follower = post_group(market, "OTO", entry, stop).json()["orders"][1]
+    pair = post_group(market, "OCO", {"side": "SELL", "type": "LIMIT", "limit_price": "120"}, stop).json()[
         "orders"
     ]
     assert set_switch(market, "HALTED")["canceled"] == []
     for order in (follower, *pair):
-        assert status(market, order) == "ACCEPTED"
+        assert get_status(market, order) == "ACCEPTED"
     for order in (follower, pair[1]):
         changed = market.patch(f"/orders/{order['id']}", {"stop_price": "85"})
         assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
-        assert code_of(market.patch(f"/orders/{changed.json()['id']}", {"stop_price": "84"})) == "HALTED"
+        assert get_code(market.patch(f"/orders/{changed.json()['id']}", {"stop_price": "84"})) == "HALTED"
 
 
 @pytest.mark.parametrize(
@@ -128,17 +128,17 @@ def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
     ],
 )
 def test_halt_allows_only_tightening_of_exits(market, leg, tightened, loosened):
-    entry = market.order(quantity="10", **LEGS)
+    entry = market.place_order(quantity="10", **LEGS)
     set_switch(market, "HALTED")
-    path = f"/orders/{exits(market, entry)[leg]['id']}"
-    assert code_of(market.patch(path, loosened)) == "HALTED"
+    path = f"/orders/{list_exits(market, entry)[leg]['id']}"
+    assert get_code(market.patch(path, loosened)) == "HALTED"
     changed = market.patch(path, tightened)
     assert (changed.status_code, changed.json()["status"]) == (200, "ACCEPTED")
     assert market.post(f"/orders/{changed.json()['id']}/cancel", {}).status_code == 200
 
 
 def test_repeated_halt_reports_the_orders_it_cancels(market):
-    order = market.order(**WAITING)
+    order = market.place_order(**WAITING)
     body = {"scope": "tenant", "state": "HALTED", "exits": "keep"}
     first, again = (market.post("/kill-switch", body, {"Idempotency-Key": "H"}).json() for _ in range(2))
     assert (first["canceled"], again["canceled"]) == ([order["id"]], [])
@@ -146,34 +146,37 @@ def test_repeated_halt_reports_the_orders_it_cancels(market):
     assert other.status_code == 409
 
 
-def test_order_not_cancelled_in_time_by_a_halt_never_fills(rig):
+def test_order_not_cancelled_in_time_by_a_halt_never_fills(harness):
     """As after a crash between the turn of the switch and its cancels."""
-    rig.place(quantity="10", stop_loss=Protection(amount("80")))
-    waiting = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
-    other = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
-    halt(rig, "strategy", "S")
-    rig.quote("89", "90", "90")
-    assert (rig.order(waiting).status, rig.order(other).status) == (Status.FILLED, Status.CANCELED)
-    again = rig.place(type="LIMIT", limit_price="85", time_in_force="GTC")
-    halt(rig, "tenant", "")
-    rig.quote("84", "85", "85")
-    assert rig.order(again).status is Status.CANCELED
+    harness.place_order(quantity="10", stop_loss=Protection(to_decimal("80")))
+    waiting = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    other = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
+    set_halt(harness, "strategy", "S")
+    harness.publish_quote("89", "90", "90")
+    assert (harness.get_order(waiting).status, harness.get_order(other).status) == (
+        Status.FILLED,
+        Status.CANCELED,
+    )
+    again = harness.place_order(type="LIMIT", limit_price="85", time_in_force="GTC")
+    set_halt(harness, "tenant", "")
+    harness.publish_quote("84", "85", "85")
+    assert harness.get_order(again).status is Status.CANCELED
 
 
-def test_bracket_cancelled_late_by_a_halt_keeps_exits_of_the_filled_quantity(rig):
-    rig.quote("99", "101", "100", ask_size="4")
-    entry = rig.place(type="LIMIT", limit_price="101", stop_loss=Protection(amount("80")))
-    halt(rig, "tenant", "")
-    rig.quote("99", "101", "100")
-    assert (rig.order(entry).status, rig.order(entry).filled_quantity) == (Status.CANCELED, 4)
-    assert leg_of(rig, entry, "stop_loss").leaves_quantity == 4
+def test_bracket_cancelled_late_by_a_halt_keeps_exits_of_the_filled_quantity(harness):
+    harness.publish_quote("99", "101", "100", ask_size="4")
+    entry = harness.place_order(type="LIMIT", limit_price="101", stop_loss=Protection(to_decimal("80")))
+    set_halt(harness, "tenant", "")
+    harness.publish_quote("99", "101", "100")
+    assert (harness.get_order(entry).status, harness.get_order(entry).filled_quantity) == (Status.CANCELED, 4)
+    assert get_leg(harness, entry, "stop_loss").leaves_quantity == 4
 
 
 class Writer:
     """Does commands at once, and counts those that cancel what is halted."""
 
-    def __init__(self, rig):
-        self.rig, self.cancels, self.is_away = rig, 0, False
+    def __init__(self, harness):
+        self.harness, self.cancels, self.is_away = harness, 0, False
 
     def submit_all(self, commands):
         self.cancels += sum(isinstance(one, CancelHalted) for one in commands)
@@ -182,15 +185,15 @@ class Writer:
     async def _run(self, command):
         if self.is_away:
             raise NotPlaced("the writer is away")
-        return self.rig.run(command)
+        return self.harness.run(command)
 
 
 @pytest.fixture
-def watch(rig):
+def create_watcher(harness):
     """Return a function that lets a market watcher look once, and returns how many cancels it sent so far."""
-    readers, writer = Readers(rig.engine, 1), Writer(rig)
+    readers, writer = Readers(harness.engine, 1), Writer(harness)
     watcher = MarketWatcher(
-        readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now, Calendars.load()
+        readers, cast("Any", writer), Market(harness.source, readers), lambda: harness.now, Calendars.load()
     )
 
     def check(*, is_away=False):
@@ -203,37 +206,40 @@ def watch(rig):
     readers.close()
 
 
-def test_market_watcher_cancels_orders_left_by_a_halt_on_its_first_run(rig, watch):
+def test_market_watcher_cancels_orders_left_by_a_halt_on_its_first_run(harness, create_watcher):
     """As after a crash between the turn of the switch and its cancels, with no quote since."""
-    entry = rig.place(quantity="10", stop_loss=Protection(amount("80")))
-    waiting = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
-    halt(rig, "tenant", "")
-    rig.tick(seconds=HALT_GRACE.total_seconds())
-    assert watch(is_away=True) == 1
-    assert rig.order(waiting).status is Status.ACCEPTED
-    assert [watch(), watch()] == [2, 2]  # until it succeeds, and once
-    assert rig.order(waiting).status is Status.CANCELED
-    assert leg_of(rig, entry, "stop_loss").status is Status.ACCEPTED
+    entry = harness.place_order(quantity="10", stop_loss=Protection(to_decimal("80")))
+    waiting = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    set_halt(harness, "tenant", "")
+    harness.advance_clock(seconds=HALT_GRACE.total_seconds())
+    assert create_watcher(is_away=True) == 1
+    assert harness.get_order(waiting).status is Status.ACCEPTED
+    assert [create_watcher(), create_watcher()] == [2, 2]  # until it succeeds, and once
+    assert harness.get_order(waiting).status is Status.CANCELED
+    assert get_leg(harness, entry, "stop_loss").status is Status.ACCEPTED
 
 
-def test_market_watcher_waits_before_it_completes_a_halt(rig, watch):
-    other = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC")
-    order = rig.place(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
-    assert watch() == 0
-    halt(rig, "strategy", "S", iso(rig.now))
-    assert watch() == 0
-    rig.tick(seconds=HALT_GRACE.total_seconds())
-    assert watch() == 1
-    assert (rig.order(order).status, rig.order(other).status) == (Status.CANCELED, Status.ACCEPTED)
+def test_market_watcher_waits_before_it_completes_a_halt(harness, create_watcher):
+    other = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    order = harness.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", strategy="S")
+    assert create_watcher() == 0
+    set_halt(harness, "strategy", "S", format_timestamp(harness.now))
+    assert create_watcher() == 0
+    harness.advance_clock(seconds=HALT_GRACE.total_seconds())
+    assert create_watcher() == 1
+    assert (harness.get_order(order).status, harness.get_order(other).status) == (
+        Status.CANCELED,
+        Status.ACCEPTED,
+    )
 
 
-def halt(rig, scope, key, at="2026-11-20T12:00:00.000000Z"):
+def set_halt(harness, scope, key, at="2026-11-20T12:00:00.000000Z"):
     """Turn a switch in the database, as another process does."""
-    with rig.engine.begin() as connection:
+    with harness.engine.begin() as connection:
         connection.execute(
             text(
                 "INSERT INTO kill_switches (tenant_id, scope, name_key, name, state, set_by, set_at)"
                 " VALUES (:tenant, :scope, :key, :key, 'HALTED', 'test', :at)"
             ),
-            {"tenant": rig.tenant, "scope": scope, "key": key, "at": at},
+            {"tenant": harness.tenant, "scope": scope, "key": key, "at": at},
         )

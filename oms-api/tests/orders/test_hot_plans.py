@@ -14,7 +14,7 @@ from app.database.engine import discard_plans
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries.reading import TradeFilter, find_books, list_trades
 from app.ledger.rules.accounting import Side
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.market_data.queries import find_quotes
 from app.orders.queries.book import symbols_with_orders
@@ -31,8 +31,8 @@ from app.orders.service.commands import (
     ReplaceOrder,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
-from app.timestamps import iso
-from tests.orders.rig import START, Rig, ticket
+from app.timestamps import format_timestamp
+from tests.orders.writer_harness import START, WriterHarness, build_ticket
 
 SIZES = (0, 2_000, 20_000)
 MOST_ROWS = 150  # that one command reads of one table; the small tables of a tenant are read whole
@@ -78,7 +78,7 @@ _CLONED = {
 
 
 @pytest.fixture(scope="module")
-def empty(new_database):
+def unanalysed_database(new_database):
     """Provide a database whose tables are never analysed."""
     engine = connect_engine(new_database("postgresql"))
     with unit_of_work(engine) as connection:
@@ -89,15 +89,15 @@ def empty(new_database):
 
 
 @pytest.fixture(scope="module")
-def writer(empty):
+def writer(unanalysed_database):
     """Provide the service's own connection, which may keep the plans that it makes for empty tables."""
-    engine = connect_engine(empty.url.render_as_string(hide_password=False), tenant_scoped=True)
+    engine = connect_engine(unanalysed_database.url.render_as_string(hide_password=False), tenant_scoped=True)
     with engine.connect().execution_options(writes=True, prepares=True) as connection:
         yield connection
     engine.dispose()
 
 
-def clone(connection, table, first, last):
+def clone_row(connection, table, first, last):
     """Add copies of a row of the table, numbered from `first` to `last`."""
     found = connection.execute(
         text("SELECT column_name, is_identity FROM information_schema.columns WHERE table_name = :table"),
@@ -115,7 +115,7 @@ def clone(connection, table, first, last):
     )
 
 
-def fill(engine, rig, count):
+def fill_tables(engine, harness, count):
     """Let each table have `count` rows more than the few that a desk has."""
     if not count:
         return
@@ -132,24 +132,24 @@ def fill(engine, rig, count):
                 )
             )
         for table in _CLONED:
-            clone(connection, table, known + 1, count)
+            clone_row(connection, table, known + 1, count)
 
 
-def commands(rig, number):
+def build_commands(harness, number):
     """Return by name batches of a command each, of a desk that holds and has orders."""
 
     def origin(name):
-        return rig.origin(f"{name}-{number}", name)._replace(actor="somebody")
+        return harness.build_origin(f"{name}-{number}", name)._replace(actor="somebody")
 
     def trade(name):
-        valued = value_trade(Decimal(1), None, Decimal(100))
+        valued = compute_trade_value(Decimal(1), None, Decimal(100))
         return RecordTrade(origin(name), "AAPL", "", Side.BUY, valued, "Growth", "growth", None)
 
-    asked = ticket(quantity="1", client_order_id=f"mine-{number}")
-    limit = ticket(quantity="1", type="LIMIT", limit_price="90")
-    (recorded,) = rig.run(trade("first"))
-    resting, other = (rig.place(type="LIMIT", limit_price="80", quantity="1") for _ in range(2))
-    quote = rig.quote_of("AAPL", "99", "101", "100")._replace(at=rig.now)
+    asked = build_ticket(quantity="1", client_order_id=f"mine-{number}")
+    limit = build_ticket(quantity="1", type="LIMIT", limit_price="90")
+    (recorded,) = harness.run(trade("first"))
+    resting, other = (harness.place_order(type="LIMIT", limit_price="80", quantity="1") for _ in range(2))
+    quote = harness.build_quote("AAPL", "99", "101", "100")._replace(at=harness.now)
     return {
         "a reported trade": [trade("report")],
         "many trades": [trade(f"many-{one}") for one in range(10)],
@@ -161,7 +161,9 @@ def commands(rig, number):
         "a bracket": [
             PlaceOrder(
                 origin("bracket"),
-                ticket(quantity="1", take_profit=Target(Decimal(120)), stop_loss=Protection(Decimal(80))),
+                build_ticket(
+                    quantity="1", take_profit=Target(Decimal(120)), stop_loss=Protection(Decimal(80))
+                ),
                 "Growth",
                 "growth",
             )
@@ -171,36 +173,36 @@ def commands(rig, number):
         "a change": [ReplaceOrder(origin("replace"), resting.id, Changes(limit_price=Decimal(81)))],
         "a cancel": [CancelOrder(origin("cancel"), other.id, None)],
         "a close": [ClosePosition(origin("close"), "Growth", "growth", "AAPL", "", Decimal(1), None)],
-        "a quote": [QuoteArrived(rig.tenant, quote, iso(rig.now), is_new=True)],
-        "an expiry": [ExpireOrders(rig.tenant, iso(rig.now))],
+        "a quote": [QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)],
+        "an expiry": [ExpireOrders(harness.tenant, format_timestamp(harness.now))],
     }
 
 
-def rows_read(connection, rig, works):
+def count_rows_of_batch(connection, harness, works):
     """Return how many rows a batch reads of each table, and roll it back."""
     with connection.begin() as transaction:
-        before = counted(connection)
-        outcomes = rig.handler.handle(connection, works, {}).outcomes
+        before = count_reads(connection)
+        outcomes = harness.handler.handle(connection, works, {}).outcomes
         assert not any(isinstance(one, Exception) for one in outcomes), outcomes
-        read = since(connection, before)
+        read = subtract_counts(connection, before)
         transaction.rollback()
-    rig.restart()
+    harness.restart()
     return read
 
 
-def rows_looked_at(connection, look):
+def count_rows_of_read(connection, look):
     """Return how many rows a read reads of each table."""
     with connection.begin():
-        before = counted(set_tenant_scope(connection, [1]))
+        before = count_reads(set_tenant_scope(connection, [1]))
         look(connection)
-        return since(connection, before)
+        return subtract_counts(connection, before)
 
 
-def since(connection, before):
-    return {table: rows - before.get(table, 0) for table, rows in counted(connection).items()}
+def subtract_counts(connection, before):
+    return {table: rows - before.get(table, 0) for table, rows in count_reads(connection).items()}
 
 
-def counted(connection):
+def count_reads(connection):
     """Return by table what this session has read and the server has not added up yet."""
     rows = "coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
     found = connection.execute(text(f"SELECT relname, {rows} FROM pg_stat_xact_user_tables"))  # noqa: S608  # ours
@@ -226,30 +228,30 @@ READS = {
     },
     "trades": lambda connection: list_trades(connection, 1, TradeFilter(), 50, 0, None),
     "symbols with orders": symbols_with_orders,
-    "overdue orders": lambda connection: count_overdue_orders(connection, iso(START)),
+    "overdue orders": lambda connection: count_overdue_orders(connection, format_timestamp(START)),
     "symbols kept back": find_symbols_with_held_orders,
     "quotes": lambda connection: find_quotes(connection, [InstrumentKey(1, "AAPL")]),
 }
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_batches_use_indexes_on_large_tables_without_statistics(empty, writer, count):
-    rig = Rig(empty)
-    rig.quote("99", "101", "100")
-    rig.place(quantity="5")
-    fill(empty, rig, count)
+def test_batches_use_indexes_on_large_tables_without_statistics(unanalysed_database, writer, count):
+    harness = WriterHarness(unanalysed_database)
+    harness.publish_quote("99", "101", "100")
+    harness.place_order(quantity="5")
+    fill_tables(unanalysed_database, harness, count)
     discard_plans(writer)  # as the writer does every few seconds
     writer.commit()
     too_many = {
         (name, table): rows
-        for name, works in commands(rig, count).items()
-        for table, rows in rows_read(writer, rig, works).items()
+        for name, works in build_commands(harness, count).items()
+        for table, rows in count_rows_of_batch(writer, harness, works).items()
         if rows > MOST_ROWS
     }
     too_many |= {
         (name, table): rows
         for name, look in READS.items()
-        for table, rows in rows_looked_at(writer, look).items()
+        for table, rows in count_rows_of_read(writer, look).items()
         if rows > MOST_ROWS
     }
     assert too_many == {}, "\n".join(f"{where}: {rows}" for where, rows in too_many.items())

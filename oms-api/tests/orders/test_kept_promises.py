@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from app.market_data.sources.simulated import SimulatedSource
 from app.orders.errors import OrderIsFinal
 from app.orders.rules.values import Status
-from app.timestamps import iso
-from tests.factories import ticket_body
-from tests.orders.rig import START, ticket
+from app.timestamps import format_timestamp
+from tests.factories import build_ticket_body
 from tests.orders.test_stopping import WAITING, set_switch
+from tests.orders.writer_harness import START, build_ticket
 from tests.risk.risk_requests import put_limit
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
@@ -23,40 +23,40 @@ def wait_until(is_so):
         time.sleep(0.05)
 
 
-def pair(api, kind, *tickets):
-    orders = [ticket_body(**changes) for changes in tickets]
+def place_pair(api, kind, *tickets):
+    orders = [build_ticket_body(**changes) for changes in tickets]
     return api.post("/orders:group", {"kind": kind, "orders": orders})
 
 
 def test_oto_child_of_an_entry_filled_while_reducing_is_sent_after_reducing(market):
-    entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "limit_price": "80"}).json()["orders"]
+    entry, follower = place_pair(market, "OTO", AT_LIMIT, {**WAITING, "limit_price": "80"}).json()["orders"]
     set_switch(market, "REDUCING")
-    market.quote("AAPL", "94", "95", "95")
-    assert market.found(entry["id"])["status"] == "FILLED"
-    assert market.found(follower["id"])["status"] == "HELD"
+    market.set_quote("AAPL", "94", "95", "95")
+    assert market.get_order(entry["id"])["status"] == "FILLED"
+    assert market.get_order(follower["id"])["status"] == "HELD"
     set_switch(market, "ACTIVE")
-    wait_until(lambda: market.found(follower["id"])["status"] == "ACCEPTED")
+    wait_until(lambda: market.get_order(follower["id"])["status"] == "ACCEPTED")
 
 
 def test_oto_child_keeps_its_quantity_when_the_parent_is_replaced(market):
-    entry, follower = pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "4"}).json()["orders"]
+    entry, follower = place_pair(market, "OTO", AT_LIMIT, {**WAITING, "quantity": "4"}).json()["orders"]
     changed = market.patch(f"/orders/{entry['id']}", {"quantity": "7"}).json()
-    assert market.found(follower["id"])["quantity"] == "4"
-    assert market.found(follower["id"])["parent_id"] == changed["id"]
+    assert market.get_order(follower["id"])["quantity"] == "4"
+    assert market.get_order(follower["id"])["parent_id"] == changed["id"]
 
 
-def test_oto_child_released_by_a_replacement_matches_the_current_quote(rig):
-    rig.quote("99", "101", "100", ask_size="4")
-    entry, follower = rig.pair(
-        "OTO", ticket(type="LIMIT", limit_price="101"), ticket(quantity="2", side="SELL")
+def test_oto_child_released_by_a_replacement_matches_the_current_quote(harness):
+    harness.publish_quote("99", "101", "100", ask_size="4")
+    entry, follower = harness.place_pair(
+        "OTO", build_ticket(type="LIMIT", limit_price="101"), build_ticket(quantity="2", side="SELL")
     )
-    assert rig.order(entry).status is Status.PARTIALLY_FILLED
-    rig.replace(entry, quantity="4")
-    assert rig.order(follower).status is Status.FILLED
+    assert harness.get_order(entry).status is Status.PARTIALLY_FILLED
+    harness.replace(entry, quantity="4")
+    assert harness.get_order(follower).status is Status.FILLED
 
 
 def test_close_never_crosses_zero(market):
-    market.order(quantity="10")
+    market.place_order(quantity="10")
     asked = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10.5"}
     answer = market.post("/positions:close", asked)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:slackoms:problem/more-than-held")
@@ -65,7 +65,7 @@ def test_close_never_crosses_zero(market):
 
 
 def test_orders_of_a_group_need_distinct_client_order_ids(market):
-    answer = pair(
+    answer = place_pair(
         market, "OCO", {**AT_LIMIT, "client_order_id": "one"}, {**WAITING, "client_order_id": "one"}
     )
     assert answer.status_code == 422, answer.text
@@ -73,63 +73,63 @@ def test_orders_of_a_group_need_distinct_client_order_ids(market):
 
 
 def test_preview_and_order_deny_a_notional_below_one_lot(market):
-    asked = ticket_body(quantity=None, notional="0.0000001")
+    asked = build_ticket_body(quantity=None, notional="0.0000001")
     previewed = market.post("/orders:preview", asked).json()
     placed = market.post("/orders", asked).json()
     assert previewed["denial"] == placed["denial"]
 
 
 def test_repeated_denied_order_returns_the_denial(market):
-    asked = ticket_body(quantity="2000000", client_order_id="large")
+    asked = build_ticket_body(quantity="2000000", client_order_id="large")
     first, second = market.post("/orders", asked), market.post("/orders", asked)
     assert first.json()["order_id"] == second.json()["order_id"]
     assert "idempotent-replayed" not in first.headers
     assert second.headers["idempotent-replayed"] == "true"
 
 
-def test_expired_order_cannot_be_replaced_or_cancelled(rig):
-    until = iso(START + timedelta(minutes=5))
-    orders = [rig.place(**AT_LIMIT | {"time_in_force": "GTD"}, expires_at=until) for _ in range(2)]
-    rig.now = START + timedelta(minutes=5)
-    outcomes = [rig.replace(orders[0], limit_price="101"), rig.cancel(orders[1])]
+def test_expired_order_cannot_be_replaced_or_cancelled(harness):
+    until = format_timestamp(START + timedelta(minutes=5))
+    orders = [harness.place_order(**AT_LIMIT | {"time_in_force": "GTD"}, expires_at=until) for _ in range(2)]
+    harness.now = START + timedelta(minutes=5)
+    outcomes = [harness.replace(orders[0], limit_price="101"), harness.cancel(orders[1])]
     assert all(isinstance(outcome, OrderIsFinal) for outcome in outcomes)
-    assert [rig.order(order).status for order in orders] == [Status.EXPIRED] * 2
+    assert [harness.get_order(order).status for order in orders] == [Status.EXPIRED] * 2
 
 
-def half_filled_bracket(market):
-    market.quote("AAPL", "99", "101", "100", ask_size="4")
+def place_half_filled_bracket(market):
+    market.set_quote("AAPL", "99", "101", "100", ask_size="4")
     legs = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-    order = market.order(**AT_LIMIT | {"limit_price": "101"}, **legs)
+    order = market.place_order(**AT_LIMIT | {"limit_price": "101"}, **legs)
     assert order["status"] == "PARTIALLY_FILLED"
     return order
 
 
 def test_position_close_ends_its_bracket_and_entry(market):
-    order = half_filled_bracket(market)
+    order = place_half_filled_bracket(market)
     closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert (closed.status_code, closed.json()["status"]) == (201, "FILLED")
-    ended = market.found(order["id"])
+    ended = market.get_order(order["id"])
     assert {ended["status"], *(leg["status"] for leg in ended["legs"])} == {"CANCELED"}
-    assert market.portfolio()["positions"]["AAPL"]["quantity"] == "0"
+    assert market.get_portfolio()["positions"]["AAPL"]["quantity"] == "0"
 
 
 def test_close_denied_by_risk_leaves_exits_unchanged(market):
-    order = half_filled_bracket(market)
+    order = place_half_filled_bracket(market)
     set_switch(market, "HALTED")
     closed = market.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"})
     assert closed.json()["denial"]["code"] == "HALTED"
-    assert [leg["status"] for leg in market.found(order["id"])["legs"]] == ["ACCEPTED"] * 2
+    assert [leg["status"] for leg in market.get_order(order["id"])["legs"]] == ["ACCEPTED"] * 2
 
 
 def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
-    begun = market.order()["created_at"]
-    asked = ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
-    end = iso(datetime.fromisoformat(begun) + timedelta(seconds=2))
+    begun = market.place_order()["created_at"]
+    asked = build_ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
+    end = format_timestamp(datetime.fromisoformat(begun) + timedelta(seconds=2))
     first = market.post("/orders", {**asked, "expires_at": end}).json()
 
     def is_expired():
         market.service.app.state.duty_runner.run_due()
-        return market.found(first["id"])["status"] == "EXPIRED"
+        return market.get_order(first["id"])["status"] == "EXPIRED"
 
     wait_until(is_expired)
     again = market.post("/orders", {**asked, "expires_at": end})
@@ -139,31 +139,31 @@ def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
 
 
 def test_enumerated_values_are_case_insensitive(market):
-    order = market.order(side="buy", type="limit", limit_price="90", time_in_force="gtc")
+    order = market.place_order(side="buy", type="limit", limit_price="90", time_in_force="gtc")
     assert (order["side"], order["type"], order["time_in_force"]) == ("BUY", "LIMIT", "GTC")
 
 
 def test_oto_child_denied_at_release_is_reported_as_denied(market):
     buying = {**WAITING, "side": "BUY", "quantity": "3000"}
-    follower = pair(market, "OTO", AT_LIMIT, buying).json()["orders"][1]
+    follower = place_pair(market, "OTO", AT_LIMIT, buying).json()["orders"][1]
     put_limit(market, "MAX_ORDER_QUANTITY", "2000")
-    market.quote("AAPL", "94", "95", "95")
-    assert market.found(follower["id"])["denial"]["code"] == "MAX_ORDER_QUANTITY"
+    market.set_quote("AAPL", "94", "95", "95")
+    assert market.get_order(follower["id"])["denial"]["code"] == "MAX_ORDER_QUANTITY"
     told = [event["data"]["order_id"] for event in market.get("/events", type="risk.denied").json()]
     assert told == [follower["id"]]
 
 
 def test_replaced_waiting_leg_is_risk_checked_at_its_release(market):
-    order = market.order(**AT_LIMIT, product="CNC", take_profit={"limit_price": "120"})
+    order = market.place_order(**AT_LIMIT, product="CNC", take_profit={"limit_price": "120"})
     path = f"/orders/{order['legs'][0]['id']}"
     changed = market.patch(path, {"limit_price": "119"})
     assert (changed.status_code, changed.json()["status"]) == (200, "HELD")
-    market.quote("AAPL", "94", "95", "95")
-    assert market.found(changed.json()["id"])["status"] == "ACCEPTED"
+    market.set_quote("AAPL", "94", "95", "95")
+    assert market.get_order(changed.json()["id"])["status"] == "ACCEPTED"
 
 
 def test_quote_source_receives_the_needed_symbols(api, monkeypatch):
     followed = []
     monkeypatch.setattr(SimulatedSource, "follow", lambda _, symbols: followed.append(symbols))
-    api.order(symbol="NVDA", **WAITING)
+    api.place_order(symbol="NVDA", **WAITING)
     wait_until(lambda: followed and "NVDA" in followed[-1])

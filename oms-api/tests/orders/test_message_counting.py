@@ -6,13 +6,13 @@ import pytest
 
 from app.orders.rules.values import GroupKind
 from app.orders.service.commands import PlaceGroup, PlaceOrder
-from app.orders.service.risk_evaluation import limits_of as rig_limits
+from app.orders.service.risk_checks.risk_evaluation import limits_of as rig_limits
 from app.risk.service.messages import MessageRate
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 
 @pytest.fixture
-def takes(rig, monkeypatch):
+def counted_messages(harness, monkeypatch):
     """Provide the list of the message counts that are taken from the message rate."""
     taken: list[int] = []
     take = MessageRate.take
@@ -25,46 +25,53 @@ def takes(rig, monkeypatch):
     return taken
 
 
-def order(rig, key):
-    asked = ticket(type="LIMIT", limit_price="90")
-    return PlaceOrder(rig.origin(key, key), asked, "Growth", "growth")
+def build_place_order(harness, key):
+    asked = build_ticket(type="LIMIT", limit_price="90")
+    return PlaceOrder(harness.build_origin(key, key), asked, "Growth", "growth")
 
 
-def pair(rig):
-    exits = (ticket(type="LIMIT", limit_price="90"), ticket(type="LIMIT", limit_price="89"))
-    return PlaceGroup(rig.origin("pair", "pair"), GroupKind.OCO, exits, "Growth", "growth")
+def build_place_pair(harness):
+    exits = (build_ticket(type="LIMIT", limit_price="90"), build_ticket(type="LIMIT", limit_price="89"))
+    return PlaceGroup(harness.build_origin("pair", "pair"), GroupKind.OCO, exits, "Growth", "growth")
 
 
-def lose(rig, retained, *commands):
+def run_and_roll_back(harness, retained, *commands):
     """Do the commands in a transaction that is rolled back, as where a statement after them fails."""
-    with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
-        rig.handler.handle(connection, commands, retained)
+    with (
+        harness.engine.connect().execution_options(writes=True) as connection,
+        connection.begin() as transaction,
+    ):
+        harness.handler.handle(connection, commands, retained)
         transaction.rollback()
 
 
-def test_retried_batch_takes_no_rate_limit_tokens_again(rig, takes):
-    rig.open_portfolio()
-    commands = [order(rig, "one"), pair(rig), order(rig, "two")]
+def test_retried_batch_takes_no_rate_limit_tokens_again(harness, counted_messages):
+    harness.open_portfolio()
+    commands = [
+        build_place_order(harness, "one"),
+        build_place_pair(harness),
+        build_place_order(harness, "two"),
+    ]
     retained: dict[int, int] = {}
-    lose(rig, retained, *commands)
-    lose(rig, retained, *commands)
-    lose(rig, retained, commands[0])
-    outcomes = [*rig.run(commands[0], retained=retained), *rig.run(*commands[1:], retained=retained)]
+    run_and_roll_back(harness, retained, *commands)
+    run_and_roll_back(harness, retained, *commands)
+    run_and_roll_back(harness, retained, commands[0])
+    outcomes = [*harness.run(commands[0], retained=retained), *harness.run(*commands[1:], retained=retained)]
     assert [len(done.orders) for done in outcomes] == [1, 2, 1]
-    assert sum(takes) == 4
+    assert sum(counted_messages) == 4
 
 
-def test_rate_limited_message_is_counted_when_it_passes(rig, takes, monkeypatch):
-    rig.open_portfolio()
-    refusing = [order(rig, "one")]
+def test_rate_limited_message_is_counted_when_it_passes(harness, counted_messages, monkeypatch):
+    harness.open_portfolio()
+    refusing = [build_place_order(harness, "one")]
     retained: dict[int, int] = {}
     with monkeypatch.context() as limited:
         limited.setattr(
-            "app.orders.service.risk_evaluation.limits_of",
+            "app.orders.service.risk_checks.risk_evaluation.limits_of",
             lambda context, order: rig_limits(context, order)._replace(messages_per_minute=Decimal(0)),
         )
-        (refused,) = rig.run(*refusing, retained=retained)
+        (refused,) = harness.run(*refusing, retained=retained)
         assert refused.kind == "rate-limited"
-    (placed,) = rig.run(*refusing, retained=retained)
+    (placed,) = harness.run(*refusing, retained=retained)
     assert len(placed.orders) == 1
-    assert sum(takes) == 1
+    assert sum(counted_messages) == 1

@@ -13,7 +13,9 @@ from app.database import set_tenant_scope, unit_of_work
 from app.duties.service import LEASE, DutyRunner
 from app.ledger.queries.books import PORTFOLIOS
 from app.orders.rules.values import Status
-from app.orders.service import command_execution, lock_plan, order_duties
+from app.orders.service import order_duties
+from app.orders.service.batch import lock_plan
+from app.orders.service.batch_processing import command_execution
 from app.orders.service.internal_commands import ExpireOrders, SquareOff
 
 OPENS = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
@@ -32,11 +34,11 @@ class Process:
     `before_write` is called with the number of the commands before.
     """
 
-    def __init__(self, rig: Any, before_write: Callable[[int], None] = lambda _: None) -> None:
-        self._rig, self._before_write = rig, before_write
+    def __init__(self, harness: Any, before_write: Callable[[int], None] = lambda _: None) -> None:
+        self._rig, self._before_write = harness, before_write
         self.commands: list[Any] = []
-        duties = create_order_duties(rig.engine, cast("Any", self), Calendars.load(), lambda: rig.now)
-        self.runner = DutyRunner(rig.engine, duties, lambda: rig.now)
+        duties = create_order_duties(harness.engine, cast("Any", self), Calendars.load(), lambda: harness.now)
+        self.runner = DutyRunner(harness.engine, duties, lambda: harness.now)
 
     def write(self, command: Any) -> None:
         """Stand in for the writer."""
@@ -57,104 +59,106 @@ def small_batches(monkeypatch):
 
 
 @pytest.fixture
-def resting(rig, small_batches):
+def resting_orders(harness, small_batches):
     """Provide three DAY orders in each of two portfolios, at their close."""
-    rig.list_instrument()
-    rig.now, orders = OPENS, []
+    harness.list_instrument()
+    harness.now, orders = OPENS, []
     for name in ("Growth", "Income"):
-        rig.enforce_sessions("hold", name)
-        orders += [rig.place(name, **RESTING, client_order_id=f"{name}{number}") for number in range(3)]
-    rig.now = CLOSES
+        harness.enforce_sessions("hold", name)
+        orders += [
+            harness.place_order(name, **RESTING, client_order_id=f"{name}{number}") for number in range(3)
+        ]
+    harness.now = CLOSES
     return orders
 
 
-def statuses(rig, orders):
-    return [rig.order(order).status for order in orders]
+def list_statuses(harness, orders):
+    return [harness.get_order(order).status for order in orders]
 
 
-def test_orders_expire_in_small_batches_at_the_close(rig, resting):
-    process = Process(rig)
+def test_orders_expire_in_small_batches_at_the_close(harness, resting_orders):
+    process = Process(harness)
     process.runner.run_due()
     assert process.count(ExpireOrders) == 4  # two of each portfolio
-    assert set(statuses(rig, resting)) == {Status.EXPIRED}
+    assert set(list_statuses(harness, resting_orders)) == {Status.EXPIRED}
 
 
-def test_commands_of_two_portfolios_in_one_batch_expire_both(rig, resting):
-    portfolio_ids = dict.fromkeys(order.portfolio_id for order in resting)
-    at = rig.now.isoformat().replace("+00:00", "Z")
-    rig.run(*(ExpireOrders(rig.tenant, at, portfolio_id) for portfolio_id in portfolio_ids))
-    assert statuses(rig, resting).count(Status.EXPIRED) == 4
+def test_commands_of_two_portfolios_in_one_batch_expire_both(harness, resting_orders):
+    portfolio_ids = dict.fromkeys(order.portfolio_id for order in resting_orders)
+    at = harness.now.isoformat().replace("+00:00", "Z")
+    harness.run(*(ExpireOrders(harness.tenant, at, portfolio_id) for portfolio_id in portfolio_ids))
+    assert list_statuses(harness, resting_orders).count(Status.EXPIRED) == 4
 
 
-def test_order_expires_once_with_two_processes(rig, resting):
-    other = Process(rig)
+def test_order_expires_once_with_two_processes(harness, resting_orders):
+    other = Process(harness)
 
     def race(_: int) -> None:
         assert ORDER_EXPIRY not in other.runner.run_due()
 
-    one = Process(rig, race)
+    one = Process(harness, race)
     assert ORDER_EXPIRY in one.runner.run_due()
     assert (one.count(ExpireOrders), other.count(ExpireOrders)) == (4, 0)
-    assert set(statuses(rig, resting)) == {Status.EXPIRED}
+    assert set(list_statuses(harness, resting_orders)) == {Status.EXPIRED}
 
 
-def test_next_process_finishes_what_a_killed_one_began(rig, resting):
+def test_next_process_finishes_what_a_killed_one_began(harness, resting_orders):
     def die_at_the_second(number: int) -> None:
         if number == 1:
             raise Killed
 
     with pytest.raises(Killed):
-        Process(rig, die_at_the_second).runner.run_due()
-    assert statuses(rig, resting).count(Status.EXPIRED) == 2
-    survivor = Process(rig)
-    rig.now += LEASE - timedelta(seconds=1)
+        Process(harness, die_at_the_second).runner.run_due()
+    assert list_statuses(harness, resting_orders).count(Status.EXPIRED) == 2
+    survivor = Process(harness)
+    harness.now += LEASE - timedelta(seconds=1)
     assert ORDER_EXPIRY not in survivor.runner.run_due()
-    rig.now += timedelta(seconds=1) + EXPIRY_PERIOD
+    harness.now += timedelta(seconds=1) + EXPIRY_PERIOD
     assert ORDER_EXPIRY in survivor.runner.run_due()
-    assert set(statuses(rig, resting)) == {Status.EXPIRED}
-    moves = rig.rows("SELECT count(*) FROM order_events WHERE to_status = 'EXPIRED'")
+    assert set(list_statuses(harness, resting_orders)) == {Status.EXPIRED}
+    moves = harness.query("SELECT count(*) FROM order_events WHERE to_status = 'EXPIRED'")
     assert moves == [(6,)]
 
 
 @pytest.fixture
-def held(rig):
+def intraday_position(harness):
     """Provide an intraday position before its square-off."""
-    rig.list_instrument("INFY", "NSE", currency="INR")
-    rig.enforce_sessions("hold")
-    with unit_of_work(rig.engine) as connection:
-        set_tenant_scope(connection, [rig.tenant])
+    harness.list_instrument("INFY", "NSE", currency="INR")
+    harness.enforce_sessions("hold")
+    with unit_of_work(harness.engine) as connection:
+        set_tenant_scope(connection, [harness.tenant])
         connection.execute(PORTFOLIOS.update().values(base_currency="INR", cost_schedule="zerodha"))
-    rig.now = SQUARE_OFF - timedelta(hours=4)
-    rig.quote("99", "101", "100", symbol="INFY")
-    rig.place(symbol="INFY", product="MIS")
-    return rig
+    harness.now = SQUARE_OFF - timedelta(hours=4)
+    harness.publish_quote("99", "101", "100", symbol="INFY")
+    harness.place_order(symbol="INFY", product="MIS")
+    return harness
 
 
-def quantity(rig):
-    [(found,)] = rig.rows("SELECT quantity FROM positions WHERE product = 'MIS'")
+def read_quantity(harness):
+    [(found,)] = harness.query("SELECT quantity FROM positions WHERE product = 'MIS'")
     return Decimal(str(found))
 
 
-def test_intraday_positions_are_closed_once_a_day(held):
-    process = Process(held)
+def test_intraday_positions_are_closed_once_a_day(intraday_position):
+    process = Process(intraday_position)
     for minutes, expected in ((-1, 10), (0, 0), (1, 0)):
-        held.now = SQUARE_OFF + timedelta(minutes=minutes)
+        intraday_position.now = SQUARE_OFF + timedelta(minutes=minutes)
         process.runner.run_due()
-        assert quantity(held) == expected
+        assert read_quantity(intraday_position) == expected
     assert process.count(SquareOff) == 2  # at its start, and at the square-off
 
 
-def test_next_process_squares_off_after_a_kill(held):
+def test_next_process_squares_off_after_a_kill(intraday_position):
     def die(_: int) -> None:
         raise Killed
 
-    held.now = SQUARE_OFF
+    intraday_position.now = SQUARE_OFF
     with pytest.raises(Killed):
-        Process(held, die).runner.run_due()
-    assert quantity(held) == 10
-    held.now += LEASE
-    survivors = [Process(held), Process(held)]
+        Process(intraday_position, die).runner.run_due()
+    assert read_quantity(intraday_position) == 10
+    intraday_position.now += LEASE
+    survivors = [Process(intraday_position), Process(intraday_position)]
     for survivor in survivors:
         survivor.runner.run_due()
     assert [survivor.count(SquareOff) for survivor in survivors] == [1, 0]
-    assert quantity(held) == 0
+    assert read_quantity(intraday_position) == 0

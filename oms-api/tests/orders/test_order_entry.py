@@ -10,44 +10,44 @@ from app.events.rules import unpack_outbox_events
 REPLAYED = "Idempotent-Replayed"
 
 
-def statuses(api, order_id):
-    return [event["to_status"] for event in api.found(order_id)["events"]]
+def list_statuses(api, order_id):
+    return [event["to_status"] for event in api.get_order(order_id)["events"]]
 
 
 def test_market_order_fills_at_the_opposite_quote_side(market):
-    order = market.order(side="BUY", quantity="10")
+    order = market.place_order(side="BUY", quantity="10")
     assert (order["status"], order["filled_quantity"], order["leaves_quantity"]) == ("FILLED", "10", "0")
     assert order["average_price"] == "101.00"
-    held = market.portfolio()["positions"]["AAPL"]
+    held = market.get_portfolio()["positions"]["AAPL"]
     assert (held["quantity"], held["avg_cost"]) == ("10", "101.00")
-    sold = market.order(side="SELL", quantity="4")
+    sold = market.place_order(side="SELL", quantity="4")
     assert sold["average_price"] == "99.00"
-    assert market.portfolio()["cash"] == "999386.00"
+    assert market.get_portfolio()["cash"] == "999386.00"
 
 
 def test_order_shows_its_history_and_fills(market):
-    order = market.order(reason="Earnings", user_id="U1", strategy="mean-reversion")
-    found = market.found(order["id"])
-    assert statuses(market, order["id"]) == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
+    order = market.place_order(reason="Earnings", user_id="U1", strategy="mean-reversion")
+    found = market.get_order(order["id"])
+    assert list_statuses(market, order["id"]) == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
     assert [event["sequence"] for event in found["events"]] == [1, 2, 3, 4]
     (fill,) = found["fills"]
     assert (fill["quantity"], fill["price"], fill["value"]) == ("10", "101.00", "1010.00")
-    (trade,) = market.trades()
+    (trade,) = market.list_trades()
     assert trade["trade_id"] == fill["trade_id"]
     assert (trade["gmv"], trade["user_id"], trade["note"]) == ("1010.00", "U1", "Earnings")
     assert {name: found[name] for name in order} == order
 
 
 def test_fill_names_its_order(market):
-    order = market.order()
-    with market.service.reading() as connection:
+    order = market.place_order()
+    with market.service.open_connection() as connection:
         statement = text("SELECT order_id FROM trades WHERE tenant_id = :tenant")
         assert connection.execute(statement, {"tenant": market.tenant_id}).scalars().all() == [order["id"]]
 
 
 def test_every_status_change_and_fill_is_written_to_the_outbox(market):
-    market.order()
-    with market.service.reading() as connection:
+    market.place_order()
+    with market.service.open_connection() as connection:
         statement = text("SELECT type, payload, following FROM events WHERE tenant_id = :tenant")
         rows = connection.execute(statement, {"tenant": market.tenant_id}).all()
     assert [[kind for kind, _ in unpack_outbox_events(*row)] for row in rows] == [
@@ -62,7 +62,7 @@ def test_every_status_change_and_fill_is_written_to_the_outbox(market):
 
 def test_filled_market_order_writes_seven_rows(market):
     def count():
-        with market.service.reading() as connection:
+        with market.service.open_connection() as connection:
             tables = ("orders", "order_events", "executions", "trades", "positions", "events", "portfolios")
             return sum(
                 connection.execute(
@@ -73,7 +73,7 @@ def test_filled_market_order_writes_seven_rows(market):
             )
 
     before = count()
-    order = market.order()
+    order = market.place_order()
     assert count() - before == 6  # and the portfolio is updated
     history = market.get(f"/orders/{order['id']}").json()["events"]
     assert [one["to_status"] for one in history] == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
@@ -81,45 +81,45 @@ def test_filled_market_order_writes_seven_rows(market):
 
 
 def test_time_in_force_defaults_to_day(market):
-    order = market.order(type="LIMIT", limit_price="90")
+    order = market.place_order(type="LIMIT", limit_price="90")
     assert (order["time_in_force"], order["status"]) == ("DAY", "ACCEPTED")
     assert order["client_order_id"]
 
 
 def test_order_type_aliases_are_accepted(market):
-    assert market.order(type="SL-M", stop_price="120")["type"] == "STOP"
-    assert market.order(type="SL", stop_price="120", limit_price="121")["type"] == "STOP_LIMIT"
+    assert market.place_order(type="SL-M", stop_price="120")["type"] == "STOP"
+    assert market.place_order(type="SL", stop_price="120", limit_price="121")["type"] == "STOP_LIMIT"
 
 
 def test_notional_order_is_sized_at_the_ask(market):
     market.put("/instruments/AAPL", {"tick_size": "0.01", "lot_size": "1"})
-    order = market.order(quantity=None, notional="1000")
+    order = market.place_order(quantity=None, notional="1000")
     assert (order["quantity"], order["status"], order["notional"]) == ("9", "FILLED", "1000.00")
 
 
 def test_notional_below_one_lot_is_denied(market):
     market.put("/instruments/AAPL", {"tick_size": "0.01", "lot_size": "1"})
-    answer = market.place(quantity=None, notional="100")
+    answer = market.post_order(quantity=None, notional="100")
     assert answer.status_code == 422
     assert answer.json()["denial"]["code"] == "NO_QUANTITY"
 
 
 def test_fractional_quantity_is_filled(market):
-    assert market.order(quantity="0.123")["filled_quantity"] == "0.123"
+    assert market.place_order(quantity="0.123")["filled_quantity"] == "0.123"
 
 
 def test_denied_order_is_stored_with_the_numbers_of_its_denial(market):
-    answer = market.place(quantity="2000000")
+    answer = market.post_order(quantity="2000000")
     problem = answer.json()
     assert (answer.status_code, problem["type"]) == (422, "urn:slackoms:problem/order-denied")
     denial = problem["denial"]
     assert denial["code"] == "MAX_ORDER_QUANTITY"
     assert (denial["limit"], denial["asked"]) == ("1000000", "2000000")
-    kept = market.found(problem["order_id"])
+    kept = market.get_order(problem["order_id"])
     assert (kept["status"], kept["denial"]) == ("DENIED", denial)
-    largest = market.place(quantity=denial["largest_passing"])
+    largest = market.post_order(quantity=denial["largest_passing"])
     assert largest.status_code == 201, largest.text
-    assert market.place(quantity=str(float(denial["largest_passing"]) + 1)).status_code == 422
+    assert market.post_order(quantity=str(float(denial["largest_passing"]) + 1)).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -152,59 +152,59 @@ def test_denied_order_is_stored_with_the_numbers_of_its_denial(market):
     ],
 )
 def test_invalid_ticket_creates_no_order(market, changes, field):
-    answer = market.place(**changes)
+    answer = market.post_order(**changes)
     assert answer.status_code == 422, answer.text
     assert field in {error["field"] for error in answer.json()["errors"]}, answer.text
     assert market.get("/orders").json() == []
 
 
 def test_same_client_order_id_returns_the_same_order(market):
-    first = market.place(client_order_id="abc-1")
-    again = market.place(client_order_id="abc-1")
+    first = market.post_order(client_order_id="abc-1")
+    again = market.post_order(client_order_id="abc-1")
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json() == again.json()
     assert (REPLAYED in first.headers, again.headers[REPLAYED]) == (False, "true")
-    assert len(market.trades()) == 1
+    assert len(market.list_trades()) == 1
 
 
 def test_same_client_order_id_with_another_ticket_conflicts(market):
-    market.order(client_order_id="abc-1")
-    answer = market.place(client_order_id="abc-1", quantity="11")
+    market.place_order(client_order_id="abc-1")
+    answer = market.post_order(client_order_id="abc-1", quantity="11")
     assert (answer.status_code, answer.json()["type"]) == (
         409,
         "urn:slackoms:problem/client-order-id-reused",
     )
-    assert len(market.trades()) == 1
+    assert len(market.list_trades()) == 1
 
 
 def test_same_idempotency_key_returns_the_same_order(market):
-    first, again = market.place("K"), market.place("K")
+    first, again = market.post_order("K"), market.post_order("K")
     assert first.json() == again.json()
     assert again.headers[REPLAYED] == "true"
-    assert market.place("K", quantity="11").status_code == 409
-    assert len(market.trades()) == 1
+    assert market.post_order("K", quantity="11").status_code == 409
+    assert len(market.list_trades()) == 1
 
 
 def test_denied_order_binds_its_idempotency_key(market):
-    first, again = market.place("K", quantity="2000000"), market.place("K", quantity="2000000")
+    first, again = market.post_order("K", quantity="2000000"), market.post_order("K", quantity="2000000")
     assert (first.status_code, again.status_code) == (422, 422)
     assert first.json()["order_id"] == again.json()["order_id"]
 
 
 def test_malformed_request_binds_no_idempotency_key(market):
-    assert market.place("K", type="LIMIT").status_code == 422
-    assert market.place("K", type="LIMIT", limit_price="90").status_code == 201
+    assert market.post_order("K", type="LIMIT").status_code == 422
+    assert market.post_order("K", type="LIMIT", limit_price="90").status_code == 201
 
 
 def test_market_order_without_a_price_is_denied(api, serve):
     with serve(price_source="manual") as service:
-        answer = service.api().place()
+        answer = service.create_client().post_order()
     assert answer.json()["denial"]["code"] == "NO_REFERENCE_PRICE"
 
 
 def test_order_of_another_tenant_is_not_found(market, service):
-    order = market.order()
-    other = service.api()
+    order = market.place_order()
+    other = service.create_client()
     assert other.get(f"/orders/{order['id']}").status_code == 404
     assert other.post(f"/orders/{order['id']}/cancel", {}).status_code == 404
     assert other.patch(f"/orders/{order['id']}", {"quantity": "5"}).status_code == 404
@@ -212,13 +212,13 @@ def test_order_of_another_tenant_is_not_found(market, service):
 
 
 def test_read_only_key_cannot_place_orders(market):
-    reader = market.service.mint("read", market.tenant_id)
-    assert replace(market, key=reader).place().status_code == 403
+    reader = market.service.create_key("read", market.tenant_id)
+    assert replace(market, key=reader).post_order().status_code == 403
 
 
 def test_largest_passing_quantity_of_a_replacement_is_a_total(market):
-    market.quote("AAPL", "99", "101", "100", ask_size="30")
-    order = market.order(quantity="100", type="LIMIT", limit_price="101")
+    market.set_quote("AAPL", "99", "101", "100", ask_size="30")
+    order = market.place_order(quantity="100", type="LIMIT", limit_price="101")
     assert order["filled_quantity"] == "30"
     limit = {"scope": "portfolio", "name": "Growth", "code": "MAX_ORDER_QUANTITY", "value": "50"}
     assert market.put("/limits", limit).status_code == 200

@@ -8,7 +8,7 @@ def list_events(api, type_="order.*"):
 
 
 def test_market_order_publishes_events_from_creation_to_fill(market):
-    order = market.order(quantity="10", strategy="momentum")
+    order = market.place_order(quantity="10", strategy="momentum")
     kinds = ["order.initialized", "order.submitted", "order.accepted", "order.filled"]
     events = list_events(market)
     assert [kind for kind, _ in events] == kinds
@@ -18,17 +18,17 @@ def test_market_order_publishes_events_from_creation_to_fill(market):
     assert (first["order_id"], first["status"], first["sequence"]) == (order["id"], "INITIALIZED", 1)
     assert (first["filled_quantity"], first["leaves_quantity"]) == ("0", "10")
     assert (last["filled_quantity"], last["leaves_quantity"], last["average_price"]) == ("10", "0", "101.00")
-    (fill,) = market.found(order["id"])["fills"]
+    (fill,) = market.get_order(order["id"])["fills"]
     execution = (fill["execution_id"], fill["trade_id"], fill["quantity"], fill["price"])
     names = ("execution_id", "trade_id", "last_quantity", "last_price")
     assert tuple(last[name] for name in names) == execution
 
 
 def test_fill_event_contains_the_fill_details(api):
-    api.quote("AAPL", "99", "101", "100", ask_size="4")
-    order = api.order(quantity="10", type="LIMIT", limit_price="102", time_in_force="GTC")
-    api.quote("AAPL", "99", "102", "100", ask_size="5")
-    api.quote("AAPL", "99", "102", "100", ask_size="7")
+    api.set_quote("AAPL", "99", "101", "100", ask_size="4")
+    order = api.place_order(quantity="10", type="LIMIT", limit_price="102", time_in_force="GTC")
+    api.set_quote("AAPL", "99", "102", "100", ask_size="5")
+    api.set_quote("AAPL", "99", "102", "100", ask_size="7")
     fills = [(kind, data) for kind, data in list_events(api) if "execution_id" in data]
     assert [kind for kind, _ in fills] == ["order.partially_filled", "order.partially_filled", "order.filled"]
     assert [(data["last_quantity"], data["last_price"]) for _, data in fills] == [
@@ -41,11 +41,11 @@ def test_fill_event_contains_the_fill_details(api):
         ("9", "1"),
         ("10", "0"),
     ]
-    assert fills[-1][1]["average_price"] == api.found(order["id"])["average_price"] == "101.60"
+    assert fills[-1][1]["average_price"] == api.get_order(order["id"])["average_price"] == "101.60"
 
 
 def test_event_contains_the_order_state_at_that_time(market):
-    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC", quantity="10")
+    order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", quantity="10")
     successor = market.patch(f"/orders/{order['id']}", {"quantity": "20"}).json()
     market.post(f"/orders/{successor['id']}/cancel", {"reason": "Changed my mind"})
     by_kind = {(data["order_id"], kind): data for kind, data in list_events(market)}
@@ -62,31 +62,33 @@ def test_event_contains_the_order_state_at_that_time(market):
 
 
 def test_bracket_leg_events_name_the_parent_and_quantity_increase(api):
-    api.quote("AAPL", "99", "101", "100", ask_size="4")
-    order = api.order(quantity="10", stop_loss={"stop_price": "90"}, time_in_force="GTC")
-    api.quote("AAPL", "99", "101", "100", ask_size="3")
+    api.set_quote("AAPL", "99", "101", "100", ask_size="4")
+    order = api.place_order(quantity="10", stop_loss={"stop_price": "90"}, time_in_force="GTC")
+    api.set_quote("AAPL", "99", "101", "100", ask_size="3")
     leg = [data for _, data in list_events(api) if data.get("parent_id") == order["id"]]
     assert [data["quantity"] for data in leg][-1] == "7"
     assert (leg[-1]["reason"], leg[-1]["stop_price"]) == ("Quantity increased to 7", "90.00")
 
 
 def test_denial_event_contains_the_reason(market):
-    market.place(quantity="2000000")
+    market.post_order(quantity="2000000")
     (denied,) = (data for kind, data in list_events(market) if kind == "order.denied")
     assert denied["reason"] == "An order may have at most 1,000,000 units."
 
 
 def test_trailing_stop_event_contains_its_stop_price(market):
     market.buy("10", "100")
-    market.order(side="SELL", type="TRAILING_STOP", trail_percent="5", time_in_force="GTC", quantity="10")
-    market.quote("AAPL", "119", "121", "120")
-    market.quote("AAPL", "109", "111", "110")
+    market.place_order(
+        side="SELL", type="TRAILING_STOP", trail_percent="5", time_in_force="GTC", quantity="10"
+    )
+    market.set_quote("AAPL", "119", "121", "120")
+    market.set_quote("AAPL", "109", "111", "110")
     (fired,) = (data for kind, data in list_events(market) if kind == "order.triggered")
     assert (fired["trail_percent"], fired["trail_level"]) == ("5", "114.00")
 
 
 def test_lapsed_order_event_contains_the_broker_reason(market):
-    market.order(type="LIMIT", limit_price="90", time_in_force="IOC")
+    market.place_order(type="LIMIT", limit_price="90", time_in_force="IOC")
     (ended,) = (data for kind, data in list_events(market) if kind == "order.canceled")
     assert (ended["actor"], bool(ended["broker_reason"])) == ("paper", True)
     assert ended["broker_words"] == ended["broker_reason"]  # the former name

@@ -9,34 +9,36 @@ from app.brokers.rules.values import Executed
 from app.ledger.rules.verification import Check
 from app.orders.rules.values import Target
 from app.orders.rules.verification import OrderCheck
-from app.verify import report, verify_database
-from tests.orders.rig import Rig
+from app.verify import format_report, verify_database
+from tests.orders.writer_harness import WriterHarness
 
 WAITING = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
 
 
 @pytest.fixture
-def busy(rig):
+def harness_with_history(harness):
     """Provide a database where a bit of everything has happened."""
-    rig.place()
-    rig.place(quantity="2000000")
-    rig.place(**WAITING, take_profit=Target(Decimal(120)))
-    replaced = rig.place(**WAITING)
-    successor = rig.replace(replaced, quantity="20").orders[0].order
-    rig.report(replaced, Executed(replaced.id, "late", Decimal(3), Decimal(90), Decimal(270), rig.now))
-    rig.replace(successor, quantity="2000000")
-    rig.quote("89", "90", "90", ask_size="7")
-    rig.cancel(successor)
-    return rig
+    harness.place_order()
+    harness.place_order(quantity="2000000")
+    harness.place_order(**WAITING, take_profit=Target(Decimal(120)))
+    replaced = harness.place_order(**WAITING)
+    successor = harness.replace(replaced, quantity="20").orders[0].order
+    harness.report_broker_event(
+        replaced, Executed(replaced.id, "late", Decimal(3), Decimal(90), Decimal(270), harness.now)
+    )
+    harness.replace(successor, quantity="2000000")
+    harness.publish_quote("89", "90", "90", ask_size="7")
+    harness.cancel(successor)
+    return harness
 
 
-def failed(rig):
-    return {check for check, times in verify_database(rig.engine).failed.items() if times}
+def list_failed_checks(harness):
+    return {check for check, times in verify_database(harness.engine).failed.items() if times}
 
 
-def tamper(rig, statement):
+def tamper_with_rows(harness, statement):
     """Lie past the triggers, as only the owner of the database could."""
-    with rig.engine.begin() as connection:
+    with harness.engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.execute(text("DROP TRIGGER order_events_refuse_update"))
             connection.execute(text("DROP TRIGGER IF EXISTS events_refuse_update"))
@@ -48,10 +50,10 @@ def tamper(rig, statement):
             connection.execute(text("SET session_replication_role = DEFAULT"))
 
 
-def test_intact_database_passes_verification(busy):
-    verdict = verify_database(busy.engine)
-    assert verdict.clean, list(report(verdict, 0))
-    assert verdict.checked[OrderCheck.HISTORY] == len(busy.rows("SELECT id FROM orders"))
+def test_intact_database_passes_verification(harness_with_history):
+    verdict = verify_database(harness_with_history.engine)
+    assert verdict.clean, list(format_report(verdict, 0))
+    assert verdict.checked[OrderCheck.HISTORY] == len(harness_with_history.query("SELECT id FROM orders"))
     assert verdict.checked[OrderCheck.TRADE] == 3
 
 
@@ -77,35 +79,37 @@ def test_intact_database_passes_verification(busy):
     ],
 )
 @pytest.mark.any_database
-def test_each_tampered_value_is_reported(busy, statement, check):
-    busy.quote("89", "90", "90", ask_size="1")
-    tamper(busy, statement)
-    assert check in failed(busy)
+def test_each_tampered_value_is_reported(harness_with_history, statement, check):
+    harness_with_history.publish_quote("89", "90", "90", ask_size="1")
+    tamper_with_rows(harness_with_history, statement)
+    assert check in list_failed_checks(harness_with_history)
 
 
-def test_quantity_below_the_filled_quantity_of_its_chain_is_reported(rig):
-    rig.quote("99", "101", "100", ask_size="4")
-    order = rig.place(type="LIMIT", limit_price="101", time_in_force="GTC")
-    rig.replace(order, quantity="3")
-    tamper(rig, "UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'")
-    assert OrderCheck.QUANTITY in failed(rig)
+def test_quantity_below_the_filled_quantity_of_its_chain_is_reported(harness):
+    harness.publish_quote("99", "101", "100", ask_size="4")
+    order = harness.place_order(type="LIMIT", limit_price="101", time_in_force="GTC")
+    harness.replace(order, quantity="3")
+    tamper_with_rows(harness, "UPDATE orders SET quantity = '3.00000000' WHERE status = 'FILLED'")
+    assert OrderCheck.QUANTITY in list_failed_checks(harness)
 
 
-def test_overfill_reported_by_the_broker_passes_verification(rig):
-    order = rig.place(**WAITING)
-    rig.report(order, Executed(order.id, "over", Decimal(11), Decimal(90), Decimal(990), rig.now))
-    assert failed(rig) == set()
+def test_overfill_reported_by_the_broker_passes_verification(harness):
+    order = harness.place_order(**WAITING)
+    harness.report_broker_event(
+        order, Executed(order.id, "over", Decimal(11), Decimal(90), Decimal(990), harness.now)
+    )
+    assert list_failed_checks(harness) == set()
 
 
 def test_writes_of_two_processes_pass_verification(engine):
-    one, two = Rig(engine), Rig(engine)
-    one.quote("99", "101", "100")
+    one, two = WriterHarness(engine), WriterHarness(engine)
+    one.publish_quote("99", "101", "100")
     two.now = one.now
     for number in range(10):
-        for rig in (one, two):
-            rig.tick()
-            rig.place(**WAITING, client_order_id=f"{number}-{id(rig)}")
+        for harness in (one, two):
+            harness.advance_clock()
+            harness.place_order(**WAITING, client_order_id=f"{number}-{id(harness)}")
     two.now = one.now
-    two.quote("89", "90", "90")
-    assert failed(one) == set()
-    assert {row[0] for row in one.rows("SELECT status FROM orders")} == {"FILLED"}
+    two.publish_quote("89", "90", "90")
+    assert list_failed_checks(one) == set()
+    assert {row[0] for row in one.query("SELECT status FROM orders")} == {"FILLED"}

@@ -4,7 +4,7 @@ import pytest
 
 from app.orders.schemas.other_names import OTHER_FILTERS, OTHER_NAMES
 from app.orders.schemas.requests import CancelAllIn, ChangesIn, CloseIn, GroupIn, TicketIn
-from tests.factories import ticket_body, trade_body
+from tests.factories import build_ticket_body, build_trade_body
 
 pytestmark = pytest.mark.any_database
 
@@ -22,21 +22,21 @@ KITE = {
 }
 
 
-def messages(answer):
+def list_messages(answer):
     """Return what is said of each field of a refused request."""
     assert answer.status_code == 422, answer.text
     return {error["field"]: error["message"] for error in answer.json()["errors"]}
 
 
 def test_alpaca_order_fields_are_answered_with_our_fields(api):
-    assert messages(api.post("/orders", ALPACA)) == {
+    assert list_messages(api.post("/orders", ALPACA)) == {
         "portfolio_name": "This field is required.",
         "qty": "Unknown field `qty`. Did you mean `quantity`?",
     }
 
 
 def test_kite_order_fields_are_answered_with_our_fields(api):
-    told = messages(api.post("/orders", KITE))
+    told = list_messages(api.post("/orders", KITE))
     assert told["transaction_type"] == "Unknown field `transaction_type`. Did you mean `side`?"
     assert told["order_type"] == "Unknown field `order_type`. Did you mean `type`?"
     assert told["trigger_price"] == "Unknown field `trigger_price`. Did you mean `stop_price`?"
@@ -44,7 +44,7 @@ def test_kite_order_fields_are_answered_with_our_fields(api):
 
 
 def test_alpaca_and_kite_values_are_case_insensitive(market):
-    order = market.order(side="buy", type="sl-m", stop_price="120", product="mis", time_in_force="day")
+    order = market.place_order(side="buy", type="sl-m", stop_price="120", product="mis", time_in_force="day")
     assert (order["side"], order["type"], order["product"]) == ("BUY", "STOP", "MIS")
     found = market.get("/orders", status="accepted", side="buy").json()
     assert [one["id"] for one in found] == [order["id"]]
@@ -59,48 +59,53 @@ def test_foreign_field_names_do_not_overlap_with_ours(name):
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
-        ("/orders:group", {"kind": "OCO", "orders": [ticket_body(qty="1")] * 2}, "orders.0.qty"),
-        ("/orders:preview", ticket_body(qty="1"), "qty"),
+        ("/orders:group", {"kind": "OCO", "orders": [build_ticket_body(qty="1")] * 2}, "orders.0.qty"),
+        ("/orders:preview", build_ticket_body(qty="1"), "qty"),
         ("/orders:cancel-all", {"qty": "1"}, "qty"),
         ("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL", "qty": "1"}, "qty"),
     ],
 )
 def test_every_order_body_suggests_our_field_names(api, path, body, field):
-    assert messages(api.post(path, body))[field] == "Unknown field `qty`. Did you mean `quantity`?"
+    assert list_messages(api.post(path, body))[field] == "Unknown field `qty`. Did you mean `quantity`?"
 
 
 def test_replacement_body_suggests_our_field_names(market):
-    order = market.order(type="LIMIT", limit_price="90")
-    told = messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
+    order = market.place_order(type="LIMIT", limit_price="90")
+    told = list_messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
     assert told == {"price": "Unknown field `price`. Did you mean `limit_price`?"}
 
 
 def test_unknown_field_without_a_match_gets_no_suggestion(api):
-    assert messages(api.post("/orders", ticket_body(colour="red")))["colour"] == "Unknown field `colour`."
+    assert (
+        list_messages(api.post("/orders", build_ticket_body(colour="red")))["colour"]
+        == "Unknown field `colour`."
+    )
 
 
 def test_misspelt_field_gets_the_nearest_name(api):
     def of_trade(**body):
-        return messages(api.post("/trade", trade_body(**body)))
+        return list_messages(api.post("/trade", build_trade_body(**body)))
 
     assert of_trade(qty="1") == {"qty": "Unknown field `qty`. Did you mean `quantity`?"}
     assert of_trade(Symbols="A") == {"Symbols": "Unknown field `Symbols`. Did you mean `symbol`?"}
     assert of_trade(xyz="A") == {"xyz": "Unknown field `xyz`."}
-    leg = messages(api.post("/orders", ticket_body(stop_loss={"stop_price": "1", "limit_prise": "1"})))
+    leg = list_messages(
+        api.post("/orders", build_ticket_body(stop_loss={"stop_price": "1", "limit_prise": "1"}))
+    )
     assert leg == {"stop_loss.limit_prise": "Unknown field `limit_prise`. Did you mean `limit_price`?"}
-    user = messages(api.post("/portfolios", {"name": "A", "base_curency": "USD"}))
+    user = list_messages(api.post("/portfolios", {"name": "A", "base_curency": "USD"}))
     assert user == {"base_curency": "Unknown field `base_curency`. Did you mean `base_currency`?"}
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_FILTERS))
 def test_foreign_list_filter_gets_our_filter_as_a_suggestion(api, name):
-    told = messages(api.get("/orders", **{name: "x"}))
+    told = list_messages(api.get("/orders", **{name: "x"}))
     assert told == {name: f"Unknown field `{name}`. {OTHER_FILTERS[name]}"}
 
 
 @pytest.mark.parametrize("status", ["open", "closed", "all"])
 def test_open_and_closed_are_not_order_states(api, status):
-    assert "open=true" in messages(api.get("/orders", status=status))["status"]
+    assert "open=true" in list_messages(api.get("/orders", status=status))["status"]
 
 
 NO = "A {} order has no {}: leave it out, or send type {}."
@@ -133,7 +138,7 @@ NO = "A {} order has no {}: leave it out, or send type {}."
     ],
 )
 def test_rejected_ticket_lists_the_accepted_values(api, changes, field, message):
-    assert messages(api.place(**changes))[field] == message
+    assert list_messages(api.post_order(**changes))[field] == message
 
 
 def test_method_not_allowed_lists_the_allowed_methods(api):

@@ -88,7 +88,7 @@ def _insert(connection, table, columns, count, exact):
     connection.execute(text(f"INSERT INTO {table} ({', '.join(columns)}) {rows}"), {**named, "count": count})
 
 
-def plan_of(connection, wanted):
+def explain_first_statement(connection, wanted):
     """Return what a list finds, and how the database goes about its first statement."""
     statements = []
 
@@ -129,24 +129,24 @@ def plan_of(connection, wanted):
 )
 def test_selective_order_lists_use_an_index(many_orders, wanted, count, index):
     with many_orders.connect() as connection:
-        found, plan = plan_of(connection, wanted)
+        found, plan = explain_first_statement(connection, wanted)
     assert len(found) == count
     assert index in plan, plan
 
 
 def test_client_order_id_and_time_filters_use_an_index(many_orders):
     with many_orders.connect() as connection:
-        found, plan = plan_of(connection, OrderFilter(client_order_id="c77"))
+        found, plan = explain_first_statement(connection, OrderFilter(client_order_id="c77"))
         assert len(found) == 1
         assert "Seq Scan on orders" not in plan
         assert "client_order_id=" in plan or "client_order_id)::text =" in plan, plan
-        _, plan = plan_of(connection, OrderFilter(since=_NOW))
+        _, plan = explain_first_statement(connection, OrderFilter(since=_NOW))
         assert "id>" in plan or "(id)::text >=" in plan, plan
 
 
 def test_user_filter_uses_an_index_for_placed_and_named_orders(many_orders):
     with many_orders.connect() as connection:
-        found, _ = plan_of(
+        found, _ = explain_first_statement(
             connection, OrderFilter(user="rare", portfolio_name_key="rare", statuses=(Status.CANCELED,))
         )
         newest = [one.order.id for one in found]

@@ -14,42 +14,44 @@ from app.clock import utc_now
 from app.database import connect_engine
 from app.orders.service.commands import PlaceOrder
 from app.verify import verify_database
-from tests.factories import BOOTSTRAP_KEY, ticket_body
-from tests.orders.rig import Rig, ticket
-from tests.support.processes import running
+from tests.factories import BOOTSTRAP_KEY, build_ticket_body
+from tests.orders.writer_harness import WriterHarness, build_ticket
+from tests.support.processes import run_process
 
 KEY = {"X-API-Key": BOOTSTRAP_KEY}
 CLIENTS, ROUNDS = 8, 15
 
 
-def settings(url):
+def build_settings(url):
     return {"DATABASE_URL": url, "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production", "PRICE_SOURCE": "manual"}
 
 
-def client(process):
+def create_client(process):
     return httpx.Client(base_url=f"{process.url}/api/v1", headers=KEY, timeout=120)
 
 
-def quote(http, symbol, price):
+def set_quote(http, symbol, price):
     body = {"bid": price, "ask": price, "last": price}
     assert http.put(f"/quotes/{symbol}", json=body).status_code == 200
 
 
-def resting(number):
+def build_resting_ticket(number):
     """Return a ticket that waits for 90; every third one is a bracket."""
-    body = ticket_body(
+    body = build_ticket_body(
         type="LIMIT", limit_price="90", quantity="1", time_in_force="GTC", client_order_id=f"order-{number}"
     )
     return body | ({"take_profit": {"limit_price": "120"}} if number % 3 == 0 else {})
 
 
-async def send(urls, numbers):
+async def send_orders(urls, numbers):
     """Place the orders from many connections; an answer that never came counts as none."""
     async with httpx.AsyncClient(headers=KEY, timeout=120) as http:
 
         async def place(number):
             try:
-                return await http.post(f"{urls[number % len(urls)]}/api/v1/orders", json=resting(number))
+                return await http.post(
+                    f"{urls[number % len(urls)]}/api/v1/orders", json=build_resting_ticket(number)
+                )
             except httpx.TransportError:
                 return None
 
@@ -61,7 +63,7 @@ def open_portfolio(http, name="Growth"):
     assert http.post("/portfolios", json={"name": name}).status_code == 201
 
 
-def everything(http):
+def read_everything(http):
     orders, cursor = [], None
     while True:
         page = http.get("/orders", params={"limit": 1000} | ({"cursor": cursor} if cursor else {}))
@@ -73,32 +75,34 @@ def everything(http):
 
 def test_working_orders_survive_a_killed_process(database_url):
     numbers = range(60)
-    with running(**settings(database_url)) as first:
-        with client(first) as http:
+    with run_process(**build_settings(database_url)) as first:
+        with create_client(first) as http:
             open_portfolio(http)
-            quote(http, "AAPL", "100")
-        asyncio.run(send([first.url], numbers))
+            set_quote(http, "AAPL", "100")
+        asyncio.run(send_orders([first.url], numbers))
         first.process.kill()
         first.process.wait(60)
-    with running(**settings(database_url)) as second, client(second) as http:
-        assert [order["status"] for order in everything(http) if not order["parent_id"]] == ["ACCEPTED"] * 60
-        quote(http, "AAPL", "90")
-        entries = [order for order in everything(http) if not order["parent_id"]]
+    with run_process(**build_settings(database_url)) as second, create_client(second) as http:
+        assert [order["status"] for order in read_everything(http) if not order["parent_id"]] == [
+            "ACCEPTED"
+        ] * 60
+        set_quote(http, "AAPL", "90")
+        entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert {order["status"] for order in entries} == {"FILLED"}
-        legs = [order for order in everything(http) if order["parent_id"]]
+        legs = [order for order in read_everything(http) if order["parent_id"]]
         assert Counter(leg["status"] for leg in legs) == {"ACCEPTED": 20}
         assert http.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"] == "60"
 
 
 def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_url):
     numbers = list(range(200))
-    with running(**settings(database_url)) as first:
-        with client(first) as http:
+    with run_process(**build_settings(database_url)) as first:
+        with create_client(first) as http:
             open_portfolio(http)
-            quote(http, "AAPL", "100")
+            set_quote(http, "AAPL", "100")
 
         async def until_killed():
-            sending = asyncio.create_task(send([first.url], numbers))
+            sending = asyncio.create_task(send_orders([first.url], numbers))
             await asyncio.sleep(0.15)  # some are answered, some under way, some not begun
             first.process.kill()
             return await sending
@@ -106,13 +110,13 @@ def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_
         answers = asyncio.run(until_killed())
         first.process.wait(60)
     acknowledged = {answer.json()["id"] for answer in answers if answer is not None}
-    with running(**settings(database_url)) as second, client(second) as http:
-        assert acknowledged <= {order["id"] for order in everything(http)}
-        again = asyncio.run(send([second.url], numbers))
+    with run_process(**build_settings(database_url)) as second, create_client(second) as http:
+        assert acknowledged <= {order["id"] for order in read_everything(http)}
+        again = asyncio.run(send_orders([second.url], numbers))
         assert {answer.status_code for answer in again} == {201}
-        entries = [order for order in everything(http) if not order["parent_id"]]
+        entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert len(entries) == len({order["client_order_id"] for order in entries}) == 200
-        quote(http, "AAPL", "90")
+        set_quote(http, "AAPL", "90")
         assert http.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"] == "200"
 
 
@@ -122,21 +126,21 @@ def pair_url(new_database):
 
 
 @pytest.fixture(scope="module")
-def pair(pair_url):
+def two_processes(pair_url):
     """Two processes on one PostgreSQL."""
-    given = settings(pair_url)
-    with running(**given) as one, running(**given) as two:
-        with client(one) as http:
+    given = build_settings(pair_url)
+    with run_process(**given) as one, run_process(**given) as two:
+        with create_client(one) as http:
             open_portfolio(http)
         yield one, two
 
 
-def test_two_processes_match_each_order_once(pair):
-    one, two = pair
+def test_two_processes_match_each_order_once(two_processes):
+    one, two = two_processes
     numbers = range(1000, 1000 + CLIENTS * ROUNDS)
-    with client(one) as http, client(two) as other:
-        quote(http, "AAPL", "100")
-        answers = asyncio.run(send([one.url, two.url], numbers))
+    with create_client(one) as http, create_client(two) as other:
+        set_quote(http, "AAPL", "100")
+        answers = asyncio.run(send_orders([one.url, two.url], numbers))
         assert {answer.status_code for answer in answers} == {201}
 
         async def both_quote():
@@ -146,34 +150,34 @@ def test_two_processes_match_each_order_once(pair):
                 return await asyncio.gather(*sent)
 
         assert {answer.status_code for answer in asyncio.run(both_quote())} == {200}
-        entries = [order for order in everything(http) if not order["parent_id"]]
+        entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert {order["status"] for order in entries} == {"FILLED"}
         assert len(http.get("/trades", params={"limit": 1000}).json()) == len(numbers)
-        assert everything(http) == everything(other)
+        assert read_everything(http) == read_everything(other)
         held = other.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"]
         assert Decimal(held) == len(numbers)
 
 
-def test_answered_kill_switch_applies_in_the_other_process(pair):
-    one, two = pair
-    with client(one) as http, client(two) as other:
-        quote(http, "AAPL", "100")
+def test_answered_kill_switch_applies_in_the_other_process(two_processes):
+    one, two = two_processes
+    with create_client(one) as http, create_client(two) as other:
+        set_quote(http, "AAPL", "100")
         halt = {"scope": "portfolio", "name": "Stopped", "state": "HALTED", "reason": "Drill"}
         for name in ("Stopped", "Going on"):
             open_portfolio(http, name)
-        assert other.post("/orders", json=ticket_body(portfolio_name="Stopped")).status_code == 201
+        assert other.post("/orders", json=build_ticket_body(portfolio_name="Stopped")).status_code == 201
         assert http.post("/kill-switch", json=halt).status_code == 200
-        refused = other.post("/orders", json=ticket_body(portfolio_name="Stopped"))
+        refused = other.post("/orders", json=build_ticket_body(portfolio_name="Stopped"))
         assert (refused.status_code, refused.json()["denial"]["code"]) == (422, "HALTED")
         trade = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Stopped"}
         assert other.post("/trade", json=trade).status_code == 422
-        assert other.post("/orders", json=ticket_body(portfolio_name="Going on")).status_code == 201
+        assert other.post("/orders", json=build_ticket_body(portfolio_name="Going on")).status_code == 201
 
 
 def test_source_quote_fills_matching_orders_without_a_request(database_url):
-    given = settings(database_url) | {"PRICE_SOURCE": "simulated"}
-    with running(**given) as process, client(process) as http:
-        stop = ticket_body(side="SELL", type="TRAILING_STOP", trail_amount="0.01", time_in_force="GTC")
+    given = build_settings(database_url) | {"PRICE_SOURCE": "simulated"}
+    with run_process(**given) as process, create_client(process) as http:
+        stop = build_ticket_body(side="SELL", type="TRAILING_STOP", trail_amount="0.01", time_in_force="GTC")
         open_portfolio(http)
         order = http.post("/orders", json=stop).json()
         deadline = time.monotonic() + 150  # longer than any walk goes on upwards
@@ -206,9 +210,9 @@ def place_requests(turn):
         yield (
             "POST",
             "/orders",
-            ticket_body(portfolio_name=name, type="LIMIT", limit_price="90", quantity="1"),
+            build_ticket_body(portfolio_name=name, type="LIMIT", limit_price="90", quantity="1"),
         )
-        yield "POST", "/orders", ticket_body(portfolio_name=name, quantity="1")
+        yield "POST", "/orders", build_ticket_body(portfolio_name=name, quantity="1")
         yield "POST", "/trade", trade | {"portfolio_name": name}
 
 
@@ -235,10 +239,10 @@ async def load_with_halts(urls, seconds):
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.long)])
-def test_kill_switches_cancel_all_and_orders_do_not_deadlock(pair, pair_url, seconds):
-    urls = [one.url for one in pair]
-    with client(pair[0]) as http:
-        quote(http, "AAPL", "100")
+def test_kill_switches_cancel_all_and_orders_do_not_deadlock(two_processes, pair_url, seconds):
+    urls = [one.url for one in two_processes]
+    with create_client(two_processes[0]) as http:
+        set_quote(http, "AAPL", "100")
         for name in DESK:
             http.post("/portfolios", json={"name": name})
     statuses = asyncio.run(load_with_halts(urls, seconds))
@@ -264,23 +268,32 @@ def test_killed_process_leaves_matched_portions_consistent(new_database, portion
     """Another process matches the others after a restart."""
     url = new_database("postgresql")
     engine = connect_engine(url)
-    rig = Rig(engine, now=utc_now())
-    rig.quote("100", "100", "100")
+    harness = WriterHarness(engine, now=utc_now())
+    harness.publish_quote("100", "100", "100")
     for book in range(BOOKS):
-        rig.open_portfolio(f"Book {book}")
-        waiting = ticket(type="LIMIT", limit_price="95", quantity="1", time_in_force="GTC")
-        rig.run(*(PlaceOrder(rig.origin(), waiting, f"Book {book}", f"book {book}") for _ in range(RESTING)))
-    with running(**settings(url)) as first, client(first) as http, ThreadPoolExecutor(1) as threads:
+        harness.open_portfolio(f"Book {book}")
+        waiting = build_ticket(type="LIMIT", limit_price="95", quantity="1", time_in_force="GTC")
+        harness.run(
+            *(
+                PlaceOrder(harness.build_origin(), waiting, f"Book {book}", f"book {book}")
+                for _ in range(RESTING)
+            )
+        )
+    with (
+        run_process(**build_settings(url)) as first,
+        create_client(first) as http,
+        ThreadPoolExecutor(1) as threads,
+    ):
         answer = threads.submit(http.put, "/quotes/AAPL", json=dict.fromkeys(("bid", "ask", "last"), "90"))
         wait_for(lambda: answer.done() or count_matched(engine) >= portions)
         first.process.kill()
         first.process.wait(60)
         answer.exception()
     assert verify_database(engine).clean
-    with running(**settings(url)):
+    with run_process(**build_settings(url)):
         wait_for(lambda: count_matched(engine) == BOOKS)
     assert verify_database(engine).clean
-    assert rig.rows("SELECT quantity FROM positions") == [(Decimal(RESTING),)] * BOOKS
+    assert harness.query("SELECT quantity FROM positions") == [(Decimal(RESTING),)] * BOOKS
     engine.dispose()
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import Protection, Status, Target
-from app.verify import report, verify_database
-from tests.orders.rig import ticket
+from app.verify import format_report, verify_database
+from tests.orders.writer_harness import build_ticket
 
 pytestmark = pytest.mark.any_database
 
@@ -14,18 +14,18 @@ GTC = {"time_in_force": "GTC"}
 STOP_LOSS = {"stop_loss": {"stop_price": "90"}}
 
 
-def code_of(answer):
+def get_code(answer):
     assert answer.status_code == 422, answer.text
     return answer.json()["denial"]["code"]
 
 
-def limit(api, code, value):
+def set_limit(api, code, value):
     answer = api.put("/limits", {"scope": "tenant", "code": code, "value": value})
     assert answer.status_code == 200, answer.text
 
 
-def position(api, symbol="AAPL"):
-    held = api.portfolio()["positions"].get(symbol)
+def get_position(api, symbol="AAPL"):
+    held = api.get_portfolio()["positions"].get(symbol)
     return held["quantity"] if held else "0"
 
 
@@ -50,24 +50,24 @@ def test_invalid_leg_rejects_the_whole_ticket_and_its_preview(market, terms, cod
     previewed = market.post("/orders:preview", body | terms).json()
     assert (previewed["would_pass"], previewed["denial"]["code"]) == (False, code)
     answer = market.post("/orders", body | terms)
-    assert code_of(answer) == code
+    assert get_code(answer) == code
     denial = answer.json()["denial"]
     assert (denial["nearest_price"], denial["largest_passing"]) == (nearest, None)
-    assert market.found(answer.json()["order_id"])["legs"] == []
-    assert position(market) == "0"
+    assert market.get_order(answer.json()["order_id"])["legs"] == []
+    assert get_position(market) == "0"
 
 
 def test_open_order_limit_counts_bracket_legs(market):
-    limit(market, "MAX_OPEN_ORDERS", "2")
+    set_limit(market, "MAX_OPEN_ORDERS", "2")
     legs = {"take_profit": {"limit_price": "120"}, **STOP_LOSS}
-    assert code_of(market.place(**legs)) == "FIRM_OPEN_ORDERS"
-    assert market.place(**STOP_LOSS).status_code == 201
+    assert get_code(market.post_order(**legs)) == "FIRM_OPEN_ORDERS"
+    assert market.post_order(**STOP_LOSS).status_code == 201
 
 
 def test_leg_without_permission_rejects_the_ticket(market):
-    limit(market, "ALLOWED_SIDES", "BUY")
-    assert code_of(market.place(**STOP_LOSS)) == "NOT_PERMITTED"
-    assert market.place().status_code == 201
+    set_limit(market, "ALLOWED_SIDES", "BUY")
+    assert get_code(market.post_order(**STOP_LOSS)) == "NOT_PERMITTED"
+    assert market.post_order().status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_leg_without_permission_rejects_the_ticket(market):
     ],
 )
 def test_ticket_that_can_never_fill_is_rejected(market, terms):
-    assert market.place(**terms).status_code == 422
+    assert market.post_order(**terms).status_code == 422
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     previewed = market.post("/orders:preview", body | terms)
     assert previewed.status_code == 422 or not previewed.json()["would_pass"]
 
 
-def group(api, kind, *orders):
+def post_group(api, kind, *orders):
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10", **GTC}
     return api.post("/orders:group", {"kind": kind, "orders": [base | one for one in orders]})
 
@@ -106,54 +106,54 @@ ENTRY = {"side": "BUY", "type": "MARKET"}
 )
 def test_invalid_second_order_rejects_the_whole_group(market, second, code):
     market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
-    assert code_of(group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
+    assert get_code(post_group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
     assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
-    assert position(market) == "0"
+    assert get_position(market) == "0"
 
 
 def test_oto_child_is_risk_checked_as_if_the_parent_had_filled(market):
-    limit(market, "SHORT_SELLING", "0")
+    set_limit(market, "SHORT_SELLING", "0")
     follower = {"side": "SELL", "type": "STOP", "stop_price": "90"}
-    assert code_of(group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"
-    assert group(market, "OTO", ENTRY, follower).status_code == 201
-    assert position(market) == "10"
+    assert get_code(post_group(market, "OTO", ENTRY, follower | {"quantity": "11"})) == "SHORT_SELLING"
+    assert post_group(market, "OTO", ENTRY, follower).status_code == 201
+    assert get_position(market) == "10"
 
 
 def test_oco_stop_must_not_trigger_at_once(market):
-    market.order(quantity="10")
+    market.place_order(quantity="10")
     target = {"side": "SELL", "type": "LIMIT", "limit_price": "110"}
     stop = {"side": "SELL", "type": "STOP", "stop_price": "130"}
-    assert code_of(group(market, "OCO", target, stop)) == "EXIT_PRICE"
+    assert get_code(post_group(market, "OCO", target, stop)) == "EXIT_PRICE"
     short_of_stop = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90", "limit_price": "95"}
-    assert group(market, "OCO", target, short_of_stop).status_code == 422
-    assert position(market) == "10"
+    assert post_group(market, "OCO", target, short_of_stop).status_code == 422
+    assert get_position(market) == "10"
 
 
-def leg(api, order, role):
-    return next(one for one in api.found(order["id"])["legs"] if one["role"] == role)
+def get_leg(api, order, role):
+    return next(one for one in api.get_order(order["id"])["legs"] if one["role"] == role)
 
 
 def test_stop_moved_through_the_market_is_rejected_and_keeps_working(market):
-    order = market.order(**STOP_LOSS)
-    stop = leg(market, order, "stop_loss")
-    assert code_of(market.patch(f"/orders/{stop['id']}", {"stop_price": "130"})) == "EXIT_PRICE"
-    assert market.found(stop["id"])["status"] == "ACCEPTED"
+    order = market.place_order(**STOP_LOSS)
+    stop = get_leg(market, order, "stop_loss")
+    assert get_code(market.patch(f"/orders/{stop['id']}", {"stop_price": "130"})) == "EXIT_PRICE"
+    assert market.get_order(stop["id"])["status"] == "ACCEPTED"
     assert market.patch(f"/orders/{stop['id']}", {"stop_price": "95"}).status_code == 200
 
 
 def test_waiting_leg_price_is_checked_against_its_entry(market):
-    order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
-    stop = leg(market, order, "stop_loss")
-    assert code_of(market.patch(f"/orders/{stop['id']}", {"stop_price": "96"})) == "EXIT_PRICE"
-    assert code_of(market.patch(f"/orders/{order['id']}", {"limit_price": "89"})) == "EXIT_PRICE"
+    order = market.place_order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
+    stop = get_leg(market, order, "stop_loss")
+    assert get_code(market.patch(f"/orders/{stop['id']}", {"stop_price": "96"})) == "EXIT_PRICE"
+    assert get_code(market.patch(f"/orders/{order['id']}", {"limit_price": "89"})) == "EXIT_PRICE"
     assert market.patch(f"/orders/{order['id']}", {"limit_price": "91"}).status_code == 200
 
 
 def test_waiting_oto_child_is_risk_checked_when_replaced(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
-    answer = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
+    answer = post_group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"})
     second = answer.json()["orders"][1]
-    assert code_of(market.patch(f"/orders/{second['id']}", {"stop_price": "97"})) == "EXIT_PRICE"
+    assert get_code(market.patch(f"/orders/{second['id']}", {"stop_price": "97"})) == "EXIT_PRICE"
     assert market.patch(f"/orders/{second['id']}", {"stop_price": "92"}).status_code == 200
 
 
@@ -167,8 +167,8 @@ def test_waiting_oto_child_is_risk_checked_when_replaced(market):
     ],
 )
 def test_limits_do_not_block_exits_of_a_filled_entry(market, code, value):
-    limit(market, code, value)
-    order = market.order(
+    set_limit(market, code, value)
+    order = market.place_order(
         side="SELL", type="LIMIT", limit_price="99", quantity="10", stop_loss={"stop_price": "110"}
     )
     assert order["status"] == "FILLED"
@@ -177,24 +177,24 @@ def test_limits_do_not_block_exits_of_a_filled_entry(market, code, value):
 
 @pytest.mark.parametrize(("state", "held"), [("REDUCING", "7"), ("HALTED", "4")])
 def test_kill_switch_does_not_block_exits_of_a_filled_entry(market, state, held):
-    order = market.order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
-    market.quote("AAPL", "94", "95", "95", ask_size="4")
+    order = market.place_order(type="LIMIT", limit_price="95", **GTC, **STOP_LOSS)
+    market.set_quote("AAPL", "94", "95", "95", ask_size="4")
     turned = {"scope": "tenant", "name": None, "state": state}
     assert market.post("/kill-switch", turned).status_code == 200
-    market.quote("AAPL", "94", "95", "95", ask_size="3")
-    assert leg(market, order, "stop_loss")["leaves_quantity"] == held
-    market.quote("AAPL", "89", "90", "89")
-    assert position(market) == "0"
+    market.set_quote("AAPL", "94", "95", "95", ask_size="3")
+    assert get_leg(market, order, "stop_loss")["leaves_quantity"] == held
+    market.set_quote("AAPL", "89", "90", "89")
+    assert get_position(market) == "0"
 
 
 def test_closing_oto_child_is_released_while_reducing(market):
     entry = {"side": "BUY", "type": "LIMIT", "limit_price": "95"}
-    orders = group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"}).json()[
+    orders = post_group(market, "OTO", entry, {"side": "SELL", "type": "STOP", "stop_price": "90"}).json()[
         "orders"
     ]
     market.post("/kill-switch", {"scope": "tenant", "name": None, "state": "REDUCING"})
-    market.quote("AAPL", "94", "95", "95")
-    assert market.found(orders[1]["id"])["status"] == "ACCEPTED"
+    market.set_quote("AAPL", "94", "95", "95")
+    assert market.get_order(orders[1]["id"])["status"] == "ACCEPTED"
 
 
 def test_leg_off_a_changed_tick_is_rounded_away_from_the_market_at_release(market):
@@ -202,49 +202,49 @@ def test_leg_off_a_changed_tick_is_rounded_away_from_the_market_at_release(marke
         "take_profit": {"limit_price": "110.03"},
         "stop_loss": {"stop_price": "90.03", "limit_price": "90.01"},
     }
-    order = market.order(type="LIMIT", limit_price="95", **GTC, **legs)
+    order = market.place_order(type="LIMIT", limit_price="95", **GTC, **legs)
     assert market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"}).status_code == 200
-    market.quote("AAPL", "94", "95", "95")
-    target, stop = leg(market, order, "take_profit"), leg(market, order, "stop_loss")
+    market.set_quote("AAPL", "94", "95", "95")
+    target, stop = get_leg(market, order, "take_profit"), get_leg(market, order, "stop_loss")
     assert (target["status"], target["limit_price"]) == ("ACCEPTED", "110.05")
     assert (stop["status"], stop["stop_price"], stop["limit_price"]) == ("ACCEPTED", "90.00", "90.00")
 
 
 def test_exit_quantity_is_at_most_the_filled_entry_quantity(market):
-    order = market.order(quantity="4", **STOP_LOSS)
-    stop = leg(market, order, "stop_loss")
+    order = market.place_order(quantity="4", **STOP_LOSS)
+    stop = get_leg(market, order, "stop_loss")
     answer = market.patch(f"/orders/{stop['id']}", {"quantity": "50"})
-    assert (code_of(answer), answer.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
+    assert (get_code(answer), answer.json()["denial"]["largest_passing"]) == ("REDUCE_ONLY", "4")
     assert market.patch(f"/orders/{stop['id']}", {"quantity": "3"}).status_code == 200
 
 
 def test_waiting_exit_quantity_is_at_most_the_entry_quantity(market):
-    order = market.order(type="LIMIT", limit_price="95", quantity="4", **GTC, **STOP_LOSS)
-    stop = leg(market, order, "stop_loss")
-    assert code_of(market.patch(f"/orders/{stop['id']}", {"quantity": "5"})) == "REDUCE_ONLY"
+    order = market.place_order(type="LIMIT", limit_price="95", quantity="4", **GTC, **STOP_LOSS)
+    stop = get_leg(market, order, "stop_loss")
+    assert get_code(market.patch(f"/orders/{stop['id']}", {"quantity": "5"})) == "REDUCE_ONLY"
 
 
-def trail(rig, **changes):
-    rig.place(quantity="10")
-    order = rig.place(side="SELL", type="TRAILING_STOP", **GTC, **changes)
-    rig.quote("119", "121", "120")
-    rig.quote("115.90", "116.10", "116")
+def place_trailing_stop(harness, **changes):
+    harness.place_order(quantity="10")
+    order = harness.place_order(side="SELL", type="TRAILING_STOP", **GTC, **changes)
+    harness.publish_quote("119", "121", "120")
+    harness.publish_quote("115.90", "116.10", "116")
     return order
 
 
-def test_replaced_trailing_stop_keeps_its_extreme_price(rig):
-    order = trail(rig, trail_percent="5")
-    assert rig.order(order).trail_level == 114
-    successor = rig.replace(order, trail_percent="4").orders[0].order
-    assert rig.order(successor).trail_level == Decimal("115.2")
-    rig.quote("115.10", "115.30", "115.20")
-    assert rig.order(successor).status is Status.FILLED
+def test_replaced_trailing_stop_keeps_its_extreme_price(harness):
+    order = place_trailing_stop(harness, trail_percent="5")
+    assert harness.get_order(order).trail_level == 114
+    successor = harness.replace(order, trail_percent="4").orders[0].order
+    assert harness.get_order(successor).trail_level == Decimal("115.2")
+    harness.publish_quote("115.10", "115.30", "115.20")
+    assert harness.get_order(successor).status is Status.FILLED
 
 
-def test_replaced_trail_amount_keeps_its_extreme_price(rig):
-    order = trail(rig, trail_amount="6")
-    successor = rig.replace(order, trail_amount="5").orders[0].order
-    assert rig.order(successor).trail_level == 115
+def test_replaced_trail_amount_keeps_its_extreme_price(harness):
+    order = place_trailing_stop(harness, trail_amount="6")
+    successor = harness.replace(order, trail_amount="5").orders[0].order
+    assert harness.get_order(successor).trail_level == 115
 
 
 @pytest.mark.parametrize(
@@ -254,65 +254,67 @@ def test_replaced_trail_amount_keeps_its_extreme_price(rig):
         ({"trail_percent": "5"}, {"trail_amount": "5"}, "115"),
     ],
 )
-def test_trailing_stop_can_change_between_amount_and_percentage(rig, before, after, level):
-    order = trail(rig, **before)
-    successor = rig.order(rig.replace(order, **after).orders[0].order)
+def test_trailing_stop_can_change_between_amount_and_percentage(harness, before, after, level):
+    order = place_trailing_stop(harness, **before)
+    successor = harness.get_order(harness.replace(order, **after).orders[0].order)
     (given,) = after
     assert (successor.status, successor.trail_level) == (Status.ACCEPTED, Decimal(level))
     assert (successor.trail_amount is None) == (given == "trail_percent")
-    back = rig.order(rig.replace(successor, **before).orders[0].order)
-    assert back.trail_level == rig.order(order).trail_level == 114
+    back = harness.get_order(harness.replace(successor, **before).orders[0].order)
+    assert back.trail_level == harness.get_order(order).trail_level == 114
 
 
-def test_replaced_trailing_stop_of_a_short_keeps_its_low(rig):
-    rig.place(side="SELL")
-    order = rig.place(type="TRAILING_STOP", **GTC, trail_amount="5")
-    rig.quote("79", "81", "80")
-    successor = rig.order(rig.replace(order, trail_percent="2.5").orders[0].order)
+def test_replaced_trailing_stop_of_a_short_keeps_its_low(harness):
+    harness.place_order(side="SELL")
+    order = harness.place_order(type="TRAILING_STOP", **GTC, trail_amount="5")
+    harness.publish_quote("79", "81", "80")
+    successor = harness.get_order(harness.replace(order, trail_percent="2.5").orders[0].order)
     assert successor.trail_level == 82
 
 
-def test_replacement_quantity_below_the_filled_quantity_becomes_the_filled_quantity(rig):
-    rig.quote("99", "101", "100", ask_size="4")
-    order = rig.place(type="LIMIT", limit_price="101", **GTC)
-    successor = rig.order(rig.replace(order, quantity="3").orders[0].order)
+def test_replacement_quantity_below_the_filled_quantity_becomes_the_filled_quantity(harness):
+    harness.publish_quote("99", "101", "100", ask_size="4")
+    order = harness.place_order(type="LIMIT", limit_price="101", **GTC)
+    successor = harness.get_order(harness.replace(order, quantity="3").orders[0].order)
     assert (successor.status, successor.quantity, successor.filled_quantity) == (Status.FILLED, 4, 4)
-    verdict = verify_database(rig.engine)
-    assert verdict.clean, list(report(verdict, 0))
+    verdict = verify_database(harness.engine)
+    assert verdict.clean, list(format_report(verdict, 0))
 
 
-def test_increased_take_profit_matches_from_the_next_quote(rig):
-    rig.quote("99", "101", "100", ask_size="4")
-    entry = rig.place(type="LIMIT", limit_price="101", **GTC, take_profit=Target(Decimal(105)))
-    rig.quote("105", "101", "105", ask_size="3")
-    rig.tick()
-    rig.check_quote_again("105", "101", "105")
-    ids = [row[0] for row in rig.rows("SELECT id FROM orders WHERE role = 'take_profit'")]
-    target = rig.order(entry._replace(id=ids[0]))
+def test_increased_take_profit_matches_from_the_next_quote(harness):
+    harness.publish_quote("99", "101", "100", ask_size="4")
+    entry = harness.place_order(type="LIMIT", limit_price="101", **GTC, take_profit=Target(Decimal(105)))
+    harness.publish_quote("105", "101", "105", ask_size="3")
+    harness.advance_clock()
+    harness.check_quote_again("105", "101", "105")
+    ids = [row[0] for row in harness.query("SELECT id FROM orders WHERE role = 'take_profit'")]
+    target = harness.get_order(entry._replace(id=ids[0]))
     assert (target.filled_quantity, target.leaves_quantity) == (4, 3)
-    rig.quote("105", "106", "105")
-    assert rig.order(target).status is Status.FILLED
+    harness.publish_quote("105", "106", "105")
+    assert harness.get_order(target).status is Status.FILLED
 
 
-def test_oto_child_of_another_symbol_is_risk_checked_independently(rig):
-    rig.quote("49", "51", "50", symbol="MSFT")
-    second = ticket(symbol="MSFT", side="SELL", type="STOP", stop_price="60", **GTC)
-    first, follower = rig.pair("OTO", ticket(), second)
+def test_oto_child_of_another_symbol_is_risk_checked_independently(harness):
+    harness.publish_quote("49", "51", "50", symbol="MSFT")
+    second = build_ticket(symbol="MSFT", side="SELL", type="STOP", stop_price="60", **GTC)
+    first, follower = harness.place_pair("OTO", build_ticket(), second)
     assert (first.status, follower.status) == (Status.FILLED, Status.FILLED)
 
 
-def test_exits_of_an_entry_without_a_price_are_not_compared(rig):
-    order = rig.place(type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=Protection(Decimal(90)))
+def test_exits_of_an_entry_without_a_price_are_not_compared(harness):
+    order = harness.place_order(
+        type="TRAILING_STOP", trail_amount="2", **GTC, stop_loss=Protection(Decimal(90))
+    )
     assert order.status is Status.ACCEPTED
 
 
 @pytest.mark.parametrize(("sold", "left"), [("7", "0"), ("10", "0"), ("12", "-2")])
 def test_exit_never_crosses_zero(market, sold, left):
-    order = market.order(quantity="10", **STOP_LOSS)
-    market.order(quantity=sold, side="SELL")
-    market.quote("AAPL", "89", "90", "89")
-    assert position(market) == left
-    stop = leg(market, order, "stop_loss")
+    order = market.place_order(quantity="10", **STOP_LOSS)
+    market.place_order(quantity=sold, side="SELL")
+    market.set_quote("AAPL", "89", "90", "89")
+    assert get_position(market) == left
+    stop = get_leg(market, order, "stop_loss")
     assert (stop["status"], stop["filled_quantity"]) == (
         ("FILLED", "3") if sold == "7" else ("CANCELED", "0")
     )
@@ -320,7 +322,7 @@ def test_exit_never_crosses_zero(market, sold, left):
 
 def test_exits_of_two_brackets_never_exceed_the_position(market):
     for _ in range(2):
-        market.order(quantity="10", **STOP_LOSS)
-    market.order(quantity="15", side="SELL")
-    market.quote("AAPL", "89", "90", "89")
-    assert position(market) == "0"
+        market.place_order(quantity="10", **STOP_LOSS)
+    market.place_order(quantity="15", side="SELL")
+    market.set_quote("AAPL", "89", "90", "89")
+    assert get_position(market) == "0"

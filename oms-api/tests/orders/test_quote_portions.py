@@ -15,23 +15,24 @@ from app.errors import OmsError
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.market_data.queries import find_unmatched_quotes
 from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import find_portfolio_keys
 from app.orders.rules.values import Status
-from app.orders.service import lock_plan, quote_matcher
+from app.orders.service import quote_matcher
+from app.orders.service.batch import lock_plan
 from app.orders.service.command_results import QuoteStored
 from app.orders.service.commands import CancelOrder, PlaceOrder
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
 from app.orders.service.market_watcher import MATCH_GRACE, MarketWatcher
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.verify import verify_database
-from tests.orders.rig import Rig, ticket
+from tests.orders.writer_harness import WriterHarness, build_ticket
 
 BOOKS = ("A", "B", "C")
 PRICES = st.sampled_from(["88", "90", "92", "95"])
@@ -41,8 +42,8 @@ WAITING = {"type": "LIMIT", "time_in_force": "GTC"}
 class Writer:
     """Carries out commands at once, one in a transaction; it dies after `left` of them."""
 
-    def __init__(self, rig, left=None):
-        self.rig, self.left, self.sent = rig, left, []
+    def __init__(self, harness, left=None):
+        self.harness, self.left, self.sent = harness, left, []
 
     def submit_all(self, commands):
         return [self._run(command) for command in commands]
@@ -52,7 +53,7 @@ class Writer:
             raise ConnectionError("killed")
         self.left = None if self.left is None else self.left - 1
         self.sent.append(command)
-        (outcome,) = self.rig.run(command)
+        (outcome,) = self.harness.run(command)
         if isinstance(outcome, OmsError):
             raise outcome
         return outcome
@@ -72,98 +73,114 @@ def readers(engine):
     readers.close()
 
 
-def arrived(rig, bid="89", ask="90", symbol="AAPL", **sizes):
-    rig.tick()
-    quote = rig.quote_of(symbol, bid, ask, ask)._replace(
+def publish_quote(harness, bid="89", ask="90", symbol="AAPL", **sizes):
+    harness.advance_clock()
+    quote = harness.build_quote(symbol, bid, ask, ask)._replace(
         **{name: Decimal(size) for name, size in sizes.items()}
     )
-    return QuoteArrived(rig.tenant, quote, iso(rig.now), is_new=True)
+    return QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)
 
 
-def rest_orders(rig):
-    return [rig.place(name, limit_price="91", **WAITING) for name in BOOKS for _ in range(2)]
+def rest_orders(harness):
+    return [harness.place_order(name, limit_price="91", **WAITING) for name in BOOKS for _ in range(2)]
 
 
-def matcher(rig, readers, writer):
-    return QuoteMatcher(cast("Any", writer), readers, Market(rig.source, readers), lambda: rig.now)
+def create_matcher(harness, readers, writer):
+    return QuoteMatcher(cast("Any", writer), readers, Market(harness.source, readers), lambda: harness.now)
 
 
-def unmatched(rig, symbol="AAPL"):
-    with rig.engine.connect() as connection:
-        return find_unmatched_quotes(connection, [InstrumentKey(rig.tenant, symbol)])
+def count_unmatched(harness, symbol="AAPL"):
+    with harness.engine.connect() as connection:
+        return find_unmatched_quotes(connection, [InstrumentKey(harness.tenant, symbol)])
 
 
-def statuses(rig, orders):
-    return {rig.order(order).status for order in orders}
+def list_statuses(harness, orders):
+    return {harness.get_order(order).status for order in orders}
 
 
-def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(rig, small_portions, readers):
-    orders, writer = rest_orders(rig), Writer(rig)
-    asyncio.run(matcher(rig, readers, writer).publish(rig.tenant, arrived(rig).quote))
+def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small_portions, readers):
+    orders, writer = rest_orders(harness), Writer(harness)
+    asyncio.run(
+        create_matcher(harness, readers, writer).publish(harness.tenant, publish_quote(harness).quote)
+    )
     portions = [one.portfolio_keys for one in writer.sent if isinstance(one, QuoteArrived) and not one.is_new]
     assert [len(portion or ()) for portion in portions] == [1, 1, 1]
-    assert statuses(rig, orders) == {Status.FILLED}
-    assert unmatched(rig) == {}
-    assert verify_database(rig.engine).clean
+    assert list_statuses(harness, orders) == {Status.FILLED}
+    assert count_unmatched(harness) == {}
+    assert verify_database(harness.engine).clean
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4])
-def test_unmatched_portions_of_a_killed_process_are_matched_by_another(rig, small_portions, readers, left):
-    orders = rest_orders(rig)
+def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
+    harness, small_portions, readers, left
+):
+    orders = rest_orders(harness)
     with pytest.raises(ConnectionError):
-        asyncio.run(matcher(rig, readers, Writer(rig, left)).publish(rig.tenant, arrived(rig).quote))
-    assert unmatched(rig)
-    rig.restart()
-    assert verify_database(rig.engine).clean
-    rig.tick(seconds=MATCH_GRACE.total_seconds())
-    market = Market(rig.source, readers)
-    watcher = MarketWatcher(readers, cast("Any", Writer(rig)), market, lambda: rig.now, Calendars.load())
+        asyncio.run(
+            create_matcher(harness, readers, Writer(harness, left)).publish(
+                harness.tenant, publish_quote(harness).quote
+            )
+        )
+    assert count_unmatched(harness)
+    harness.restart()
+    assert verify_database(harness.engine).clean
+    harness.advance_clock(seconds=MATCH_GRACE.total_seconds())
+    market = Market(harness.source, readers)
+    watcher = MarketWatcher(
+        readers, cast("Any", Writer(harness)), market, lambda: harness.now, Calendars.load()
+    )
     asyncio.run(watcher.check())
-    assert (statuses(rig, orders), unmatched(rig)) == ({Status.FILLED}, {})
-    assert verify_database(rig.engine).clean
+    assert (list_statuses(harness, orders), count_unmatched(harness)) == ({Status.FILLED}, {})
+    assert verify_database(harness.engine).clean
 
 
-def test_quote_waits_until_the_previous_quote_is_matched(rig, small_portions, readers):
-    orders = rest_orders(rig)
-    assert rig.run(arrived(rig)) == [QuoteStored()]
-    (refused,) = rig.run(arrived(rig, "99", "100"))
+def test_quote_waits_until_the_previous_quote_is_matched(harness, small_portions, readers):
+    orders = rest_orders(harness)
+    assert harness.run(publish_quote(harness)) == [QuoteStored()]
+    (refused,) = harness.run(publish_quote(harness, "99", "100"))
     assert isinstance(refused, PreviousQuoteUnmatched)
-    asyncio.run(matcher(rig, readers, Writer(rig)).publish(rig.tenant, arrived(rig, "99", "100").quote))
-    assert statuses(rig, orders) == {Status.FILLED}
+    asyncio.run(
+        create_matcher(harness, readers, Writer(harness)).publish(
+            harness.tenant, publish_quote(harness, "99", "100").quote
+        )
+    )
+    assert list_statuses(harness, orders) == {Status.FILLED}
 
 
-def test_command_sees_its_portfolio_after_the_quote_is_matched(rig, small_portions):
-    orders = rest_orders(rig)
-    rig.run(arrived(rig))
-    rig.cancel(orders[0])
-    assert [rig.order(order).status for order in orders] == [Status.FILLED] * 2 + [Status.ACCEPTED] * 4
+def test_command_sees_its_portfolio_after_the_quote_is_matched(harness, small_portions):
+    orders = rest_orders(harness)
+    harness.run(publish_quote(harness))
+    harness.cancel(orders[0])
+    assert [harness.get_order(order).status for order in orders] == [Status.FILLED] * 2 + [
+        Status.ACCEPTED
+    ] * 4
 
 
-def trade(rig, name, quantity="1"):
-    origin = Origin(rig.tenant, "key", None, rig.now, None, None)
-    valued = value_trade(Decimal(quantity), Decimal(100), None)
+def record_trade(harness, name, quantity="1"):
+    origin = Origin(harness.tenant, "key", None, harness.now, None, None)
+    valued = compute_trade_value(Decimal(quantity), Decimal(100), None)
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name_key(name), None)
 
 
 @pytest.mark.parametrize("with_an_order", [False, True])
-def test_trade_is_recorded_after_its_portfolio_is_matched(rig, small_portions, with_an_order):
+def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portions, with_an_order):
     """The ledger has the fills of the quote before a trade that was reported after it."""
-    orders = rest_orders(rig)
-    rig.run(arrived(rig))
-    others = [CancelOrder(rig.origin(), orders[4].id, None)] if with_an_order else []
-    recorded, *_ = rig.run(trade(rig, "A"), *others)
+    orders = rest_orders(harness)
+    harness.run(publish_quote(harness))
+    others = [CancelOrder(harness.build_origin(), orders[4].id, None)] if with_an_order else []
+    recorded, *_ = harness.run(record_trade(harness, "A"), *others)
     assert recorded.row.sequence == 3
     matched = 4 if with_an_order else 2
-    assert [rig.order(order).status for order in orders[:2]] == [Status.FILLED] * 2
-    assert [rig.order(order).status for order in orders].count(Status.FILLED) == matched
-    assert unmatched(rig)
-    assert verify_database(rig.engine).clean
+    assert [harness.get_order(order).status for order in orders[:2]] == [Status.FILLED] * 2
+    assert [harness.get_order(order).status for order in orders].count(Status.FILLED) == matched
+    assert count_unmatched(harness)
+    assert verify_database(harness.engine).clean
 
 
-def test_trade_in_a_portfolio_without_orders_matches_nothing(rig, small_portions):
-    rest_orders(rig)
-    rig.run(arrived(rig))
-    first, second = rig.run(trade(rig, "Other"), trade(rig, "Other", "2"))
+def test_trade_in_a_portfolio_without_orders_matches_nothing(harness, small_portions):
+    rest_orders(harness)
+    harness.run(publish_quote(harness))
+    first, second = harness.run(record_trade(harness, "Other"), record_trade(harness, "Other", "2"))
     assert (first.row.sequence, second.row.sequence) == (1, 2)
 
 
@@ -199,46 +216,48 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
     """Return the orders and positions after the orders rest, the quote comes, and the steps are taken."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lock_plan, "MAX_MATCHES", most)
-        rig, symbol = Rig(engine), f"S{number}"
-        rig.quote("91", "91", "91", symbol)
-        orders = [place(rig, symbol, number, *facts) for facts in resting]
-        command = arrived(
-            rig, "90", "92", symbol, **({"bid_size": "4", "ask_size": "4"} if has_sizes else {})
+        harness, symbol = WriterHarness(engine), f"S{number}"
+        harness.publish_quote("91", "91", "91", symbol)
+        orders = [create_place_order(harness, symbol, number, *facts) for facts in resting]
+        command = publish_quote(
+            harness, "90", "92", symbol, **({"bid_size": "4", "ask_size": "4"} if has_sizes else {})
         )
-        (outcome,) = rig.run(command)
+        (outcome,) = harness.run(command)
         left = list(books) if outcome == QuoteStored() else []
         for step in steps:
-            rig.tick()
+            harness.advance_clock()
             if isinstance(step, int):
-                rig.run(CancelOrder(rig.origin(), orders[step % len(orders)].id, None))
+                harness.run(CancelOrder(harness.build_origin(), orders[step % len(orders)].id, None))
             elif isinstance(step, tuple):
-                orders.append(place(rig, symbol, number, *step))
+                orders.append(create_place_order(harness, symbol, number, *step))
             elif left:
-                match(rig, command, orders, left.pop(), number)
+                match_quote(harness, command, orders, left.pop(), number)
         for book in left:
-            match(rig, command, orders, book, number)
-        rig.run(QuoteMatched(rig.tenant, symbol, command.at))
-        assert unmatched(rig, symbol) == {}
-        positions = rig.rows(
+            match_quote(harness, command, orders, book, number)
+        harness.run(QuoteMatched(harness.tenant, symbol, command.at))
+        assert count_unmatched(harness, symbol) == {}
+        positions = harness.query(
             "SELECT portfolios.name, symbol, quantity, cost FROM positions"
             " JOIN portfolios ON portfolios.id = portfolio_id ORDER BY 1"
         )
-        ended = [rig.order(order) for order in orders]
+        ended = [harness.get_order(order) for order in orders]
         held = [(name.split()[0], *amounts) for name, traded, *amounts in positions if traded == symbol]
         return held, [(one.status, one.filled_quantity, one.filled_value) for one in ended]
 
 
-def place(rig, symbol, number, book, side, price, quantity):
+def create_place_order(harness, symbol, number, book, side, price, quantity):
     name = f"{book} {number}"
-    rig.open_portfolio(name)
-    asked = ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
-    return rig.one(PlaceOrder(rig.origin(facts=repr(asked)), asked, name, name_key(name)))
+    harness.open_portfolio(name)
+    asked = build_ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
+    return harness.run_order_command(
+        PlaceOrder(harness.build_origin(facts=repr(asked)), asked, name, name_key(name))
+    )
 
 
-def match(rig, command, orders, book, number):
-    with rig.engine.connect() as connection:
+def match_quote(harness, command, orders, book, number):
+    with harness.engine.connect() as connection:
         keys = find_portfolio_keys(connection, [order.key for order in orders])
-        named = {row[1]: row[0] for row in rig.rows("SELECT id, name FROM portfolios")}
-    portfolio_key = PortfolioKey(rig.tenant, named.get(f"{book} {number}", 0))
+        named = {row[1]: row[0] for row in harness.query("SELECT id, name FROM portfolios")}
+    portfolio_key = PortfolioKey(harness.tenant, named.get(f"{book} {number}", 0))
     if portfolio_key in keys.values():
-        rig.run(command._replace(is_new=False, portfolio_keys=(portfolio_key,)))
+        harness.run(command._replace(is_new=False, portfolio_keys=(portfolio_key,)))

@@ -24,7 +24,7 @@ from app.orders.rules.contingency import EXITS
 from app.orders.rules.rows import COLUMNS, order_of
 from app.orders.rules.states import NEXT
 from app.orders.rules.values import FINAL, OPEN, Protection, Status, Target
-from tests.orders.rig import Rig, ticket
+from tests.orders.writer_harness import WriterHarness, build_ticket
 
 SYMBOLS = st.sampled_from(["AAPL", "MSFT"])
 SIDES = st.sampled_from(["BUY", "SELL"])
@@ -37,7 +37,7 @@ OPENING_CASH = Decimal(1_000_000)
 EVERY_ORDER = f"SELECT {', '.join(COLUMNS)} FROM orders WHERE tenant_id = :tenant ORDER BY id"  # noqa: S608  # names of the code
 
 
-def prices_for(kind, price):
+def build_prices(kind, price):
     other = str(int(price) + 2)
     return {
         "MARKET": {},
@@ -48,7 +48,7 @@ def prices_for(kind, price):
     }[kind]
 
 
-def sum_of_fills(fills):
+def compute_position(fills):
     """Average cost implemented independently: (quantity, cost, realised)."""
     quantity = cost = realised = Decimal(0)
     unit = Decimal("0.00000001")
@@ -79,16 +79,18 @@ class Lives(RuleBasedStateMachine):
                 text("INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 'A desk', :at)"),
                 {"id": tenant, "slug": f"lives-{tenant}", "at": "2026-01-01T00:00:00.000000Z"},
             )
-        self.rig = Rig(self.engine, tenant=tenant)
-        self.rig.quote("99", "101", "100")
-        self.rig.quote("99", "101", "100", "MSFT")
+        self.harness = WriterHarness(self.engine, tenant=tenant)
+        self.harness.publish_quote("99", "101", "100")
+        self.harness.publish_quote("99", "101", "100", "MSFT")
         self.strays = count(1)
 
     @rule(symbol=SYMBOLS, side=SIDES, size=SIZES, price=PRICES, time=TIMES,
           kind=st.sampled_from(["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP"]))  # fmt: skip
     def place(self, symbol, side, size, price, time, kind):
-        facts = prices_for(kind, price)
-        self.rig.place(symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **facts)
+        facts = build_prices(kind, price)
+        self.harness.place_order(
+            symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **facts
+        )
 
     @rule(size=SIZES, price=PRICES, side=SIDES)
     def place_a_bracket(self, size, price, side):
@@ -97,47 +99,49 @@ class Lives(RuleBasedStateMachine):
             "take_profit": Target(Decimal(price) + away),
             "stop_loss": Protection(Decimal(price) - away),
         }
-        self.rig.place(side=side, quantity=size, type="LIMIT", limit_price=price, time_in_force="GTC", **legs)
+        self.harness.place_order(
+            side=side, quantity=size, type="LIMIT", limit_price=price, time_in_force="GTC", **legs
+        )
 
     @rule(kind=st.sampled_from(["OCO", "OTO"]), size=SIZES, low=PRICES, high=PRICES, side=SIDES)
     def place_a_pair(self, kind, size, low, high, side):
         common = {"side": side, "quantity": size, "time_in_force": "GTC"}
-        first = ticket(type="LIMIT", limit_price=high, **common)
-        second = ticket(type="STOP", stop_price=low, **common)
-        self.rig.pair(kind, first, second)
+        first = build_ticket(type="LIMIT", limit_price=high, **common)
+        second = build_ticket(type="STOP", stop_price=low, **common)
+        self.harness.place_pair(kind, first, second)
 
     @rule(symbol=SYMBOLS, price=PRICES, bid_size=SIZES, ask_size=SIZES, is_sized=st.booleans())
     def quote(self, symbol, price, bid_size, ask_size, is_sized):
         sizes = {"bid_size": bid_size, "ask_size": ask_size} if is_sized else {}
-        self.rig.quote(price, str(int(price) + 1), price, symbol, **sizes)
+        self.harness.publish_quote(price, str(int(price) + 1), price, symbol, **sizes)
 
     @rule(symbol=SYMBOLS)
     def check_quote_again(self, symbol):
         before = len(self.executions())
-        self.rig.check_quote_again("1", "1", "1", symbol)
+        self.harness.check_quote_again("1", "1", "1", symbol)
         again = len(self.executions())
-        self.rig.check_quote_again("1", "1", "1", symbol)
+        self.harness.check_quote_again("1", "1", "1", symbol)
         assert len(self.executions()) == again >= before
 
     @precondition(lambda self: self.open())
     @rule(pick=PICKS)
     def cancel(self, pick):
-        self.rig.cancel(self.picked(pick))
+        self.harness.cancel(self.picked(pick))
 
     @precondition(lambda self: self.open())
     @rule(pick=PICKS, size=SIZES)
     def replace(self, pick, size):
-        self.rig.tick()
-        self.rig.replace(self.picked(pick), quantity=size)
+        self.harness.advance_clock()
+        self.harness.replace(self.picked(pick), quantity=size)
 
     @rule(hours=st.integers(1, 30))
     def let_time_pass(self, hours):
-        self.rig.tick(hours=hours)
-        self.rig.expire()
+        self.harness.advance_clock(hours=hours)
+        self.harness.expire_orders()
 
     @rule(symbol=SYMBOLS, size=st.none() | SIZES)
     def close(self, symbol, size):
-        self.rig.close(symbol, size)
+        self.harness.close_position(symbol, size)
 
     @precondition(lambda self: self.sent())
     @rule(pick=PICKS, size=SIZES)
@@ -146,15 +150,17 @@ class Lives(RuleBasedStateMachine):
         order = sent[pick % len(sent)]
         quantity = Decimal(size)
         name = f"stray-{next(self.strays)}"
-        self.rig.report(order, Executed(order.id, name, quantity, Decimal(100), quantity * 100, self.rig.now))
+        self.harness.report_broker_event(
+            order, Executed(order.id, name, quantity, Decimal(100), quantity * 100, self.harness.now)
+        )
 
     @rule()
     def restart(self):
-        self.rig.tick()  # ids of one millisecond are in order within a process only
-        self.rig.restart()
+        self.harness.advance_clock()  # ids of one millisecond are in order within a process only
+        self.harness.restart()
 
     def orders(self):
-        return [order_of(row) for row in self.rig.rows(EVERY_ORDER)]
+        return [order_of(row) for row in self.harness.query(EVERY_ORDER)]
 
     def open(self):
         return [order for order in self.orders() if order.status in OPEN]
@@ -168,7 +174,7 @@ class Lives(RuleBasedStateMachine):
         return found[pick % len(found)]
 
     def executions(self):
-        return self.rig.rows(
+        return self.harness.query(
             "SELECT e.order_id, e.symbol, e.side, e.quantity, e.value, t.sequence FROM executions e "
             "JOIN trades t ON t.tenant_id = e.tenant_id AND t.trade_id = e.trade_id "
             "WHERE e.tenant_id = :tenant ORDER BY t.sequence"
@@ -185,8 +191,10 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def every_history_is_whole_and_follows_the_table(self):
-        with self.rig.engine.connect() as connection:
-            moves = {one.id: list_order_events(connection, self.rig.tenant, one.id) for one in self.orders()}
+        with self.harness.engine.connect() as connection:
+            moves = {
+                one.id: list_order_events(connection, self.harness.tenant, one.id) for one in self.orders()
+            }
         for order in self.orders():
             history = [(one.sequence, one.from_status, one.to_status) for one in moves[order.id]]
             assert [sequence for sequence, _, _ in history] == list(range(1, order.event_count + 1))
@@ -217,12 +225,12 @@ class Lives(RuleBasedStateMachine):
         for _, symbol, side, quantity, worth, _ in self.executions():
             fills[symbol].append((side, Decimal(str(quantity)), Decimal(str(worth))))
             cash += Decimal(str(worth)) * (-1 if side == "BUY" else 1)
-        for symbol, quantity, cost, realised in self.rig.rows(
+        for symbol, quantity, cost, realised in self.harness.query(
             "SELECT symbol, quantity, cost, realized_pnl FROM positions WHERE tenant_id = :tenant"
         ):
             held = tuple(Decimal(str(one)) for one in (quantity, cost, realised))
-            assert held == sum_of_fills(fills[symbol])
-        for (kept,) in self.rig.rows("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
+            assert held == compute_position(fills[symbol])
+        for (kept,) in self.harness.query("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
             assert Decimal(str(kept)) == cash
 
     @invariant()
@@ -236,7 +244,7 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def what_closes_opens_nothing(self):
-        for change, after in self.rig.rows(
+        for change, after in self.harness.query(
             "SELECT t.quantity_delta, t.position_quantity FROM trades t JOIN executions e "
             "ON e.tenant_id = t.tenant_id AND e.trade_id = t.trade_id JOIN orders o "
             "ON o.tenant_id = e.tenant_id AND o.id = e.order_id "
@@ -248,11 +256,11 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def what_is_remembered_is_what_the_database_says(self):
         with self.engine.connect() as connection:
-            for portfolio_id, stamp in self.rig.rows(
+            for portfolio_id, stamp in self.harness.query(
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"
             ):
-                portfolio_key = PortfolioKey(self.rig.tenant, portfolio_id)
-                entry = self.rig.handler._services.portfolios._portfolios._entries.get(portfolio_key)
+                portfolio_key = PortfolioKey(self.harness.tenant, portfolio_id)
+                entry = self.harness.handler._services.portfolios._portfolios._entries.get(portfolio_key)
                 known = None if entry is None else entry[1].open_orders
                 if known is not None and known.stamp == stamp:
                     kept = {order.id: order for order in open_orders(connection, [portfolio_key])}

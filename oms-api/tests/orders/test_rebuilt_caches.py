@@ -8,7 +8,7 @@ from app.database import unit_of_work
 from app.migrate import _renew_versions
 from app.orders.service.commands import PreviewOrder
 from app.verify import verify_database
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 DAMAGES = (
     "UPDATE positions SET quantity = '50.00000000'",
@@ -21,50 +21,50 @@ DAMAGES = (
 )
 
 
-def run(rig, statement):
-    with unit_of_work(rig.engine) as connection:
+def run_statement(harness, statement):
+    with unit_of_work(harness.engine) as connection:
         connection.execute(text(statement))
 
 
-def estimate(rig, **fields):
-    (preview,) = rig.run(PreviewOrder(rig.origin(), ticket(**fields), "Growth", "growth"))
+def read_estimate(harness, **fields):
+    (preview,) = harness.run(PreviewOrder(harness.build_origin(), build_ticket(**fields), "Growth", "growth"))
     return preview.estimate
 
 
 @pytest.mark.parametrize("damage", DAMAGES[:5])
-def test_running_process_reloads_after_a_rebuild(rig, damage):
-    rig.place()
-    whole = estimate(rig, quantity="1")
-    run(rig, damage)
-    rig.restart()
-    estimate(rig, quantity="1")  # the process has seen what is damaged
-    rig.place(type="LIMIT", limit_price="90", quantity="1")
-    assert rebuild.rebuild_all(rig.engine) == rebuild.REBUILT
-    now = estimate(rig, quantity="1")
+def test_running_process_reloads_after_a_rebuild(harness, damage):
+    harness.place_order()
+    whole = read_estimate(harness, quantity="1")
+    run_statement(harness, damage)
+    harness.restart()
+    read_estimate(harness, quantity="1")  # the process has seen what is damaged
+    harness.place_order(type="LIMIT", limit_price="90", quantity="1")
+    assert rebuild.rebuild_all(harness.engine) == rebuild.REBUILT
+    now = read_estimate(harness, quantity="1")
     assert (now.position_after, now.cash_after) == (whole.position_after, whole.cash_after)
-    assert rig.place(quantity="1").filled_quantity == 1
-    assert verify_database(rig.engine).clean
+    assert harness.place_order(quantity="1").filled_quantity == 1
+    assert verify_database(harness.engine).clean
 
 
-def test_running_process_reloads_after_a_rebuild_without_findings(rig):
+def test_running_process_reloads_after_a_rebuild_without_findings(harness):
     """Whoever repaired the row by hand left no version: the next rebuild writes it."""
-    rig.place()
-    run(rig, DAMAGES[0])
-    rig.restart()
-    assert estimate(rig, quantity="1").position_after == 51
-    run(rig, "UPDATE positions SET quantity = '10.00000000'")
-    rebuild.rebuild_all(rig.engine)
-    assert estimate(rig, quantity="1").position_after == 11
+    harness.place_order()
+    run_statement(harness, DAMAGES[0])
+    harness.restart()
+    assert read_estimate(harness, quantity="1").position_after == 51
+    run_statement(harness, "UPDATE positions SET quantity = '10.00000000'")
+    rebuild.rebuild_all(harness.engine)
+    assert read_estimate(harness, quantity="1").position_after == 11
 
 
-def test_running_process_reloads_after_a_migration(rig):
+def test_running_process_reloads_after_a_migration(harness):
     """It may change any row; it renews the versions of all portfolios."""
-    rig.place()
-    resting = rig.place(type="LIMIT", limit_price="90")
-    assert estimate(rig, quantity="1").position_after == 11
-    with unit_of_work(rig.engine) as connection:
+    harness.place_order()
+    resting = harness.place_order(type="LIMIT", limit_price="90")
+    assert read_estimate(harness, quantity="1").position_after == 11
+    with unit_of_work(harness.engine) as connection:
         connection.execute(text(DAMAGES[0]))
         connection.execute(text(DAMAGES[5]))
         _renew_versions(connection)
-    assert estimate(rig, quantity="1").position_after == 51
-    assert rig.replace(resting, quantity="4").orders[0].order.limit_price == 1
+    assert read_estimate(harness, quantity="1").position_after == 51
+    assert harness.replace(resting, quantity="4").orders[0].order.limit_price == 1

@@ -19,36 +19,36 @@ MICROSECOND = timedelta(microseconds=1)
 class Writer:
     """Runs the commands of a watcher at once."""
 
-    def __init__(self, rig):
-        self.rig = rig
+    def __init__(self, harness):
+        self.harness = harness
 
     def submit_all(self, commands):
         return [self._run(one) for one in commands]
 
     async def _run(self, command):
-        return self.rig.run(command)
+        return self.harness.run(command)
 
 
 @contextmanager
-def watching(rig):
+def run_watcher(harness):
     """Provide a market watcher."""
-    writer = Writer(rig)
-    with closing(Readers(rig.engine, 1)) as readers:
-        parts = (readers, cast("Any", writer), Market(rig.source, readers), lambda: rig.now)
+    writer = Writer(harness)
+    with closing(Readers(harness.engine, 1)) as readers:
+        parts = (readers, cast("Any", writer), Market(harness.source, readers), lambda: harness.now)
         yield MarketWatcher(*parts, Calendars.load())
 
 
-def test_market_watcher_releases_orders_at_the_open(rig):
-    rig.list_instrument()
-    rig.enforce_sessions("hold")
-    order, opening = rig.place(), rig.place(time_in_force="OPG")
-    with watching(rig) as watcher:
+def test_market_watcher_releases_orders_at_the_open(harness):
+    harness.list_instrument()
+    harness.enforce_sessions("hold")
+    order, opening = harness.place_order(), harness.place_order(time_in_force="OPG")
+    with run_watcher(harness) as watcher:
         seen = []
         for moment in (OPENS - MICROSECOND, OPENS, CLOSES):
-            rig.now = moment
+            harness.now = moment
             asyncio.run(watcher.check())
-            rig.expire()
-            seen.append((rig.order(order).status, rig.order(opening).status))
+            harness.expire_orders()
+            seen.append((harness.get_order(order).status, harness.get_order(opening).status))
     assert seen == [
         (Status.HELD, Status.HELD),
         (Status.FILLED, Status.ACCEPTED),

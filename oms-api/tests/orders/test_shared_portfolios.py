@@ -15,16 +15,16 @@ from app.database import connect_engine, unit_of_work
 from app.ledger.queries import books as book_queries
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PositionKey
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.orders.queries import book as order_queries
 from app.orders.rules.values import Protection, Target
-from app.orders.service.batch_loading import load_batch
+from app.orders.service.batch.portfolio_loading import create_cache_update
+from app.orders.service.batch_processing.batch_loading import load_batch
 from app.orders.service.commands import CancelOrder, PreviewOrder
-from app.orders.service.exposure import build_book, exposure_in
-from app.orders.service.portfolio_loading import create_cache_update
+from app.orders.service.risk_checks.exposure import build_book, exposure_in
 from app.text import name_key
-from tests.orders.rig import Rig, ticket
+from tests.orders.writer_harness import WriterHarness, build_ticket
 
 SYMBOLS = st.sampled_from(["AAPL", "MSFT"])
 SIDES = st.sampled_from(["BUY", "SELL"])
@@ -47,7 +47,7 @@ STEP = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def shared(backend, new_database):
+def shared_database(backend, new_database):
     engine = connect_engine(new_database(backend))
     yield engine, count()
     engine.dispose()
@@ -55,45 +55,45 @@ def shared(backend, new_database):
 
 @settings(max_examples=10)
 @given(st.lists(st.tuples(st.booleans(), STEP), min_size=3, max_size=8))
-def test_what_a_process_keeps_equals_what_a_new_process_reads(shared, steps):
-    engine, numbers = shared
+def test_what_a_process_keeps_equals_what_a_new_process_reads(shared_database, steps):
+    engine, numbers = shared_database
     name = f"Growth {next(numbers)}"
-    processes = [Rig(engine), Rig(engine)]
+    processes = [WriterHarness(engine), WriterHarness(engine)]
     processes[0].open_portfolio(name)
     for symbol in ("AAPL", "MSFT"):
-        processes[0].quote("99", "101", "100", symbol)
+        processes[0].publish_quote("99", "101", "100", symbol)
     for is_second, step in steps:
-        take(processes[is_second], name, *step)
+        take_step(processes[is_second], name, *step)
         processes[not is_second].now = processes[is_second].now
-        kept = [portfolio_of(process, name) for process in processes]
-        assert kept == [portfolio_of(Rig(engine, now=processes[0].now), name)] * 2
+        kept = [read_portfolio(process, name) for process in processes]
+        assert kept == [read_portfolio(WriterHarness(engine, now=processes[0].now), name)] * 2
 
 
 @pytest.mark.parametrize("is_same_order", [True, False])
-def test_process_reads_only_what_another_process_changed(shared, monkeypatch, is_same_order):
-    engine, numbers = shared
+def test_process_reads_only_what_another_process_changed(shared_database, monkeypatch, is_same_order):
+    engine, numbers = shared_database
     name = f"Growth {next(numbers)}"
-    here, there = Rig(engine), Rig(engine)
+    here, there = WriterHarness(engine), WriterHarness(engine)
     here.open_portfolio(name)
     for symbol in ("AAPL", "MSFT"):
-        here.quote("99", "101", "100", symbol)
-        here.place(name, symbol=symbol)
-    here.tick()
-    resting = [here.place(name, type="LIMIT", limit_price="90", quantity=str(1 + n)) for n in range(4)]
+        here.publish_quote("99", "101", "100", symbol)
+        here.place_order(name, symbol=symbol)
+    here.advance_clock()
+    resting = [here.place_order(name, type="LIMIT", limit_price="90", quantity=str(1 + n)) for n in range(4)]
     for process in (here, there):
         process.now = here.now
-        portfolio_of(process, name)
-    there.tick()
-    there.place(name, symbol="MSFT", quantity="1")
+        read_portfolio(process, name)
+    there.advance_clock()
+    there.place_order(name, symbol="MSFT", quantity="1")
     if is_same_order:
         there.cancel(resting[0])
     else:
-        resting.append(there.place(name, type="LIMIT", limit_price="89"))
+        resting.append(there.place_order(name, type="LIMIT", limit_price="89"))
     read: dict[str, list[Any]] = {"orders": [], "positions": []}
-    watch(monkeypatch, order_queries, "orders_by_id", read["orders"])
-    watch(monkeypatch, book_queries, "positions_since", read["positions"])
+    record_query_results(monkeypatch, order_queries, "orders_by_id", read["orders"])
+    record_query_results(monkeypatch, book_queries, "load_positions_since", read["positions"])
     here.now = there.now
-    portfolio_of(here, name)
+    read_portfolio(here, name)
     changed = [] if is_same_order else resting[-1:]
     still_open = resting[1:] if is_same_order else resting
     is_sqlite = engine.dialect.name == "sqlite"  # which has no versions of rows
@@ -103,28 +103,28 @@ def test_process_reads_only_what_another_process_changed(shared, monkeypatch, is
     assert [row[2] for row in read["positions"]] == ["MSFT"]
     read["orders"].clear()
     read["positions"].clear()
-    portfolio_of(here, name)
+    read_portfolio(here, name)
     assert read == {"orders": [], "positions": []}
 
 
-def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared):
-    engine, numbers = shared
+def test_order_that_ends_at_once_leaves_cached_open_orders_current(shared_database):
+    engine, numbers = shared_database
     name = f"Growth {next(numbers)}"
-    rig = Rig(engine)
-    rig.open_portfolio(name)
-    rig.list_instrument("AAPL", "NASDAQ")
-    rig.quote("99", "101", "100")
-    rig.place(name, type="LIMIT", limit_price="90")
+    harness = WriterHarness(engine)
+    harness.open_portfolio(name)
+    harness.list_instrument("AAPL", "NASDAQ")
+    harness.publish_quote("99", "101", "100")
+    harness.place_order(name, type="LIMIT", limit_price="90")
     stamp = "SELECT orders_stamp FROM portfolios WHERE tenant_id = :tenant ORDER BY id DESC"
-    before = rig.rows(stamp)
-    assert rig.place(name, quantity="1").status == "FILLED"
-    assert rig.place(name, quantity="1.5").status == "DENIED"
-    assert rig.rows(stamp) == before
-    rig.place(name, type="LIMIT", limit_price="90", quantity="2")
-    assert rig.rows(stamp) != before
+    before = harness.query(stamp)
+    assert harness.place_order(name, quantity="1").status == "FILLED"
+    assert harness.place_order(name, quantity="1.5").status == "DENIED"
+    assert harness.query(stamp) == before
+    harness.place_order(name, type="LIMIT", limit_price="90", quantity="2")
+    assert harness.query(stamp) != before
 
 
-def watch(monkeypatch, module, name, found):
+def record_query_results(monkeypatch, module, name, found):
     """Add what a query returns to `found`."""
     query = getattr(module, name)
 
@@ -136,9 +136,9 @@ def watch(monkeypatch, module, name, found):
     monkeypatch.setattr(module, name, watched)
 
 
-def take(rig, name, kind, symbol, side, price):
+def take_step(harness, name, kind, symbol, side, price):
     """Take a step. `lose` rolls the transaction of a fill back."""
-    rig.tick()
+    harness.advance_clock()
     resting = {"limit_price": price, "time_in_force": "GTC", "type": "LIMIT"}
     exits = {"take_profit": Target(Decimal(200)), "stop_loss": Protection(Decimal(10))}
     placed = {
@@ -147,47 +147,56 @@ def take(rig, name, kind, symbol, side, price):
         "bracket": resting | exits,
     }
     if kind in placed:
-        rig.place(name, symbol=symbol, quantity="1", **placed[kind])
+        harness.place_order(name, symbol=symbol, quantity="1", **placed[kind])
     elif kind == "cancel":
-        for row in rig.rows(OLDEST_OPEN)[:1]:
-            rig.run(CancelOrder(rig.origin(), row[0], None))
+        for row in harness.query(OLDEST_OPEN)[:1]:
+            harness.run(CancelOrder(harness.build_origin(), row[0], None))
     elif kind == "fill":
-        rig.place(name, symbol=symbol, side=side, quantity="2")
+        harness.place_order(name, symbol=symbol, side=side, quantity="2")
     elif kind == "quote":
-        rig.quote(price, price, price, symbol)
+        harness.publish_quote(price, price, price, symbol)
     elif kind == "list":
-        rig.list_instrument(symbol, "XNSE" if side == "BUY" else "NASDAQ")
+        harness.list_instrument(symbol, "XNSE" if side == "BUY" else "NASDAQ")
     elif kind == "trade":
-        rig.run(trade(rig, name, symbol, side, price), preview(rig, name))
+        harness.run(record_trade(harness, name, symbol, side, price), preview_order(harness, name))
     else:
-        with rig.engine.connect().execution_options(writes=True) as connection, connection.begin() as lost:
-            rig.handler.handle(connection, [trade(rig, name, symbol, side, price), preview(rig, name)], {})
+        with (
+            harness.engine.connect().execution_options(writes=True) as connection,
+            connection.begin() as lost,
+        ):
+            harness.handler.handle(
+                connection,
+                [record_trade(harness, name, symbol, side, price), preview_order(harness, name)],
+                {},
+            )
             lost.rollback()
 
 
-def trade(rig, name, symbol, side, price):
-    origin = Origin(rig.tenant, "key", None, rig.now, None, None)
-    valued = value_trade(Decimal(3), None, Decimal(price))
+def record_trade(harness, name, symbol, side, price):
+    origin = Origin(harness.tenant, "key", None, harness.now, None, None)
+    valued = compute_trade_value(Decimal(3), None, Decimal(price))
     return RecordTrade(origin, symbol, "", Side(side), valued, name, name_key(name), None)
 
 
-def preview(rig, name):
-    return PreviewOrder(rig.origin(), ticket(), name, name_key(name))
+def preview_order(harness, name):
+    return PreviewOrder(harness.build_origin(), build_ticket(), name, name_key(name))
 
 
-def portfolio_of(rig, name):
+def read_portfolio(harness, name):
     """Return positions, open orders, total and the books that are not empty, as the next order sees them."""
-    with unit_of_work(rig.engine) as connection:
-        context, _ = load_batch(rig.recording, rig.services, connection, [preview(rig, name)], {})
+    with unit_of_work(harness.engine) as connection:
+        context, _ = load_batch(
+            harness.recording, harness.services, connection, [preview_order(harness, name)], {}
+        )
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
         valued = {key: one.book for key, one in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones
-            position_key = PositionKey(rig.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
+            position_key = PositionKey(harness.tenant, portfolio_key.portfolio_id, key.symbol, key.product)
             in_symbol = context.order_store.open_of(portfolio_key, key.symbol)
             assert book == build_book(context, position_key, in_symbol)
-        positions = dict(context.books.positions(portfolio_key))
+        positions = dict(context.ledger.positions(portfolio_key))
         orders = {order.id: order for order in context.order_store.open_in(portfolio_key)}
         assert list(orders) == sorted(orders)
         update = create_cache_update(context)

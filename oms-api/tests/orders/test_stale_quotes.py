@@ -17,7 +17,7 @@ from app.market_data.sources.manual import ManualSource
 from app.orders.rules.values import Status
 from app.orders.service.internal_commands import QuoteArrived
 from app.orders.service.market_watcher import MarketWatcher
-from tests.orders.rig import START, Rig
+from tests.orders.writer_harness import START, WriterHarness
 
 
 class Feed(ManualSource):
@@ -45,62 +45,64 @@ def feed():
 
 
 @pytest.fixture
-def rig(engine, feed):
-    return Rig(engine, IDEAL_MARKET, source=feed)
+def harness(engine, feed):
+    return WriterHarness(engine, IDEAL_MARKET, source=feed)
 
 
-def check_quotes(rig, feed, symbol="AAPL"):
+def check_quotes(harness, feed, symbol="AAPL"):
     """Return what the market watcher does with a symbol that an order waits for."""
-    (outcome,) = rig.run(QuoteArrived(rig.tenant, feed.quotes[symbol], rig.now.isoformat(), is_new=False))
+    (outcome,) = harness.run(
+        QuoteArrived(harness.tenant, feed.quotes[symbol], harness.now.isoformat(), is_new=False)
+    )
     return outcome
 
 
-def denial_code(order):
+def get_denial_code(order):
     return order.denial and order.denial.split('"')[3]
 
 
-def test_market_order_is_denied_while_the_feed_is_silent(rig, feed):
-    rig.tick(seconds=30)
-    assert rig.place().status is Status.FILLED
-    rig.tick(seconds=313)
-    stale = rig.place()
-    assert (stale.status, denial_code(stale)) == (Status.DENIED, "STALE_QUOTE")
-    assert rig.place(type="LIMIT", limit_price="90").status is Status.ACCEPTED
+def test_market_order_is_denied_while_the_feed_is_silent(harness, feed):
+    harness.advance_clock(seconds=30)
+    assert harness.place_order().status is Status.FILLED
+    harness.advance_clock(seconds=313)
+    stale = harness.place_order()
+    assert (stale.status, get_denial_code(stale)) == (Status.DENIED, "STALE_QUOTE")
+    assert harness.place_order(type="LIMIT", limit_price="90").status is Status.ACCEPTED
 
 
-def test_unchanged_symbol_on_a_live_feed_is_not_stale(rig, feed):
-    rig.tick(seconds=343)
-    feed.heard = rig.now - timedelta(seconds=1)  # it was heard of another symbol
-    assert rig.place().status is Status.FILLED
+def test_unchanged_symbol_on_a_live_feed_is_not_stale(harness, feed):
+    harness.advance_clock(seconds=343)
+    feed.heard = harness.now - timedelta(seconds=1)  # it was heard of another symbol
+    assert harness.place_order().status is Status.FILLED
 
 
-def test_manual_price_does_not_become_stale(rig):
-    rig.quote("99", "101", "100")
-    rig.tick(days=1)
-    assert rig.place().status is Status.FILLED
+def test_manual_price_does_not_become_stale(harness):
+    harness.publish_quote("99", "101", "100")
+    harness.advance_clock(days=1)
+    assert harness.place_order().status is Status.FILLED
 
 
-def test_close_waits_for_the_next_price(rig, feed):
-    rig.place()
-    rig.tick(seconds=60)
-    (closed,) = rig.close().orders
+def test_close_waits_for_the_next_price(harness, feed):
+    harness.place_order()
+    harness.advance_clock(seconds=60)
+    (closed,) = harness.close_position().orders
     assert closed.order.status is Status.ACCEPTED
-    check_quotes(rig, feed)
-    assert rig.order(closed.order).status is Status.ACCEPTED
-    feed.heard = rig.now
-    check_quotes(rig, feed)
-    assert rig.order(closed.order).status is Status.FILLED
+    check_quotes(harness, feed)
+    assert harness.get_order(closed.order).status is Status.ACCEPTED
+    feed.heard = harness.now
+    check_quotes(harness, feed)
+    assert harness.get_order(closed.order).status is Status.FILLED
 
 
-def test_reducing_order_waits_and_immediate_order_lapses_on_a_stale_quote(rig, feed):
-    rig.place()
-    rig.tick(seconds=60)
-    assert rig.place(side="SELL", quantity="4").status is Status.ACCEPTED
-    assert rig.place(side="SELL", quantity="4", time_in_force="IOC").status is Status.CANCELED
+def test_reducing_order_waits_and_immediate_order_lapses_on_a_stale_quote(harness, feed):
+    harness.place_order()
+    harness.advance_clock(seconds=60)
+    assert harness.place_order(side="SELL", quantity="4").status is Status.ACCEPTED
+    assert harness.place_order(side="SELL", quantity="4", time_in_force="IOC").status is Status.CANCELED
 
 
-def test_market_watcher_checks_again_when_the_feed_returns(engine, rig, feed):
-    rig.place(type="LIMIT", limit_price="90")
+def test_market_watcher_checks_again_when_the_feed_returns(engine, harness, feed):
+    harness.place_order(type="LIMIT", limit_price="90")
     works = []
 
     class Writer:
@@ -109,11 +111,11 @@ def test_market_watcher_checks_again_when_the_feed_returns(engine, rig, feed):
             return [asyncio.sleep(0) for _ in commands]
 
     readers, writer = Readers(engine, 1), cast("Any", Writer())
-    duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: rig.now, Calendars.load())
+    duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: harness.now, Calendars.load())
     seen = []
     for seconds, is_heard in ((1, False), (60, False), (0, True)):
-        rig.tick(seconds=seconds)
-        feed.heard = rig.now if is_heard else feed.heard
+        harness.advance_clock(seconds=seconds)
+        feed.heard = harness.now if is_heard else feed.heard
         asyncio.run(duty.check())
         seen.append([work.quote.symbol for work in works])
         works.clear()

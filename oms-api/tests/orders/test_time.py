@@ -7,118 +7,133 @@ import pytest
 
 from app.orders.rules.values import Status, Target
 from app.orders.service.internal_commands import ExpireOrders
-from app.timestamps import iso
-from tests.orders.rig import START
+from app.timestamps import format_timestamp
+from tests.orders.writer_harness import START
 
 pytestmark = pytest.mark.any_database
 
 WAITING = {"type": "LIMIT", "limit_price": "90"}
 
 
-def test_day_order_expires_at_the_end_of_the_day(rig):
-    order = rig.place(**WAITING)
+def test_day_order_expires_at_the_end_of_the_day(harness):
+    order = harness.place_order(**WAITING)
     assert order.ends_at == "2026-11-21T00:00:00.000000Z"
-    rig.tick(hours=11, minutes=59)
-    rig.expire()
-    assert rig.order(order).status is Status.ACCEPTED
-    rig.now = START + timedelta(hours=12)
-    rig.expire()
-    assert rig.order(order).status is Status.EXPIRED
+    harness.advance_clock(hours=11, minutes=59)
+    harness.expire_orders()
+    assert harness.get_order(order).status is Status.ACCEPTED
+    harness.now = START + timedelta(hours=12)
+    harness.expire_orders()
+    assert harness.get_order(order).status is Status.EXPIRED
 
 
 @pytest.mark.parametrize("asked", [{}, {"time_in_force": "DAY"}])
 def test_day_order_shows_its_expiry_and_is_returned_for_a_repeated_ticket(market, asked):
     ticket = {"type": "LIMIT", "limit_price": "90", "client_order_id": "mine", **asked}
-    order = market.order(**ticket)
+    order = market.place_order(**ticket)
     midnight = datetime.fromisoformat(order["created_at"]).date() + timedelta(days=1)
     assert order["expires_at"] == f"{midnight}T00:00:00.000000Z"
-    assert market.found(order["id"])["expires_at"] == order["expires_at"]
-    assert market.place(**ticket).headers["idempotent-replayed"] == "true"
+    assert market.get_order(order["id"])["expires_at"] == order["expires_at"]
+    assert market.post_order(**ticket).headers["idempotent-replayed"] == "true"
 
 
 def test_order_without_expiry_shows_none(market):
-    order = market.order(type="LIMIT", limit_price="90", time_in_force="GTC")
+    order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
     assert order["expires_at"] is None
-    assert market.order(time_in_force="IOC")["expires_at"] is None
+    assert market.place_order(time_in_force="IOC")["expires_at"] is None
     dated = market.patch(
         f"/orders/{order['id']}", {"time_in_force": "GTD", "expires_at": "2099-01-01T10:00:00+01:00"}
     )
     assert dated.json()["expires_at"] == "2099-01-01T09:00:00.000000Z"
 
 
-def test_gtd_order_expires_at_its_instant(rig):
-    order = rig.place(**WAITING, time_in_force="GTD", expires_at=iso(START + timedelta(minutes=5)))
-    rig.tick(minutes=5)
-    rig.expire()
-    assert rig.order(order).status is Status.EXPIRED
+def test_gtd_order_expires_at_its_instant(harness):
+    order = harness.place_order(
+        **WAITING, time_in_force="GTD", expires_at=format_timestamp(START + timedelta(minutes=5))
+    )
+    harness.advance_clock(minutes=5)
+    harness.expire_orders()
+    assert harness.get_order(order).status is Status.EXPIRED
 
 
-def test_gtc_order_does_not_expire(rig):
-    order = rig.place(**WAITING, time_in_force="GTC")
-    rig.tick(days=400)
-    rig.expire()
-    assert rig.order(order).status is Status.ACCEPTED
+def test_gtc_order_does_not_expire(harness):
+    order = harness.place_order(**WAITING, time_in_force="GTC")
+    harness.advance_clock(days=400)
+    harness.expire_orders()
+    assert harness.get_order(order).status is Status.ACCEPTED
 
 
-def dated(rig, minutes):
-    at = iso(START + timedelta(minutes=minutes))
-    return rig.place(**WAITING, time_in_force="GTD", expires_at=at)
+def place_dated_order(harness, minutes):
+    at = format_timestamp(START + timedelta(minutes=minutes))
+    return harness.place_order(**WAITING, time_in_force="GTD", expires_at=at)
 
 
-def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(rig):
-    first, second, third = dated(rig, 5), dated(rig, 10), dated(rig, 15)
-    rig.cancel(first)
+def test_later_expiry_runs_after_the_first_expiring_order_is_cancelled(harness):
+    first, second, third = (
+        place_dated_order(harness, 5),
+        place_dated_order(harness, 10),
+        place_dated_order(harness, 15),
+    )
+    harness.cancel(first)
     for minutes, expected in ((5, "ACCEPTED"), (10, "EXPIRED"), (15, "EXPIRED")):
-        rig.now = START + timedelta(minutes=minutes)
-        rig.expire()
-        assert rig.order(second).status == expected
-        assert rig.order(third).status == ("EXPIRED" if minutes == 15 else "ACCEPTED")
+        harness.now = START + timedelta(minutes=minutes)
+        harness.expire_orders()
+        assert harness.get_order(second).status == expected
+        assert harness.get_order(third).status == ("EXPIRED" if minutes == 15 else "ACCEPTED")
 
 
-def test_expiry_that_was_not_committed_is_retried(rig):
-    order = dated(rig, 5)
-    rig.tick(minutes=5)
-    with rig.engine.connect() as connection, connection.begin() as transaction:
-        rig.handler.handle(connection, [ExpireOrders(rig.tenant, iso(rig.now))], {})
+def test_expiry_that_was_not_committed_is_retried(harness):
+    order = place_dated_order(harness, 5)
+    harness.advance_clock(minutes=5)
+    with harness.engine.connect() as connection, connection.begin() as transaction:
+        harness.handler.handle(connection, [ExpireOrders(harness.tenant, format_timestamp(harness.now))], {})
         transaction.rollback()
-    assert rig.order(order).status is Status.ACCEPTED
-    rig.expire()
-    assert rig.order(order).status is Status.EXPIRED
+    assert harness.get_order(order).status is Status.ACCEPTED
+    harness.expire_orders()
+    assert harness.get_order(order).status is Status.EXPIRED
 
 
-def test_expired_order_does_not_fill_at_a_later_quote(rig):
-    order = rig.place(**WAITING)
-    rig.tick(days=1)
-    rig.quote("89", "90", "90")
-    assert rig.order(order).status is Status.EXPIRED
+def test_expired_order_does_not_fill_at_a_later_quote(harness):
+    order = harness.place_order(**WAITING)
+    harness.advance_clock(days=1)
+    harness.publish_quote("89", "90", "90")
+    assert harness.get_order(order).status is Status.EXPIRED
 
 
-def test_expired_entry_ends_its_legs(rig):
-    order = rig.place(**WAITING, take_profit=Target(Decimal(120)))
-    rig.tick(days=1)
-    rig.expire()
-    assert rig.rows("SELECT status FROM orders ORDER BY id") == [("EXPIRED",), ("CANCELED",)]
-    assert rig.order(order).status is Status.EXPIRED
+def test_expired_entry_ends_its_legs(harness):
+    order = harness.place_order(**WAITING, take_profit=Target(Decimal(120)))
+    harness.advance_clock(days=1)
+    harness.expire_orders()
+    assert harness.query("SELECT status FROM orders ORDER BY id") == [("EXPIRED",), ("CANCELED",)]
+    assert harness.get_order(order).status is Status.EXPIRED
 
 
-def test_request_received_before_a_quote_uses_the_quote_size_once(rig):
+def test_request_received_before_a_quote_uses_the_quote_size_once(harness):
     """The request waited in the queue behind the quote: its fill bears the quote's moment."""
-    rig.open_portfolio()
-    rig.quote("99", "101", "100", ask_size="10")
-    said = rig.now
-    rig.now = START  # the requests arrived before the quote
-    first, second = (rig.place(quantity="10", client_order_id=name) for name in ("first", "second"))
+    harness.open_portfolio()
+    harness.publish_quote("99", "101", "100", ask_size="10")
+    said = harness.now
+    harness.now = START  # the requests arrived before the quote
+    first, second = (harness.place_order(quantity="10", client_order_id=name) for name in ("first", "second"))
     assert (first.filled_quantity, second.filled_quantity) == (10, 0)
-    assert rig.rows("SELECT DISTINCT executed_at FROM executions") in ([(iso(said),)], [(said,)])
-    assert rig.rows("SELECT DISTINCT executed_at FROM trades") in ([(iso(said),)], [(said,)])
+    assert harness.query("SELECT DISTINCT executed_at FROM executions") in (
+        [(format_timestamp(said),)],
+        [(said,)],
+    )
+    assert harness.query("SELECT DISTINCT executed_at FROM trades") in (
+        [(format_timestamp(said),)],
+        [(said,)],
+    )
 
 
-def test_fill_of_a_later_request_has_the_time_of_that_request(rig):
-    rig.quote("99", "101", "100", ask_size="10")
-    rig.tick(seconds=5)
-    rig.place(quantity="4")
-    rig.tick(seconds=5)
-    assert rig.place(quantity="10").filled_quantity == 6
-    found = [value if isinstance(value, str) else iso(value) for (value,) in rig.rows(
+def test_fill_of_a_later_request_has_the_time_of_that_request(harness):
+    harness.publish_quote("99", "101", "100", ask_size="10")
+    harness.advance_clock(seconds=5)
+    harness.place_order(quantity="4")
+    harness.advance_clock(seconds=5)
+    assert harness.place_order(quantity="10").filled_quantity == 6
+    found = [value if isinstance(value, str) else format_timestamp(value) for (value,) in harness.query(
         "SELECT executed_at FROM executions ORDER BY executed_at")]  # fmt: skip
-    assert found == [iso(START + timedelta(seconds=7)), iso(START + timedelta(seconds=12))]
+    assert found == [
+        format_timestamp(START + timedelta(seconds=7)),
+        format_timestamp(START + timedelta(seconds=12)),
+    ]

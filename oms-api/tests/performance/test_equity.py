@@ -15,8 +15,8 @@ from app.ledger.models import Portfolio
 from app.performance.models import EquitySnapshot
 from app.performance.rules.closes import MAX_MISSED_CLOSES
 from app.performance.service import snapshots as snapshot_service
-from tests.support.duties import EndlessLease, snapshots_at, take_snapshots
-from tests.support.service import serving
+from tests.support.duties import EndlessLease, run_snapshot_service, take_snapshots
+from tests.support.service import run_service
 
 TOMORROW = datetime(2036, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -26,13 +26,13 @@ INSTANT = timedelta(microseconds=1)
 @pytest.fixture(scope="module")
 def service(backend, new_database):
     """Provide a service of this module's own, since snapshots are taken of all its portfolios."""
-    with serving(new_database(backend)) as running:
+    with run_service(new_database(backend)) as running:
         yield running
 
 
-def stored(api, kind="close", name="Growth"):
+def read_snapshots(api, kind="close", name="Growth"):
     """Return the snapshots of a portfolio, the oldest first."""
-    with api.service.reading() as connection:
+    with api.service.open_connection() as connection:
         return connection.execute(
             select(EquitySnapshot.__table__)
             .where(EquitySnapshot.tenant_id == api.tenant_id, EquitySnapshot.kind == kind)
@@ -40,8 +40,8 @@ def stored(api, kind="close", name="Growth"):
         ).all()
 
 
-def last_price(api, price, symbol="AAPL"):
-    api.quote(symbol, None, None, price)
+def set_last_price(api, price, symbol="AAPL"):
+    api.set_quote(symbol, None, None, price)
 
 
 def test_documented_day_pnl_example_is_computed_exactly(service, api):
@@ -54,15 +54,15 @@ def test_documented_day_pnl_example_is_computed_exactly(service, api):
     ]
     for number, (trade, quantity, price, close, expected) in enumerate(days):
         trade(quantity, price, charges="1")
-        last_price(api, close)
-        assert api.portfolio()["day_pnl"] == f"{expected}.00"
+        set_last_price(api, close)
+        assert api.get_portfolio()["day_pnl"] == f"{expected}.00"
         take_snapshots(service, TOMORROW + number * DAY)
-        assert api.portfolio()["day_pnl"] == "0.00"
-    assert api.portfolio()["total_pnl"] == "197.00"
-    assert [str(one.equity) for one in stored(api)] == [
+        assert api.get_portfolio()["day_pnl"] == "0.00"
+    assert api.get_portfolio()["total_pnl"] == "197.00"
+    assert [str(one.equity) for one in read_snapshots(api)] == [
         f"{equity}.00000000" for equity in (100199, 100248, 100197)
     ]
-    last = stored(api)[-1]
+    last = read_snapshots(api)[-1]
     assert (last.realized_pnl, last.charges, last.unrealized_pnl) == (200, 3, 0)
 
 
@@ -70,23 +70,23 @@ def test_deposit_is_not_day_pnl_or_return(service, api):
     """100,000; at 101,000 deposit 50,000; close 154,000: day P&L 4,000, return 3.006623%."""
     assert api.post("/portfolios", {"name": "Growth", "opening_cash": "100000"}).status_code == 201
     api.buy("1000", "50")
-    last_price(api, "51")
+    set_last_price(api, "51")
     deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
     assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
-    with snapshots_at(service, utc_now()) as snapshots:
+    with run_snapshot_service(service, utc_now()) as snapshots:
         snapshots.take_flow_snapshots(EndlessLease())
         snapshots.take_flow_snapshots(EndlessLease())
-    [flow] = stored(api, "flow")
+    [flow] = read_snapshots(api, "flow")
     assert (flow.equity, flow.flows, flow.charges) == (151_000, 50_000, 0)
-    last_price(api, "54")
-    body = api.portfolio()
+    set_last_price(api, "54")
+    body = api.get_portfolio()
     assert (body["equity"], body["day_pnl"], body["total_pnl"]) == ("154000.00", "4000.00", "4000.00")
     performance = api.get("/portfolio/Growth/performance").json()
     assert (performance["time_weighted_return"], performance["days"]) == ("0.03006623", 0)
     take_snapshots(service, TOMORROW)
-    [close] = stored(api)
+    [close] = read_snapshots(api)
     assert (close.equity, close.flows, close.charges) == (154_000, 50_000, 0)
-    assert api.portfolio()["day_pnl"] == "0.00"
+    assert api.get_portfolio()["day_pnl"] == "0.00"
 
 
 def test_late_snapshot_excludes_later_cash_movements(service, api):
@@ -94,9 +94,9 @@ def test_late_snapshot_excludes_later_cash_movements(service, api):
     at = datetime.fromisoformat(first["created_at"])
     deposit = {"kind": "deposit", "amount": "50000", "currency": "USD", "reason": "New capital"}
     assert api.post("/portfolios/Growth/cash", deposit).status_code == 201
-    with snapshots_at(service, at, INSTANT) as snapshots:
+    with run_snapshot_service(service, at, INSTANT) as snapshots:
         snapshots.take_interval_snapshots(EndlessLease())
-    [late] = stored(api, "interval")
+    [late] = read_snapshots(api, "interval")
     assert (late.cash, late.flows, late.charges) == (998_999, 0, 1)
 
 
@@ -109,13 +109,13 @@ def test_portfolio_day_ends_at_the_close_of_its_calendar(service, api):
             update(Portfolio).where(Portfolio.tenant_id == api.tenant_id).values(created_at=opened)
         )
     take_snapshots(service, datetime(2026, 11, 23, 3, tzinfo=UTC))
-    assert [one.at for one in stored(api)] == [datetime(2026, 11, 20, 21, tzinfo=UTC)]
+    assert [one.at for one in read_snapshots(api)] == [datetime(2026, 11, 20, 21, tzinfo=UTC)]
 
 
 @settings(max_examples=3)
 @given(st.integers(0, 2**32))
 def test_random_days_equal_a_naive_computation(service, seed):
-    draw, api = Random(seed), service.api()
+    draw, api = Random(seed), service.create_client()
     cash, last_close = Decimal(1_000_000), Decimal(1_000_000)
     held: dict[str, Decimal] = {}
     prices: dict[str, Decimal] = {}
@@ -130,19 +130,19 @@ def test_random_days_equal_a_naive_computation(service, seed):
             cash -= sign * quantity * price + charges
             held[symbol] = held.get(symbol, Decimal(0)) + sign * quantity
             prices[symbol] = Decimal(draw.randint(1, 99999)) / 1000
-            last_price(api, str(prices[symbol]), symbol)
+            set_last_price(api, str(prices[symbol]), symbol)
         if not held:
             continue
         values = [quantity * prices[symbol] for symbol, quantity in held.items()]
         equity = cash + sum(values)
-        body = api.portfolio()
+        body = api.get_portfolio()
         assert Decimal(body["equity"]) == equity
         assert Decimal(body["gross_exposure"]) == sum(map(abs, values))
         assert Decimal(body["net_exposure"]) == sum(values)
         assert Decimal(body["day_pnl"]) == equity - last_close
         assert Decimal(body["total_pnl"]) == equity - 1_000_000
         take_snapshots(service, TOMORROW + day * DAY)
-        snapshot = stored(api)[-1]
+        snapshot = read_snapshots(api)[-1]
         assert (snapshot.cash, snapshot.equity) == (cash, equity)
         earned = snapshot.realized_pnl + snapshot.unrealized_pnl - snapshot.charges
         assert earned == equity - 1_000_000
@@ -153,26 +153,26 @@ def test_late_snapshot_is_valued_at_its_instant(service, api):
     first = api.buy("10", "100", symbol="EURXYZ", charges="1")
     at = datetime.fromisoformat(first["created_at"])
     api.buy("10", "110", symbol="EURXYZ")
-    last_price(api, "120", "EURXYZ")
-    with snapshots_at(service, at, INSTANT) as snapshots:
+    set_last_price(api, "120", "EURXYZ")
+    with run_snapshot_service(service, at, INSTANT) as snapshots:
         snapshots.take_interval_snapshots(EndlessLease())
-    [late] = stored(api, "interval")
+    [late] = read_snapshots(api, "interval")
     assert (late.at, late.cash, late.charges) == (at, 998_999, 1)
     assert (late.market_value, late.unrealized_pnl) == (1000, 0)  # at the trade's price: no quote was there
 
 
 def test_missed_closes_are_recorded_later(service, api):
     api.buy("10", "100")
-    last_price(api, "110")
+    set_last_price(api, "110")
     take_snapshots(service, TOMORROW)
     take_snapshots(service, TOMORROW + 3 * DAY + timedelta(hours=1))
-    assert [one.at for one in stored(api)] == [TOMORROW + day * DAY for day in range(4)]
+    assert [one.at for one in read_snapshots(api)] == [TOMORROW + day * DAY for day in range(4)]
     take_snapshots(service, TOMORROW + 100 * DAY)
-    assert len(stored(api)) == 4 + MAX_MISSED_CLOSES
+    assert len(read_snapshots(api)) == 4 + MAX_MISSED_CLOSES
 
 
 def test_snapshots_left_by_a_killed_process_are_completed_by_the_next(service, monkeypatch):
-    apis = [service.api() for _ in range(3)]
+    apis = [service.create_client() for _ in range(3)]
     for api in apis:
         api.buy("10", "100")
     take_snapshots(service, TOMORROW)
@@ -183,12 +183,12 @@ def test_snapshots_left_by_a_killed_process_are_completed_by_the_next(service, m
         def renew(self):
             raise KeyboardInterrupt
 
-    with snapshots_at(service, TOMORROW + DAY) as snapshots, pytest.raises(KeyboardInterrupt):
+    with run_snapshot_service(service, TOMORROW + DAY) as snapshots, pytest.raises(KeyboardInterrupt):
         snapshots.take_close_snapshots(Killed())
     monkeypatch.undo()
     for _ in range(2):
         take_snapshots(service, TOMORROW + DAY)
-    assert [len(stored(api)) for api in apis] == [2, 2, 2]
+    assert [len(read_snapshots(api)) for api in apis] == [2, 2, 2]
 
 
 def test_portfolio_that_became_flat_has_one_more_snapshot(service, api):
@@ -197,7 +197,7 @@ def test_portfolio_that_became_flat_has_one_more_snapshot(service, api):
     at = datetime.fromisoformat(sold["created_at"]) + timedelta(minutes=1)
     take_snapshots(service, at)
     take_snapshots(service, at + timedelta(minutes=5))
-    [flat] = stored(api, "interval")
+    [flat] = read_snapshots(api, "interval")
     assert (flat.equity, flat.market_value) == (1_000_100, 0)
 
 
@@ -208,29 +208,29 @@ def test_other_currencies_are_converted_at_the_current_rate(service, api):
     response = api.put("/instruments/XYZ", {"tick_size": "0.01", "lot_size": "1", "currency": "USD"})
     assert response.status_code in {200, 201}, response.text
     for rate, trade, quantity, price in (("83.50", api.buy, "10", "200"), ("84", api.sell, "4", "210")):
-        last_price(api, rate, "USD/INR")
+        set_last_price(api, rate, "USD/INR")
         trade(quantity, price, symbol="XYZ")
-    last_price(api, "85", "USD/INR")
-    last_price(api, "205", "XYZ")
-    body = api.portfolio()
+    set_last_price(api, "85", "USD/INR")
+    set_last_price(api, "205", "XYZ")
+    body = api.get_portfolio()
     assert (body["realized_pnl"], body["unrealized_pnl"]) == ("3760.00", "4350.00")
     assert (body["equity"], body["total_pnl"]) == ("1008110.00", "8110.00")
     take_snapshots(service, TOMORROW)
-    assert stored(api)[-1].equity == 1_008_110
+    assert read_snapshots(api)[-1].equity == 1_008_110
 
 
 def test_mark_without_a_quote_is_the_last_trade_price(serve):
     with serve(price_source="manual") as service:
-        api = service.api()
+        api = service.create_client()
         api.buy("10", "100")
         api.buy("10", "110")
-        assert api.portfolio()["unrealized_pnl"] == "100.00"
+        assert api.get_portfolio()["unrealized_pnl"] == "100.00"
 
 
 def test_portfolio_at_an_earlier_time_has_no_valuation(api):
     api.buy("10", "100")
-    assert api.portfolio(as_of="1")["equity"] is None
-    assert api.portfolio(as_of="1")["day_pnl"] is None
+    assert api.get_portfolio(as_of="1")["equity"] is None
+    assert api.get_portfolio(as_of="1")["day_pnl"] is None
 
 
 def test_close_publishes_a_summary_of_the_day_of_each_active_portfolio(service, api):
@@ -239,11 +239,11 @@ def test_close_publishes_a_summary_of_the_day_of_each_active_portfolio(service, 
         assert created.status_code == 201, created.text
     api.buy("100", "50", charges="1")
     mistake = api.sell("10", "60", charges="1")
-    assert api.reverse(mistake["trade_id"]).status_code == 201
-    last_price(api, "52")
+    assert api.post_reversal(mistake["trade_id"]).status_code == 201
+    set_last_price(api, "52")
     take_snapshots(service, TOMORROW)
     take_snapshots(service, TOMORROW)
-    last_price(api, "51")
+    set_last_price(api, "51")
     take_snapshots(service, TOMORROW + DAY)
     second, first = (event["data"] for event in api.get("/events", type="portfolio.*").json())
     portfolio = first.pop("portfolio_id")

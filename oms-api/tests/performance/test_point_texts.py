@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.performance.rules.curves import EquityCurve, parse_amounts
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.service.point_texts import PointTexts, format_points
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 AMOUNTS = st.lists(st.integers(1, 9), min_size=1, max_size=8)
@@ -18,8 +18,10 @@ AMOUNTS = st.lists(st.integers(1, 9), min_size=1, max_size=8)
 DAY = [(7, 0), (9, 0), (3, 0), (4, 0), (4, 0), (6, 0), (2, 0), (8, 0), (8, 0), (5, 0)]  # amounts and flows
 
 
-def curve(first, amounts, flows):
-    instants: list[str] = [iso(START + timedelta(seconds=first + number)) for number in range(len(amounts))]
+def build_curve(first, amounts, flows):
+    instants: list[str] = [
+        format_timestamp(START + timedelta(seconds=first + number)) for number in range(len(amounts))
+    ]
     columns = ([f"{amount}.00000000" for amount in column] for column in (amounts, flows))
     return EquityCurve(instants, *columns)
 
@@ -45,11 +47,11 @@ def test_sliding_window_of_a_curve_is_serialized_as_its_points(day, windows):
 
 def assert_serialized(cache, requests):
     for first, amounts, flows in requests:
-        points = curve(first, amounts, flows)
+        points = build_curve(first, amounts, flows)
         drawdowns = compute_drawdowns(*map(parse_amounts, points[1:]))
         found = orjson.loads(orjson.dumps(cache.serialize("day", points)))
         assert found == [orjson.loads(text) for text in format_points(points, drawdowns)]
 
 
 def test_point_without_a_drawdown_is_null():
-    assert orjson.loads(format_points(curve(0, [1], [0]), [None])[0])["drawdown"] is None
+    assert orjson.loads(format_points(build_curve(0, [1], [0]), [None])[0])["drawdown"] is None

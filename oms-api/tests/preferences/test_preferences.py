@@ -9,7 +9,7 @@ pytestmark = pytest.mark.any_database
 QUIET = {"from": "22:00", "to": "07:00"}
 
 
-def saved(answer):
+def get_saved(answer):
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -20,7 +20,7 @@ def create_portfolios(api, *names):
 
 
 def test_preferences_start_with_defaults(api):
-    assert saved(api.get("/preferences")) == {
+    assert get_saved(api.get("/preferences")) == {
         "default_portfolio": None, "order_type": "MARKET", "time_in_force": "DAY",
         "number_format": "1,234.5", "time_zone": "UTC", "quiet_hours": None, "notify": {}, "watchlists": {},
     }  # fmt: skip
@@ -29,27 +29,27 @@ def test_preferences_start_with_defaults(api):
 def test_put_replaces_what_it_names_and_keeps_the_rest(api):
     create_portfolios(api, "Growth")
     first = {"default_portfolio": "growth", "quiet_hours": QUIET, "watchlists": {"Tech": ["aapl", "MSFT"]}}
-    assert saved(api.put("/preferences", first))["default_portfolio"] == "Growth"
+    assert get_saved(api.put("/preferences", first))["default_portfolio"] == "Growth"
     second = {"watchlists": {"Banks": ["JPM"]}, "notify": {"order.filled": "BUNDLE", "alert.*": "ping"}}
-    assert saved(api.put("/preferences", second)) == saved(api.get("/preferences"))
-    body = saved(api.get("/preferences"))
+    assert get_saved(api.put("/preferences", second)) == get_saved(api.get("/preferences"))
+    body = get_saved(api.get("/preferences"))
     assert body["watchlists"] == {"Banks": ["JPM"]}
     assert body["notify"] == {"order.filled": "bundle", "alert.*": "ping"}
     assert (body["quiet_hours"], body["default_portfolio"]) == (QUIET, "Growth")
-    assert saved(api.put("/preferences", {"quiet_hours": None}))["quiet_hours"] is None
+    assert get_saved(api.put("/preferences", {"quiet_hours": None}))["quiet_hours"] is None
 
 
-def test_everybody_has_preferences_of_their_own(api):
+def test_each_user_has_separate_preferences(api):
     api.claim_workspace("T07")
-    bot = api.with_key(api.service.mint("admin act_as", api.tenant_id))
+    bot = api.with_key(api.service.create_key("admin act_as", api.tenant_id))
     people = [{"X-On-Behalf-Of": f"slack:T07:U{number}"} for number in (1, 2)]
     changed = bot.service.client.put(
         "/api/v1/preferences", json={"time_zone": "Asia/Kolkata"}, headers={"X-API-Key": bot.key, **people[0]}
     )
-    assert saved(changed)["time_zone"] == "Asia/Kolkata"
-    zones = [saved(bot.get("/preferences", headers))["time_zone"] for headers in (*people, {})]
+    assert get_saved(changed)["time_zone"] == "Asia/Kolkata"
+    zones = [get_saved(bot.get("/preferences", headers))["time_zone"] for headers in (*people, {})]
     assert zones == ["Asia/Kolkata", "UTC", "UTC"]
-    assert saved(api.service.api().get("/preferences"))["time_zone"] == "UTC"
+    assert get_saved(api.service.create_client().get("/preferences"))["time_zone"] == "UTC"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_invalid_preference_is_refused_by_field_and_changes_nothing(api, body, f
     response = api.put("/preferences", {"time_zone": "Asia/Tokyo"} | body)
     assert response.status_code == 422, response.text
     assert [error["field"] for error in response.json()["errors"]] == [field]
-    assert saved(api.get("/preferences"))["time_zone"] == "UTC"
+    assert get_saved(api.get("/preferences"))["time_zone"] == "UTC"
 
 
 def test_unknown_event_type_is_refused(api):
@@ -99,18 +99,20 @@ def test_default_portfolio_is_hidden_once_the_person_may_not_see_it(api):
     name = "slack:T08:U1"
     body = {"name": "Alice", "role": "trader", "person": name, "portfolios": None}
     user_id = api.post("/users", body).json()["id"]
-    bot = api.with_key(api.service.mint("act_as", api.tenant_id))
+    bot = api.with_key(api.service.create_key("act_as", api.tenant_id))
     headers = {"X-API-Key": bot.key, "X-On-Behalf-Of": name}
 
     def put(fields):
         response = api.service.client.put("/api/v1/preferences", json=fields, headers=headers)
-        return saved(response)["default_portfolio"]
+        return get_saved(response)["default_portfolio"]
 
     def read_default(expected):
         """Return the default portfolio once it is the expected one: grants are cached for half a second."""
         deadline = time.monotonic() + 30
         while True:
-            default_portfolio = saved(bot.get("/preferences", {"X-On-Behalf-Of": name}))["default_portfolio"]
+            default_portfolio = get_saved(bot.get("/preferences", {"X-On-Behalf-Of": name}))[
+                "default_portfolio"
+            ]
             if default_portfolio == expected or time.monotonic() > deadline:
                 return default_portfolio
             time.sleep(0.05)

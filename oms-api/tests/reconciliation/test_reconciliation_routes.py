@@ -11,7 +11,7 @@ from app.clock import utc_now
 from app.database import set_tenant_scope, unit_of_work
 from app.identity.rules.access import Role
 from app.reconciliation.queries import Issue, find_issue, insert_issue
-from tests.access.rig import Members
+from tests.access.api_operations import Members
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
@@ -22,7 +22,7 @@ CRITICAL = ("quantity_mismatch", "critical", "AAPL", None, "10", "9")
 @pytest.fixture
 def tenant(service):
     """Provide a tenant with the portfolio Growth, people, and a function that creates an issue."""
-    members = Members(service, service.api())
+    members = Members(service, service.create_client())
     api = members.api
     assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
 
@@ -101,7 +101,7 @@ def test_adopted_position_is_booked_once(tenant):
     [trade] = api.get("/trades").json()
     assert (trade["side"], trade["quantity"], trade["gmv"]) == ("BUY", "7", "700.00")
     assert trade["note"] == "Adopted from the broker: Looked at it"
-    body = api.portfolio()["positions"]["AAPL"]
+    body = api.get_portfolio()["positions"]["AAPL"]
     assert body["quantity"] == "7"
     assert Decimal(body["cost"]) == 700
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from app.ledger.rules.accounting import Fill, Side
-from app.money import product
+from app.money import multiply
 from app.reports.rules.values import BookedFill, BookKey
 from app.timestamps import Timestamp
 
@@ -16,12 +16,12 @@ _CHARGES = st.decimals("0", "3", places=2)
 TRADES = st.lists(st.tuples(st.sampled_from(Side), _QUANTITIES, _PRICES, _CHARGES), max_size=25)
 
 
-def amounts(*numbers):
+def to_decimals(*numbers):
     """Return the numbers as decimals."""
     return tuple(map(Decimal, numbers))
 
 
-def book(*trades):
+def build_fills(*trades):
     """Return the fills, one a minute, numbered from T0."""
     return [
         _booked(number, Side(side), *(Decimal(amount) for amount in sizes))
@@ -31,4 +31,4 @@ def book(*trades):
 
 def _booked(number, side, quantity, price, charges=Decimal(0)):
     at = Timestamp(f"2026-11-20T15:{number:02}:00.000000Z")
-    return BookedFill(f"T{number}", Fill(side, quantity, product(quantity, price), at=at), price, charges)
+    return BookedFill(f"T{number}", Fill(side, quantity, multiply(quantity, price), at=at), price, charges)

@@ -18,13 +18,13 @@ from app.webhooks.rules.attempts import AttemptResult
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.clock import SetClock
 from tests.support.event_schemas import VALIDATORS
-from tests.support.service import ApiClient, serving, settings_for
+from tests.support.service import ApiClient, build_settings, run_service
 
 
 @contextmanager
-def running_reports(url, clock, **targets):
+def run_reports(url, clock, **targets):
     """Yield the engine and the runner of the duty "daily reports" with the targets."""
-    settings = settings_for(url, price_source="manual", **targets)
+    settings = build_settings(url, price_source="manual", **targets)
     engine = connect_engine(url, readers=1, tenant_scoped=True)
     readers = Readers(engine, 1)
     market = Market(ManualSource(), readers, timedelta(seconds=30), Calendars.load())
@@ -47,14 +47,14 @@ def test_reports_of_a_day_are_written_and_posted(backend, new_database, tmp_path
 
     monkeypatch.setattr("app.webhooks.service.sender.WebhookSender.send", send)
     clock, url = SetClock("2026-11-20T15:00"), new_database(backend)
-    with serving(url, now=clock, price_source="manual") as service:
+    with run_service(url, now=clock, price_source="manual") as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY).open_portfolio("=Growth <1>")
-        api.quote("AAPL", "110", "110", "110")
+        api.set_quote("AAPL", "110", "110", "110")
         api.buy("10", "100", charges="0", portfolio_name="=Growth <1>")
         limit = {"scope": "portfolio", "name": "=Growth <1>", "code": "MAX_GROSS_EXPOSURE", "value": "4400"}
         assert api.put("/limits", limit).status_code == 200
         targets = {"reports_folder": tmp_path, "reports_url": "https://hooks.slack.com/services/x"}
-        with running_reports(url, clock, **targets) as (engine, runner):
+        with run_reports(url, clock, **targets) as (engine, runner):
             clock.set("2026-11-21T00:00:05")
             assert runner.run_due() == ["daily reports"]
             clock.set("2026-11-22T00:00:05")
@@ -84,31 +84,31 @@ def test_bot_of_each_tenant_downloads_the_reports_that_its_events_announce(
     backend, new_database, file_format
 ):
     clock, url = SetClock("2026-11-20T15:00"), new_database(backend)
-    with serving(url, now=clock, price_source="manual", reports_slack="on") as service:
+    with run_service(url, now=clock, price_source="manual", reports_slack="on") as service:
         first = ApiClient(service, 1, BOOTSTRAP_KEY)
         beta = first.post("/tenants", {"name": "Beta", "slug": "beta"})
         assert beta.status_code == 201, beta.text
         beta_id = beta.json()["id"]
-        second = ApiClient(service, beta_id, service.mint("read trade admin", beta_id))
+        second = ApiClient(service, beta_id, service.create_key("read trade admin", beta_id))
         for api, name in ((first, "Growth"), (second, "Income")):
             api.buy("10", "100", charges="0", portfolio_name=name)
         targets = {"reports_tenants": ("default", "beta", "unknown"), "reports_format": file_format}
-        with running_reports(url, clock, reports_slack="on", **targets) as (_, runner):
+        with run_reports(url, clock, reports_slack="on", **targets) as (_, runner):
             clock.set("2026-11-21T00:00:05")
             assert runner.run_due() == ["daily reports"]
         for tenant_id, name, other in ((1, "Growth", "Income"), (beta_id, "Income", "Growth")):
-            bot = ApiClient(service, tenant_id, service.mint("bot", tenant_id))
+            bot = ApiClient(service, tenant_id, service.create_key("bot", tenant_id))
             events = bot.get("/events", type="report.ready").json()
             assert [event["data"]["report"] for event in events] == ["risk", "trades", "pnl"]
             for event in events:
                 VALIDATORS["report.ready"].validate(event["data"])
                 assert (event["data"]["date"], event["data"]["file_format"]) == ("2026-11-20", file_format)
-                found = download(bot, event["data"])
+                found = download_file(bot, event["data"])
                 assert name in found
                 assert other not in found
 
 
-def download(bot, data):
+def download_file(bot, data):
     """Return the text of the file that an event announces."""
     period = {"from_": data["period_start"], "to": data["period_end"]}
     response = bot.get(f"/exports/{data['report']}", format=data["file_format"], **period)

@@ -4,36 +4,36 @@ from decimal import Decimal
 from typing import Any
 
 from app.risk.rules.evaluation import evaluate_order
-from app.risk.rules.exposure import build_symbol_book, totals_of
-from app.risk.rules.limits import Subject, limits_for
+from app.risk.rules.exposure import build_symbol_book, sum_totals
+from app.risk.rules.limits import Subject, find_limits
 from app.risk.rules.values import Candidate, Denial, Prices, RiskInput, SymbolExposure, Tradable, WorkingOrder
 
-DEFAULTS = limits_for(Subject("growth", "AAPL"), {})
+DEFAULTS = find_limits(Subject("growth", "AAPL"), {})
 PRICES = Prices(Decimal(99), Decimal(101), Decimal(100))
 SHARE = Tradable(Decimal("0.01"), Decimal(1))
 
 
-def order(**changes: Any) -> Candidate:
+def build_order(**changes: Any) -> Candidate:
     """Return a BUY of 10 at the market; amounts may be given as text."""
     given = {name: _amount(name, value) for name, value in changes.items()}
     usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
     return Candidate(**(usual | given))
 
 
-def working(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
+def build_working_order(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
     """Return a resting limit, or an order at the market where no limit is given."""
     price = Decimal(limit) if limit else None
     given = {name: _amount(name, value) for name, value in changes.items()}
     return WorkingOrder(side, given.pop("type", "LIMIT"), Decimal(leaves), price, **given)
 
 
-def risk(**changes: Any) -> RiskInput:
-    """Return the input for `order`.
+def build_risk_input(**changes: Any) -> RiskInput:
+    """Return the input for `build_order`.
 
     `position` and `orders` make the book, `other_exposure` is a list of books, and changes of limits have the
     limits' names.
     """
-    asked = changes.pop("order", None) or order()
+    asked = changes.pop("order", None) or build_order()
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
     rate = changes.pop("rate", None)
@@ -49,20 +49,20 @@ def risk(**changes: Any) -> RiskInput:
         book=book,
         limits=DEFAULTS._replace(**given),
         cash=Decimal(changes.pop("cash", 1_000_000)),
-        other_exposure=totals_of(changes.pop("other_exposure", ())),
-        firm=totals_of(changes.pop("firm", ())),
+        other_exposure=sum_totals(changes.pop("other_exposure", ())),
+        firm=sum_totals(changes.pop("firm", ())),
         **changes,
     )
 
 
-def denial_of(situation: RiskInput) -> Denial:
+def get_denial(situation: RiskInput) -> Denial:
     """Return why the order is denied; it has to be."""
     denial = evaluate_order(situation)
     assert denial is not None
     return denial
 
 
-def held(quantity: str, mark: str) -> SymbolExposure:
+def build_position(quantity: str, mark: str) -> SymbolExposure:
     """Return a position in something else."""
     return SymbolExposure(Decimal(quantity), Decimal(mark))
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.service import ApiClient, serving
+from tests.support.service import ApiClient, run_service
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def serve_another() -> Iterator[Callable[[ApiClient], ApiClient]]:
     with ExitStack() as stack:
 
         def serve(api: ApiClient) -> ApiClient:
-            other = stack.enter_context(serving(api.service.database_url))
+            other = stack.enter_context(run_service(api.service.database_url))
             return ApiClient(other, api.tenant_id, api.key)
 
         yield serve

@@ -25,13 +25,13 @@ def set_switch(
     return api.post("/kill-switch", {"scope": scope, "name": name, "state": state, **more}, headers)
 
 
-def put_quote(api: ApiClient, symbol: str = "AAPL", **changes: Any) -> None:
+def set_quote(api: ApiClient, symbol: str = "AAPL", **changes: Any) -> None:
     """Say what the symbol can be bought and sold at: 99 and 101 unless changed."""
     response = api.put(f"/quotes/{symbol}", {"bid": "99", "ask": "101", "last": "100"} | changes)
     assert response.status_code == 200, response.text
 
 
-def try_order(api: ApiClient, **changes: Any) -> Any:
+def post_order(api: ApiClient, **changes: Any) -> Any:
     """POST an order: a BUY of 10 AAPL at the market unless changed."""
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
     ticket |= changes
@@ -39,7 +39,7 @@ def try_order(api: ApiClient, **changes: Any) -> Any:
     return api.post("/orders", ticket)
 
 
-def events(api: ApiClient, kind: str, **params: Any) -> list[dict[str, Any]]:
+def list_events(api: ApiClient, kind: str, **params: Any) -> list[dict[str, Any]]:
     """Return the newest events of a type."""
     response = api.get("/events", type=kind, **params)
     assert response.status_code == 200, response.text

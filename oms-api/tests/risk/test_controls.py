@@ -10,7 +10,7 @@ from app.risk.rules.latches import Latch, LatchScope, LatchSubject
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
 from app.risk.service.controls import MAX_AGE_SECONDS, Controls
 from app.risk.service.limiting import remove_limit, set_limit
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 SUBJECT = Subject("growth", "AAPL")
@@ -25,22 +25,22 @@ class Clock:
         return self.now
 
 
-def set_one(tenant_id, engine):
+def set_switch(tenant_id, engine):
     with unit_of_work(engine) as connection:
-        assert set_latch(connection, tenant_id, Latch("L1", HOLDER, 5, 5, iso(NOON)))
+        assert set_latch(connection, tenant_id, Latch("L1", HOLDER, 5, 5, format_timestamp(NOON)))
 
 
-def limit(value, until=None):
+def build_limit(value, until=None):
     place = (LimitScope.TENANT, "", "", LimitCode.MAX_ORDER_QUANTITY)
-    return SetLimit(*place, Decimal(value), until, "risk", iso(NOON))
+    return SetLimit(*place, Decimal(value), until, "risk", format_timestamp(NOON))
 
 
-def put(engine, row, tenant_id=1):
+def store_row(engine, row, tenant_id=1):
     with unit_of_work(engine) as connection:
         set_limit(connection, tenant_id, row)
 
 
-def known(controls, engine, tenant_id=1, now=NOON):
+def list_known_switches(controls, engine, tenant_id=1, now=NOON):
     with engine.connect() as connection:
         controls.refresh(connection, [tenant_id], now)
     quantity = controls.limits(tenant_id, SUBJECT).max_order_quantity
@@ -50,26 +50,26 @@ def known(controls, engine, tenant_id=1, now=NOON):
 def test_external_change_is_seen_after_the_cache_expires(engine):
     clock = Clock()
     controls = Controls(clock)
-    assert known(controls, engine) == (1_000_000, False)
-    put(engine, limit("50"))
-    set_one(1, engine)
+    assert list_known_switches(controls, engine) == (1_000_000, False)
+    store_row(engine, build_limit("50"))
+    set_switch(1, engine)
     clock.now += MAX_AGE_SECONDS * 0.9
-    assert known(controls, engine) == (1_000_000, False)
+    assert list_known_switches(controls, engine) == (1_000_000, False)
     clock.now += MAX_AGE_SECONDS * 0.2
-    assert known(controls, engine) == (50, True)
+    assert list_known_switches(controls, engine) == (50, True)
 
 
 def test_own_change_is_seen_immediately(engine):
     controls = Controls(Clock())
-    assert known(controls, engine)[0] == 1_000_000
-    put(engine, limit("50"))
+    assert list_known_switches(controls, engine)[0] == 1_000_000
+    store_row(engine, build_limit("50"))
     controls.forget(1)
-    assert known(controls, engine)[0] == 50
+    assert list_known_switches(controls, engine)[0] == 50
 
 
 def test_running_batch_keeps_the_limits_it_has_read(engine):
     controls = Controls(Clock())
-    assert known(controls, engine)[0] == 1_000_000
+    assert list_known_switches(controls, engine)[0] == 1_000_000
     controls.forget(1)  # by the event loop, while the writer's thread judges
     assert controls.limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
 
@@ -77,23 +77,23 @@ def test_running_batch_keeps_the_limits_it_has_read(engine):
 def test_expired_limit_no_longer_applies(engine):
     clock = Clock()
     controls = Controls(clock)
-    put(engine, limit("50"))
-    put(engine, limit("99", until="2026-11-20T12:00:01.000000Z"))
-    assert known(controls, engine)[0] == 99
+    store_row(engine, build_limit("50"))
+    store_row(engine, build_limit("99", until="2026-11-20T12:00:01.000000Z"))
+    assert list_known_switches(controls, engine)[0] == 99
     clock.now += 1
-    assert known(controls, engine, now=NOON.replace(second=1))[0] == 50
+    assert list_known_switches(controls, engine, now=NOON.replace(second=1))[0] == 50
     with unit_of_work(engine) as connection:
-        remove_limit(connection, 1, limit("0"))
+        remove_limit(connection, 1, build_limit("0"))
     clock.now += 1
-    assert known(controls, engine)[0] == 1_000_000
+    assert list_known_switches(controls, engine)[0] == 1_000_000
 
 
 def test_cached_limits_are_separate_for_each_tenant(engine):
     controls = Controls(Clock())
-    put(engine, limit("50"), tenant_id=2)
-    set_one(2, engine)
-    assert known(controls, engine) == (1_000_000, False)
-    assert known(controls, engine, 2) == (50, True)
+    store_row(engine, build_limit("50"), tenant_id=2)
+    set_switch(2, engine)
+    assert list_known_switches(controls, engine) == (1_000_000, False)
+    assert list_known_switches(controls, engine, 2) == (50, True)
 
 
 def test_cache_size_is_bounded(engine, monkeypatch):
@@ -102,7 +102,7 @@ def test_cache_size_is_bounded(engine, monkeypatch):
     clock = Clock()
     controls = Controls(clock)
     for tenant_id in (1, 2, 3):
-        assert known(controls, engine, tenant_id)[0] == 1_000_000
+        assert list_known_switches(controls, engine, tenant_id)[0] == 1_000_000
         clock.now += 60
     assert controls.limits(3, SUBJECT._replace(symbol="MSFT")).max_order_quantity == 1_000_000
     with pytest.raises(KeyError):
@@ -112,7 +112,7 @@ def test_cache_size_is_bounded(engine, monkeypatch):
 def test_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
     monkeypatch.setattr("app.risk.service.controls._MAX_TENANTS", 1)
     controls = Controls(Clock())
-    known(controls, engine)
+    list_known_switches(controls, engine)
     with engine.connect() as connection:
         controls.refresh(connection, [1, 2], NOON)  # 1 is fresh, 2 is new and does not fit
         controls.refresh(connection, [3], NOON)  # of the same batch: of an order, after those of trades

@@ -8,12 +8,12 @@ from sqlalchemy import text
 
 from app.ledger.models import Portfolio
 from tests.orders.test_kept_promises import wait_until
-from tests.risk.risk_requests import events, put_limit, put_quote, set_switch, try_order
+from tests.risk.risk_requests import list_events, post_order, put_limit, set_quote, set_switch
 
 
 @pytest.fixture
-def quoted(api):
-    put_quote(api)
+def quoted_api(api):
+    set_quote(api)
     return api
 
 
@@ -24,62 +24,62 @@ def test_switches_are_empty_initially(api):
     ]
 
 
-def test_tenant_halt_rejects_orders_and_reported_trades(quoted):
-    response = set_switch(quoted, "HALTED", reason="Bad prices")
+def test_tenant_halt_rejects_orders_and_reported_trades(quoted_api):
+    response = set_switch(quoted_api, "HALTED", reason="Bad prices")
     assert response.status_code == 200, response.text
     body = response.json()
     assert (body["scope"], body["state"], body["reason"]) == ("tenant", "HALTED", "Bad prices")
-    denied = try_order(quoted)
+    denied = post_order(quoted_api)
     assert (denied.status_code, denied.json()["denial"]["code"]) == (422, "HALTED")
-    assert quoted.report().status_code == 422
-    assert set_switch(quoted, "ACTIVE").status_code == 200
-    assert try_order(quoted).status_code == 201
-    assert quoted.report().status_code == 201
+    assert quoted_api.post_trade().status_code == 422
+    assert set_switch(quoted_api, "ACTIVE").status_code == 200
+    assert post_order(quoted_api).status_code == 201
+    assert quoted_api.post_trade().status_code == 201
 
 
-def test_portfolio_halt_leaves_other_portfolios_active(quoted):
-    quoted.trade()
-    set_switch(quoted, "HALTED", "portfolio", "growth")
-    assert try_order(quoted).json()["denial"]["code"] == "HALTED"
-    assert quoted.report().status_code == 422
-    assert try_order(quoted, portfolio_name="Income").status_code == 201
-    assert quoted.report(portfolio_name="Income").status_code == 201
+def test_portfolio_halt_leaves_other_portfolios_active(quoted_api):
+    quoted_api.record_trade()
+    set_switch(quoted_api, "HALTED", "portfolio", "growth")
+    assert post_order(quoted_api).json()["denial"]["code"] == "HALTED"
+    assert quoted_api.post_trade().status_code == 422
+    assert post_order(quoted_api, portfolio_name="Income").status_code == 201
+    assert quoted_api.post_trade(portfolio_name="Income").status_code == 201
 
 
-def test_portfolio_created_after_a_halt_is_halted(quoted):
-    set_switch(quoted, "HALTED")
-    assert quoted.report(portfolio_name="New").status_code == 422
-    assert try_order(quoted, portfolio_name="Newer").status_code == 422
-    set_switch(quoted, "ACTIVE")
-    set_switch(quoted, "HALTED", "portfolio", "Newest")
-    assert quoted.report(portfolio_name="Newest").status_code == 422
-    assert try_order(quoted, portfolio_name="Newest").status_code == 422
+def test_portfolio_created_after_a_halt_is_halted(quoted_api):
+    set_switch(quoted_api, "HALTED")
+    assert quoted_api.post_trade(portfolio_name="New").status_code == 422
+    assert post_order(quoted_api, portfolio_name="Newer").status_code == 422
+    set_switch(quoted_api, "ACTIVE")
+    set_switch(quoted_api, "HALTED", "portfolio", "Newest")
+    assert quoted_api.post_trade(portfolio_name="Newest").status_code == 422
+    assert post_order(quoted_api, portfolio_name="Newest").status_code == 422
 
 
-def test_strategy_halt_leaves_other_strategies_active(quoted):
-    set_switch(quoted, "HALTED", "strategy", "momentum")
-    assert try_order(quoted, strategy="momentum").json()["denial"]["code"] == "HALTED"
-    assert try_order(quoted, strategy="carry").status_code == 201
-    assert try_order(quoted).status_code == 201
+def test_strategy_halt_leaves_other_strategies_active(quoted_api):
+    set_switch(quoted_api, "HALTED", "strategy", "momentum")
+    assert post_order(quoted_api, strategy="momentum").json()["denial"]["code"] == "HALTED"
+    assert post_order(quoted_api, strategy="carry").status_code == 201
+    assert post_order(quoted_api).status_code == 201
 
 
-def test_reducing_allows_orders_that_reduce_a_position(quoted):
-    assert try_order(quoted, quantity="10").status_code == 201
-    set_switch(quoted, "REDUCING", "portfolio", "Growth")
-    denied = try_order(quoted, side="SELL", quantity="11").json()["denial"]
+def test_reducing_allows_orders_that_reduce_a_position(quoted_api):
+    assert post_order(quoted_api, quantity="10").status_code == 201
+    set_switch(quoted_api, "REDUCING", "portfolio", "Growth")
+    denied = post_order(quoted_api, side="SELL", quantity="11").json()["denial"]
     assert (denied["code"], denied["largest_passing"]) == ("REDUCING", "10")
-    resting = try_order(quoted, side="SELL", quantity="4", type="LIMIT", limit_price="105")
+    resting = post_order(quoted_api, side="SELL", quantity="4", type="LIMIT", limit_price="105")
     assert resting.status_code == 201, resting.text
-    denied = try_order(quoted, side="SELL", quantity="7").json()["denial"]
+    denied = post_order(quoted_api, side="SELL", quantity="7").json()["denial"]
     assert (denied["limit"], denied["largest_passing"]) == ("6", "6")
-    assert try_order(quoted, side="SELL", quantity="6").status_code == 201
+    assert post_order(quoted_api, side="SELL", quantity="6").status_code == 201
 
 
-def test_cancels_are_allowed_while_halted(quoted):
-    quoted.trade()
-    order = try_order(quoted, side="SELL", type="LIMIT", limit_price="150", quantity="1").json()
-    set_switch(quoted, "HALTED")
-    cancelled = quoted.post(f"/orders/{order['id']}/cancel", {})
+def test_cancels_are_allowed_while_halted(quoted_api):
+    quoted_api.record_trade()
+    order = post_order(quoted_api, side="SELL", type="LIMIT", limit_price="150", quantity="1").json()
+    set_switch(quoted_api, "HALTED")
+    cancelled = quoted_api.post(f"/orders/{order['id']}/cancel", {})
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELED"), cancelled.text
 
 
@@ -92,7 +92,7 @@ def test_every_switch_change_is_listed_and_published(api):
         ("tenant", None, "REDUCING"),
         ("portfolio", "Growth", "ACTIVE"),
     ]
-    told = events(api, "kill_switch.*")
+    told = list_events(api, "kill_switch.*")
     assert [(item["type"], item["data"]["name"]) for item in told] == [
         ("kill_switch.activated", "Growth"),
         ("kill_switch.reducing", None),
@@ -113,7 +113,7 @@ def test_repeated_switch_request_changes_nothing(api):
 
 def test_person_who_stopped_trading_cannot_resume_it(service, api):
     api.claim_workspace("TSTOP")
-    alice, bob = (person(api, f"slack:TSTOP:U{number}") for number in (1, 2))
+    alice, bob = (create_person_client(api, f"slack:TSTOP:U{number}") for number in (1, 2))
     for state in ("HALTED", "REDUCING"):
         assert set_switch(alice, state).status_code == 200
         refused = set_switch(alice, "ACTIVE")
@@ -127,18 +127,18 @@ def test_person_who_stopped_trading_cannot_resume_it(service, api):
 
 def test_key_without_a_person_resumes_what_a_person_stopped_and_the_other_way_round(service, api):
     api.claim_workspace("TRESUME")
-    alice = person(api, "slack:TRESUME:U1")
+    alice = create_person_client(api, "slack:TRESUME:U1")
     set_switch(alice, "HALTED")
     assert set_switch(api, "ACTIVE").status_code == 200
     set_switch(api, "HALTED")
     assert set_switch(alice, "ACTIVE").status_code == 200
 
 
-def person(api, name):
+def create_person_client(api, name):
     """Return a client that acts for an administrator of the tenant."""
     response = api.post("/users", {"name": name, "role": "admin", "person": name, "portfolios": None})
     assert response.status_code == 201, response.text
-    return OnBehalf(api.with_key(api.service.mint("admin act_as", api.tenant_id)), name)
+    return OnBehalf(api.with_key(api.service.create_key("admin act_as", api.tenant_id)), name)
 
 
 class OnBehalf:
@@ -171,33 +171,33 @@ def test_invalid_switch_request_is_rejected_by_field(api, body, field):
 
 
 def test_switch_requires_the_risk_role_and_stops_one_tenant_only(service, api):
-    trader = service.api("trade")
+    trader = service.create_client("trade")
     assert set_switch(trader, "HALTED").status_code == 403
     set_switch(api, "HALTED")
-    assert trader.report().status_code == 201
+    assert trader.post_trade().status_code == 201
     assert trader.get("/kill-switch").json()[0]["state"] == "ACTIVE"
 
 
 def test_halt_applies_immediately_in_another_process(service, api, serve_another):
     """The other process has read the switches a moment ago, and obeys the halt on the very next order."""
-    put_quote(api)
+    set_quote(api)
     other = serve_another(api)
-    assert try_order(other).status_code == 201
-    assert other.report().status_code == 201
+    assert post_order(other).status_code == 201
+    assert other.post_trade().status_code == 201
     assert set_switch(api, "HALTED").status_code == 200
-    assert try_order(other).status_code == 422
-    assert other.report().status_code == 422
+    assert post_order(other).status_code == 422
+    assert other.post_trade().status_code == 422
 
 
 def test_halt_applies_under_load(api):
     """Nothing that reached the books was accepted after the halt was answered."""
-    api.trade()
+    api.record_trade()
     stop, answers = threading.Event(), []
 
     def trade():
         while not stop.is_set():
             begun = time.monotonic()
-            status = api.report(quantity="1", gmv="1").status_code
+            status = api.post_trade(quantity="1", gmv="1").status_code
             answers.append((begun, time.monotonic(), status))
 
     threads = [threading.Thread(target=trade) for _ in range(4)]
@@ -209,7 +209,7 @@ def test_halt_applies_under_load(api):
         asked = time.monotonic()
         assert set_switch(api, "HALTED", "portfolio", "Growth").status_code == 200
         halted = time.monotonic()
-        settled = api.portfolio()["last_sequence"]
+        settled = api.get_portfolio()["last_sequence"]
         while not any(begun > halted for begun, _, _ in answers):
             threading.Event().wait(0.005)
     finally:
@@ -218,15 +218,15 @@ def test_halt_applies_under_load(api):
             thread.join(10)
     assert halted - asked < 10
     assert {status for begun, _, status in answers if begun > halted} == {422}
-    assert api.portfolio()["last_sequence"] == settled
+    assert api.get_portfolio()["last_sequence"] == settled
 
 
 def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
     """It acts on all the others, names the one that is held, and reaches that one as soon as it is let go."""
     if backend == "sqlite":
         return  # there is one lock there, and nobody can trade while it is held
-    api.trade(portfolio_name="Held")
-    api.trade(portfolio_name="Free")
+    api.record_trade(portfolio_name="Held")
+    api.record_trade(portfolio_name="Free")
     with service.engine.connect() as foreign, foreign.begin() as holding:
         foreign.execute(
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
@@ -240,22 +240,22 @@ def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
             ["Held"],
             1,
         )
-        assert api.report(portfolio_name="Free").status_code == 422
+        assert api.post_trade(portfolio_name="Free").status_code == 422
         holding.rollback()
     deadline = time.monotonic() + 10
-    while state_of(service, api, "Held") != "HALTED":
+    while read_state(service, api, "Held") != "HALTED":
         assert time.monotonic() < deadline
-    assert api.report(portfolio_name="Held").status_code == 422
+    assert api.post_trade(portfolio_name="Held").status_code == 422
 
 
 def test_orders_of_a_locked_portfolio_are_cancelled_when_it_is_unlocked(service, api, backend):
     """The answer does not wait for them, and names the portfolio; no quote fills them meanwhile."""
     if backend == "sqlite":
         return  # there is one lock there
-    put_quote(api)
+    set_quote(api)
     names = ("Held", "Free")
     resting = {"type": "LIMIT", "limit_price": "90", "time_in_force": "GTC"}
-    ids = {name: try_order(api, portfolio_name=name, **resting).json()["id"] for name in names}
+    ids = {name: post_order(api, portfolio_name=name, **resting).json()["id"] for name in names}
     with service.engine.connect() as foreign, foreign.begin() as holding:
         foreign.execute(
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
@@ -266,25 +266,25 @@ def test_orders_of_a_locked_portfolio_are_cancelled_when_it_is_unlocked(service,
         assert time.monotonic() - asked < 10  # half a second on an idle machine
         assert "Held" in body["unsettled"]
         assert ids["Held"] not in body["canceled"]
-        wait_until(lambda: api.found(ids["Free"])["status"] == "CANCELED")
-        assert api.found(ids["Held"])["status"] == "ACCEPTED"
+        wait_until(lambda: api.get_order(ids["Free"])["status"] == "CANCELED")
+        assert api.get_order(ids["Held"])["status"] == "ACCEPTED"
         holding.rollback()
-    wait_until(lambda: api.found(ids["Held"])["status"] == "CANCELED")
+    wait_until(lambda: api.get_order(ids["Held"])["status"] == "CANCELED")
 
 
-def test_strategy_name_ignores_variants_of_spaces_and_dashes(quoted):
-    set_switch(quoted, "HALTED", "strategy", "mean\u2013reversion  1")
+def test_strategy_name_ignores_variants_of_spaces_and_dashes(quoted_api):
+    set_switch(quoted_api, "HALTED", "strategy", "mean\u2013reversion  1")
     for name in ("mean-reversion 1", "mean\u2014reversion 1", "mean-reversion\u00a01"):
-        assert try_order(quoted, strategy=name).json()["denial"]["code"] == "HALTED"
-    assert try_order(quoted, strategy="mean reversion 1").status_code == 201
-    assert try_order(quoted, strategy="mean-reversion\u034f 1").status_code == 422
+        assert post_order(quoted_api, strategy=name).json()["denial"]["code"] == "HALTED"
+    assert post_order(quoted_api, strategy="mean reversion 1").status_code == 201
+    assert post_order(quoted_api, strategy="mean-reversion\u034f 1").status_code == 422
 
 
 def test_strategy_halt_waits_for_running_batches(service, api, backend):
     """Its portfolios' rows do not change by it: their locks are taken all the same."""
     if backend == "sqlite":
         return  # there is one lock there
-    api.trade(portfolio_name="Held")
+    api.record_trade(portfolio_name="Held")
     with service.engine.connect() as foreign, foreign.begin() as holding:
         foreign.execute(
             text("SELECT 1 FROM portfolios WHERE tenant_id = :t AND name = 'Held' FOR UPDATE"),
@@ -299,7 +299,7 @@ def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
     """Whoever makes it has read the switches before the turn, and commits after it."""
     if backend == "sqlite":
         return  # there is one lock there
-    api.trade(portfolio_name="Held")
+    api.record_trade(portfolio_name="Held")
     columns = [column.name for column in Portfolio.__table__.columns]
     made = {"id": "id + 1", "name": "'Late'", "name_key": "'late'", "trading_state": "'ACTIVE'"}
     copied = ", ".join(made.get(name, name) for name in columns)
@@ -312,37 +312,37 @@ def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
         maker.commit()
         holder.rollback()
     deadline = time.monotonic() + 10
-    while state_of(service, api, "Late") != "HALTED":
+    while read_state(service, api, "Late") != "HALTED":
         assert time.monotonic() < deadline
-    assert api.report(portfolio_name="Late").status_code == 422
+    assert api.post_trade(portfolio_name="Late").status_code == 422
 
 
-def state_of(service, api, name):
-    with service.reading() as connection:
+def read_state(service, api, name):
+    with service.open_connection() as connection:
         statement = text("SELECT trading_state FROM portfolios WHERE tenant_id = :t AND name = :name")
         return connection.execute(statement, {"t": api.tenant_id, "name": name}).scalar_one()
 
 
 def test_limit_applies_soon_in_another_process(api, serve_another):
-    put_quote(api)
+    set_quote(api)
     other = serve_another(api)
-    assert try_order(other).status_code == 201
+    assert post_order(other).status_code == 201
     put_limit(api, "MAX_ORDER_QUANTITY", "5")
     asked = time.monotonic()
-    while try_order(other).status_code == 201:
+    while post_order(other).status_code == 201:
         assert time.monotonic() - asked < 10
 
 
-def test_flatten_cancels_orders_and_closes_positions_despite_the_halt(quoted):
-    assert try_order(quoted, quantity="10").status_code == 201
-    assert try_order(quoted, side="SELL", quantity="3", symbol="MSFT").status_code == 201
-    resting = try_order(quoted, type="LIMIT", limit_price="50").json()
-    response = set_switch(quoted, "HALTED", flatten=True, reason="Out")
+def test_flatten_cancels_orders_and_closes_positions_despite_the_halt(quoted_api):
+    assert post_order(quoted_api, quantity="10").status_code == 201
+    assert post_order(quoted_api, side="SELL", quantity="3", symbol="MSFT").status_code == 201
+    resting = post_order(quoted_api, type="LIMIT", limit_price="50").json()
+    response = set_switch(quoted_api, "HALTED", flatten=True, reason="Out")
     assert response.status_code == 200, response.text
     assert response.json()["flattened"]
-    assert quoted.get(f"/orders/{resting['id']}").json()["status"] == "CANCELED"
-    assert quoted.get("/positions").json() == []
-    assert try_order(quoted).status_code == 422
+    assert quoted_api.get(f"/orders/{resting['id']}").json()["status"] == "CANCELED"
+    assert quoted_api.get("/positions").json() == []
+    assert post_order(quoted_api).status_code == 422
 
 
 def test_number_of_kill_switches_is_limited_except_tenant_and_existing_ones(api, monkeypatch):

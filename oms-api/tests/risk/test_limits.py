@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.timestamps import iso
-from tests.risk.risk_requests import events, put_limit, put_quote, try_order
+from app.timestamps import format_timestamp
+from tests.risk.risk_requests import list_events, post_order, put_limit, set_quote
 
 
 def test_limit_is_set_and_listed(api):
@@ -29,7 +29,7 @@ def test_changed_limit_replaces_the_previous_one_and_reports_both(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5")
     put_limit(api, "MAX_ORDER_QUANTITY", "7")
     assert [row["value"] for row in api.get("/limits").json()] == ["7.00"]
-    newest = events(api, "limit.changed")[0]["data"]
+    newest = list_events(api, "limit.changed")[0]["data"]
     assert (newest["before"]["value"], newest["after"]["value"]) == ("5.00000000", "7.00000000")
     assert (newest["scope"], newest["name"], newest["code"]) == ("tenant", None, "MAX_ORDER_QUANTITY")
 
@@ -39,21 +39,21 @@ def test_deleted_limit_is_gone(api):
     response = put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1")
     assert (response.status_code, response.json()["value"], response.json()["in_force"]) == (200, None, False)
     assert api.get("/limits").json() == []
-    assert events(api, "limit.changed")[0]["data"]["after"] is None
+    assert list_events(api, "limit.changed")[0]["data"]["after"] is None
     assert put_limit(api, "MAX_ORDER_QUANTITY", None, "user", "U1").status_code == 200
-    assert len(events(api, "limit.changed")) == 2
+    assert len(list_events(api, "limit.changed")) == 2
 
 
 def test_deletion_also_reports_the_temporary_limit(api):
-    put_limit(api, "MAX_ORDER_QUANTITY", "50", until=iso(utc_now() + timedelta(hours=1)))
+    put_limit(api, "MAX_ORDER_QUANTITY", "50", until=format_timestamp(utc_now() + timedelta(hours=1)))
     put_limit(api, "MAX_ORDER_QUANTITY", None)
-    assert events(api, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
+    assert list_events(api, "limit.changed")[0]["data"]["before"]["value"] == "50.00000000"
     assert api.get("/audit", action="limit.removed").json()[0]["before"]["value"] == "50.00000000"
 
 
 def test_temporary_limit_coexists_with_a_permanent_one(api):
     put_limit(api, "MAX_ORDER_QUANTITY", "5", "portfolio", "Growth")
-    until = iso(utc_now() + timedelta(hours=1))
+    until = format_timestamp(utc_now() + timedelta(hours=1))
     assert put_limit(api, "MAX_ORDER_QUANTITY", "50", "portfolio", "GROWTH", until=until).status_code == 200
     rows = api.get("/limits").json()
     assert [(row["value"], row["until"], row["in_force"]) for row in rows] == [
@@ -63,31 +63,31 @@ def test_temporary_limit_coexists_with_a_permanent_one(api):
 
 
 def test_limit_applies_to_the_next_order_and_its_denial_names_it(api):
-    put_quote(api)
-    assert try_order(api, quantity="100").status_code == 201
+    set_quote(api)
+    assert post_order(api, quantity="100").status_code == 201
     put_limit(api, "MAX_ORDER_QUANTITY", "60", "portfolio", "Growth")
-    response = try_order(api, quantity="100")
+    response = post_order(api, quantity="100")
     assert response.status_code == 422, response.text
     denial = response.json()["denial"]
     assert (denial["code"], denial["limit"], denial["asked"], denial["largest_passing"]) == (
         *("MAX_ORDER_QUANTITY", "60", "100", "60"),
     )
-    assert try_order(api, quantity="60").status_code == 201
+    assert post_order(api, quantity="60").status_code == 201
     put_limit(api, "MAX_ORDER_QUANTITY", "200", "instrument", "aapl")
-    assert try_order(api, quantity="100").status_code == 422  # of all caps that match, the smallest holds
+    assert post_order(api, quantity="100").status_code == 422  # of all caps that match, the smallest holds
     put_limit(api, "MAX_ORDER_QUANTITY", "50", "instrument", "aapl")
-    assert try_order(api, quantity="60").json()["denial"]["limit"] == "50"
+    assert post_order(api, quantity="60").json()["denial"]["limit"] == "50"
 
 
 def test_asset_class_limit_applies_only_to_its_symbols(api):
     for symbol in ("AAPL", "BTCUSDT"):
-        put_quote(api, symbol)
+        set_quote(api, symbol)
     response = put_limit(api, "MAX_ORDER_QUANTITY", "5", "asset_class", "Crypto")
     assert (response.status_code, response.json()["name"]) == (200, "crypto"), response.text
-    assert try_order(api).status_code == 201
-    assert try_order(api, symbol="BTCUSDT").json()["denial"]["limit"] == "5"
+    assert post_order(api).status_code == 201
+    assert post_order(api, symbol="BTCUSDT").json()["denial"]["limit"] == "5"
     put_limit(api, "MAX_ORDER_QUANTITY", None, "asset_class", "crypto")
-    assert try_order(api, symbol="BTCUSDT").status_code == 201
+    assert post_order(api, symbol="BTCUSDT").status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_invalid_limit_is_rejected_by_field(api, body, field):
 
 
 def test_limits_require_the_risk_role_to_set_and_are_readable_by_all(service, api):
-    trader = service.api("trade")
+    trader = service.create_client("trade")
     assert put_limit(trader, "MAX_PRICE", "1").status_code == 403
     assert trader.get("/limits").json() == []
     put_limit(api, "MAX_PRICE", "1")
@@ -137,35 +137,37 @@ def test_limits_require_the_risk_role_to_set_and_are_readable_by_all(service, ap
     ],
 )
 def test_tenant_limit_applies_to_the_sum_of_its_portfolios(api, code, value, denied):
-    put_quote(api)
+    set_quote(api)
     resting = {"type": "LIMIT", "limit_price": "100"}
     put_limit(api, code, value)
     put_limit(api, code, "1000000", "portfolio", "Growth")
-    assert try_order(api, **resting).status_code == 201
-    assert try_order(api, portfolio_name="Income", **resting).status_code == 201
-    response = try_order(api, portfolio_name="Third", **resting)
+    assert post_order(api, **resting).status_code == 201
+    assert post_order(api, portfolio_name="Income", **resting).status_code == 201
+    response = post_order(api, portfolio_name="Third", **resting)
     assert (response.status_code, response.json()["denial"]["code"]) == (422, denied), response.text
     left = "5" if code != "MAX_OPEN_ORDERS" else "0"
     assert response.json()["denial"]["largest_passing"] == left
 
 
 def test_firm_limit_counts_positions_of_every_trader(api):
-    put_quote(api)
+    set_quote(api)
     put_limit(api, "MAX_GROSS_EXPOSURE", "3000")
     api.buy("20", "100", portfolio_name="Income")
-    denial = try_order(api, quantity="11").json()["denial"]
+    denial = post_order(api, quantity="11").json()["denial"]
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == (
         "FIRM_GROSS_EXPOSURE",
         "3111",
         "9.90099009",
     )
-    assert try_order(api, quantity="9").status_code == 201
+    assert post_order(api, quantity="9").status_code == 201
 
 
 def test_limits_are_listed_in_pages(api):
     for name in ("c", "a", "b"):
         put_limit(api, "MAX_PRICE", "5", "portfolio", name)
-        put_limit(api, "MAX_PRICE", "9", "portfolio", name, until=iso(utc_now() + timedelta(hours=1)))
+        put_limit(
+            api, "MAX_PRICE", "9", "portfolio", name, until=format_timestamp(utc_now() + timedelta(hours=1))
+        )
     put_limit(api, "MAX_OPEN_ORDERS", "5")
     whole = api.get("/limits").json()
     assert [row["name"] for row in whole] == ["a", "a", "b", "b", "c", "c", None]

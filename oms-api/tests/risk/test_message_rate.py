@@ -29,7 +29,7 @@ def redis_url():
         server.remove()
 
 
-def passes(rate, sender="U1", limit="6"):
+def is_passing(rate, sender="U1", limit="6"):
     try:
         rate.take(sender, Decimal(limit))
     except TooManyMessages:
@@ -37,21 +37,21 @@ def passes(rate, sender="U1", limit="6"):
     return True
 
 
-def burst(rate, sender="U1", limit="6"):
-    return next(number for number in range(100) if not passes(rate, sender, limit))
+def send_burst(rate, sender="U1", limit="6"):
+    return next(number for number in range(100) if not is_passing(rate, sender, limit))
 
 
 def test_message_rate_allows_a_burst_of_one_minute():
     clock = Clock()
     rate = MessageRate(clock)
-    assert burst(rate) == 6
+    assert send_burst(rate) == 6
     with pytest.raises(TooManyMessages) as refused:
         rate.take("U1", Decimal(6))
     assert (refused.value.status, refused.value.retry_after_seconds) == (429, 10)
-    assert passes(rate, "U2")
+    assert is_passing(rate, "U2")
     clock.now += 10
-    assert passes(rate)
-    assert not passes(rate)
+    assert is_passing(rate)
+    assert not is_passing(rate)
 
 
 def test_no_limit_allows_all_messages_and_zero_allows_none():
@@ -64,21 +64,21 @@ def test_no_limit_allows_all_messages_and_zero_allows_none():
 
 def test_sender_has_one_bucket_for_all_its_limits():
     rate = MessageRate(Clock())
-    assert burst(rate, limit="6") == 6
-    assert not passes(rate, limit="20")
+    assert send_burst(rate, limit="6") == 6
+    assert not is_passing(rate, limit="20")
 
 
 def test_number_of_buckets_is_bounded(monkeypatch):
     monkeypatch.setattr("app.risk.service.messages._MAX_BUCKETS", 2)
     monkeypatch.setattr("app.risk.service.messages._MAX_LIMITS", 1)
     rate = MessageRate(Clock())
-    assert all(passes(rate, sender, "1") for sender in ("U1", "U2", "U3", "U1"))
-    assert all(passes(rate, sender, "2") for sender in ("U4", "U5", "U4"))
+    assert all(is_passing(rate, sender, "1") for sender in ("U1", "U2", "U3", "U1"))
+    assert all(is_passing(rate, sender, "2") for sender in ("U4", "U5", "U4"))
 
 
 def test_consumption_is_not_stored_without_redis():
     rate = MessageRate(Clock())
-    assert passes(rate)
+    assert is_passing(rate)
     assert (rate.has_touched, rate.drain()) == (False, [])
 
 
@@ -88,11 +88,11 @@ def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
         sharings = [Sharing(redis_url, rate) for rate in rates]
         for sharing in sharings:
             sharing.connect()
-        assert all(passes(rates[0]) for _ in range(4))
-        assert passes(rates[1])
+        assert all(is_passing(rates[0]) for _ in range(4))
+        assert is_passing(rates[1])
         for sharing in sharings:
             await sharing.exchange()
-        left = [burst(rate) for rate in rates]
+        left = [send_burst(rate) for rate in rates]
         for sharing in sharings:
             await sharing.close()
         return left
@@ -108,7 +108,7 @@ def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     rate.take("U1", Decimal(6), messages=2)
     [(bucket, number)] = rate.drain()
     assert (number, rate.has_touched) == (2, False)
-    assert passes(rate)
+    assert is_passing(rate)
     rate.update_level(bucket, 3.0)  # of all processes, without the one that was taken meanwhile
-    assert burst(rate) == 2
+    assert send_burst(rate) == 2
     assert [taken.number for taken in rate.drain()] == [3]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.access.rig import Members
-from tests.risk.risk_requests import events, put_limit, put_quote, try_order
+from tests.access.api_operations import Members
+from tests.risk.risk_requests import list_events, post_order, put_limit, set_quote
 
 pytestmark = pytest.mark.any_database
 
@@ -11,18 +11,18 @@ TICKET = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity
 
 
 @pytest.fixture
-def quoted(api):
-    put_quote(api)
-    put_quote(api, "MSFT")
+def quoted_api(api):
+    set_quote(api)
+    set_quote(api, "MSFT")
     return api.open_portfolio()
 
 
-def denial(answer):
+def get_denial(answer):
     assert answer.status_code == 422, answer.text
     return answer.json()["denial"]
 
 
-def own_name(api):
+def get_own_name(api):
     """How lists name the desk's key."""
     keys = api.get("/api-keys").json()
     return f"key:{keys[0]['name']}"
@@ -33,7 +33,7 @@ def test_permission_list_is_set_shown_and_deleted(api):
     assert response.status_code == 200, response.text
     assert response.json()["value"] == "AAPL,MSFT"
     assert api.get("/limits").json() == [response.json()]
-    assert events(api, "limit.changed")[0]["data"]["after"] == {"value": "AAPL,MSFT", "until": None}
+    assert list_events(api, "limit.changed")[0]["data"]["after"] == {"value": "AAPL,MSFT", "until": None}
     put_limit(api, "ALLOWED_SYMBOLS", None, "portfolio", "Growth")
     assert api.get("/limits").json() == []
 
@@ -49,12 +49,12 @@ def test_permission_list_is_set_shown_and_deleted(api):
     ],
 )
 @pytest.mark.parametrize("scope", ["tenant", "portfolio", "user", "strategy"])
-def test_unlisted_order_is_denied(quoted, code, value, passing, denied, asked, scope):
-    named = {"tenant": None, "portfolio": "Growth", "user": own_name(quoted), "strategy": "momentum"}
-    put_limit(quoted, code, value, scope, named[scope])
+def test_unlisted_order_is_denied(quoted_api, code, value, passing, denied, asked, scope):
+    named = {"tenant": None, "portfolio": "Growth", "user": get_own_name(quoted_api), "strategy": "momentum"}
+    put_limit(quoted_api, code, value, scope, named[scope])
     ticket = {"strategy": "momentum"}
-    assert try_order(quoted, **ticket, **passing).status_code == 201
-    body = denial(try_order(quoted, **ticket, **denied))
+    assert post_order(quoted_api, **ticket, **passing).status_code == 201
+    body = get_denial(post_order(quoted_api, **ticket, **denied))
     assert (body["code"], body["limit"], body["asked"]) == ("NOT_PERMITTED", value, asked)
     assert body["largest_passing"] == "0"
 
@@ -72,65 +72,68 @@ def test_permission_list_length_is_limited(api):
     assert too_long.json()["errors"][0]["message"] == "The list may have at most 19,000 characters."
 
 
-def test_permission_list_applies_only_to_its_scope(quoted):
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Income")
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "strategy", "carry")
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", "key:another")
-    assert try_order(quoted, strategy="momentum").status_code == 201
-    assert denial(try_order(quoted, strategy="carry"))["code"] == "NOT_PERMITTED"
-    assert denial(try_order(quoted, portfolio_name="Income"))["code"] == "NOT_PERMITTED"
+def test_permission_list_applies_only_to_its_scope(quoted_api):
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Income")
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "strategy", "carry")
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "user", "key:another")
+    assert post_order(quoted_api, strategy="momentum").status_code == 201
+    assert get_denial(post_order(quoted_api, strategy="carry"))["code"] == "NOT_PERMITTED"
+    assert get_denial(post_order(quoted_api, portfolio_name="Income"))["code"] == "NOT_PERMITTED"
 
 
-def test_permission_lists_only_narrow(quoted):
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", own_name(quoted))
-    put_limit(quoted, "ALLOWED_SYMBOLS", "AAPL,MSFT", "strategy", "momentum")
-    put_limit(quoted, "ALLOWED_SYMBOLS", "AAPL", "user", "U1")
-    assert denial(try_order(quoted, strategy="momentum"))["limit"] == "MSFT"
-    assert denial(try_order(quoted, user_id="U1"))["limit"] == ""  # nothing is on both
-    assert try_order(quoted, symbol="MSFT", strategy="momentum").status_code == 201
+def test_permission_lists_only_narrow(quoted_api):
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "user", get_own_name(quoted_api))
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "AAPL,MSFT", "strategy", "momentum")
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "AAPL", "user", "U1")
+    assert get_denial(post_order(quoted_api, strategy="momentum"))["limit"] == "MSFT"
+    assert get_denial(post_order(quoted_api, user_id="U1"))["limit"] == ""  # nothing is on both
+    assert post_order(quoted_api, symbol="MSFT", strategy="momentum").status_code == 201
 
 
-def test_user_list_applies_to_the_user_and_not_to_the_delegating_key(service, quoted):
-    members = Members(service, quoted)
+def test_user_list_applies_to_the_user_and_not_to_the_delegating_key(service, quoted_api):
+    members = Members(service, quoted_api)
     trader = f"slack:{members.team}:UTRADER"
     headers = {"X-API-Key": members.key, "X-On-Behalf-Of": trader}
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "user", trader)
-    body = denial(quoted.post("/orders", TICKET, headers))
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "user", trader)
+    body = get_denial(quoted_api.post("/orders", TICKET, headers))
     assert (body["code"], body["asked"]) == ("NOT_PERMITTED", "AAPL")
-    assert quoted.post("/orders", TICKET | {"symbol": "MSFT"}, headers).status_code == 201
-    assert try_order(quoted).status_code == 201
+    assert quoted_api.post("/orders", TICKET | {"symbol": "MSFT"}, headers).status_code == 201
+    assert post_order(quoted_api).status_code == 201
 
 
-def test_permission_lists_apply_to_reported_trades(quoted):
-    assert quoted.report(symbol="AAPL").status_code == 201
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Growth")
-    put_limit(quoted, "ALLOWED_SIDES", "BUY", "user", own_name(quoted))
-    refused = quoted.report(symbol="AAPL")
+def test_permission_lists_apply_to_reported_trades(quoted_api):
+    assert quoted_api.post_trade(symbol="AAPL").status_code == 201
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Growth")
+    put_limit(quoted_api, "ALLOWED_SIDES", "BUY", "user", get_own_name(quoted_api))
+    refused = quoted_api.post_trade(symbol="AAPL")
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (403, "not-permitted")
     assert refused.json()["detail"] == "You may not trade this symbol: AAPL."
-    assert quoted.report(symbol="MSFT", side="SELL").json()["detail"] == "You may not trade this side: SELL."
-    assert quoted.report(symbol="MSFT").status_code == 201
-    assert quoted.report(symbol="AAPL", portfolio_name="Income").status_code == 201
-    assert quoted.portfolio()["total_trades"] == 2
+    assert (
+        quoted_api.post_trade(symbol="MSFT", side="SELL").json()["detail"]
+        == "You may not trade this side: SELL."
+    )
+    assert quoted_api.post_trade(symbol="MSFT").status_code == 201
+    assert quoted_api.post_trade(symbol="AAPL", portfolio_name="Income").status_code == 201
+    assert quoted_api.get_portfolio()["total_trades"] == 2
 
 
-def test_permission_lists_apply_to_each_trade_of_a_batch(quoted):
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT")
+def test_permission_lists_apply_to_each_trade_of_a_batch(quoted_api):
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT")
     trades = [
         {"portfolio_name": "Growth", "symbol": symbol, "side": "BUY", "quantity": "1", "price": "1"}
         for symbol in ("MSFT", "AAPL")
     ]
-    response = quoted.post("/trades:batch", {"trades": trades})
+    response = quoted_api.post("/trades:batch", {"trades": trades})
     assert [outcome["status"] for outcome in response.json()["outcomes"]] == [201, 403]
 
 
-def test_permission_lists_apply_to_replacements_and_previews(quoted):
-    order = try_order(quoted, type="LIMIT", limit_price="50").json()["id"]
-    put_limit(quoted, "ALLOWED_SYMBOLS", "MSFT")
-    assert denial(quoted.patch(f"/orders/{order}", {"quantity": "5"}))["code"] == "NOT_PERMITTED"
-    previewed = quoted.post("/orders:preview", TICKET).json()
+def test_permission_lists_apply_to_replacements_and_previews(quoted_api):
+    order = post_order(quoted_api, type="LIMIT", limit_price="50").json()["id"]
+    put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT")
+    assert get_denial(quoted_api.patch(f"/orders/{order}", {"quantity": "5"}))["code"] == "NOT_PERMITTED"
+    previewed = quoted_api.post("/orders:preview", TICKET).json()
     assert previewed["denial"]["code"] == "NOT_PERMITTED"
-    assert quoted.post(f"/orders/{order}/cancel", {}).status_code == 200
+    assert quoted_api.post(f"/orders/{order}/cancel", {}).status_code == 200
 
 
 @pytest.mark.parametrize(

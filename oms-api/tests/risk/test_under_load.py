@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from app.database import connect_engine
-from tests.factories import BOOTSTRAP_KEY, ticket_body, trade_body
-from tests.support.processes import running
+from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
+from tests.support.processes import run_process
 
 KEY = {"X-API-Key": BOOTSTRAP_KEY}
 THREADS_EACH = 3
@@ -26,14 +26,14 @@ _REACHED = """
 
 
 @pytest.fixture(scope="module")
-def processes(backend, new_database):
+def two_processes(backend, new_database):
     """Two processes on one database, and a look at its tables."""
     url = new_database(backend)
     settings = {"DATABASE_URL": url, "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
     settings["PRICE_SOURCE"] = "manual"
     engine = connect_engine(url, readers=1)
     with ExitStack() as stack:
-        services = [stack.enter_context(running(**settings)) for _ in range(2)]
+        services = [stack.enter_context(run_process(**settings)) for _ in range(2)]
         clients = [
             stack.enter_context(httpx.Client(base_url=f"{process.url}/api/v1", headers=KEY, timeout=30))
             for process in services
@@ -83,13 +83,13 @@ def set_switch(client, state, scope, name):
     assert response.json()["unsettled"] == []
 
 
-def reached(engine):
+def read_reached(engine):
     with engine.connect() as connection:
         return tuple(connection.execute(text(_REACHED)).one())
 
 
-ORDER = ticket_body(quantity="1", strategy="momentum")
-REPORT = trade_body(quantity="1", gmv="1")
+ORDER = build_ticket_body(quantity="1", strategy="momentum")
+REPORT = build_trade_body(quantity="1", gmv="1")
 
 
 @pytest.mark.parametrize(
@@ -102,16 +102,16 @@ REPORT = trade_body(quantity="1", gmv="1")
         ("portfolio", "Growth", "/trade", REPORT),
     ],
 )
-def test_no_order_reaches_the_broker_after_a_halt_is_answered(processes, scope, name, path, body):
-    clients, engine = processes
+def test_no_order_reaches_the_broker_after_a_halt_is_answered(two_processes, scope, name, path, body):
+    clients, engine = two_processes
     with Load(clients, path, body) as load:
         load.wait_for(WARM)
         set_switch(clients[0], "HALTED", scope, name)
-        halted, at_the_halt = time.monotonic(), reached(engine)
+        halted, at_the_halt = time.monotonic(), read_reached(engine)
         load.wait_for(AFTER, since=halted)
     try:
         assert {status for begun, status in load.answers if begun < halted} >= {201}
         assert {status for begun, status in load.answers if begun >= halted} == {422}
-        assert reached(engine) == at_the_halt
+        assert read_reached(engine) == at_the_halt
     finally:
         set_switch(clients[1], "ACTIVE", scope, name)

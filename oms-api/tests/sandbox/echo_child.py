@@ -5,7 +5,7 @@ from app.sandbox.child.strategies import load_class
 from app.sandbox.rules.frames import Frame
 
 
-def prepare(options):
+def prepare_program(options):
     """Return the program."""
 
     def run(environment):

@@ -25,7 +25,7 @@ def test_each_attempt_fails_in_a_child_of_this_machine(capsys):
     assert set(list_available_layers()) == set(body["layers"])
 
 
-def test_a_missing_layer_is_told(capsys, monkeypatch):
+def test_missing_layer_is_reported(capsys, monkeypatch):
     check = SandboxCheck([Layer.SECCOMP], {"fork": "OSError: no", "read a file": None})
     monkeypatch.setattr("app.sandbox.__main__.run_attempts", lambda: check)
     assert main([]) == UNSAFE
@@ -36,7 +36,7 @@ def test_a_missing_layer_is_told(capsys, monkeypatch):
     assert "Untrusted strategies are refused: Landlock or bubblewrap and resource limits is missing." in text
 
 
-def test_a_child_that_does_not_start_is_told(capsys, monkeypatch):
+def test_child_that_does_not_start_is_reported(capsys, monkeypatch):
     def fail():
         raise SandboxError("It ended by itself.")
 
@@ -55,7 +55,7 @@ def test_a_machine_without_the_kernel_interfaces_offers_fewer_layers(monkeypatch
     assert Layer.BUBBLEWRAP in layers
 
 
-def test_elsewhere_than_on_linux_there_is_no_sandbox(monkeypatch, capsys):
+def test_sandbox_is_unavailable_on_systems_other_than_linux(monkeypatch, capsys):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert list_available_layers() == [Layer.ISOLATED_INTERPRETER, Layer.RESOURCE_LIMITS]
     assert main([]) == CANNOT

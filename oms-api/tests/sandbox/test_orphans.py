@@ -14,9 +14,10 @@ CODE = "from slackoms_strategy import Strategy\nwhile True: pass\nclass Mine(Str
 LAUNCHER = """
 import sys
 from app.sandbox.rules.sources import StrategySource
-from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.children import SandboxSpec, launch_child
 source = StrategySource("endless", "Mine", sys.argv[1])
-child = launch(SandboxSpec(source, "app.backtests.service.sandbox_child:prepare_inspection", {"sets": []}))
+program = "app.backtests.service.sandbox_child:prepare_inspection"
+child = launch_child(SandboxSpec(source, program, {"sets": []}))
 print(*list_group(child.pid), flush=True)
 child.receive()
 """

@@ -6,8 +6,8 @@ import pytest
 
 from app.sandbox.errors import ChildFailed, ChildKilled, InvalidFrame
 from app.sandbox.rules.limits import Limits
-from app.sandbox.service.children import SandboxSpec, launch
-from app.sandbox.service.requests import request
+from app.sandbox.service.children import SandboxSpec, launch_child
+from app.sandbox.service.requests import send_request
 from app.sandbox.service.sources import find_file, find_source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
@@ -26,7 +26,7 @@ class Mine(Strategy):
 
 
 @pytest.fixture
-def start(tmp_path, monkeypatch):
+def start_child(tmp_path, monkeypatch):
     """Return what starts a child with the code in a package."""
     folder = tmp_path / "answering_code"
     folder.mkdir()
@@ -36,24 +36,27 @@ def start(tmp_path, monkeypatch):
     source = find_source("answering_code.mine:Mine")
     assert find_file(source) == folder / "mine.py"
     spec = SandboxSpec(source, "tests.sandbox.echo_child:prepare", {"more": 1})
-    return lambda: launch(spec, Limits(callback_seconds=0.2))
+    return lambda: launch_child(spec, Limits(callback_seconds=0.2))
 
 
-def test_each_request_has_a_reply_until_the_strategy_fails(start):
-    with start() as child:
-        assert request(child, {"n": 2}) == ({"n": 6}, "asked 2\n")
-        assert request(child, {"n": 3}) == ({"n": 4}, "asked 3\n")
+def test_each_request_has_a_reply_until_the_strategy_fails(start_child):
+    with start_child() as child:
+        assert send_request(child, {"n": 2}) == ({"n": 6}, "asked 2\n")
+        assert send_request(child, {"n": 3}) == ({"n": 4}, "asked 3\n")
         with pytest.raises(ChildFailed, match=r"ZeroDivisionError: .* \(mine.py, line 11\)"):
-            request(child, {"n": 0})
+            send_request(child, {"n": 0})
         with pytest.raises(ChildKilled):
-            request(child, {"n": 2})
+            send_request(child, {"n": 2})
 
 
-def test_a_slow_answer_and_a_wrong_one_end_the_child(start):
-    with start() as child, pytest.raises(ChildFailed, match=r"CallbackTooLong: .* \(mine.py, line 9|10\)"):
-        request(child, {"n": 5})
-    with start() as child:
+def test_a_slow_answer_and_a_wrong_one_end_the_child(start_child):
+    with (
+        start_child() as child,
+        pytest.raises(ChildFailed, match=r"CallbackTooLong: .* \(mine.py, line 9|10\)"),
+    ):
+        send_request(child, {"n": 5})
+    with start_child() as child:
         with pytest.raises(InvalidFrame, match="something else than a reply"):
-            request(child, {"n": -1})
+            send_request(child, {"n": -1})
         with pytest.raises(ChildKilled):
-            request(child, {"n": 2})
+            send_request(child, {"n": 2})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
-from tests.faults.process_control import Oms, PostgresProcess
-from tests.support.postgres import Databases, free_port
+from tests.faults.process_control import OmsProcess, PostgresProcess
+from tests.support.postgres import Databases, find_free_port
 from tests.support.redis import RedisServer
 from tests.webhooks.test_random_kills import OMS_API, Program
 
@@ -25,13 +25,13 @@ class Installation:
         self.folder = folder
         self.database, self.redis = PostgresProcess(), RedisServer(is_durable=True)
         self.received = folder / "received.jsonl"
-        self.receiver_port = free_port()
+        self.receiver_port = find_free_port()
         self.database.start()
         self.redis.start()
         self.url = Databases(self.database.url).new()
         settings = {"ENVIRONMENT": "development", "DUTIES": "worker", "REDIS_URL": self.redis.url}
         settings |= {"EQUITY_INTERVAL_SECONDS": "5", "PRICE_SOURCE": "manual"}
-        self.services = [Oms(self.url, folder, **settings) for _ in range(2)]
+        self.services = [OmsProcess(self.url, folder, **settings) for _ in range(2)]
         settings |= {"OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS, "DATABASE_URL": self.url}
         self._settings = settings | {"LOG_LEVEL": "WARNING"}
         self.programs: list[Program] = []

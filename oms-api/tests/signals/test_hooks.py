@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.clock import utc_now
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 pytestmark = pytest.mark.any_database
 
@@ -18,22 +18,22 @@ MESSAGE = {"symbol": "AAPL", "side": "buy", "qty": "10", "portfolio": "Growth"}
 def trader(api):
     """Provide a tenant with a portfolio and a price."""
     api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     return api
 
 
-def create(api, **terms):
+def create_hook(api, **terms):
     response = api.post("/signals/hooks", {"name": "charts", **terms})
     assert response.status_code == 201, response.text
     return response.json()
 
 
-def send(api, hook, message, **headers):
+def post_to_hook(api, hook, message, **headers):
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
     return api.service.client.post(hook["path"], content=body, headers=headers)
 
 
-def outcome(api, signal_id):
+def wait_for_outcome(api, signal_id):
     """Return the signal once it was acted on."""
     deadline = time.monotonic() + 30
     while (signal := api.get(f"/signals/{signal_id}").json())["status"] == "received":
@@ -43,58 +43,60 @@ def outcome(api, signal_id):
 
 
 def test_message_is_stored_and_then_filled_without_a_key(trader):
-    hook = create(trader)
-    sent = send(trader, hook, {**MESSAGE, "id": "alert-1"})
+    hook = create_hook(trader)
+    sent = post_to_hook(trader, hook, {**MESSAGE, "id": "alert-1"})
     assert sent.status_code == 202, sent.text
-    signal = outcome(trader, sent.json()["id"])
+    signal = wait_for_outcome(trader, sent.json()["id"])
     assert (signal["status"], signal["channel"], signal["source"]) == ("filled", "hook", "hook:charts")
     assert trader.get("/signals/hooks").json()[0]["id"] == hook["id"]
     assert "token" not in trader.get("/signals/hooks").json()[0]
 
 
 def test_message_counts_once_by_its_id_or_its_content(trader):
-    hook, other = create(trader), create(trader)
-    ids = [send(trader, hook, {**MESSAGE, "id": "one", "qty": str(n)}).json()["id"] for n in (1, 2)]
+    hook, other = create_hook(trader), create_hook(trader)
+    ids = [post_to_hook(trader, hook, {**MESSAGE, "id": "one", "qty": str(n)}).json()["id"] for n in (1, 2)]
     assert ids[0] == ids[1]
-    same = [send(trader, hook, MESSAGE).json()["id"] for _ in range(2)]
+    same = [post_to_hook(trader, hook, MESSAGE).json()["id"] for _ in range(2)]
     assert same[0] == same[1]
-    assert send(trader, other, MESSAGE).json()["id"] != same[0]
-    assert send(trader, hook, {**MESSAGE, "qty": "3"}).json()["id"] != same[0]
+    assert post_to_hook(trader, other, MESSAGE).json()["id"] != same[0]
+    assert post_to_hook(trader, hook, {**MESSAGE, "qty": "3"}).json()["id"] != same[0]
     assert len(trader.get("/signals").json()) == 4
 
 
 def test_text_by_a_template_and_json_of_other_names(trader):
-    text = create(trader, template="{side} {symbol} {qty} in {portfolio}")
-    sent = send(trader, text, b"BUY aapl 10 in Growth\n", **{"Content-Type": "text/plain"})
-    assert outcome(trader, sent.json()["id"])["size"] == {"qty": "10"}
-    assert send(trader, text, b"BUY aapl 10").status_code == 422
-    mapped = create(trader, paths={"symbol": "ticker", "side": "order.action", "qty": "order.contracts",
+    text = create_hook(trader, template="{side} {symbol} {qty} in {portfolio}")
+    sent = post_to_hook(trader, text, b"BUY aapl 10 in Growth\n", **{"Content-Type": "text/plain"})
+    assert wait_for_outcome(trader, sent.json()["id"])["size"] == {"qty": "10"}
+    assert post_to_hook(trader, text, b"BUY aapl 10").status_code == 422
+    mapped = create_hook(trader, paths={"symbol": "ticker", "side": "order.action", "qty": "order.contracts",
                                    "portfolio": "account"})  # fmt: skip
     payload = {"ticker": "AAPL", "order": {"action": "sell", "contracts": 4}, "account": "Growth"}
-    assert outcome(trader, send(trader, mapped, payload).json()["id"])["side"] == "SELL"
+    assert wait_for_outcome(trader, post_to_hook(trader, mapped, payload).json()["id"])["side"] == "SELL"
 
 
 def test_late_message_is_recorded_as_expired(trader):
-    hook = create(trader, max_age_seconds=60)
-    late = send(trader, hook, {**MESSAGE, "time": iso(utc_now() - timedelta(minutes=2))}).json()
+    hook = create_hook(trader, max_age_seconds=60)
+    late = post_to_hook(
+        trader, hook, {**MESSAGE, "time": format_timestamp(utc_now() - timedelta(minutes=2))}
+    ).json()
     assert late["status"] == "expired"
-    timely = send(trader, hook, {**MESSAGE, "time": iso(utc_now())}).json()
-    assert outcome(trader, timely["id"])["status"] == "filled"
-    assert send(trader, hook, {**MESSAGE, "time": "noon"}).status_code == 422
+    timely = post_to_hook(trader, hook, {**MESSAGE, "time": format_timestamp(utc_now())}).json()
+    assert wait_for_outcome(trader, timely["id"])["status"] == "filled"
+    assert post_to_hook(trader, hook, {**MESSAGE, "time": "noon"}).status_code == 422
 
 
-def test_rotated_deleted_and_foreign_tokens_tell_nothing(trader):
-    hook = create(trader)
+def test_rotated_deleted_and_foreign_tokens_have_the_same_response(trader):
+    hook = create_hook(trader)
     rotated = trader.post(f"/signals/hooks/{hook['id']}:rotate").json()
     unknown = {"path": "/api/v1/signals/hook/sigh_unknown"}
-    elsewhere = create(trader, allowed_networks=["203.0.113.0/24"])
-    answers = [send(trader, one, MESSAGE) for one in (hook, unknown, elsewhere)]
+    elsewhere = create_hook(trader, allowed_networks=["203.0.113.0/24"])
+    answers = [post_to_hook(trader, one, MESSAGE) for one in (hook, unknown, elsewhere)]
     assert {response.status_code for response in answers} == {404}
     assert len({response.json()["detail"] for response in answers}) == 1
-    assert send(trader, rotated, MESSAGE).status_code == 202
+    assert post_to_hook(trader, rotated, MESSAGE).status_code == 202
     assert trader.delete(f"/signals/hooks/{hook['id']}").status_code == 204
-    assert send(trader, rotated, MESSAGE).status_code == 404
-    with trader.service.reading() as connection:
+    assert post_to_hook(trader, rotated, MESSAGE).status_code == 404
+    with trader.service.open_connection() as connection:
         stored = str(connection.exec_driver_sql("SELECT * FROM signal_hooks").all())
         audited = str(connection.exec_driver_sql("SELECT * FROM audit_log").all())
     assert rotated["token"] not in stored + audited
@@ -102,12 +104,12 @@ def test_rotated_deleted_and_foreign_tokens_tell_nothing(trader):
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"not json", b'{"symbol":"AAPL"}', b'{"a":1,"a":2}'])
 def test_malformed_message_is_refused(trader, body):
-    assert send(trader, create(trader), body).status_code == 422
+    assert post_to_hook(trader, create_hook(trader), body).status_code == 422
     assert trader.get("/signals").json() == []
 
 
 def test_large_message_is_refused(trader):
-    assert send(trader, create(trader), {**MESSAGE, "reason": "x" * 17_000}).status_code == 413
+    assert post_to_hook(trader, create_hook(trader), {**MESSAGE, "reason": "x" * 17_000}).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -127,8 +129,8 @@ def test_terms_of_a_hook_are_validated(trader, terms):
 
 
 def test_token_is_not_logged(trader, capsys):
-    hook = create(trader)
-    send(trader, hook, MESSAGE)
+    hook = create_hook(trader)
+    post_to_hook(trader, hook, MESSAGE)
     trader.service.client.get(hook["path"])
     time.sleep(0.2)
     assert hook["token"] not in capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import connect_engine
-from tests.faults.process_control import verify, wait_until
+from tests.faults.process_control import verify_books, wait_until
 from tests.signals.hour import DEAD, START_SECONDS, STREAM, Installation, Sender
 from tests.webhooks.test_random_kills import read_events
 
@@ -34,7 +34,7 @@ def installation(tmp_path):
         installation.remove()
 
 
-def read(installation, statement):
+def query(installation, statement):
     engine = connect_engine(installation.url, readers=1)
     try:
         with engine.connect() as connection:
@@ -69,7 +69,7 @@ def is_settled(installation, expected):
         groups = client.xinfo_groups(STREAM)
     if any(group["pending"] or group["lag"] for group in groups):
         return False
-    stored = dict(map(tuple, read(installation, "SELECT id, status FROM signals")))
+    stored = dict(map(tuple, query(installation, "SELECT id, status FROM signals")))
     if len(stored) < expected or "received" in stored.values():
         return False
     return len(read_events(installation.received)) >= expected
@@ -92,16 +92,16 @@ def test_no_signal_is_lost_or_doubled_while_everything_is_killed(installation):
     assert_slots_ran_once(installation)
     with installation.redis.client() as client:
         assert client.xlen(DEAD) == 0
-    verify(installation.url)
+    verify_books(installation.url)
 
 
 def assert_signals_are_ordered_once(installation, sent):
     """Check that each signal has one order, and that the position is the sum of all signals."""
-    rows = read(installation, "SELECT id, status, order_ids FROM signals")
+    rows = query(installation, "SELECT id, status, order_ids FROM signals")
     assert Counter(row.status for row in rows) == {"filled": len(sent)}
     names = {row.id.rpartition(":")[2]: row.order_ids for row in rows}  # the ids of a hook have a prefix
     assert names.keys() == sent.keys()
-    orders = {row.id: row.status for row in read(installation, "SELECT id, status FROM orders")}
+    orders = {row.id: row.status for row in query(installation, "SELECT id, status FROM orders")}
     assert sorted(names.values()) == sorted(orders)
     assert set(orders.values()) == {"FILLED"}
     (position,) = installation.call("GET", "/positions?symbol=AAPL&include_closed=true")
@@ -110,7 +110,7 @@ def assert_signals_are_ordered_once(installation, sent):
 
 def assert_events_arrived_once(installation, expected):
     """Check that each signal has one event, and that each event arrived. An event may arrive again."""
-    stored = read(installation, "SELECT payload FROM events WHERE type = 'signal.filled'")
+    stored = query(installation, "SELECT payload FROM events WHERE type = 'signal.filled'")
     assert len(stored) == expected
     received = read_events(installation.received)
     signal_ids = Counter(
@@ -122,7 +122,7 @@ def assert_events_arrived_once(installation, expected):
 
 def assert_slots_ran_once(installation):
     """Check that no slot of a job ran twice, and that no job has stopped."""
-    runs = read(installation, "SELECT name, slot, status FROM duty_runs")
+    runs = query(installation, "SELECT name, slot, status FROM duty_runs")
     assert len({(row.name, row.slot) for row in runs}) == len(runs)
 
     def is_well() -> bool:

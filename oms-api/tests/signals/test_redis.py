@@ -38,14 +38,14 @@ def redis_server():
 
 
 @pytest.fixture
-def redis(redis_server):
+def redis_client(redis_server):
     """Provide a client of an empty server."""
     with redis_server.client() as client:
         client.flushall()
         yield client
 
 
-def until(check, label="it"):
+def wait_until(check, label="it"):
     """Wait until `check` returns something, and return that."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := check()):
@@ -55,98 +55,106 @@ def until(check, label="it"):
 
 
 @contextmanager
-def receiving(serve, url):
+def run_receiver(serve, url):
     """Run a service that receives signals, with a portfolio and a price; yield its first tenant."""
     with serve(redis_url=url) as service:
         desk = ApiClient(service, 1, BOOTSTRAP_KEY).open_portfolio("Growth")
-        desk.quote("AAPL", "99", "101", "100")
+        desk.set_quote("AAPL", "99", "101", "100")
         yield desk
 
 
-def message(**changes):
+def build_message(**changes):
     return json.dumps({**SIGNAL, "id": secrets.token_hex(8), **changes})
 
 
-def listed(desk):
+def list_signals(desk):
     return {item["id"]: item for item in desk.get("/signals").json()}
 
 
-def position(desk):
+def get_position(desk):
     return sum(float(item["quantity"]) for item in desk.get("/positions", symbol="AAPL").json())
 
 
-def health(desk):
+def get_health(desk):
     return desk.get("/health/detailed").json()["components"]["redis"]
 
 
-def test_signal_of_the_stream_is_filled_once_and_acknowledged(serve, redis, redis_server):
-    with receiving(serve, redis_server.url) as desk:
+def test_signal_of_the_stream_is_filled_once_and_acknowledged(serve, redis_client, redis_server):
+    with run_receiver(serve, redis_server.url) as desk:
         for _ in range(2):
-            redis.xadd(STREAM, {"data": message(id="breakout-1")})
-        redis.xadd(STREAM, {"data": message(id="last", side="sell", qty=3)})
-        until(lambda: "last" in listed(desk) and listed(desk)["last"]["status"] == "filled")
-        assert position(desk) == 7
-        body = listed(desk)
+            redis_client.xadd(STREAM, {"data": build_message(id="breakout-1")})
+        redis_client.xadd(STREAM, {"data": build_message(id="last", side="sell", qty=3)})
+        wait_until(lambda: "last" in list_signals(desk) and list_signals(desk)["last"]["status"] == "filled")
+        assert get_position(desk) == 7
+        body = list_signals(desk)
         assert {item["status"] for item in body.values()} == {"filled"}
         assert (body["breakout-1"]["channel"], body["breakout-1"]["source"]) == ("redis", "redis")
-        until(lambda: redis.xpending(STREAM, "oms")["pending"] == 0, "the acknowledgement")
-        assert redis.xlen(DEAD) == 0
-        assert health(desk)["status"] in {"ok", "degraded"}
+        wait_until(lambda: redis_client.xpending(STREAM, "oms")["pending"] == 0, "the acknowledgement")
+        assert redis_client.xlen(DEAD) == 0
+        assert get_health(desk)["status"] in {"ok", "degraded"}
 
 
-def test_messages_of_the_channel_become_orders(serve, redis, redis_server):
-    with receiving(serve, redis_server.url) as desk:
-        until(lambda: redis.publish("trade_signals", message(id="heard")), "the subscription")
-        until(lambda: position(desk) == 10, "the fill")
-        redis.publish("trade_signals", "not JSON")
-        redis.publish("trade_signals", message(id="heard"))
-        redis.publish("trade_signals", message(id="flat", qty=None, side=None, close=True))
-        until(lambda: position(desk) == 0, "the close")
-        assert {name: body["status"] for name, body in listed(desk).items()} == {
+def test_messages_of_the_channel_become_orders(serve, redis_client, redis_server):
+    with run_receiver(serve, redis_server.url) as desk:
+        wait_until(
+            lambda: redis_client.publish("trade_signals", build_message(id="heard")), "the subscription"
+        )
+        wait_until(lambda: get_position(desk) == 10, "the fill")
+        redis_client.publish("trade_signals", "not JSON")
+        redis_client.publish("trade_signals", build_message(id="heard"))
+        redis_client.publish("trade_signals", build_message(id="flat", qty=None, side=None, close=True))
+        wait_until(lambda: get_position(desk) == 0, "the close")
+        assert {name: body["status"] for name, body in list_signals(desk).items()} == {
             "heard": "filled",
             "flat": "filled",
         }
 
 
-def test_refused_messages_go_to_the_dead_stream_with_the_reason(serve, redis, redis_server):
-    with receiving(serve, redis_server.url) as desk:
+def test_refused_messages_go_to_the_dead_stream_with_the_reason(serve, redis_client, redis_server):
+    with run_receiver(serve, redis_server.url) as desk:
         bad = {
             "{": "JSON",
             "[1]": "object",
-            message(id=None): "`id`",
-            message(strategy="unknown"): "`strategy`",
-            message(qty=None): "`qty`",
+            build_message(id=None): "`id`",
+            build_message(strategy="unknown"): "`strategy`",
+            build_message(qty=None): "`qty`",
         }
         for text in bad:
-            redis.xadd(STREAM, {"data": text})
-        redis.xadd(STREAM, {"other": "field"})
-        redis.xadd(STREAM, {"data": message(id="good")})
-        until(lambda: position(desk) == 10, "the good one")
-        dead = until(lambda: len(redis.xrange(DEAD)) == len(bad) + 1 and redis.xrange(DEAD))
+            redis_client.xadd(STREAM, {"data": text})
+        redis_client.xadd(STREAM, {"other": "field"})
+        redis_client.xadd(STREAM, {"data": build_message(id="good")})
+        wait_until(lambda: get_position(desk) == 10, "the good one")
+        dead = wait_until(
+            lambda: len(redis_client.xrange(DEAD)) == len(bad) + 1 and redis_client.xrange(DEAD)
+        )
         reasons = {fields["data"]: fields["reason"] for _, fields in dead}
         for text, part in bad.items():
             assert part in reasons[text]
-        until(lambda: redis.xpending(STREAM, "oms")["pending"] == 0)
-        assert set(listed(desk)) == {"good"}
+        wait_until(lambda: redis_client.xpending(STREAM, "oms")["pending"] == 0)
+        assert set(list_signals(desk)) == {"good"}
 
 
-def test_signal_with_a_target_sees_the_signals_before_it(serve, redis, redis_server):
-    with receiving(serve, redis_server.url) as desk:
+def test_signal_with_a_target_sees_the_signals_before_it(serve, redis_client, redis_server):
+    with run_receiver(serve, redis_server.url) as desk:
         for number in range(3):
-            redis.xadd(STREAM, {"data": message(id=f"add-{number}")})
-        redis.xadd(STREAM, {"data": message(id="target", side=None, qty=None, target_position="12")})
-        redis.xadd(STREAM, {"data": message(id="after", qty=1)})
-        until(lambda: "after" in listed(desk) and listed(desk)["after"]["status"] == "filled")
-        assert position(desk) == 13
+            redis_client.xadd(STREAM, {"data": build_message(id=f"add-{number}")})
+        redis_client.xadd(
+            STREAM, {"data": build_message(id="target", side=None, qty=None, target_position="12")}
+        )
+        redis_client.xadd(STREAM, {"data": build_message(id="after", qty=1)})
+        wait_until(
+            lambda: "after" in list_signals(desk) and list_signals(desk)["after"]["status"] == "filled"
+        )
+        assert get_position(desk) == 13
 
 
-def test_same_id_with_another_body_is_refused(serve, redis, redis_server):
-    with receiving(serve, redis_server.url) as desk:
-        redis.xadd(STREAM, {"data": message(id="one")})
-        redis.xadd(STREAM, {"data": message(id="one", qty=11)})
-        dead = until(lambda: redis.xrange(DEAD))
+def test_same_id_with_another_body_is_refused(serve, redis_client, redis_server):
+    with run_receiver(serve, redis_server.url) as desk:
+        redis_client.xadd(STREAM, {"data": build_message(id="one")})
+        redis_client.xadd(STREAM, {"data": build_message(id="one", qty=11)})
+        dead = wait_until(lambda: redis_client.xrange(DEAD))
         assert "was used for another signal" in dead[0][1]["reason"]
-        assert position(desk) == 10
+        assert get_position(desk) == 10
 
 
 class FailingIntake:
@@ -191,56 +199,56 @@ def read_repeatedly(redis_server, intake, monkeypatch):
     asyncio.run(work())
 
 
-def test_entries_of_a_dead_consumer_are_claimed(redis, redis_server, monkeypatch):
-    redis.xgroup_create(STREAM, "oms", id="0", mkstream=True)
-    redis.xadd(STREAM, {"data": "orphan"})
-    assert redis.xreadgroup("oms", "dead", {STREAM: ">"})
+def test_entries_of_a_dead_consumer_are_claimed(redis_client, redis_server, monkeypatch):
+    redis_client.xgroup_create(STREAM, "oms", id="0", mkstream=True)
+    redis_client.xadd(STREAM, {"data": "orphan"})
+    assert redis_client.xreadgroup("oms", "dead", {STREAM: ">"})
     intake = FailingIntake()
     read_repeatedly(redis_server, intake, monkeypatch)
     assert intake.stored == [b"orphan"]
-    assert redis.xpending(STREAM, "oms")["pending"] == 0
+    assert redis_client.xpending(STREAM, "oms")["pending"] == 0
 
 
-def test_entry_that_fails_again_and_again_is_given_up(redis, redis_server, monkeypatch):
+def test_entry_that_fails_again_and_again_is_given_up(redis_client, redis_server, monkeypatch):
     """An unexpected error leaves an entry pending; the fifth delivery buries it. Others are not affected."""
     for text in ("good", "poison", "late", "unwritable", "better"):
-        redis.xadd(STREAM, {"data": text})
+        redis_client.xadd(STREAM, {"data": text})
     intake = FailingIntake()
     read_repeatedly(redis_server, intake, monkeypatch)
     assert sorted(intake.stored) == [b"better", b"good", b"late"]
-    dead = {fields["data"]: fields["reason"] for _, fields in redis.xrange(DEAD)}
+    dead = {fields["data"]: fields["reason"] for _, fields in redis_client.xrange(DEAD)}
     assert dead.keys() == {"poison", "unwritable"}
     assert all("5 times" in reason for reason in dead.values())
-    assert redis.xpending(STREAM, "oms")["pending"] == 0
+    assert redis_client.xpending(STREAM, "oms")["pending"] == 0
 
 
-def test_service_without_redis_accepts_signals_over_rest_and_says_what_is_missing(serve):
+def test_service_without_redis_accepts_signals_over_rest_and_reports_what_is_missing(serve):
     server = RedisServer()
     try:
-        with receiving(serve, server.url) as desk:
+        with run_receiver(serve, server.url) as desk:
             assert desk.post("/signals", {**SIGNAL, "id": "rest"}).json()["status"] == "filled"
-            until(lambda: "No signals arrive" in (health(desk)["last_error"] or ""), "the report")
-            assert health(desk)["status"] == "degraded"
-            (event,) = until(lambda: desk.get("/events", type="signal_channel.down").json(), "the event")
+            wait_until(lambda: "No signals arrive" in (get_health(desk)["last_error"] or ""), "the report")
+            assert get_health(desk)["status"] == "degraded"
+            (event,) = wait_until(lambda: desk.get("/events", type="signal_channel.down").json(), "the event")
             VALIDATORS["signal_channel.down"].validate(event["data"])
             metrics = desk.service.client.get("/metrics", headers={"X-API-Key": desk.key}).text
             assert 'oms_signal_channel_up{channel="redis"} 0.0' in metrics
             server.start()
             with server.client() as client:
-                client.xadd(STREAM, {"data": message(id="late")})
-            until(lambda: position(desk) == 20, "the reconnection")
-            until(lambda: desk.get("/events", type="signal_channel.up").json(), "the event")
-            until(lambda: health(desk)["last_error"] is None)
+                client.xadd(STREAM, {"data": build_message(id="late")})
+            wait_until(lambda: get_position(desk) == 20, "the reconnection")
+            wait_until(lambda: desk.get("/events", type="signal_channel.up").json(), "the event")
+            wait_until(lambda: get_health(desk)["last_error"] is None)
             server.kill()  # in the middle of the work
             for number in range(5):
                 sent = desk.post("/signals", {**SIGNAL, "id": f"rest-{number}", "qty": 1})
                 assert sent.json()["status"] == "filled"
-            until(lambda: health(desk)["status"] == "degraded", "the second report")
+            wait_until(lambda: get_health(desk)["status"] == "degraded", "the second report")
             server.start()
             with server.client() as client:
-                client.xadd(STREAM, {"data": message(id="again", qty=1)})
-            until(lambda: position(desk) == 26, "the second reconnection")
-            until(lambda: len(desk.get("/events", type="signal_channel.up").json()) == 2, "the events")
+                client.xadd(STREAM, {"data": build_message(id="again", qty=1)})
+            wait_until(lambda: get_position(desk) == 26, "the second reconnection")
+            wait_until(lambda: len(desk.get("/events", type="signal_channel.up").json()) == 2, "the events")
             assert len(desk.get("/events", type="signal_channel.*").json()) == 4
     finally:
         server.remove()

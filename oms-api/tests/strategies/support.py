@@ -27,7 +27,7 @@ MINUTE = timedelta(minutes=1)
 PAST = get_bar_start(utc_now(), Interval.MINUTE)
 
 
-class Stage:
+class StrategySetup:
     """A desk with an active strategy, and a host that tests drive step by step."""
 
     def __init__(self, api, host, runners, loop, name="counter"):
@@ -65,7 +65,7 @@ class Stage:
         return session
 
 
-def bar(number, price="100"):
+def build_bar_input(number, price="100"):
     """Return the input of a bar."""
     start = PAST + number * MINUTE
     found = Bar("AAPL", start, *[Decimal(price)] * 4)
@@ -73,7 +73,7 @@ def bar(number, price="100"):
     return NewInput(InputKind.BARS, utc_now(), orjson.dumps(payload).decode())
 
 
-def drive(stage, inputs):
+def run_inputs(stage, inputs):
     """Run a session as the host does, with these inputs, until it ends."""
     real, left = stage.host.create_session, list(inputs)
 
@@ -88,7 +88,7 @@ def drive(stage, inputs):
     run_session(stage.host, stage.listed, stage.gateway, lambda _: next(idle, None) is None)
 
 
-def compare(stage, name=None):
+def compare_with_replay(stage, name=None):
     """Compare the strategy with the replay of its journal."""
     checker = ParityChecker(stage.api.service.app.state.market, stage.runners, IDEAL_MARKET)
     strategy, end = stage.listed.strategy._replace(name=name or stage.name), utc_now() + timedelta(hours=1)
@@ -96,7 +96,7 @@ def compare(stage, name=None):
 
 
 @contextmanager
-def serving_code(api, catalog):
+def use_catalog(api, catalog):
     """Let the service register the code of a catalog."""
     state = api.service.app.state
     kept, state.code_inspector = state.code_inspector, CodeInspector(catalog)
@@ -106,17 +106,17 @@ def serving_code(api, catalog):
         state.code_inspector = kept
 
 
-def open_stage(api, loop, policy, entry_point, name="counter", limits=LIMITS, **parameters):
+def create_strategy_setup(api, loop, policy, entry_point, name="counter", limits=LIMITS, **parameters):
     """Return a stage with a portfolio, a price and an active strategy of its own."""
     service, state = api.service, api.service.app.state
     catalog = CodeCatalog([entry_point.partition(":")[0]], policy)
     runners = RunnerFactory(catalog, limits)
     api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     code = {"name": name, "entry_point": entry_point, "portfolio": "Growth", "symbols": ["AAPL"]}
-    with serving_code(api, catalog):
+    with use_catalog(api, catalog):
         answer = api.post("/strategies", code | {"parameters": parameters})
         assert answer.status_code == 201, answer.text
     assert api.post(f"/strategies/{name}:start", {}).status_code == 200
     services = (state.readers, state.market, state.order_service)
-    return Stage(api, StrategyHost(service.engine, *services, runners, utc_now), runners, loop, name)
+    return StrategySetup(api, StrategyHost(service.engine, *services, runners, utc_now), runners, loop, name)

@@ -12,7 +12,7 @@ from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.service import code_inspection
 from app.strategies.service.code_catalog import CodeCatalog
 from app.strategies.service.code_inspection import CodeInspector, StrategyCode, require_code
-from tests.strategies.support import open_stage
+from tests.strategies.support import create_strategy_setup
 
 pytestmark = pytest.mark.any_database
 CODE = """
@@ -26,7 +26,7 @@ NAME = "inspected_code:Mine"
 
 
 @pytest.fixture
-def path(tmp_path, monkeypatch):
+def strategy_file(tmp_path, monkeypatch):
     """Provide the file of a strategy."""
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "inspected_code.py"
@@ -35,7 +35,7 @@ def path(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def starts(monkeypatch):
+def started_inspections(monkeypatch):
     """Provide the code whose inspection was started."""
     started, inspect = [], code_inspection._inspect
 
@@ -52,56 +52,56 @@ def create_inspector(*, is_on=True):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
-def test_code_is_inspected_once_and_again_when_a_byte_changes(path, starts):
+def test_code_is_inspected_once_and_again_when_a_byte_changes(strategy_file, started_inspections):
     inspector = create_inspector()
     first = inspector.inspect(NAME)
     assert isinstance(first, StrategyCode)
     assert [one.name for one in first.parameters] == ["size"]
     assert inspector.inspect(NAME) == first
-    path.write_bytes(CODE.removesuffix("\n").encode())  # the last newline counts
+    strategy_file.write_bytes(CODE.removesuffix("\n").encode())  # the last newline counts
     second = inspector.inspect(NAME)
     assert isinstance(second, StrategyCode)
     assert second.code_hash != first.code_hash
-    assert starts == [first.code_hash, second.code_hash]
+    assert started_inspections == [first.code_hash, second.code_hash]
     assert "inspected_code" not in sys.modules
 
 
-def test_trusted_code_has_the_same_hash_and_parameters(path):
+def test_trusted_code_has_the_same_hash_and_parameters(strategy_file):
     sandboxed, trusted = (create_inspector(is_on=is_on).inspect(NAME) for is_on in (True, False))
     sys.modules.pop("inspected_code")
     assert sandboxed == trusted
 
 
-def test_failure_is_kept_for_a_minute(path, starts, monkeypatch):
-    path.write_text("raise RuntimeError('not today')\n", encoding="utf-8")
+def test_failure_is_kept_for_a_minute(strategy_file, started_inspections, monkeypatch):
+    strategy_file.write_text("raise RuntimeError('not today')\n", encoding="utf-8")
     inspector = create_inspector(is_on=False)
     for _ in range(2):
         refused = inspector.inspect(NAME)
         assert isinstance(refused, Invalid)
         assert "RuntimeError: not today (inspected_code.py, line 1" in refused.errors[0].message
-    assert len(starts) == 1
+    assert len(started_inspections) == 1
     later = monotonic_seconds() + code_inspection.FAILURE_SECONDS + 1
     monkeypatch.setattr(code_inspection, "monotonic_seconds", lambda: later)
     inspector.inspect(NAME)
-    assert len(starts) == 2
+    assert len(started_inspections) == 2
     with pytest.raises(Invalid):
         require_code({NAME: refused}, NAME)
     with pytest.raises(ConcurrentChange):
         require_code({}, NAME)
 
 
-def test_least_recently_used_inspection_is_forgotten(path, starts, monkeypatch):
+def test_least_recently_used_inspection_is_evicted(strategy_file, started_inspections, monkeypatch):
     monkeypatch.setattr(code_inspection, "MAX_KEPT", 2)
     inspector = create_inspector()
     for name in ("pairs", "breakout", "pairs", "rebalance", "pairs"):
         assert isinstance(inspector.inspect(name), StrategyCode)
-    assert len(starts) == 3
+    assert len(started_inspections) == 3
     inspector.inspect("breakout")
-    assert len(starts) == 4
+    assert len(started_inspections) == 4
 
 
 def test_pause_does_not_wait_for_code_that_hangs(api, loop, monkeypatch):
-    stage = open_stage(api, loop, SandboxPolicy(is_on=False), "pairs")
+    stage = create_strategy_setup(api, loop, SandboxPolicy(is_on=False), "pairs")
     released = threading.Event()
     monkeypatch.setattr(code_inspection, "DISPLAY_SECONDS", 0.1)
     monkeypatch.setattr(code_inspection, "_inspect", lambda _: released.wait(60))
@@ -121,11 +121,11 @@ def test_other_writes_go_on_during_an_inspection(api, monkeypatch):
     inspect = code_inspection._inspect
 
     def place(code):
-        placed.append(api.order(side="BUY", quantity="1")["status"])
+        placed.append(api.place_order(side="BUY", quantity="1")["status"])
         return inspect(code)
 
     api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     monkeypatch.setattr(code_inspection, "_inspect", place)
     state = api.service.app.state
     kept, state.code_inspector = state.code_inspector, CodeInspector(state.code_inspector.catalog)

@@ -21,53 +21,59 @@ from app.strategies.service.order_gateway import OrderServiceUnavailable
 from app.strategies.service.parity import NoJournal, ParityChecker
 from app.strategies.service.session import JournalConflict
 from app.strategies.service.verification import verify_journals
-from tests.strategies.support import bar, compare, drive, open_stage, serving_code
+from tests.strategies.support import (
+    build_bar_input,
+    compare_with_replay,
+    create_strategy_setup,
+    run_inputs,
+    use_catalog,
+)
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
-from tests.support.service import settings_for
+from tests.support.service import build_settings
 
 COUNTER = "tests.strategies.examples:Counter"
 
 
 @pytest.fixture
-def stage(api, loop):
+def setup(api, loop):
     """Provide a desk with an active strategy, whose code runs in this process."""
-    return open_stage(api, loop, SandboxPolicy(is_on=False), COUNTER, limit=3)
+    return create_strategy_setup(api, loop, SandboxPolicy(is_on=False), COUNTER, limit=3)
 
 
-def test_bar_becomes_an_order_and_its_fill_an_input(stage):
-    session = stage.start()
-    session.deliver([bar(0)])
-    (order,) = stage.orders
+def test_bar_becomes_an_order_and_its_fill_an_input(setup):
+    session = setup.start()
+    session.deliver([build_bar_input(0)])
+    (order,) = setup.orders
     assert (order["status"], order["side"], order["quantity"]) == ("FILLED", "BUY", "1")
-    assert order["client_order_id"].startswith(f"{stage.listed.strategy.id}-1-")
+    assert order["client_order_id"].startswith(f"{setup.listed.strategy.id}-1-")
     assert session.step()
     assert not session.step()
-    assert stage.state["state"] == {"bars": 1, "fills": 1}
-    assert stage.state["account"]["positions"][0][:3] == ["AAPL", "", "1.00000000"]
-    assert [one.kind for one in stage.inputs] == ["start", "bars", "fill", "order"]
-    assert find_break(stage.inputs) is None
+    assert setup.state["state"] == {"bars": 1, "fills": 1}
+    assert setup.state["account"]["positions"][0][:3] == ["AAPL", "", "1.00000000"]
+    assert [one.kind for one in setup.inputs] == ["start", "bars", "fill", "order"]
+    assert find_break(setup.inputs) is None
 
 
-def test_restart_keeps_state_and_repeats_nothing(stage):
-    first = stage.start()
-    first.deliver([bar(0)])
+def test_restart_keeps_state_and_repeats_nothing(setup):
+    first = setup.start()
+    first.deliver([build_bar_input(0)])
     first.step()
-    second = stage.start()
+    second = setup.start()
     assert not second.step()
-    second.deliver([bar(1)])
+    second.deliver([build_bar_input(1)])
     second.step()
-    assert stage.state["state"] == {"bars": 2, "fills": 2}
-    assert len(stage.orders) == 2
+    assert setup.state["state"] == {"bars": 2, "fills": 2}
+    assert len(setup.orders) == 2
     with pytest.raises(JournalConflict):
-        first.deliver([bar(1)])  # the journal has other inputs by now
-    assert len(stage.orders) == 2
+        first.deliver([build_bar_input(1)])  # the journal has other inputs by now
+    assert len(setup.orders) == 2
 
 
 @pytest.mark.parametrize("broken", ["before the order", "after the order", "before the state"])
-def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, monkeypatch):
-    session = stage.start()
-    execute = stage.gateway.execute
+def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, monkeypatch):
+    session = setup.start()
+    execute = setup.gateway.execute
 
     def fail_before(*_):
         raise OrderServiceUnavailable
@@ -80,79 +86,79 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(stage, broken, m
         monkeypatch.setattr(session, "_save", fail_before)
     else:
         failure = fail_before if broken == "before the order" else fail_after
-        monkeypatch.setattr(stage.gateway, "execute", failure)
+        monkeypatch.setattr(setup.gateway, "execute", failure)
     with pytest.raises(OrderServiceUnavailable):
-        session.deliver([bar(0)])
+        session.deliver([build_bar_input(0)])
     monkeypatch.undo()
-    again = stage.start()
+    again = setup.start()
     while again.step():
         pass
-    assert stage.state["state"] == {"bars": 1, "fills": 1}
-    assert len(stage.orders) == 1
-    assert find_break(stage.inputs) is None
+    assert setup.state["state"] == {"bars": 1, "fills": 1}
+    assert len(setup.orders) == 1
+    assert find_break(setup.inputs) is None
 
 
 @pytest.mark.any_database
-def test_error_names_file_and_line_and_needs_an_acknowledgement(stage):
-    drive(stage, [bar(number) for number in range(4)])
-    body = stage.shown
+def test_error_names_file_and_line_and_needs_an_acknowledgement(setup):
+    run_inputs(setup, [build_bar_input(number) for number in range(4)])
+    body = setup.shown
     assert body["status"] == "ERROR"
     assert "ValueError: no more bars (examples.py, line " in body["last_error"]
-    assert stage.state["state"]["bars"] == 3  # that before the failure
-    assert [event["type"] for event in stage.api.get("/events", type="strategy.error").json()]
-    assert stage.api.post("/strategies/counter:start", {}).status_code == 409
-    response = stage.api.post("/strategies/counter:start", {"acknowledge_error": True})
+    assert setup.state["state"]["bars"] == 3  # that before the failure
+    assert [event["type"] for event in setup.api.get("/events", type="strategy.error").json()]
+    assert setup.api.post("/strategies/counter:start", {}).status_code == 409
+    response = setup.api.post("/strategies/counter:start", {"acknowledge_error": True})
     assert (response.json()["status"], response.json()["last_error"]) == ("ACTIVE", None)
 
 
 @pytest.mark.any_database
-def test_flood_of_orders_pauses_the_strategy(stage):
+def test_flood_of_orders_pauses_the_strategy(setup):
     limit = {"scope": "strategy", "name": "counter", "code": "MESSAGES_PER_MINUTE", "value": "1"}
-    assert stage.api.put("/limits", limit).status_code == 200
-    drive(stage, [bar(0), bar(1), bar(2)])
-    assert stage.shown["status"] == "PAUSED"
-    assert len(stage.orders) == 1
-    assert [event["type"] for event in stage.api.get("/events", type="strategy.paused").json()]
+    assert setup.api.put("/limits", limit).status_code == 200
+    run_inputs(setup, [build_bar_input(0), build_bar_input(1), build_bar_input(2)])
+    assert setup.shown["status"] == "PAUSED"
+    assert len(setup.orders) == 1
+    assert [event["type"] for event in setup.api.get("/events", type="strategy.paused").json()]
 
 
 @pytest.mark.any_database
-def test_flood_of_orders_without_a_limit_pauses_the_strategy_too(stage, monkeypatch):
+def test_flood_of_orders_without_a_limit_pauses_the_strategy_too(setup, monkeypatch):
     monkeypatch.setattr("app.strategies.service.order_gateway.MAX_MESSAGES_PER_MINUTE", 2)
-    drive(stage, [bar(0), bar(1), bar(2)])
-    assert (stage.shown["status"], stage.shown["reason"]) == (
+    run_inputs(setup, [build_bar_input(0), build_bar_input(1), build_bar_input(2)])
+    assert (setup.shown["status"], setup.shown["reason"]) == (
         *("PAUSED", "It sent more than 2 messages in a minute."),
     )
-    assert len(stage.orders) == 2
+    assert len(setup.orders) == 2
 
 
 @pytest.mark.any_database
-def test_stopped_strategy_hears_it_and_its_state_is_saved(stage):
-    stage.api.post("/strategies/counter:stop", {"reason": "Evening"})
-    run_session(stage.host, stage.listed, stage.gateway, lambda _: True)
-    assert stage.state["state"]["stopped"] is True
-    assert stage.inputs[-1].kind == "stop"
+def test_stopped_strategy_is_notified_and_its_state_is_saved(setup):
+    setup.api.post("/strategies/counter:stop", {"reason": "Evening"})
+    run_session(setup.host, setup.listed, setup.gateway, lambda _: True)
+    assert setup.state["state"]["stopped"] is True
+    assert setup.inputs[-1].kind == "stop"
 
 
 @pytest.mark.any_database
-def test_host_starts_active_strategies_and_ends_paused_ones(stage, service):
+def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
     async def follow():
-        await stage.host.check()
-        assert len(stage.host._threads) >= 1  # nothing else shows it
-        return [key.name for key in stage.host._threads]  # as above
+        await setup.host.check()
+        assert len(setup.host._threads) >= 1  # nothing else shows it
+        return [key.name for key in setup.host._threads]  # as above
 
     assert "counter" in service.client.portal.call(follow)
-    assert stage.api.post("/strategies/counter:pause", {}).status_code == 200
+    assert setup.api.post("/strategies/counter:pause", {}).status_code == 200
 
     async def wait_for_threads():
         for _ in range(200):
-            await stage.host.check()
-            if not [key for key in stage.host._threads if key.tenant_id == stage.api.tenant_id]:
+            await setup.host.check()
+            if not [key for key in setup.host._threads if key.tenant_id == setup.api.tenant_id]:
                 return True
             await asyncio.sleep(0.05)
         return False
 
     assert service.client.portal.call(wait_for_threads)
-    stage.host._close()  # gives the lease back
+    setup.host._close()  # gives the lease back
 
 
 def _is_input(sequence):
@@ -160,16 +166,16 @@ def _is_input(sequence):
 
 
 @pytest.mark.any_database
-def test_verification_finds_a_journal_that_was_changed(stage, service):
-    session = stage.start()
-    session.deliver([bar(0), bar(1)])
-    mine = StrategyInputRow.tenant_id == stage.api.tenant_id
+def test_verification_finds_a_journal_that_was_changed(setup, service):
+    session = setup.start()
+    session.deliver([build_bar_input(0), build_bar_input(1)])
+    mine = StrategyInputRow.tenant_id == setup.api.tenant_id
     for statement, problem in (
         (update(StrategyInputRow).where(mine, _is_input(2)).values(payload="{}"), ("hash", "input 2")),
         (delete(StrategyInputRow).where(mine, _is_input(2)), ("hash", "input 3")),
         (delete(StrategyInputRow).where(mine, _is_input(3)), ("end", "input 2")),
         (
-            delete(StrategyStateRow).where(StrategyStateRow.tenant_id == stage.api.tenant_id),
+            delete(StrategyStateRow).where(StrategyStateRow.tenant_id == setup.api.tenant_id),
             ("state", "none"),
         ),
     ):
@@ -183,90 +189,90 @@ def test_verification_finds_a_journal_that_was_changed(stage, service):
 
 
 @pytest.mark.any_database
-def test_deletion_of_old_inputs_leaves_no_gap(stage, service):
-    session = stage.start()
+def test_deletion_of_old_inputs_leaves_no_gap(setup, service):
+    session = setup.start()
     ahead, now = timedelta(hours=1), utc_now()
-    one, two, three = (bar(number) for number in range(3))
+    one, two, three = (build_bar_input(number) for number in range(3))
     session.deliver([one._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
     with service.engine.connect() as connection:
         set_all_tenants_scope(connection)
         delete_inputs(connection, now + ahead / 2)
-        left = list(iterate_inputs(connection, stage.api.tenant_id, "counter"))
+        left = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
         assert [one.sequence for one in left] == [2, 3, 4]
         assert list(verify_journals(connection)) == []
         connection.rollback()
 
 
 @pytest.mark.any_database
-def test_replay_of_the_journal_gives_the_same_orders_and_fills(stage):
-    session = stage.start()
+def test_replay_of_the_journal_gives_the_same_orders_and_fills(setup):
+    session = setup.start()
     for number in range(2):
-        session.deliver([bar(number)])
+        session.deliver([build_bar_input(number)])
         session.step()
-    again = stage.start()  # as after a restart
-    again.deliver([bar(2)])
+    again = setup.start()  # as after a restart
+    again.deliver([build_bar_input(2)])
     again.step()
-    report = compare(stage)
+    report = compare_with_replay(setup)
     assert (report.orders, report.fills, report.differences) == (3, 3, [])
     with pytest.raises(NoJournal):
-        compare(stage, name="other")
+        compare_with_replay(setup, name="other")
 
 
 @pytest.mark.any_database
-def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(stage, monkeypatch):
+def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(setup, monkeypatch):
     terms = {"slippage": "10", "participation": "0.5"}
-    assert stage.api.patch("/portfolios/Growth", terms).status_code == 200
-    session = stage.start()
+    assert setup.api.patch("/portfolios/Growth", terms).status_code == 200
+    session = setup.start()
     for number in range(2):
-        session.deliver([bar(number)])
+        session.deliver([build_bar_input(number)])
         session.step()
-    assert [one["average_price"] for one in stage.orders] == ["101.101"] * 2
-    report = compare(stage)
+    assert [one["average_price"] for one in setup.orders] == ["101.101"] * 2
+    report = compare_with_replay(setup)
     assert (report.orders, report.fills, report.differences) == (2, 2, [])
     code = {"entry_point": "tests.strategies.examples:Replacer"}
-    assert stage.api.post("/strategies/counter:stop", {}).status_code == 200
-    with serving_code(stage.api, stage.runners.catalog):
-        assert stage.api.patch("/strategies/counter", code).status_code == 200
-    assert stage.api.post("/strategies/counter:start", {}).status_code == 200
-    replacing = stage.start()
+    assert setup.api.post("/strategies/counter:stop", {}).status_code == 200
+    with use_catalog(setup.api, setup.runners.catalog):
+        assert setup.api.patch("/strategies/counter", code).status_code == 200
+    assert setup.api.post("/strategies/counter:start", {}).status_code == 200
+    replacing = setup.start()
     for number in range(2, 5):
-        replacing.deliver([bar(number)])
+        replacing.deliver([build_bar_input(number)])
         replacing.step()
-    found = [one for one in stage.orders if one["type"] == "LIMIT"]
+    found = [one for one in setup.orders if one["type"] == "LIMIT"]
     assert [one["status"] for one in found] == ["ACCEPTED", "REPLACED", "REPLACED"]
-    report = compare(stage)
+    report = compare_with_replay(setup)
     assert (report.orders, report.differences) == (5, [])
     monkeypatch.setattr("tests.strategies.examples.SIZE", 3)
-    differences = [one.kind for one in compare(stage).differences]
+    differences = [one.kind for one in compare_with_replay(setup).differences]
     assert differences == ["quantity"] * 3  # of the two first orders, and once of the replaced one
 
 
 @pytest.mark.any_database
-def test_replay_shows_what_differs(stage, service, monkeypatch):
-    session = stage.start()
-    session.deliver([bar(0)])
+def test_replay_shows_what_differs(setup, service, monkeypatch):
+    session = setup.start()
+    session.deliver([build_bar_input(0)])
     session.step()
     monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
-    (difference,) = compare(stage).differences
+    (difference,) = compare_with_replay(setup).differences
     assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
     assert "not deterministic" in difference.cause
-    checker = ParityChecker(service.app.state.market, stage.runners, IDEAL_MARKET)
+    checker = ParityChecker(service.app.state.market, setup.runners, IDEAL_MARKET)
     DriftWatch(service.engine, checker, utc_now).check(EndlessLease())
-    (event,) = stage.api.get("/events", type="strategy.drift").json()
+    (event,) = setup.api.get("/events", type="strategy.drift").json()
     VALIDATORS["strategy.drift"].validate(event["data"])
     assert event["data"]["differences"] == 1
 
 
 @pytest.mark.any_database
-def test_command_prints_differences_and_its_status_says_whether_there_are_any(stage, monkeypatch, capsys):
-    settings = settings_for(
-        stage.api.service.database_url, strategy_modules=("tests",), strategy_sandbox="off"
+def test_command_prints_differences_and_its_status_says_whether_there_are_any(setup, monkeypatch, capsys):
+    settings = build_settings(
+        setup.api.service.database_url, strategy_modules=("tests",), strategy_sandbox="off"
     )
     monkeypatch.setattr("app.parity.load_settings", lambda: settings)
-    session = stage.start()
-    session.deliver([bar(0)])
+    session = setup.start()
+    session.deliver([build_bar_input(0)])
     session.step()
-    period = ["--tenant", f"desk-{stage.api.tenant_id}", "--from", "2020-01-01", "--to", "2100-01-01"]
+    period = ["--tenant", f"desk-{setup.api.tenant_id}", "--from", "2020-01-01", "--to", "2100-01-01"]
     assert main(["counter", *period, "--json"]) == 0
     printed = orjson.loads(capsys.readouterr().out.splitlines()[-1])  # after lines of the service's log
     assert printed == {"compared": {"orders": 1, "fills": 1}, "differences": []}
@@ -278,7 +284,7 @@ def test_command_prints_differences_and_its_status_says_whether_there_are_any(st
 
 
 @pytest.mark.any_database
-def test_changed_code_does_not_run(stage, monkeypatch):
+def test_changed_code_does_not_run(setup, monkeypatch):
     monkeypatch.setattr("app.backtests.service.loading.hash_code", lambda *_: "0" * 64)
-    drive(stage, [])
-    assert "The code changed" in stage.shown["last_error"]
+    run_inputs(setup, [])
+    assert "The code changed" in setup.shown["last_error"]

@@ -17,33 +17,33 @@ STRATEGY = {
 
 
 @pytest.fixture
-def registered(api):
+def registered_api(api):
     """Provide a tenant with a portfolio, a price and a strategy."""
     api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
-    created(api)
+    api.set_quote("AAPL", "99", "101", "100")
+    create_strategy(api)
     return api
 
 
-def created(api, **changes):
+def create_strategy(api, **changes):
     response = api.post("/strategies", {**STRATEGY, **changes})
     assert response.status_code == 201, response.text
     return response.json()
 
 
-def act(api, action, name="trend", **body):
+def post_action(api, action, name="trend", **body):
     return api.post(f"/strategies/{name}:{action}", body)
 
 
-def refused(answer, status, field=None):
+def assert_refused(answer, status, field=None):
     assert answer.status_code == status, answer.text
     fields = [error["field"] for error in answer.json()["errors"]]
     assert fields == ([] if field is None else [field])
     return answer.json()
 
 
-def test_created_strategy_has_hashed_code_and_all_parameters(registered):
-    body = registered.get("/strategies/trend").json()
+def test_created_strategy_has_hashed_code_and_all_parameters(registered_api):
+    body = registered_api.get("/strategies/trend").json()
     assert (body["status"], body["version"], body["run"]) == ("INACTIVE", 1, 0)
     assert (body["entry_point"], len(body["code_hash"])) == (CROSS, 64)
     assert (body["parameters"]["fast"], body["parameters"]["slow"]) == (5, 20)
@@ -55,7 +55,7 @@ def test_created_strategy_has_hashed_code_and_all_parameters(registered):
     )
     assert (definition["type"], definition["minimum"]) == ("a whole number", "1")
     assert body["statistics"]["trades"] == 0
-    names = [item["name"] for item in registered.get("/strategies").json()]
+    names = [item["name"] for item in registered_api.get("/strategies").json()]
     assert names == ["manual", "trend"]
 
 
@@ -79,12 +79,14 @@ def test_created_strategy_has_hashed_code_and_all_parameters(registered):
         ({"limits": {"MAX_ORDER_VALUE": "-1"}}, 422, "limits.MAX_ORDER_VALUE.value"),
     ],
 )
-def test_wrong_strategy_is_refused_by_field(registered, changes, status, field):
-    refused(registered.post("/strategies", {**STRATEGY, "name": "other", **changes}), status, field)
+def test_wrong_strategy_is_refused_by_field(registered_api, changes, status, field):
+    assert_refused(
+        registered_api.post("/strategies", {**STRATEGY, "name": "other", **changes}), status, field
+    )
 
 
-def test_status_follows_the_table_and_repeats_change_nothing(registered):
-    assert act(registered, "pause").status_code == 409
+def test_status_follows_the_table_and_repeats_change_nothing(registered_api):
+    assert post_action(registered_api, "pause").status_code == 409
     for action, status in (
         ("start", "ACTIVE"),
         ("pause", "PAUSED"),
@@ -92,53 +94,59 @@ def test_status_follows_the_table_and_repeats_change_nothing(registered):
         ("stop", "INACTIVE"),
     ):
         for _ in range(2):
-            response = act(registered, action, reason="Test")
+            response = post_action(registered_api, action, reason="Test")
             assert (response.status_code, response.json()["status"]) == (200, status), response.text
-    assert registered.get("/strategies/trend").json()["run"] == 2
-    events = registered.get("/events", type="strategy.*").json()
+    assert registered_api.get("/strategies/trend").json()["run"] == 2
+    events = registered_api.get("/events", type="strategy.*").json()
     kinds = [event["type"].partition(".")[2] for event in reversed(events)]
     assert kinds == ["started", "paused", "started", "stopped"]
     for event in events:
         VALIDATORS[event["type"]].validate(event["data"])
-    actions = [entry["action"] for entry in registered.get("/audit", action="strategy.started").json()]
+    actions = [entry["action"] for entry in registered_api.get("/audit", action="strategy.started").json()]
     assert actions == ["strategy.started"] * 2
 
 
 @pytest.mark.any_database
-def test_body_of_start_may_be_left_out(registered):
-    assert registered.post("/strategies/trend:start", b"").json()["status"] == "ACTIVE"
+def test_body_of_start_may_be_left_out(registered_api):
+    assert registered_api.post("/strategies/trend:start", b"").json()["status"] == "ACTIVE"
 
 
 @pytest.mark.any_database
-def test_patch_of_code_or_symbols_while_active_is_refused_and_parameters_make_a_version(registered):
-    act(registered, "start")
+def test_patch_of_code_or_symbols_while_active_is_refused_and_parameters_make_a_version(registered_api):
+    post_action(registered_api, "start")
     for changes in ({"entry_point": "breakout"}, {"symbols": ["MSFT"]}):
-        refused(registered.patch("/strategies/trend", changes), 409)
-    changed = registered.patch("/strategies/trend", {"parameters": {"fast": 6}}).json()
+        assert_refused(registered_api.patch("/strategies/trend", changes), 409)
+    changed = registered_api.patch("/strategies/trend", {"parameters": {"fast": 6}}).json()
     assert (changed["version"], changed["parameters"]["fast"], changed["parameters"]["slow"]) == (2, 6, 20)
-    refused(registered.patch("/strategies/trend", {"parameters": {"fast": 0}}), 422, "parameters.fast")
-    act(registered, "pause")
-    assert registered.patch("/strategies/trend", {"symbols": ["MSFT", "AAPL"]}).json()["version"] == 3
+    assert_refused(
+        registered_api.patch("/strategies/trend", {"parameters": {"fast": 0}}), 422, "parameters.fast"
+    )
+    post_action(registered_api, "pause")
+    assert registered_api.patch("/strategies/trend", {"symbols": ["MSFT", "AAPL"]}).json()["version"] == 3
 
 
-def test_pause_cancels_entries_and_keeps_exits(registered):
-    act(registered, "start")
-    body = registered.order(side="BUY", quantity="10", strategy="trend")
+def test_pause_cancels_entries_and_keeps_exits(registered_api):
+    post_action(registered_api, "start")
+    body = registered_api.place_order(side="BUY", quantity="10", strategy="trend")
     exits = {"take_profit": {"limit_price": "150"}, "stop_loss": {"stop_price": "50"}}
     assert body["status"] == "FILLED"
-    entry = registered.order(type="LIMIT", limit_price="60", quantity="5", strategy="trend", **exits)
-    closing = registered.order(side="SELL", type="LIMIT", limit_price="140", quantity="10", strategy="trend")
-    assert act(registered, "pause").status_code == 200
-    assert registered.found(entry["id"])["status"] == "CANCELED"
-    assert registered.found(closing["id"])["status"] == "ACCEPTED"
+    entry = registered_api.place_order(
+        type="LIMIT", limit_price="60", quantity="5", strategy="trend", **exits
+    )
+    closing = registered_api.place_order(
+        side="SELL", type="LIMIT", limit_price="140", quantity="10", strategy="trend"
+    )
+    assert post_action(registered_api, "pause").status_code == 200
+    assert registered_api.get_order(entry["id"])["status"] == "CANCELED"
+    assert registered_api.get_order(closing["id"])["status"] == "ACCEPTED"
 
 
-def test_statistics_count_the_round_trips_of_the_strategy_alone(registered):
-    registered.order(side="BUY", quantity="10", strategy="trend")
-    registered.quote("AAPL", "109", "111", "110")
-    registered.order(side="BUY", quantity="3")
-    registered.order(side="SELL", quantity="10", strategy="trend")
-    statistics = registered.get("/strategies/trend").json()["statistics"]
+def test_statistics_count_the_round_trips_of_the_strategy_alone(registered_api):
+    registered_api.place_order(side="BUY", quantity="10", strategy="trend")
+    registered_api.set_quote("AAPL", "109", "111", "110")
+    registered_api.place_order(side="BUY", quantity="3")
+    registered_api.place_order(side="SELL", quantity="10", strategy="trend")
+    statistics = registered_api.get("/strategies/trend").json()["statistics"]
     assert (statistics["trades"], statistics["wins"], statistics["losses"], statistics["win_rate"]) == (
         1,
         1,
@@ -146,48 +154,51 @@ def test_statistics_count_the_round_trips_of_the_strategy_alone(registered):
         1.0,
     )
     assert statistics["pnl_net"] == "80.00"
-    registered.order(side="SELL", quantity="3")
-    manual = registered.get("/strategies/manual").json()["statistics"]
+    registered_api.place_order(side="SELL", quantity="3")
+    manual = registered_api.get("/strategies/manual").json()["statistics"]
     assert (manual["trades"], manual["pnl_net"]) == (1, "-6.00")
 
 
 def test_limits_of_a_strategy_are_risk_limits(api):
     api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
-    assert created(api, limits={"MAX_ORDER_VALUE": "500"})["limits"] == {"MAX_ORDER_VALUE": "500"}
-    assert api.place(quantity="10", strategy="trend").status_code == 422
+    api.set_quote("AAPL", "99", "101", "100")
+    assert create_strategy(api, limits={"MAX_ORDER_VALUE": "500"})["limits"] == {"MAX_ORDER_VALUE": "500"}
+    assert api.post_order(quantity="10", strategy="trend").status_code == 422
     changed = api.patch("/strategies/trend", {"limits": {"MAX_ORDER_VALUE": None}}).json()
     assert changed["limits"] == {}
-    assert api.place(quantity="10", strategy="trend").json()["status"] == "FILLED"
+    assert api.post_order(quantity="10", strategy="trend").json()["status"] == "FILLED"
 
 
 @pytest.mark.any_database
-def test_trader_may_change_parameters_only(registered):
-    key = {"X-API-Key": registered.service.mint("trade", registered.tenant_id)}
-    assert registered.patch("/strategies/trend", {"parameters": {"fast": 7}}, key).status_code == 200
-    assert registered.patch("/strategies/trend", {"symbols": ["MSFT"]}, key).status_code == 403
-    assert registered.patch("/strategies/trend", {"limits": {"MAX_ORDER_VALUE": "1"}}, key).status_code == 403
+def test_trader_may_change_parameters_only(registered_api):
+    key = {"X-API-Key": registered_api.service.create_key("trade", registered_api.tenant_id)}
+    assert registered_api.patch("/strategies/trend", {"parameters": {"fast": 7}}, key).status_code == 200
+    assert registered_api.patch("/strategies/trend", {"symbols": ["MSFT"]}, key).status_code == 403
+    assert (
+        registered_api.patch("/strategies/trend", {"limits": {"MAX_ORDER_VALUE": "1"}}, key).status_code
+        == 403
+    )
 
 
 @pytest.mark.any_database
-def test_manual_strategy_has_no_status_to_change(registered):
-    refused(act(registered, "pause", "manual"), 409)
-    refused(act(registered, "start", "nothing"), 404)
+def test_manual_strategy_has_no_status_to_change(registered_api):
+    assert_refused(post_action(registered_api, "pause", "manual"), 409)
+    assert_refused(post_action(registered_api, "start", "nothing"), 404)
 
 
-def test_rules_of_signals_are_a_strategy_too(api):
+def test_signal_rules_run_as_a_strategy(api):
     api.open_portfolio("Growth")
-    api.quote("AAPL", "99", "101", "100")
+    api.set_quote("AAPL", "99", "101", "100")
     rules = {"portfolio": "Growth", "qty": "1"}
     assert api.put("/signals/strategies/momentum", rules).status_code == 200
     body = api.get("/strategies/momentum").json()
     assert (body["kind"], body["status"], body["portfolio"]) == ("signals", "ACTIVE", "Growth")
     signal = {"symbol": "AAPL", "side": "BUY", "strategy": "momentum"}
-    assert act(api, "pause", "momentum").status_code == 200
-    refused(api.post("/signals", signal), 422, "strategy")
-    assert act(api, "start", "momentum").status_code == 200
+    assert post_action(api, "pause", "momentum").status_code == 200
+    assert_refused(api.post("/signals", signal), 422, "strategy")
+    assert post_action(api, "start", "momentum").status_code == 200
     assert api.post("/signals", signal).json()["status"] == "filled"
-    refused(api.patch("/strategies/momentum", {"parameters": {}}), 409)
+    assert_refused(api.patch("/strategies/momentum", {"parameters": {}}), 409)
     assert api.put("/signals/strategies/manual", rules).status_code == 422
     assert api.delete("/signals/strategies/momentum").status_code == 204
     assert api.get("/strategies/momentum").status_code == 404

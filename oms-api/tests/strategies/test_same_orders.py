@@ -6,11 +6,11 @@ import pytest
 
 from app.sandbox.service.policy import SandboxPolicy
 from tests.backtests.bars import closes_to_lines
-from tests.backtests.support import read_rows, run
+from tests.backtests.support import read_rows, run_backtest
 from tests.brokers.standins.alpaca.server import StandIn
 from tests.strategies.conftest import get_loop
 from tests.strategies.examples import Reverser
-from tests.strategies.support import bar, compare, open_stage
+from tests.strategies.support import build_bar_input, compare_with_replay, create_strategy_setup
 from tests.support.alpaca_portfolio import trading_at_alpaca, wait_for
 
 CODE = "tests.strategies.examples:Reverser"
@@ -18,20 +18,20 @@ CLOSES = ["100", "101.5", "102", "100.25", "99", "103", "104", "103.5", "103"]
 TRUSTED = SandboxPolicy(is_on=False)
 
 
-def run_backtest(folder):
-    run(Reverser(), closes_to_lines(CLOSES), folder)
+def backtest_strategy(folder):
+    run_backtest(Reverser(), closes_to_lines(CLOSES), folder)
     return [
         (fill["side"], Decimal(fill["quantity"]), Decimal(fill["price"]))
         for fill in read_rows(folder / "fills.csv")
     ]
 
 
-def run_host(stage, quote):
+def run_strategy_host(stage, quote):
     """Deliver the bars, each after a quote at the open of the next one, and return the fills."""
     session = stage.start()
     for number, close in enumerate(CLOSES[:-1]):
         quote(CLOSES[number + 1])
-        session.deliver([bar(number, close)])
+        session.deliver([build_bar_input(number, close)])
         wait_for(lambda: all(order["status"] == "FILLED" for order in stage.orders))
         while session.step():  # the fill of the order, and its status
             pass
@@ -43,11 +43,11 @@ def run_host(stage, quote):
 
 @pytest.mark.any_database
 def test_paper_and_a_replay_equal_a_backtest(api, loop, tmp_path):
-    stage = open_stage(api, loop, TRUSTED, CODE, name="reverser")
-    fills = run_host(stage, lambda price: api.quote("AAPL", price, price, price))
-    assert fills == run_backtest(tmp_path)
+    stage = create_strategy_setup(api, loop, TRUSTED, CODE, name="reverser")
+    fills = run_strategy_host(stage, lambda price: api.set_quote("AAPL", price, price, price))
+    assert fills == backtest_strategy(tmp_path)
     assert len(fills) == 4
-    report = compare(stage)
+    report = compare_with_replay(stage)
     assert (report.orders, report.fills, report.differences) == (4, 4, [])
 
 
@@ -57,10 +57,10 @@ def test_a_broker_and_a_replay_equal_a_backtest(serve, tmp_path):
 
         def quote(price):
             standin.exchange.quote("AAPL", price, price)
-            api.quote("AAPL", price, price, price)
+            api.set_quote("AAPL", price, price, price)
 
         quote("100")
-        stage = open_stage(api, get_loop(api.service), TRUSTED, CODE, name="reverser")
-        assert run_host(stage, quote) == run_backtest(tmp_path)
-        report = compare(stage)
+        stage = create_strategy_setup(api, get_loop(api.service), TRUSTED, CODE, name="reverser")
+        assert run_strategy_host(stage, quote) == backtest_strategy(tmp_path)
+        report = compare_with_replay(stage)
         assert (report.orders, report.fills, report.differences) == (4, 4, [])

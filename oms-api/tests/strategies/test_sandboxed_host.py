@@ -14,7 +14,7 @@ from app.sandbox.rules.limits import Limits
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.service.host import run_session
 from app.strategies.service.sandboxed_runner import MAX_LOG_CHARACTERS
-from tests.strategies.support import bar, compare, drive, open_stage
+from tests.strategies.support import build_bar_input, compare_with_replay, create_strategy_setup, run_inputs
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux"),
@@ -33,7 +33,7 @@ def _modules(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
 
 
-def note_children(stage):
+def record_children(stage):
     """Return a list to which the processes of the strategy are added."""
     children, create = [], stage.host.create_session
 
@@ -47,9 +47,9 @@ def note_children(stage):
 
 
 def test_orders_state_restart_and_replay_are_those_of_a_strategy_in_this_process(api, loop):
-    stage = open_stage(api, loop, ON, "examples:Counter", limit=3)
+    stage = create_strategy_setup(api, loop, ON, "examples:Counter", limit=3)
     session = stage.start()
-    session.deliver([bar(0)])
+    session.deliver([build_bar_input(0)])
     (order,) = stage.orders
     assert (order["status"], order["side"], order["quantity"]) == ("FILLED", "BUY", "1")
     assert order["client_order_id"] == f"{stage.listed.strategy.id}-1-2-1"
@@ -58,11 +58,11 @@ def test_orders_state_restart_and_replay_are_those_of_a_strategy_in_this_process
     assert stage.state["state"] == {"bars": 1, "fills": 1}
     session.close()
     again = stage.start()
-    again.deliver([bar(1)])
+    again.deliver([build_bar_input(1)])
     again.step()
     again.close()
     assert stage.state["state"] == {"bars": 2, "fills": 2}
-    report = compare(stage)
+    report = compare_with_replay(stage)
     assert (report.orders, report.fills, report.differences) == (2, 2, [])
 
 
@@ -83,9 +83,9 @@ def test_orders_state_restart_and_replay_are_those_of_a_strategy_in_this_process
     ],
 )
 def test_strategy_that_misbehaves_ends_and_keeps_its_state(api, loop, act, status, problem, caplog):
-    stage = open_stage(api, loop, ON, "hostile:Hostile", "hostile", QUICK, act=act)
+    stage = create_strategy_setup(api, loop, ON, "hostile:Hostile", "hostile", QUICK, act=act)
     with caplog.at_level(logging.INFO, "strategy"):
-        drive(stage, [bar(0), bar(1)])
+        run_inputs(stage, [build_bar_input(0), build_bar_input(1)])
     shown = stage.shown
     assert shown["status"] == status
     assert problem in shown["reason"]
@@ -95,8 +95,8 @@ def test_strategy_that_misbehaves_ends_and_keeps_its_state(api, loop, act, statu
 
 
 def test_traceback_of_the_strategy_is_shown(api, loop):
-    stage = open_stage(api, loop, ON, "hostile:Hostile", "hostile", act="fail")
-    drive(stage, [bar(0), bar(1)])
+    stage = create_strategy_setup(api, loop, ON, "hostile:Hostile", "hostile", act="fail")
+    run_inputs(stage, [build_bar_input(0), build_bar_input(1)])
     first, *lines = stage.shown["last_error"].splitlines()
     assert first.startswith("ValueError: no more bars (hostile.py, line ")
     assert lines[-1].endswith('in fail: raise ValueError("no more bars")')
@@ -104,16 +104,16 @@ def test_traceback_of_the_strategy_is_shown(api, loop):
 
 def test_another_strategy_and_orders_go_on_while_one_loops(api, loop):
     limits = QUICK._replace(callback_seconds=60, answer_seconds=60)
-    looping = open_stage(api, loop, ON, "hostile:Hostile", "hostile", limits, act="loop")
-    counting = open_stage(api, loop, ON, "examples:Counter")
+    looping = create_strategy_setup(api, loop, ON, "hostile:Hostile", "hostile", limits, act="loop")
+    counting = create_strategy_setup(api, loop, ON, "examples:Counter")
     session = counting.start()
-    children = note_children(looping)
-    thread = threading.Thread(target=drive, args=(looping, [bar(0), bar(1)]))
+    children = record_children(looping)
+    thread = threading.Thread(target=run_inputs, args=(looping, [build_bar_input(0), build_bar_input(1)]))
     thread.start()
     while len(looping.inputs) < 3:  # the start and two bars
         time.sleep(0.05)
-    session.deliver([bar(0)])
-    placed = api.order(side="BUY", quantity="1")
+    session.deliver([build_bar_input(0)])
+    placed = api.place_order(side="BUY", quantity="1")
     is_looping = thread.is_alive()
     os.kill(children[0].pid, signal.SIGKILL)
     thread.join()
@@ -123,46 +123,46 @@ def test_another_strategy_and_orders_go_on_while_one_loops(api, loop):
 
 
 def test_strategy_cannot_touch_orders_of_others_or_use_their_name(api, loop):
-    resting = api.order(type="LIMIT", limit_price="60", quantity="5", client_order_id="victim")
-    stage = open_stage(api, loop, ON, "hostile:Thief", "thief", victim="victim")
+    resting = api.place_order(type="LIMIT", limit_price="60", quantity="5", client_order_id="victim")
+    stage = create_strategy_setup(api, loop, ON, "hostile:Thief", "thief", victim="victim")
     session = stage.start()
-    session.deliver([bar(0)])
+    session.deliver([build_bar_input(0)])
     session.close()
-    assert api.found(resting["id"])["status"] == "ACCEPTED"
+    assert api.get_order(resting["id"])["status"] == "ACCEPTED"
     (own,) = stage.orders
     assert own["client_order_id"] == f"{stage.listed.strategy.id}-1-2-1"
     assert own["user_id"] is None
 
 
 def test_order_for_another_symbol_ends_the_strategy(api, loop):
-    stage = open_stage(api, loop, ON, "hostile:Thief", "thief", symbol="MSFT")
-    drive(stage, [bar(0)])
+    stage = create_strategy_setup(api, loop, ON, "hostile:Thief", "thief", symbol="MSFT")
+    run_inputs(stage, [build_bar_input(0)])
     assert "It sent a wrong command: its symbol is unknown." in stage.shown["last_error"]
 
 
 def test_latched_strategy_is_paused(api, loop):
-    stage = open_stage(api, loop, ON, "examples:Counter")
+    stage = create_strategy_setup(api, loop, ON, "examples:Counter")
     limit = {"scope": "strategy", "name": "counter", "code": "REPEATED_EXECUTIONS", "value": "1"}
     assert api.put("/limits", limit).status_code == 200
-    drive(stage, [bar(0), bar(1), bar(2)])
+    run_inputs(stage, [build_bar_input(0), build_bar_input(1), build_bar_input(2)])
     assert stage.shown["status"] == "PAUSED"
     assert "release its latch" in stage.shown["reason"]
-    assert api.order(side="BUY", quantity="1")["status"] == "FILLED"
+    assert api.place_order(side="BUY", quantity="1")["status"] == "FILLED"
 
 
 def test_process_ends_with_the_session(api, loop):
-    stage = open_stage(api, loop, ON, "examples:Counter")
-    children = note_children(stage)
+    stage = create_strategy_setup(api, loop, ON, "examples:Counter")
+    children = record_children(stage)
     run_session(stage.host, stage.listed, stage.gateway, lambda _: True)
     assert not Path(f"/proc/{children[0].pid}").exists()
     assert stage.shown["status"] == "ACTIVE"
 
 
 def test_code_that_changes_while_its_process_starts_does_not_run(api, loop, monkeypatch):
-    stage = open_stage(api, loop, ON, "examples:Counter")
+    stage = create_strategy_setup(api, loop, ON, "examples:Counter")
     hashes = iter([stage.listed.strategy.code_hash])
     monkeypatch.setattr("app.backtests.service.loading.hash_code", lambda *_: next(hashes, "0" * 64))
-    drive(stage, [bar(0)])
+    run_inputs(stage, [build_bar_input(0)])
     assert stage.shown["last_error"].startswith("The code changed since its version was made")
     assert stage.orders == []
 
@@ -171,4 +171,4 @@ def test_missing_package_is_named(tmp_path, api, loop, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "with_numpy.py").write_text("import numpy\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="numpy cannot be imported in the sandbox: there are only"):
-        open_stage(api, loop, ON, "with_numpy:Mine", "numeric")
+        create_strategy_setup(api, loop, ON, "with_numpy:Mine", "numeric")

@@ -22,7 +22,7 @@ class Client:
         self.got.append(text)
 
 
-def run(scenario):
+def run_scenario(scenario):
     async def work():
         client = Client()
         outbox = Outbox(client.send)
@@ -46,7 +46,7 @@ def test_frames_are_sent_in_order():
         await run_tasks()
         assert client.got == ["0", "1", "2", "3", "4"]
 
-    run(scenario)
+    run_scenario(scenario)
 
 
 def test_quotes_of_a_slow_client_are_conflated_and_follow_its_events():
@@ -66,7 +66,7 @@ def test_quotes_of_a_slow_client_are_conflated_and_follow_its_events():
         await run_tasks()
         assert client.got[3:] == ["built before"]
 
-    run(scenario)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("frame", ["x", "y" * 20_000])
@@ -81,7 +81,7 @@ def test_client_for_which_too_much_waits_is_too_slow(frame):
         await run_tasks()
         assert "later" not in client.got
 
-    run(scenario)
+    run_scenario(scenario)
 
 
 def test_client_that_takes_no_frame_in_time_is_too_slow(monkeypatch):
@@ -92,7 +92,7 @@ def test_client_that_takes_no_frame_in_time_is_too_slow(monkeypatch):
         outbox.put("event")
         assert (await outbox.closed).code is CloseCode.TOO_SLOW
 
-    run(scenario)
+    run_scenario(scenario)
 
 
 def test_sender_waits_until_half_of_the_buffer_is_free():
@@ -106,4 +106,4 @@ def test_sender_waits_until_half_of_the_buffer_is_free():
         client.can_read.set()
         await waiting
 
-    run(scenario)
+    run_scenario(scenario)

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from app.database import connect_engine
 from app.rate_limit import SlotLimits, Slots
-from tests.support.processes import running
+from tests.support.processes import run_process
 from tests.support.service import Service
 
 pytestmark = pytest.mark.any_database
@@ -29,7 +29,7 @@ def server(new_database):
     url = new_database("sqlite")
     engine = connect_engine(url)
     with (
-        running(DATABASE_URL=url, DUTIES="worker") as process,
+        run_process(DATABASE_URL=url, DUTIES="worker") as process,
         httpx.Client(base_url=process.url, timeout=60) as client,
     ):
         yield Service(None, client, engine, url)  # type: ignore[arg-type]  # it is in another process
@@ -39,8 +39,8 @@ def server(new_database):
 @pytest.fixture
 def trader(server):
     """Provide a tenant with a portfolio and a price."""
-    trader = server.api().open_portfolio("Growth")
-    trader.quote("AAPL", "99", "101", "100")
+    trader = server.create_client().open_portfolio("Growth")
+    trader.set_quote("AAPL", "99", "101", "100")
     return trader
 
 
@@ -86,45 +86,45 @@ class Stream:
         return closed.value.rcvd.code, frames
 
 
-def address(server):
+def get_address(server):
     return str(server.client.base_url).replace("http://", "ws://").rstrip("/") + "/api/v1/ws"
 
 
 @contextmanager
-def anonymous(server, **options):
-    with connect(address(server), compression=None, **options) as socket:
+def connect_without_key(server, **options):
+    with connect(get_address(server), compression=None, **options) as socket:
         yield Stream(socket)
 
 
 @contextmanager
-def streaming(server, key, **options):
-    with anonymous(server, **options) as stream:
+def open_stream(server, key, **options):
+    with connect_without_key(server, **options) as stream:
         stream.send(action="auth", key=key)
         stream.system("authenticated")
         yield stream
 
 
-def listed(trader, **filters):
+def list_channels(trader, **filters):
     return [item["id"] for item in trader.get("/events", limit=200, **filters).json()][::-1]
 
 
 def test_events_of_an_order_arrive_in_their_order(server, trader):
-    with streaming(server, trader.key) as stream:
+    with open_stream(server, trader.key) as stream:
         stream.subscribe("orders", "trades", "positions")
-        order = trader.order(quantity="10")
+        order = trader.place_order(quantity="10")
         frames: list[dict[str, Any]] = []
         while {"orders", "trades", "positions"} - {frame["channel"] for frame in frames} or not any(
             frame["type"] == "order.filled" for frame in frames
         ):
             frames.append(stream.frame())
         orders = [frame for frame in frames if frame["channel"] == "orders"]
-        assert [one["id"] for one in orders] == listed(trader, type="order.*")
+        assert [one["id"] for one in orders] == list_channels(trader, type="order.*")
         assert {one["data"]["order_id"] for one in orders} == {order["id"]}
         assert orders[-1]["data"]["status"] == "FILLED"
 
 
 def test_credentials_of_the_handshake_are_accepted(server, trader):
-    with anonymous(server, additional_headers={"X-API-Key": trader.key}) as stream:
+    with connect_without_key(server, additional_headers={"X-API-Key": trader.key}) as stream:
         stream.system("authenticated")
         stream.send(action="ping")
         stream.system("pong")
@@ -133,14 +133,14 @@ def test_credentials_of_the_handshake_are_accepted(server, trader):
 
 
 def test_tenants_do_not_see_each_other(server, trader):
-    other = server.api().open_portfolio("Growth")
-    with streaming(server, trader.key) as mine, streaming(server, other.key) as theirs:
+    other = server.create_client().open_portfolio("Growth")
+    with open_stream(server, trader.key) as mine, open_stream(server, other.key) as theirs:
         mine.subscribe("events", "quotes:ZZZ", "pnl")
         theirs.subscribe("events", "quotes:ZZZ", "pnl")
-        trade = other.trade(symbol="ZZZ")
+        trade = other.record_trade(symbol="ZZZ")
         seen = theirs.until(lambda one: one.get("type") == "trade.recorded")
         assert seen["data"]["trade_id"] == trade["trade_id"]
-        other.quote("ZZZ", "1", "2", "1")
+        other.set_quote("ZZZ", "1", "2", "1")
         theirs.until(lambda one: one["channel"] == "quotes:ZZZ" and one["data"]["bid"] == "1.00")
         mine.send(action="subscribe", channels=["orders"], after=seen["id"])
         frames = [mine.frame()]
@@ -155,7 +155,7 @@ def test_tenants_do_not_see_each_other(server, trader):
 def test_narrowed_key_reads_its_own_portfolios_only(server, trader):
     trader.open_portfolio("Secret")
     key = trader.post("/api-keys", {"name": "narrow", "scopes": ["read"], "portfolios": ["Growth"]}).json()
-    with streaming(server, key["key"]) as stream:
+    with open_stream(server, key["key"]) as stream:
         stream.send(action="subscribe", channels=["orders"])
         assert stream.system("error")["data"]["code"] == "forbidden"
         stream.send(action="subscribe", channels=["pnl:Secret"])
@@ -168,22 +168,22 @@ def test_narrowed_key_reads_its_own_portfolios_only(server, trader):
 
 
 def test_key_of_the_bot_reads_events_and_no_quotes(server, trader):
-    with streaming(server, server.mint("bot", trader.tenant_id)) as stream:
+    with open_stream(server, server.create_key("bot", trader.tenant_id)) as stream:
         stream.subscribe("events")
         stream.send(action="subscribe", channels=["quotes:AAPL"])
         assert stream.system("error")["data"]["code"] == "forbidden"
 
 
 def test_pnl_follows_prices(server, trader):
-    trader.order(quantity="10")
-    with streaming(server, trader.key) as stream:
+    trader.place_order(quantity="10")
+    with open_stream(server, trader.key) as stream:
         stream.subscribe("pnl:Growth")
         first = stream.frame()["data"]
         assert first["base_currency"] == "USD"
-        trader.quote("AAPL", "109", "111", "110")
+        trader.set_quote("AAPL", "109", "111", "110")
         frame = stream.until(lambda one: one["data"]["unrealized_pnl"] != first["unrealized_pnl"])
         assert frame["data"]["unrealized_pnl"] == "90.00"
-        assert frame["data"]["equity"] == trader.portfolio()["equity"]
+        assert frame["data"]["equity"] == trader.get_portfolio()["equity"]
 
 
 def test_reconnecting_client_misses_nothing_and_gets_nothing_twice(server, trader):
@@ -192,10 +192,10 @@ def test_reconnecting_client_misses_nothing_and_gets_nothing_twice(server, trade
 
     def record():
         for _ in range(60):
-            trader.trade()
+            trader.record_trade()
         done.set()
 
-    with streaming(server, trader.key) as stream:
+    with open_stream(server, trader.key) as stream:
         position = stream.subscribe("trades")["id"]
     start, seen = position, []
     writer = threading.Thread(target=record)
@@ -203,7 +203,7 @@ def test_reconnecting_client_misses_nothing_and_gets_nothing_twice(server, trade
     expected = None
     while expected is None or len(seen) < len(expected):
         # A client whose queue is full reads no more, and waits ten seconds for the end of the connection.
-        with streaming(server, trader.key, max_queue=None) as stream:
+        with open_stream(server, trader.key, max_queue=None) as stream:
             stream.subscribe("trades", after=position)
             for _ in range(7):
                 frame = stream.frame()
@@ -212,27 +212,27 @@ def test_reconnecting_client_misses_nothing_and_gets_nothing_twice(server, trade
                 if len(seen) == 60:
                     break
         if done.is_set():
-            expected = listed(trader, type="trade.*")
+            expected = list_channels(trader, type="trade.*")
     writer.join()
     assert seen == expected
-    with streaming(server, trader.key) as stream:  # from the start, as a backlog
+    with open_stream(server, trader.key) as stream:  # from the start, as a backlog
         stream.subscribe("trades", after=start)
         assert [stream.frame()["id"] for _ in range(60)] == expected
 
 
 def test_quotes_are_conflated_and_the_last_one_arrives(server, trader):
-    with streaming(server, trader.key) as stream:
+    with open_stream(server, trader.key) as stream:
         stream.subscribe("quotes:aapl")
         first = stream.frame()
         assert (first["channel"], first["data"]["bid"], first["id"]) == ("quotes:AAPL", "99.00", None)
         for number in range(30):
-            trader.quote("AAPL", None, None, str(200 + number))
+            trader.set_quote("AAPL", None, None, str(200 + number))
         frames = [stream.frame()]
         while frames[-1]["data"]["last"] != "229.00":
             frames.append(stream.frame())
         stream.send(action="unsubscribe", channels=["quotes:AAPL"])
         stream.until(lambda one: one["channel"] == "system")
-        trader.quote("AAPL", None, None, "300")
+        trader.set_quote("AAPL", None, None, "300")
         stream.send(action="subscribe", channels=["quotes:AAPL", "quotes:MSFT"])
         stream.system("subscribed")
         both = stream.frame()
@@ -244,7 +244,7 @@ def test_slow_client_is_closed_and_others_are_served(server, trader):
     rows = [
         {"symbol": "AAPL", "side": "BUY", "quantity": "1", "price": "100", "portfolio_name": "Growth"}
     ] * 100
-    with streaming(server, trader.key, max_queue=1) as slow, streaming(server, trader.key) as fast:
+    with open_stream(server, trader.key, max_queue=1) as slow, open_stream(server, trader.key) as fast:
         slow.subscribe("events", "trades", "positions")
         fast.subscribe("trades")
         for _ in range(15):
@@ -259,7 +259,7 @@ def test_slow_client_is_closed_and_others_are_served(server, trader):
 
 def test_revoked_key_loses_its_connection(server, trader):
     key = trader.post("/api-keys", {"name": "short", "scopes": ["read"]}).json()
-    with streaming(server, key["key"]) as stream:
+    with open_stream(server, key["key"]) as stream:
         stream.subscribe("orders")
         assert trader.patch(f"/api-keys/{key['key_id']}", {"revoked": True}).status_code == 200
         started = time.monotonic()
@@ -271,13 +271,13 @@ def test_revoked_key_loses_its_connection(server, trader):
     "first", ["", "{", '{"action":"ping"}', '{"action":"auth"}', '{"action":"auth","key":"oms_wrong"}']
 )
 def test_connection_without_valid_credentials_is_closed(server, first):
-    with anonymous(server) as stream:
+    with connect_without_key(server) as stream:
         stream.socket.send(first)
         assert stream.closed() == (4001, [])
 
 
 def test_malformed_messages_are_refused_and_the_connection_stays(server, trader):
-    with streaming(server, trader.key) as stream:
+    with open_stream(server, trader.key) as stream:
         for message in ("nonsense", b"\x00binary", '{"action":"subscribe","channels":["weather"]}'):
             stream.socket.send(message)
             assert stream.system("error")["data"]["detail"]
@@ -291,13 +291,13 @@ def test_malformed_messages_are_refused_and_the_connection_stays(server, trader)
     [("?key=secret", None, 400), ("", "https://evil.example", 403)],
 )
 def test_query_strings_and_foreign_pages_are_refused(server, query, origin, status):
-    with pytest.raises(InvalidStatus) as refused, connect(address(server) + query, origin=origin):
+    with pytest.raises(InvalidStatus) as refused, connect(get_address(server) + query, origin=origin):
         pass
     assert refused.value.response.status_code == status
 
 
 def test_page_of_the_same_host_may_connect(server, trader):
-    with streaming(server, trader.key, origin=str(server.client.base_url).rstrip("/")) as stream:
+    with open_stream(server, trader.key, origin=str(server.client.base_url).rstrip("/")) as stream:
         stream.subscribe("orders")
 
 
@@ -318,7 +318,7 @@ def test_connections_of_a_key_are_limited(service, api):
         service.app.state.streams = hub
 
 
-def first_answer(service, **credentials):
+def authenticate(service, **credentials):
     """Authenticate by the first message. Return what it is answered, or the code of the refusal."""
     with service.client.websocket_connect("/api/v1/ws") as socket:
         socket.send_json({"action": "auth", **credentials})
@@ -331,15 +331,15 @@ def first_answer(service, **credentials):
 def test_person_connects_with_an_access_token_or_through_the_key_of_the_bot(service, api):
     body = {"email": f"ann{api.tenant_id}@example.com", "password": "violet kettle marches north"}
     assert api.post("/users", {"name": "Ann", "role": "viewer", **body}).status_code == 201
-    with service.reading() as connection:
+    with service.open_connection() as connection:
         statement = text("SELECT slug FROM tenants WHERE id = :id")
         slug = connection.execute(statement, {"id": api.tenant_id}).scalar_one()
     token = service.client.post("/api/v1/auth/login", json={"tenant": slug, **body}).json()["access_token"]
-    assert first_answer(service, token=token)["person"] == body["email"]
-    assert first_answer(service, token=f"{token}x") == 4001
-    bot, team = service.mint("act_as", api.tenant_id), f"TSOCKET{api.tenant_id}"
+    assert authenticate(service, token=token)["person"] == body["email"]
+    assert authenticate(service, token=f"{token}x") == 4001
+    bot, team = service.create_key("act_as", api.tenant_id), f"TSOCKET{api.tenant_id}"
     api.claim_workspace(team)
     person = f"slack:{team}:U1"
-    assert first_answer(service, key=bot, on_behalf_of=person)["person"] == person
-    assert first_answer(service, key=api.key, token=token) == 4001
-    assert first_answer(service, key=bot, on_behalf_of="nobody") == 4001
+    assert authenticate(service, key=bot, on_behalf_of=person)["person"] == person
+    assert authenticate(service, key=api.key, token=token) == 4001
+    assert authenticate(service, key=bot, on_behalf_of="nobody") == 4001

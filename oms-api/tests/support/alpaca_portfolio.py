@@ -27,7 +27,7 @@ def trading_at_alpaca(serve: Callable[..., Any], standin: StandIn) -> Iterator[A
     settings = {"broker_sessions": "on", "environment": "development", "alpaca_base_url": standin.url}
     with serve(**settings, alpaca_api_key=KEY_ID, alpaca_api_secret=SECRET_KEY) as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
-        api.quote("AAPL", "99", "101", "100")
+        api.set_quote("AAPL", "99", "101", "100")
         wait_for(lambda: _find_status(api) == "connected")
         assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
         to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}

@@ -29,7 +29,9 @@ class EndlessLease(Lease):
 
 
 @contextmanager
-def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -> Iterator[SnapshotService]:
+def run_snapshot_service(
+    service: Service, at: datetime, interval: timedelta = MINUTE
+) -> Iterator[SnapshotService]:
     """Yield the service of snapshots as it works shortly after an instant."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     read_quotes = service.app.state.market.marks_at
@@ -42,7 +44,7 @@ def snapshots_at(service: Service, at: datetime, interval: timedelta = MINUTE) -
 
 
 @contextmanager
-def carry_at(service: Service, at: datetime) -> Iterator[CarryService]:
+def run_carry_service(service: Service, at: datetime) -> Iterator[CarryService]:
     """Yield the service of interest and borrow fees as it works shortly after an instant."""
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     state = service.app.state
@@ -54,13 +56,13 @@ def carry_at(service: Service, at: datetime) -> Iterator[CarryService]:
 
 def book_carry(service: Service, at: datetime) -> None:
     """Book the interest and the borrow fees that are due at an instant."""
-    with carry_at(service, at) as carry:
+    with run_carry_service(service, at) as carry:
         carry.book(EndlessLease())
 
 
 def take_snapshots(service: Service, at: datetime) -> None:
     """Take the snapshots that are due at an instant."""
-    with snapshots_at(service, at) as snapshots:
+    with run_snapshot_service(service, at) as snapshots:
         snapshots.take_interval_snapshots(EndlessLease())
         snapshots.take_flow_snapshots(EndlessLease())
         snapshots.take_close_snapshots(EndlessLease())

@@ -17,7 +17,7 @@ from app.database import Readers, connect_engine, unit_of_work
 from app.database.transactions import Transactions
 from app.identity.queries.sessions import store_login
 from app.identity.rules.clients import Client, Credentials
-from app.identity.rules.tokens import Tokens, key_ring
+from app.identity.rules.tokens import Tokens, build_key_ring
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import LANES, MEMORY_KIB, PASSES, Passwords
 from app.identity.service.sessions import Sessions, TokenLifetimes
@@ -25,7 +25,7 @@ from app.identity.service.throttle import Throttle
 from tests.factories import NOON
 
 PASSWORD = "violet kettle marches north"
-RING = key_ring("now:" + "n" * 40, "m" * 40)
+RING = build_key_ring("now:" + "n" * 40, "m" * 40)
 TERMS = TokenLifetimes(timedelta(minutes=15), timedelta(days=30), timedelta(days=7))
 LAPTOP = Client("192.0.2.1", "browser", "req-1")
 THIEF = Client("203.0.113.9", "curl", "req-2")
@@ -33,7 +33,7 @@ _numbers = count(1000)
 
 
 @cache
-def password_hash() -> str:
+def hash_password() -> str:
     """Return the hash of PASSWORD, with the service's parameters.
 
     It does not use the service's hasher, which a test may have replaced.
@@ -83,7 +83,7 @@ def create_person(
             "at": "2026-01-01T00:00:00Z",
         }
         connection.execute(text(add), fields)
-        store_login(connection, tenant_id, email, number, password_hash(), NOON)
+        store_login(connection, tenant_id, email, number, hash_password(), NOON)
     return Person(tenant_id, slug, number, email)
 
 
@@ -129,7 +129,7 @@ class SessionServices:
 
 
 @contextmanager
-def running_session_services(database_url: str, number: int = 1) -> Iterator[list[SessionServices]]:
+def run_session_services(database_url: str, number: int = 1) -> Iterator[list[SessionServices]]:
     """Run as many processes' worth of sessions."""
     built = [SessionServices(database_url) for _ in range(number)]
     try:
@@ -139,13 +139,13 @@ def running_session_services(database_url: str, number: int = 1) -> Iterator[lis
             house.close()
 
 
-def run(engine: Engine, statement: str, **facts: Any) -> None:
+def execute(engine: Engine, statement: str, **facts: Any) -> None:
     """Change what the database holds behind the service's back."""
     with unit_of_work(engine) as connection:
         connection.execute(text(statement), facts)
 
 
-def asked(engine: Engine, statement: str) -> Sequence[Any]:
+def query(engine: Engine, statement: str) -> Sequence[Any]:
     """Return the rows of a statement."""
     with engine.connect() as connection:
         return connection.execute(text(statement)).all()

@@ -77,7 +77,7 @@ class PostgresServer:
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         self.folder = ServerFolder("oms-pg-")
         self.home = self.folder.path
-        self.port = free_port()
+        self.port = find_free_port()
         self._settings = settings or {}
         self._user = _SERVANT if os.geteuid() == 0 else None
         self._programs = _programs(self.home if self._user else None)
@@ -190,19 +190,19 @@ class Databases:
             connection.close()
 
 
-def name_in(url: str) -> str:
+def get_database_name(url: str) -> str:
     """Return the database's name in its address."""
     return url.rpartition("/")[2].partition("?")[0]
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a port of loopback that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def program(name: str) -> Path:
+def find_program(name: str) -> Path:
     """Return one of PostgreSQL's own programs."""
     return _programs(None) / name
 

@@ -16,7 +16,7 @@ import httpx
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.forks import Fork
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import free_port
+from tests.support.postgres import find_free_port
 
 HOME = Path(__file__).parents[2]
 START_SECONDS = 120  # on a slow, shared machine
@@ -26,7 +26,7 @@ _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "COVERAGE_FILE", "COVERAGE_PROCE
 Program = subprocess.Popen[bytes] | Fork
 
 
-def environment(**settings: str) -> dict[str, str]:
+def build_environment(**settings: str) -> dict[str, str]:
     """Return an environment that holds these settings and no other of the service."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return (
@@ -73,10 +73,10 @@ def start_program(module: str, function: str, given: dict[str, str], log: Path) 
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Process]:
+def run_process(**settings: str) -> Iterator[Process]:
     """Run the service until the block ends."""
-    port = free_port()
-    given = environment(PORT=str(port), **settings)
+    port = find_free_port()
+    given = build_environment(PORT=str(port), **settings)
     with tempfile.NamedTemporaryFile() as output:
         process = start_program("app.main", "run", given, Path(output.name))
         service = Process(process, f"http://127.0.0.1:{port}", output)

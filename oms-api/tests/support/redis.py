@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 
-from tests.support.postgres import ServerFolder, free_port
+from tests.support.postgres import ServerFolder, find_free_port
 
 START_SECONDS = 20.0
 NONE_TO_BE_HAD = (
@@ -29,7 +29,7 @@ class RedisServer:
         self._is_durable = is_durable
         self.folder = ServerFolder("oms-redis-")
         self.home = self.folder.path
-        self.port = free_port()
+        self.port = find_free_port()
         self._program = _program(self.home)
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from app.identity.service.keys import store_new_key
 from app.main import create_app
-from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, STATEMENT_SECRET, ticket_body, trade_body
+from tests.factories import BOOTSTRAP_KEY, JWT_KEYS, STATEMENT_SECRET, build_ticket_body, build_trade_body
 from tests.support.portfolios import open_portfolio
 
 _NEW_TENANT = """
@@ -32,7 +32,7 @@ VALUES = {
 }
 
 
-def settings_for(database_url: str, **changes: Any) -> Settings:
+def build_settings(database_url: str, **changes: Any) -> Settings:
     """Return settings that read nothing of this machine."""
     values: dict[str, Any] = {"oms_api_key": BOOTSTRAP_KEY, "database_url": database_url}
     values["bot_statement_secret"] = STATEMENT_SECRET
@@ -58,21 +58,21 @@ class Service:
     engine: Engine
     database_url: str
 
-    def api(self, scopes: str = "admin") -> "ApiClient":
+    def create_client(self, scopes: str = "admin") -> "ApiClient":
         """Return a desk of a new tenant."""
         with unit_of_work(self.engine) as connection:
             tenant_id = connection.execute(
                 text(_NEW_TENANT), {"at": "2026-01-01T00:00:00.000000Z"}
             ).scalar_one()
-        return ApiClient(self, tenant_id, self.mint(scopes, tenant_id))
+        return ApiClient(self, tenant_id, self.create_key(scopes, tenant_id))
 
-    def mint(self, scopes: str, tenant_id: int = 1) -> str:
+    def create_key(self, scopes: str, tenant_id: int = 1) -> str:
         """Return a new key of the tenant."""
         with unit_of_work(self.engine) as connection:
             return store_new_key(connection, f"key-{secrets.token_hex(4)}", scopes, utc_now(), tenant_id)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def open_connection(self) -> Iterator[Connection]:
         """Yield a connection to look at the tables."""
         with self.engine.connect() as connection:
             yield connection
@@ -88,7 +88,7 @@ class ApiClient:
 
     def claim_workspace(self, team_id: str) -> None:
         """Let people of a Slack workspace act at this desk, as the operator does."""
-        with self.service.reading() as connection:
+        with self.service.open_connection() as connection:
             slug = connection.execute(
                 text("SELECT slug FROM tenants WHERE id = :id"), {"id": self.tenant_id}
             ).scalar_one()
@@ -125,7 +125,9 @@ class ApiClient:
         """DELETE below /api/v1."""
         return self.service.client.delete(f"/api/v1{path}", headers={"X-API-Key": self.key})
 
-    def quote(self, symbol: str, bid: str | None, ask: str | None, last: str | None, **sizes: str) -> None:
+    def set_quote(
+        self, symbol: str, bid: str | None, ask: str | None, last: str | None, **sizes: str
+    ) -> None:
         """Give a quote."""
         response = self.put(f"/quotes/{symbol}", {"bid": bid, "ask": ask, "last": last, **sizes})
         assert response.status_code == 200, response.text
@@ -137,19 +139,19 @@ class ApiClient:
             open_portfolio(connection, self.tenant_id, name, utc_now())
         return self
 
-    def place(self, key: str | None = None, **changes: Any) -> Any:
+    def post_order(self, key: str | None = None, **changes: Any) -> Any:
         """POST an order in a portfolio that exists."""
         self.open_portfolio(changes.get("portfolio_name", "Growth"))
-        return self.post("/orders", ticket_body(**changes), {"Idempotency-Key": key} if key else None)
+        return self.post("/orders", build_ticket_body(**changes), {"Idempotency-Key": key} if key else None)
 
-    def order(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
+    def place_order(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
         """Place an order and return it."""
-        response = self.place(key, **changes)
+        response = self.post_order(key, **changes)
         assert response.status_code == 201, response.text
         placed: dict[str, Any] = response.json()
         return placed
 
-    def found(self, order_id: str) -> dict[str, Any]:
+    def get_order(self, order_id: str) -> dict[str, Any]:
         """Return an order with its history and fills."""
         response = self.get(f"/orders/{order_id}")
         assert response.status_code == 200, response.text
@@ -160,43 +162,43 @@ class ApiClient:
         """Return the same desk as it is seen with another key."""
         return ApiClient(self.service, self.tenant_id, key)
 
-    def report(self, key: str | None = None, **changes: Any) -> Any:
+    def post_trade(self, key: str | None = None, **changes: Any) -> Any:
         """POST a trade; `key` is its idempotency key."""
-        return self.post("/trade", trade_body(**changes), {"Idempotency-Key": key} if key else None)
+        return self.post("/trade", build_trade_body(**changes), {"Idempotency-Key": key} if key else None)
 
-    def trade(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
+    def record_trade(self, key: str | None = None, **changes: Any) -> dict[str, Any]:
         """Record a trade and return it."""
-        response = self.report(key, **changes)
+        response = self.post_trade(key, **changes)
         assert response.status_code == 201, response.text
         recorded: dict[str, Any] = response.json()["trade"]
         return recorded
 
     def buy(self, quantity: str, price: str, **changes: Any) -> dict[str, Any]:
         """Record a purchase."""
-        return self.trade(side="BUY", quantity=quantity, price=price, gmv=None, **changes)
+        return self.record_trade(side="BUY", quantity=quantity, price=price, gmv=None, **changes)
 
     def sell(self, quantity: str, price: str, **changes: Any) -> dict[str, Any]:
         """Record a sale."""
-        return self.trade(side="SELL", quantity=quantity, price=price, gmv=None, **changes)
+        return self.record_trade(side="SELL", quantity=quantity, price=price, gmv=None, **changes)
 
-    def reverse(self, trade_id: str, reason: str = "Reported twice", key: str | None = None) -> Any:
+    def post_reversal(self, trade_id: str, reason: str = "Reported twice", key: str | None = None) -> Any:
         """POST a reversal."""
         path = f"/trades/{trade_id}:reverse"
         return self.post(path, {"reason": reason}, {"Idempotency-Key": key} if key else None)
 
-    def portfolio(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
+    def get_portfolio(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
         """Return a portfolio."""
         response = self.get(f"/portfolio/{name}", **params)
         assert response.status_code == 200, response.text
         body: dict[str, Any] = response.json()
         return body
 
-    def books(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
+    def get_recorded_values(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
         """Return a portfolio without what only the present has."""
-        found = self.portfolio(name, **params)
+        found = self.get_portfolio(name, **params)
         return {field: found[field] for field in found if field not in VALUES}
 
-    def trades(self, **params: Any) -> list[dict[str, Any]]:
+    def list_trades(self, **params: Any) -> list[dict[str, Any]]:
         """Return the first page of trades."""
         response = self.get("/trades", **params)
         assert response.status_code == 200, response.text
@@ -205,10 +207,10 @@ class ApiClient:
 
 
 @contextmanager
-def serving(database_url: str, **changes: Any) -> Iterator[Service]:
+def run_service(database_url: str, **changes: Any) -> Iterator[Service]:
     """Run the application on a migrated database, by the clock `now` if one is given."""
     now = changes.pop("now", None)
-    app = create_app(settings_for(database_url, **changes), now)
+    app = create_app(build_settings(database_url, **changes), now)
     engine = connect_engine(database_url, readers=2)
     try:
         with TestClient(app, base_url="http://127.0.0.1:8001", raise_server_exceptions=False) as client:

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def known(value: Any) -> Any:
+def require_value(value: Any) -> Any:
     """Return a value that must not be None."""
     assert value is not None
     return value

@@ -30,7 +30,7 @@ _JSON = {"payload", "denial", "before", "after", "answer"}
 
 
 @contextmanager
-def forging(engine: Engine) -> Iterator[Connection]:
+def connect_without_guards(engine: Engine) -> Iterator[Connection]:
     """Yield a connection on which nothing guards the tables; nothing of what it does stays."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin() as transaction:
         if connection.dialect.name == "sqlite":
@@ -70,7 +70,7 @@ def is_noticed(connection: Connection, table: str) -> bool:
         try:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            return True  # `app.verify.check` reports it
+            return True  # `app.verify.check_database` reports it
         if not verdict.clean:
             return True
     return bool(examine_trails(connection).lie)
@@ -94,7 +94,9 @@ def find_row(connection: Connection, table: Table, where: str) -> dict[str, Any]
     return dict(row) if row else None
 
 
-def forge(connection: Connection, table: Table, row: dict[str, Any], column: Column[Any], value: Any) -> None:
+def forge_value(
+    connection: Connection, table: Table, row: dict[str, Any], column: Column[Any], value: Any
+) -> None:
     """Give a column of a row another value."""
     changes = text(
         f"UPDATE {table.name} SET {column.name} = :value WHERE {_key(table)}"  # noqa: S608  # of the tests
@@ -103,7 +105,7 @@ def forge(connection: Connection, table: Table, row: dict[str, Any], column: Col
     assert done.rowcount == 1
 
 
-def delete(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+def delete_row(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     """Delete a row."""
     statement = text(f"DELETE FROM {table.name} WHERE {_key(table)}")  # noqa: S608  # of the tests
     assert connection.execute(statement, _key_values(table, row)).rowcount == 1
@@ -117,7 +119,7 @@ def _key_values(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     return {f"key_{column.name}": row[column.name] for column in table.primary_key}
 
 
-def other_values(table: Table, column: Column[Any], stored: Any) -> list[Any]:
+def list_other_values(table: Table, column: Column[Any], stored: Any) -> list[Any]:
     """Return values that a forger might give a column instead of `stored`: valid ones of its kind."""
     if column.name == "tenant_id":
         return [1 if stored != 1 else 2]

@@ -12,8 +12,16 @@ from sqlalchemy.exc import IntegrityError
 from app.database import Base, connect_engine
 from app.verify import verify_database, verify_trails
 from tests.support.event_schemas import find_undocumented_events
-from tests.support.service import serving
-from tests.verification.forgery import delete, find_row, forge, forging, is_noticed, other_values, savepoint
+from tests.support.service import run_service
+from tests.verification.forgery import (
+    connect_without_guards,
+    delete_row,
+    find_row,
+    forge_value,
+    is_noticed,
+    list_other_values,
+    savepoint,
+)
 from tests.verification.workspace import fill_tables
 
 TABLES = {table.name: table for table in Base.metadata.sorted_tables}
@@ -124,35 +132,37 @@ _KINDS = {
 
 
 @pytest.fixture(scope="module")
-def forged(backend, new_database) -> Iterator[Connection]:
+def forged_database(backend, new_database) -> Iterator[Connection]:
     """Provide a connection to a database in which everything happened and which has no guards."""
     url = new_database(backend)
-    with serving(url) as service:
+    with run_service(url) as service:
         fill_tables(service)
     engine = connect_engine(url)
     assert verify_database(engine).clean
     assert verify_trails(engine).lie is None
-    with forging(engine) as connection:
+    with connect_without_guards(engine) as connection:
         yield connection
     engine.dispose()
 
 
-def test_every_published_event_fits_its_documented_schema(forged):
-    assert find_undocumented_events(forged) == {}
+def test_every_published_event_fits_its_documented_schema(forged_database):
+    assert find_undocumented_events(forged_database) == {}
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_forged_column_or_row_of_every_table_is_detected_or_listed(forged, name):
-    if forged.dialect.name != "sqlite" and name not in _CORE:
+def test_forged_column_or_row_of_every_table_is_detected_or_listed(forged_database, name):
+    if forged_database.dialect.name != "sqlite" and name not in _CORE:
         pytest.skip("a long test; see below")
     first = _KINDS.get(name, [""])[:1]
-    assert unnoticed(forged, TABLES[name], first, is_brief=True) == set()
+    assert list_unnoticed_columns(forged_database, TABLES[name], first, is_brief=True) == set()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", TABLES)
-def test_forged_column_of_every_row_kind_is_detected_or_listed(forged, name):
-    assert unnoticed(forged, TABLES[name], _KINDS.get(name, [""])) == UNPROVEN.get(name, set())
+def test_forged_column_of_every_row_kind_is_detected_or_listed(forged_database, name):
+    assert list_unnoticed_columns(forged_database, TABLES[name], _KINDS.get(name, [""])) == UNPROVEN.get(
+        name, set()
+    )
 
 
 def test_runbook_lists_the_unprovable_columns():
@@ -164,7 +174,9 @@ def test_runbook_lists_the_unprovable_columns():
     assert listed == UNPROVEN
 
 
-def unnoticed(connection: Connection, table: Table, kinds: list[str], *, is_brief: bool = False) -> set[str]:
+def list_unnoticed_columns(
+    connection: Connection, table: Table, kinds: list[str], *, is_brief: bool = False
+) -> set[str]:
     """Return the columns of rows that can be forged unnoticed.
 
     If `is_brief` is true, each is forged once, and what cannot be proven is left alone.
@@ -175,21 +187,21 @@ def unnoticed(connection: Connection, table: Table, kinds: list[str], *, is_brie
         row = find_row(connection, table, where)
         assert row is not None, f"no row of {table.name} where {where}"
         columns = [column for column in table.c if column.name not in left_alone]
-        found |= {column.name for column in columns if passes(connection, table, row, column, is_brief)}
-        if DELETED not in left_alone and passes_deleted(connection, table, row):
+        found |= {column.name for column in columns if is_unnoticed(connection, table, row, column, is_brief)}
+        if DELETED not in left_alone and is_deletion_unnoticed(connection, table, row):
             found.add(DELETED)
     return found
 
 
-def passes(
+def is_unnoticed(
     connection: Connection, table: Table, row: dict[str, Any], column: Column[Any], is_brief: bool
 ) -> bool:
     """Return whether another value of a column goes unnoticed."""
-    values = other_values(table, column, row[column.name])
+    values = list_other_values(table, column, row[column.name])
     for value in values[-2:-1] or values if is_brief else values:
         with savepoint(connection):
             try:
-                forge(connection, table, row, column, value)
+                forge_value(connection, table, row, column, value)
             except IntegrityError:
                 continue  # another row stands there
             if not is_noticed(connection, table.name):
@@ -197,8 +209,8 @@ def passes(
     return False
 
 
-def passes_deleted(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+def is_deletion_unnoticed(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Return whether it goes unnoticed that a row is gone."""
     with savepoint(connection):
-        delete(connection, table, row)
+        delete_row(connection, table, row)
         return not is_noticed(connection, table.name)

@@ -30,44 +30,44 @@ AT, LATER = Timestamp("2026-11-20T12:00:00.000000Z"), Timestamp("2026-11-20T13:0
 FIRST = OrderEvent(1, "O1", 1, None, "INITIALIZED", AT, "key")
 
 
-def order(**changes: Any) -> Order:
+def build_order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "SELL", OrderType.TRAILING_STOP, Decimal(10), trail_amount=Decimal(5))
     made = new_order("O1", Placement(1, 7, "key", None, AT), ticket, Decimal(10))
     return made._replace(**changes)
 
 
-def event_of(order: Order, order_event: OrderEvent = FIRST, **changes: Any) -> PublishedEvent:
+def build_event(order: Order, order_event: OrderEvent = FIRST, **changes: Any) -> PublishedEvent:
     facts = build_order_payload(order, "Growth", order_event, None) | changes
     return PublishedEvent(1, 1, order.id, event_type_of(order_event), facts, order_event.at)
 
 
-def fields(findings: Any) -> list[str]:
+def list_fields(findings: Any) -> list[str]:
     return [finding.field for finding in findings]
 
 
 def test_events_of_an_earlier_version_have_no_terms():
-    one = order()
-    event = event_of(one)
+    one = build_order()
+    event = build_event(one)
     for name in build_terms(one):
         del event.facts[name]
     assert find_event_differences(one, [FIRST], [event], {}) == []
 
 
-def test_events_of_an_earlier_version_name_only_the_broker_words():
-    canceled = order(status=Status.CANCELED)
+def test_event_of_an_earlier_version_has_only_the_broker_reason():
+    canceled = build_order(status=Status.CANCELED)
     second = OrderEvent(1, "O1", 2, "INITIALIZED", "CANCELED", AT, "paper", broker_reason="Expired.")
-    events = [event_of(order()), event_of(canceled, second)]
+    events = [build_event(build_order()), build_event(canceled, second)]
     del events[1].facts["broker_reason"]
     assert find_event_differences(canceled, [FIRST, second], events, {}) == []
     events[1].facts["broker_words"] = "Filled."
     findings = find_event_differences(canceled, [FIRST, second], events, {})
-    assert fields(findings) == ["broker_words of order.canceled 2"]
+    assert list_fields(findings) == ["broker_words of order.canceled 2"]
 
 
 def test_denials_of_an_earlier_version_have_no_numbers():
-    denied = order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
-    first, order_event = order(), OrderEvent(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
-    events = [event_of(first), event_of(denied, order_event)]
+    denied = build_order(status=Status.DENIED, denial='{"code":"HALTED","message":"No."}')
+    first, order_event = build_order(), OrderEvent(1, "O1", 2, "INITIALIZED", "DENIED", AT, "risk", "No.")
+    events = [build_event(first), build_event(denied, order_event)]
     for name in build_terms(first):
         del events[0].facts[name]
     assert denied.denial
@@ -75,29 +75,33 @@ def test_denials_of_an_earlier_version_have_no_numbers():
     del denial_payload["denial"]
     events.append(PublishedEvent(3, 1, "O1", "risk.denied", denial_payload, AT))
     assert find_event_differences(denied, [FIRST, order_event], events, {}) == []
-    assert fields(find_event_differences(denied, [FIRST, order_event], events[:2], {})) == ["risk.denied"]
+    assert list_fields(find_event_differences(denied, [FIRST, order_event], events[:2], {})) == [
+        "risk.denied"
+    ]
     broken = denied._replace(denial="no JSON")
-    assert fields(find_event_differences(broken, [FIRST, order_event], events, {})) == ["risk.denied"]
+    assert list_fields(find_event_differences(broken, [FIRST, order_event], events, {})) == ["risk.denied"]
 
 
 def test_trailing_stop_price_only_moves_closer():
-    event = event_of(order(trail_level=Decimal(90)))
-    assert find_event_differences(order(trail_level=Decimal(91)), [FIRST], [event], {}) == []
+    event = build_event(build_order(trail_level=Decimal(90)))
+    assert find_event_differences(build_order(trail_level=Decimal(91)), [FIRST], [event], {}) == []
     for level in (Decimal(89), None):
-        findings = find_event_differences(order(trail_level=level), [FIRST], [event], {})
-        assert fields(findings) == ["trail_level"]
-    buy = order(side="BUY", trail_level=Decimal(89))
-    assert find_event_differences(buy, [FIRST], [event_of(buy._replace(trail_level=Decimal(90)))], {}) == []
+        findings = find_event_differences(build_order(trail_level=level), [FIRST], [event], {})
+        assert list_fields(findings) == ["trail_level"]
+    buy = build_order(side="BUY", trail_level=Decimal(89))
+    assert (
+        find_event_differences(buy, [FIRST], [build_event(buy._replace(trail_level=Decimal(90)))], {}) == []
+    )
 
 
 def test_invalid_amount_is_reported():
-    one = order(limit_price=Decimal(4))
+    one = build_order(limit_price=Decimal(4))
     for value in ("many", "NaN", 4):
-        event = event_of(one, limit_price=value)
-        assert "limit_price" in fields(find_event_differences(one, [FIRST], [event], {}))
+        event = build_event(one, limit_price=value)
+        assert "limit_price" in list_fields(find_event_differences(one, [FIRST], [event], {}))
 
 
-def execution(note: str | None = None) -> ExecutionRow:
+def build_execution(note: str | None = None) -> ExecutionRow:
     amounts = ("1.00000000", "2.00000000", "2.00000000")
     return ExecutionRow(1, "paper", "E1", "O1", 7, "AAPL", "SELL", *amounts, "T1", note, AT)
 
@@ -105,72 +109,81 @@ def execution(note: str | None = None) -> ExecutionRow:
 def test_execution_beyond_its_order_is_expected_as_an_issue():
     facts = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
     event = PublishedEvent(1, 1, "O1", ISSUE, facts, AT)
-    assert list(find_issue_differences([execution("over")], [event])) == []
-    assert fields(find_issue_differences([execution()], [event])) == [ISSUE]
+    assert list(find_issue_differences([build_execution("over")], [event])) == []
+    assert list_fields(find_issue_differences([build_execution()], [event])) == [ISSUE]
 
 
 def test_execution_without_a_trade_is_reported():
-    assert fields(find_trade_differences(order(), execution(), None)) == ["trade_id of execution E1"]
+    assert list_fields(find_trade_differences(build_order(), build_execution(), None)) == [
+        "trade_id of execution E1"
+    ]
 
 
 def test_execution_must_match_the_terms_of_its_order():
-    row = execution()
+    row = build_execution()
     amounts = (row.quantity, row.price, row.value, "0.00000000")
     booked = BookedTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
-    assert fields(find_trade_differences(order(), row, booked)) == []
+    assert list_fields(find_trade_differences(build_order(), row, booked)) == []
     charged = row._replace(charges='{"commission":"1.00000000","regulatory":"0.01000000"}')
-    assert fields(find_trade_differences(order(), charged, booked)) == ["charges of execution E1"]
-    assert fields(find_trade_differences(order(), charged, booked._replace(charges="1.01000000"))) == []
+    assert list_fields(find_trade_differences(build_order(), charged, booked)) == ["charges of execution E1"]
+    assert (
+        list_fields(find_trade_differences(build_order(), charged, booked._replace(charges="1.01000000")))
+        == []
+    )
     for text in ("{", "[]", '{"commission":1}', '{"commission":"much"}'):
         unreadable = row._replace(charges=text)
-        assert fields(find_trade_differences(order(), unreadable, booked)) == ["charges of execution E1"]
-    other = order(product="MIS", portfolio_id=8)
-    assert fields(find_trade_differences(other, row, booked)) == [
+        assert list_fields(find_trade_differences(build_order(), unreadable, booked)) == [
+            "charges of execution E1"
+        ]
+    other = build_order(product="MIS", portfolio_id=8)
+    assert list_fields(find_trade_differences(other, row, booked)) == [
         "product", "portfolio_id of execution E1",
     ]  # fmt: skip
-    assert fields(find_trade_differences(order(), row._replace(price="3.00000000"), booked)) == [
+    assert list_fields(find_trade_differences(build_order(), row._replace(price="3.00000000"), booked)) == [
         "price of execution E1"
     ]
 
 
 def test_bust_must_match_the_reversal_of_its_trade():
-    row = execution("bust")._replace(execution_id="E1:bust", quantity="-1.00000000", value="-2.00000000")
+    row = build_execution("bust")._replace(
+        execution_id="E1:bust", quantity="-1.00000000", value="-2.00000000"
+    )
     amounts = ("1.00000000", "2.00000000", "2.00000000", "0.00000000")
     booked = BookedTrade(None, 7, "AAPL", "", "BUY", *amounts, AT, "admin", None, None, "Clearly erroneous")
-    assert fields(find_trade_differences(order(), row, booked)) == []
+    assert list_fields(find_trade_differences(build_order(), row, booked)) == []
     bought = row._replace(side="BUY")
-    assert fields(find_trade_differences(order(), bought, booked)) == ["side of execution E1:bust"]
+    assert list_fields(find_trade_differences(build_order(), bought, booked)) == ["side of execution E1:bust"]
     other = booked._replace(quantity="3.00000000", order_id="O1")
-    assert fields(find_trade_differences(order(), row, other)) == [
+    assert list_fields(find_trade_differences(build_order(), row, other)) == [
         "quantity of execution E1:bust", "order_id of execution E1:bust",
     ]  # fmt: skip
 
 
-def act(
+def build_entry(
     action: str, target: str, before: Any = None, after: Any = None, at: Timestamp = LATER
 ) -> AuditedAction:
     return AuditedAction(1, 1, at, "alice@example.com", "session", action, target, before, after)
 
 
-def expected_after(*acts: AuditedAction) -> ExpectedRows:
+def replay_events(*acts: AuditedAction) -> ExpectedRows:
     expected = ExpectedRows({1: "default"})
     expected.apply(acts)
     return expected
 
 
-CREATED = act(
+CREATED = build_entry(
     "user.created",
     "user:alice@example.com",
     None,
     {"email": "alice@example.com", "person": "slack:T1:U1", "portfolios": None},
     AT,
 )
-LOGIN = act("login.succeeded", "session:S1", at=AT)
+LOGIN = build_entry("login.succeeded", "session:S1", at=AT)
 
 
 def test_erased_user_is_expected_under_the_pseudonym():
-    erased = act("user.erased", "user:alice@example.com", {}, {"person": "erased:1"})
-    rows = expected_after(CREATED, LOGIN, erased)
+    erased = build_entry("user.erased", "user:alice@example.com", {}, {"person": "erased:1"})
+    rows = replay_events(CREATED, LOGIN, erased)
     assert (1, "alice@example.com") not in rows.users
     assert rows.users[1, "erased:1"]["email"] is None
     session = rows.sessions[1, "S1"]
@@ -180,61 +193,70 @@ def test_erased_user_is_expected_under_the_pseudonym():
 
 
 def test_disabled_user_or_changed_password_requires_ended_sessions():
-    disabled = act("user.changed", "user:alice@example.com", {}, {"status": "disabled"})
-    password = act("user.password_changed", "user:alice@example.com")
+    disabled = build_entry("user.changed", "user:alice@example.com", {}, {"status": "disabled"})
+    password = build_entry("user.password_changed", "user:alice@example.com")
     for entry, because in ((disabled, "user disabled"), (password, "password changed")):
-        rows = expected_after(CREATED, LOGIN, entry)
+        rows = replay_events(CREATED, LOGIN, entry)
         session = rows.sessions[1, "S1"]
         assert (session["revoked_at"], session["revoked_because"]) == (LATER, because)
-    other = act("user.password_changed", "user:bob@example.com")
-    assert expected_after(CREATED, LOGIN, other).sessions[1, "S1"]["revoked_at"] is None
+    other = build_entry("user.password_changed", "user:bob@example.com")
+    assert replay_events(CREATED, LOGIN, other).sessions[1, "S1"]["revoked_at"] is None
 
 
 def test_changed_own_password_ends_the_other_sessions():
-    second = act("login.succeeded", "session:S2")
-    sessions = expected_after(CREATED, LOGIN, second, act("password.changed", "session:S2")).sessions
+    second = build_entry("login.succeeded", "session:S2")
+    sessions = replay_events(CREATED, LOGIN, second, build_entry("password.changed", "session:S2")).sessions
     assert sessions[1, "S2"]["revoked_at"] is None
     assert sessions[1, "S1"]["revoked_because"] == "password changed"
 
 
 def test_unrelated_audit_entries_expect_no_rows():
-    seen = act("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
-    foreign = act("tenant.created", "tenant:acme", None, {"slug": "acme"})
-    odd = act("user.changed", "user 7", {}, {"role": "trader"})
-    rows = expected_after(CREATED, seen, foreign, odd, act("user.created", "user:x"), act("denied", "x"))
+    seen = build_entry("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
+    foreign = build_entry("tenant.created", "tenant:acme", None, {"slug": "acme"})
+    odd = build_entry("user.changed", "user 7", {}, {"role": "trader"})
+    rows = replay_events(
+        CREATED, seen, foreign, odd, build_entry("user.created", "user:x"), build_entry("denied", "x")
+    )
     assert set(rows.users) == {(1, "alice@example.com")}
     assert rows.tenants == {}
 
 
 def test_workspace_belongs_to_the_tenant_that_audited_its_claim():
     facts = {"team_id": "T1", "tenant": "acme"}
-    copies = [act(f"workspace.{verb}", "workspace:T1", facts, facts) for verb in ("bound", "released")]
-    assert expected_after(*copies).workspaces == {}
+    copies = [
+        build_entry(f"workspace.{verb}", "workspace:T1", facts, facts) for verb in ("bound", "released")
+    ]
+    assert replay_events(*copies).workspaces == {}
 
 
 def test_reclaimed_workspace_belongs_to_the_tenant_of_the_newest_entry():
-    bound = act("workspace.bound", "workspace:T1", None, {"team_id": "T1", "tenant": "default"})
-    released = act("workspace.released", "workspace:T1", {"team_id": "T1", "tenant": "default"}, at=AT)
-    assert expected_after(bound, released).workspaces == {"T1": {"tenant_id": 1, "bound_at": LATER}}
+    bound = build_entry("workspace.bound", "workspace:T1", None, {"team_id": "T1", "tenant": "default"})
+    released = build_entry(
+        "workspace.released", "workspace:T1", {"team_id": "T1", "tenant": "default"}, at=AT
+    )
+    assert replay_events(bound, released).workspaces == {"T1": {"tenant_id": 1, "bound_at": LATER}}
 
 
-def switch(state: str, name: str) -> RiskEvent:
+def build_switch(state: str, name: str) -> RiskEvent:
     said = {"scope": "portfolio", "name": name, "state": state, "reason": None, "set_by": "key"}
     return RiskEvent(1, AT, "kill_switch.halted", said)
 
 
-def renamed(before: str, after: str) -> RiskEvent:
+def build_rename(before: str, after: str) -> RiskEvent:
     return RiskEvent(1, LATER, RENAMED, {"before": before, "after": after})
 
 
 def test_renamed_portfolio_keeps_the_stricter_of_two_switches():
-    halted, reducing = switch("HALTED", "Growth"), switch("REDUCING", "Income")
-    for events in ([halted, reducing], [switch("REDUCING", "Growth"), switch("HALTED", "Income")]):
-        due = build_expected_switches([*events, renamed("Growth", "Income")])
+    halted, reducing = build_switch("HALTED", "Growth"), build_switch("REDUCING", "Income")
+    for events in (
+        [halted, reducing],
+        [build_switch("REDUCING", "Growth"), build_switch("HALTED", "Income")],
+    ):
+        due = build_expected_switches([*events, build_rename("Growth", "Income")])
         assert {key: (row["state"], row["name"]) for key, row in due.items()} == {
             (1, "portfolio", "income"): ("HALTED", "Income")
         }
-    assert build_expected_switches([renamed("Growth", "Income")]) == {}
+    assert build_expected_switches([build_rename("Growth", "Income")]) == {}
 
 
 def test_limit_with_another_previous_value_than_its_event_is_reported():
@@ -242,4 +264,4 @@ def test_limit_with_another_previous_value_than_its_event_is_reported():
     said = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
     event = RiskEvent(1, AT, "limit.changed", said | {"before": after, "after": after})
     _, findings = build_expected_limits([event])
-    assert fields(findings) == ["before of limit.changed"]
+    assert list_fields(findings) == ["before of limit.changed"]

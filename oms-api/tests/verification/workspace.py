@@ -6,17 +6,17 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.backtests.models import BacktestFileRow, BacktestRow
 from app.brokers.models import BrokerRateLimitRow
-from app.database import set_tenant_scope, unit_of_work, write
+from app.database import execute_writes, set_tenant_scope, unit_of_work
 from app.identity.rules.access import Caller, Scope
-from app.identity.service.idempotent_operations import OperationContext
+from app.identity.service.change_executor import ChangeRequest
 from app.orders.queries.broker_requests import build_request_insert
 from app.reconciliation.queries import Issue, insert_issue
 from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.strategies.rules.journal import NO_HEAD, InputKind, NewInput, link_inputs
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.duties import roll_up_bars, store_daily_stats, take_snapshots
 from tests.support.service import ApiClient, Service
@@ -105,8 +105,8 @@ def _connect_broker(api: ApiClient) -> None:
         mine = {"tenant": api.tenant_id}
         order = "SELECT id, portfolio_id FROM orders WHERE tenant_id = :tenant ORDER BY id"
         order_id, portfolio_id = connection.execute(text(order), mine).first() or ("", 0)
-        request = (api.tenant_id, "paper", order_id, "submit", None, None, iso(_TOMORROW))
-        write(connection, build_request_insert([request]))
+        request = (api.tenant_id, "paper", order_id, "submit", None, None, format_timestamp(_TOMORROW))
+        execute_writes(connection, build_request_insert([request]))
         limit = {"name": "alpaca-requests:1", "millitokens": 200_000, "updated_at": _TOMORROW}
         connection.execute(insert(BrokerRateLimitRow).values(limit))
         facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
@@ -141,7 +141,7 @@ def _create_portfolios(api: ApiClient) -> None:
     _ok(api.put("/instruments/MSFT", _SHARE))
     _ok(api.put("/instruments/BRK.B", _SHARE))
     _ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
-    api.quote("USD/INR", "83.50", "83.50", "83.50")
+    api.set_quote("USD/INR", "83.50", "83.50", "83.50")
     mark = {"price": "95", "reason": "Halted", "expires_at": _LATER}
     for symbol in ("HALTED", "OPEN"):
         _ok(api.put(f"/marks/{symbol}", mark))
@@ -172,39 +172,39 @@ def _create_keys(api: ApiClient) -> None:
 
 
 def _record_trades(api: ApiClient) -> None:
-    first = api.trade("trade-1", portfolio_name="Income", user_id="U1", note="First")
-    api.trade(portfolio_name="Income", symbol="TSLA", side="SELL")
-    assert api.reverse(first["trade_id"], key="reversal-1").status_code == 201
-    api.trade(portfolio_name="Rupees", quantity="10", gmv="2000")
+    first = api.record_trade("trade-1", portfolio_name="Income", user_id="U1", note="First")
+    api.record_trade(portfolio_name="Income", symbol="TSLA", side="SELL")
+    assert api.post_reversal(first["trade_id"], key="reversal-1").status_code == 201
+    api.record_trade(portfolio_name="Rupees", quantity="10", gmv="2000")
     late: Any = {"executed_at": "2026-01-02T15:00:00Z", "backdated": True, "backdated_reason": "Found late"}
-    api.trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
+    api.record_trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
     flow = {"amount": "500", "currency": "USD", "reason": "New capital"}
     key = {"Idempotency-Key": "cash-1"}
     _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "deposit"}, key))
     _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "withdrawal"}))
     _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "transfer", "to_portfolio": "Income"}))
-    api.trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
+    api.record_trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 
 def _place_orders(api: ApiClient) -> None:
-    api.quote("AAPL", "99", "101", "100")
-    api.order("order-1", reason="Start", strategy="momentum")
-    api.order(user_id="U2", **_GTC, limit_price="90", client_order_id="working")
-    cancelled = api.order(**_GTC, limit_price="91")
+    api.set_quote("AAPL", "99", "101", "100")
+    api.place_order("order-1", reason="Start", strategy="momentum")
+    api.place_order(user_id="U2", **_GTC, limit_price="90", client_order_id="working")
+    cancelled = api.place_order(**_GTC, limit_price="91")
     path = f"/orders/{cancelled['id']}/cancel"
     _ok(api.post(path, {"reason": "Changed my mind"}, {"Idempotency-Key": "cancel-1"}))
-    replaced = api.order(**_GTC, limit_price="92")
+    replaced = api.place_order(**_GTC, limit_price="92")
     _ok(api.patch(f"/orders/{replaced['id']}", {"limit_price": "93"}))
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-    api.order(quantity="4", **_GTC, limit_price="94", **exits)
-    api.order(quantity="4", **exits)
-    assert api.place(quantity="2000000").status_code == 422  # denied, and kept
-    api.order(side="SELL", type="TRAILING_STOP", trail_amount="5", quantity="2")
-    api.order(type="LIMIT", limit_price="95", time_in_force="GTD", expires_at=_LATER, quantity="3")
-    api.order(notional="500", quantity=None)
-    api.quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
-    api.order(**_GTC, limit_price="98", quantity="8")
-    api.order(**_GTC, limit_price="90", strategy="sweep")
+    api.place_order(quantity="4", **_GTC, limit_price="94", **exits)
+    api.place_order(quantity="4", **exits)
+    assert api.post_order(quantity="2000000").status_code == 422  # denied, and kept
+    api.place_order(side="SELL", type="TRAILING_STOP", trail_amount="5", quantity="2")
+    api.place_order(type="LIMIT", limit_price="95", time_in_force="GTD", expires_at=_LATER, quantity="3")
+    api.place_order(notional="500", quantity=None)
+    api.set_quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
+    api.place_order(**_GTC, limit_price="98", quantity="8")
+    api.place_order(**_GTC, limit_price="90", strategy="sweep")
     _ok(api.post("/orders:cancel-all", {"strategy": "sweep"}, {"Idempotency-Key": "cancel-all"}))
 
 
@@ -218,9 +218,9 @@ def _set_limits(api: ApiClient) -> None:
     _ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": "50"}))
     _ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": None}))
     _ok(api.put("/limits", whole | {"code": "REPEATED_EXECUTIONS", "value": "1"}))
-    api.quote("TSLA", "99", "101", "100")
+    api.set_quote("TSLA", "99", "101", "100")
     for strategy in ("one", "two"):
-        api.order(symbol="TSLA", quantity="1", strategy=strategy)
+        api.place_order(symbol="TSLA", quantity="1", strategy=strategy)
     latch = _ok(api.get("/latches"))[0]
     api.claim_workspace("T3")
     person = {"X-On-Behalf-Of": "slack:T3:U3"}
@@ -247,15 +247,15 @@ def _set_kill_switches(api: ApiClient) -> None:
     _ok(api.post("/kill-switch", {"scope": "tenant", "state": "HALTED", "reason": "Stop"}))
     _ok(api.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
     _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
-    api.trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
+    api.record_trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
-    api.order(**income, quantity="4", limit_price="90", **exits)
-    filled = api.found(api.order(**income, quantity="8", limit_price="98")["id"])  # five fill
+    api.place_order(**income, quantity="4", limit_price="90", **exits)
+    filled = api.get_order(api.place_order(**income, quantity="8", limit_price="98")["id"])  # five fill
     bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}
     _ok(api.post(f"/orders/{filled['id']}/bust", bust))
-    api.quote("IBM", "97", "98", "98")
-    corrected = api.found(api.order(portfolio_name="Income", symbol="IBM", quantity="2")["id"])
+    api.set_quote("IBM", "97", "98", "98")
+    corrected = api.get_order(api.place_order(portfolio_name="Income", symbol="IBM", quantity="2")["id"])
     correction = {"execution_id": corrected["fills"][0]["execution_id"], "reason": "Corrected by the venue"}
     _ok(api.post(f"/orders/{corrected['id']}/correct", correction | {"price": "97"}))
 
@@ -264,7 +264,7 @@ def _book_corporate_actions(api: ApiClient) -> None:
     """Let a split pay a fraction, a dividend be paid, and a symbol change be reversed."""
     held: Any = {"portfolio_name": "Splits", "side": "BUY", "executed_at": "2026-01-02T15:00:00Z"}
     for symbol in ("NVDA", "FB"):
-        api.trade(symbol=symbol, quantity="10", gmv="1000", **held)
+        api.record_trade(symbol=symbol, quantity="10", gmv="1000", **held)
     dated = {"ex_date": "2026-02-02", "reason": "Announced"}
     split = {
         "kind": "split",
@@ -287,12 +287,12 @@ def _book_corporate_actions(api: ApiClient) -> None:
 
 def _close_day(service: Service, api: ApiClient) -> None:
     """Sign off the last day, as it is done after its end."""
-    context = OperationContext(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
+    context = ChangeRequest(Caller(api.tenant_id, "1", "risk", frozenset(Scope)), "POST /day-close/{date}")
     with unit_of_work(service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         arguments = (_TOMORROW.date() - timedelta(days=1), "Looked into", _TOMORROW + timedelta(hours=1))
         done = service.app.state.day_closer.close_day(connection, context, *arguments)
-        record(connection, done.entries)
+        record_entries(connection, done.audit_entries)
 
 
 def _ok(answer: Any) -> Any:

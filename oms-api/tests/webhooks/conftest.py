@@ -14,7 +14,7 @@ from app.webhooks.rules.attempts import AttemptResult
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.wire.opaque_ids import OpaqueIds
-from tests.support.service import serving, settings_for
+from tests.support.service import build_settings, run_service
 
 SECONDS = 20.0
 
@@ -58,7 +58,7 @@ class Dispatching:
     """Creates dispatchers of a service, as its processes would."""
 
     def __init__(self, service, endpoints, clock):
-        settings = settings_for(service.database_url, environment="development")
+        settings = build_settings(service.database_url, environment="development")
         self.counted = []  # outcomes of requests
         self.engine = connect_engine(service.database_url, readers=2, tenant_scoped=True)
         self.endpoints, self.clock = endpoints, clock
@@ -95,14 +95,14 @@ class Dispatching:
 @pytest.fixture(scope="module")
 def hooks(backend, new_database):
     """Provide a service whose webhooks no other module has."""
-    with serving(new_database(backend), environment="development") as service:
+    with run_service(new_database(backend), environment="development") as service:
         yield service
 
 
 @pytest.fixture
 def tenant(hooks):
     """Provide a tenant; its webhooks are deleted afterwards, so that other tests do not deliver to them."""
-    api = hooks.api()
+    api = hooks.create_client()
     yield api
     for webhook in api.get("/webhooks").json():
         path = f"/api/v1/webhooks/{webhook['id']}"
@@ -115,7 +115,7 @@ def endpoints():
 
 
 @pytest.fixture
-def dispatching(hooks, endpoints):
+def dispatching_tenant(hooks, endpoints):
     dispatching = Dispatching(hooks, endpoints, Clock())
     yield dispatching
     dispatching.engine.dispose()

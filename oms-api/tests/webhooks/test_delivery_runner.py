@@ -19,7 +19,7 @@ from app.webhooks.service import delivery_runner
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.guarded_programs import start_guarded
-from tests.webhooks.test_dispatching import create, trade_events
+from tests.webhooks.test_dispatching import create_webhook, list_trade_events
 
 OMS_API = Path(__file__).parents[2]
 
@@ -32,34 +32,38 @@ def wait_until(condition, seconds=30.0):
 
 
 @pytest.mark.any_database
-def test_second_worker_waits_and_takes_over_when_the_first_stops(tenant, dispatching, endpoints):
-    runners = [DeliveryRunner(dispatching.engine, dispatching.create, dispatching.clock) for _ in range(2)]
-    create(tenant, types=["trade.*"])
+def test_second_worker_waits_and_takes_over_when_the_first_stops(tenant, dispatching_tenant, endpoints):
+    runners = [
+        DeliveryRunner(dispatching_tenant.engine, dispatching_tenant.create, dispatching_tenant.clock)
+        for _ in range(2)
+    ]
+    create_webhook(tenant, types=["trade.*"])
     try:
         runners[0].start()
-        first = tenant.trade()["trade_id"]
-        wait_until(lambda: first in trade_events(endpoints))
+        first = tenant.record_trade()["trade_id"]
+        wait_until(lambda: first in list_trade_events(endpoints))
         runners[1].start()
-        second = tenant.trade()["trade_id"]
-        wait_until(lambda: second in trade_events(endpoints))
+        second = tenant.record_trade()["trade_id"]
+        wait_until(lambda: second in list_trade_events(endpoints))
         runners[0].close()
-        third = tenant.trade()["trade_id"]
-        wait_until(lambda: third in trade_events(endpoints))
+        third = tenant.record_trade()["trade_id"]
+        wait_until(lambda: third in list_trade_events(endpoints))
     finally:
         for runner in runners:
             runner.close()
-    assert trade_events(endpoints) == [first, second, third], "each event is sent by one of them"
+    assert list_trade_events(endpoints) == [first, second, third], "each event is sent by one of them"
 
 
 @pytest.mark.any_database
-def test_lease_of_a_dead_worker_ends_and_the_dead_one_notices(hooks, dispatching):
+def test_lease_of_a_dead_worker_ends_and_the_dead_one_notices(hooks, dispatching_tenant):
     dead, alive = (
-        DeliveryRunner(dispatching.engine, dispatching.create, dispatching.clock) for _ in range(2)
+        DeliveryRunner(dispatching_tenant.engine, dispatching_tenant.create, dispatching_tenant.clock)
+        for _ in range(2)
     )
     assert dead._acquire()
     assert not alive._acquire()
     assert dead._renew()
-    dispatching.clock.ahead = delivery_runner.LEASE + timedelta(seconds=1)
+    dispatching_tenant.clock.ahead = delivery_runner.LEASE + timedelta(seconds=1)
     assert alive._acquire()
     assert not dead._renew()
     with hooks.engine.begin() as connection:  # so that no other test waits for its end
@@ -96,7 +100,7 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     Receiver.received, Receiver.count = {}, 0
-    webhook = create(tenant, f"http://127.0.0.1:{server.server_port}/", ["trade.*"])
+    webhook = create_webhook(tenant, f"http://127.0.0.1:{server.server_port}/", ["trade.*"])
     Receiver.secret = webhook["secret"]
     environment = {"PATH": os.environ["PATH"], "OMS_API_KEY": BOOTSTRAP_KEY, "JWT_KEYS": JWT_KEYS}
     environment |= {"DATABASE_URL": hooks.database_url, "ENVIRONMENT": "development", "DUTIES": "worker"}
@@ -108,7 +112,7 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
     workers = [start(), start()]
     for round_ in range(6):
         for _ in range(40):
-            trades.add(tenant.trade()["trade_id"])
+            trades.add(tenant.record_trade()["trade_id"])
             time.sleep(0.05)
         workers[round_ % 2].kill()
         workers[round_ % 2].wait()

@@ -24,7 +24,7 @@ class SlowServers:
         return ["93.184.216.34"]
 
 
-def run(test):
+def run_async(test):
     asyncio.run(asyncio.wait_for(test(), SECONDS))
 
 
@@ -43,7 +43,7 @@ def test_tenant_with_slow_name_servers_delays_no_other_tenant():
         await asyncio.gather(*slow)
         assert len(servers.asked) == 6
 
-    run(test)
+    run_async(test)
 
 
 def test_lookup_that_was_given_up_counts_until_its_thread_is_done():
@@ -62,7 +62,7 @@ def test_lookup_that_was_given_up_counts_until_its_thread_is_done():
         await waiting
         assert servers.asked == ["slow", "quick"]
 
-    run(test)
+    run_async(test)
 
 
 def test_requests_to_one_host_share_a_lookup_and_its_failure():
@@ -74,4 +74,4 @@ def test_requests_to_one_host_share_a_lookup_and_its_failure():
         assert {type(one) for one in found} == {OSError}
         assert servers.asked == ["unknown"]
 
-    run(test)
+    run_async(test)

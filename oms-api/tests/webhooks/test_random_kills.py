@@ -16,9 +16,9 @@ import pytest
 
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
-from tests.faults.process_control import Oms, PostgresProcess, wait_until
+from tests.faults.process_control import OmsProcess, PostgresProcess, wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import Databases, free_port
+from tests.support.postgres import Databases, find_free_port
 
 pytestmark = pytest.mark.long
 
@@ -119,13 +119,13 @@ class Installation:
         self.database = PostgresProcess()
         self.database.start()
         self.url = Databases(self.database.url).new()
-        self.oms = Oms(
+        self.oms = OmsProcess(
             self.url, folder, ENVIRONMENT="development", DUTIES="worker", OMS_BOT_KEY=BOT_KEY,
             LOG_LEVEL="WARNING",
         )  # fmt: skip
         self.programs = []
         self.received = {name: folder / f"{name}.jsonl" for name in ("stranger", "bot")}
-        self.stranger_url = f"http://127.0.0.1:{free_port()}/"
+        self.stranger_url = f"http://127.0.0.1:{find_free_port()}/"
 
     def start(self):
         self.oms.start(ready=False)
@@ -140,7 +140,12 @@ class Installation:
         port = self.stranger_url.rsplit(":", 1)[1].rstrip("/")
         stranger = [str(Path(__file__).with_name("stranger.py")), port, str(self.received["stranger"])]
         bot = [
-            *("-m", "tests.events.event_collector", str(free_port()), f"http://127.0.0.1:{self.oms.port}"),
+            *(
+                "-m",
+                "tests.events.event_collector",
+                str(find_free_port()),
+                f"http://127.0.0.1:{self.oms.port}",
+            ),
             *(BOT_KEY, str(self.folder / "handled.db"), str(self.received["bot"])),
         ]
         log = self.folder / "programs.log"

@@ -13,7 +13,7 @@ LOOPBACK = AddressPolicy(allows_loopback=True)
 
 
 @asynccontextmanager
-async def endpoint(answer):
+async def serve_endpoint(answer):
     """Serve each connection by `answer(head, body, writer)`. Yield the port."""
 
     async def serve(reader, writer):
@@ -33,20 +33,20 @@ async def endpoint(answer):
         server.close()
 
 
-def send(answer, timeout_seconds=5.0, **changes):
+def send_request(answer, timeout_seconds=5.0, **changes):
     async def run():
         sender = WebhookSender(
             changes.get("policy", LOOPBACK), utc_now, timeout_seconds=timeout_seconds,
             **{name: changes[name] for name in ("resolve",) if name in changes},
         )  # fmt: skip
-        async with endpoint(answer) as port:
+        async with serve_endpoint(answer) as port:
             url = changes.get("url", "http://127.0.0.1:{port}/x?y=1").format(port=port)
             return await sender.send(1, url, {"webhook-id": "e1"}, b'{"a":1}')
 
     return asyncio.run(run())
 
 
-def answering(content):
+def build_answer(content):
     async def answer(_head, _body, writer):
         writer.write(content)
         await writer.drain()
@@ -61,7 +61,7 @@ def test_request_is_a_plain_post_with_its_headers_and_body():
         seen.append((head.decode(), body))
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    result = send(answer)
+    result = send_request(answer)
     assert (result.status, result.error, result.is_success) == (204, None, True)
     [(head, body)] = seen
     first, *lines = head.strip().split("\r\n")
@@ -79,13 +79,13 @@ def test_any_status_is_returned_and_redirects_are_not_followed(status):
         location = "Location: http://169.254.169.254/latest/meta-data\r\nRetry-After: 7\r\n"
         writer.write(f"HTTP/1.1 {status} X\r\n{location}Content-Length: 0\r\n\r\n".encode())
 
-    result = send(answer)
+    result = send_request(answer)
     assert (result.status, result.retry_after.total_seconds(), len(requests)) == (status, 7, 1)
 
 
 def test_interim_answers_are_skipped():
     content = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"
-    assert send(answering(content)).status == 200
+    assert send_request(build_answer(content)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_interim_answers_are_skipped():
     ],
 )
 def test_answer_that_is_no_http_or_has_no_end_fails(content):
-    result = send(answering(content))
+    result = send_request(build_answer(content))
     assert (result.status, result.is_success) == (None, False)
     assert result.error
 
@@ -109,8 +109,8 @@ def test_hanging_endpoint_is_given_up_after_the_timeout():
     async def answer(*_):
         await asyncio.sleep(30)
 
-    result = send(answer, timeout_seconds=0.2)
-    assert (result.status, result.error) == (None, "No answer within 0 s.")
+    result = send_request(answer, timeout_seconds=0.2)
+    assert (result.status, result.error) == (None, "No response within 0 s.")
     assert 150 <= result.latency_ms < 5000
 
 
@@ -118,11 +118,11 @@ def test_reset_connection_fails():
     async def answer(_head, _body, writer):
         writer.transport.abort()
 
-    assert send(answer).error.startswith("The connection was closed")
+    assert send_request(answer).error.startswith("The connection was closed")
 
 
 def test_refused_connection_fails():
-    result = send(answering(b""), url="http://127.0.0.1:1/x")
+    result = send_request(build_answer(b""), url="http://127.0.0.1:1/x")
     assert result.error.startswith("The connection was closed")
 
 
@@ -137,7 +137,7 @@ def test_64_megabytes_of_answer_are_not_read():
             await writer.drain()
             sent += 65_536
 
-    assert send(answer).status == 200
+    assert send_request(answer).status == 200
     assert sent < 16 * 1024 * 1024, f"the limit is {MAX_RESPONSE_BYTES}; the rest is in buffers of the system"
 
 
@@ -149,7 +149,9 @@ def test_connection_goes_to_the_address_that_was_checked():
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
 
-    result = send(answering(b"HTTP/1.1 200 OK\r\n\r\n"), url="http://localhost:{port}/", resolve=resolve)
+    result = send_request(
+        build_answer(b"HTTP/1.1 200 OK\r\n\r\n"), url="http://localhost:{port}/", resolve=resolve
+    )
     assert (result.status, asked) == (200, ["localhost"])
 
 
@@ -171,7 +173,7 @@ def test_name_that_resolves_to_a_private_address_after_the_check_gets_nothing(ad
     async def answer(*_):
         raise AssertionError("a connection")
 
-    result = send(answer, url="https://hooks.example.com:{port}/", resolve=resolve)
+    result = send_request(answer, url="https://hooks.example.com:{port}/", resolve=resolve)
     assert (result.status, "address" in result.error) == (None, True)
 
 
@@ -179,7 +181,7 @@ def test_name_without_an_address_fails():
     async def resolve(_host, _port):
         raise OSError("no such name")
 
-    assert send(answering(b""), url="https://hooks.example.com/", resolve=resolve).error
+    assert send_request(build_answer(b""), url="https://hooks.example.com/", resolve=resolve).error
 
 
 def test_internal_url_may_be_private_and_plain():
@@ -187,7 +189,7 @@ def test_internal_url_may_be_private_and_plain():
         return ["127.0.0.1"]
 
     async def run():
-        async with endpoint(answering(b"HTTP/1.1 204 X\r\n\r\n")) as port:
+        async with serve_endpoint(build_answer(b"HTTP/1.1 204 X\r\n\r\n")) as port:
             url = f"http://slack-bot:{port}/oms/events"
             sender = WebhookSender(AddressPolicy(frozenset({url})), utc_now, resolve)
             other = await sender.send(1, f"{url}/other", {}, b"")
@@ -198,6 +200,6 @@ def test_internal_url_may_be_private_and_plain():
 
 
 def test_endpoint_without_tls_fails_an_https_request():
-    result = send(answering(b"HTTP/1.1 200 OK\r\n\r\n"), url="https://127.0.0.1:{port}/")
+    result = send_request(build_answer(b"HTTP/1.1 200 OK\r\n\r\n"), url="https://127.0.0.1:{port}/")
     assert result.status is None
     assert result.error

@@ -31,7 +31,7 @@ def test_secret_is_shown_once_and_stored_encrypted(tenant, hooks):
     shown = assert_ok(tenant.get(f"/webhooks/{created['id']}"))
     assert shown == {name: value for name, value in created.items() if name != "secret"}
     assert assert_ok(tenant.get("/webhooks")) == [shown]
-    with hooks.reading() as connection:
+    with hooks.open_connection() as connection:
         rows = str(connection.execute(text("SELECT * FROM webhooks")).all())
         audit = str(connection.execute(text("SELECT * FROM audit_log")).all())
     assert created["id"] in rows
@@ -77,7 +77,7 @@ def test_change_keeps_what_it_does_not_name(tenant):
 
 
 def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
-    bot = tenant.with_key(hooks.mint("act_as bot", tenant.tenant_id))
+    bot = tenant.with_key(hooks.create_key("act_as bot", tenant.tenant_id))
     other = assert_ok(tenant.post("/webhooks", BODY), 201)
     created = assert_ok(bot.put(BY_NAME, BODY), 201)
     again = assert_ok(bot.put(BY_NAME, BODY | {"event_types": ["*"]}))
@@ -88,7 +88,7 @@ def test_bot_registers_by_name_and_manages_only_its_own(tenant, hooks):
     assert bot.post(f"/webhooks/{other['id']}:rotate", {}).status_code == 404
     assert assert_ok(bot.post(f"/webhooks/{created['id']}:rotate", {}), 201)["secret"] != created["secret"]
     assert len(assert_ok(tenant.get("/webhooks"))) == 2
-    stranger = tenant.with_key(hooks.mint("bot", tenant.tenant_id))
+    stranger = tenant.with_key(hooks.create_key("bot", tenant.tenant_id))
     assert stranger.put(BY_NAME, BODY).status_code == 409
     assert bot.get("/events").status_code == 200
     assert bot.get("/trades").status_code == 403
@@ -173,7 +173,7 @@ def test_secrets_are_encrypted_again_with_the_current_key_and_old_deliveries_are
         maintenance = WebhookMaintenance(engine, KeyRing(keys), lambda: NOON)
         maintenance.encrypt_again(EndlessLease())
         maintenance.prune(EndlessLease())
-        with hooks.reading() as connection:
+        with hooks.open_connection() as connection:
             statement = text("SELECT secret, previous_secret FROM webhooks WHERE id = :id")
             [row] = connection.execute(statement, {"id": created["id"]})
         assert sum(one.startswith("v1:new:") for one in row) == expected

@@ -30,7 +30,7 @@ class Export:
         return b"line\n" * 2 if self.given <= self.pieces else b""
 
 
-def serve(export, leaves_after=None):
+def serve_export(export, leaves_after=None):
     """Send the answer through the edge to a client that leaves after so many messages.
 
     Return what it got, and for what the server is told to cut the connection.
@@ -63,7 +63,7 @@ def serve(export, leaves_after=None):
 
 
 def test_export_is_sent_as_lines_of_an_attachment():
-    (head, *body), failures = serve(Export())
+    (head, *body), failures = serve_export(Export())
     assert b"".join(message["body"] for message in body) == b"line\n" * 6
     headers = dict(head["headers"])
     assert failures == []
@@ -73,12 +73,12 @@ def test_export_is_sent_as_lines_of_an_attachment():
 
 def test_export_stops_reading_after_a_client_disconnect():
     export = Export(pieces=1_000_000)
-    serve(export, leaves_after=5)
+    serve_export(export, leaves_after=5)
     assert export.given < 20
 
 
 def test_failed_export_is_not_terminated_as_complete():
-    sent, failures = serve(Export(fails_after=2))
+    sent, failures = serve_export(Export(fails_after=2))
     assert [message.get("body") for message in sent] == [None, b"line\nline\n", b"line\nline\n"]
     assert all(message["more_body"] for message in sent[1:])
     assert len(failures) == 1
@@ -88,11 +88,11 @@ LIMITS = SlotLimits(key=2, tenant=3, total=4)
 READERS = 4
 
 
-async def begin_nothing():
+async def begin_empty_export():
     return Export(0).read
 
 
-async def read_by(exports, tenant_id, key, begin=begin_nothing):
+async def read_export(exports, tenant_id, key, begin=begin_empty_export):
     return await exports.respond(tenant_id, key, begin, "x.jsonl")
 
 
@@ -100,14 +100,14 @@ def test_export_slots_are_counted_by_key_tenant_and_in_total():
     async def work():
         exports = Exports(READERS, LIMITS)
         for key in ("a", "a", "b"):
-            await read_by(exports, 1, key)
+            await read_export(exports, 1, key)
         with pytest.raises(TooMany, match="with this key"):
-            await read_by(exports, 1, "a")
+            await read_export(exports, 1, "a")
         with pytest.raises(TooMany, match="of this tenant"):
-            await read_by(exports, 1, "b")
-        await read_by(exports, 2, "a")
+            await read_export(exports, 1, "b")
+        await read_export(exports, 2, "a")
         with pytest.raises(TooMany, match="exports are open"):
-            await read_by(exports, 2, "a")
+            await read_export(exports, 2, "a")
 
     asyncio.run(work())
 
@@ -132,9 +132,9 @@ def test_export_slot_is_released_however_the_export_ends():
             await asyncio.sleep(0)
 
         with pytest.raises(Unavailable):
-            await read_by(exports, 1, "a", fail)
-        for begin in (begin_nothing, read_and_fail, endless):
-            answer = await read_by(exports, 1, "a", begin)
+            await read_export(exports, 1, "a", fail)
+        for begin in (begin_empty_export, read_and_fail, endless):
+            answer = await read_export(exports, 1, "a", begin)
             assert exports.used == 1
             with suppress(Exception):
                 await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, leave, send)
@@ -158,7 +158,7 @@ def test_other_reads_are_answered_while_all_exports_run(engine):
             return lambda: readers.run(hang)
 
         async def export(number):
-            answer = await read_by(exports, 1, str(number), begin)
+            answer = await read_export(exports, 1, str(number), begin)
             async for _ in answer.body_iterator:
                 pass
 

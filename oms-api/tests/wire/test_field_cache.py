@@ -12,7 +12,7 @@ from app.ledger.schemas import TradeIn
 from app.orders.schemas.requests import TicketIn
 from app.wire.body import parse_model, read_json, validate_flat, validate_model
 from app.wire.field_cache import MAX_TEXT_LENGTH, MAX_TEXTS, FieldCache
-from tests.factories import ticket_body, trade_body
+from tests.factories import build_ticket_body, build_trade_body
 
 JSON = b"application/json"
 VALUES = [
@@ -21,11 +21,11 @@ VALUES = [
     *("0", "-0", "5", "-5", "100.0", "1e2", "17500.25", "10000000000000000000", "0.10000000000000000555"),
     *("true", "false", "null", "[]", "{}", '{"limit_price": "5"}', "NaN", "01", "x"),
 ]
-TRADE, TICKET = trade_body(gmv=None, price="175"), ticket_body()
+TRADE, TICKET = build_trade_body(gmv=None, price="175"), build_ticket_body()
 
 
 @st.composite
-def bodies(draw: st.DrawFn, model: type[BaseModel], good: dict[str, str]) -> bytes:
+def draw_bodies(draw: st.DrawFn, model: type[BaseModel], good: dict[str, str]) -> bytes:
     """Draw a body: the good one with some fields left out, repeated, replaced or added, in any order."""
     names = [*model.model_fields, "qty", "SYMBOL", "symb\\u006fl"]
     kept = [(name, json.dumps(value)) for name, value in good.items() if draw(st.integers(0, 9))]
@@ -36,7 +36,7 @@ def bodies(draw: st.DrawFn, model: type[BaseModel], good: dict[str, str]) -> byt
     return ("{" + ", ".join(f'"{name}": {value}' for name, value in pairs) + "}").encode()
 
 
-def result_of(parse, *given):
+def parse_or_catch(parse, *given):
     """Return the parsed model, or the error as it is told."""
     try:
         return parse(*given)
@@ -48,22 +48,25 @@ def validate_whole(model, body):
     return validate_model(model, read_json(JSON, body))
 
 
-@given(bodies(TradeIn, TRADE))
+@given(draw_bodies(TradeIn, TRADE))
 def test_cached_trade_validation_equals_full_validation(body):
-    assert result_of(parse_model, TradeIn, JSON, body) == result_of(validate_whole, TradeIn, body)
+    assert parse_or_catch(parse_model, TradeIn, JSON, body) == parse_or_catch(validate_whole, TradeIn, body)
 
 
-@given(bodies(TradeIn, TRADE))
+@given(draw_bodies(TradeIn, TRADE))
 def test_cached_validation_of_parsed_json_equals_full_validation(body):
     def validate_parsed(model, body):
         return validate_flat(model, read_json(JSON, body))
 
-    assert result_of(validate_parsed, TradeIn, body) == result_of(validate_whole, TradeIn, body)
+    assert parse_or_catch(validate_parsed, TradeIn, body) == parse_or_catch(validate_whole, TradeIn, body)
 
 
-@given(bodies(TicketIn, TICKET))
+@given(draw_bodies(TicketIn, TICKET))
 def test_cached_ticket_validation_equals_full_validation(body):
-    parsed, whole = result_of(parse_model, TicketIn, JSON, body), result_of(validate_whole, TicketIn, body)
+    parsed, whole = (
+        parse_or_catch(parse_model, TicketIn, JSON, body),
+        parse_or_catch(validate_whole, TicketIn, body),
+    )
     assert parsed == whole
     if isinstance(whole, TicketIn):
         assert parsed.ticket() == whole.ticket()
@@ -91,13 +94,13 @@ def test_cache_size_is_bounded():
     )
 
 
-def read_trade(body: bytes) -> object:
+def parse_trade(body: bytes) -> object:
     return read_json(JSON, body)
 
 
-def test_number_and_text_of_the_same_characters_have_results_of_their_own():
+def test_number_and_text_of_the_same_characters_have_separate_results():
     cache = FieldCache(TradeIn)
-    as_text, as_number = (read_trade(json.dumps(TRADE | {"note": note}).encode()) for note in ("5", 5))
+    as_text, as_number = (parse_trade(json.dumps(TRADE | {"note": note}).encode()) for note in ("5", 5))
     for _ in range(2):
         assert cache.validate(as_text) == TradeIn.model_validate(TRADE | {"note": "5"})
         assert cache.validate(as_number) is None
@@ -107,7 +110,7 @@ def test_number_keeps_its_digits_when_it_is_cached():
     cache = FieldCache(TradeIn)
     for quantity in ("12.10", "12.1", "12.10"):
         validated = cache.validate(
-            read_trade(json.dumps(TRADE).encode().replace(b'"100"', quantity.encode()))
+            parse_trade(json.dumps(TRADE).encode().replace(b'"100"', quantity.encode()))
         )
         assert validated is not None
         assert str(validated.quantity) == quantity

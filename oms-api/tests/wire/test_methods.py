@@ -24,7 +24,7 @@ PLAIN = {(method, re.sub(r":(?:id|path)}", "}", path)) for method, path in ROUTE
 ADDRESS = re.compile(r"(GET|POST|PUT|PATCH) (/\S+?)[,.]?(?=\s|$)")
 
 
-def example(template: str) -> str:
+def build_example_path(template: str) -> str:
     return API_PREFIX + re.sub(r"{[^}]*}", "X1", template)
 
 
@@ -59,7 +59,7 @@ def test_page_with_one_route_lists_its_methods(api):
 
 @pytest.mark.parametrize(("method", "template"), WAYS)
 def test_every_method_suggestion_names_an_existing_route(method, template):
-    path = example(template)
+    path = build_example_path(template)
     assert TABLE.allowed(path), "no such path"
     assert method not in TABLE.allowed(path)
     named = ADDRESS.findall(TABLE.other_way(method, path) or "")

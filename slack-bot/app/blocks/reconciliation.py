@@ -36,6 +36,7 @@ CONNECTION_WORDS = {
     "down": (":red_circle:", "is down and tried again; orders wait or are refused"),
     "refused": (":red_circle:", "was refused, and a person must correct it"),
 }
+LOG_IN = "To log in, type `/desk login`."
 NOTHING = "nothing"
 STOPS = "Orders that open positions are denied until it is resolved."
 
@@ -60,8 +61,10 @@ def build_issue_card(data: Mapping[str, Any]) -> Message:
 def describe_connection(data: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about a broker connection that has another status."""
     name, reason = literal(str(data.get("connection") or "")), str(data.get("reason") or "")
-    mark, words = CONNECTION_WORDS.get(str(data.get("status")), ("", escape(str(data.get("status")))))
-    return f"{mark} *Broker {name}* {words}{f': {literal(reason)}' if reason else '.'}"
+    status, broker = str(data.get("status")), data.get("broker")
+    mark, words = CONNECTION_WORDS.get(status, ("", escape(status)))
+    line = f"{mark} *Broker {name}* {words}{f': {literal(reason)}' if reason else '.'}"
+    return f"{line} {LOG_IN}" if (status, broker) == ("refused", "zerodha") else line
 
 
 def build_issue_value(issue_id: str, proposed_action: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.storage.database import Database, Row
-from app.storage.encryption import KeyRing
+from app.storage.encryption import DecryptionFailed, KeyRing
 
 
 class InstallationStatus(StrEnum):
@@ -58,8 +58,14 @@ class InstallationStore:
         )
 
     def save_environment(self, installed: InstalledWorkspace) -> None:
-        """Store the workspace whose token is in the environment, unless it is stored like that already."""
-        installed_workspace = self.find(installed.team)
+        """Store the workspace whose token is in the environment, unless it is stored like that already.
+
+        One that was stored with a key that is no longer known is stored again.
+        """
+        try:
+            installed_workspace = self.find(installed.team)
+        except DecryptionFailed:
+            installed_workspace = None
         if installed_workspace is None or (installed_workspace.bot_token, installed_workspace.oms_key) != (
             installed.bot_token,
             installed.oms_key,

@@ -54,7 +54,7 @@ def options_of(answer):
 
 @pytest.mark.parametrize("draft", [Draft(), Draft("AAPL"), LARGEST])
 @pytest.mark.parametrize("banner", ["", "b" * 5000])
-def test_the_form_is_one_that_slack_takes(draft, banner):
+def test_form_is_one_that_slack_takes(draft, banner):
     check_view(build_trade_form(draft, CONTEXT, banner))
     check_view(build_trade_form(draft, CONTEXT, banner, build_question_blocks(PRICE)))
     check_view(
@@ -64,7 +64,7 @@ def test_the_form_is_one_that_slack_takes(draft, banner):
     )
 
 
-def test_the_fields_of_the_form_are_never_renamed():
+def test_fields_of_the_form_are_never_renamed():
     ids = [block.get("block_id") for block in build_trade_form(Draft(), CONTEXT)["blocks"]]
     assert ids == [
         "symbol",
@@ -87,7 +87,7 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
     assert all(isinstance(element[name], str) for name in ("min_value", "max_value", "initial_value"))
 
 
-def test_a_question_keeps_the_entries_and_says_why_it_asks():
+def test_question_keeps_the_entries_and_has_a_reason():
     ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
     questions = [build_price_question(ticket, "0.001 < 0.01"), build_portfolio_question(ticket.portfolio, [])]
     view = build_question_form(ticket, CONTEXT, questions)
@@ -108,9 +108,7 @@ def test_a_question_keeps_the_entries_and_says_why_it_asks():
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("others", [[], [SYMBOL]])
-def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(
-    symbol, gmv, stays, others
-):
+def test_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(symbol, gmv, stays, others):
     opened = factories.view(build_question_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
     renewed = update_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
@@ -120,12 +118,12 @@ def test_a_question_about_a_price_goes_when_another_one_is_typed_and_no_other_go
     assert has_banner is bool(questions_of(renewed))
 
 
-def test_a_banner_of_no_question_stays_when_the_price_line_is_renewed():
+def test_banner_of_no_question_stays_when_the_price_line_is_renewed():
     opened = factories.view(build_trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
     assert update_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
-def test_a_renewed_price_line_changes_nothing_else():
+def test_renewed_price_line_changes_nothing_else():
     opened = factories.view(build_trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
     renewed = update_lines(opened, Draft("AAPL", "10", "200"))
     check_view(renewed)
@@ -145,7 +143,7 @@ def test_every_other_view_is_one_that_slack_takes(trade):
 
 
 @pytest.mark.parametrize("trade", [factories.trade(), NASTY])
-def test_a_confirmation_has_four_lines_and_its_text_says_it_all(trade):
+def test_confirmation_has_four_lines_and_a_complete_text(trade):
     message = confirmation(trade, "U1")
     check_message(message.text, list(message.blocks))
     assert len(message.text.splitlines()) == 4
@@ -161,14 +159,14 @@ def test_a_confirmation_has_four_lines_and_its_text_says_it_all(trade):
         assert expected in message.text
 
 
-def test_a_name_notifies_no_person():
+def test_name_contains_no_mention():
     text = confirmation(NASTY, "U1").text
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp; " in text
     assert escape("<a> & b") == "&lt;a&gt; &amp; b"
 
 
-def test_a_flat_position_is_said_in_words():
+def test_flat_position_is_described_in_words():
     assert "flat in AAPL" in confirmation(factories.trade(position_quantity=Decimal(0)), "U1").text
 
 
@@ -184,13 +182,13 @@ def test_no_message_depends_on_an_emoji():
     assert "\\u2705" not in everything
 
 
-def test_cutting_is_said():
+def test_truncation_is_shown():
     assert cut("abcdef", 4) == "abc…"
     assert len(section("x" * 9000)["text"]["text"]) == MAX_SECTION_CHARACTERS
     assert section("x" * 9000)["text"]["text"].endswith("…")
 
 
-def test_an_unreadable_time_is_shown_as_it_came():
+def test_unreadable_time_is_shown_unchanged():
     assert format_time("soon <") == "soon &lt;"
 
 
@@ -209,7 +207,7 @@ def test_any_number_of_portfolios_fits(count, typed):
     assert any(option["value"] == "Fresh" for option in options) is (typed == "Fresh")
 
 
-def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
+def test_new_portfolio_is_marked_and_its_value_is_the_bare_name():
     options = build_portfolio_options(label_by_name("Growth"), " Gr ")["options"]
     assert [(option["text"]["text"], option["value"]) for option in options] == [
         ("Growth · 1,000.00 USD", "Growth"), ("New portfolio: Gr", "Gr"),
@@ -217,38 +215,38 @@ def test_a_new_portfolio_is_marked_and_its_value_is_the_bare_name():
 
 
 @pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
-def test_no_new_portfolio_for_what_exists_or_cannot_be(typed):
+def test_existing_or_invalid_names_are_not_offered_as_new_portfolios(typed):
     assert [
         option["value"] for option in build_portfolio_options(label_by_name("Growth"), typed)["options"]
     ] == ["Growth"]
 
 
-def test_a_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
+def test_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
     options = build_portfolio_options(label_by_name(long, too_long), "")["options"]
     assert [option["value"] for option in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
 
 
-def test_where_choices_are_cut_the_label_says_how_many_are_shown():
+def test_label_of_a_truncated_list_shows_the_number_of_choices():
     group = build_portfolio_options(BOOKS, "Book")["option_groups"][0]
     assert group["label"]["text"] == "99 of more portfolios: type to find others"
     assert len(group["options"]) == 100
 
 
-def test_a_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
+def test_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
     options = options_of(build_portfolio_options(BOOKS, "book", "Book"))
     assert options[0]["value"] == options[0]["text"]["text"] == "Book"
     assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 
-def test_a_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
+def test_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
     view = build_trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
     chosen = view["blocks"][7]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 
 
-def test_an_initial_portfolio_is_its_own_option():
+def test_initial_portfolio_is_its_own_option():
     element = build_trade_form(LARGEST, CONTEXT)["blocks"][7]["element"]
     check_element(element)
     assert element["initial_option"]["value"] == LARGEST.portfolio

@@ -40,7 +40,7 @@ def unresolved(store):
     return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
 
 
-def test_a_running_submission_is_unresolved_only_after_a_crash(stores):
+def test_running_submission_is_unresolved_only_after_a_crash(stores):
     store = stores()
     store.add(OWED)
     assert store.list_unresolved() == []
@@ -49,7 +49,7 @@ def test_a_running_submission_is_unresolved_only_after_a_crash(stores):
     assert unresolved(store) == [(OWED.key, False)]
 
 
-def test_a_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(stores):
+def test_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(stores):
     store = stores()
     store.add(OWED)
     assert store.claim(OWED.key)
@@ -64,7 +64,7 @@ def test_a_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slac
     assert unresolved(stores()) == [], "one repeat at most, however often the bot dies"
 
 
-def test_a_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
+def test_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
     store = stores()
     store.add(OWED)
     receipt = store.claim(OWED.key)
@@ -73,7 +73,7 @@ def test_a_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
     assert unresolved(stores()) == [(OWED.key, False)]
 
 
-def test_a_delivered_confirmation_is_removed(stores):
+def test_delivered_confirmation_is_removed(stores):
     store = stores()
     store.add(OWED)
     receipt = store.claim(OWED.key)
@@ -82,7 +82,7 @@ def test_a_delivered_confirmation_is_removed(stores):
     assert unresolved(stores()) == []
 
 
-def test_one_of_two_may_send(stores):
+def test_one_of_two_bots_claims_a_confirmation(stores):
     store = stores()
     store.add(OWED)
     assert store.claim(OWED.key)
@@ -90,7 +90,7 @@ def test_one_of_two_may_send(stores):
     assert store.claim("T1:V9:0") is None
 
 
-def test_only_confirmations_of_earlier_submissions_are_owed(stores):
+def test_only_confirmations_of_earlier_processes_are_pending(stores):
     store = stores()
     store.add(OWED)
     assert store.claim_owed(OWED.key) is None, "this submission was replayed: the earlier one has confirmed"
@@ -100,14 +100,14 @@ def test_only_confirmations_of_earlier_submissions_are_owed(stores):
 
 
 @pytest.mark.parametrize(("is_unknown", "left"), [(False, []), (True, [(OWED.key, False)])])
-def test_a_confirmed_trade_is_released(stores, is_unknown, left):
+def test_confirmed_trade_is_released(stores, is_unknown, left):
     store = stores()
     store.add(OWED)
     store.release(OWED.key, is_unknown=is_unknown)
     assert unresolved(store) == left
 
 
-def test_a_refusal_of_a_second_press_does_not_forget_the_first(stores):
+def test_refused_second_submission_keeps_the_confirmation_of_the_first(stores):
     store = stores()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
@@ -116,7 +116,7 @@ def test_a_refusal_of_a_second_press_does_not_forget_the_first(stores):
     assert unresolved(store) == [(OWED.key, False)]
 
 
-def test_a_form_that_is_submitted_again_meanwhile_is_left_to_that_press(stores):
+def test_resubmitted_form_is_left_to_the_new_submission(stores):
     store = stores()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
@@ -126,7 +126,7 @@ def test_a_form_that_is_submitted_again_meanwhile_is_left_to_that_press(stores):
     assert store.claim_unresolved(replace(OWED, submitted_at=1001.0))
 
 
-def test_a_press_does_not_disturb_a_confirmation_that_is_on_its_way(stores):
+def test_submission_does_not_disturb_a_confirmation_in_delivery(stores):
     store = stores()
     store.add(OWED)
     receipt = store.claim(OWED.key)
@@ -136,7 +136,7 @@ def test_a_press_does_not_disturb_a_confirmation_that_is_on_its_way(stores):
     assert unresolved(stores()) == [(OWED.key, True)]
 
 
-def test_old_ones_are_removed(stores):
+def test_old_confirmations_are_removed(stores):
     store = stores()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
@@ -145,7 +145,7 @@ def test_old_ones_are_removed(stores):
     assert unresolved(store) == []
 
 
-def test_the_file_is_for_its_owner_and_for_one_bot(stores, tmp_path, monkeypatch):
+def test_file_is_for_its_owner_and_for_one_bot(stores, tmp_path, monkeypatch):
     stores()
     file = tmp_path / "bot.db"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -154,7 +154,7 @@ def test_the_file_is_for_its_owner_and_for_one_bot(stores, tmp_path, monkeypatch
         open_database(f"sqlite:///{file}")
 
 
-def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
+def test_failing_file_is_logged_and_delays_nothing(caplog):
     store = ConfirmationStore()
     store.close()
     store.add(OWED)
@@ -168,7 +168,7 @@ def test_a_failing_file_is_logged_and_holds_nothing_up(caplog):
     assert {record.message for record in caplog.records} == {"Database of the bot failed"}
 
 
-def test_a_configured_file_that_cannot_be_opened_stops_the_start(tmp_path):
+def test_configured_file_that_cannot_be_opened_stops_the_start(tmp_path):
     (tmp_path / "bot.db").write_bytes(b"no database" * 100)
     with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
         build.open_storage(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))
@@ -176,7 +176,7 @@ def test_a_configured_file_that_cannot_be_opened_stops_the_start(tmp_path):
         build.open_storage(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'none' / 'bot.db'}"))
 
 
-def test_the_usual_file_is_not_needed(monkeypatch, caplog):
+def test_default_settings_file_is_optional(monkeypatch, caplog):
     def refuse(_url):
         raise DatabaseError("read-only")
 

@@ -39,13 +39,13 @@ def post(slack):
     post.outbox.close(1.0)
 
 
-def test_a_confirmation_goes_to_the_channel(post, slack):
+def test_confirmation_goes_to_the_channel(post, slack):
     post.sender.confirm(TO, MESSAGE)
     assert slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"])
-def test_where_slack_refuses_the_channel_the_response_url_takes_it(post, slack, code):
+def test_refused_channel_message_falls_back_to_the_response_url(post, slack, code):
     slack.refuse("chat.postMessage", code)
     post.urls.remember("V1", slack.response_url)
     post.sender.confirm(TO, MESSAGE)
@@ -55,7 +55,7 @@ def test_where_slack_refuses_the_channel_the_response_url_takes_it(post, slack, 
 
 
 @pytest.mark.parametrize("url_known", [True, False])
-def test_where_that_is_dead_too_the_person_gets_it_with_a_hint(post, slack, url_known):
+def test_expired_response_url_falls_back_to_a_direct_message_with_a_hint(post, slack, url_known):
     slack.script("chat.postMessage", Answer(body={"ok": False, "error": "not_in_channel"}))
     slack.always["respond"] = Answer(404, b"used_url")
     if url_known:
@@ -68,7 +68,7 @@ def test_where_that_is_dead_too_the_person_gets_it_with_a_hint(post, slack, url_
     assert len(slack.named("respond")) == url_known
 
 
-def test_a_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, slack):
+def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, slack):
     slack.script("chat.postMessage", Answer(drop=True))
     post.sender.confirm(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
@@ -88,7 +88,7 @@ def test_a_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, 
         ([Answer(drop=True)], ["begin", "begin", "finish"]),
     ],
 )
-def test_a_receipt_notes_each_attempt(post, slack, answers, states):
+def test_claim_records_each_attempt(post, slack, answers, states):
     receipt = Mock(spec=Receipt)
     slack.script("chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers])
     post.sender.confirm(replace(TO, receipt=receipt), MESSAGE)
@@ -96,7 +96,7 @@ def test_a_receipt_notes_each_attempt(post, slack, answers, states):
     assert [name for name, _, _ in receipt.method_calls] == states
 
 
-def test_private_words_go_to_the_person_alone(post, slack):
+def test_private_message_is_sent_to_its_user_only(post, slack):
     post.urls.remember("V1", slack.response_url)
     post.sender.send_privately(TO, MESSAGE)
     assert slack.wait_for("respond")[0].body["response_type"] == "ephemeral"
@@ -104,14 +104,14 @@ def test_private_words_go_to_the_person_alone(post, slack):
     assert slack.named("chat.postEphemeral") == []
 
 
-def test_a_response_url_that_drops_is_replaced_by_a_direct_message(post, slack):
+def test_response_url_that_drops_is_replaced_by_a_direct_message(post, slack):
     slack.script("respond", Answer(drop=True), Answer(429, b"", {"Retry-After": "1"}))
     for _ in range(2):
         post.sender.respond(TO, slack.response_url, MESSAGE)
     assert [call.body["channel"] for call in slack.wait_for("chat.postMessage", 2)] == ["D-U1", "D-U1"]
 
 
-def test_an_unreachable_person_is_logged(post, slack, caplog):
+def test_unreachable_person_is_logged(post, slack, caplog):
     slack.refuse("conversations.open", "user_not_found")
     post.sender.send_privately(TO, MESSAGE)
     slack.wait_for("conversations.open")
@@ -119,7 +119,7 @@ def test_an_unreachable_person_is_logged(post, slack, caplog):
     assert "Message not delivered" in caplog.text
 
 
-def test_a_429_is_waited_out_off_the_request_threads(post, slack):
+def test_429_delays_a_message_outside_the_request_threads(post, slack):
     slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
     post.sender.confirm(TO, MESSAGE)
     assert len(slack.named("chat.postMessage")) <= 1  # the caller does not wait for the second attempt
@@ -127,13 +127,13 @@ def test_a_429_is_waited_out_off_the_request_threads(post, slack):
     assert calls[1].at - calls[0].at >= 1.0
 
 
-def test_a_429_in_a_direct_message_is_waited_out_too(post, slack):
+def test_429_delays_a_direct_message(post, slack):
     slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}))
     post.sender.send_privately(TO, MESSAGE)
     assert len(slack.wait_for("chat.postMessage", 2)) == 2
 
 
-def test_a_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(slack):
+def test_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(slack):
     post = Post(slack, pace=0.2)
     for channel in ("C1", "C1", "C1", "C2"):
         post.sender.confirm(Address("U1", channel, "V1", "req-1"), MESSAGE)
@@ -145,7 +145,7 @@ def test_a_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(
     assert other < times[1]
 
 
-def test_a_slow_channel_does_not_hold_the_others_up(post, slack):
+def test_slow_channel_does_not_delay_others(post, slack):
     slack.script("chat.postMessage", Answer(slow=5.0))
     post.sender.confirm(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
@@ -155,7 +155,7 @@ def test_a_slow_channel_does_not_hold_the_others_up(post, slack):
     assert time.monotonic() - began < 4.0
 
 
-def test_a_job_is_given_up_after_many_429s_or_a_long_one():
+def test_job_is_dropped_after_many_429s_or_a_long_one():
     given_up = threading.Event()
 
     def limited():
@@ -167,7 +167,7 @@ def test_a_job_is_given_up_after_many_429s_or_a_long_one():
     assert outbox.close(1.0)
 
 
-def test_a_fault_in_a_job_ends_neither_the_sender_nor_the_next_job(caplog):
+def test_error_in_a_job_ends_neither_the_sender_nor_the_next_job(caplog):
     done = threading.Event()
     outbox = Outbox(senders=1, pace_seconds=0)
     outbox.put("lane", Job(lambda: 1 / 0, lambda: 1 / 0))  # type: ignore[arg-type] # it raises
@@ -177,7 +177,7 @@ def test_a_fault_in_a_job_ends_neither_the_sender_nor_the_next_job(caplog):
     assert "could not be sent" in caplog.text
 
 
-def test_a_full_outbox_refuses_and_the_postman_notes_it(slack, caplog):
+def test_full_queue_refuses_a_message_and_logs_it(slack, caplog):
     outbox = Outbox(capacity=0)
     with pytest.raises(Saturated):
         outbox.put("lane", Job(lambda: None, lambda: None))
@@ -185,14 +185,14 @@ def test_a_full_outbox_refuses_and_the_postman_notes_it(slack, caplog):
     assert "Message not delivered" in caplog.text
 
 
-def test_closing_sends_what_waits(post, slack):
+def test_close_sends_the_queued_messages(post, slack):
     for _ in range(5):
         post.sender.confirm(TO, MESSAGE)
     assert post.outbox.close(5.0)
     assert len(slack.named("chat.postMessage")) == 5
 
 
-def test_closing_does_not_wait_forever(slack):
+def test_close_has_a_timeout(slack):
     post = Post(slack, pace=60)
     post.sender.confirm(TO, MESSAGE)
     post.sender.confirm(TO, MESSAGE)
@@ -200,7 +200,7 @@ def test_closing_does_not_wait_forever(slack):
     assert not post.outbox.close(0.05)
 
 
-def test_a_response_url_has_five_uses_and_half_an_hour():
+def test_response_url_has_five_uses_and_half_an_hour():
     now = [0.0]
     urls = ResponseUrls(clock=lambda: now[0])
     urls.remember("V1", "https://hooks/1")

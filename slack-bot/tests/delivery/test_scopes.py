@@ -21,15 +21,13 @@ def test_all_scopes_are_granted(value):
     assert (scopes.missing, scopes.has("a")) == ((), True)
 
 
-def test_without_the_header_nothing_is_known_to_be_missing():
+def test_scopes_are_not_reported_missing_without_the_header():
     scopes = GrantedScopes(("a",))
     scopes.update({"Content-Type": "application/json"})
     assert scopes.has("a")
 
 
-def test_a_missing_scope_is_in_the_log_and_in_the_health_and_its_command_says_so(
-    workspace: Workspace, caplog
-):
+def test_missing_scope_is_logged_and_shown_by_health_and_by_its_command(workspace: Workspace, caplog):
     workspace.slack.always["auth.test"] = Answer(body=AUTH, headers={"x-oauth-scopes": GRANTED})
     with caplog.at_level(logging.WARNING, "app.delivery.scopes"):
         workspace.bot.health.probe()

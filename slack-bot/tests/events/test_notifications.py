@@ -67,7 +67,7 @@ def place_order(workspace: Workspace, kind=MessageKind.ORDER):
 
 
 @pytest.mark.parametrize(("target", "channel"), [("me", "D-U1"), ("C7", "C7")])
-def test_an_alert_goes_to_its_owner_or_its_channel(workspace: Workspace, target, channel):
+def test_alert_goes_to_its_owner_or_its_channel(workspace: Workspace, target, channel):
     fire(workspace, deliver_to=target)
     message = workspace.slack.wait_for("chat.postMessage")[0].body
     assert message["channel"] == channel
@@ -80,7 +80,7 @@ def test_alerts_of_others_are_not_sent(alone: Workspace, owner):
     assert sent(alone) == []
 
 
-def test_a_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
+def test_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
     fire(alone)
     fire(alone)  # the same event again
     assert len(sent(alone)) == 1
@@ -96,7 +96,7 @@ def test_a_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
     assert len(sent(alone)) == 2
 
 
-def test_preferences_decide_who_is_told_of_a_fill(alone: Workspace):
+def test_preferences_decide_who_is_notified_of_a_fill(alone: Workspace):
     place_order(alone)
     handle(alone, "order.filled", FILLED, "E1")
     assert sent(alone) == []
@@ -107,7 +107,7 @@ def test_preferences_decide_who_is_told_of_a_fill(alone: Workspace):
     assert len(sent(alone)) == 1
 
 
-def test_a_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
+def test_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
     alone.oms.preferences["notify"] = {"alert.fired": "bundle"}
     fire(alone, "E1")
     fire(alone, "E2", symbol="MSFT")
@@ -127,7 +127,7 @@ def test_quiet_hours_hold_messages_until_they_end(alone: Workspace, monkeypatch)
     assert len(sent(alone)) == 1
 
 
-def test_slack_that_limits_the_rate_delays_a_message_and_loses_none(alone: Workspace, monkeypatch):
+def test_rate_limit_delays_a_message_and_loses_none(alone: Workspace, monkeypatch):
     alone.slack.refuse("chat.postMessage", "ratelimited")
     alone.slack.always["chat.postMessage"].status = 429
     fire(alone)
@@ -138,7 +138,7 @@ def test_slack_that_limits_the_rate_delays_a_message_and_loses_none(alone: Works
     assert len(sent(alone)) == before + 1
 
 
-def test_a_channel_that_refuses_an_alert_sends_it_to_its_owner(alone: Workspace):
+def test_channel_that_refuses_an_alert_sends_it_to_its_owner(alone: Workspace):
     alone.slack.refuse("chat.postMessage", "not_in_channel")
     fire(alone, deliver_to="C7")
     deliver_notifications(alone.bot.services)
@@ -149,7 +149,7 @@ def test_a_channel_that_refuses_an_alert_sends_it_to_its_owner(alone: Workspace)
     assert len(sent(alone)) == 2
 
 
-def test_an_alert_that_slack_may_have_taken_is_repeated_with_a_mark(alone: Workspace, monkeypatch):
+def test_alert_that_slack_may_have_taken_is_repeated_with_a_mark(alone: Workspace, monkeypatch):
     alone.slack.script("chat.postMessage", Answer(status=503))
     fire(alone)
     assert len(sent(alone)) == 1
@@ -161,9 +161,7 @@ def test_an_alert_that_slack_may_have_taken_is_repeated_with_a_mark(alone: Works
     assert len(sent(alone)) == 2
 
 
-def test_a_bot_that_was_killed_while_it_told_somebody_tells_it_again_with_a_mark(
-    alone: Workspace, monkeypatch
-):
+def test_notification_of_a_killed_bot_is_repeated_with_a_mark(alone: Workspace, monkeypatch):
     fire(alone)
     services = alone.bot.services
     services.notifications.set_due("E1:U1", 1.0)
@@ -173,7 +171,7 @@ def test_a_bot_that_was_killed_while_it_told_somebody_tells_it_again_with_a_mark
     assert "you may see it twice" in text
 
 
-def test_the_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alone: Workspace):
+def test_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alone: Workspace):
     services = alone.bot.services
     object.__setattr__(services, "trading_channel", "C9")
     alone.oms.preferences["notify"] = {"portfolio.summary": "ping"}
@@ -187,7 +185,7 @@ def test_the_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alo
     assert "P&amp;L -35.25 USD, equity 1,000,500.00, 3 trades worth 5,000.00" in messages["C9"]
 
 
-def test_a_summary_waits_until_the_oms_says_who_may_see_it(alone: Workspace):
+def test_summary_waits_until_the_oms_returns_its_readers(alone: Workspace):
     alone.oms.preferences["notify"] = {"portfolio.summary": "ping"}
     for user in ("U1", "U2"):
         alone.bot.services.notifications.subscribe("T1", user)
@@ -212,7 +210,7 @@ def test_daily_log_in_is_asked_for_in_the_channel(alone: Workspace):
     assert "`/desk login`" in text
 
 
-def test_named_approvers_are_told_but_never_the_requester(alone: Workspace):
+def test_named_approvers_are_notified_but_never_the_requester(alone: Workspace):
     request = {
         "order_id": "O1", "requested_by": "slack:T1:U1", "expires_at": "2999-01-01T00:00:00Z",
         "approvers": ["slack:T1:U1", "slack:T1:U2", "alice@example.com"],
@@ -249,7 +247,7 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
 
 
 @pytest.mark.parametrize(("answer", "is_marked"), [(Answer(503), True), (Answer(429), False)])
-def test_a_reminder_that_slack_did_not_confirm_is_repeated(alone: Workspace, answer, is_marked, monkeypatch):
+def test_reminder_that_slack_did_not_confirm_is_repeated(alone: Workspace, answer, is_marked, monkeypatch):
     place_order(alone, MessageKind.APPROVAL)
     alone.oms.orders.orders["O1"] = portfolio_oms.order("O1", status="AWAITING_APPROVAL", leaves_quantity="1")
     asked = datetime.now(UTC) - timedelta(minutes=16)

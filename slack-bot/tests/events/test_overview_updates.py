@@ -29,13 +29,13 @@ def handle(workspace: Workspace, registry: EventRegistry, kind: str, **data):
     registry.handle(workspace.bot.services, Event("E1", kind, "2026-11-29T10:00:00.000000Z", data))
 
 
-def test_a_fill_redraws_the_overview_of_who_looks_at_orders(workspace: Workspace, registry):
+def test_fill_redraws_the_overview_of_who_looks_at_orders(workspace: Workspace, registry):
     workspace.bot.services.overview_viewers.record(Person("T1", "U1"), Tab.ORDERS)
     handle(workspace, registry, "order.filled", order_id="O1")
     assert workspace.slack.wait_for("views.publish")[0].body["user_id"] == "U1"
 
 
-def test_a_stop_by_a_loss_limit_is_shown_in_the_channel_until_it_ends(workspace: Workspace, registry):
+def test_stop_by_a_loss_limit_is_shown_in_the_channel_until_it_ends(workspace: Workspace, registry):
     services = workspace.bot.services
     object.__setattr__(services, "trading_channel", "C9")
     handle(workspace, registry, "kill_switch.reducing", **LOSSES)

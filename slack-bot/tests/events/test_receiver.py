@@ -171,7 +171,7 @@ def test_bots_share_the_secret_and_handle_each_event_once(registered, other_rece
     assert handled == ["e1"]
 
 
-def test_an_event_that_the_other_bot_handles_is_sent_again_later(registered, other_receiver, handled):
+def test_event_that_the_other_bot_handles_is_sent_again_later(registered, other_receiver, handled):
     other_receiver._store.claim("e1", "2026-11-29T10:00:01Z")
     body = json.dumps(written()).encode()
     assert registered.receive(sign(body), body) == 503
@@ -180,7 +180,7 @@ def test_an_event_that_the_other_bot_handles_is_sent_again_later(registered, oth
     assert handled == []
 
 
-def test_a_secret_that_the_other_bot_replaced_is_loaded(registered, services, handled):
+def test_secret_that_the_other_bot_replaced_is_loaded(registered, services, handled):
     other = "whsec_" + base64.b64encode(b"o" * 24).decode()
     body = json.dumps(written()).encode()
     assert registered.receive(sign(body, secret=other), body) == 401

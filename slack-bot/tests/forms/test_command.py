@@ -35,7 +35,7 @@ FULL = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
         ("buy 3 X @ 3.33333333 in R&amp;D", Draft("X", "3", "", "BUY", "R&D", price="3.33333333")),
     ],
 )
-def test_a_command_fills_the_form_with_what_it_contains(typed, draft):
+def test_command_fills_the_form_with_what_it_contains(typed, draft):
     assert parse_command(typed) == draft
 
 
@@ -70,7 +70,7 @@ def test_help_is_requested(typed):
         "buy 10 shares of @ 175",
     ],
 )
-def test_an_invalid_command_is_refused_with_a_sentence(typed):
+def test_invalid_command_is_refused_with_a_sentence(typed):
     with pytest.raises(BadCommand, match=r"\.$"):
         parse_command(typed)
 

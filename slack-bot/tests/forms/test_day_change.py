@@ -22,5 +22,5 @@ def bar(day, opened, closed):
         ([], ""),
     ],
 )
-def test_a_price_is_compared_with_the_previous_close_or_the_open(bars, text):
+def test_price_is_compared_with_the_previous_close_or_the_open(bars, text):
     assert format_day_change(compute_day_change(Decimal(175), bars, TODAY)) == text

@@ -52,7 +52,7 @@ def test_names_are_compared_as_the_oms_compares_them(name):
 
 
 @given(NAMES)
-def test_a_name_is_refused_where_the_oms_refuses_it(name):
+def test_name_is_refused_where_the_oms_refuses_it(name):
     surrounded = f"x{name.replace('/', '')}x"  # the bot removes quotes around a name, and refuses a slash
     try:
         accepted = parse_portfolio(surrounded)
@@ -62,7 +62,7 @@ def test_a_name_is_refused_where_the_oms_refuses_it(name):
 
 
 @given(NAMES)
-def test_the_oms_accepts_every_note_that_the_bot_accepts(note):
+def test_oms_accepts_every_note_that_the_bot_accepts(note):
     try:
         accepted = parse_note(note)
     except NotAName:

@@ -84,28 +84,28 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
         ("175 XYZ", "plain number"),
     ],
 )
-def test_an_invalid_amount_is_refused_with_a_sentence(typed, expected):
+def test_invalid_amount_is_refused_with_a_sentence(typed, expected):
     with pytest.raises(NotAnAmount, match=expected) as refused:
         parse_amount(typed, MILLION)
     assert str(refused.value).endswith(".")
 
 
 @given(AMOUNTS)
-def test_an_amount_survives_being_written_and_read(amount):
+def test_amount_survives_being_written_and_read(amount):
     assert parse_amount(format_plain(amount), MILLION) == amount
     assert parse_amount(format_grouped(amount), MILLION) == amount
     assert parse_amount(format_money(amount), MILLION) == amount
 
 
 @given(st.integers(1, 999999), st.integers(1, 6))
-def test_a_comma_is_never_dropped_from_what_may_be_a_decimal(number, digits):
+def test_comma_is_never_dropped_from_what_may_be_a_decimal(number, digits):
     for typed in (f"0,{number:0{digits}d}", f"0{number},{number % 1000:03d}"):
         with pytest.raises(NotAnAmount):
             parse_amount(typed, MILLION)
 
 
 @given(st.text("0123456789,.", min_size=1, max_size=12))
-def test_a_grouped_number_has_exactly_three_digits_behind_its_last_comma(typed):
+def test_grouped_number_has_exactly_three_digits_behind_its_last_comma(typed):
     try:
         amount = parse_amount(typed, MILLION)
     except NotAnAmount:
@@ -122,7 +122,7 @@ def test_quotes_and_currencies_around_an_amount_are_ignored(amount, around):
 
 
 @given(st.integers(1, 9_999_999))
-def test_the_indian_way_of_grouping_is_the_same_number(number):
+def test_indian_way_of_grouping_is_the_same_number(number):
     digits = str(number)
     head, tail = digits[:-3], digits[-3:]
     pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)][::-1]
@@ -130,7 +130,7 @@ def test_the_indian_way_of_grouping_is_the_same_number(number):
 
 
 @pytest.mark.parametrize("typed", ["10 shares", "10shares", "10 units", "“10”", "10"])
-def test_a_quantity_may_name_its_unit(typed):
+def test_quantity_may_name_its_unit(typed):
     assert parse_quantity(typed, MILLION) == 10
 
 
@@ -151,7 +151,7 @@ def test_money_is_no_quantity(typed):
         ("1.00", False),
     ],
 )
-def test_numbers_with_two_readings_are_told_apart(typed, two):
+def test_ambiguous_numbers_are_recognized(typed, two):
     assert is_ambiguous(typed) is two
 
 
@@ -173,7 +173,7 @@ def test_gmv_is_the_exact_product_rounded_once(quantity, price):
     ) < Decimal("0.00000001")
 
 
-def test_a_price_per_share_is_rounded_half_to_even_at_eight_places():
+def test_price_per_share_is_rounded_half_to_even_at_eight_places():
     assert compute_price(Decimal(10), Decimal(3)) == Decimal("3.33333333")
     assert compute_price(Decimal("0.00000003"), Decimal(2)) == Decimal("0.00000002")
 

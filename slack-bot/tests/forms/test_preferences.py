@@ -32,7 +32,7 @@ def test_quiet_hours_in_one_day_and_in_an_unknown_zone_are_in_utc():
     assert Preferences().find_end_of_quiet_hours(noon) is None
 
 
-def test_a_type_takes_precedence_over_its_family_and_both_over_the_default():
+def test_type_takes_precedence_over_its_family_and_both_over_the_default():
     preferences = Preferences(notify={"order.*": "bundle", "order.filled": "off", "alert.*": "junk"})
     names = ("order.filled", "order.expired", "alert.fired", "approval.granted", "limit.changed")
     assert [preferences.get_mode(name) for name in names] == [
@@ -56,7 +56,7 @@ def test_unclear_watchlists_are_refused(text):
         parse_watchlists(text)
 
 
-def test_numbers_with_a_decimal_comma():
+def test_decimal_commas_are_parsed():
     with use_decimal_comma():
         assert format_money(Decimal("-1234567.5")) == "-1.234.567,50"
         assert format_grouped(Decimal("0.5")) == "0,5"

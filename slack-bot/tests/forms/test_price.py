@@ -15,11 +15,11 @@ from app.forms.ticket import Draft
         ("79.99", "100", True),
     ],
 )  # fmt: skip
-def test_a_price_is_asked_about_when_it_is_odd_or_far_from_the_last(price, last, is_doubtful):
+def test_unusual_or_distant_price_needs_a_confirmation(price, last, is_doubtful):
     assert (find_price_warning(Decimal(price), Decimal(last) if last else None) is not None) is is_doubtful
 
 
-def test_the_price_line_shows_the_price_per_share_once_it_is_known():
+def test_price_line_shows_the_price_per_share_once_it_is_known():
     assert build_price_line(Draft(quantity="1,000", gmv="17500")) == (
         "Price per share: 17.50 · GMV: 17,500.00 · Quantity 1,000 is read as 1000"
     )
@@ -42,7 +42,7 @@ def test_the_price_line_shows_the_price_per_share_once_it_is_known():
         (Quote(Decimal("174.95"), -0.5, "simulated"), "Quote (simulated): 174.95, 0 s old"),
     ],
 )
-def test_the_price_line_shows_the_quote_and_its_age(quote, expected):
+def test_price_line_shows_the_quote_and_its_age(quote, expected):
     assert build_price_line(Draft(), quote) == f"{PRICE_PROMPT} · {expected}"
     assert (
         build_price_line(Draft(quantity="1", gmv="2"), quote)
@@ -50,7 +50,7 @@ def test_the_price_line_shows_the_quote_and_its_age(quote, expected):
     )
 
 
-def test_a_form_remembers_its_channel_and_attempt():
+def test_form_remembers_its_channel_and_attempt():
     context = FormContext("C1").with_denial().with_denial()
     assert FormContext.load(context.dump()) == FormContext("C1", 2)
     open_still = FormContext("C1", 1).with_unknown_outcome()
@@ -63,9 +63,9 @@ def test_a_form_remembers_its_channel_and_attempt():
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"v":99,"channel":"C1"}'])
-def test_a_form_of_another_version_still_works_without_its_channel(text):
+def test_form_of_another_version_still_works_without_its_channel(text):
     assert FormContext.load(text) == FormContext("")
 
 
-def test_a_strange_attempt_counts_as_the_first():
+def test_invalid_attempt_counts_as_the_first():
     assert FormContext.load('{"v":1,"channel":"C1","attempt":"x"}') == FormContext("C1", 0)

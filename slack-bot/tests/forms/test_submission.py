@@ -13,7 +13,7 @@ from app.forms.ticket import Draft, Side
 from tests import factories
 
 
-def test_a_filled_form_becomes_a_ticket():
+def test_filled_form_becomes_a_ticket():
     ticket = parse_draft(read_draft(factories.state(symbol=" aapl ", quantity="1,000", note=" why ")))
     assert (ticket.symbol, ticket.quantity, ticket.side, ticket.note) == (
         "AAPL",
@@ -24,7 +24,7 @@ def test_a_filled_form_becomes_a_ticket():
     assert ticket.price == Decimal("17.5")
 
 
-def test_a_ticket_makes_the_same_form_again():
+def test_ticket_makes_the_same_form_again():
     ticket = factories.ticket(note="why")
     assert parse_draft(ticket.draft()) == ticket
 
@@ -36,7 +36,7 @@ def test_all_bad_fields_are_named_at_once():
     assert set(bad.value.sentences) == {"symbol", "quantity", "gmv", "side", "portfolio", "note"}
 
 
-def test_an_empty_form_needs_everything_but_the_note():
+def test_empty_form_needs_everything_but_the_note():
     with pytest.raises(BadFields) as bad:
         parse_draft(read_draft({}))
     assert set(bad.value.sentences) == {"symbol", "quantity", "price", "side", "portfolio"}
@@ -52,7 +52,7 @@ AMOUNTS = [
 
 
 @pytest.mark.parametrize(("typed", "gmv", "price"), AMOUNTS)
-def test_a_price_or_a_gmv_makes_the_trade_and_both_do_where_they_agree(typed, gmv, price):
+def test_price_or_a_gmv_makes_the_trade_and_both_do_where_they_agree(typed, gmv, price):
     draft = replace(Draft("X", "100", "", "BUY", "Growth"), **typed)
     ticket = parse_draft(draft)
     assert (ticket.gmv, ticket.price) == (Decimal(gmv), Decimal(price))
@@ -70,7 +70,7 @@ def test_a_price_or_a_gmv_makes_the_trade_and_both_do_where_they_agree(typed, gm
         ({}, "price", "Enter a price per share or a GMV."),
     ],
 )
-def test_a_price_and_a_gmv_that_do_not_agree_are_refused_at_a_field(typed, block_id, sentence):
+def test_price_and_a_gmv_that_do_not_agree_are_refused_at_a_field(typed, block_id, sentence):
     draft = replace(Draft("X", "100", "", "BUY", "Growth"), **typed)
     if not block_id:
         assert parse_draft(draft).gmv == Decimal(100_000_000)
@@ -81,7 +81,7 @@ def test_a_price_and_a_gmv_that_do_not_agree_are_refused_at_a_field(typed, block
     assert bad.value.sentences[block_id].startswith(sentence)
 
 
-def test_a_product_that_cannot_be_traded_is_refused_at_the_price():
+def test_product_that_cannot_be_traded_is_refused_at_the_price():
     for quantity, price in (("1000000", "1000000"), ("0.00000001", "0.00000001")):
         with pytest.raises(BadFields) as bad:
             parse_draft(Draft("X", quantity, "", "BUY", "Growth", price=price))
@@ -89,7 +89,7 @@ def test_a_product_that_cannot_be_traded_is_refused_at_the_price():
 
 
 @pytest.mark.parametrize(("quantity", "gmv"), [("0.00000001", "1"), ("1000000", "0.00000001")])
-def test_a_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
+def test_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
     with pytest.raises(BadFields) as bad:
         parse_draft(Draft("X", quantity, gmv, "BUY", "Growth"))
     assert list(bad.value.sentences) == ["gmv"]
@@ -108,7 +108,7 @@ def test_only_ticked_questions_are_confirmed():
         *("Gro\u200dwth", "Gro\ufe0fwth", "Gro\u3164wth", "Gro\u034fwth", "Gro\ufffewth"),
     ],
 )
-def test_a_portfolio_name_that_would_confuse_is_refused(name):
+def test_portfolio_name_that_would_confuse_is_refused(name):
     with pytest.raises(NotAName):
         parse_portfolio(name)
 
@@ -118,23 +118,23 @@ def test_names_are_normalised():
     assert parse_symbol(" brk.b ") == "BRK.B"
 
 
-def test_a_symbol_has_up_to_forty_characters():
+def test_symbol_has_up_to_forty_characters():
     assert parse_symbol("a" * 40) == "A" * 40
     with pytest.raises(NotAName, match="40 characters at most"):
         parse_symbol("a" * 41)
 
 
 @pytest.mark.parametrize("text", ["👩\u200d🚀", "می\u200cخواهم", "हिन्दी", "🫨 newer than this Python"])
-def test_a_note_may_be_in_any_script_and_contain_emoji(text):
+def test_note_may_be_in_any_script_and_contain_emoji(text):
     assert parse_note(text) == text
 
 
 @pytest.mark.parametrize("text", ["हिन्दी", "🫨 newer than this Python"])
-def test_a_portfolio_name_may_be_in_any_script(text):
+def test_portfolio_name_may_be_in_any_script(text):
     assert parse_portfolio(text) == text
 
 
-def test_a_note_has_its_limits():
+def test_note_has_its_limits():
     assert parse_note(" two\r\nlines ") == "two lines"
     with pytest.raises(NotAName, match="500"):
         parse_note("x" * 501)

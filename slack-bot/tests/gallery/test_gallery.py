@@ -77,7 +77,7 @@ def test_only_functions_that_exist_are_listed_as_parts():
     assert {(module, name) for module, names in PARTS.items() for name in names} <= existing
 
 
-def test_the_names_of_the_pictures_are_unique():
+def test_names_of_the_pictures_are_unique():
     names = [picture.name for picture in PICTURES]
     assert len(set(names)) == len(names)
 
@@ -93,7 +93,7 @@ def test_slack_takes_each_picture(picture: Picture):
         assert surfaces.view_size(picture.content) <= surfaces.LARGEST_VIEW_BYTES
 
 
-def test_the_simulator_draws_each_emoji_of_the_bot():
+def test_simulator_draws_each_emoji_of_the_bot():
     drawn = (Path(simulator.__file__).parent / "static" / "emoji.js").read_text()
     texts = "\n".join(picture.content["text"] for picture in PICTURES if picture.surface == "message")
     used = set(re.findall(r":([a-z_]{3,}): ", texts))

@@ -201,7 +201,7 @@ def forge(request: Request, user: str, team: str) -> Request:
     return request | {"user": {"id": user, "team_id": team}}
 
 
-def test_junk_anywhere_is_answered_and_acts_for_nobody_else(attacked: PortfolioWorkspace):
+def test_invalid_values_are_answered_and_act_for_no_other_user(attacked: PortfolioWorkspace):
     failures = []
     for kind, name in list_handlers(attacked):
         if name in UNINSTALL:
@@ -241,7 +241,7 @@ def test_requests_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace
     attacked.oms.wait_for("GET /positions")
 
 
-def test_a_deactivated_person_is_told_by_everything_and_changes_nothing(attacked: PortfolioWorkspace):
+def test_deactivated_user_is_refused_everywhere_and_changes_nothing(attacked: PortfolioWorkspace):
     attacked.oms.barred["slack:T1:U1"] = problem(403, "Deactivated.", kind="person-refused")
     untold = []
     for kind, name in list_handlers(attacked):
@@ -257,7 +257,7 @@ def test_a_deactivated_person_is_told_by_everything_and_changes_nothing(attacked
     assert attacked.oms.changes == {}
 
 
-def test_a_replay_of_any_request_changes_nothing_more(attacked: PortfolioWorkspace):
+def test_replay_of_any_request_changes_nothing_more(attacked: PortfolioWorkspace):
     for kind, name in list_handlers(attacked):
         if name in UNINSTALL:
             continue
@@ -272,7 +272,7 @@ def test_a_replay_of_any_request_changes_nothing_more(attacked: PortfolioWorkspa
 
 
 @pytest.mark.parametrize("by_command", [True, False])
-def test_an_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked, by_command):
+def test_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked, by_command):
     attacked.oms.results["POST /alerts"] = Answer(201, alert())
     text = "alert AAPL above 200"
     request = build_request(Kind.EVENT, "app_mention")

@@ -159,13 +159,13 @@ def test_long_curve_is_thinned_to_what_slack_accepts():
     assert no_points.charts == ()
 
 
-def test_person_is_told_of_a_failure(trading: PortfolioWorkspace):
+def test_failed_backtest_is_reported_to_its_user(trading: PortfolioWorkspace):
     report(trading, "failed", error="ValueError: no data (<trend>.py, line 12)")
     text = trading.slack.wait_for("chat.postMessage")[0].body["text"]
     assert text.startswith("The backtest of *trend* failed (`B1`): ValueError: no data (&lt;trend&gt;.py")
 
 
-def test_result_that_cannot_be_read_stays_owed_as_a_sentence(trading: PortfolioWorkspace):
+def test_unreadable_result_is_reported_as_a_sentence(trading: PortfolioWorkspace):
     report(trading)
     trading.oms.wait_for("GET /backtests/B1")
     (owed,) = trading.bot.services.notifications.list_due(1e12)
@@ -174,7 +174,7 @@ def test_result_that_cannot_be_read_stays_owed_as_a_sentence(trading: PortfolioW
 
 
 @pytest.mark.parametrize("actor", ["key:k1", "slack:T2:U1", None])
-def test_backtests_of_others_are_not_told(trading: PortfolioWorkspace, actor):
+def test_backtests_of_other_users_are_not_reported(trading: PortfolioWorkspace, actor):
     report(trading, actor=actor)
     assert trading.bot.services.notifications.list_due(1e12) == []
     assert trading.oms.calls == []

@@ -48,21 +48,21 @@ def drawing(trading: PortfolioWorkspace, monkeypatch):
 
 @needs_matplotlib
 @pytest.mark.parametrize("block", [LINE, SHARES])
-def test_a_chart_is_drawn_as_a_png(block):
+def test_chart_is_drawn_as_a_png(block):
     content = draw_chart(block)
     assert content.startswith(PNG)
     width, height = struct.unpack(">II", content[16:24])
     assert (width, height) == (960, 480)
 
 
-def test_the_numbers_of_a_chart_are_words():
+def test_numbers_of_a_chart_are_words():
     assert describe_chart(LINE) == (
         "Equity of the last 30 days: from 1,000,000.00 (11-00) to 1,000,361.00 (11-19)"
     )
     assert describe_chart(SHARES).startswith("Allocation by market value: SSSSSSSSSSSSSSSSSS0 8.8%, ")
 
 
-def test_a_portfolio_shows_images_in_place_of_charts(drawing: PortfolioWorkspace):
+def test_portfolio_shows_images_in_place_of_charts(drawing: PortfolioWorkspace):
     message = drawing.query("Growth", "/portfolio")
     check_message(message["text"], message["blocks"])
     images = [block for block in message["blocks"] if block["type"] == "image"]
@@ -74,7 +74,7 @@ def test_a_portfolio_shows_images_in_place_of_charts(drawing: PortfolioWorkspace
     assert shared == [None, None]
 
 
-def test_images_that_slack_does_not_take_become_charts(drawing: PortfolioWorkspace):
+def test_images_that_slack_refuses_become_charts(drawing: PortfolioWorkspace):
     drawing.slack.script("respond", Answer(400, b"invalid_blocks"))
     drawing.type("Growth", "/portfolio")
     blocks = drawing.slack.wait_for("respond", 2)[-1].body["blocks"]
@@ -84,14 +84,14 @@ def test_images_that_slack_does_not_take_become_charts(drawing: PortfolioWorkspa
     assert kinds.count("data_visualization") == 2
 
 
-def test_without_the_extra_the_charts_stay(drawing: PortfolioWorkspace, monkeypatch):
+def test_charts_stay_without_the_image_extra(drawing: PortfolioWorkspace, monkeypatch):
     monkeypatch.setattr(chart_images, "has_matplotlib", lambda: False)
     kinds = [block["type"] for block in drawing.query("Growth", "/portfolio")["blocks"]]
     assert (kinds.count("data_visualization"), kinds.count("image")) == (2, 0)
 
 
 @needs_matplotlib
-def test_the_package_is_loaded_at_the_start(trading: PortfolioWorkspace, monkeypatch):
+def test_package_is_loaded_at_the_start(trading: PortfolioWorkspace, monkeypatch):
     drawn = []
     monkeypatch.setattr(chart_images, "has_matplotlib", lambda: True)
     monkeypatch.setattr(chart_images, "draw_chart", lambda block: drawn.append(draw_chart(block)))

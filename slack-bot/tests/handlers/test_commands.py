@@ -17,7 +17,7 @@ def entry(view, block_id):
     return next(block["element"] for block in view["blocks"] if block["block_id"] == block_id)
 
 
-def test_a_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
+def test_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
     workspace.slack.script("views.open", Answer(slow=5.0))
     began = time.monotonic()
     response = workspace.type("AAPL")
@@ -26,7 +26,7 @@ def test_a_command_is_acknowledged_before_slack_has_opened_the_form(workspace: W
     workspace.slack.wait_for("views.open")
 
 
-def test_nothing_is_called_before_the_form_is_opened(workspace: Workspace):
+def test_form_is_opened_before_any_other_call(workspace: Workspace):
     workspace.type("AAPL")
     workspace.slack.wait_for("views.open")
     call = workspace.oms.wait_for("me")[0]
@@ -44,14 +44,14 @@ def test_nothing_is_called_before_the_form_is_opened(workspace: Workspace):
         ("a" * 40, "A" * 40),
     ],
 )
-def test_a_symbol_is_filled_in(workspace: Workspace, typed, symbol):
+def test_symbol_is_filled_in(workspace: Workspace, typed, symbol):
     workspace.type(typed)
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert entry(view, "symbol")["initial_value"] == symbol
     assert "initial_option" not in entry(view, "side")
 
 
-def test_a_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspace: Workspace):
+def test_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspace: Workspace):
     workspace.oms.instruments["AAPL"] = "Apple"
     workspace.oms.quotes["AAPL"] = quote("AAPL")
     workspace.type("buy 10 AAPL @ 175")
@@ -60,7 +60,7 @@ def test_a_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspac
     assert lines["price_line"].startswith("Price per share: 175.00 · GMV: 1,750.00 · Quote: 175.00")
 
 
-def test_a_form_is_not_redrawn_while_somebody_already_types_in_it(workspace: Workspace):
+def test_form_is_not_redrawn_during_typing(workspace: Workspace):
     workspace.oms.script("symbols", Answer(body=[], slow=30.0))
     workspace.type("AAPL")
     workspace.oms.wait_for("symbols")
@@ -70,7 +70,7 @@ def test_a_form_is_not_redrawn_while_somebody_already_types_in_it(workspace: Wor
     assert workspace.slack.named("views.update") == []
 
 
-def test_a_full_line_fills_the_whole_form(workspace: Workspace):
+def test_full_line_fills_the_whole_form(workspace: Workspace):
     workspace.type("buy 100 AAPL @ 175 in R&amp;D")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert [entry(view, each)["initial_value"] for each in ("symbol", "quantity", "price")] == [
@@ -84,7 +84,7 @@ def test_a_full_line_fills_the_whole_form(workspace: Workspace):
     assert "Price per share: 175.00 \u00b7 GMV: 17,500.00" in json.dumps(view, ensure_ascii=False)
 
 
-def test_the_form_carries_the_channel_and_no_secret(workspace: Workspace):
+def test_form_carries_the_channel_and_no_secret(workspace: Workspace):
     workspace.type("AAPL")
     metadata = workspace.slack.wait_for("views.open")[0].body["view"]["private_metadata"]
     assert json.loads(metadata) == {"v": 1, "channel": "C1", "attempt": 0}
@@ -99,7 +99,7 @@ def test_help_is_private(workspace: Workspace, text):
 
 
 @pytest.mark.parametrize("text", ["$$$ <!channel>", "buy 1e3 AAPL", "what is this"])
-def test_junk_gets_one_hint_privately(workspace: Workspace, text):
+def test_invalid_command_gets_one_private_hint(workspace: Workspace, text):
     answer = workspace.type(text).get_json()
     assert answer["response_type"] == "ephemeral"
     assert answer["text"].endswith("`/trade help` shows more.")
@@ -123,22 +123,20 @@ def test_other_commands_are_answered_with_advice(workspace: Workspace, text, exp
     assert workspace.slack.calls == []
 
 
-def test_a_symbol_that_is_also_a_wish_is_typed_as_a_cashtag(workspace: Workspace):
+def test_symbol_that_is_also_a_wish_is_typed_as_a_cashtag(workspace: Workspace):
     workspace.type("$list")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert entry(view, "symbol")["initial_value"] == "LIST"
 
 
-def test_a_number_with_two_readings_is_echoed_in_the_form(workspace: Workspace):
+def test_number_with_two_readings_is_echoed_in_the_form(workspace: Workspace):
     workspace.type("buy 1,125 AAPL @ 1.000")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert "Quantity 1,125 is read as 1125; Price 1.000 is read as 1" in json.dumps(view)
 
 
 @pytest.mark.parametrize("code", ["expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"])
-def test_a_trigger_that_is_too_old_asks_privately_to_run_the_command_again(
-    workspace: Workspace, code, caplog
-):
+def test_trigger_that_is_too_old_asks_privately_to_run_the_command_again(workspace: Workspace, code, caplog):
     workspace.slack.refuse("views.open", code)
     workspace.type("AAPL")
     message = workspace.slack.wait_for("respond")[0].body
@@ -157,14 +155,14 @@ def test_any_other_failure_is_reported_privately_with_a_reference(workspace: Wor
     assert len(workspace.slack.named("views.open")) == 1, "a send is never repeated blindly"
 
 
-def test_without_a_response_url_the_person_gets_a_direct_message(workspace: Workspace):
+def test_answer_without_a_response_url_is_sent_as_a_direct_message(workspace: Workspace):
     workspace.slack.refuse("views.open", "expired_trigger_id")
     workspace.slack.always["respond"] = Answer(404, b"expired_url")
     workspace.type("AAPL")
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 
 
-def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
+def test_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
     started = []
     monkeypatch.setattr(workspace.bot.services.form_workers, "submit", lambda *work: started.append(work))
     payload = factories.command("AAPL", response_url=workspace.slack.response_url)
@@ -173,7 +171,7 @@ def test_a_replayed_command_is_answered_like_the_first_and_opens_nothing(workspa
     assert len(started) == 1
 
 
-def test_without_a_free_worker_the_person_gets_a_message(workspace: Workspace):
+def test_user_gets_a_message_without_a_free_worker(workspace: Workspace):
     workspace.bot.services.form_workers.stop()
     answer = workspace.type("AAPL").get_json()
     assert answer["response_type"] == "ephemeral"

@@ -52,7 +52,7 @@ def advance(monkeypatch, seconds):
 
 
 @pytest.mark.parametrize("file_format", ["csv", "xlsx"])
-def test_a_report_is_uploaded_to_the_channel_once(reporting: PortfolioWorkspace, file_format):
+def test_report_is_uploaded_to_the_channel_once(reporting: PortfolioWorkspace, file_format):
     for _ in range(2):  # the OMS repeats an event
         announce(reporting, file_format=file_format)
     (sent,) = uploaded(reporting)
@@ -69,7 +69,7 @@ def test_a_report_is_uploaded_to_the_channel_once(reporting: PortfolioWorkspace,
     wait_until(lambda: not owed(reporting))
 
 
-def test_a_report_that_the_oms_made_again_is_uploaded_with_a_note(reporting: PortfolioWorkspace):
+def test_report_that_the_oms_made_again_is_uploaded_with_a_note(reporting: PortfolioWorkspace):
     for event_id in ("E1", "E2"):
         announce(reporting, event_id)
     announce(reporting, "E3", date="2026-11-21")
@@ -78,7 +78,7 @@ def test_a_report_that_the_oms_made_again_is_uploaded_with_a_note(reporting: Por
     assert comments == ["*P&amp;L, 2026-11-20*", f"*P&amp;L, 2026-11-20* {again}", "*P&amp;L, 2026-11-21*"]
 
 
-def test_a_channel_of_the_tenant_gets_the_reports(reporting: PortfolioWorkspace):
+def test_channel_of_the_tenant_gets_the_reports(reporting: PortfolioWorkspace):
     object.__setattr__(reporting.bot.services, "trading_channel", "")
     cache = reporting.bot.services.slack_settings
     cache.current, cache._loaded_at = SlackSettings({"C5": ""}), time.monotonic()
@@ -87,18 +87,18 @@ def test_a_channel_of_the_tenant_gets_the_reports(reporting: PortfolioWorkspace)
 
 
 @pytest.mark.parametrize("changes", [{"period_end": None}, {"report": ""}])
-def test_an_unreadable_event_owes_nothing(reporting: PortfolioWorkspace, changes):
+def test_unreadable_event_leaves_nothing_pending(reporting: PortfolioWorkspace, changes):
     announce(reporting, **changes)
     assert owed(reporting) == []
 
 
-def test_without_a_channel_nothing_is_owed(reporting: PortfolioWorkspace):
+def test_nothing_is_pending_without_a_channel(reporting: PortfolioWorkspace):
     object.__setattr__(reporting.bot.services, "trading_channel", "")
     announce(reporting)
     assert owed(reporting) == []
 
 
-def test_a_refused_report_waits_and_is_uploaded_without_a_mark(reporting: PortfolioWorkspace, monkeypatch):
+def test_refused_report_waits_and_is_uploaded_without_a_mark(reporting: PortfolioWorkspace, monkeypatch):
     reporting.slack.refuse("files.completeUploadExternal", "not_in_channel")
     announce(reporting)
     assert len(uploaded(reporting)) == 1
@@ -110,7 +110,7 @@ def test_a_refused_report_waits_and_is_uploaded_without_a_mark(reporting: Portfo
     wait_until(lambda: not owed(reporting))
 
 
-def test_a_report_that_slack_may_have_is_repeated_with_a_mark(reporting: PortfolioWorkspace, monkeypatch):
+def test_report_that_slack_may_have_is_repeated_with_a_mark(reporting: PortfolioWorkspace, monkeypatch):
     reporting.slack.script("files.completeUploadExternal", Answer(drop=True))
     announce(reporting)
     assert DUPLICATE not in uploaded(reporting)[0]["initial_comment"]
@@ -119,7 +119,7 @@ def test_a_report_that_slack_may_have_is_repeated_with_a_mark(reporting: Portfol
     assert DUPLICATE in uploaded(reporting, 2)[1]["initial_comment"]
 
 
-def test_a_bot_that_was_killed_during_the_upload_uploads_again_with_a_mark(
+def test_bot_that_was_killed_during_the_upload_uploads_again_with_a_mark(
     reporting: PortfolioWorkspace, monkeypatch
 ):
     announce(reporting)
@@ -129,9 +129,7 @@ def test_a_bot_that_was_killed_during_the_upload_uploads_again_with_a_mark(
     assert DUPLICATE in uploaded(reporting)[0]["initial_comment"]
 
 
-def test_an_oms_that_does_not_answer_delays_a_report_for_up_to_a_day(
-    reporting: PortfolioWorkspace, monkeypatch
-):
+def test_oms_that_does_not_answer_delays_a_report_for_up_to_a_day(reporting: PortfolioWorkspace, monkeypatch):
     unavailable = problem(503, "Not available.", kind="unavailable")
     reporting.oms.script("GET /exports/pnl", unavailable, unavailable)
     announce(reporting)
@@ -143,7 +141,7 @@ def test_an_oms_that_does_not_answer_delays_a_report_for_up_to_a_day(
     assert reporting.slack.named("files.completeUploadExternal") == []
 
 
-def test_a_report_that_is_too_large_is_named_with_its_route(reporting: PortfolioWorkspace, monkeypatch):
+def test_report_that_is_too_large_is_named_with_its_route(reporting: PortfolioWorkspace, monkeypatch):
     monkeypatch.setattr(daily_reports, "MAX_EXPORT_BYTES", 20)
     announce(reporting)
     deliver_notifications(reporting.bot.services)

@@ -35,7 +35,7 @@ def test_existing_portfolios_are_offered(workspace: Workspace):
     assert [option["value"] for option in request_options(workspace)] == ["Growth", "Income"]
 
 
-def test_the_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
+def test_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
     offered = request_options(workspace, "Inc")
     assert [option["text"]["text"] for option in offered] == [
         "Income · 100,000.00 USD",
@@ -58,7 +58,7 @@ def test_five_thousand_portfolios_fit(patient_workspace: Workspace):
     assert offered[-1]["value"] == "Book"
 
 
-def test_a_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Workspace):
+def test_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Workspace):
     workspace.oms.portfolios = [*(f"A Fund {number}" for number in range(200)), "Fund"]
     offered = request_options(workspace, "fund")
     assert offered[0]["value"] == "Fund"
@@ -80,7 +80,7 @@ SILENT = "The trading system does not answer. Please try again."
         (Answer(429), "Too many requests at the moment. Please try again."),
     ],
 )
-def test_a_failing_oms_is_explained_by_the_only_option(workspace: Workspace, trouble, reason):
+def test_failing_oms_is_explained_by_the_only_option(workspace: Workspace, trouble, reason):
     workspace.oms.script("portfolios", trouble)
     offered = request_options(workspace, "x")
     check_options(offered, 1)
@@ -97,7 +97,7 @@ def test_a_failing_oms_is_explained_by_the_only_option(workspace: Workspace, tro
     ],
 )
 @pytest.mark.parametrize("trouble", [None, Answer(422)])
-def test_where_nothing_is_found_the_only_choice_says_why(workspace: Workspace, typed, reason, trouble):
+def test_only_option_explains_an_empty_result(workspace: Workspace, typed, reason, trouble):
     workspace.oms.portfolios = []
     if trouble and typed:
         workspace.oms.script("portfolios", trouble)
@@ -106,14 +106,14 @@ def test_where_nothing_is_found_the_only_choice_says_why(workspace: Workspace, t
     assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_a_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
+def test_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
     workspace.oms.script("portfolios", Answer(500))
     (option,) = request_options(workspace, "x")
     body = workspace.submit(factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"]))
     assert body["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
 
 
-def test_suggestions_come_in_time_or_say_that_they_do_not(workspace: Workspace):
+def test_suggestions_arrive_in_time_or_report_a_timeout(workspace: Workspace):
     workspace.oms.script("portfolios", Answer(slow=5.0))
     began = time.monotonic()
     assert [option["text"]["text"] for option in request_options(workspace, "x")] == [SILENT]
@@ -146,7 +146,7 @@ def typed(
 
 
 @pytest.mark.parametrize("action", ["quantity_entry", "price_entry", "gmv_entry"])
-def test_the_price_per_share_is_shown_while_filling_in(workspace: Workspace, action):
+def test_price_per_share_is_shown_while_filling_in(workspace: Workspace, action):
     assert typed(workspace, quantity="100", gmv="17500", action=action).status_code == 200
     redrawn = workspace.slack.wait_for("views.update")[0].body
     check_view(redrawn["view"])
@@ -154,7 +154,7 @@ def test_the_price_per_share_is_shown_while_filling_in(workspace: Workspace, act
     assert redrawn["hash"] == "h1"
 
 
-def test_the_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
+def test_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
     quote = {"source": "manual", "mid": "174.95", "last": None, "age_seconds": 2.2}
     workspace.oms.quotes["AAPL"] = quote
     typed(workspace, quantity="100", gmv="")
@@ -173,7 +173,7 @@ def test_the_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
         ("no such?", "No listed instrument matches no such?."),
     ],
 )
-def test_a_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspace, symbol, line):
+def test_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspace, symbol, line):
     typed(workspace, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(redrawn)
@@ -181,7 +181,7 @@ def test_a_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspac
 
 
 @pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
-def test_without_a_quote_the_price_is_shown_all_the_same(workspace: Workspace, trouble):
+def test_price_per_share_is_shown_without_a_quote(workspace: Workspace, trouble):
     workspace.oms.script("quoted_price", trouble)
     typed(workspace, quantity="100", gmv="17500")
     assert "Price per share: 175.00" in str(
@@ -189,7 +189,7 @@ def test_without_a_quote_the_price_is_shown_all_the_same(workspace: Workspace, t
     )
 
 
-def test_a_redraw_keeps_block_and_action_ids(workspace: Workspace):
+def test_redraw_keeps_block_and_action_ids(workspace: Workspace):
     typed(workspace, quantity="100", gmv="17500")
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
     first = build_trade_form(Draft(), FormContext("C1"))["blocks"]
@@ -197,14 +197,14 @@ def test_a_redraw_keeps_block_and_action_ids(workspace: Workspace):
     assert [(block["block_id"], block.get("element", {}).get("action_id")) for block in redrawn] == ids
 
 
-def test_a_line_that_stays_the_same_is_not_redrawn(workspace: Workspace):
+def test_line_that_stays_the_same_is_not_redrawn(workspace: Workspace):
     typed(workspace, quantity="100", gmv="", symbol="")
     typed(workspace, quantity="100", gmv="17500", at="2.0")
     workspace.slack.wait_for("views.update")
     assert len(workspace.slack.named("views.update")) == 1
 
 
-def test_the_last_of_quick_keystrokes_is_what_shows(workspace: Workspace):
+def test_last_of_quick_keystrokes_is_shown(workspace: Workspace):
     workspace.slack.current_hash["V1"] = "h1"
     threads = [
         threading.Thread(
@@ -233,7 +233,7 @@ class Clock:
         return self.now
 
 
-def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspace, monkeypatch):
+def test_form_with_typed_text_is_not_redrawn(workspace: Workspace, monkeypatch):
     clock, pause = Clock(), workspace.bot.services.waits.typing_pause
     for module in ("live_price", "open_forms"):
         monkeypatch.setattr(f"app.services.{module}.time", clock)
@@ -252,14 +252,14 @@ def test_a_form_is_not_redrawn_while_anything_is_typed_in_it(workspace: Workspac
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 
 
-def test_a_form_that_moved_on_keeps_its_line_quietly(workspace: Workspace, caplog):
+def test_changed_form_keeps_its_line(workspace: Workspace, caplog):
     workspace.slack.refuse("views.update", "hash_conflict")
     assert typed(workspace, quantity="100", gmv="17500").status_code == 200
     workspace.slack.wait_for("views.update")
     assert all(record.levelname != "ERROR" for record in caplog.records)
 
 
-def test_an_action_that_means_nothing_is_acknowledged(workspace: Workspace):
+def test_unknown_action_is_acknowledged(workspace: Workspace):
     action = {"type": "button", "action_id": "old_button", "block_id": "b", "action_ts": "1.0"}
     assert (
         workspace.deliver(
@@ -270,7 +270,7 @@ def test_an_action_that_means_nothing_is_acknowledged(workspace: Workspace):
 
 
 @pytest.mark.parametrize("event", ["app_uninstalled", "tokens_revoked"])
-def test_the_end_of_an_installation_is_acknowledged_and_logged_once(workspace: Workspace, event, caplog):
+def test_end_of_an_installation_is_acknowledged_and_logged_once(workspace: Workspace, event, caplog):
     body = json.dumps({
         "type": "event_callback", "team_id": "T1", "event_id": "Ev1",
         "event": {"type": event, "tokens": {"bot": ["U1"]}},
@@ -292,7 +292,7 @@ def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None
     assert response.status_code == 200
 
 
-def test_a_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
+def test_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
     workspace.oms.script("/slack-status", Answer(503), Answer(drop=True))
     deliver_profile(workspace, "Ev1")
     deliver_profile(workspace, "Ev1")

@@ -15,7 +15,7 @@ def exporter(trading: PortfolioWorkspace):
     return trading
 
 
-def test_a_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspace):
+def test_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspace):
     body = exporter.query("export trades 2026-11 in Growth")
     assert body["response_type"] == "ephemeral"
     assert body["text"].startswith("*Trades* of 2026-11 in Growth: 2 rows.")
@@ -30,7 +30,7 @@ def test_a_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorksp
     assert exporter.oms.person_of_calls() == {"slack:T1:U1"}
 
 
-def test_in_a_direct_message_the_file_is_the_answer(exporter: PortfolioWorkspace):
+def test_export_in_a_direct_message_is_answered_by_the_file(exporter: PortfolioWorkspace):
     exporter.write_directly("export trades today")
     sent = exporter.slack.wait_for("files.completeUploadExternal")[0]
     assert sent.body["channel_id"] == "D1"
@@ -53,19 +53,19 @@ def test_risk_is_exported_as_of_now_whatever_the_period(exporter: PortfolioWorks
     assert exporter.slack.named("files.getUploadURLExternal")[0].body["filename"] == "risk.csv"
 
 
-def test_a_share_stays_private(exporter: PortfolioWorkspace):
+def test_share_stays_private(exporter: PortfolioWorkspace):
     assert exporter.query("export trades share")["response_type"] == "ephemeral"
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"), [("export", "Name what to export: trades"), ("export orders", "no rows match")]
 )
-def test_without_a_table_or_rows_there_is_no_file(exporter: PortfolioWorkspace, text, sentence):
+def test_export_without_rows_has_no_file(exporter: PortfolioWorkspace, text, sentence):
     assert sentence in exporter.query(text)["text"]
     assert exporter.slack.named("files.getUploadURLExternal") == []
 
 
-def test_a_file_that_is_too_large_is_refused_with_what_to_do(exporter: PortfolioWorkspace, monkeypatch):
+def test_file_that_is_too_large_is_refused_with_what_to_do(exporter: PortfolioWorkspace, monkeypatch):
     monkeypatch.setattr(exports, "MAX_EXPORT_BYTES", 20)
     assert "is larger than 10 MB" in exporter.query("export trades")["text"]
     assert exporter.slack.named("files.getUploadURLExternal") == []
@@ -79,7 +79,7 @@ def test_a_file_that_is_too_large_is_refused_with_what_to_do(exporter: Portfolio
         (problem(403, "No.", kind="forbidden"), "does not include"),
     ],
 )
-def test_a_failing_oms_is_explained(exporter: PortfolioWorkspace, trouble, sentence):
+def test_failing_oms_is_explained(exporter: PortfolioWorkspace, trouble, sentence):
     exporter.oms.script("GET /exports/trades", trouble)
     assert sentence in exporter.query("export trades")["text"]
 
@@ -91,12 +91,12 @@ def test_a_failing_oms_is_explained(exporter: PortfolioWorkspace, trouble, sente
         ("files.completeUploadExternal", "ratelimited", "Slack did not take the file"),
     ],
 )
-def test_a_file_that_slack_refuses_is_explained(exporter: PortfolioWorkspace, method, code, sentence):
+def test_file_that_slack_refuses_is_explained(exporter: PortfolioWorkspace, method, code, sentence):
     exporter.slack.refuse(method, code)
     assert sentence in exporter.query("export trades")["text"]
 
 
-def test_an_upload_that_fails_is_explained(exporter: PortfolioWorkspace):
+def test_upload_that_fails_is_explained(exporter: PortfolioWorkspace):
     exporter.slack.script("upload", Answer(500))
     assert "Slack did not take the file" in exporter.query("export trades")["text"]
     assert exporter.slack.named("files.completeUploadExternal") == []

@@ -84,7 +84,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("fields", EVENTS)
-def test_an_event_of_another_installation_is_acknowledged_and_changes_nothing(
+def test_event_of_another_installation_is_acknowledged_and_changes_nothing(
     workspace: Workspace, caplog, fields
 ):
     response = deliver_event(workspace, **fields)
@@ -92,14 +92,12 @@ def test_an_event_of_another_installation_is_acknowledged_and_changes_nothing(
     assert [record.message for record in caplog.records] == [REFUSED]
 
 
-def test_an_event_in_a_shared_channel_counts_by_the_workspace_that_authorized_it(
-    workspace: Workspace, caplog
-):
+def test_event_in_a_shared_channel_counts_by_the_workspace_that_authorized_it(workspace: Workspace, caplog):
     deliver_event(workspace, team_id="T2", authorizations=[{"team_id": "T1", "enterprise_id": None}])
     assert [record.message for record in caplog.records] == ["Installation ended"]
 
 
-def test_on_enterprise_grid_the_workspace_decides_and_its_enterprise_must_match(workspace: Workspace):
+def test_enterprise_grid_request_must_match_workspace_and_enterprise(workspace: Workspace):
     workspace.bot.services.slack.installation.remember(Installation("T1", "E1"))
     assert workspace.deliver(factories.submission() | of_team("T1", "E1")).get_json() == {
         "response_action": "clear"
@@ -110,7 +108,7 @@ def test_on_enterprise_grid_the_workspace_decides_and_its_enterprise_must_match(
     assert "Only members of the workspace" in sister["text"]
 
 
-def test_an_org_wide_installation_is_refused(workspace: Workspace):
+def test_org_wide_installation_is_refused(workspace: Workspace):
     workspace.bot.services.slack.installation.remember(Installation("T1", "E1", is_org_wide=True))
     assert "whole organization" in workspace.type("AAPL").get_json()["text"]
 
@@ -126,14 +124,14 @@ def forget(workspace, *answers):
     workspace.slack.script("auth.test", *answers)
 
 
-def test_the_first_request_asks_slack_whose_the_token_is(workspace: Workspace):
+def test_first_request_reads_the_workspace_of_the_token(workspace: Workspace):
     forget(workspace)
     assert workspace.type("AAPL", team_id="T2").get_json()["response_type"] == "ephemeral"
     assert workspace.submit() == {"response_action": "clear"}
     assert len(workspace.slack.named("auth.test")) == 1
 
 
-def test_while_the_workspace_is_unknown_nothing_is_sent_and_entries_stay(workspace: Workspace):
+def test_form_keeps_its_entries_and_sends_nothing_while_the_workspace_is_unknown(workspace: Workspace):
     forget(workspace, Answer(500))
     body = workspace.submit()
     assert body["response_action"] == "push"
@@ -141,7 +139,7 @@ def test_while_the_workspace_is_unknown_nothing_is_sent_and_entries_stay(workspa
     assert workspace.oms.calls == []
 
 
-def test_a_failed_question_is_not_repeated_at_once_and_then_is():
+def test_failed_auth_test_is_retried_after_a_pause():
     now, calls = [0.0], []
 
     def load():
@@ -159,7 +157,7 @@ def test_a_failed_question_is_not_repeated_at_once_and_then_is():
     assert calls == [0.0, 2.1]
 
 
-def test_requests_at_the_same_time_share_one_question():
+def test_concurrent_requests_share_one_call_of_auth_test():
     calls, release = [], threading.Event()
 
     def load():
@@ -177,7 +175,7 @@ def test_requests_at_the_same_time_share_one_question():
     assert calls == [1]
 
 
-def test_a_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
+def test_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.bot.health.probe()
     assert workspace.submit() == {"response_action": "clear"}

@@ -8,14 +8,14 @@ from tests.fakes import Answer
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
 
-def test_a_mention_in_a_thread_is_answered_privately_in_the_thread(trading: PortfolioWorkspace):
+def test_mention_in_a_thread_is_answered_privately_in_the_thread(trading: PortfolioWorkspace):
     assert trading.mention("quote AAPL", thread_ts="1.1") == 200
     call = trading.slack.wait_for("chat.postEphemeral")[0].body
     assert (call["channel"], call["user"], call["thread_ts"]) == ("C1", "U1", "1.1")
     assert "bid 174.90" in call["text"]
 
 
-def test_a_shared_mention_is_answered_in_the_thread(trading: PortfolioWorkspace):
+def test_shared_mention_is_answered_in_the_thread(trading: PortfolioWorkspace):
     trading.mention("quote AAPL share", thread_ts="1.1")
     call = trading.slack.wait_for("chat.postMessage")[0].body
     assert (call["channel"], call["thread_ts"]) == ("C1", "1.1")
@@ -45,12 +45,12 @@ def test_messages_of_bots_and_edits_are_ignored(trading: PortfolioWorkspace, cha
 @pytest.mark.parametrize(
     ("text", "expected"), [("postions", "`positions`"), ("hello!", "`help`"), ("trade", "/trade")]
 )
-def test_words_that_are_not_known_are_answered(trading: PortfolioWorkspace, text, expected):
+def test_unknown_words_get_a_hint(trading: PortfolioWorkspace, text, expected):
     trading.write_directly(text)
     assert expected in trading.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
-def test_a_command_that_needs_a_form_is_answered_with_a_button_that_opens_it(trading: PortfolioWorkspace):
+def test_command_that_needs_a_form_is_answered_with_a_button_that_opens_it(trading: PortfolioWorkspace):
     trading.mention("close AAPL in Growth")
     call = trading.slack.wait_for("chat.postEphemeral")[0].body
     button = call["blocks"][1]["elements"][0]
@@ -58,7 +58,7 @@ def test_a_command_that_needs_a_form_is_answered_with_a_button_that_opens_it(tra
     assert trading.wait_for_view()["callback_id"] == "close_form"
 
 
-def test_a_repeated_event_is_answered_once(trading: PortfolioWorkspace):
+def test_repeated_event_is_answered_once(trading: PortfolioWorkspace):
     for _ in range(3):
         trading.send_event(
             {"type": "message", "channel_type": "im", "user": "U1", "team": "T1", "channel": "D1",
@@ -77,7 +77,7 @@ def test_people_of_another_workspace_are_refused(trading: PortfolioWorkspace, ch
     assert trading.oms.calls == []
 
 
-def test_without_a_team_in_the_event_slack_is_asked_once(trading: PortfolioWorkspace):
+def test_workspace_is_read_from_slack_once_if_the_event_names_none(trading: PortfolioWorkspace):
     trading.slack.teams["U9"] = "T9"
     trading.mention("quote AAPL", team=None)
     trading.slack.wait_for("chat.postEphemeral")
@@ -88,13 +88,13 @@ def test_without_a_team_in_the_event_slack_is_asked_once(trading: PortfolioWorks
     assert "Only members" in trading.slack.wait_for("chat.postEphemeral", 3)[-1].body["text"]
 
 
-def test_if_slack_refuses_the_channel_the_person_gets_a_direct_message(trading: PortfolioWorkspace):
+def test_refused_channel_answer_is_sent_as_a_direct_message(trading: PortfolioWorkspace):
     trading.slack.refuse("chat.postEphemeral", "not_in_channel")
     trading.mention("quote AAPL")
     assert trading.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 
 
-def test_a_rate_limit_is_honoured(trading: PortfolioWorkspace):
+def test_rate_limit_is_honoured(trading: PortfolioWorkspace):
     trading.slack.script("chat.postMessage", Answer(429, headers={"Retry-After": "0"}))
     trading.write_directly("quote AAPL")
     assert len(trading.slack.wait_for("chat.postMessage", 2)) == 2

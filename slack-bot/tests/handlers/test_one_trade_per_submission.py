@@ -11,7 +11,7 @@ from tests.fakes import Answer, problem
 from tests.reading import NOTHING_RECORDED, banner_of, notice_of, recorded_trade
 
 
-def test_a_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):
+def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):
     payload = factories.submission()
     answers = [workspace.deliver(payload).get_json() for _ in range(8)]
     assert answers == [{"response_action": "clear"}] * 8
@@ -33,7 +33,7 @@ def test_eight_deliveries_at_once_give_one_trade_and_one_confirmation(workspace:
     assert len(workspace.slack.named("chat.postMessage")) == 1
 
 
-def test_a_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(workspace: Workspace):
+def test_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(workspace: Workspace):
     workspace.oms.script("place", NOTHING_RECORDED)
     payload = factories.submission()
     first, second = workspace.deliver(payload).get_json(), workspace.deliver(payload).get_json()
@@ -42,7 +42,7 @@ def test_a_replay_after_a_denial_is_answered_like_the_first_and_not_sent_again(w
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BRK-B"])
-def test_a_replay_after_a_restart_trades_nothing_and_is_answered_privately(workspace: Workspace, symbol):
+def test_replay_after_a_restart_trades_nothing_and_is_answered_privately(workspace: Workspace, symbol):
     workspace.oms.aliases["BRK-B"] = "BRK.B"
     payload = factories.submission(factories.state(symbol=symbol))
     workspace.deliver(payload)
@@ -72,7 +72,7 @@ def restarted(workspace: Workspace):
     restarted.bot.services.stop(1.0)
 
 
-def test_an_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(restarted: Workspace):
+def test_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(restarted: Workspace):
     answers = [restarted.submit(EDITED)["view"] for _ in range(2)]
     for view in answers:
         assert "submit" not in view
@@ -95,7 +95,7 @@ def test_another_symbol_is_another_trade(restarted: Workspace):
 
 
 @pytest.mark.parametrize("trouble", [problem(422, "No."), problem(422, "No.", [{"field": "quantity"}])])
-def test_a_denial_of_an_edited_form_that_has_traded_tells_the_trade_and_frees_no_key(
+def test_denial_of_an_edited_form_that_has_traded_shows_the_trade_and_keeps_the_key(
     restarted: Workspace, trouble
 ):
     restarted.oms.script("place", trouble)
@@ -104,11 +104,11 @@ def test_a_denial_of_an_edited_form_that_has_traded_tells_the_trade_and_frees_no
     assert len(restarted.oms.trades) == 1
 
 
-def test_a_form_that_has_traded_asks_no_questions(restarted: Workspace):
+def test_form_that_has_traded_asks_no_questions(restarted: Workspace):
     assert "had traded already" in notice_of(restarted.submit(ODD)["view"])
 
 
-def test_a_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: Workspace):
+def test_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace: Workspace):
     workspace.oms.script("place", problem(422, "No."))
     workspace.oms.script("find", Answer(500))
     view = workspace.submit()["view"]
@@ -117,7 +117,7 @@ def test_a_denial_raises_no_attempt_while_the_key_cannot_be_looked_up(workspace:
 
 
 @pytest.mark.parametrize("looked_up", [Answer(500), Answer(body=[])])
-def test_a_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
+def test_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
     restarted: Workspace, looked_up
 ):
     restarted.oms.script("find", looked_up)

@@ -47,7 +47,7 @@ def test_opening_shows_the_overview(trading: PortfolioWorkspace):
 
 
 @pytest.mark.parametrize("tab", Tab)
-def test_every_tab_at_its_smallest_teaches_what_comes_here(trading: PortfolioWorkspace, tab):
+def test_empty_tab_explains_its_content(trading: PortfolioWorkspace, tab):
     for path in ("/positions", "/orders", "/trades", "/approvals", "/portfolios"):
         trading.oms.rows[path] = []
     view = choose(trading, tab.value)
@@ -57,7 +57,7 @@ def test_every_tab_at_its_smallest_teaches_what_comes_here(trading: PortfolioWor
 
 @pytest.mark.parametrize("tab", Tab)
 @pytest.mark.parametrize("role", ["viewer", "trader", "risk", "admin"])
-def test_every_tab_at_its_largest(trading: PortfolioWorkspace, tab, role):
+def test_every_tab_fits_at_its_largest(trading: PortfolioWorkspace, tab, role):
     trading.oms.roles["slack:T1:U1"] = role
     names = [f"{'SYMBOL-' * 5}{number:03}" for number in range(201)]
     orders = [portfolio_oms.order(f"O{name[-30:]}", portfolio_name="P" * 100) for name in names[:101]]
@@ -75,7 +75,7 @@ def test_every_tab_at_its_largest(trading: PortfolioWorkspace, tab, role):
     check_overview(choose(trading, tab.value))
 
 
-def test_a_viewer_sees_no_approvals_and_no_buttons(trading: PortfolioWorkspace):
+def test_viewer_sees_no_approvals_and_no_buttons(trading: PortfolioWorkspace):
     trading.oms.roles["slack:T1:U1"] = "viewer"
     view = open_overview(trading)
     assert "approvals" not in tabs_of(view)
@@ -84,7 +84,7 @@ def test_a_viewer_sees_no_approvals_and_no_buttons(trading: PortfolioWorkspace):
     assert "Cancel orders" not in words_of(choose(trading, "orders"))
 
 
-def test_who_may_stop_trading_sees_the_switch_and_what_is_stopped(trading: PortfolioWorkspace):
+def test_risk_manager_sees_the_kill_switch_and_its_state(trading: PortfolioWorkspace):
     trading.oms.roles["slack:T1:U1"] = "risk"
     trading.oms.rows["/kill-switch"] = [portfolio_oms.switch(state="HALTED", set_by="slack:T1:U2")]
     view = open_overview(trading)
@@ -97,7 +97,7 @@ def test_who_may_stop_trading_sees_the_switch_and_what_is_stopped(trading: Portf
 
 
 @pytest.mark.parametrize("form", ["trade", "order"])
-def test_the_buttons_of_the_overview_open_the_forms(trading: PortfolioWorkspace, form):
+def test_buttons_of_the_overview_open_the_forms(trading: PortfolioWorkspace, form):
     trading.click(f"overview:{form}")
     assert trading.slack.wait_for("views.open")[0].body["view"]["callback_id"] == f"{form}_form"
 
@@ -111,7 +111,7 @@ def test_waiting_orders_have_buttons_that_decide(trading: PortfolioWorkspace):
     assert "callback_id" in trading.slack.wait_for("views.open")[0].body["view"]
 
 
-def test_the_chosen_tab_stays_at_the_next_opening(trading: PortfolioWorkspace):
+def test_chosen_tab_stays_at_the_next_opening(trading: PortfolioWorkspace):
     choose(trading, "orders")
     assert open_overview(trading)["private_metadata"] == "orders"
     assert open_overview(trading, user="U2")["private_metadata"] == "overview"
@@ -123,7 +123,7 @@ def test_two_hundred_positions_and_a_hundred_orders_are_published(trading: Portf
     check_overview(choose(trading, "positions"))
 
 
-def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
+def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
     trading.slack.script("views.publish", Answer(body={"ok": False, "error": "invalid_blocks"}))
     trading.click("overview:tab:positions", "positions")
     view = trading.slack.wait_for("views.publish", 2)[-1].body["view"]
@@ -132,7 +132,7 @@ def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace)
     assert "*AAPL* · Portfolio Growth · Quantity 100" in words_of(view)
 
 
-def test_a_burst_of_events_redraws_each_overview_at_most_twice(trading: PortfolioWorkspace):
+def test_burst_of_events_redraws_each_overview_at_most_twice(trading: PortfolioWorkspace):
     open_overview(trading)
     open_overview(trading, user="U2")
     services, before = trading.bot.services, len(trading.slack.named("views.publish"))
@@ -155,13 +155,13 @@ def test_only_the_tabs_that_change_are_redrawn(trading: PortfolioWorkspace):
     assert [call.body["user_id"] for call in drawn] == ["U2"]
 
 
-def test_nobody_else_is_redrawn(trading: PortfolioWorkspace):
+def test_overviews_of_other_users_are_not_redrawn(trading: PortfolioWorkspace):
     queue_changed_overviews(trading.bot.services, "kill_switch.halted", "req-1")
     time.sleep(0.1)
     assert trading.slack.named("views.publish") == []
 
 
-def test_who_was_not_active_for_hours_is_not_redrawn():
+def test_overview_of_an_inactive_user_is_not_redrawn():
     now = [0.0]
     viewers = OverviewViewers(lambda: now[0])
     person = Person("T1", "U1")
@@ -175,7 +175,7 @@ def test_who_was_not_active_for_hours_is_not_redrawn():
     ("trouble", "expected"),
     [(Answer(500), "does not answer"), (problem(403, "No.", kind="person-refused"), "not a member")],
 )
-def test_a_failing_oms_is_said_in_the_overview(trading: PortfolioWorkspace, trouble, expected):
+def test_failing_oms_is_reported_in_the_overview(trading: PortfolioWorkspace, trouble, expected):
     trading.oms.script("me", trouble)
     view = open_overview(trading)
     check_overview(view)
@@ -188,7 +188,7 @@ def test_people_of_another_workspace_see_a_refusal(trading: PortfolioWorkspace):
     assert trading.oms.calls == []
 
 
-def test_the_messages_tab_is_left_alone(trading: PortfolioWorkspace):
+def test_messages_tab_is_left_alone(trading: PortfolioWorkspace):
     event = {"type": "app_home_opened", "user": "U1", "channel": "D1", "tab": "messages"}
     assert trading.send_event(event) == 200
     time.sleep(0.1)

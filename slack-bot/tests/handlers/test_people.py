@@ -40,7 +40,7 @@ def test_every_call_to_the_oms_names_the_person(workspace: Workspace):
     assert {call.headers["x-api-key"] for call in workspace.oms.calls} == {factories.OMS_KEY}
 
 
-def test_a_lookup_of_a_trade_names_the_person_too(workspace: Workspace):
+def test_lookup_of_a_trade_names_the_person_too(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit(by="U2")
     assert workspace.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
@@ -53,7 +53,7 @@ def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
     assert [trade["user_id"] for trade in workspace.oms.trades.values()] == ["U1", "U2"]
 
 
-def test_the_health_check_names_no_person(workspace: Workspace):
+def test_health_check_names_no_person(workspace: Workspace):
     workspace.bot.health.probe()
     (call,) = workspace.oms.calls
     assert call.path == "/health/ready"
@@ -73,14 +73,14 @@ def test_typed_text_never_identifies_the_person(workspace: Workspace):
     assert set(workspace.oms.people) == {ANN}
 
 
-def test_a_person_header_from_outside_is_ignored(workspace: Workspace):
+def test_person_header_from_outside_is_ignored(workspace: Workspace):
     body = factories.form_body(factories.submission())
     headers = factories.signed(body) | {"X-On-Behalf-Of": "slack:T1:U9"}
     workspace.bot.web.test_client().post("/slack/interactions", data=body, headers=headers)
     assert set(workspace.oms.people) == {ANN}
 
 
-def test_the_confirmation_names_who_acted(workspace: Workspace):
+def test_confirmation_names_who_acted(workspace: Workspace):
     workspace.submit(by="U2")
     assert "By <@U2>" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
 
@@ -106,7 +106,7 @@ NOBODY = [
 
 
 @pytest.mark.parametrize("who", [*STRANGERS, *NOBODY])
-def test_who_is_not_of_the_apps_workspace_trades_nothing_and_sees_nothing(workspace: Workspace, who):
+def test_user_of_another_workspace_can_neither_trade_nor_read(workspace: Workspace, who):
     answer = workspace.deliver(factories.submission() | who).get_json()
     assert answer["response_action"] == "push", "the form underneath keeps its entries"
     check_view(answer["view"])
@@ -115,27 +115,27 @@ def test_who_is_not_of_the_apps_workspace_trades_nothing_and_sees_nothing(worksp
     assert workspace.oms.calls == []
 
 
-def test_a_keystroke_of_a_foreign_person_is_acknowledged_without_a_redraw(workspace: Workspace):
+def test_keystroke_of_a_foreign_person_is_acknowledged_without_a_redraw(workspace: Workspace):
     action = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
     typed = factories.interaction("block_actions", view=factories.view(), actions=[action])
     assert workspace.deliver(typed | STRANGERS[0]).status_code == 200
     assert workspace.slack.calls == []
 
 
-def test_a_foreign_person_is_logged_as_a_warning(workspace: Workspace, caplog):
+def test_foreign_person_is_logged_as_a_warning(workspace: Workspace, caplog):
     workspace.deliver(factories.submission() | STRANGERS[0])
     assert "Foreign person refused" in caplog.text
     assert all(record.exc_info is None for record in caplog.records)
 
 
-def test_a_command_without_a_person_is_refused_privately(workspace: Workspace):
+def test_command_without_a_person_is_refused_privately(workspace: Workspace):
     answer = workspace.type("AAPL", team_id="").get_json()
     assert answer["response_type"] == "ephemeral"
     assert "Only members of the workspace" in answer["text"]
     assert workspace.slack.calls == []
 
 
-def test_a_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
+def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
     view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
     workspace.slack.script("views.open", Answer(body={"ok": True, "view": view}))
     workspace.type("AAPL")
@@ -144,7 +144,7 @@ def test_a_form_that_slack_opened_for_another_installation_is_taken_back(workspa
     assert workspace.oms.calls == []
 
 
-def test_a_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
+def test_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
     assert workspace.deliver(factories.submission() | {"team": None} | ELSEWHERE | {
         "view": factories.view(app_installed_team_id="T1", state={"values": factories.state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip
@@ -167,7 +167,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize("at", ["last_price", "portfolio_named", "place"])
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
-def test_a_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
+def test_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     workspace: Workspace, answer, sentence, at, caplog
 ):
     workspace.oms.script(at, answer)
@@ -190,7 +190,7 @@ def test_a_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     assert workspace.oms.named("place")[-1].headers["idempotency-key"] == "T1:V1:0"
 
 
-def test_a_viewer_is_told_when_the_form_opens_that_it_cannot_be_sent(workspace: Workspace):
+def test_viewer_is_refused_when_the_form_opens(workspace: Workspace):
     workspace.oms.roles[BOB] = "viewer"
     request_id = workspace.type("AAPL", user_id="U2").headers["X-Request-ID"]
     view = workspace.slack.wait_for("views.update")[0].body["view"]
@@ -200,7 +200,7 @@ def test_a_viewer_is_told_when_the_form_opens_that_it_cannot_be_sent(workspace: 
     assert request_id in notice_of(view)
 
 
-def test_a_viewer_who_is_quick_or_was_a_trader_when_it_opened_is_refused_at_submission(workspace: Workspace):
+def test_viewer_is_refused_at_submission(workspace: Workspace):
     workspace.oms.roles[BOB] = "viewer"
     assert "Your role at this desk" in banner_of(workspace.submit(by="U2")["view"])
     assert workspace.submit(by="U1", id="V2", root_view_id="V2") == {"response_action": "clear"}
@@ -208,7 +208,7 @@ def test_a_viewer_who_is_quick_or_was_a_trader_when_it_opened_is_refused_at_subm
 
 
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
-def test_a_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, answer, sentence):
+def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, answer, sentence):
     workspace.oms.script("me", answer)
     workspace.type("AAPL")
     assert sentence in notice_of(workspace.slack.wait_for("views.update")[0].body["view"])
@@ -218,7 +218,7 @@ def test_a_person_without_access_gets_a_refusal_when_the_form_opens(workspace: W
     "answer",
     [Answer(404), Answer(500), Answer(429), Answer(drop=True), Answer(body=[]), Answer(body={"scopes": "?"})],
 )
-def test_a_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, answer):
+def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, answer):
     workspace.oms.script("me", answer)
     check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
     assert len(workspace.oms.named("me")) == 1
@@ -236,9 +236,7 @@ def test_forms_open_at_once_while_the_oms_hangs(slack, oms):
     bot.services.stop(1.0)
 
 
-def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(
-    workspace: Workspace, caplog
-):
+def test_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(workspace: Workspace, caplog):
     caplog.set_level("INFO")
     workspace.oms.roles[ANN] = "viewer"
     workspace.slack.refuse("views.update", "not_found")
@@ -263,9 +261,7 @@ def test_a_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_lates
     ],
 )
 @pytest.mark.parametrize("at", ["last_price", "place"])
-def test_too_many_requests_of_a_person_are_said_with_when_to_try_again(
-    workspace: Workspace, at, retry_after, expected
-):
+def test_rate_limited_user_sees_when_to_try_again(workspace: Workspace, at, retry_after, expected):
     refusal = problem(429, "raw", kind="rate-limited")
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
     workspace.oms.script(at, refusal)
@@ -285,14 +281,14 @@ def test_only_portfolios_that_the_person_may_see_are_offered(workspace: Workspac
     assert len(request_options(workspace, by="U1")) == 2
 
 
-def test_that_one_person_sees_a_portfolio_tells_another_nothing(workspace: Workspace):
+def test_portfolio_suggestions_of_one_user_are_hidden_from_others(workspace: Workspace):
     workspace.oms.narrowed[BOB] = ["Income"]
     assert workspace.submit(by="U1") == {"response_action": "clear"}
     body = workspace.submit(by="U2", id="V2", root_view_id="V2")
     assert "There is none called Growth yet" in reasons_of(body["view"])
 
 
-def test_a_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: Workspace):
+def test_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: Workspace):
     workspace.oms.narrowed[BOB] = ["Income"]
     values = factories.state() | factories.opens("Growth")
     assert workspace.submit(values, by="U2") == {

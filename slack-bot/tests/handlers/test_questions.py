@@ -17,7 +17,7 @@ from tests.reading import banner_of, blocks_of, questions_of, reasons_of
 SLIP = factories.state(portfolio="Growht")
 
 
-def test_a_new_portfolio_needs_a_confirmation(workspace: Workspace):
+def test_new_portfolio_needs_a_confirmation(workspace: Workspace):
     body = workspace.submit(SLIP)
     check_view(body["view"])
     assert "There is none called Growht yet. Did you mean Growth?" in reasons_of(body["view"])
@@ -26,7 +26,7 @@ def test_a_new_portfolio_needs_a_confirmation(workspace: Workspace):
     assert workspace.oms.named("place")[0].body["portfolio_name"] == "Growht"
 
 
-def test_the_oms_is_asked_about_a_portfolio_until_it_exists(workspace: Workspace):
+def test_portfolio_is_looked_up_until_it_exists(workspace: Workspace):
     for form in ("V1", "V2", "V3"):
         workspace.submit(factories.state(portfolio="GROWTH"), id=form, root_view_id=form)
     assert len(workspace.oms.named("portfolio_named")) == 1
@@ -35,17 +35,17 @@ def test_the_oms_is_asked_about_a_portfolio_until_it_exists(workspace: Workspace
     assert len(workspace.oms.named("portfolio_named")) == 3
 
 
-def test_a_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
+def test_tick_for_one_portfolio_opens_no_other(workspace: Workspace):
     body = workspace.submit(factories.state(portfolio="Incoem") | factories.opens("Growht"))
     assert "There is none called Incoem yet. Did you mean Income?" in reasons_of(body["view"])
 
 
-def test_choosing_another_portfolio_is_an_answer_too(workspace: Workspace):
+def test_choice_of_another_portfolio_answers_the_question(workspace: Workspace):
     workspace.submit(SLIP)
     assert workspace.submit() == {"response_action": "clear"}
 
 
-def test_a_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: Workspace):
+def test_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace: Workspace):
     values = factories.state(portfolio="Fresh", portfolio_text="New portfolio: Fresh")
     body = workspace.submit(values)
     assert "There is none called Fresh yet." in reasons_of(body["view"])
@@ -54,7 +54,7 @@ def test_a_new_portfolio_needs_a_confirmation_and_stays_marked_as_new(workspace:
     assert workspace.submit(values | factories.opens("Fresh")) == {"response_action": "clear"}
 
 
-def test_without_an_answer_about_the_nearest_names_the_portfolio_is_asked_about_all_the_same(
+def test_portfolio_is_confirmed_even_if_the_nearest_names_cannot_be_loaded(
     workspace: Workspace,
 ):
     workspace.oms.always["portfolios"] = Answer(500)
@@ -68,7 +68,7 @@ def test_price_and_portfolio_are_asked_about_at_once(workspace: Workspace):
     assert workspace.submit(ticked) == {"response_action": "clear"}
 
 
-def test_answering_one_question_does_not_forget_the_other(workspace: Workspace):
+def test_answer_to_one_question_keeps_the_answer_to_another(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
     first = workspace.submit(values)["view"]
     second = workspace.submit(values | factories.ticked("0.001"), private_metadata=first["private_metadata"])[
@@ -79,14 +79,14 @@ def test_answering_one_question_does_not_forget_the_other(workspace: Workspace):
     assert third == {"response_action": "clear"}
 
 
-def test_a_confirmation_is_valid_for_no_other_price_or_portfolio(workspace: Workspace):
+def test_confirmation_is_valid_for_no_other_price_or_portfolio(workspace: Workspace):
     values = factories.state(gmv="0.1", portfolio="Growht")
     metadata = workspace.submit(values | factories.ticked("0.001"))["view"]["private_metadata"]
     other = workspace.submit(factories.state(gmv="0.2", portfolio="Growth"), private_metadata=metadata)
     assert questions_of(other["view"]) == ["price_ok:AAPL:0.002"]
 
 
-def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(workspace: Workspace):
+def test_confirmed_price_needs_a_confirmation_for_another_symbol(workspace: Workspace):
     workspace.oms.instruments["MSFT"] = ""
     metadata = workspace.submit(factories.state(gmv="0.1"))["view"]["private_metadata"]
     values = factories.state(symbol="MSFT", gmv="0.1") | factories.ticked("0.001")
@@ -97,7 +97,7 @@ def test_a_price_that_was_confirmed_for_one_symbol_is_asked_about_for_another(wo
 # Symbols
 
 
-def test_an_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(workspace: Workspace):
+def test_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(workspace: Workspace):
     values = factories.state(symbol="APPL")
     body = workspace.submit(values)
     check_view(body["view"])
@@ -108,19 +108,19 @@ def test_an_unknown_symbol_needs_a_confirmation_and_shows_the_nearest_symbols(wo
     assert workspace.submit(values | factories.answered("symbol_ok:APPL")) == {"response_action": "clear"}
 
 
-def test_a_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Workspace):
+def test_name_that_was_typed_as_the_symbol_finds_its_instrument(workspace: Workspace):
     workspace.oms.instruments |= {"APPLX": "", "MLP": "Maui Land & Pineapple"}
     reasons = reasons_of(workspace.submit(factories.state(symbol="APPLE"))["view"])
     assert "Did you mean AAPL (Apple Inc.), MLP (Maui Land &amp; Pineapple) or APPLX?" in reasons
 
 
-def test_without_an_answer_about_instruments_the_symbol_is_asked_about_all_the_same(workspace: Workspace):
+def test_symbol_is_confirmed_even_if_instruments_cannot_be_loaded(workspace: Workspace):
     workspace.oms.always["symbols"] = Answer(500)
     reasons = reasons_of(workspace.submit(factories.state(symbol="APPL"))["view"])
     assert reasons.endswith("nobody has traded it here.")
 
 
-def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspace):
+def test_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Workspace):
     workspace.oms.quotes["APPL"] = {"source": "manual", "mid": "175", "last": None, "age_seconds": 1.0}
     assert workspace.submit(factories.state(symbol="APPL")) == {"response_action": "clear"}
     del workspace.oms.quotes["APPL"]
@@ -129,7 +129,7 @@ def test_a_symbol_that_was_traded_or_has_a_live_quote_is_known(workspace: Worksp
     assert workspace.oms.named("is_listed") == []
 
 
-def test_correcting_the_symbol_is_an_answer_and_a_tick_confirms_no_other_symbol(workspace: Workspace):
+def test_corrected_symbol_answers_the_question_and_a_tick_confirms_one_symbol(workspace: Workspace):
     metadata = workspace.submit(factories.state(symbol="APPL"))["view"]["private_metadata"]
     other = factories.state(symbol="AAPLE") | factories.answered("symbol_ok:APPL")
     assert questions_of(workspace.submit(other, private_metadata=metadata)["view"]) == ["symbol_ok:AAPLE"]
@@ -157,7 +157,7 @@ def held(quantity: str, average_cost: str = "170.00", rate: str | None = None):
         (held("-20"), ""),
     ],
 )
-def test_a_sale_that_opens_a_short_is_asked_about(workspace: Workspace, position, reason):
+def test_sale_that_opens_a_short_needs_a_confirmation(workspace: Workspace, position, reason):
     if position:
         workspace.oms.holdings["Growth", "AAPL"] = position
     body = workspace.submit(SALE)
@@ -171,7 +171,7 @@ def test_a_sale_that_opens_a_short_is_asked_about(workspace: Workspace, position
     assert workspace.submit(SALE | factories.answered(question)) == {"response_action": "clear"}
 
 
-def test_a_short_is_asked_about_anew_when_the_quantity_or_the_position_is_another(workspace: Workspace):
+def test_short_needs_a_new_confirmation_after_a_change_of_quantity_or_position(workspace: Workspace):
     workspace.oms.holdings["Growth", "AAPL"] = held("51")
     view = workspace.submit(SALE)["view"]
     ticked = factories.answered(*questions_of(view))
@@ -181,7 +181,7 @@ def test_a_short_is_asked_about_anew_when_the_quantity_or_the_position_is_anothe
     assert "opens a short of 480" in reasons_of(workspace.submit(SALE | ticked)["view"])
 
 
-def test_a_position_that_cannot_be_read_lets_nothing_trade(workspace: Workspace):
+def test_unreadable_position_prevents_a_trade(workspace: Workspace):
     workspace.oms.script("holding", Answer(body={"quantity": 3}))
     assert banner_of(workspace.submit(SALE)["view"]).startswith("*Not placed.*")
     assert workspace.oms.named("place") == []
@@ -202,7 +202,7 @@ def again(workspace: Workspace, values: Any = None, by: str = "U1"):
     return workspace.submit(values, by=by, id="V2", root_view_id="V2")
 
 
-def test_the_same_trade_within_a_minute_is_asked_about(workspace: Workspace):
+def test_repeated_trade_within_a_minute_needs_a_confirmation(workspace: Workspace):
     place_now(workspace, 40)
     body = again(workspace)
     check_view(body["view"])
@@ -223,7 +223,7 @@ def test_the_same_trade_within_a_minute_is_asked_about(workspace: Workspace):
         ({"reversed_by": "T2"}, "U1", factories.state()),
     ],
 )
-def test_a_different_trade_is_no_repeat(workspace: Workspace, change, by, values):
+def test_different_trade_needs_no_confirmation(workspace: Workspace, change, by, values):
     place_now(workspace, **change)
     assert again(workspace, values, by) == {"response_action": "clear"}
 

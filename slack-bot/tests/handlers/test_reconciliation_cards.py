@@ -5,7 +5,12 @@ import time
 
 import pytest
 
-from app.blocks.reconciliation import build_issue_card, build_issue_form, build_issue_value
+from app.blocks.reconciliation import (
+    build_issue_card,
+    build_issue_form,
+    build_issue_value,
+    describe_connection,
+)
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.forms.request_context import RequestContext
@@ -146,7 +151,7 @@ def test_person_takes_an_issue(cards: Workspace):
     assert sent.headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
-def test_person_without_the_right_is_told(cards: Workspace):
+def test_user_without_the_right_is_refused(cards: Workspace):
     cards.oms.script(PATH.removeprefix("/api/v1"), problem(403, "Not allowed.", kind="forbidden"))
     click(cards, "issue_take", build_issue_value("ri_1", "adopt"))
     assert "the reconciliation with brokers" in cards.slack.wait_for("respond")[0].body["text"]
@@ -172,7 +177,7 @@ def test_card_escapes_names_and_shows_missing_sides():
     assert "Ours: nothing" in card.text
 
 
-def test_channel_is_told_of_a_broker_that_is_lost(cards: Workspace):
+def test_lost_broker_is_reported_in_the_channel(cards: Workspace):
     registry = EventRegistry()
     register_subscriptions(registry)
     data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
@@ -196,6 +201,16 @@ def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(
     assert "is down" in channels["C3"]  # the first one
 
 
-def test_without_any_channel_nothing_is_posted(workspace: Workspace):
+def test_nothing_is_posted_without_a_channel(workspace: Workspace):
     report(workspace)
     assert workspace.slack.named("chat.postMessage") == []
+
+
+def test_refused_broker_that_needs_a_log_in_names_the_command():
+    refused = {"connection": "kite", "broker": "zerodha", "status": "refused", "reason": "No session."}
+    line = describe_connection(refused)
+    assert line.endswith(
+        "was refused, and a person must correct it: No session. To log in, type `/desk login`."
+    )
+    for changes in ({"broker": "alpaca"}, {"status": "down"}):
+        assert "/desk login" not in describe_connection(refused | changes)

@@ -45,7 +45,7 @@ def registry():
         (act("nothing"), None),
     ],
 )
-def test_a_request_finds_the_handler_of_its_kind_and_name(registry, body, handler):
+def test_request_finds_the_handler_of_its_kind_and_name(registry, body, handler):
     assert registry.find(body) == handler
 
 
@@ -62,5 +62,5 @@ def test_a_request_finds_the_handler_of_its_kind_and_name(registry, body, handle
         {"type": ["block_actions"]},
     ],
 )
-def test_a_malformed_request_finds_none(registry, body):
+def test_malformed_request_finds_none(registry, body):
     assert registry.find(body) is None

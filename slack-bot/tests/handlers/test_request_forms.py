@@ -36,7 +36,7 @@ def open_form(trading: PortfolioWorkspace, text: str, **changes):
 # Positions
 
 
-def test_a_chosen_position_shows_its_history_and_exits(trading: PortfolioWorkspace):
+def test_chosen_position_shows_its_history_and_exits(trading: PortfolioWorkspace):
     trading.click("position:open", KEY)
     view = trading.wait_for_view()
     check_view(view)
@@ -50,13 +50,13 @@ def test_a_chosen_position_shows_its_history_and_exits(trading: PortfolioWorkspa
     ]
 
 
-def test_a_viewer_gets_no_buttons(trading: PortfolioWorkspace):
+def test_viewer_gets_no_buttons(trading: PortfolioWorkspace):
     trading.oms.roles["slack:T1:U1"] = "viewer"
     trading.click("position:open", KEY)
     assert "position:close" not in texts_of(trading.wait_for_view())
 
 
-def test_a_position_is_closed_once_per_form(trading: PortfolioWorkspace):
+def test_position_is_closed_once_per_form(trading: PortfolioWorkspace):
     filled = portfolio_oms.order(
         side="SELL", quantity="100", filled_quantity="100", average_price="174.90", status="FILLED"
     )
@@ -88,7 +88,7 @@ def test_exits_are_set_and_removed(trading: PortfolioWorkspace):
     assert list(trading.oms.changes.values()) == [("PUT", "/positions/Growth/AAPL/exits", body)]
 
 
-def test_an_error_of_an_exit_appears_at_its_field(trading: PortfolioWorkspace):
+def test_error_of_an_exit_appears_at_its_field(trading: PortfolioWorkspace):
     errors = [{"field": "stop_loss.stop_price", "message": "Must be below the price."}]
     trading.oms.results["PUT /positions/Growth/AAPL/exits"] = problem(422, "Bad.", errors)
     trading.click("position:exits", KEY)
@@ -96,7 +96,7 @@ def test_an_error_of_an_exit_appears_at_its_field(trading: PortfolioWorkspace):
     assert answer == {"response_action": "errors", "errors": {"stop_loss": "Must be below the price."}}
 
 
-def test_a_denial_keeps_the_form_and_gets_a_new_key(trading: PortfolioWorkspace):
+def test_denial_keeps_the_form_and_gets_a_new_key(trading: PortfolioWorkspace):
     trading.oms.results["POST /positions:close"] = problem(
         422, "Trading is HALTED: no new orders.", kind="denied"
     )
@@ -108,7 +108,7 @@ def test_a_denial_keeps_the_form_and_gets_a_new_key(trading: PortfolioWorkspace)
     assert len(trading.oms.changes) == 2
 
 
-def test_after_a_lost_answer_the_same_key_is_sent_again(trading: PortfolioWorkspace):
+def test_same_key_is_sent_again_after_a_lost_answer(trading: PortfolioWorkspace):
     trading.oms.script("POST /positions:close", Answer(drop=True))
     trading.oms.results["POST /positions:close"] = Answer(201, portfolio_oms.order())
     view = open_form(trading, "close AAPL in Growth")
@@ -120,7 +120,7 @@ def test_after_a_lost_answer_the_same_key_is_sent_again(trading: PortfolioWorksp
     assert len(keys) == 2
 
 
-def test_a_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
+def test_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
     trading.oms.script("POST /positions:close", Answer(201, portfolio_oms.order(), slow=0.8))
     body = trading.submit_view(open_form(trading, "close AAPL in Growth"))
     assert body["view"]["title"]["text"] == "Working…"
@@ -136,7 +136,7 @@ def test_a_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
         (Answer(503), "before you do it again"),
     ],
 )
-def test_a_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
+def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
     trading: PortfolioWorkspace, answer, text
 ):
     answer.slow = 0.8
@@ -148,7 +148,7 @@ def test_a_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
     wait_until(lambda: not owed_notes(trading))
 
 
-def test_a_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
+def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
     trading: PortfolioWorkspace, monkeypatch
 ):
     trading.oms.script("POST /positions:close", problem(422, "Nothing to close."))
@@ -184,7 +184,7 @@ def test_two_hundred_positions_can_be_chosen(trading: PortfolioWorkspace):
 
 
 @pytest.mark.parametrize("text", ["close AAPL", "cancel AAPL", "cancel O17952360655300000c5d8cbe8"])
-def test_without_anything_to_change_there_is_no_form(trading: PortfolioWorkspace, text):
+def test_form_is_not_opened_without_anything_to_change(trading: PortfolioWorkspace, text):
     trading.oms.rows["/positions"] = trading.oms.rows["/orders"] = []
     view = open_form(trading, text)
     assert "submit" not in view
@@ -217,7 +217,7 @@ def test_one_order_of_many_is_cancelled(trading: PortfolioWorkspace):
 # Kill switch
 
 
-def test_a_halt_says_what_stays_open_and_posts_a_banner(risk: PortfolioWorkspace):
+def test_halt_says_what_stays_open_and_posts_a_banner(risk: PortfolioWorkspace):
     risk.oms.rows["/orders"] = [portfolio_oms.order("O1"), portfolio_oms.order("O2", role="stop_loss")]
     view = open_form(risk, "halt")
     assert "2 working orders, 1 of them exits, and 1 position" in texts_of(view)
@@ -238,7 +238,7 @@ def test_a_halt_says_what_stays_open_and_posts_a_banner(risk: PortfolioWorkspace
         ("flatten", {"state": "HALTED", "exits": "flatten"}),
     ],
 )
-def test_a_portfolio_is_reduced_or_flattened(risk: PortfolioWorkspace, mode, expected):
+def test_portfolio_is_reduced_or_flattened(risk: PortfolioWorkspace, mode, expected):
     view = open_form(risk, "halt in growth")
     risk.submit_view(view, mode=mode, reason="Bad prices", flatten_ok="yes")
     body = {"scope": "portfolio", "name": "Growth", "reason": "Bad prices"} | expected
@@ -254,11 +254,11 @@ def test_flattening_needs_a_second_confirmation_and_every_halt_a_reason(risk: Po
 
 
 @pytest.mark.parametrize("text", ["halt", "resume"])
-def test_a_trader_gets_no_kill_switch(trading: PortfolioWorkspace, text):
+def test_trader_gets_no_kill_switch(trading: PortfolioWorkspace, text):
     assert "does not include the kill switch" in texts_of(open_form(trading, text))
 
 
-def test_the_oms_refuses_a_person_without_the_role(risk: PortfolioWorkspace):
+def test_oms_refuses_a_person_without_the_role(risk: PortfolioWorkspace):
     view = open_form(risk, "halt")
     risk.oms.results["POST /kill-switch"] = problem(403, "No.", kind="forbidden")
     body = risk.submit_view(view, reason="Bad prices")
@@ -284,7 +284,7 @@ def test_another_person_resumes_and_the_banner_is_edited(risk: PortfolioWorkspac
     assert risk.slack.wait_for("chat.postMessage", 2)[-1].body["thread_ts"] == "1.0"
 
 
-def test_who_halted_does_not_resume(risk: PortfolioWorkspace):
+def test_user_who_halted_cannot_resume(risk: PortfolioWorkspace):
     risk.oms.rows["/kill-switch"] = [portfolio_oms.switch(state="HALTED", set_by="slack:T1:U1")]
     assert "Another person" in texts_of(open_form(risk, "resume"))
     risk.type("resume", "/desk", user_id="U2")
@@ -294,7 +294,7 @@ def test_who_halted_does_not_resume(risk: PortfolioWorkspace):
     assert risk.oms.changes == {}
 
 
-def test_if_slack_refuses_the_banner_the_person_gets_it(risk: PortfolioWorkspace):
+def test_refused_banner_is_sent_to_its_user(risk: PortfolioWorkspace):
     risk.slack.script("chat.postMessage", Answer(body={"ok": False, "error": "not_in_channel"}))
     risk.submit_view(open_form(risk, "halt"), reason="Bad prices")
     sent = risk.slack.wait_for("chat.postMessage", 2)[-1].body
@@ -302,7 +302,7 @@ def test_if_slack_refuses_the_banner_the_person_gets_it(risk: PortfolioWorkspace
     assert "/invite" in sent["text"]
 
 
-def test_after_a_restart_a_click_on_the_banner_leads_to_its_edit(risk: PortfolioWorkspace):
+def test_banner_is_edited_after_a_click_that_follows_a_restart(risk: PortfolioWorkspace):
     stopped = {"state": "REDUCING", "set_by": "slack:T1:U1"}
     risk.oms.rows["/kill-switch"] = [
         portfolio_oms.switch(),
@@ -320,7 +320,7 @@ def test_after_a_restart_a_click_on_the_banner_leads_to_its_edit(risk: Portfolio
     assert risk.slack.wait_for("chat.update")[0].body["ts"] == "7.0"
 
 
-def test_a_button_of_a_member_does_not_become_the_banner(risk: PortfolioWorkspace):
+def test_button_of_a_member_does_not_become_the_banner(risk: PortfolioWorkspace):
     """Somebody could post such a button in a channel that nobody reads, to draw the next banner there."""
     container = {"type": "message", "channel_id": "C666", "message_ts": "7.0", "is_ephemeral": False}
     view = open_form(risk, "halt in growth")
@@ -331,7 +331,7 @@ def test_a_button_of_a_member_does_not_become_the_banner(risk: PortfolioWorkspac
     assert risk.slack.named("chat.update") == []
 
 
-def test_a_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk: PortfolioWorkspace):
+def test_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk: PortfolioWorkspace):
     risk.click("form:open", "halt", channel=None)
     risk.submit_view(risk.wait_for_view(), reason="Bad prices")
     sent = risk.slack.wait_for("chat.postMessage")[0].body
@@ -348,7 +348,7 @@ def test_a_halt_from_the_home_tab_is_shown_in_the_channel_of_the_settings(risk: 
 
 
 @pytest.mark.parametrize("text", ["halt", "resume", "cancel", "close AAPL"])
-def test_a_trigger_that_is_too_old_is_said_privately(trading: PortfolioWorkspace, text):
+def test_expired_trigger_is_reported_privately(trading: PortfolioWorkspace, text):
     trading.slack.refuse("views.open", "expired_trigger_id")
     trading.type(text, "/desk")
     assert "run the command again" in trading.slack.wait_for("respond")[0].body["text"]
@@ -356,13 +356,13 @@ def test_a_trigger_that_is_too_old_is_said_privately(trading: PortfolioWorkspace
 
 
 @pytest.mark.parametrize("text", ["halt", "resume", "cancel", "close AAPL"])
-def test_a_failing_oms_is_said_in_the_view(trading: PortfolioWorkspace, text):
+def test_failing_oms_is_reported_in_the_view(trading: PortfolioWorkspace, text):
     trading.oms.script("me", Answer(500))
     assert "does not answer" in texts_of(open_form(trading, text))
 
 
 @pytest.mark.parametrize("action", ["position:open", "position:close", "position:exits", "form:open"])
 @pytest.mark.parametrize("value", ["", "nonsense", "a/b", "xyzzy 1 2 3"])
-def test_junk_in_a_button_changes_nothing(trading: PortfolioWorkspace, action, value):
+def test_invalid_button_value_changes_nothing(trading: PortfolioWorkspace, action, value):
     assert trading.click(action, value) == 200
     assert trading.oms.changes == {}

@@ -33,7 +33,7 @@ def initial(view, block_id):
     return element.get("initial_value") or (element.get("initial_option") or {}).get("value")
 
 
-def test_the_form_shows_the_preferences(settings_view):
+def test_form_shows_the_preferences(settings_view):
     check_view(settings_view)
     assert {name: initial(settings_view, name) for name in BERLIN} == BERLIN
     assert initial(settings_view, "quiet_hours") == "22:00 to 07:00"
@@ -44,7 +44,7 @@ def test_the_form_shows_the_preferences(settings_view):
     ]
 
 
-def test_the_form_replaces_the_preferences(trading: PortfolioWorkspace, settings_view):
+def test_form_replaces_the_preferences(trading: PortfolioWorkspace, settings_view):
     trading.oms.results["PUT /preferences"] = Answer(body=portfolio_oms.preferences(time_zone="Asia/Tokyo"))
     entries = {
         "default_portfolio": "Income", "quiet_hours": "9:30 - 10:00", "time_zone": "Asia/Tokyo",
@@ -67,7 +67,7 @@ def test_the_form_replaces_the_preferences(trading: PortfolioWorkspace, settings
     assert (body["notify"]["order.filled"], body["notify"]["limit.changed"]) == ("ping", "ping")
 
 
-def test_bad_entries_are_said_at_their_fields(trading: PortfolioWorkspace, settings_view):
+def test_invalid_entries_are_reported_at_their_fields(trading: PortfolioWorkspace, settings_view):
     body = trading.submit_view(settings_view, quiet_hours="late", watchlists="AAPL")
     assert body["errors"].keys() == {"quiet_hours", "watchlists"}
     assert trading.oms.changes == {}
@@ -98,7 +98,7 @@ def test_portfolios_are_searched(trading: PortfolioWorkspace):
     assert [option["value"] for option in trading.deliver(payload).get_json()["options"]] == ["Growth"]
 
 
-def test_a_direct_message_shows_the_settings_with_a_button(trading: PortfolioWorkspace):
+def test_direct_message_shows_the_settings_with_a_button(trading: PortfolioWorkspace):
     trading.oms.rows["/preferences"] = portfolio_oms.preferences(
         watchlists={f"{'L' * 98}{number:02}": ["S" * 40] * 200 for number in range(20)}, quiet_hours=None
     )
@@ -119,7 +119,7 @@ def test_numbers_are_written_as_the_person_prefers_unless_others_read_them(tradi
     assert "equity 1,000,500.00 USD" in trading.query("Growth share", "/portfolio")["text"]
 
 
-def test_the_order_form_starts_with_the_defaults_unless_the_command_says_more(
+def test_order_form_starts_with_the_defaults_unless_the_command_says_more(
     trading: PortfolioWorkspace,
 ):
     trading.oms.rows["/preferences"] = portfolio_oms.preferences(**BERLIN)
@@ -139,7 +139,7 @@ def test_the_order_form_starts_with_the_defaults_unless_the_command_says_more(
     ]
 
 
-def test_the_trade_form_starts_with_the_known_default_portfolio(trading: PortfolioWorkspace):
+def test_trade_form_starts_with_the_known_default_portfolio(trading: PortfolioWorkspace):
     trading.oms.rows["/preferences"] = portfolio_oms.preferences(**BERLIN)
     trading.query("positions")
     trading.type("AAPL", "/trade")

@@ -13,7 +13,7 @@ from tests.fakes import Answer, problem
 from tests.reading import banner_of, notice_of, recorded_trade, wait_until
 
 
-def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
+def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
     workspace.oms.script("place", Answer(201, {"trade": recorded_trade()}, slow=0.8))
     body = workspace.submit()
     assert body["view"]["title"]["text"] == "Placing…"
@@ -23,7 +23,7 @@ def test_a_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_c
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
-def test_a_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace):
+def test_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace):
     workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[0].body["view"]
@@ -32,7 +32,7 @@ def test_a_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspac
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
 
-def test_a_slow_refusal_of_fields_says_which_they_are(workspace: Workspace):
+def test_slow_refusal_names_the_fields(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
     workspace.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.8))
     workspace.submit()
@@ -40,7 +40,7 @@ def test_a_slow_refusal_of_fields_says_which_they_are(workspace: Workspace):
     assert "*Not placed.* Quantity: Too many. GMV: Too much." in banner_of(view)
 
 
-def test_the_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
+def test_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
     workspace.slack.refuse("views.update", "not_found")
     workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
     workspace.submit()
@@ -49,7 +49,7 @@ def test_the_failure_of_a_closed_form_is_reported_privately(workspace: Workspace
     assert "*Not placed.* No." in posted["text"]
 
 
-def test_a_redraw_waits_out_a_429(workspace: Workspace):
+def test_redraw_waits_out_a_429(workspace: Workspace):
     workspace.slack.script(
         "views.update", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
@@ -58,7 +58,7 @@ def test_a_redraw_waits_out_a_429(workspace: Workspace):
     assert len(workspace.slack.wait_for("views.update", 2)) == 2
 
 
-def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(patient_workspace: Workspace):
+def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(patient_workspace: Workspace):
     workspace = patient_workspace
     workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=60.0)
     answers, threads = [], []
@@ -77,7 +77,7 @@ def test_with_the_oms_hung_twenty_submissions_at_once_are_answered_in_time(patie
     assert max(seconds for seconds, _ in answers) < 15.0, "long before the OMS answers"
 
 
-def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_their_wait(slack, oms):
+def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(slack, oms):
     oms.always["place"] = Answer(slow=60.0)
     bot = make_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
     workspace, answers = Workspace(bot, slack, oms), []
@@ -99,14 +99,14 @@ def test_with_the_waits_of_production_a_hung_oms_keeps_twenty_submissions_to_the
     assert max(ended for ended, _ in answers) - began < one_after_another / 2, "they wait at the same time"
 
 
-def test_without_a_free_worker_the_form_says_busy_and_nothing_is_sent(workspace: Workspace):
+def test_form_shows_busy_and_sends_nothing_without_a_free_worker(workspace: Workspace):
     workspace.bot.services.trade_workers.stop()
     body = workspace.submit()
     assert "busy" in banner_of(body["view"])
     assert workspace.oms.calls == []
 
 
-def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
+def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
     workspace.oms.always["last_price"] = Answer(slow=2.0)
     view = workspace.submit()["view"]
     if "Nothing was sent" not in str(view):  # the answer came after the time limit
@@ -118,7 +118,7 @@ def test_an_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Wor
 # Unknown outcomes
 
 
-def test_a_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(workspace: Workspace):
+def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(workspace: Workspace):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     workspace.oms.script("place", Answer(slow=2.0))
     workspace.oms.script("find", Answer(body=[]), Answer(500, b"?"))
@@ -143,7 +143,7 @@ def test_a_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(wo
         Answer(201, b"not json"),
     ],
 )
-def test_an_unclear_answer_is_looked_up(workspace: Workspace, answer):
+def test_unclear_answer_is_looked_up(workspace: Workspace, answer):
     workspace.oms.script("place", answer)
     workspace.oms.script("find", Answer(body=[recorded_trade()]))
     workspace.submit()
@@ -151,7 +151,7 @@ def test_an_unclear_answer_is_looked_up(workspace: Workspace, answer):
     assert len(workspace.oms.named("place")) == 1
 
 
-def test_an_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(workspace: Workspace):
+def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[-1].body["view"]
@@ -161,7 +161,7 @@ def test_an_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(wo
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
-def test_a_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace: Workspace):
+def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace: Workspace):
     body = {
         "symbol": "AAPL",
         "quantity": "100",
@@ -209,7 +209,7 @@ def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, 
     assert len(workspace.oms.named("place")) == 1
 
 
-def test_an_edited_form_trades_its_new_entries_if_the_first_submission_did_not_trade(
+def test_edited_form_trades_its_new_entries_if_the_first_submission_did_not_trade(
     workspace: Workspace, unsettled
 ):
     assert workspace.submit(EDITED, private_metadata=unsettled) == {"response_action": "clear"}
@@ -217,9 +217,7 @@ def test_an_edited_form_trades_its_new_entries_if_the_first_submission_did_not_t
 
 
 @pytest.mark.parametrize("again", [problem(422, "No."), problem(503, "Full.", kind="not-placed")])
-def test_a_refusal_after_an_unknown_outcome_promises_nothing_and_keeps_the_key(
-    workspace: Workspace, unsettled, again
-):
+def test_refusal_after_an_unknown_outcome_keeps_the_key(workspace: Workspace, unsettled, again):
     workspace.oms.script("place", again)
     view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
     assert "*Not placed this time.*" in banner_of(view)
@@ -228,7 +226,7 @@ def test_a_refusal_after_an_unknown_outcome_promises_nothing_and_keeps_the_key(
     assert json.loads(view["private_metadata"]) == json.loads(unsettled)
 
 
-def test_the_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
+def test_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.slack.refuse("views.update", "not_found")
     workspace.submit()
@@ -238,7 +236,7 @@ def test_the_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspa
     assert "from this form" not in text
 
 
-def test_an_unexpected_error_is_logged_and_reported_as_unknown(workspace: Workspace, monkeypatch, caplog):
+def test_unexpected_error_is_logged_and_reported_as_unknown(workspace: Workspace, monkeypatch, caplog):
     def broken(*_args, **_named):
         raise ZeroDivisionError
 

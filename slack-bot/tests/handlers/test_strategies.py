@@ -96,5 +96,5 @@ def test_refused_click_is_explained_to_the_person(running: PortfolioWorkspace):
     assert "*Not done.* The strategy failed." in running.slack.wait_for("respond", 2)[1].body["text"]
 
 
-def test_nearest_verb_is_offered(trading: PortfolioWorkspace):
+def test_nearest_verb_is_suggested(trading: PortfolioWorkspace):
     assert "Did you mean `strategies`?" in trading.query("strategie")["text"]

@@ -33,7 +33,7 @@ def open_form(workspace: PortfolioWorkspace):
     return view
 
 
-def test_only_what_changed_is_sent(tuned: PortfolioWorkspace):
+def test_only_changed_parameters_are_sent(tuned: PortfolioWorkspace):
     view = open_form(tuned)
     assert "Bars of the fast average. · A whole number · 1 to 500" in texts_of(view)
     entries = {"parameters.fast": "12", "parameters.share": "1.5", "parameters.short": "true"}

@@ -49,7 +49,7 @@ def test_thread_starts_once_and_its_first_message_shows_the_status(reporting: Wo
     assert edited.body["ts"] == "1.0"
 
 
-def test_drift_leaves_the_status_as_it_is(reporting: Workspace):
+def test_drift_keeps_the_status(reporting: Workspace):
     report(reporting, "E1", "paused", STATUS | {"status": "PAUSED", "reason": None})
     report(reporting, "E2", "drift", DRIFT)
     text = reporting.slack.wait_for("chat.postMessage", 3)[2].body["text"]
@@ -68,7 +68,7 @@ def test_first_message_that_was_deleted_is_posted_again(reporting: Workspace):
     assert line["thread_ts"] == "3.0"
 
 
-def test_line_that_slack_refuses_stays_owed_to_the_channel(reporting: Workspace):
+def test_refused_thread_line_stays_pending(reporting: Workspace):
     reporting.slack.refuse("chat.postMessage", "not_in_channel")
     report(reporting, "E1", "started", STATUS)
     reporting.slack.wait_for("chat.postMessage")
@@ -76,7 +76,7 @@ def test_line_that_slack_refuses_stays_owed_to_the_channel(reporting: Workspace)
     assert (owed.channel, owed.text[:23]) == ("C9", ":arrow_forward: *trend*")
 
 
-def test_line_that_a_killed_bot_owed_is_posted_in_the_thread(reporting: Workspace, monkeypatch):
+def test_pending_thread_line_of_a_killed_bot_is_posted(reporting: Workspace, monkeypatch):
     report(reporting, "E1", "started", STATUS)
     reporting.slack.wait_for("chat.postMessage", 2)
     services = reporting.bot.services

@@ -13,12 +13,12 @@ from tests.fakes import problem
 from tests.reading import NOTHING_RECORDED, banner_of, blocks_of, questions_of, reasons_of
 
 
-def test_the_usual_answer_comes_back_in_the_form_itself(workspace: Workspace):
+def test_usual_answer_comes_back_in_the_form_itself(workspace: Workspace):
     assert workspace.submit() == {"response_action": "clear"}
     assert workspace.slack.named("views.update") == []
 
 
-def test_the_oms_gets_the_trade_as_it_was_typed(workspace: Workspace):
+def test_oms_gets_the_trade_as_it_was_typed(workspace: Workspace):
     workspace.submit(factories.state(quantity="1,000.5", gmv="175087.5", note="why"))
     call = workspace.oms.wait_for("place")[0]
     assert call.body == {
@@ -52,7 +52,7 @@ def test_fields_that_the_oms_refuses_are_shown_at_those_fields(workspace: Worksp
     }
 
 
-def test_two_problems_of_one_field_are_both_said_there(workspace: Workspace):
+def test_both_errors_of_one_field_are_shown_at_the_field(workspace: Workspace):
     errors = [{"field": "price", "message": "Too low."}, {"field": "gmv", "message": ""}]
     workspace.oms.script("place", problem(422, "Refused.", errors))
     assert workspace.submit()["errors"] == {"gmv": "Too low. The trading system does not accept this."}
@@ -78,27 +78,27 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
-def test_limits_of_the_oms_are_said_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
+def test_limits_of_the_oms_are_shown_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
     workspace.oms.script("place", problem(422, "1 field is not valid; see `errors`.", [error]))
     shown = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
     assert block_id in shown
     assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
 
 
-def test_all_limits_that_are_passed_are_said_at_once(workspace: Workspace):
+def test_all_exceeded_limits_are_shown_at_once(workspace: Workspace):
     workspace.oms.script(
         "place", problem(422, "7 fields are not valid; see `errors`.", [error for error, _ in LIMITS])
     )
     assert set(workspace.submit()["errors"]) == {block_id for _, block_id in LIMITS}
 
 
-def test_beside_a_fault_that_is_no_field_of_the_form_the_fields_are_named(workspace: Workspace):
+def test_error_without_a_field_of_the_form_names_the_fields(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "user_id", "message": "Unknown."}]
     workspace.oms.script("place", problem(422, "2 fields are not valid; see `errors`.", errors))
     assert "*Not placed.* Quantity: Too many. Unknown." in banner_of(workspace.submit()["view"])
 
 
-def test_a_corrected_form_can_be_sent_again_with_the_same_key(workspace: Workspace):
+def test_corrected_form_can_be_sent_again_with_the_same_key(workspace: Workspace):
     workspace.oms.script("place", problem(422, "Refused.", [{"field": "quantity", "message": "Too many."}]))
     workspace.submit()
     assert workspace.submit(factories.state(quantity="90", gmv="15750")) == {"response_action": "clear"}
@@ -108,7 +108,7 @@ def test_a_corrected_form_can_be_sent_again_with_the_same_key(workspace: Workspa
     ]
 
 
-def test_a_refusal_without_a_field_is_shown_in_the_form_and_raises_the_attempt(workspace: Workspace):
+def test_refusal_without_a_field_is_shown_in_the_form_and_raises_the_attempt(workspace: Workspace):
     workspace.oms.script(
         "place", problem(422, "Beyond the limit <b>.", [{"field": "elsewhere", "message": "Beyond <b>."}])
     )
@@ -124,7 +124,7 @@ def test_a_refusal_without_a_field_is_shown_in_the_form_and_raises_the_attempt(w
     ]
 
 
-def test_the_entries_stay_in_a_form_that_is_shown_again(workspace: Workspace):
+def test_entries_stay_in_a_form_that_is_shown_again(workspace: Workspace):
     workspace.oms.script("place", NOTHING_RECORDED)
     blocks = blocks_of(workspace.submit(factories.state(note="why")))
     assert blocks["quantity"]["element"]["initial_value"] == "100"
@@ -132,12 +132,12 @@ def test_the_entries_stay_in_a_form_that_is_shown_again(workspace: Workspace):
     assert blocks["portfolio"]["element"]["initial_option"]["value"] == "Growth"
 
 
-def test_the_key_is_of_the_root_view(workspace: Workspace):
+def test_key_is_of_the_root_view(workspace: Workspace):
     workspace.submit(id="V9", root_view_id="V7")
     assert workspace.oms.named("place")[0].headers["idempotency-key"] == "T1:V7:0"
 
 
-def test_a_refused_connection_means_not_placed(workspace: Workspace):
+def test_refused_connection_means_not_placed(workspace: Workspace):
     workspace.oms.stop()
     body = workspace.submit()
     assert banner_of(body["view"]).startswith("*Not placed.*")
@@ -147,14 +147,14 @@ def test_a_refused_connection_means_not_placed(workspace: Workspace):
 @pytest.mark.parametrize(
     "answer", [NOTHING_RECORDED, problem(503, "Away.", kind="unavailable"), problem(429, "Slow down.")]
 )
-def test_a_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, answer):
+def test_trade_that_was_certainly_not_recorded_is_reported_as_not_placed(workspace: Workspace, answer):
     workspace.oms.script("place", answer)
     assert banner_of(workspace.submit()["view"]).startswith("*Not placed.*")
     assert workspace.oms.named("find") == []
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace, status):
+def test_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace, status):
     workspace.oms.script("place", problem(status, "secret detail"))
     response = workspace.deliver(factories.submission())
     banner = banner_of(response.get_json()["view"])
@@ -163,7 +163,7 @@ def test_a_refused_key_is_a_plain_sentence_and_a_reference(workspace: Workspace,
     assert "secret detail" not in banner
 
 
-def test_one_request_id_runs_through_the_answer_the_error_and_the_oms(workspace: Workspace, caplog):
+def test_answer_error_and_oms_have_the_same_request_id(workspace: Workspace, caplog):
     caplog.set_level("INFO")
     workspace.oms.script("place", NOTHING_RECORDED)
     response = workspace.deliver(factories.submission())
@@ -176,12 +176,12 @@ def test_one_request_id_runs_through_the_answer_the_error_and_the_oms(workspace:
 # Prices
 
 
-def test_a_price_is_enough_and_makes_the_gmv(workspace: Workspace):
+def test_price_is_enough_and_makes_the_gmv(workspace: Workspace):
     assert workspace.submit(factories.state(gmv=None, price="175")) == {"response_action": "clear"}
     assert workspace.oms.named("place")[0].body["gmv"] == "17500"
 
 
-def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(
+def test_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothing_is_asked(
     workspace: Workspace,
 ):
     body = workspace.submit(factories.state(gmv="17400", price="175"))
@@ -191,12 +191,12 @@ def test_a_price_and_a_gmv_that_do_not_agree_are_an_error_at_the_field_and_nothi
     assert workspace.oms.calls == []
 
 
-def test_an_error_of_the_gmv_is_shown_at_the_price_if_that_was_typed(workspace: Workspace):
+def test_error_of_the_gmv_is_shown_at_the_price_if_that_was_typed(workspace: Workspace):
     workspace.oms.script("place", problem(422, "Refused.", [{"field": "gmv", "message": "Too much."}]))
     assert workspace.submit(factories.state(gmv=None, price="175"))["errors"] == {"price": "Too much."}
 
 
-def test_a_typed_price_stays_a_price_in_a_form_that_is_shown_again(workspace: Workspace):
+def test_typed_price_stays_a_price_in_a_form_that_is_shown_again(workspace: Workspace):
     blocks = blocks_of(workspace.submit(factories.state(gmv=None, price="0.001")))
     assert blocks["price"]["element"]["initial_value"] == "0.001"
     assert "initial_value" not in blocks["gmv"]["element"]
@@ -204,7 +204,7 @@ def test_a_typed_price_stays_a_price_in_a_form_that_is_shown_again(workspace: Wo
 
 
 @pytest.mark.parametrize(("quantity", "gmv", "price"), [("1000", "1", "0.001"), ("1", "100001", "100001")])
-def test_an_odd_price_is_asked_about_before_it_trades(workspace: Workspace, quantity, gmv, price):
+def test_unusual_price_needs_a_confirmation(workspace: Workspace, quantity, gmv, price):
     values = factories.state(quantity=quantity, gmv=gmv)
     body = workspace.submit(values)
     assert questions_of(body["view"]) == [f"price_ok:AAPL:{price}"]
@@ -212,7 +212,7 @@ def test_an_odd_price_is_asked_about_before_it_trades(workspace: Workspace, quan
     assert workspace.submit(values | factories.ticked(price)) == {"response_action": "clear"}
 
 
-def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
+def test_price_far_from_the_last_trade_needs_a_confirmation(workspace: Workspace):
     workspace.submit()
     body = workspace.submit(factories.state(gmv="1750"), id="V2", root_view_id="V2")
     assert "more than 20% away from the last trade at 175.00" in reasons_of(body["view"])
@@ -231,7 +231,7 @@ def test_a_price_far_from_the_last_trade_is_asked_about(workspace: Workspace):
         ({}, ""),
     ],
 )
-def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, expected):
+def test_price_is_compared_with_the_live_quote_before_the_last_trade(workspace: Workspace, quote, expected):
     workspace.oms.quotes["AAPL"] = {"source": "manual"} | quote
     body = workspace.submit()
     if expected:
@@ -240,7 +240,7 @@ def test_a_price_is_compared_with_the_live_quote_before_the_last_trade(workspace
         assert body == {"response_action": "clear"}
 
 
-def test_a_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
+def test_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
     body = workspace.submit(factories.state(quantity="1000", gmv="2") | factories.ticked("0.001"))
     assert questions_of(body["view"]) == ["price_ok:AAPL:0.002"]
     assert workspace.oms.named("place") == []
@@ -249,6 +249,6 @@ def test_a_tick_for_one_price_does_not_confirm_another(workspace: Workspace):
 # Forms that stay open
 
 
-def test_a_form_of_an_older_version_trades_and_confirms_to_the_person(workspace: Workspace):
+def test_form_of_an_older_version_trades_and_confirms_to_the_person(workspace: Workspace):
     assert workspace.submit(private_metadata="{}") == {"response_action": "clear"}
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"

@@ -63,7 +63,7 @@ def test_help_without_an_oms_shows_everything(trading: PortfolioWorkspace):
     assert "/desk halt" in trading.query("help")["text"]
 
 
-def test_a_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWorkspace):
+def test_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWorkspace):
     message = trading.query("Growth", "/portfolio")
     assert "equity 1,000,500.00 USD" in message["text"]
     assert "today -20.00 · in all +500.00" in message["text"]
@@ -79,7 +79,7 @@ def charts_of(message):
     return [block["chart"] for block in message["blocks"] if block["type"] == "data_visualization"]
 
 
-def test_a_portfolio_shows_its_equity_as_a_line_with_its_numbers_in_words(trading: PortfolioWorkspace):
+def test_portfolio_shows_its_equity_as_a_line_with_its_numbers_in_words(trading: PortfolioWorkspace):
     message = trading.query("Growth", "/portfolio")
     (line,) = charts_of(message)
     assert [point["value"] for point in line["series"][0]["data"]] == [1_000_000, 1_000_100, 1_000_200]
@@ -87,7 +87,7 @@ def test_a_portfolio_shows_its_equity_as_a_line_with_its_numbers_in_words(tradin
     assert sentence in message["text"]
 
 
-def test_the_largest_charts_fit(trading: PortfolioWorkspace):
+def test_largest_charts_fit(trading: PortfolioWorkspace):
     trading.oms.rows["/portfolio/Growth/history"] = {"points": portfolio_oms.equities(30)}
     rows = [portfolio_oms.position("S" * 37 + f"{n:03}", market_value=f"-{n}.00") for n in range(200)]
     trading.oms.rows["/positions"] = [portfolio_oms.position(f"L{n}") for n in range(13)] + rows
@@ -101,18 +101,18 @@ def test_the_largest_charts_fit(trading: PortfolioWorkspace):
 @pytest.mark.parametrize(
     "answer", [Answer(500), Answer(body={"points": []}), Answer(body={"points": portfolio_oms.equities(1)})]
 )
-def test_without_history_there_is_no_line(trading: PortfolioWorkspace, answer):
+def test_portfolio_without_history_has_no_curve(trading: PortfolioWorkspace, answer):
     trading.oms.script("GET /portfolio/Growth/history", answer)
     assert charts_of(trading.query("Growth", "/portfolio")) == []
 
 
-def test_an_unknown_portfolio_is_answered_with_the_nearest_name(trading: PortfolioWorkspace):
+def test_unknown_portfolio_is_answered_with_the_nearest_name(trading: PortfolioWorkspace):
     text = trading.query("Growht", "/portfolio")["text"]
     assert text == "There is no portfolio called Growht. Did you mean Growth?"
 
 
 @pytest.mark.parametrize("verb", ["positions", "orders", "trades", "pnl", "risk"])
-def test_an_unknown_portfolio_after_a_verb_is_said(trading: PortfolioWorkspace, verb):
+def test_unknown_portfolio_after_a_verb_is_reported(trading: PortfolioWorkspace, verb):
     for path in ("/positions", "/orders", "/trades"):
         trading.oms.rows[path] = []
     assert "There is no portfolio called Nope." in trading.query(f"{verb} in Nope")["text"]
@@ -134,7 +134,7 @@ def test_words_become_filters_of_the_oms(trading: PortfolioWorkspace):
     )
 
 
-def test_nothing_at_all_is_shown_with_what_to_do_next(trading: PortfolioWorkspace):
+def test_empty_lists_show_the_next_step(trading: PortfolioWorkspace):
     for path in ("/positions", "/orders", "/trades", "/approvals", "/portfolios"):
         trading.oms.rows[path] = []
     trading.oms.rows["/pnl"] = trading.oms.rows["/pnl/today"] = {"items": []}
@@ -145,7 +145,7 @@ def test_nothing_at_all_is_shown_with_what_to_do_next(trading: PortfolioWorkspac
 
 
 @pytest.mark.parametrize("text", ["positions", "portfolio Growth", "orders", "trades"])
-def test_the_largest_answers_fit_and_say_that_more_exist(trading: PortfolioWorkspace, text):
+def test_largest_answers_fit_and_say_that_more_exist(trading: PortfolioWorkspace, text):
     names = [f"{'SYMBOL-' * 5}{number:03}" for number in range(201)]
     rows = trading.oms.rows
     rows["/positions"] = [portfolio_oms.position(name, "P" * 100, product="NRML") for name in names]
@@ -166,7 +166,7 @@ def test_two_hundred_usual_positions_are_all_shown(trading: PortfolioWorkspace):
     assert "are shown" not in words_of(message)
 
 
-def test_a_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
+def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
     trading.slack.script("respond", Answer(400, b"invalid_blocks"))
     trading.oms.rows["/positions"] = [portfolio_oms.position(f"SYM{number}") for number in range(200)]
     trading.type("positions", "/desk")
@@ -210,14 +210,14 @@ def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
         (Answer(401), "does not accept this app's key"),
     ],
 )
-def test_a_failing_oms_is_explained_with_a_reference(trading: PortfolioWorkspace, trouble, expected):
+def test_failing_oms_is_explained_with_a_reference(trading: PortfolioWorkspace, trouble, expected):
     trading.oms.script("GET /positions", trouble)
     message = trading.query("positions")
     assert expected in message["text"]
     assert "Reference: `req-" in message["text"]
 
 
-def test_a_dead_response_url_becomes_a_direct_message(trading: PortfolioWorkspace):
+def test_dead_response_url_becomes_a_direct_message(trading: PortfolioWorkspace):
     trading.slack.always["respond"] = Answer(404, b"expired_url")
     trading.type("quote AAPL", "/desk")
     call = trading.slack.wait_for("chat.postMessage")[0].body
@@ -232,18 +232,18 @@ def test_people_of_another_workspace_read_nothing(trading: PortfolioWorkspace, v
     assert trading.oms.calls == []
 
 
-def test_a_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
+def test_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
     trading.query("quote AAPL", trigger_id="same")
     assert trading.type("quote AAPL", "/desk", trigger_id="same").status_code == 200
     assert len(trading.oms.named("GET /quotes/AAPL")) == 1
 
 
-def test_without_a_free_worker_the_person_gets_a_message(trading: PortfolioWorkspace):
+def test_user_gets_a_message_without_a_free_worker(trading: PortfolioWorkspace):
     trading.bot.services.query_workers.stop()
     assert "busy" in trading.type("positions", "/desk").get_json()["text"]
 
 
-def test_an_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
+def test_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
     trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
     message = trading.query("alert AAPL above 200")
     assert "*Alert set:* AAPL above 200.00" in message["text"]
@@ -258,7 +258,7 @@ def test_an_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
     assert "is removed" in trading.query("alert remove A1")["text"]
 
 
-def test_a_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace):
+def test_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace):
     trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert(deliver_to="C1"))
     message = trading.query("alert AAPL above 200 share")
     assert message["response_type"] == "in_channel"
@@ -266,20 +266,20 @@ def test_a_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace)
     assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["C1"]
 
 
-def test_a_shared_alert_of_a_direct_message_is_delivered_to_the_person(trading: PortfolioWorkspace):
+def test_shared_alert_of_a_direct_message_is_delivered_to_the_person(trading: PortfolioWorkspace):
     trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
     trading.write_directly("alert AAPL above 200 share")
     trading.slack.wait_for("chat.postMessage")
     assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["me"]
 
 
-def test_an_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace):
+def test_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace):
     errors = [{"field": "above", "message": "Must be positive."}]
     trading.oms.results["POST /alerts"] = problem(422, "Not valid.", errors)
     assert "Must be positive." in trading.query("alert AAPL above 0")["text"]
 
 
-def test_a_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
+def test_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
     trading.oms.results["PUT /preferences"] = Answer(body=portfolio_oms.preferences())
     message = trading.query("watch AAPL MSFT")
     assert "bid 174.90" in message["text"]
@@ -288,6 +288,6 @@ def test_a_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
     assert list(trading.oms.changes.values()) == [("PUT", "/preferences", body)]
 
 
-def test_an_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
+def test_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
     trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists={})
     assert "is empty" in trading.query("watch")["text"]

@@ -29,7 +29,7 @@ def submit_reason(workspace: Workspace, view, reason="Reported twice"):
     return workspace.submit(values, callback_id="reversal_form", private_metadata=view["private_metadata"])
 
 
-def test_the_author_undoes_a_trade_within_a_minute(workspace: Workspace):
+def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     view = open_reversal(workspace)
     check_view(view)
     assert submit_reason(workspace, view) == {"response_action": "clear"}
@@ -51,7 +51,7 @@ def test_the_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     ],
     ids=["late", "another person", "empty", "junk"],
 )
-def test_nobody_else_and_not_later(workspace: Workspace, value, said):
+def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, value, said):
     click(workspace, "trade_undo", value())
     assert said in workspace.slack.wait_for("respond")[0].body["text"]
     assert workspace.slack.named("views.open") == []
@@ -71,7 +71,7 @@ def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace,
     assert workspace.oms.named("reverse") == []
 
 
-def test_a_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
+def test_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
     view = open_reversal(workspace)
     workspace.oms.script("reverse", problem(409, "The trade is reversed already.", kind="conflict"))
     body = submit_reason(workspace, view)

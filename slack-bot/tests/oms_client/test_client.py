@@ -29,7 +29,7 @@ def place(client):
     return client.place(AVA, factories.ticket(), key="T1:V1:0", request_id="req-1")
 
 
-def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
+def test_trade_is_recorded_once_and_a_repeat_is_recognized(client, oms):
     first, second = place(client), place(client)
     assert (first.replayed, second.replayed) == (False, True)
     assert first.trade == second.trade
@@ -40,19 +40,19 @@ def test_a_trade_is_placed_once_and_a_repeat_says_so(client, oms):
     assert traces[0][2] != traces[1][2]
 
 
-def test_a_symbol_without_trades_has_no_price(client):
+def test_symbol_without_trades_has_no_price(client):
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") is None
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") is None
 
 
-def test_a_refused_connection_is_not_placed(client, oms):
+def test_refused_connection_is_not_placed(client, oms):
     oms.stop()
     with pytest.raises(NotPlaced):
         place(client)
 
 
 @pytest.mark.parametrize("trouble", [Answer(slow=5.0), Answer(drop=True)])
-def test_a_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
+def test_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
     oms.script("place", trouble)
     with pytest.raises(OutcomeUnknown):
         place(client)
@@ -60,14 +60,14 @@ def test_a_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
 
 
 @pytest.mark.parametrize("answer", OTHER_TRADES)
-def test_a_list_that_cannot_be_read_is_no_trade(client, oms, answer):
+def test_list_that_cannot_be_read_is_no_trade(client, oms, answer):
     oms.script("last_price", answer)
     with pytest.raises(OmsError):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_api_key_is_reported(client, oms, status):
+def test_refused_api_key_is_reported(client, oms, status):
     oms.script("last_price", Answer(status))
     with pytest.raises(NotAllowed, match="key"):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
@@ -100,6 +100,6 @@ NO_IDS = [("", "U1"), ("T1", ""), ("T1", "u1"), ("T1:U2", "U1"), ("T1", "Ü1")]
 
 
 @pytest.mark.parametrize(("team", "user"), NO_IDS)
-def test_only_ids_of_slack_name_a_person(team, user):
+def test_only_slack_user_ids_identify_a_person(team, user):
     with pytest.raises(ValueError, match="id"):
         Person(team, user)

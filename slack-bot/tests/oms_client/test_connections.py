@@ -69,7 +69,7 @@ def client(server):
     found.close()
 
 
-def test_a_connection_is_used_again(client, server):
+def test_connection_is_used_again(client, server):
     for _ in range(2):
         response = client.request("GET", "/x", seconds=10.0, params={"q": "a b"})
     assert (response.status_code, response.json()) == (200, {"a": 1})
@@ -77,7 +77,7 @@ def test_a_connection_is_used_again(client, server):
     assert first == second == ("GET", "/base/x?q=a+b", first[2], "1")
 
 
-def test_a_connection_that_the_server_closed_is_replaced(client, server):
+def test_connection_that_the_server_closed_is_replaced(client, server):
     server.closes = True
     for method in ("GET", "POST", "POST"):
         assert client.request(method, "/x", seconds=10.0, body={}).status_code == 200
@@ -85,7 +85,7 @@ def test_a_connection_that_the_server_closed_is_replaced(client, server):
     assert len({address for _, _, address, _ in server.seen}) == 3
 
 
-def test_a_request_is_never_sent_again(client, server, monkeypatch):
+def test_request_is_never_sent_again(client, server, monkeypatch):
     monkeypatch.setattr(connections, "_is_readable", lambda _: False)  # the server closes at this moment
     server.closes = True
     client.request("GET", "/x", seconds=10.0)
@@ -96,19 +96,19 @@ def test_a_request_is_never_sent_again(client, server, monkeypatch):
     assert len(server.seen) == 3
 
 
-def test_nothing_is_sent_without_a_connection(server):
+def test_request_without_a_connection_is_not_sent(server):
     server.shutdown()  # a thread that waits for connections keeps the port open
     server.server_close()
     with pytest.raises(NothingSent):
         Connections(f"http://127.0.0.1:{server.server_port}", {}, 5.0).request("GET", "/x", seconds=10.0)
 
 
-def test_a_large_file_is_given_up(client):
+def test_large_file_is_given_up(client):
     assert client.download("/x", {}, {}, seconds=10.0, limit=100).content == b'{"a": 1}'
     assert client.download("/x", {}, {}, seconds=10.0, limit=3) is None
 
 
-def test_a_proxy_of_the_environment_gets_the_request(server, monkeypatch):
+def test_proxy_of_the_environment_gets_the_request(server, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.delenv("no_proxy", raising=False)
     client = Connections("http://oms.example", {}, 5.0)

@@ -35,6 +35,6 @@ def test_broker_connections_in_an_unknown_format_are_an_error(body):
 
 
 @pytest.mark.parametrize("body", [None, [], {"login_url": "https://example.com"}])
-def test_the_outcome_of_a_log_in_is_unknown_if_the_response_is(body):
+def test_outcome_of_a_log_in_is_unknown_if_the_response_is(body):
     with pytest.raises(OutcomeUnknown, match="broker session in an unknown format"):
         create_client(body).create_broker_session("zerodha", "token", idempotency_key="k1")

@@ -17,12 +17,12 @@ def test_amounts_travel_as_strings_and_exactly():
 
 
 @pytest.mark.parametrize("value", [1.5, 1, None, "x", "NaN", "Infinity", ""])
-def test_an_inexact_amount_of_the_oms_is_an_error(value):
+def test_inexact_amount_of_the_oms_is_an_error(value):
     with pytest.raises((TypeError, ValueError)):
         amount(value)
 
 
-def test_a_trade_is_read_with_the_position_after_it():
+def test_trade_is_read_with_the_position_after_it():
     body = {"symbol": "AAPL", "quantity": "4", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
     trade = trade_from_json(trade_json(body, "T1"))
     assert (trade.price, trade.position_quantity, trade.position_average_cost) == (
@@ -55,11 +55,11 @@ def test_a_trade_is_read_with_the_position_after_it():
         (200, b"{}", OutcomeUnknown),
     ],
 )
-def test_each_answer_says_whether_something_may_have_been_recorded(status, body, error):
+def test_each_error_states_whether_a_trade_may_have_been_recorded(status, body, error):
     assert type(parse_error(status, body)) is error
 
 
-def test_a_problem_document_names_its_fields():
+def test_problem_document_names_its_fields():
     body = b'{"detail": "No.", "errors": [{"field": "quantity", "message": "Too many."}]}'
     fault = parse_error(422, body)
     assert isinstance(fault, Refused)

@@ -12,7 +12,7 @@ GOOD = {
 }
 
 
-def test_what_is_not_set_has_a_default():
+def test_setting_without_a_value_has_a_default():
     settings = from_values(GOOD)
     assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 3000, "development")
     assert settings.slack_api_url == SLACK_API_URL
@@ -51,7 +51,7 @@ def test_what_is_not_set_has_a_default():
         ("APPROVALS_CHANNEL", "#approvals"),
     ],
 )
-def test_a_bad_value_is_named_with_what_to_set(name, value):
+def test_bad_value_is_named_with_what_to_set(name, value):
     with pytest.raises(ConfigError, match=name):
         from_values(GOOD | {name: value})
 
@@ -69,7 +69,7 @@ def test_several_workspaces_need_no_token_and_no_key_in_the_environment():
 
 
 @pytest.mark.parametrize("name", ["SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"])
-def test_half_of_a_client_is_refused(name):
+def test_client_id_without_a_client_secret_is_refused(name):
     with pytest.raises(ConfigError, match=r"both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET"):
         from_values(GOOD | CLIENT | {name: ""})
 
@@ -105,11 +105,11 @@ def test_all_errors_are_reported_together_without_values():
         ("oms.example.com", "https://oms.example.com"),
     ],
 )
-def test_the_scheme_of_the_oms_is_optional(given, url):
+def test_scheme_of_the_oms_is_optional(given, url):
     assert from_values(GOOD | {"OMS_API_URL": given}).oms_api_url == url
 
 
-def test_the_environment_wins_over_the_file(tmp_path):
+def test_environment_wins_over_the_file(tmp_path):
     file = tmp_path / ".env"
     file.write_text(
         "".join(f"{name}={value}\n" for name, value in GOOD.items()) + "PORT=3001\nHOST=0.0.0.0\n"
@@ -118,9 +118,9 @@ def test_the_environment_wins_over_the_file(tmp_path):
     assert (settings.port, settings.host) == (3002, "0.0.0.0")  # noqa: S104 - the address in a container; the test opens no socket
 
 
-def test_without_a_file_the_environment_is_all(tmp_path):
+def test_settings_come_from_the_environment_if_there_is_no_file(tmp_path):
     assert load(GOOD, tmp_path / "none").slack_bot_token == "xoxb-1"
 
 
-def test_a_socket_mode_token_switches_it_on():
+def test_socket_mode_token_switches_it_on():
     assert from_values(GOOD | {"SLACK_APP_TOKEN": "xapp-1"}).socket_mode

@@ -45,7 +45,7 @@ def test_every_address_of_the_manifest_is_served_under_its_path(workspace: Works
     assert {client.post(path).status_code for path in paths} == {401}, "unsigned"
 
 
-def test_the_scopes_are_those_of_the_methods_that_are_called():
+def test_scopes_are_those_of_the_methods_that_are_called():
     needed = {
         "chat_postMessage": "chat:write",
         "chat_postEphemeral": "chat:write",
@@ -70,7 +70,7 @@ def test_the_scopes_are_those_of_the_methods_that_are_called():
     assert words == without_scope | set(needed)
 
 
-def test_the_template_names_every_setting_and_holds_no_secret():
+def test_template_names_every_setting_and_holds_no_secret():
     lines = (FOLDER / ".env.template").read_text().splitlines()
     values = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     assert set(values) == {

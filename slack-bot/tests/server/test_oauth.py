@@ -49,7 +49,7 @@ def finish(workspace, **arguments):
     return workspace.bot.web.test_client().get(REDIRECT, query_string=arguments)
 
 
-def test_the_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_workspace, slack):
+def test_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_workspace, slack):
     address = start(open_workspace)
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{slack.url}/oauth/v2/authorize"
     body = parse_qs(address.query)
@@ -60,7 +60,7 @@ def test_the_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_wo
     )
 
 
-def test_a_workspace_that_consents_is_stored_and_waits_for_the_operator(open_workspace, slack):
+def test_workspace_that_consents_is_stored_and_waits_for_the_operator(open_workspace, slack):
     response = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
     assert response.status_code == 200
     assert "Second &lt;desk&gt; (T2)" in response.text
@@ -82,17 +82,17 @@ def test_another_bot_on_the_database_finishes_the_installation(open_workspace, s
 
 
 @pytest.mark.parametrize("state", ["", "forged", "é" * 40])
-def test_a_state_that_the_bot_did_not_issue_is_refused(open_workspace, slack, state):
+def test_state_that_the_bot_did_not_issue_is_refused(open_workspace, slack, state):
     assert finish(open_workspace, code="c1", state=state).status_code == 400
     assert slack.calls == []
 
 
-def test_a_person_who_declines_installs_nothing(open_workspace, slack):
+def test_person_who_declines_installs_nothing(open_workspace, slack):
     response = finish(open_workspace, error="access_denied", state=state_of(start(open_workspace)))
     assert (response.status_code, slack.calls) == (400, [])
 
 
-def test_an_organization_is_refused_with_a_sentence_and_its_token_returned(open_workspace, slack):
+def test_organization_is_refused_with_a_sentence_and_its_token_returned(open_workspace, slack):
     slack.script("oauth.v2.access", Answer(body=GRANTED | {"is_enterprise_install": True, "team": None}))
     response = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
     assert response.status_code == 400
@@ -111,7 +111,7 @@ def test_an_organization_is_refused_with_a_sentence_and_its_token_returned(open_
         (Answer(drop=True), 502),
     ],
 )
-def test_what_slack_refuses_is_said_and_nothing_is_stored(open_workspace, slack, trouble, status, caplog):
+def test_refused_installation_is_reported_and_not_stored(open_workspace, slack, trouble, status, caplog):
     slack.script("oauth.v2.access", trouble)
     response = finish(open_workspace, code="code-canary", state=state_of(start(open_workspace)))
     assert response.status_code == status
@@ -120,19 +120,19 @@ def test_what_slack_refuses_is_said_and_nothing_is_stored(open_workspace, slack,
     assert "canary" not in logged
 
 
-def test_a_reinstalled_workspace_keeps_its_key(open_workspace):
+def test_reinstalled_workspace_keeps_its_key(open_workspace):
     store = open_workspace.bot.services.installations
     store.save(InstalledWorkspace("T2", "", "", "xoxb-old", "s" * 40, "", 1.0))
     finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
     assert (store.find("T2").bot_token, store.find("T2").oms_key) == ("xoxb-second", "s" * 40)
 
 
-def test_without_a_client_id_nobody_installs(workspace):
+def test_installation_needs_a_client_id(workspace):
     for path in ("/slack/install", REDIRECT):
         assert workspace.bot.web.test_client().get(path).status_code == 404
 
 
-def test_a_bot_without_a_token_of_its_own_serves_those_that_install_it(slack, oms):
+def test_bot_without_a_token_of_its_own_serves_those_that_install_it(slack, oms):
     settings = factories.settings(slack.api_url, oms.url, slack_bot_token="", oms_api_key="", **CLIENT)
     bot = create_bot(replace(settings, bot_database_url="sqlite://"))
     assert bot.workspaces.first is None

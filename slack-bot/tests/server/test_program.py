@@ -105,7 +105,7 @@ def post(url, payload):
         return answer.status
 
 
-def test_the_program_serves_stays_small_and_stops_cleanly(running, slack):
+def test_program_serves_stays_small_and_stops_cleanly(running, slack):
     program, url = running
     assert wait_for_health(url)["bot"] == "ok"
     assert post(url, factories.command("AAPL")) == 200
@@ -138,7 +138,7 @@ def kill(program):
     program.wait(60)
 
 
-def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(start_bot, slack, oms):
+def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(start_bot, slack, oms):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     oms.script("place", Answer(slow=60.0))
     slack.script("chat.postMessage", Answer(slow=60.0), Answer(slow=60.0))
@@ -173,7 +173,7 @@ def test_a_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_onc
     assert len(oms.trades) == 1
 
 
-def test_a_port_in_use_is_reported_in_a_sentence(slack, oms):
+def test_port_in_use_is_reported_in_a_sentence(slack, oms):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -212,18 +212,18 @@ def record(**extra):
     return log_record
 
 
-def test_a_json_line_has_the_named_values():
+def test_json_line_has_the_named_values():
     line = json.loads(logs.JsonLines().format(record(request_id="req-1")))
     assert line | {"level": "info", "event": "Trade T1", "request_id": "req-1", "logger": "app.x"} == line
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
 
 
-def test_a_console_line_has_the_named_values_after_the_event():
+def test_console_line_has_the_named_values_after_the_event():
     assert logs.Console().format(record(request_id="req-1")).endswith("info    Trade T1 request_id=req-1")
 
 
 @pytest.mark.parametrize("formatter", [logs.JsonLines(), logs.Console()])
-def test_an_exception_is_logged_with_its_traceback(formatter):
+def test_exception_is_logged_with_its_traceback(formatter):
     log_record = record()
     error = ZeroDivisionError("no")
     log_record.exc_info = (type(error), error, None)
@@ -262,7 +262,7 @@ def interpreter_settings():
 
 
 @pytest.mark.usefixtures("interpreter_settings")
-def test_a_garbage_collection_does_not_scan_what_was_created_at_start():
+def test_garbage_collection_does_not_scan_what_was_created_at_start():
     created_at_start: list[list[int]] = [[] for _ in range(1000)]
     tune_interpreter()
     scanned = {id(scanned_object) for scanned_object in gc.get_objects()}

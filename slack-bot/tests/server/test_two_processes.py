@@ -37,7 +37,7 @@ def start(slack, oms, url):
 
 
 @pytest.mark.long
-def test_the_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, oms, postgres_url):  # noqa: F811 - the fixture
+def test_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, oms, postgres_url):  # noqa: F811 - the fixture
     programs = [start(slack, oms, postgres_url) for _ in range(2)]
     try:
         (first, address), _ = programs
@@ -57,7 +57,7 @@ def test_the_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slac
 
 
 @pytest.mark.long
-def test_the_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postgres_url):  # noqa: F811 - the fixture
+def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postgres_url):  # noqa: F811 - the fixture
     oms = PortfolioOms()
     switch: dict[str, Any] = {
         "scope": "tenant",

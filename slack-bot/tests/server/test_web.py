@@ -50,12 +50,12 @@ GOOD = factories.signed(BODY)
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
-def test_an_unsigned_request_is_refused_before_it_is_parsed(workspace: Workspace, headers, path, monkeypatch):
+def test_unsigned_request_is_refused_before_it_is_parsed(workspace: Workspace, headers, path, monkeypatch):
     monkeypatch.setattr(slack_endpoint, "parse_request", lambda *_: pytest.fail("parsed"))
     assert post(workspace, headers, path=path).status_code == 401
 
 
-def test_a_signature_holds_for_five_minutes_either_way():
+def test_signature_holds_for_five_minutes_either_way():
     headers = factories.signed(BODY, at=1000)
     signature = headers["X-Slack-Signature"]
     secret, body = factories.SECRET, BODY.encode()
@@ -65,7 +65,7 @@ def test_a_signature_holds_for_five_minutes_either_way():
     assert not is_signed(secret, "1000", signature, body, now=699)
 
 
-def test_the_body_is_never_logged(workspace: Workspace, caplog):
+def test_body_is_never_logged(workspace: Workspace, caplog):
     caplog.set_level("DEBUG")
     body = factories.form_body(factories.command("canary-in-the-body"))
     post(workspace, factories.signed(body), body)
@@ -80,7 +80,7 @@ def test_secrets_appear_in_no_repr(workspace: Workspace):
     assert all(secret not in output for secret in (factories.SECRET, factories.TOKEN, factories.OMS_KEY))
 
 
-def test_a_body_beyond_the_cap_is_refused(workspace: Workspace):
+def test_body_beyond_the_cap_is_refused(workspace: Workspace):
     body = "x" * (MAX_BODY_BYTES + 1)
     assert post(workspace, factories.signed(body), body).status_code == 413
 
@@ -95,14 +95,14 @@ def test_a_body_beyond_the_cap_is_refused(workspace: Workspace):
         '{"type":"block_suggestion","team":{"id":"T1"},"view":1}',
     ],
 )  # fmt: skip
-def test_a_signed_but_malformed_payload_is_a_400(workspace: Workspace, payload, caplog):
+def test_signed_but_malformed_payload_is_a_400(workspace: Workspace, payload, caplog):
     body = f"payload={payload}"
     assert post(workspace, factories.signed(body), body, "/slack/interactions").status_code == 400
     assert all(record.exc_info is None for record in caplog.records)
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "1", "[" * 20_000, '{"type":"event_callback","event":[]}'])
-def test_a_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
+def test_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
     headers = factories.signed(body) | {"Content-Type": "application/json"}
     assert post(workspace, headers, body, "/slack/events").status_code == 400
 
@@ -112,7 +112,7 @@ def test_a_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
     ["plain", "a+b = c & d; 50 %", '"{}[]:,/', "%41", "äöü €", "😀", "line\r\nline\ttab", "=", "==\n", " "],
 )
 @pytest.mark.parametrize("encode", [quote_plus, quote])
-def test_a_payload_is_decoded_as_a_form_is(text, encode):
+def test_payload_is_decoded_as_a_form_is(text, encode):
     payload = json.dumps({"text": text}, ensure_ascii=False)
     content = f"payload={encode(payload)}".encode()
     assert parse_request(content, "application/x-www-form-urlencoded", "req-1").body == {"text": text}
@@ -132,7 +132,7 @@ def test_slacks_url_check_is_answered(workspace: Workspace):
     assert b"abc" in post(workspace, headers, body, "/slack/events").data
 
 
-def test_a_delivery_that_nobody_handles_is_a_404_and_not_an_error(workspace: Workspace):
+def test_delivery_that_nobody_handles_is_a_404_and_not_an_error(workspace: Workspace):
     assert workspace.deliver(factories.interaction("shortcut", callback_id="unknown")).status_code == 404
 
 
@@ -162,7 +162,9 @@ def clock(workspace: Workspace, monkeypatch):
     return now
 
 
-def test_the_first_health_check_asks_both_services_and_tells_their_age(workspace: Workspace, clock):
+def test_first_health_check_probes_both_services_and_returns_the_age_of_the_results(
+    workspace: Workspace, clock
+):
     assert health(workspace) == {
         "status": "ok", "service": "slack-bot", "bot": "ok", "slack": "ok", "oms": "ok", "age_seconds": 0.0,
     }  # fmt: skip
@@ -170,7 +172,7 @@ def test_the_first_health_check_asks_both_services_and_tells_their_age(workspace
     assert health(workspace)["age_seconds"] == 4.0
 
 
-def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace: Workspace, monkeypatch):
+def test_service_that_does_not_answer_within_the_time_out_is_failing(workspace: Workspace, monkeypatch):
     monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
     workspace.slack.always["auth.test"] = Answer(slow=5.0)
     workspace.bot.health._probes["oms"].run()
@@ -181,7 +183,7 @@ def test_a_service_that_does_not_answer_within_the_time_out_is_failing(workspace
     assert len(workspace.slack.named("auth.test")) == 1, "one check at a time"
 
 
-def test_health_tells_slack_oms_and_bot_apart(workspace: Workspace):
+def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
     workspace.oms.always["/health/ready"] = Answer(503)
     workspace.bot.health.probe()
     result = workspace.bot.health.report()
@@ -193,13 +195,13 @@ def test_health_tells_slack_oms_and_bot_apart(workspace: Workspace):
     assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
 
 
-def test_health_probes_once_in_a_while_however_often_it_is_asked(workspace: Workspace, clock):
+def test_health_result_is_cached_between_probes(workspace: Workspace, clock):
     for _ in range(20):
         health(workspace)
     assert len(workspace.slack.named("auth.test")) == len(workspace.oms.named("/health/ready")) == 1
 
 
-def test_a_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace, clock):
+def test_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace, clock):
     assert health(workspace)["oms"] == "ok"
     workspace.oms.always["/health/ready"] = Answer(503)
     clock[0] += 3600.0
@@ -207,7 +209,7 @@ def test_a_result_is_refreshed_after_an_hour_without_requests(workspace: Workspa
     assert (result["oms"], result["age_seconds"]) == ("failing", 0.0)
 
 
-def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
+def test_health_probes_again_soon_after_a_failure(workspace: Workspace, clock):
     workspace.oms.always["/health/ready"] = Answer(503)
     workspace.bot.health.probe()
     workspace.oms.always["/health/ready"] = Answer()
@@ -221,9 +223,7 @@ def test_health_looks_again_soon_after_a_failure(workspace: Workspace, clock):
 
 
 @pytest.mark.parametrize("age", [8.0, 15.0])
-def test_a_recent_result_is_returned_at_once_and_refreshed_in_the_background(
-    workspace: Workspace, clock, age
-):
+def test_recent_result_is_returned_at_once_and_refreshed_in_the_background(workspace: Workspace, clock, age):
     health(workspace)
     workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Answer(slow=5.0)
     clock[0] += age
@@ -233,12 +233,12 @@ def test_a_recent_result_is_returned_at_once_and_refreshed_in_the_background(
     workspace.slack.wait_for("auth.test", 2)
 
 
-def test_health_says_failing_when_the_oms_is_not_there(workspace: Workspace):
+def test_health_is_failing_if_the_oms_is_down(workspace: Workspace):
     workspace.oms.stop()
     assert health(workspace)["oms"] == "failing"
 
 
-def test_a_failing_command_is_logged_and_answered_with_a_reference(workspace: Workspace, monkeypatch, caplog):
+def test_failing_command_is_logged_and_answered_with_a_reference(workspace: Workspace, monkeypatch, caplog):
     def broken(_delivery):
         raise ZeroDivisionError
 
@@ -251,7 +251,7 @@ def test_a_failing_command_is_logged_and_answered_with_a_reference(workspace: Wo
 
 
 @pytest.mark.parametrize("broken", ["claim", "state"])
-def test_an_internal_error_of_a_submission_is_shown_over_the_form(
+def test_internal_error_of_a_submission_is_shown_over_the_form(
     workspace: Workspace, monkeypatch, caplog, broken
 ):
     payload = factories.submission()
@@ -268,7 +268,7 @@ def test_an_internal_error_of_a_submission_is_shown_over_the_form(
     assert "Handler failed" in caplog.text
 
 
-def test_choices_that_fail_are_none(workspace: Workspace, monkeypatch):
+def test_failed_option_request_returns_no_options(workspace: Workspace, monkeypatch):
     monkeypatch.setattr(workspace.bot.services.suggestion_workers, "submit", lambda *_, **__: 1 / 0)
     payload = factories.interaction("block_suggestion", action_id="portfolio_entry", block_id="p", value="x")
     assert workspace.deliver(payload).get_json() == {"options": []}

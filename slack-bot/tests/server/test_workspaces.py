@@ -94,14 +94,14 @@ def test_forged_ids_of_another_workspace_reach_no_oms(several: Workspace, instal
     assert several.oms.trades == {}
 
 
-def test_a_workspace_without_the_app_gets_a_sentence(several: Workspace, caplog):
+def test_workspace_without_the_app_gets_a_sentence(several: Workspace, caplog):
     several.bot.workspaces.find("T1")
     text = several.type("AAPL", team_id="T9").get_json()["text"]
     assert "Only members of the workspace" in text
     assert several.oms.calls == []
 
 
-def test_an_unconnected_workspace_gets_help_only(several: Workspace):
+def test_unconnected_workspace_gets_help_only(several: Workspace):
     text = several.type("buy 100 AAPL @ 175 in Growth", team_id="T3").get_json()["text"]
     assert "python -m app.workspaces bind T3 --oms-key-stdin" in text
     assert "`/trade` opens the trade form" in text
@@ -115,7 +115,7 @@ def test_an_unconnected_workspace_gets_help_only(several: Workspace):
     assert several.oms.calls == []
 
 
-def test_a_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
+def test_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
     several.type("AAPL", team_id="T3")
     assert several.bot.services.installations.save_oms_key("T3", "t" * 40)
     answer = several.deliver(of_team(factories.submission(), "T3")).get_json()
@@ -128,7 +128,7 @@ def test_a_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
     [{"type": "app_uninstalled"}, {"type": "tokens_revoked", "tokens": {"bot": ["UBOT"], "oauth": []}}],
 )
 @pytest.mark.parametrize("team", ["T2", "T3"])
-def test_an_uninstalled_workspace_is_forgotten(several: Workspace, event, team):
+def test_uninstalled_workspace_is_removed(several: Workspace, event, team):
     assert deliver_event(several, event, team, event_time=1000) == 200
     stored: Any = several.bot.services.installations.find(team)
     assert (stored.is_active, stored.bot_token, stored.oms_key) == (False, "", "")
@@ -140,13 +140,13 @@ def test_an_uninstalled_workspace_is_forgotten(several: Workspace, event, team):
     ("event", "at"),
     [({"type": "app_uninstalled"}, 999), ({"type": "tokens_revoked", "tokens": {"oauth": ["U1"]}}, 2000)],
 )
-def test_an_old_event_and_the_token_of_a_person_change_nothing(several: Workspace, event, at):
+def test_old_event_and_the_token_of_a_person_change_nothing(several: Workspace, event, at):
     deliver_event(several, event, "T2", event_time=at)
     stored: Any = several.bot.services.installations.find("T2")
     assert stored.is_active
 
 
-def test_the_workspace_of_the_environment_is_the_first_of_the_store(several: Workspace):
+def test_workspace_of_the_environment_is_the_first_of_the_store(several: Workspace):
     slack = several.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
     assert several.bot.services.team == ""
@@ -169,7 +169,7 @@ def test_missing_scopes_of_an_installed_workspace_are_named(several: Workspace, 
     assert "commands" not in record.scopes
 
 
-def test_the_key_of_a_workspace_acts_for_its_own_people_only(several: Workspace):
+def test_key_of_a_workspace_acts_for_its_own_people_only(several: Workspace):
     services = found(several, "T2").services
     with pytest.raises(NotAllowed):
         services.oms.may_trade(Person("T1", "U1"), request_id="r")
@@ -186,7 +186,7 @@ def test_threads_start_once_for_each_connected_workspace(several: Workspace, mon
     assert started == connected
 
 
-def test_a_store_that_fails_leaves_the_known_workspaces_served(several: Workspace):
+def test_store_that_fails_leaves_the_known_workspaces_served(several: Workspace):
     several.bot.workspaces.find("T2")
     several.bot.services.storage.database.close()
     assert found(several, "T2").services.team == "T2"
@@ -194,7 +194,7 @@ def test_a_store_that_fails_leaves_the_known_workspaces_served(several: Workspac
     assert several.bot.workspaces.find("T3") is None
 
 
-def test_an_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace, monkeypatch):
+def test_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace, monkeypatch):
     handled: list[tuple[str, str]] = []
     for team in ("T1", "T2"):
         receiver = found(several, team).receiver

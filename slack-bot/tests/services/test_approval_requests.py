@@ -47,7 +47,7 @@ def posted(workspace: Workspace):
     return [call.body for call in workspace.slack.named("chat.postMessage")]
 
 
-def test_an_order_of_a_program_is_put_to_the_approvers_once(approving: Workspace):
+def test_order_of_a_program_is_posted_to_the_approvers_once(approving: Workspace):
     order_id = place(approving)
     request(approving, order_id)
     wait_until(lambda: find(approving, order_id))
@@ -73,7 +73,7 @@ def test_an_order_of_a_program_is_put_to_the_approvers_once(approving: Workspace
         ("CANCELED", "key:strategy-1", "*Cancelled by key:strategy-1*"),
     ],
 )
-def test_the_request_shows_how_it_ended(approving: Workspace, status, actor, outcome):
+def test_request_shows_how_it_ended(approving: Workspace, status, actor, outcome):
     order_id = place(approving)
     request(approving, order_id)
     wait_until(lambda: find(approving, order_id))
@@ -86,7 +86,7 @@ def test_the_request_shows_how_it_ended(approving: Workspace, status, actor, out
     wait_until(lambda: not find(approving, order_id).is_open)
 
 
-def test_a_decision_whose_event_is_lost_is_shown_by_the_refresh(approving: Workspace):
+def test_decision_whose_event_is_lost_is_shown_by_the_refresh(approving: Workspace):
     order_id = place(approving)
     request(approving, order_id)
     wait_until(lambda: find(approving, order_id))
@@ -103,7 +103,7 @@ def test_a_decision_whose_event_is_lost_is_shown_by_the_refresh(approving: Works
         ("expired", "*Expired:* nobody"),
     ],
 )
-def test_a_requester_in_slack_is_told(approving: Workspace, kind, text):
+def test_requester_in_slack_is_notified(approving: Workspace, kind, text):
     order_id = place(approving, actor="slack:T1:U1")
     request(approving, order_id, by="slack:T1:U1")
     wait_until(lambda: find(approving, order_id))
@@ -113,7 +113,7 @@ def test_a_requester_in_slack_is_told(approving: Workspace, kind, text):
     assert (body["channel"], body["text"].startswith(text)) == ("D-U1", True)
 
 
-def test_the_request_of_a_form_is_left_to_the_form(approving: Workspace):
+def test_request_of_a_form_is_left_to_the_form(approving: Workspace):
     order_id = place(approving, actor="slack:T1:U1", client_order_id="T1:V1:0")
     request(approving, order_id, by="slack:T1:U1")
     services = approving.bot.services
@@ -125,7 +125,7 @@ def test_the_request_of_a_form_is_left_to_the_form(approving: Workspace):
     assert len(posted(approving)) == 1
 
 
-def test_a_request_is_posted_later_if_the_oms_fails_or_the_bot_is_killed(approving: Workspace, monkeypatch):
+def test_request_is_posted_later_if_the_oms_fails_or_the_bot_is_killed(approving: Workspace, monkeypatch):
     services, order_id = approving.bot.services, place(approving)
     approving.oms.script("get_order", Answer(500))
     request(approving, order_id)
@@ -139,7 +139,7 @@ def test_a_request_is_posted_later_if_the_oms_fails_or_the_bot_is_killed(approvi
     assert len(posted(approving)) == 1
 
 
-def test_a_request_that_slack_has_is_not_posted_again_after_a_crash(approving: Workspace):
+def test_request_that_slack_has_is_not_posted_again_after_a_crash(approving: Workspace):
     services, order_id = approving.bot.services, place(approving)
     request(approving, order_id)
     wait_until(lambda: find(approving, order_id))
@@ -169,7 +169,7 @@ def test_nothing_is_posted_without_a_channel_or_for_another_workspace(workspace:
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C9"
 
 
-def test_the_message_of_a_change_follows_the_order_after_a_crash(workspace: Workspace):
+def test_message_of_a_change_follows_the_order_after_a_crash(workspace: Workspace):
     services, orders = workspace.bot.services, workspace.oms.orders
     previous = orders.add(TICKET | {"client_order_id": "T1:V1:0"}, "slack:T1:U1")
     successor = orders.add(TICKET | {"client_order_id": "T1:V2:0"}, "slack:T1:U1", replaces=previous["id"])

@@ -49,7 +49,7 @@ def killed(reporting: Workspace, monkeypatch):
     return reporting
 
 
-def test_a_queued_banner_is_posted_by_the_next_bot(killed: Workspace):
+def test_queued_banner_is_posted_by_the_next_bot(killed: Workspace):
     services = killed.bot.services
     recover_banners(services, time.time())
     assert posted(killed) == [], "the bot that queued it is alive"
@@ -61,14 +61,14 @@ def test_a_queued_banner_is_posted_by_the_next_bot(killed: Workspace):
     assert services.banners.get("growth") is not None
 
 
-def test_a_banner_that_slack_may_have_is_repeated_with_a_mark(killed: Workspace):
+def test_banner_that_slack_may_have_is_repeated_with_a_mark(killed: Workspace):
     killed.bot.services.storage.database.execute("UPDATE owed_banners SET state = 'posting'")
     kill(killed)
     recover_banners(killed.bot.services, time.time())
     assert "you may see it twice" in killed.slack.wait_for("chat.postMessage")[0].body["text"]
 
 
-def test_a_stop_that_was_ended_meanwhile_is_not_shown(killed: Workspace):
+def test_stop_that_was_ended_meanwhile_is_not_shown(killed: Workspace):
     services = killed.bot.services
     replace_banner(services, "Growth", RESUMED)
     killed.slack.wait_for("chat.postMessage")
@@ -79,13 +79,13 @@ def test_a_stop_that_was_ended_meanwhile_is_not_shown(killed: Workspace):
     assert posted(killed) == [("C1", "Trading is resumed")]
 
 
-def test_an_old_banner_is_given_up(killed: Workspace):
+def test_old_banner_is_dropped(killed: Workspace):
     kill(killed)
     recover_banners(killed.bot.services, time.time() + 4000)
     assert (rows(killed), posted(killed)) == ([], [])
 
 
-def test_a_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(reporting: Workspace):
+def test_banner_that_slack_limits_for_long_is_tried_again_by_the_recovery(reporting: Workspace):
     services, workspace = reporting.bot.services, reporting
     workspace.slack.script("chat.postMessage", Answer(429, headers={"Retry-After": "3600"}))
     show_banner(services, "Growth", STOPPED)
@@ -126,7 +126,7 @@ def set_switch(workspace: Workspace, state: str, set_by: str = "slack:T1:U1", mi
     ("is_end", "state", "text"),
     [(False, "REDUCING", "Trading is stopped"), (True, "ACTIVE", "Trading is resumed")],
 )
-def test_a_bot_killed_after_the_answer_of_the_oms_loses_no_banner(workspace: Workspace, is_end, state, text):
+def test_bot_killed_after_the_answer_of_the_oms_loses_no_banner(workspace: Workspace, is_end, state, text):
     with pytest.raises(Killed):
         change(workspace, Killed(), is_end=is_end)
     recover_banners(workspace.bot.services, time.time())
@@ -146,7 +146,7 @@ def test_a_bot_killed_after_the_answer_of_the_oms_loses_no_banner(workspace: Wor
         {"state": "HALTED", "minutes_ago": 5},
     ],
 )
-def test_a_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, found):
+def test_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, found):
     with pytest.raises(Killed):
         change(workspace, Killed())
     kill(workspace)
@@ -157,7 +157,7 @@ def test_a_change_that_the_oms_did_not_make_has_no_banner(workspace: Workspace, 
     assert (rows(workspace), posted(workspace)) == ([], [])
 
 
-def test_a_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspace: Workspace):
+def test_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspace: Workspace):
     services = workspace.bot.services
     with pytest.raises(OutcomeUnknown):
         change(workspace, OutcomeUnknown("No answer."))
@@ -170,7 +170,7 @@ def test_a_change_whose_outcome_is_unknown_is_shown_once_the_oms_answers(workspa
     assert posted(workspace) == [("C1", "Trading is stopped")]
 
 
-def test_a_refused_change_leaves_no_banner(workspace: Workspace):
+def test_refused_change_leaves_no_banner(workspace: Workspace):
     with pytest.raises(Refused):
         change(workspace, Refused("No."))
     assert rows(workspace) == []
@@ -179,7 +179,7 @@ def test_a_refused_change_leaves_no_banner(workspace: Workspace):
 # Stops from a direct message, which no channel sees
 
 
-def test_a_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(workspace: Workspace):
+def test_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(workspace: Workspace):
     with pytest.raises(Killed):
         change(workspace, Killed(), channel="D1")
     kill(workspace)
@@ -193,7 +193,7 @@ def test_a_stop_from_a_direct_message_survives_a_bot_killed_after_the_answer(wor
     assert "Trading is stopped\nNo channel got this message" in text
 
 
-def test_a_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Workspace, monkeypatch):
+def test_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Workspace, monkeypatch):
     services = workspace.bot.services
     with monkeypatch.context() as killed:
         killed.setattr("app.delivery.message_sender.MessageSender.send_privately", lambda *_: None)
@@ -206,7 +206,7 @@ def test_a_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: 
     assert (channel, "No channel got this message" in text) == ("D-U1", True)
 
 
-def test_the_end_of_a_stop_that_no_channel_saw_is_told_by_the_form_only(workspace: Workspace):
+def test_end_of_an_unposted_stop_is_shown_in_the_form_only(workspace: Workspace):
     change(workspace, channel="D1", is_end=True)
     workspace.bot.services.outbox.close(5.0)
     assert (rows(workspace), posted(workspace)) == ([], [])
@@ -215,7 +215,7 @@ def test_the_end_of_a_stop_that_no_channel_saw_is_told_by_the_form_only(workspac
 # Refusals and time-outs of Slack
 
 
-def test_a_stop_by_a_loss_limit_that_slack_may_have_is_repeated_with_a_mark(reporting: Workspace):
+def test_stop_by_a_loss_limit_that_slack_may_have_is_repeated_with_a_mark(reporting: Workspace):
     services = reporting.bot.services
     reporting.slack.script("chat.postMessage", Answer(503))
     show_banner(services, "Growth", STOPPED)
@@ -227,7 +227,7 @@ def test_a_stop_by_a_loss_limit_that_slack_may_have_is_repeated_with_a_mark(repo
 
 
 @pytest.mark.parametrize("is_end", [False, True])
-def test_a_banner_whose_message_was_deleted_is_posted_again(reporting: Workspace, is_end):
+def test_banner_whose_message_was_deleted_is_posted_again(reporting: Workspace, is_end):
     services = reporting.bot.services
     services.banners.add("Growth", Banner("C1", "5.0"))
     reporting.slack.script("chat.update", Answer(body={"ok": False, "error": "message_not_found"}))

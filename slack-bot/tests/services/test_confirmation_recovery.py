@@ -38,7 +38,7 @@ def posted(workspace: Workspace, count=1):
     return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
 
 
-def test_a_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn(left: Workspace):
+def test_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redrawn(left: Workspace):
     left.oms.record(OWED.key, BODY)
     for _ in range(3):
         recover(left)
@@ -50,7 +50,7 @@ def test_a_recorded_trade_is_confirmed_once_in_its_channel_and_its_form_is_redra
     assert left.slack.shown["V1"]["title"]["text"] == "Trade placed"
 
 
-def test_the_confirmation_names_its_trade_in_the_metadata(left: Workspace):
+def test_confirmation_names_its_trade_in_the_metadata(left: Workspace):
     left.oms.record(OWED.key, BODY)
     recover(left)
     posted(left)
@@ -59,7 +59,7 @@ def test_the_confirmation_names_its_trade_in_the_metadata(left: Workspace):
     assert metadata == {"event_type": "trade_confirmed", "event_payload": payload}
 
 
-def test_only_the_person_learns_of_a_trade_that_was_not_recorded(left: Workspace):
+def test_trade_that_was_not_recorded_is_reported_to_its_user_only(left: Workspace):
     recover(left)
     recover(left)
     ((channel, text),) = posted(left)
@@ -68,7 +68,7 @@ def test_only_the_person_learns_of_a_trade_that_was_not_recorded(left: Workspace
     assert "BUY 100 AAPL in Growth" in text
 
 
-def test_a_trade_that_the_oms_may_still_be_recording_is_waited_for(left: Workspace):
+def test_trade_that_the_oms_may_still_be_recording_is_waited_for(left: Workspace):
     recover(left, now=OWED.submitted_at + 19)
     assert left.slack.calls == []
     left.oms.record(OWED.key, BODY)
@@ -79,7 +79,7 @@ def test_a_trade_that_the_oms_may_still_be_recording_is_waited_for(left: Workspa
 @pytest.mark.parametrize(
     "trouble", [Answer(503), Answer(drop=True), problem(403, "no", kind="person-refused")]
 )
-def test_while_the_oms_does_not_answer_it_stays_owed(left: Workspace, trouble):
+def test_confirmation_stays_pending_while_the_oms_is_down(left: Workspace, trouble):
     left.oms.record(OWED.key, BODY)
     left.oms.script("find", trouble)
     recover(left)
@@ -88,14 +88,14 @@ def test_while_the_oms_does_not_answer_it_stays_owed(left: Workspace, trouble):
     assert posted(left)[0][0] == "C1"
 
 
-def test_after_a_day_it_is_given_up(left: Workspace, caplog):
+def test_pending_confirmation_is_dropped_after_a_day(left: Workspace, caplog):
     recover(left, now=OWED.submitted_at + 24 * 3600 + 1)
     assert left.bot.services.confirmations.list_unresolved() == []
     assert left.slack.calls == []
     assert "Confirmations given up" in caplog.text
 
 
-def test_where_the_bot_is_no_member_the_response_url_still_takes_it(left: Workspace):
+def test_recovered_confirmation_is_sent_by_response_url_if_the_bot_is_not_in_the_channel(left: Workspace):
     url, key = left.slack.response_url, "T1:V2:0"
     fresh = replace(OWED, key=key, root_view_id="V2", response_url=url, response_url_expires_at=NOW + 60)
     left.bot.services.confirmations.add(fresh)
@@ -106,21 +106,21 @@ def test_where_the_bot_is_no_member_the_response_url_still_takes_it(left: Worksp
     assert left.slack.wait_for("respond")[0].body["response_type"] == "in_channel"
 
 
-def test_a_repeated_press_and_the_recovery_confirm_once(left: Workspace):
+def test_repeated_press_and_the_recovery_confirm_once(left: Workspace):
     left.oms.record(OWED.key, BODY)
     assert left.submit() == {"response_action": "clear"}
     recover(left)
     assert [channel for channel, _ in posted(left)] == ["C1"], "the submission sent the owed confirmation"
 
 
-def test_after_a_recovery_a_repeated_submission_is_answered_privately(left: Workspace):
+def test_repeated_submission_after_a_recovery_is_answered_privately(left: Workspace):
     left.oms.record(OWED.key, BODY)
     recover(left)
     assert left.submit() == {"response_action": "clear"}
     assert [channel for channel, _ in posted(left, 2)] == ["C1", "D-U1"]
 
 
-def test_an_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(workspace: Workspace):
+def test_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers(workspace: Workspace):
     workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     wait_until(workspace.bot.services.confirmations.list_unresolved)
@@ -132,7 +132,7 @@ def test_an_unknown_outcome_is_reported_by_the_same_process_when_the_oms_answers
 @pytest.mark.parametrize(
     "answer", [Answer(201, None), problem(422, "No."), problem(503, "?", kind="not-placed")]
 )
-def test_a_sent_confirmation_is_not_owed(workspace: Workspace, answer):
+def test_sent_confirmation_is_not_pending(workspace: Workspace, answer):
     if answer.body:
         workspace.oms.script("place", answer)
     workspace.submit()
@@ -141,7 +141,7 @@ def test_a_sent_confirmation_is_not_owed(workspace: Workspace, answer):
     wait_until(lambda: database.execute("SELECT key FROM owed_confirmations") == [])
 
 
-def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):
+def test_error_in_one_recovery_does_not_end_the_others(left: Workspace, monkeypatch, caplog):
     left.bot.services.confirmations.add(replace(OWED, key="T1:V2:0"))
     left.bot.services.confirmations.release("T1:V2:0", is_unknown=True)
     find_trade, calls = left.bot.services.oms.find_trade, []
@@ -156,7 +156,7 @@ def test_a_fault_in_one_recovery_does_not_end_the_others(left: Workspace, monkey
     assert "Confirmation not recovered" in caplog.text
 
 
-def test_the_recovery_runs_until_the_bot_stops(workspace: Workspace):
+def test_recovery_runs_until_the_bot_stops(workspace: Workspace):
     workspace.bot.services.confirmations.add(replace(OWED, submitted_at=time.time() - 1))
     workspace.bot.services.confirmations.release(OWED.key, is_unknown=True)
     workspace.oms.record(OWED.key, BODY)
@@ -168,7 +168,7 @@ def test_the_recovery_runs_until_the_bot_stops(workspace: Workspace):
     assert not thread.is_alive()
 
 
-def test_without_a_channel_and_an_open_form_the_person_gets_a_message(left: Workspace):
+def test_result_without_a_channel_or_an_open_form_is_sent_as_a_direct_message(left: Workspace):
     key = "T1:V3:0"
     left.bot.services.confirmations.add(replace(OWED, key=key, channel="", view_id="V3"))
     left.bot.services.confirmations.release(key, is_unknown=True)

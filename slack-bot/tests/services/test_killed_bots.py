@@ -77,7 +77,7 @@ def decide(workspace: PortfolioWorkspace, order_id: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["files.getUploadURLExternal", "upload", "files.completeUploadExternal"])
-def test_a_report_is_uploaded_by_the_other_bot_with_a_mark_and_once(bots, method, monkeypatch):
+def test_report_is_uploaded_by_the_other_bot_with_a_mark_and_once(bots, method, monkeypatch):
     first, second = bots
     first.slack.script(method, HANGS)
     owe_report(first.bot.services, "C9", REPORT, "E1")
@@ -98,7 +98,7 @@ def test_a_report_is_uploaded_by_the_other_bot_with_a_mark_and_once(bots, method
 
 
 @pytest.mark.parametrize("method", ["chat.update", "chat.postMessage"])
-def test_a_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots, method):
+def test_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots, method):
     first, second = bots
     order_id = place(first, MessageKind.ORDER, MessageKind.APPROVAL)
     first.oms.orders.move(order_id, "ACCEPTED", "slack:T1:U2", "Fine")
@@ -119,7 +119,7 @@ def test_a_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots,
     assert len(lines) == (2 if method == "chat.postMessage" else 1)
 
 
-def test_a_decision_that_the_oms_made_is_shown_although_the_bot_did_nothing_more(bots, monkeypatch):
+def test_decision_of_the_oms_is_shown_after_a_crash_of_the_bot(bots, monkeypatch):
     first, second = bots
     order_id = place(first, MessageKind.ORDER, MessageKind.APPROVAL)
     with monkeypatch.context() as killed:
@@ -139,7 +139,7 @@ def test_a_decision_that_the_oms_made_is_shown_although_the_bot_did_nothing_more
     assert len(set(keys)) == 1, "the OMS decides once"
 
 
-def test_a_banner_is_posted_by_the_other_bot_with_a_mark_and_once(bots):
+def test_banner_is_posted_by_the_other_bot_with_a_mark_and_once(bots):
     first, second = bots
     for workspace in bots:
         object.__setattr__(workspace.bot.services, "trading_channel", "C9")
@@ -157,7 +157,7 @@ def test_a_banner_is_posted_by_the_other_bot_with_a_mark_and_once(bots):
 
 
 @pytest.mark.parametrize("is_reversed", [True, False])
-def test_a_reversal_is_shown_by_the_other_bot_if_the_oms_has_made_it(bots, is_reversed, monkeypatch):
+def test_reversal_is_shown_by_the_other_bot_if_the_oms_has_made_it(bots, is_reversed, monkeypatch):
     first, second = bots
     first.oms.results["POST /trades/T1X:reverse"] = Answer(body={})
     first.oms.rows["/trades"] = [trade_json(REVERSED, "T2X")] if is_reversed else []

@@ -30,7 +30,7 @@ def place(workspace: Workspace, status="ACCEPTED"):
     return order["id"]
 
 
-def test_an_order_without_a_message_gets_it_after_the_restart(workspace: Workspace):
+def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace):
     place(workspace)
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1030.0)
@@ -42,7 +42,7 @@ def test_an_order_without_a_message_gets_it_after_the_restart(workspace: Workspa
     assert len(workspace.slack.named("chat.postMessage")) == 1
 
 
-def test_an_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
+def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
     place(workspace)
     workspace.bot.services.pending_orders.add(replace(PENDING, state=PendingState.INTERRUPTED))
     recover_orders(workspace.bot.services, 1030.0)
@@ -50,7 +50,7 @@ def test_an_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
 
 
 @pytest.mark.parametrize("status", ["", "DENIED"])
-def test_an_order_that_was_not_placed_is_told_to_the_person(workspace: Workspace, status):
+def test_order_that_was_not_placed_is_reported_to_its_user(workspace: Workspace, status):
     if status:
         place(workspace, status)
     workspace.bot.services.pending_orders.add(PENDING)
@@ -61,7 +61,7 @@ def test_an_order_that_was_not_placed_is_told_to_the_person(workspace: Workspace
     assert workspace.bot.services.pending_orders.list_unresolved() == []
 
 
-def test_a_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
+def test_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
     services = workspace.bot.services
     monkeypatch.setattr(services.outbox, "put", lambda *_, **__: None)  # the bot is killed first
     services.pending_orders.add(PENDING)
@@ -74,7 +74,7 @@ def test_a_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Work
     assert (call.body["channel"], "no record of BUY 50 MSFT" in call.body["text"]) == ("D-U1", True)
 
 
-def test_a_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
+def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     workspace: Workspace, monkeypatch
 ):
     services, order_id = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
@@ -93,7 +93,7 @@ def test_a_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it
     assert services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
 
 
-def test_the_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
+def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
     orders, services = workspace.oms.orders, workspace.bot.services
     ticket = TICKET | {"side": "SELL", "client_order_id": "of-the-oms"}
     orders.move(orders.add(ticket, "slack:T1:U1")["id"], "FILLED", "slack:T1:U1")
@@ -104,7 +104,7 @@ def test_the_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
     wait_until(lambda: not services.pending_orders.list_unresolved())
 
 
-def test_the_oms_has_time_to_record_an_order(workspace: Workspace):
+def test_oms_has_time_to_record_an_order(workspace: Workspace):
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1005.0)
     workspace.oms.always["find_order"] = Answer(500)
@@ -113,7 +113,7 @@ def test_the_oms_has_time_to_record_an_order(workspace: Workspace):
     assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING]
 
 
-def test_a_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Workspace):
+def test_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Workspace):
     services = workspace.bot.services
     workspace.oms.instruments["MSFT"] = "Microsoft"
     workspace.submit(order_state(), callback_id="order_form")
@@ -121,7 +121,7 @@ def test_a_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Worksp
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
 
 
-def test_the_rows_of_an_earlier_process_are_adopted(tmp_path):
+def test_rows_of_an_earlier_process_are_adopted(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     first = create_storage(open_database(url))
     store = PendingOrderStore(first)

@@ -48,18 +48,18 @@ def test_queued_redraws_of_the_overview_wait_for_the_end_of_a_request(counter, m
     assert outbox.close(60.0)
 
 
-def test_a_request_that_never_ends_does_not_stop_background_work(counter, monkeypatch):
+def test_request_that_never_ends_does_not_stop_background_work(counter, monkeypatch):
     monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 0.01)
     with counter.count(), run_in_background():
         assert counter.is_busy()
 
 
-def test_a_request_that_waits_itself_is_not_waited_for(counter):
+def test_waiting_request_does_not_delay_background_work(counter):
     with counter.count(), counter.exclude():
         assert not counter.is_busy()
 
 
-def test_a_request_counts_until_its_application_has_answered(counter):
+def test_request_counts_until_its_application_has_answered(counter):
     application = count_requests(lambda _environ, _start: [str(counter.is_busy()).encode()])
     assert application({}, lambda *_: None) == [b"True"]
     assert not counter.is_busy()
@@ -77,7 +77,7 @@ def test_background_work_runs_alone_except_where_it_waits(counter, monkeypatch):
     workers.stop(wait=True)
 
 
-def test_a_long_computation_pauses_for_a_request(counter, monkeypatch):
+def test_long_computation_pauses_for_a_request(counter, monkeypatch):
     monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
     paused = threading.Event()
     monkeypatch.setattr("app.request_priority.time.sleep", lambda _seconds: paused.set())

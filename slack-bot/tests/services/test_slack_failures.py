@@ -437,19 +437,19 @@ COMBINATIONS = [
 
 
 @pytest.mark.parametrize(("site", "failure"), COMBINATIONS)
-def test_a_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
+def test_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
     method, act, _ = SITES[site]
     workspace.slack.script(method, FAILURES[failure])
     wait_until(act(workspace), 10.0)
 
 
 @pytest.mark.parametrize("failure", sorted(REPEATABLE))
-def test_a_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
+def test_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
     workspace.slack.script("views.update", FAILURES[failure])
     wait_until(fill_in(workspace), 10.0)
 
 
-def test_a_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
+def test_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
     workspace.slack.script("chat.postMessage", FAILURES["503"])
     wait_until(edit_order(workspace), 10.0)
     wait_until(lambda: reached_twice(workspace, "Filled 50 at"))

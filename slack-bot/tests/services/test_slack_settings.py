@@ -22,7 +22,7 @@ def test_without_channels_trading_is_allowed_everywhere(workspace: Workspace):
     assert workspace.submit() == {"response_action": "clear"}
 
 
-def test_a_form_of_another_channel_is_replaced_with_a_sentence(workspace: Workspace):
+def test_form_of_another_channel_is_replaced_with_a_sentence(workspace: Workspace):
     workspace.oms.channels = {"C7": {"portfolio": None}, "C8": {"portfolio": None}}
     workspace.bot.services.slack_settings._loaded_at = None
     workspace.type("AAPL")
@@ -32,7 +32,7 @@ def test_a_form_of_another_channel_is_replaced_with_a_sentence(workspace: Worksp
     assert "Trading is allowed in <#C7>" in str(workspace.slack.wait_for("views.update", 2)[1].body["view"])
 
 
-def test_a_submission_of_another_channel_trades_nothing(workspace: Workspace):
+def test_submission_of_another_channel_trades_nothing(workspace: Workspace):
     workspace.oms.channels = {"C7": {"portfolio": None}}
     workspace.bot.services.slack_settings._loaded_at = None
     assert "Trading is allowed in" in str(workspace.submit())
@@ -51,9 +51,7 @@ def test_a_submission_of_another_channel_trades_nothing(workspace: Workspace):
         (OrderContext("C7"), True),
     ],
 )
-def test_a_form_that_slack_did_not_replace_is_refused_at_submission(
-    workspace: Workspace, context, is_allowed
-):
+def test_form_that_slack_did_not_replace_is_refused_at_submission(workspace: Workspace, context, is_allowed):
     workspace.oms.channels = {"C7": {"portfolio": None}}
     workspace.bot.services.slack_settings._loaded_at = None
     workspace.oms.instruments["MSFT"] = "Microsoft"
@@ -63,14 +61,14 @@ def test_a_form_that_slack_did_not_replace_is_refused_at_submission(
     assert len(workspace.oms.named("place")) == (context.channel == "C7")
 
 
-def test_a_private_order_remembers_where_it_was_typed(workspace: Workspace):
+def test_private_order_remembers_where_it_was_typed(workspace: Workspace):
     workspace.type("buy 50 MSFT private", "/order")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     context = OrderContext.load(view["private_metadata"])
     assert (context.channel, context.trading_channel) == ("", "C1")
 
 
-def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: Workspace):
+def test_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: Workspace):
     workspace.oms.channels = {"C1": {"portfolio": "Growth"}}
     workspace.bot.services.slack_settings._loaded_at = None
     workspace.bot.services.slack_settings.get()
@@ -84,13 +82,13 @@ def test_a_channel_preselects_its_portfolio_unless_the_line_names_one(workspace:
     assert "Growth" in str(workspace.slack.wait_for("views.open", 3)[2].body["view"])
 
 
-def test_settings_that_cannot_be_loaded_stop_nothing(workspace: Workspace):
+def test_trading_continues_if_settings_cannot_be_loaded(workspace: Workspace):
     workspace.oms.always[SETTINGS] = problem(403, "no", kind="forbidden")
     workspace.bot.services.slack_settings._loaded_at = None
     assert workspace.submit() == {"response_action": "clear"}
 
 
-def test_the_members_of_groups_with_a_role_are_reported(workspace: Workspace):
+def test_members_of_groups_with_a_role_are_reported(workspace: Workspace):
     services = workspace.bot.services
     sync_group_roles(services)
     assert workspace.slack.calls == []
@@ -108,7 +106,7 @@ def test_the_members_of_groups_with_a_role_are_reported(workspace: Workspace):
         sync_group_roles(services)
 
 
-def test_a_change_of_a_group_is_reported_at_once(workspace: Workspace):
+def test_change_of_a_group_is_reported_at_once(workspace: Workspace):
     workspace.oms.group_roles = {"S1": "trader"}
     workspace.bot.services.slack_settings._loaded_at = None
     thread = threading.Thread(target=run_group_sync, args=(workspace.bot.services,))

@@ -16,7 +16,7 @@ def cache(now):
     return TimedCache[int](1.0, clock=lambda: now[0])
 
 
-def test_a_result_is_loaded_again_when_its_time_is_over(cache, now):
+def test_expired_result_is_loaded_again(cache, now):
     loaded = iter(range(10))
     assert [cache.get_or_load("A", lambda: next(loaded)) for _ in range(3)] == [0, 0, 0]
     now[0] += 0.9
@@ -26,13 +26,13 @@ def test_a_result_is_loaded_again_when_its_time_is_over(cache, now):
     assert cache.get_or_load("B", lambda: next(loaded)) == 2
 
 
-def test_a_failure_is_not_kept(cache):
+def test_failure_is_not_cached(cache):
     with pytest.raises(ZeroDivisionError):
         cache.get_or_load("A", lambda: 1 // 0)
     assert cache.get_or_load("A", lambda: 7) == 7
 
 
-def test_the_age_counts_from_the_begin_of_the_load(cache, now):
+def test_age_counts_from_the_start_of_the_load(cache, now):
     def load_slowly():
         now[0] += 5.0
         return 1
@@ -41,7 +41,7 @@ def test_the_age_counts_from_the_begin_of_the_load(cache, now):
     assert cache.get_or_load("A", lambda: 2) == 2
 
 
-def test_the_oldest_result_leaves_first(cache, monkeypatch):
+def test_oldest_result_is_evicted_first(cache, monkeypatch):
     monkeypatch.setattr(timed_cache, "MAX_ENTRIES", 2)
     for key in "ABC":
         cache.get_or_load(key, lambda: 1)

@@ -56,7 +56,7 @@ def keys_of(store):
     return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
 
 
-def test_what_a_living_bot_sends_is_not_adopted(storages):
+def test_messages_of_a_running_bot_are_not_adopted(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
     assert keys_of(second) == []
@@ -67,7 +67,7 @@ def test_what_a_living_bot_sends_is_not_adopted(storages):
     receipt.finish()
 
 
-def test_what_a_dead_bot_owed_passes_to_one_other_and_is_refused_to_the_dead_one(storages):
+def test_pending_messages_of_a_stopped_bot_are_adopted_once_and_refused_to_that_bot(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
     paused = require(first.claim(OWED.key))
@@ -81,7 +81,7 @@ def test_what_a_dead_bot_owed_passes_to_one_other_and_is_refused_to_the_dead_one
     assert storages[0].database.execute("SELECT state FROM owed_confirmations") == [("sending",)]
 
 
-def test_a_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(storages):
+def test_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
     second.add(replace(OWED, submitted_at=1001.0))
@@ -90,7 +90,7 @@ def test_a_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(sto
     assert require(first.claim(OWED.key)).begin()
 
 
-def test_an_interrupted_confirmation_is_repeated_once_however_often_bots_die(storages):
+def test_interrupted_confirmation_is_repeated_once_after_several_crashes(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
     require(first.claim(OWED.key)).begin()
@@ -102,7 +102,7 @@ def test_an_interrupted_confirmation_is_repeated_once_however_often_bots_die(sto
     assert keys_of(first) == []
 
 
-def test_an_order_message_is_posted_by_one_bot(storages):
+def test_order_message_is_posted_by_one_bot(storages):
     first, second = map(PendingOrderStore, storages)
     first.add(PENDING)
     first.set_state(PENDING.key, PendingState.POSTING)
@@ -117,7 +117,7 @@ def test_an_order_message_is_posted_by_one_bot(storages):
     assert second.set_state(PENDING.key, PendingState.POSTING)
 
 
-def test_a_message_is_edited_by_one_bot_at_a_time(storages):
+def test_message_is_edited_by_one_bot_at_a_time(storages):
     first, second = (OrderMessageStore(storage, lambda: "T1") for storage in storages)
     order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
     first.save(order_message)
@@ -133,7 +133,7 @@ def test_a_message_is_edited_by_one_bot_at_a_time(storages):
     assert second.claim("O1") is Claim.NEW
 
 
-def test_an_event_is_handled_by_one_bot_and_again_if_that_one_dies(storages):
+def test_event_is_handled_by_one_bot_and_again_if_that_bot_stops(storages):
     first, second = (EventStore(storage, lambda: "T1") for storage in storages)
     at = "2026-11-29T10:00:00Z"
     assert first.claim("e1", at) is EventClaim.NEW
@@ -147,7 +147,7 @@ def test_an_event_is_handled_by_one_bot_and_again_if_that_one_dies(storages):
     assert EventStore(storages[0], lambda: "T2").claim("e1", at) is EventClaim.NEW
 
 
-def test_a_delivery_that_slack_repeats_at_the_other_bot_opens_no_second_form(storages):
+def test_delivery_that_slack_repeats_at_the_other_bot_opens_no_second_form(storages):
     first, second = (SharedIds(storage, lambda: "T1") for storage in storages)
     assert first.add("trigger-1")
     assert "trigger-1" in second
@@ -170,7 +170,7 @@ def texts_of(workspace: Workspace) -> list[str]:
     return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
 
 
-def test_a_submission_that_reaches_both_bots_is_confirmed_once(bots):
+def test_submission_that_reaches_both_bots_is_confirmed_once(bots):
     first, second = bots
     assert first.submit() == second.submit() == {"response_action": "clear"}
     first.slack.wait_for("chat.postMessage", 2)
@@ -180,7 +180,7 @@ def test_a_submission_that_reaches_both_bots_is_confirmed_once(bots):
     assert len(first.oms.trades) == 1
 
 
-def test_a_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a_mark(bots):
+def test_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a_mark(bots):
     first, second = bots
     first.slack.script("chat.postMessage", Answer(slow=30.0))
     first.submit()
@@ -194,7 +194,7 @@ def test_a_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a
     assert "you may see it twice" in texts_of(second)[1]
 
 
-def test_a_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
+def test_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
     first, second = bots
     first.slack.script("chat.postMessage", Answer(slow=30.0))
     first.submit()
@@ -208,7 +208,7 @@ def test_a_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
     assert second.bot.services.confirmations.list_unresolved() == []
 
 
-def test_both_bots_recover_and_one_tells(bots):
+def test_two_recovering_bots_send_one_confirmation(bots):
     first, second = bots
     first.oms.record(OWED.key, BODY)
     owed = replace(OWED, submitted_at=time.time() - 60)
@@ -222,7 +222,7 @@ def test_both_bots_recover_and_one_tells(bots):
     assert len(texts_of(first)) == 1
 
 
-def test_an_event_at_one_bot_redraws_the_overview_of_a_person_who_looks_at_it_at_the_other(bots):
+def test_event_at_one_bot_redraws_the_overview_of_a_user_at_the_other(bots):
     first, second = bots
     ava = Person("T1", "U1")
     first.bot.services.overview_viewers.record(ava, Tab.ORDERS)
@@ -235,7 +235,7 @@ def test_an_event_at_one_bot_redraws_the_overview_of_a_person_who_looks_at_it_at
     assert len(second.slack.named("views.publish")) == 2
 
 
-def test_a_banner_of_one_bot_is_edited_by_the_other(bots):
+def test_banner_of_one_bot_is_edited_by_the_other(bots):
     first, second = bots
     for workspace, channel in zip(bots, ("C1", "C2"), strict=True):
         object.__setattr__(workspace.bot.services, "trading_channel", channel)

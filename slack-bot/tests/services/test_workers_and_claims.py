@@ -23,7 +23,7 @@ def test_work_beyond_the_capacity_is_refused_at_once():
     workers.stop()
 
 
-def test_a_failure_is_logged_with_its_request_id(caplog):
+def test_failure_is_logged_with_its_request_id(caplog):
     workers = Workers("test", threads=1, waiting=0)
     with pytest.raises(ZeroDivisionError):
         workers.submit("req-9", lambda: 1 / 0).result(2)
@@ -31,7 +31,7 @@ def test_a_failure_is_logged_with_its_request_id(caplog):
     assert [getattr(record, "request_id", "") for record in caplog.records] == ["req-9"]
 
 
-def test_the_first_delivery_owns_a_submission():
+def test_first_delivery_owns_a_submission():
     claims = SubmissionRegistry()
     first, is_new = claims.claim("key", "one", {})
     again, is_new_again = claims.claim("key", "two", {})
@@ -39,7 +39,7 @@ def test_the_first_delivery_owns_a_submission():
     assert first is again
 
 
-def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
+def test_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
     claims = SubmissionRegistry()
     first, _ = claims.claim("key", "one", {})
     claims.finish(first, DENIED)
@@ -49,14 +49,14 @@ def test_a_key_is_free_after_a_denial_but_the_denied_delivery_is_remembered():
     assert second is not first
 
 
-def test_a_key_that_traded_is_never_free_again():
+def test_key_that_traded_is_never_released():
     claims = SubmissionRegistry()
     first, _ = claims.claim("key", "one", {})
     claims.finish(first, DONE)
     assert claims.claim("key", "two", {}) == (first, False)
 
 
-def test_a_late_submission_has_to_be_redrawn():
+def test_late_submission_has_to_be_redrawn():
     claims = SubmissionRegistry()
     submission, _ = claims.claim("key", "one", {})
     assert submission.wait(0) is None
@@ -64,7 +64,7 @@ def test_a_late_submission_has_to_be_redrawn():
     assert submission.wait(0) is DONE
 
 
-def test_one_in_time_has_not():
+def test_submission_that_ended_in_time_needs_no_redraw():
     claims = SubmissionRegistry()
     submission, _ = claims.claim("key", "one", {})
     assert not claims.finish(submission, DONE)

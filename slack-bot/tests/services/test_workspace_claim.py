@@ -30,7 +30,7 @@ def services(slack, oms):
     services.stop(1.0)
 
 
-def test_the_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_person(services, slack, oms):
+def test_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_person(services, slack, oms):
     oms.script(CLAIM, CLAIMED)
     run_workspace_claim(services)
     (call,) = oms.named(CLAIM)
@@ -45,7 +45,7 @@ def test_the_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a
     assert call.body["statement"] == expected
 
 
-def test_it_is_tried_again_with_a_new_statement_until_both_answer(services, slack, oms):
+def test_claim_is_retried_with_a_new_statement_until_both_services_answer(services, slack, oms):
     slack.script("auth.test", Answer(500))
     services.slack.installation._clock = iter(range(0, 1000, 10)).__next__
     oms.script(CLAIM, Answer(503), Answer(drop=True), CLAIMED)
@@ -53,14 +53,14 @@ def test_it_is_tried_again_with_a_new_statement_until_both_answer(services, slac
     assert len({call.body["statement"] for call in oms.named(CLAIM)}) == 3
 
 
-def test_a_refusal_is_logged_once_and_not_repeated(services, oms, caplog):
+def test_refusal_is_logged_once_and_not_repeated(services, oms, caplog):
     oms.script(CLAIM, problem(403, "no", kind="workspace-elsewhere"))
     run_workspace_claim(services)
     assert [record.message for record in caplog.records] == ["Workspace not claimed"]
     assert len(oms.named(CLAIM)) == 1
 
 
-def test_a_bot_that_stops_claims_nothing(services, oms):
+def test_bot_that_stops_claims_nothing(services, oms):
     services.stopping.set()
     run_workspace_claim(services)
     assert oms.calls == []

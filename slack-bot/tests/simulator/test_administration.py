@@ -41,7 +41,7 @@ def test_each_token_belongs_to_its_workspace_and_hides_the_channels_of_the_other
     assert members == {KIM}
 
 
-def test_a_command_in_the_other_workspace_needs_the_app_there(page, bot, install):
+def test_command_in_the_other_workspace_needs_the_app_there(page, bot, install):
     assert page.send_text("/trade", channel="partner-desk", user="kim")["outcome"] == "failed"
     theirs = install()
     page.send_text("/trade", channel="partner-desk", user="kim")
@@ -66,7 +66,7 @@ def test_events_name_the_workspace_and_an_uninstall_revokes_the_token(page, bot,
     assert page.post("/control/uninstall", team=workspace.TEAM_ID)[0] == 422
 
 
-def test_a_deactivated_person_is_told_to_the_bot_and_cannot_act(page, bot, slack):
+def test_deactivated_user_is_reported_to_the_bot_and_cannot_act(page, bot, slack):
     page.rig("person", user="ben", active=False)
     event = bot.wait_for(1)[-1].fields["event"]
     assert (event["type"], event["user"]["id"], event["user"]["deleted"]) == ("user_change", BEN, True)
@@ -77,7 +77,7 @@ def test_a_deactivated_person_is_told_to_the_bot_and_cannot_act(page, bot, slack
     assert page.send_text("hello", user="ben")["outcome"] == "said"
 
 
-def test_a_change_of_a_user_group_is_told_to_the_bot(page, bot, slack):
+def test_change_of_a_user_group_is_reported_to_the_bot(page, bot, slack):
     page.rig("group", group="watchers", user="ava", member=True)
     event = bot.wait_for(1)[-1].fields["event"]
     assert (event["type"], event["added_users"]) == ("subteam_members_changed", [AVA])
@@ -87,7 +87,7 @@ def test_a_change_of_a_user_group_is_told_to_the_bot(page, bot, slack):
     assert page.post("/control/group", group="nobody", user="ava")[0] == 404
 
 
-def test_the_history_of_a_direct_message_has_the_metadata(slack):
+def test_history_of_a_direct_message_has_the_metadata(slack):
     metadata = {"event_type": "order_message", "event_payload": {"order_id": "O1"}}
     direct = slack.conversations_open(users=[AVA])["channel"]["id"]
     slack.chat_postMessage(channel=direct, text="hello", metadata=metadata)

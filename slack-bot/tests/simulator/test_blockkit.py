@@ -40,7 +40,7 @@ GOOD_ELEMENTS = [
 
 
 @pytest.mark.parametrize("element", GOOD_ELEMENTS, ids=lambda element: element["type"])
-def test_a_good_element_passes(element):
+def test_valid_element_passes(element):
     assert check_view(modal(field_block("b", element))) == []
 
 
@@ -110,7 +110,7 @@ BAD_ELEMENTS = {
 
 
 @pytest.mark.parametrize(("element", "problem"), BAD_ELEMENTS.values(), ids=BAD_ELEMENTS.keys())
-def test_a_bad_element_is_refused_with_the_reason(element, problem):
+def test_invalid_element_is_refused_with_the_reason(element, problem):
     block = field_block("b", {}) | {
         "element": {"action_id": "a"} | element if isinstance(element, dict) else element
     }
@@ -162,11 +162,11 @@ BAD_BLOCKS = {
 
 
 @pytest.mark.parametrize(("blocks", "problem"), BAD_BLOCKS.values(), ids=BAD_BLOCKS.keys())
-def test_bad_blocks_are_refused_with_the_reason(blocks, problem):
+def test_invalid_blocks_are_refused_with_the_reason(blocks, problem):
     assert any(problem in line for line in check_message(blocks)), check_message(blocks)
 
 
-def test_good_blocks_pass():
+def test_valid_blocks_pass():
     confirm = {"title": plain("Sure?"), "text": plain("Really"), "confirm": plain("Yes"), "deny": plain("No")}
     image = {"type": "image", "image_url": "http://127.0.0.1/x.png", "alt_text": "x"}
     blocks = [
@@ -200,17 +200,17 @@ BAD_VIEWS = {
 
 
 @pytest.mark.parametrize(("view", "problem"), BAD_VIEWS.values(), ids=BAD_VIEWS.keys())
-def test_a_bad_view_is_refused_with_the_place(view, problem):
+def test_invalid_view_is_refused_with_the_path(view, problem):
     assert any(problem in line for line in check_view(view)), check_view(view)
 
 
-def test_an_input_needs_a_submit_button():
+def test_input_needs_a_submit_button():
     view = modal()
     del view["submit"]
     assert any("`submit` is required" in line for line in check_view(view))
 
 
-def test_a_form_of_100_blocks_passes():
+def test_form_of_100_blocks_passes():
     assert check_view(modal(*[{"type": "divider"}] * 100)) == []
 
 
@@ -226,5 +226,5 @@ def test_a_form_of_100_blocks_passes():
         (None, False),
     ],
 )
-def test_an_answer_with_options_is_checked(answer, good):
+def test_answer_with_options_is_checked(answer, good):
     assert (check_answer(answer) == []) is good

@@ -10,7 +10,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(request_delivery, "TIMEOUT_SECONDS", 0.2)
 
 
-def test_a_command_reaches_the_bot_signed_and_as_slack_writes_it(page, bot, server):
+def test_command_reaches_the_bot_signed_and_as_slack_writes_it(page, bot, server):
     assert page.send_text("/trade  buy 100 AAPL ")["outcome"] == "answered"
     request = bot.last
     assert request.path == "/slack/commands"
@@ -38,46 +38,46 @@ def test_private_conversations_keep_their_names(page, bot, channel, name):
     assert bot.last.fields["channel_name"] == name
 
 
-def test_a_plain_answer_is_shown_to_the_person_alone(page, bot):
+def test_plain_answer_is_shown_to_the_person_alone(page, bot):
     bot.will(b"Usage: /trade SYMBOL")
     page.send_text("/trade ???")
     assert page.texts("ava") == ["Usage: /trade SYMBOL"]
     assert page.texts("ben") == []
 
 
-def test_a_json_answer_may_be_for_the_channel_and_have_blocks(page, bot):
+def test_json_answer_may_be_for_the_channel_and_have_blocks(page, bot):
     bot.will({"response_type": "in_channel", "text": "hi", "blocks": [{"type": "divider"}]})
     page.send_text("/trade")
     assert page.messages("ben")[-1]["blocks"][0]["type"] == "divider"
 
 
-def test_an_answer_with_bad_blocks_is_dropped_and_written_down(page, bot):
+def test_answer_with_invalid_blocks_is_dropped_and_logged(page, bot):
     bot.will({"text": "hi", "blocks": [{"type": "carpet"}]})
     page.send_text("/trade")
     assert page.messages() == []
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
-def test_a_silent_bot_is_a_timeout(page, bot, impatient):
+def test_silent_bot_is_a_timeout(page, bot, impatient):
     bot.will(silent=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
     assert page.messages("ava")[-1]["ephemeral"] is True
 
 
-def test_an_absent_bot_is_a_failed_dispatch(page, bot):
+def test_absent_bot_is_a_failed_dispatch(page, bot):
     bot.close()
     assert page.send_text("/trade")["error"] == "dispatch_failed"
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_a_bot_that_answers_with_an_error_is_named_so(page, bot, status):
+def test_bot_that_answers_with_an_error_is_named_so(page, bot, status):
     bot.will(b"oh", status=status)
     assert page.send_text("/trade")["error"] == "app_http_service_error"
     assert page.texts() == ['/trade failed with the error "app_http_service_error"']
 
 
-def test_an_unknown_command_is_not_delivered(page, bot):
+def test_unknown_command_is_not_delivered(page, bot):
     assert page.send_text("/<b>")["error"] == "unknown_command"
     assert bot.received == []
     assert "&lt;b&gt;" in page.texts()[-1]
@@ -88,13 +88,13 @@ def test_inviting_lets_the_bot_in(page, slack):
     assert slack.chat_postMessage(channel=PRIVATE, text="thanks")["ok"]
 
 
-def test_a_message_is_escaped_and_its_mentions_are_ids(page, bot):
+def test_message_is_escaped_and_its_mentions_are_ids(page, bot):
     page.send_text("hello @ben & <b>")
     assert page.texts() == ["hello <@U0BENOKAF02> &amp; &lt;b&gt;"]
     assert bot.received == []
 
 
-def test_an_archived_channel_accepts_no_message(page):
+def test_archived_channel_accepts_no_message(page):
     status, body = page.post("/control/say", user="ava", channel="old-desk", text="hello")
     assert (status, body["error"]) == (422, "old-desk is archived.")
 
@@ -110,13 +110,13 @@ def test_mentioning_the_bot_is_an_event(page, bot):
     assert "X-Slack-Retry-Num" not in request.headers
 
 
-def test_a_direct_message_is_an_event(page, bot):
+def test_direct_message_is_an_event(page, bot):
     page.send_text("hello", channel="dm")
     (request,) = bot.wait_for(1)
     assert (request.fields["event"]["type"], request.fields["event"]["channel_type"]) == ("message", "im")
 
 
-def test_an_event_is_repeated_three_times_with_its_id(page, bot):
+def test_event_is_repeated_three_times_with_its_id(page, bot):
     for _ in range(4):
         bot.will(status=500)
     page.rig("event", event={"type": "app_uninstalled"})
@@ -130,7 +130,7 @@ def test_an_event_is_repeated_three_times_with_its_id(page, bot):
     assert len({request.fields["event_id"] for request in requests}) == 1
 
 
-def test_a_bot_may_refuse_to_be_sent_an_event_again(page, bot):
+def test_bot_may_refuse_to_be_sent_an_event_again(page, bot):
     bot.will(status=500, headers={"X-Slack-No-Retry": "1"})
     page.rig("event", event={"type": "one"})
     page.rig("event", event={"type": "two"})
@@ -144,7 +144,7 @@ def test_opening_the_home_tab_is_an_event(page, bot):
     assert request.fields["event"]["type"] == "app_home_opened"
 
 
-def test_a_button_of_a_message_sends_who_what_and_where(page, bot, slack):
+def test_button_of_a_message_sends_who_what_and_where(page, bot, slack):
     acts = {"type": "actions", "block_id": "acts", "elements": [button(value="T1", style="danger")]}
     ts = slack.chat_postMessage(channel=TRADING, text="x", blocks=[acts])["ts"]
     page.do("use", "ben", channel=TRADING, ts=ts, action_id="go")
@@ -165,7 +165,7 @@ def test_a_button_of_a_message_sends_who_what_and_where(page, bot, slack):
     assert payload["trigger_id"]
 
 
-def test_a_private_message_is_not_sent_back(page, bot, slack):
+def test_private_message_is_not_sent_back(page, bot, slack):
     acts = [{"type": "actions", "elements": [button()]}]
     ts = slack.chat_postEphemeral(channel=TRADING, user=AVA, text="x", blocks=acts)["message_ts"]
     page.do("use", channel=TRADING, ts=ts, action_id="go")
@@ -175,7 +175,7 @@ def test_a_private_message_is_not_sent_back(page, bot, slack):
     assert status == 404
 
 
-def test_an_unanswered_button_shows_a_private_message(page, bot, slack):
+def test_unanswered_button_shows_a_private_message(page, bot, slack):
     ts = slack.chat_postMessage(
         channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [button()]}]
     )["ts"]

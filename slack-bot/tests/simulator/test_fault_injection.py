@@ -13,7 +13,7 @@ def post(slack):
     return slack.chat_postMessage(channel=TRADING, text="x")
 
 
-def test_a_method_fails_as_often_as_set(slack, page):
+def test_method_fails_the_set_number_of_times(slack, page):
     page.rig("faults/calls", method="chat.postMessage", error="internal_error", times=2)
     assert error_of(post, slack) == "internal_error"
     assert slack.auth_test()["ok"]
@@ -31,7 +31,7 @@ def test_ratelimited_is_a_429_with_retry_after(slack, page):
     assert caught.value.response.headers["Retry-After"] == "7"
 
 
-def test_a_plain_http_status_can_be_had(page, bot):
+def test_plain_http_status_can_be_set(page, bot):
     page.rig("faults/calls", method="response_url", status=503)
     page.send_text("/trade")
     path = bot.last.fields["response_url"].removeprefix(page.url)
@@ -40,14 +40,14 @@ def test_a_plain_http_status_can_be_had(page, bot):
 
 
 @pytest.mark.parametrize(("after", "posted"), [(False, 0), (True, 1)])
-def test_a_connection_is_cut_before_or_after_the_work_is_done(slack, page, after, posted):
+def test_connection_is_cut_before_or_after_the_work_is_done(slack, page, after, posted):
     page.rig("faults/calls", method="chat.postMessage", drop=True, after=after)
     with pytest.raises((URLError, ConnectionError)):
         post(slack)
     assert len(page.messages()) == posted
 
 
-def test_a_slow_call_is_done_all_the_same(slack, page):
+def test_slow_call_is_completed(slack, page):
     page.rig("faults/calls", method="chat.postMessage", slow_seconds=0.05)
     assert post(slack)["ok"]
 
@@ -71,33 +71,33 @@ def test_faults_can_be_disarmed(slack, page):
         {"slow_seconds": -1},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(page, body):
+def test_invalid_fault_is_refused(page, body):
     assert page.post("/control/faults/calls", **body)[0] in {400, 422}
 
 
 @pytest.mark.parametrize("body", [{"times": 0}, {"delay_seconds": 61}])
-def test_a_delivery_fault_that_makes_no_sense_is_refused(page, body):
+def test_invalid_delivery_fault_is_refused(page, body):
     assert page.post("/control/faults/deliveries", **body)[0] == 422
 
 
-def test_a_lost_delivery_never_arrives(page, bot):
+def test_lost_delivery_never_arrives(page, bot):
     page.rig("faults/deliveries", lose=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert bot.received == []
 
 
-def test_a_dropped_delivery_arrives_but_its_answer_does_not(page, bot):
+def test_dropped_delivery_arrives_but_its_answer_does_not(page, bot):
     page.rig("faults/deliveries", drop=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert len(bot.wait_for(1)) == 1
 
 
-def test_a_delayed_delivery_arrives_later(page, bot):
+def test_delayed_delivery_arrives_later(page, bot):
     page.rig("faults/deliveries", delay_seconds=0.05)
     assert page.send_text("/trade")["outcome"] == "answered"
 
 
-def test_a_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
+def test_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
     slack.views_open(trigger_id=trigger, view=modal())
     page.do("submit", values={"symbol": {"a": "AAPL"}})
     body = page.rig("repeat", times=3, signature="same")
@@ -116,19 +116,19 @@ def test_repeats_may_be_signed_afresh_and_sent_at_once(page, bot):
     assert all(request.signed for request in bot.received)
 
 
-def test_an_earlier_delivery_can_be_repeated(page, bot):
+def test_earlier_delivery_can_be_repeated(page, bot):
     delivery = page.send_text("/trade one")["delivery"]
     page.send_text("/trade two")
     page.rig("repeat", delivery=delivery)
     assert bot.last.fields["text"] == "one"
 
 
-def test_what_was_never_delivered_cannot_be_repeated(page):
+def test_undelivered_request_cannot_be_repeated(page):
     assert page.post("/control/repeat")[0] == 404
     assert page.post("/control/repeat", times=51)[0] == 400
 
 
-def test_the_log_has_deliveries_with_their_answers(page, bot):
+def test_log_has_deliveries_with_their_answers(page, bot):
     bot.will({"text": "hi"})
     page.send_text("/trade")
     (delivery,) = page.log()["deliveries"]
@@ -162,7 +162,7 @@ def test_reset_starts_over(page, slack, trigger):
     assert post(slack)["ok"]
 
 
-def test_everything_can_be_looked_at(page, slack, trigger):
+def test_state_can_be_inspected(page, slack, trigger):
     slack.views_open(trigger_id=trigger, view=modal())
     slack.chat_postEphemeral(channel=TRADING, user="U0AVACHEN01", text="psst")
     state = page.get("/control/state")[1]
@@ -187,7 +187,7 @@ def test_everything_can_be_looked_at(page, slack, trigger):
         ("clock", {"advance_seconds": -1}, 400),
     ],
 )
-def test_an_impossible_action_is_an_error_with_a_sentence(page, path, body, status):
+def test_impossible_action_is_an_error_with_a_sentence(page, path, body, status):
     answered, answer = page.post(f"/control/{path}", **body)
     assert answered == status
     assert answer["error"]

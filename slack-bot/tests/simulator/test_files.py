@@ -14,7 +14,7 @@ def send(slack, page, name="trades.csv", content=b"a,b\r\n1,2\r\n"):
     return body["file_id"]
 
 
-def test_a_file_is_uploaded_shared_and_downloaded(slack, page):
+def test_file_is_uploaded_shared_and_downloaded(slack, page):
     file_id = send(slack, page)
     channel = slack.conversations_open(users=[AVA])["channel"]["id"]
     slack.files_completeUploadExternal(
@@ -29,7 +29,7 @@ def test_a_file_is_uploaded_shared_and_downloaded(slack, page):
     assert page.fetch(f"/files/{file_id}") == (200, b"a,b\r\n1,2\r\n")
 
 
-def test_an_uploaded_image_is_shown_by_a_block(slack, page):
+def test_uploaded_image_is_shown_by_a_block(slack, page):
     file_id = send(slack, page, "equity.png", PNG)
     block = {"type": "image", "slack_file": {"id": file_id}, "alt_text": "Equity"}
     with pytest.raises(SlackApiError, match="invalid_blocks"):
@@ -40,7 +40,7 @@ def test_an_uploaded_image_is_shown_by_a_block(slack, page):
 
 
 @pytest.mark.parametrize(("name", "length"), [("a.csv", 0), ("a.csv", 20_000_001), ("", 5)])
-def test_a_file_needs_a_name_and_a_length(slack, name, length):
+def test_file_needs_a_name_and_a_length(slack, name, length):
     with pytest.raises(SlackApiError, match="invalid_arguments"):
         slack.files_getUploadURLExternal(filename=name, length=length)
 

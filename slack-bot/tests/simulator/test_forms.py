@@ -10,7 +10,7 @@ def submit(page, value="AAPL"):
     return page.do("submit", values={"symbol": {"a": value}})
 
 
-def test_a_submission_sends_the_view_with_its_state(page, bot, open_form):
+def test_submission_sends_the_view_with_its_state(page, bot, open_form):
     view = open_form(private_metadata="C1")
     assert submit(page)["outcome"] == "closed"
     assert page.form() is None
@@ -48,7 +48,7 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
         b"closed",
     ],
 )
-def test_an_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, answer):
+def test_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, answer):
     open_form()
     bot.will(answer)
     outcome = submit(page)
@@ -57,21 +57,21 @@ def test_an_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, ans
     assert page.log()["deliveries"][-1]["problem"]
 
 
-def test_a_bot_that_fails_leaves_the_form_open(page, bot, open_form):
+def test_bot_that_fails_leaves_the_form_open(page, bot, open_form):
     open_form()
     bot.will(status=500)
     assert submit(page)["notice"] == CONNECTION_ERROR
     assert submit(page)["outcome"] == "closed"
 
 
-def test_an_update_redraws_the_same_view(page, bot, open_form):
+def test_update_redraws_the_same_view(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "update", "view": modal(title=plain("Placing…"))})
     assert submit(page)["outcome"] == "updated"
     assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
 
 
-def test_a_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
+def test_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "push", "view": modal(title=plain("Sure?"))})
     assert submit(page)["outcome"] == "pushed"
@@ -80,7 +80,7 @@ def test_a_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
     assert page.form()["id"] == view["id"]
 
 
-def test_clear_closes_all(page, bot, open_form):
+def test_clear_closes_all_views(page, bot, open_form):
     open_form()
     bot.will({"response_action": "push", "view": modal()})
     submit(page)
@@ -89,7 +89,7 @@ def test_clear_closes_all(page, bot, open_form):
     assert page.form() is None
 
 
-def test_an_empty_answer_closes_the_front_form_only(page, bot, open_form):
+def test_empty_answer_closes_the_front_form_only(page, bot, open_form):
     view = open_form()
     bot.will({"response_action": "push", "view": modal()})
     submit(page)
@@ -98,7 +98,7 @@ def test_an_empty_answer_closes_the_front_form_only(page, bot, open_form):
     assert page.form()["id"] == view["id"]
 
 
-def test_a_view_updated_while_the_submission_waits_is_what_stays(page, bot, slack, open_form):
+def test_view_updated_while_the_submission_waits_is_what_stays(page, bot, slack, open_form):
     view = open_form()
     bot.will(
         {"response_action": "errors", "errors": {"symbol": "Again."}},
@@ -108,7 +108,7 @@ def test_a_view_updated_while_the_submission_waits_is_what_stays(page, bot, slac
     assert page.form()["title"]["text"] == "Meanwhile"
 
 
-def test_closing_tells_the_bot_only_when_it_asked(page, bot, open_form):
+def test_closed_view_is_reported_to_the_bot_only_on_request(page, bot, open_form):
     open_form()
     page.do("close")
     assert bot.last.path == "/slack/commands"
@@ -147,7 +147,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("element", "value", "sentence"), REFUSED)
-def test_the_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, value, sentence):
+def test_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, value, sentence):
     open_form(field_block("b", element))
     sent = len(bot.received)
     outcome = page.do("submit", values={"b": {"a": value}})
@@ -189,12 +189,12 @@ def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, 
     assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: held}
 
 
-def test_the_conversation_that_one_is_in_is_chosen_at_first(page, open_form):
+def test_conversation_that_one_is_in_is_chosen_at_first(page, open_form):
     open_form(field_block("b", {"type": "conversations_select", "default_to_current_conversation": True}))
     assert page.form()["state"]["values"]["b"]["a"]["selected_conversation"] == TRADING
 
 
-def test_a_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
+def test_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
     open_form(field_block("b", {"type": "conversations_select", "response_url_enabled": True}))
     page.do("submit", values={"b": {"a": TRADING}})
     (url,) = bot.last.fields["response_urls"]
@@ -209,7 +209,7 @@ def test_only_offered_options_can_be_chosen(page, open_form):
     assert page.post("/control/submit", user="ava", values={"c": {"a": "z"}})[0] == 404
 
 
-def test_a_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
+def test_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
     number = {"type": "number_input", "is_decimal_allowed": True}
     view = open_form(field_block("symbol", TEXT), field_block("quantity", number, dispatch_action=True))
     page.do("use", block_id="quantity", action_id="a", value="100", values={"symbol": {"a": "AAPL"}})
@@ -221,7 +221,7 @@ def test_a_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
     assert "response_url" not in payload
 
 
-def test_a_field_that_does_not_dispatch_keeps_its_value_only(page, bot, open_form):
+def test_field_that_does_not_dispatch_keeps_its_value_only(page, bot, open_form):
     open_form()
     sent = len(bot.received)
     assert page.do("use", block_id="symbol", action_id="a", value="AAPL")["outcome"] == "kept"
@@ -240,13 +240,13 @@ def test_buttons_and_menus_act_in_forms_too(page, bot, open_form):
     assert page.post("/control/use", user="ava", action_id="none")[0] == 404
 
 
-def test_a_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot, open_form):
+def test_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot, open_form):
     open_form(actions(button()))
     bot.will(status=500)
     assert page.do("use", action_id="go")["outcome"] == "failed"
     assert page.form()["notice"] == CONNECTION_ERROR
 
 
-def test_nobody_acts_in_somebody_else_s_form(page, open_form):
+def test_user_cannot_act_in_a_form_of_another_user(page, open_form):
     view = open_form()
     assert page.post("/control/submit", user="ben", view_id=view["id"])[0] == 404

@@ -65,7 +65,7 @@ def get_oms_view(page, user="ava"):
     return answer
 
 
-def test_it_shows_working_orders_and_positions(page, oms):
+def test_oms_view_shows_working_orders_and_positions(page, oms):
     oms.rows["orders"] = [order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
     oms.rows["positions"] = [{"symbol": "AAPL", "mark": "171.00", "unrealized_pnl": "3.00"}]
     oms.rows["portfolios"] = [{"portfolio_name": "Growth", "base_currency": "USD", "cash": "982500.00"}]
@@ -78,7 +78,7 @@ def test_it_shows_working_orders_and_positions(page, oms):
     assert page.screen()["has_desk"]
 
 
-def test_it_reads_the_data_of_the_person(page, oms):
+def test_oms_view_has_the_data_of_its_user(page, oms):
     get_oms_view(page, "ava"), get_oms_view(page, "kim")
     persons = [call.headers["x-on-behalf-of"] for call in oms.calls]
     assert persons == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
@@ -87,7 +87,7 @@ def test_it_reads_the_data_of_the_person(page, oms):
     assert oms.named("portfolios")[0].query["detail"] == "true"
 
 
-def test_the_page_never_gets_the_key(page, oms):
+def test_page_never_gets_the_key(page, oms):
     for problem in (Answer(), Answer(403, {"detail": "Not yours."}), Answer(drop=True)):
         oms.script("orders", problem)
         for path in ("/control/desk?user=ava", "/control/state", "/control/state?user=ava", "/control/log"):
@@ -118,7 +118,7 @@ def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, pro
 
 
 @pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
-def test_it_names_the_lists_that_are_incomplete(page, oms, what):
+def test_oms_view_names_incomplete_lists(page, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
     row = order("O1") if what == "orders" else {"symbol": "AAPL", "portfolio_name": "Growth"}
     oms.script(what, Answer(200, [row], link))
@@ -126,11 +126,11 @@ def test_it_names_the_lists_that_are_incomplete(page, oms, what):
     assert get_oms_view(page)["more"] == []
 
 
-def test_an_unknown_person_gets_404(page):
+def test_unknown_person_gets_404(page):
     assert page.get("/control/desk?user=mallory")[0] == 404
 
 
-def test_without_an_oms_there_is_no_view_of_it(server):
+def test_oms_view_needs_an_oms(server):
     page = Page(server.url)
     assert page.get("/control/desk?user=ava")[0] == 404
     assert not page.screen()["has_desk"]
@@ -152,18 +152,18 @@ def test_child_orders_follow_their_parent_and_others_keep_their_place():
         ("oms.example.com", "https://oms.example.com"),
     ],
 )
-def test_the_address_is_read_as_the_bot_reads_it(given, url):
+def test_address_is_read_as_the_bot_reads_it(given, url):
     settings = config.load(GOOD | {"OMS_API_URL": given, "OMS_API_KEY": KEY})
     assert settings.oms_api_url == url
     assert KEY not in repr(settings)
 
 
 @pytest.mark.parametrize("alone", [{"OMS_API_URL": "http://127.0.0.1:1"}, {"OMS_API_KEY": KEY}])
-def test_one_of_the_two_is_as_none(alone):
+def test_oms_view_needs_both_address_and_key(alone):
     settings = config.load(GOOD | alone)
     assert (settings.oms_api_url, settings.oms_api_key) == ("", "")
 
 
-def test_an_address_that_makes_no_sense_is_named():
+def test_invalid_address_is_named():
     with pytest.raises(ConfigError, match="OMS_API_URL"):
         config.load(GOOD | {"OMS_API_URL": "ftp://oms", "OMS_API_KEY": KEY})

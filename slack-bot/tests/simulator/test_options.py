@@ -23,7 +23,7 @@ def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
 
 
 @pytest.mark.parametrize("answer", [{"options": [option("x" * 151)]}, {"rows": []}, b"no"])
-def test_bad_options_are_none(page, bot, open_form, answer):
+def test_invalid_options_are_dropped(page, bot, open_form, answer):
     open_form(EXTERNAL)
     bot.will(answer)
     outcome = page.do("options", block_id="book", action_id="a")
@@ -38,6 +38,6 @@ def test_options_in_groups_can_be_chosen(page, bot, open_form):
     assert page.do("submit", values={"book": {"a": "Growth"}})["outcome"] == "closed"
 
 
-def test_only_external_selects_ask(page, open_form):
+def test_only_external_selects_request_options(page, open_form):
     open_form()
     assert page.post("/control/options", user="ava", block_id="symbol", action_id="a")[0] == 422

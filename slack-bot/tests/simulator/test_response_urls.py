@@ -13,38 +13,38 @@ def respond(page, bot):
     return lambda **body: page.post(path, **body)
 
 
-def test_an_answer_is_private_unless_said_otherwise(page, respond):
+def test_answer_is_private_by_default(page, respond):
     assert respond(text="one") == (200, "ok")
     respond(text="two", response_type="in_channel")
     assert page.texts("ava") == ["one", "two"]
     assert page.texts("ben") == ["two"]
 
 
-def test_a_response_url_works_five_times(respond):
+def test_response_url_works_five_times(respond):
     assert [respond(text=str(number))[0] for number in range(6)] == [200] * 5 + [DEAD]
     assert respond(text="x")[1] == "used_url"
 
 
-def test_a_response_url_lives_thirty_minutes(page, respond):
+def test_response_url_lives_thirty_minutes(page, respond):
     page.rig("clock", advance_seconds=29 * 60)
     assert respond(text="x")[0] == 200
     page.rig("clock", advance_seconds=2 * 60)
     assert respond(text="x") == (DEAD, "expired_url")
 
 
-def test_an_invented_response_url_is_dead(page):
+def test_unknown_response_url_is_refused(page):
     assert page.post("/response/T1/1/x", text="x")[0] == DEAD
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"text": "x", "blocks": [{"type": "carpet"}]}, {"text": "x", "response_type": "loud"}]
 )
-def test_a_bad_answer_is_refused_and_uses_nothing_up(respond, body):
+def test_invalid_answer_is_refused_and_not_counted(respond, body):
     assert respond(**body)[0] == 400
     assert [respond(text="x")[0] for _ in range(5)] == [200] * 5
 
 
-def test_the_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
+def test_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
     acts = [{"type": "actions", "elements": [button()]}]
     ts = slack.chat_postMessage(channel=TRADING, text="ask", blocks=acts)["ts"]
     page.do("use", channel=TRADING, ts=ts, action_id="go")
@@ -55,7 +55,7 @@ def test_the_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
     assert page.messages() == []
 
 
-def test_a_response_url_reaches_where_the_bot_is_no_member(page, bot):
+def test_response_url_reaches_where_the_bot_is_no_member(page, bot):
     page.send_text("/trade", channel="random-private")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     assert page.post(path, text="hello")[0] == 200

@@ -28,7 +28,7 @@ def own_host(server):
 
 
 @pytest.mark.parametrize("path", ["/", "/control/state", "/api/auth.test", "/static/main.js"])
-def test_a_foreign_name_for_this_machine_is_refused(page, path):
+def test_foreign_name_for_this_machine_is_refused(page, path):
     status, body = page.get(path, {"Host": "evil.example"})
     assert status == 403
     assert "evil.example" in body["error"]
@@ -45,21 +45,21 @@ def test_a_foreign_name_for_this_machine_is_refused(page, path):
         {"Content-Type": "application/x-www-form-urlencoded"},
     ],
 )
-def test_a_page_from_elsewhere_cannot_drive_it(page, headers):
+def test_foreign_page_cannot_send_requests(page, headers):
     assert page.post("/control/reset", headers)[0] == 403
 
 
-def test_its_own_page_can(page, server):
+def test_own_page_may_send_requests(page, server):
     headers = {"Origin": server.url, "Sec-Fetch-Site": "same-origin"}
     assert page.post("/control/reset", headers)[0] == 200
 
 
-def test_a_page_from_elsewhere_cannot_look_either(page):
+def test_foreign_page_cannot_read(page):
     assert page.get("/control/stream", {"Sec-Fetch-Site": "cross-site"})[0] == 403
     assert page.get("/control/state", {"Origin": "http://evil.example"})[0] == 403
 
 
-def test_the_page_runs_its_own_scripts_only(server):
+def test_page_runs_its_own_scripts_only(server):
     connection = http.client.HTTPConnection(own_host(server), timeout=5)
     connection.request("GET", "/")
     response = connection.getresponse()
@@ -87,7 +87,7 @@ def test_every_file_of_the_page_is_served(page):
     assert page.get("/health")[1]["status"] == "healthy"
 
 
-def test_the_page_is_notified_of_changes(server, page):
+def test_page_is_notified_of_changes(server, page):
     connection = http.client.HTTPConnection(own_host(server), timeout=5)
     connection.request("GET", "/control/stream")
     stream = connection.getresponse()
@@ -99,7 +99,7 @@ def test_the_page_is_notified_of_changes(server, page):
     connection.close()
 
 
-def test_the_page_never_gets_a_secret(page):
+def test_page_never_gets_a_secret(page):
     page.send_text("/trade")
     for path in ("/control/state", "/control/log", "/control/state?user=ava"):
         assert TOKEN not in str(page.get(path)[1])
@@ -107,7 +107,7 @@ def test_the_page_never_gets_a_secret(page):
 
 
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.168.1.5", "example.com", "127.0.0.1.example.com"])
-def test_it_listens_on_loopback_only(host):
+def test_simulator_listens_on_loopback_only(host):
     with pytest.raises(ConfigError, match="this machine only"):
         config.load(GOOD | {"HOST": host})
 
@@ -118,7 +118,7 @@ def test_loopback_has_several_names(host):
 
 
 @pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "BOT_URL"])
-def test_what_is_missing_is_named(name):
+def test_missing_settings_are_named(name):
     with pytest.raises(ConfigError, match=name):
         config.load(GOOD | {name: " "})
 
@@ -126,7 +126,7 @@ def test_what_is_missing_is_named(name):
 @pytest.mark.parametrize(
     ("name", "value"), [("PORT", "x"), ("PORT", "70000"), ("BOT_URL", "ftp://x"), ("BOT_URL", "bot")]
 )
-def test_what_makes_no_sense_is_named(name, value):
+def test_invalid_settings_are_named(name, value):
     with pytest.raises(ConfigError, match=name):
         config.load(GOOD | {name: value})
 
@@ -149,7 +149,7 @@ def start(**environment):
     ("environment", "words"),
     [({}, "SLACK_BOT_TOKEN"), (GOOD | {"HOST": EVERYWHERE}, "HOST=0.0.0.0 is refused")],
 )
-def test_a_start_that_cannot_be_ends_with_a_sentence_and_status_2(environment, words):
+def test_impossible_start_ends_with_a_sentence_and_status_2(environment, words):
     process = start(**environment)
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 2
@@ -158,7 +158,7 @@ def test_a_start_that_cannot_be_ends_with_a_sentence_and_status_2(environment, w
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_within_a_second_though_pages_listen(number):
+def test_simulator_stops_within_a_second_with_open_pages(number):
     process = start(**GOOD, PORT="0")
     assert process.stdout
     line = process.stdout.readline()
@@ -173,7 +173,7 @@ def test_it_stops_within_a_second_though_pages_listen(number):
     connection.close()
 
 
-def test_a_taken_port_is_reported(server):
+def test_taken_port_is_reported(server):
     process = start(**GOOD, PORT=str(urlsplit(server.url).port))
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1

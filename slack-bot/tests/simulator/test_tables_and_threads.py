@@ -19,7 +19,7 @@ def table(**changes):
     return copy.deepcopy(TABLE) | changes
 
 
-def test_a_table_is_valid_in_messages_and_home_tabs_and_not_in_forms():
+def test_table_is_valid_in_messages_and_home_tabs_and_not_in_forms():
     assert surfaces.check_message([table(), table()]) == []
     assert surfaces.check_view({"type": "home", "blocks": [table()]}, "home") == []
     modal = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": [table()]}
@@ -50,7 +50,7 @@ def test_invalid_tables_are_refused(changes, problem):
     assert problem in "\n".join(surfaces.check_message([table(**changes)]))
 
 
-def test_the_text_of_tables_does_not_count_towards_the_text_of_blocks():
+def test_text_of_tables_does_not_count_towards_the_text_of_blocks():
     rows = [[CELL], *([CELL | {"text": "x" * 150}] for _ in range(100))]
     assert surfaces.text_length([table(rows=rows)]) == 0
 
@@ -79,7 +79,7 @@ def test_invalid_charts_are_refused(chart):
     assert surfaces.check_message([{"type": "data_visualization", "title": "T", "chart": chart}])
 
 
-def test_a_mention_of_any_case_reaches_the_bot_and_none_in_a_direct_message(page, bot):
+def test_mention_of_any_case_reaches_the_bot_and_none_in_a_direct_message(page, bot):
     page.send_text("@SlackOMS positions")
     event = bot.wait_for(1)[-1].fields["event"]
     assert (event["type"], event["text"].partition("> ")[2]) == ("app_mention", "positions")
@@ -88,7 +88,7 @@ def test_a_mention_of_any_case_reaches_the_bot_and_none_in_a_direct_message(page
     assert (event["type"], event["channel_type"]) == ("message", "im")
 
 
-def test_a_reply_is_in_its_thread_and_commands_are_refused_there(page, bot):
+def test_reply_is_in_its_thread_and_commands_are_refused_there(page, bot):
     root = page.send_text("Prices?")["ts"]
     page.do("say", channel="trading", text="@slackoms quote AAPL", thread_ts=root)
     assert bot.wait_for(1)[-1].fields["event"]["thread_ts"] == root
@@ -97,7 +97,7 @@ def test_a_reply_is_in_its_thread_and_commands_are_refused_there(page, bot):
     assert page.messages()[1]["thread_ts"] == root
 
 
-def test_a_private_answer_appears_in_its_thread(slack, page):
+def test_private_answer_appears_in_its_thread(slack, page):
     root = page.send_text("Prices?")["ts"]
     slack.chat_postEphemeral(channel="C0TRADING01", user="U0AVACHEN01", text="101", thread_ts=root)
     assert page.messages()[-1]["thread_ts"] == root

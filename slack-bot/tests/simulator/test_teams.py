@@ -25,12 +25,12 @@ def form_of_kim(slack, page, bot):
 
 
 @pytest.mark.parametrize(("user", "team"), [("ava", OURS), ("kim", THEIRS)])
-def test_a_command_names_the_workspace_of_its_person(page, bot, user, team):
+def test_command_names_the_workspace_of_its_person(page, bot, user, team):
     page.send_text("/trade", channel="partners", user=user)
     assert bot.last.fields["team_id"] == team
 
 
-def test_a_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_of_kim):
+def test_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_of_kim):
     assert form_of_kim["app_installed_team_id"] == OURS
     page.do("submit", "kim", values={"symbol": {"a": "AAPL"}})
     payload = bot.last.fields
@@ -39,13 +39,13 @@ def test_a_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_o
     assert payload["view"]["app_installed_team_id"] == OURS
 
 
-def test_a_question_for_options_names_them_too(page, bot, form_of_kim):
+def test_question_for_options_names_them_too(page, bot, form_of_kim):
     bot.will({"options": [option("Growth")]})
     page.do("options", "kim", block_id="book", action_id="a", query="")
     assert bot.last.fields["user"]["team_id"] == THEIRS
 
 
-def test_a_person_of_another_workspace_is_only_in_the_shared_channel_and_their_own(page):
+def test_person_of_another_workspace_is_only_in_the_shared_channel_and_their_own(page):
     channels = [
         channel["name"] for channel in page.screen("kim", "partners")["channels"] if channel["kind"] != "im"
     ]
@@ -53,14 +53,14 @@ def test_a_person_of_another_workspace_is_only_in_the_shared_channel_and_their_o
     assert page.post("/control/say", user="kim", channel="trading", text="hello")[0] == 403
 
 
-def test_a_message_of_a_foreign_person_names_their_workspace(page, slack):
+def test_message_of_a_foreign_person_names_their_workspace(page, slack):
     page.send_text("hello", channel="partners", user="kim")
     assert page.messages("ava", "partners")[-1]["team"] == THEIRS
     assert slack.users_info(user=KIM)["user"]["team_id"] == THEIRS
     assert slack.users_info(user=AVA)["user"]["team_id"] == OURS
 
 
-def test_the_page_gets_the_workspace_of_every_person(page):
+def test_page_gets_the_workspace_of_every_person(page):
     people = {person["name"]: person["team"]["id"] for person in page.screen()["people"]}
     assert people["ben"] == OURS
     assert people["kim"] == THEIRS

@@ -26,7 +26,7 @@ def error_of(call, *args, **kwargs):
     return caught.value.response["error"]
 
 
-def test_auth_test_says_whose_token_it_is(slack):
+def test_auth_test_identifies_the_token(slack):
     body = slack.auth_test()
     assert body["bot_id"].startswith("B")
     assert body["user_id"].startswith("U")
@@ -34,7 +34,7 @@ def test_auth_test_says_whose_token_it_is(slack):
     assert "chat:write" in headers["x-oauth-scopes"]
 
 
-def test_a_wrong_token_is_invalid_auth(server):
+def test_wrong_token_is_invalid_auth(server):
     assert error_of(WebClient("xoxb-wrong", base_url=f"{server.url}/api/").auth_test) == "invalid_auth"
 
 
@@ -42,12 +42,12 @@ def test_no_token_is_not_authed(page):
     assert page.post("/api/auth.test")[1] == {"ok": False, "error": "not_authed"}
 
 
-def test_the_token_may_be_a_field(page):
+def test_token_may_be_a_field(page):
     status, body = page.get(f"/api/auth.test?{urlencode({'token': TOKEN})}")
     assert (status, body["ok"]) == (200, True)
 
 
-def test_an_unknown_method_is_named(slack):
+def test_unknown_method_is_named(slack):
     with pytest.raises(SlackApiError) as caught:
         slack.api_call("chat.shout")
     assert caught.value.response["error"] == "unknown_method"
@@ -65,7 +65,7 @@ def test_form_encoded_and_json_arguments_mean_the_same(slack):
 
 
 @pytest.mark.parametrize(("body", "error"), [(b"{", "invalid_json"), (b"[]", "json_not_object")])
-def test_a_body_that_is_no_json_object_is_refused(page, body, error):
+def test_body_that_is_no_json_object_is_refused(page, body, error):
     _, answer = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
     assert answer == {"ok": False, "error": error}
 
@@ -79,24 +79,24 @@ def test_a_body_that_is_no_json_object_is_refused(page, body, error):
         ("C0", "channel_not_found"),
     ],
 )
-def test_a_refused_post_returns_the_reason(slack, channel, error):
+def test_refused_post_returns_the_reason(slack, channel, error):
     assert error_of(slack.chat_postMessage, channel=channel, text="hello") == error
     assert error_of(slack.chat_postEphemeral, channel=channel, user=AVA, text="hello") == error
 
 
-def test_a_posted_message_is_visible_to_everybody_in_the_channel(slack, page):
+def test_posted_message_is_visible_to_everybody_in_the_channel(slack, page):
     body = slack.chat_postMessage(channel="#trading", text="done")
     assert page.messages("ben")[-1]["ts"] == body["ts"]
     assert body["message"]["bot_id"].startswith("B")
 
 
-def test_an_ephemeral_is_for_one_person(slack, page):
+def test_ephemeral_is_for_one_person(slack, page):
     slack.chat_postEphemeral(channel=TRADING, user=AVA, text="psst")
     assert page.messages("ava")[-1]["ephemeral"] is True
     assert page.messages("ben") == []
 
 
-def test_an_ephemeral_to_somebody_outside_is_refused(slack, page):
+def test_ephemeral_to_somebody_outside_is_refused(slack, page):
     page.rig("membership", channel="trading", user="ben", member=False)
     assert error_of(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"
     assert (
@@ -104,14 +104,14 @@ def test_an_ephemeral_to_somebody_outside_is_refused(slack, page):
     )
 
 
-def test_text_has_to_be_there_and_not_too_long(slack):
+def test_text_is_required_and_limited(slack):
     assert error_of(slack.api_call, "chat.postMessage", json={"channel": TRADING, "text": " "}) == "no_text"
     assert error_of(slack.chat_postMessage, channel=TRADING, text="x" * 40_001) == "msg_too_long"
     many = [{"type": "section", "text": plain("x" * 2_999)}] * 5
     assert error_of(slack.chat_postMessage, channel=TRADING, text="x", blocks=many) == "msg_blocks_too_long"
 
 
-def test_bad_blocks_are_refused_with_the_place(slack):
+def test_invalid_blocks_are_refused_with_the_path(slack):
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(
             channel=TRADING, text="x", blocks=[{"type": "section", "text": plain("x" * 3_001)}]
@@ -121,14 +121,14 @@ def test_bad_blocks_are_refused_with_the_place(slack):
     assert messages == ["[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]"]
 
 
-def test_a_missing_argument_is_named(slack):
+def test_missing_argument_is_named(slack):
     with pytest.raises(SlackApiError) as caught:
         slack.api_call("chat.postMessage", json={"text": "x"})
     assert caught.value.response["error"] == "invalid_arguments"
     assert "channel" in caught.value.response["response_metadata"]["messages"][0]
 
 
-def test_a_message_is_edited_in_place(slack, page):
+def test_message_is_edited_in_place(slack, page):
     ts = slack.chat_postMessage(channel=TRADING, text="placing", blocks=[actions(button())])["ts"]
     slack.chat_update(channel=TRADING, ts=ts, text="placed", blocks=[])
     (message,) = page.messages()
@@ -145,7 +145,7 @@ def test_only_own_messages_that_exist_are_edited(slack, page):
     assert error_of(slack.chat_update, channel=TRADING, ts="1.000001", text="x") == "message_not_found"
 
 
-def test_a_reply_names_its_thread(slack, page):
+def test_reply_names_its_thread(slack, page):
     ts = slack.chat_postMessage(channel=TRADING, text="first")["ts"]
     slack.chat_postMessage(channel=TRADING, text="second", thread_ts=ts)
     assert page.messages()[-1]["thread_ts"] == ts
@@ -155,7 +155,7 @@ def test_a_reply_names_its_thread(slack, page):
     )
 
 
-def test_a_direct_message_is_opened_and_reaches_the_person(slack, page):
+def test_direct_message_is_opened_and_reaches_the_person(slack, page):
     channel = slack.conversations_open(users=[AVA])["channel"]["id"]
     slack.chat_postMessage(channel=channel, text="in private")
     assert page.texts("ava", "dm") == ["in private"]
@@ -165,7 +165,7 @@ def test_a_direct_message_is_opened_and_reaches_the_person(slack, page):
     assert error_of(slack.conversations_open, users=[]) == "users_list_not_supplied"
 
 
-def test_a_person_s_id_is_a_channel_too(slack, page):
+def test_person_s_id_is_a_channel_too(slack, page):
     slack.chat_postMessage(channel=AVA, text="in private")
     assert page.texts("ava", "dm") == ["in private"]
 
@@ -179,7 +179,7 @@ def test_channels_and_people_are_described(slack):
     assert error_of(slack.users_info, user="U0") == "user_not_found"
 
 
-def test_the_log_has_the_call_but_not_the_token(slack, page, server):
+def test_log_has_the_call_but_not_the_token(slack, page, server):
     slack.chat_postMessage(channel=TRADING, text="x")
     page.get(f"/api/auth.test?token={TOKEN}")
     calls = page.log()["calls"]
@@ -188,7 +188,7 @@ def test_the_log_has_the_call_but_not_the_token(slack, page, server):
     assert TOKEN not in repr(server.simulator.settings)
 
 
-def test_a_view_is_not_accepted_as_a_string_that_is_no_json(slack, trigger):
+def test_view_is_not_accepted_as_a_string_that_is_no_json(slack, trigger):
     answer = error_of(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
     assert answer == "invalid_arguments"
     assert (

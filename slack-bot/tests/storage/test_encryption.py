@@ -9,7 +9,7 @@ from app.storage.encryption import DecryptionFailed, KeyRing, derive_keys, parse
 OLD, NEW = (base64.b64encode(letter * 32).decode() for letter in (b"o", b"n"))
 
 
-def test_a_secret_only_decrypts_in_its_own_row():
+def test_secret_only_decrypts_in_its_own_row():
     ring = KeyRing(parse_keys(f"k1:{OLD}"))
     ciphertext = ring.encrypt("xoxb-canary", "installations:T1:bot_token")
     assert "canary" not in ciphertext
@@ -21,7 +21,7 @@ def test_a_secret_only_decrypts_in_its_own_row():
     assert ring.encrypt("xoxb-canary", "c") != ring.encrypt("xoxb-canary", "c")
 
 
-def test_the_first_key_encrypts_and_earlier_ones_still_decrypt():
+def test_first_key_encrypts_and_earlier_ones_still_decrypt():
     earlier = KeyRing(parse_keys(f"k1:{OLD}")).encrypt("secret", "c")
     rotated = KeyRing(parse_keys(f"k2:{NEW}, k1:{OLD}"))
     assert rotated.decrypt(earlier, "c") == "secret"
@@ -31,7 +31,7 @@ def test_the_first_key_encrypts_and_earlier_ones_still_decrypt():
         KeyRing(parse_keys(f"k2:{NEW}")).decrypt(earlier, "c")
 
 
-def test_nothing_stays_nothing():
+def test_empty_value_stays_empty():
     ring = KeyRing(derive_keys("signing-secret"))
     assert ring.encrypt("", "c") == ring.decrypt("", "c") == ""
 

@@ -49,7 +49,18 @@ def test_another_installation_of_a_workspace_keeps_its_oms_key(store):
     assert store.find_version("T1") != before
 
 
-def test_an_uninstalled_workspace_keeps_no_secret(store, database):
+def test_workspace_of_the_environment_is_stored_again_with_a_new_key(store, database):
+    store.save_environment(replace(INSTALLED, oms_key=KEY))
+    renewed = InstallationStore(database, KeyRing({"k2": b"2" * 32}))
+    with pytest.raises(DecryptionFailed):
+        renewed.find("T1")
+    renewed.save_environment(replace(INSTALLED, bot_token="xoxb-2", oms_key=KEY))
+    found = renewed.find("T1")
+    assert found is not None
+    assert (found.bot_token, found.oms_key) == ("xoxb-2", KEY)
+
+
+def test_uninstalled_workspace_keeps_no_secret(store, database):
     store.save(replace(INSTALLED, oms_key=KEY))
     assert store.uninstall("T1", 1000.0)
     found = store.find("T1")
@@ -61,13 +72,13 @@ def test_an_uninstalled_workspace_keeps_no_secret(store, database):
     assert database.execute("SELECT bot_token, oms_key FROM installations") == [("", "")]
 
 
-def test_an_event_that_is_older_than_the_installation_changes_nothing(store):
+def test_event_that_is_older_than_the_installation_changes_nothing(store):
     store.save(INSTALLED)
     assert not store.uninstall("T1", 999.0)
     assert store.find("T1").is_active
 
 
-def test_what_earlier_keys_encrypted_is_encrypted_with_the_first_one(store, database):
+def test_values_of_earlier_keys_are_encrypted_again_with_the_first_key(store, database):
     store.save(replace(INSTALLED, oms_key=KEY))
     rotated = InstallationStore(database, KeyRing({"k2": b"2" * 32} | KEYS))
     assert rotated.encrypt_again() == 1
@@ -79,7 +90,7 @@ def test_what_earlier_keys_encrypted_is_encrypted_with_the_first_one(store, data
         store.find("T1")
 
 
-def test_a_ciphertext_of_another_workspace_does_not_decrypt(store, database):
+def test_ciphertext_of_another_workspace_does_not_decrypt(store, database):
     store.save(INSTALLED)
     store.save(replace(INSTALLED, team="T2", bot_token="xoxb-2"))
     database.execute(
@@ -90,14 +101,14 @@ def test_a_ciphertext_of_another_workspace_does_not_decrypt(store, database):
         store.find("T2")
 
 
-def test_a_deleted_workspace_is_gone(store):
+def test_deleted_workspace_is_gone(store):
     store.save(INSTALLED)
     assert store.delete("T1")
     assert not store.delete("T1")
     assert store.find("T1") is store.find_version("T1") is None
 
 
-def test_a_state_is_valid_once_for_ten_minutes_at_every_bot(database):
+def test_state_is_valid_once_for_ten_minutes_at_every_bot(database):
     first, second = OAuthStates(create_storage(database)), OAuthStates(create_storage(database))
     state = first.issue()
     assert state not in str(database.execute("SELECT * FROM oauth_states"))

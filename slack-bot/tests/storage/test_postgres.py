@@ -72,7 +72,7 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
     second.bots.remove_dead()
 
 
-def test_the_other_stores_work_too(storages):
+def test_every_other_store_works_on_postgresql(storages):
     ids = [ClaimedIds(storage) for storage in storages]
     assert [claimed_ids.claim("100%?") for claimed_ids in ids] == [True, False]
     assert ids[1].contains("100%?")
@@ -117,7 +117,7 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     assert database.execute("SELECT 1") == [(1,)]
 
 
-def test_a_database_that_does_not_answer_is_given_up_and_then_left_alone(storages, monkeypatch):
+def test_unresponsive_database_is_skipped_after_a_timeout(storages, monkeypatch):
     database = storages[0].database
     monkeypatch.setattr(postgres, "ANSWER_SECONDS", 0.2)
     started = time.monotonic()
@@ -131,7 +131,7 @@ def test_a_database_that_does_not_answer_is_given_up_and_then_left_alone(storage
     assert database.execute("SELECT 1") == [(1,)]
 
 
-def test_an_address_that_nobody_serves_is_an_error_without_the_password():
+def test_address_that_nobody_serves_is_an_error_without_the_password():
     with pytest.raises(DatabaseError) as error:
         open_database("postgresql://bot:canary@127.0.0.1:9/bot")
     assert "canary" not in str(error.value)

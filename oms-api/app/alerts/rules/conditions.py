@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import exact_product
+from app.money import multiply_exactly
 
 PRICE_REARM_SHARE = Decimal("0.001")  # of the threshold
 REARM_SHARE = Decimal("0.01")  # of the threshold
@@ -112,7 +112,7 @@ def get_rearm_level(alert: Alert) -> Decimal:
     It lies off the threshold by 0.1% of a price, else by 1%; of a P&L by at least MIN_PNL_REARM.
     """
     share = PRICE_REARM_SHARE if alert.kind is AlertKind.PRICE else REARM_SHARE
-    band = exact_product(abs(alert.threshold), share)
+    band = multiply_exactly(abs(alert.threshold), share)
     if alert.kind is AlertKind.DAY_PNL:
         band = max(band, MIN_PNL_REARM)
     return alert.threshold - band if alert.direction is Direction.ABOVE else alert.threshold + band

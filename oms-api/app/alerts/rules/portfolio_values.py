@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.alerts.rules.conditions import AlertKind
-from app.money import ZERO, share
+from app.money import ZERO, compute_share
 
 _HUNDRED = Decimal(100)
 
@@ -38,7 +38,7 @@ def compute_alert_values(figures: PortfolioFigures, limits: PortfolioLimits) -> 
     values = {AlertKind.DAY_PNL: figures.day_pnl}
     loss = max(figures.peak_equity - figures.equity, ZERO)
     if figures.peak_equity > 0:
-        values[AlertKind.DRAWDOWN] = share(_HUNDRED, loss, figures.peak_equity)
+        values[AlertKind.DRAWDOWN] = compute_share(_HUNDRED, loss, figures.peak_equity)
     uses = (
         (figures.gross, limits.gross_exposure),
         (abs(figures.net), limits.net_exposure),
@@ -54,4 +54,4 @@ def compute_alert_values(figures: PortfolioFigures, limits: PortfolioLimits) -> 
 def _compute_shares(uses: Iterable[tuple[Decimal, Decimal | None]]) -> Iterable[Decimal]:
     for used, limit in uses:
         if limit is not None and limit > 0:
-            yield share(_HUNDRED, used, limit)
+            yield compute_share(_HUNDRED, used, limit)

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from app.alerts import queries
 from app.alerts.rules.conditions import Alert, Transition
 from app.alerts.rules.event_payloads import build_firing_payload
-from app.database import write
+from app.database import execute_writes
 from app.events.service.outbox import build_event_insert
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 ALERT_FIRED = "alert.fired"
 
@@ -34,6 +34,8 @@ def record_transitions(
         updated.append(alert)
         if alert is not None and transition.is_firing:
             payload = build_firing_payload(alert, names.get(alert.portfolio_id or 0))
-            events.append((alert.tenant_id, ALERT_FIRED, orjson.dumps(payload).decode(), iso(now)))
-    write(connection, build_event_insert(events))
+            events.append(
+                (alert.tenant_id, ALERT_FIRED, orjson.dumps(payload).decode(), format_timestamp(now))
+            )
+    execute_writes(connection, build_event_insert(events))
     return updated

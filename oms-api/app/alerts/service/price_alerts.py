@@ -27,7 +27,7 @@ from app.database import Readers, set_all_tenants_scope, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import OmsError
 from app.instruments.rules import InstrumentKey
-from app.market_data.rules.values import Quote, mid
+from app.market_data.rules.values import Quote, compute_mid
 from app.market_data.service import Market
 
 WAKE_SECONDS = 1.0  # alerts of other processes take effect within this time
@@ -194,7 +194,7 @@ class PriceAlerts:
 
 def get_alert_price(quote: Quote) -> Decimal | None:
     """Return the price that alerts watch: the last, as stop orders do, or else the mid."""
-    return mid(quote) if quote.last is None else quote.last
+    return compute_mid(quote) if quote.last is None else quote.last
 
 
 async def _wait(woken: asyncio.Event) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, or_, select
 from app.audit.models import AuditHead, AuditRow
 from app.audit.rules.actions import AuditedAction
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head
-from app.database import build_insert, build_insert_missing, build_update, find_matching_rows, write
-from app.timestamps import iso
+from app.database import build_insert, build_insert_missing, build_update, execute_writes, find_matching_rows
+from app.timestamps import format_timestamp
 
 _LOG, _HEADS = cast("Table", AuditRow.__table__), cast("Table", AuditHead.__table__)
 _CHUNK = 2_000  # entries per fetch
@@ -107,7 +107,7 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
     deadlock.
     """
     tenants = sorted(set(tenant_ids))
-    write(
+    execute_writes(
         connection,
         build_insert_missing(_HEADS, ("tenant_id", *_END), [(tenant_id, *START) for tenant_id in tenants]),
     )
@@ -118,10 +118,12 @@ def lock_heads(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, H
     return {tenant_id: Head(*head) for tenant_id, *head in matching_rows}
 
 
-def append(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:
+def append_rows(connection: Connection, rows: Sequence[ChainedEntry], heads: dict[int, Head]) -> None:
     """Write rows and the new heads, in one round trip."""
     ends = [(*head, tenant_id) for tenant_id, head in heads.items()]
-    write(connection, build_insert(_LOG, COLUMNS, rows), build_update(_HEADS, _END, ("tenant_id",), ends))
+    execute_writes(
+        connection, build_insert(_LOG, COLUMNS, rows), build_update(_HEADS, _END, ("tenant_id",), ends)
+    )
 
 
 def _conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
@@ -135,7 +137,7 @@ def _conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
         column == value for column, value in exact.items() if value is not None
     ]
     if filters.since is not None:  # times are canonical text, which sorts by time
-        conditions.append(AuditRow.at >= iso(filters.since))
+        conditions.append(AuditRow.at >= format_timestamp(filters.since))
     if filters.until is not None:
-        conditions.append(AuditRow.at < iso(filters.until))
+        conditions.append(AuditRow.at < format_timestamp(filters.until))
     return conditions

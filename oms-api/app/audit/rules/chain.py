@@ -15,8 +15,8 @@ GENESIS = "0" * 64
 class EntryContent(NamedTuple):
     """The content of a row in canonical form, without its position in the chain.
 
-    `at` is RFC 3339 text in UTC with 6 decimals (`timestamps.iso`). `before` and `after` are canonical JSON
-    text. `count` is the number of equal actions that were combined.
+    `at` is RFC 3339 text in UTC with 6 decimals (`timestamps.format_timestamp`). `before` and `after` are
+    canonical JSON text. `count` is the number of equal actions that were combined.
     """
 
     at: Timestamp
@@ -72,7 +72,7 @@ def compute_hash(fields: Sequence[str | int | None], predecessor: str) -> str:
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 
-def chain_entry(head: Head, tenant_id: int, content: EntryContent) -> ChainedEntry:
+def build_chained_entry(head: Head, tenant_id: int, content: EntryContent) -> ChainedEntry:
     """Return the row that follows `head`."""
     fields = (tenant_id, head.sequence + 1, *content, HASH_VERSION)
     return ChainedEntry(*fields, compute_hash(fields, head.hash))

@@ -58,7 +58,7 @@ def serialize_facts(facts: Facts | None) -> str | None:
     try:
         text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:  # an unpaired surrogate, or a number beyond 64 bits
-        raise InvalidFacts(f"The facts are no JSON: {error}.") from None
+        raise InvalidFacts(f"The values are not JSON: {error}.") from None
     if len(text) > MAX_FACTS:
         raise InvalidFacts(f"The facts take {len(text):,} characters, more than {MAX_FACTS:,}.")
     return text
@@ -115,7 +115,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
 
 def _below(path: str, name: object) -> str:
     if not isinstance(name, str):
-        raise InvalidFacts(f"{name!r} is no name: names are text.")
+        raise InvalidFacts(f"{name!r} is not a name: names are text.")
     if _names_a_secret(name):
         raise InvalidFacts(f"{name!r} is the name of a secret.")
     return f"{path}.{name}" if path else name

@@ -105,7 +105,7 @@ class ExportVerifier:
 
     def _parse(self, line: bytes) -> tuple[Form, dict[str, Any]]:
         if not line.endswith(b"\n"):
-            raise _BadLine("the line does not end: the file was cut, or this is no line of an export")
+            raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
         row = _object(line)
         form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
         if (
@@ -176,5 +176,5 @@ def _object(line: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise _BadLine("this is no JSON object")
+        raise _BadLine("this is not a JSON object")
     return value

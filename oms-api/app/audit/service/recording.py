@@ -6,37 +6,37 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.aggregation import CountedEntry
-from app.audit.rules.chain import ChainedEntry, EntryContent, Head, chain_entry
+from app.audit.rules.chain import ChainedEntry, EntryContent, Head, build_chained_entry
 from app.audit.rules.entries import AuditEntry, serialize_facts, truncate_entry
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
-def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+def record_entries(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     """Append entries to the trails of their tenants, in the given order.
 
     The trails stay locked until the transaction ends, so record last. The tenant scope must be set.
     """
-    append(connection, [CountedEntry(entry, 1) for entry in entries])
+    append_actions(connection, [CountedEntry(entry, 1) for entry in entries])
 
 
-def append(connection: Connection, acts: Sequence[CountedEntry]) -> None:
-    """Append actions that may have been combined, like `record`."""
+def append_actions(connection: Connection, acts: Sequence[CountedEntry]) -> None:
+    """Append actions that may have been combined, like `record_entries`."""
     if not acts:
         return
     heads = queries.lock_heads(connection, [act.entry.tenant_id for act in acts])
     rows: list[ChainedEntry] = []
     for act in acts:
         tenant_id = act.entry.tenant_id
-        row = chain_entry(heads[tenant_id], tenant_id, _count_facts(act))
+        row = build_chained_entry(heads[tenant_id], tenant_id, _count_facts(act))
         heads[tenant_id] = Head(row.sequence, row.hash)
         rows.append(row)
-    queries.append(connection, rows, heads)
+    queries.append_rows(connection, rows, heads)
 
 
 def _count_facts(act: CountedEntry) -> EntryContent:
     entry = truncate_entry(act.entry)
     return EntryContent(
-        iso(entry.at),
+        format_timestamp(entry.at),
         entry.actor,
         entry.via,
         entry.action,

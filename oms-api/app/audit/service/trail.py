@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.audit.rules.aggregation import MAX_HELD, Aggregator, CountedEntry, Key
 from app.audit.rules.entries import AuditEntry
-from app.audit.service.recording import append
+from app.audit.service.recording import append_actions
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
 
@@ -93,7 +93,7 @@ class Trail:
         """Write a tenant's actions. Return False if the database is unavailable."""
         try:
             with unit_of_work(self._engine) as connection:
-                append(set_tenant_scope(connection, [tenant_id]), [act for _, act in batch])
+                append_actions(set_tenant_scope(connection, [tenant_id]), [act for _, act in batch])
         except _LATER:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False

@@ -10,7 +10,7 @@ from app.instruments.rules import get_unlisted_terms, normalize_symbol
 from app.ledger.rules.corporate_actions import Action, ActionKind
 from app.ledger.rules.currencies import CURRENCIES
 from app.money import find_amount_error, parse_plain
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 REQUIRED_COLUMNS = ("symbol", "ex_date", "kind")
 TERM_COLUMNS = ("new_units", "old_units", "cash_in_lieu_price", "amount", "currency", "withholding_percent")
@@ -69,7 +69,7 @@ def _parse_action(line: int, cells: Mapping[str, str], exchange: str) -> Action:
         raise InvalidActions(line, "`ex_date` must be a date such as 2026-11-23") from None
     effective_at = find_day_start(ex_date, exchange, get_unlisted_terms(symbol).asset_class)
     action = Action(
-        _NO_TENANT, f"line {line}", kind, symbol, iso(effective_at), ex_date.isoformat(),
+        _NO_TENANT, f"line {line}", kind, symbol, format_timestamp(effective_at), ex_date.isoformat(),
         new_units=_parse_amount(line, cells, "new_units"), old_units=_parse_amount(line, cells, "old_units"),
         amount=_parse_amount(line, cells, "amount"),
         withholding_percent=_parse_amount(line, cells, "withholding_percent"),

@@ -16,7 +16,7 @@ from app.ledger.rules.accounting import Side
 from app.money import find_amount_error, parse_plain
 from app.orders.rules.order_views import Changes
 from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_TEXT_CHARACTERS = 500
 _SIDES = frozenset(Side)
@@ -128,7 +128,7 @@ def _parse_instant(text: object) -> Any:
     if text is None:
         return None
     try:
-        return iso(datetime.fromisoformat(str(text)))
+        return format_timestamp(datetime.fromisoformat(str(text)))
     except ValueError:
         raise InvalidCommand("an instant is wrong") from None
 

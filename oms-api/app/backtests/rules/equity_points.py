@@ -31,7 +31,7 @@ class EquityCurve:
     def __init__(self, max_points: int = MAX_POINTS) -> None:
         self._max_points = max_points
         self._points: list[EquityPoint] = []
-        self._between = 0  # points that are no closes
+        self._between = 0  # points that are not closes
         self.step = 1  # instants from one kept point to the next
 
     @property

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from app.ledger.rules.accounting import Position, closed_quantity
-from app.money import ZERO, share
+from app.ledger.rules.accounting import Position, compute_closed_quantity
+from app.money import ZERO, compute_share
 
 
 class TripTracker:
@@ -16,10 +16,10 @@ class TripTracker:
     def book(self, previous: Position, current: Position, signed: Decimal, charges: Decimal) -> None:
         """Add a fill of the signed quantity. The charges of one through zero are split by quantity."""
         realized = current.realized_pnl - previous.realized_pnl
-        closed = closed_quantity(previous.quantity, signed)
+        closed = compute_closed_quantity(previous.quantity, signed)
         if current.quantity * previous.quantity >= 0 and current.quantity:
             self._open += realized - charges
             return
-        closing = charges if closed == abs(signed) else share(charges, closed, abs(signed))
+        closing = charges if closed == abs(signed) else compute_share(charges, closed, abs(signed))
         self.earned.append(self._open + realized - closing)
         self._open = closing - charges

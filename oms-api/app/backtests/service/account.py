@@ -25,13 +25,13 @@ from app.ledger.rules.accounting import (
     Position,
     apply_fill,
     build_fill,
-    convert,
-    currency_of_fill,
+    convert_amount,
+    find_fill_currency,
 )
 from app.ledger.rules.keys import HoldingKey
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.orders.rules.trading_sessions import INTRADAY
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _NO_FILLS = OrderTotals()
 
@@ -57,7 +57,7 @@ class ChargeCalculator:
             return ZERO
         flat = ZERO if order.filled_quantity else terms.flat_fee
         if terms.schedule is Schedule.NONE:
-            return flat + product(convert(fill.value, rate), terms.fee_rate)
+            return flat + multiply(convert_amount(fill.value, rate), terms.fee_rate)
         execution = Execution(fill.quantity, fill.value)
         trade = self._build_trade(order, execution, fill.at, currency, rate)
         day = find_trading_day(trade.exchange, fill.at) if trade.exchange in MARKETS else None
@@ -87,7 +87,7 @@ class ChargeCalculator:
             return ZERO
         self._dp_days.add((symbol, day))
         try:
-            return convert(find_dp_charge(terms, self._table), rate)
+            return convert_amount(find_dp_charge(terms, self._table), rate)
         except RateUnknown:
             return ZERO
 
@@ -95,9 +95,9 @@ class ChargeCalculator:
         self, order: BacktestOrder, quantity: Decimal, price: Decimal, at: datetime, rate: Decimal | None
     ) -> Decimal:
         """Return what filling a quantity at a price costs, as the live risk checks estimate it."""
-        terms, value = self.terms, product(quantity, price)
+        terms, value = self.terms, multiply(quantity, price)
         if terms.schedule is Schedule.NONE:
-            return terms.flat_fee + product(convert(value, rate), terms.fee_rate)
+            return terms.flat_fee + multiply(convert_amount(value, rate), terms.fee_rate)
         currency = None if rate is None else order.instrument.currency
         trade = self._build_trade(order, Execution(quantity, value), at, currency, rate)
         try:
@@ -167,7 +167,11 @@ class Account:
         except RateUnknown as error:
             raise InvalidBacktest(str(error)) from None
         delivery = self.calculator.charge_delivery(order, fill, position, rate) if self._needs_days else ZERO
-        at = iso(fill.at.astimezone(UTC)) if self._needs_days and order.product != INTRADAY else None
+        at = (
+            format_timestamp(fill.at.astimezone(UTC))
+            if self._needs_days and order.product != INTRADAY
+            else None
+        )
         booked = build_fill(order.side, fill.quantity, fill.value, currency, rate, at)
         current = apply_fill(position, booked)
         self.positions[key] = current
@@ -201,7 +205,7 @@ class Account:
         if not self._has_currencies:
             return None
         listed = instrument.currency if instrument.is_listed else None
-        return currency_of_fill(held, listed, self._currency_rates.base)
+        return find_fill_currency(held, listed, self._currency_rates.base)
 
     def find_rate(self, currency: str | None) -> Decimal | None:
         """Return the value of one unit of a currency in the portfolio's, None if it is the portfolio's.
@@ -222,8 +226,10 @@ class Account:
 
     def value_position(self, key: HoldingKey, held: Position) -> Decimal:
         """Return the signed market value of a position at the last price."""
-        value = product(held.quantity, self._get_price(key.symbol))
-        return value if held.currency is None else product(value, self._currency_rates.require(held.currency))
+        value = multiply(held.quantity, self._get_price(key.symbol))
+        return (
+            value if held.currency is None else multiply(value, self._currency_rates.require(held.currency))
+        )
 
     def measure_exposure(self) -> tuple[Decimal, Decimal]:
         """Return the sum of the positions' values at the last prices, with and without their signs."""

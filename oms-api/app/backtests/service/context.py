@@ -15,7 +15,7 @@ from app.brokers.rules.values import TimeInForce as MarketTime
 from app.ledger.rules.keys import HoldingKey
 from app.money import find_amount_error
 from app.orders.rules.values import Protection, Target, Ticket
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from slackoms_strategy import (
     Amount,
     Bar,
@@ -133,7 +133,7 @@ class BacktestContext:
             _parse_optional("trail_amount", trail_amount),
             _parse_optional("trail_percent", trail_percent),
             _TIMES[time_in_force],
-            None if expires_at is None else iso(expires_at.astimezone(UTC)),
+            None if expires_at is None else format_timestamp(expires_at.astimezone(UTC)),
             product=self._product if product is None else product,
             reason=reason,
             take_profit=target,

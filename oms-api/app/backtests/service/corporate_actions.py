@@ -14,8 +14,8 @@ from app.ledger.rules.corporate_actions import (
     Split,
     apply_split,
     compute_dividend,
+    compute_fraction_price,
     find_fraction,
-    price_fraction,
 )
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
@@ -65,7 +65,7 @@ class CorporateActionBooker:
         if not fraction:
             return
         side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
-        _, value = price_fraction(action, held, quantity)
+        _, value = compute_fraction_price(action, held, quantity)
         reason = f"Cash in lieu of {fraction.normalize():f} {key.symbol}"
         rate = self._account.find_rate(held.currency)
         fill = build_fill(side, quantity, value, held.currency, rate, action.effective_at)

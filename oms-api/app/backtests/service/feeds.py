@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from app.ledger.rules.corporate_actions import Ratio
 from app.market_data.rules.values import Bar as MarketBar
-from app.money import share
+from app.money import compute_share
 from slackoms_strategy import Bar, BarColumns, Indicator, PriceIndicator, PriceSeries, Series
 from slackoms_strategy.indicators import takes_blocks
 from slackoms_strategy.values import build_bar
@@ -113,7 +113,7 @@ class Feed:
         price = Decimal(columns.closes[index]).scaleb(-columns.places)
         if self._split is None or self._split[0] != self.seen + self.index:
             return price
-        return share(price, self._split[1].old_units, self._split[1].new_units)
+        return compute_share(price, self._split[1].old_units, self._split[1].new_units)
 
     def find_price_at(self, start: int | None) -> Decimal | None:
         """Return the open of the current bar if it begins then, else its close; None before the first."""

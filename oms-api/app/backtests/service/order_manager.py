@@ -23,7 +23,7 @@ from app.calendars.sources import ReleasedCalendars
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import Ratio
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.orders.rules.states import status_after_fill
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import Status, Ticket
@@ -203,7 +203,7 @@ class OrderManager:
         if order is None:  # an earlier fill of the bar has closed what this exit protects
             return
         if isinstance(event, Executed) and event.quantity > order.leaves:
-            event = event._replace(quantity=order.leaves, value=product(order.leaves, event.price))
+            event = event._replace(quantity=order.leaves, value=multiply(order.leaves, event.price))
         followers = self._book.apply(event, symbol, start)
         self._change(order, event, at)
         for follower in followers:

@@ -8,7 +8,7 @@ from app.backtests.rules.equity_points import EquityPoint
 from app.backtests.rules.movements import MovementKind
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import format_instant
-from app.money import fixed, money_text
+from app.money import format_fixed, shorten_amount
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.trip_statistics import summarize_trips
 from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquitySeries
@@ -39,7 +39,7 @@ def compute_statistics(run: BacktestRun) -> dict[str, Any]:
         "orders": run.orders,
         "orders_denied": run.denied,
         "fills": account.fills,
-        **{name: money_text(fixed(amount)) for name, amount in amounts.items()},
+        **{name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()},
         "start": equity.start,
         "end": equity.end,
         "days": equity.days,
@@ -76,7 +76,7 @@ def _build_series(points: Sequence[EquityPoint]) -> EquitySeries:
         [0.0] * len(points),
         [point.is_close for point in points],
         [float(point.gross_exposure) for point in points],
-        [fixed(point.charges) for point in points],
+        [format_fixed(point.charges) for point in points],
     )
 
 

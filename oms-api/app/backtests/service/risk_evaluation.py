@@ -13,8 +13,8 @@ from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_exit, evaluate_order
-from app.risk.rules.exposure import add_totals, build_symbol_book, price_of, total_of
-from app.risk.rules.limits import Subject, limits_for
+from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, find_order_price
+from app.risk.rules.limits import Subject, find_limits
 from app.risk.rules.values import (
     NOTHING,
     Candidate,
@@ -25,7 +25,7 @@ from app.risk.rules.values import (
     SymbolExposure,
     Totals,
     Tradable,
-    no_charges,
+    charge_nothing,
 )  # fmt: skip
 
 _MINUTE_SECONDS = 60
@@ -82,8 +82,8 @@ class RiskEvaluator:
         instant = datetime.fromtimestamp(at, UTC)
         key = HoldingKey(symbol, order.product)
         rate = account.find_rate_to_value(instrument, account.position(key))
-        charges: Callable[[Decimal], Decimal] = no_charges
-        price = price_of(candidate, prices)
+        charges: Callable[[Decimal], Decimal] = charge_nothing
+        price = find_order_price(candidate, prices)
         if price is not None and not account.calculator.terms.is_free:
             charges = partial(self._estimate, order, price, instant, rate)
         loss, drawdown = self._measure_losses(limits)
@@ -121,7 +121,7 @@ class RiskEvaluator:
             )
             for one in self._open.get(key.symbol, {}).values()
             if one is not order and one is not excluded and one.product == key.product
-            for price in (price_of(one.build_candidate(), prices),)
+            for price in (find_order_price(one.build_candidate(), prices),)
         ]
         return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
 
@@ -138,7 +138,7 @@ class RiskEvaluator:
         }
         total = NOTHING
         for holding_key in keys - {key}:
-            total = add_totals(total, total_of(self._build_book(holding_key, at)))
+            total = add_totals(total, compute_totals(self._build_book(holding_key, at)))
         return total
 
     def _measure_losses(self, limits: Limits) -> tuple[Decimal | None, Decimal | None]:
@@ -154,7 +154,7 @@ class RiskEvaluator:
         if symbol not in self._limits:
             strategy = self._settings.strategy or None
             subject = Subject("backtest", symbol, strategy=strategy, asset_class=instrument.asset_class)
-            self._limits[symbol] = limits_for(subject, self._rows)
+            self._limits[symbol] = find_limits(subject, self._rows)
         return self._limits[symbol]
 
     def _get_instrument(self, symbol: str) -> Instrument:

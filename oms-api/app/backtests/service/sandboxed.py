@@ -24,7 +24,7 @@ from app.sandbox.errors import ChildFailed, InvalidFrame, SandboxError, SandboxU
 from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
 from app.sandbox.rules.sources import StrategySource
-from app.sandbox.service.children import Child, SandboxSpec, launch
+from app.sandbox.service.children import Child, SandboxSpec, launch_child
 from slackoms_strategy import ParameterDescription
 
 PROGRAM = "app.backtests.service.sandbox_child:prepare"
@@ -70,7 +70,7 @@ class SandboxedBacktest:
         }
         with (
             _report_errors(),
-            launch(SandboxSpec(code.source, self._program, options), self._limits) as child,
+            launch_child(SandboxSpec(code.source, self._program, options), self._limits) as child,
         ):
             parameters = _get(self._receive(child, "loaded"), "parameters", dict)
             run = self._replay.run(self._exchange(child, blocks))
@@ -127,7 +127,7 @@ def inspect_sandboxed(
 ) -> list[ParameterDescription]:
     """Return the parameters of a strategy. Raises InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
-    with _report_errors(), launch(spec, limits or Limits()) as child:
+    with _report_errors(), launch_child(spec, limits or Limits()) as child:
         found = _get(child.receive(), "parameters", list)
         return [_parse_description(description) for description in found]
 

@@ -14,7 +14,7 @@ from app.database import set_tenant_scope, snapshot
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar
 from app.market_data.service import Market
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from slackoms_strategy import BarColumns
 
 BARS_PER_READ = 5_000  # of each symbol
@@ -66,7 +66,7 @@ class StoredBars:
     def _require_bars(self) -> None:
         missing = ", ".join(symbol for symbol in self._symbols if symbol not in self._scales)
         if missing:
-            period = f"from {iso(self._since)} to {iso(self._until)}"
+            period = f"from {format_timestamp(self._since)} to {format_timestamp(self._until)}"
             advice = "Check the symbol and the period."
             raise InvalidBacktest(f"There are no bars of {missing} {period}. {advice}")
 

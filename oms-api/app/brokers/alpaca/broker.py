@@ -23,7 +23,7 @@ from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, Timeouts
 from app.brokers.rules.linked_orders import OrderLink
-from app.brokers.rules.order_reports import MalformedResponse, OrderReport, Update
+from app.brokers.rules.order_reports import MalformedResponse, OrderReport, Update, require_list
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Holding, Refused
 from app.clock import Now, utc_now
 
@@ -191,7 +191,7 @@ class AlpacaBroker(RemoteBroker):
             self._state.untrack(one.id)
 
     def _list_positions(self) -> list[Holding]:
-        response = self._client.get("/v2/positions")
+        response = require_list(self._client.get("/v2/positions"), "the positions")
         return [responses.parse_position(position, self._portfolio_id) for position in response]
 
 

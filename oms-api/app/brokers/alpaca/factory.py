@@ -13,5 +13,6 @@ LIMIT = RateLimit(REQUESTS_PER_MINUTE, WINDOW_SECONDS)
 def create_alpaca_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -> AlpacaBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = AlpacaCredentials(terms.credentials["key_id"], terms.credentials["secret_key"])
-    budget = get_budget(LABEL, credentials.key_id, store, LIMIT)
+    # With the secret, so that who only knows the key's ID cannot use up its limit.
+    budget = get_budget(LABEL, f"{credentials.key_id}:{credentials.secret_key}", store, LIMIT)
     return AlpacaBroker(terms.base_url, credentials, budget=budget)

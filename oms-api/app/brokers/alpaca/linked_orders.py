@@ -29,7 +29,7 @@ class LinkedOrders:
             self._links.remove(primary_id)
 
     def find_primary(self, leg_id: str) -> str | None:
-        """Return the order that a leg was sent with, None for an order that is no leg."""
+        """Return the order that a leg was sent with, None for an order that is not a leg."""
         with self._lock:
             return self._links.find_primary(leg_id)
 

@@ -1,5 +1,6 @@
 """Reads orders and executions at Alpaca, page by page."""
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,14 +9,15 @@ from app.brokers.alpaca.client import AlpacaClient
 from app.brokers.alpaca.linked_orders import LinkedOrders
 from app.brokers.alpaca.rules.responses import format_client_order_id, parse_activity, parse_order
 from app.brokers.remote.rest_client import RequestRefused
-from app.brokers.rules.order_reports import FillReport, OrderReport
-from app.timestamps import iso
+from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport, require_list
+from app.timestamps import format_timestamp
 
 MAX_ORDERS_PER_PAGE = 500
 MAX_FILLS_PER_PAGE = 100
 MAX_SINGLE_READS = 20  # of orders with legs, in a reading of the open orders
 _OVERLAP = timedelta(milliseconds=1)
 _CLOCK_SKEW = timedelta(minutes=5)
+_LOG = logging.getLogger(__name__)
 
 
 class OrderReader:
@@ -51,6 +53,20 @@ class OrderReader:
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills after `since`, oldest first."""
         return [parse_activity(activity) for activity in self._list_activities(since)]
+
+    def _parse_page(self, page: list[Any]) -> list[OrderReport]:
+        """Parse the orders of a page, without those that this service cannot express.
+
+        They are orders of other programs, for example of several legs of options. An order of ours that is
+        not in a list is read by its id.
+        """
+        reports: list[OrderReport] = []
+        for item in page:
+            try:
+                reports.append(parse_order(item))
+            except MalformedResponse as error:
+                _LOG.warning("an order at Alpaca was left out: %s", error)
+        return reports
 
     def _read_legs(self) -> None:
         """Read Alpaca's ids of the legs that an earlier process sent: of many page by page."""
@@ -88,22 +104,27 @@ class OrderReader:
         while True:
             parameters = selection | {"limit": str(MAX_ORDERS_PER_PAGE), "direction": "asc"}
             if since is not None:
-                parameters["after"] = iso(since)
-            page = [parse_order(item) for item in self._client.get("/v2/orders", parameters)]
-            fresh = [order for order in page if order.broker_id not in seen]
+                parameters["after"] = format_timestamp(since)
+            page = require_list(self._client.get("/v2/orders", parameters), "the orders")
+            reports = self._parse_page(page)
+            fresh = [order for order in reports if order.broker_id not in seen]
             seen.update(order.broker_id for order in fresh)
             yield from fresh
             if len(page) < MAX_ORDERS_PER_PAGE or not fresh:
                 return
-            since = page[-1].submitted_at - _OVERLAP  # orders of the same instant may be on the next page
+            since = reports[-1].submitted_at - _OVERLAP  # orders of the same instant may be on the next page
 
     def _list_activities(self, since: datetime) -> Iterator[dict[str, Any]]:
         token = None
         while True:
-            parameters = {"after": iso(since), "direction": "asc", "page_size": str(MAX_FILLS_PER_PAGE)}
+            parameters = {
+                "after": format_timestamp(since),
+                "direction": "asc",
+                "page_size": str(MAX_FILLS_PER_PAGE),
+            }
             if token is not None:
                 parameters["page_token"] = token
-            page = self._client.get("/v2/account/activities/FILL", parameters)
+            page = require_list(self._client.get("/v2/account/activities/FILL", parameters), "the activities")
             yield from page
             if len(page) < MAX_FILLS_PER_PAGE:
                 return

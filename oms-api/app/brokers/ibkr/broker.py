@@ -1,37 +1,31 @@
 """IBKR behind the interface of a broker."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
-
-from ib_async.objects import ExecutionFilter
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.gateway import Gateway, GatewayAddress, Timeouts
 from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
+from app.brokers.ibkr.order_readings import LoadChains, OrderReadings
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
-from app.brokers.ibkr.rules.reports import Attachment, OrderReport, build_account, build_terms
-from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
+from app.brokers.ibkr.rules.reports import Attachment, build_account, build_terms
+from app.brokers.ibkr.rules.tracked_order import TrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Charged, Executed, Holding, Refused
-from app.clock import Now, milliseconds, utc_now
-from app.money import product
+from app.clock import Now, to_milliseconds, utc_now
+from app.money import multiply
 
 NAME = "ibkr"
 READY_SECONDS = 5.0
-READING_INTERVAL = timedelta(seconds=20)  # while orders or executions are missing
 _CURSORS_PER_MILLISECOND = 1000
 _NOT_WORKING = "There is no such working order."
 _OTHER_CLIENT = "The order was sent by another client of TWS, or under another IB_CLIENT_ID."
 _HAS_EXITS = "The exits at IBKR have the quantity of their entry: cancel the order and send another one."
 _TAGS = "AccountType,BuyingPower,TotalCashValue,$LEDGER:ALL"
-_LOG = logging.getLogger(__name__)
-LoadChains = Callable[[], Sequence[Chain]]  # reads the replacements of earlier processes
 
 
 class ConnectionState(NamedTuple):
@@ -63,13 +57,12 @@ class IbkrBroker:
         load_chains: LoadChains = tuple,
     ) -> None:
         self._account, self._portfolio_id, self._now = account, portfolio_id, now
-        self._load_chains = load_chains
-        self._next_reading = now()
-        log = EventLog(milliseconds(now()) * _CURSORS_PER_MILLISECOND)
+        log = EventLog(to_milliseconds(now()) * _CURSORS_PER_MILLISECOND)
         self._orders = OrderLog(address.client_id, log, now)
         self._receiver = MessageReceiver(self._orders, address.client_id)
         self._receiver.account = account
-        self.gateway = Gateway(address, self._receiver, self, timeouts)
+        self._readings = OrderReadings(self._orders, self._receiver, now, load_chains)
+        self.gateway = self._readings.gateway = Gateway(address, self._receiver, self._readings, timeouts)
 
     def close(self) -> None:
         """Close the connection."""
@@ -111,6 +104,8 @@ class IbkrBroker:
             return self._orders.record([Refused(order_id, _NOT_WORKING, at)])
         if not tracked.venue_id:
             return self._orders.record([Refused(order_id, _OTHER_CLIENT, at)])
+        if tracked.held_end is not None:
+            return ()  # TWS canceled it; the end follows with its last fills
         before, losses = self._orders.log.length, self._orders.losses
         tracked.is_cancel_requested, tracked.is_cancel_confirmed = True, False
         self.gateway.run(self._cancel(tracked.venue_id))
@@ -147,7 +142,7 @@ class IbkrBroker:
     def open_orders(self) -> Sequence[BrokerOrder]:
         """Return the working orders of the account, oldest first."""
         self._require_ready()
-        self.gateway.run(self._read_open_orders())
+        self.gateway.run(self._readings.read_open_orders())
         states = (
             order.build_state(order.order_id, self._portfolio_id, self._now())
             for order in self._orders.list_orders()
@@ -159,7 +154,7 @@ class IbkrBroker:
         self._require_ready()
         rows = self.gateway.run(self.gateway.query("positions", "reqPositions", end="cancelPositions"))
         return [
-            Holding(self._portfolio_id, symbol, quantity, product(quantity, average))
+            Holding(self._portfolio_id, symbol, quantity, multiply(quantity, average))
             for account, symbol, quantity, average in rows
             if quantity and account == (self._account or account)
         ]
@@ -169,7 +164,7 @@ class IbkrBroker:
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
         if tracked is None or tracked.has_missing_fills:
-            self.gateway.run(self._read_executions())
+            self.gateway.run(self._readings.read_executions())
         return self._orders.list_executions(order_id)
 
     def execution_charges(self) -> Sequence[Charged]:
@@ -191,33 +186,7 @@ class IbkrBroker:
         self.gateway.start()
         return self._orders.log.list_after(after)
 
-    # Called by the connection, in its thread
-
-    async def prepare(self) -> None:
-        """Read which orders were replaced."""
-        self._orders.add_chains(await asyncio.to_thread(self._load_chains))
-
-    async def synchronize(self) -> None:
-        """Read executions, open orders and orders that ended. Raises ConnectionError for another account."""
-        if self._account is not None and self._account not in self.gateway.accounts:
-            raise ConnectionError(f"TWS is not logged in to the account {self._account}")
-        await self._read_executions()
-        reports = await self._read_open_orders()
-        await self._read_completed_orders()
-        self._orders.finish_reading(reports)
-
-    async def check(self) -> None:
-        """Read again while something is missing, and repeat cancels that TWS dropped."""
-        for venue_id in self._orders.take_paced_cancels():
-            await self._cancel(venue_id)
-        now = self._now()
-        if self._orders.is_reading_due and now >= self._next_reading:
-            self._next_reading = now + READING_INTERVAL
-            await self.synchronize()
-
-    def lose(self) -> None:
-        """Note that the connection is lost."""
-        self._orders.lose()
+    # In the thread of the connection
 
     async def _send(self, order: BrokerOrder, account: str) -> TrackedOrder:
         """Send an order, and its exits. TWS transmits nothing before the last of them."""
@@ -252,34 +221,18 @@ class IbkrBroker:
     async def _cancel(self, venue_id: int) -> None:
         self.gateway.send("cancelOrder", venue_id)
 
-    async def _read_executions(self) -> None:
-        await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
-
-    async def _read_completed_orders(self) -> None:
-        """Read the orders that ended. Some versions of TWS do not answer; absent orders then end later."""
-        try:
-            found = await self.gateway.query("completed orders", "reqCompletedOrders", False, is_vital=False)
-        except TimeoutError:
-            _LOG.warning("TWS did not list its completed orders")
-            return
-        for report in found:
-            self._orders.receive(report)
-
-    async def _read_open_orders(self) -> Sequence[OrderReport]:
-        return await self.gateway.query("open orders", "reqAllOpenOrders")
-
     def _find(self, order_id: str) -> TrackedOrder | None:
         """Return an order, which is read if it is not known."""
         tracked = self._orders.find(order_id)
         if tracked is None or (tracked.report is None and not tracked.is_closed):
-            self.gateway.run(self.synchronize())
+            self.gateway.run(self._readings.synchronize())
             tracked = self._orders.find(order_id)
         return tracked
 
     def _find_replacement_refusal(
         self, tracked: TrackedOrder | None, order_id: str, successor: BrokerOrder
     ) -> str | None:
-        if tracked is None or tracked.is_closed or tracked.report is None or tracked.order_id != order_id:
+        if tracked is None or tracked.is_ending or tracked.report is None or tracked.order_id != order_id:
             return _NOT_WORKING
         if not tracked.venue_id:
             return _OTHER_CLIENT

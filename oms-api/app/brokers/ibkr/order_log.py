@@ -28,6 +28,7 @@ class OrderLog:
         self._now = now
         self._changed = threading.Condition(threading.RLock())
         self.losses = 0  # of the connection
+        self.on_held_end: Callable[[], None] = lambda: None  # called in the thread of the connection
         self._absent: dict[str, tuple[datetime, int]] = {}  # since when, and how often read since
 
     # Reports
@@ -47,6 +48,7 @@ class OrderLog:
                 case ChargeReport():
                     events = self.tracker.apply_charge(report, at)
             self._record(events)
+        self._notify_held_end()
 
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
         """Record the new events of a message about an order."""
@@ -54,6 +56,7 @@ class OrderLog:
             if find_effect(code) is Effect.IS_UNKNOWN:
                 self._paced.add(venue_id)
             self._record(self.tracker.apply_message(venue_id, code, text, self._now()))
+        self._notify_held_end()
 
     def finish_reading(self, open_reports: Sequence[OrderReport]) -> None:
         """Note which orders were read. One that stays absent has ended.
@@ -71,6 +74,16 @@ class OrderLog:
                 if number >= MIN_READINGS and at - since >= ABSENT_LIMIT:
                     del self._absent[order_id]
                     self._record(self.tracker.lapse(order_id, at))
+
+    def list_held(self) -> list[TrackedOrder]:
+        """Return the orders whose end waits for fills."""
+        with self._changed:
+            return self.tracker.held
+
+    def note_reading(self, held: Sequence[TrackedOrder]) -> None:
+        """Note that all executions were read since the ends of these orders were held."""
+        with self._changed:
+            self._record(self.tracker.note_reading(held, self._now()))
 
     # Requests
 
@@ -160,6 +173,10 @@ class OrderLog:
         """Return what IBKR charged for the executions."""
         with self._changed:
             return [charged for order in self.tracker.orders for charged in order.list_charges()]
+
+    def _notify_held_end(self) -> None:
+        if self.list_held():
+            self.on_held_end()
 
     def _record(self, events: Sequence[BrokerEvent]) -> Sequence[BrokerEvent]:
         self.log.append(events)

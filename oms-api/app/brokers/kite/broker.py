@@ -20,7 +20,7 @@ from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
 from app.brokers.remote.rest_client import RequestRefused, Timeouts
-from app.brokers.rules.order_reports import OrderReport
+from app.brokers.rules.order_reports import OrderReport, require_list
 from app.brokers.rules.order_tracking import TrackedOrder, build_execution
 from app.brokers.rules.sessions import compute_session_expiry
 from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Canceled, Holding, Refused, Replaced
@@ -219,7 +219,7 @@ class KiteBroker(RemoteBroker):
 
     def _read_charges(self, order_ids: Collection[str]) -> dict[str, Decimal]:
         found: dict[str, Json] = {}
-        for item in self._client.get("/orders") or ():
+        for item in require_list(self._client.get("/orders"), "the orders"):
             report = responses.parse_order(item, self._reader.resolve)
             if report.order_id in order_ids and not report.is_open and report.filled > ZERO:
                 found[report.order_id] = item
@@ -229,9 +229,10 @@ class KiteBroker(RemoteBroker):
         return dict(zip(found, parse_charges(notes), strict=False))
 
     def _list_positions(self) -> list[Holding]:
-        holdings = self._client.get("/portfolio/holdings")
-        net = self._client.get("/portfolio/positions")["net"]
-        return responses.parse_positions(holdings or (), net or (), self._portfolio_id)
+        holdings = require_list(self._client.get("/portfolio/holdings"), "the holdings")
+        positions = self._client.get("/portfolio/positions")
+        net = positions.get("net", positions) if isinstance(positions, dict) else positions
+        return responses.parse_positions(holdings, require_list(net, "the positions"), self._portfolio_id)
 
     def _read_account(self) -> Account:
         if self._profile is None:

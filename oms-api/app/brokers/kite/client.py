@@ -11,12 +11,12 @@ from app.brokers.errors import OutcomeOpen, SessionNeeded
 from app.brokers.kite.rules.sessions import VERSION
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
 from app.brokers.remote.rest_client import (
-    MAX_MESSAGE_LENGTH,
     Parameters,
     Request,
     RequestRefused,
     RestClient,
     Timeouts,
+    get_message,
 )
 
 LABEL = "Zerodha"
@@ -100,7 +100,7 @@ class KiteClient(RestClient):
     @override
     def build_refusal(self, request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
         kind = str(fields.get("error_type") or "")
-        message = str(fields.get("message") or f"{LABEL} answered with status {status}.")[:MAX_MESSAGE_LENGTH]
+        message = get_message(fields, f"{LABEL} answered with status {status}.")
         if status == _FORBIDDEN and kind == _TOKEN and self._has_session:
             return SessionNeeded(LABEL)
         if not request.is_query and any(doubt in message.lower() for doubt in _DOUBTS):

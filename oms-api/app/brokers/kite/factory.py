@@ -20,7 +20,7 @@ _FURTHER_LIMITS = {
 def create_kite_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -> KiteBroker:
     """Return the adapter of a connection. It sends nothing yet."""
     credentials = get_credentials(terms)
-    key = credentials.api_key
+    key = f"{credentials.api_key}:{credentials.api_secret}"  # who only knows the key cannot use up its limits
     return KiteBroker(
         terms.base_url,
         credentials,

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from app.brokers.kite.client import KiteClient
 from app.brokers.kite.rules.responses import Json, parse_order, parse_trade
 from app.brokers.kite.rules.tags import build_tag, parse_tag
-from app.brokers.rules.order_reports import FillReport, OrderReport
+from app.brokers.rules.order_reports import FillReport, OrderReport, require_list
 
 
 class KiteOrderReader:
@@ -40,7 +41,7 @@ class KiteOrderReader:
 
     def list_all(self) -> list[OrderReport]:
         """Return all orders of the day, oldest first."""
-        reports = [parse_order(item, self.resolve) for item in self._client.get("/orders") or ()]
+        reports = [parse_order(item, self.resolve) for item in self._read("/orders")]
         self.seen.update(report.order_id for report in reports)
         return sorted(reports, key=lambda report: report.submitted_at)
 
@@ -54,8 +55,11 @@ class KiteOrderReader:
 
     def list_fills(self, since: datetime) -> list[FillReport]:
         """Return the fills of the day after `since`, oldest first."""
-        fills = [parse_trade(item) for item in self._client.get("/trades") or ()]
+        fills = [parse_trade(item) for item in self._read("/trades")]
         return sorted((fill for fill in fills if fill.at >= since), key=lambda fill: fill.at)
+
+    def _read(self, path: str) -> list[Any]:
+        return require_list(self._client.get(path), path)
 
     def _find(self, matches: Callable[[OrderReport], bool]) -> OrderReport | None:
         order_reports = [report for report in self.list_all() if matches(report)]

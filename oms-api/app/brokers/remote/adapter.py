@@ -15,7 +15,7 @@ from app.brokers.remote.stream import BrokerStream
 from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport
 from app.brokers.rules.order_tracking import TrackedOrder, build_end, build_execution
 from app.brokers.rules.values import BrokerOrder, Executed
-from app.clock import Now, milliseconds
+from app.clock import Now, to_milliseconds
 
 READY_SECONDS = 5.0
 HISTORY = timedelta(days=7)
@@ -49,7 +49,7 @@ class RemoteBroker(ABC):
         self.label = client.label
         self._rest, self._orders = client, reader
         self._portfolio_id, self._now = portfolio_id, now
-        log = EventLog(milliseconds(now()) * _CURSORS_PER_MILLISECOND)
+        log = EventLog(to_milliseconds(now()) * _CURSORS_PER_MILLISECOND)
         self._state = AccountState(reader, log, now)
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def get_budget(
     kind: str = "requests",
     further: Mapping[str, tuple[RateLimit, frozenset[Priority]]] | None = None,
 ) -> RequestBudget:
-    """Return the budget of the account with the API key `key`, for the requests of a kind.
+    """Return the budget of the account with the API key and secret `key`, for the requests of a kind.
 
     `further` are limits beside the first one, by their name, with the priorities that they count.
     """

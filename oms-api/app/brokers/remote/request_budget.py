@@ -125,7 +125,9 @@ class RequestBudget:
         """The number of requests that may be sent at once."""
         with self._changed:
             buckets = [self._bucket, *(further_limit.bucket for further_limit in self._further)]
-            return max(int(min(bucket.get_level() for bucket in buckets)), 0)
+            # A portion that this process holds adds to a shared bucket that has filled up again.
+            levels = (min(bucket.get_level(), float(bucket.capacity)) for bucket in buckets)
+            return max(int(min(levels)), 0)
 
     def take(self, priority: Priority, patience_seconds: float) -> None:
         """Wait for a token. Raises RateLimitUsedUp if that would take longer than `patience_seconds`."""

@@ -14,18 +14,20 @@ import httpx
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.remote.request_budget import Priority, RequestBudget
+from app.brokers.rules.order_reports import clean_reason
 from app.clock import monotonic_seconds
 
 CONNECT_SECONDS, RESPONSE_SECONDS = 3.0, 10.0
 PATIENCE_SECONDS = 15.0
 MAX_CONNECTIONS = 8
 KEEP_ALIVE_SECONDS = 75.0  # orders are read once a minute, so a connection is open when an order is sent
-MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-MAX_MESSAGE_LENGTH = 500
+READING_SECONDS = 60.0  # for a whole answer, however slowly it arrives
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024  # the largest list of instruments has about 10 MB
 TOO_MANY, UNAUTHORIZED = 429, 401
 _DEFAULT_RETRY_SECONDS = 3.0
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _QUERIES = frozenset({"GET"})
+_TOO_LARGE, _TOO_SLOW = "a response that is too large", "a response that took too long"
 
 Parameters = dict[str, str]
 RequestObserver = Callable[[str, str, float], None]  # method, outcome and seconds of a request
@@ -33,10 +35,15 @@ RequestObserver = Callable[[str, str, float], None]  # method, outcome and secon
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `patience` limits how long a request waits for the rate limit, retries included."""
+    """Seconds.
+
+    `response` limits each wait for a part of an answer, `reading` the time until all of it has arrived, and
+    `patience` how long a request waits for the rate limit, retries included.
+    """
 
     connect: float = CONNECT_SECONDS
     response: float = RESPONSE_SECONDS
+    reading: float = READING_SECONDS
     patience: float = PATIENCE_SECONDS
 
 
@@ -134,11 +141,9 @@ class RestClient:
         if status == UNAUTHORIZED or 300 <= status < 400:
             reason = "Check the credentials" if status == UNAUTHORIZED else "Check the address"
             raise BrokerUnavailable(f"{self.label} answered {status} and did nothing. {reason}.")
-        if len(response.content) > MAX_RESPONSE_BYTES:
-            raise self.build_failure(request, "a response that is too large")
         try:
             parsed = json.loads(response.content, parse_float=Decimal) if response.content else None
-        except ValueError:
+        except (ValueError, RecursionError):  # an array of a thousand arrays, for example
             raise self.build_failure(request, "a response that is not JSON") from None
         if status >= 400:
             raise self.build_refusal(request, status, parsed if isinstance(parsed, dict) else {})
@@ -153,19 +158,13 @@ class RestClient:
     def build_refusal(self, _request: Request, status: int, fields: Mapping[str, Any]) -> Exception:
         """Return the error of a request that the broker refused."""
         code = fields.get("code")
-        message = str(fields.get("message") or f"{self.label} answered with status {status}.")
-        return RequestRefused(status, code if isinstance(code, int) else None, message[:MAX_MESSAGE_LENGTH])
+        message = get_message(fields, f"{self.label} answered with status {status}.")
+        return RequestRefused(status, code if isinstance(code, int) else None, message)
 
     def _send_once(self, request: Request, budget: RequestBudget) -> httpx.Response:
         started, outcome = monotonic_seconds(), "failed"
         try:
-            response = self._http.request(
-                request.method,
-                request.path,
-                json=request.body,
-                data=request.form,
-                params=request.parameters,
-            )
+            response = self._exchange(request, started + self._timeouts.reading)
             outcome = f"{response.status_code // 100}xx"
         except _NOT_SENT as error:
             raise BrokerUnavailable(f"{self.label} was not reached: {type(error).__name__}.") from None
@@ -173,10 +172,31 @@ class RestClient:
             raise self.build_failure(request, type(error).__name__) from None
         finally:
             self.observe(request.method, outcome, monotonic_seconds() - started)
-        left = response.headers.get("x-ratelimit-remaining", "")
+        left = response.headers.get("x-ratelimit-remaining", "")[:6]
         if left.isascii() and left.isdigit():
             budget.report_level(float(left))
         return response
+
+    def _exchange(self, request: Request, deadline: float) -> httpx.Response:
+        """Send a request and read its answer, which must end before `deadline` and not be too large."""
+        with self._http.stream(
+            request.method, request.path, json=request.body, data=request.form, params=request.parameters
+        ) as response:
+            content = bytearray()
+            for part in response.iter_bytes():
+                content += part
+                if len(content) > MAX_RESPONSE_BYTES:
+                    raise self.build_failure(request, _TOO_LARGE)
+                if monotonic_seconds() > deadline:
+                    raise self.build_failure(request, _TOO_SLOW)
+            headers = response.headers.copy()
+            headers.pop("content-encoding", None)  # the parts were decoded
+            return httpx.Response(response.status_code, headers=headers, content=bytes(content))
+
+
+def get_message(fields: Mapping[str, Any], default: str) -> str:
+    """Return the broker's text in an answer, as it can be stored."""
+    return clean_reason(fields.get("message") or None) or default
 
 
 def _parse_retry_after(response: httpx.Response) -> float:

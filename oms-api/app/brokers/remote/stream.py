@@ -13,8 +13,9 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Protocol
 
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from typing_extensions import override
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, reconnect
 
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
@@ -35,6 +36,14 @@ class StreamRefused(Exception):
 
 
 _EXPECTED = (OSError, WebSocketException, StreamRefused, MalformedResponse, BrokerUnavailable)
+
+
+class _ConnectDirectly(reconnect):
+    """Opens a connection without following redirects: the log-in must not reach another address."""
+
+    @override
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class StreamListener(Protocol):
@@ -84,6 +93,8 @@ class BrokerStream(ABC):
 
     def describe(self, error: Exception) -> str:
         """Return why the stream is down, without any credential."""
+        if isinstance(error, InvalidStatus):
+            return f"{self.label} answered {error.response.status_code} instead of opening its stream."
         is_explained = isinstance(error, StreamRefused | BrokerUnavailable)
         return str(error) if is_explained else type(error).__name__
 
@@ -131,7 +142,7 @@ class BrokerStream(ABC):
             _LOG.warning("the stream of %s is down: %s", self.label, self.last_error)
 
     def _receive_until_closed(self) -> None:
-        with connect(
+        with _ConnectDirectly(
             self.build_url(),
             open_timeout=CONNECT_SECONDS,
             close_timeout=1.0,
@@ -176,6 +187,6 @@ def parse_frame(frame: str | bytes) -> dict[str, Any]:
     """Return the JSON object of a frame, an empty one for other JSON. Raises MalformedResponse."""
     try:
         message = json.loads(frame, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedResponse("a frame that is not JSON") from None
     return message if isinstance(message, dict) else {}

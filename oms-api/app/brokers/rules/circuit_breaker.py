@@ -2,7 +2,7 @@
 
 Closed: requests go out. Failures in a row open it: one that proves that the broker is not reached, or several
 requests without an answer. Open: nothing is sent for an interval, which grows with each attempt that failed.
-Half-open: one attempt to log in decides. A request that the rate limit held back is no failure, nor is a
+Half-open: one attempt to log in decides. A request that the rate limit held back is not a failure, nor is a
 rejection by the broker.
 """
 

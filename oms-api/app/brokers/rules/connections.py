@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.identity.rules.access import FIRST_TENANT
 from app.webhooks.rules.addresses import AddressPolicy, is_loopback_host, parse_url
 
 __all__ = ["AddressPolicy", "BrokerName", "ConnectionStatus", "ConnectionTerms", "NewConnection"]
@@ -86,6 +87,18 @@ def get_default_address(broker: BrokerName, *, is_live: bool) -> str | None:
     return f"https://{hosts[0]}" if hosts else None
 
 
+def normalize_address(broker: BrokerName, base_url: str) -> str:
+    """Return the usual form of an address of the broker itself, any other address as it is.
+
+    The adapters recognize the broker's address by its text.
+    """
+    target = None if broker is BrokerName.IBKR else parse_url(base_url)
+    if target is None or not target.is_encrypted or (target.port, target.path) != (_HTTPS_PORT, "/"):
+        return base_url
+    hosts = _HOSTS[broker]
+    return f"https://{target.host}" if target.host in {*hosts.paper, *hosts.live} else base_url
+
+
 def find_address_problem(
     broker: BrokerName, base_url: str, *, is_live: bool, policy: AddressPolicy
 ) -> str | None:
@@ -125,9 +138,31 @@ def _find_gateway_problem(base_url: str, *, is_live: bool, policy: AddressPolicy
     mismatch = _find_mismatch(port, _GATEWAY_PORTS, is_live=is_live)
     if mismatch is not None:
         return f"Port {port} belongs to the broker's {mismatch}."
-    if base_url in policy.internal_urls or is_loopback_host(host):
+    if base_url in policy.internal_urls or is_loopback_host(host) or _list_owners(base_url, policy):
         return None
     return "Must be on this machine, or one of `BROKER_INTERNAL_URLS`."
+
+
+def find_gateway_owner_problem(
+    tenant_id: int, broker: BrokerName, base_url: str, policy: AddressPolicy
+) -> str | None:
+    """Return why a tenant may not use a gateway of IBKR, None if it may, or if the broker has no gateways.
+
+    A gateway asks for no credentials: each connection to it trades in its account. So it belongs to the first
+    tenant, or to the tenants for which the operator lists it, as `tenant ID=host:port`.
+    """
+    if broker is not BrokerName.IBKR:
+        return None
+    owners = _list_owners(base_url, policy)
+    if str(tenant_id) in owners or (tenant_id == FIRST_TENANT and not owners):
+        return None
+    return f"The operator must list it for this tenant: {tenant_id}=host:port in `BROKER_INTERNAL_URLS`."
+
+
+def _list_owners(base_url: str, policy: AddressPolicy) -> set[str]:
+    """Return the IDs of the tenants for which a gateway is listed."""
+    entries = (url.partition("=") for url in policy.internal_urls)
+    return {tenant_id for tenant_id, _, address in entries if address == base_url}
 
 
 def is_live_gateway(base_url: str, account: str | None) -> bool:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, round_down_to
+from app.money import ZERO, round_down_to_step
 
 Used = Mapping[tuple[int, Side], Decimal]
 _EITHER = Side.BUY  # on a bar both sides share one budget
@@ -35,7 +35,7 @@ class Liquidity:
         if volume is None or self._share is None:
             return quantity
         left = volume * self._share - self._used.get(self._key(order), ZERO)
-        return quantity if quantity <= left else max(round_down_to(left, order.lot), ZERO)
+        return quantity if quantity <= left else max(round_down_to_step(left, order.lot), ZERO)
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""

@@ -24,7 +24,7 @@ from app.brokers.rules.values import (
 )  # fmt: skip
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
-from app.money import ZERO, fixed, product, quantity_text
+from app.money import ZERO, format_fixed, multiply, shorten_quantity
 
 _BUY, _SELL = Side.BUY, Side.SELL
 _FOK = TimeInForce.FOK
@@ -142,7 +142,7 @@ class _MatchingRun:
             quantity = ZERO
         if quantity and look.price is not None:
             price = self._price(order, look, look.price, quantity)
-            quantity = self._fill(order, quantity, price, product(quantity, price))
+            quantity = self._fill(order, quantity, price, multiply(quantity, price))
         if quantity < leaves and order.time_in_force in _AT_ONCE:
             self._events.append(Lapsed(order.id, _UNFILLED, self._at))
 
@@ -167,4 +167,4 @@ class _MatchingRun:
 
 def build_execution_id(order: BrokerOrder) -> str:
     """Return the id of the order's next fill, derived from the quantity filled before."""
-    return f"{order.id}:{quantity_text(fixed(order.quantity - order.leaves))}"
+    return f"{order.id}:{shorten_quantity(format_fixed(order.quantity - order.leaves))}"

@@ -1,6 +1,6 @@
 """Orders and fills as brokers report them, in the same words for every broker."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -8,12 +8,10 @@ from app.brokers.rules.values import BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 
-_OPEN = frozenset(
-    {
-        "new", "partially_filled", "accepted", "pending_new", "accepted_for_bidding", "held", "stopped",
-        "done_for_day", "pending_cancel", "pending_replace", "pending_review", "suspended", "calculated",
-    }
-)  # fmt: skip
+_ENDS = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+MAX_NAME_LENGTH, MAX_REASON_LENGTH = 100, 500
+_MAX_DIGITS = 16  # before the point, as in the database
+_MAX_DECIMALS = 64
 
 
 class MalformedResponse(Exception):
@@ -23,9 +21,10 @@ class MalformedResponse(Exception):
 class OrderReport(NamedTuple):
     """The state of an order at a broker. `broker_id` is the broker's id, `order_id` ours.
 
-    `status` is one of Alpaca's words, into which other adapters translate theirs: an open one, or `filled`,
-    `canceled`, `expired`, `rejected` or `replaced`. `reason` is the broker's text for an end. `order_class`
-    is the kind of linked orders that it belongs to, `legs` are those that were reported with it.
+    `status` is one of Alpaca's words, into which other adapters translate theirs: `filled`, `canceled`,
+    `expired`, `rejected` or `replaced`. Any other one, also an unknown one, is open. `reason` is the broker's
+    text for an end. `order_class` is the kind of linked orders that it belongs to, `legs` are those that were
+    reported with it.
     """
 
     broker_id: str
@@ -52,7 +51,7 @@ class OrderReport(NamedTuple):
     @property
     def is_open(self) -> bool:
         """Whether the order can still fill."""
-        return self.status in _OPEN
+        return self.status not in _ENDS
 
     @property
     def is_waiting(self) -> bool:
@@ -102,15 +101,36 @@ class Update(NamedTuple):
 
 
 def parse_amount(value: Any) -> Decimal:
-    """Parse an amount from its text, or from an exact number of the JSON. Raises ValueError."""
+    """Parse an amount from its text, or from an exact number of the JSON. Raises ValueError.
+
+    An amount that the database cannot store is refused here, before anything is computed with it.
+    """
     if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
         raise ValueError("not an amount")  # noqa: TRY004  # the callers expect one error
     try:
         amount = Decimal(value)
     except InvalidOperation:
         raise ValueError("not an amount") from None
-    if not amount.is_finite():
+    if not amount.is_finite() or amount.adjusted() >= _MAX_DIGITS:
         raise ValueError("not an amount")
+    if amount.adjusted() < -_MAX_DECIMALS or len(amount.as_tuple().digits) > _MAX_DIGITS + _MAX_DECIMALS:
+        raise ValueError("not an amount")
+    return amount
+
+
+def parse_positive_amount(value: Any) -> Decimal:
+    """Parse the quantity or the price of a fill. Raises ValueError."""
+    amount = parse_amount(value)
+    if amount <= ZERO:
+        raise ValueError("not above zero")
+    return amount
+
+
+def parse_quantity(value: Any) -> Decimal:
+    """Parse the quantity of an order, or what has filled of it. Raises ValueError."""
+    amount = parse_amount(value)
+    if amount < ZERO:
+        raise ValueError("below zero")
     return amount
 
 
@@ -121,5 +141,37 @@ def parse_optional_amount(value: Any) -> Decimal | None:
 
 def parse_time(text: str) -> datetime:
     """Parse a timestamp. Digits after the microseconds are dropped. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return convert_to_utc(datetime.fromisoformat(text), UTC)
+
+
+def convert_to_utc(at: datetime, zone: tzinfo) -> datetime:
+    """Return a time in UTC. One without a time zone is in `zone`. Raises ValueError."""
+    try:
+        return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time") from None
+
+
+def parse_name(value: Any) -> str:
+    """Parse an id or a symbol: printable and short, so that it can be stored. Raises ValueError."""
+    name = str(value)
+    if not (name.isprintable() and 0 < len(name) <= MAX_NAME_LENGTH):
+        raise ValueError("not a name")
+    return name
+
+
+def clean_reason(value: Any) -> str | None:
+    """Return a broker's text without characters that cannot be stored, or None if there is no text."""
+    if value is None:
+        return None
+    text = str(value)[:MAX_REASON_LENGTH]
+    return "".join(character if character.isprintable() else " " for character in text).strip() or None
+
+
+def require_list(value: Any, what: str) -> list[Any]:
+    """Return the list of an answer, which is empty for an empty answer. Raises MalformedResponse."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise MalformedResponse(f"{what}: {type(value).__name__}")
+    return value

@@ -23,7 +23,7 @@ from app.brokers.rules.values import (
     Rejected,
     Replaced,
 )
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 _NOT_YET_ACCEPTED = frozenset({"pending_new", "pending_review", "rejected", "held"})  # held: for its entry
 _REFUSALS = {
@@ -271,7 +271,7 @@ def _ended_while_held(report: OrderReport) -> bool:
 
 def build_execution(order_id: str, fill: FillReport, order_filled: Decimal | None = None) -> Executed:
     """Return the execution of a fill. `order_filled` is given where the fill was listed."""
-    value = product(fill.quantity, fill.price)
+    value = multiply(fill.quantity, fill.price)
     return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at, order_filled)
 
 

@@ -7,7 +7,7 @@ from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import SMALLEST, BrokerOrder
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Quote
-from app.money import ZERO, ceiling_to, round_down_to
+from app.money import ZERO, round_down_to_step, round_up_to_step
 
 _HALF = Decimal("0.5")
 _BASIS = Decimal(10_000)
@@ -77,5 +77,7 @@ def apply_slippage(
 
 def round_to_worse_tick(price: Decimal, order: BrokerOrder) -> Decimal:
     """Return the nearest tick that is no better for the order: up for a BUY, down for a SELL, above zero."""
-    ticked = ceiling_to(price, order.tick) if order.side is _BUY else round_down_to(price, order.tick)
+    ticked = (
+        round_up_to_step(price, order.tick) if order.side is _BUY else round_down_to_step(price, order.tick)
+    )
     return max(ticked, order.tick)

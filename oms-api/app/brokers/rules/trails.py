@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerOrder
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, nearest_to
+from app.money import ZERO, round_to_nearest_step
 
 _HUNDRED = Decimal(100)
 
@@ -18,7 +18,7 @@ def advance_trail(order: BrokerOrder, price: Decimal) -> Decimal | None:
     distance = order.trail_amount
     if distance is None:
         distance = price * (order.trail_percent or ZERO) / _HUNDRED
-    level = nearest_to(price + order.side.sign * distance, order.tick)
+    level = round_to_nearest_step(price + order.side.sign * distance, order.tick)
     if level <= ZERO:
         return None
     if order.trail_level is None or (level - order.trail_level) * order.side.sign < ZERO:
@@ -45,7 +45,7 @@ def replace_trail_level(
     share = Decimal(1) + side.sign * (before.percent or ZERO) / _HUNDRED
     extreme = (level - side.sign * (before.amount or ZERO)) / share
     distance = after.amount if after.amount is not None else extreme * (after.percent or ZERO) / _HUNDRED
-    moved = nearest_to(extreme + side.sign * distance, tick)
+    moved = round_to_nearest_step(extreme + side.sign * distance, tick)
     return moved if moved > ZERO else None
 
 

@@ -172,11 +172,15 @@ class Charged(NamedTuple):
 
 
 class Replaced(NamedTuple):
-    """The order was replaced by the order `successor_id`."""
+    """The order was replaced by the order `successor_id`.
+
+    `quantity` is what the broker works, with what had filled before; None: as requested.
+    """
 
     order_id: str
     successor_id: str
     at: datetime
+    quantity: Decimal | None = None
 
 
 class Refused(NamedTuple):

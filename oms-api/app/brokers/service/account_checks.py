@@ -5,15 +5,18 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from app.brokers.errors import BrokerUnavailable, NoAdapter, OutcomeOpen, SessionNeeded
 from app.brokers.protocol import Broker
-from app.brokers.queries import StoredConnection
+from app.brokers.queries import StoredConnection, find_connection_by_account
 from app.brokers.rules.connections import (
     AddressPolicy,
     BrokerName,
     ConnectionTerms,
     find_account_problem,
     find_address_problem,
+    find_gateway_owner_problem,
 )
 from app.brokers.service.credentials import CredentialsUnreadable, get_terms
 from app.clock import monotonic_seconds
@@ -25,6 +28,10 @@ _LOG = logging.getLogger(__name__)
 
 class ConnectionRefused(Exception):
     """Raised when the connection must not be used. The message states the reason, without any credential."""
+
+
+class LogInNeeded(ConnectionRefused):
+    """Raised when the broker's session ended, perhaps before its time."""
 
 
 class ConnectionCheck(NamedTuple):
@@ -44,9 +51,9 @@ def open_broker(
 
     The address is checked again here, because the row could have been changed in the database.
     """
-    problem = find_address_problem(
-        BrokerName(stored.broker), stored.base_url, is_live=stored.is_live, policy=policy
-    )
+    broker = BrokerName(stored.broker)
+    problem = find_address_problem(broker, stored.base_url, is_live=stored.is_live, policy=policy)
+    problem = problem or find_gateway_owner_problem(stored.tenant_id, broker, stored.base_url, policy)
     if problem is not None:
         raise ConnectionRefused(f"base_url: {problem}")
     if stored.is_live and stored.live_enabled_by is None:
@@ -67,13 +74,26 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
     try:
         account = broker.account()
     except SessionNeeded as error:
-        raise ConnectionRefused(str(error)) from None
+        raise LogInNeeded(str(error)) from None
     problem = find_account_problem(
         is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
     )
     if problem is not None:
         raise ConnectionRefused(problem)
     return account.number, account.is_paper
+
+
+def require_own_account(connection: Connection, stored: StoredConnection, number: str | None) -> None:
+    """Raise ConnectionRefused if another connection of the tenant has the account.
+
+    Two connections to one account would read each other's orders as unknown, and nobody could divide its
+    positions between their portfolios.
+    """
+    if number is None:
+        return
+    other = find_connection_by_account(connection, stored.tenant_id, stored.broker, number)
+    if other is not None and other.name != stored.name:
+        raise ConnectionRefused(f"The connection {other.name!r} has the account {number} already.")
 
 
 def check_connection(
@@ -93,3 +113,14 @@ def check_connection(
         error = f"The broker's answer was not understood: {type(failure).__name__}."
     latency_ms = int((monotonic_seconds() - started) * 1000)
     return ConnectionCheck(error is None, number, is_paper, latency_ms, error)
+
+
+def check_ownership(
+    connection: Connection, stored: StoredConnection, check: ConnectionCheck
+) -> ConnectionCheck:
+    """Return a check that fails if another connection of the tenant has the account."""
+    try:
+        require_own_account(connection, stored, check.account)
+    except ConnectionRefused as refusal:
+        return check._replace(is_ok=False, error=str(refusal))
+    return check

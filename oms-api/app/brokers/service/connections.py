@@ -28,13 +28,15 @@ from app.brokers.rules.connections import (
     NewConnection,
     find_address_problem,
     find_credentials_problem,
+    find_gateway_owner_problem,
     get_default_address,
+    normalize_address,
     parse_people,
 )
 from app.brokers.service.credentials import encrypt_credentials
 from app.encryption import KeyRing
-from app.identity.service.idempotent_operations import Change, OperationContext
-from app.timestamps import iso
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
+from app.timestamps import format_timestamp
 
 MAX_CONNECTIONS = 50  # per tenant
 _AUDITED = ("name", "broker", "is_live", "account", "base_url", "live_enabled_by", "people")
@@ -62,12 +64,13 @@ class BrokerConnections:
         self._has_limits, self._draw = has_limits, draw
 
     def create(
-        self, connection: Connection, context: OperationContext, new: NewConnection, now: datetime
-    ) -> Change:
+        self, connection: Connection, request: ChangeRequest, new: NewConnection, now: datetime
+    ) -> ChangeResult:
         """Create a connection. Raises ConnectionNotValid, ConnectionExists or TooManyConnections."""
-        caller = context.caller
+        caller = request.caller
         base_url = new.base_url or get_default_address(new.broker, is_live=new.is_live)
-        self._check(new.broker, base_url, is_live=new.is_live)
+        base_url = None if base_url is None else normalize_address(new.broker, base_url)
+        self._check(caller.tenant_id, new.broker, base_url, is_live=new.is_live)
         _require_credentials(new.broker, new.credentials)
         if queries.count_connections(connection, caller.tenant_id) >= MAX_CONNECTIONS:
             raise TooManyConnections(MAX_CONNECTIONS)
@@ -84,26 +87,29 @@ class BrokerConnections:
             changed_by=caller.actor, created_at=now, updated_at=now, **_FRESH,
         )  # fmt: skip
         queries.insert_connection(connection, stored)
-        entry = context.entry(now, "broker_connection.created", _target(stored), None, _facts(stored))
-        return Change(serialize_connection(stored, None, now), [entry], 201)
+        entry = request.build_audit_entry(
+            now, "broker_connection.created", _target(stored), None, _facts(stored)
+        )
+        return ChangeResult(serialize_connection(stored, None, now), [entry], 201)
 
     def update(
         self,
         connection: Connection,
-        context: OperationContext,
+        request: ChangeRequest,
         name: str,
         changes: dict[str, Any],
         now: datetime,
-    ) -> Change:
+    ) -> ChangeResult:
         """Change the account, the address or the credentials. Live trading must then be enabled again.
 
         A change of the people who may trade alone leaves the rest as it is.
         """
-        stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
+        stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
         broker, values = BrokerName(stored.broker), dict(changes)
         if values.keys() == {"people"}:
-            return self._save(connection, context, stored, values | {"updated_at": now}, now)
-        self._check(broker, values.get("base_url", stored.base_url), is_live=stored.is_live)
+            return self._save(connection, request, stored, values | {"updated_at": now}, now)
+        values["base_url"] = normalize_address(broker, values.get("base_url", stored.base_url))
+        self._check(stored.tenant_id, broker, values["base_url"], is_live=stored.is_live)
         credentials = values.pop("credentials", None)
         if credentials is not None:
             _require_credentials(broker, credentials)
@@ -111,33 +117,39 @@ class BrokerConnections:
         if values.get("account") != stored.account:
             _require_free_account(connection, stored.tenant_id, broker, values.get("account"), name)
         status = ConnectionStatus.AWAITING_LIVE if stored.is_live else ConnectionStatus.NEW
-        values |= _FRESH | {"status": status.value, "changed_by": context.caller.actor, "updated_at": now}
+        values |= _FRESH | {
+            "status": status.value,
+            "changed_by": request.caller.actor,
+            "updated_at": now,
+        }
         note = {"access": "changed"} if credentials is not None else {}
-        return self._save(connection, context, stored, values, now, note)
+        return self._save(connection, request, stored, values, now, note)
 
     def _save(
-        self, connection: Connection, context: OperationContext, stored: StoredConnection,
+        self, connection: Connection, request: ChangeRequest, stored: StoredConnection,
         values: dict[str, Any], now: datetime, note: Mapping[str, str] = MappingProxyType({}),
-    ) -> Change:  # fmt: skip
+    ) -> ChangeResult:  # fmt: skip
         queries.update_connection(connection, stored, values)
         updated = stored._replace(**values)
         after = {**_facts(updated), **note}
-        entry = context.entry(now, "broker_connection.updated", _target(stored), _facts(stored), after)
-        return Change(self._serialize(connection, updated, now), [entry])
+        entry = request.build_audit_entry(
+            now, "broker_connection.updated", _target(stored), _facts(stored), after
+        )
+        return ChangeResult(self._serialize(connection, updated, now), [entry])
 
     def enable_live(
-        self, connection: Connection, context: OperationContext, name: str, now: datetime
-    ) -> Change:
+        self, connection: Connection, request: ChangeRequest, name: str, now: datetime
+    ) -> ChangeResult:
         """Let orders go out on a live connection. Another person than the one who set it up decides.
 
         Raises NotLive, SecondPersonNeeded and LimitsNeeded.
         """
-        caller = context.caller
+        caller = request.caller
         stored = get_connection(connection, caller.tenant_id, name, locks=True)
         if not stored.is_live:
             raise NotLive(name)
         if stored.live_enabled_by is not None:
-            return Change(self._serialize(connection, stored, now), ())
+            return ChangeResult(self._serialize(connection, stored, now), ())
         if caller.person is None or caller.person in {stored.changed_by, stored.created_by}:
             raise SecondPersonNeeded
         if not self._has_limits(connection, caller.tenant_id):
@@ -148,26 +160,31 @@ class BrokerConnections:
         }  # fmt: skip
         queries.update_connection(connection, stored, changes)
         updated = stored._replace(**changes)
-        entry = context.entry(
+        entry = request.build_audit_entry(
             now, "broker_connection.live_enabled", _target(stored), _facts(stored), _facts(updated)
         )
-        return Change(self._serialize(connection, updated, now), [entry])
+        return ChangeResult(self._serialize(connection, updated, now), [entry])
 
-    def delete(self, connection: Connection, context: OperationContext, name: str, now: datetime) -> Change:
+    def delete(
+        self, connection: Connection, request: ChangeRequest, name: str, now: datetime
+    ) -> ChangeResult:
         """Delete a connection that no portfolio uses. Raises ConnectionInUse."""
-        stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
+        stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
         portfolio_name = queries.find_portfolio_names(connection, stored.tenant_id).get(name)
         if portfolio_name is not None:
             raise ConnectionInUse(name, portfolio_name)
         queries.delete_connection(connection, stored)
-        entry = context.entry(now, "broker_connection.deleted", _target(stored), _facts(stored), None)
-        return Change({}, [entry], 204)
+        entry = request.build_audit_entry(
+            now, "broker_connection.deleted", _target(stored), _facts(stored), None
+        )
+        return ChangeResult({}, [entry], 204)
 
-    def _check(self, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
+    def _check(self, tenant_id: int, broker: BrokerName, base_url: str | None, *, is_live: bool) -> None:
         if base_url is None:
             message = "The broker has no paper environment: give the address of a stand-in, or set `live`."
             raise ConnectionNotValid("base_url", message)
         problem = find_address_problem(broker, base_url, is_live=is_live, policy=self.policy)
+        problem = problem or find_gateway_owner_problem(tenant_id, broker, base_url, self.policy)
         if problem is not None:
             raise ConnectionNotValid("base_url", problem)
 
@@ -199,11 +216,17 @@ def get_serialized(connection: Connection, tenant_id: int, name: str, now: datet
     return serialize_connection(stored, queries.find_portfolio_names(connection, tenant_id).get(name), now)
 
 
+def compute_lag(stored: StoredConnection, now: datetime) -> float | None:
+    """Return the seconds since the broker responded last, None if it never did."""
+    return (
+        None if stored.checked_at is None else round(max((now - stored.checked_at).total_seconds(), 0.0), 3)
+    )
+
+
 def serialize_connection(
     stored: StoredConnection, portfolio_name: str | None, now: datetime
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
-    lag = None if stored.checked_at is None else max((now - stored.checked_at).total_seconds(), 0.0)
     instants = (
         *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
         *("circuit_opened_at", "next_attempt_at"),
@@ -217,17 +240,19 @@ def serialize_connection(
         "portfolio_name": portfolio_name,
         "status": stored.status,
         "error": stored.error,
-        "lag_seconds": None if lag is None else round(lag, 3),
+        "lag_seconds": compute_lag(stored, now),
         "requests_left": stored.requests_left,
         "circuit": stored.circuit,
         "failures": stored.failures,
         "failure_kind": stored.failure_kind,
-        **{name: None if (at := getattr(stored, name)) is None else iso(at) for name in instants},
+        **{
+            name: None if (at := getattr(stored, name)) is None else format_timestamp(at) for name in instants
+        },
         "live_enabled_by": stored.live_enabled_by,
         "people": parse_people(stored.people),
         "created_by": stored.created_by,
-        "created_at": iso(stored.created_at),
-        "updated_at": iso(stored.updated_at),
+        "created_at": format_timestamp(stored.created_at),
+        "updated_at": format_timestamp(stored.updated_at),
     }
 
 

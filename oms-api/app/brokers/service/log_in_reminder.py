@@ -12,11 +12,11 @@ from app.brokers.rules.sessions import needs_log_in
 from app.calendars.rules.values import Market, Segment
 from app.calendars.service import Calendars
 from app.clock import Now
-from app.database import set_all_tenants_scope, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, unit_of_work
 from app.duties.queries import mark_state
 from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 LOG_IN_NEEDED = "broker_connection.log_in_needed"
 
@@ -50,8 +50,8 @@ class LogInReminder:
             "connection": stored.name,
             "broker": stored.broker,
             "portfolio_name": portfolio_name,
-            "session_expires_at": None if expires_at is None else iso(expires_at),
-            "opens_at": None if opens_at is None else iso(opens_at),
+            "session_expires_at": None if expires_at is None else format_timestamp(expires_at),
+            "opens_at": None if opens_at is None else format_timestamp(opens_at),
         }
-        row = (stored.tenant_id, LOG_IN_NEEDED, orjson.dumps(payload).decode(), iso(now))
-        write(connection, build_event_insert([row]))
+        row = (stored.tenant_id, LOG_IN_NEEDED, orjson.dumps(payload).decode(), format_timestamp(now))
+        execute_writes(connection, build_event_insert([row]))

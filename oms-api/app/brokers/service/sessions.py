@@ -15,8 +15,8 @@ from app.brokers.rules.sessions import compute_session_expiry
 from app.brokers.service.connections import get_connection
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
 from app.encryption import KeyRing
-from app.identity.service.idempotent_operations import Change, OperationContext
-from app.timestamps import iso
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
+from app.timestamps import format_timestamp
 
 LogIns = dict[str, Callable[[ConnectionTerms], LogIn]]
 ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
@@ -52,18 +52,18 @@ class BrokerLogIns:
             raise LogInFailed from None
 
     def store(
-        self, connection: Connection, context: OperationContext, name: str, token: str, now: datetime
-    ) -> Change:
+        self, connection: Connection, request: ChangeRequest, name: str, token: str, now: datetime
+    ) -> ChangeResult:
         """Store the token of a session. The connection's session begins again with it."""
-        stored = get_connection(connection, context.caller.tenant_id, name, locks=True)
+        stored = get_connection(connection, request.caller.tenant_id, name, locks=True)
         expires_at = compute_session_expiry(now)
         values: dict[str, Any] = {
             "credentials": self._add_token(stored, token), "session_expires_at": expires_at, "error": None,
         }  # fmt: skip
         queries.update_connection(connection, stored, values)
-        target, after = f"broker_connection:{name}", {"session_expires_at": iso(expires_at)}
-        entry = context.entry(now, "broker_connection.logged_in", target, None, after)
-        return Change({"expires_at": iso(expires_at)}, [entry])
+        target, after = f"broker_connection:{name}", {"session_expires_at": format_timestamp(expires_at)}
+        entry = request.build_audit_entry(now, "broker_connection.logged_in", target, None, after)
+        return ChangeResult({"expires_at": format_timestamp(expires_at)}, [entry])
 
     def _add_token(self, stored: StoredConnection, token: str) -> str:
         try:

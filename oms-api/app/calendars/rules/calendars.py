@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from app.calendars.errors import SessionsUnknown
-from app.calendars.rules.schedules import ONE_DAY, instant_of
+from app.calendars.rules.schedules import ONE_DAY, build_instant
 from app.calendars.rules.values import (
     Day,
     DayKind,
@@ -76,7 +76,7 @@ def is_known_open(calendar: Calendar, instant: datetime) -> bool:
         return False
 
 
-def phase_at(calendar: Calendar, instant: datetime) -> Phase | None:
+def find_phase(calendar: Calendar, instant: datetime) -> Phase | None:
     """Return the phase at the instant, or None."""
     session = calendar.session_at(instant)
     if session is None:
@@ -181,7 +181,7 @@ def _find_gaps(terms: MarketTerms, days: Sequence[Day]) -> list[_Gap]:
     zone = ZoneInfo(terms.time_zone)
 
     def midnight(day: date) -> datetime:
-        return instant_of(day, time.min, zone)
+        return build_instant(day, time.min, zone)
 
     unknown = [day.date for day in days if day.kind is DayKind.UNKNOWN]
     return [

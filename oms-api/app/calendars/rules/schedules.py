@@ -34,7 +34,7 @@ def build_days(
     return list(_iterate_days(terms, zone, own, exceptional))
 
 
-def instant_of(day: date, local: time, zone: ZoneInfo) -> datetime:
+def build_instant(day: date, local: time, zone: ZoneInfo) -> datetime:
     """Return the UTC instant of a local date and time in the zone."""
     return datetime.combine(day, local, zone).astimezone(UTC)
 
@@ -75,4 +75,4 @@ def _build_regular_day(day: date, hours: Sequence[RegularHours], zone: ZoneInfo)
 
 
 def _build_phase(name: PhaseName, day: date, opens: time, closes: time, zone: ZoneInfo) -> Phase:
-    return Phase(name, instant_of(day, opens, zone), instant_of(day, closes, zone))
+    return Phase(name, build_instant(day, opens, zone), build_instant(day, closes, zone))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from app.ledger.rules.settings import CarryRateKind
-from app.money import ZERO, share
+from app.money import ZERO, compute_share
 
 _DAY = timedelta(days=1)
 _PERCENT_DAYS = Decimal(100 * 365)
@@ -122,4 +122,4 @@ def _accrue(
     rates: Sequence[CarryRate], kind: CarryRateKind, amount: Decimal, currency: str, period: CarryPeriod
 ) -> Decimal:
     percents = sum((find_percent(rates, kind, day, currency) for day in period.days()), ZERO)
-    return share(amount, percents, _PERCENT_DAYS)
+    return compute_share(amount, percents, _PERCENT_DAYS)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.corporate_actions import queries
 from app.corporate_actions.queries import ActionRecord
-from app.corporate_actions.service.changes import BOOKED_BY, note_booking
+from app.corporate_actions.service.changes import BOOKED_BY, record_booking
 from app.database import Readers, set_all_tenants_scope
 from app.database.changes import Changes
 from app.errors import OmsError
@@ -18,7 +18,8 @@ from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
 from app.orders.service.command_results import CorporateActionResult, Outcome
 from app.orders.service.commands import ApplyCorporateAction, Command
-from app.timestamps import iso
+from app.periodic_tasks import repeat
+from app.timestamps import format_timestamp
 
 CHECK_SECONDS = 30.0  # an action takes effect at midnight, hours before the open
 _PORTFOLIOS_AT_ONCE = 200
@@ -37,14 +38,8 @@ class CorporateActions:
 
     async def run(self) -> None:
         """Book the actions that take effect, repeatedly, until cancelled."""
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            try:
-                await self.book_due()
-            except OmsError as refusal:
-                _LOG.warning("corporate actions were not checked: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and check again
-                _LOG.exception("corporate actions were not checked")
+        await asyncio.sleep(CHECK_SECONDS)
+        await repeat(self.book_due, CHECK_SECONDS, "corporate actions were not checked", _LOG)
 
     async def book_due(self) -> None:
         """Book the actions of all tenants that have taken effect."""
@@ -62,14 +57,14 @@ class CorporateActions:
         Where a portfolio refuses it, the action stays pending and is tried again.
         """
         action, now = created.action, self.now()
-        if action.effective_at > iso(now):
+        if action.effective_at > format_timestamp(now):
             return
         try:
             await self._apply(created, created.created_by, is_reversal=False)
         except OmsError as refusal:
             _LOG.warning("corporate action %s is pending: %s", action.id, refusal.detail)
             return
-        await self.changes.run(lambda connection: note_booking(connection, action, now), action.tenant_id)
+        await self.changes.run(lambda connection: record_booking(connection, action, now), action.tenant_id)
 
     async def reverse(self, created: ActionRecord, actor: str) -> None:
         """Reverse an action in all portfolios. A repeat changes nothing."""

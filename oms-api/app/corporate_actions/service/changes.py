@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.calendars.rules.market_lookup import find_day_start
 from app.corporate_actions import queries
 from app.corporate_actions.errors import (
@@ -16,13 +16,13 @@ from app.corporate_actions.errors import (
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft, list_term_errors
 from app.corporate_actions.service.preview import Rates, preview_action
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import Action
-from app.money import fixed
-from app.timestamps import iso
+from app.money import format_fixed
+from app.timestamps import format_timestamp
 
 IDS = SortableIds("C")
 BOOKED_BY = "corporate action"
@@ -40,42 +40,44 @@ def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id
     key = InstrumentKey(tenant_id, current_draft.symbol)
     instrument = find_instruments(connection, [key])[key]
     effective_at = find_day_start(current_draft.ex_date, instrument.exchange, instrument.asset_class)
-    return current_draft.build(tenant_id, action_id, iso(effective_at))
+    return current_draft.build(tenant_id, action_id, format_timestamp(effective_at))
 
 
 def create_action(
-    connection: Connection, context: OperationContext, draft: Draft, rates: Rates, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, draft: Draft, rates: Rates, now: datetime
+) -> ChangeResult:
     """Record an action. Nothing is booked yet.
 
     Raises InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
     """
-    caller = context.caller
+    caller = request.caller
     action = build_action(connection, caller.tenant_id, draft, IDS.next(caller.tenant_id, now))
     preview_action(connection, action, rates, now)  # raises what would stop the booking
     pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
     created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)
     queries.insert_action(connection, created)
-    entry = context.entry(now, "corporate_action.created", action.id, None, serialize_terms(created))
-    return Change({"id": action.id}, [entry], 201)
+    entry = request.build_audit_entry(
+        now, "corporate_action.created", action.id, None, serialize_terms(created)
+    )
+    return ChangeResult({"id": action.id}, [entry], 201)
 
 
-def note_booking(connection: Connection, action: Action, at: datetime) -> None:
+def record_booking(connection: Connection, action: Action, at: datetime) -> None:
     """Note that all portfolios are booked, unless that was noted before."""
     if queries.mark_booked(connection, action, at):
         who = (action.tenant_id, at, BOOKED_BY, BOOKED_BY, "corporate_action.booked", action.id)
-        record(connection, [AuditEntry(*who, None, None, None, {"symbol": action.symbol})])
+        record_entries(connection, [AuditEntry(*who, None, None, None, {"symbol": action.symbol})])
 
 
-def note_reversal(
-    connection: Connection, context: OperationContext, action_id: str, reason: str, now: datetime
-) -> Change:
+def record_reversal(
+    connection: Connection, request: ChangeRequest, action_id: str, reason: str, now: datetime
+) -> ChangeResult:
     """Note that an action is reversed. Raises NoSuchCorporateAction or CorporateActionReversed."""
-    action = get_record(connection, context.caller.tenant_id, action_id)
+    action = get_record(connection, request.caller.tenant_id, action_id)
     if not queries.mark_reversed(connection, action.action, now, reason):
         raise CorporateActionReversed(action_id)
-    entry = context.entry(now, "corporate_action.reversed", action_id, None, {"reason": reason})
-    return Change({"id": action_id}, [entry])
+    entry = request.build_audit_entry(now, "corporate_action.reversed", action_id, None, {"reason": reason})
+    return ChangeResult({"id": action_id}, [entry])
 
 
 def get_record(connection: Connection, tenant_id: int, action_id: str) -> ActionRecord:
@@ -94,7 +96,7 @@ _AMOUNTS: Sequence[str] = (
 def serialize_terms(created: ActionRecord) -> dict[str, str | None]:
     """Return the terms of an action as the audit log keeps them."""
     terms = created.action._asdict()
-    amounts = {name: None if terms[name] is None else fixed(terms[name]) for name in _AMOUNTS}
+    amounts = {name: None if terms[name] is None else format_fixed(terms[name]) for name in _AMOUNTS}
     names = ("symbol", "new_symbol", "effective_at", "ex_date", "currency")
     texts = {name: terms[name] for name in names} | {"kind": created.action.kind.value}
     return texts | amounts | {"pay_date": created.pay_date, "reason": created.reason}

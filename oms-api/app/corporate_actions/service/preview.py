@@ -12,7 +12,7 @@ from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoRate
 from app.ledger.queries.corporate_actions import list_steps
-from app.ledger.rules.accounting import Fill, Position, Side, average_cost
+from app.ledger.rules.accounting import Fill, Position, Side, compute_average_cost
 from app.ledger.rules.corporate_actions import (
     Action,
     ActionKind,
@@ -20,15 +20,15 @@ from app.ledger.rules.corporate_actions import (
     Split,
     Step,
     compute_dividend,
+    compute_fraction_price,
     find_fraction,
-    position_at_close,
-    position_before,
-    price_fraction,
+    replay_before,
     replay_steps,
+    replay_to_close,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.corporate_actions import require_no_later_fill, require_symbol
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.rules.split_adjustments import RestatedOrder, Terms, restate_order
 from app.orders.rules.values import Order, Status
@@ -70,7 +70,7 @@ def _preview_position(
     at = action.effective_at
     if action.kind is ActionKind.SPLIT:
         require_symbol(action, steps, portfolio.name)
-    position = (position_at_close if action.kind is ActionKind.DIVIDEND else position_before)(steps, at)
+    position = (replay_to_close if action.kind is ActionKind.DIVIDEND else replay_before)(steps, at)
     if not position.quantity:
         return None
     before = replay_steps(steps)
@@ -85,8 +85,8 @@ def _preview_position(
             cash = dividend.gross - dividend.withheld
     return PositionChange(
         *(portfolio, action.symbol, product_name),
-        *(before.quantity, average_cost(before.quantity, before.cost)),
-        *(after.quantity, average_cost(after.quantity, after.cost), cash),
+        *(before.quantity, compute_average_cost(before.quantity, before.cost)),
+        *(after.quantity, compute_average_cost(after.quantity, after.cost), cash),
     )
 
 
@@ -102,11 +102,11 @@ def _preview_split(
     if not fraction:
         return replay_steps([*steps, split]), ZERO
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
-    _, value = price_fraction(action, position, quantity)
+    _, value = compute_fraction_price(action, position, quantity)
     rate = find_rate(position.currency)
     fill = Fill(side, quantity, value, at=split.at)
     if rate is not None:
-        fill = Fill(side, quantity, product(value, rate), value, position.currency, split.at)
+        fill = Fill(side, quantity, multiply(value, rate), value, position.currency, split.at)
     after = replay_steps([*steps, split, FractionSale(split.at, fill)])
     return after, -side.sign * fill.value
 

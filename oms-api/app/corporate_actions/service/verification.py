@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.corporate_actions import queries
-from app.ledger.queries.audit import portfolio_row
+from app.ledger.queries.audit import get_portfolio_row
 from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
 from app.ledger.rules.cash import CashKind, CashRow
-from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, position_at_close
+from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, replay_to_close
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
@@ -65,7 +65,7 @@ def _dividend_differences(
     for row in list_action_movements(connection, tenant_id, action_id):
         by_portfolio.setdefault(row.portfolio_id, []).append(row)
     for portfolio_id, rows in by_portfolio.items():
-        if portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
+        if get_portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
             yield from _amount_differences(connection, location, action, rows)
 
 
@@ -81,7 +81,7 @@ def _amount_differences(
         steps = list_steps(
             connection, PositionKey(*portfolio_key, action.symbol, name), until=first.trade_sequence
         )
-        quantity = position_at_close(steps, action.effective_at).quantity
+        quantity = replay_to_close(steps, action.effective_at).quantity
         dividends.append(compute_dividend(quantity, action, None))
     due = {
         CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),

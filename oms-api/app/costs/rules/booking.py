@@ -16,7 +16,7 @@ from app.costs.rules.charges import compute_fill_charges
 from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.rules.rates import RateTable
 from app.costs.rules.values import DayTotals, Execution, OrderTerms, OrderTotals, Schedule, Totals
-from app.money import ZERO, fixed, money_text, parse_plain, product
+from app.money import ZERO, format_fixed, multiply, parse_plain, shorten_amount
 
 _NO_COMPONENTS: Mapping[str, Decimal] = MappingProxyType({})
 
@@ -77,7 +77,7 @@ def compute_booked_charges(
     previous = totals if day == on else DayTotals()
     fill_charges = compute_fill_charges(order, Totals(filled, previous), trade.execution, table)
     components = {
-        name: amount if trade.rate is None else product(amount, trade.rate)
+        name: amount if trade.rate is None else multiply(amount, trade.rate)
         for name, amount in fill_charges.charges.components(order.schedule).items()
     }
     current = fill_charges.totals.day
@@ -91,7 +91,7 @@ def format_components(charges: BookedCharges) -> str | None:
     """Return the components as a JSON object of canonical amounts, None where there are none."""
     if not charges.components:
         return None
-    return orjson.dumps({name: fixed(amount) for name, amount in charges.components.items()}).decode()
+    return orjson.dumps({name: format_fixed(amount) for name, amount in charges.components.items()}).decode()
 
 
 def parse_components(text: str | None) -> dict[str, Decimal]:
@@ -118,7 +118,7 @@ def serialize_charges(text: str | None) -> dict[str, str]:
     """Return the total and the components that the text holds, as on the wire. Raises InvalidCharges."""
     components = parse_components(text)
     amounts = {"total": sum(components.values(), ZERO), **components}
-    return {name: money_text(fixed(amount)) for name, amount in amounts.items()}
+    return {name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()}
 
 
 def _parse_amount(text: object) -> Decimal:

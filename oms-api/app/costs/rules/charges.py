@@ -19,7 +19,7 @@ from app.costs.rules.values import (
     Schedule,
     Totals,
 )
-from app.money import ZERO, ceiling_to, exact_product, nearest_to
+from app.money import ZERO, multiply_exactly, round_to_nearest_step, round_up_to_step
 
 Rates = dict[str, Rate]
 """The rates that apply to an order, by component."""
@@ -126,7 +126,7 @@ def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
 
 def _child_orders(quantity: Decimal) -> Decimal:
     """Return the number of square-off child orders that have at least partly filled."""
-    return ceiling_to(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
+    return round_up_to_step(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
 
 
 def _commission(filled: OrderTotals, rates: Rates) -> Decimal:
@@ -143,17 +143,17 @@ def _us_fees(day: DayTotals, rates: Rates) -> Decimal:
         "finra_taf": day.trading_activity_fee,
         "cat": _bounded(day.quantity, rates.get("cat")),
     }
-    return sum((ceiling_to(amounts[name], rates[name].step) for name in amounts if name in rates), ZERO)
+    return sum((round_up_to_step(amounts[name], rates[name].step) for name in amounts if name in rates), ZERO)
 
 
 def _rounded(base: Decimal, rate: Rate | None) -> Decimal:
-    return nearest_to(_bounded(base, rate), rate.step) if rate else ZERO
+    return round_to_nearest_step(_bounded(base, rate), rate.step) if rate else ZERO
 
 
 def _bounded(base: Decimal, rate: Rate | None) -> Decimal:
     if rate is None or not base:
         return ZERO
-    amount = exact_product(base, rate.factor)
+    amount = multiply_exactly(base, rate.factor)
     if rate.minimum is not None:
         amount = max(amount, rate.minimum)
     return amount if rate.maximum is None else min(amount, rate.maximum)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from operator import add, sub
 from typing import NamedTuple
 
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 
 class Schedule(StrEnum):
@@ -44,7 +44,7 @@ class Execution(NamedTuple):
     @classmethod
     def at_price(cls, quantity: Decimal, price: Decimal) -> "Execution":
         """Return a fill at that price per unit, with its value rounded like the ledger's."""
-        return cls(quantity, product(quantity, price))
+        return cls(quantity, multiply(quantity, price))
 
 
 class OrderTotals(NamedTuple):

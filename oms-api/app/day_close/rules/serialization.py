@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.day_close.rules.values import DayFigures, OpenBreak, SignedDay
-from app.money import ZERO, fixed, money_text, product
+from app.money import ZERO, format_fixed, multiply, shorten_amount
 
 _AMOUNTS = (
     *("cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl"),
@@ -19,7 +19,7 @@ def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[st
     """Return a day close as `schemas.DayCloseOut` describes it.
 
     `visible` are the ids of the portfolios that the caller may see, None for all. Without all of them there
-    is no total.
+    is not a total.
     """
     day = signed.day
     rates, figures = orjson.loads(day.rates), sorted(signed.figures, key=_by_name)
@@ -44,7 +44,7 @@ def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[st
         "rates": [
             {
                 "currency": rate["currency"],
-                "rate": money_text(rate["rate"]),
+                "rate": shorten_amount(rate["rate"]),
                 "age_seconds": rate["age_seconds"],
             }
             for rate in rates
@@ -61,9 +61,9 @@ def serialize_figures(figures: DayFigures) -> dict[str, Any]:
         "from": figures.started_at,
         "to": figures.ended_at,
         "trades": figures.trades,
-        **{name: money_text(getattr(figures, name)) for name in _AMOUNTS},
-        "currency": money_text(figures.exchange),
-        "carry": money_text(fixed(carry)),
+        **{name: shorten_amount(getattr(figures, name)) for name in _AMOUNTS},
+        "currency": shorten_amount(figures.exchange),
+        "carry": shorten_amount(format_fixed(carry)),
     }
 
 
@@ -86,8 +86,8 @@ def _convert_total(
     for day_figures in figures:
         if day_figures.currency not in known:
             return None
-        total += product(Decimal(day_figures.day_pnl), known[day_figures.currency])
-    return money_text(fixed(total))
+        total += multiply(Decimal(day_figures.day_pnl), known[day_figures.currency])
+    return shorten_amount(format_fixed(total))
 
 
 def _by_name(figures: DayFigures) -> str:

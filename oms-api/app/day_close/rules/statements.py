@@ -5,7 +5,7 @@ from html import escape
 from typing import NamedTuple
 
 from app.day_close.rules.values import DayClose, DayFigures, OpenBreak
-from app.money import money_text
+from app.money import shorten_amount
 
 Cell = str | None
 _FIGURES = (
@@ -111,7 +111,7 @@ def format_html(statement: Statement) -> str:
 
 
 def _list_amounts(figures: DayFigures, names: Iterable[tuple[str, str]]) -> list[Sequence[Cell]]:
-    return [(label, money_text(getattr(figures, name))) for label, name in names]
+    return [(label, shorten_amount(getattr(figures, name))) for label, name in names]
 
 
 def _format_table(table: StatementTable) -> str:

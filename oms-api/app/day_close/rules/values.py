@@ -89,7 +89,7 @@ def compute_digest(day: DayClose, figures: Sequence[DayFigures], breaks: Sequenc
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
-def sign(day: DayClose, figures: Sequence[DayFigures], breaks: Sequence[OpenBreak]) -> SignedDay:
+def sign_day(day: DayClose, figures: Sequence[DayFigures], breaks: Sequence[OpenBreak]) -> SignedDay:
     """Return the day with its digest."""
     return SignedDay(day._replace(digest=compute_digest(day, figures, breaks)), figures, breaks)
 

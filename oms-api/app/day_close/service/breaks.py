@@ -9,20 +9,20 @@ from sqlalchemy import Connection
 from app.day_close import queries
 from app.day_close.queries import ClosedPortfolio
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.audit import rows_after
+from app.ledger.queries.audit import iterate_rows_after
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
 from app.ledger.rules.chain import GENESIS, hash_of
 from app.ledger.rules.marks import STALE_AFTER
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import list_positions_of
-from app.market_data.rules.values import mark
+from app.market_data.rules.values import compute_mark
 from app.market_data.service import Market
-from app.money import fixed, quantity_text
+from app.money import format_fixed, shorten_quantity
 from app.orders.rules.values import Status
 from app.performance.queries.closes import StoredClose
 from app.risk.rules.values import TradingState
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_ORDERS = 100  # of a portfolio that are listed one by one
 
@@ -47,7 +47,7 @@ def list_order_breaks(connection: Connection, tenant_id: int, portfolio_id: int)
     open_orders = queries.list_open_orders(connection, tenant_id, portfolio_id, MAX_ORDERS + 1)
     for order in open_orders[:MAX_ORDERS]:
         kind = "awaiting_approval" if order.status == Status.AWAITING_APPROVAL else "working_order"
-        quantity = quantity_text(fixed(order.quantity))
+        quantity = shorten_quantity(format_fixed(order.quantity))
         ticket = f"{order.side} {quantity} {order.symbol}, {order.type}, {order.status}"
         yield FoundBreak(kind, order.id, ticket)
     if len(open_orders) > MAX_ORDERS:
@@ -69,10 +69,10 @@ def list_mark_breaks(
     quotes = market.marks_at(connection, keys, close.at)
     for key in keys:
         symbol, quote = key.symbol, quotes.get(key)
-        if quote is None or mark(quote) is None:
+        if quote is None or compute_mark(quote) is None:
             yield FoundBreak("stale_mark", symbol, "Without a quote it was valued at its last trade's price.")
         elif close.at - quote.at > STALE_AFTER:
-            yield FoundBreak("stale_mark", symbol, f"Its last quote was of {iso(quote.at)}.")
+            yield FoundBreak("stale_mark", symbol, f"Its last quote was of {format_timestamp(quote.at)}.")
 
 
 def list_row_breaks(
@@ -80,14 +80,14 @@ def list_row_breaks(
 ) -> Iterator[FoundBreak]:
     """Yield the rows of the day in both ledgers whose hash does not follow from the row before."""
     predecessor = GENESIS
-    with closing(rows_after(connection, tenant_id, portfolio_id, max(day.first - 1, 0))) as rows:
+    with closing(iterate_rows_after(connection, tenant_id, portfolio_id, max(day.first - 1, 0))) as rows:
         for row in rows:
             if row.sequence > day.last:
                 break
             if row.sequence > day.first and row.hash != hash_of(tuple(row[:-1]), predecessor):
                 yield FoundBreak("unverified_row", str(row.trade_id), "Its hash does not match the ledger.")
             predecessor = str(row.hash)
-    predecessor, closed_at = GENESIS, iso(close.at)
+    predecessor, closed_at = GENESIS, format_timestamp(close.at)
     for movement in list_cash_movements(connection, tenant_id, portfolio_id):
         if movement.created_at > closed_at:
             break

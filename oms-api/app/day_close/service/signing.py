@@ -20,7 +20,7 @@ from app.day_close.rules.values import (
     OpenBreak,
     build_closed_facts,
     build_closed_payload,
-    sign,
+    sign_day,
 )
 from app.day_close.service.breaks import (
     FoundBreak,
@@ -32,17 +32,17 @@ from app.day_close.service.breaks import (
 )
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
-from app.identity.service.idempotent_operations import Change, OperationContext
-from app.ledger.queries.reading import Book, find_book, sequence_at
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
+from app.ledger.queries.reading import Book, find_book, find_sequence
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 from app.performance.queries.closes import StoredClose, find_last_close
 from app.performance.rules.closes import get_last_close, get_pnl_date, get_pnl_day_start
 from app.reports.service.explanations import ProfitExplainer
 from app.reports.service.rates import Rates
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 CLOSED = "day.closed"
 STORING_TIME = timedelta(hours=1)  # within which the snapshot of a close may still be stored
@@ -58,13 +58,18 @@ class DayCloser:
     calendars: Calendars
 
     def close_day(
-        self, connection: Connection, context: OperationContext, day: date, note: str | None, now: datetime
-    ) -> Change:
+        self,
+        connection: Connection,
+        request: ChangeRequest,
+        day: date,
+        note: str | None,
+        now: datetime,
+    ) -> ChangeResult:
         """Store the figures of a day and what is open now.
 
         Raises DayAlreadyClosed, DayNotOver, or CloseNotStored if a close is too recent to be stored.
         """
-        caller = context.caller
+        caller = request.caller
         stored = queries.find_signed_day(connection, caller.tenant_id, day.isoformat())
         if stored is not None:
             raise DayAlreadyClosed(stored.day.date, stored.day.signed_by, stored.day.signed_at)
@@ -73,14 +78,16 @@ class DayCloser:
         figures, breaks = work.collect()
         rates = work.list_rates(figures)
         unsigned = DayClose(
-            caller.tenant_id, day.isoformat(), caller.actor, caller.name, iso(now), note, work.rates.base,
-            rates, "",
+            caller.tenant_id, day.isoformat(), caller.actor, caller.name, format_timestamp(now), note,
+            work.rates.base, rates, "",
         )  # fmt: skip
-        signed = sign(unsigned, figures, breaks)
-        event = NewEvent(caller.tenant_id, CLOSED, build_closed_payload(signed), iso(now), day.isoformat())
+        signed = sign_day(unsigned, figures, breaks)
+        event = NewEvent(
+            caller.tenant_id, CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
+        )
         queries.insert_signed_day(connection, signed, build_packed_insert([event]))
-        entry = context.entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
-        return Change(serialize_day(signed), [entry], 201)
+        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
+        return ChangeResult(serialize_day(signed), [entry], 201)
 
 
 class _ClosedDay(NamedTuple):
@@ -112,8 +119,8 @@ class _DayWork:
         for portfolio, scheduled_at, close in self._list_closed():
             if scheduled_at is not None and (close is None or close.at < scheduled_at):
                 if self._now - scheduled_at < STORING_TIME:
-                    raise CloseNotStored(portfolio.name, iso(scheduled_at))
-                detail = f"The equity at the close of {iso(scheduled_at)} was never stored."
+                    raise CloseNotStored(portfolio.name, format_timestamp(scheduled_at))
+                detail = f"The equity at the close of {format_timestamp(scheduled_at)} was never stored."
                 found.append((portfolio, FoundBreak("missing_close", "", detail)))
             if close is not None:
                 figures.append(self._build_figures(portfolio, close))
@@ -130,7 +137,7 @@ class _DayWork:
         for day_figures in figures:
             self.rates.get(day_figures.currency)
         used = [
-            {"currency": rate.currency, "rate": fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
+            {"currency": rate.currency, "rate": format_fixed(rate.rate), "age_seconds": f"{rate.age_seconds}"}
             for rate in self.rates.used
         ]
         return orjson.dumps(used).decode()
@@ -145,7 +152,7 @@ class _DayWork:
         for portfolio in queries.list_portfolios(self._connection, self._tenant_id):
             scheduled_at = self._find_scheduled_close(portfolio, midnight)
             if scheduled_at is not None and scheduled_at > self._now:
-                raise DayNotOver(self._day.isoformat(), iso(scheduled_at))
+                raise DayNotOver(self._day.isoformat(), format_timestamp(scheduled_at))
             close = find_last_close(self._connection, self._tenant_id, portfolio.id, midnight)
             if close is not None and get_pnl_date(close.at) != self._day:
                 close = None
@@ -153,7 +160,7 @@ class _DayWork:
                 has_closed = True
                 yield _ClosedDay(portfolio, scheduled_at, close)
         if not has_closed and midnight > self._now:
-            raise DayNotOver(self._day.isoformat(), iso(midnight))
+            raise DayNotOver(self._day.isoformat(), format_timestamp(midnight))
 
     def _find_scheduled_close(self, portfolio: ClosedPortfolio, midnight: datetime) -> datetime | None:
         """Return the close of the day by the portfolio's calendar, None if it has none on the date."""
@@ -174,23 +181,23 @@ class _DayWork:
             portfolio_id=portfolio.id,
             portfolio_name=portfolio.name,
             currency=book.base_currency,
-            started_at=None if explained.start is None else iso(explained.start),
-            ended_at=iso(close.at),
+            started_at=None if explained.start is None else format_timestamp(explained.start),
+            ended_at=format_timestamp(close.at),
             trades=queries.count_trades(self._connection, self._tenant_id, portfolio.id, *rows),
-            cash=fixed(close.cash),
-            market_value=fixed(close.market_value),
-            gross_exposure=fixed(close.gross_exposure),
-            equity=fixed(close.equity),
-            flows=fixed(close.flows - (ZERO if before is None else before.flows)),
-            realized_pnl=fixed(close.realized_pnl - (ZERO if before is None else before.realized_pnl)),
-            price=fixed(parts.price),
-            exchange=fixed(parts.currency),
-            interest=fixed(parts.interest),
-            borrow=fixed(parts.borrow),
-            dividends=fixed(parts.dividends),
-            fees=fixed(parts.fees),
-            adjustments=fixed(parts.adjustments),
-            day_pnl=fixed(parts.total),
+            cash=format_fixed(close.cash),
+            market_value=format_fixed(close.market_value),
+            gross_exposure=format_fixed(close.gross_exposure),
+            equity=format_fixed(close.equity),
+            flows=format_fixed(close.flows - (ZERO if before is None else before.flows)),
+            realized_pnl=format_fixed(close.realized_pnl - (ZERO if before is None else before.realized_pnl)),
+            price=format_fixed(parts.price),
+            exchange=format_fixed(parts.currency),
+            interest=format_fixed(parts.interest),
+            borrow=format_fixed(parts.borrow),
+            dividends=format_fixed(parts.dividends),
+            fees=format_fixed(parts.fees),
+            adjustments=format_fixed(parts.adjustments),
+            day_pnl=format_fixed(parts.total),
         )
 
     def _list_breaks(self, portfolio: ClosedPortfolio, close: StoredClose) -> Iterator[FoundBreak]:
@@ -212,5 +219,5 @@ class _DayWork:
         return find_last_close(self._connection, self._tenant_id, portfolio.id, until)
 
     def _find_rows(self, book: Book, start: datetime | None, close: StoredClose) -> SequenceRange:
-        first = 0 if start is None else sequence_at(self._connection, self._tenant_id, book, start)
-        return SequenceRange(first, sequence_at(self._connection, self._tenant_id, book, close.at))
+        first = 0 if start is None else find_sequence(self._connection, self._tenant_id, book, start)
+        return SequenceRange(first, find_sequence(self._connection, self._tenant_id, book, close.at))

@@ -11,14 +11,14 @@ from app.day_close.rules.statements import Cell, Statement, StatementRows, build
 from app.day_close.rules.values import DayFigures, SignedDay
 from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import Holding, find_book, sequence_at
+from app.ledger.queries.reading import Holding, find_book, find_sequence
 from app.ledger.rules.cash import CashRow
 from app.ledger.service.reading import get_statement_at_instant
-from app.money import ZERO, fixed, money_text, quantity_text
+from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 from app.text import name_key
 
 MAX_ROWS = 10_000  # of the trades in a statement
-_NOTHING = fixed(ZERO)
+_NOTHING = format_fixed(ZERO)
 
 
 def find_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedDay, set[int] | None]:
@@ -54,8 +54,8 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
     key = (figures.tenant_id, figures.portfolio_id)
     book, end = find_book(connection, *key), datetime.fromisoformat(figures.ended_at)
     start = figures.started_at
-    first = 0 if start is None else sequence_at(connection, key[0], book, datetime.fromisoformat(start))
-    last = sequence_at(connection, key[0], book, end)
+    first = 0 if start is None else find_sequence(connection, key[0], book, datetime.fromisoformat(start))
+    last = find_sequence(connection, key[0], book, end)
     trades = queries.list_statement_trades(connection, *key, first, last, MAX_ROWS)
     movements = [
         row
@@ -73,17 +73,17 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
 def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
     return [
         *(trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol),
-        *(quantity_text(trade.quantity), money_text(trade.price), trade.currency or base),
-        *map(money_text, (trade.cash_delta, trade.charges, trade.realized_pnl)),
+        *(shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base),
+        *map(shorten_amount, (trade.cash_delta, trade.charges, trade.realized_pnl)),
     ]
 
 
 def _format_movement(row: CashRow) -> list[Cell]:
-    amounts = map(money_text, (row.amount, row.balance_after))
+    amounts = map(shorten_amount, (row.amount, row.balance_after))
     return [row.created_at, row.kind, *amounts, row.symbol, row.reason]
 
 
 def _format_position(holding: Holding, base: str) -> list[Cell]:
-    local = money_text(holding.cost if holding.local_cost is None else holding.local_cost)
-    quantity, cost = quantity_text(holding.quantity), money_text(holding.cost)
+    local = shorten_amount(holding.cost if holding.local_cost is None else holding.local_cost)
+    quantity, cost = shorten_quantity(holding.quantity), shorten_amount(holding.cost)
     return [holding.symbol, holding.product, quantity, cost, holding.currency or base, local]

@@ -10,7 +10,7 @@ from app.audit.rules.actions import Difference, find_differences
 from app.day_close import queries
 from app.day_close.rules.values import build_closed_facts, compute_digest
 from app.day_close.service.signing import CLOSED
-from app.risk.queries.audit import risk_events
+from app.risk.queries.audit import list_risk_events
 
 Facts = dict[str, Any]
 
@@ -23,7 +23,7 @@ def verify_day_closes(connection: Connection) -> Iterator[Difference]:
     }
     acts = {(act.tenant_id, act.target): act for act in list_actions(connection, CLOSED)}
     events: dict[tuple[int, str], list[Facts]] = {}
-    for event in risk_events(connection, "day."):
+    for event in list_risk_events(connection, "day."):
         fields = event.facts | {"at": event.at}
         events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(fields)
     for key in sorted(stored.keys() | acts.keys() | events.keys()):

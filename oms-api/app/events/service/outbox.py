@@ -6,14 +6,14 @@ from typing import cast
 from sqlalchemy import Table
 
 from app.database import build_insert
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.events.models import Event
 from app.events.rules import NewEvent, PackedEvents, pack_outbox_events
 
 _COLUMNS = PackedEvents._fields
 
 
-def build_event_insert(rows: Sequence[Row]) -> Write:
+def build_event_insert(rows: Sequence[Row]) -> BulkWrite:
     """Insert events, each (tenant id, type, payload as JSON text, time as text).
 
     Another write of the same transaction must precede it: see `rules`.
@@ -21,6 +21,6 @@ def build_event_insert(rows: Sequence[Row]) -> Write:
     return build_insert(cast("Table", Event.__table__), _COLUMNS[:4], rows)
 
 
-def build_packed_insert(events: Sequence[NewEvent]) -> Write:
+def build_packed_insert(events: Sequence[NewEvent]) -> BulkWrite:
     """Insert events in few rows; as `build_event_insert`."""
     return build_insert(cast("Table", Event.__table__), _COLUMNS, pack_outbox_events(events))

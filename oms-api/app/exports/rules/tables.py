@@ -5,7 +5,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from app.money import money_text, quantity_text
+from app.money import shorten_amount, shorten_quantity
 
 Cell = str | int | float | bool | None
 
@@ -97,12 +97,12 @@ def is_exact_number(text: str) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _format_money(text: str | None) -> str | None:
-    return None if text is None else money_text(text)
+    return None if text is None else shorten_amount(text)
 
 
 @lru_cache(maxsize=16_384)
 def _format_quantity(text: str | None) -> str | None:
-    return None if text is None else quantity_text(text)
+    return None if text is None else shorten_quantity(text)
 
 
 def _format_flag(flag: bool | None) -> str | None:

@@ -10,7 +10,7 @@ from app.exports.queries import ExportFilter
 from app.exports.rules.columns import CHARGE_COLUMNS, TRADE_COLUMNS
 from app.exports.rules.tables import Cell
 from app.exports.service.pages import ExportContext, Page, Source
-from app.money import ZERO, fixed, parse_plain
+from app.money import ZERO, format_fixed, parse_plain
 
 _TRADE_FIELDS = [column.name for column in TRADE_COLUMNS]
 
@@ -44,7 +44,7 @@ def _read_trade_charges(connection: Connection, filters: ExportFilter, found: An
 
 def _build_trade(trade: dict[str, Any], components: str | None) -> list[Cell]:
     """Return the row of a trade. `components` is JSON text; None: they are not known."""
-    amounts = {name: fixed(amount) for name, amount in parse_components(components).items()}
+    amounts = {name: format_fixed(amount) for name, amount in parse_components(components).items()}
     values = {**trade, "currency": trade["base_currency"], "reason": trade["note"], **amounts}
     return [values.get(column.name) for column in CHARGE_COLUMNS]
 
@@ -54,7 +54,7 @@ def _build_movement(row: Any) -> list[Cell]:  # see `list_charge_movements`
         "portfolio_name": row[2],
         "currency": row[3],
         "kind": row[4],
-        "charges": fixed(-(parse_plain(row[5]) or ZERO)),
+        "charges": format_fixed(-(parse_plain(row[5]) or ZERO)),
         "symbol": row[6],
         "reason": row[7],
         "created_at": row[8],

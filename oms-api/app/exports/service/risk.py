@@ -14,7 +14,7 @@ from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import fixed, money_text, ratio
+from app.money import divide, format_fixed, shorten_amount
 from app.risk.rules.limits import Subject
 from app.risk.service.controls import Controls
 from app.text import name_key
@@ -60,7 +60,7 @@ def value_portfolios(
 
 def format_money(amount: Decimal) -> str:
     """Return an amount as text, with the digits of money."""
-    return money_text(fixed(amount))
+    return shorten_amount(format_fixed(amount))
 
 
 def _list_rows(
@@ -84,4 +84,4 @@ def _list_rows(
 
 
 def _format_use(used: Decimal, limit: Decimal | None) -> str | None:
-    return format_money(ratio(used * 100, limit)) if limit else None
+    return format_money(divide(used * 100, limit)) if limit else None

@@ -20,9 +20,9 @@ from app.exports.service.risk import build_risk
 from app.ledger.queries.cash import CashPosition
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import Book, find_books, list_books
-from app.ledger.routes.marked_positions import held_position_out
+from app.ledger.routes.marked_positions import serialize_held_position
 from app.ledger.service.cash_statement import list_cash_rows
-from app.ledger.service.exits import with_exits
+from app.ledger.service.exits import add_exit_prices
 from app.ledger.service.positions import list_positions_at_marks
 from app.orders.queries.reading import OrderFilter, list_orders
 from app.orders.rules.order_views import OrderView
@@ -31,7 +31,7 @@ from app.reports.queries import ReportFilter
 from app.reports.schemas.responses import serialize_days
 from app.reports.service import report_days
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def build_trades(context: ExportContext) -> Source:
@@ -83,11 +83,11 @@ def build_positions(context: ExportContext) -> Source:
         positions = list_positions_at_marks(
             connection, context.market, tenant_id, position_filter, context.at, limit, position
         )
-        marked = with_exits(connection, tenant_id, positions, context.exits)
+        marked = add_exit_prices(connection, tenant_id, positions, context.exits)
         items = [
-            held_position_out(marked_position)
+            serialize_held_position(marked_position)
             for marked_position in marked
-            if _is_in_period(filters, iso(marked_position.held.last_at))
+            if _is_in_period(filters, format_timestamp(marked_position.held.last_at))
         ]
         rows = select_values(POSITION_COLUMNS, items)
         return Page(rows, positions[-1].held.place if len(positions) == limit else None)
@@ -149,8 +149,8 @@ SOURCES: dict[str, Callable[[ExportContext], Source]] = {
 
 def _is_in_period(filters: ExportFilter, instant: str) -> bool:
     """Return whether the period contains an instant in canonical text, which sorts by time."""
-    is_late = filters.until is not None and instant >= iso(filters.until)
-    return not is_late and (filters.since is None or instant >= iso(filters.since))
+    is_late = filters.until is not None and instant >= format_timestamp(filters.until)
+    return not is_late and (filters.since is None or instant >= format_timestamp(filters.since))
 
 
 def _find_next_book(

@@ -38,7 +38,7 @@ def list_keys(connection: Connection, tenant_id: int) -> list[ListedKey]:
     return [ListedKey._make(row) for row in connection.execute(statement)]
 
 
-def name_is_taken(connection: Connection, tenant_id: int, name: str) -> bool:
+def is_name_taken(connection: Connection, tenant_id: int, name: str) -> bool:
     """Return whether the tenant has or had a key of that name. Spaces and quotes are ignored."""
     names = connection.execute(select_keys(tenant_id).with_only_columns(ApiKey.name)).scalars()
     return label_key(name) in map(label_key, names)
@@ -96,7 +96,7 @@ def has_successor(connection: Connection, tenant_id: int, key_id: str) -> bool:
     return connection.execute(select_keys(tenant_id).where(ApiKey.rotated_from == key_id)).first() is not None
 
 
-def change_key(connection: Connection, tenant_id: int, key_id: str, changes: dict[str, Any]) -> None:
+def update_key(connection: Connection, tenant_id: int, key_id: str, changes: dict[str, Any]) -> None:
     """Update columns of a key."""
     condition = (ApiKey.tenant_id == tenant_id, ApiKey.key_id == key_id)
     connection.execute(update(ApiKey).where(*condition).values(**changes))

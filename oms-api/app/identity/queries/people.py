@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, select
 
-from app.database import build_insert_missing, write
+from app.database import build_insert_missing, execute_writes
 from app.identity.models import ApiKey, PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
 from app.ids import new_timed_id
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 class NewUserPolicy(NamedTuple):
@@ -62,9 +62,9 @@ def get_new_user_policy(connection: Connection, tenant_id: int) -> NewUserPolicy
 
 def add_person(connection: Connection, tenant_id: int, person: str, role: str, now: datetime) -> None:
     """Insert a Slack user unless another process just did."""
-    row = (new_timed_id(now), tenant_id, person, person, role, iso(now), iso(now))
+    row = (new_timed_id(now), tenant_id, person, person, role, format_timestamp(now), format_timestamp(now))
     columns = ("id", "tenant_id", "person", "name", "role", "created_at", "updated_at")
-    write(connection, build_insert_missing(_USERS, columns, [row]))
+    execute_writes(connection, build_insert_missing(_USERS, columns, [row]))
 
 
 def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:

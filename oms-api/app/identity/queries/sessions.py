@@ -96,7 +96,7 @@ def lock_current_password(connection: Connection, tenant_id: int, user_id: int, 
     return connection.execute(select(Login.user_id).where(*condition).with_for_update()).first() is not None
 
 
-def change_password_hash(
+def replace_password_hash(
     connection: Connection, tenant_id: int, user_id: int, password_hash: str, now: datetime,
     instead_of: str | None = None,
 ) -> bool:  # fmt: skip
@@ -168,7 +168,7 @@ def find_session(connection: Connection, session_id: str) -> FoundSession | None
     return FoundSession(row.tenant_id, row.user_id, state)
 
 
-def advance(
+def advance_session(
     connection: Connection, session_id: str, generation: int, client_hash: str, now: datetime
 ) -> bool:
     """Advance the session from `generation` to the next one.

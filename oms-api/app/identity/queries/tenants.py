@@ -82,7 +82,7 @@ def store_tenant(connection: Connection, slug: str, name: str, now: datetime) ->
     return tenant_id
 
 
-def change_tenant(connection: Connection, tenant_id: int, changes: dict[str, Any]) -> None:
+def update_tenant(connection: Connection, tenant_id: int, changes: dict[str, Any]) -> None:
     """Update columns of a tenant."""
     connection.execute(update(Tenant).where(Tenant.id == tenant_id).values(**changes))
 

@@ -97,7 +97,7 @@ def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], n
     return connection.execute(statement.returning(User.id)).scalar_one()
 
 
-def change_user(
+def update_user(
     connection: Connection, tenant_id: int, user_id: int, changes: dict[str, Any], now: datetime
 ) -> None:
     """Update columns of a user."""

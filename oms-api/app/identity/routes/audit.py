@@ -9,11 +9,11 @@ from app.audit.service.exporting import TrailExport
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
-from app.timestamps import iso
-from app.wire.answers import NEXT_HEADER, answer, responses
+from app.timestamps import format_timestamp
 from app.wire.dependencies import ClockDep, CursorsDep, ExportsDep, ReadersDep
 from app.wire.exports import Read, describe_lines
-from app.wire.lists import link
+from app.wire.lists import build_link_header
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
@@ -24,7 +24,7 @@ _ENTRIES = "audit"  # the name of the list in cursors
 @router.get(
     "",
     summary="List audit log entries",
-    responses=responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER),
 )
 async def list_entries(
     caller: Auditor,
@@ -43,14 +43,16 @@ async def list_entries(
     page = chained_entries[: query.limit]
     more = len(chained_entries) > query.limit
     cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
-    return answer(list(map(serialize_entry, page)), headers=link(request, cursor))
+    return build_json_response(list(map(serialize_entry, page)), headers=build_link_header(request, cursor))
 
 
 @router.get(
     "/export",
     summary="Export the audit log",
     response_class=Response,
-    responses=responses(200, describe_lines("The audit log as JSON Lines", '{"tenant_id":1,"sequence":1,…}')),
+    responses=document_responses(
+        200, describe_lines("The audit log as JSON Lines", '{"tenant_id":1,"sequence":1,…}')
+    ),
 )
 async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole audit log, oldest first, each entry exactly as it is hashed.
@@ -67,7 +69,7 @@ async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsD
     return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")
 
 
-@router.get("/head", summary="Get the audit log head", responses=responses(200, {"model": HeadOut}))
+@router.get("/head", summary="Get the audit log head", responses=document_responses(200, {"model": HeadOut}))
 async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the current head of the audit log: the sequence number and hash of its last entry.
 
@@ -76,4 +78,6 @@ async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) ->
     """
     tenant_id, at = caller.tenant_id, now()
     head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
-    return answer({"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": iso(at)})
+    return build_json_response(
+        {"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": format_timestamp(at)}
+    )

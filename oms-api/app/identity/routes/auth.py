@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.identity.dependencies import count_unauthenticated, require_permission
+from app.identity.dependencies import LoginServiceDep, SessionsDep, count_unauthenticated, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
 from app.identity.schemas.auth import (
@@ -18,11 +18,10 @@ from app.identity.schemas.auth import (
     serialize_session,
     serialize_tokens,
 )
-from app.identity.service.logins import LoginService
-from app.identity.service.sessions import Sessions, get_session_id
-from app.wire.answers import answer, responses
+from app.identity.service.sessions import get_session_id
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import part
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 
@@ -37,35 +36,33 @@ _REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
 
 
 async def _client(request: Request) -> Client:
-    request_info = request.state.request_info
+    request_info = get_request_info(request)
     return Client(request_info.address, request.headers.get("user-agent", ""), request_info.request_id)
 
 
 Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
 ClientDep = Annotated[Client, Depends(_client)]
-SessionsDep = Annotated[Sessions, part("sessions")]
-LoginServiceDep = Annotated[LoginService, part("login_service")]
 
 
 @router.post(
     "/login",
     summary="Log in",
     dependencies=[Depends(count_unauthenticated)],
-    responses=responses(200, {"model": TokensOut}, 413, 415),
+    responses=document_responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
 )
 async def log_in(
     body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: LoginServiceDep, client: ClientDep
 ) -> Response:
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
-    return answer(serialize_tokens(await login_service.log_in(body.credentials(), client)))
+    return build_json_response(serialize_tokens(await login_service.log_in(body.credentials(), client)))
 
 
 @router.post(
     "/refresh",
     summary="Refresh a session",
     dependencies=[Depends(count_unauthenticated)],
-    responses=responses(200, {"model": TokensOut}, 413, 415),
+    responses=document_responses(200, {"model": TokensOut}, 413, 415),
     openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
 )
 async def refresh(
@@ -75,14 +72,14 @@ async def refresh(
 
     A client that lost the response may repeat the request within 10 seconds. A later repeat ends the session.
     """
-    return answer(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
+    return build_json_response(serialize_tokens(await sessions.refresh(body.refresh_token, client)))
 
 
 @router.post(
     "/logout",
     summary="Log out",
     status_code=204,
-    responses=responses(204, {"description": "The session has ended"}, 413, 415),
+    responses=document_responses(204, {"description": "The session has ended"}, 413, 415),
 )
 async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     """End the session of the access token. Its tokens become invalid within one second."""
@@ -90,17 +87,17 @@ async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/me", summary="Get the current caller", responses=responses(200, {"model": MeOut}))
+@router.get("/me", summary="Get the current caller", responses=document_responses(200, {"model": MeOut}))
 async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
-    return answer(serialize_identity(me, await sessions.me(me)))
+    return build_json_response(serialize_identity(me, await sessions.me(me)))
 
 
 @router.post(
     "/password",
     summary="Set your password",
     status_code=204,
-    responses=responses(204, {"description": "The password is changed"}, 413, 415),
+    responses=document_responses(204, {"description": "The password is changed"}, 413, 415),
     openapi_extra=documented_body(PasswordIn, _PASSWORD_EXAMPLE),
 )
 async def set_password(
@@ -118,19 +115,21 @@ async def set_password(
 
 
 @router.get(
-    "/sessions", summary="List your sessions", responses=responses(200, {"model": list[LoginSessionOut]})
+    "/sessions",
+    summary="List your sessions",
+    responses=document_responses(200, {"model": list[LoginSessionOut]}),
 )
 async def list_sessions(me: Me, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""
     open_sessions = await sessions.list_own_sessions(me)
-    return answer([serialize_session(session, get_session_id(me)) for session in open_sessions])
+    return build_json_response([serialize_session(session, get_session_id(me)) for session in open_sessions])
 
 
 @router.delete(
     "/sessions/{session_id}",
     summary="Revoke a session",
     status_code=204,
-    responses=responses(204, {"description": "The session has ended"}, 404),
+    responses=document_responses(204, {"description": "The session has ended"}, 404),
 )
 async def revoke_session(
     me: Me, session_id: Annotated[str, Path(max_length=32)], sessions: SessionsDep, client: ClientDep

@@ -5,50 +5,50 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.request_context import RequestContextDep
-from app.identity.routes.user_updates import UserChangerDep
+from app.identity.routes.change_requests import ChangeRequestsDep
+from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.routes.users import Manager, UserDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, serialize_roles
 from app.identity.schemas.users import UserOut
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/roles", tags=["users and roles"])
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_ROLES))]
 
 
-@router.get("", summary="List roles", responses=responses(200, {"model": list[RoleOut]}))
+@router.get("", summary="List roles", responses=document_responses(200, {"model": list[RoleOut]}))
 async def list_roles(_: Reader) -> Response:
     """List the roles and the operations that each allows."""
-    return answer(serialize_roles())
+    return build_json_response(serialize_roles())
 
 
 @router.post(
     "",
     summary="Grant a role",
     status_code=201,
-    responses=responses(201, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GrantIn, {"user_id": 7, "role": "trader", "portfolios": None}),
 )
 async def grant_role(
-    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: UserChangerDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: UserUpdaterDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Grant a user a role for all portfolios, or for some of them."""
-    return await users.change(request_context.context(caller, body), body.user_id, body.changes(), status=201)
+    return await users.change(change_requests.build(caller, body), body.user_id, body.changes(), status=201)
 
 
 @router.patch(
     "/{user_id}",
     summary="Update a user's role",
-    responses=responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GrantPatch, {"role": "risk"}),
 )
 async def change_role(
     caller: Manager, user_id: UserDep, body: Annotated[GrantPatch, Depends(json_body(GrantPatch))],
-    users: UserChangerDep, request_context: RequestContextDep,
+    users: UserUpdaterDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
-    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())
+    return await users.change(change_requests.build(caller, body, user_id), user_id, body.changes())

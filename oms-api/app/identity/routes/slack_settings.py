@@ -8,17 +8,17 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries.tenants import get_tenant
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
 from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
 from app.identity.service import users
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
@@ -29,7 +29,7 @@ _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
 @router.get(
     "/slack-settings",
     summary="Get the settings of the bot",
-    responses=responses(200, {"model": SlackSettingsOut}),
+    responses=document_responses(200, {"model": SlackSettingsOut}),
 )
 async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
@@ -37,18 +37,18 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     Administrators set them with `PATCH /tenants/{slug}`.
     """
     tenant = await readers.run(lambda connection: get_tenant(connection, caller.tenant_id))
-    return answer(serialize_slack_settings(tenant))
+    return build_json_response(serialize_slack_settings(tenant))
 
 
 @router.put(
     "/slack-groups",
     summary="Set roles from user groups",
-    responses=responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SlackGroupsIn, _EXAMPLE),
 )
 async def set_slack_groups(
     caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the members of the user groups that have a role in `slack_group_roles`.
 
@@ -56,32 +56,32 @@ async def set_slack_groups(
     are in none of these groups get the tenant's `slack_default_role` if it is trader, else viewer. Roles
     above trader never change.
     """
-    context = request_context.context(caller, body)
+    request = change_requests.build(caller, body)
 
-    def apply(connection: Connection, now: datetime) -> Change:
-        return apply_groups(connection, context, body.team_id, body.groups, now)
+    def apply(connection: Connection, now: datetime) -> ChangeResult:
+        return apply_groups(connection, request, body.team_id, body.groups, now)
 
-    return build_response(await administration.change(context, apply))
+    return build_response(await change_executor.execute(request, apply))
 
 
 @router.put(
     "/slack-status",
     summary="Set the workspace status of a person",
-    responses=responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}),
 )
 async def set_slack_status(
     caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set whether Slack has deactivated a person's account.
 
     Within one second, requests by and on behalf of a deactivated person are refused. A user whom an
     administrator has disabled stays disabled.
     """
-    context = request_context.context(caller, body)
+    request = change_requests.build(caller, body)
 
-    def change(connection: Connection, now: datetime) -> Change:
-        return users.set_slack_status(connection, context, body.person, body.status, now)
+    def change(connection: Connection, now: datetime) -> ChangeResult:
+        return users.set_slack_status(connection, request, body.person, body.status, now)
 
-    return build_response(await administration.change(context, change))
+    return build_response(await change_executor.execute(request, change))

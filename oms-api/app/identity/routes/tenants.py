@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -20,10 +20,10 @@ from app.identity.schemas.tenants import (
 )
 from app.identity.service import tenants as service
 from app.identity.service import workspaces
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -40,24 +40,27 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
     "",
     summary="Create a tenant",
     status_code=201,
-    responses=responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TenantIn, _EXAMPLE),
 )
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    context, parameters = request_context.context(caller, body), body.parameters()
+    request, parameters = change_requests.build(caller, body), body.parameters()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.create_tenant(connection, context, parameters, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.create_tenant(connection, request, parameters, now),
         )
     )
 
 
 @router.get(
-    "", summary="List tenants", responses=responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER)
+    "",
+    summary="List tenants",
+    responses=document_responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER),
 )
 async def list_tenants(
     caller: Reader,
@@ -69,44 +72,49 @@ async def list_tenants(
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
-        return answer([service.serialize_listed_tenant(own)])
+        return build_json_response([service.serialize_listed_tenant(own)])
     after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
     tenants = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
     page, has_more = tenants[: query.limit], len(tenants) > query.limit
     cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if has_more else None
-    return answer(list(map(service.serialize_listed_tenant, page)), headers=link(request, cursor))
+    return build_json_response(
+        list(map(service.serialize_listed_tenant, page)), headers=build_link_header(request, cursor)
+    )
 
 
 @router.get(
-    "/{slug}", summary="Get a tenant", responses=responses(200, {"model": TenantOut | TenantListed}, 404)
+    "/{slug}",
+    summary="Get a tenant",
+    responses=document_responses(200, {"model": TenantOut | TenantListed}, 404),
 )
 async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
     tenant = await readers.run(lambda connection: service.get_visible_tenant(connection, caller, slug))
-    return answer(service.serialize_tenant(caller, tenant))
+    return build_json_response(service.serialize_tenant(caller, tenant))
 
 
 @router.patch(
     "/{slug}",
     summary="Update a tenant",
-    responses=responses(
+    responses=document_responses(
         200, {"model": TenantOut | TenantListed}, 404, 409, 413, 415, headers=REPLAYED_HEADER
     ),
     openapi_extra=documented_body(TenantPatch, {"name": "Alpha Capital Partners"}),
 )
 async def change_tenant(
     caller: Manager, slug: SlugDep, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a tenant.
 
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
-    context, changes = request_context.context(caller, body, slug), body.changes()
+    request, changes = change_requests.build(caller, body, slug), body.changes()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.change_tenant(connection, context, slug, changes, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.update_tenant(connection, request, slug, changes, now),
         )
     )
 
@@ -115,23 +123,23 @@ async def change_tenant(
     "/{slug}/workspaces",
     summary="Claim a workspace for a tenant",
     status_code=201,
-    responses=responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
+    | document_responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def claim_workspace(
     caller: Operator, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
 
     A repeat returns 200. Only the operator's key may call this.
     """
-    context, team_id = request_context.context(caller, body, slug), body.team_id
+    request, team_id = change_requests.build(caller, body, slug), body.team_id
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: workspaces.claim_workspace(connection, context, slug, team_id, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: workspaces.claim_workspace(connection, request, slug, team_id, now),
         )
     )
 
@@ -139,18 +147,18 @@ async def claim_workspace(
 @router.post(
     "/{slug}/workspaces:release",
     summary="Release a workspace of a tenant",
-    responses=responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
 )
 async def release_workspace(
     caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
-    context, team_id = request_context.context(caller, body, slug), body.team_id
+    request, team_id = change_requests.build(caller, body, slug), body.team_id
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: workspaces.release_workspace(connection, context, slug, team_id, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: workspaces.release_workspace(connection, request, slug, team_id, now),
         )
     )

@@ -7,36 +7,36 @@ from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.identity.queries.users import UserRow
-from app.identity.routes.request_context import AdministrationDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, build_response
 from app.identity.rules.administration import UserChanges
 from app.identity.service import users as service
-from app.identity.service.idempotent_operations import OperationContext
+from app.identity.service.change_executor import ChangeRequest
 from app.wire.dependencies import ReadersDep
 
 
 @dataclass(frozen=True, slots=True)
-class UserChanger:
+class UserUpdater:
     """Changes users. One instance per request."""
 
     readers: ReadersDep
-    administration: AdministrationDep
+    change_executor: ChangeExecutorDep
 
     async def change(
-        self, context: OperationContext, user_id: int, changes: UserChanges, status: int = 200
+        self, request: ChangeRequest, user_id: int, changes: UserChanges, status: int = 200
     ) -> Response:
         """Change a user of the caller's tenant and return the response.
 
         Raises NoSuchUser, and the service's errors.
         """
-        tenant_id = context.caller.tenant_id
+        tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> UserRow:
             return service.get_user(connection, tenant_id, user_id)
 
         user = await self.readers.run(read, tenant_id)
         return build_response(
-            await service.change_user(self.administration, context, user, changes, status=status)
+            await service.update_user(self.change_executor, request, user, changes, status=status)
         )
 
 
-UserChangerDep = Annotated[UserChanger, Depends()]
+UserUpdaterDep = Annotated[UserUpdater, Depends()]

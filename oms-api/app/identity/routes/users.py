@@ -7,16 +7,16 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
-from app.identity.routes.user_updates import UserChangerDep
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import link
+from app.wire.lists import build_link_header
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 
@@ -37,20 +37,22 @@ _EXAMPLE = {
     "",
     summary="Create a user",
     status_code=201,
-    responses=responses(201, {"model": UserOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": UserOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(UserIn, _EXAMPLE),
 )
 async def make_user(
-    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
     return build_response(
-        await service.create_user(administration, request_context.context(caller, body), body.parameters())
+        await service.create_user(change_executor, change_requests.build(caller, body), body.parameters())
     )
 
 
-@router.get("", summary="List users", responses=responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER))
+@router.get(
+    "", summary="List users", responses=document_responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER)
+)
 async def list_users(
     caller: Reader,
     query: Annotated[UserQuery, Query()],
@@ -68,10 +70,12 @@ async def list_users(
 
     page, more = await readers.run(read, tenant_id)
     last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
-    return answer(page, headers=link(request, cursors.make(tenant_id, _USERS, last) if more else None))
+    return build_json_response(
+        page, headers=build_link_header(request, cursors.make(tenant_id, _USERS, last) if more else None)
+    )
 
 
-@router.get("/{user_id}", summary="Get a user", responses=responses(200, {"model": UserOut}, 404))
+@router.get("/{user_id}", summary="Get a user", responses=document_responses(200, {"model": UserOut}, 404))
 async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Response:
     """Get one user."""
 
@@ -80,21 +84,21 @@ async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Res
         [fields] = service.serialize_users(connection, caller.tenant_id, [user])
         return fields
 
-    return answer(await readers.run(read, caller.tenant_id))
+    return build_json_response(await readers.run(read, caller.tenant_id))
 
 
 @router.patch(
     "/{user_id}",
     summary="Update a user",
-    responses=responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(UserPatch, {"role": "approver"}),
 )
 async def change_user(
     caller: Manager, user_id: UserDep, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    users: UserChangerDep, request_context: RequestContextDep,
+    users: UserUpdaterDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user, effective within one second.
 
     Disabling a user or setting a password ends the user's sessions.
     """
-    return await users.change(request_context.context(caller, body, user_id), user_id, body.changes())
+    return await users.change(change_requests.build(caller, body, user_id), user_id, body.changes())

@@ -7,19 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
-from app.identity.dependencies import require_permission
+from app.identity.dependencies import StatementsDep, require_permission
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.workspace_statements import StatementReader, WorkspaceStatement
+from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.identity.service.workspaces import claim_by_statement
-from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, part
+from app.wire.dependencies import ClockDep
+from app.wire.responses import REPLAYED_HEADER, document_responses
 
-StatementsDep = Annotated[StatementReader, part("statements")]
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
@@ -29,13 +28,13 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
     status_code=201,
-    responses=responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
+    | document_responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(WorkspaceClaimIn, _EXAMPLE),
 )
 async def claim_own_workspace(
     caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
-    administration: AdministrationDep, request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
     statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.
@@ -46,12 +45,12 @@ async def claim_own_workspace(
     """
     nonce = _require_nonce(statements.read(body.statement, now()), body.team_id, caller)
     # The nonce is the idempotency key, so that a statement takes effect once.
-    context = replace(request_context.context(caller, body), key=nonce)
+    request = replace(change_requests.build(caller, body), idempotency_key=nonce)
 
-    def claim(connection: Connection, at: datetime) -> Change:
-        return claim_by_statement(connection, context, body.team_id, at)
+    def claim(connection: Connection, at: datetime) -> ChangeResult:
+        return claim_by_statement(connection, request, body.team_id, at)
 
-    return build_response(await administration.change(context, claim))
+    return build_response(await change_executor.execute(request, claim))
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:

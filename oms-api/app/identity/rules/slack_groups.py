@@ -13,7 +13,7 @@ def choose_role(
 ) -> Role | None:
     """Return the role that a person gets, None if nothing changes.
 
-    `current` is None for a person who is no user yet. `groups` are the ids of the person's user groups,
+    `current` is None for a person who is not a user yet. `groups` are the ids of the person's user groups,
     `roles` the role of each group that has one. `default` is the tenant's role for new people from Slack: it
     applies to people without such a group. Higher roles, which administrators set, never change.
     """

@@ -72,7 +72,7 @@ class AccessClaims:
     expires_at: datetime
 
 
-def key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
+def build_key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
     """Return the keys of `jwt_keys` ("name:secret,…"; a name may be left out).
 
     Without any, return keys derived from the current and the previous master key.
@@ -80,10 +80,10 @@ def key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | N
     if jwt_keys:
         return KeyRing(tuple(_written_keys(jwt_keys)))
     masters = [master_key, *([previous_master_key] if previous_master_key else [])]
-    return KeyRing(tuple(_key("", derive(master.encode(), b"slackoms jwt v1")) for master in masters))
+    return KeyRing(tuple(_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters))
 
 
-def derive(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
+def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
     """Derive key material for a purpose by HKDF with SHA-256 (RFC 5869)."""
     pseudorandom = hmac.digest(salt or bytes(32), secret, hashlib.sha256)
     material, block = b"", b""
@@ -207,8 +207,8 @@ def _written_keys(jwt_keys: str) -> Iterator[SigningKey]:
 
 
 def _key(name: str, secret: bytes) -> SigningKey:
-    kid = name or derive(secret, b"slackoms key name v1", length=6).hex()
-    return SigningKey(kid, secret, derive(secret, b"slackoms refresh v1"))
+    kid = name or derive_key(secret, b"slackoms key name v1", length=6).hex()
+    return SigningKey(kid, secret, derive_key(secret, b"slackoms refresh v1"))
 
 
 def _mac(key: SigningKey, session_id: str, generation: int) -> str:

@@ -40,14 +40,14 @@ class StatementReader:
         if match is None or self._secret is None:
             return None
         signed, _, signature = text.rpartition(":")
-        if not hmac.compare_digest(signature, sign(signed, self._secret)):
+        if not hmac.compare_digest(signature, sign_statement(signed, self._secret)):
             return None
         if abs(now.timestamp() - int(match["issued_at"])) > MAX_AGE_SECONDS:
             return None
         return WorkspaceStatement(match["team_id"], match["key_id"], match["nonce"])
 
 
-def sign(text: str, secret: str) -> str:
+def sign_statement(text: str, secret: str) -> str:
     """Return the signature of the text in hexadecimal."""
     key = hmac.digest(secret.encode(), _CONTEXT, hashlib.sha256)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

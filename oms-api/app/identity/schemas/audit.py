@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.audit.queries.trail import TrailFilter
 from app.audit.rules.chain import ChainedEntry
-from app.wire.lists import Cursor, Limit, Period, When
+from app.wire.lists import Cursor, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 
 
@@ -31,8 +31,8 @@ class AuditQuery(Period):
     actor: Sought | None = Field(None, examples=["slack:T1:U1"])
     target: Sought | None = None
     request_id: Sought | None = None
-    since: When | None = Field(None, alias="from", description="At or after this instant")
-    until: When | None = Field(None, alias="to", description="Before this instant")
+    since: QueryTime | None = Field(None, alias="from", description="At or after this instant")
+    until: QueryTime | None = Field(None, alias="to", description="Before this instant")
 
     def filter(self) -> TrailFilter:
         """Return the filters without the cursor."""

@@ -12,7 +12,7 @@ from app.identity.rules.emails import MAX_LENGTH as EMAIL_LENGTH
 from app.identity.rules.emails import normalize_email
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def _email(value: str) -> str:
@@ -114,9 +114,9 @@ def serialize_session(session: OpenSession, current: str) -> dict[str, object]:
     """Serialize a session for its owner."""
     return {
         "session_id": session.session_id,
-        "created_at": iso(session.created_at),
-        "last_used_at": iso(session.rotated_at),
-        "expires_at": iso(session.expires_at),
+        "created_at": format_timestamp(session.created_at),
+        "last_used_at": format_timestamp(session.rotated_at),
+        "expires_at": format_timestamp(session.expires_at),
         "is_current": session.session_id == current,
     }
 

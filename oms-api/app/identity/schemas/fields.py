@@ -19,7 +19,7 @@ from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
-from app.wire.fields import Wanted, at_most, clean_name, lower_case
+from app.wire.fields import SearchText, check_length, clean_name, to_lower_case
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
 
@@ -47,12 +47,12 @@ class Patch(RequestBody):
         return self
 
 
-def left_out(*, is_visible: bool = True) -> Any:  # Pydantic's `Field` returns Any
+def omit_field(*, is_visible: bool = True) -> Any:  # Pydantic's `Field` returns Any
     """Return the default of a field that may be left out but may not be null. Nothing reads the value."""
     return Field(default_factory=lambda: None, repr=is_visible)
 
 
-WrittenRole = Annotated[Role, BeforeValidator(lower_case)]
+WrittenRole = Annotated[Role, BeforeValidator(to_lower_case)]
 
 
 def _not_empty(value: str) -> str:
@@ -117,7 +117,7 @@ def _user_id(value: Any) -> Any:  # from the path
 RESERVED = frozenset({"bootstrap", "session", "shell"})
 Name = Annotated[
     str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_not_empty),
-    AfterValidator(at_most(_MAX_NAME)),
+    AfterValidator(check_length(_MAX_NAME)),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MAX_NAME}),
 ]  # fmt: skip
 Slug = Annotated[
@@ -136,7 +136,7 @@ Scopes = Annotated[
     list[str], Field(min_length=1, max_length=20), AfterValidator(_scopes),
     WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
 ]  # fmt: skip
-Portfolios = Annotated[list[Wanted], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_each_once)]
+Portfolios = Annotated[list[SearchText], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_each_once)]
 Expiry = Annotated[
     Any, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
-from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, RequestBody, Scopes, left_out
+from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, RequestBody, Scopes, omit_field
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
@@ -32,8 +32,8 @@ class KeyIn(RequestBody):
 class KeyPatch(Patch):
     """A new name, or a revocation. Earlier trades keep the name that the key had."""
 
-    name: KeyName = left_out()
-    revoked: Literal[True] = left_out()
+    name: KeyName = omit_field()
+    revoked: Literal[True] = omit_field()
 
     def new_name(self) -> str | None:
         """Return the new name, or None to keep the current one."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
-from app.identity.schemas.fields import Patch, Portfolios, RequestBody, WrittenRole, left_out
+from app.identity.schemas.fields import Patch, Portfolios, RequestBody, WrittenRole, omit_field
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
 
@@ -26,7 +26,7 @@ class GrantIn(RequestBody):
 class GrantPatch(Patch):
     """The changes of a user's role."""
 
-    role: WrittenRole = left_out()
+    role: WrittenRole = omit_field()
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:

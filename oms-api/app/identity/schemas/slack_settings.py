@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from app.identity.schemas.fields import Name, RequestBody
-from app.wire.fields import lower_case
+from app.wire.fields import to_lower_case
 
 MAX_CHANNELS = 50  # the settings must fit into one entry of the audit trail
 MAX_GROUPS = 50
@@ -14,7 +14,7 @@ MAX_MEMBERS = 2000
 ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{1,20}$")]
 GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{1,20}$")]
 UserId = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
-GroupRole = Annotated[Literal["viewer", "trader"], BeforeValidator(lower_case)]
+GroupRole = Annotated[Literal["viewer", "trader"], BeforeValidator(to_lower_case)]
 CHANNELS = (
     "Slack channels in which trading is allowed, by channel ID; empty: all. The bot "
     "enforces this, and preselects the portfolio of a channel"

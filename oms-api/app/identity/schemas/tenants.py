@@ -6,16 +6,16 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, BeforeValidator, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
-from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, left_out
+from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, omit_field
 from app.identity.schemas.slack_settings import CHANNELS, ROLES, Channels, ChannelSettings, GroupRoles
-from app.wire.fields import OpeningCash, capitals, lower_case
+from app.wire.fields import OpeningCash, to_lower_case, to_upper_case
 
 BaseCurrency = Annotated[
     str,
-    BeforeValidator(capitals),
+    BeforeValidator(to_upper_case),
     Field(pattern="^[A-Z]{3}$", description="Currency of limits on the sum of all portfolios"),
 ]
-NewUserRole = Annotated[Literal["viewer", "trader", "approver", "risk"], BeforeValidator(lower_case)]
+NewUserRole = Annotated[Literal["viewer", "trader", "approver", "risk"], BeforeValidator(to_lower_case)]
 DefaultOpeningCash = Annotated[
     OpeningCash,
     Field(
@@ -43,15 +43,15 @@ class TenantPatch(Patch):
     Only the operator may set `status`; the tenant's administrators set the other fields.
     """
 
-    name: Name = left_out()
+    name: Name = omit_field()
     slack_default_role: NewUserRole | None = Field(
         None, description="Role of new users from Slack; null: they are rejected"
     )
-    base_currency: BaseCurrency = left_out()
-    default_opening_cash: DefaultOpeningCash = left_out()
-    slack_channels: Channels = left_out()
-    slack_group_roles: GroupRoles = left_out()
-    status: Annotated[Literal["active", "suspended"], BeforeValidator(lower_case)] = left_out()
+    base_currency: BaseCurrency = omit_field()
+    default_opening_cash: DefaultOpeningCash = omit_field()
+    slack_channels: Channels = omit_field()
+    slack_group_roles: GroupRoles = omit_field()
+    status: Annotated[Literal["active", "suspended"], BeforeValidator(to_lower_case)] = omit_field()
 
     def changes(self) -> TenantChanges:
         """Return the service's parameters, with objects as canonical JSON."""

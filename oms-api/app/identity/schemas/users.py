@@ -17,15 +17,15 @@ from app.identity.schemas.fields import (
     RequestBody,
     SlackPerson,
     WrittenRole,
-    left_out,
+    omit_field,
 )
-from app.wire.fields import Wanted, lower_case
+from app.wire.fields import SearchText, to_lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
-Status = Annotated[Literal["active", "disabled"], BeforeValidator(lower_case)]
-SlackStatus = Annotated[Literal["active", "deactivated"], BeforeValidator(lower_case)]
+Status = Annotated[Literal["active", "disabled"], BeforeValidator(to_lower_case)]
+SlackStatus = Annotated[Literal["active", "deactivated"], BeforeValidator(to_lower_case)]
 NARROWED = "Names of the portfolios that the user may access; null: all"
 
 
@@ -56,10 +56,10 @@ class UserIn(RequestBody):
 class UserPatch(Patch):
     """The changes of a user. If you disable a user or set a password, all sessions of the user end."""
 
-    name: Name = left_out()
-    role: WrittenRole = left_out()
-    status: Status = left_out()
-    password: Password = left_out(is_visible=False)
+    name: Name = omit_field()
+    role: WrittenRole = omit_field()
+    status: Status = omit_field()
+    password: Password = omit_field(is_visible=False)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
     def changes(self) -> UserChanges:
@@ -91,7 +91,9 @@ class UserQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Wanted | None = Field(None, description="Part of the name, the e-mail address or the Slack identity")
+    q: SearchText | None = Field(
+        None, description="Part of the name, the e-mail address or the Slack identity"
+    )
     role: WrittenRole | None = None
     status: Status | None = None
     limit: Limit = DEFAULT_LIMIT

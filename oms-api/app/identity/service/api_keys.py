@@ -20,18 +20,18 @@ from app.identity.rules.administration import (
     require_scopes,
 )
 from app.identity.rules.keys import NAME_LENGTH, get_key_state
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
-from app.identity.service.idempotent_operations import Change, OperationContext
 from app.identity.service.keys import get_key_id, store_new_key
 from app.text import label_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def create_key(
-    connection: Connection, context: OperationContext, parameters: NewKey, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, parameters: NewKey, now: datetime
+) -> ChangeResult:
     """Create a key, which is shown once. Raises KeyNameTaken, RightsExceeded or Invalid."""
-    caller = context.caller
+    caller = request.caller
     require_scopes(caller, expand_scopes(parameters.scopes))
     expires_at = _expiry(caller, parameters.expires_at, now, is_said=parameters.is_said)
     key = store_new_key(
@@ -46,19 +46,21 @@ def create_key(
     )
     portfolios = replace_portfolios(connection, caller, "key_id", get_key_id(key), parameters.portfolios)
     key_row = get_key(connection, caller.tenant_id, get_key_id(key))
-    entry = context.entry(now, "key.created", _target(key_row), None, _serialize(key_row, portfolios))
-    return Change(_facts(key_row, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
+    entry = request.build_audit_entry(
+        now, "key.created", _target(key_row), None, _serialize(key_row, portfolios)
+    )
+    return ChangeResult(_facts(key_row, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
-def change_key(
+def update_key(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     key_id: str,
     name: str | None,
     now: datetime,
     *,
     revoked: bool,
-) -> Change:
+) -> ChangeResult:
     """Rename or revoke a key. A revoked key becomes invalid within one second.
 
     A renamed key keeps its webhooks, alerts and preferences. One that limits or latches name is not renamed,
@@ -66,42 +68,46 @@ def change_key(
 
     Raises NoSuchKeyId, KeyNameTaken, KeyHasLimits or LastAdmin.
     """
-    tenant_id = context.caller.tenant_id
+    tenant_id = request.caller.tenant_id
     before = get_key(connection, tenant_id, key_id)
     changes: dict[str, Any] = {}
     entries = []
     if name is not None and name != before.name:
         is_other = label_key(name) != label_key(before.name)
-        if is_other and queries.name_is_taken(connection, tenant_id, name):
+        if is_other and queries.is_name_taken(connection, tenant_id, name):
             raise KeyNameTaken(name)
         if has_limits_or_latches(connection, tenant_id, before.name):
             raise KeyHasLimits(before.name)
         changes["name"] = name
         entries.append(
-            context.entry(now, "key.renamed", _target(before), {"name": before.name}, {"name": name})
+            request.build_audit_entry(
+                now, "key.renamed", _target(before), {"name": before.name}, {"name": name}
+            )
         )
     if revoked and before.revoked_at is None:
         changes["revoked_at"] = now
         entries.append(
-            context.entry(now, "key.revoked", _target(before), None, {"name": name or before.name})
+            request.build_audit_entry(
+                now, "key.revoked", _target(before), None, {"name": name or before.name}
+            )
         )
     if changes:
-        queries.change_key(connection, tenant_id, key_id, changes)
+        queries.update_key(connection, tenant_id, key_id, changes)
         if "name" in changes:
             rename_key_owner(connection, tenant_id, before.name, changes["name"])
-        require_admin(connection, context.caller, now)
+        require_admin(connection, request.caller, now)
     [after] = serialize_keys(connection, tenant_id, [get_key(connection, tenant_id, key_id)], now)
-    return Change(after, entries)
+    return ChangeResult(after, entries)
 
 
 def rotate_key(
-    connection: Connection, context: OperationContext, key_id: str, parameters: Rotation, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, key_id: str, parameters: Rotation, now: datetime
+) -> ChangeResult:
     """Replace a key by a new one, shown once, with its name and rights.
 
     The old key stays valid for the overlap. Raises NoSuchKeyId, KeyNotActive, RightsExceeded or Invalid.
     """
-    caller, tenant_id = context.caller, context.caller.tenant_id
+    caller, tenant_id = request.caller, request.caller.tenant_id
     old = get_key(connection, tenant_id, key_id)
     if get_key_state(old.expires_at, old.revoked_at, now) != "live" or queries.has_successor(
         connection, tenant_id, key_id
@@ -119,16 +125,21 @@ def rotate_key(
     ends_at = now + timedelta(seconds=parameters.overlap_seconds)
     ends_at = min(ends_at, old.expires_at or ends_at)
     retired = format_retired_name(old.name, key_id, NAME_LENGTH)
-    queries.change_key(connection, tenant_id, key_id, {"name": retired, "expires_at": ends_at})
+    queries.update_key(connection, tenant_id, key_id, {"name": retired, "expires_at": ends_at})
     key = store_new_key(
         connection, old.name, old.scopes, now, tenant_id, expires_at,
         is_narrowed=old.is_narrowed, created_by=caller.actor, rotated_from=key_id,
     )  # fmt: skip
     replace_portfolios(connection, caller, "key_id", get_key_id(key), names)
     key_row = get_key(connection, tenant_id, get_key_id(key))
-    before, after = {"key_id": key_id}, {"key_id": key_row.key_id, "old_expires_at": iso(ends_at)}
-    entry = context.entry(now, "key.rotated", _target(old), before, after | _serialize(key_row, names))
-    return Change(_facts(key_row, names, now) | {"key": key}, [entry], 201, shows_secret=True)
+    before, after = (
+        {"key_id": key_id},
+        {"key_id": key_row.key_id, "old_expires_at": format_timestamp(ends_at)},
+    )
+    entry = request.build_audit_entry(
+        now, "key.rotated", _target(old), before, after | _serialize(key_row, names)
+    )
+    return ChangeResult(_facts(key_row, names, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
@@ -184,7 +195,7 @@ def _serialize(key: KeyRow, portfolios: list[str] | None) -> Facts:
 
 
 def _time(instant: datetime | None) -> str | None:
-    return None if instant is None else iso(instant)
+    return None if instant is None else format_timestamp(instant)
 
 
 def _target(key: KeyRow) -> str:

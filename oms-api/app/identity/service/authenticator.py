@@ -134,8 +134,8 @@ def _caller(stored: StoredKey) -> Caller:
     )
 
 
-class ClientInfo(NamedTuple):
-    """The client of a request."""
+class RequestClient(NamedTuple):
+    """The address of a request's client, and the request ID."""
 
     address: str
     request_id: str
@@ -144,7 +144,7 @@ class ClientInfo(NamedTuple):
 class People:
     """Finds the person that a key acts for. `meet` finds a user of the tenant and creates it on first use."""
 
-    def __init__(self, meet: Callable[[Caller, SlackPerson, ClientInfo], Awaitable[Person]]) -> None:
+    def __init__(self, meet: Callable[[Caller, SlackPerson, RequestClient], Awaitable[Person]]) -> None:
         self._meet = meet
         self._cache: ExpiringCache[tuple[int, str], Person] = ExpiringCache()
 
@@ -155,7 +155,7 @@ class People:
             return None
         return get_acting_caller(caller, person)
 
-    async def find_acting_caller(self, caller: Caller, text: str, where: ClientInfo) -> Caller:
+    async def find_acting_caller(self, caller: Caller, text: str, client: RequestClient) -> Caller:
         """Return the caller acting for the person that the header `text` names.
 
         Raises ActingNotAllowed, NotAPerson, PersonRejected, WorkspaceNotBound or TenantSuspended.
@@ -168,7 +168,7 @@ class People:
             if slack_person is None:
                 raise NotAPerson
             asked_at = monotonic_seconds()
-            person = await self._meet(caller, slack_person, where)
+            person = await self._meet(caller, slack_person, client)
             self._cache.put((caller.tenant_id, text), person, asked_at)
         if not person.active:
             raise PersonRejected

@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 
 from app.identity.queries import erasure as queries
 from app.identity.queries import sessions as credentials
-from app.identity.queries.users import UserRow, change_user
+from app.identity.queries.users import UserRow, update_user
 from app.identity.rules.people import ERASED_NAME
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.grants import require_admin
-from app.identity.service.idempotent_operations import Change, OperationContext
 
 SESSIONS_ENDED_BECAUSE = "user disabled"
 
@@ -27,18 +27,22 @@ class Erasure(NamedTuple):
         return [name for name in (self.user.person, self.user.email) if name is not None]
 
 
-def erase_user(connection: Connection, context: OperationContext, erasure: Erasure, now: datetime) -> Change:
+def erase_user(
+    connection: Connection, request: ChangeRequest, erasure: Erasure, now: datetime
+) -> ChangeResult:
     """Replace a user's name, address and Slack identity, and delete the password. Raises LastAdmin.
 
     Stored responses of administrative requests that name the person are emptied. The audit log gets an entry
     with the pseudonym. It and the ledger keep the ID under which the person acted, because hashes cover it.
     """
-    tenant_id, user = context.caller.tenant_id, erasure.user
+    tenant_id, user = request.caller.tenant_id, erasure.user
     credentials.revoke_sessions_of(connection, tenant_id, user.id, SESSIONS_ENDED_BECAUSE, now)
     queries.delete_login(connection, tenant_id, user.id)
     values = {"person": erasure.pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
-    change_user(connection, tenant_id, user.id, values, now)
+    update_user(connection, tenant_id, user.id, values, now)
     queries.empty_responses(connection, tenant_id, [*erasure.names, user.name])
-    require_admin(connection, context.caller, now)
-    entry = context.entry(now, "user.erased", f"user:{user.called}", None, {"person": erasure.pseudonym})
-    return Change({"person": erasure.pseudonym}, [entry])
+    require_admin(connection, request.caller, now)
+    entry = request.build_audit_entry(
+        now, "user.erased", f"user:{user.called}", None, {"person": erasure.pseudonym}
+    )
+    return ChangeResult({"person": erasure.pseudonym}, [entry])

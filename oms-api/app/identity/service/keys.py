@@ -33,7 +33,7 @@ def store_new_key(
     granted = expand_scopes(scopes.split())
     if Scope.TENANTS in granted:
         raise ValueError("the scope 'tenants' is the installation's own key's alone")
-    if queries.name_is_taken(connection, tenant_id, name):
+    if queries.is_name_taken(connection, tenant_id, name):
         raise KeyNameTaken(name)
     key = make_key(secrets.choice)
     words = " ".join(sorted(granted))

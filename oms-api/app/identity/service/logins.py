@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, Trail, record
+from app.audit.service import AuditEntry, Trail, record_entries
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.transactions import Transactions
@@ -101,11 +101,13 @@ class LoginService:
         def write(connection: Connection) -> None:
             set_tenant_scope(connection, [caller.tenant_id])
             owner = UserKey(caller.tenant_id, caller.user_id or 0)
-            if not queries.change_password_hash(connection, *owner, hashed, now, stored):
+            if not queries.replace_password_hash(connection, *owner, hashed, now, stored):
                 raise WrongPassword  # the password was reset in the meantime
             queries.revoke_sessions_of(connection, *owner, "password changed", now, session_id)
             who = (caller.tenant_id, caller.actor)
-            record(connection, [build_session_entry(who, "password.changed", session_id, client, now)])
+            record_entries(
+                connection, [build_session_entry(who, "password.changed", session_id, client, now)]
+            )
 
         await self._transactions.run(write)
 
@@ -138,10 +140,10 @@ class LoginService:
         if not user.tenant_is_active:
             raise TenantSuspended
         if verdict.rehashed:
-            queries.change_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
+            queries.replace_password_hash(connection, *owner, verdict.rehashed, now, login.password_hash)
         session_id = self._sessions.open(connection, owner, client, now)
         who = (login.tenant_id, user.called)
-        record(connection, [build_session_entry(who, "login.succeeded", session_id, client, now)])
+        record_entries(connection, [build_session_entry(who, "login.succeeded", session_id, client, now)])
         return session_id
 
     def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:

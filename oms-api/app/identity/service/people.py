@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.database import set_tenant_scope
 from app.identity.errors import PersonRejected, TenantSuspended, WorkspaceNotBound
 from app.identity.queries import credentials
@@ -13,7 +13,7 @@ from app.identity.queries.tenants import lock_tenant
 from app.identity.queries.workspaces import claim_workspace
 from app.identity.rules.access import Caller, Person, Scope
 from app.identity.rules.people import SlackPerson
-from app.identity.service.authenticator import ClientInfo
+from app.identity.service.authenticator import RequestClient
 
 
 def find_known_person(connection: Connection, tenant_id: int, slack_person: SlackPerson) -> Person | None:
@@ -28,7 +28,7 @@ def find_known_person(connection: Connection, tenant_id: int, slack_person: Slac
 
 
 def create_slack_user(
-    connection: Connection, caller: Caller, slack_person: SlackPerson, where: ClientInfo, now: datetime
+    connection: Connection, caller: Caller, slack_person: SlackPerson, client: RequestClient, now: datetime
 ) -> Person:
     """Create a user for a Slack person, in one transaction with its audit entry.
 
@@ -54,9 +54,9 @@ def create_slack_user(
     if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, slack_person.team_id, now):
         target, after = f"workspace:{slack_person.team_id}", {"team_id": slack_person.team_id}
         entry = AuditEntry(
-            *(tenant_id, now, slack_person.text, caller.name, "workspace.bound", target, *where), after=after
+            *(tenant_id, now, slack_person.text, caller.name, "workspace.bound", target, *client), after=after
         )
-        record(connection, [entry])
+        record_entries(connection, [entry])
     if credentials.find_tenant_of_workspace(connection, slack_person.team_id) != tenant_id:
         raise WorkspaceNotBound
     if person is None:
@@ -65,5 +65,5 @@ def create_slack_user(
     assert person is not None, "inserted above"  # noqa: S101  # for the type checker
     after = {"person": slack_person.text, "role": person.role.value}
     who = (tenant_id, now, slack_person.text, caller.name)
-    record(connection, [AuditEntry(*who, "user.first_seen", slack_person.text, *where, after=after)])
+    record_entries(connection, [AuditEntry(*who, "user.first_seen", slack_person.text, *client, after=after)])
     return person

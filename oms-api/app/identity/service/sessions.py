@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import Now, monotonic_seconds
 from app.database import Readers, set_tenant_scope
 from app.database.transactions import Transactions
@@ -158,7 +158,7 @@ class Sessions:
                 raise NoSuchSession(session_id)
             if queries.revoke_session(connection, caller.tenant_id, session_id, because, now):
                 who = (caller.tenant_id, caller.actor)
-                record(connection, [build_session_entry(who, action, session_id, client, now)])
+                record_entries(connection, [build_session_entry(who, action, session_id, client, now)])
 
         await self._transactions.run(write)
         self._live.remove(session_id)
@@ -223,7 +223,7 @@ class Sessions:
             raise TenantSuspended
         presented = decide_refresh(session.state, generation, client.hash, now, self._terms.idle)
         if presented is RefreshDecision.CURRENT:
-            if queries.advance(connection, session_id, generation, client.hash, now):
+            if queries.advance_session(connection, session_id, generation, client.hash, now):
                 return session
             # a concurrent request may have changed it
             left = queries.find_session(connection, session_id) or session
@@ -259,7 +259,7 @@ def _revoke_reused(
 ) -> None:
     if queries.revoke_session(connection, session.tenant_id, session_id, SESSION_ENDS["session.reused"], now):
         who = (session.tenant_id, user.called)
-        record(connection, [build_session_entry(who, "session.reused", session_id, client, now)])
+        record_entries(connection, [build_session_entry(who, "session.reused", session_id, client, now)])
         _LOG.warning(
             "a refresh token was used twice; its session was ended", extra={"session_id": session_id}
         )

@@ -14,21 +14,21 @@ from app.identity.queries.tenants import get_tenant
 from app.identity.rules.access import Role
 from app.identity.rules.people import SlackPerson
 from app.identity.rules.slack_groups import choose_role
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 
 
 def apply_groups(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     team_id: str,
     members: Mapping[str, Collection[str]],
     now: datetime,
-) -> Change:
+) -> ChangeResult:
     """Give the people of a workspace the roles of their groups. `members` has all groups that have a role.
 
-    People who are no users yet are created. Raises WorkspaceNotBound.
+    People who are not users yet are created. Raises WorkspaceNotBound.
     """
-    tenant_id = context.caller.tenant_id
+    tenant_id = request.caller.tenant_id
     if find_tenant_of_workspace(connection, team_id) != tenant_id:
         raise WorkspaceNotBound
     tenant = get_tenant(connection, tenant_id)
@@ -40,17 +40,19 @@ def apply_groups(
         person = user.person or ""
         role = choose_role(Role(user.role), groups.get(person, ()), roles, tenant.slack_default_role)
         if role is not None:
-            users.change_user(connection, tenant_id, user.id, {"role": role.value}, now)
+            users.update_user(connection, tenant_id, user.id, {"role": role.value}, now)
             before, after = {"role": user.role}, {"role": role.value}
-            entries.append(context.entry(now, "user.changed", f"user:{user.called}", before, after))
+            entries.append(
+                request.build_audit_entry(now, "user.changed", f"user:{user.called}", before, after)
+            )
     changed = len(entries)
     for person in sorted(groups.keys() - {user.person for user in known}):
         role = choose_role(None, groups[person], roles, tenant.slack_default_role)
         if role is not None:
             people.add_person(connection, tenant_id, person, role.value, now)
             after = {"person": person, "role": role.value}
-            entries.append(context.entry(now, "user.first_seen", person, None, after))
-    return Change({"created": len(entries) - changed, "changed": changed}, entries)
+            entries.append(request.build_audit_entry(now, "user.first_seen", person, None, after))
+    return ChangeResult({"created": len(entries) - changed, "changed": changed}, entries)
 
 
 def _list_groups_of_people(team_id: str, members: Mapping[str, Collection[str]]) -> dict[str, set[str]]:

@@ -17,29 +17,31 @@ from app.identity.queries import tenants as queries
 from app.identity.queries.tenants import TenantRow
 from app.identity.rules.access import FIRST_TENANT, Caller, Role, Scope
 from app.identity.rules.administration import NewTenant, TenantChanges, require_role
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.keys import store_new_key
-from app.money import fixed, money_text
-from app.timestamps import iso
+from app.money import format_fixed, shorten_amount
+from app.timestamps import format_timestamp
 
 FIRST_KEY = "admin"
 
 
 def create_tenant(
-    connection: Connection, context: OperationContext, parameters: NewTenant, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, parameters: NewTenant, now: datetime
+) -> ChangeResult:
     """Create a tenant and its first key, which is shown once. Raises SlugTaken."""
     if queries.find_tenant(connection, parameters.slug):
         raise SlugTaken(parameters.slug)
     tenant_id = queries.store_tenant(connection, parameters.slug, parameters.name, now)
-    set_tenant_scope(connection, [context.caller.tenant_id, tenant_id])
-    key = store_new_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=context.caller.actor)
+    set_tenant_scope(connection, [request.caller.tenant_id, tenant_id])
+    key = store_new_key(connection, FIRST_KEY, Scope.ADMIN, now, tenant_id, created_by=request.caller.actor)
     tenant = queries.get_tenant(connection, tenant_id)
     fields = {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
     entries = copy_to_tenant(
-        context, context.entry(now, "tenant.created", _target(tenant), None, fields), tenant
+        request,
+        request.build_audit_entry(now, "tenant.created", _target(tenant), None, fields),
+        tenant,
     )
-    return Change(serialize_own_tenant(tenant) | {"api_key": key}, entries, 201, shows_secret=True)
+    return ChangeResult(serialize_own_tenant(tenant) | {"api_key": key}, entries, 201, shows_secret=True)
 
 
 def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> TenantRow:
@@ -50,32 +52,34 @@ def get_visible_tenant(connection: Connection, caller: Caller, slug: str) -> Ten
     return tenant
 
 
-def change_tenant(
-    connection: Connection, context: OperationContext, slug: str, changes: TenantChanges, now: datetime
-) -> Change:
+def update_tenant(
+    connection: Connection, request: ChangeRequest, slug: str, changes: TenantChanges, now: datetime
+) -> ChangeResult:
     """Change a tenant. Its admins set its settings; the operator sets its status.
 
     Raises NoSuchTenant, NotAllowed or FirstTenantRequired.
     """
-    caller = context.caller
+    caller = request.caller
     before = get_visible_tenant(connection, caller, slug)
     _require_right(caller, before, changes)
     changed = {name: value for name, value in changes.items() if value != getattr(before, name)}
     if not changed:
-        return Change(serialize_tenant(caller, before), ())
+        return ChangeResult(serialize_tenant(caller, before), ())
     set_tenant_scope(connection, [caller.tenant_id, before.id])
     queries.lock_tenant(connection, before.id)
-    queries.change_tenant(connection, before.id, changed)
+    queries.update_tenant(connection, before.id, changed)
     was = {name: getattr(before, name) for name in changed}
-    entry = context.entry(now, "tenant.changed", _target(before), _facts(was), _facts(changed))
+    entry = request.build_audit_entry(now, "tenant.changed", _target(before), _facts(was), _facts(changed))
     after = queries.get_tenant(connection, before.id)
-    return Change(serialize_tenant(caller, after), copy_to_tenant(context, entry, after))
+    return ChangeResult(serialize_tenant(caller, after), copy_to_tenant(request, entry, after))
 
 
 def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for its own administrators."""
     return (
-        _facts(tenant._asdict()) | serialize_slack_settings(tenant) | {"created_at": iso(tenant.created_at)}
+        _facts(tenant._asdict())
+        | serialize_slack_settings(tenant)
+        | {"created_at": format_timestamp(tenant.created_at)}
     )
 
 
@@ -87,7 +91,7 @@ def serialize_slack_settings(tenant: TenantRow) -> dict[str, Any]:
 def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with amounts as text."""
     return {
-        name: money_text(fixed(value)) if isinstance(value, Decimal) else value
+        name: shorten_amount(format_fixed(value)) if isinstance(value, Decimal) else value
         for name, value in values.items()
     }
 
@@ -114,9 +118,9 @@ def _require_right(caller: Caller, tenant: TenantRow, changes: TenantChanges) ->
         require_role(caller, Role(new_user_policy))
 
 
-def copy_to_tenant(context: OperationContext, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
+def copy_to_tenant(request: ChangeRequest, entry: AuditEntry, tenant: TenantRow) -> list[AuditEntry]:
     """Return the entry, and its copy for the tenant's trail if the operator acts on another tenant."""
-    if tenant.id == context.caller.tenant_id:
+    if tenant.id == request.caller.tenant_id:
         return [entry]
     return [entry, replace(entry, tenant_id=tenant.id)]
 

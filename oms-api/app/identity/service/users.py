@@ -13,65 +13,67 @@ from app.identity.queries import users as queries
 from app.identity.queries.users import UserRow
 from app.identity.rules.access import Caller, Role
 from app.identity.rules.administration import NewUser, UserChanges, require_role
+from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse, ChangeResult
 from app.identity.service.grants import list_granted_portfolios, replace_portfolios, require_admin
-from app.identity.service.idempotent_operations import Administration, Answer, Change, OperationContext
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _GRANTED = ("role", "status", "portfolios")
 
 
 async def create_user(
-    administration: Administration, context: OperationContext, parameters: NewUser
-) -> Answer:
+    change_executor: ChangeExecutor, request: ChangeRequest, parameters: NewUser
+) -> ChangeResponse:
     """Create a user. Raises UserExists, RightsExceeded or Invalid."""
     password_hash = None
     if parameters.password is not None:
-        password_hash = await administration.hash_password(
+        password_hash = await change_executor.hash_password(
             parameters.password, (parameters.email, parameters.name)
         )
 
-    def create(connection: Connection, now: datetime) -> Change:
-        return _create(connection, context, parameters, password_hash, now)
+    def create(connection: Connection, now: datetime) -> ChangeResult:
+        return _create(connection, request, parameters, password_hash, now)
 
-    return await administration.change(context, create)
+    return await change_executor.execute(request, create)
 
 
-async def change_user(
-    administration: Administration,
-    context: OperationContext,
+async def update_user(
+    change_executor: ChangeExecutor,
+    request: ChangeRequest,
     user: UserRow,
     changes: UserChanges,
     status: int = 200,
-) -> Answer:
+) -> ChangeResponse:
     """Change a user that was read before. Raises NoSuchUser, RightsExceeded, LastAdmin or Invalid."""
     password_hash = None
     if "password" in changes:
-        password_hash = await administration.hash_password(changes["password"], (user.email, user.name))
+        password_hash = await change_executor.hash_password(changes["password"], (user.email, user.name))
 
-    def change(connection: Connection, now: datetime) -> Change:
-        return _change(connection, context, user.id, changes, password_hash, now)._replace(status=status)
+    def change(connection: Connection, now: datetime) -> ChangeResult:
+        return _change(connection, request, user.id, changes, password_hash, now)._replace(status=status)
 
-    return await administration.change(context, change)
+    return await change_executor.execute(request, change)
 
 
 def set_slack_status(
-    connection: Connection, context: OperationContext, person: str, status: str, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, person: str, status: str, now: datetime
+) -> ChangeResult:
     """Store whether Slack has deactivated a person's account. Raises NoSuchPerson or LastAdmin.
 
     Requests of and for a deactivated person are refused within one second, whatever administrators have set.
     """
-    caller = context.caller
+    caller = request.caller
     user = queries.find_user_of_person(connection, caller.tenant_id, person)
     if user is None:
         raise NoSuchPerson(person)
     response = {"person": person, "status": status}
     if user.slack_status == status:
-        return Change(response, ())
-    queries.change_user(connection, caller.tenant_id, user.id, {"slack_status": status}, now)
+        return ChangeResult(response, ())
+    queries.update_user(connection, caller.tenant_id, user.id, {"slack_status": status}, now)
     require_admin(connection, caller, now)
     before, after = {"slack_status": user.slack_status}, {"slack_status": status}
-    return Change(response, [context.entry(now, "user.changed", _target(user), before, after)])
+    return ChangeResult(
+        response, [request.build_audit_entry(now, "user.changed", _target(user), before, after)]
+    )
 
 
 def get_user(connection: Connection, tenant_id: int, user_id: int) -> UserRow:
@@ -92,12 +94,12 @@ def serialize_users(connection: Connection, tenant_id: int, users: list[UserRow]
 
 def _create(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     parameters: NewUser,
     password_hash: str | None,
     now: datetime,
-) -> Change:
-    caller, tenant_id = context.caller, context.caller.tenant_id
+) -> ChangeResult:
+    caller, tenant_id = request.caller, request.caller.tenant_id
     require_role(caller, parameters.role)
     if queries.is_known(connection, tenant_id, email=parameters.email, person=parameters.person):
         raise UserExists(parameters.email or parameters.person or "")
@@ -113,19 +115,21 @@ def _create(
     if password_hash is not None and parameters.email is not None:
         credentials.store_login(connection, tenant_id, parameters.email, user_id, password_hash, now)
     user = get_user(connection, tenant_id, user_id)
-    entry = context.entry(now, "user.created", _target(user), None, _serialize_for_audit(user, portfolios))
-    return Change(_serialize_user(user, portfolios), [entry], 201)
+    entry = request.build_audit_entry(
+        now, "user.created", _target(user), None, _serialize_for_audit(user, portfolios)
+    )
+    return ChangeResult(_serialize_user(user, portfolios), [entry], 201)
 
 
 def _change(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     user_id: int,
     changes: UserChanges,
     password_hash: str | None,
     now: datetime,
-) -> Change:
-    caller, tenant_id = context.caller, context.caller.tenant_id
+) -> ChangeResult:
+    caller, tenant_id = request.caller, request.caller.tenant_id
     user = get_user(connection, tenant_id, user_id)
     [before] = serialize_users(connection, tenant_id, [user])
     _require_right(caller, user, changes)
@@ -135,12 +139,12 @@ def _change(
         columns["is_narrowed"] = changes["portfolios"] is not None
     if password_hash is not None:
         _set_password(connection, tenant_id, user, password_hash, now)
-    queries.change_user(connection, tenant_id, user_id, columns, now)
+    queries.update_user(connection, tenant_id, user_id, columns, now)
     if set(changes).intersection(_GRANTED):
         require_admin(connection, caller, now)
     [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
     _revoke_sessions(connection, tenant_id, after, now, password_changed=password_hash is not None)
-    return _serialize_change(context, user, before, after, now, password_changed=password_hash is not None)
+    return _serialize_change(request, user, before, after, now, password_changed=password_hash is not None)
 
 
 def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:
@@ -154,7 +158,7 @@ def _set_password(
     if user.email is None:
         message = "This person has no e-mail address to log in with."
         raise Invalid(message, [FieldError("password", message, "no_email")])
-    if not credentials.change_password_hash(connection, tenant_id, user.id, password_hash, now):
+    if not credentials.replace_password_hash(connection, tenant_id, user.id, password_hash, now):
         credentials.store_login(connection, tenant_id, user.email, user.id, password_hash, now)
 
 
@@ -167,24 +171,24 @@ def _revoke_sessions(
 
 
 def _serialize_change(
-    context: OperationContext, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
+    request: ChangeRequest, user: UserRow, before: dict[str, Any], after: dict[str, Any], now: datetime, *,
     password_changed: bool,
-) -> Change:  # fmt: skip
+) -> ChangeResult:  # fmt: skip
     audited = ("name", "role", "status", "portfolios")
     changed = [name for name in audited if before[name] != after[name]]
     entries = []
     if changed:
         previous, current = ({name: fields[name] for name in changed} for fields in (before, after))
-        entries.append(context.entry(now, "user.changed", _target(user), previous, current))
+        entries.append(request.build_audit_entry(now, "user.changed", _target(user), previous, current))
     if password_changed:
-        entries.append(context.entry(now, "user.password_changed", _target(user)))
-    return Change(after, entries)
+        entries.append(request.build_audit_entry(now, "user.password_changed", _target(user)))
+    return ChangeResult(after, entries)
 
 
 def _serialize_user(user: UserRow, portfolios: list[str] | None) -> dict[str, Any]:
     fields = user._asdict()
     del fields["is_narrowed"]
-    times = {"created_at": iso(user.created_at), "updated_at": iso(user.updated_at)}
+    times = {"created_at": format_timestamp(user.created_at), "updated_at": format_timestamp(user.updated_at)}
     return fields | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
 
 

@@ -11,8 +11,8 @@ from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import ExpectedRows, Facts
 from app.identity.service.sessions import RETENTION_AFTER_END
-from app.money import fixed, money_text
-from app.timestamps import iso
+from app.money import format_fixed, shorten_amount
+from app.timestamps import format_timestamp
 
 _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "password.", "workspace.")
 _RENAMED = "portfolio.renamed"
@@ -22,7 +22,7 @@ def verify_identities(connection: Connection) -> Iterator[Difference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in iterate_rows(connection, "tenants")}
     for row in tenants.values():
-        row["default_opening_cash"] = money_text(fixed(row["default_opening_cash"]))
+        row["default_opening_cash"] = shorten_amount(format_fixed(row["default_opening_cash"]))
     expected = ExpectedRows({tenant_id: row["slug"] for tenant_id, row in tenants.items()})
     expected.apply(list_actions(connection, *_ACTIONS, _RENAMED))
     users = {(row["tenant_id"], row["id"]): row for row in iterate_rows(connection, "users")}
@@ -81,7 +81,7 @@ def _without_deleted(expected: Mapping[Any, Facts], stored: Mapping[Any, Facts])
     newest = max((fields.get("created_at") or "" for fields in expected.values()), default="")
     if not newest:
         return dict(expected)
-    since = iso(datetime.fromisoformat(newest) - RETENTION_AFTER_END)
+    since = format_timestamp(datetime.fromisoformat(newest) - RETENTION_AFTER_END)
     return {
         key: fields
         for key, fields in expected.items()

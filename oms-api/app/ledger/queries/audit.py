@@ -8,16 +8,16 @@ from typing import Any, NamedTuple, TypeVar, cast
 from sqlalchemy import BigInteger, Connection, Table, bindparam, delete, func, select
 from sqlalchemy.orm import aliased
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.database import Amount, Instant, find_matching_rows
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.ledger.models import Portfolio, PositionRow, Trade
 from app.ledger.queries.books import FILL, fill_of
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.corporate_actions import has_action_rows, replay_position
 from app.ledger.queries.reversals import is_unreversed
-from app.ledger.rules.accounting import Fill, Position, replay
+from app.ledger.rules.accounting import Fill, Position, replay_fills
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.keys import LedgerRowKey, PortfolioKey
 from app.ledger.rules.ledger_state import REVERSAL, ReversedTrade
@@ -51,12 +51,12 @@ class CashEvent(NamedTuple):
     created_at: Timestamp
 
 
-def ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
+def iterate_ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
     """Yield all rows of the ledger, portfolio by portfolio, each in sequence."""
     return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
 
 
-def rows_after(
+def iterate_rows_after(
     connection: Connection, tenant_id: int, portfolio_id: int, sequence: int
 ) -> Generator[TradeRow, None, None]:
     """Yield the rows of one portfolio after `sequence`, in sequence."""
@@ -64,12 +64,12 @@ def rows_after(
     return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, where=where)
 
 
-def portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
+def iterate_portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
     """Yield all portfolios, sorted by tenant and id."""
     return _stream(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
 
 
-def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
+def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield the creation values of all portfolios with their settings. Amounts and instants are canonical."""
     names = (
         *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
@@ -78,26 +78,26 @@ def named_portfolios(connection: Connection) -> Iterator[dict[str, Any]]:
     )
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
-        yield dict(zip(names, map(to_canonical, row), strict=True))
+        yield dict(zip(names, map(format_canonical, row), strict=True))
 
 
-def portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
+def get_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioRow:
     """Return one portfolio."""
-    (row,) = portfolio_rows(connection, f"tenant_id = {tenant_id:d} AND id = {portfolio_id:d}")
+    (row,) = iterate_portfolio_rows(connection, f"tenant_id = {tenant_id:d} AND id = {portfolio_id:d}")
     return row
 
 
-def holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRow, None, None]:
+def iterate_holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRow, None, None]:
     """Yield the rows of the positions table, portfolio by portfolio."""
     order = "tenant_id, portfolio_id"
     return _stream(connection, PositionRow.__table__, HoldingRow, order=order, where=where)
 
 
-def holding_rows_of(
+def iterate_holding_rows_of_portfolio(
     connection: Connection, tenant_id: int, portfolio_id: int
 ) -> Generator[HoldingRow, None, None]:
     """Yield the rows of the positions table of one portfolio."""
-    return holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
+    return iterate_holding_rows(connection, f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d}")
 
 
 def book_keys(connection: Connection) -> list[PortfolioKey]:
@@ -113,24 +113,26 @@ def remove_holding(connection: Connection, row: HoldingRow) -> None:
     connection.execute(delete(PositionRow).filter_by(**key))
 
 
-def recorded_events(connection: Connection, kind: str = RECORDED) -> Generator[RecordedEvent, None, None]:
+def iterate_recorded_events(
+    connection: Connection, kind: str = RECORDED
+) -> Generator[RecordedEvent, None, None]:
     """Yield all events of that type."""
     for row_id, tenant_id, _, payload, created_at in iterate_events(connection, [kind]):
-        yield RecordedEvent(row_id, tenant_id, payload, to_canonical(created_at))
+        yield RecordedEvent(row_id, tenant_id, payload, format_canonical(created_at))
 
 
-def cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
+def iterate_cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
     """Yield all events about cash movements."""
     return _stream(connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'")
 
 
-def trades_at(connection: Connection, keys: Sequence[LedgerRowKey]) -> dict[LedgerRowKey, TradeRow]:
+def load_trades_by_key(connection: Connection, keys: Sequence[LedgerRowKey]) -> dict[LedgerRowKey, TradeRow]:
     """Return the ledger rows by their keys."""
     key = ("tenant_id", "portfolio_id", "sequence")
     matching_rows = find_matching_rows(
         connection, cast("Table", Trade.__table__), COLUMNS, key, sorted(set(keys))
     )
-    rows = map(canonical_trade, matching_rows)
+    rows = map(format_trade, matching_rows)
     return {row.ledger_key: row for row in rows}
 
 
@@ -150,7 +152,7 @@ def has_trade_at(connection: Connection, key: LedgerRowKey, created_at: Timestam
     return connection.execute(statement).first() is not None
 
 
-def repeated_key(connection: Connection) -> TradeRow | None:
+def find_repeated_key(connection: Connection) -> TradeRow | None:
     """Return a row whose idempotency key another row of its portfolio and kind has too, or None."""
     bound = (Trade.tenant_id, Trade.portfolio_id, Trade.kind, Trade.idempotency_key)
     statement = (
@@ -181,7 +183,7 @@ def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedT
     first = _replay_from(connection, original, reversal)
     fills = _iterate_unreversed_fills(connection, original, first.sequence, reversal.sequence)
     return ReversedTrade(
-        original, _reversed_before(connection, reversal), replay(fills, _position_before(first))
+        original, _reversed_before(connection, reversal), replay_fills(fills, _position_before(first))
     )
 
 
@@ -197,7 +199,7 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
         ).scalar_one()
         if earlier is None or earlier >= start.sequence:
             return start
-        start = canonical_trade(connection.execute(_AT, _book_of(start) | {"sequence": earlier}).one())
+        start = format_trade(connection.execute(_AT, _book_of(start) | {"sequence": earlier}).one())
 
 
 def _position_before(row: TradeRow) -> Position:
@@ -229,7 +231,7 @@ def _reversed_before(connection: Connection, reversal: TradeRow) -> str | None:
 
 def _trade(connection: Connection, tenant_id: int, trade_id: str | None) -> TradeRow | None:
     row = connection.execute(_TRADE, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
-    return canonical_trade(row) if row else None
+    return format_trade(row) if row else None
 
 
 def _book_of(row: TradeRow) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from app.database import (
     build_insert_missing,
     build_update,
     build_upsert,
+    execute_writes,
     find_matching_rows,
-    write,
 )
-from app.database.bulk import Part, Row, Write, find_joined_rows, find_rows_by_name
+from app.database.bulk import BulkWrite, Part, Row, find_joined_rows, find_rows_by_name
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
@@ -24,8 +24,8 @@ from app.ledger.rules.accounting import Fill, Position, Side
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.keys import PortfolioNameKey, PositionKey, RequestKey, TradeKey
-from app.money import ZERO, product
-from app.timestamps import iso
+from app.money import ZERO, multiply
+from app.timestamps import format_timestamp
 
 PORTFOLIOS = cast("Table", Portfolio.__table__)
 TRADES = cast("Table", Trade.__table__)
@@ -61,7 +61,7 @@ _TENANT, _KIND, _REQUEST = map(COLUMNS.index, ("tenant_id", "kind", "idempotency
 _REPLAY_CHUNK = 10_000
 
 
-def portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[PortfolioNameKey, int]:
+def load_portfolio_ids(connection: Connection, names: Sequence[Row]) -> dict[PortfolioNameKey, int]:
     """Return the ids of the portfolios (tenant id, name key) that exist."""
     matching_rows = find_matching_rows(
         connection, PORTFOLIOS, ("tenant_id", "name_key", "id"), ("tenant_id", "name_key"), names
@@ -74,7 +74,7 @@ def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
 
     Rows must be sorted, so that two processes do not deadlock.
     """
-    write(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
+    execute_writes(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
 
 
 def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -82,12 +82,12 @@ def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[An
     return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
 
 
-def portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the current `STATE` of the portfolios (tenant id, id), without a lock."""
     return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
 
 
-def trades_by_id(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_trades(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the trades (tenant id, trade id), each as `COLUMNS`."""
     return find_matching_rows(connection, TRADES, COLUMNS, ("tenant_id", "trade_id"), ids)
 
@@ -101,14 +101,14 @@ def lock_trades_by_key(connection: Connection, keys: Sequence[RequestKey]) -> li
     return [row for row in rows if (row[_TENANT], row[_KIND], row[_REQUEST]) in requested]
 
 
-def reversals_of(connection: Connection, trades: Sequence[Row]) -> dict[TradeKey, str]:
+def load_reversals(connection: Connection, trades: Sequence[Row]) -> dict[TradeKey, str]:
     """Return the ids of the reversals of those trades (tenant id, trade id) that have one."""
     columns = ("tenant_id", "reverses", "trade_id")
     matching_rows = find_matching_rows(connection, TRADES, columns, ("tenant_id", "reverses"), trades)
     return {TradeKey(tenant_id, reverses): trade_id for tenant_id, reverses, trade_id in matching_rows}
 
 
-def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_positions(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return a row for each key (tenant id, portfolio id, symbol, product).
 
     Each row is the key, `_HELD` (nulls currency
@@ -119,14 +119,14 @@ def positions_at(connection: Connection, keys: Sequence[Row]) -> list[tuple[Any,
     return find_joined_rows(connection, keys, _HELD_PART, _LISTED_PART, _ALIAS_PART)
 
 
-def positions_in(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_positions_of_portfolios(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return all positions of the portfolios (tenant id, id), each as key and `_HELD`."""
     return find_matching_rows(
         connection, POSITIONS, _POSITION_KEY + _HELD, ("tenant_id", "portfolio_id"), places
     )
 
 
-def positions_since(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
+def load_positions_since(connection: Connection, places: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Return the positions of portfolios (tenant id, id, sequence) that trades from that sequence on changed.
 
     Each is a key and `_HELD`.
@@ -135,7 +135,7 @@ def positions_since(connection: Connection, places: Sequence[Row]) -> list[tuple
     return find_matching_rows(connection, POSITIONS, columns, home, places, since="last_sequence")
 
 
-def position_of(values: Sequence[Any]) -> Position:
+def parse_position(values: Sequence[Any]) -> Position:
     """Return the position of `_HELD` values. PostgreSQL returns decimals and datetimes, SQLite text."""
     quantity, cost, realized_pnl, currency, local_cost, *times = values
     amounts = (Decimal(quantity), Decimal(cost), Decimal(realized_pnl))
@@ -143,17 +143,17 @@ def position_of(values: Sequence[Any]) -> Position:
     return Position(*amounts, local, currency, *map(convert_instant, times))
 
 
-def insert_trades(rows: Sequence[TradeRow]) -> Write:
+def insert_trades(rows: Sequence[TradeRow]) -> BulkWrite:
     """Return the statement that appends rows to the ledger."""
     return build_insert(TRADES, COLUMNS, rows)
 
 
-def insert_cash_movements(rows: Sequence[CashRow]) -> Write:
+def insert_cash_movements(rows: Sequence[CashRow]) -> BulkWrite:
     """Return the statement that appends rows to the cash ledger."""
     return build_insert(CASH_MOVEMENTS, CASH_COLUMNS, rows)
 
 
-def update_cash(rows: Sequence[Row]) -> Write:
+def update_cash(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that updates cash after movements.
 
     A row is cash, moved cash, the cash ledger's last sequence and hash, then tenant id and id.
@@ -161,7 +161,7 @@ def update_cash(rows: Sequence[Row]) -> Write:
     return build_update(PORTFOLIOS, _CASH, ("tenant_id", "id"), rows)
 
 
-def update_moved_cash(rows: Sequence[Row]) -> Write:
+def update_moved_cash(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that updates moved cash and the end of the cash ledger.
 
     A row is moved cash, the cash ledger's last sequence and hash, then tenant id and id.
@@ -169,12 +169,12 @@ def update_moved_cash(rows: Sequence[Row]) -> Write:
     return build_update(PORTFOLIOS, _CASH[1:], ("tenant_id", "id"), rows)
 
 
-def upsert_positions(rows: Sequence[Row]) -> Write:
+def build_position_upsert(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that writes positions. A row is the key, then `_POSITION`."""
     return build_upsert(POSITIONS, _POSITION_KEY + _POSITION, _POSITION_KEY, rows)
 
 
-def update_portfolios(rows: Sequence[Row]) -> Write:
+def update_portfolios(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that updates projections.
 
     A row is cash to last_created_at as in `STATE`, then tenant id and id.
@@ -182,7 +182,7 @@ def update_portfolios(rows: Sequence[Row]) -> Write:
     return build_update(PORTFOLIOS, _PROJECTED, ("tenant_id", "id"), rows)
 
 
-def update_portfolios_and_stamps(rows: Sequence[Row]) -> Write:
+def update_portfolios_and_stamps(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that updates projections and stamps of portfolios.
 
     A row is that of `update_portfolios` with the stamp and their fee totals before tenant
@@ -191,7 +191,7 @@ def update_portfolios_and_stamps(rows: Sequence[Row]) -> Write:
     return build_update(PORTFOLIOS, (*_PROJECTED, "orders_stamp", "fee_totals"), ("tenant_id", "id"), rows)
 
 
-def update_stamps(rows: Sequence[Row]) -> Write:
+def update_stamps(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that sets new stamps, which invalidate what is cached of the portfolios."""
     return build_update(PORTFOLIOS, ("orders_stamp",), ("tenant_id", "id"), rows)
 
@@ -210,7 +210,7 @@ def iterate_unreversed_fills(connection: Connection, key: PositionKey, without: 
     yield from map(fill_of, found)
 
 
-def last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> Decimal | None:
+def find_last_rate(connection: Connection, tenant_id: int, portfolio_id: int, symbol: str) -> Decimal | None:
     """Return the newest exchange rate recorded for the portfolio's symbol, None if there is none."""
     statement = (
         select(Trade.fx_rate)
@@ -241,7 +241,7 @@ FILL = (Trade.side, Trade.quantity, Trade.gmv, Trade.currency, Trade.fx_rate, Tr
 def fill_of(row: Any) -> Fill:  # a row of `FILL`
     """Return the fill of a ledger row. The row may be corrupt, so nothing is validated."""
     side, quantity, gmv, currency, fx_rate, executed_at = row
-    at = iso(executed_at)
+    at = format_timestamp(executed_at)
     if currency is None or fx_rate is None:
         return Fill(Side(side), quantity, gmv, at=at)
-    return Fill(Side(side), quantity, product(gmv, fx_rate), gmv, currency, at)
+    return Fill(Side(side), quantity, multiply(gmv, fx_rate), gmv, currency, at)

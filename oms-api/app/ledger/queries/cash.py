@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, or_, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.rules.cash import CASH_COLUMNS, CashKind, CashRow
 from app.ledger.rules.corporate_actions import ACTION_ROWS
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _MOVEMENT_COLUMNS = tuple(getattr(CashMovement, name) for name in CASH_COLUMNS)
 _TRADE_COLUMNS = (
@@ -70,7 +70,7 @@ def list_cash_movements(
         .where(CashMovement.sequence > after)
         .order_by(CashMovement.sequence)
     )
-    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(format_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_movements_between(
@@ -84,7 +84,7 @@ def list_movements_between(
         .order_by(CashMovement.sequence)
         .limit(limit)
     )
-    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(format_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_movements_before(
@@ -103,7 +103,7 @@ def list_movements_before(
             CashMovement.trade_sequence == before.trade_sequence, CashMovement.sequence < before.cash_sequence
         )
         statement = statement.where(or_(follows_earlier_trade, follows_same_trade))
-    return [CashRow._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [CashRow._make(map(format_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_before(
@@ -120,7 +120,7 @@ def list_trades_before(
     if before is not None:  # a trade precedes the movements that were booked after it
         last_sequence = before.trade_sequence if before.cash_sequence else before.trade_sequence - 1
         statement = statement.where(Trade.sequence <= last_sequence)
-    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(format_canonical, row)) for row in connection.execute(statement)]
 
 
 def list_trades_after(
@@ -132,7 +132,7 @@ def list_trades_after(
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id, Trade.sequence >= sequence)
         .order_by(Trade.sequence)
     )
-    return [TradeCash._make(map(to_canonical, row)) for row in connection.execute(statement)]
+    return [TradeCash._make(map(format_canonical, row)) for row in connection.execute(statement)]
 
 
 def find_movement_amount(
@@ -163,4 +163,4 @@ def find_portfolio_creation(connection: Connection, tenant_id: int, portfolio_id
         Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id
     )
     created_at: datetime = connection.execute(statement).scalar_one()
-    return iso(created_at)
+    return format_timestamp(created_at)

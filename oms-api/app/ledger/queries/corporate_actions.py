@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal_column, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.ledger.models import CashMovement, Trade
 from app.ledger.models import CorporateAction as ActionRecord
 from app.ledger.queries.books import FILL, fill_of, iterate_unreversed_fills
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.queries.reversals import is_undone
-from app.ledger.rules.accounting import Fill, Position, Side, replay
+from app.ledger.rules.accounting import Fill, Position, Side, replay_fills
 from app.ledger.rules.cash import CASH_COLUMNS, CashRow
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.ledger.rules.corporate_actions import (
@@ -26,11 +26,11 @@ from app.ledger.rules.corporate_actions import (
     Step,
     TransferIn,
     TransferOut,
-    action_of_key,
+    parse_action_key,
     replay_steps,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.timestamps import BEFORE_ALL, iso
+from app.timestamps import BEFORE_ALL, format_timestamp
 
 INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
 _ACTION = (
@@ -50,14 +50,14 @@ def find_actions(connection: Connection, tenant_id: int, ids: Iterable[str]) -> 
         .where(ActionRecord.tenant_id == tenant_id, ActionRecord.id.in_(sorted(set(ids))))
         .order_by(ActionRecord.id)
     )
-    return {action.id: action for action in map(action_of, connection.execute(statement))}
+    return {action.id: action for action in map(build_action, connection.execute(statement))}
 
 
 def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, Action]:
     """Return the terms of all corporate actions of a tenant by id."""
     columns = [getattr(ActionRecord, name) for name in _ACTION]
     found = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
-    return {action.id: action for action in map(action_of, found)}
+    return {action.id: action for action in map(build_action, found)}
 
 
 def list_actions_of_symbols(
@@ -72,13 +72,16 @@ def list_actions_of_symbols(
         ActionRecord.reversed_at.is_(None),
     )
     ordered = statement.order_by(ActionRecord.effective_at, ActionRecord.id)
-    return list(map(action_of, connection.execute(ordered)))
+    return list(map(build_action, connection.execute(ordered)))
 
 
-def action_of(row: Any) -> Action:  # a row with the columns of `Action`
+def build_action(row: Any) -> Action:  # a row with the columns of `Action`
     """Return the action of a row of the table."""
     values = dict(zip(_ACTION, row, strict=True))
-    values["kind"], values["effective_at"] = ActionKind(values["kind"]), iso(values["effective_at"])
+    values["kind"], values["effective_at"] = (
+        ActionKind(values["kind"]),
+        format_timestamp(values["effective_at"]),
+    )
     return Action(**values)
 
 
@@ -91,7 +94,7 @@ def replay_position(
     action that there is not.
     """
     if until is None and not has_action_rows(connection, key):
-        return replay(iterate_unreversed_fills(connection, key, without))
+        return replay_fills(iterate_unreversed_fills(connection, key, without))
     return replay_steps(list_steps(connection, key, without, until))
 
 
@@ -112,7 +115,7 @@ def list_steps(
         .order_by(Trade.sequence)
     )
     rows = connection.execute(statement, execution_options={"yield_per": _CHUNK}).all()
-    ids = {action_of_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
+    ids = {parse_action_key(row.idempotency_key) for row in rows if row.kind in ACTION_ROWS}
     actions = find_actions(connection, key.tenant_id, filter(None, ids))
     return list(_read_steps(connection, key, rows, actions))
 
@@ -122,14 +125,14 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
 
     Of two actions at the same instant, the later one acted on what the earlier one booked.
     """
-    key, action_id = row.position_key, action_of_key(row.idempotency_key)
+    key, action_id = row.position_key, parse_action_key(row.idempotency_key)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
         .where(*_in_position(key, None), _IS_ACTION, ~is_undone())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )
-    rows = map(canonical_trade, connection.execute(statement))
+    rows = map(format_trade, connection.execute(statement))
     return next(
         (
             trade
@@ -138,7 +141,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
             or (
                 action_id
                 and trade.executed_at == row.executed_at
-                and action_of_key(trade.idempotency_key) != action_id
+                and parse_action_key(trade.idempotency_key) != action_id
             )
         ),
         None,
@@ -164,7 +167,7 @@ def list_action_trades(connection: Connection, key: PortfolioKey, action: Action
         .where(keys, ~is_undone())
         .order_by(Trade.sequence.desc())
     )
-    return [canonical_trade(row) for row in connection.execute(statement)]
+    return [format_trade(row) for row in connection.execute(statement)]
 
 
 def list_action_movements(
@@ -178,12 +181,12 @@ def list_action_movements(
     if portfolio_id is not None:
         statement = statement.where(CashMovement.portfolio_id == portfolio_id)
     found = connection.execute(statement.order_by(CashMovement.portfolio_id, CashMovement.sequence))
-    return [CashRow._make(map(to_canonical, row)) for row in found]
+    return [CashRow._make(map(format_canonical, row)) for row in found]
 
 
 def find_booking_action(connection: Connection, row: TradeRow) -> Action | None:
     """Return the action that the key of a ledger row names, None if it names none."""
-    action_id = action_of_key(row.idempotency_key)
+    action_id = parse_action_key(row.idempotency_key)
     return None if action_id is None else find_actions(connection, row.tenant_id, [action_id]).get(action_id)
 
 
@@ -202,9 +205,9 @@ def _read_steps(
         fill = fill_of(values)
         at = fill.at or BEFORE_ALL
         if kind not in ACTION_ROWS:
-            yield fill if action_of_key(row_key) is None else FractionSale(at, fill)
+            yield fill if parse_action_key(row_key) is None else FractionSale(at, fill)
         elif kind == SPLIT:
-            yield Split(at, actions[action_of_key(row_key) or ""].ratio)
+            yield Split(at, actions[parse_action_key(row_key) or ""].ratio)
         elif row_key.endswith(OUTGOING):
             yield TransferOut(at)
         else:

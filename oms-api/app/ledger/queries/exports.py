@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from app.ledger.models import Portfolio, Trade
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
 
 
@@ -35,7 +35,7 @@ def list_all_heads(connection: Connection) -> list[PortfolioHeads]:
     return [PortfolioHeads._make(row) for row in found]
 
 
-def ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
+def find_ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
     """Return the heads of the tenant's ledgers, sorted by portfolio id; empty ledgers are left out."""
     columns = (Portfolio.id, Portfolio.last_sequence, Portfolio.last_hash)
     where = (Portfolio.tenant_id == tenant_id, Portfolio.last_sequence > 0)
@@ -43,7 +43,7 @@ def ledger_heads(connection: Connection, tenant_id: int) -> list[LedgerHead]:
     return [LedgerHead._make(row) for row in found]
 
 
-def rows_between(
+def list_rows_between(
     connection: Connection, tenant_id: int, portfolio_id: int, after: int, until: int, limit: int
 ) -> list[TradeRow]:
     """Return a portfolio's rows after the sequence `after`, up to and including `until`, in order."""
@@ -55,4 +55,4 @@ def rows_between(
     )
     columns = (getattr(Trade, name) for name in COLUMNS)
     found = connection.execute(select(*columns).where(*where).order_by(Trade.sequence).limit(limit))
-    return [canonical_trade(row) for row in found]
+    return [format_trade(row) for row in found]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, update
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.ledger.models import Portfolio
 from app.ledger.rules.settings import PortfolioSettings
 
@@ -28,7 +28,9 @@ def find_managed(connection: Connection, tenant_id: int, name_key: str) -> Manag
     if row is None:
         return None
     name, base_currency, opening_cash, *settings = row
-    return Managed(name, base_currency, opening_cash, PortfolioSettings._make(map(to_canonical, settings)))
+    return Managed(
+        name, base_currency, opening_cash, PortfolioSettings._make(map(format_canonical, settings))
+    )
 
 
 def insert_portfolio(connection: Connection, values: dict[str, Any]) -> None:
@@ -49,10 +51,10 @@ def update_settings(
 ) -> None:
     """Give a portfolio other settings, for later orders and reported trades."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
-    connection.execute(update(Portfolio).where(*mine).values(**settings_values(settings)))
+    connection.execute(update(Portfolio).where(*mine).values(**build_settings_values(settings)))
 
 
-def settings_values(settings: PortfolioSettings) -> dict[str, Any]:
+def build_settings_values(settings: PortfolioSettings) -> dict[str, Any]:
     """Return the values of the columns."""
     amounts = {name: getattr(settings, name) for name in ("participation", "slippage")}
     return settings._asdict() | {

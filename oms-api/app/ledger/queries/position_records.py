@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, tupl
 
 from app.column_values import parse_instant
 from app.database import build_upsert, find_matching_rows
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
-from app.ledger.rules.equity import rate_of_cost
+from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.keys import PositionKey
 from app.ledger.rules.position_extremes import Extremes, Holding, LedgerRow, PositionRecord
 from app.market_data.models import QuoteRow
-from app.money import ZERO, fixed
-from app.timestamps import iso
+from app.money import ZERO, format_fixed
+from app.timestamps import format_timestamp
 
 _RECORDS = cast("Table", PositionRecordRow.__table__)
 _TRADES = cast("Table", Trade.__table__)
@@ -101,7 +101,7 @@ def list_rows_since(
     return rows
 
 
-def build_record_write(records: Mapping[PositionKey, PositionRecord]) -> Write:
+def build_record_write(records: Mapping[PositionKey, PositionRecord]) -> BulkWrite:
     """Return the write that stores the records of positions."""
     rows: list[Row] = [(*key, *_values(record)) for key, record in sorted(records.items())]
     return build_upsert(_RECORDS, _KEY + _COLUMNS, _KEY, rows)
@@ -137,7 +137,7 @@ def _list(
 
 def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
     last_sequence, currency, cost, local_cost, base = row[4:9]
-    rate = None if currency is None else rate_of_cost(cost, local_cost)
+    rate = None if currency is None else compute_rate_of_cost(cost, local_cost)
     record = None if row[9] is None else _record(row[9:])
     return RecordedPosition(PositionKey(*row[:4]), last_sequence, currency, base, rate, record)
 
@@ -149,6 +149,8 @@ def _record(values: tuple[Any, ...]) -> PositionRecord:
 
 
 def _values(record: PositionRecord) -> Row:
-    held = (*map(fixed, record.holding), fixed(record.charges))
-    extremes = [None] * len(_EXTREMES) if record.extremes is None else list(map(fixed, record.extremes))
-    return (record.sequence, iso(record.until), *held, *extremes)
+    held = (*map(format_fixed, record.holding), format_fixed(record.charges))
+    extremes = (
+        [None] * len(_EXTREMES) if record.extremes is None else list(map(format_fixed, record.extremes))
+    )
+    return (record.sequence, format_timestamp(record.until), *held, *extremes)

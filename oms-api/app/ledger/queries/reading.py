@@ -21,10 +21,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from app.database import presorted
+from app.database import forbid_full_sorts
 from app.ids import build_first_trade_id
 from app.ledger.models import NO_AMOUNT, Portfolio, PositionRow, Trade
-from app.ledger.queries.canonical import canonical_trade
+from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
 from app.text import list_spellings
 
@@ -102,7 +102,7 @@ class TradeFilter:
     portfolios: frozenset[str] | None = None
 
 
-def trades_of(tenant_id: int) -> Select[Any]:
+def select_trades(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's trades: `COLUMNS`, the portfolio's name, and the reversal's id."""
     reversal = aliased(Trade)
     reversed_trade = (reversal.tenant_id == Trade.tenant_id) & (reversal.reverses == Trade.trade_id)
@@ -119,7 +119,7 @@ def find_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade | None:
     """Return one trade if it is in one of the portfolios (name keys; None: all), else None."""
-    statement = trades_of(tenant_id).where(Trade.trade_id == trade_id, *_within(portfolios))
+    statement = select_trades(tenant_id).where(Trade.trade_id == trade_id, *_within(portfolios))
     row = connection.execute(statement).one_or_none()
     return _listed(row) if row else None
 
@@ -148,12 +148,12 @@ def list_trades(
     if filters.idempotency_key is not None:  # they are few: found by their index before they are sorted
         page = page.order_by(None).limit(None).offset(skip)
     is_all = filters.portfolio_name_key is None and not conditions
-    with presorted(connection) if is_all else nullcontext():
+    with forbid_full_sorts(connection) if is_all else nullcontext():
         return [_listed(row) for row in connection.execute(_named(page))]
 
 
 def _named(page: Select[Any]) -> Select[Any]:
-    """Return the trades of a page as `trades_of` does: two look-ups for each, and no join of whole tables."""
+    """Return the trades of a page as `select_trades` does: two look-ups each, no join of whole tables."""
     trade, reversal = page.subquery("page").c, aliased(Trade)
     home = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
     undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
@@ -210,7 +210,7 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     )
 
 
-def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
+def find_sequence(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
     """Return the sequence of the last row recorded at `instant` or before, 0 if there is none.
 
     A binary search finds it, because sequences have no gaps and `created_at` never decreases along them.
@@ -226,7 +226,7 @@ def sequence_at(connection: Connection, tenant_id: int, book: Book, instant: dat
     return low
 
 
-def holdings_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
+def load_holdings(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
     """Return the positions after row `sequence`. The last row of each symbol holds its position."""
     earlier = aliased(Trade)
     last = (
@@ -305,8 +305,8 @@ def _portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int 
     return connection.execute(select(Portfolio.id).where(*where)).scalar_one_or_none()
 
 
-def _listed(row: Any) -> ListedTrade:  # a row of `trades_of`
-    return ListedTrade(canonical_trade(row[: len(COLUMNS)]), row[-2], row[-1])
+def _listed(row: Any) -> ListedTrade:  # a row of `select_trades`
+    return ListedTrade(format_trade(row[: len(COLUMNS)]), row[-2], row[-1])
 
 
 def _text(amount: InstrumentedAttribute[Decimal] | InstrumentedAttribute[Decimal | None]) -> Cast[str]:

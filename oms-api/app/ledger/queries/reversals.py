@@ -8,9 +8,9 @@ from sqlalchemy.orm import aliased
 
 from app.ids import build_first_trade_id
 from app.ledger.models import Trade
-from app.ledger.queries.canonical import canonical_trade
-from app.ledger.rules.adoption import ADOPTION_KEY_PREFIX
+from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.chain import COLUMNS, TradeRow
+from app.ledger.rules.keys import ADOPTION_KEY_PREFIX
 
 _REVERSAL = aliased(Trade)  # made once, because it takes longer than a query of few rows
 
@@ -46,4 +46,4 @@ def find_adoption(
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else canonical_trade(row)
+    return None if row is None else format_trade(row)

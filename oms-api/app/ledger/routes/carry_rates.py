@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.calendars.schemas import LocalDate
 from app.ledger.routes.currencies import Currency
 from app.ledger.rules.settings import CarryRateKind
-from app.wire.fields import Amount, lower_case
+from app.wire.fields import Amount, to_lower_case
 
 MAX_PERCENT = Decimal(1000)
 
@@ -25,7 +25,7 @@ class CarryRateIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Annotated[CarryRateKind, BeforeValidator(lower_case)] = Field(
+    kind: Annotated[CarryRateKind, BeforeValidator(to_lower_case)] = Field(
         description="`interest` is earned on positive cash, `margin` is paid on negative cash, `borrow` on "
         "the market value of short positions",
         examples=["margin"],

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashPosition
@@ -18,14 +18,14 @@ from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import Note, PortfolioName
 from app.ledger.service.cash import CashMove, move_cash
 from app.ledger.service.cash_statement import CashStatement, read_cash_statement
-from app.money import fixed, money_text
+from app.money import format_fixed, shorten_amount
 from app.text import name_key
-from app.wire.answers import NEXT_HEADER, REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.fields import PositiveAmount, lower_case
-from app.wire.lists import Cursor, Limit, link
+from app.wire.fields import PositiveAmount, to_lower_case
+from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
@@ -41,7 +41,7 @@ class CashIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {"to": "Did you mean `to_portfolio`?", "note": "Use `reason`."}
 
-    kind: Annotated[Literal["deposit", "withdrawal", "transfer"], BeforeValidator(lower_case)] = Field(
+    kind: Annotated[Literal["deposit", "withdrawal", "transfer"], BeforeValidator(to_lower_case)] = Field(
         description="`deposit`, `withdrawal` or `transfer`", examples=["deposit"]
     )
     amount: PositiveAmount = Field(description="Amount in `currency`, without a sign", examples=["50000.00"])
@@ -56,7 +56,7 @@ class CashIn(BaseModel):
     @model_validator(mode="after")
     def _has_a_target(self) -> "CashIn":
         if (self.kind == "transfer") != (self.to_portfolio is not None):
-            message = "Give `to_portfolio` with a transfer, and only with it."
+            message = "`to_portfolio` is required for a transfer, and not allowed otherwise."
             raise PydanticCustomError("transfer", message, {"field": "to_portfolio"})
         return self
 
@@ -78,10 +78,10 @@ class CashRowOut(BaseModel):
     trade_id: str | None = Field(description="`trade`: ID of the trade", examples=[None])
     symbol: str | None = Field(description="Symbol of the instrument, if there is one", examples=[None])
     counterpart: str | None = Field(
-        description="The other portfolio of a transfer; null: none, or the caller may not see it",
+        description="The other portfolio of a transfer; null if there is none, or if you may not see it",
         examples=["Income"],
     )
-    reason: str | None = Field(description="Why", examples=["New capital"])
+    reason: str | None = Field(description="Reason that the request gave", examples=["New capital"])
     source: str | None = Field(description="Name of the key that recorded it", examples=["bootstrap"])
     actor: str | None = Field(
         description="Person who recorded it; null: none", examples=["slack:T0123:U0123"]
@@ -89,7 +89,7 @@ class CashRowOut(BaseModel):
     request_id: str | None = Field(description="Request that recorded it", examples=["3f2c8c7f6f0d4f1ab2c1"])
     idempotency_key: str | None = Field(description="Idempotency key of that request", examples=["wire-42"])
     settles_on: str | None = Field(
-        description="Day on which it settles, at its market; null: the sessions are not known",
+        description="Settlement date in the market's time zone; null if its calendar is not known",
         examples=["2026-11-20"],
     )
     is_settled: bool = Field(description="Whether it has settled", examples=[True])
@@ -101,7 +101,9 @@ class CashOut(BaseModel):
 
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Growth"])
     currency: str = Field(description="Base currency of the portfolio", examples=["USD"])
-    cash: str = Field(description="Opening cash plus the amounts of all rows", examples=["1050000.00"])
+    cash: str = Field(
+        description="Sum of the amounts of all rows, including the opening cash", examples=["1050000.00"]
+    )
     settled_cash: str = Field(description="Settled part of the cash", examples=["1050000.00"])
     unsettled_cash: str = Field(description="Cash that later settlements add", examples=["0.00"])
     buying_power: str = Field(
@@ -123,12 +125,12 @@ class CashQuery(BaseModel):
     "/{name}/cash",
     summary="Create a deposit, withdrawal or transfer",
     status_code=201,
-    responses=responses(201, {"model": CashRowOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": CashRowOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CashIn, _EXAMPLE),
 )
 async def record_cash(
     caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
-    administration: AdministrationDep, request_context: RequestContextDep, cash_reader: CashReaderDep,
+    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
 
@@ -136,11 +138,11 @@ async def record_cash(
     """
     flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
     move = CashMove(parse_portfolio_name(name), *flow)
-    context = request_context.context(caller, body, move.portfolio)
+    request = change_requests.build(caller, body, move.portfolio)
     return build_response(
-        await administration.change(
-            context,
-            lambda connection, now: move_cash(connection, context, move, cash_reader.buying_powers, now),
+        await change_executor.execute(
+            request,
+            lambda connection, now: move_cash(connection, request, move, cash_reader.buying_powers, now),
         )
     )
 
@@ -148,7 +150,7 @@ async def record_cash(
 @router.get(
     "/{name}/cash",
     summary="List the cash movements of a portfolio",
-    responses=responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
 )
 async def list_cash(
     caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: ReadersDep,
@@ -167,17 +169,19 @@ async def list_cash(
     rows = statement.rows[: query.limit]
     position = rows[-1][0] if len(statement.rows) > query.limit else None
     cursor = None if position is None else cursors.make(caller.tenant_id, listed, _format_cursor(position))
-    return answer(_serialize(statement, [row for _, row in rows]), headers=link(request, cursor))
+    return build_json_response(
+        _serialize(statement, [row for _, row in rows]), headers=build_link_header(request, cursor)
+    )
 
 
 def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "portfolio_name": statement.book.name,
         "currency": statement.book.base_currency,
-        "cash": money_text(statement.book.cash),
-        "settled_cash": money_text(fixed(statement.figures.settled)),
-        "unsettled_cash": money_text(fixed(statement.figures.unsettled)),
-        "buying_power": money_text(fixed(statement.figures.buying_power)),
+        "cash": shorten_amount(statement.book.cash),
+        "settled_cash": shorten_amount(format_fixed(statement.figures.settled)),
+        "unsettled_cash": shorten_amount(format_fixed(statement.figures.unsettled)),
+        "buying_power": shorten_amount(format_fixed(statement.figures.buying_power)),
         "rows": rows,
     }
 

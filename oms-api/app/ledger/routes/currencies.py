@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from app.ledger.rules.currencies import CURRENCIES
-from app.wire.fields import capitals
+from app.wire.fields import to_upper_case
 
 
 def _require_known_currency(value: str) -> str:
@@ -16,5 +16,5 @@ def _require_known_currency(value: str) -> str:
 
 
 Currency = Annotated[
-    str, BeforeValidator(capitals), Field(pattern="^[A-Z]{3}$"), AfterValidator(_require_known_currency)
+    str, BeforeValidator(to_upper_case), Field(pattern="^[A-Z]{3}$"), AfterValidator(_require_known_currency)
 ]

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Response
 
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.ledger.queries.exports import ledger_heads
+from app.ledger.queries.exports import find_ledger_heads
 from app.ledger.service.exporting import LedgerExport
-from app.timestamps import iso
-from app.wire.answers import responses
+from app.timestamps import format_timestamp
 from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.wire.exports import JSON_LINES, Read, describe_lines
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/trades", tags=["audit"])
 
@@ -23,7 +23,9 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.EXPORT_LEDGER))
     "/export",
     summary="Export the ledger",
     response_class=Response,
-    responses=responses(200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')),
+    responses=document_responses(
+        200, describe_lines("The ledger as JSON Lines", '{"tenant_id":1,"trade_id":"T…",…}')
+    ),
 )
 async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDep) -> Response:
     """Export the whole ledger, portfolio by portfolio in sequence.
@@ -33,7 +35,7 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
+        heads = await readers.run(lambda connection: find_ledger_heads(connection, tenant_id), tenant_id)
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)
 
@@ -44,7 +46,7 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
     "/heads",
     summary="Get the ledger heads",
     response_class=Response,
-    responses=responses(
+    responses=document_responses(
         200, describe_lines("Heads as JSON Lines", '{"tenant":1,"portfolio":7,"sequence":3,…}')
     ),
 )
@@ -54,8 +56,8 @@ async def list_ledger_heads(caller: Auditor, readers: ReadersDep, now: ClockDep)
     Store them where this service has no access: `--head FILE` lets the verifier find rows that were rewritten
     or cut off since.
     """
-    tenant_id, at = caller.tenant_id, iso(now())
-    heads = await readers.run(lambda connection: ledger_heads(connection, tenant_id), tenant_id)
+    tenant_id, at = caller.tenant_id, format_timestamp(now())
+    heads = await readers.run(lambda connection: find_ledger_heads(connection, tenant_id), tenant_id)
     heads_content = (
         {
             "tenant": tenant_id,

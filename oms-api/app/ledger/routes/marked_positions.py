@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.ledger.rules.marks import MarkedPosition
-from app.ledger.schemas import PositionOut, position_out
-from app.money import fixed, money_text
-from app.timestamps import iso
+from app.ledger.schemas import PositionOut, serialize_position
+from app.money import format_fixed, shorten_amount
+from app.timestamps import format_timestamp
 
 
 class HeldPositionOut(PositionOut):
@@ -78,39 +78,41 @@ class HeldPositionOut(PositionOut):
     )
 
 
-def held_position_out(marked_position: MarkedPosition) -> dict[str, Any]:
+def serialize_held_position(marked_position: MarkedPosition) -> dict[str, Any]:
     """Return the position as `HeldPositionOut` describes it."""
     held_position, mark, valuation, rate, exits, charges, extremes = marked_position
     return {
         "portfolio_name": held_position.portfolio_name,
         "symbol": held_position.symbol,
         "product": held_position.product or None,
-        **position_out(
-            fixed(held_position.quantity), fixed(held_position.cost), fixed(held_position.realized_pnl)
+        **serialize_position(
+            format_fixed(held_position.quantity),
+            format_fixed(held_position.cost),
+            format_fixed(held_position.realized_pnl),
         ),
-        "mark": money_text(fixed(mark.price)),
+        "mark": shorten_amount(format_fixed(mark.price)),
         "mark_source": mark.source,
         "mark_age_seconds": valuation.age_seconds,
         "mark_is_stale": valuation.is_stale,
-        "market_value": money_text(fixed(valuation.market_value)),
-        "unrealized_pnl": money_text(fixed(valuation.unrealized_pnl)),
-        "charges": money_text(fixed(charges)),
-        "total_pnl": money_text(fixed(marked_position.total_pnl)),
-        "highest_price": None if extremes is None else money_text(fixed(extremes.highest_price)),
-        "lowest_price": None if extremes is None else money_text(fixed(extremes.lowest_price)),
-        "max_drawdown": None if extremes is None else money_text(fixed(extremes.max_drawdown)),
+        "market_value": shorten_amount(format_fixed(valuation.market_value)),
+        "unrealized_pnl": shorten_amount(format_fixed(valuation.unrealized_pnl)),
+        "charges": shorten_amount(format_fixed(charges)),
+        "total_pnl": shorten_amount(format_fixed(marked_position.total_pnl)),
+        "highest_price": None if extremes is None else shorten_amount(format_fixed(extremes.highest_price)),
+        "lowest_price": None if extremes is None else shorten_amount(format_fixed(extremes.lowest_price)),
+        "max_drawdown": None if extremes is None else shorten_amount(format_fixed(extremes.max_drawdown)),
         "risk_reward": None
         if marked_position.risk_reward is None
-        else money_text(fixed(marked_position.risk_reward)),
-        "stop_loss": None if exits.stop_loss is None else money_text(fixed(exits.stop_loss)),
-        "take_profit": None if exits.take_profit is None else money_text(fixed(exits.take_profit)),
+        else shorten_amount(format_fixed(marked_position.risk_reward)),
+        "stop_loss": None if exits.stop_loss is None else shorten_amount(format_fixed(exits.stop_loss)),
+        "take_profit": None if exits.take_profit is None else shorten_amount(format_fixed(exits.take_profit)),
         "currency": held_position.currency or held_position.base_currency,
         "base_currency": held_position.base_currency,
-        "fx_rate": None if rate is None else money_text(fixed(rate)),
+        "fx_rate": None if rate is None else shorten_amount(format_fixed(rate)),
         "local_cost": None
         if held_position.local_cost is None
-        else money_text(fixed(held_position.local_cost)),
-        "opened_at": None if held_position.opened_at is None else iso(held_position.opened_at),
-        "closed_at": None if held_position.closed_at is None else iso(held_position.closed_at),
-        "updated_at": iso(held_position.last_at),
+        else shorten_amount(format_fixed(held_position.local_cost)),
+        "opened_at": None if held_position.opened_at is None else format_timestamp(held_position.opened_at),
+        "closed_at": None if held_position.closed_at is None else format_timestamp(held_position.closed_at),
+        "updated_at": format_timestamp(held_position.last_at),
     }

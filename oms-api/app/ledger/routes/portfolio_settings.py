@@ -15,8 +15,8 @@ from app.ledger.routes.currencies import Currency
 from app.ledger.rules.settings import NO_SCHEDULE, PAPER, format_json
 from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.ledger.service.trade_guard import BrokerChoice
-from app.money import fixed
-from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, capitals, lower_case
+from app.money import format_fixed
+from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, to_lower_case, to_upper_case
 
 MAX_LISTED = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
@@ -45,14 +45,14 @@ def _parse_enforcement(value: object) -> object:
     """Return the stored setting for false, true or a setting in any case."""
     if isinstance(value, bool):
         return "hold" if value else "off"
-    return lower_case(value)
+    return to_lower_case(value)
 
 
 Sessions = Annotated[
     Literal["off", "hold", "deny"],
     BeforeValidator(_parse_enforcement, json_schema_input_type=bool | Literal["off", "hold", "deny"]),
 ]
-CostMarket = Annotated[Literal["IN", "US"], BeforeValidator(capitals)]
+CostMarket = Annotated[Literal["IN", "US"], BeforeValidator(to_upper_case)]
 _SCHEDULES_BY_MARKET = {
     "IN": {Schedule.NONE, Schedule.ZERODHA},
     "US": {Schedule.NONE, Schedule.US_EQUITY, Schedule.IBKR_FIXED},
@@ -65,7 +65,7 @@ class ApprovalIn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Annotated[
-        Literal["always", "above_value", "above_equity_share", "instruments"], BeforeValidator(lower_case)
+        Literal["always", "above_value", "above_equity_share", "instruments"], BeforeValidator(to_lower_case)
     ] = Field(
         description="Orders that need approval; orders that close positions never need it",
         examples=["above_value"],
@@ -136,7 +136,7 @@ class SettingsIn(BaseModel):
         "markets are not charged",
         examples=[{"IN": "zerodha", "US": "us_equity"}],
     )
-    calendar: Annotated[Market, BeforeValidator(capitals)] | None = Field(
+    calendar: Annotated[Market, BeforeValidator(to_upper_case)] | None = Field(
         None, description="Market whose sessions define its P&L days; null: days of UTC", examples=["XNYS"]
     )
     enforce_sessions: Sessions | None = Field(
@@ -163,7 +163,7 @@ class SettingsIn(BaseModel):
         examples=[[{"kind": "margin", "from": "2026-01-01", "percent": "8.5"}]],
     )
 
-    when_broker_down: Annotated[Literal["refuse", "hold"], BeforeValidator(lower_case)] | None = Field(
+    when_broker_down: Annotated[Literal["refuse", "hold"], BeforeValidator(to_lower_case)] | None = Field(
         None,
         description="Handling of new orders while the broker is not connected: `refuse` denies them, "
         "`hold` holds them until it is",
@@ -205,8 +205,8 @@ _COLUMN_CONVERTERS: dict[str, Any] = {
     "calendar": lambda value: None if value is None else value.value,
     "enforce_sessions": lambda value: value,
     "approval": lambda value: format_json(None if value is None else value.facts()),
-    "participation": lambda value: None if value is None else fixed(value),
-    "slippage": lambda value: None if value is None else fixed(value),
+    "participation": lambda value: None if value is None else format_fixed(value),
+    "slippage": lambda value: None if value is None else format_fixed(value),
     "carry_rates": lambda value: format_json([rate.facts() for rate in value or ()]),
     "when_broker_down": lambda value: value,
 }
@@ -228,7 +228,7 @@ class PortfolioIn(SettingsIn):
         description="Opening cash, in `base_currency`; null: the tenant's `default_opening_cash`",
         examples=["1000000.00"],
     )
-    broker: Annotated[Literal["paper"], BeforeValidator(lower_case)] | None = Field(
+    broker: Annotated[Literal["paper"], BeforeValidator(to_lower_case)] | None = Field(
         None, description="Broker of its orders: the paper market", examples=["paper"]
     )
 
@@ -253,9 +253,9 @@ class PortfolioPatch(SettingsIn):
         None, description="It cannot change; only the current value is accepted", examples=["1000000.00"]
     )
 
-    broker: Annotated[Literal["paper", "alpaca", "ibkr", "zerodha"], BeforeValidator(lower_case)] | None = (
-        Field(None, description="Broker of its orders", examples=["alpaca"])
-    )
+    broker: (
+        Annotated[Literal["paper", "alpaca", "ibkr", "zerodha"], BeforeValidator(to_lower_case)] | None
+    ) = Field(None, description="Broker of its orders", examples=["alpaca"])
     connection: Annotated[str, Field(min_length=1, max_length=60)] | None = Field(
         None,
         description="Broker connection of its orders; required unless the broker is paper",

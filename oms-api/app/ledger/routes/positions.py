@@ -12,18 +12,18 @@ from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.ledger.dependencies import ExitsDep
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.routes.marked_positions import HeldPositionOut, held_position_out
+from app.ledger.routes.marked_positions import HeldPositionOut, serialize_held_position
 from app.ledger.rules.marks import MarkedPosition
-from app.ledger.service.exits import with_exits
-from app.ledger.service.position_records import with_records
+from app.ledger.service.exits import add_exit_prices
+from app.ledger.service.position_records import add_records
 from app.ledger.service.positions import get_marked_position, list_positions_at_marks
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
-from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.fields import Wanted, capitals, lower_case
-from app.wire.lists import Cursor, Limit, link
+from app.wire.fields import SearchText, to_lower_case, to_upper_case
+from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["positions"])
 
@@ -38,8 +38,8 @@ register_url_convertor("position_symbol", _PositionSymbolConvertor())
 
 _LISTED = "positions"
 _SEPARATOR = "\n"  # between the parts of a cursor; no name, symbol or product contains it
-PositionSide = Annotated[Literal["long", "short"], BeforeValidator(lower_case)]
-Product = Annotated[str, BeforeValidator(capitals), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
+PositionSide = Annotated[Literal["long", "short"], BeforeValidator(to_lower_case)]
+Product = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
 class PositionsQuery(BaseModel):
@@ -47,7 +47,7 @@ class PositionsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = None
+    portfolio: SearchText | None = None
     symbol: Symbol | None = None
     product: Product | None = None
     side: PositionSide | None = None
@@ -75,7 +75,7 @@ class ProductQuery(BaseModel):
 @router.get(
     "/positions",
     summary="List positions",
-    responses=responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
 )
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -87,23 +87,25 @@ async def list_positions(
 
     def read(connection: Connection) -> list[MarkedPosition]:
         marked = list_positions_at_marks(connection, market, tenant_id, filters, at, query.limit + 1, after)
-        recorded = with_records(connection, market, tenant_id, marked, at)
-        return with_exits(connection, tenant_id, recorded, exits)
+        recorded = add_records(connection, market, tenant_id, marked, at)
+        return add_exit_prices(connection, tenant_id, recorded, exits)
 
     marked_positions = await readers.run(read, tenant_id)
     page = marked_positions[: query.limit]
     position = _SEPARATOR.join(page[-1].held.place) if len(marked_positions) > query.limit else None
     cursor = cursors.make(tenant_id, _LISTED, position) if position is not None else None
-    return answer(list(map(held_position_out, page)), headers=link(request, cursor))
+    return build_json_response(
+        list(map(serialize_held_position, page)), headers=build_link_header(request, cursor)
+    )
 
 
 @router.get(
     "/positions/{portfolio}/{symbol:position_symbol}",
     summary="Get a position",
-    responses=responses(200, {"model": HeldPositionOut}, 404),
+    responses=document_responses(200, {"model": HeldPositionOut}, 404),
 )
 async def get_position(
-    caller: Reader, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
+    caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
     query: Annotated[ProductQuery, Query()], readers: ReadersDep, market: MarketDep, now: ClockDep,
     exits: ExitsDep,
 ) -> Response:  # fmt: skip
@@ -112,10 +114,10 @@ async def get_position(
 
     def read(connection: Connection) -> MarkedPosition:
         marked = get_marked_position(connection, market, caller, name, symbol, query.product, at)
-        recorded = with_records(connection, market, caller.tenant_id, [marked], at)
-        return with_exits(connection, caller.tenant_id, recorded, exits)[0]
+        recorded = add_records(connection, market, caller.tenant_id, [marked], at)
+        return add_exit_prices(connection, caller.tenant_id, recorded, exits)[0]
 
-    return answer(held_position_out(await readers.run(read, caller.tenant_id)))
+    return build_json_response(serialize_held_position(await readers.run(read, caller.tenant_id)))
 
 
 def _parse_cursor(text: str) -> tuple[str, str, str]:

@@ -28,18 +28,34 @@ from app.ledger.queries import reading as queries
 from app.ledger.queries.reading import ListedTrade, TradeFilter
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.keys import PortfolioNameKey
-from app.ledger.schemas import PortfolioOut, SummaryOut, TradeOut, position_out, trade_out, value_out
+from app.ledger.schemas import (
+    PortfolioOut,
+    SummaryOut,
+    TradeOut,
+    serialize_position,
+    serialize_trade,
+    serialize_value,
+)
 from app.ledger.service import reading
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.reading import AsOf, Statement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import fixed, money_text
+from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
-from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.fields import Side, Wanted
-from app.wire.lists import Count, Cursor, Limit, Period, When, is_plain_integer, link, parse_instant
+from app.wire.fields import SearchText, Side
+from app.wire.lists import (
+    Count,
+    Cursor,
+    Limit,
+    Period,
+    QueryTime,
+    build_link_header,
+    is_plain_integer,
+    parse_instant,
+)
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 router = APIRouter()
 
@@ -65,15 +81,15 @@ class TradeQuery(Period):
     ] = 0
     cursor: Cursor | None = None
     symbol: Symbol | None = None
-    portfolio: Wanted | None = None
+    portfolio: SearchText | None = None
     side: Side | None = None
-    user: Wanted | None = None
-    actor: Wanted | None = Field(
+    user: SearchText | None = None
+    actor: SearchText | None = Field(
         None, description="The person who acted: all trades of that person, including fills of orders"
     )
-    since: When | None = Field(None, alias="from", description="Recorded at or after this instant")
-    until: When | None = Field(None, alias="to", description="Recorded before this instant")
-    idempotency_key: Wanted | None = None
+    since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
+    until: QueryTime | None = Field(None, alias="to", description="Recorded before this instant")
+    idempotency_key: SearchText | None = None
 
     def filter(self, caller: Caller) -> TradeFilter:
         """Return the filter without the page, limited to what the caller may see."""
@@ -105,7 +121,7 @@ class PortfolioQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Wanted | None = Field(None, description="Part of the name, in any letter case")
+    q: SearchText | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
@@ -115,7 +131,7 @@ class PortfolioQuery(BaseModel):
     "/trades",
     summary="List trades",
     tags=["trades"],
-    responses=responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
 )
 async def list_trades(
     caller: Reader,
@@ -139,29 +155,29 @@ async def list_trades(
     page = listed_trades[: query.limit]
     position = queries.get_cursor_position(page[-1], filters) if len(listed_trades) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return answer(list(map(_listed, page)), headers=link(request, cursor))
+    return build_json_response(list(map(_listed, page)), headers=build_link_header(request, cursor))
 
 
 @router.get(
     "/trades/{trade_id}",
     summary="Get a trade",
     tags=["trades"],
-    responses=responses(200, {"model": TradeOut}, 404),
+    responses=document_responses(200, {"model": TradeOut}, 404),
 )
-async def get_trade(caller: Reader, trade_id: Annotated[Wanted, Path()], readers: ReadersDep) -> Response:
+async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
     listed_trade = await readers.run(
         lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
         caller.tenant_id,
     )
-    return answer(_listed(listed_trade))
+    return build_json_response(_listed(listed_trade))
 
 
 @router.get(
     "/portfolio/{name}",
     summary="Get a portfolio with its positions",
     tags=["portfolios"],
-    responses=responses(200, {"model": PortfolioOut}, 404),
+    responses=document_responses(200, {"model": PortfolioOut}, 404),
 )
 async def get_portfolio(
     caller: Reader,
@@ -191,14 +207,14 @@ async def get_portfolio(
     statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
-    return answer(_statement(statement, value))
+    return build_json_response(_statement(statement, value))
 
 
 @router.get(
     "/portfolios",
     summary="List portfolios",
     tags=["portfolios"],
-    responses=responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
 )
 async def list_portfolios(
     caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -217,10 +233,10 @@ async def list_portfolios(
     more = len(books) > query.limit
     cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
     content = [reading.build_summary(book) if query.detail else book.name for book in page]
-    return answer(content, headers=link(request, cursor))
+    return build_json_response(content, headers=build_link_header(request, cursor))
 
 
-def fast_portfolio(
+def build_portfolio_route(
     authentication: Authentication, readers: Readers, cash_reader: CashReader, valuer: Valuer, now: Now
 ) -> AsyncDirectRoute:
     """Return `get_portfolio` without `as_of` as a route that the middleware calls directly."""
@@ -273,7 +289,7 @@ def parse_portfolio_name(text: str) -> str:
 
 
 def _listed(trade: ListedTrade) -> dict[str, Any]:
-    return trade_out(trade.row, trade.portfolio_name, trade.reversed_by)
+    return serialize_trade(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
 def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
@@ -283,13 +299,13 @@ def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, 
         )
         for holding in statement.holdings
     }
-    charges = reading.charges_of(statement)
+    charges = reading.compute_total_charges(statement)
     net = Decimal(statement.book.realized_pnl) - charges
     return {
         **reading.build_summary(statement.book),
-        "charges": money_text(fixed(charges)),
-        "net_realized_pnl": money_text(fixed(net)),
-        **value_out(value),
+        "charges": shorten_amount(format_fixed(charges)),
+        "net_realized_pnl": shorten_amount(format_fixed(net)),
+        **serialize_value(value),
         **_cash_figures(statement.figures),
         "positions": positions,
     }
@@ -300,9 +316,9 @@ def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
     if figures is None:
         return dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
     return {
-        "buying_power": money_text(fixed(figures.buying_power)),
-        "settled_cash": money_text(fixed(figures.settled)),
-        "unsettled_cash": money_text(fixed(figures.unsettled)),
+        "buying_power": shorten_amount(format_fixed(figures.buying_power)),
+        "settled_cash": shorten_amount(format_fixed(figures.settled)),
+        "unsettled_cash": shorten_amount(format_fixed(figures.unsettled)),
     }
 
 
@@ -312,7 +328,7 @@ def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
 
     It is cached, because positions are read far more often than they change.
     """
-    return position_out(quantity, cost, realized_pnl)
+    return serialize_position(quantity, cost, realized_pnl)
 
 
 def _position_name(symbol: str, product: str) -> str:

@@ -8,26 +8,35 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
-from app.identity.dependencies import WriteEndpoint, require_permission
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.dependencies import TradeServiceDep
 from app.ledger.schemas import (
     BatchIn,
     OutcomesOut,
     RecordedOut,
-    ReversalIn,
     TradeIn,
-    recorded_out,
-    trade_out,
+    TradeReversalIn,
+    serialize_recorded_trade,
+    serialize_trade,
 )  # fmt: skip
-from app.ledger.service.commands import Recorded, RecordTrade
+from app.ledger.service.commands import RecordedTrade, RecordTrade
 from app.ledger.service.trade_service import TradeService
-from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, parse_model, validate_flat
-from app.wire.fields import Wanted
+from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
-from app.wire.problems import problem
+from app.wire.problems import build_problem
+from app.wire.responses import (
+    REPLAYED,
+    REPLAYED_FIELD,
+    REPLAYED_HEADER,
+    build_json_response,
+    convert_response,
+    document_responses,
+)
+from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["trades"])
 
@@ -49,15 +58,15 @@ TRADE_EXAMPLE: dict[str, Any] = {
     "/trade",
     summary="Report a trade",
     status_code=201,
-    responses=responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
 )
 async def report_trade(
     caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Record an execution. The trade is on disk when the response 201 is sent."""
-    return convert(
-        await build_record_trade_endpoint(service).start(caller, request.state.request_info, key).wait()
+    return convert_response(
+        await build_record_trade_endpoint(service).start(caller, get_request_info(request), key).wait()
     )
 
 
@@ -65,7 +74,7 @@ async def report_trade(
     "/trades:batch",
     summary="Report up to 1,000 trades",
     status_code=200,
-    responses=responses(200, {"model": OutcomesOut}, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OutcomesOut}, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
 )
 async def report_trades(
@@ -73,57 +82,64 @@ async def report_trades(
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
-    request_source = RequestSource(caller, request.state.request_info.request_id, key)
-    drafts = [_draft(service, request_source, item, index) for index, item in enumerate(body.trades)]
+    authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
+    drafts = [_draft(service, authenticated_request, item, index) for index, item in enumerate(body.trades)]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
-    written = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
+    written = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
     headers = {REPLAYED: "true"} if written and all(recorded.replayed for recorded in written) else {}
-    return answer({"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers)
+    return build_json_response(
+        {"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers
+    )
 
 
 @router.post(
     "/trades/{trade_id}:reverse",
     summary="Reverse a trade",
     status_code=201,
-    responses=responses(201, {"model": RecordedOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ReversalIn, {"reason": "Reported twice"}),
+    responses=document_responses(201, {"model": RecordedOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    openapi_extra=documented_body(TradeReversalIn, {"reason": "Reported twice"}),
 )
 async def reverse_trade(
-    caller: Reverser, trade_id: Annotated[Wanted, Path(max_length=32)],
-    body: Annotated[ReversalIn, Depends(json_body(ReversalIn))], service: TradeServiceDep,
+    caller: Reverser, trade_id: Annotated[SearchText, Path(max_length=32)],
+    body: Annotated[TradeReversalIn, Depends(json_body(TradeReversalIn))], service: TradeServiceDep,
     key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Add a row to the ledger that reverses a trade.
 
     The position is then the result of the other trades. A trade can be reversed once.
     """
-    request_source = RequestSource(caller, request.state.request_info.request_id, key)
-    recorded = await service.reverse(request_source, trade_id, body.reason)
+    authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
+    recorded = await service.reverse(authenticated_request, trade_id, body.reason)
     headers = {REPLAYED: "true"} if recorded.replayed else {}
-    return answer(recorded_out(trade_out(recorded.row, recorded.portfolio_name)), 201, headers)
+    return build_json_response(
+        serialize_recorded_trade(serialize_trade(recorded.row, recorded.portfolio_name)), 201, headers
+    )
 
 
-def build_record_trade_endpoint(service: TradeService) -> WriteEndpoint[RecordTrade, Recorded]:
-    """Return the operation of `report_trade`."""
+def build_record_trade_endpoint(
+    service: TradeService,
+) -> WriteEndpoint[Operation, Caller, RecordTrade, RecordedTrade]:
+    """Build the endpoint that reports a trade."""
     return WriteEndpoint(Operation.REPORT_TRADE, partial(_parse, service), service.submit, _build)
 
 
 def _parse(service: TradeService, caller: Caller, request: RequestInfo, key: str | None) -> RecordTrade:
     trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
-    return service.build_record_command(RequestSource(caller, request.request_id, key), trade.report())
+    return service.build_record_command(AuthenticatedRequest(caller, request.request_id, key), trade.report())
 
 
-def _build(recorded: Recorded) -> JsonResponse:
-    body = orjson.dumps(recorded_out(trade_out(recorded.row, recorded.portfolio_name)))
+def _build(recorded: RecordedTrade) -> JsonResponse:
+    body = orjson.dumps(serialize_recorded_trade(serialize_trade(recorded.row, recorded.portfolio_name)))
     return JsonResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
 
 
 def _draft(
-    service: TradeService, request_source: RequestSource, item: object, index: int
+    service: TradeService, authenticated_request: AuthenticatedRequest, item: object, index: int
 ) -> RecordTrade | OmsError:
     at = ("trades", str(index))
-    own = request_source._replace(key=f"{request_source.key}:{index}" if request_source.key else None)
+    key = authenticated_request.idempotency_key
+    own = authenticated_request._replace(idempotency_key=f"{key}:{index}" if key else None)
     try:
         trade = validate_flat(TradeIn, item, at)
         return service.build_record_command(own, trade.report(), ".".join(at) + ".")
@@ -131,10 +147,10 @@ def _draft(
         return refusal
 
 
-def _outcome(outcome: Recorded | OmsError, request: Request) -> dict[str, Any]:
+def _outcome(outcome: RecordedTrade | OmsError, request: Request) -> dict[str, Any]:
     if isinstance(outcome, OmsError):
         return {
             "status": outcome.status,
-            "problem": problem(outcome, request.url.path, request.state.request_info.request_id),
+            "problem": build_problem(outcome, request.url.path, get_request_info(request).request_id),
         }
-    return {"status": 201, "trade": trade_out(outcome.row, outcome.portfolio_name)}
+    return {"status": 201, "trade": serialize_trade(outcome.row, outcome.portfolio_name)}

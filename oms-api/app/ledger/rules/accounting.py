@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import ZERO, product, ratio, share
+from app.money import ZERO, compute_share, divide, multiply
 from app.timestamps import BEFORE_ALL, Timestamp
 
 
@@ -69,9 +69,9 @@ class Fill(NamedTuple):
     at: Timestamp | None = None
 
 
-def convert(amount: Decimal, rate: Decimal | None) -> Decimal:
+def convert_amount(amount: Decimal, rate: Decimal | None) -> Decimal:
     """Return an amount in the portfolio's currency. `rate` is None if it is in that currency already."""
-    return amount if rate is None else product(amount, rate)
+    return amount if rate is None else multiply(amount, rate)
 
 
 def build_fill(
@@ -81,14 +81,14 @@ def build_fill(
     """Return a fill of a value in `currency`, None for the portfolio's own. `rate` converts it."""
     if rate is None:
         return Fill(side, quantity, value, at=at)
-    return Fill(side, quantity, convert(value, rate), value, currency, at)
+    return Fill(side, quantity, convert_amount(value, rate), value, currency, at)
 
 
 FLAT = Position()
 MIXED = "mixed"  # marks a position with fills in several currencies, which has no local cost
 
 
-def closed_quantity(position: Decimal, fill: Decimal) -> Decimal:
+def compute_closed_quantity(position: Decimal, fill: Decimal) -> Decimal:
     """Return the unsigned quantity of the position that a fill closes; both arguments are signed."""
     if position * fill >= 0:
         return ZERO
@@ -105,12 +105,12 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     sign = fill.side.sign
     signed = sign * fill.quantity
     quantity = position.quantity + signed
-    closed = closed_quantity(position.quantity, signed)
+    closed = compute_closed_quantity(position.quantity, signed)
     is_local = fill.currency is not None or position.currency is not None
     local_cost = _local_cost(position, fill, closed) if is_local else ZERO
     currency = _currency_after(position, fill) if is_local else None
-    opened_at, closed_at = times_after(position, quantity, fill.at)
-    times = (opened_at, closed_at, later_of(position.last_executed_at, fill.at))
+    opened_at, closed_at = compute_position_times(position, quantity, fill.at)
+    times = (opened_at, closed_at, get_later_timestamp(position.last_executed_at, fill.at))
     if not closed:
         cost = position.cost + sign * fill.value
         return Position(quantity, cost, position.realized_pnl, local_cost, currency, *times)
@@ -122,12 +122,12 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     return Position(quantity, cost, position.realized_pnl + realized, local_cost, currency, *times)
 
 
-def later_of(timestamp: Timestamp | None, other: Timestamp | None) -> Timestamp | None:
+def get_later_timestamp(timestamp: Timestamp | None, other: Timestamp | None) -> Timestamp | None:
     """Return the later of two instants in canonical text; None where there is neither."""
     return max(timestamp or BEFORE_ALL, other or BEFORE_ALL) or None
 
 
-def times_after(
+def compute_position_times(
     before: Position, quantity: Decimal, at: Timestamp | None
 ) -> tuple[Timestamp | None, Timestamp | None]:
     """Return opened_at and closed_at of a position after it changed to `quantity` at an instant."""
@@ -137,7 +137,7 @@ def times_after(
     return at if opens else before.opened_at, before.closed_at
 
 
-def currency_of_fill(position: Position, listed: str | None, base: str) -> str | None:
+def find_fill_currency(position: Position, listed: str | None, base: str) -> str | None:
     """Return the currency of a fill, None if it is the portfolio's own (`base`).
 
     An open position keeps its currency until it is flat. Otherwise the instrument's listed currency applies;
@@ -148,12 +148,12 @@ def currency_of_fill(position: Position, listed: str | None, base: str) -> str |
     return None if listed == base else listed
 
 
-def average_cost(quantity: Decimal, cost: Decimal) -> Decimal:
+def compute_average_cost(quantity: Decimal, cost: Decimal) -> Decimal:
     """Return the cost per unit for display, to 8 decimals; zero for a flat position."""
-    return ratio(cost, quantity) if quantity else ZERO
+    return divide(cost, quantity) if quantity else ZERO
 
 
-def replay(fills: Iterable[Fill], start: Position = FLAT) -> Position:
+def replay_fills(fills: Iterable[Fill], start: Position = FLAT) -> Position:
     """Return the position after applying `fills` in order to `start`."""
     position = start
     for fill in fills:
@@ -162,7 +162,7 @@ def replay(fills: Iterable[Fill], start: Position = FLAT) -> Position:
 
 
 def _part(amount: Decimal, closed: Decimal, whole: Decimal) -> Decimal:
-    return amount if closed == whole else share(amount, closed, whole)
+    return amount if closed == whole else compute_share(amount, closed, whole)
 
 
 def _local_cost(position: Position, fill: Fill, closed: Decimal) -> Decimal:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.chain import COLUMNS, TradeRow
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 
 class Amounts(NamedTuple):
@@ -33,7 +33,7 @@ class Amounts(NamedTuple):
     @property
     def value(self) -> Decimal:
         """The row's value in the portfolio's currency."""
-        return self.gmv if self.fx_rate is None else product(self.gmv, self.fx_rate)
+        return self.gmv if self.fx_rate is None else multiply(self.gmv, self.fx_rate)
 
     @property
     def position(self) -> Position:
@@ -48,7 +48,7 @@ class Amounts(NamedTuple):
         return Position(*moved, self.local_cost_delta)
 
 
-def amounts_of(row: TradeRow) -> Amounts | None:
+def parse_row_amounts(row: TradeRow) -> Amounts | None:
     """Return the row's amounts, or None if the row is not in canonical form."""
     if not _is_formed(row):
         return None

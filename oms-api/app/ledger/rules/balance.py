@@ -30,6 +30,6 @@ class Balance:
         return [index for index, total in enumerate(self._sums) if total]
 
 
-def bucket_of(item: Hashable) -> int:
+def compute_bucket(item: Hashable) -> int:
     """Return the bucket of an item."""
     return hash(item) % BUCKETS

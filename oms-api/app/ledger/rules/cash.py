@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from app.money import ZERO, money_text
+from app.money import ZERO, shorten_amount
 from app.timestamps import Timestamp
 
 CASH_HASH_VERSION = 1
@@ -74,7 +74,7 @@ def hash_cash(fields: tuple[str | int | None, ...], predecessor: str) -> str:
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 
-def signed_amount(kind: CashKind, amount: Decimal) -> Decimal:
+def sign_amount(kind: CashKind, amount: Decimal) -> Decimal:
     """Return a positive amount with the sign of its effect on the cash."""
     return -amount if kind in _OUTGOING else amount
 
@@ -86,7 +86,7 @@ def has_the_sign_of_its_kind(kind: str, amount: Decimal) -> bool:
     return amount < ZERO if kind in _OUTGOING else amount != ZERO
 
 
-def moved_amount(kind: str, amount: Decimal) -> Decimal:
+def compute_moved_amount(kind: str, amount: Decimal) -> Decimal:
     """Return what a row adds to the portfolio's `moved_cash`: its amount, or zero if it is a charge."""
     return ZERO if kind in _CHARGES else amount
 
@@ -98,9 +98,9 @@ def build_cash_payload(row: CashRow, portfolio_name: str) -> str:
         "portfolio_name": portfolio_name,
         "sequence": row.sequence,
         "kind": row.kind,
-        "amount": money_text(row.amount),
+        "amount": shorten_amount(row.amount),
         "currency": row.currency,
-        "balance": money_text(row.balance_after),
+        "balance": shorten_amount(row.balance_after),
         "counterpart_id": row.counterpart_id,
         "symbol": row.symbol,
         "day": row.day,

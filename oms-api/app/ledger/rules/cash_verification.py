@@ -7,7 +7,7 @@ from decimal import Decimal
 from app.ledger.rules.cash import CASH_HASH_VERSION, CashRow, has_the_sign_of_its_kind, hash_cash
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.verification import Check, Finding
-from app.money import fixed
+from app.money import format_fixed
 
 
 def check_cash_row(row: CashRow, before: LedgerState, currency: str) -> list[Finding]:
@@ -34,7 +34,7 @@ def _differences(
     if row.currency != currency:
         yield "currency", row.currency, currency
     if Decimal(row.balance_after) != before.cash + amount:
-        yield "balance_after", row.balance_after, fixed(before.cash + amount)
+        yield "balance_after", row.balance_after, format_fixed(before.cash + amount)
     if row.trade_sequence != before.sequence:
         yield "trade_sequence", row.trade_sequence, before.sequence
     datetime.fromisoformat(row.created_at)

@@ -15,12 +15,12 @@ GENESIS = "0" * 64
 class TradeRow(NamedTuple):
     """A row of the ledger in the form that is stored and hashed.
 
-    Amounts are text with 8 decimals (`money.fixed`), instants RFC 3339 text in UTC with 6 decimals
-    (`timestamps.iso`), hashes hexadecimal. `price` and `gmv` are in the instrument's currency, the other
-    amounts in the portfolio's. If the two differ, `currency` is the instrument's, `fx_rate` the price of one
-    unit of it in the portfolio's currency, and `local_cost_delta` and `position_local_cost` are in it;
-    otherwise all four are null. `backdated_reason` is why a trade was recorded with an execution time before
-    the previous trade's. The order of the fields is part of the hash. Version 3 did not have
+    Amounts are text with 8 decimals (`money.format_fixed`), instants RFC 3339 text in UTC with 6 decimals
+    (`timestamps.format_timestamp`), hashes hexadecimal. `price` and `gmv` are in the instrument's currency,
+    the other amounts in the portfolio's. If the two differ, `currency` is the instrument's, `fx_rate` the
+    price of one unit of it in the portfolio's currency, and `local_cost_delta` and `position_local_cost` are
+    in it; otherwise all four are null. `backdated_reason` is why a trade was recorded with an execution time
+    before the previous trade's. The order of the fields is part of the hash. Version 3 did not have
     `backdated_reason`, version 2 also not the four fields before it, version 1 also neither `actor` nor
     `request_id`.
     """
@@ -114,7 +114,7 @@ def hash_of(fields: tuple[str | int | None, ...], predecessor: str) -> str:
     return hashlib.sha256(predecessor.encode() + orjson.dumps(fields)).hexdigest()
 
 
-def uncovered(row: TradeRow) -> str | None:
+def find_uncovered_column(row: TradeRow) -> str | None:
     """Return the name of a column that is set although the row's hash does not cover it, else None."""
     names = LATER.get(row.hash_version, ())
     return next((name for name in names if getattr(row, name) is not None), None)

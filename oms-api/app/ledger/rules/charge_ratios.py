@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from app.ledger.rules.chain import TradeRow
-from app.money import ZERO, fixed, product, share
+from app.money import ZERO, compute_share, format_fixed, multiply
 
 _HUNDRED = Decimal(100)
-_NONE = fixed(ZERO)
+_NONE = format_fixed(ZERO)
 
 
 def compute_charges_percentage(row: TradeRow) -> str:
@@ -19,5 +19,5 @@ def compute_charges_percentage(row: TradeRow) -> str:
         return _NONE
     value = Decimal(row.gmv)
     if row.fx_rate is not None:
-        value = product(value, Decimal(row.fx_rate))
-    return fixed(share(Decimal(row.charges), _HUNDRED, value)) if value else _NONE
+        value = multiply(value, Decimal(row.fx_rate))
+    return format_fixed(compute_share(Decimal(row.charges), _HUNDRED, value)) if value else _NONE

@@ -10,8 +10,8 @@ from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill, later_of
-from app.money import ZERO, product, ratio, share
+from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill, get_later_timestamp
+from app.money import ZERO, compute_share, divide, multiply
 from app.timestamps import BEFORE_ALL, Timestamp
 
 KEY_PREFIX = "§corporate-action:"  # no request can send a key that is not ASCII
@@ -120,16 +120,16 @@ def apply_split(position: Position, split: Split) -> Position:
     """
     if not position.quantity:
         return position
-    quantity = share(position.quantity, *split.ratio)
+    quantity = compute_share(position.quantity, *split.ratio)
     if not quantity:
         realized_pnl = position.realized_pnl - position.cost
         return _close_position(position, split.at)._replace(realized_pnl=realized_pnl)
-    last = later_of(position.last_executed_at, split.at)
+    last = get_later_timestamp(position.last_executed_at, split.at)
     return position._replace(quantity=quantity, last_executed_at=last)
 
 
 def _close_position(position: Position, at: Timestamp) -> Position:
-    last = later_of(position.last_executed_at, at)
+    last = get_later_timestamp(position.last_executed_at, at)
     return Position(ZERO, ZERO, position.realized_pnl, closed_at=at, last_executed_at=last)
 
 
@@ -169,12 +169,12 @@ def replay_steps(steps: Iterable[Step]) -> Position:
     return position
 
 
-def position_before(steps: Iterable[Step], at: Timestamp) -> Position:
+def replay_before(steps: Iterable[Step], at: Timestamp) -> Position:
     """Return the position on which a new split or symbol change at `at` acts."""
     return replay_steps(step for step in order_steps(steps) if _precedes(step, at))
 
 
-def position_at_close(steps: Iterable[Step], at: Timestamp) -> Position:
+def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
     """Return the position to which a dividend at `at` is paid: without splits and changes of that instant.
 
     What moved to its symbol at that instant counts.
@@ -193,25 +193,27 @@ def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
     """
     if held_quantity % _ONE:
         return ZERO
-    quantity = share(held_quantity, *ratio)
+    quantity = compute_share(held_quantity, *ratio)
     return quantity - quantity.quantize(_ONE, ROUND_DOWN)
 
 
-def price_fraction(action: Action, held: Position, quantity: Decimal) -> tuple[Decimal, Decimal]:
+def compute_fraction_price(action: Action, held: Position, quantity: Decimal) -> tuple[Decimal, Decimal]:
     """Return price and value of a fraction: at the action's price, else at the average cost."""
     if action.cash_in_lieu_price is not None:
-        return action.cash_in_lieu_price, product(quantity, action.cash_in_lieu_price)
+        return action.cash_in_lieu_price, multiply(quantity, action.cash_in_lieu_price)
     cost = abs(held.cost if held.currency is None else held.local_cost)
-    value = share(cost, quantity, abs(share(held.quantity, *action.ratio)))
-    return max(ratio(value, quantity), _SMALLEST), value
+    value = compute_share(cost, quantity, abs(compute_share(held.quantity, *action.ratio)))
+    return max(divide(value, quantity), _SMALLEST), value
 
 
 def compute_dividend(held_quantity: Decimal, action: Action, rate: Decimal | None) -> CashDividend:
     """Return the dividend of a signed quantity. `rate` converts its currency to the portfolio's."""
-    gross = product(held_quantity, action.amount or ZERO)
+    gross = multiply(held_quantity, action.amount or ZERO)
     if rate is not None:
-        gross = product(gross, rate)
-    withheld = share(gross, action.withholding_percent or ZERO, _HUNDRED) if held_quantity > 0 else ZERO
+        gross = multiply(gross, rate)
+    withheld = (
+        compute_share(gross, action.withholding_percent or ZERO, _HUNDRED) if held_quantity > 0 else ZERO
+    )
     return CashDividend(gross, withheld)
 
 
@@ -220,7 +222,7 @@ def build_row_key(action_id: str, product_name: str, part: str = "") -> str:
     return f"{KEY_PREFIX}{action_id}:{product_name}{part}"
 
 
-def action_of_key(key: str | None) -> str | None:
+def parse_action_key(key: str | None) -> str | None:
     """Return the id of the action that booked a row, None for another row."""
     if key is None or not key.startswith(KEY_PREFIX):
         return None

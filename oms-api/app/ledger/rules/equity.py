@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, RateKey
-from app.money import ZERO, product, ratio
+from app.money import ZERO, divide, multiply
 
 
 class OpenPosition(NamedTuple):
@@ -105,7 +105,7 @@ def value_exposures(
     for position in positions:
         portfolio, _, _, quantity, cost, currency, _, last_sequence, _ = position
         price = prices.get(position.instrument_key)
-        value = product(quantity, last_prices[portfolio, last_sequence] if price is None else price)
+        value = multiply(quantity, last_prices[portfolio, last_sequence] if price is None else price)
         if currency is not None:
             value = _convert(value, position, rates)
         total = sums.get(portfolio)
@@ -129,7 +129,7 @@ def value_currencies(
         price = marks.prices.get(position.instrument_key)
         if price is None:
             price = marks.last_prices[portfolio, position.last_sequence]
-        local = product(position.quantity, price)
+        local = multiply(position.quantity, price)
         rate = marks.rates.get(RateKey(portfolio.tenant_id, currency, position.base_currency))
         held = values.setdefault(portfolio, {})
         total = held.get(currency, CurrencyValue(ZERO, ZERO, rate))
@@ -138,12 +138,12 @@ def value_currencies(
     return values
 
 
-def rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:
+def compute_rate_of_cost(cost: Decimal, local_cost: Decimal | None) -> Decimal | None:
     """Return the exchange rate that a position's cost implies, None without a cost.
 
     It is used where no current rate is quoted.
     """
-    return ratio(cost, local_cost) if local_cost else None
+    return divide(cost, local_cost) if local_cost else None
 
 
 def compute_value(
@@ -158,5 +158,5 @@ def compute_value(
 def _convert(value: Decimal, position: OpenPosition, rates: Mapping[RateKey, Decimal]) -> Decimal:
     rate = rates.get(RateKey(position.portfolio.tenant_id, position.currency or "", position.base_currency))
     if rate is None:
-        rate = rate_of_cost(position.cost, position.local_cost)
-    return value if rate is None else product(value, rate)
+        rate = compute_rate_of_cost(position.cost, position.local_cost)
+    return value if rate is None else multiply(value, rate)

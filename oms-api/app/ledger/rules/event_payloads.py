@@ -3,9 +3,9 @@
 import orjson
 
 from app.ledger.rules.chain import TradeRow
-from app.money import ZERO, fixed, money_text, quantity_text
+from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 
-_NONE = fixed(ZERO)
+_NONE = format_fixed(ZERO)
 
 _EXECUTED_AT_SINCE = 4  # the hash version of rows whose event has it
 
@@ -20,19 +20,19 @@ def build_trade_payload(row: TradeRow, portfolio_name: str) -> str:
         "kind": row.kind,
         "symbol": row.symbol,
         "side": row.side,
-        "quantity": quantity_text(row.quantity),
-        "price": money_text(row.price),
-        "gmv": money_text(row.gmv),
-        "realized_pnl": money_text(row.realized_pnl),
+        "quantity": shorten_quantity(row.quantity),
+        "price": shorten_amount(row.price),
+        "gmv": shorten_amount(row.gmv),
+        "realized_pnl": shorten_amount(row.realized_pnl),
     }
     if row.hash_version >= _EXECUTED_AT_SINCE:
         fields["executed_at"] = row.executed_at
     if row.charges != _NONE:
-        fields["charges"] = money_text(row.charges)
+        fields["charges"] = shorten_amount(row.charges)
     if row.order_id is not None:
         fields["order_id"] = row.order_id
     if row.currency is not None and row.fx_rate is not None:
-        fields |= {"currency": row.currency, "fx_rate": money_text(row.fx_rate)}
+        fields |= {"currency": row.currency, "fx_rate": shorten_amount(row.fx_rate)}
     return orjson.dumps(fields).decode()
 
 
@@ -44,8 +44,8 @@ def build_position_payload(row: TradeRow, portfolio_name: str) -> str:
         "symbol": row.symbol,
         "product": row.product,
         "sequence": row.sequence,
-        "quantity": quantity_text(row.position_quantity),
-        "cost": money_text(row.position_cost),
-        "realized_pnl": money_text(row.position_realized_pnl),
+        "quantity": shorten_quantity(row.position_quantity),
+        "cost": shorten_amount(row.position_cost),
+        "realized_pnl": shorten_amount(row.position_realized_pnl),
     }
     return orjson.dumps(fields).decode()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.audit.rules.export_verification import Form
-from app.ledger.rules.chain import COLUMNS, HASH_VERSION, LATER, TradeRow, hash_of, uncovered
+from app.ledger.rules.chain import COLUMNS, HASH_VERSION, LATER, TradeRow, find_uncovered_column, hash_of
 
 _EARLIER = 3  # the hash version of the release before
 
@@ -14,13 +14,13 @@ def refuse_trade(values: Sequence[Any]) -> str | None:
     row = TradeRow._make(values)
     if row.hash_version not in range(1, HASH_VERSION + 1):
         return f"hash_version is {row.hash_version}, must be 1 to {HASH_VERSION}"
-    later = uncovered(row)
+    later = find_uncovered_column(row)
     if later is not None:
         return f"{later} must be null: a hash of version {row.hash_version} does not cover it"
     return None
 
 
-def covering(values: Sequence[Any], predecessor: str) -> str:
+def hash_covered_values(values: Sequence[Any], predecessor: str) -> str:
     """Return the hash that a row with these values must have."""
     return hash_of(tuple(values[:-1]), predecessor)
 
@@ -31,10 +31,10 @@ def _with_later(values: Sequence[Any]) -> list[Any]:
     return [*known, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
 
 
-LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, covering)
+LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)
 EARLIER_LEDGER = Form(
     "rows of the ledger",
     tuple(name for name in COLUMNS if name not in LATER[_EARLIER]),
     lambda values: refuse_trade(_with_later(values)),
-    lambda values, predecessor: covering(_with_later(values), predecessor),
+    lambda values, predecessor: hash_covered_values(_with_later(values), predecessor),
 )

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from app.ledger.rules.accounting import FLAT, Position, later_of, times_after
+from app.ledger.rules.accounting import FLAT, Position, compute_position_times, get_later_timestamp
 from app.ledger.rules.amounts import Amounts
-from app.ledger.rules.cash import CashRow, moved_amount
+from app.ledger.rules.cash import CashRow, compute_moved_amount
 from app.ledger.rules.chain import GENESIS, TradeRow
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO
@@ -60,7 +60,7 @@ class LedgerState:
         """Apply a cash movement."""
         amount = Decimal(row.amount)
         self.cash += amount
-        self.moved_cash += moved_amount(row.kind, amount)
+        self.moved_cash += compute_moved_amount(row.kind, amount)
         self.cash_sequence, self.cash_hash = row.sequence, row.hash
 
     def held(self, row: TradeRow) -> Position:
@@ -70,8 +70,8 @@ class LedgerState:
     def _hold(self, row: TradeRow, after: Position) -> None:
         key = row.holding_key
         before = self.held(row)
-        times = times_after(before, after.quantity, row.executed_at)
-        last_executed_at = later_of(before.last_executed_at, row.executed_at)
+        times = compute_position_times(before, after.quantity, row.executed_at)
+        last_executed_at = get_later_timestamp(before.last_executed_at, row.executed_at)
         position = Position(*after.amounts, row.currency, *times, last_executed_at)
         self.holdings[key] = (position, row.sequence)
         if row.kind != TRADE:

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.ledger.rules.accounting import average_cost
+from app.ledger.rules.accounting import compute_average_cost
 from app.ledger.rules.position_extremes import Extremes
 from app.market_data.rules.values import CLOSE, OVERRIDE
-from app.money import ZERO, product, ratio
+from app.money import ZERO, divide, multiply
 
 STALE_AFTER = timedelta(seconds=60)  # a mark older than this is stale
 
@@ -104,16 +104,16 @@ class MarkedPosition(NamedTuple):
         held_position, (stop_loss, take_profit) = self.held, self.exits
         if not held_position.quantity or stop_loss is None or take_profit is None:
             return None
-        entry = average_cost(
+        entry = compute_average_cost(
             held_position.quantity,
             held_position.cost if held_position.local_cost is None else held_position.local_cost,
         )
         sign = 1 if held_position.quantity > 0 else -1
         risk, reward = sign * (entry - stop_loss), sign * (take_profit - entry)
-        return ratio(reward, risk) if risk > 0 and reward > 0 else None
+        return divide(reward, risk) if risk > 0 and reward > 0 else None
 
 
-def value_at(
+def compute_valuation(
     quantity: Decimal, cost: Decimal, mark: Mark, now: datetime, rate: Decimal | None = None
 ) -> Valuation:
     """Return the valuation of a position. `rate` converts the mark's currency to the portfolio's.
@@ -121,9 +121,9 @@ def value_at(
     A mark from a clock that runs ahead has the age zero. Neither a mark that a person set nor a close is
     stale.
     """
-    worth = product(quantity, mark.price)
+    worth = multiply(quantity, mark.price)
     if rate is not None:
-        worth = product(worth, rate)
+        worth = multiply(worth, rate)
     age = max(now - mark.at, timedelta(0))
     is_stale = age > STALE_AFTER and mark.source not in {OVERRIDE, CLOSE}
     return Valuation(worth, worth - cost, round(age.total_seconds(), 3), is_stale)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar
-from app.money import ZERO, product, share
+from app.money import ZERO, compute_share, multiply
 
 _MINUTE = Interval.MINUTE.length
 _SMALLEST = Decimal("0.00000001")
@@ -114,8 +114,8 @@ def count_price(
     extremes: Extremes | None, holding: Holding, price: Decimal, rate: Decimal | None
 ) -> Extremes:
     """Return the extremes extended by a price of an open position; None starts new ones."""
-    value = product(holding.quantity, price)
-    pnl = holding.realized_pnl + (value if rate is None else product(value, rate)) - holding.cost
+    value = multiply(holding.quantity, price)
+    pnl = holding.realized_pnl + (value if rate is None else multiply(value, rate)) - holding.cost
     if extremes is None:
         return Extremes(price, price, pnl, ZERO)
     peak = max(extremes.peak_pnl, pnl)
@@ -134,7 +134,7 @@ def _list_steps(
         return [(bar.start, 1, bar)]
     ticks = prices.ticks.get(bar.start)
     if ticks:
-        return [(tick.at, 1, tick.price) for tick in ticks if tick.at > until]
+        return [(tick.at, 1, tick.price) for tick in ticks if tick.at >= until]
     end = bar.start + _MINUTE
     return [(end - timedelta.resolution, 1, bar.close)] if end <= now else []
 
@@ -160,7 +160,7 @@ def _apply_row(
 def _restate_prices(extremes: Extremes, previous: Decimal, current: Decimal) -> Extremes:
     """Return the extremes in the units of the current quantity."""
     highest, lowest = (
-        max(share(price, previous, current), _SMALLEST)
+        max(compute_share(price, previous, current), _SMALLEST)
         for price in (extremes.highest_price, extremes.lowest_price)
     )
     return extremes._replace(highest_price=highest, lowest_price=lowest)

@@ -7,7 +7,7 @@ from app.ledger.rules.accounting import Position
 from app.ledger.rules.keys import HoldingKey
 from app.ledger.rules.ledger_state import LedgerState
 from app.ledger.rules.verification import Check, Finding
-from app.money import fixed
+from app.money import format_fixed
 from app.timestamps import Timestamp
 
 
@@ -52,25 +52,25 @@ class HoldingRow(NamedTuple):
 
 def check_portfolio(stored: PortfolioRow, end: LedgerState) -> list[Finding]:
     """Return the differences between a portfolio's projections and the end of its ledger."""
-    expected = projection(stored, end)
+    expected = build_projection(stored, end)
     if stored == expected:
         return []
     pairs = zip(PortfolioRow._fields, stored, expected, strict=True)
     return [Finding(Check.PORTFOLIO, *names) for names in pairs if names[1] != names[2]]
 
 
-def projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
+def build_projection(stored: PortfolioRow, end: LedgerState) -> PortfolioRow:
     """Return the portfolio's row that the end of its ledger requires."""
     return stored._replace(
-        cash=fixed(end.cash),
-        realized_pnl=fixed(end.realized_pnl),
+        cash=format_fixed(end.cash),
+        realized_pnl=format_fixed(end.realized_pnl),
         total_trades=end.trades,
         total_buys=end.buys,
         last_sequence=end.sequence,
         last_hash=end.hash,
         last_trade_id=end.trade_id or None,
         last_created_at=end.created_at or None,
-        moved_cash=fixed(end.moved_cash),
+        moved_cash=format_fixed(end.moved_cash),
         cash_sequence=end.cash_sequence,
         cash_hash=end.cash_hash,
     )
@@ -101,8 +101,16 @@ def build_holdings(
         rows.append(
             HoldingRow(
                 *(tenant_id, portfolio_id, *key),
-                *(fixed(position.quantity), fixed(position.cost), fixed(position.realized_pnl)),
-                *(last, position.currency, None if position.currency is None else fixed(position.local_cost)),
+                *(
+                    format_fixed(position.quantity),
+                    format_fixed(position.cost),
+                    format_fixed(position.realized_pnl),
+                ),
+                *(
+                    last,
+                    position.currency,
+                    None if position.currency is None else format_fixed(position.local_cost),
+                ),
                 *timed.times,
             )
         )

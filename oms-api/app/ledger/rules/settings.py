@@ -49,7 +49,7 @@ def format_json(value: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode() if value else None
 
 
-def audited_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+def serialize_audited_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings, by column, as audit entries have them: objects instead of JSON text.
 
     Raises ValueError where a text is not JSON.

@@ -47,7 +47,7 @@ def find_market(terms: SettlementTerms) -> Market:
     return _MARKET_BY_CURRENCY.get(terms.currency, Market.XNYS)
 
 
-def local_date(market: Market, instant: datetime) -> date:
+def convert_to_local_date(market: Market, instant: datetime) -> date:
     """Return the date of the instant at the market."""
     zone = _TIME_ZONES.get(market)
     return (instant if zone is None else instant.astimezone(ZoneInfo(zone))).date()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.errors import FieldError
-from app.money import ZERO, product, ratio
+from app.money import ZERO, divide, multiply
 from app.text import remove_joiners
 
 NAME_LENGTH = 100
@@ -24,7 +24,7 @@ class TradeLimits:
     max_price: Decimal
 
 
-class Report(NamedTuple):
+class ReportedTrade(NamedTuple):
     """A reported execution. Either `gmv` or `price` is set. Names are cleaned.
 
     `executed_at` is None where it is the time of recording. With a `backdated_reason` it may be before the
@@ -44,7 +44,7 @@ class Report(NamedTuple):
     charges: Decimal | None = None
 
 
-class Valued(NamedTuple):
+class TradeValue(NamedTuple):
     """A quantity with its gross market value and its price per unit, each to 8 decimals."""
 
     quantity: Decimal
@@ -52,15 +52,15 @@ class Valued(NamedTuple):
     price: Decimal
 
 
-def value_trade(quantity: Decimal, gmv: Decimal | None, price: Decimal | None) -> Valued:
+def compute_trade_value(quantity: Decimal, gmv: Decimal | None, price: Decimal | None) -> TradeValue:
     """Return the valued trade: price = GMV / quantity, or GMV = quantity × price, half-even to 8 decimals."""
     if gmv is not None:
-        return Valued(quantity, gmv, ratio(gmv, quantity))
+        return TradeValue(quantity, gmv, divide(gmv, quantity))
     known = price if price is not None else ZERO
-    return Valued(quantity, product(quantity, known), known)
+    return TradeValue(quantity, multiply(quantity, known), known)
 
 
-def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[FieldError]:
+def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) -> list[FieldError]:
     """Return the limits that the trade exceeds. `priced_by` ("gmv" or "price") is the field to report."""
     errors = []
     if trade.quantity > limits.max_quantity:
@@ -81,7 +81,7 @@ def trade_errors(trade: Valued, limits: TradeLimits, priced_by: str) -> list[Fie
     return errors
 
 
-def execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
+def find_execution_time_errors(executed_at: datetime | None, now: datetime) -> list[FieldError]:
     """Return what is wrong with an execution time, whatever was traded before."""
     if executed_at is None or executed_at - now <= MAX_AHEAD:
         return []
@@ -89,7 +89,7 @@ def execution_time_errors(executed_at: datetime | None, now: datetime) -> list[F
     return [FieldError("executed_at", message, "future")]
 
 
-def portfolio_name_error(name: str) -> str | None:
+def find_portfolio_name_error(name: str) -> str | None:
     """Return the message that refuses a cleaned portfolio name, or None."""
     if not remove_joiners(name).strip() or name in _PATHS:
         return "Give the portfolio a name."

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import Fill, Position, Side, apply_fill
 from app.ledger.rules.amounts import Amounts, find_malformed_fields
-from app.ledger.rules.chain import HASH_VERSION, TradeRow, hash_of, uncovered
+from app.ledger.rules.chain import HASH_VERSION, TradeRow, find_uncovered_column, hash_of
 from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT
 from app.ledger.rules.ledger_state import REVERSAL, LedgerState, ReversedTrade
 from app.ledger.rules.tickets import MAX_AHEAD
-from app.money import ZERO, fixed, product, ratio
+from app.money import ZERO, divide, format_fixed, multiply
 
 Stored = str | int | None
 
@@ -113,7 +113,7 @@ def _is_ahead(row: TradeRow) -> bool:
 def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
     if row.hash_version not in range(1, HASH_VERSION + 1):
         yield Finding(Check.CHAIN, "hash_version", row.hash_version, HASH_VERSION)
-    later = uncovered(row)
+    later = find_uncovered_column(row)
     if later is not None:
         yield Finding(Check.CHAIN, later, getattr(row, later), None)
         return
@@ -128,15 +128,15 @@ def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
 def _value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
     quantity, price, gmv = amounts.quantity, amounts.price, amounts.gmv
     is_smallest = (
-        not gmv and quantity > 0 and not product(quantity, price)
+        not gmv and quantity > 0 and not multiply(quantity, price)
     )  # it is worth less than 8 decimals
     if min(quantity, price) <= 0 or (gmv <= 0 and not is_smallest):
         lowest = min(("quantity", "price", "gmv"), key=lambda name: getattr(amounts, name))
         yield Finding(Check.VALUE, lowest, getattr(row, lowest), "above zero")
     elif amounts.fx_rate is not None and amounts.fx_rate <= 0:
         yield Finding(Check.VALUE, "fx_rate", row.fx_rate, "above zero")
-    elif price != ratio(gmv, quantity) and gmv != product(quantity, price):
-        yield Finding(Check.VALUE, "price", row.price, fixed(ratio(gmv, quantity)))
+    elif price != divide(gmv, quantity) and gmv != multiply(quantity, price):
+        yield Finding(Check.VALUE, "price", row.price, format_fixed(divide(gmv, quantity)))
 
 
 def _action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Finding]:
@@ -150,7 +150,7 @@ def _action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Findin
         lowest = min(("quantity", "price"), key=lambda name: getattr(amounts, name))
         yield Finding(Check.VALUE, lowest, getattr(row, lowest), "above zero")
     elif kind == SPLIT and amounts.gmv:
-        yield Finding(Check.VALUE, "gmv", row.gmv, fixed(ZERO))
+        yield Finding(Check.VALUE, "gmv", row.gmv, format_fixed(ZERO))
 
 
 def _key(row: TradeRow) -> Iterator[Finding]:
@@ -195,7 +195,7 @@ def _differences(
 ) -> Iterator[Finding]:
     for name, stored_value, due in zip(names, stored.amounts, expected.amounts, strict=True):
         if stored_value != due:
-            yield Finding(Check.POSITION, name, getattr(row, name), fixed(due))
+            yield Finding(Check.POSITION, name, getattr(row, name), format_fixed(due))
 
 
 def _cash(
@@ -208,9 +208,9 @@ def _cash(
     else:
         delta = -Decimal(reversed_trade.original.cash_delta) if reversed_trade else amounts.cash_delta
     if amounts.cash_delta != delta:
-        yield Finding(Check.CASH, "cash_delta", row.cash_delta, fixed(delta))
+        yield Finding(Check.CASH, "cash_delta", row.cash_delta, format_fixed(delta))
     if amounts.cash_after != before.cash + delta:
-        yield Finding(Check.CASH, "cash_after", row.cash_after, fixed(before.cash + delta))
+        yield Finding(Check.CASH, "cash_after", row.cash_after, format_fixed(before.cash + delta))
 
 
 def _counter_step(row: TradeRow, kind: str) -> int:
@@ -232,7 +232,9 @@ def _counters(row: TradeRow, amounts: Amounts, before: LedgerState, step: int) -
         yield Finding(Check.COUNTERS, "buys_after", row.buys_after, buys)
     realized = before.realized_pnl + amounts.realized_pnl
     if amounts.portfolio_realized_pnl != realized:
-        yield Finding(Check.COUNTERS, "portfolio_realized_pnl", row.portfolio_realized_pnl, fixed(realized))
+        yield Finding(
+            Check.COUNTERS, "portfolio_realized_pnl", row.portfolio_realized_pnl, format_fixed(realized)
+        )
 
 
 def _reversal(row: TradeRow, amounts: Amounts, reversed_trade: ReversedTrade | None) -> Iterator[Finding]:
@@ -252,4 +254,4 @@ def _reversal(row: TradeRow, amounts: Amounts, reversed_trade: ReversedTrade | N
         if getattr(row, name) != expected:
             yield Finding(Check.REVERSAL, name, getattr(row, name), expected)
     if amounts.charges != -Decimal(original.charges):
-        yield Finding(Check.REVERSAL, "charges", row.charges, fixed(-Decimal(original.charges)))
+        yield Finding(Check.REVERSAL, "charges", row.charges, format_fixed(-Decimal(original.charges)))

@@ -1,120 +1,277 @@
-"""Lock and load what a batch of commands needs, in a few statements."""
+"""The ledger in a batch: portfolios and positions, loaded once, changed in memory, and written together."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from itertools import chain
+from typing import Any
 
 from sqlalchemy import Connection
 
-from app.database import set_tenant_scope
-from app.identity.queries.tenants import find_opening_cash
-from app.ids import new_row_id
-from app.ledger.errors import NoRate, NoSuchPortfolio
+from app.database import execute_writes
+from app.database.bulk import BulkWrite
+from app.events.rules import NewEvent
+from app.ids import SortableIds
+from app.instruments.rules import InstrumentKey
+from app.ledger.errors import AmountTooLarge, NoRate, NoSuchPortfolio, StalePortfolioIds
 from app.ledger.queries import books as queries
-from app.ledger.queries.canonical import canonical_trade
-from app.ledger.rules.chain import GENESIS, TradeRow
+from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
+from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_moved_amount
+from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
-from app.ledger.service.books import LedgerState, PortfolioState
-from app.ledger.service.commands import Command, RecordTrade, ReverseTrade
-from app.ledger.service.trade_guard import UNGUARDED, Guard
-from app.money import ZERO, fixed
-from app.timestamps import iso
+from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.pending_rows import PendingRows
+from app.ledger.service.portfolio_state import (
+    MAX_AMOUNT,
+    CashEntry,
+    Entry,
+    Held,
+    PortfolioState,
+    ReversalInputs,
+    build_state,
+    build_trade_row,
+)
+from app.ledger.service.trade_guard import UNGUARDED, Guard, ReservedQuantity
+from app.money import format_fixed
+from app.timestamps import BEFORE_ALL, format_timestamp
 
-BASE_CURRENCY = "USD"
-_MAX_CACHED_PORTFOLIOS = 100_000
-
-# The third argument is the signed position.
-ReservedQuantity = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
 # Takes a tenant id, a currency, the currency to convert to, and the instant.
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
-def no_rates(*_: object) -> None:
+def find_no_rate(*_: object) -> None:
     """Return None: there are no exchange rates."""
 
 
-class StalePortfolioIds(Exception):
-    """Raised when a cached portfolio id is wrong: a restored database has other ids.
+class LedgerBatch:
+    """The portfolios and positions of one transaction, and all changes of them.
 
-    The cache of names must be cleared then.
+    `command_loading` loads what commands need. `load_portfolio_ids` are the portfolios that commands name,
+    `originals` the trades to reverse, `reversals` the ids of recorded reversals by the trade that they
+    reverse, and `rows_by_request_key` the trades recorded under the idempotency keys of the commands.
     """
 
-
-class LedgerBatch:
-    """The commands of one batch with their portfolios, the trades to reverse, and recorded request keys."""
-
     def __init__(
-        self,
-        books: LedgerState,
-        commands: Sequence[Command],
-        cached_ids: dict[PortfolioNameKey, int],
-        names: Iterable[PortfolioNameKey] = (),
-        portfolio_keys: Iterable[PortfolioKey] = (),
-        tenants: Iterable[int] = (),
-        guard: Guard = UNGUARDED,
-        rates: Rates = no_rates,
+        self, connection: Connection, ids: SortableIds, guard: Guard = UNGUARDED, rates: Rates = find_no_rate
     ) -> None:
-        self.books = books
+        self.connection = connection
+        self.guard = guard
+        self.get_reserved_quantity: ReservedQuantity = partial(guard.get_reserved_quantity, connection)
+        self._ids = ids
         self._rates = rates
         self._cached_rates: dict[RateKey, Decimal | None] = {}
-        self._names = set(names)
+        self.portfolio_ids: dict[PortfolioNameKey, int] = {}
         # The rows of portfolios that are not inserted yet.
-        self._new: dict[PortfolioKey, tuple[str | int, ...]] = {}
-        self._portfolio_keys = set(portfolio_keys)
-        self.guard = guard
-        self.get_reserved_quantity: ReservedQuantity = partial(guard.get_reserved_quantity, books.connection)
-        self._tenants = {command.origin.tenant_id for command in commands}.union(tenants)
-        self._records = [command for command in commands if isinstance(command, RecordTrade)]
-        self._reversals = [command for command in commands if isinstance(command, ReverseTrade)]
-        self._cached_ids = cached_ids
-        self._ids: dict[PortfolioNameKey, int] = {}
+        self.new_portfolios: dict[PortfolioKey, tuple[str | int, ...]] = {}
         self.originals: dict[TradeKey, TradeRow] = {}
-        self.reversed: dict[TradeKey, str] = {}
+        self.reversals: dict[TradeKey, str] = {}
+        self.reversal_inputs: dict[TradeKey, ReversalInputs] = {}
         self.rows_by_request_key: dict[RequestKey, list[TradeRow]] = {}
+        # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
+        self.portfolios: dict[tuple[int, int], PortfolioState] = {}
+        self._locked: list[PortfolioKey] = []
+        self._positions: dict[tuple[int, int, str, str], Position] = {}
+        self._listed: dict[InstrumentKey, str] = {}  # currencies of listed instruments
+        self._exchanges: dict[InstrumentKey, str] = {}  # of the same instruments
+        self._symbols: dict[InstrumentKey, str] = {}  # symbols of instruments by alias
+        # Of portfolios whose positions are all loaded.
+        self._complete_positions: dict[PortfolioKey, Held] = {}
+        self._pending = PendingRows()
+        self.changes = 0  # the number of changes, written or not
 
-    def load(self) -> None:
-        """Lock the portfolios, then read. Values read under the locks cannot change before the commit."""
-        connection = self.books.connection
-        set_tenant_scope(connection, self._tenants)
-        commands: list[Command] = [*self._records, *self._reversals]
-        self._lock_and_index_request_keys(commands)
-        targets = [TradeKey(command.origin.tenant_id, command.trade_id) for command in self._reversals]
-        originals = map(canonical_trade, queries.trades_by_id(connection, targets))
-        self.originals = {row.trade_key: row for row in originals}
-        self._resolve_portfolios()
-        locked_keys = {PortfolioKey(name.tenant_id, portfolio_id) for name, portfolio_id in self._ids.items()}
-        locked_keys |= self._portfolio_keys
-        locked_keys -= self._new.keys()
-        self.books.lock(locked_keys | {row.portfolio_key for row in self.originals.values()})
-        self.reversed = queries.reversals_of(connection, targets)
-        recorded = chain.from_iterable(self.rows_by_request_key.values())
-        self.books.load_unlocked(row.portfolio_key for row in recorded)
-        self.books.load_positions(self._position_keys())
-        if self._records:
-            tenants = {command.origin.tenant_id for command in self._records}
-            self.guard.load(connection, tenants, max(command.origin.at for command in self._records))
+    def lock(self, keys: Iterable[PortfolioKey]) -> None:
+        """Lock and load the portfolios."""
+        self._locked = self._add_states(queries.lock_portfolios(self.connection, sorted(set(keys))))
 
-    def portfolio_of(self, command: RecordTrade) -> PortfolioState:
-        """Return the portfolio of a trade."""
-        return self.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
+        """Load portfolios without a lock, for reading. A repeated request may use an old name."""
+        self._add_states(
+            queries.load_portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
+        )
+
+    def _add_states(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
+        states = [build_state(row) for row in rows]
+        self.portfolios.update((state.key, state) for state in states)
+        return [state.key for state in states]
+
+    def add_new_portfolio(self, state: PortfolioState, row: tuple[str | int, ...]) -> None:
+        """Add a portfolio that is inserted if a trade is recorded in it."""
+        self.portfolios[state.key] = state
+        self.new_portfolios[state.key] = row
+
+    def load_positions(self, keys: Iterable[PositionKey]) -> None:
+        """Load the positions that the batch may change. For an alias, load the position of its instrument."""
+        renamed = self._load_positions(keys)
+        if renamed:
+            self._load_positions(renamed)
+
+    def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
+        """Load positions. Return the keys with instruments' symbols for those that name an alias."""
+        renamed = []
+        for row in queries.load_positions(self.connection, list(set(keys) - self._positions.keys())):
+            *_, currency, exchange, symbol = row
+            key = PositionKey(*row[:4])
+            if row[4] is not None:
+                self._positions[key] = queries.parse_position(row[4:-3])
+            if currency is not None:
+                self._listed[key.instrument_key] = currency
+                self._exchanges[key.instrument_key] = exchange
+            if symbol is not None:
+                self._symbols[key.instrument_key] = symbol
+                renamed.append(key._replace(symbol=symbol))
+        return renamed
+
+    def symbol_of(self, tenant_id: int, symbol: str) -> str:
+        """Return the instrument's symbol: the given one, unless it is a loaded alias."""
+        return self._symbols.get(InstrumentKey(tenant_id, symbol), symbol) if self._symbols else symbol
+
+    def load_all_positions(self, cached: Mapping[PortfolioKey, tuple[Held, int]]) -> set[PositionKey]:
+        """Load every position of the portfolios, and return the keys of those that were read.
+
+        `cached` are positions as of a sequence number of the ledger. Only positions that later trades changed
+        are read. A portfolio without cached positions has the number -1. The caller must not use the cached
+        dictionaries afterwards, because this batch changes them.
+        """
+        outdated = []
+        for portfolio_key, (held, sequence) in cached.items():
+            self._complete_positions[portfolio_key] = held
+            self._positions.update(held.items())
+            if sequence < self.portfolio(portfolio_key).last_sequence:
+                outdated.append((*portfolio_key, sequence + 1))
+        read = set()
+        for row in queries.load_positions_since(self.connection, outdated):
+            key, position = PositionKey(*row[:4]), queries.parse_position(row[4:])
+            self._positions[key] = self._complete_positions[key.portfolio_key][key] = position
+            read.add(key)
+        return read
+
+    def positions(self, portfolio_key: PortfolioKey) -> Held:
+        """Return the positions of a portfolio whose positions are all loaded."""
+        return self._complete_positions.get(portfolio_key, {})
+
+    def portfolio(self, key: PortfolioKey) -> PortfolioState:
+        """Return a locked portfolio."""
+        return self.portfolios[key]
+
+    def locked_portfolios(self) -> list[PortfolioState]:
+        """Return the locked portfolios."""
+        return [self.portfolios[key] for key in self._locked]
+
+    def position(self, key: tuple[int, int, str, str]) -> Position:
+        """Return a loaded position, flat if there is none."""
+        return self._positions.get(key, FLAT)
+
+    def get_new_price(self, key: PositionKey) -> Decimal | None:
+        """Return the price of the last trade that this batch made in a position, None if it made none."""
+        row = self._pending.last_trades.get(key)
+        return None if row is None else Decimal(row.price)
+
+    def currency_of(self, portfolio: PortfolioState, key: PositionKey) -> str | None:
+        """Return the currency of a trade in a loaded position, None for the portfolio's own."""
+        listed = self._listed.get(key.instrument_key) if self._listed else None
+        return find_fill_currency(self.position(key), listed, portfolio.base_currency)
+
+    def exchange_of(self, tenant_id: int, symbol: str) -> str:
+        """Return the exchange of an instrument whose position was loaded, empty if it has none."""
+        return self._exchanges.get(InstrumentKey(tenant_id, symbol), "") if self._exchanges else ""
+
+    def append(self, portfolio: PortfolioState, origin: Origin, entry: Entry, after: Position) -> TradeRow:
+        """Append a row to the ledger's hash chain and update the projections."""
+        portfolio_key = portfolio.key
+        key = PositionKey(*portfolio_key, entry.symbol, entry.product)
+        before = self.position(key)
+        amounts = (portfolio.cash + entry.cash_delta, after.cost, after.quantity, after.local_cost)
+        if max(map(abs, amounts)) >= MAX_AMOUNT:
+            raise AmountTooLarge(portfolio.name)
+        self.changes += 1
+        portfolio.cash += entry.cash_delta
+        portfolio.realized_pnl += after.realized_pnl - before.realized_pnl
+        portfolio.total_trades += entry.trades
+        portfolio.total_buys += entry.buys
+        portfolio.last_sequence += 1
+        portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
+        at = format_timestamp(origin.at)
+        portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
+        portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
+        row = build_trade_row(portfolio, origin, at, entry, before, after)
+        portfolio.last_hash = row.hash
+        self._positions[key] = after
+        if portfolio_key in self._complete_positions:
+            self._complete_positions[portfolio_key][key] = after
+        self._pending.add_trade(portfolio_key, key, row)
+        return row
+
+    def add_event(self, event: NewEvent) -> None:
+        """Add an event to the outbox that is not about a trade."""
+        self._pending.outbox_items.append(event)
+
+    def append_cash(self, portfolio: PortfolioState, origin: Origin, entry: CashEntry) -> CashRow:
+        """Append a row to the cash ledger's hash chain and update the cash. Raises AmountTooLarge."""
+        if abs(portfolio.cash + entry.amount) >= MAX_AMOUNT:
+            raise AmountTooLarge(portfolio.name)
+        self.changes += 1
+        portfolio.cash += entry.amount
+        portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
+        portfolio.cash_sequence += 1
+        values = (
+            *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
+            *(format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash)),
+            *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
+            *(
+                origin.source,
+                origin.actor,
+                origin.request_id,
+                origin.idempotency_key,
+                format_timestamp(origin.at),
+            ),
+        )
+        row = build_cash_row(values, portfolio.cash_hash)
+        portfolio.cash_hash = row.hash
+        self._pending.add_cash_movement(row, portfolio.name)
+        return row
+
+    def has_cash_movement(
+        self, portfolio: PortfolioState, kind: CashKind, symbol: str | None, day: str
+    ) -> bool:
+        """Return whether the portfolio has a movement of that kind, symbol and day, written or not."""
+        key = (portfolio.tenant_id, portfolio.id, kind.value, symbol, day)
+        return any(
+            (row.tenant_id, row.portfolio_id, row.kind, row.symbol, row.day) == key
+            for row in self._pending.cash_movements
+        ) or queries.has_cash_movement(self.connection, *key)
+
+    def stamp(self, portfolio_key: PortfolioKey, stamp: str) -> None:
+        """Set the orders stamp of a locked portfolio whose orders changed."""
+        self.portfolios[portfolio_key].orders_stamp = stamp
+        self._pending.changed_portfolios.add(portfolio_key)
+
+    def flush(self, *others: BulkWrite) -> None:
+        """Write the changes so far, together with `others`. Later statements read them."""
+        if self.new_portfolios:
+            self._insert_portfolios()
+        pending, self._pending = self._pending, PendingRows()
+        execute_writes(self.connection, *pending.list_writes(self.portfolios, self._positions), *others)
 
     def rate(self, command: RecordTrade, currency: str, base: str) -> Decimal:
         """Return the price of one unit of a currency in another. Raises NoRate."""
         tenant_id, at = command.origin.tenant_id, command.origin.at
         rate_key = RateKey(tenant_id, currency, base)
         if rate_key not in self._cached_rates:
-            self._cached_rates[rate_key] = self._rates(self.books.connection, *rate_key, at)
+            self._cached_rates[rate_key] = self._rates(self.connection, *rate_key, at)
         rate = self._cached_rates[rate_key]
         if rate is None:
             raise NoRate(command.symbol, currency, base)
         return rate
 
+    def list_portfolio_keys(self, names: Iterable[PortfolioNameKey]) -> set[PortfolioKey]:
+        """Return the portfolios of the names, including those that a trade of this batch may create."""
+        ids = self.portfolio_ids
+        return {PortfolioKey(name.tenant_id, ids[name]) for name in names if name in ids}
+
     def portfolio_named(self, tenant_id: int, portfolio_name_key: str) -> PortfolioState:
         """Return a loaded portfolio by its name key."""
-        state = self.books.portfolio(
-            PortfolioKey(tenant_id, self._ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
+        state = self.portfolio(
+            PortfolioKey(tenant_id, self.portfolio_ids[PortfolioNameKey(tenant_id, portfolio_name_key)])
         )
         if state.name_key != portfolio_name_key:
             raise StalePortfolioIds
@@ -122,163 +279,27 @@ class LedgerBatch:
 
     def get_existing_portfolio(self, tenant_id: int, name: str, portfolio_name_key: str) -> PortfolioState:
         """Return a portfolio that exists, or that a trade of this batch created. Raises NoSuchPortfolio."""
-        if PortfolioNameKey(tenant_id, portfolio_name_key) not in self._ids:
+        if PortfolioNameKey(tenant_id, portfolio_name_key) not in self.portfolio_ids:
             raise NoSuchPortfolio(name)
         state = self.portfolio_named(tenant_id, portfolio_name_key)
-        if not state.last_sequence and state.key in self._new:
+        if not state.last_sequence and state.key in self.new_portfolios:
             raise NoSuchPortfolio(name)
         return state
 
-    def find_portfolio_id(self, tenant_id: int, portfolio_name_key: str) -> int | None:
-        """Return the id of a portfolio by its name key, None if there is none."""
-        return self._ids.get(PortfolioNameKey(tenant_id, portfolio_name_key))
-
-    def list_named_portfolios(self) -> set[PortfolioKey]:
-        """Return the portfolios of `names`, including those that a trade of this batch may create."""
-        return {PortfolioKey(name.tenant_id, self._ids[name]) for name in self._names if name in self._ids}
-
-    def insert_portfolios(self) -> None:
+    def _insert_portfolios(self) -> None:
         """Insert the new portfolios in which a trade was recorded. Refused trades create none.
 
         Raises StalePortfolioIds if another process inserted one of them meanwhile.
         """
         opened = {
             PortfolioNameKey(portfolio_key.tenant_id, state.name_key): row
-            for portfolio_key, row in self._new.items()
-            if (state := self.books.portfolio(portfolio_key)).last_sequence
+            for portfolio_key, row in self.new_portfolios.items()
+            if (state := self.portfolio(portfolio_key)).last_sequence
         }
         if not opened:
             return
         names = sorted(opened)
-        queries.insert_portfolios(self.books.connection, [opened[name] for name in names])
-        stored = queries.portfolio_ids(self.books.connection, names)
-        if any(stored[name] != self._ids[name] for name in names):
+        queries.insert_portfolios(self.connection, [opened[name] for name in names])
+        stored = queries.load_portfolio_ids(self.connection, names)
+        if any(stored[name] != self.portfolio_ids[name] for name in names):
             raise StalePortfolioIds
-
-    def flush(self) -> None:
-        """Write the rows recorded so far, new portfolios first, because later statements read them."""
-        self.insert_portfolios()
-        self.books.flush()
-
-    def _resolve_portfolios(self) -> None:
-        portfolio_name_keys = {_name(command) for command in self._records}
-        portfolio_name_keys |= self._names
-        self._ids = {name: self._cached_ids[name] for name in portfolio_name_keys if name in self._cached_ids}
-        unknown = sorted(portfolio_name_keys - self._ids.keys())
-        if not unknown:
-            return
-        found = queries.portfolio_ids(self.books.connection, unknown)
-        self._cache_ids(found)
-        if len(found) < len(unknown):
-            found |= self._prepare_portfolios([name for name in unknown if name not in found])
-        self._ids |= found
-
-    def _prepare_portfolios(self, missing: list[PortfolioNameKey]) -> dict[PortfolioNameKey, int]:
-        """Prepare the missing portfolios of reported trades.
-
-        A portfolio is skipped if all its requests repeat recorded keys. The requests of a caller with limited
-        portfolios never count as repeats here, because the recorded key may belong to a portfolio that this
-        caller cannot see. The rows are inserted at the end, if a trade is recorded in them.
-        """
-        first: dict[PortfolioNameKey, RecordTrade] = {}
-        request_keys = set(self.rows_by_request_key)
-        for command in self._records:
-            key = request_key(command)
-            if key not in request_keys or command.origin.portfolios is not None:
-                first.setdefault(_name(command), command)
-            if key:
-                request_keys.add(key)
-        prepared = {}
-        cash = find_opening_cash(self.books.connection, {name.tenant_id for name in first})
-        for name in missing:
-            if name in first:
-                state = self.guard.opening_state(self.books.connection, *name)
-                display_name, opening = first[name].portfolio_name, cash[name.tenant_id]
-                portfolio = empty_portfolio(
-                    new_row_id(),
-                    name.tenant_id,
-                    display_name,
-                    name.name_key,
-                    opening_cash=opening,
-                    trading_state=state,
-                )
-                self.books.add_hypothetical(portfolio)
-                self._new[portfolio.key] = portfolio_row(portfolio, first[name].origin.at)
-                prepared[name] = portfolio.id
-        return prepared
-
-    def _cache_ids(self, found: dict[PortfolioNameKey, int]) -> None:
-        # Only portfolios that existed before this transaction: a new one may still be rolled back.
-        if len(self._cached_ids) + len(found) > _MAX_CACHED_PORTFOLIOS:
-            self._cached_ids.clear()
-        self._cached_ids.update(found)
-
-    def _lock_and_index_request_keys(self, commands: Sequence[Command]) -> None:
-        """Lock the request keys of the commands, and read the rows that were recorded with them.
-
-        Whoever records a row with such a key holds its lock until the commit.
-        """
-        keys = [key for key in map(request_key, commands) if key]
-        for row in map(canonical_trade, queries.lock_trades_by_key(self.books.connection, keys)):
-            self.rows_by_request_key.setdefault(
-                RequestKey(row.tenant_id, row.kind, row.idempotency_key or ""), []
-            ).append(row)
-
-    def _position_keys(self) -> Iterable[PositionKey]:
-        for command in self._records:
-            portfolio_id = self._ids.get(_name(command))
-            if portfolio_id is not None:
-                yield PositionKey(command.origin.tenant_id, portfolio_id, command.symbol, command.product)
-        for row in self.originals.values():
-            yield row.position_key
-
-
-def request_key(command: Command) -> RequestKey | None:
-    """Return the key of the command's request, None without an idempotency key."""
-    key = command.origin.idempotency_key
-    return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
-
-
-def _name(command: RecordTrade) -> PortfolioNameKey:
-    return PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
-
-
-def empty_portfolio(
-    portfolio_id: int,
-    tenant_id: int,
-    name: str,
-    name_key: str,
-    *,
-    opening_cash: Decimal,
-    trading_state: str = "ACTIVE",
-) -> PortfolioState:
-    """Return a new paper portfolio without trades. `opening_cash` is in its base currency."""
-    return PortfolioState(
-        id=portfolio_id,
-        tenant_id=tenant_id,
-        name=name,
-        name_key=name_key,
-        cash=opening_cash,
-        realized_pnl=ZERO,
-        total_trades=0,
-        total_buys=0,
-        last_sequence=0,
-        last_hash=GENESIS,
-        last_trade_id=None,
-        last_created_at=None,
-        kind="paper",
-        trading_state=trading_state,
-        orders_stamp="",
-        base_currency=BASE_CURRENCY,
-        cost_schedule="none",
-        fee_totals=None,
-    )
-
-
-def portfolio_row(portfolio: PortfolioState, at: datetime) -> tuple[str | int, ...]:
-    """Return the row of a portfolio that is created at `at`."""
-    cash = fixed(portfolio.cash)
-    naming = (portfolio.tenant_id, portfolio.name, portfolio.name_key)
-    terms = (portfolio.base_currency, portfolio.kind)
-    counters = (fixed(ZERO), 0, 0, 0, GENESIS)
-    return (portfolio.id, *naming, *terms, cash, cash, *counters, iso(at), portfolio.trading_state)

@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.ledger.errors import InvalidCashMovement, NoSuchPortfolio, NotEnoughCash
 from app.ledger.queries import books as book_queries
 from app.ledger.queries import cash as queries
 from app.ledger.queries.cash import CashPosition, TradeCash
-from app.ledger.rules.cash import CashKind, CashRow, signed_amount
+from app.ledger.rules.cash import CashKind, CashRow, sign_amount
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
-from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
-from app.money import fixed, money_text
+from app.ledger.service.portfolio_state import CashEntry, PortfolioState
+from app.money import format_fixed, shorten_amount
 from app.text import name_key
 
 
@@ -59,22 +60,22 @@ class CashListItem(NamedTuple):
 
 def move_cash(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     move: CashMove,
     buying_powers: BuyingPowers,
     now: datetime,
-) -> Change:
+) -> ChangeResult:
     """Deposit, withdraw or transfer cash under the locks of its portfolios.
 
     Raises NoSuchPortfolio if the caller sees no such portfolio, InvalidCashMovement, NotEnoughCash if the
     buying power does not cover the amount, and AmountTooLarge.
     """
-    books = LedgerState(connection, SortableIds())
-    tenant_id = context.caller.tenant_id
-    ids = _find_portfolios(connection, context, move)
+    ledger = LedgerBatch(connection, SortableIds())
+    tenant_id = request.caller.tenant_id
+    ids = _find_portfolios(connection, request, move)
     keys = [PortfolioKey(tenant_id, portfolio_id) for portfolio_id in ids]
-    books.lock(keys)
-    portfolios = [books.portfolio(key) for key in keys]
+    ledger.lock(keys)
+    portfolios = [ledger.portfolio(key) for key in keys]
     for portfolio, field in zip(portfolios, ("currency", "to_portfolio"), strict=False):
         if portfolio.base_currency != move.currency:
             raise InvalidCashMovement(
@@ -82,18 +83,20 @@ def move_cash(
             )
     if move.kind != CashKind.DEPOSIT:
         _require_buying_power(connection, portfolios[0], move.amount, buying_powers, now)
-    origin = build_cash_origin(context, now)
+    origin = build_cash_origin(request, now)
     rows = [
-        books.append_cash(portfolio, origin, entry)
+        ledger.append_cash(portfolio, origin, entry)
         for portfolio, entry in zip(portfolios, _build_entries(move, ids), strict=True)
     ]
-    books.flush()
+    ledger.flush()
     entries = [
-        context.entry(now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _serialize_for_audit(row))
+        request.build_audit_entry(
+            now, f"cash.{row.kind}", f"portfolio:{portfolio.name}", None, _serialize_for_audit(row)
+        )
         for portfolio, row in zip(portfolios, rows, strict=True)
     ]
     names = {portfolio.id: portfolio.name for portfolio in portfolios}
-    return Change(serialize_movement(rows[0], names), entries, 201)
+    return ChangeResult(serialize_movement(rows[0], names), entries, 201)
 
 
 def list_cash(
@@ -119,9 +122,9 @@ def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
     """Return the response of a movement. `names` has the portfolios that the caller may see, by id."""
     return {
         "kind": row.kind,
-        "amount": money_text(row.amount),
+        "amount": shorten_amount(row.amount),
         "currency": row.currency,
-        "balance": money_text(row.balance_after),
+        "balance": shorten_amount(row.balance_after),
         "charges": None,
         "trade_id": None,
         "symbol": row.symbol,
@@ -137,14 +140,14 @@ def serialize_movement(row: CashRow, names: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _find_portfolios(connection: Connection, context: OperationContext, move: CashMove) -> list[int]:
+def _find_portfolios(connection: Connection, request: ChangeRequest, move: CashMove) -> list[int]:
     """Return the ids of the portfolio and of the one that a transfer goes to."""
-    caller = context.caller
+    caller = request.caller
     names = [move.portfolio, *([] if move.to_portfolio is None else [move.to_portfolio])]
     keys = [PortfolioNameKey(caller.tenant_id, name_key(name)) for name in names]
     if len(set(keys)) < len(keys):
         raise InvalidCashMovement("to_portfolio", "Must be another portfolio.")
-    found = book_queries.portfolio_ids(connection, [key for key in keys if caller.sees(key.name_key)])
+    found = book_queries.load_portfolio_ids(connection, [key for key in keys if caller.sees(key.name_key)])
     if keys[0] not in found:
         raise NoSuchPortfolio(move.portfolio)
     if keys[-1] not in found:
@@ -155,7 +158,7 @@ def _find_portfolios(connection: Connection, context: OperationContext, move: Ca
 def _build_entries(move: CashMove, ids: Sequence[int]) -> list[CashEntry]:
     if move.kind != "transfer":
         kind = CashKind(move.kind)
-        return [CashEntry(kind, signed_amount(kind, move.amount), move.reason)]
+        return [CashEntry(kind, sign_amount(kind, move.amount), move.reason)]
     source, target = ids
     return [
         CashEntry(CashKind.TRANSFER_OUT, -move.amount, move.reason, target),
@@ -173,29 +176,31 @@ def _require_buying_power(
     cash = PortfolioCash(portfolio.tenant_id, portfolio.id, portfolio.base_currency, portfolio.cash)
     buying_power = buying_powers(connection, [cash], now)[portfolio.id]
     if amount > buying_power:
-        raise NotEnoughCash(portfolio.name, money_text(fixed(amount)), money_text(fixed(buying_power)))
+        raise NotEnoughCash(
+            portfolio.name, shorten_amount(format_fixed(amount)), shorten_amount(format_fixed(buying_power))
+        )
 
 
-def build_cash_origin(context: OperationContext, now: datetime) -> Origin:
+def build_cash_origin(request: ChangeRequest, now: datetime) -> Origin:
     """Return the origin of a movement that a request causes."""
-    caller = context.caller
+    caller = request.caller
     return Origin(
         tenant_id=caller.tenant_id,
         source=caller.name,
-        user_id=None,
+        user_label=None,
         at=now,
-        idempotency_key=context.key,
+        idempotency_key=request.idempotency_key,
         request_hash=None,
         actor=caller.person,
-        request_id=context.request_id,
+        request_id=request.request_id,
     )
 
 
 def _serialize_for_audit(row: CashRow) -> dict[str, Any]:
     return {
-        "amount": money_text(row.amount),
+        "amount": shorten_amount(row.amount),
         "currency": row.currency,
-        "balance": money_text(row.balance_after),
+        "balance": shorten_amount(row.balance_after),
         "sequence": row.sequence,
         "reason": row.reason,
     }

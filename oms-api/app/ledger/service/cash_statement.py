@@ -15,7 +15,7 @@ from app.ledger.queries.reading import Book
 from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.settlement import Settlements
-from app.money import money_text
+from app.money import shorten_amount
 from app.text import name_key
 from app.timestamps import Timestamp
 
@@ -90,10 +90,10 @@ def _serialize_trade(
     day = settlements.settles_on(market, datetime.fromisoformat(trade.executed_at))
     return {
         "kind": "trade",
-        "amount": money_text(trade.cash_delta),
+        "amount": shorten_amount(trade.cash_delta),
         "currency": book.base_currency,
-        "balance": money_text(trade.cash_after),
-        "charges": money_text(trade.charges),
+        "balance": shorten_amount(trade.cash_after),
+        "charges": shorten_amount(trade.charges),
         "trade_id": trade.trade_id,
         "symbol": trade.symbol,
         "counterpart": None,
@@ -112,9 +112,9 @@ def _serialize_opening(book: Book, created_at: Timestamp) -> dict[str, Any]:
     absent = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
     return {
         "kind": "opening",
-        "amount": money_text(book.opening_cash),
+        "amount": shorten_amount(book.opening_cash),
         "currency": book.base_currency,
-        "balance": money_text(book.opening_cash),
+        "balance": shorten_amount(book.opening_cash),
         **dict.fromkeys((*absent, "idempotency_key")),
         "settles_on": created_at[:10],
         "is_settled": True,

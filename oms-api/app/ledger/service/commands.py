@@ -6,21 +6,24 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.tickets import Valued
+from app.ledger.rules.tickets import TradeValue
 from app.timestamps import Timestamp
 
 
 class Origin(NamedTuple):
-    """The caller of a command and its request.
+    """Who gave a command, and when, as the ledger and the orders record it.
 
-    `source` is the name of the API key, `actor` the person behind it, `user_id` a label given in the request.
-    `request_hash` distinguishes two bodies under one idempotency key. `portfolios` are the name keys that the
-    caller may see, None for all.
+    - `source`: the name of the API key, or of the broker or background job.
+    - `user_label`: any text that the request gave as `user_id`.
+    - `at`: when the command was created.
+    - `request_hash`: distinguishes two bodies under one idempotency key.
+    - `actor`: the person behind the request, or the broker whose report caused it.
+    - `portfolios`: the name keys of the portfolios that the caller may see, None for all.
     """
 
     tenant_id: int
     source: str
-    user_id: str | None
+    user_label: str | None
     at: datetime
     idempotency_key: str | None
     request_hash: str | None
@@ -41,7 +44,7 @@ class RecordTrade(NamedTuple):
     symbol: str
     product: str
     side: Side
-    trade: Valued
+    trade: TradeValue
     portfolio_name: str
     portfolio_name_key: str
     note: str | None
@@ -73,7 +76,7 @@ def get_lock_group(command: Command) -> tuple[int, str]:
     return (command.origin.tenant_id, key)
 
 
-class Recorded(NamedTuple):
+class RecordedTrade(NamedTuple):
     """A recorded ledger row with its portfolio's name. `replayed` marks the outcome of an earlier request."""
 
     row: TradeRow

@@ -22,21 +22,21 @@ from app.ledger.rules.corporate_actions import (
     Step,
     TransferIn,
     TransferOut,
-    action_of_key,
     build_row_key,
     compute_dividend,
+    compute_fraction_price,
     find_fraction,
-    position_at_close,
-    position_before,
-    price_fraction,
+    parse_action_key,
+    replay_before,
     replay_steps,
+    replay_to_close,
 )
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.batch import LedgerBatch
-from app.ledger.service.books import CashEntry, Entry, PortfolioState
 from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import CashEntry, Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry, restate_price
-from app.money import ZERO, fixed, product, quantity_text, ratio
+from app.money import ZERO, divide, format_fixed, multiply, shorten_quantity
 from app.timestamps import BEFORE_ALL
 
 FindRate = Callable[[str], Decimal]
@@ -61,7 +61,7 @@ class Booking:
     @property
     def connection(self) -> Connection:
         """The connection of the writer's transaction."""
-        return self.batch.books.connection
+        return self.batch.connection
 
 
 def book_action(booking: Booking) -> list[TradeRow]:
@@ -72,7 +72,7 @@ def book_action(booking: Booking) -> list[TradeRow]:
     booking.batch.flush()  # so that the replays also read the rows of this batch
     if _is_booked(booking) or queries.is_reversed(booking.connection, booking.action):
         return []
-    held = booking.batch.books.positions(booking.portfolio_key)
+    held = booking.batch.positions(booking.portfolio_key)
     keys = sorted(key for key in held if key.symbol == booking.action.symbol)
     if booking.action.kind is ActionKind.DIVIDEND:
         _book_dividend(booking, keys)
@@ -92,12 +92,12 @@ def reverse_action(booking: Booking) -> list[TradeRow]:
     for row in queries.list_action_trades(booking.connection, booking.portfolio_key, booking.action):
         later = queries.find_later_action(booking.connection, row)
         if later is not None:
-            raise BeforeCorporateAction(row.trade_id, action_of_key(later.idempotency_key) or "")
+            raise BeforeCorporateAction(row.trade_id, parse_action_key(later.idempotency_key) or "")
         key = PositionKey(*booking.portfolio_key, row.symbol, row.product)
         after = queries.replay_position(booking.connection, key, without=row.trade_id)
         _require_one_currency(after, row.trade_id)
         entry = _build_reversal(row, booking.action)
-        reversals.append(booking.batch.books.append(booking.portfolio, booking.origin, entry, after))
+        reversals.append(booking.batch.append(booking.portfolio, booking.origin, entry, after))
         booking.batch.flush()
     _reverse_movements(booking)
     return reversals
@@ -135,7 +135,7 @@ def _append_movements(booking: Booking, amounts: dict[CashKind, Decimal], reason
     for kind, amount in amounts.items():
         if amount:
             entry = CashEntry(kind, amount, reason, symbol=action.symbol, day=action.ex_date)
-            booking.batch.books.append_cash(booking.portfolio, origin, entry)
+            booking.batch.append_cash(booking.portfolio, origin, entry)
     booking.batch.flush()
 
 
@@ -143,7 +143,7 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     action = booking.action
     steps = queries.list_steps(booking.connection, key)
     require_symbol(action, steps, booking.portfolio.name)
-    position = position_before(steps, action.effective_at)
+    position = replay_before(steps, action.effective_at)
     if not position.quantity:
         return []
     fraction = find_fraction(position.quantity, action.ratio)
@@ -172,8 +172,8 @@ def _build_fraction_entry(
 ) -> Entry:
     """Return the entry of the cash in lieu of a fraction: a trade that closes it, without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
-    price, gmv = price_fraction(action, position, quantity)
-    value = gmv if rate is None else product(gmv, rate)
+    price, gmv = compute_fraction_price(action, position, quantity)
+    value = gmv if rate is None else multiply(gmv, rate)
     return Entry(
         kind="trade",
         symbol=key.symbol,
@@ -205,7 +205,7 @@ def fill_of(entry: Entry) -> Fill:
 def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     action, at = booking.action, booking.action.effective_at
     steps = queries.list_steps(booking.connection, key)
-    position = position_before(steps, at)
+    position = replay_before(steps, at)
     if not position.quantity:
         return []
     require_no_later_fill(action, steps, booking.portfolio.name)
@@ -236,7 +236,7 @@ def require_no_later_fill(action: Action, steps: list[Step], portfolio_name: str
 def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
     action, base = booking.action, booking.portfolio.base_currency
     currency, at = action.currency or base, action.effective_at
-    held = [position_at_close(queries.list_steps(booking.connection, key), at).quantity for key in keys]
+    held = [replay_to_close(queries.list_steps(booking.connection, key), at).quantity for key in keys]
     if not any(held):
         return
     rate = None if currency == base else booking.find_rate(currency)
@@ -250,7 +250,7 @@ def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
 
 
 def _text(amount: Decimal) -> str:
-    return quantity_text(fixed(amount))
+    return shorten_quantity(format_fixed(amount))
 
 
 def _build_entry(
@@ -289,7 +289,7 @@ def _append(booking: Booking, key: PositionKey, entry: Entry, after: Position, p
         idempotency_key=build_row_key(action_id, key.product, part),
         request_hash=hash_request(action_id, key.symbol, key.product, part),
     )
-    row = booking.batch.books.append(booking.portfolio, origin, entry, after)
+    row = booking.batch.append(booking.portfolio, origin, entry, after)
     booking.batch.flush()
     return row
 
@@ -299,7 +299,7 @@ def _find_price(booking: Booking, key: PositionKey, position: Position) -> tuple
     price, last_rate = queries.find_last_price(booking.connection, key)
     if position.currency is None:
         return price, None
-    rate = ratio(position.cost, position.local_cost) if position.local_cost else ZERO
+    rate = divide(position.cost, position.local_cost) if position.local_cost else ZERO
     return price, rate if rate > 0 else last_rate
 
 

@@ -11,13 +11,14 @@ from app.costs.rules.values import OrderTerms, Schedule
 from app.costs.service import load_rates
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashKind
-from app.ledger.service.books import CashEntry, LedgerState, PortfolioState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
-from app.money import ZERO, product
+from app.ledger.service.portfolio_state import CashEntry, PortfolioState
+from app.money import ZERO, multiply
 
 
 def book_dp_charge(
-    books: LedgerState,
+    ledger: LedgerBatch,
     portfolio: PortfolioState,
     origin: Origin,
     symbol: str,
@@ -41,12 +42,12 @@ def book_dp_charge(
     is_intraday = opened_at is not None and find_trading_day(trade.exchange, opened_at) == day
     if not amount or is_intraday:
         return
-    if books.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, day.isoformat()):
+    if ledger.has_cash_movement(portfolio, CashKind.DP_CHARGES, symbol, day.isoformat()):
         return
-    amount = amount if trade.rate is None else product(amount, trade.rate)
+    amount = amount if trade.rate is None else multiply(amount, trade.rate)
     reason = f"DP charge of {symbol} on {day.isoformat()}"
     entry = CashEntry(CashKind.DP_CHARGES, -amount, reason, symbol=symbol, day=day.isoformat())
-    books.append_cash(portfolio, origin, entry)
+    ledger.append_cash(portfolio, origin, entry)
 
 
 def _find_charge(terms: OrderTerms) -> Decimal:

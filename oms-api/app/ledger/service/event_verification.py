@@ -12,7 +12,7 @@ from app.audit.queries.trail import list_actions
 from app.events.queries import find_unverified_events
 from app.ledger.queries import audit
 from app.ledger.queries.audit import RecordedEvent
-from app.ledger.rules.balance import Balance, bucket_of
+from app.ledger.rules.balance import Balance, compute_bucket
 from app.ledger.rules.cash import CashRow, build_cash_payload
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.event_payloads import build_position_payload, build_trade_payload
@@ -40,8 +40,8 @@ def build_cash_fact(row: CashRow) -> CashFact:
 
 def verify_cash_events(connection: Connection, verdict: Verdict, due: Counter[CashFact]) -> None:
     """Check that each cash movement has one event with the same content, and that there is no other."""
-    names = portfolio_names(connection)
-    for event in audit.cash_events(connection):
+    names = list_all_portfolio_names(connection)
+    for event in audit.iterate_cash_events(connection):
         verdict.checked[Check.CASH_MOVEMENT_EVENT] += 1
         recorded = RecordedEvent(event.id, event.tenant_id, event.payload, event.created_at)
         (_, payload, *_), name = _read_fact(recorded)
@@ -58,8 +58,8 @@ def verify_cash_events(connection: Connection, verdict: Verdict, due: Counter[Ca
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
     """Check that each row in `balance` has one event, and each position the event of its last row."""
-    names = portfolio_names(connection)
-    for event in audit.recorded_events(connection):
+    names = list_all_portfolio_names(connection)
+    for event in audit.iterate_recorded_events(connection):
         fact, name = _read_fact(event)
         balance.take(fact)
         _check_name(verdict, event, name, names)
@@ -72,11 +72,11 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
         verdict.blame(f"event {row_id}", [Finding(Check.EVENT, "following", kind, "a type that shares rows")])
 
 
-def portfolio_names(connection: Connection) -> Names:
+def list_all_portfolio_names(connection: Connection) -> Names:
     """Return all current and earlier names of each portfolio."""
     names: Names = {}
     owners: dict[tuple[int, str], int] = {}
-    for portfolio in audit.portfolio_rows(connection):
+    for portfolio in audit.iterate_portfolio_rows(connection):
         names[portfolio.tenant_id, portfolio.id] = {portfolio.name}
         owners[portfolio.tenant_id, portfolio.name] = portfolio.id
     for act in reversed(list(list_actions(connection, "portfolio.renamed"))):
@@ -114,12 +114,14 @@ def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> N
     """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     due = Counter(
-        fact for row in audit.ledger_rows(connection) if bucket_of(fact := build_event_fact(row)) in probed
+        fact
+        for row in audit.iterate_ledger_rows(connection)
+        if compute_bucket(fact := build_event_fact(row)) in probed
     )
     surplus: list[tuple[int, Hashable]] = []
-    for event in audit.recorded_events(connection):
+    for event in audit.iterate_recorded_events(connection):
         fact, _ = _read_fact(event)
-        if bucket_of(fact) in probed:
+        if compute_bucket(fact) in probed:
             due[fact] -= 1
             if due[fact] < 0:
                 surplus.append((event.id, fact))
@@ -139,12 +141,12 @@ def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> N
 def _verify_positions(connection: Connection, verdict: Verdict, names: Names) -> None:
     newest = {
         LedgerRowKey(row.tenant_id, row.portfolio_id, row.last_sequence): row.symbol
-        for row in audit.holding_rows(connection)
+        for row in audit.iterate_holding_rows(connection)
     }
-    events = audit.recorded_events(connection, audit.MOVED)
+    events = audit.iterate_recorded_events(connection, audit.MOVED)
     while chunk := list(islice(events, _CHUNK)):
         keyed_events = [(event, _row_key(event)) for event in chunk]
-        rows = audit.trades_at(connection, [key for _, key in keyed_events if key])
+        rows = audit.load_trades_by_key(connection, [key for _, key in keyed_events if key])
         for event, key in keyed_events:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
             _check_name(verdict, event, _read_fact(event)[1], names)

@@ -13,7 +13,7 @@ Place = tuple[str, str, str]  # a portfolio's name key, symbol, product
 ExitsReader = Callable[[Connection, int, Sequence[HeldPosition]], Mapping[Place, Exits]]
 
 
-def with_exits(
+def add_exit_prices(
     connection: Connection, tenant_id: int, marked_positions: Sequence[MarkedPosition], read: ExitsReader
 ) -> list[MarkedPosition]:
     """Return the positions with their stop-loss and take-profit prices. Flat positions have none."""

@@ -29,7 +29,7 @@ class LedgerExport:
         while portfolio < len(self._heads) and len(rows) < self._chunk:
             head = self._heads[portfolio]
             room = self._chunk - len(rows)
-            rows += queries.rows_between(
+            rows += queries.list_rows_between(
                 connection, self._tenant_id, head.portfolio_id, after, head.sequence, room
             )
             after += room

@@ -13,17 +13,17 @@ from app.identity.queries.tenants import find_opening_cash
 from app.identity.queries.users import is_known
 from app.identity.rules.access import Role
 from app.identity.rules.people import parse_slack_person
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import new_row_id
 from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
 from app.ledger.queries.managing import Managed
 from app.ledger.rules.chain import GENESIS
-from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
+from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.ledger.service.reading import build_summary
 from app.ledger.service.trade_guard import BrokerChoice, Guard
-from app.money import ZERO, fixed, money_text
+from app.money import ZERO, format_fixed, shorten_amount
 from app.text import name_key
 
 _ROLES = {f"role:{role}" for role in Role}
@@ -56,13 +56,17 @@ class PortfolioChanges(NamedTuple):
 
 
 def create_portfolio(
-    connection: Connection, context: OperationContext, portfolio: NewPortfolio, guard: Guard, now: datetime
-) -> Change:
+    connection: Connection,
+    request: ChangeRequest,
+    portfolio: NewPortfolio,
+    guard: Guard,
+    now: datetime,
+) -> ChangeResult:
     """Create an empty portfolio with the trading state that kill switches require.
 
     Raises PortfolioExists; names are case-insensitive. Raises Invalid for unknown approvers.
     """
-    tenant_id, key = context.caller.tenant_id, name_key(portfolio.name)
+    tenant_id, key = request.caller.tenant_id, name_key(portfolio.name)
     if queries.find_managed(connection, tenant_id, key) is not None:
         raise PortfolioExists(portfolio.name)
     settings = DEFAULT_SETTINGS._replace(**portfolio.settings)
@@ -72,7 +76,7 @@ def create_portfolio(
         cash = find_opening_cash(connection, [tenant_id])[tenant_id]
     queries.insert_portfolio(
         connection,
-        queries.settings_values(settings)
+        queries.build_settings_values(settings)
         | {
             "id": new_row_id(),
             "tenant_id": tenant_id,
@@ -89,28 +93,28 @@ def create_portfolio(
     fields = {
         "name": portfolio.name,
         "base_currency": portfolio.base_currency,
-        "opening_cash": money_text(fixed(cash)),
+        "opening_cash": shorten_amount(format_fixed(cash)),
         "cost_schedule": settings.cost_schedule,
-        **audited_settings(portfolio.settings),
+        **serialize_audited_settings(portfolio.settings),
     }
-    entry = context.entry(now, "portfolio.created", _target(portfolio.name), None, fields)
-    return Change(_facts(connection, tenant_id, key), [entry], 201)
+    entry = request.build_audit_entry(now, "portfolio.created", _target(portfolio.name), None, fields)
+    return ChangeResult(_facts(connection, tenant_id, key), [entry], 201)
 
 
 def update_portfolio(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     name: str,
     changes: PortfolioChanges,
     guard: Guard,
     now: datetime,
-) -> Change:
+) -> ChangeResult:
     """Change a portfolio's name, its settings, or both.
 
     Its ledger, positions, grants, limits and kill switch are kept. Raises NoSuchPortfolio, PortfolioExists or
     FixedAtCreation, Invalid for unknown approvers, and the errors of `Guard.assign_broker`.
     """
-    tenant_id, key = context.caller.tenant_id, name_key(name)
+    tenant_id, key = request.caller.tenant_id, name_key(name)
     previous = queries.find_managed(connection, tenant_id, key)
     if previous is None:
         raise NoSuchPortfolio(name)
@@ -121,7 +125,9 @@ def update_portfolio(
         _rename(connection, tenant_id, key, changes.name, guard)
         key = name_key(changes.name)
         before, after = {"name": previous.name}, {"name": changes.name}
-        entries.append(context.entry(now, "portfolio.renamed", _target(previous.name), before, after))
+        entries.append(
+            request.build_audit_entry(now, "portfolio.renamed", _target(previous.name), before, after)
+        )
     stored = previous.settings._asdict()
     values = dict(changes.settings)
     if changes.broker is not None:
@@ -130,10 +136,12 @@ def update_portfolio(
     if changed:
         queries.update_settings(connection, tenant_id, key, previous.settings._replace(**changed))
         current = changes.name or previous.name
-        before = {"name": current} | audited_settings({column: stored[column] for column in changed})
-        after = {"name": current} | audited_settings(changed)
-        entries.append(context.entry(now, "portfolio.updated", _target(current), before, after))
-    return Change(_facts(connection, tenant_id, key), entries)
+        before = {"name": current} | serialize_audited_settings(
+            {column: stored[column] for column in changed}
+        )
+        after = {"name": current} | serialize_audited_settings(changed)
+        entries.append(request.build_audit_entry(now, "portfolio.updated", _target(current), before, after))
+    return ChangeResult(_facts(connection, tenant_id, key), entries)
 
 
 def _require_unchanged(previous: Managed, changes: PortfolioChanges) -> None:

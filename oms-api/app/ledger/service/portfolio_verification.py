@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
-from app.ledger.queries.audit import named_portfolios
-from app.ledger.rules.settings import DEFAULT_SETTINGS, audited_settings
-from app.money import money_text
+from app.ledger.queries.audit import iterate_portfolio_values
+from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
+from app.money import shorten_amount
 from app.text import name_key
 
 Facts = dict[str, Any]
@@ -21,7 +21,7 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
     A portfolio that a first trade created has no audit entry.
     """
     stored: dict[tuple[int, str], Facts] = {}
-    for row in named_portfolios(connection):
+    for row in iterate_portfolio_values(connection):
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"])}
         yield from find_differences(location, row, fixed_facts)
@@ -38,7 +38,7 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
 
 def _as_audited(row: Facts) -> Facts:
     """Return the values that the audit log has in another form. Raises ValueError for invalid JSON."""
-    return audited_settings(row) | {"opening_cash": money_text(row["opening_cash"])}
+    return serialize_audited_settings(row) | {"opening_cash": shorten_amount(row["opening_cash"])}
 
 
 def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:

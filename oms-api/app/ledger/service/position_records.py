@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
-from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries import position_records as queries
@@ -80,10 +80,10 @@ class PositionRecords:
         if records:
             with unit_of_work(self._engine) as connection:
                 set_all_tenants_scope(connection)
-                write(connection, queries.build_record_write(records))
+                execute_writes(connection, queries.build_record_write(records))
 
 
-def with_records(
+def add_records(
     connection: Connection,
     market: Market,
     tenant_id: int,

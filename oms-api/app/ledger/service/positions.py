@@ -13,11 +13,11 @@ from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
 from app.ledger.errors import NoSuchPosition
 from app.ledger.queries.positions import PositionFilter, list_positions
-from app.ledger.rules.equity import rate_of_cost
-from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, value_at
+from app.ledger.rules.equity import compute_rate_of_cost
+from app.ledger.rules.marks import HeldPosition, Mark, MarkedPosition, compute_valuation
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import CLOSE, OVERRIDE, Quote
-from app.market_data.rules.values import mark as mark_of
+from app.market_data.rules.values import compute_mark as mark_of
 from app.market_data.service import Market
 from app.text import name_key
 
@@ -96,7 +96,7 @@ def _marked(
             MarkedPosition(
                 held_position,
                 mark,
-                value_at(held_position.quantity, held_position.cost, mark, now, rate),
+                compute_valuation(held_position.quantity, held_position.cost, mark, now, rate),
                 rate,
             )
         )
@@ -108,4 +108,4 @@ def _rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal |
     if held_position.currency is None:
         return None
     rate = find_rate(held_position.currency, held_position.base_currency, quotes)
-    return rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate
+    return compute_rate_of_cost(held_position.cost, held_position.local_cost) if rate is None else rate

@@ -16,13 +16,13 @@ from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
 from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.reading import Book, Holding, ListedTrade
-from app.ledger.rules.cash import moved_amount
+from app.ledger.rules.cash import compute_moved_amount
 from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.rules.settings import SESSIONS_OFF
 from app.ledger.service.cash_figures import CashFigures, CashReader
-from app.money import ZERO, fixed, money_text, quantity_text
+from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 from app.text import name_key
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 MAX_COMPARED_NAMES = 2_000
 MAX_NEAREST_NAMES = 3
@@ -65,7 +65,7 @@ def get_statement(
     if as_of is None:
         return Statement(book, holdings, cash_reader.read(connection, tenant_id, [book], now)[book.id])
     sequence = _sequence(connection, tenant_id, book, as_of)
-    until = iso(as_of) if isinstance(as_of, datetime) else None
+    until = format_timestamp(as_of) if isinstance(as_of, datetime) else None
     return _statement_at(connection, tenant_id, book, sequence, until)
 
 
@@ -73,8 +73,8 @@ def get_statement_at_instant(
     connection: Connection, tenant_id: int, book: Book, instant: datetime
 ) -> Statement:
     """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
-    sequence = queries.sequence_at(connection, tenant_id, book, instant)
-    return _statement_at(connection, tenant_id, book, sequence, iso(instant))
+    sequence = queries.find_sequence(connection, tenant_id, book, instant)
+    return _statement_at(connection, tenant_id, book, sequence, format_timestamp(instant))
 
 
 def get_statements(
@@ -101,7 +101,7 @@ def _is_short(holding: Holding) -> bool:
     return holding.quantity.startswith("-")
 
 
-def nearest_names(
+def find_similar_names(
     connection: Connection, tenant_id: int, name: str, portfolios: frozenset[str] | None
 ) -> list[str]:
     """Return the names of portfolios most similar to `name` that the caller may see (name keys; None: all).
@@ -121,16 +121,16 @@ def build_summary(book: Book) -> dict[str, Any]:
         "total_trades": book.total_trades,
         "total_buys": book.total_buys,
         "total_sells": book.total_trades - book.total_buys,
-        "realized_pnl": money_text(book.realized_pnl),
-        "cash": money_text(book.cash),
-        "opening_cash": money_text(book.opening_cash),
+        "realized_pnl": shorten_amount(book.realized_pnl),
+        "cash": shorten_amount(book.cash),
+        "opening_cash": shorten_amount(book.opening_cash),
         "cost_schedule": book.cost_schedule,
         "cost_schedules": _parse_json(book.cost_schedules),
         "calendar": book.calendar,
         "enforce_sessions": False if book.enforce_sessions == SESSIONS_OFF else book.enforce_sessions,
         "approval": _parse_json(book.approval),
-        "participation": None if book.participation is None else quantity_text(book.participation),
-        "slippage": None if book.slippage is None else quantity_text(book.slippage),
+        "participation": None if book.participation is None else shorten_quantity(book.participation),
+        "slippage": None if book.slippage is None else shorten_quantity(book.slippage),
         "carry_rates": _parse_json(book.carry_rates),
         "broker": book.broker,
         "connection": book.broker_connection,
@@ -143,7 +143,7 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
     return None if text is None else orjson.loads(text)
 
 
-def charges_of(statement: Statement) -> Decimal:
+def compute_total_charges(statement: Statement) -> Decimal:
     """Return all charges: what is missing in cash and cost of what was paid in and the realised P&L."""
     book = statement.book
     cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
@@ -153,7 +153,7 @@ def charges_of(statement: Statement) -> Decimal:
 
 def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -> int:
     if isinstance(as_of, datetime):
-        return queries.sequence_at(connection, tenant_id, book, as_of)
+        return queries.find_sequence(connection, tenant_id, book, as_of)
     if as_of > book.last_sequence:
         message = f"The ledger of this portfolio ends at {book.last_sequence}."
         raise Invalid(
@@ -170,11 +170,11 @@ def _statement_at(
     Without an instant, it is the state just after that trade.
     """
     if sequence:
-        holdings = queries.holdings_at(connection, tenant_id, book, sequence)
+        holdings = queries.load_holdings(connection, tenant_id, book, sequence)
         at = queries.book_at(connection, tenant_id, book, sequence)
     else:
         holdings = []
-        at = book._replace(total_trades=0, total_buys=0, realized_pnl=fixed(ZERO), last_sequence=0)
+        at = book._replace(total_trades=0, total_buys=0, realized_pnl=format_fixed(ZERO), last_sequence=0)
         at = at._replace(cash=book.opening_cash)
     cash, moved = Decimal(at.cash), ZERO
     for row in list_cash_movements(connection, tenant_id, book.id):
@@ -182,6 +182,6 @@ def _statement_at(
         if is_later and (until is None or row.created_at > until):
             continue
         amount = Decimal(row.amount)
-        moved += moved_amount(row.kind, amount)
+        moved += compute_moved_amount(row.kind, amount)
         cash += amount if is_later else ZERO  # the trade's cash includes the earlier movements
-    return Statement(at._replace(cash=fixed(cash), moved_cash=fixed(moved)), holdings)
+    return Statement(at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved)), holdings)

@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from sqlalchemy import Connection
 
-from app.database import write
+from app.database import execute_writes
 from app.ledger.queries import audit
 from app.ledger.queries import books as queries
 from app.ledger.rules.keys import PortfolioKey
@@ -20,12 +20,12 @@ from app.ledger.rules.projections import (
     HoldingRow,
     PortfolioRow,
     build_holdings,
+    build_projection,
     check_holdings,
     check_portfolio,
-    projection,
 )
 from app.ledger.rules.verification import Finding
-from app.ledger.service.stamps import create_stamp
+from app.ledger.service.portfolio_state import create_stamp
 from app.ledger.service.verification import (
     Discrepancy,
     build_replay,
@@ -54,7 +54,7 @@ class Rebuilt:
 
 def read_ahead(connection: Connection, key: PortfolioKey) -> LedgerState:
     """Return the current state of the portfolio's ledger. Raises LedgerCorrupted."""
-    portfolio = audit.portfolio_row(connection, *key)
+    portfolio = audit.get_portfolio_row(connection, *key)
     state = LedgerState(Decimal(portfolio.opening_cash))
     _catch_up(connection, portfolio, state, until=portfolio.last_sequence)
     return state
@@ -66,17 +66,17 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
     A new stamp is always written, because a process may have cached wrong values although the rows are right.
     """
     queries.lock_portfolios(connection, [key])
-    portfolio = audit.portfolio_row(connection, *key)
+    portfolio = audit.get_portfolio_row(connection, *key)
     _catch_up(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]
-    holdings = list(audit.holding_rows_of(connection, *key))
+    holdings = list(audit.iterate_holding_rows_of_portfolio(connection, *key))
     due = build_holdings(*key, state, build_replay(connection, key))
     for (symbol, product), findings in check_holdings(holdings, due):
         differences.append((f"position {symbol}{product and f' ({product})'}", findings))
     differences = [difference for difference in differences if difference[1]]
     if differences:
-        _write(connection, projection(portfolio, state), holdings, due)
-    write(connection, queries.update_stamps([(create_stamp(), *key)]))
+        _write(connection, build_projection(portfolio, state), holdings, due)
+    execute_writes(connection, queries.update_stamps([(create_stamp(), *key)]))
     return Rebuilt(portfolio.name, state.sequence, tuple(differences))
 
 
@@ -88,7 +88,9 @@ def _catch_up(
     Without a lock, rows after `until` are left: a movement before them may be newer than what was read.
     """
     movements = load_cash_movements(connection, portfolio, state.cash_sequence)
-    with closing(audit.rows_after(connection, portfolio.tenant_id, portfolio.id, state.sequence)) as rows:
+    with closing(
+        audit.iterate_rows_after(connection, portfolio.tenant_id, portfolio.id, state.sequence)
+    ) as rows:
         due = rows if until is None else takewhile(lambda row: row.sequence <= until, rows)
         for row, findings in check_rows(connection, due, state, movements):
             if findings:
@@ -105,9 +107,9 @@ def _write(
     connection: Connection, portfolio: PortfolioRow, holdings: list[HoldingRow], due: list[HoldingRow]
 ) -> None:
     stored = set(holdings)
-    write(
+    execute_writes(
         connection,
-        queries.upsert_positions([row for row in due if row not in stored]),
+        queries.build_position_upsert([row for row in due if row not in stored]),
         queries.update_portfolios([(*portfolio[5:13], portfolio.tenant_id, portfolio.id)]),
         queries.update_moved_cash([(*portfolio[13:], portfolio.tenant_id, portfolio.id)]),
     )

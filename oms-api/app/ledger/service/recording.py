@@ -16,8 +16,6 @@ from app.group_commit import BatchResult, CommitCheck, Retained
 from app.ids import SortableIds
 from app.ledger.errors import (
     AlreadyReversed,
-    BeforeCorporateAction,
-    BookedByCorporateAction,
     ExecutedBeforePrevious,
     KeyReused,
     MixesCurrencies,
@@ -27,24 +25,19 @@ from app.ledger.errors import (
     TradingHalted,
 )
 from app.ledger.queries import books as queries
-from app.ledger.queries.corporate_actions import find_later_action, replay_position
-from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, closed_quantity
+from app.ledger.rules.accounting import Fill, Position, Side, apply_fill, compute_closed_quantity
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import action_of_key
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
-from app.ledger.service.batch import (
-    LedgerBatch,
-    Rates,
-    no_rates,
-    request_key,
-)  # fmt: skip
-from app.ledger.service.books import Entry, LedgerState, PortfolioState
-from app.ledger.service.commands import Command, Recorded, RecordTrade, ReverseTrade
+from app.ledger.rules.ledger_state import REVERSAL
+from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
+from app.ledger.service.command_loading import build_request_key, load_commands
+from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
-from app.ledger.service.reversals import build_reversal_entry
+from app.ledger.service.portfolio_state import Entry, PortfolioState
+from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
-from app.money import ZERO, product
-from app.timestamps import iso
+from app.money import ZERO, multiply
+from app.timestamps import format_timestamp
 
 ACTIVE, HALTED = "ACTIVE", "HALTED"  # between them: REDUCING
 
@@ -56,7 +49,7 @@ class LedgerBatchHandler:
         self,
         ids: SortableIds | None = None,
         guard: Guard = UNGUARDED,
-        rates: Rates = no_rates,
+        rates: Rates = find_no_rate,
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates
@@ -65,17 +58,16 @@ class LedgerBatchHandler:
 
     def handle(
         self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
-    ) -> BatchResult[Recorded]:
+    ) -> BatchResult[RecordedTrade]:
         """Record and reverse trades in order; see `group_commit.Handler`."""
-        batch = self.batch(connection, commands)
         try:
-            batch.load()
+            batch = self.load(connection, commands)
             return record_all(batch, commands)
         except Exception:
             self.forget()
             raise
 
-    def batch(
+    def load(
         self,
         connection: Connection,
         commands: Sequence[Command],
@@ -83,18 +75,18 @@ class LedgerBatchHandler:
         portfolio_keys: Iterable[PortfolioKey] = (),
         tenants: Iterable[int] = (),
     ) -> LedgerBatch:
-        """Return a batch of `commands`. `names` and `portfolio_keys` are further portfolios that it needs."""
-        books = LedgerState(connection, self._ids)
-        return LedgerBatch(
-            books, commands, self._portfolio_ids, names, portfolio_keys, tenants, self._guard, self._rates
-        )
+        """Lock and load what `commands` need, and further portfolios, and return the batch."""
+        batch = LedgerBatch(connection, self._ids, self._guard, self._rates)
+        set_tenant_scope(connection, {command.origin.tenant_id for command in commands}.union(tenants))
+        load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
+        return batch
 
     def forget(self) -> None:
         """Clear the cache of portfolio ids, because a restored database may have other ids."""
         self._portfolio_ids.clear()
 
 
-def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[Recorded]:
+def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[RecordedTrade]:
     """Record and reverse the trades of a loaded batch in order, and write them."""
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
@@ -103,37 +95,39 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
     )
 
 
-def _is_repeated(outcomes: Iterable[object], outcome: Recorded) -> bool:
+def _is_repeated(outcomes: Iterable[object], outcome: RecordedTrade) -> bool:
     """Return whether the outcome is that of a trade of an earlier batch."""
-    recorded = (outcome.row for outcome in outcomes if isinstance(outcome, Recorded) and not outcome.replayed)
+    recorded = (
+        outcome.row for outcome in outcomes if isinstance(outcome, RecordedTrade) and not outcome.replayed
+    )
     return outcome.replayed and outcome.row not in recorded
 
 
 def build_commit_check(outcomes: Iterable[object]) -> CommitCheck | None:
     """Return a function that looks for a recorded trade of the batch, None if there is none."""
     for outcome in outcomes:
-        if isinstance(outcome, Recorded) and not outcome.replayed:
+        if isinstance(outcome, RecordedTrade) and not outcome.replayed:
             trade = outcome.row.trade_key
             return lambda connection: bool(
-                queries.trades_by_id(set_tenant_scope(connection, [trade.tenant_id]), [trade])
+                queries.load_trades(set_tenant_scope(connection, [trade.tenant_id]), [trade])
             )
     return None
 
 
-def record_command(batch: LedgerBatch, command: Command) -> Recorded | OmsError:
+def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsError:
     """Return the outcome of one command, or the error that refuses it.
 
     An error after a change is raised, because the transaction must be rolled back: the writer then retries
     the other commands.
     """
-    changes, key = batch.books.changes, request_key(command)
+    changes, key = batch.changes, build_request_key(command)
     try:
         repeated = _repeated(batch, command, key)
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
     except OmsError as refusal:
-        if batch.books.changes != changes:
+        if batch.changes != changes:
             raise
         return refusal
     if key:
@@ -141,7 +135,7 @@ def record_command(batch: LedgerBatch, command: Command) -> Recorded | OmsError:
     return recorded
 
 
-def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> Recorded | None:
+def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -150,38 +144,38 @@ def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> R
     if not same:
         raise KeyReused(visible[0].idempotency_key or "")
     oldest = min(same, key=lambda row: row.trade_id)
-    portfolio = batch.books.portfolio(oldest.portfolio_key)
-    return Recorded(oldest, portfolio.name, replayed=True)
+    portfolio = batch.portfolio(oldest.portfolio_key)
+    return RecordedTrade(oldest, portfolio.name, replayed=True)
 
 
 def _can_see(batch: LedgerBatch, command: Command, row: TradeRow) -> bool:
     """Return whether the caller may see the portfolio of a recorded row."""
     names = command.origin.portfolios
-    return names is None or batch.books.portfolio(row.portfolio_key).name_key in names
+    return names is None or batch.portfolio(row.portfolio_key).name_key in names
 
 
-def _record(batch: LedgerBatch, command: RecordTrade) -> Recorded:
-    portfolio = batch.portfolio_of(command)
-    symbol = batch.books.symbol_of(portfolio.tenant_id, command.symbol)
+def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
+    portfolio = batch.portfolio_named(command.origin.tenant_id, command.portfolio_name_key)
+    symbol = batch.symbol_of(portfolio.tenant_id, command.symbol)
     if symbol != command.symbol:
         command = command._replace(symbol=symbol)
     key = PositionKey(portfolio.tenant_id, portfolio.id, symbol, command.product)
-    position = batch.books.position(key)
+    position = batch.position(key)
     refusal = batch.guard.find_refusal(command, portfolio)
     if refusal is not None:
         raise NotPermitted(refusal)
     _require_order(command, position)
     if portfolio.trading_state != ACTIVE:
         refuse_by_switch(batch, portfolio, position, command)
-    currency = batch.books.currency_of(portfolio, key)
+    currency = batch.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
     fill = _fill(command, currency, rate)
     charged = _charged_trade(batch, command, portfolio, currency, rate)
     entry = _trade_entry(command, fill, rate, _charges(command, portfolio, charged))
-    row = batch.books.append(portfolio, command.origin, entry, apply_fill(position, fill))
+    row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
     if charged is not None:
-        book_dp_charge(batch.books, portfolio, command.origin, command.symbol, charged, position)
-    return Recorded(row, portfolio.name)
+        book_dp_charge(batch, portfolio, command.origin, command.symbol, charged, position)
+    return RecordedTrade(row, portfolio.name)
 
 
 def _require_order(command: RecordTrade, position: Position) -> None:
@@ -194,10 +188,10 @@ def _require_order(command: RecordTrade, position: Position) -> None:
 
 
 def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> Fill:
-    trade, at = command.trade, command.executed_at or iso(command.origin.at)
+    trade, at = command.trade, command.executed_at or format_timestamp(command.origin.at)
     if rate is None:
         return Fill(command.side, trade.quantity, trade.gmv, at=at)
-    return Fill(command.side, trade.quantity, product(trade.gmv, rate), trade.gmv, currency, at)
+    return Fill(command.side, trade.quantity, multiply(trade.gmv, rate), trade.gmv, currency, at)
 
 
 def _charged_trade(
@@ -210,7 +204,7 @@ def _charged_trade(
     """Return what the charges of the trade depend on, None if its schedule does not compute them."""
     if command.charges is not None:
         return None
-    exchange = batch.books.exchange_of(portfolio.tenant_id, command.symbol)
+    exchange = batch.exchange_of(portfolio.tenant_id, command.symbol)
     schedule = portfolio.schedule_in(exchange)
     if schedule == Schedule.NONE:
         return None
@@ -245,12 +239,12 @@ def refuse_by_switch(
     """
     quantity, room = command.trade.quantity, ZERO
     if portfolio.trading_state != HALTED:
-        room = closed_quantity(position.quantity, command.side.sign * quantity)
+        room = compute_closed_quantity(position.quantity, command.side.sign * quantity)
         if room == quantity:
             free = abs(position.quantity) - batch.get_reserved_quantity(portfolio, command, position.quantity)
             room = min(room, max(free, ZERO))
     if room < quantity:
-        scope = batch.guard.get_switch_scope(batch.books.connection, portfolio)
+        scope = batch.guard.get_switch_scope(batch.connection, portfolio)
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
@@ -278,39 +272,26 @@ def _trade_entry(command: RecordTrade, fill: Fill, rate: Decimal | None, charges
     )
 
 
-def _reverse(batch: LedgerBatch, command: ReverseTrade) -> Recorded:
+def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
     key = TradeKey(command.origin.tenant_id, command.trade_id)
     original = batch.originals.get(key)
     if original is None or not _can_see(batch, command, original):
         raise NoSuchTrade(command.trade_id)
-    if original.kind == "reversal":
+    if original.kind == REVERSAL:
         raise ReversalOfReversal(command.trade_id)
-    if key in batch.reversed:
-        raise AlreadyReversed(command.trade_id, batch.reversed[key])
-    require_no_action(batch, original)
+    if key in batch.reversals:
+        raise AlreadyReversed(command.trade_id, batch.reversals[key])
     recorded = _book_reversal(batch, command, original)
-    batch.reversed[key] = recorded.row.trade_id
+    batch.reversals[key] = recorded.row.trade_id
     return recorded
 
 
-def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> Recorded:
-    batch.flush()  # so that the replay also reads the rows of this batch
-    portfolio = batch.books.portfolio(original.portfolio_key)
-    key = original.position_key
-    after = replay_position(batch.books.connection, key, without=original.trade_id)
-    positions = (batch.books.position(key), after)
+def _book_reversal(batch: LedgerBatch, command: ReverseTrade, original: TradeRow) -> RecordedTrade:
+    inputs = get_reversal_inputs(batch, original)
+    require_no_action(original, inputs)
+    portfolio = batch.portfolio(original.portfolio_key)
+    positions = (inputs.current, inputs.after)
     if any(position.quantity and position.currency != original.currency for position in positions):
         raise MixesCurrencies(original.trade_id)
     entry = build_reversal_entry(original, command.reason)
-    return Recorded(batch.books.append(portfolio, command.origin, entry, after), portfolio.name)
-
-
-def require_no_action(batch: LedgerBatch, original: TradeRow) -> None:
-    """Raise where a corporate action booked the trade, or acted on its position since."""
-    action_id = action_of_key(original.idempotency_key)
-    if action_id is not None:
-        raise BookedByCorporateAction(original.trade_id, action_id)
-    later = find_later_action(batch.books.connection, original)
-    if later is not None:
-        action_id = action_of_key(later.idempotency_key)
-        raise BeforeCorporateAction(original.trade_id, action_id or later.trade_id)
+    return RecordedTrade(batch.append(portfolio, command.origin, entry, inputs.after), portfolio.name)

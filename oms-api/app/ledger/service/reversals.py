@@ -1,12 +1,69 @@
-"""Build the ledger row that reverses another one."""
+"""Read what a reversal depends on, and build the ledger row that reverses another one."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
+from app.ledger.errors import BeforeCorporateAction, BookedByCorporateAction
+from app.ledger.queries import books as queries
+from app.ledger.queries.canonical import format_trade
+from app.ledger.queries.corporate_actions import find_later_action, replay_position
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import ACTION_ROWS
-from app.ledger.service.books import Entry
-from app.money import share
+from app.ledger.rules.corporate_actions import ACTION_ROWS, parse_action_key
+from app.ledger.rules.keys import TradeKey
+from app.ledger.rules.ledger_state import REVERSAL
+from app.ledger.service.batch import LedgerBatch
+from app.ledger.service.portfolio_state import Entry, ReversalInputs
+from app.money import compute_share
+
+
+def load_reversed_trades(batch: LedgerBatch, trade_keys: Iterable[TradeKey]) -> None:
+    """Load trades of locked portfolios that are to be reversed, with what their reversals depend on."""
+    keys = sorted(set(trade_keys) - batch.originals.keys())
+    for row in map(format_trade, queries.load_trades(batch.connection, keys)):
+        batch.originals[row.trade_key] = row
+    batch.reversals |= queries.load_reversals(batch.connection, keys)
+    load_reversal_inputs(batch)
+
+
+def load_reversal_inputs(batch: LedgerBatch) -> None:
+    """Load what the reversals of `batch.originals` depend on.
+
+    Of several trades of one position, load only those of the first: its reversal changes the position.
+    """
+    seen = set()
+    for trade_key, row in batch.originals.items():
+        if row.position_key not in seen and trade_key not in batch.reversals:
+            seen.add(row.position_key)
+            batch.reversal_inputs[trade_key] = _read_inputs(batch, row)
+
+
+def get_reversal_inputs(batch: LedgerBatch, original: TradeRow) -> ReversalInputs:
+    """Return the loaded inputs. Read them again if the batch has changed the position since."""
+    inputs = batch.reversal_inputs.get(original.trade_key)
+    if inputs is None or inputs.current is not batch.position(original.position_key):
+        batch.flush()  # so that the queries also read the rows of this batch
+        inputs = _read_inputs(batch, original)
+    return inputs
+
+
+def _read_inputs(batch: LedgerBatch, row: TradeRow) -> ReversalInputs:
+    current = batch.position(row.position_key)
+    later_action = find_later_action(batch.connection, row)
+    if row.kind == REVERSAL or later_action is not None or parse_action_key(row.idempotency_key) is not None:
+        return ReversalInputs(current, current, later_action)  # it cannot be reversed
+    after = replay_position(batch.connection, row.position_key, without=row.trade_id)
+    return ReversalInputs(current, after, None)
+
+
+def require_no_action(original: TradeRow, inputs: ReversalInputs) -> None:
+    """Raise where a corporate action booked the trade, or acted on its position since."""
+    action_id = parse_action_key(original.idempotency_key)
+    if action_id is not None:
+        raise BookedByCorporateAction(original.trade_id, action_id)
+    if inputs.later_action is not None:
+        action_id = parse_action_key(inputs.later_action.idempotency_key)
+        raise BeforeCorporateAction(original.trade_id, action_id or inputs.later_action.trade_id)
 
 
 def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None = None) -> Entry:
@@ -17,7 +74,7 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
     side = Side(original.side)
     counted = 0 if original.kind in ACTION_ROWS else -1
     return Entry(
-        kind="reversal",
+        kind=REVERSAL,
         symbol=original.symbol,
         product=original.product,
         side=(Side.SELL if side is Side.BUY else Side.BUY).value,
@@ -37,4 +94,4 @@ def build_reversal_entry(original: TradeRow, reason: str, price: Decimal | None 
 
 def restate_price(price: Decimal, new_units: Decimal, old_units: Decimal) -> Decimal:
     """Return a price after a split, at least the smallest one."""
-    return max(share(price, old_units, new_units), Decimal("0.00000001"))
+    return max(compute_share(price, old_units, new_units), Decimal("0.00000001"))

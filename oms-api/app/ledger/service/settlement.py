@@ -16,7 +16,7 @@ from app.ledger.queries import reading
 from app.ledger.queries.cash import TradeCash, list_trades_after
 from app.ledger.queries.reading import Book
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.rules.settlement import CashTotals, SettlementTerms, find_market, local_date
+from app.ledger.rules.settlement import CashTotals, SettlementTerms, convert_to_local_date, find_market
 from app.money import ZERO
 
 _LONGEST_CYCLE = timedelta(days=10)  # from a trade to the next session, over all holidays
@@ -79,7 +79,7 @@ class Settlements:
 
         None where the sessions are not known.
         """
-        day = local_date(market, executed_at)
+        day = convert_to_local_date(market, executed_at)
         if market is Market.CRYPTO:
             return day
         try:
@@ -92,7 +92,7 @@ class Settlements:
 
     def is_settled(self, market: Market, day: date | None, now: datetime) -> bool:
         """Return whether a settlement date has come. An unknown one has not."""
-        return day is not None and day <= local_date(market, now)
+        return day is not None and day <= convert_to_local_date(market, now)
 
     def _load_amounts(
         self, connection: Connection, tenant_id: int, book: Book, now: datetime
@@ -120,7 +120,7 @@ class Settlements:
             rows = list_trades_after(connection, tenant_id, book.id, cached.sequence)
             if rows and (rows[0].sequence, rows[0].hash) == (cached.sequence, cached.hash):
                 return _add_trades(rows[1:], cached)
-        first = reading.sequence_at(connection, tenant_id, book, now - _LONGEST_CYCLE) + 1
+        first = reading.find_sequence(connection, tenant_id, book, now - _LONGEST_CYCLE) + 1
         rows = list_trades_after(connection, tenant_id, book.id, first)
         return _add_trades(rows, _RecentTrades(book.last_sequence, book.last_hash, _NO_AMOUNTS))
 

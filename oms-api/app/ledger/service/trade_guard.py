@@ -1,6 +1,6 @@
 """Define the checks that other packages apply to reported trades: kill switches, permissions, open orders."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
@@ -8,9 +8,12 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import Connection
 from typing_extensions import override
 
-from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
+from app.ledger.service.portfolio_state import PortfolioState
 from app.money import ZERO
+
+# The third argument is the signed position.
+ReservedQuantity = Callable[[PortfolioState, RecordTrade, Decimal], Decimal]
 
 
 class BrokerChoice(NamedTuple):

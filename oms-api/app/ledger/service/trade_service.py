@@ -9,21 +9,21 @@ from app.clock import Now
 from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.chain import hash_request
 from app.ledger.rules.tickets import (
-    Report,
+    ReportedTrade,
     TradeLimits,
-    Valued,
-    execution_time_errors,
-    trade_errors,
-    value_trade,
+    TradeValue,
+    compute_trade_value,
+    find_execution_time_errors,
+    find_trade_errors,
 )
-from app.ledger.service.commands import Command, Origin, Recorded, RecordTrade, ReverseTrade
-from app.money import fixed
+from app.ledger.service.commands import Command, Origin, RecordedTrade, RecordTrade, ReverseTrade
+from app.money import format_fixed
 from app.text import name_key
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 NO_PRODUCT = ""
 
@@ -32,26 +32,26 @@ NO_PRODUCT = ""
 class TradeService:
     """Accepts reports and reversals of trades. One instance serves a process."""
 
-    writer: "GroupCommit[Command, Recorded]"
+    writer: "GroupCommit[Command, RecordedTrade]"
     limits: TradeLimits
     now: Now
 
-    def submit(self, command: RecordTrade) -> "asyncio.Future[Recorded]":
+    def submit(self, command: RecordTrade) -> "asyncio.Future[RecordedTrade]":
         """Queue a trade. The future resolves once it is committed."""
         return self.writer.submit(command)
 
-    async def record_all(self, commands: Sequence[Command]) -> list[Recorded | OmsError]:
+    async def record_all(self, commands: Sequence[Command]) -> list[RecordedTrade | OmsError]:
         """Record many trades in order. A refused one returns its error."""
         return [await _outcome(future) for future in self.writer.submit_all(commands)]
 
-    async def reverse(self, request_source: RequestSource, trade_id: str, reason: str) -> Recorded:
+    async def reverse(self, request: AuthenticatedRequest, trade_id: str, reason: str) -> RecordedTrade:
         """Reverse a trade and return the reversal once it is committed."""
-        request_hash = hash_request(trade_id, reason) if request_source.key else None
-        origin = self._origin(request_source, None, request_hash, self.now())
+        request_hash = hash_request(trade_id, reason) if request.idempotency_key else None
+        origin = self._origin(request, None, request_hash, self.now())
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
     def build_record_command(
-        self, request_source: RequestSource, report: Report, prefix: str = ""
+        self, request: AuthenticatedRequest, report: ReportedTrade, prefix: str = ""
     ) -> RecordTrade:
         """Return the command that records a report.
 
@@ -59,18 +59,18 @@ class TradeService:
         of invalid fields ("trades.3.").
         """
         now = self.now()
-        valued = value_trade(report.quantity, report.gmv, report.price)
-        errors = trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
-        errors += execution_time_errors(report.executed_at, now)
+        valued = compute_trade_value(report.quantity, report.gmv, report.price)
+        errors = find_trade_errors(valued, self.limits, "price" if report.gmv is None else "gmv")
+        errors += find_execution_time_errors(report.executed_at, now)
         if errors:
             field_errors = [FieldError(f"{prefix}{bad.field}", bad.message, bad.code) for bad in errors]
             raise Invalid(errors[0].message, field_errors)
         folded = name_key(report.portfolio_name)
-        if not request_source.caller.sees(folded):
+        if not request.caller.sees(folded):
             raise NotYourPortfolio
-        request_hash = _request_hash(report, valued, folded) if request_source.key else None
+        request_hash = _request_hash(report, valued, folded) if request.idempotency_key else None
         return RecordTrade(
-            origin=self._origin(request_source, report.user_id, request_hash, now),
+            origin=self._origin(request, report.user_id, request_hash, now),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
@@ -78,7 +78,7 @@ class TradeService:
             portfolio_name=report.portfolio_name,
             portfolio_name_key=folded,
             note=report.note,
-            executed_at=None if report.executed_at is None else iso(report.executed_at),
+            executed_at=None if report.executed_at is None else format_timestamp(report.executed_at),
             backdated_reason=report.backdated_reason,
             field_prefix=prefix,
             charges=report.charges,
@@ -86,34 +86,34 @@ class TradeService:
 
     @staticmethod
     def _origin(
-        request_source: RequestSource, user_id: str | None, request_hash: str | None, now: datetime
+        request: AuthenticatedRequest, user_label: str | None, request_hash: str | None, now: datetime
     ) -> Origin:
-        caller = request_source.caller
+        caller = request.caller
         return Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
-            user_id=user_id,
+            user_label=user_label,
             at=now,
-            idempotency_key=request_source.key,
+            idempotency_key=request.idempotency_key,
             request_hash=request_hash,
             actor=caller.person,
-            request_id=request_source.request_id,
+            request_id=request.request_id,
             portfolios=caller.portfolios,
         )
 
 
-def _request_hash(report: Report, valued: Valued, portfolio_name_key: str) -> str:
-    amounts = (fixed(valued.quantity), fixed(valued.gmv), fixed(valued.price))
+def _request_hash(report: ReportedTrade, valued: TradeValue, portfolio_name_key: str) -> str:
+    amounts = (format_fixed(valued.quantity), format_fixed(valued.gmv), format_fixed(valued.price))
     facts: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
     facts += (report.user_id, report.note)
     if report.executed_at is not None:
-        facts += (iso(report.executed_at), report.backdated_reason)
+        facts += (format_timestamp(report.executed_at), report.backdated_reason)
     if report.charges is not None:
-        facts += (fixed(report.charges),)
+        facts += (format_fixed(report.charges),)
     return hash_request(*facts)
 
 
-async def _outcome(future: "asyncio.Future[Recorded]") -> Recorded | OmsError:
+async def _outcome(future: "asyncio.Future[RecordedTrade]") -> RecordedTrade | OmsError:
     try:
         return await future
     except OmsError as refusal:

@@ -22,7 +22,7 @@ from app.ledger.rules.equity import (
 from app.ledger.rules.keys import PortfolioKey, RateKey
 from app.ledger.service.reading import Statement
 from app.market_data.rules.rates import find_rate, list_pairs
-from app.market_data.rules.values import Quote, mark
+from app.market_data.rules.values import Quote, compute_mark
 from app.money import ZERO
 
 Key = TypeVar("Key", bound=Hashable)
@@ -79,7 +79,9 @@ def load_marks(
     }
     pairs = {InstrumentKey(tenant_id, pair) for tenant_id, *names in foreign for pair in list_pairs(*names)}
     quotes = read_quotes(connection, sorted(symbols | pairs), at)
-    prices = {key: price for key in symbols if key in quotes and (price := mark(quotes[key])) is not None}
+    prices = {
+        key: price for key in symbols if key in quotes and (price := compute_mark(quotes[key])) is not None
+    }
     unpriced = {
         (position.portfolio, position.last_sequence)
         for position in positions

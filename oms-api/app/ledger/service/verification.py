@@ -14,7 +14,7 @@ from app.ledger.queries.cash import list_cash_movements
 from app.ledger.queries.corporate_actions import find_booking_action, replay_position
 from app.ledger.rules.accounting import Position
 from app.ledger.rules.action_verification import check_action_row
-from app.ledger.rules.amounts import amounts_of
+from app.ledger.rules.amounts import parse_row_amounts
 from app.ledger.rules.balance import Balance
 from app.ledger.rules.cash import CashRow
 from app.ledger.rules.cash_verification import check_cash_row
@@ -51,7 +51,7 @@ __all__ = [
     "check_rows",
     "describe_location",
     "load_cash_movements",
-    "verify",
+    "verify_ledger",
 ]
 
 _ROW_CHECKS = (
@@ -95,7 +95,7 @@ def load_cash_movements(connection: Connection, portfolio: PortfolioRow, after: 
     return CashMovements(deque(rows), portfolio.base_currency)
 
 
-def verify(connection: Connection, verdict: Verdict | None = None) -> Verdict:
+def verify_ledger(connection: Connection, verdict: Verdict | None = None) -> Verdict:
     """Check every invariant of the ledger and add the findings to `verdict`, or to a new one.
 
     `connection` must read one consistent snapshot.
@@ -120,7 +120,7 @@ def check_rows(
         action = find_booking_action(connection, row)
         is_replayed = row.kind in ACTION_ROWS or action is not None
         replayed = _replay_action(connection, row) if is_replayed else None
-        amounts = amounts_of(row)
+        amounts = parse_row_amounts(row)
         findings = check_row(row, amounts, state, reversed_trade, replayed)
         findings += check_action_row(row, action)
         state.advance(row, amounts)
@@ -129,9 +129,9 @@ def check_rows(
 
 def _books(connection: Connection) -> Iterator[Book]:
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
-    portfolios = audit.portfolio_rows(connection)
-    rows = groupby(audit.ledger_rows(connection), _BOOK)
-    holdings = groupby(audit.holding_rows(connection), _BOOK)
+    portfolios = audit.iterate_portfolio_rows(connection)
+    rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
+    holdings = groupby(audit.iterate_holding_rows(connection), _BOOK)
     portfolio, group, held = next(portfolios, None), next(rows, None), next(holdings, None)
     while portfolio or group or held:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
@@ -202,7 +202,7 @@ def _verify_projections(connection: Connection, book: Book, end: LedgerState, ve
 
 
 def _verify_keys(connection: Connection, verdict: Verdict) -> None:
-    row = audit.repeated_key(connection)
+    row = audit.find_repeated_key(connection)
     if row:
         finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
         verdict.blame(describe_location(row, None), [finding])

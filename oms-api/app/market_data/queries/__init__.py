@@ -8,12 +8,12 @@ from sqlalchemy import Connection, Table, select
 
 from app.column_values import convert_instant, parse_decimal, parse_instant
 from app.database import build_insert, build_update, build_upsert, find_matching_rows
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import QuoteRow, TickRow
 from app.market_data.rules.values import Quote
-from app.money import fixed
-from app.timestamps import Timestamp, iso
+from app.money import format_fixed
+from app.timestamps import Timestamp, format_timestamp
 
 _QUOTES = cast("Table", QuoteRow.__table__)
 _TICKS = cast("Table", TickRow.__table__)
@@ -69,14 +69,14 @@ def find_tenants_with_unmatched_quotes(connection: Connection, tenant_ids: Colle
     return set(connection.execute(statement).scalars())
 
 
-def build_matched_write(key: InstrumentKey, since: str) -> Write:
+def build_matched_write(key: InstrumentKey, since: str) -> BulkWrite:
     """Return the write that ends the wait of a quote, if it is still the one that has waited since then."""
     return build_update(_QUOTES, ("unmatched_since",), (*_KEY, "unmatched_since"), [(None, *key, since)])
 
 
 def build_quote_writes(
     arrived: Sequence[tuple[int, Quote]], unmatched: Mapping[InstrumentKey, str]
-) -> list[Write]:
+) -> list[BulkWrite]:
     """Return the writes that store quotes, each (tenant id, quote), in order of arrival.
 
     They store the latest quote of each symbol, and all as ticks. `unmatched` are times of arrival of quotes
@@ -98,7 +98,7 @@ def build_quote_writes(
     ]
 
 
-def build_quote_restatement(key: InstrumentKey, quote: Quote) -> list[Write]:
+def build_quote_restatement(key: InstrumentKey, quote: Quote) -> list[BulkWrite]:
     """Return the writes that replace the stored quote of an instrument, and add a tick of it.
 
     Earlier ticks and bars stay. Whether a quote still has to be matched does not change.
@@ -116,7 +116,7 @@ def list_quoted_symbols(connection: Connection, since: datetime) -> list[Instrum
 
 def _quote_row(key: InstrumentKey, quote: Quote) -> Row:
     prices = _amounts((quote.bid, quote.ask, quote.last, quote.bid_size, quote.ask_size))
-    return (*key, *prices, iso(quote.at), quote.source)
+    return (*key, *prices, format_timestamp(quote.at), quote.source)
 
 
 def _quote(row: Sequence[Any]) -> Quote:
@@ -124,4 +124,4 @@ def _quote(row: Sequence[Any]) -> Quote:
 
 
 def _amounts(amounts: Sequence[Any]) -> list[str | None]:
-    return [None if amount is None else fixed(amount) for amount in amounts]
+    return [None if amount is None else format_fixed(amount) for amount in amounts]

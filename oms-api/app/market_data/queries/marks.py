@@ -8,12 +8,12 @@ from typing import cast
 from sqlalchemy import Connection, Table, delete, select
 
 from app.column_values import parse_instant
-from app.database import build_upsert, find_matching_rows, write
+from app.database import build_upsert, execute_writes, find_matching_rows
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import MarkOverrideRow
 from app.market_data.rules.values import MarkOverride
-from app.money import fixed
-from app.timestamps import iso
+from app.money import format_fixed
+from app.timestamps import format_timestamp
 
 _OVERRIDES = cast("Table", MarkOverrideRow.__table__)
 _KEY = ("tenant_id", "symbol")
@@ -53,9 +53,17 @@ def list_all_overrides(connection: Connection) -> Iterator[tuple[int, MarkOverri
 
 def store_override(connection: Connection, tenant_id: int, override: MarkOverride) -> None:
     """Store an override. It takes the place of the symbol's earlier one."""
-    price, reason, set_by = fixed(override.price), override.reason, override.set_by
-    row = (tenant_id, override.symbol, price, reason, set_by, iso(override.set_at), iso(override.expires_at))
-    write(connection, build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row]))
+    price, reason, set_by = format_fixed(override.price), override.reason, override.set_by
+    row = (
+        tenant_id,
+        override.symbol,
+        price,
+        reason,
+        set_by,
+        format_timestamp(override.set_at),
+        format_timestamp(override.expires_at),
+    )
+    execute_writes(connection, build_upsert(_OVERRIDES, _KEY + _FACTS, _KEY, [row]))
 
 
 def delete_override(connection: Connection, key: InstrumentKey) -> None:

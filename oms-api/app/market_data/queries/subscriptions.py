@@ -6,10 +6,10 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, Table, delete, func, select
 
-from app.database import build_insert_missing, write
+from app.database import build_insert_missing, execute_writes
 from app.instruments.rules import InstrumentKey
 from app.market_data.models import SubscriptionRow
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", SubscriptionRow.__table__)
 _COLUMNS = ("tenant_id", "symbol", "created_by", "created_at")
@@ -46,8 +46,8 @@ def insert_subscriptions(
     connection: Connection, tenant_id: int, symbols: Iterable[str], who: str, at: datetime
 ) -> None:
     """Insert those of the symbols that are missing."""
-    rows = [(tenant_id, symbol, who, iso(at)) for symbol in symbols]
-    write(connection, build_insert_missing(_TABLE, _COLUMNS, rows))
+    rows = [(tenant_id, symbol, who, format_timestamp(at)) for symbol in symbols]
+    execute_writes(connection, build_insert_missing(_TABLE, _COLUMNS, rows))
 
 
 def delete_subscription(connection: Connection, key: InstrumentKey) -> bool:

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import EPOCH
-from app.direct_routes import RequestInfo
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.schemas import Symbol
@@ -27,12 +26,13 @@ from app.market_data.schemas import (
     serialize_quote,
 )
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
-from app.timestamps import iso
-from app.wire.answers import NEXT_HEADER, answer, responses
+from app.timestamps import format_timestamp
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import Cursor, Limit, Period, When, link
+from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
@@ -64,8 +64,10 @@ class BarQuery(Period):
     model_config = ConfigDict(extra="forbid")
 
     interval: Interval = Interval.MINUTE
-    since: When | None = Field(None, alias="from", description="Bars that begin at or after this instant")
-    until: When | None = Field(None, alias="to", description="Bars that begin before this instant")
+    since: QueryTime | None = Field(
+        None, alias="from", description="Bars that begin at or after this instant"
+    )
+    until: QueryTime | None = Field(None, alias="to", description="Bars that begin before this instant")
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
 
@@ -73,20 +75,20 @@ class BarQuery(Period):
 @router.get(
     "/quotes/{symbol:path}",
     summary="Get the latest quote",
-    responses=responses(200, {"model": QuoteOut}, 404),
+    responses=document_responses(200, {"model": QuoteOut}, 404),
 )
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
 ) -> Response:
     """Get the latest quote: the one that was published, or else that of the price source."""
     moment = now()
-    return answer(serialize_quote(await market.quote(caller.tenant_id, symbol, moment), now()))
+    return build_json_response(serialize_quote(await market.quote(caller.tenant_id, symbol, moment), now()))
 
 
 @router.put(
     "/quotes/{symbol:path}",
     summary="Publish a quote",
-    responses=responses(200, {"model": QuoteOut}, 404, 413, 415),
+    responses=document_responses(200, {"model": QuoteOut}, 404, 413, 415),
     openapi_extra=documented_body(QuoteIn, EXAMPLE),
 )
 async def put_quote(
@@ -100,13 +102,13 @@ async def put_quote(
     """
     quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
-    return answer(serialize_quote(quote, now()))
+    return build_json_response(serialize_quote(quote, now()))
 
 
 @router.get(
     "/bars/{symbol:path}",
     summary="List price bars",
-    responses=responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER),
 )
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
@@ -126,14 +128,18 @@ async def list_bars(
     start = max(query.since or EPOCH, EPOCH)
     bars = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
     page = bars[-query.limit :]
-    cursor = cursors.make(tenant_id, listed, iso(page[0].start)) if len(bars) > query.limit else None
-    return answer([serialize_bar(bar) for bar in reversed(page)], headers=link(request, cursor))
+    cursor = (
+        cursors.make(tenant_id, listed, format_timestamp(page[0].start)) if len(bars) > query.limit else None
+    )
+    return build_json_response(
+        [serialize_bar(bar) for bar in reversed(page)], headers=build_link_header(request, cursor)
+    )
 
 
 @router.get(
     "/marks",
     summary="List manual marks",
-    responses=responses(200, {"model": list[MarkOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[MarkOut]}, headers=NEXT_HEADER),
 )
 async def list_marks(
     caller: Reader, query: Annotated[MarkQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -147,13 +153,13 @@ async def list_marks(
     )
     page = mark_overrides[: query.limit]
     cursor = cursors.make(tenant_id, _MARKS, page[-1].symbol) if len(mark_overrides) > query.limit else None
-    return answer(list(map(serialize_mark, page)), headers=link(request, cursor))
+    return build_json_response(list(map(serialize_mark, page)), headers=build_link_header(request, cursor))
 
 
 @router.put(
     "/marks/{symbol:path}",
     summary="Set a mark",
-    responses=responses(200, {"model": MarkOut}, 404, 413, 415),
+    responses=document_responses(200, {"model": MarkOut}, 404, 413, 415),
     openapi_extra=documented_body(MarkIn, MARK_EXAMPLE),
 )
 async def put_mark(
@@ -167,7 +173,7 @@ async def put_mark(
     """
     tenant_id, at = caller.tenant_id, now()
     override = body.override(symbol, caller.actor, at)
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
@@ -182,29 +188,29 @@ async def put_mark(
             request_info.request_id,
         )
         fields = (None if previous is None else serialize_mark(previous), serialize_mark(updated))
-        record(connection, [AuditEntry(*who, *fields)])
+        record_entries(connection, [AuditEntry(*who, *fields)])
         return updated
 
-    return answer(serialize_mark(await changes.run(write, tenant_id)))
+    return build_json_response(serialize_mark(await changes.run(write, tenant_id)))
 
 
 @router.delete(
     "/marks/{symbol:path}",
     summary="Revoke a mark",
     status_code=204,
-    responses=responses(204, {"description": "Deleted: the market's price is used again"}, 404),
+    responses=document_responses(204, {"description": "Deleted: the market's price is used again"}, 404),
 )
 async def delete_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()], changes: ChangesDep, now: ClockDep, request: Request
 ) -> Response:
     """Value positions in a symbol at the market's price again."""
     tenant_id, at = caller.tenant_id, now()
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)
         who = (tenant_id, at, caller.actor, caller.name, REMOVED, removed.symbol)
-        record(
+        record_entries(
             connection,
             [AuditEntry(*who, request_info.address, request_info.request_id, serialize_mark(removed))],
         )

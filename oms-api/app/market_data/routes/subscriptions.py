@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record
-from app.direct_routes import RequestInfo
+from app.audit.service import AuditEntry, record_entries
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.rules import InstrumentKey
@@ -18,10 +17,11 @@ from app.market_data.queries.subscriptions import Subscription
 from app.market_data.schemas import FeedHealthOut, SubscriptionOut, SubscriptionsIn, serialize_subscription
 from app.market_data.service import Market
 from app.market_data.service.subscriptions import add_subscriptions, remove_subscription
-from app.timestamps import iso
-from app.wire.answers import answer, responses
+from app.timestamps import format_timestamp
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 
@@ -33,7 +33,7 @@ EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
     "/subscriptions",
     summary="Create subscriptions",
     status_code=201,
-    responses=responses(201, {"model": list[SubscriptionOut]}, 409, 413, 415),
+    responses=document_responses(201, {"model": list[SubscriptionOut]}, 409, 413, 415),
     openapi_extra=documented_body(SubscriptionsIn, EXAMPLE),
 )
 async def create_subscriptions(
@@ -49,16 +49,16 @@ async def create_subscriptions(
     def write(connection: Connection) -> list[dict[str, Any]]:
         subscriptions = add_subscriptions(connection, tenant_id, body.symbols, caller.actor, at)
         target = " ".join(subscription.symbol for subscription in subscriptions)[:400]
-        record(connection, [_build_entry(caller, at, request, "market_data.subscribed", target)])
+        record_entries(connection, [_build_entry(caller, at, request, "market_data.subscribed", target)])
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
-    return answer(await changes.run(write, tenant_id), 201)
+    return build_json_response(await changes.run(write, tenant_id), 201)
 
 
 @router.get(
     "/subscriptions",
     summary="List subscriptions",
-    responses=responses(200, {"model": list[SubscriptionOut]}),
+    responses=document_responses(200, {"model": list[SubscriptionOut]}),
 )
 async def list_subscriptions(
     caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep
@@ -70,14 +70,14 @@ async def list_subscriptions(
         subscriptions = queries.list_subscriptions(connection, tenant_id)
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
-    return answer(await readers.run(read, tenant_id))
+    return build_json_response(await readers.run(read, tenant_id))
 
 
 @router.delete(
     "/subscriptions/{symbol:path}",
     summary="Delete a subscription",
     status_code=204,
-    responses=responses(204, {"description": "Deleted"}, 404),
+    responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def delete_subscription(
     caller: Subscriber,
@@ -91,7 +91,7 @@ async def delete_subscription(
 
     def write(connection: Connection) -> None:
         removed = remove_subscription(connection, tenant_id, symbol)
-        record(connection, [_build_entry(caller, at, request, "market_data.unsubscribed", removed)])
+        record_entries(connection, [_build_entry(caller, at, request, "market_data.unsubscribed", removed)])
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)
@@ -100,7 +100,7 @@ async def delete_subscription(
 @router.get(
     "/health",
     summary="Get the health of market data",
-    responses=responses(200, {"model": FeedHealthOut}),
+    responses=document_responses(200, {"model": FeedHealthOut}),
 )
 async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep) -> Response:
     """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""
@@ -114,7 +114,7 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
     fields = {
         "status": "stale" if silence is not None and silence > market.max_silence else "ok",
         "price_source": market.source_name,
-        "last_heard_at": None if silence is None else iso(at - silence),
+        "last_heard_at": None if silence is None else format_timestamp(at - silence),
         "silence_seconds": None if silence is None else round(silence.total_seconds(), 3),
         "max_silence_seconds": market.max_silence.total_seconds(),
         "followed_symbols": market.followed_symbols,
@@ -122,7 +122,7 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         "stale_symbols": [item["symbol"] for item in found if item["is_stale"]],
         "missing_symbols": [item["symbol"] for item in found if item["quote"] is None],
     }
-    return answer(fields)
+    return build_json_response(fields)
 
 
 def _serialize_subscriptions(
@@ -139,6 +139,6 @@ def _serialize_subscriptions(
 
 
 def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
-    request_info: RequestInfo = request.state.request_info
+    request_info = get_request_info(request)
     who = (caller.tenant_id, at, caller.actor, caller.name)
     return AuditEntry(*who, action, target, request_info.address, request_info.request_id)

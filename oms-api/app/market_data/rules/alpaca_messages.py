@@ -7,7 +7,7 @@ from typing import Any
 
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar, Quote
-from app.money import fits
+from app.money import is_storable
 
 SOURCE = "alpaca"
 TIMEFRAMES = {
@@ -65,7 +65,7 @@ def _parse_price(value: Any) -> Decimal | None:
     if not isinstance(value, int | Decimal) or isinstance(value, bool):
         return None
     price = Decimal(value)
-    return price if price > 0 and fits(price) else None
+    return price if price > 0 and is_storable(price) else None
 
 
 def _parse_time(text: Any) -> datetime | None:

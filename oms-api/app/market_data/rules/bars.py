@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from app.market_data.rules.values import Bar, Quote, mark
+from app.market_data.rules.values import Bar, Quote, compute_mark
 from app.money import ZERO
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def get_bar_start(instant: datetime, interval: Interval) -> datetime:
 
 def get_traded_price(quote: Quote) -> Decimal:
     """Return the price that a quote adds to a bar: the last, or else the mid, or else the only side."""
-    for price in (quote.last, mark(quote), quote.bid, quote.ask):
+    for price in (quote.last, compute_mark(quote), quote.bid, quote.ask):
         if price is not None:
             return price
     raise ValueError("a quote says at least one price")

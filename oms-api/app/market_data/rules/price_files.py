@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from app.instruments.rules import normalize_symbol
 from app.market_data.rules.values import Bar, Quote
-from app.money import ZERO, fits, parse_plain
+from app.money import ZERO, is_storable, parse_plain
 
 SOURCE = "file"
 _BAR_COLUMNS = ("symbol", "start", "open", "high", "low", "close", "volume")
@@ -134,7 +134,7 @@ def _parse_optional(line: int, name: str, text: str, *, may_be_zero: bool = Fals
 
 def _parse_amount(line: int, name: str, text: str, *, may_be_zero: bool = False) -> Decimal:
     amount = parse_plain(text)
-    if amount is None or not fits(amount):
+    if amount is None or not is_storable(amount):
         raise PriceFileError(line, f"`{name}` must be a number with at most 8 decimals")
     if amount < ZERO or (amount == ZERO and not may_be_zero):
         raise PriceFileError(line, f"`{name}` must be {'at least 0' if may_be_zero else 'positive'}")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.market_data.rules.values import Quote, mark
-from app.money import exact_product, fits, ratio
+from app.market_data.rules.values import Quote, compute_mark
+from app.money import divide, is_storable, multiply_exactly
 
 VEHICLE = "USD"  # the cross currency of two currencies that have no pair
 
@@ -42,9 +42,9 @@ def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> D
     for leg in legs:
         if leg is None:
             return None
-        over, under = exact_product(over, leg.over), exact_product(under, leg.under)
-    rate = ratio(over, under)
-    return rate if rate and fits(rate) else None
+        over, under = multiply_exactly(over, leg.over), multiply_exactly(under, leg.under)
+    rate = divide(over, under)
+    return rate if rate and is_storable(rate) else None
 
 
 def _leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg | None:
@@ -55,4 +55,4 @@ def _leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg |
 
 
 def _mark(quote: Quote | None) -> Decimal | None:
-    return None if quote is None else mark(quote)
+    return None if quote is None else compute_mark(quote)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.market_data.rules.values import Quote
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _PRICES = ("bid", "ask", "last", "bid_size", "ask_size")
 
@@ -13,7 +13,7 @@ _PRICES = ("bid", "ask", "last", "bid_size", "ask_size")
 def serialize_quote(quote: Quote) -> list[Any]:
     """Return a quote as values of JSON."""
     prices = [None if (value := getattr(quote, name)) is None else str(value) for name in _PRICES]
-    return [quote.symbol, *prices, iso(quote.at), quote.source]
+    return [quote.symbol, *prices, format_timestamp(quote.at), quote.source]
 
 
 def parse_quote(values: list[Any]) -> Quote:

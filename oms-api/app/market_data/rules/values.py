@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.money import ratio
+from app.money import divide
 
 OVERRIDE = "override"  # the source of marks that a person set
 CLOSE = "close"  # the source of marks that are the close of a session
@@ -59,19 +59,19 @@ class MarkOverride(NamedTuple):
         return Quote(self.symbol, None, None, self.price, None, None, self.set_at, OVERRIDE)
 
 
-def mid(quote: Quote) -> Decimal | None:
+def compute_mid(quote: Quote) -> Decimal | None:
     """Return the mid price to 8 decimals, or None if a side is missing."""
     if quote.bid is None or quote.ask is None:
         return None
-    return ratio(quote.bid + quote.ask, _TWO)
+    return divide(quote.bid + quote.ask, _TWO)
 
 
-def mark(quote: Quote) -> Decimal | None:
+def compute_mark(quote: Quote) -> Decimal | None:
     """Return the price for valuations and price collars: the mid, or else the last, or None."""
-    middle = mid(quote)
+    middle = compute_mid(quote)
     return quote.last if middle is None else middle
 
 
-def age(quote: Quote, now: datetime) -> timedelta:
+def compute_age(quote: Quote, now: datetime) -> timedelta:
     """Return the age of the quote. It is zero if the quote's clock is ahead."""
     return max(now - quote.at, timedelta(0))

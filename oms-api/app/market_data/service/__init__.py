@@ -21,7 +21,7 @@ from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.service.bars import read_bars
 from app.market_data.service.marks import CurrentOverrides
-from app.market_data.service.session_closes import name_closes
+from app.market_data.service.session_closes import mark_closes
 from app.market_data.sources import PriceSource
 
 Listener = Callable[[int, Quote], None]
@@ -126,7 +126,7 @@ class Market:
         if self._calendars is None:
             return {}
         fresh_quotes = {key: quote for key, quote in quotes.items() if self.silence(quote, at) is None}
-        return name_closes(connection, self._calendars, fresh_quotes, at)
+        return mark_closes(connection, self._calendars, fresh_quotes, at)
 
     def rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime

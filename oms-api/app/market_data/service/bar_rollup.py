@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
-from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.instruments.rules import InstrumentKey
 from app.market_data.queries import list_quoted_symbols
@@ -106,7 +106,7 @@ def _roll_up_minutes_of(connection: Connection, key: InstrumentKey) -> bool:
             break
         most *= 2  # all ticks of a minute are needed
     is_cut = len(ticks) == most
-    write(connection, build_bar_write(Interval.MINUTE, key.tenant_id, bars[:-1] if is_cut else bars))
+    execute_writes(connection, build_bar_write(Interval.MINUTE, key.tenant_id, bars[:-1] if is_cut else bars))
     return is_cut
 
 
@@ -123,5 +123,7 @@ def _roll_up_days_of(connection: Connection, key: InstrumentKey, until: datetime
     start = get_bar_start(first, Interval.DAY)
     end = min(start + DAYS, until)
     minutes = list_bars(connection, Interval.MINUTE, key, start, end, DAYS // _MINUTE)
-    write(connection, build_bar_write(Interval.DAY, key.tenant_id, combine_bars(minutes, Interval.DAY)))
+    execute_writes(
+        connection, build_bar_write(Interval.DAY, key.tenant_id, combine_bars(minutes, Interval.DAY))
+    )
     return end < until

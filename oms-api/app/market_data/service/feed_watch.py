@@ -4,13 +4,13 @@ import orjson
 from sqlalchemy import Engine
 
 from app.clock import Now
-from app.database import set_all_tenants_scope, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, unit_of_work
 from app.duties.queries import mark_state
 from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
 from app.identity.queries.tenants import list_active_tenants
 from app.market_data.service import Market
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 STALE, FRESH = "market_data.stale", "market_data.fresh"
 _STATE = "the price feed is stale"  # in the database, so that each change counts once with several processes
@@ -32,15 +32,17 @@ class FeedWatch:
             return
         payload = {
             "price_source": self._market.source_name,
-            "last_heard_at": None if silence is None else iso(now - silence),
+            "last_heard_at": None if silence is None else format_timestamp(now - silence),
             "max_silence_seconds": self._market.max_silence.total_seconds(),
         }
         kind, text = STALE if is_stale else FRESH, orjson.dumps(payload).decode()
         with unit_of_work(self._engine) as connection:
             if mark_state(connection, _STATE, now, is_on=is_stale):
                 tenant_ids = list_active_tenants(set_all_tenants_scope(connection))
-                write(
+                execute_writes(
                     connection,
-                    build_event_insert([(tenant_id, kind, text, iso(now)) for tenant_id in tenant_ids]),
+                    build_event_insert(
+                        [(tenant_id, kind, text, format_timestamp(now)) for tenant_id in tenant_ids]
+                    ),
                 )
         self._was_stale = is_stale

@@ -16,8 +16,8 @@ from app.market_data.errors import NoOverride, PairNotMarkable
 from app.market_data.queries import marks
 from app.market_data.rules.base_prices import is_currency_pair
 from app.market_data.rules.values import MarkOverride
-from app.money import fixed, money_text
-from app.timestamps import iso
+from app.money import format_fixed, shorten_amount
+from app.timestamps import format_timestamp
 
 SET, REMOVED = "mark.set", "mark.removed"  # actions of the audit log
 
@@ -78,8 +78,8 @@ def remove_mark(connection: Connection, tenant_id: int, symbol: str, at: datetim
 def serialize_mark(override: MarkOverride) -> dict[str, Any]:
     """Return the mark as the API and the audit log show it."""
     fields = override._asdict()
-    instants = {name: iso(fields[name]) for name in ("set_at", "expires_at")}
-    return fields | {"price": money_text(fixed(override.price))} | instants
+    instants = {name: format_timestamp(fields[name]) for name in ("set_at", "expires_at")}
+    return fields | {"price": shorten_amount(format_fixed(override.price))} | instants
 
 
 def verify_marks(connection: Connection) -> Iterator[Difference]:

@@ -16,7 +16,7 @@ from app.market_data.rules.values import CLOSE, Quote
 MIN_AGE = timedelta(seconds=60)  # a younger quote is current anyway
 
 
-def name_closes(
+def mark_closes(
     connection: Connection, calendars: Calendars, quotes: Mapping[InstrumentKey, Quote], at: datetime
 ) -> dict[InstrumentKey, Quote]:
     """Return those of the quotes that are the last of their session, which closed, as its close.

@@ -1,6 +1,5 @@
 """Subscribe a tenant to symbols, and let this process follow them."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -8,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.database import Readers, set_all_tenants_scope
-from app.errors import OmsError
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -17,6 +15,7 @@ from app.market_data.queries import subscriptions as queries
 from app.market_data.queries.subscriptions import Subscription
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
+from app.periodic_tasks import repeat
 
 MAX_SUBSCRIPTIONS = 1_000  # of a tenant
 REFRESH_SECONDS = 2.0
@@ -57,14 +56,7 @@ class SubscribedQuotes:
 
     async def run(self) -> None:
         """Follow the subscriptions until cancelled."""
-        while True:
-            try:
-                await self.refresh()
-            except OmsError as refusal:
-                _LOG.warning("the subscriptions were not read: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and try again
-                _LOG.exception("the subscriptions were not read")
-            await asyncio.sleep(REFRESH_SECONDS)
+        await repeat(self.refresh, REFRESH_SECONDS, "the subscriptions were not read", _LOG)
 
     async def refresh(self) -> None:
         """Follow exactly the symbols that tenants subscribe to now. Raises Unavailable."""

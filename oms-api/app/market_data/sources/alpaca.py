@@ -18,7 +18,7 @@ from app.clock import EPOCH, Now, utc_now
 from app.market_data.rules.alpaca_messages import SOURCE, TIMEFRAMES, is_pair, parse_bars, parse_quotes
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import Bar, Quote
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 READ_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
@@ -148,7 +148,7 @@ class AlpacaSource:
             parameters = {
                 "symbols": series.symbol,
                 "timeframe": TIMEFRAMES[series.interval],
-                "start": iso(start),
+                "start": format_timestamp(start),
                 "limit": str(MAX_BARS),
             }
             if not has_pair:

@@ -20,7 +20,7 @@ from app.market_data.rules.bars import Interval
 from app.market_data.rules.shared_quotes import parse_quote, pick_newer, serialize_quote
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.sources.protocol import PriceSource
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -184,7 +184,7 @@ class SharedFeed:
         heard_at = self._source.get_last_heartbeat(EPOCH) or EPOCH
         if not new and heard_at == self._published_heard_at:
             return
-        heard, serialized = iso(heard_at), [serialize_quote(quote) for quote in new.values()]
+        heard, serialized = format_timestamp(heard_at), [serialize_quote(quote) for quote in new.values()]
         with redis.pipeline(transaction=False) as pipeline:
             pipeline.publish(self._keys.channel, orjson.dumps([heard, serialized]))
             pipeline.set(self._keys.heard, heard, ex=KEPT_SECONDS)

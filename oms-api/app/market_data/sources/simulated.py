@@ -13,7 +13,7 @@ from app.market_data.rules.bars import Interval
 from app.market_data.rules.base_prices import BasePrice, find_base_price, find_base_symbol
 from app.market_data.rules.values import Bar, Quote
 from app.market_data.rules.walk import UNIT, compute_deviation, compute_deviations, draw_number
-from app.money import nearest_to
+from app.money import round_to_nearest_step
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class SimulatedSource:
 
     def _quote(self, symbol: str, key: bytes, base: BasePrice, second: int) -> Quote:
         last = _price(base, compute_deviation(key, second))
-        half = nearest_to(max(last * _HALF_SPREAD, base.tick), base.tick)
+        half = round_to_nearest_step(max(last * _HALF_SPREAD, base.tick), base.tick)
         bid = max(last - half, base.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
 
@@ -105,7 +105,7 @@ def _seconds(instant: datetime) -> int:
 
 
 def _price(base: BasePrice, deviation: int) -> Decimal:
-    return nearest_to(base.price * (UNIT + deviation * base.relative_volatility) / UNIT, base.tick)
+    return round_to_nearest_step(base.price * (UNIT + deviation * base.relative_volatility) / UNIT, base.tick)
 
 
 def _sample_bars(key: bytes, first: int, end: int, length: int, step: int) -> Iterator[tuple[int, list[int]]]:

@@ -12,19 +12,21 @@ from app.brokers.protocol import Broker, BrokerEventRecord
 from app.brokers.queries import StoredConnection, find_connection, update_session_state
 from app.brokers.rules.circuit_breaker import Circuit, FailureKind, begin_attempt, record_failure
 from app.brokers.rules.connections import ConnectionStatus
-from app.brokers.rules.values import Accepted, BrokerEvent, Expired
-from app.brokers.service.account_checks import ConnectionRefused, check_account
+from app.brokers.rules.values import Accepted, BrokerEvent
+from app.brokers.service.account_checks import (
+    ConnectionRefused,
+    LogInNeeded,
+    check_account,
+    require_own_account,
+)
 from app.clock import EPOCH, Now
-from app.order_routing.queries import find_assigned_portfolio, publish_status, reading, transaction
-from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasDailyOrders, HasLinks
+from app.order_routing.queries import publish_status, reading, transaction
+from app.order_routing.service.adapter_state import AdapterState, HasConnectionState, HasLinks
 from app.order_routing.service.comparison import Reconcile, compare_nothing
+from app.order_routing.service.missed_reports import MissedReports
 from app.order_routing.service.order_links import load_links
 from app.order_routing.service.report_writer import ReportWriter, RunCommands
 from app.order_routing.service.request_sender import RequestSender
-from app.orders.queries.broker_requests import list_orders_at_broker, list_undone_requests
-from app.orders.rules.broker_requests import list_proven_events
-from app.orders.rules.contingency import EXITS
-from app.orders.rules.values import Order
 from app.orders.service.submission_queue import SubmissionQueue
 
 STATUS_INTERVAL = timedelta(seconds=1)
@@ -33,7 +35,6 @@ RECONCILE_INTERVAL = timedelta(minutes=5)
 CONFIRMATION_INTERVAL = timedelta(seconds=3)  # until a difference that was found is looked at again
 MAX_CONFIRMATIONS = 3  # in a row: the figures of an account that trades all the time always differ
 REFUSED_INTERVAL = timedelta(seconds=60)  # a person must correct it
-MAX_EVENTS = 200  # that are applied together, when orders are read again
 MAX_REQUESTS = 50  # between two readings of events
 ACCEPTANCE_SECONDS = 0.005  # that an acceptance waits for the fill that often follows it within milliseconds
 _NO_ANSWER = "The broker does not answer."
@@ -80,8 +81,10 @@ class BrokerSession:
         self._confirmations = 0
         self._engine, self._stored, self._broker, self._now = engine, stored, broker, now
         self._reports = ReportWriter(engine, stored.tenant_id, run, now)
+        key = (engine, stored.tenant_id, stored.name)
+        self._missed_reports = MissedReports(*key, broker, self._reports, now)
         self._sender = RequestSender(
-            *(engine, stored.tenant_id, stored.name, broker, self._apply_answer, now, queue, is_woken),
+            *(*key, broker, self._apply_answer, now, queue, is_woken),
             self._note_answer,
         )
         self._cursor = stored.cursor
@@ -133,9 +136,14 @@ class BrokerSession:
         self._begin_attempt(now)
         try:
             number, _ = check_account(self._stored, self._broker)
+            with reading(self._engine, self._stored.tenant_id) as connection:
+                require_own_account(connection, self._stored, number)
         except ConnectionRefused as refusal:
             self._next_connect, self._circuit = now + REFUSED_INTERVAL, Circuit()  # it answered
-            self._save(status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None)
+            changes = {"session_expires_at": None} if isinstance(refusal, LogInNeeded) else {}
+            self._save(
+                status=ConnectionStatus.REFUSED.value, error=str(refusal), connected_since=None, **changes
+            )
             return False
         self._add_links()
         self._broker.events(self._cursor)  # starts the stream of an adapter that has one
@@ -143,7 +151,7 @@ class BrokerSession:
         if state is not None and not state.is_ready:
             return False
         self._read_events()  # in their order, before what the orders' states prove
-        self._reread_orders()
+        self._missed_reports.apply()
         self._is_connected, self._circuit = True, Circuit()
         self._next_reconciliation = EPOCH
         self._save(
@@ -156,43 +164,6 @@ class BrokerSession:
         broker: object = self._broker
         if isinstance(broker, HasLinks):
             broker.add_links(load_links(self._engine, self._stored.tenant_id, self._stored.name))
-
-    def _reread_orders(self, *, ended_only: bool = False) -> None:
-        """Apply what the broker's state of our working orders proves: fills and ends that were missed."""
-        tenant_id, name = self._stored.tenant_id, self._stored.name
-        with reading(self._engine, tenant_id) as connection:
-            portfolio = find_assigned_portfolio(connection, tenant_id, name)
-            if portfolio is None:
-                return
-            orders = list_orders_at_broker(connection, tenant_id, portfolio.id)
-            undone = list_undone_requests(connection, tenant_id, name)
-        requested = {one.order_id for one in undone}  # the sender finds their outcome
-        events: list[BrokerEvent] = []
-        for order in sorted(orders, key=_is_exit):  # entries first: their exits close what they filled
-            if order.id not in requested:
-                events += self._list_news(order, ended_only=ended_only)
-            if len(events) >= MAX_EVENTS:
-                self._reports.apply(events)
-                events = []
-        self._reports.apply(events)
-
-    def _list_news(self, order: Order, *, ended_only: bool) -> list[BrokerEvent]:
-        """Return what the broker's state of a working order proves, without an acceptance that is booked."""
-        state = self._broker.find(order.id)
-        if state is None:
-            return [Expired(order.id, self._now())] if self._is_forgotten(order) else []
-        if ended_only and state.is_open:
-            return []
-        events = list_proven_events(state, self._broker.executions(order.id), self._now())
-        is_accepted = order.accepted_at is not None
-        return [event for event in events if not (is_accepted and isinstance(event, Accepted))]
-
-    def _is_forgotten(self, order: Order) -> bool:
-        """Return whether the order worked on an earlier day, and the broker knows those of today only."""
-        broker: object = self._broker
-        if order.accepted_at is None or not isinstance(broker, HasDailyOrders):
-            return False
-        return datetime.fromisoformat(order.accepted_at) < broker.get_day_start(self._now())
 
     def _read_events(self, answer: Sequence[BrokerEvent] = ()) -> bool:
         """Apply the broker's new events, and those of an answer. Return whether it reported any."""
@@ -232,7 +203,7 @@ class BrokerSession:
         is_requested = requested_at is not None and requested_at > self._reconciled_at
         if is_requested or now >= self._next_reconciliation:
             if is_requested or self._next_reconciliation > EPOCH:  # else they were read by the connect
-                self._reread_orders(ended_only=True)  # one that was adopted may have ended before
+                self._missed_reports.apply(ended_only=True)  # one that was adopted may have ended before
             is_suspected = self._reconcile(self._stored, self._broker, self._reports.apply)
             self._reconciled_at = now
             before = 0 if is_requested else self._confirmations
@@ -304,10 +275,6 @@ def _list_columns(circuit: Circuit) -> dict[str, Any]:
         "circuit_opened_at": circuit.opened_at,
         "next_attempt_at": circuit.next_attempt_at,
     }
-
-
-def _is_exit(order: Order) -> bool:
-    return order.role in EXITS
 
 
 def _has_only_acceptances(records: Sequence[BrokerEventRecord], answer: Sequence[BrokerEvent]) -> bool:

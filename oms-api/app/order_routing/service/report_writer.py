@@ -10,11 +10,11 @@ from app.clock import Now
 from app.errors import NotFound, OmsError
 from app.group_commit import GroupCommit
 from app.order_routing.queries import transaction
+from app.orders.service.broker_reports.known_fills import drop_known_fills, is_listed_fill
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import BrokerReport
-from app.orders.service.known_fills import drop_known_fills, is_listed_fill
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 # Runs commands in the writer and returns their outcomes, or the errors that refuse them.
 RunCommands = Callable[[Sequence[Command]], Sequence[Outcome | OmsError]]
@@ -37,7 +37,7 @@ class ReportWriter:
         An event of an order that is not ours is logged: somebody traded in the account elsewhere. A fill that
         is booked under another id is left out.
         """
-        at, missing = iso(self._now()), self._drop_known(list(events))
+        at, missing = format_timestamp(self._now()), self._drop_known(list(events))
         commands = [BrokerReport(self._tenant_id, event.order_id, event, at) for event in missing]
         for command, outcome in zip(commands, self._run(commands) if commands else (), strict=True):
             if isinstance(outcome, NotFound):

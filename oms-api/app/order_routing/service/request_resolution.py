@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.protocol import Broker
+from app.brokers.protocol import Broker, OrderState
 from app.brokers.rules.values import BrokerEvent, Refused, Rejected, Replaced
 from app.clock import Now
 from app.orders.rules.broker_requests import (
@@ -40,9 +40,11 @@ class RequestResolver:
             proven = self._read_proven_events(request.order_id)
             return proven or ([Rejected(request.order_id, _NOT_RECEIVED, now)] if is_lost else None)
         if request.kind is RequestKind.REPLACE and request.successor_id is not None:
-            successor = self._read_proven_events(request.successor_id)
-            if successor:
-                return [Replaced(request.order_id, request.successor_id, now), *successor]
+            successor = self._broker.find(request.successor_id)
+            proven = self._list_proven_events(successor)
+            if successor is not None and proven:
+                quantity = successor.order.quantity
+                return [Replaced(request.order_id, request.successor_id, now, quantity), *proven]
         state = self._broker.find(request.order_id)
         if state is not None and not state.is_open:
             refused = Refused(request.order_id, "The order had ended.", now)
@@ -52,7 +54,9 @@ class RequestResolver:
         return [Refused(request.order_id, _NOT_RECEIVED, now)] if is_lost else None
 
     def _read_proven_events(self, order_id: str) -> list[BrokerEvent]:
-        state = self._broker.find(order_id)
+        return self._list_proven_events(self._broker.find(order_id))
+
+    def _list_proven_events(self, state: OrderState | None) -> list[BrokerEvent]:
         if state is None:
             return []
-        return list_proven_events(state, self._broker.executions(order_id), self._now())
+        return list_proven_events(state, self._broker.executions(state.order.id), self._now())

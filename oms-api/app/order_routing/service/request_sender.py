@@ -3,22 +3,18 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import Connection, Engine
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Canceled, Refused, Rejected
 from app.clock import EPOCH, Now
-from app.instruments.queries import find_instruments
-from app.instruments.rules import Instrument, InstrumentKey
 from app.order_routing.queries import transaction
+from app.order_routing.service.request_loading import Obstacle, Sending, begin_request
 from app.order_routing.service.request_resolution import RequestResolver
 from app.orders.queries import broker_requests as queries
-from app.orders.queries.book import orders_by_id
 from app.orders.rules.broker_requests import (
     SUBMIT_DEADLINE,
     BrokerRequest,
@@ -26,17 +22,13 @@ from app.orders.rules.broker_requests import (
     RequestStatus,
     build_broker_order,
     build_sending_request,
-    choose_linked,
     choose_request,
     get_delay,
     is_new_order,
     is_submission,
     is_too_late,
-    replaces_exits,
     return_to_new,
 )
-from app.orders.rules.rows import order_of
-from app.orders.rules.values import FINAL, Order, OrderKey, Status
 from app.orders.service.submission_queue import SubmissionQueue
 
 LOOK_INTERVAL = timedelta(seconds=0.1)  # between two looks for requests that nobody told of
@@ -46,22 +38,6 @@ ApplyEvents = Callable[[Sequence[BrokerEvent]], None]
 _NOT_REACHED = f"The broker was not reached within {SUBMIT_DEADLINE.total_seconds():.0f} s."
 _EXITS_END = "The current exits of the position have not ended yet."
 _LOG = logging.getLogger(__name__)
-
-
-class Obstacle(StrEnum):
-    """Why a request is not sent."""
-
-    ENDED = "ended"  # the order
-    TOO_LATE = "too late"
-    TAKEN = "taken"  # another process sends it, or has sent it
-    EXITS_END = "exits end"  # the current exits of the position work until the broker confirms their cancel
-
-
-class _Sending(NamedTuple):
-    """What is sent: the order or successor, None for a cancel; or why nothing is."""
-
-    obstacle: Obstacle | None
-    order: BrokerOrder | None
 
 
 class _DoneRequest(NamedTuple):
@@ -138,7 +114,7 @@ class RequestSender:
         request = build_sending_request(item.order, item.connection)
         broker_order = build_broker_order(item.order, item.instrument)
         obstacle = Obstacle.TOO_LATE if is_too_late(request, self._now()) else None
-        self._send(request, _Sending(obstacle, broker_order))
+        self._send(request, Sending(obstacle, broker_order))
         return True
 
     def _send_stored(self) -> bool:
@@ -150,7 +126,7 @@ class RequestSender:
             undone = self._list_unqueued_requests(connection)
             request = choose_request([one for one in undone if not queue.is_expecting(one.order_id)], now)
             if request is not None and is_new_order(request):  # by one transaction, because it is urgent
-                sending = self._begin(connection, request)
+                sending = begin_request(connection, request, self._now())
         self._done.clear()
         self._is_backlogged = bool(undone)
         self._next_look = now + (LONG_LOOK_INTERVAL if self._is_woken() else LOOK_INTERVAL)
@@ -202,29 +178,10 @@ class RequestSender:
         for one in dropped:
             self._finish(one, ())
 
-    def _begin(self, connection: Connection, request: BrokerRequest) -> _Sending:
-        """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
-        order = orders_by_id(connection, [OrderKey(self._tenant_id, request.order_id)])[0]
-        now = self._now()
-        if order.status in FINAL and request.kind is not RequestKind.SUBMIT:
-            return _Sending(Obstacle.ENDED, None)
-        if is_too_late(request, now):
-            return _Sending(Obstacle.TOO_LATE, None)
-        sent = order if request.kind is RequestKind.SUBMIT else None
-        if sent is not None and replaces_exits(sent) and queries.has_ending_exits(connection, sent):
-            return _Sending(Obstacle.EXITS_END, None)
-        if request.kind is RequestKind.REPLACE:
-            sent = order_of(orjson.loads(request.successor or ""))
-        linked = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
-        broker_order = None if sent is None else _convert(connection, sent, linked)
-        changes = {"sent_at": now, "attempts": request.attempts + 1}
-        has_begun = queries.begin_request(connection, request, changes)
-        return _Sending(None if has_begun else Obstacle.TAKEN, broker_order)
-
-    def _send(self, request: BrokerRequest, sending: _Sending | None) -> None:
+    def _send(self, request: BrokerRequest, sending: Sending | None) -> None:
         if sending is None:
             with transaction(self._engine, self._tenant_id) as connection:
-                sending = self._begin(connection, request)
+                sending = begin_request(connection, request, self._now())
         if sending.obstacle is not None:
             self._close_unsent(request, sending.obstacle)
             return
@@ -302,22 +259,3 @@ class RequestSender:
     def _mark(self, request: BrokerRequest, status: RequestStatus, **changes: Any) -> None:
         with transaction(self._engine, self._tenant_id) as connection:
             queries.update_request(connection, request, {"status": status.value, **changes})
-
-
-def _convert(connection: Connection, order: Order, linked: Sequence[Order] = ()) -> BrokerOrder:
-    """Return the order as a broker receives it, with those that are sent in its request."""
-    return build_broker_order(order, _find_instrument(connection, order), linked)
-
-
-def _list_linked(connection: Connection, order: Order) -> list[Order]:
-    if order.group_id is None:
-        return []
-    members = queries.list_group(connection, order)
-    linked = choose_linked(order, members, _find_instrument(connection, order))
-    carried = queries.find_sent_with_entry(connection, linked)
-    return [one for one in linked if one.status is not Status.HELD or one.id in carried]
-
-
-def _find_instrument(connection: Connection, order: Order) -> Instrument:
-    key = InstrumentKey(order.tenant_id, order.symbol)
-    return find_instruments(connection, [key])[key]

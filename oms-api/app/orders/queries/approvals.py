@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Select, Table, or_, select
 
 from app.column_values import convert_instant
 from app.database import build_insert, find_matching_rows
-from app.database.bulk import Write
-from app.money import fixed
+from app.database.bulk import BulkWrite
+from app.money import format_fixed
 from app.orders.models import IS_WAITING, ApprovalRequestRecord
 from app.orders.queries.tables import ORDER_EVENTS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
 from app.orders.rules.approvals import ApprovalRequest
@@ -68,7 +68,7 @@ def has_live_override(connection: Connection, tenant_id: int, order_id: str) -> 
     return connection.execute(statement).first() is not None
 
 
-def insert_requests(requests: Iterable[ApprovalRequest]) -> Write:
+def insert_requests(requests: Iterable[ApprovalRequest]) -> BulkWrite:
     """Return the statement that inserts the requests."""
     return build_insert(REQUESTS, _COLUMNS, [_build_row(request) for request in requests])
 
@@ -111,7 +111,7 @@ def _has_expired(now: str) -> Any:
 
 
 def _build_row(request: ApprovalRequest) -> tuple[Any, ...]:
-    return tuple(fixed(value) if isinstance(value, Decimal) else value for value in request)
+    return tuple(format_fixed(value) if isinstance(value, Decimal) else value for value in request)
 
 
 def _parse_request(row: Sequence[Any]) -> ApprovalRequest:

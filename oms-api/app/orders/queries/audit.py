@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, collate, func, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.events.models import Event
 from app.events.queries import iterate_events
 from app.orders.queries.tables import EXECUTIONS, ORDER_EVENTS, ORDERS, TRADES
@@ -70,7 +70,7 @@ def iterate_history(connection: Connection) -> Iterator[OrderEvent]:
     """Yield all changes of orders, sorted by tenant, order and sequence."""
     columns = [ORDER_EVENTS.c[name] for name in EVENT_COLUMNS]
     for row in connection.execute(select(*columns).order_by(*columns[:3]), execution_options=_CHUNK):
-        yield from unpack_order_history([*map(to_canonical, row)])
+        yield from unpack_order_history([*map(format_canonical, row)])
 
 
 def iterate_executions(connection: Connection) -> Iterator[Booked]:
@@ -82,7 +82,7 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
     statement = select(*columns).select_from(joined).order_by(executions.tenant_id, executions.order_id)
     count = len(ExecutionRow._fields)
     for row in connection.execute(statement, execution_options=_CHUNK):
-        values = [*map(to_canonical, row)]
+        values = [*map(format_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
         booked = None if trade_id is None else BookedTrade._make(trade)
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
@@ -100,7 +100,7 @@ def iterate_published_events(connection: Connection) -> Iterator[tuple[int, int,
     types = ("order.*", *sorted(UNRECORDED_EVENTS))
     order = (_EVENTS.c.tenant_id, order_id if is_sqlite else collate(order_id, "C"))
     for event_id, tenant_id, kind, payload, at in iterate_events(connection, types, order):
-        yield event_id, tenant_id, kind, payload, Timestamp(to_canonical(at))
+        yield event_id, tenant_id, kind, payload, Timestamp(format_canonical(at))
 
 
 def iterate_unexecuted_trades(connection: Connection) -> Iterator[tuple[int, str, str]]:

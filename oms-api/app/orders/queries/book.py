@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.database import build_insert, build_update, find_matching_rows
-from app.database.bulk import Write, find_rows_by_name
+from app.database.bulk import BulkWrite, find_rows_by_name
 from app.ids import build_first_trade_id
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PositionKey
@@ -208,18 +208,21 @@ def has_ended(now: str) -> ColumnElement[bool]:
     return is_due & ((ORDERS.c.broker == PAPER) | ORDERS.c.status.not_in(sorted(WORKING)))
 
 
-def has_request_key(connection: Connection, tenant_id: int, order_id: str, key: str) -> bool:
-    """Return whether the order's history has a change with that idempotency key."""
-    return any(event.request_key == key for event in list_order_events(connection, tenant_id, order_id))
+def list_histories(connection: Connection, keys: Sequence[OrderKey]) -> dict[OrderKey, list[OrderEvent]]:
+    """Return the history of each order, oldest first."""
+    found: dict[OrderKey, list[OrderEvent]] = {key: [] for key in keys}
+    for row in find_matching_rows(connection, ORDER_EVENTS, EVENT_COLUMNS, ("tenant_id", "order_id"), keys):
+        for event in unpack_order_history([*map(format_canonical, row)]):
+            found[OrderKey(event.tenant_id, event.order_id)].append(event)
+    for history in found.values():
+        history.sort(key=lambda event: event.sequence)
+    return found
 
 
 def list_order_events(connection: Connection, tenant_id: int, order_id: str) -> list[OrderEvent]:
     """Return the order's history, oldest first."""
-    statement = select(*(ORDER_EVENTS.c[name] for name in EVENT_COLUMNS)).where(
-        ORDER_EVENTS.c.tenant_id == tenant_id, ORDER_EVENTS.c.order_id == order_id
-    )
-    rows = connection.execute(statement.order_by(ORDER_EVENTS.c.sequence))
-    return [event for row in rows for event in unpack_order_history([*map(to_canonical, row)])]
+    key = OrderKey(tenant_id, order_id)
+    return list_histories(connection, [key])[key]
 
 
 def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
@@ -227,12 +230,12 @@ def is_event_recorded(connection: Connection, event: OrderEvent) -> bool:
     return event in list_order_events(connection, event.tenant_id, event.order_id)
 
 
-def insert_orders(orders: Sequence[Order]) -> Write:
+def insert_orders(orders: Sequence[Order]) -> BulkWrite:
     """Return the statement that inserts the orders."""
     return build_insert(ORDERS, COLUMNS, [row_of(order) for order in orders])
 
 
-def update_orders(changes: Sequence[tuple[Order, Order]]) -> Write:
+def update_orders(changes: Sequence[tuple[Order, Order]]) -> BulkWrite:
     """Return the statement that updates orders, each given before and after its changes.
 
     It writes all mutable columns, or the few that a change of status changes if no order needs more. There
@@ -243,7 +246,7 @@ def update_orders(changes: Sequence[tuple[Order, Order]]) -> Write:
     return build_update(ORDERS, columns, _KEY, rows)
 
 
-def insert_order_events(history: Sequence[OrderEvent]) -> Write:
+def insert_order_events(history: Sequence[OrderEvent]) -> BulkWrite:
     """Return the statement that inserts the history rows."""
     return build_insert(ORDER_EVENTS, EVENT_COLUMNS, pack_order_history(history))
 

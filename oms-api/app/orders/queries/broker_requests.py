@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select, update
 
 from app.column_values import parse_instant
 from app.database import build_insert
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.orders.models import BrokerRequestRow
 from app.orders.queries.tables import ORDER_EVENTS, ORDERS, select_orders
 from app.orders.rules.broker_requests import SENT_WITH_ENTRY, BrokerRequest, RequestKind, RequestStatus
@@ -22,12 +22,12 @@ _SELECTED = [REQUESTS.c[name] for name in BrokerRequest._fields]
 _IS_UNDONE = REQUESTS.c.completed_at.is_(None)
 
 
-def build_request_insert(rows: Sequence[Row]) -> Write:
+def build_request_insert(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that stores requests: rows of tenant, connection, order, kind, successor, time."""
     return build_insert(REQUESTS, _NEW, rows)
 
 
-def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> Write:
+def build_sending_insert(rows: Sequence[tuple[int, str, str, str]]) -> BulkWrite:
     """Return the statement that stores new orders as being sent: rows of tenant, connection, order, time."""
     kind, status = RequestKind.SUBMIT.value, RequestStatus.SENDING.value
     complete = [(*row[:3], kind, status, 1, row[3], row[3]) for row in rows]

@@ -8,8 +8,8 @@ import orjson
 from sqlalchemy import Connection, Table, select
 
 from app.column_values import convert_instant
-from app.database import build_insert, build_insert_missing, build_update, write
-from app.database.bulk import Write
+from app.database import build_insert, build_insert_missing, build_update, execute_writes
+from app.database.bulk import BulkWrite
 from app.ledger.rules.keys import PortfolioKey
 from app.orders.models import IS_OPEN, Cancellation, PortfolioCancellation
 from app.orders.queries.tables import ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
@@ -58,13 +58,13 @@ def insert_cancellation(
     connection: Connection, cancellation: StoredCancellation, portfolios: Sequence[NamedPortfolio]
 ) -> StoredCancellation:
     """Store a cancellation with its parts. Return the earlier one if its idempotency key is in use."""
-    write(connection, build_insert_missing(_CANCELLATIONS, _COLUMNS, [tuple(cancellation)]))
+    execute_writes(connection, build_insert_missing(_CANCELLATIONS, _COLUMNS, [tuple(cancellation)]))
     stored = _find_by_key(connection, cancellation) if cancellation.idempotency_key else None
     if stored is not None and stored.id != cancellation.id:
         return stored
     if portfolios:
         parts = [(cancellation.tenant_id, cancellation.id, one.key.portfolio_id) for one in portfolios]
-        write(connection, build_insert(_PARTS, _PART_KEY, parts))
+        execute_writes(connection, build_insert(_PARTS, _PART_KEY, parts))
     return cancellation
 
 
@@ -111,7 +111,9 @@ def find_cancelled_orders(
     return None if found is None else orjson.loads(found)
 
 
-def build_part_update(cancellation_id: str, portfolio_key: PortfolioKey, order_ids: Sequence[str]) -> Write:
+def build_part_update(
+    cancellation_id: str, portfolio_key: PortfolioKey, order_ids: Sequence[str]
+) -> BulkWrite:
     """Return the statement that marks a cancellation as done in a portfolio."""
     listed = orjson.dumps(order_ids).decode()
     row = (listed, portfolio_key.tenant_id, cancellation_id, portfolio_key.portfolio_id)

@@ -6,39 +6,36 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from app.column_values import to_canonical
+from app.column_values import format_canonical
 from app.database import build_insert, find_matching_rows
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.orders.queries.tables import EXECUTION_OF_ORDER, EXECUTIONS, ORDERS
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.rows import (
-    ExecutionRow,
-)
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.values import OrderKey
 from app.risk.rules.latches import LatchScope, LatchSubject
 from app.timestamps import Timestamp
 
 
-def find_booked_executions(connection: Connection, keys: Sequence[Row]) -> set[tuple[Any, ...]]:
-    """Return those of the keys (tenant id, broker, execution id) that are already recorded."""
+def find_executed_orders(connection: Connection, keys: Sequence[Row]) -> dict[tuple[Any, ...], str]:
+    """Return the ids of the orders under which executions are recorded, by the execution's key.
+
+    The keys are (tenant id, broker, execution id).
+    """
     names = ("tenant_id", "broker", "execution_id")
-    return set(find_matching_rows(connection, EXECUTIONS, names, names, keys))
-
-
-def find_executed_order(connection: Connection, tenant_id: int, broker: str, execution_id: str) -> str | None:
-    """Return the id of the order under which an execution is booked, None if it is not booked."""
-    is_same = (
-        EXECUTIONS.c.tenant_id == tenant_id,
-        EXECUTIONS.c.broker == broker,
-        EXECUTIONS.c.execution_id == execution_id,
-    )
-    return connection.execute(select(EXECUTIONS.c.order_id).where(*is_same)).scalar_one_or_none()
+    found = find_matching_rows(connection, EXECUTIONS, (*names, "order_id"), names, keys)
+    return {(tenant_id, broker, one): order_id for tenant_id, broker, one, order_id in found}
 
 
 def executions_of(connection: Connection, tenant_id: int, order_ids: Sequence[str]) -> list[ExecutionRow]:
     """Return the executions of the orders."""
-    keys = [(tenant_id, order_id) for order_id in order_ids]
+    return list_executions(connection, [OrderKey(tenant_id, order_id) for order_id in order_ids])
+
+
+def list_executions(connection: Connection, keys: Sequence[OrderKey]) -> list[ExecutionRow]:
+    """Return the executions of the orders."""
     found = find_matching_rows(connection, EXECUTIONS, ExecutionRow._fields, ("tenant_id", "order_id"), keys)
-    return [ExecutionRow._make(map(to_canonical, row)) for row in found]
+    return [ExecutionRow._make(map(format_canonical, row)) for row in found]
 
 
 def list_execution_quantities(
@@ -82,6 +79,6 @@ def _placed_by(holder: LatchSubject) -> tuple[ColumnElement[bool], ...]:
     return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)
 
 
-def insert_executions(rows: Sequence[ExecutionRow]) -> Write:
+def insert_executions(rows: Sequence[ExecutionRow]) -> BulkWrite:
     """Return the statement that inserts the executions."""
     return build_insert(EXECUTIONS, ExecutionRow._fields, rows)

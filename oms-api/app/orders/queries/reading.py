@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import CompoundSelect, Connection, Select, Subquery, select, union
 
-from app.column_values import to_canonical
-from app.database import presorted
+from app.column_values import format_canonical
+from app.database import forbid_full_sorts
 from app.ids import build_first_trade_id
 from app.orders.models import IS_FINAL, IS_OPEN, IS_UNFILLED
 from app.orders.queries.tables import EXECUTIONS, ORDER_OF_PORTFOLIO, ORDERS, PORTFOLIOS
@@ -68,7 +68,7 @@ def list_orders(
         found = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:
         found = select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
-    with nullcontext() if wanted else presorted(connection):
+    with nullcontext() if wanted else forbid_full_sorts(connection):
         return _listed(connection, tenant_id, _page_of(found, limit))
 
 
@@ -97,7 +97,7 @@ def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[Exec
     columns = (EXECUTIONS.c[name] for name in ExecutionRow._fields)
     statement = select(*columns).where(EXECUTIONS.c.tenant_id == tenant_id, EXECUTIONS.c.order_id == order_id)
     rows = connection.execute(statement.order_by(EXECUTIONS.c.trade_id))
-    return [ExecutionRow._make(map(to_canonical, row)) for row in rows]
+    return [ExecutionRow._make(map(format_canonical, row)) for row in rows]
 
 
 def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:

@@ -7,39 +7,46 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Operation
-from app.identity.rules.request_source import RequestSource
-from app.orders.dependencies import Orders, require_source
+from app.identity.rules.authenticated_request import AuthenticatedRequest
+from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import OrderId, build_order_response, raise_if_denied
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
-from app.orders.service.risk_evaluation import denial_text
-from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.orders.service.risk_checks.risk_evaluation import denial_text
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 
-DecideApprovalSource = Annotated[RequestSource, Depends(require_source(Operation.DECIDE_APPROVAL))]
-RequestOverrideSource = Annotated[RequestSource, Depends(require_source(Operation.REQUEST_OVERRIDE))]
+DecideApprovalRequest = Annotated[
+    AuthenticatedRequest, Depends(authenticate_request(Operation.DECIDE_APPROVAL))
+]
+RequestOverrideRequest = Annotated[
+    AuthenticatedRequest, Depends(authenticate_request(Operation.REQUEST_OVERRIDE))
+]
 ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of orders")]
-_DECIDED = responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+_DECIDED = document_responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.get(
     "/approvals",
     summary="List orders awaiting your approval",
-    responses=responses(200, {"model": list[ApprovalOut]}),
+    responses=document_responses(200, {"model": list[ApprovalOut]}),
 )
 async def list_approvals(
-    caller: Reader, service: Orders, request: Request, limit: ApprovalLimit = 100
+    caller: Reader, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
 ) -> Response:
     """List the orders that you may approve or reject, oldest first.
 
     Each has one estimate at the prices when it was placed and one at current prices. For a key that acts for
     no person the list is empty.
     """
-    found = await service.list_approvals(RequestSource(caller, request.state.request_info.request_id), limit)
+    found = await service.list_approvals(
+        AuthenticatedRequest(caller, get_request_info(request).request_id), limit
+    )
     denials = [orjson.loads(denial_text(one.denial)) if one.denial else None for one in found]
-    return answer([approval_out(*one) for one in zip(found, denials, strict=True)])
+    return build_json_response([approval_out(*one) for one in zip(found, denials, strict=True)])
 
 
 @router.post(
@@ -49,8 +56,8 @@ async def list_approvals(
     openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
 )
 async def approve_order(
-    source: DecideApprovalSource, order_id: OrderId,
-    body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))], service: Orders,
+    request: DecideApprovalRequest, order_id: OrderId,
+    body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Approve an order that awaits approval. The body is optional.
 
@@ -59,7 +66,7 @@ async def approve_order(
     approvers decide at the same time, the first decision counts. The other approver receives 409 with the
     name of the first.
     """
-    done = await service.approve(source, order_id, body.reason, body.price_seen)
+    done = await service.approve(request, order_id, body.reason, body.price_seen)
     return build_order_response(raise_if_denied(done), 200)
 
 
@@ -70,28 +77,28 @@ async def approve_order(
     openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
 )
 async def reject_order(
-    source: DecideApprovalSource, order_id: OrderId, body: Annotated[RejectIn, Depends(json_body(RejectIn))],
-    service: Orders,
+    request: DecideApprovalRequest, order_id: OrderId,
+    body: Annotated[RejectIn, Depends(json_body(RejectIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Reject an order that awaits approval. Its status becomes DENIED, with your reason."""
-    return build_order_response(await service.reject(source, order_id, body.reason), 200)
+    return build_order_response(await service.reject(request, order_id, body.reason), 200)
 
 
 @router.post(
     "/orders/{order_id}/override",
     summary="Request an override of a denial",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}),
 )
 async def request_override(
-    source: RequestOverrideSource, order_id: OrderId,
-    body: Annotated[OverrideIn, Depends(json_body(OverrideIn))], service: Orders,
+    request: RequestOverrideRequest, order_id: OrderId,
+    body: Annotated[OverrideIn, Depends(json_body(OverrideIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Place a denied order again, with a request to exceed the limit that denied it.
 
     The response is a new order. It waits for the approval of a second person with the role risk or admin.
     Kill switches, permissions, prices and firm-wide limits cannot be overridden.
     """
-    done = await service.request_override(source, order_id, body.reason, body.expires_minutes)
+    done = await service.request_override(request, order_id, body.reason, body.expires_minutes)
     return build_order_response(raise_if_denied(done), 201)

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
-from app.identity.dependencies import WriteEndpoint, require_permission
+from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.identity.rules.request_source import RequestSource
-from app.orders.dependencies import CancellationsDep, Orders, require_source
+from app.identity.rules.authenticated_request import AuthenticatedRequest
+from app.orders.dependencies import CancellationsDep, OrderServiceDep, authenticate_request
 from app.orders.errors import OrderDenied
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
@@ -21,20 +21,31 @@ from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, Prev
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
-from app.orders.service.risk_evaluation import denial_text
-from app.wire.answers import REPLAYED, REPLAYED_FIELD, REPLAYED_HEADER, answer, convert, responses
+from app.orders.service.risk_checks.risk_evaluation import denial_text
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, optional_json_body, parse_model
-from app.wire.fields import Wanted
+from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
+from app.wire.responses import (
+    REPLAYED,
+    REPLAYED_FIELD,
+    REPLAYED_HEADER,
+    build_json_response,
+    convert_response,
+    document_responses,
+)
+from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["orders"])
 
 PlaceOrderCaller = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
-PlaceGroupSource = Annotated[RequestSource, Depends(require_source(Operation.PLACE_ORDER))]
-PreviewOrderSource = Annotated[RequestSource, Depends(require_source(Operation.PREVIEW_ORDER))]
-ChangeOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CHANGE_ORDER))]
-BustExecutionSource = Annotated[RequestSource, Depends(require_source(Operation.BUST_EXECUTION))]
-CancelOrderSource = Annotated[RequestSource, Depends(require_source(Operation.CANCEL_ORDER))]
+PlaceGroupRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.PLACE_ORDER))]
+PreviewOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.PREVIEW_ORDER))]
+ChangeOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.CHANGE_ORDER))]
+BustExecutionRequest = Annotated[
+    AuthenticatedRequest, Depends(authenticate_request(Operation.BUST_EXECUTION))
+]
+CancelOrderRequest = Annotated[AuthenticatedRequest, Depends(authenticate_request(Operation.CANCEL_ORDER))]
 
 ORDERS_PATH = "/api/v1/orders"
 TICKET_EXAMPLE: dict[str, Any] = {
@@ -54,18 +65,18 @@ _GROUP_EXAMPLE: dict[str, Any] = {
 }
 _REPLAY = {REPLAYED: "true"}
 REFUSALS = (404, 409, 413, 415)
-OrderId = Annotated[Wanted, Path(max_length=32)]
+OrderId = Annotated[SearchText, Path(max_length=32)]
 
 
 @router.post(
     "/orders",
     summary="Place an order",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def place_order(
-    caller: PlaceOrderCaller, service: Orders, key: IdempotencyKey, request: Request
+    caller: PlaceOrderCaller, service: OrderServiceDep, key: IdempotencyKey, request: Request
 ) -> Response:
     """Place an order.
 
@@ -73,8 +84,8 @@ async def place_order(
     it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
     requested value.
     """
-    return convert(
-        await build_place_order_endpoint(service).start(caller, request.state.request_info, key).wait()
+    return convert_response(
+        await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
     )
 
 
@@ -82,11 +93,12 @@ async def place_order(
     "/orders:group",
     summary="Place an OCO or OTO group",
     status_code=201,
-    responses=responses(201, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
 )
 async def place_group(
-    source: PlaceGroupSource, body: Annotated[GroupIn, Depends(json_body(GroupIn))], service: Orders,
+    request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
 
@@ -100,7 +112,7 @@ async def place_group(
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
     tickets = [order.ticket() for order in body.orders]
-    done = await service.place_group(source, GroupKind(body.kind), first.portfolio_name, tickets)
+    done = await service.place_group(request, GroupKind(body.kind), first.portfolio_name, tickets)
     return build_orders_response(raise_if_denied(done), 201)
 
 
@@ -108,32 +120,33 @@ async def place_group(
     "/orders:preview",
     summary="Preview an order",
     status_code=200,
-    responses=responses(200, {"model": PreviewOut}, 404, 413, 415),
+    responses=document_responses(200, {"model": PreviewOut}, 404, 413, 415),
     openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
 )
 async def preview_order(
-    source: PreviewOrderSource, body: Annotated[TicketIn, Depends(json_body(TicketIn))], service: Orders,
+    request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Check an order without placing it.
 
     The response contains the expected price, the resulting cash and position, and the result of each risk
     check.
     """
-    previewed = await service.preview(source, body.portfolio_name, body.ticket())
+    previewed = await service.preview(request, body.portfolio_name, body.ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
-    return answer(preview_out(previewed, denial))
+    return build_json_response(preview_out(previewed, denial))
 
 
 @router.post(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
-    source: CancelOrderSource, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))], service: Orders,
-    cancellations: CancellationsDep,
+    request: CancelOrderRequest, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))],
+    service: OrderServiceDep, cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
@@ -142,27 +155,29 @@ async def cancel_all(
     after a restart. Do not retry.
     """
     if body.portfolio_name is not None:
-        done = await service.cancel_all(source, **body.model_dump())
-        return answer({"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200)
+        done = await service.cancel_all(request, **body.model_dump())
+        return build_json_response(
+            {"orders": [order_out(view) for view in done.orders], "unsettled": []}, 200
+        )
     wanted = CancellationFilter(body.symbol, body.side, body.strategy)
-    result = await cancellations.cancel_all(source, wanted, body.reason)
+    result = await cancellations.cancel_all(request, wanted, body.reason)
     content = {"orders": [order_out(view) for view in result.orders], "unsettled": result.unsettled}
-    return answer(content, 200, _REPLAY if result.replayed else None)
+    return build_json_response(content, 200, _REPLAY if result.replayed else None)
 
 
 @router.post(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
 )
 async def cancel_order(
-    source: CancelOrderSource, order_id: OrderId,
-    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: Orders,
+    request: CancelOrderRequest, order_id: OrderId,
+    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Cancel an order. Earlier fills are kept. The body is optional."""
-    done = await service.cancel(source, order_id, body.reason)
+    done = await service.cancel(request, order_id, body.reason)
     return build_order_response(done, 200)
 
 
@@ -170,14 +185,14 @@ async def cancel_order(
     "/orders/{order_id}/bust",
     summary="Bust an execution of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"}
     ),
 )
 async def bust_execution(
-    source: BustExecutionSource, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
-    service: Orders,
+    request: BustExecutionRequest, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Reverse an execution that its venue cancelled.
 
@@ -186,22 +201,22 @@ async def bust_execution(
     had reduced a position, the exits again protect the whole position: the quantity of open exits increases,
     and new orders replace final exits. `legs` lists them.
     """
-    return build_order_response(await service.bust(source, order_id, body.execution_id, body.reason), 200)
+    return build_order_response(await service.bust(request, order_id, body.execution_id, body.reason), 200)
 
 
 @router.post(
     "/orders/{order_id}/correct",
     summary="Correct an execution of an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         CorrectionIn,
         {"execution_id": "X16972345671230000a1b2c3d4", "price": "99.50", "reason": "Price corrected by NYSE"},
     ),
 )
 async def correct_execution(
-    source: BustExecutionSource, order_id: OrderId,
-    body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: Orders,
+    request: BustExecutionRequest, order_id: OrderId,
+    body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Correct the quantity or the price of an execution after its venue corrected it.
 
@@ -209,19 +224,19 @@ async def correct_execution(
     charges. Its ID is `<execution_id>:correction1`. Exits are adjusted to the quantity, as after a bust.
     """
     facts = (body.execution_id, body.quantity, body.price, body.reason)
-    return build_order_response(await service.correct(source, order_id, *facts), 200)
+    return build_order_response(await service.correct(request, order_id, *facts), 200)
 
 
 @router.patch(
     "/orders/{order_id}",
     summary="Replace an order",
     status_code=200,
-    responses=responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
 )
 async def replace_order(
-    source: ChangeOrderSource, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
-    service: Orders,
+    request: ChangeOrderRequest, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Replace an order.
 
@@ -233,10 +248,12 @@ async def replace_order(
             "The request changes nothing; send at least one field.",
             [FieldError("body", "Must contain at least one field.", "empty")],
         )
-    return build_order_response(raise_if_denied(await service.replace(source, order_id, changes)), 200)
+    return build_order_response(raise_if_denied(await service.replace(request, order_id, changes)), 200)
 
 
-def build_place_order_endpoint(service: OrderService) -> WriteEndpoint[PlaceOrder, Outcome]:
+def build_place_order_endpoint(
+    service: OrderService,
+) -> WriteEndpoint[Operation, Caller, PlaceOrder, Outcome]:
     """Build the endpoint that places an order."""
     parse = partial(_parse_place_request, service)
     return WriteEndpoint(
@@ -249,7 +266,7 @@ def _parse_place_request(
 ) -> PlaceOrder:
     body = parse_model(TicketIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_place_command(
-        RequestSource(caller, request.request_id, key), body.portfolio_name, body.ticket()
+        AuthenticatedRequest(caller, request.request_id, key), body.portfolio_name, body.ticket()
     )
 
 
@@ -270,10 +287,10 @@ def raise_if_denied(done: OrderResult) -> OrderResult:
 
 def build_order_response(done: OrderResult, status: int) -> Response:
     """Return the response with the first order of the result."""
-    return answer(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
+    return build_json_response(order_out(done.orders[0]), status, _REPLAY if done.replayed else None)
 
 
 def build_orders_response(done: OrderResult, status: int) -> Response:
     """Return the response with all orders of the result."""
     content = {"orders": [order_out(view) for view in done.orders]}
-    return answer(content, status, _REPLAY if done.replayed else None)
+    return build_json_response(content, status, _REPLAY if done.replayed else None)

@@ -5,41 +5,44 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.rules.access import Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.instruments.schemas import Symbol
-from app.orders.dependencies import Orders, require_source
+from app.orders.dependencies import OrderServiceDep, authenticate_request
 from app.orders.routes.order_entry import (
     REFUSALS,
-    ChangeOrderSource,
+    ChangeOrderRequest,
     build_order_response,
     build_orders_response,
     raise_if_denied,
 )
 from app.orders.schemas.requests import CloseIn, ExitsIn
 from app.orders.schemas.responses import OrderOut, OrdersOut
-from app.wire.answers import REPLAYED_HEADER, responses
 from app.wire.body import documented_body, json_body
-from app.wire.fields import Wanted
+from app.wire.fields import SearchText
+from app.wire.responses import REPLAYED_HEADER, document_responses
 
 router = APIRouter(tags=["positions"])
 
-ClosePositionSource = Annotated[RequestSource, Depends(require_source(Operation.CLOSE_POSITION))]
+ClosePositionRequest = Annotated[
+    AuthenticatedRequest, Depends(authenticate_request(Operation.CLOSE_POSITION))
+]
 
 
 @router.post(
     "/positions:close",
     summary="Close a position",
     status_code=201,
-    responses=responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
 )
 async def close_position(
-    source: ClosePositionSource, body: Annotated[CloseIn, Depends(json_body(CloseIn))], service: Orders,
+    request: ClosePositionRequest, body: Annotated[CloseIn, Depends(json_body(CloseIn))],
+    service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     return build_order_response(
-        raise_if_denied(await service.close(source, body.portfolio_name, *facts)), 201
+        raise_if_denied(await service.close(request, body.portfolio_name, *facts)), 201
     )
 
 
@@ -47,19 +50,19 @@ async def close_position(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
     status_code=200,
-    responses=responses(200, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(
         ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
     ),
 )
 async def set_exits(
-    source: ChangeOrderSource, portfolio: Annotated[Wanted, Path()], symbol: Annotated[Symbol, Path()],
-    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: Orders,
+    request: ChangeOrderRequest, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
+    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
 
     They replace the position's present exits, and each closes its whole quantity. The response lists the exit
     orders.
     """
-    done = await service.set_exits(source, portfolio.strip(), symbol, body.product or "", *body.legs())
+    done = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.legs())
     return build_orders_response(raise_if_denied(done), 200)

@@ -12,7 +12,7 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
 from app.instruments.schemas import Symbol
-from app.money import money_text, quantity_text
+from app.money import shorten_amount, shorten_quantity
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import reading as queries
 from app.orders.queries.book import list_order_events
@@ -23,12 +23,12 @@ from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
-from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.fields import Side, Wanted
-from app.wire.lists import Cursor, Limit, Period, When, link
+from app.wire.fields import SearchText, Side
+from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.problems import UNKNOWN_FIELD
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
@@ -76,13 +76,15 @@ class OrderQuery(Period):
     )
     open: bool | None = Field(None, description="`true`: open orders; `false`: final orders")
     symbol: Symbol | None = None
-    portfolio: Wanted | None = None
+    portfolio: SearchText | None = None
     side: Side | None = None
-    strategy: Wanted | None = None
-    user: Wanted | None = Field(None, description="User that the order names, or the person who placed it")
-    client_order_id: Wanted | None = None
-    since: When | None = Field(None, alias="from", description="Placed at or after this instant")
-    until: When | None = Field(None, alias="to", description="Placed before this instant")
+    strategy: SearchText | None = None
+    user: SearchText | None = Field(
+        None, description="User that the order names, or the person who placed it"
+    )
+    client_order_id: SearchText | None = None
+    since: QueryTime | None = Field(None, alias="from", description="Placed at or after this instant")
+    until: QueryTime | None = Field(None, alias="to", description="Placed before this instant")
 
     @model_validator(mode="before")
     @classmethod
@@ -110,7 +112,9 @@ class OrderQuery(Period):
 
 
 @router.get(
-    "/orders", summary="List orders", responses=responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER)
+    "/orders",
+    summary="List orders",
+    responses=document_responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER),
 )
 async def list_orders(
     caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -130,16 +134,16 @@ async def list_orders(
     page = found[: query.limit]
     more = len(found) > query.limit
     cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
-    return answer([order_out(one) for one in page], headers=link(request, cursor))
+    return build_json_response([order_out(one) for one in page], headers=build_link_header(request, cursor))
 
 
 @router.get(
     "/orders/{order_id}",
     summary="Get an order with its history",
-    responses=responses(200, {"model": OrderDetailOut}, 404),
+    responses=document_responses(200, {"model": OrderDetailOut}, 404),
 )
 async def get_order(
-    caller: OrderReader, order_id: Annotated[Wanted, Path(max_length=32)], readers: ReadersDep
+    caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep
 ) -> Response:
     """Return one order with its history and its fills."""
     tenant_id = caller.tenant_id
@@ -156,7 +160,7 @@ async def get_order(
             "fills": list(map(_fill, fills)),
         }
 
-    return answer(await readers.run(read, tenant_id))
+    return build_json_response(await readers.run(read, tenant_id))
 
 
 def _serialize_event(event: OrderEvent) -> dict[str, Any]:
@@ -168,9 +172,9 @@ def _fill(row: ExecutionRow) -> dict[str, Any]:
     return {
         "execution_id": row.execution_id,
         "trade_id": row.trade_id,
-        "quantity": quantity_text(row.quantity),
-        "price": money_text(row.price),
-        "value": money_text(row.value),
+        "quantity": shorten_quantity(row.quantity),
+        "price": shorten_amount(row.price),
+        "value": shorten_amount(row.value),
         "note": row.note,
         "executed_at": row.executed_at,
         "charges": serialize_charges(row.charges),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.ledger.rules.keys import PortfolioKey
-from app.money import fixed, money_text, quantity_text
+from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.values import Order, Status
 from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
@@ -227,8 +227,10 @@ def build_request_payload(request: ApprovalRequest) -> dict[str, Any]:
         "rule": request.rule,
         "requested_by": request.requested_by,
         "expires_at": request.expires_at,
-        "price_seen": None if request.price_seen is None else money_text(fixed(request.price_seen)),
-        "max_move_percent": quantity_text(fixed(request.max_move_percent)),
+        "price_seen": None
+        if request.price_seen is None
+        else shorten_amount(format_fixed(request.price_seen)),
+        "max_move_percent": shorten_quantity(format_fixed(request.max_move_percent)),
         "approvers": orjson.loads(request.approvers),
         "estimate": orjson.loads(request.estimate),
         "override_of": request.override_of,

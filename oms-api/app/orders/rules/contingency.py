@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.money import ceiling_to, round_down_to
+from app.money import round_down_to_step, round_up_to_step
 from app.orders.rules.values import Order, Role, Status
 
 MAX_PARTS = 100  # orders that one close is split into
@@ -87,8 +87,8 @@ def part_size(quantity: Decimal, most: Decimal | None, lot: Decimal) -> Decimal:
     """
     if most is None or quantity <= most:
         return quantity
-    least = ceiling_to(quantity / MAX_PARTS, lot)
-    return min(max(round_down_to(most, lot), least), quantity)
+    least = round_up_to_step(quantity / MAX_PARTS, lot)
+    return min(max(round_down_to_step(most, lot), least), quantity)
 
 
 class Reduction(NamedTuple):

@@ -7,7 +7,7 @@ import orjson
 
 from app.costs.rules.booking import serialize_charges
 from app.costs.rules.values import Schedule
-from app.money import fixed, money_text, quantity_text, ratio
+from app.money import divide, format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import FINAL, Order, OrderType, Status
 
@@ -64,7 +64,9 @@ def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
     if order.filled_quantity:
         is_whole = order.filled_quantity == order.quantity
         facts["filled_quantity"] = quantity if is_whole else _quantity(order.filled_quantity)
-        facts["average_price"] = money_text(fixed(ratio(order.filled_value, order.filled_quantity)))
+        facts["average_price"] = shorten_amount(
+            format_fixed(divide(order.filled_value, order.filled_quantity))
+        )
         facts["leaves_quantity"] = "0" if is_whole else _quantity(order.leaves_quantity)
     if order.type is not OrderType.MARKET:
         facts |= _prices(order)
@@ -137,7 +139,9 @@ def _prices(order: Order) -> dict[str, str]:
         "trail_amount": order.trail_amount,
         "trail_level": order.trail_level,
     }
-    payload = {name: money_text(fixed(price)) for name, price in prices.items() if price is not None}
+    payload = {
+        name: shorten_amount(format_fixed(price)) for name, price in prices.items() if price is not None
+    }
     if order.trail_percent is not None:
         payload["trail_percent"] = _quantity(order.trail_percent)
     return payload
@@ -147,8 +151,8 @@ def _fill(execution: ExecutionRow) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "execution_id": execution.execution_id,
         "trade_id": execution.trade_id,
-        "last_quantity": quantity_text(execution.quantity),
-        "last_price": money_text(execution.price),
+        "last_quantity": shorten_quantity(execution.quantity),
+        "last_price": shorten_amount(execution.price),
     }
     if execution.charges is not None:
         facts["charges"] = serialize_charges(execution.charges)
@@ -156,4 +160,4 @@ def _fill(execution: ExecutionRow) -> dict[str, Any]:
 
 
 def _quantity(amount: Decimal) -> str:
-    return quantity_text(fixed(amount))
+    return shorten_quantity(format_fixed(amount))

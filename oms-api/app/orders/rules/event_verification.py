@@ -93,7 +93,7 @@ def _denials(
         facts = {}
     at = [order_event.at for order_event in history if order_event.to_status == Status.DENIED]
     if isinstance(facts, dict) and is_rejection(facts.get("denial")):
-        at = []  # an approver's no is no denial of risk
+        at = []  # an approver's refusal is not a denial by risk checks
     if facts and not any("time_in_force" in event.facts for event in events):  # written by an earlier version
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []

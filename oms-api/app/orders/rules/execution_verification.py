@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from app.costs.rules.booking import InvalidCharges, parse_components
 from app.ledger.rules.verification import Finding
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order
 from app.orders.rules.verification import OrderCheck
@@ -86,8 +86,8 @@ def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields
     same = ("portfolio_id", "symbol", "price", "executed_at")
     due = {name: getattr(row, name) for name in same} | {
         "side": "SELL" if row.side == "BUY" else "BUY",
-        "quantity": fixed(-Decimal(row.quantity)),
-        "gmv": fixed(-Decimal(row.value)),
+        "quantity": format_fixed(-Decimal(row.quantity)),
+        "gmv": format_fixed(-Decimal(row.value)),
         "product": order.product,
         "order_id": None,
     }
@@ -123,7 +123,7 @@ def list_execution_events(history: Sequence[OrderEvent]) -> list[ExecutionEvent]
 
 def _find_charge_differences(row: ExecutionRow, booked: str | int | None) -> Iterator[Finding]:
     try:
-        total = fixed(sum(parse_components(row.charges).values(), ZERO))
+        total = format_fixed(sum(parse_components(row.charges).values(), ZERO))
     except InvalidCharges:
         yield _finding(row, "charges", row.charges, "an object of amounts")
         return

@@ -15,7 +15,7 @@ from app.orders.rules.values import (
     TimeInForce,
     changed,
 )
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 PAPER = "paper"
 _DAY = timedelta(days=1)
@@ -141,4 +141,4 @@ def get_expiry(time_in_force: TimeInForce, expires_at: Timestamp | None, at: Tim
 
 @lru_cache(maxsize=16)
 def _get_end_of_day(day: str) -> Timestamp:
-    return iso(datetime.fromisoformat(day) + _DAY)
+    return format_timestamp(datetime.fromisoformat(day) + _DAY)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.brokers.rules.trails import is_stop_reached
 from app.brokers.rules.values import OrderType
 from app.ledger.rules.accounting import Side
-from app.money import ceiling_to, round_down_to
+from app.money import round_down_to_step, round_up_to_step
 from app.orders.rules.values import Order, Role
 from app.risk.rules.exposure import get_touch_price
 from app.risk.rules.values import Prices
@@ -48,8 +48,8 @@ def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
 def nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
     """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
     if is_above:
-        return round_down_to(max(prices), tick) + tick
-    found = ceiling_to(min(prices), tick) - tick
+        return round_down_to_step(max(prices), tick) + tick
+    found = round_up_to_step(min(prices), tick) - tick
     return found if found > 0 else None
 
 
@@ -90,7 +90,7 @@ def round_to_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
     """Return the exit's prices that are off tick, rounded away from the market, never to zero."""
     names = [name for name in ("limit_price", "stop_price") if (getattr(order, name) or tick) % tick]
     is_up = (order.side == "SELL") == (order.type is OrderType.LIMIT)
-    round_to = ceiling_to if is_up else round_down_to
+    round_to = round_up_to_step if is_up else round_down_to_step
     return {name: max(round_to(getattr(order, name), tick), tick) for name in names}
 
 

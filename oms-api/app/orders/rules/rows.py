@@ -1,6 +1,6 @@
 """Convert orders, history rows and executions to database rows.
 
-Both databases accept canonical text (`money.fixed`, `timestamps.iso`).
+Both databases accept canonical text (`money.format_fixed`, `timestamps.format_timestamp`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.column_values import convert_instant, parse_decimal
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.rules.values import (
     GroupKind,
     Order,
@@ -72,7 +72,9 @@ class OrderEvent(NamedTuple):
     request_key: str | None = None
 
 
-_STORED_NAMES = {"broker_reason": "broker_words"}  # where a column has another name than its field
+# Columns that have another name than their field. History rows are never changed, and hold the name in
+# `following` too. During an upgrade, processes of the earlier version still use the column.
+_STORED_NAMES = {"broker_reason": "broker_words"}
 _COLUMNS = tuple(_STORED_NAMES.get(name, name) for name in OrderEvent._fields)
 _FOLLOWING = _COLUMNS[4:]  # the status before is that of the change before
 EVENT_COLUMNS = (*_COLUMNS, "following")  # of `order_events`
@@ -139,7 +141,7 @@ class ExecutionRow(NamedTuple):
 def row_of(order: Order, columns: Sequence[str] = COLUMNS) -> Row:
     """Return the order's columns as text, numbers and flags."""
     values: Sequence[Any] = order if columns is COLUMNS else [getattr(order, name) for name in columns]
-    return tuple([fixed(value) if type(value) is Decimal else value for value in values])
+    return tuple([format_fixed(value) if type(value) is Decimal else value for value in values])
 
 
 def order_of(values: Sequence[Any]) -> Order:

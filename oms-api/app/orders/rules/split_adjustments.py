@@ -5,7 +5,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import NamedTuple
 
 from app.ledger.rules.corporate_actions import Ratio
-from app.money import fixed, nearest_to, round_down_to, share
+from app.money import compute_share, format_fixed, round_down_to_step, round_to_nearest_step
 from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import Order, changed
 
@@ -45,7 +45,7 @@ def restate_order(order: Order, ratio: Ratio, terms: Terms) -> RestatedOrder | N
     }
     rounded = round_to_tick(changed(order, **prices), terms.tick_size)
     trail_amount, trail_level = (
-        None if price is None else max(nearest_to(price, terms.tick_size), terms.tick_size)
+        None if price is None else max(round_to_nearest_step(price, terms.tick_size), terms.tick_size)
         for price in (_divide(order.trail_amount, ratio), _divide(order.trail_level, ratio))
     )
     exact = prices | rounded
@@ -68,14 +68,14 @@ def restore_order(
         return None
     level = _divide(order.trail_level, Ratio(ratio.old_units, ratio.new_units))
     if level is not None:
-        level = max(nearest_to(level, terms.tick_size), terms.tick_size)
+        level = max(round_to_nearest_step(level, terms.tick_size), terms.tick_size)
     return RestatedOrder(before.quantity, before.limit_price, before.stop_price, before.trail_amount, level)
 
 
 def format_terms(order: Order) -> str:
     """Return the terms that a split restates, for the order's history."""
     prices = ((name, getattr(order, name)) for name in _PRICED)
-    return _BEFORE + " ".join(f"{name}={fixed(value)}" for name, value in prices if value is not None)
+    return _BEFORE + " ".join(f"{name}={format_fixed(value)}" for name, value in prices if value is not None)
 
 
 def parse_terms(text: str) -> dict[str, Decimal]:
@@ -86,7 +86,7 @@ def parse_terms(text: str) -> dict[str, Decimal]:
 
 def _restate_quantity(leaves: Decimal, ratio: Ratio, lot_size: Decimal) -> Decimal:
     """Return the quantity in whole lots; an order of whole units keeps whole units."""
-    quantity = round_down_to(share(leaves, *ratio), lot_size)
+    quantity = round_down_to_step(compute_share(leaves, *ratio), lot_size)
     return quantity if leaves % _ONE else quantity.quantize(_ONE, ROUND_DOWN)
 
 
@@ -96,4 +96,4 @@ def _restate_price(price: Decimal | None, ratio: Ratio, tick_size: Decimal) -> D
 
 
 def _divide(price: Decimal | None, ratio: Ratio) -> Decimal | None:
-    return None if price is None else share(price, ratio.old_units, ratio.new_units)
+    return None if price is None else compute_share(price, ratio.old_units, ratio.new_units)

@@ -9,7 +9,7 @@ from app.calendars.rules.calendars import Calendar, ContinuousCalendar
 from app.calendars.rules.values import Session
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 # An OPG order takes the first price that arrives within this time after the open.
 OPENING = timedelta(minutes=5)
@@ -96,9 +96,9 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
-        return iso(calendar.next_open(instant) + OPENING)
+        return format_timestamp(calendar.next_open(instant) + OPENING)
     if order.time_in_force in _ENDS_AT_CLOSE:
-        return iso(calendar.session_from(instant).close)
+        return format_timestamp(calendar.session_from(instant).close)
     return order.ends_at
 
 
@@ -112,13 +112,17 @@ def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     if order.time_in_force is not TimeInForce.OPG:
         return True
     session = calendar.session_at(quoted_at)
-    return session is not None and order.ends_at is not None and iso(session.open + OPENING) == order.ends_at
+    return (
+        session is not None
+        and order.ends_at is not None
+        and format_timestamp(session.open + OPENING) == order.ends_at
+    )
 
 
 def is_closing_price(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
     """Return whether a quote of that time belongs to the session at whose close the order ends."""
     session = _find_session(calendar, quoted_at)
-    return session is not None and iso(session.close) == order.ends_at
+    return session is not None and format_timestamp(session.close) == order.ends_at
 
 
 def is_deniable(order: Order) -> bool:
@@ -136,7 +140,7 @@ def waits_for_session(order: Order) -> bool:
 
 def describe_square_off(at: datetime) -> str:
     """Return why an intraday order is denied between the square-off at an instant and the close."""
-    return f"{INTRADAY} positions were closed at {iso(at)}, and {INTRADAY} orders end with them."
+    return f"{INTRADAY} positions were closed at {format_timestamp(at)}, and {INTRADAY} orders end with them."
 
 
 def is_square_off(order: Order) -> bool:
@@ -153,4 +157,4 @@ def _find_session(calendar: Calendar, instant: datetime) -> Session | None:
 
 
 def _build_hold(opens: datetime) -> Hold:
-    return Hold(f"The market opens at {iso(opens)}.", iso(opens))
+    return Hold(f"The market opens at {format_timestamp(opens)}.", format_timestamp(opens))

@@ -1,6 +1,6 @@
 """Orders as plain values.
 
-Amounts are decimals. Instants are canonical text (`timestamps.iso`), which sorts by time.
+Amounts are decimals. Instants are canonical text (`timestamps.format_timestamp`), which sorts by time.
 """
 
 from decimal import Decimal
@@ -17,6 +17,7 @@ __all__ = [
     "COUNTED",
     "FINAL",
     "OPEN",
+    "PENDING",
     "WORKING",
     "GroupKind",
     "Order",
@@ -233,6 +234,7 @@ FINAL = frozenset(
     }
 )
 OPEN = frozenset(Status) - FINAL
+PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})  # its broker has not answered yet
 # Statuses at the market, which can match. An order with a pending cancel can still fill.
 WORKING = frozenset(
     {

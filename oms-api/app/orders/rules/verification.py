@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.ledger.rules.verification import Finding
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.states import NEXT
@@ -130,8 +130,8 @@ def check_quantity(order: Order) -> list[Finding]:
     is_working = order.status in OPEN and order.status is not Status.AWAITING_APPROVAL
     if not is_working or order.filled_quantity < order.quantity:
         return []
-    expected = f"less than {fixed(order.quantity)} while {order.status}"
-    return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
+    expected = f"less than {format_fixed(order.quantity)} while {order.status}"
+    return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
 def filled_by(execution: ExecutionRow) -> Filled:
@@ -146,7 +146,7 @@ def check_carried(order: Order, predecessor: Order | None) -> list[Finding]:
         due = (predecessor.filled_quantity, predecessor.filled_value)
     pairs = zip(("carried_quantity", "carried_value"), due, strict=True)
     return [
-        Finding(OrderCheck.FILLS, name, fixed(getattr(order, name)), fixed(expected))
+        Finding(OrderCheck.FILLS, name, format_fixed(getattr(order, name)), format_fixed(expected))
         for name, expected in pairs
         if getattr(order, name) != expected
     ]
@@ -156,8 +156,8 @@ def check_overfill(order: Order, filled: Filled) -> list[Finding]:
     """Return a finding if more is filled than ordered, unless a broker reported an overfill."""
     if order.filled_quantity <= order.quantity or filled.is_beyond:
         return []
-    expected = f"at most {fixed(order.quantity)}"
-    return [Finding(OrderCheck.QUANTITY, "filled_quantity", fixed(order.filled_quantity), expected)]
+    expected = f"at most {format_fixed(order.quantity)}"
+    return [Finding(OrderCheck.QUANTITY, "filled_quantity", format_fixed(order.filled_quantity), expected)]
 
 
 def check_fills(order: Order, filled: Filled) -> list[Finding]:
@@ -167,7 +167,7 @@ def check_fills(order: Order, filled: Filled) -> list[Finding]:
         ("filled_value", order.filled_value, filled.value),
     )
     return [
-        Finding(OrderCheck.FILLS, name, fixed(stored), fixed(due))
+        Finding(OrderCheck.FILLS, name, format_fixed(stored), format_fixed(due))
         for name, stored, due in pairs
         if stored != due
     ]

@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel, Field
 
 from app.ledger.schemas import Note
-from app.money import fixed, money_text, quantity_text
+from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
 from app.orders.schemas.fields import OptionalReason, RequestBody
@@ -112,9 +112,11 @@ def approval_out(found: ApprovalView, denial: dict[str, Any] | None) -> dict[str
         "requested_at": request.requested_at,
         "expires_at": request.expires_at,
         "approvers": orjson.loads(request.approvers),
-        "price_seen": None if request.price_seen is None else money_text(fixed(request.price_seen)),
-        "price": None if found.price is None else money_text(fixed(found.price)),
-        "max_move_percent": quantity_text(fixed(request.max_move_percent)),
+        "price_seen": None
+        if request.price_seen is None
+        else shorten_amount(format_fixed(request.price_seen)),
+        "price": None if found.price is None else shorten_amount(format_fixed(found.price)),
+        "max_move_percent": shorten_quantity(format_fixed(request.max_move_percent)),
         "then": orjson.loads(request.estimate),
         "now": orjson.loads(found.estimate),
         "denial": denial,

@@ -21,7 +21,7 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 from app.orders.schemas.other_names import OTHER_NAMES
-from app.wire.fields import capitals
+from app.wire.fields import to_upper_case
 from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
@@ -59,8 +59,8 @@ OrderTypeInput = Annotated[
     BeforeValidator(_type),
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
-Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(capitals)]
-WrittenTime = Annotated[TimeInForce, BeforeValidator(capitals)]
+Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(to_upper_case)]
+WrittenTime = Annotated[TimeInForce, BeforeValidator(to_upper_case)]
 InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_check_printable)]
 ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_check_printable)]

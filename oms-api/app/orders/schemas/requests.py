@@ -29,8 +29,8 @@ from app.orders.schemas.fields import (
     RequestBody,
     WrittenTime,
 )
-from app.timestamps import iso
-from app.wire.fields import PositiveAmount, Side, capitals
+from app.timestamps import format_timestamp
+from app.wire.fields import PositiveAmount, Side, to_upper_case
 
 _GROUP_SIZE = 2
 
@@ -177,7 +177,7 @@ class TicketIn(OrderRequestBody):
             trail_amount=self.trail_amount,
             trail_percent=self.trail_percent,
             time_in_force=self.time_in_force,
-            expires_at=None if self.expires_at is None else iso(self.expires_at),
+            expires_at=None if self.expires_at is None else format_timestamp(self.expires_at),
             client_order_id=self.client_order_id,
             product=self.product or "",
             extended_hours=self.extended_hours,
@@ -203,7 +203,7 @@ class GroupIn(OrderRequestBody):
     OCO: a fill of one reduces the other. OTO: the second is sent when the first is filled.
     """
 
-    kind: Annotated[Literal["OCO", "OTO"], BeforeValidator(capitals)] = Field(
+    kind: Annotated[Literal["OCO", "OTO"], BeforeValidator(to_upper_case)] = Field(
         description="How the orders depend on each other, in any letter case", examples=["OTO"]
     )
     orders: list[TicketIn] = Field(
@@ -263,7 +263,7 @@ class ChangesIn(OrderRequestBody):
     def changes(self) -> Changes:
         """Return the changes."""
         facts = {name: getattr(self, name) for name in Changes._fields}
-        facts["expires_at"] = None if self.expires_at is None else iso(self.expires_at)
+        facts["expires_at"] = None if self.expires_at is None else format_timestamp(self.expires_at)
         return Changes(**facts)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from app.costs.rules.values import Schedule
 from app.costs.schemas import ChargesOut
-from app.money import fixed, money_text, quantity_text, ratio
+from app.money import divide, format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.order_views import OrderPreview, OrderView
 from app.orders.rules.values import (
     GroupKind,
@@ -266,12 +266,12 @@ def _check(check: Any) -> dict[str, Any]:
 def _average(order: Order) -> str | None:
     if not order.filled_quantity:
         return None
-    return money_text(fixed(ratio(order.filled_value, order.filled_quantity)))
+    return shorten_amount(format_fixed(divide(order.filled_value, order.filled_quantity)))
 
 
 def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else money_text(fixed(amount))
+    return None if amount is None else shorten_amount(format_fixed(amount))
 
 
 def _quantity(amount: Decimal) -> str:
-    return quantity_text(fixed(amount))
+    return shorten_quantity(format_fixed(amount))

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
-from app.ledger.queries.books import position_of, positions_in
+from app.ledger.queries.books import load_positions_of_portfolios, parse_position
 from app.ledger.queries.valuation import find_last_prices
-from app.ledger.rules.accounting import FLAT, Position, currency_of_fill
+from app.ledger.rules.accounting import FLAT, Position, find_fill_currency
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.ledger.service.cash import PortfolioCash
 from app.market_data.queries.marks import find_overrides
@@ -20,12 +20,12 @@ from app.market_data.service import Market
 from app.money import ZERO
 from app.orders.queries.book import open_orders
 from app.orders.rules.values import Order
-from app.orders.service.currency_conversion import rate_of_cost
-from app.orders.service.exposure import working_of
-from app.orders.service.fill_charges import ChargedMarket
-from app.orders.service.symbol_state import mark_of, prices_of
+from app.orders.service.batch.symbol_state import mark_of, prices_of
+from app.orders.service.risk_checks.currency_conversion import rate_of_cost
+from app.orders.service.risk_checks.exposure import working_of
+from app.orders.service.risk_checks.fill_charges import ChargedMarket
 from app.risk.rules.checks.buying_power import compute_buying_power
-from app.risk.rules.exposure import build_symbol_book, totals_of
+from app.risk.rules.exposure import build_symbol_book, sum_totals
 from app.risk.rules.values import SymbolExposure
 
 
@@ -44,7 +44,7 @@ class BuyingPowerReader:
         if held or orders:
             books = self._build_books(connection, portfolios, held, orders, at)
         return {
-            one.portfolio_id: compute_buying_power(one.cash, totals_of(books.get(one.portfolio_id, ())))
+            one.portfolio_id: compute_buying_power(one.cash, sum_totals(books.get(one.portfolio_id, ())))
             for one in portfolios
         }
 
@@ -106,15 +106,15 @@ def _load(
         if one.may_be_short or key.portfolio_id in working
     ]
     held: dict[PositionKey, Position] = {}
-    for row in positions_in(connection, read) if read else ():
-        key, position = PositionKey(*row[:4]), position_of(row[4:])
+    for row in load_positions_of_portfolios(connection, read) if read else ():
+        key, position = PositionKey(*row[:4]), parse_position(row[4:])
         if position.quantity < 0 or key in orders:
             held[key] = position
     return held, orders
 
 
 def _currency(position: Position, instrument: Instrument, base: str) -> str | None:
-    return currency_of_fill(position, instrument.currency if instrument.is_listed else None, base)
+    return find_fill_currency(position, instrument.currency if instrument.is_listed else None, base)
 
 
 def _rate(position: Position, currency: str, base: str, quotes: dict[str, Quote]) -> Decimal:

@@ -17,7 +17,7 @@ from app.database import Readers, set_all_tenants_scope, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import OmsError
 from app.group_commit import GroupCommit
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ids import SortableIds
 from app.instruments.queries import find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
@@ -30,7 +30,8 @@ from app.orders.rules.cancellations import CancellationFilter, StoredCancellatio
 from app.orders.rules.order_views import OrderView
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import CancelInPortfolio, Command
-from app.timestamps import iso
+from app.periodic_tasks import repeat
+from app.timestamps import format_timestamp
 
 ANSWER_SECONDS = 5.0  # a request waits no longer; the rest continues, and is named in the response
 RESUME_AFTER = timedelta(seconds=15)  # the process that stored it has to do it
@@ -63,14 +64,14 @@ class Cancellations:
         self._tasks: set[asyncio.Task[None]] = set()  # so that they are not collected while they run
 
     async def cancel_all(
-        self, request_source: RequestSource, wanted: CancellationFilter, reason: str | None
+        self, request: AuthenticatedRequest, wanted: CancellationFilter, reason: str | None
     ) -> CancellationResult:
         """Cancel the open orders that match, in all portfolios that the caller may see.
 
         A repeated request returns the orders of the first as they are now. Raises OrderKeyReused.
         """
-        asked = self._build(request_source, wanted, reason)
-        visible = request_source.caller.portfolios
+        asked = self._build(request, wanted, reason)
+        visible = request.caller.portfolios
 
         def store(connection: Connection) -> tuple[StoredCancellation, list[NamedPortfolio]]:
             set_tenant_scope(connection, [asked.tenant_id])
@@ -84,7 +85,7 @@ class Cancellations:
 
         stored, portfolios = await self._transactions.run(store)
         if stored.request_hash != asked.request_hash:
-            raise OrderKeyReused(request_source.key or "")
+            raise OrderKeyReused(request.idempotency_key or "")
         results: dict[NamedPortfolio, OrderResult] = {}
         task = asyncio.ensure_future(self._work_off(stored, portfolios, results))
         self._tasks.add(task)
@@ -96,14 +97,7 @@ class Cancellations:
 
     async def run(self) -> None:
         """Resume unfinished cancellations repeatedly, until cancelled."""
-        while True:
-            try:
-                await self.resume()
-            except OmsError as refusal:
-                _LOG.warning("cancellations were not resumed: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and try again
-                _LOG.exception("cancellations were not resumed")
-            await asyncio.sleep(RESUME_PERIOD_SECONDS)
+        await repeat(self.resume, RESUME_PERIOD_SECONDS, "cancellations were not resumed", _LOG)
 
     async def resume(self) -> None:
         """Do what remains of the cancellations of all tenants that were stored some time ago."""
@@ -135,20 +129,20 @@ class Cancellations:
             results[portfolio] = outcome
 
     def _build(
-        self, request_source: RequestSource, wanted: CancellationFilter, reason: str | None
+        self, request: AuthenticatedRequest, wanted: CancellationFilter, reason: str | None
     ) -> StoredCancellation:
-        caller, now = request_source.caller, self._now()
+        caller, now = request.caller, self._now()
         sender = (caller.name, caller.person)
         return StoredCancellation(
             caller.tenant_id,
             self._ids.next(caller.tenant_id, now),
-            hash_request(*sender, request_source.key) if request_source.key else None,
+            hash_request(*sender, request.idempotency_key) if request.idempotency_key else None,
             hash_request("cancel-all", *wanted, reason),
             *sender,
-            request_source.request_id,
+            request.request_id,
             *wanted,
             reason,
-            iso(now),
+            format_timestamp(now),
         )
 
 

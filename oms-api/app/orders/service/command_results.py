@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from app.ledger.service.commands import Recorded
+from app.ledger.service.commands import RecordedTrade
 from app.orders.rules.order_views import ApprovalView, OrderPreview, OrderView
 
 
@@ -43,7 +43,7 @@ class QuoteStored(NamedTuple):
 
 
 Outcome = (
-    Recorded
+    RecordedTrade
     | OrderResult
     | OrderPreview
     | WaitingApprovals

@@ -227,7 +227,6 @@ OrderChange = (  # requests that name an order
 )
 # Built once: to build a union on each call is slow.
 CommandOnOrder = OrderChange | BrokerReport
-_CommandWithTicket = PlaceOrder | PreviewOrder
 _QuoteCommand = QuoteArrived | QuoteMatched
 OrderCommand = OrderRequest | InternalCommand
 Command = LedgerCommand | OrderCommand
@@ -250,9 +249,11 @@ def get_order_key(command: CommandOnOrder) -> OrderKey:
 
 def list_tickets(command: Command) -> Sequence[Ticket]:
     """Return the tickets of a command."""
+    if type(command) is PlaceOrder:  # the usual case
+        return (command.ticket,)
     if isinstance(command, PlaceGroup):
         return command.tickets
-    return (command.ticket,) if isinstance(command, _CommandWithTicket) else ()
+    return (command.ticket,) if isinstance(command, PreviewOrder) else ()
 
 
 def get_lock_group(command: Command) -> tuple[int, str]:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.errors import OmsError
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.keys import PositionKey
-from app.money import ZERO, fixed, quantity_text
+from app.money import ZERO, format_fixed, shorten_quantity
 from app.orders.queries import open_positions as queries
 from app.orders.queries.open_positions import Held
 from app.orders.rules.values import FINAL, Order
@@ -34,7 +34,7 @@ class Flattening:
 
     async def stop(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         stop: Stop,
         locked: Collection[str],
         only: Collection[str] | None,
@@ -46,41 +46,36 @@ class Flattening:
         given. Cancellations that take longer than `seconds` continue and are reported as unsettled. For a
         strategy, only the part of each position that its own executions built is closed.
         """
-        request_source = request_source._replace(
-            key=None
-        )  # the key identifies the switch request, not each order
-        canceled, unsettled, unconfirmed = await self._cancel(request_source, stop, locked, only, seconds)
+        # The idempotency key identifies the request for the switch, not each order.
+        request = request._replace(idempotency_key=None)
+        canceled, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
             return Effect(canceled, unsettled, None, unconfirmed)
         kept = {*locked, *unsettled}
-        found = [
-            one for one in await self._held(request_source, stop) if only is None or one.portfolio in only
-        ]
+        found = [one for one in await self._held(request, stop) if only is None or one.portfolio in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         free = [one for one in found if one.portfolio not in kept]
-        closed = [order_id for one in free for order_id in await self._close(request_source, one, strategy)]
-        left = [_serialize(one) for one in await self._held(request_source, stop)]
+        closed = [order_id for one in free for order_id in await self._close(request, one, strategy)]
+        left = [_serialize(one) for one in await self._held(request, stop)]
         flattened = {"canceled": canceled, "closed": closed, "left": left}
         return Effect(canceled, unsettled, flattened, unconfirmed)
 
     async def _cancel(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         stop: Stop,
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
     ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
         """Return the ids of the cancelled orders, the portfolios whose orders are not, and those orders."""
-        names = [
-            name for name in await self._portfolios(request_source, stop) if only is None or name in only
-        ]
+        names = [name for name in await self._portfolios(request, stop) if only is None or name in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP
         tasks = {
             asyncio.ensure_future(
                 self.order_service.cancel_all(
-                    request_source, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
+                    request, name, strategy=strategy, reason=REASONS[keeps], keeps_exits=keeps
                 )
             ): name
             for name in names
@@ -105,9 +100,9 @@ class Flattening:
                 unsettled.append(name)
         return sorted(canceled), sorted(unsettled), tuple(sorted(unconfirmed))
 
-    async def _portfolios(self, request_source: RequestSource, stop: Stop) -> list[str]:
+    async def _portfolios(self, request: AuthenticatedRequest, stop: Stop) -> list[str]:
         """Return the names of the portfolios with open orders in the scope of the kill switch."""
-        tenant_id = request_source.caller.tenant_id
+        tenant_id = request.caller.tenant_id
         portfolio = stop.key if stop.scope is SwitchScope.PORTFOLIO else None
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         return await self.readers.run(
@@ -117,19 +112,19 @@ class Flattening:
             tenant_id,
         )
 
-    async def _close(self, request_source: RequestSource, held: Held, strategy: str | None) -> list[str]:
+    async def _close(self, request: AuthenticatedRequest, held: Held, strategy: str | None) -> list[str]:
         position = (held.portfolio, held.symbol, held.product)
         quantity = None if strategy is None else abs(held.quantity)
         try:
             done = await self.order_service.close(
-                request_source, *position, quantity, REASON, ignores_halt=True, strategy=strategy
+                request, *position, quantity, REASON, ignores_halt=True, strategy=strategy
             )
         except OmsError:  # flat already, or refused now; `left` lists the rest
             return []
         return [view.order.id for view in done.orders]
 
-    async def _held(self, request_source: RequestSource, stop: Stop) -> list[Held]:
-        tenant_id = request_source.caller.tenant_id
+    async def _held(self, request: AuthenticatedRequest, stop: Stop) -> list[Held]:
+        tenant_id = request.caller.tenant_id
 
         def read(connection: Connection) -> list[Held]:
             if stop.scope is SwitchScope.STRATEGY:
@@ -164,7 +159,7 @@ def shares(tenant_id: int, held: Iterable[Held], nets: Mapping[PositionKey, Deci
 
 
 def _describe(order: Order, portfolio_name: str) -> UnconfirmedCancel:
-    leaves = quantity_text(fixed(order.leaves_quantity))
+    leaves = shorten_quantity(format_fixed(order.leaves_quantity))
     return UnconfirmedCancel(order.id, portfolio_name, order.broker, order.symbol, order.side, leaves)
 
 
@@ -173,5 +168,5 @@ def _serialize(held: Held) -> dict[str, Any]:
         "portfolio_name": held.portfolio,
         "symbol": held.symbol,
         "product": held.product or None,
-        "quantity": quantity_text(fixed(held.quantity)),
+        "quantity": shorten_quantity(format_fixed(held.quantity)),
     }

@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import Readers, set_all_tenants_scope
-from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
@@ -28,9 +27,10 @@ from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import CancelHalted, CheckLosses, QuoteArrived, ReleaseOrders
 from app.orders.service.quote_matcher import QuoteMatcher
+from app.periodic_tasks import repeat
 from app.risk.queries.losses import find_tenants_with_loss_limits
-from app.risk.queries.switches import SwitchKey, halts_until
-from app.timestamps import iso
+from app.risk.queries.switches import SwitchKey, load_halts
+from app.timestamps import format_timestamp
 
 EVERY_SECONDS = 0.4
 HALT_GRACE = timedelta(seconds=10)  # the request that sets a kill switch has to cancel the orders itself
@@ -81,14 +81,8 @@ class MarketWatcher:
 
     async def run(self) -> None:
         """Check the market repeatedly, until cancelled."""
-        while True:
-            await asyncio.sleep(EVERY_SECONDS)
-            try:
-                await self.check()
-            except OmsError as refusal:
-                _LOG.warning("the market was not checked: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and check again
-                _LOG.exception("the market was not checked")
+        await asyncio.sleep(EVERY_SECONDS)
+        await repeat(self.check, EVERY_SECONDS, "the market was not checked", _LOG)
 
     async def check(self) -> None:
         """Send the quotes and releases that are due to the writer, and wait for their outcomes."""
@@ -101,7 +95,7 @@ class MarketWatcher:
             quotes = self._market.quotes_for(connection, keys, at)
             # A stale quote counts as none, so it is checked again once its feed is back.
             alive = {key: quote for key, quote in quotes.items() if not self._market.is_stale(quote, at)}
-            halts, working = halts_until(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
+            halts, working = load_halts(connection, at - HALT_GRACE), {key.tenant_id for key in keys}
             halts = {tenant_id: found for tenant_id, found in halts.items() if tenant_id in working}
             kept_back, opened = find_symbols_with_held_orders(connection), self._find_opened(connection, at)
             limited = find_tenants_with_loss_limits(connection) if checks_losses else []
@@ -110,7 +104,7 @@ class MarketWatcher:
 
         state = await self._readers.run(read)
         self._market.follow(at)
-        now = iso(at)
+        now = format_timestamp(at)
         commands: list[Command] = [
             CancelHalted(tenant_id, now) for tenant_id in self._list_newly_halted(state.halts)
         ]
@@ -122,7 +116,10 @@ class MarketWatcher:
             await self._matcher.finish(key)
         due = self._select_due_quotes(state.quotes, state.kept_back)
         await self._matcher.match(
-            [QuoteArrived(key.tenant_id, quote, iso(at), is_new=False) for key, quote in due.items()]
+            [
+                QuoteArrived(key.tenant_id, quote, format_timestamp(at), is_new=False)
+                for key, quote in due.items()
+            ]
         )
         self._halts = state.halts
         if checks_losses:

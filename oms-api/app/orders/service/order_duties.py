@@ -21,7 +21,7 @@ from app.orders.queries.due_orders import (
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import MAX_EXPIRIES, ExpireOrders, SquareOff
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 
 class OrderDuties:
@@ -39,7 +39,7 @@ class OrderDuties:
         Orders that come due meanwhile, and some of a large number of unanswered requests, expire at the next
         run.
         """
-        for command in self._list_expiries(iso(self._now())):
+        for command in self._list_expiries(format_timestamp(self._now())):
             self._writer.write(command)
             lease.renew()
 
@@ -53,7 +53,7 @@ class OrderDuties:
                 return
             tenants = {one.tenant_id for one in find_intraday_portfolios(connection)}
         for tenant_id in sorted(tenants):
-            self._writer.write(SquareOff(tenant_id, iso(at)))
+            self._writer.write(SquareOff(tenant_id, format_timestamp(at)))
             lease.renew()
         self._squared_off = latest
 

@@ -12,11 +12,11 @@ from app.errors import FieldError, Invalid, OmsError
 from app.group_commit import GroupCommit
 from app.identity.errors import NotYourPortfolio
 from app.identity.rules.access import Operation
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
-from app.ledger.service.reading import nearest_names
+from app.ledger.service.reading import find_similar_names
 from app.market_data.rules.values import Quote
 from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
@@ -52,13 +52,13 @@ class OrderService:
     now: Now
     readers: Readers
 
-    def build_place_command(self, request_source: RequestSource, name: str, ticket: Ticket) -> PlaceOrder:
+    def build_place_command(self, request: AuthenticatedRequest, name: str, ticket: Ticket) -> PlaceOrder:
         """Return the command that places an order. Raises Invalid if the ticket is malformed.
 
         A denied or rejected order is an outcome of the command, not an error.
         """
-        portfolio_name_key = _require_visible_portfolio(request_source, name)
-        origin = self._build_origin(request_source, "place", portfolio_name_key, *list_ticket_values(ticket))
+        portfolio_name_key = _require_visible_portfolio(request, name)
+        origin = self._build_origin(request, "place", portfolio_name_key, *list_ticket_values(ticket))
         validate_ticket(ticket)
         return PlaceOrder(origin, ticket, name, portfolio_name_key)
 
@@ -67,12 +67,12 @@ class OrderService:
         return self.writer.submit(command)
 
     async def place_group(
-        self, request_source: RequestSource, kind: GroupKind, name: str, tickets: Sequence[Ticket]
+        self, request: AuthenticatedRequest, kind: GroupKind, name: str, tickets: Sequence[Ticket]
     ) -> OrderResult:
         """Place two linked orders."""
         values = [value for ticket in tickets for value in list_ticket_values(ticket)]
-        portfolio_name_key = _require_visible_portfolio(request_source, name)
-        origin = self._build_origin(request_source, "group", kind, portfolio_name_key, *values)
+        portfolio_name_key = _require_visible_portfolio(request, name)
+        origin = self._build_origin(request, "group", kind, portfolio_name_key, *values)
         for number, ticket in enumerate(tickets):
             is_exit = kind is GroupKind.OCO or number > 0
             validate_ticket(ticket, f"orders.{number}.", is_exit=is_exit)
@@ -84,40 +84,40 @@ class OrderService:
             PlaceGroup(origin, kind, tuple(tickets), name, portfolio_name_key)
         )
 
-    async def preview(self, request_source: RequestSource, name: str, ticket: Ticket) -> OrderPreview:
+    async def preview(self, request: AuthenticatedRequest, name: str, ticket: Ticket) -> OrderPreview:
         """Compute the effect of a ticket without sending it."""
-        origin = self._build_origin(request_source, "preview")
+        origin = self._build_origin(request, "preview")
         validate_ticket(ticket)
         outcome = await self._submit(
-            PreviewOrder(origin, ticket, name, _require_visible_portfolio(request_source, name))
+            PreviewOrder(origin, ticket, name, _require_visible_portfolio(request, name))
         )
         assert isinstance(outcome, OrderPreview)  # noqa: S101  # for the type checker
         return outcome
 
-    async def cancel(self, request_source: RequestSource, order_id: str, reason: str | None) -> OrderResult:
+    async def cancel(self, request: AuthenticatedRequest, order_id: str, reason: str | None) -> OrderResult:
         """Cancel an order."""
         return await self._submit_for_orders(
-            CancelOrder(self._build_origin(request_source, "cancel", order_id, reason), order_id, reason)
+            CancelOrder(self._build_origin(request, "cancel", order_id, reason), order_id, reason)
         )
 
-    async def replace(self, request_source: RequestSource, order_id: str, changes: Changes) -> OrderResult:
+    async def replace(self, request: AuthenticatedRequest, order_id: str, changes: Changes) -> OrderResult:
         """Replace an order by a successor."""
-        origin = self._build_origin(request_source, "replace", order_id, *map(format_value, changes))
+        origin = self._build_origin(request, "replace", order_id, *map(format_value, changes))
         return await self._submit_for_orders(ReplaceOrder(origin, order_id, changes))
 
     async def approve(
-        self, request_source: RequestSource, order_id: str, reason: str | None, price_seen: Decimal | None
+        self, request: AuthenticatedRequest, order_id: str, reason: str | None, price_seen: Decimal | None
     ) -> OrderResult:
         """Approve an order that waits. The risk checks run again, so the order may be denied."""
-        return await self._decide(request_source, order_id, reason, price_seen, is_granted=True)
+        return await self._decide(request, order_id, reason, price_seen, is_granted=True)
 
-    async def reject(self, request_source: RequestSource, order_id: str, reason: str) -> OrderResult:
+    async def reject(self, request: AuthenticatedRequest, order_id: str, reason: str) -> OrderResult:
         """Reject an order that waits."""
-        return await self._decide(request_source, order_id, reason, None, is_granted=False)
+        return await self._decide(request, order_id, reason, None, is_granted=False)
 
     async def _decide(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         order_id: str,
         reason: str | None,
         price_seen: Decimal | None,
@@ -125,38 +125,38 @@ class OrderService:
         is_granted: bool,
     ) -> OrderResult:
         operation = "approve" if is_granted else "reject"
-        origin = self._build_origin(request_source, operation, order_id, reason, format_value(price_seen))
-        role = _get_role(request_source)
+        origin = self._build_origin(request, operation, order_id, reason, format_value(price_seen))
+        role = _get_role(request)
         return await self._submit_for_orders(
             DecideApproval(origin, order_id, is_granted, reason, price_seen, role)
         )
 
     async def request_override(
-        self, request_source: RequestSource, order_id: str, reason: str, expires_minutes: int
+        self, request: AuthenticatedRequest, order_id: str, reason: str, expires_minutes: int
     ) -> OrderResult:
         """Place a denied order again, to wait for a second person."""
-        origin = self._build_origin(request_source, "override", order_id, reason, str(expires_minutes))
+        origin = self._build_origin(request, "override", order_id, reason, str(expires_minutes))
         return await self._submit_for_orders(RequestOverride(origin, order_id, reason, expires_minutes))
 
-    async def list_approvals(self, request_source: RequestSource, limit: int) -> Sequence[ApprovalView]:
+    async def list_approvals(self, request: AuthenticatedRequest, limit: int) -> Sequence[ApprovalView]:
         """Return the orders that wait and on which the caller may decide, oldest first."""
-        if not request_source.caller.may(Operation.DECIDE_APPROVAL):
+        if not request.caller.may(Operation.DECIDE_APPROVAL):
             return ()
-        origin = self._build_origin(request_source, "approvals")
-        outcome = await self._submit(ReviewApprovals(origin, _get_role(request_source), limit))
+        origin = self._build_origin(request, "approvals")
+        outcome = await self._submit(ReviewApprovals(origin, _get_role(request), limit))
         assert isinstance(outcome, WaitingApprovals)  # noqa: S101  # for the type checker
         return outcome.approvals
 
     async def bust(
-        self, request_source: RequestSource, order_id: str, execution_id: str, reason: str
+        self, request: AuthenticatedRequest, order_id: str, execution_id: str, reason: str
     ) -> OrderResult:
         """Reverse an execution of an order that its venue cancelled."""
-        origin = self._build_origin(request_source, "bust", order_id, execution_id, reason)
+        origin = self._build_origin(request, "bust", order_id, execution_id, reason)
         return await self._submit_for_orders(BustExecution(origin, order_id, execution_id, reason))
 
     async def correct(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         order_id: str,
         execution_id: str,
         quantity: Decimal | None,
@@ -165,14 +165,14 @@ class OrderService:
     ) -> OrderResult:
         """Change the quantity or the price of an execution of an order."""
         values = (order_id, execution_id, format_value(quantity), format_value(price), reason)
-        origin = self._build_origin(request_source, "correct", *values)
+        origin = self._build_origin(request, "correct", *values)
         return await self._submit_for_orders(
             CorrectExecution(origin, order_id, execution_id, quantity, price, reason)
         )
 
     async def cancel_all(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         portfolio_name: str,
         symbol: str | None = None,
         side: str | None = None,
@@ -184,15 +184,15 @@ class OrderService:
 
         With `keeps_exits`, cancel only those that could open or increase a position.
         """
-        portfolio_name_key = _require_visible_portfolio(request_source, portfolio_name)
-        origin = self._build_origin(request_source, "cancel-all")
+        portfolio_name_key = _require_visible_portfolio(request, portfolio_name)
+        origin = self._build_origin(request, "cancel-all")
         return await self._submit_for_orders(
             CancelAll(origin, portfolio_name_key, portfolio_name, symbol, side, strategy, reason, keeps_exits)
         )
 
     async def close(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         name: str,
         symbol: str,
         product: str,
@@ -202,16 +202,16 @@ class OrderService:
         strategy: str | None = None,
     ) -> OrderResult:
         """Close a position, or `quantity` of it."""
-        portfolio_name_key = _require_visible_portfolio(request_source, name)
+        portfolio_name_key = _require_visible_portfolio(request, name)
         origin = self._build_origin(
-            request_source, "close", portfolio_name_key, symbol, product, format_value(quantity), reason
+            request, "close", portfolio_name_key, symbol, product, format_value(quantity), reason
         )
         values = (symbol, product, quantity, reason, ignores_halt, strategy)
         return await self._submit_for_orders(ClosePosition(origin, name, portfolio_name_key, *values))
 
     async def set_exits(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         name: str,
         symbol: str,
         product: str,
@@ -220,9 +220,9 @@ class OrderService:
     ) -> OrderResult:
         """Replace the exits of a position."""
         legs = (take_profit or (None,)) + (stop_loss or (None, None))
-        portfolio_name_key = _require_visible_portfolio(request_source, name)
+        portfolio_name_key = _require_visible_portfolio(request, name)
         origin = self._build_origin(
-            request_source, "exits", portfolio_name_key, symbol, product, *map(format_value, legs)
+            request, "exits", portfolio_name_key, symbol, product, *map(format_value, legs)
         )
         return await self._submit_for_orders(
             SetExits(origin, name, portfolio_name_key, symbol, product, take_profit, stop_loss)
@@ -252,34 +252,34 @@ class OrderService:
             return refusal
         origin, name = command.origin, refusal.name
         nearest = await self.readers.run(
-            lambda connection: nearest_names(connection, origin.tenant_id, name, origin.portfolios),
+            lambda connection: find_similar_names(connection, origin.tenant_id, name, origin.portfolios),
             origin.tenant_id,
         )
         return NoSuchPortfolio(name, nearest)
 
-    def _build_origin(self, request_source: RequestSource, operation: str, *values: str | None) -> Origin:
+    def _build_origin(self, request: AuthenticatedRequest, operation: str, *values: str | None) -> Origin:
         """Return the origin of the request. Its hash identifies the request for keys and client order ids."""
-        caller = request_source.caller
+        caller = request.caller
         return Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
-            user_id=None,
+            user_label=None,
             at=self.now(),
-            idempotency_key=f"{operation}:{request_source.key}" if request_source.key else None,
+            idempotency_key=f"{operation}:{request.idempotency_key}" if request.idempotency_key else None,
             request_hash=hash_request(operation, *values),
             actor=caller.person,
-            request_id=request_source.request_id,
+            request_id=request.request_id,
             portfolios=caller.portfolios,
         )
 
 
-def _require_visible_portfolio(request_source: RequestSource, name: str) -> str:
+def _require_visible_portfolio(request: AuthenticatedRequest, name: str) -> str:
     """Return the portfolio's name key. Raises NotYourPortfolio if the caller may not see it."""
     portfolio_name_key = name_key(name)
-    if not request_source.caller.sees(portfolio_name_key):
+    if not request.caller.sees(portfolio_name_key):
         raise NotYourPortfolio
     return portfolio_name_key
 
 
-def _get_role(request_source: RequestSource) -> str | None:
-    return None if request_source.caller.role is None else request_source.caller.role.value
+def _get_role(request: AuthenticatedRequest) -> str | None:
+    return None if request.caller.role is None else request.caller.role.value

@@ -8,9 +8,9 @@ from app.market_data.queries import build_quote_restatement, find_quotes
 from app.market_data.queries.marks import find_overrides, store_override
 from app.market_data.rules.values import Quote
 from app.market_data.service.marks import SET, serialize_mark
-from app.orders.service.batch_context import BatchContext
+from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.commands import ApplyCorporateAction
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 ACTOR = "corporate action"
 _MANUAL = "manual"
@@ -39,7 +39,7 @@ def _restate_quote(
     if quote is None:
         return
     is_restated = quote.source == own_source
-    is_due = is_restated if command.is_reversal else iso(quote.at) < command.action.effective_at
+    is_due = is_restated if command.is_reversal else format_timestamp(quote.at) < command.action.effective_at
     if not is_due:
         return
     bid, ask, last = (
@@ -60,7 +60,11 @@ def _restate_mark(
     if previous is None:
         return
     setter = f"{ACTOR} {action.id}"
-    is_due = previous.set_by == setter if command.is_reversal else iso(previous.set_at) < action.effective_at
+    is_due = (
+        previous.set_by == setter
+        if command.is_reversal
+        else format_timestamp(previous.set_at) < action.effective_at
+    )
     if not is_due:
         return
     updated = previous._replace(
@@ -71,7 +75,7 @@ def _restate_mark(
     store_override(context.connection, key.tenant_id, updated)
     who = (key.tenant_id, at, ACTOR, ACTOR, SET, key.symbol)
     facts = (serialize_mark(previous), serialize_mark(updated))
-    context.entries.append(AuditEntry(*who, None, context.request_id, *facts))
+    context.audit_entries.append(AuditEntry(*who, None, context.request_id, *facts))
 
 
 def build_source(action: Action) -> str:

@@ -18,11 +18,11 @@ from app.market_data.service import Market
 from app.orders.errors import PreviousQuoteUnmatched
 from app.orders.queries.book import count_open_orders
 from app.orders.rules.portions import split_by_orders
+from app.orders.service.batch.lock_plan import MAX_MATCHES
 from app.orders.service.command_results import Outcome, QuoteStored
 from app.orders.service.commands import Command
 from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
-from app.orders.service.lock_plan import MAX_MATCHES
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _ATTEMPTS = 3
 
@@ -47,7 +47,7 @@ class QuoteMatcher:
             for _ in range(_ATTEMPTS):
                 try:
                     (outcome,) = await self._submit(
-                        QuoteArrived(tenant_id, quote, iso(quote.at), is_new=True)
+                        QuoteArrived(tenant_id, quote, format_timestamp(quote.at), is_new=True)
                     )
                 except PreviousQuoteUnmatched:
                     await self.finish(key)
@@ -86,7 +86,7 @@ class QuoteMatcher:
                     by_symbol.setdefault(key, []).append(portfolio_key)
                 await self._submit(
                     *(
-                        by_key[key]._replace(at=iso(self._now()), portfolio_keys=tuple(found))
+                        by_key[key]._replace(at=format_timestamp(self._now()), portfolio_keys=tuple(found))
                         for key, found in by_symbol.items()
                     )
                 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.errors import FieldError, Invalid
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.rules.tickets import exit_errors, shape_errors
 from app.orders.rules.values import Ticket
 
@@ -26,4 +26,4 @@ def format_value(value: Any) -> str | None:
     """Return a value of a request as text."""
     if value is None or isinstance(value, str):
         return value
-    return str(value) if isinstance(value, bool) else fixed(value)
+    return str(value) if isinstance(value, bool) else format_fixed(value)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from app.database.bulk import Write
+from app.database.bulk import BulkWrite
 from app.group_commit import CommitCheck
 from app.orders.service.command_results import SignalProcessed
 from app.orders.service.commands import Command, PlaceSignal
@@ -32,7 +32,7 @@ class SignalBatch(Protocol[Context_contra]):
         """Place the order of a signal. Raises an OmsError if it is refused, and not stored."""
         ...
 
-    def list_writes(self) -> Sequence[Write]:
+    def list_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
         ...
 

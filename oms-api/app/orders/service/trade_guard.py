@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from app.brokers.errors import ConnectionInUse, ConnectionNotValid, NoSuchConnection, PortfolioNotFlat
 from app.brokers.queries import find_connection, find_portfolio_names
-from app.ledger.service.books import PortfolioState
 from app.ledger.service.commands import RecordTrade
+from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.trade_guard import BrokerChoice, Guard
 from app.money import ZERO
 from app.orders.queries.book import list_open_orders_in_symbol
@@ -20,7 +20,7 @@ from app.orders.queries.broker_assignment import has_open_orders_or_positions, l
 from app.orders.rules.contingency import closes_only
 from app.orders.rules.values import WORKING, Order
 from app.risk.queries import renaming
-from app.risk.queries.switches import opening_state, switches_of
+from app.risk.queries.switches import find_opening_state, load_switches
 from app.risk.rules.limits import Subject
 from app.risk.rules.permissions import find_refusal
 from app.risk.rules.switches import SwitchScope
@@ -36,7 +36,7 @@ class OrderTradeGuard(Guard):
 
     @override
     def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
-        return opening_state(connection, tenant_id, name_key)
+        return find_opening_state(connection, tenant_id, name_key)
 
     @override
     def rename(self, connection: Connection, tenant_id: int, key: str, new_key: str, new_name: str) -> None:
@@ -76,7 +76,7 @@ class OrderTradeGuard(Guard):
         subject = Subject(
             portfolio_name_key=portfolio.name_key,
             symbol=command.symbol,
-            user=label_key(origin.actor or origin.user_id or "") or None,
+            user=label_key(origin.actor or origin.user_label or "") or None,
             is_live=portfolio.kind == "live",
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
@@ -86,7 +86,7 @@ class OrderTradeGuard(Guard):
 
     @override
     def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
-        switches = switches_of(connection, [portfolio.tenant_id])[portfolio.tenant_id]
+        switches = load_switches(connection, [portfolio.tenant_id])[portfolio.tenant_id]
         state, scope = switches.state(portfolio.name_key)
         return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
 

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.ledger.rules.verification import Finding
-from app.ledger.service.event_verification import portfolio_names
+from app.ledger.service.event_verification import list_all_portfolio_names
 from app.ledger.service.verdict import Verdict
 from app.orders.queries import audit
 from app.orders.queries.audit import Booked
@@ -98,7 +98,7 @@ class _OrderVerification:
         self._executions = _Groups(audit.iterate_executions(connection), self._blame_orphan)
         self._events = _Groups(self._published_events(), self._blame_orphan)
         self._chains = _Chains()
-        self._list_names = portfolio_names(connection)
+        self._list_names = list_all_portfolio_names(connection)
         self._parents: list[tuple[Order, str | None]] = []  # orders with an event that names another parent
 
     def run(self) -> None:

@@ -21,15 +21,15 @@ from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import aliased
 
 from app.database import build_insert_missing
-from app.database.bulk import Row, Write
+from app.database.bulk import BulkWrite, Row
 from app.ledger.models import CashMovement, Portfolio, PositionRow
 from app.ledger.rules.cash import FLOWS
 from app.ledger.rules.equity import Baseline
 from app.ledger.rules.keys import PortfolioKey
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 from app.performance.models import EquitySnapshot
 from app.performance.rules.values import Snapshot
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 # SQLite uses a partial index only for a condition without a parameter.
 INTERVAL: ColumnElement[str] = literal_column("'interval'")
@@ -208,15 +208,15 @@ def _list_totals(
     return [PortfolioTotals._make(row) for row in connection.execute(statement)]
 
 
-def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> Write:
+def build_snapshot_insert(snapshots: Sequence[Snapshot]) -> BulkWrite:
     """Return the statement that stores snapshots. Those that are already stored do not change."""
     rows: list[Row] = [
         (
             snapshot.tenant_id,
             snapshot.portfolio_id,
-            iso(snapshot.at),
+            format_timestamp(snapshot.at),
             snapshot.kind,
-            *map(fixed, snapshot.amounts),
+            *map(format_fixed, snapshot.amounts),
             snapshot.currencies,
         )
         for snapshot in snapshots

@@ -10,7 +10,7 @@ from sqlalchemy import cast as cast_column
 
 from app.ledger.models import Portfolio, Trade
 from app.ledger.queries.reversals import is_unreversed
-from app.money import product
+from app.money import multiply
 from app.performance.models import EquitySnapshot
 from app.performance.queries import INTERVAL
 from app.performance.rules.curves import EquityCurve
@@ -190,7 +190,7 @@ def list_traded_values(
     if end is not None:
         statement = statement.where(Trade.created_at <= end)
     return [
-        TradedValue(created_at, gmv if rate is None else product(gmv, rate))
+        TradedValue(created_at, gmv if rate is None else multiply(gmv, rate))
         for created_at, gmv, rate in connection.execute(statement)
     ]
 

@@ -35,7 +35,7 @@ def get_pnl_date(close: datetime) -> date:
 
 
 def get_pnl_day_start(close: datetime) -> datetime:
-    """Return the begin of the date of the P&L day that ends at a close.
+    """Return the start of the date of the P&L day that ends at a close.
 
     A stored close at or before it is of an earlier day, whatever the calendar says now.
     """

@@ -6,16 +6,16 @@ from decimal import Decimal
 import orjson
 
 from app.ledger.rules.equity import CurrencyValue
-from app.money import fixed
+from app.money import format_fixed
 
 
 def format_currencies(values: Mapping[str, CurrencyValue]) -> str:
     """Return the JSON text of values by currency."""
     fields = {
         currency: [
-            fixed(currency_value.local),
-            fixed(currency_value.value),
-            None if currency_value.rate is None else fixed(currency_value.rate),
+            format_fixed(currency_value.local),
+            format_fixed(currency_value.value),
+            None if currency_value.rate is None else format_fixed(currency_value.rate),
         ]
         for currency, currency_value in sorted(values.items())
     }

@@ -1,4 +1,4 @@
-"""Drawdowns of equity curves. They follow the return index: a withdrawal is no drawdown."""
+"""Drawdowns of equity curves. They follow the return index: a withdrawal is not a drawdown."""
 
 from collections.abc import Sequence
 from itertools import accumulate, groupby

@@ -28,7 +28,7 @@ class TripStatistics(NamedTuple):
 
 
 def summarize_trips(earned: Sequence[Decimal]) -> TripStatistics:
-    """Return the statistics of what each round trip earned. One that earned nothing is no win and no loss."""
+    """Return the statistics of what round trips earned. One without profit is neither a win nor a loss."""
     wins = [pnl for pnl in earned if pnl > 0]
     losses = [pnl for pnl in earned if pnl < 0]
     won, lost = sum(wins, ZERO), sum(losses, ZERO)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from app.money import money_text
+from app.money import shorten_amount
 from app.performance.rules.curves import EquityCurve, parse_amounts
 from app.performance.rules.drawdowns import extend_peaks, list_drawdowns, list_peaks
 
@@ -55,7 +55,7 @@ class PointTexts:
 
 def format_points(points: EquityCurve, drawdowns: Sequence[float | None]) -> list[str]:
     """Return the JSON text of each point. Objects would take twice as long."""
-    equities = [text if text[-1] != "0" else money_text(text) for text in points.equities]
+    equities = [text if text[-1] != "0" else shorten_amount(text) for text in points.equities]
     return [
         f'{{"at":"{at}","equity":"{equity}","drawdown":"{share:.8f}"}}'
         if share is not None

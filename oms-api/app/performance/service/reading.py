@@ -13,10 +13,10 @@ from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
-from app.ledger.service.reading import Statement, charges_of
+from app.ledger.service.reading import Statement, compute_total_charges
 from app.ledger.service.valuation import Valuer, list_positions_of, value_statements
 from app.market_data.service import Market
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 from app.performance.queries import reading as queries
 from app.performance.queries.reading import PortfolioTerms
 from app.performance.rules.curves import (
@@ -39,7 +39,7 @@ from app.performance.service.ledger_figures import LedgerFigures, TripReader
 from app.performance.service.risk import DailyCloses, list_daily_profits
 from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
 from app.text import name_key
-from app.timestamps import Timestamp, iso, parse_timestamp
+from app.timestamps import Timestamp, format_timestamp, parse_timestamp
 
 MAX_POSITIONS = 10_000
 STORING_DELAY = timedelta(minutes=1)  # within which a snapshot is stored, except after an outage
@@ -153,12 +153,12 @@ class PerformanceReader:
         read = queries.read_equity_curve(
             connection, *key, until, period.until, closes=closes, after_start=until > since
         )
-        kept, newer = read.split_after(iso(settled))
+        kept, newer = read.split_after(format_timestamp(settled))
         curve = extend_curve(curve, kept, interval)
         if settled > until:
             range_ = Range(since, settled)
             self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
-        return extend_curve(curve, newer, interval).since(iso(period.since))
+        return extend_curve(curve, newer, interval).since(format_timestamp(period.since))
 
     def _read_kept(
         self, connection: Connection, key: tuple[int, int], start: Timestamp, end: datetime
@@ -170,9 +170,9 @@ class PerformanceReader:
         if cached is None:
             cached = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
         (since, until), series, _ = cached
-        read = queries.list_kept_snapshots(connection, *key, iso(until), end)
+        read = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
         series = series.followed_by(read)
-        if read.instants and settled > until and read.instants[-1] <= iso(settled):
+        if read.instants and settled > until and read.instants[-1] <= format_timestamp(settled):
             known = Range(since, settled)
             self._series.put((*key, start), CachedSnapshots(known, series, count(known)))
         return series
@@ -184,7 +184,7 @@ class PerformanceReader:
         statement = Statement(*find_books(connection, tenant_id, [key])[key])
         values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
         is_invested = any(True for _ in list_positions_of(tenant_id, statement))
-        return Valuation(values[portfolio.id], charges_of(statement), is_invested)
+        return Valuation(values[portfolio.id], compute_total_charges(statement), is_invested)
 
     def _compute_risks(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
@@ -208,18 +208,18 @@ def _find_portfolio(connection: Connection, tenant_id: int, name: str) -> Portfo
 
 def _build_point(at: datetime, equity: Decimal, flows: Decimal) -> EquityCurve:
     """Return a curve of one point."""
-    return EquityCurve([iso(at)], [fixed(equity)], [fixed(flows)])
+    return EquityCurve([format_timestamp(at)], [format_fixed(equity)], [format_fixed(flows)])
 
 
 def _build_row(valuation: Valuation, at: datetime) -> EquitySeries:
     value = valuation.value
     return EquitySeries(
-        [iso(at)],
+        [format_timestamp(at)],
         [float(value.equity)],
         [float(value.flows)],
         [False],
         [float(value.exposure.gross)],
-        [fixed(valuation.charges)],
+        [format_fixed(valuation.charges)],
     )
 
 
@@ -230,4 +230,6 @@ def _days_a_year(portfolio: PortfolioTerms) -> int:
 
 def _build_opening(portfolio: PortfolioTerms) -> EquitySeries:
     opening_cash = float(portfolio.opening_cash)
-    return EquitySeries([iso(portfolio.created_at)], [opening_cash], [0.0], [True], [0.0], [fixed(ZERO)])
+    return EquitySeries(
+        [format_timestamp(portfolio.created_at)], [opening_cash], [0.0], [True], [0.0], [format_fixed(ZERO)]
+    )

@@ -13,7 +13,7 @@ from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.money import ZERO, exact_product
+from app.money import ZERO, multiply_exactly
 from app.performance.rules.value_at_risk import MAX_DAYS, align_closes, compute_daily_profits
 
 # Weekends and holidays have no bar: these calendar days hold MAX_DAYS trading days.
@@ -80,7 +80,7 @@ def _convert(local: Closes, pairs: Mapping[str, Closes], currency: str, base: st
         quotes = {pair: _quote(pair, prices.get(day)) for pair, prices in pairs.items()}
         rate = find_rate(currency, base, quotes)
         if rate is not None:
-            converted[day] = exact_product(close, rate)
+            converted[day] = multiply_exactly(close, rate)
     return converted
 
 

@@ -15,7 +15,7 @@ from app.calendars.rules.calendars import Calendar
 from app.calendars.rules.values import Market as MarketCode
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
-from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
 from app.database.bulk import Row
 from app.duties.rules.schedule import get_slot
 from app.duties.service import Lease
@@ -120,7 +120,9 @@ class SnapshotService:
         if snapshots:
             with unit_of_work(self._engine) as connection:
                 set_all_tenants_scope(connection)
-                write(connection, queries.build_snapshot_insert(snapshots), build_event_insert(events))
+                execute_writes(
+                    connection, queries.build_snapshot_insert(snapshots), build_event_insert(events)
+                )
 
     def _build_snapshots(
         self, connection: Connection, states: Sequence[PortfolioTotals], at: datetime, kind: str

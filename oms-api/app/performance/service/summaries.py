@@ -16,7 +16,7 @@ from app.performance.queries import PortfolioTotals
 from app.performance.queries.summaries import find_portfolio_names, iterate_day_rows
 from app.performance.rules.day_summaries import build_summary_payload, sum_day
 from app.performance.rules.values import Snapshot
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 SUMMARY = "portfolio.summary"
 
@@ -41,9 +41,14 @@ def build_summary_events(
             totals = sum_day(iterate_day_rows(connection, key, start, close.at))
             if totals.rows or close.gross_exposure:
                 payload = build_summary_payload(
-                    close, baselines[key], totals, names[key.portfolio_id], state.base_currency, iso(close.at)
+                    close,
+                    baselines[key],
+                    totals,
+                    names[key.portfolio_id],
+                    state.base_currency,
+                    format_timestamp(close.at),
                 )
-                events.append((key.tenant_id, SUMMARY, orjson.dumps(payload).decode(), iso(now)))
+                events.append((key.tenant_id, SUMMARY, orjson.dumps(payload).decode(), format_timestamp(now)))
         instants[key], baselines[key] = close.at, Baseline(close.equity, close.flows)
     return events
 

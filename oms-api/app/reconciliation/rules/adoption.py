@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.ledger.rules.accounting import Side, closed_quantity
-from app.money import ZERO, product
+from app.ledger.rules.accounting import Side, compute_closed_quantity
+from app.money import ZERO, multiply
 from app.reconciliation.rules.differences import HeldAmount
 
 
@@ -26,8 +26,8 @@ def build_adoption_trade(stored: HeldAmount, reported: HeldAmount) -> AdoptionTr
     if not delta:
         return None
     side = Side.BUY if delta > 0 else Side.SELL
-    closed = closed_quantity(stored.quantity, delta)
-    value = product(closed, stored.average_cost)
+    closed = compute_closed_quantity(stored.quantity, delta)
+    value = multiply(closed, stored.average_cost)
     opened = abs(delta) - closed
     if opened:
         value += _compute_opening_value(stored, reported, opened)
@@ -38,4 +38,4 @@ def _compute_opening_value(stored: HeldAmount, reported: HeldAmount, opened: Dec
     """Return the value of the part that opens: their cost less ours, else at their average cost."""
     is_addition = stored.quantity * reported.quantity > 0
     missing = abs(reported.cost) - abs(stored.cost) if is_addition else abs(reported.cost)
-    return missing if missing > ZERO else product(opened, reported.average_cost)
+    return missing if missing > ZERO else multiply(opened, reported.average_cost)

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.brokers.rules.values import BrokerOrder
-from app.money import ZERO, fixed, quantity_text, ratio
-from app.reconciliation.rules.order_terms import format_terms
+from app.money import ZERO, divide, format_fixed, shorten_quantity
+from app.reconciliation.rules.order_terms import describe_order, format_terms
 
 CENT = Decimal("0.01")
 _PRICE_TOLERANCE = Decimal("0.001")  # of the price: brokers round averages, and some include commissions
@@ -41,7 +41,7 @@ class HeldAmount(NamedTuple):
     @property
     def average_cost(self) -> Decimal:
         """The cost of a unit, zero while flat."""
-        return ratio(self.cost, self.quantity) if self.quantity else ZERO
+        return divide(self.cost, self.quantity) if self.quantity else ZERO
 
 
 class Difference(NamedTuple):
@@ -95,7 +95,7 @@ def compare_orders(known: Collection[str], theirs: Mapping[str, BrokerOrder]) ->
     """Return the working orders of the broker by id that are not ours, with their terms as details."""
     kind, severity = IssueType.UNKNOWN_ORDER, Severity.WARNING
     return [
-        Difference(kind, severity, order.symbol, order_id, None, order_id, format_terms(order))
+        Difference(kind, severity, order.symbol, order_id, None, describe_order(order), format_terms(order))
         for order_id, order in sorted(theirs.items())
         if order_id not in known
     ]
@@ -142,10 +142,10 @@ def _compare_position(symbol: str, own: HeldAmount, other: HeldAmount) -> Differ
     prices = (own.average_cost, other.average_cost)
     if abs(prices[0] - prices[1]) <= max(CENT, abs(prices[0]) * _PRICE_TOLERANCE):
         return None
-    texts = (quantity_text(fixed(prices[0])), quantity_text(fixed(prices[1])))
+    texts = (shorten_quantity(format_fixed(prices[0])), shorten_quantity(format_fixed(prices[1])))
     return Difference(IssueType.PRICE_MISMATCH, Severity.WARNING, symbol, None, *texts)
 
 
 def format_quantity(quantity: Decimal) -> str | None:
     """Return a quantity as an issue shows it: None while flat."""
-    return quantity_text(fixed(quantity)) if quantity else None
+    return shorten_quantity(format_fixed(quantity)) if quantity else None

@@ -4,9 +4,9 @@ import json
 from decimal import Decimal
 
 from app.brokers.rules.values import BrokerOrder
-from app.money import fixed, quantity_text
+from app.money import format_fixed, shorten_quantity
 from app.orders.rules.values import OrderType, Ticket, TimeInForce
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_ID_LENGTH = 32  # of an order's id here
 _AMOUNTS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
@@ -15,10 +15,28 @@ _AMOUNTS = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_perc
 def format_terms(order: BrokerOrder) -> str:
     """Return the terms of an order as JSON. Amounts are texts."""
     amounts = {name: getattr(order, name) for name in _AMOUNTS}
-    terms = {name: quantity_text(fixed(amount)) for name, amount in amounts.items() if amount is not None}
-    expires_at = {} if order.expires_at is None else {"expires_at": iso(order.expires_at)}
+    terms = {
+        name: shorten_quantity(format_fixed(amount)) for name, amount in amounts.items() if amount is not None
+    }
+    expires_at = {} if order.expires_at is None else {"expires_at": format_timestamp(order.expires_at)}
     names = {"side": order.side.value, "type": order.kind.value, "time_in_force": order.time_in_force.value}
     return json.dumps(terms | names | expires_at | {"product": order.product})
+
+
+def describe_order(order: BrokerOrder) -> str:
+    """Return what an order does, such as "SELL 5 STOP_LIMIT stop 95 limit 94.5 GTC"."""
+    amounts = {
+        "stop": order.stop_price, "limit": order.limit_price,
+        "trail": order.trail_amount, "trail percent": order.trail_percent,
+    }  # fmt: skip
+    prices = [
+        f"{name} {shorten_quantity(format_fixed(amount))}"
+        for name, amount in amounts.items()
+        if amount is not None
+    ]
+    return " ".join(
+        [order.side, shorten_quantity(format_fixed(order.quantity)), order.kind, *prices, order.time_in_force]
+    )
 
 
 def parse_ticket(symbol: str, details: str, reason: str) -> Ticket:

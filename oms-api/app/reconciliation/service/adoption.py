@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers
 from app.group_commit import GroupCommit
-from app.identity.service.idempotent_operations import OperationContext
-from app.ledger.rules.adoption import build_adoption_key
+from app.identity.service.change_executor import ChangeRequest
 from app.ledger.rules.chain import hash_request
-from app.ledger.rules.tickets import value_trade
+from app.ledger.rules.keys import build_adoption_key
+from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import Origin, RecordTrade
 from app.money import ZERO
 from app.orders.service.command_results import Outcome
@@ -39,53 +39,59 @@ class Adoption:
     readers: Readers
     now: Now
 
-    async def adopt(self, context: OperationContext, issue_id: str, reason: str) -> None:
+    async def adopt(self, request: ChangeRequest, issue_id: str, reason: str) -> None:
         """Book the trade of an open issue, or store its order. A resolved issue changes nothing.
 
         Raises NoSuchIssue, ActionNotPossible, PersonNeeded, FiguresChanged, SeveralProducts,
         OrderNotAdoptable, NotAtBroker, and what refuses a reported trade.
         """
-        tenant_id = context.caller.tenant_id
+        tenant_id = request.caller.tenant_id
         command = await self.readers.run(
-            lambda connection: self._build_command(connection, context, issue_id, reason), tenant_id
+            lambda connection: self._build_command(connection, request, issue_id, reason), tenant_id
         )
         if command is not None:
             await self.writer.submit(command)
 
     def _build_command(
-        self, connection: Connection, context: OperationContext, issue_id: str, reason: str
+        self, connection: Connection, request: ChangeRequest, issue_id: str, reason: str
     ) -> RecordTrade | AdoptOrder | None:
-        issue = find_resolvable(connection, context.caller, issue_id, ADOPT)
+        issue = find_resolvable(connection, request.caller, issue_id, ADOPT)
         if issue.status == "resolved":
             return None
         if issue.type == IssueType.UNKNOWN_ORDER:
-            return self._build_order_command(context, issue, reason)
+            return self._build_order_command(request, issue, reason)
         product, trade = _find_trade(connection, issue)
         if trade is None:
             return None
         return RecordTrade(
-            origin=self._build_origin(context, issue_id), symbol=issue.symbol or "", product=product,
-            side=trade.side, trade=value_trade(trade.quantity, trade.value, None),
+            origin=self._build_origin(request, issue_id), symbol=issue.symbol or "", product=product,
+            side=trade.side, trade=compute_trade_value(trade.quantity, trade.value, None),
             portfolio_name=issue.portfolio_name, portfolio_name_key=name_key(issue.portfolio_name),
             note=f"Adopted from the broker: {reason}", charges=ZERO,
         )  # fmt: skip
 
-    def _build_order_command(self, context: OperationContext, issue: Issue, reason: str) -> AdoptOrder:
+    def _build_order_command(self, request: ChangeRequest, issue: Issue, reason: str) -> AdoptOrder:
         order_id = issue.order_id or ""
         if len(order_id) > MAX_ID_LENGTH or issue.details is None:
             raise OrderNotAdoptable(order_id)
         return AdoptOrder(
-            self._build_origin(context, issue.id)._replace(idempotency_key=None), order_id,
+            self._build_origin(request, issue.id)._replace(idempotency_key=None), order_id,
             parse_ticket(issue.symbol or "", issue.details, reason),
             issue.portfolio_name, name_key(issue.portfolio_name),
         )  # fmt: skip
 
-    def _build_origin(self, context: OperationContext, issue_id: str) -> Origin:
-        caller, key = context.caller, build_adoption_key(issue_id)
+    def _build_origin(self, request: ChangeRequest, issue_id: str) -> Origin:
+        caller, key = request.caller, build_adoption_key(issue_id)
         return Origin(
-            tenant_id=caller.tenant_id, source=caller.name, user_id=None, at=self.now(), idempotency_key=key,
-            request_hash=hash_request(key), actor=caller.person, request_id=context.request_id,
-        )  # fmt: skip
+            tenant_id=caller.tenant_id,
+            source=caller.name,
+            user_label=None,
+            at=self.now(),
+            idempotency_key=key,
+            request_hash=hash_request(key),
+            actor=caller.person,
+            request_id=request.request_id,
+        )
 
 
 def _find_trade(connection: Connection, issue: Issue) -> tuple[str, AdoptionTrade | None]:

@@ -37,15 +37,17 @@ def update_issues(
     for issue in open_issues:
         again = found.get(_get_subject(issue)) if issue.portfolio_id == portfolio.id else None
         updated = queries.update_issue(connection, issue, _build_changes(again, now))
-        if again is not None:
-            subjects.add(_get_subject(issue))
-        else:
-            queries.publish(connection, updated, "resolved", now)
+        if again is None:
+            queries.publish_issue(connection, updated, "resolved", now)
+            continue
+        subjects.add(_get_subject(issue))
+        if get_figures(updated) != get_figures(issue):
+            queries.publish_issue(connection, updated, "changed", now)
     for difference in confirmed:
         if _get_subject(difference) not in subjects and get_figures(difference) not in ignored:
             issue = build_issue(stored, portfolio, difference, now)
             queries.insert_issue(connection, issue)
-            queries.publish(connection, issue, "opened", now)
+            queries.publish_issue(connection, issue, "opened", now)
     queries.update_critical_count(connection, stored.tenant_id, stored.name)
 
 
@@ -55,7 +57,7 @@ def resolve_all_issues(connection: Connection, stored: StoredConnection, now: da
         if issue.status == "open":
             reason = "No portfolio trades over the connection."
             updated = queries.update_issue(connection, issue, build_resolution(now, ITSELF, "gone", reason))
-            queries.publish(connection, updated, "resolved", now)
+            queries.publish_issue(connection, updated, "resolved", now)
     queries.update_critical_count(connection, stored.tenant_id, stored.name)
 
 

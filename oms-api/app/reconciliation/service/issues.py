@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.books import CashEntry, LedgerState
+from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.cash import build_cash_origin
+from app.ledger.service.portfolio_state import CashEntry
 from app.reconciliation import queries
 from app.reconciliation.errors import (
     ActionNotPossible,
@@ -30,20 +31,25 @@ from app.reconciliation.rules.differences import (
     needs_person,
 )
 from app.reconciliation.service.issue_updates import build_resolution
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _HOUR_SECONDS = 3600
 
 
 def resolve_issue(
-    connection: Connection, context: OperationContext, issue_id: str, action: str, reason: str, now: datetime
-) -> Change:
+    connection: Connection,
+    request: ChangeRequest,
+    issue_id: str,
+    action: str,
+    reason: str,
+    now: datetime,
+) -> ChangeResult:
     """Do what an action says in the transaction of a request. `adopt` was booked before: see `adoption`.
 
     `assign` and `watch` leave the issue open, and `book_missing` until the comparison that it asks for.
     Raises NoSuchIssue, IssueResolved, ActionNotPossible, PersonNeeded and FiguresChanged.
     """
-    caller = context.caller
+    caller = request.caller
     issue = find_resolvable(connection, caller, issue_id, action)
     if issue.status == "resolved":
         raise IssueResolved(issue_id)
@@ -56,16 +62,18 @@ def resolve_issue(
         case "book_missing":
             queries.request_run(connection, caller.tenant_id, now)
         case "adjust_cash":
-            _adjust_cash(connection, context, issue, reason, now)
+            _adjust_cash(connection, request, issue, reason, now)
             changes |= build_resolution(now, caller.actor, action, reason)
         case _:
             changes |= build_resolution(now, caller.actor, action, reason)
     updated = queries.update_issue(connection, issue, changes)
-    queries.publish(connection, updated, "changed" if updated.status == "open" else "resolved", now)
+    queries.publish_issue(connection, updated, "changed" if updated.status == "open" else "resolved", now)
     queries.update_critical_count(connection, issue.tenant_id, issue.connection)
     after = {"type": issue.type, "action": action, "reason": reason}
-    entry = context.entry(now, f"reconciliation.{action}", f"reconciliation_issue:{issue_id}", None, after)
-    return Change(serialize_issue(updated, now), [entry])
+    entry = request.build_audit_entry(
+        now, f"reconciliation.{action}", f"reconciliation_issue:{issue_id}", None, after
+    )
+    return ChangeResult(serialize_issue(updated, now), [entry])
 
 
 def find_resolvable(connection: Connection, caller: Caller, issue_id: str, action: str) -> Issue:
@@ -84,26 +92,32 @@ def find_resolvable(connection: Connection, caller: Caller, issue_id: str, actio
 
 
 def _adjust_cash(
-    connection: Connection, context: OperationContext, issue: Issue, reason: str, now: datetime
+    connection: Connection, request: ChangeRequest, issue: Issue, reason: str, now: datetime
 ) -> None:
     """Book the difference of the cash, so that ours equals the broker's."""
-    books, key = LedgerState(connection, SortableIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
-    books.lock([key])
-    portfolio = books.portfolio(key)
+    ledger, key = LedgerBatch(connection, SortableIds()), PortfolioKey(issue.tenant_id, issue.portfolio_id)
+    ledger.lock([key])
+    portfolio = ledger.portfolio(key)
     if f"{portfolio.cash:.2f}" != issue.ours:
         raise FiguresChanged(issue.id)
     amount = Decimal(issue.theirs or 0) - portfolio.cash
     entry = CashEntry(CashKind.ADJUSTMENT, amount, f"Reconciliation: {reason}")
-    books.append_cash(portfolio, build_cash_origin(context, now), entry)
-    books.flush()
+    ledger.append_cash(portfolio, build_cash_origin(request, now), entry)
+    ledger.flush()
 
 
-def request_run(connection: Connection, context: OperationContext, now: datetime) -> Change:
+def request_run(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
     """Ask for a comparison of all accounts of the tenant. The sessions do it within a second."""
-    count = queries.request_run(connection, context.caller.tenant_id, now)
-    answer = {"run_id": f"rr_{secrets.token_hex(12)}", "connections": count, "requested_at": iso(now)}
-    entry = context.entry(now, "reconciliation.requested", "reconciliation", None, {"connections": count})
-    return Change(answer, [entry], 202)
+    count = queries.request_run(connection, request.caller.tenant_id, now)
+    answer = {
+        "run_id": f"rr_{secrets.token_hex(12)}",
+        "connections": count,
+        "requested_at": format_timestamp(now),
+    }
+    entry = request.build_audit_entry(
+        now, "reconciliation.requested", "reconciliation", None, {"connections": count}
+    )
+    return ChangeResult(answer, [entry], 202)
 
 
 def serialize_issue(issue: Issue, now: datetime) -> dict[str, Any]:
@@ -125,7 +139,7 @@ def serialize_issue(issue: Issue, now: datetime) -> dict[str, Any]:
         "proposed_action": get_proposed_action(IssueType(issue.type)),
         "action": issue.action,
         "reason": issue.reason,
-        "detected_at": iso(issue.detected_at),
-        "resolved_at": None if issue.resolved_at is None else iso(issue.resolved_at),
+        "detected_at": format_timestamp(issue.detected_at),
+        "resolved_at": None if issue.resolved_at is None else format_timestamp(issue.resolved_at),
         "resolved_by": issue.resolved_by,
     }

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from app.brokers.errors import BrokerUnavailable
 from app.brokers.protocol import Broker, HasExecutionCharges
 from app.brokers.queries import StoredConnection
+from app.brokers.rules.connections import find_account_problem
 from app.brokers.rules.values import BrokerEvent, BrokerOrder, Executed
 from app.clock import Now
 from app.database import set_tenant_scope, unit_of_work
-from app.money import fixed, quantity_text
-from app.orders.service.known_fills import drop_known_fills
+from app.money import format_fixed, shorten_quantity
+from app.orders.service.broker_reports.known_fills import drop_known_fills
 from app.reconciliation import queries
 from app.reconciliation.queries import ComparedPortfolio
 from app.reconciliation.rules.differences import (
@@ -73,7 +75,7 @@ class Reconciler:
                 return False
         booked, unbooked = self._book_missing(stored, portfolio, broker.executions(), apply)
         self._book_charges(stored, portfolio, broker, apply)
-        books = _read_books(broker)
+        books = _read_books(stored, broker)
         with self._transaction(stored) as connection:
             differences = [*unbooked, *self._compare(connection, stored, portfolio, books)]
             confirmed = self._select_confirmed(stored.id, differences)
@@ -171,16 +173,24 @@ class Reconciler:
         ]
 
 
-def _read_books(broker: Broker) -> _BrokerBooks:
+def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
+    """Read the account. Raises BrokerUnavailable if it is another one than at the connect."""
+    account = broker.account()
+    problem = find_account_problem(
+        is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
+    )
+    if problem is not None:
+        raise BrokerUnavailable(problem)
     orders = {order.id: order for order in broker.open_orders()}
     held = {
         holding.symbol: HeldAmount(holding.quantity, holding.cost)
         for holding in broker.positions()
         if holding.quantity
     }
-    return _BrokerBooks(orders, held, broker.account().cash)
+    return _BrokerBooks(orders, held, account.cash)
 
 
 def _describe(execution: Executed, severity: Severity) -> Difference:
-    figures = f"{execution.execution_id}: {quantity_text(fixed(execution.quantity))} at {execution.price:f}"
+    quantity = shorten_quantity(format_fixed(execution.quantity))
+    figures = f"{execution.execution_id}: {quantity} at {execution.price:f}"
     return Difference(IssueType.MISSING_EXECUTION, severity, None, execution.order_id, None, figures)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.cash import FLOWS, CashKind
 from app.ledger.rules.equity import CurrencyValue
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.reports.rules.values import UsedRate
 
 _FEES = frozenset({CashKind.CHARGES, CashKind.DP_CHARGES})
@@ -71,7 +71,7 @@ class Explanation:
 
     def convert(self, rate: Decimal) -> "Explanation":
         """Return the parts at an exchange rate, each rounded; their sum is the total."""
-        return Explanation(*(product(getattr(self, name), rate) for name in self.__slots__))
+        return Explanation(*(multiply(getattr(self, name), rate) for name in self.__slots__))
 
     def add(self, other: "Explanation") -> "Explanation":
         """Return the sums of the parts."""
@@ -163,5 +163,5 @@ def _explain_currencies(
         for trade in trades:
             if trade.currency == currency:
                 earned, local = earned + trade.cash, local + trade.local_cash
-        total += earned - product(local, rate)
+        total += earned - multiply(local, rate)
     return total

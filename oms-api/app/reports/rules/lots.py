@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
-from app.money import ratio, share
+from app.money import compute_share, divide
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
@@ -30,7 +30,7 @@ class Lot(NamedTuple):
     @property
     def unit_cost(self) -> Decimal:
         """Value per unit."""
-        return ratio(self.value, self.quantity)
+        return divide(self.value, self.quantity)
 
 
 class ClosedLot(NamedTuple):
@@ -101,8 +101,8 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
         opened, kept = _split(lot, quantity)
         if kept is not None:
             held.appendleft(kept)
-        closing_value = share(value, quantity, left)
-        closing_charges = share(charges, quantity, left)
+        closing_value = compute_share(value, quantity, left)
+        closing_charges = compute_share(charges, quantity, left)
         is_long = lot.side is Side.BUY
         cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
         yield ClosedLot(
@@ -114,7 +114,7 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
 
 def _split_lots(held: Iterable[Lot], quantity: Decimal, split: Split) -> deque[Lot]:
     """Return the lots after a split. The last one gets what rounding left of the position's quantity."""
-    lots = [lot._replace(quantity=share(lot.quantity, *split.ratio)) for lot in held]
+    lots = [lot._replace(quantity=compute_share(lot.quantity, *split.ratio)) for lot in held]
     if lots:
         rounded = quantity - sum(lot.quantity for lot in lots)
         lots[-1] = lots[-1]._replace(quantity=lots[-1].quantity + rounded)
@@ -125,7 +125,7 @@ def _split(lot: Lot, quantity: Decimal) -> tuple[Lot, Lot | None]:
     """Return `quantity` of the lot, and the rest of it, None if there is none."""
     if quantity == lot.quantity:
         return lot, None
-    value, charges = (share(amount, quantity, lot.quantity) for amount in (lot.value, lot.charges))
+    value, charges = (compute_share(amount, quantity, lot.quantity) for amount in (lot.value, lot.charges))
     closed_part = lot._replace(quantity=quantity, value=value, charges=charges)
     rest = lot._replace(
         quantity=lot.quantity - quantity, value=lot.value - value, charges=lot.charges - charges

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.ledger.rules.accounting import FLAT, Position, Side, apply_fill
 from app.ledger.rules.corporate_actions import Split, apply_split
-from app.money import ZERO, product, ratio, share
+from app.money import ZERO, compute_share, divide, multiply
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey, split_at_flat
 from app.timestamps import BEFORE_ALL, Timestamp
 
@@ -76,21 +76,21 @@ class _OpenTrip:
             self.exited_value += traded_value
         self.highest_price = max(self.highest_price, booked.price)
         self.lowest_price = min(self.lowest_price, booked.price)
-        rate = ratio(fill.value, fill.local_value) if fill.local_value else None
+        rate = divide(fill.value, fill.local_value) if fill.local_value else None
         self._update_excursions(booked.price, rate)
 
     def split(self, split: Split) -> None:
         """Restate quantities and prices in the units after a split."""
         new_units, old_units = split.ratio
         self.position = apply_split(self.position, split)
-        self.entered = share(self.entered, new_units, old_units)
-        self.highest_price = share(self.highest_price, old_units, new_units)
-        self.lowest_price = share(self.lowest_price, old_units, new_units)
+        self.entered = compute_share(self.entered, new_units, old_units)
+        self.highest_price = compute_share(self.highest_price, old_units, new_units)
+        self.lowest_price = compute_share(self.lowest_price, old_units, new_units)
 
     def _update_excursions(self, price: Decimal, rate: Decimal | None) -> None:
-        value = product(self.position.quantity, price)
+        value = multiply(self.position.quantity, price)
         if rate is not None:
-            value = product(value, rate)
+            value = multiply(value, rate)
         gain = self.position.realized_pnl + value - self.position.cost
         self.max_adverse = max(self.max_adverse, -gain)
         self.max_favorable = max(self.max_favorable, gain)
@@ -101,8 +101,8 @@ class _OpenTrip:
             book,
             self.side,
             self.entered,
-            ratio(self.entered_value, self.entered),
-            ratio(self.exited_value, self.entered),
+            divide(self.entered_value, self.entered),
+            divide(self.exited_value, self.entered),
             self.opened_at,
             closed_at,
             self.position.realized_pnl,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.ledger.rules.accounting import Fill, Position, closed_quantity
+from app.ledger.rules.accounting import Fill, Position, compute_closed_quantity
 from app.ledger.rules.corporate_actions import Split
-from app.money import ZERO, share
+from app.money import ZERO, compute_share
 
 
 class BookKey(NamedTuple):
@@ -53,12 +53,13 @@ def split_at_flat(position: Position, booked: BookedFill) -> Iterator[BookedFill
     Value and charges are divided in proportion to the quantity; the opening part gets the rest.
     """
     fill = booked.fill
-    closed = closed_quantity(position.quantity, fill.side.sign * fill.quantity)
+    closed = compute_closed_quantity(position.quantity, fill.side.sign * fill.quantity)
     if closed in {ZERO, fill.quantity}:
         yield booked
         return
     value, local_value, charges = (
-        share(amount, closed, fill.quantity) for amount in (fill.value, fill.local_value, booked.charges)
+        compute_share(amount, closed, fill.quantity)
+        for amount in (fill.value, fill.local_value, booked.charges)
     )
     closing = fill._replace(quantity=closed, value=value, local_value=local_value)
     opening = fill._replace(

@@ -8,11 +8,11 @@ from app.calendars.schemas import LocalDate
 from app.identity.rules.access import Caller
 from app.reports.queries import ReportFilter
 from app.reports.rules.explanation import ExplainedDay, Explanation, ExplanationReport
-from app.reports.schemas.amounts import money_fields
+from app.reports.schemas.amounts import format_money_fields
 from app.reports.schemas.responses import UsedRateOut, serialize_rate
 from app.text import name_key
-from app.timestamps import iso
-from app.wire.fields import Wanted
+from app.timestamps import format_timestamp
+from app.wire.fields import SearchText
 
 _AT = "2026-11-20T21:00:00.000000Z"
 _PARTS = ("price", "currency", "carry", "interest", "borrow", "dividends", "fees", "adjustments")
@@ -23,7 +23,7 @@ class ExplanationQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(
+    portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
     )
     day: LocalDate | None = Field(
@@ -88,14 +88,14 @@ def serialize_explanation(report: ExplanationReport) -> dict[str, Any]:
 
 def serialize_parts(parts: Explanation) -> dict[str, str]:
     """Return the parts as `ExplanationPartsOut` describes them."""
-    return {**money_fields(parts, _PARTS), "day_pnl": money_fields(parts, ("total",))["total"]}
+    return {**format_money_fields(parts, _PARTS), "day_pnl": format_money_fields(parts, ("total",))["total"]}
 
 
 def _serialize_day(day: ExplainedDay) -> dict[str, Any]:
     return {
         "portfolio_name": day.portfolio_name,
         "base_currency": day.currency,
-        "from": None if day.start is None else iso(day.start),
-        "to": iso(day.end),
+        "from": None if day.start is None else format_timestamp(day.start),
+        "to": format_timestamp(day.end),
         **serialize_parts(day.parts),
     }

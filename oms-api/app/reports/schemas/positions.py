@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.money import fixed, money_text, quantity_text
+from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.reports.rules.lots import ClosedLot, Lot
 from app.reports.rules.round_trips import RoundTrip
-from app.reports.schemas.amounts import money_fields
+from app.reports.schemas.amounts import format_money_fields
 
 _AT = "2026-11-20T15:04:05.123456Z"
 
@@ -88,13 +88,13 @@ def serialize_round_trip(trip: RoundTrip) -> dict[str, Any]:
         "portfolio_name": trip.book.portfolio_name,
         "currency": trip.book.currency,
         **_serialize_position(trip),
-        **money_fields(trip, ("entry_price", "exit_price", "realized_pnl", "charges", "net_pnl")),
-        **money_fields(trip, ("highest_price", "lowest_price")),
+        **format_money_fields(trip, ("entry_price", "exit_price", "realized_pnl", "charges", "net_pnl")),
+        **format_money_fields(trip, ("highest_price", "lowest_price")),
         "opened_at": trip.opened_at,
         "closed_at": trip.closed_at,
         "holding_seconds": (closed_at - opened_at).total_seconds(),
-        "max_adverse_excursion": money_text(fixed(trip.max_adverse)),
-        "max_favorable_excursion": money_text(fixed(trip.max_favorable)),
+        "max_adverse_excursion": shorten_amount(format_fixed(trip.max_adverse)),
+        "max_favorable_excursion": shorten_amount(format_fixed(trip.max_favorable)),
         "opening_trade_id": trip.opening_trade_id,
         "closing_trade_id": trip.closing_trade_id,
         "trades": trip.trades,
@@ -105,7 +105,7 @@ def serialize_open_lot(lot: Lot) -> dict[str, Any]:
     """Return the lot as `LotOut` describes it."""
     return {
         **_serialize_position(lot),
-        **money_fields(lot, ("unit_cost", "value", "charges")),
+        **format_money_fields(lot, ("unit_cost", "value", "charges")),
         "opened_at": lot.opened_at,
         "trade_id": lot.trade_id,
     }
@@ -115,7 +115,7 @@ def serialize_closed_lot(lot: ClosedLot) -> dict[str, Any]:
     """Return the lot as `ClosedLotOut` describes it."""
     return {
         **_serialize_position(lot),
-        **money_fields(lot, ("cost", "proceeds", "realized_pnl", "charges")),
+        **format_money_fields(lot, ("cost", "proceeds", "realized_pnl", "charges")),
         "opened_at": lot.opened_at,
         "closed_at": lot.closed_at,
         "opening_trade_id": lot.opening_trade_id,
@@ -128,5 +128,5 @@ def _serialize_position(lot: Lot | ClosedLot | RoundTrip) -> dict[str, Any]:
         "symbol": lot.book.symbol,
         "product": lot.book.product or None,
         "side": "LONG" if lot.side.sign > 0 else "SHORT",
-        "quantity": quantity_text(fixed(lot.quantity)),
+        "quantity": shorten_quantity(format_fixed(lot.quantity)),
     }

@@ -11,8 +11,8 @@ from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping
 from app.reports.rules.profit import Grouping
 from app.text import name_key
-from app.wire.fields import Wanted, lower_case
-from app.wire.lists import Count, Limit, Period, When
+from app.wire.fields import SearchText, to_lower_case
+from app.wire.lists import Count, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
 
 
@@ -21,12 +21,12 @@ class ReportQuery(Period):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(
+    portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
     )
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")
-    since: When | None = Field(None, alias="from", description="Booked at or after this instant")
-    until: When | None = Field(None, alias="to", description="Booked before this instant")
+    since: QueryTime | None = Field(None, alias="from", description="Booked at or after this instant")
+    until: QueryTime | None = Field(None, alias="to", description="Booked before this instant")
 
     def filter(self, caller: Caller, since: datetime | None = None) -> ReportFilter:
         """Return the filter, limited to what the caller may see. `since` replaces the start if given."""
@@ -37,7 +37,7 @@ class ReportQuery(Period):
 class ProfitQuery(ReportQuery):
     """The period and the grouping of a P&L report."""
 
-    by: Annotated[Grouping, BeforeValidator(lower_case)] = Field(
+    by: Annotated[Grouping, BeforeValidator(to_lower_case)] = Field(
         Grouping.PORTFOLIO, description="Grouping of the P&L"
     )
 
@@ -47,11 +47,11 @@ class ExposureQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(
+    portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
     )
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")
-    by: Annotated[ExposureGrouping, BeforeValidator(lower_case)] = Field(
+    by: Annotated[ExposureGrouping, BeforeValidator(to_lower_case)] = Field(
         ExposureGrouping.PORTFOLIO, description="Grouping of the exposure"
     )
 
@@ -66,7 +66,7 @@ class TodayQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted | None = Field(
+    portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
     )
 
@@ -85,5 +85,5 @@ class LotQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    portfolio: Wanted = Field(description="Name of a portfolio; letter case does not matter")
+    portfolio: SearchText = Field(description="Name of a portfolio; letter case does not matter")
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")

@@ -4,13 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.money import fixed, money_text, product
+from app.money import format_fixed, multiply, shorten_amount
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import Exposure, ExposureGrouping, ExposureReport
 from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, Totals
 from app.reports.rules.values import UsedRate
-from app.reports.schemas.amounts import money_fields
-from app.timestamps import iso
+from app.reports.schemas.amounts import format_money_fields
+from app.timestamps import format_timestamp
 
 _AT = "2026-11-20T15:04:05.123456Z"
 
@@ -131,8 +131,8 @@ def serialize_profit(grouping: Grouping, filters: ReportFilter, report: ProfitRe
     """Return the report as `ProfitReportOut` describes it."""
     return {
         "by": grouping,
-        "from": None if filters.since is None else iso(filters.since),
-        "to": None if filters.until is None else iso(filters.until),
+        "from": None if filters.since is None else format_timestamp(filters.since),
+        "to": None if filters.until is None else format_timestamp(filters.until),
         "items": list(map(_serialize_group, report.groups)),
         "total": None if report.total is None else _serialize_total(report.total),
     }
@@ -160,7 +160,7 @@ def serialize_days(report: DayReport) -> list[dict[str, Any]]:
             "trades": totals.trades,
             "wins": totals.wins,
             "losses": totals.losses,
-            **money_fields(totals, ("volume", "realized_pnl", "charges", "net_pnl", "max_drawdown")),
+            **format_money_fields(totals, ("volume", "realized_pnl", "charges", "net_pnl", "max_drawdown")),
             "converted": _convert_day(totals, report.base, report.rates.get(key.currency)),
         }
         for key, totals in sorted(
@@ -172,7 +172,7 @@ def serialize_days(report: DayReport) -> list[dict[str, Any]]:
 def _convert_day(totals: Totals, base: str, rate: UsedRate | None) -> dict[str, Any] | None:
     if rate is None:
         return None
-    net_pnl = money_text(fixed(product(totals.net_pnl, rate.rate)))
+    net_pnl = shorten_amount(format_fixed(multiply(totals.net_pnl, rate.rate)))
     return {"currency": base, "net_pnl": net_pnl} | {
         name: value for name, value in serialize_rate(rate).items() if name != "currency"
     }
@@ -184,26 +184,34 @@ def _serialize_group(group: GroupResult) -> dict[str, Any]:
         "key": group.key.name,
         "currency": group.key.currency,
         "trades": totals.trades,
-        **money_fields(totals, ("realized_pnl", "charges")),
-        "unrealized_pnl": None if group.unrealized_pnl is None else money_text(fixed(group.unrealized_pnl)),
-        **money_fields(group, ("gross_pnl", "net_pnl")),
+        **format_money_fields(totals, ("realized_pnl", "charges")),
+        "unrealized_pnl": None
+        if group.unrealized_pnl is None
+        else shorten_amount(format_fixed(group.unrealized_pnl)),
+        **format_money_fields(group, ("gross_pnl", "net_pnl")),
     }
 
 
 def _serialize_total(total: Converted) -> dict[str, Any]:
     return {
         "currency": total.currency,
-        **money_fields(total, ("realized_pnl", "charges", "net_pnl")),
-        "unrealized_pnl": None if total.unrealized_pnl is None else money_text(fixed(total.unrealized_pnl)),
+        **format_money_fields(total, ("realized_pnl", "charges", "net_pnl")),
+        "unrealized_pnl": None
+        if total.unrealized_pnl is None
+        else shorten_amount(format_fixed(total.unrealized_pnl)),
         "rates": list(map(serialize_rate, total.rates)),
     }
 
 
 def serialize_rate(used: UsedRate) -> dict[str, Any]:
     """Return the rate as `UsedRateOut` describes it."""
-    return {"currency": used.currency, "rate": money_text(fixed(used.rate)), "age_seconds": used.age_seconds}
+    return {
+        "currency": used.currency,
+        "rate": shorten_amount(format_fixed(used.rate)),
+        "age_seconds": used.age_seconds,
+    }
 
 
 def _serialize_exposure(key: str | None, exposure: Exposure) -> dict[str, Any]:
     names = ("long_value", "short_value", "gross_exposure", "net_exposure")
-    return {"key": key, "positions": exposure.positions, **money_fields(exposure, names)}
+    return {"key": key, "positions": exposure.positions, **format_money_fields(exposure, names)}

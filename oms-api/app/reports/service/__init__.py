@@ -14,7 +14,7 @@ from app.instruments.rules import InstrumentKey
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.service.positions import list_positions_at_marks
 from app.market_data.service import Market
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.performance.rules.trip_statistics import ClosedTrip
 from app.reports import queries
 from app.reports.queries import ReportFilter
@@ -51,7 +51,9 @@ def report_profit(
     if the period lasts until now.
     """
     filters = _resolve_symbol(connection, tenant_id, filters)
-    rows = queries.booked_rows(connection, tenant_id, filters, with_strategies=grouping is Grouping.STRATEGY)
+    rows = queries.iterate_booked_rows(
+        connection, tenant_id, filters, with_strategies=grouping is Grouping.STRATEGY
+    )
     sums = sum_by(grouping, rows)
     is_valued = grouping in {Grouping.PORTFOLIO, Grouping.SYMBOL} and (
         filters.until is None or filters.until >= now
@@ -94,7 +96,7 @@ def report_exposure(
             instrument = terms[InstrumentKey(tenant_id, marked_position.held.symbol)]
             currency = marked_position.held.currency or marked_position.held.base_currency
             kind = (currency, instrument.asset_class, instrument.sector)
-            value = product(marked_position.valuation.market_value, rate.rate)
+            value = multiply(marked_position.valuation.market_value, rate.rate)
             values.append(
                 HeldValue(marked_position.held.portfolio_name, marked_position.held.symbol, *kind, value)
             )
@@ -132,7 +134,7 @@ def list_closed_trips(connection: Connection, tenant_id: int, portfolio_name_key
 def report_lots(connection: Connection, tenant_id: int, filters: ReportFilter) -> Iterator[Lots]:
     """Yield the lots of each position, one position at a time."""
     resolved = _resolve_symbol(connection, tenant_id, filters)
-    for key, steps in queries.unreversed_steps(connection, tenant_id, resolved):
+    for key, steps in queries.iterate_unreversed_steps(connection, tenant_id, resolved):
         yield match_lots(key, steps)
 
 
@@ -140,7 +142,7 @@ def _iterate_round_trips(
     connection: Connection, tenant_id: int, filters: ReportFilter
 ) -> Iterator[RoundTrip]:
     filters = _resolve_symbol(connection, tenant_id, filters)
-    for key, steps in queries.unreversed_steps(connection, tenant_id, filters):
+    for key, steps in queries.iterate_unreversed_steps(connection, tenant_id, filters):
         for trip in list_round_trips(key, steps):
             closed_at = datetime.fromisoformat(trip.closed_at)
             is_late = filters.until is not None and closed_at >= filters.until
@@ -186,8 +188,8 @@ def _convert_total(rates: Rates, groups: Iterable[GroupResult]) -> Converted | N
         rate = rates.get(group.key.currency)
         if rate is None:
             return None
-        realized += product(group.totals.realized_pnl, rate.rate)
-        charges += product(group.totals.charges, rate.rate)
+        realized += multiply(group.totals.realized_pnl, rate.rate)
+        charges += multiply(group.totals.charges, rate.rate)
         if group.unrealized_pnl is not None:
-            unrealized = (unrealized or ZERO) + product(group.unrealized_pnl, rate.rate)
+            unrealized = (unrealized or ZERO) + multiply(group.unrealized_pnl, rate.rate)
     return Converted(rates.base, realized, unrealized, charges, rates.used)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Engine
 
 from app.audit.rules.actions import Difference
 from app.clock import EPOCH, Now
-from app.database import set_all_tenants_scope, snapshot, unit_of_work, write
+from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
 from app.duties.service import Lease
-from app.money import fixed
+from app.money import format_fixed
 from app.reports import queries
 from app.reports.queries import DayTotals, ReportFilter, StoredUntil
 from app.reports.rules.profit import DayKey, Totals, sum_days
@@ -51,17 +51,17 @@ class DailyStatistics:
         filters = ReportFilter(portfolio.name_key, since=since, until=end)
         with snapshot(self._engine) as connection:
             set_all_tenants_scope(connection)
-            days = sum_days(queries.booked_rows(connection, tenant_id, filters))
+            days = sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
         rows = [(tenant_id, portfolio.id, *_build_row(key.day, totals)) for key, totals in days.items()]
         with unit_of_work(self._engine) as connection:
             set_all_tenants_scope(connection)
-            write(connection, queries.build_day_insert(rows))
+            execute_writes(connection, queries.build_day_insert(rows))
 
 
 def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
     """Return the statistics of each portfolio and day: stored rows, and the ledger's for other days."""
     if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
-        return sum_days(queries.booked_rows(connection, tenant_id, filters))
+        return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
     stored = queries.list_days(connection, tenant_id, filters)
     missing = map(_find_first_missing, queries.list_stored_until(connection, 0, None, tenant_id))
     since = min(missing, default=_NEVER)
@@ -69,7 +69,7 @@ def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
         return stored
     if since > (filters.since or EPOCH):
         filters = replace(filters, since=since)
-    return sum_days(queries.booked_rows(connection, tenant_id, filters)) | stored
+    return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters)) | stored
 
 
 def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
@@ -79,7 +79,7 @@ def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
         expected: dict[str, DayTotals] = {}
         if portfolio.name_key is not None:
             filters = ReportFilter(portfolio.name_key)
-            days = sum_days(queries.booked_rows(connection, portfolio.tenant_id, filters))
+            days = sum_days(queries.iterate_booked_rows(connection, portfolio.tenant_id, filters))
             expected = {key.day.isoformat(): _build_row(key.day, totals) for key, totals in days.items()}
         expected_days = {day for day in expected if day <= max(stored)}
         for day in sorted(expected_days | stored.keys()):
@@ -90,7 +90,7 @@ def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
 
 def _build_row(day: date, totals: Totals) -> DayTotals:
     amounts = (totals.volume, totals.realized_pnl, totals.charges, totals.max_drawdown)
-    return DayTotals(day.isoformat(), totals.trades, totals.wins, totals.losses, *map(fixed, amounts))
+    return DayTotals(day.isoformat(), totals.trades, totals.wins, totals.losses, *map(format_fixed, amounts))
 
 
 def _describe(row: DayTotals | None) -> str:

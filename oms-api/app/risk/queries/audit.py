@@ -25,7 +25,7 @@ def iterate_rows(connection: Connection, table: str) -> Iterator[dict[str, Any]]
         yield {name: convert_instant(value) for name, value in row.items()}
 
 
-def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
+def list_risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     """Return the events whose type starts with `prefix` (such as "limit."), oldest first.
 
     The facts of a payload that is not an object are empty.
@@ -36,7 +36,7 @@ def risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     ]
 
 
-def renamings(connection: Connection) -> list[RiskEvent]:
+def list_renamings(connection: Connection) -> list[RiskEvent]:
     """Return the renamings of portfolios, oldest first."""
     return [
         RiskEvent(act.tenant_id, act.at, RENAMED, {"before": act.before["name"], "after": act.after["name"]})
@@ -44,7 +44,7 @@ def renamings(connection: Connection) -> list[RiskEvent]:
     ]
 
 
-def portfolio_states(connection: Connection) -> list[tuple[int, int, str, str]]:
+def list_portfolio_states(connection: Connection) -> list[tuple[int, int, str, str]]:
     """Return tenant id, id, name key and trading state of every portfolio."""
     columns = (Portfolio.tenant_id, Portfolio.id, Portfolio.name_key, Portfolio.trading_state)
     return [(row[0], row[1], row[2], row[3]) for row in connection.execute(select(*columns))]

@@ -34,7 +34,7 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
     return active_latches
 
 
-def released_at(connection: Connection, tenant_id: int, holder: LatchSubject) -> Timestamp | None:
+def find_release_time(connection: Connection, tenant_id: int, holder: LatchSubject) -> Timestamp | None:
     """Return when a latch of the holder was last released, None if there was none."""
     statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
     released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Select, Table, and_, delete, func, select
 
 from app.column_values import convert_instant
 from app.database import build_upsert, find_matching_rows
-from app.database.bulk import Write
-from app.money import fixed
+from app.database.bulk import BulkWrite
+from app.money import format_fixed
 from app.risk.models import LimitRow
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 
@@ -18,7 +18,7 @@ _KEY = ("tenant_id", "scope", "name_key", "code", "is_temporary")
 _COLUMNS = ("scope", "name_key", "name", "code", "value", "until", "set_by", "set_at", "words")
 
 
-def limits_of(tenant_id: int) -> Select[Any]:
+def select_limits(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's limits, for other queries to extend."""
     columns = (getattr(LimitRow, name) for name in _COLUMNS)
     return select(*columns).where(LimitRow.tenant_id == tenant_id)
@@ -27,10 +27,10 @@ def limits_of(tenant_id: int) -> Select[Any]:
 def list_limits(connection: Connection, tenant_id: int) -> list[SetLimit]:
     """Return all limits by scope, name and code, including expired ones."""
     order = (LimitRow.scope, LimitRow.name_key, LimitRow.code, LimitRow.is_temporary)
-    return [_set_limit(row) for row in connection.execute(limits_of(tenant_id).order_by(*order))]
+    return [_set_limit(row) for row in connection.execute(select_limits(tenant_id).order_by(*order))]
 
 
-def limits_of_tenants(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
+def load_limits(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, list[SetLimit]]:
     """Return the limits by tenant, by one statement."""
     ids = sorted(set(tenant_ids))
     found: dict[int, list[SetLimit]] = {tenant_id: [] for tenant_id in ids}
@@ -51,7 +51,7 @@ def has_limits(connection: Connection, tenant_id: int) -> bool:
 
 def find_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit | None:
     """Return the limit with the same scope, name and code, temporary or permanent as `limit` is."""
-    row = connection.execute(limits_of(tenant_id).where(*_place(limit))).one_or_none()
+    row = connection.execute(select_limits(tenant_id).where(*_place(limit))).one_or_none()
     return _set_limit(row) if row else None
 
 
@@ -63,10 +63,10 @@ def count_other_limits(connection: Connection, tenant_id: int, limit: SetLimit) 
     return int(limits), int(characters)
 
 
-def upsert_limit(tenant_id: int, limit: SetLimit) -> Write:
+def build_limit_upsert(tenant_id: int, limit: SetLimit) -> BulkWrite:
     """Return the statement that inserts or updates a limit."""
     row = (tenant_id, *limit[:2], limit.code, int(limit.until is not None))
-    rest = (limit.name, fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
+    rest = (limit.name, format_fixed(limit.value), limit.until, limit.set_by, limit.set_at, limit.words)
     names = ("name", "value", "until", "set_by", "set_at", "words")
     return build_upsert(LIMITS, _KEY + names, _KEY, [(*row, *rest)])
 

@@ -16,7 +16,7 @@ from app.risk.rules.limits import LimitScope
 from app.risk.rules.losses import LOSS_CODES, LOSS_LIMITS, LossBaseline, SwitchState
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 # Reads by portfolio id what the P&L of a tenant's portfolios is measured against.
@@ -106,11 +106,11 @@ def find_switch(connection: Connection, tenant_id: int, name_key: str) -> Switch
     ).one_or_none()
     if row is None:
         return None
-    at = iso(row[2]) if isinstance(row[2], datetime) else row[2]
+    at = format_timestamp(row[2]) if isinstance(row[2], datetime) else row[2]
     return SwitchState(TradingState(row[0]), row[1], at)
 
 
-def was_switched_since(connection: Connection, tenant_id: int, name_key: str, since: datetime) -> bool:
+def was_set_by_loss_limit(connection: Connection, tenant_id: int, name_key: str, since: datetime) -> bool:
     """Return whether a loss limit set the portfolio's switch to REDUCING at `since` or later."""
     statement = select(CHANGES.c.id).where(
         CHANGES.c.tenant_id == tenant_id,

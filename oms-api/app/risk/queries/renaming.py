@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Table, delete, sel
 
 from app.ledger.models import Portfolio
 from app.risk.models import KillSwitchRow, LimitRow
-from app.risk.queries.switches import switches_of
-from app.risk.rules.switches import strictest
+from app.risk.queries.switches import load_switches
+from app.risk.rules.switches import get_strictest_state
 from app.risk.rules.values import TradingState
 
 _SWITCHES = cast("Table", KillSwitchRow.__table__)
@@ -27,7 +27,7 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
     for table in (_SWITCHES, _LIMITS):
         new_names = {"name_key": new_key, "name": new_name}
         connection.execute(update(table).where(*_of(table, tenant_id, key)).values(**new_names))
-    state, _ = switches_of(connection, [tenant_id])[tenant_id].state(new_key)
+    state, _ = load_switches(connection, [tenant_id])[tenant_id].state(new_key)
     mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
     connection.execute(update(_PORTFOLIOS).where(*mine).values(trading_state=state.value))
 
@@ -37,7 +37,7 @@ def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, ne
     if own is None or waiting is None:
         return
     states = TradingState(own["state"]), TradingState(waiting["state"])
-    if strictest(*states) is not states[0]:
+    if get_strictest_state(*states) is not states[0]:
         values = {name: waiting[name] for name in ("state", "reason", "set_by", "set_at")}
         connection.execute(update(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).values(**values))
     connection.execute(delete(_SWITCHES).where(*_of(_SWITCHES, tenant_id, new_key)))

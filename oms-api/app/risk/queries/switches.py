@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, Table, case, func, select
 
 from app.column_values import convert_instant
 from app.database import build_insert, build_update, build_upsert, find_matching_rows
-from app.database.bulk import Write
+from app.database.bulk import BulkWrite
 from app.database.locks import set_short_lock_timeout
 from app.identity.models import Tenant
 from app.ledger.models import Portfolio
@@ -46,7 +46,7 @@ class SwitchChange(NamedTuple):
     request_hash: str | None = None
 
 
-def switches_of_tenant(tenant_id: int) -> Select[Any]:
+def select_switches(tenant_id: int) -> Select[Any]:
     """Return the query of the tenant's kill switches, for other queries to extend."""
     columns = ("scope", "name_key", *_SAID)
     return select(*(getattr(KillSwitchRow, name) for name in columns)).where(
@@ -57,17 +57,17 @@ def switches_of_tenant(tenant_id: int) -> Select[Any]:
 def list_switches(connection: Connection, tenant_id: int) -> list[SwitchChange]:
     """Return every kill switch that was ever set, the tenant's own first, then by name."""
     order = ((KillSwitchRow.scope == "tenant").desc(), KillSwitchRow.scope, KillSwitchRow.name_key)
-    return [_change(row) for row in connection.execute(switches_of_tenant(tenant_id).order_by(*order))]
+    return [_change(row) for row in connection.execute(select_switches(tenant_id).order_by(*order))]
 
 
 def find_switch(connection: Connection, tenant_id: int, change: SwitchChange) -> SwitchChange | None:
     """Return the switch that a change is about, None if it was never set."""
     is_match = (KillSwitchRow.scope == change.scope, KillSwitchRow.name_key == change.key)
-    row = connection.execute(switches_of_tenant(tenant_id).where(*is_match)).one_or_none()
+    row = connection.execute(select_switches(tenant_id).where(*is_match)).one_or_none()
     return _change(row) if row else None
 
 
-def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Switches]:
+def load_switches(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, Switches]:
     """Return the switches that are not ACTIVE, by tenant, by one statement.
 
     Under the portfolios' locks the result is exact, because a request that sets a switch takes the same locks
@@ -88,7 +88,7 @@ def switches_of(connection: Connection, tenant_ids: Iterable[int]) -> dict[int, 
     }
 
 
-def halts_until(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:
+def load_halts(connection: Connection, until: datetime) -> dict[int, set[SwitchKey]]:
     """Return by tenant the kill switches that were set to HALTED at `until` or before.
 
     They are of every tenant that `connection` sees.
@@ -103,7 +103,7 @@ def halts_until(connection: Connection, until: datetime) -> dict[int, set[Switch
     return found
 
 
-def opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
+def find_opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
     """Return the trading state of a portfolio that is about to be created.
 
     The shared lock of the tenant's row comes first: a request that sets a switch waits for it, and then sees
@@ -111,10 +111,10 @@ def opening_state(connection: Connection, tenant_id: int, name_key: str) -> str:
     """
     tenant = select(Tenant.id).where(Tenant.id == tenant_id)
     connection.execute(tenant.with_for_update(read=True, key_share=True))
-    return switches_of(connection, [tenant_id])[tenant_id].state(name_key)[0].value
+    return load_switches(connection, [tenant_id])[tenant_id].state(name_key)[0].value
 
 
-def store_switch(tenant_id: int, change: SwitchChange) -> list[Write]:
+def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
     """Return the statements that set a switch and record the change."""
     row = (tenant_id, *change[:7])
     names = _KEY + _SAID
@@ -175,7 +175,7 @@ def lock_portfolios_of(
     return [(row[0], row[1], row[2]) for row in locked]
 
 
-def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:
+def list_named_portfolios(connection: Connection, tenant_id: int) -> list[tuple[int, str]]:
     """Return id and name of the tenant's portfolios."""
     statement = select(Portfolio.id, Portfolio.name).where(Portfolio.tenant_id == tenant_id)
     return [(row[0], row[1]) for row in connection.execute(statement.order_by(Portfolio.id))]
@@ -183,7 +183,7 @@ def portfolios_of(connection: Connection, tenant_id: int) -> list[tuple[int, str
 
 def update_trading_states(
     tenant_id: int, portfolios: Sequence[tuple[int, str, str]], switches: Switches
-) -> list[Write]:
+) -> list[BulkWrite]:
     """Return the statement that writes the switches' states to portfolios (id, name key, current state).
 
     Reported trades obey the state of the portfolio.

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from app.money import ZERO
-from app.risk.rules.nearest_price import nearest_price
+from app.risk.rules.nearest_price import find_nearest_price
 from app.risk.rules.values import Denial, RiskInput
 
 Check = Callable[[RiskInput, Decimal], Denial | None]
@@ -98,7 +98,7 @@ def evaluate_close(risk: RiskInput) -> Denial | None:
     )
 
 
-def largest_passing(risk: RiskInput) -> Decimal:
+def find_largest_passing(risk: RiskInput) -> Decimal:
     """Return the largest quantity up to the order's that passes all checks, rounded down to the lot size."""
     return _find_largest_quantity(risk, _ALL_CHECKS, risk.order.quantity)
 
@@ -110,7 +110,7 @@ def list_headrooms(risk: RiskInput) -> list[Headroom]:
 
 def _with_nearest_price(risk: RiskInput, denial: Denial) -> Denial | None:
     """Return the denial with the nearest passing price, None if no price is at fault or none passes."""
-    price = nearest_price(risk, denial)
+    price = find_nearest_price(risk, denial)
     return None if price is None else denial._replace(largest_passing=None, nearest_price=price)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from app.money import ZERO, product, share
+from app.money import ZERO, compute_share, multiply
 from app.risk.rules.values import Candidate, Prices, SymbolExposure, Totals, WorkingOrder
 
 NO_PRICES = Prices()
@@ -26,7 +26,7 @@ def get_touch_price(side: str, prices: Prices) -> Decimal | None:
     return prices.last if other is None else other
 
 
-def price_of(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
+def find_order_price(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
     """Return the price that an order is valued at: its limit, else its stop, else the touch price."""
     if order.limit_price is not None:
         return order.limit_price
@@ -35,10 +35,10 @@ def price_of(order: Candidate | WorkingOrder, prices: Prices) -> Decimal | None:
     return get_touch_price(order.side, prices)
 
 
-def value_of(quantity: Decimal, price: Decimal, rate: Decimal | None = None) -> Decimal:
+def compute_order_value(quantity: Decimal, price: Decimal, rate: Decimal | None = None) -> Decimal:
     """Return quantity × price in the portfolio's currency; `rate` converts from another currency."""
-    value = product(quantity, price)
-    return value if rate is None else product(value, rate)
+    value = multiply(quantity, price)
+    return value if rate is None else multiply(value, rate)
 
 
 def needs_current_price(order: Candidate, prices: Prices) -> bool:
@@ -95,7 +95,10 @@ def build_symbol_book(
         return SymbolExposure(position, mark, rate=rate)
     exclusive = order.exclusive_id if order else None
     valued = [
-        (working_order, value_of(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate))
+        (
+            working_order,
+            compute_order_value(working_order.leaves, _get_price_or_mark(mark, working_order, prices), rate),
+        )
         for working_order in working
     ]
     counted = _count_exclusive_orders_once(
@@ -120,17 +123,17 @@ def build_symbol_book(
     )
 
 
-def totals_of(books: Iterable[SymbolExposure]) -> Totals:
+def sum_totals(books: Iterable[SymbolExposure]) -> Totals:
     """Return the totals of several books."""
     total = Totals()
     for book in books:
-        total = add_totals(total, total_of(book))
+        total = add_totals(total, compute_totals(book))
     return total
 
 
-def total_of(book: SymbolExposure) -> Totals:
+def compute_totals(book: SymbolExposure) -> Totals:
     """Return the totals of one book."""
-    value = market_value(book)
+    value = compute_market_value(book)
     if not book.orders:
         return Totals(shorts=max(-value, ZERO), gross=abs(value), net_high=value, net_low=value)
     high, low = value + book.buy_value, value - book.sell_value
@@ -182,31 +185,31 @@ def replace_totals(total: Totals, previous: Totals, current: Totals) -> Totals:
 def convert_totals(totals: Totals, rate: Decimal) -> Totals:
     """Return the totals in another currency. The number of orders is unchanged."""
     return Totals(
-        product(totals.shorts, rate),
-        product(totals.buy_value, rate),
-        product(totals.shorting_value, rate),
-        product(totals.gross, rate),
-        product(totals.net_high, rate),
-        product(totals.net_low, rate),
+        multiply(totals.shorts, rate),
+        multiply(totals.buy_value, rate),
+        multiply(totals.shorting_value, rate),
+        multiply(totals.gross, rate),
+        multiply(totals.net_high, rate),
+        multiply(totals.net_low, rate),
         totals.orders,
-        product(totals.buy_charges, rate),
+        multiply(totals.buy_charges, rate),
     )
 
 
 def convert_to_firm_currency(amount: Decimal, rate: Decimal | None) -> Decimal:
     """Return an amount of the portfolio in the tenant's currency."""
-    return amount if rate is None else product(amount, rate)
+    return amount if rate is None else multiply(amount, rate)
 
 
-def market_value(book: SymbolExposure) -> Decimal:
+def compute_market_value(book: SymbolExposure) -> Decimal:
     """Return quantity × mark, with the sign of the position."""
     if not book.position or book.mark is None:
         return ZERO
-    return value_of(book.position, book.mark, book.rate)
+    return compute_order_value(book.position, book.mark, book.rate)
 
 
 def _get_price_or_mark(mark: Decimal | None, order: WorkingOrder, prices: Prices) -> Decimal:
-    price = price_of(order, prices)
+    price = find_order_price(order, prices)
     return (mark or ZERO) if price is None else price
 
 
@@ -245,11 +248,11 @@ def _limit_exits(valued: Sequence[_Valued], held_quantity: Decimal, order: Candi
     for working_order, value in valued:
         leaves = min(working_order.leaves, max(room, ZERO)) if working_order.is_exit else ZERO
         if leaves:
-            charges = share(working_order.charges, leaves, working_order.leaves)
+            charges = compute_share(working_order.charges, leaves, working_order.leaves)
             found.append(
                 (
                     working_order._replace(leaves=leaves, charges=charges),
-                    share(value, leaves, working_order.leaves),
+                    compute_share(value, leaves, working_order.leaves),
                 )
             )
             room -= leaves
@@ -273,7 +276,7 @@ def _compute_shorting_value(position: Decimal, sells: Sequence[tuple[WorkingOrde
         covered = min(held_quantity, order.leaves)
         held_quantity -= covered
         if covered < order.leaves:
-            total += share(value, order.leaves - covered, order.leaves)
+            total += compute_share(value, order.leaves - covered, order.leaves)
     return total
 
 

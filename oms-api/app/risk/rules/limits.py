@@ -141,7 +141,7 @@ def filter_active_limits(rows: Iterable[SetLimit], now: str) -> list[SetLimit]:
     return list(found.values())
 
 
-def rows_of(limits: Iterable[SetLimit]) -> Rows:
+def index_limits(limits: Iterable[SetLimit]) -> Rows:
     """Return the values of limits by code, scope and name key."""
     return {(limit.code, limit.scope, limit.key): limit.value for limit in limits}
 
@@ -167,7 +167,7 @@ def drop_unlimited_names(subject: Subject, places: frozenset[ScopeKey]) -> Subje
     )
 
 
-def limits_for(subject: Subject, rows: Rows) -> Limits:
+def find_limits(subject: Subject, rows: Rows) -> Limits:
     """Return the limits of an order.
 
     Limits that are not set come from the default profile; for a live portfolio they are missing.

@@ -79,5 +79,5 @@ def find_new_state(
 
 
 def get_day_start(at: datetime) -> datetime:
-    """Return the begin of the P&L day at an instant: 00:00 UTC."""
+    """Return the start of the P&L day at an instant: 00:00 UTC."""
     return at.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -2,15 +2,15 @@
 
 from decimal import Decimal
 
-from app.money import ZERO, ceiling_to, nearest_to, round_down_to
-from app.risk.rules.checks.price_collar import bound_of
+from app.money import ZERO, round_down_to_step, round_to_nearest_step, round_up_to_step
+from app.risk.rules.checks.price_collar import compute_price_bound
 from app.risk.rules.values import Denial, RiskInput
 
 PRICE_CODES = frozenset({"TICK_SIZE", "PRICE_RANGE", "PRICE_COLLAR"})
 _FINEST = Decimal("0.00000001")
 
 
-def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
+def find_nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
     """Return the price nearest to the denied one that passes tick size, price range and collar.
 
     None if the denial has another cause, the order has no price of its own, or no price passes.
@@ -22,11 +22,11 @@ def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
         return None
     tick = risk.instrument.tick_size if risk.instrument else _FINEST
     low, high = _bounds(risk, is_limit=denied_price == order.limit_price)
-    found = nearest_to(denied_price, tick)
+    found = round_to_nearest_step(denied_price, tick)
     if high is not None and found > high:
-        found = round_down_to(high, tick)
+        found = round_down_to_step(high, tick)
     if low is not None and found < low:
-        found = ceiling_to(low, tick)
+        found = round_up_to_step(low, tick)
     is_within = (high is None or found <= high) and (low is None or found >= low)
     return found if found > ZERO and is_within else None
 
@@ -34,7 +34,7 @@ def nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
 def _bounds(risk: RiskInput, *, is_limit: bool) -> tuple[Decimal | None, Decimal | None]:
     """Return the lowest and highest price within the price range and, for a limit price, the collar."""
     low, high = risk.limits.min_price, risk.limits.max_price
-    bound = bound_of(risk) if is_limit else None
+    bound = compute_price_bound(risk) if is_limit else None
     if bound is None:
         return low, high
     if risk.order.side == "BUY":

@@ -22,7 +22,7 @@ class Refusal(NamedTuple):
     granted: list[str]
 
 
-def lists_of(limits: Iterable[SetLimit]) -> Lists:
+def find_lists(limits: Iterable[SetLimit]) -> Lists:
     """Return the lists among the limits."""
     return {
         (limit.code, limit.scope, limit.key): frozenset(limit.words.split(","))
@@ -31,7 +31,7 @@ def lists_of(limits: Iterable[SetLimit]) -> Lists:
     }
 
 
-def permission_for(subject: Subject, lists: Lists) -> Permission:
+def find_permission(subject: Subject, lists: Lists) -> Permission:
     """Return what an order may trade under the lists."""
     if not lists:
         return EVERYTHING

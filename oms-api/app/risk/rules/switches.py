@@ -46,7 +46,7 @@ class Switches(NamedTuple):
 ALL_ACTIVE = Switches({})
 
 
-def strictest(*states: TradingState) -> TradingState:
+def get_strictest_state(*states: TradingState) -> TradingState:
     """Return the state that allows least."""
     return max(states, key=lambda state: _STRICTNESS[state])
 

@@ -124,7 +124,7 @@ class SymbolExposure(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The sum of several books; see `exposure.totals_of`.
+    """The sum of several books; see `exposure.sum_totals`.
 
     `shorts` is Σ |market value| of short positions. `gross` is the largest Σ |market value| that working
     orders can lead to, `net_high` and `net_low` the largest and smallest Σ market value.
@@ -184,7 +184,7 @@ class Limits(NamedTuple):
     permission: Permission = EVERYTHING
 
 
-def no_charges(_: Decimal) -> Decimal:
+def charge_nothing(_: Decimal) -> Decimal:
     """Return zero: the order is charged nothing."""
     return ZERO
 
@@ -230,6 +230,6 @@ class RiskInput(NamedTuple):
     no_rate: str | None = None
     feed_silence: Decimal | None = None
     max_feed_silence: Decimal = Decimal(30)
-    charges: Callable[[Decimal], Decimal] = no_charges
+    charges: Callable[[Decimal], Decimal] = charge_nothing
     waived: frozenset[str] = frozenset()
     critical_issues: int = 0

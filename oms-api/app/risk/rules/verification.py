@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.ledger.rules.verification import Finding
-from app.money import fixed
+from app.money import format_fixed
 from app.risk.rules.limits import SetLimit
-from app.risk.rules.switches import strictest
+from app.risk.rules.switches import get_strictest_state
 from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.timestamps import Timestamp
@@ -38,7 +38,7 @@ class RiskEvent(NamedTuple):
 RENAMED = "portfolio.renamed"
 
 
-def key_of(tenant_id: int, scope: Any, name: Any) -> Key:
+def build_key(tenant_id: int, scope: Any, name: Any) -> Key:
     """Return the key of a switch or of the limits of a name. Portfolio names are case-insensitive."""
     text = name or ""
     return (tenant_id, scope, name_key(text) if scope == "portfolio" else text)
@@ -52,13 +52,15 @@ def build_expected_switches(events: Iterable[RiskEvent]) -> dict[Key, Facts]:
             _rename_switch(due, event)
         else:
             fields = {name: event.facts.get(name) for name in ("state", "reason", "set_by")}
-            key = key_of(event.tenant_id, event.facts.get("scope"), event.facts.get("name"))
+            key = build_key(event.tenant_id, event.facts.get("scope"), event.facts.get("name"))
             due[key] = fields | {"name": event.facts.get("name") or "", "set_at": event.at}
     return due
 
 
 def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
-    before, after = (key_of(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after"))
+    before, after = (
+        build_key(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after")
+    )
     own = due.pop(before, None)
     waiting = due.pop(after, None)
     if own is None and waiting is None:
@@ -67,7 +69,7 @@ def _rename_switch(due: dict[Key, Facts], event: RiskEvent) -> None:
         left = own or waiting or {}
     else:
         states = TradingState(own["state"]), TradingState(waiting["state"])
-        left = own if strictest(*states) is states[0] else waiting
+        left = own if get_strictest_state(*states) is states[0] else waiting
     due[after] = left | {"name": event.facts["after"]}
 
 
@@ -80,7 +82,7 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
             _rename_limits(due, event)
             continue
         place = (
-            *key_of(event.tenant_id, event.facts.get("scope"), event.facts.get("name")),
+            *build_key(event.tenant_id, event.facts.get("scope"), event.facts.get("name")),
             event.facts["code"],
         )
         stated, after = event.facts.get("before"), event.facts.get("after")
@@ -103,7 +105,9 @@ def build_expected_limits(events: Iterable[RiskEvent]) -> tuple[dict[Key, Facts]
 
 
 def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
-    before, after = (key_of(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after"))
+    before, after = (
+        build_key(event.tenant_id, "portfolio", event.facts[name]) for name in ("before", "after")
+    )
     moved = {key: due.pop(key) for key in list(due) if key[:3] == before}
     for key, fields in moved.items():
         due[*after, *key[3:]] = fields
@@ -113,7 +117,7 @@ def _rename_limits(due: dict[Key, Facts], event: RiskEvent) -> None:
 
 def build_limit_facts(limit: SetLimit) -> Facts:
     """Return the values of a limit row in the form of its events."""
-    value = limit.words or fixed(limit.value)
+    value = limit.words or format_fixed(limit.value)
     fields = {"name": limit.name, "set_by": limit.set_by, "set_at": limit.set_at}
     return {"value": value, "until": limit.until, **fields}
 

@@ -31,7 +31,9 @@ def limit_entry(
     )
 
 
-def switch_entry(caller: Caller, request: RequestInfo, at: datetime, change: SwitchChange) -> AuditEntry:
+def build_switch_entry(
+    caller: Caller, request: RequestInfo, at: datetime, change: SwitchChange
+) -> AuditEntry:
     """Return the entry of a kill switch that was set."""
     who = (caller.tenant_id, at, caller.actor, caller.name)
     target = f"{change.scope}:{change.name}"
@@ -40,7 +42,7 @@ def switch_entry(caller: Caller, request: RequestInfo, at: datetime, change: Swi
     return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
 
 
-def automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchChange) -> AuditEntry:
+def build_automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchChange) -> AuditEntry:
     """Return the entry of a kill switch that a limit of losses set."""
     target = f"{change.scope}:{change.name}"
     after = mask_secrets({"state": change.state.value, "reason": change.reason})

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.clock import monotonic_seconds
 from app.risk.queries.latches import ActiveLatches, list_active_latches
-from app.risk.queries.limits import limits_of_tenants
+from app.risk.queries.limits import load_limits
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.limits import (
     LimitCode,
@@ -18,13 +18,13 @@ from app.risk.rules.limits import (
     Subject,
     drop_unlimited_names,
     filter_active_limits,
-    limits_for,
+    find_limits,
+    index_limits,
     list_limited_scopes,
-    rows_of,
 )
-from app.risk.rules.permissions import Lists, lists_of, permission_for
+from app.risk.rules.permissions import Lists, find_lists, find_permission
 from app.risk.rules.values import Limits
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_AGE_SECONDS = 0.4  # a change takes effect within 1 s in every process, including a slow statement
 _MAX_TENANTS = 10_000
@@ -65,11 +65,11 @@ class Controls:
         stale = [tenant_id for tenant_id in tenant_ids if not self._is_fresh(tenant_id, moment)]
         if not stale:
             return
-        limits, latches = limits_of_tenants(connection, stale), list_active_latches(connection, stale)
+        limits, latches = load_limits(connection, stale), list_active_latches(connection, stale)
         self._make_room(len(stale), moment)
         for tenant_id in stale:
-            hold = filter_active_limits(limits[tenant_id], iso(now))
-            rows, lists = rows_of(hold), lists_of(hold)
+            hold = filter_active_limits(limits[tenant_id], format_timestamp(now))
+            rows, lists = index_limits(hold), find_lists(hold)
             before = self._known.pop(tenant_id, None)
             is_same = before is not None and (before.rows, before.lists) == (rows, lists)
             resolved = before.resolved if before is not None and is_same else {}
@@ -101,10 +101,14 @@ class Controls:
         if found is None:
             if len(known.resolved) >= _MAX_SUBJECTS:
                 known.resolved.clear()
-            found = limits_for(subject, known.rows)
-            found = found._replace(permission=permission_for(subject, known.lists))
+            found = find_limits(subject, known.rows)
+            found = found._replace(permission=find_permission(subject, known.lists))
             known.resolved[subject] = found
         return found
+
+    def get_firm_limits(self, tenant_id: int) -> Limits:
+        """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
+        return self.limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
 
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list of what may be traded."""

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.database import write
-from app.database.bulk import Write
+from app.database import execute_writes
+from app.database.bulk import BulkWrite
 from app.events.service.outbox import build_event_insert
 from app.identity.queries.people import find_key_creator, list_person_names
 from app.identity.rules.access import Caller
@@ -58,7 +58,7 @@ def set_state(
         _require_other_person(connection, caller, change)
     if change.scope is not SwitchScope.TENANT:
         _require_room(connection, tenant_id, change)
-    write(connection, *queries.store_switch(tenant_id, change), _event(tenant_id, change))
+    execute_writes(connection, *queries.store_switch(tenant_id, change), _event(tenant_id, change))
     return AppliedChange(change)
 
 
@@ -90,20 +90,20 @@ def apply_states(
     process.
     """
     portfolios = queries.lock_portfolios_of(connection, tenant_id, only, skips_locked=skips_locked)
-    switches = queries.switches_of(connection, [tenant_id])[tenant_id]
-    write(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
+    switches = queries.load_switches(connection, [tenant_id])[tenant_id]
+    execute_writes(connection, *queries.update_trading_states(tenant_id, portfolios, switches))
     return {portfolio_id for portfolio_id, _, _ in portfolios}
 
 
 def build_unconfirmed_event(
     tenant_id: int, change: SwitchChange, orders: Sequence[Mapping[str, str]]
-) -> Write:
+) -> BulkWrite:
     """Return the insert of the event that names the orders that their brokers have not cancelled yet."""
     payload = orjson.dumps(_build_payload(change) | {"orders": orders}).decode()
     return build_event_insert([(tenant_id, UNCONFIRMED, payload, change.set_at)])
 
 
-def _event(tenant_id: int, change: SwitchChange) -> Write:
+def _event(tenant_id: int, change: SwitchChange) -> BulkWrite:
     payload = orjson.dumps(_build_payload(change)).decode()
     return build_event_insert([(tenant_id, _EVENTS[change.state], payload, change.set_at)])
 

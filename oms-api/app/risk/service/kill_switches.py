@@ -9,14 +9,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from app.audit.service import AuditEntry, record
+from app.audit.service import AuditEntry, record_entries
 from app.clock import monotonic_seconds
-from app.database import write
+from app.database import execute_writes
 from app.database.changes import Changes
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
-from app.identity.rules.request_source import RequestSource
-from app.risk.queries.switches import SwitchChange, is_latest_change, portfolios_of
+from app.identity.rules.authenticated_request import AuthenticatedRequest
+from app.risk.queries.switches import SwitchChange, is_latest_change, list_named_portfolios
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.risk.service.controls import Controls
@@ -68,7 +68,7 @@ class StopOrders(Protocol):
 
     async def __call__(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         stop: Stop,
         locked: Collection[str],
         only: Collection[str] | None,
@@ -109,7 +109,7 @@ class KillSwitches:
 
     async def set_state(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         change: SwitchChange,
         entry: AuditEntry,
         exits: ExitPolicy | None = None,
@@ -119,7 +119,7 @@ class KillSwitches:
         It takes effect and returns within a second, even while another session locks some portfolios. These
         are settled as soon as they are free. Raises the errors of `kill_switch_activation.set_state`.
         """
-        caller, started = request_source.caller, monotonic_seconds()
+        caller, started = request.caller, monotonic_seconds()
         tenant_id = caller.tenant_id
         applied, settled, locked = await self._set_and_apply(caller, change, entry, started + PROBE_SECONDS)
         self.controls.forget(tenant_id)
@@ -128,10 +128,10 @@ class KillSwitches:
         if stop and self.stop_orders:
             left = max(ANSWER_SECONDS - (monotonic_seconds() - started), MIN_WAIT_SECONDS)
             seconds = FLATTEN_SECONDS if stop.exits is ExitPolicy.FLATTEN else left
-            effect = await self.stop_orders(request_source, stop, names, None, seconds)
+            effect = await self.stop_orders(request, stop, names, None, seconds)
         unsettled = sorted({*names, *effect.unsettled})
         if unsettled:
-            retry = asyncio.create_task(self._retry(request_source, applied.change, locked, stop, unsettled))
+            retry = asyncio.create_task(self._retry(request, applied.change, locked, stop, unsettled))
             self._retries.add(retry)
             retry.add_done_callback(self._retries.discard)
         if effect.unconfirmed:
@@ -146,7 +146,7 @@ class KillSwitches:
             tenant_id, change, [unconfirmed_cancel._asdict() for unconfirmed_cancel in unconfirmed]
         )
         try:
-            await self.changes.run(lambda connection: write(connection, event), tenant_id)
+            await self.changes.run(lambda connection: execute_writes(connection, event), tenant_id)
         except OmsError as refusal:
             _LOG.warning("orders that brokers still have were not published: %s", refusal.detail)
 
@@ -163,16 +163,16 @@ class KillSwitches:
         def at_once(connection: Connection) -> tuple[AppliedChange, int]:
             applied = set_state(connection, tenant_id, change, caller)
             settled = apply_states(connection, tenant_id)
-            record(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.replayed else [entry])
             return applied, len(settled)
 
         def first(connection: Connection) -> AppliedChange:
             applied = set_state(connection, tenant_id, change, caller)
-            record(connection, [] if applied.replayed else [entry])
+            record_entries(connection, [] if applied.replayed else [entry])
             return applied
 
         def free(connection: Connection) -> tuple[list[PortfolioRef], set[int]]:
-            return portfolios_of(connection, tenant_id), apply_states(
+            return list_named_portfolios(connection, tenant_id), apply_states(
                 connection, tenant_id, skips_locked=True
             )
 
@@ -215,7 +215,7 @@ class KillSwitches:
 
     async def _retry(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         change: SwitchChange,
         locked: Sequence[PortfolioRef],
         stop: Stop | None,
@@ -228,30 +228,30 @@ class KillSwitches:
         for _ in range(MAX_RETRIES):
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                locked, unsettled = await self._apply_again(request_source, change, locked, stop, unsettled)
-                if not unsettled and await self._is_settled(request_source.caller.tenant_id):
+                locked, unsettled = await self._apply_again(request, change, locked, stop, unsettled)
+                if not unsettled and await self._is_settled(request.caller.tenant_id):
                     return
             except OmsError as refusal:
                 _LOG.warning("the kill switch is not settled yet: %s", refusal.detail)
 
     async def _apply_again(
         self,
-        request_source: RequestSource,
+        request: AuthenticatedRequest,
         change: SwitchChange,
         locked: Sequence[PortfolioRef],
         stop: Stop | None,
         unsettled: list[str],
     ) -> tuple[list[PortfolioRef], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not settled."""
-        still = await self._one_by_one(request_source.caller.tenant_id, locked, monotonic_seconds())
+        still = await self._one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
         if (
             not stop
             or not self.stop_orders
-            or not await self._is_latest_change(request_source.caller.tenant_id, change)
+            or not await self._is_latest_change(request.caller.tenant_id, change)
         ):
             return still, names
-        effect = await self.stop_orders(request_source, stop, names, unsettled, FLATTEN_SECONDS)
+        effect = await self.stop_orders(request, stop, names, unsettled, FLATTEN_SECONDS)
         return still, sorted({*names, *effect.unsettled})
 
     async def _is_latest_change(self, tenant_id: int, change: SwitchChange) -> bool:

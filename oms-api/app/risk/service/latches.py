@@ -7,21 +7,21 @@ import orjson
 from sqlalchemy import Connection
 
 from app.audit.service import mask_secrets
-from app.database import write
+from app.database import execute_writes
 from app.events.service.outbox import build_event_insert
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
 from app.risk.rules.latches import Latch
 from app.risk.service.audit_entries import serialize_latch_values
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 def release(
-    connection: Connection, context: OperationContext, latch_id: str, reason: str | None, now: datetime
-) -> Change:
+    connection: Connection, request: ChangeRequest, latch_id: str, reason: str | None, now: datetime
+) -> ChangeResult:
     """Release a latch, publish an event, and return its audit entry. Raises NoSuchLatch, LatchIsReleased."""
-    tenant_id, person, at = context.caller.tenant_id, context.caller.person or "", iso(now)
+    tenant_id, person, at = request.caller.tenant_id, request.caller.person or "", format_timestamp(now)
     found = queries.find_latch(connection, tenant_id, latch_id)
     if found is None:
         raise NoSuchLatch(latch_id)
@@ -31,12 +31,16 @@ def release(
     queries.release_latch(connection, tenant_id, latch)
     fields = serialize_latch_values(latch)
     payload = {"latch_id": latch.id, **fields, "reason": reason, "released_by": person}
-    write(connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)]))
-    entry = context.entry(now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason})
-    return Change(build_response(latch), [entry])
+    execute_writes(
+        connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)])
+    )
+    entry = request.build_audit_entry(
+        now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason}
+    )
+    return ChangeResult(serialize_latch(latch), [entry])
 
 
-def build_response(latch: Latch) -> dict[str, Any]:
+def serialize_latch(latch: Latch) -> dict[str, Any]:
     """Return the latch as `LatchOut` describes it."""
     return {
         "id": latch.id,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import record
+from app.audit.service import record_entries
 from app.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
 from app.risk.rules.limits import SetLimit
@@ -24,5 +24,5 @@ def change_limit(
     """Set or remove a limit. Return it with symbols in the place of aliases. Raises TooManySet."""
     limit = resolve_aliases(connection, caller.tenant_id, requested)
     change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
-    record(connection, [limit_entry(caller, request, at, limit, change)])
+    record_entries(connection, [limit_entry(caller, request, at, limit, change)])
     return limit

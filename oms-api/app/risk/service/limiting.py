@@ -5,12 +5,12 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.database import write
-from app.database.bulk import Write
+from app.database import execute_writes
+from app.database.bulk import BulkWrite
 from app.events.service.outbox import build_event_insert
 from app.instruments.queries import find_symbol, find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
-from app.money import fixed
+from app.money import format_fixed
 from app.risk.errors import TooManySet
 from app.risk.queries import limits as queries
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -37,7 +37,7 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
         )
     before = queries.find_limit(connection, tenant_id, limit)
     change = LimitChange(before, limit)
-    write(connection, queries.upsert_limit(tenant_id, limit), _event(tenant_id, limit, change))
+    execute_writes(connection, queries.build_limit_upsert(tenant_id, limit), _event(tenant_id, limit, change))
     return change
 
 
@@ -47,11 +47,11 @@ def remove_limit(connection: Connection, tenant_id: int, place: SetLimit) -> Lim
     before = queries.find_limit(connection, tenant_id, lasting)
     change = LimitChange(before or queries.find_limit(connection, tenant_id, ending), None)
     if queries.delete_limit(connection, tenant_id, place):
-        write(connection, _event(tenant_id, place, change))
+        execute_writes(connection, _event(tenant_id, place, change))
     return change
 
 
-def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
+def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> BulkWrite:
     fields = {
         "scope": limit.scope,
         "name": limit.name or None,
@@ -65,7 +65,9 @@ def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> Write:
 
 def serialize_limit_values(limit: SetLimit | None) -> dict[str, str | None] | None:
     """Return the values of a limit for audit entries and events, None if it is not set."""
-    return None if limit is None else {"value": limit.words or fixed(limit.value), "until": limit.until}
+    return (
+        None if limit is None else {"value": limit.words or format_fixed(limit.value), "until": limit.until}
+    )
 
 
 def resolve_aliases(connection: Connection, tenant_id: int, limit: SetLimit) -> SetLimit:

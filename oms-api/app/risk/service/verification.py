@@ -13,10 +13,10 @@ from app.audit.service import mask_secrets
 from app.ledger.rules.verification import Finding
 from app.ledger.service.verdict import Verdict
 from app.risk.queries import audit
-from app.risk.queries.switches import switches_of
+from app.risk.queries.switches import load_switches
 from app.risk.rules import verification as rules
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
-from app.risk.rules.verification import Facts, Key, RiskCheck, RiskEvent, key_of
+from app.risk.rules.verification import Facts, Key, RiskCheck, RiskEvent, build_key
 from app.timestamps import Timestamp
 
 _SWITCH_EVENTS = {
@@ -29,7 +29,7 @@ _OF_LIMIT = ("scope", "name", "code", "before", "after", "set_by")
 
 def verify_risk(connection: Connection, verdict: Verdict) -> None:
     """Check kill switches, limits and latches. `connection` must read one consistent snapshot."""
-    renamed = audit.renamings(connection)
+    renamed = audit.list_renamings(connection)
     acts = list(list_actions(connection, "kill_switch.", "limit.", "latch."))
     _verify_switches(connection, verdict, renamed, acts)
     _verify_states(connection, verdict)
@@ -40,7 +40,7 @@ def verify_risk(connection: Connection, verdict: Verdict) -> None:
 def _verify_switches(
     connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
 ) -> None:
-    events = audit.risk_events(connection, "kill_switch.")
+    events = audit.list_risk_events(connection, "kill_switch.")
     changes = list(audit.iterate_rows(connection, "kill_switch_changes"))
     events_seen = [_switch_fact(event.tenant_id, event.facts, event.at, event.type) for event in events]
     names = ("scope", "name", "state", "reason", "set_by")
@@ -59,7 +59,7 @@ def _verify_switches(
         rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), audited_changes),
     )
     for row in changes:
-        key = key_of(row["tenant_id"], row["scope"], row["name"])
+        key = build_key(row["tenant_id"], row["scope"], row["name"])
         if row["name_key"] != key[2]:
             finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
             verdict.blame(f"kill switch change {row['id']}", [finding])
@@ -97,8 +97,8 @@ def _build_change_key(act: AuditedAction) -> Key:
 
 
 def _verify_states(connection: Connection, verdict: Verdict) -> None:
-    portfolios = audit.portfolio_states(connection)
-    switches = switches_of(connection, {row[0] for row in portfolios})
+    portfolios = audit.list_portfolio_states(connection)
+    switches = load_switches(connection, {row[0] for row in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
         verdict.checked[RiskCheck.STATE] += 1
         due = switches[tenant_id].state(key)[0].value
@@ -110,7 +110,7 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
 def _verify_limits(
     connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
 ) -> None:
-    events = audit.risk_events(connection, "limit.")
+    events = audit.list_risk_events(connection, "limit.")
     due, findings = rules.build_expected_limits(_in_time(events, renamed))
     _blame_all(verdict, "limit events", findings)
     events_seen = [_limit_fact(event) for event in events]
@@ -167,7 +167,7 @@ def _limit(row: Facts) -> SetLimit:
 
 
 def _verify_latches(connection: Connection, verdict: Verdict, acts: list[AuditedAction]) -> None:
-    events = audit.risk_events(connection, "latch.")
+    events = audit.list_risk_events(connection, "latch.")
     events_seen = [_latch_fact(event.tenant_id, event.type, event.facts, event.at) for event in events]
     recorded = [
         _latch_fact(act.tenant_id, act.action, _latch_facts(act), act.at)

@@ -34,7 +34,7 @@ class ChildEnvironment(NamedTuple):
 
 
 Program = Callable[[ChildEnvironment], None]
-Prepare = Callable[[Mapping[str, Any]], Program]  # takes the options of `launch`
+Prepare = Callable[[Mapping[str, Any]], Program]  # takes the options of `launch_child`
 
 
 def main() -> None:

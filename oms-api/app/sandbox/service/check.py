@@ -12,7 +12,7 @@ from app.sandbox.rules.layers import Layer
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.rules.system_calls import build_filter
 from app.sandbox.service.bubblewrap import find_bubblewrap
-from app.sandbox.service.children import SandboxSpec, launch
+from app.sandbox.service.children import SandboxSpec, launch_child
 
 _PR_GET_SECCOMP = 21
 _PROGRAM = "app.sandbox.child.attempts:prepare"
@@ -28,7 +28,7 @@ class SandboxCheck(NamedTuple):
 def run_attempts() -> SandboxCheck:
     """Start a child, and let it try to leave the sandbox. Raises SandboxError if it does not start."""
     source = StrategySource("none", "None", str(Path(__file__).parents[1] / "rules"))
-    with launch(SandboxSpec(source, _PROGRAM, {"parent": os.getpid()}, requires_layers=False)) as child:
+    with launch_child(SandboxSpec(source, _PROGRAM, {"parent": os.getpid()}, requires_layers=False)) as child:
         return SandboxCheck(child.layers, child.receive().fields)
 
 

@@ -46,7 +46,7 @@ class SandboxSpec(NamedTuple):
     requires_layers: bool = True
 
 
-def launch(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
+def launch_child(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
     """Start a child that drops its rights and then runs the strategy's code.
 
     Raises SandboxUnavailable, and SandboxError if it does not start.

@@ -15,7 +15,7 @@ class Reply(NamedTuple):
     log: str
 
 
-def request(child: Child, fields: Mapping[str, Any]) -> Reply:
+def send_request(child: Child, fields: Mapping[str, Any]) -> Reply:
     """Send a request, and return its reply. Raises SandboxError: the child has ended then."""
     child.send(Frame("request", dict(fields)))
     frame = child.receive()

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, Select, Table, func, select
 
 from app.database import build_insert, build_insert_missing, build_update, find_matching_rows
-from app.database.bulk import Row, Value, Write
+from app.database.bulk import BulkWrite, Row, Value
 from app.ledger.models import Portfolio
-from app.money import fixed
+from app.money import format_fixed
 from app.orders.models import OrderRecord
 from app.signals.models import IS_RECEIVED, SignalRow
 from app.signals.rules.values import Channel, Signal, SignalMode, SignalStatus, SizeKind
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", SignalRow.__table__)
 _COLUMNS = tuple(getattr(SignalRow, name) for name in Signal._fields)
@@ -58,17 +58,17 @@ def find_signals(connection: Connection, keys: Collection[SignalKey]) -> dict[Si
     return {SignalKey(signal.tenant_id, signal.id): signal for signal in signals}
 
 
-def build_signal_insert(signals: Sequence[Signal]) -> Write:
+def build_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that inserts signals."""
     return build_insert(_TABLE, _INSERTED, list(map(_build_row, signals)))
 
 
-def build_missing_signal_insert(signals: Sequence[Signal]) -> Write:
+def build_missing_signal_insert(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that inserts those of the signals whose ids are new."""
     return build_insert_missing(_TABLE, _INSERTED, list(map(_build_row, signals)))
 
 
-def build_outcome_update(signals: Sequence[Signal]) -> Write:
+def build_outcome_update(signals: Sequence[Signal]) -> BulkWrite:
     """Return the statement that stores the outcomes of signals that were stored before."""
     columns, key = ("order_side", "quantity", "notional", *_OUTCOME), ("tenant_id", "number")
     rows = [tuple(_to_value(getattr(signal, name)) for name in (*columns, *key)) for signal in signals]
@@ -161,7 +161,7 @@ def _build_row(signal: Signal) -> Row:
 def _to_value(value: Any) -> Value:
     """Return a field of a signal as `database.bulk` takes it."""
     if isinstance(value, Decimal):
-        return fixed(value)
+        return format_fixed(value)
     if isinstance(value, datetime):
-        return iso(value.astimezone(UTC))
+        return format_timestamp(value.astimezone(UTC))
     return str(value) if isinstance(value, StrEnum) else value

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.errors import Invalid, Malformed, TooLarge
-from app.identity.dependencies import Authentication, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.dependencies import Authentication, AuthenticationDep, require_permission
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation, Scope
-from app.identity.service.idempotent_operations import Change
-from app.signals.dependencies import AuthenticationDep, SignalsDep
+from app.identity.service.change_executor import ChangeResult
+from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchHook, refuse_field
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
@@ -22,11 +22,12 @@ from app.signals.rules.values import Channel, SignalRequest
 from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut, NothingIn
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
-from app.wire.answers import REPLAYED_HEADER, answer, responses
+from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body, validate_model
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.json import parse_json
 from app.wire.lists import parse_instant
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/signals", tags=["signals"])
 
@@ -40,45 +41,50 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
     "/hooks",
     summary="Create a hook",
     status_code=201,
-    responses=responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(HookIn, _EXAMPLE),
 )
 async def create_hook(
-    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
-    context, terms = request_context.context(caller, body), body.terms()
+    request, terms = change_requests.build(caller, body), body.terms()
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.create_hook(connection, context, terms, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.create_hook(connection, request, terms, now),
         )
     )
 
 
-@router.get("/hooks", summary="List hooks", responses=responses(200, {"model": list[HookOut]}))
+@router.get("/hooks", summary="List hooks", responses=document_responses(200, {"model": list[HookOut]}))
 async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
     hooks = await readers.run(
         lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
     )
-    return answer(list(map(service.serialize_hook, hooks)))
+    return build_json_response(list(map(service.serialize_hook, hooks)))
 
 
 @router.post(
     "/hooks/{hook_id}:rotate",
     summary="Rotate the token of a hook",
     status_code=201,
-    responses=responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
 )
 async def rotate_hook(
-    caller: Manager, hook_id: HookId, administration: AdministrationDep, request_context: RequestContextDep
+    caller: Manager,
+    hook_id: HookId,
+    change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
-    context = request_context.context(caller, NothingIn(), hook_id)
+    request = change_requests.build(caller, NothingIn(), hook_id)
     return build_response(
-        await administration.change(
-            context, lambda connection, now: service.rotate_hook(connection, context, hook_id, now)
+        await change_executor.execute(
+            request,
+            lambda connection, now: service.rotate_hook(connection, request, hook_id, now),
         )
     )
 
@@ -88,18 +94,21 @@ async def rotate_hook(
     summary="Delete a hook",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "Deleted"}, 404, 409),
+    responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def delete_hook(
-    caller: Manager, hook_id: HookId, administration: AdministrationDep, request_context: RequestContextDep
+    caller: Manager,
+    hook_id: HookId,
+    change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Delete a hook. Its signals are kept."""
-    context = request_context.context(caller, NothingIn(), hook_id)
+    request = change_requests.build(caller, NothingIn(), hook_id)
 
-    def change(connection: Connection, now: datetime) -> Change:
-        return service.delete_hook(connection, context, hook_id, now)
+    def change(connection: Connection, now: datetime) -> ChangeResult:
+        return service.delete_hook(connection, request, hook_id, now)
 
-    await administration.change(context, change)
+    await change_executor.execute(request, change)
     return Response(status_code=204)
 
 
@@ -107,7 +116,7 @@ async def delete_hook(
     "/hook/{token}",
     summary="Send a signal to a hook",
     status_code=202,
-    responses=responses(202, {"model": HookReceiptOut}, 404, 413),
+    responses=document_responses(202, {"model": HookReceiptOut}, 404, 413),
     openapi_extra={"x-operation": "anybody", "x-roles": []},
 )
 async def receive_message(
@@ -130,14 +139,14 @@ async def receive_message(
     )
     request_of_signal = candidate if known is None else candidate._replace(id=known)
     signal = await signals.accept_or_store(_build_caller(hook), request_of_signal)
-    return answer({"id": signal.id, "status": signal.status}, 202)
+    return build_json_response({"id": signal.id, "status": signal.status}, 202)
 
 
 async def _authorize(
     request: Request, authentication: Authentication, readers: ReadersDep, token: str
 ) -> Hook:
     """Return the hook of the token. Raises NoSuchHook, also for an address that may not send to it."""
-    request_info = request.state.request_info
+    request_info = get_request_info(request)
     authentication.limiter.check_address(request_info.address)
     hook = await service.find_hook_by_token(readers, token, request_info.address)
     if hook is None:

@@ -7,7 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
-from app.identity.dependencies import Reader, WriteEndpoint, require_permission
+from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.orders.service.command_results import Outcome
 from app.orders.service.commands import PlaceSignal
@@ -28,12 +28,13 @@ from app.signals.schemas.signals import (
 )
 from app.signals.service.signal_service import SignalService, get_processed_signal
 from app.text import name_key
-from app.wire.answers import NEXT_HEADER, answer, responses
 from app.wire.body import documented_body, json_body, parse_model
 from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.fields import Wanted
+from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
-from app.wire.lists import link
+from app.wire.lists import build_link_header
+from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["signals"])
 
@@ -41,7 +42,7 @@ SIGNAL_PATHS = ("/api/v1/signals", "/api/v1/trading/signal")
 
 Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
-_ACCEPTED = responses(201, {"model": SignalOut}, 409, 413, 415)
+_ACCEPTED = document_responses(201, {"model": SignalOut}, 409, 413, 415)
 _BODY = documented_body(SignalIn, EXAMPLE)
 
 
@@ -55,7 +56,9 @@ async def post_signal(
     A repeat with the same `id` returns the same response. The order passes the same risk checks and
     approvals as any other order. A signal that arrives too late is recorded as `expired`.
     """
-    return answer(serialize_outcome(await signals.accept(caller, _build_request(body, key))), 201)
+    return build_json_response(
+        serialize_outcome(await signals.accept(caller, _build_request(body, key))), 201
+    )
 
 
 @router.post(
@@ -73,7 +76,7 @@ async def post_trading_signal(
 @router.get(
     "/signals",
     summary="List signals",
-    responses=responses(200, {"model": list[SignalDetailOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, {"model": list[SignalDetailOut]}, headers=NEXT_HEADER),
 )
 async def list_signals(
     caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -91,15 +94,17 @@ async def list_signals(
     page = listed_signals[: query.limit]
     last = str(page[-1].signal.number) if len(listed_signals) > query.limit else None
     cursor = None if last is None else cursors.make(tenant_id, _LIST, last)
-    return answer(list(map(serialize_signal, page)), headers=link(request, cursor))
+    return build_json_response(list(map(serialize_signal, page)), headers=build_link_header(request, cursor))
 
 
 @router.get(
-    "/signals/{signal_id}", summary="Get a signal", responses=responses(200, {"model": SignalDetailOut}, 404)
+    "/signals/{signal_id}",
+    summary="Get a signal",
+    responses=document_responses(200, {"model": SignalDetailOut}, 404),
 )
 async def get_signal(
     caller: Reader,
-    signal_id: Annotated[Wanted, Path(max_length=150, description="ID of the signal")],
+    signal_id: Annotated[SearchText, Path(max_length=150, description="ID of the signal")],
     readers: ReadersDep,
 ) -> Response:
     """Get one signal, its outcome, and the current statuses of its orders."""
@@ -109,11 +114,11 @@ async def get_signal(
     )
     if listed_signal is None:
         raise NoSuchSignal(signal_id)
-    return answer(serialize_signal(listed_signal))
+    return build_json_response(serialize_signal(listed_signal))
 
 
-def build_signal_endpoint(service: SignalService) -> WriteEndpoint[PlaceSignal, Outcome]:
-    """Return the operation of `post_signal`, for its direct routes."""
+def build_signal_endpoint(service: SignalService) -> WriteEndpoint[Operation, Caller, PlaceSignal, Outcome]:
+    """Build the endpoint that accepts a signal."""
 
     def parse(caller: Caller, request: RequestInfo, key: str | None) -> PlaceSignal:
         body = parse_model(SignalIn, request.headers.get(b"content-type", b""), request.body)

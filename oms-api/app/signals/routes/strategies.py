@@ -7,18 +7,18 @@ from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.request_context import AdministrationDep, RequestContextDep, build_response
+from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import RequestBody
-from app.identity.service.idempotent_operations import Change
+from app.identity.service.change_executor import ChangeResult
 from app.signals.queries import strategies as queries
 from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
 from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
 from app.text import name_key
-from app.wire.answers import REPLAYED_HEADER, answer, responses
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ReadersDep
+from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
@@ -31,7 +31,9 @@ class _NothingIn(RequestBody):
 
 
 @router.get(
-    "", summary="List rules of strategies", responses=responses(200, {"model": list[StrategyRulesOut]})
+    "",
+    summary="List rules of strategies",
+    responses=document_responses(200, {"model": list[StrategyRulesOut]}),
 )
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
@@ -43,29 +45,31 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
         for strategy_rules in found
         if strategy_rules.portfolio_name is None or caller.sees(name_key(strategy_rules.portfolio_name))
     ]
-    return answer(list(map(serialize_strategy, visible)))
+    return build_json_response(list(map(serialize_strategy, visible)))
 
 
 @router.put(
     "/{strategy_name}",
     summary="Set the rules of a strategy",
-    responses=responses(200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
+    responses=document_responses(
+        200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
+    ),
     openapi_extra=documented_body(StrategyRulesIn, STRATEGY_EXAMPLE),
 )
 async def put_strategy(
     caller: Manager, strategy_name: StrategyPath,
-    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], administration: AdministrationDep,
-    request_context: RequestContextDep,
+    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the portfolio, default size, allowed symbols and mode for the signals of a strategy."""
-    context = request_context.context(caller, body, strategy_name)
+    request = change_requests.build(caller, body, strategy_name)
     symbols = None if body.symbols is None else tuple(body.symbols)
 
-    def change(connection: Connection, at: datetime) -> Change:
+    def change(connection: Connection, at: datetime) -> ChangeResult:
         fields = (body.portfolio, body.mode, body.size(), symbols, caller.actor, at)
-        return set_strategy(connection, context, StrategyRules(caller.tenant_id, strategy_name, *fields))
+        return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
-    return build_response(await administration.change(context, change))
+    return build_response(await change_executor.execute(request, change))
 
 
 @router.delete(
@@ -73,17 +77,18 @@ async def put_strategy(
     summary="Delete the rules of a strategy",
     status_code=204,
     response_class=Response,
-    responses=responses(204, {"description": "Deleted"}, 404, 409),
+    responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def remove_strategy(
     caller: Manager,
     strategy_name: StrategyPath,
-    administration: AdministrationDep,
-    request_context: RequestContextDep,
+    change_executor: ChangeExecutorDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
-    context = request_context.context(caller, _NothingIn(), strategy_name)
-    await administration.change(
-        context, lambda connection, now: delete_strategy(connection, context, strategy_name, now)
+    request = change_requests.build(caller, _NothingIn(), strategy_name)
+    await change_executor.execute(
+        request,
+        lambda connection, now: delete_strategy(connection, request, strategy_name, now),
     )
     return Response(status_code=204)

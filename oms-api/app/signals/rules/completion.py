@@ -6,7 +6,7 @@ from typing import Any
 
 from app.orders.rules.values import Order, OrderType, Status, Ticket
 from app.signals.rules.values import Outcome, Signal, SignalMode, SignalStatus
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _REJECTED_BY_BROKER = "The broker rejected the order."
 EXPIRED_REASON = "The signal arrived after its expiry."
@@ -49,7 +49,7 @@ def build_ticket(signal: Signal) -> Ticket:
     )
 
 
-def complete(signal: Signal, outcome: Outcome, now: datetime) -> Signal:
+def complete_signal(signal: Signal, outcome: Outcome, now: datetime) -> Signal:
     """Return the signal with its outcome."""
     return signal._replace(
         status=outcome.status,
@@ -88,5 +88,5 @@ def build_signal_payload(signal: Signal) -> dict[str, Any]:
         "order_ids": signal.order_ids.split(),
         "reason": signal.outcome_reason,
         "latency_ms": signal.latency_ms,
-        "received_at": iso(signal.received_at),
+        "received_at": format_timestamp(signal.received_at),
     }

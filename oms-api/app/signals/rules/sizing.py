@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.money import ZERO, ratio
+from app.money import ZERO, divide
 
 _HUNDRED = Decimal(100)
 
@@ -32,4 +32,4 @@ def compute_notional(equity: Decimal, percent: Decimal, rate: Decimal) -> Decima
 
     `rate` is the value of one unit of that currency in the portfolio's. The result is zero without equity.
     """
-    return ratio(equity * percent, rate * _HUNDRED) if equity > 0 else ZERO
+    return divide(equity * percent, rate * _HUNDRED) if equity > 0 else ZERO

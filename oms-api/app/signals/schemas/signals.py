@@ -21,12 +21,12 @@ from pydantic_core import PydanticCustomError
 from app.instruments.schemas import Symbol
 from app.ledger.rules.chain import hash_request
 from app.ledger.schemas import Label, Note, PortfolioName
-from app.money import fits, fixed, quantity_text
+from app.money import format_fixed, is_storable, shorten_quantity
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import Channel, Signal, SignalMode, SignalRequest, SignalStatus, Size, SizeKind
-from app.timestamps import iso
-from app.wire.fields import PositiveAmount, Side, exact_amount, lower_case
+from app.timestamps import format_timestamp
+from app.wire.fields import PositiveAmount, Side, parse_amount, to_lower_case
 from app.wire.json import JsonNumber
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
@@ -58,12 +58,12 @@ def _parse_signed(value: Any) -> Decimal:  # any JSON value
     """Parse a quantity that may be negative or zero."""
     text = value.text if isinstance(value, JsonNumber) else value
     if not isinstance(text, str) or not text.startswith("-"):
-        return exact_amount(value)
-    return -exact_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
+        return parse_amount(value)
+    return -parse_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
 
 
 def _require_storable(amount: Decimal) -> Decimal:
-    if not fits(amount):
+    if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
 
@@ -231,7 +231,7 @@ class SignalQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Annotated[SignalStatus, BeforeValidator(lower_case)] | None = None
+    status: Annotated[SignalStatus, BeforeValidator(to_lower_case)] | None = None
     strategy: Label | None = None
     symbol: Symbol | None = None
     portfolio: Label | None = None
@@ -245,7 +245,7 @@ class StrategyRulesIn(SizeIn):
     portfolio: PortfolioName | None = Field(
         None, description="Portfolio of signals that name none; null: SIGNALS_PORTFOLIO", examples=["Growth"]
     )
-    mode: Annotated[SignalMode, BeforeValidator(lower_case)] = Field(
+    mode: Annotated[SignalMode, BeforeValidator(to_lower_case)] = Field(
         SignalMode.TRADE,
         description="`trade`: place orders; `approve`: place orders that await approval; `record`: "
         "only store",
@@ -299,21 +299,21 @@ def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
         "symbol": signal.symbol,
         "side": signal.side,
         "size": serialize_size(Size(signal.size_kind, signal.size_value)),
-        "price": None if signal.price is None else quantity_text(fixed(signal.price)),
+        "price": None if signal.price is None else shorten_quantity(format_fixed(signal.price)),
         "sender_reason": signal.reason,
         "strategy": signal.strategy,
         "portfolio_name": listed_signal.portfolio_name,
         "mode": signal.mode,
         "source": signal.source,
         "person": signal.person,
-        "expires_at": None if signal.expires_at is None else iso(signal.expires_at),
-        "received_at": iso(signal.received_at),
-        "completed_at": None if signal.completed_at is None else iso(signal.completed_at),
+        "expires_at": None if signal.expires_at is None else format_timestamp(signal.expires_at),
+        "received_at": format_timestamp(signal.received_at),
+        "completed_at": None if signal.completed_at is None else format_timestamp(signal.completed_at),
         "order_statuses": listed_signal.order_statuses,
     }
 
 
 def _text(value: Any) -> str | None:  # a field of a signal
     if isinstance(value, Decimal):
-        return fixed(value)
-    return iso(value) if isinstance(value, datetime) else value
+        return format_fixed(value)
+    return format_timestamp(value) if isinstance(value, datetime) else value

@@ -10,12 +10,12 @@ import orjson
 from sqlalchemy import Connection
 
 from app.database import Readers, set_all_tenants_scope
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.signals.errors import NoSuchHook, TooManyHooks
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
 from app.signals.rules.values import HookTerms
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_HOOKS = 100  # per tenant
 _TOKEN_BYTES = 32
@@ -42,9 +42,11 @@ def is_allowed(networks: str | None, address: str) -> bool:
     return any(parsed in ipaddress.ip_network(network) for network in networks.split())
 
 
-def create_hook(connection: Connection, context: OperationContext, terms: HookTerms, now: datetime) -> Change:
+def create_hook(
+    connection: Connection, request: ChangeRequest, terms: HookTerms, now: datetime
+) -> ChangeResult:
     """Create a hook. Its token is shown once. Raises TooManyHooks."""
-    caller = context.caller
+    caller = request.caller
     if queries.count_hooks(connection, caller.tenant_id) >= MAX_HOOKS:
         raise TooManyHooks(MAX_HOOKS)
     token = _draw_token()
@@ -63,26 +65,28 @@ def create_hook(connection: Connection, context: OperationContext, terms: HookTe
         rotated_at=None,
     )
     queries.insert_hook(connection, hook)
-    entry = context.entry(now, "signal_hook.created", _target(hook), None, {"name": hook.name})
-    return Change(serialize_hook(hook) | _show(token), [entry], 201, shows_secret=True)
+    entry = request.build_audit_entry(now, "signal_hook.created", _target(hook), None, {"name": hook.name})
+    return ChangeResult(serialize_hook(hook) | _show(token), [entry], 201, shows_secret=True)
 
 
-def rotate_hook(connection: Connection, context: OperationContext, hook_id: str, now: datetime) -> Change:
+def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, now: datetime) -> ChangeResult:
     """Replace the token of a hook by a new one, shown once. The old one is unknown at once."""
-    hook = _get_hook(connection, context, hook_id)
+    hook = _get_hook(connection, request, hook_id)
     token = _draw_token()
     changes: dict[str, Any] = {"token_hash": _hash_token(token), "rotated_at": now}
     queries.update_hook(connection, hook, changes)
-    entry = context.entry(now, "signal_hook.rotated", _target(hook), None, {"name": hook.name})
-    return Change(serialize_hook(hook._replace(**changes)) | _show(token), [entry], 201, shows_secret=True)
+    entry = request.build_audit_entry(now, "signal_hook.rotated", _target(hook), None, {"name": hook.name})
+    return ChangeResult(
+        serialize_hook(hook._replace(**changes)) | _show(token), [entry], 201, shows_secret=True
+    )
 
 
-def delete_hook(connection: Connection, context: OperationContext, hook_id: str, now: datetime) -> Change:
+def delete_hook(connection: Connection, request: ChangeRequest, hook_id: str, now: datetime) -> ChangeResult:
     """Delete a hook. Its signals are kept."""
-    hook = _get_hook(connection, context, hook_id)
+    hook = _get_hook(connection, request, hook_id)
     queries.delete_hook(connection, hook)
-    entry = context.entry(now, "signal_hook.deleted", _target(hook), {"name": hook.name}, None)
-    return Change({}, [entry], 204)
+    entry = request.build_audit_entry(now, "signal_hook.deleted", _target(hook), {"name": hook.name}, None)
+    return ChangeResult({}, [entry], 204)
 
 
 def serialize_hook(hook: Hook) -> dict[str, Any]:
@@ -96,13 +100,13 @@ def serialize_hook(hook: Hook) -> dict[str, Any]:
         "allowed_networks": None if hook.networks is None else hook.networks.split(),
         "max_age_seconds": hook.max_age_seconds,
         "created_by": hook.created_by,
-        "created_at": iso(hook.created_at),
-        "rotated_at": None if hook.rotated_at is None else iso(hook.rotated_at),
+        "created_at": format_timestamp(hook.created_at),
+        "rotated_at": None if hook.rotated_at is None else format_timestamp(hook.rotated_at),
     }
 
 
-def _get_hook(connection: Connection, context: OperationContext, hook_id: str) -> Hook:
-    hook = queries.find_hook(connection, context.caller.tenant_id, hook_id)
+def _get_hook(connection: Connection, request: ChangeRequest, hook_id: str) -> Hook:
+    hook = queries.find_hook(connection, request.caller.tenant_id, hook_id)
     if hook is None:
         raise NoSuchHook(hook_id)
     return hook

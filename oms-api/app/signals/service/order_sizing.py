@@ -5,9 +5,9 @@ from decimal import Decimal
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO, to_places
 from app.orders.rules.contingency import EXITS
-from app.orders.service.batch_context import BatchContext
-from app.orders.service.currency_conversion import rate_now
-from app.orders.service.loss_limits import compute_equity
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.orders.service.risk_checks.loss_limits import compute_equity
 from app.signals.errors import refuse_field
 from app.signals.rules.planning import NO_PRODUCT
 from app.signals.rules.sizing import SizedOrder, compute_notional, size_to_target
@@ -26,8 +26,8 @@ def size_order(context: BatchContext, signal: Signal, portfolio_key: PortfolioKe
         case SizeKind.CLOSE:
             return SizedOrder(None)
         case SizeKind.TARGET_POSITION:
-            position = context.books.position(PositionKey(*portfolio_key, signal.symbol, NO_PRODUCT)).quantity
-            return size_to_target(value, position, _sum_working(context, signal, portfolio_key))
+            position = context.ledger.position(PositionKey(*portfolio_key, signal.symbol, NO_PRODUCT))
+            return size_to_target(value, position.quantity, _sum_working(context, signal, portfolio_key))
         case SizeKind.PERCENT_OF_EQUITY:
             return _size_by_equity(context, signal, portfolio_key, value)
 
@@ -46,7 +46,7 @@ def _sum_working(context: BatchContext, signal: Signal, portfolio_key: Portfolio
 def _size_by_equity(
     context: BatchContext, signal: Signal, portfolio_key: PortfolioKey, percent: Decimal
 ) -> SizedOrder:
-    base = context.books.portfolio(portfolio_key).base_currency
+    base = context.ledger.portfolio(portfolio_key).base_currency
     currency = context.instrument(signal.tenant_id, signal.symbol).currency or base
     rate = Decimal(1) if currency == base else rate_now(context, portfolio_key, currency)
     if rate is None:

@@ -1,6 +1,5 @@
 """Resume signals that were stored but not acted on, because the writer could not take them."""
 
-import asyncio
 import logging
 from datetime import timedelta
 
@@ -9,6 +8,7 @@ from sqlalchemy import Connection
 from app.clock import Now
 from app.database import Readers, set_all_tenants_scope
 from app.errors import OmsError, Unavailable
+from app.periodic_tasks import repeat
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import ListedSignal
 from app.signals.service.signal_service import SignalService
@@ -27,14 +27,7 @@ class SignalResumption:
 
     async def run(self) -> None:
         """Resume repeatedly, until cancelled."""
-        while True:
-            try:
-                await self.resume_pending()
-            except OmsError as refusal:
-                _LOG.warning("signals were not resumed: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and try again
-                _LOG.exception("signals were not resumed")
-            await asyncio.sleep(RESUME_PERIOD_SECONDS)
+        await repeat(self.resume_pending, RESUME_PERIOD_SECONDS, "signals were not resumed", _LOG)
 
     async def resume_pending(self) -> int:
         """Resume the signals of all tenants that wait for longer than RESUME_AFTER; return how many."""

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import set_tenant_scope
-from app.database.bulk import Write
+from app.database.bulk import BulkWrite
 from app.errors import Invalid, OmsError, Unavailable
 from app.group_commit import CommitCheck
 from app.ledger.errors import NoSuchPortfolio
@@ -16,11 +16,11 @@ from app.ledger.service.commands import Origin
 from app.metrics import SignalMetrics
 from app.orders.queries.book import OrderColumnValue
 from app.orders.rules.values import Order
-from app.orders.service.batch_context import BatchContext
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.changes.position_closes import close_position
 from app.orders.service.command_results import OrderResult, SignalProcessed
 from app.orders.service.commands import ClosePosition, PlaceOrder, PlaceSignal
-from app.orders.service.placement import place_order
-from app.orders.service.position_closes import close_position
+from app.orders.service.execution.placement import place_order
 from app.orders.service.request_values import validate_ticket
 from app.signals.errors import SignalIdReused
 from app.signals.queries import signals as queries
@@ -38,7 +38,7 @@ from app.signals.rules.values import (
 )
 from app.signals.service.order_sizing import size_order
 from app.signals.service.planning import SignalPlanner, refuse_unknown_portfolio
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
 class SignalHandler:
@@ -87,10 +87,12 @@ class SignalBatch:
         self._stored[key] = completed
         (self._inserted if stored is None else self._updated).append(completed)
         payload, at = completion.build_signal_payload(completed), completed.completed_at or self._now()
-        context.order_store.add_event(key.tenant_id, f"signal.{completed.status}", payload, iso(at))
+        context.order_store.add_event(
+            key.tenant_id, f"signal.{completed.status}", payload, format_timestamp(at)
+        )
         return SignalProcessed(completed)
 
-    def list_writes(self) -> Sequence[Write]:
+    def list_writes(self) -> Sequence[BulkWrite]:
         """Return the statements that store the processed signals."""
         writes = [queries.build_signal_insert(self._inserted)] if self._inserted else []
         return [*writes, *([queries.build_outcome_update(self._updated)] if self._updated else [])]
@@ -123,7 +125,7 @@ class SignalBatch:
         outcome = outcome or completion.find_unordered_outcome(signal, command.origin.at)
         if outcome is None:
             signal, outcome = _place(context, command, signal, portfolio_key, is_stored=stored is not None)
-        return completion.complete(signal, outcome, self._now())
+        return completion.complete_signal(signal, outcome, self._now())
 
 
 def _get_key(command: PlaceSignal) -> SignalKey:

@@ -39,7 +39,7 @@ class SignalService:
         origin = Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,
-            user_id=None,
+            user_label=None,
             at=now,
             idempotency_key=None,
             request_hash=request.request_hash,
@@ -82,7 +82,7 @@ class SignalService:
         origin = Origin(
             tenant_id=signal.tenant_id,
             source=signal.source,
-            user_id=None,
+            user_label=None,
             at=self._now(),
             idempotency_key=None,
             request_hash=signal.request_hash,

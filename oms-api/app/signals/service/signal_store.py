@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from app.database import set_tenant_scope, write
+from app.database import execute_writes, set_tenant_scope
 from app.database.transactions import Transactions
 from app.errors import Invalid
 from app.instruments.queries import find_symbol
@@ -33,7 +33,7 @@ class SignalStore:
         set_tenant_scope(connection, [command.origin.tenant_id])
         signal = self._plan(connection, command)
         key = SignalKey(signal.tenant_id, signal.id)
-        write(connection, queries.build_missing_signal_insert([signal]))
+        execute_writes(connection, queries.build_missing_signal_insert([signal]))
         return queries.find_signals(connection, [key])[key]
 
     def _plan(self, connection: Connection, command: PlaceSignal) -> Signal:

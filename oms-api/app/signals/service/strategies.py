@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.rules.entries import Facts
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.signals.errors import NoSuchStrategyRules, refuse_field
@@ -15,14 +15,14 @@ from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import StrategyRules
 from app.strategies.rules.values import MANUAL
 from app.strategies.service.signal_strategies import ensure_signal_strategy, remove_signal_strategy
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 
-def set_strategy(connection: Connection, context: OperationContext, rules: StrategyRules) -> Change:
+def set_strategy(connection: Connection, request: ChangeRequest, rules: StrategyRules) -> ChangeResult:
     """Insert or replace the rules of a strategy. Raises Invalid if the caller sees no such portfolio."""
     if rules.name == MANUAL:
         raise refuse_field("strategy_name", "`manual` is the strategy of orders without one.", "reserved")
-    caller, name = context.caller, rules.portfolio_name
+    caller, name = request.caller, rules.portfolio_name
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio")
     previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
     symbols = sorted({find_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
@@ -37,19 +37,21 @@ def set_strategy(connection: Connection, context: OperationContext, rules: Strat
     )
     before = None if previous is None else _facts(previous)
     target = f"signal_strategy:{rules.name}"
-    entry = context.entry(rules.updated_at, "signal_strategy.set", target, before, _facts(stored))
-    return Change(serialize_strategy(stored), [entry])
+    entry = request.build_audit_entry(rules.updated_at, "signal_strategy.set", target, before, _facts(stored))
+    return ChangeResult(serialize_strategy(stored), [entry])
 
 
-def delete_strategy(connection: Connection, context: OperationContext, name: str, now: datetime) -> Change:
+def delete_strategy(connection: Connection, request: ChangeRequest, name: str, now: datetime) -> ChangeResult:
     """Delete the rules of a strategy. Raises NoSuchStrategyRules."""
-    previous = queries.find_strategy(connection, context.caller.tenant_id, name)
+    previous = queries.find_strategy(connection, request.caller.tenant_id, name)
     if previous is None:
         raise NoSuchStrategyRules(name)
     queries.delete_strategy(connection, previous.tenant_id, name)
     remove_signal_strategy(connection, previous.tenant_id, name)
-    entry = context.entry(now, "signal_strategy.deleted", f"signal_strategy:{name}", _facts(previous), None)
-    return Change({}, [entry], 204)
+    entry = request.build_audit_entry(
+        now, "signal_strategy.deleted", f"signal_strategy:{name}", _facts(previous), None
+    )
+    return ChangeResult({}, [entry], 204)
 
 
 def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
         "size": None if rules.size is None else serialize_size(rules.size),
         "symbols": None if rules.symbols is None else list(rules.symbols),
         "updated_by": rules.updated_by,
-        "updated_at": iso(rules.updated_at),
+        "updated_at": format_timestamp(rules.updated_at),
     }
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection, Table, delete, exists, insert, select, update
 from sqlalchemy.orm import aliased
 
-from app.database import build_upsert, write
+from app.database import build_upsert, execute_writes
 from app.strategies.models import StrategyInputRow, StrategyStateRow
 from app.strategies.rules.journal import InputKind, JournalHead, JournalInput
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _STATES = cast("Table", StrategyStateRow.__table__)
 _INPUTS = tuple(getattr(StrategyInputRow, name) for name in JournalInput._fields)
@@ -48,8 +48,8 @@ def find_state(connection: Connection, tenant_id: int, strategy: str) -> SavedSt
 
 def put_state(connection: Connection, state: SavedState) -> None:
     """Insert or replace the saved state of a strategy."""
-    row = (*state[:-1], iso(state.updated_at))
-    write(connection, build_upsert(_STATES, SavedState._fields, ("tenant_id", "strategy"), [row]))
+    row = (*state[:-1], format_timestamp(state.updated_at))
+    execute_writes(connection, build_upsert(_STATES, SavedState._fields, ("tenant_id", "strategy"), [row]))
 
 
 def update_state(connection: Connection, state: SavedState) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 FIRST_HASH = "0" * 64
 
@@ -81,7 +81,7 @@ def compute_hash(previous: str, journal_input: JournalInput) -> str:
         journal_input.sequence,
         journal_input.run,
         journal_input.kind,
-        iso(journal_input.at),
+        format_timestamp(journal_input.at),
         journal_input.payload,
     )
     return hashlib.sha256("\n".join(map(str, fields)).encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.backtests.rules.bar_columns import build_columns
 from app.market_data.rules.values import Bar, Quote
-from app.money import fixed
+from app.money import format_fixed
 from slackoms_strategy import BarColumns, Fill, OrderState, OrderStatus, OrderType, Side, TimeInForce
 from slackoms_strategy import Quote as StrategyQuote
 
@@ -80,7 +80,7 @@ def serialize_order(order: OrderState) -> dict[str, Any]:
 
 
 def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else fixed(amount)
+    return None if amount is None else format_fixed(amount)
 
 
 def _amount(text: str | None) -> Decimal | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.money import fixed
+from app.money import format_fixed
 
 MAX_DELAY = timedelta(seconds=10)  # from an input to the order that it caused
 
@@ -47,7 +47,7 @@ class ComparedOrder(NamedTuple):
 
     def describe(self) -> str:
         """Return the order in words."""
-        size = "a value" if self.quantity is None else fixed(self.quantity)
+        size = "a value" if self.quantity is None else format_fixed(self.quantity)
         return f"{self.side} {size} {self.symbol}"
 
 
@@ -115,18 +115,18 @@ def compare_fill(
         return []
     if not compared_fills:
         cause = "The quote at the time of the fill does not fill the order."
-        return [Difference(DifferenceKind.EXTRA, order_id, fixed(compared_fill.price), None, cause)]
+        return [Difference(DifferenceKind.EXTRA, order_id, format_fixed(compared_fill.price), None, cause)]
     replayed, cause = compared_fills[0], "The quote at the time of the fill gives another price or quantity."
     pairs = (
         (DifferenceKind.PRICE, compared_fill.price, replayed.price),
         (DifferenceKind.QUANTITY, compared_fill.quantity, replayed.quantity),
     )
     return [
-        Difference(kind, order_id, fixed(one), fixed(other), cause)
+        Difference(kind, order_id, format_fixed(one), format_fixed(other), cause)
         for kind, one, other in pairs
         if one != other
     ]
 
 
 def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else fixed(amount)
+    return None if amount is None else format_fixed(amount)

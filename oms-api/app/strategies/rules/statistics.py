@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from app.backtests.rules.trips import TripTracker
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill
-from app.money import ZERO, fixed
+from app.money import ZERO, format_fixed
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.trip_statistics import summarize_trips
 from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, TRADING_DAYS_A_YEAR, EquitySeries
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 
 _DAY = timedelta(days=1)
 _SATURDAY = 5
@@ -109,7 +109,7 @@ def _measure(earnings: Sequence[_Earning], capital: Decimal) -> tuple[float | No
             [0.0] * len(equities),
             [False, *[True] * len(days)],
             [0.0] * len(equities),
-            [fixed(ZERO)] * len(equities),
+            [format_fixed(ZERO)] * len(equities),
         ),
         [],
         CALENDAR_DAYS_A_YEAR if trades_weekends else TRADING_DAYS_A_YEAR,
@@ -119,4 +119,4 @@ def _measure(earnings: Sequence[_Earning], capital: Decimal) -> tuple[float | No
 
 
 def _at_midnight(day: date) -> Timestamp:
-    return iso(datetime.combine(day, time(), UTC))
+    return format_timestamp(datetime.combine(day, time(), UTC))

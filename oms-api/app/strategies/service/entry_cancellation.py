@@ -2,7 +2,7 @@
 
 from app.database import Readers
 from app.identity.rules.access import Caller
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.queries.open_positions import find_portfolio_names_with_orders
 from app.orders.service.order_service import OrderService
 from app.text import name_key
@@ -18,7 +18,7 @@ async def cancel_entries(
         lambda connection: find_portfolio_names_with_orders(connection, caller.tenant_id, None, strategy),
         caller.tenant_id,
     )
-    source = RequestSource(caller, request_id)
+    request = AuthenticatedRequest(caller, request_id)
     for name in names:
         if caller.sees(name_key(name)):
-            await orders.cancel_all(source, name, strategy=strategy, reason=REASON, keeps_exits=True)
+            await orders.cancel_all(request, name, strategy=strategy, reason=REASON, keeps_exits=True)

@@ -11,7 +11,7 @@ from app.ledger.rules.accounting import FLAT, Position, apply_fill
 from app.ledger.rules.accounting import Fill as LedgerFill
 from app.ledger.rules.accounting import Side as LedgerSide
 from app.ledger.rules.keys import HoldingKey
-from app.money import ZERO, fixed, product
+from app.money import ZERO, format_fixed, multiply
 from app.orders.rules.order_views import Changes
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import OrderType as TicketType
@@ -129,7 +129,7 @@ class LiveAccount:
         """Cash and the market value of the positions."""
         held = self.positions.items()
         values = (
-            product(position.quantity, self._get_price(key.symbol))
+            multiply(position.quantity, self._get_price(key.symbol))
             for key, position in held
             if position.quantity
         )
@@ -151,13 +151,13 @@ class LiveAccount:
             [
                 key.symbol,
                 key.product,
-                fixed(position.quantity),
-                fixed(position.cost),
-                fixed(position.realized_pnl),
+                format_fixed(position.quantity),
+                format_fixed(position.cost),
+                format_fixed(position.realized_pnl),
             ]
             for key, position in self.positions.items()
         ]
-        return {"cash": fixed(self.cash), "positions": positions}
+        return {"cash": format_fixed(self.cash), "positions": positions}
 
     def restore(self, payload: dict[str, Any]) -> None:
         """Restore cash and positions from the result of `serialize`."""

@@ -9,7 +9,7 @@ import orjson
 from app.clock import monotonic_seconds
 from app.errors import OmsError, TooMany, Unavailable
 from app.identity.rules.access import Caller, Scope
-from app.identity.rules.request_source import RequestSource
+from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.rules.values import Order
 from app.orders.service.command_results import OrderResult
 from app.orders.service.order_service import OrderService
@@ -65,17 +65,17 @@ class OrderGateway:
         caller = build_caller(tenant_id)
         match action:
             case PlaceAction():
-                source = RequestSource(caller, action.order_id, action.order_id)
-                command = self._orders.build_place_command(source, portfolio_name, action.ticket)
+                request = AuthenticatedRequest(caller, action.order_id, action.order_id)
+                command = self._orders.build_place_command(request, portfolio_name, action.ticket)
                 result = self._wait(self._submit(command))
             case CancelAction() if order_id is not None:
                 result = self._wait(
-                    self._orders.cancel(RequestSource(caller, action.order_id), order_id, None)
+                    self._orders.cancel(AuthenticatedRequest(caller, action.order_id), order_id, None)
                 )
             case ReplaceAction() if order_id is not None:
                 key = action.changes.client_order_id
-                source = RequestSource(caller, key or "", key)
-                result = self._wait(self._orders.replace(source, order_id, action.changes))
+                request = AuthenticatedRequest(caller, key or "", key)
+                result = self._wait(self._orders.replace(request, order_id, action.changes))
             case _:
                 return ActionResult(refusal="There is no such order.")
         found = tuple(order for view in result.orders for order in (view.order, *view.legs))

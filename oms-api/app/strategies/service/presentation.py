@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.identity.rules.access import Caller
-from app.money import ZERO, fixed, money_text, quantity_text
+from app.money import ZERO, format_fixed, shorten_amount, shorten_quantity
 from app.risk.queries.limits import list_limits
 from app.risk.rules.limits import LimitScope
 from app.strategies.queries.fills import find_capital, list_fills
@@ -17,7 +17,7 @@ from app.strategies.rules.parameters import describe_parameters
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyStatistics, compute_statistics
 from app.strategies.rules.values import MANUAL, StrategyStatus
 from app.strategies.service.code_inspection import Inspected, StrategyCode
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _RATIO_PLACES = 8
 _NOTHING: dict[str, Any] = dict.fromkeys(
@@ -59,9 +59,9 @@ def serialize_strategy(
         "started_at": _format(strategy.started_at),
         "statistics": serialize_statistics(statistics),
         "created_by": strategy.created_by,
-        "created_at": iso(strategy.created_at),
+        "created_at": format_timestamp(strategy.created_at),
         "updated_by": strategy.updated_by,
-        "updated_at": iso(strategy.updated_at),
+        "updated_at": format_timestamp(strategy.updated_at),
     }
 
 
@@ -89,7 +89,7 @@ def serialize_statistics(statistics: StrategyStatistics) -> dict[str, Any]:
     ratios = ("win_rate", "max_drawdown", "sharpe")
     return {
         **statistics._asdict(),
-        "pnl_net": money_text(fixed(statistics.pnl_net)),
+        "pnl_net": shorten_amount(format_fixed(statistics.pnl_net)),
         **{name: _round(getattr(statistics, name)) for name in ratios},
     }
 
@@ -137,14 +137,14 @@ def _read_capital(
 def _list_limits(connection: Connection, tenant_id: int, name: str) -> dict[str, str]:
     """Return the limits that are set for the strategy by code."""
     return {
-        limit.code.value: limit.words or quantity_text(fixed(limit.value))
+        limit.code.value: limit.words or shorten_quantity(format_fixed(limit.value))
         for limit in list_limits(connection, tenant_id)
         if limit.scope is LimitScope.STRATEGY and limit.key == name and limit.until is None
     }
 
 
 def _format(at: Any) -> str | None:  # an instant, or None
-    return None if at is None else iso(at)
+    return None if at is None else format_timestamp(at)
 
 
 def _round(value: float | None) -> float | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.audit.service import AuditEntry
 from app.errors import Forbidden
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
@@ -62,10 +62,10 @@ class StrategyRegistry:
         self._inspected = inspected
 
     def create(
-        self, connection: Connection, context: OperationContext, new: NewStrategy, now: datetime
-    ) -> Change:
+        self, connection: Connection, request: ChangeRequest, new: NewStrategy, now: datetime
+    ) -> ChangeResult:
         """Create a strategy, INACTIVE. Raises Invalid, StrategyExists or TooManyStrategies."""
-        caller = context.caller
+        caller = request.caller
         if new.name == MANUAL or queries.find_strategy(connection, caller.tenant_id, new.name) is not None:
             raise StrategyExists(f"There is a strategy {new.name!r} already; choose another name.")
         if queries.count_strategies(connection, caller.tenant_id) >= MAX_STRATEGIES:
@@ -100,24 +100,28 @@ class StrategyRegistry:
         )
         queries.insert_strategy(connection, strategy)
         queries.insert_version(connection, _build_version(strategy))
-        entries = [context.entry(now, "strategy.created", _target(strategy), None, _facts(strategy))]
-        entries += _set_limits(connection, context, new.limits, now)
+        entries = [
+            request.build_audit_entry(now, "strategy.created", _target(strategy), None, _facts(strategy))
+        ]
+        entries += _set_limits(connection, request, new.limits, now)
         listed_strategy = ListedStrategy(strategy, book.name, None)
-        return Change(serialize_strategy(connection, listed_strategy, {code.entry_point: code}), entries, 201)
+        return ChangeResult(
+            serialize_strategy(connection, listed_strategy, {code.entry_point: code}), entries, 201
+        )
 
     def update(
         self,
         connection: Connection,
-        context: OperationContext,
+        request: ChangeRequest,
         name: str,
         changes: Mapping[str, Any],
         now: datetime,
-    ) -> Change:
+    ) -> ChangeResult:
         """Change a strategy. A change of code, parameters, symbols or interval makes a new version.
 
         Raises Invalid, StrategyIsRunning or Forbidden.
         """
-        caller = context.caller
+        caller = request.caller
         listed_strategy = require_strategy(connection, caller, name, locks=True)
         strategy = listed_strategy.strategy
         _require_change_allowed(caller, strategy, changes)
@@ -148,10 +152,12 @@ class StrategyRegistry:
             queries.insert_version(connection, _build_version(updated))
         queries.update_strategy(connection, strategy, values)
         before, after = _facts(strategy), _facts(updated)
-        entries = [context.entry(now, "strategy.updated", _target(strategy), before, after)]
-        entries += _set_limits(connection, context, changes.get("limits", ()), now)
+        entries = [request.build_audit_entry(now, "strategy.updated", _target(strategy), before, after)]
+        entries += _set_limits(connection, request, changes.get("limits", ()), now)
         updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_name_key)
-        return Change(serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries)
+        return ChangeResult(
+            serialize_strategy(connection, updated_listing, {code.entry_point: code}), entries
+        )
 
 
 def require_strategy(
@@ -209,16 +215,16 @@ def _build_version(strategy: Strategy) -> StrategyVersion:
 
 
 def _set_limits(
-    connection: Connection, context: OperationContext, limits: Sequence[LimitRequest], now: datetime
+    connection: Connection, request: ChangeRequest, limits: Sequence[LimitRequest], now: datetime
 ) -> list[AuditEntry]:
     """Set or remove limits of the strategy, and return the audit entries."""
-    caller, entries = context.caller, []
+    caller, entries = request.caller, []
     for limit, is_removed in limits:
         change = (remove_limit if is_removed else set_limit)(connection, caller.tenant_id, limit)
         action = "limit.removed" if is_removed else "limit.set"
         target = f"{limit.code}:{limit.scope}:{limit.name}"
         before, after = serialize_limit_values(change.before), serialize_limit_values(change.after)
-        entries.append(context.entry(now, action, target, before, after))
+        entries.append(request.build_audit_entry(now, action, target, before, after))
     return entries
 
 

@@ -10,8 +10,8 @@ from app.clock import monotonic_seconds
 from app.sandbox.errors import InvalidFrame, SandboxError
 from app.sandbox.rules.limits import Limits
 from app.sandbox.rules.sources import StrategySource
-from app.sandbox.service.children import Child, SandboxSpec, launch
-from app.sandbox.service.requests import request
+from app.sandbox.service.children import Child, SandboxSpec, launch_child
+from app.sandbox.service.requests import send_request
 from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import JournalInput
@@ -40,7 +40,7 @@ class SandboxedRunner:
             "parameters": dict(spec.parameters), "id": spec.strategy_id, "name": spec.name,
             "symbols": sorted(spec.symbols),
         }  # fmt: skip
-        self._child = launch(SandboxSpec(source, PROGRAM, options), limits)
+        self._child = launch_child(SandboxSpec(source, PROGRAM, options), limits)
         try:
             self.uses_quotes = self._receive_start()
         except BaseException:
@@ -54,7 +54,7 @@ class SandboxedRunner:
 
     def deliver(self, one: JournalInput) -> Reaction:
         """Send an input, and return the reaction. Raises SandboxError: the process has ended then."""
-        reply = request(self._child, pack_input(one))
+        reply = send_request(self._child, pack_input(one))
         self._log.write(reply.log)
         scope = ActionScope(
             self._spec.name, self._symbols, f"{self._spec.strategy_id}-{one.run}-{one.sequence}"

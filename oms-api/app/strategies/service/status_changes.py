@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.database import write
+from app.database import execute_writes
 from app.events.service.outbox import build_event_insert
-from app.identity.service.idempotent_operations import Change, OperationContext
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.strategies.errors import StrategyStatusConflict
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import ListedStrategy
@@ -18,7 +18,7 @@ from app.strategies.rules.values import MANUAL, Strategy, StrategyStatus
 from app.strategies.service.code_inspection import Inspected
 from app.strategies.service.presentation import describe_strategies
 from app.strategies.service.registry import require_strategy
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 _EVENTS = {Action.START: STARTED, Action.PAUSE: PAUSED, Action.STOP: STOPPED}
 _WORDS = {Action.START: "started", Action.PAUSE: "paused", Action.STOP: "stopped"}
@@ -43,40 +43,42 @@ class StatusChanges:
         self._inspected = inspected
 
     def change(
-        self, connection: Connection, context: OperationContext, request: StatusRequest, now: datetime
-    ) -> Change:
+        self, connection: Connection, request: ChangeRequest, status_request: StatusRequest, now: datetime
+    ) -> ChangeResult:
         """Start, pause or stop a strategy. A repeat changes nothing. Raises StrategyStatusConflict."""
-        caller = context.caller
-        if request.name == MANUAL:
+        caller = request.caller
+        if status_request.name == MANUAL:
             message = "Orders of people have no status; stop them with a kill switch (`POST /kill-switch`)."
             raise StrategyStatusConflict(message)
-        listed_strategy = require_strategy(connection, caller, request.name, locks=True)
+        listed_strategy = require_strategy(connection, caller, status_request.name, locks=True)
         strategy = listed_strategy.strategy
         try:
             status = find_next_status(
-                request.action, strategy.status, acknowledges_error=request.acknowledges_error
+                status_request.action, strategy.status, acknowledges_error=status_request.acknowledges_error
             )
         except IllegalAction as refusal:
             raise StrategyStatusConflict(str(refusal)) from None
         if status is strategy.status:
-            return Change(self._describe(connection, context, listed_strategy), [])
-        changes = _list_changes(strategy, request, status, caller.actor, now)
+            return ChangeResult(self._describe(connection, request, listed_strategy), [])
+        changes = _list_changes(strategy, status_request, status, caller.actor, now)
         queries.update_strategy(connection, strategy, changes)
         updated = listed_strategy._replace(strategy=strategy._replace(**changes))
-        publish_status(connection, updated, _EVENTS[request.action], caller.actor, request.reason, now)
-        entry = context.entry(
+        publish_status(
+            connection, updated, _EVENTS[status_request.action], caller.actor, status_request.reason, now
+        )
+        entry = request.build_audit_entry(
             now,
-            f"strategy.{_WORDS[request.action]}",
+            f"strategy.{_WORDS[status_request.action]}",
             f"strategy:{strategy.name}",
             {"status": strategy.status.value},
-            {"status": status.value, "reason": request.reason, "version": strategy.version},
+            {"status": status.value, "reason": status_request.reason, "version": strategy.version},
         )
-        return Change(self._describe(connection, context, updated), [entry])
+        return ChangeResult(self._describe(connection, request, updated), [entry])
 
     def _describe(
-        self, connection: Connection, context: OperationContext, listed_strategy: ListedStrategy
+        self, connection: Connection, request: ChangeRequest, listed_strategy: ListedStrategy
     ) -> dict[str, Any]:
-        return describe_strategies(connection, context.caller, [listed_strategy], self._inspected)[0]
+        return describe_strategies(connection, request.caller, [listed_strategy], self._inspected)[0]
 
 
 def publish_status(
@@ -89,17 +91,17 @@ def publish_status(
 ) -> None:
     """Publish a new status of a strategy, in the transaction of the change."""
     payload = build_status_payload(listed_strategy.strategy, listed_strategy.portfolio_name, actor, reason)
-    row = (listed_strategy.strategy.tenant_id, event, orjson.dumps(payload).decode(), iso(now))
-    write(connection, build_event_insert([row]))
+    row = (listed_strategy.strategy.tenant_id, event, orjson.dumps(payload).decode(), format_timestamp(now))
+    execute_writes(connection, build_event_insert([row]))
 
 
 def _list_changes(
-    strategy: Strategy, request: StatusRequest, status: StrategyStatus, actor: str, now: datetime
+    strategy: Strategy, status_request: StatusRequest, status: StrategyStatus, actor: str, now: datetime
 ) -> dict[str, Any]:
     changes: dict[str, Any] = {
-        "status": status, "reason": request.reason, "updated_by": actor, "updated_at": now,
+        "status": status, "reason": status_request.reason, "updated_by": actor, "updated_at": now,
     }  # fmt: skip
-    if request.action is Action.START:
+    if status_request.action is Action.START:
         changes |= {
             "run": strategy.run + 1, "started_by": actor, "started_at": now, "last_error": None,
             "failed_at": None,

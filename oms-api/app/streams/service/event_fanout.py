@@ -12,7 +12,7 @@ from app.events.service.feed import Feed
 from app.streams.rules.frames import build_event_frame
 from app.streams.rules.messages import EVENT_TYPES, ChannelKind
 from app.streams.service.outbox import Outbox
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.wire.opaque_ids import OpaqueIds
 
 BACKLOG_PAGE = 200
@@ -111,7 +111,9 @@ class TenantEvents:
 
     def _build_frame(self, kind: ChannelKind, event: StoredEvent) -> str:
         event_id = self._opaque_ids.encode(self._tenant_id, EVENT_ID_KIND, event.number)
-        return build_event_frame(kind, event_id, event.type, iso(event.created_at), event.payload)
+        return build_event_frame(
+            kind, event_id, event.type, format_timestamp(event.created_at), event.payload
+        )
 
 
 class EventFanout:

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from app.clock import Now
 from app.database import Readers
-from app.errors import OmsError
 from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.reading import Statement
 from app.ledger.service.valuation import Valuer, value_statements
-from app.money import fixed, money_text
+from app.money import format_fixed, shorten_amount
+from app.periodic_tasks import repeat
 from app.streams.rules.messages import ChannelKind
 from app.streams.service.outbox import Outbox
 from app.text import name_key
@@ -51,14 +51,8 @@ class ValueFanout:
 
     async def run(self) -> None:
         """Send changed values every second, until cancelled."""
-        while True:
-            await asyncio.sleep(VALUE_SECONDS)
-            try:
-                await self.flush()
-            except OmsError as refusal:
-                _LOG.warning("portfolios were not valued: %s", refusal.detail)
-            except Exception:  # noqa: BLE001  # the task must survive any error and try again
-                _LOG.exception("portfolios were not valued")
+        await asyncio.sleep(VALUE_SECONDS)
+        await repeat(self.flush, VALUE_SECONDS, "portfolios were not valued", _LOG)
 
     async def add(
         self, tenant_id: int, outbox: Outbox, names: Iterable[str], portfolios: frozenset[str] | None
@@ -141,8 +135,8 @@ def _serialize(statement: Statement, value: PortfolioValue) -> PortfolioText:
     fields = {
         "portfolio_name": book.name,
         "base_currency": book.base_currency,
-        "cash": money_text(book.cash),
-        "realized_pnl": money_text(book.realized_pnl),
+        "cash": shorten_amount(book.cash),
+        "realized_pnl": shorten_amount(book.realized_pnl),
     }
-    fields |= {name: money_text(fixed(amount)) for name, amount in amounts.items()}
+    fields |= {name: shorten_amount(format_fixed(amount)) for name, amount in amounts.items()}
     return PortfolioText(book.name, orjson.dumps(fields).decode())

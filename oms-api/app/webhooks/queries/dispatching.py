@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, cast
 import orjson
 from sqlalchemy import Connection, Table, func, or_, select, update
 
-from app.database import build_update, write
-from app.database.bulk import Write
+from app.database import build_update, execute_writes
+from app.database.bulk import BulkWrite
 from app.events.service.outbox import build_event_insert
 from app.identity.models import ApiKey, Tenant
-from app.timestamps import Timestamp, iso
+from app.timestamps import Timestamp, format_timestamp
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 from app.webhooks.rules.attempts import DeliveryStatus
 from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
@@ -128,12 +128,12 @@ def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int)
     return found
 
 
-def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> Write:
+def build_cursor_updates(cursors: Sequence[tuple[int, str]]) -> BulkWrite:
     """Store cursors, each (number of an event, id of a webhook)."""
     return build_update(_WEBHOOKS, ("cursor",), ("id",), cursors)
 
 
-def build_delivery_updates(updates: Sequence[DeliveryUpdate]) -> Write:
+def build_delivery_updates(updates: Sequence[DeliveryUpdate]) -> BulkWrite:
     """Store the results of attempts."""
     return build_update(_DELIVERIES, _RESULT, ("id",), updates)
 
@@ -160,5 +160,5 @@ def disable_webhook(connection: Connection, disabling: Disabling, now: datetime)
         "name": row.name,
         "reason": disabling.reason,
     }
-    event = (disabling.tenant_id, DISABLED_EVENT, orjson.dumps(payload).decode(), iso(now))
-    write(connection, build_event_insert([event]))
+    event = (disabling.tenant_id, DISABLED_EVENT, orjson.dumps(payload).decode(), format_timestamp(now))
+    execute_writes(connection, build_event_insert([event]))

@@ -129,8 +129,8 @@ def is_loopback_host(host: str) -> bool:
 
 
 def parse_address(host: str) -> Address | None:
-    """Return the address, or None if the host is a name."""
+    """Return the address, or None if the host is a name. Only addresses of IPv6 have a zone after a `%`."""
     try:
-        return ipaddress.ip_address(host.partition("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0] if ":" in host else host)
     except ValueError:
         return None

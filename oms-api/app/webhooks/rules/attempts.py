@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 MAX_ATTEMPTS = 10
 GONE = 410
@@ -53,7 +53,7 @@ class Decision(NamedTuple):
     disable_reason: str | None = None
 
 
-def decide(attempt: int, result: AttemptResult, now: datetime, random_share: float) -> Decision:
+def decide_next_attempt(attempt: int, result: AttemptResult, now: datetime, random_share: float) -> Decision:
     """Return what follows from attempt number `attempt`. `random_share` from 0 to 1 spreads the retries."""
     if result.is_success:
         return Decision(DeliveryStatus.DELIVERED)
@@ -71,7 +71,7 @@ def describe_attempt(number: int, at: datetime, result: AttemptResult) -> dict[s
     """Return an attempt as the list of deliveries shows it."""
     return {
         "attempt": number,
-        "at": iso(at),
+        "at": format_timestamp(at),
         "response_status": result.status,
         "latency_ms": result.latency_ms,
         "error": result.error,

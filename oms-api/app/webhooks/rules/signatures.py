@@ -18,7 +18,7 @@ def format_secret(random_bytes: bytes) -> str:
     return _PREFIX + base64.b64encode(random_bytes).decode()
 
 
-def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
+def sign_message(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the header `webhook-signature`, with a signature by each secret. The time is in Unix seconds."""
     message = f"{message_id}.{timestamp}.".encode() + body
     keys = [base64.b64decode(secret.removeprefix(_PREFIX)) for secret in secrets]
@@ -38,5 +38,5 @@ def build_headers(
         "User-Agent": _USER_AGENT,
         "webhook-id": event.id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(secrets, event.id, timestamp, event.body),
+        "webhook-signature": sign_message(secrets, event.id, timestamp, event.body),
     }

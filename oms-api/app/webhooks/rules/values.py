@@ -36,7 +36,7 @@ class Endpoint:
 
     def is_subscribed_to(self, event_type: str) -> bool:
         """Return whether the webhook receives events of this type. Tests are sent one by one."""
-        return event_type != TEST_EVENT and includes(self.event_types, event_type)
+        return event_type != TEST_EVENT and includes_type(self.event_types, event_type)
 
 
 class OutgoingEvent(NamedTuple):
@@ -68,7 +68,7 @@ class Delivery:
     event: OutgoingEvent | None = None
 
 
-def includes(event_types: tuple[str, ...], event_type: str) -> bool:
+def includes_type(event_types: tuple[str, ...], event_type: str) -> bool:
     """Return whether the types or families ("order.*", "*") include the type."""
     family = f"{event_type.partition('.')[0]}.*"
     return ALL_TYPES in event_types or event_type in event_types or family in event_types

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.database import write
+from app.database import execute_writes
 from app.events.queries import find_last_number
 from app.events.rules import EVENT_ID_KIND
 from app.events.service.outbox import build_event_insert
 from app.identity.rules.access import Caller
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.webhooks.errors import NoSuchDelivery, WebhookDisabled
 from app.webhooks.queries import deliveries as queries
 from app.webhooks.queries import webhooks as webhook_queries
@@ -61,7 +61,9 @@ class WebhookDeliveries:
         webhook = get_webhook(connection, caller, webhook_id)
         webhook_queries.update_webhook(connection, webhook, {})
         payload = orjson.dumps({"webhook_id": webhook.id}).decode()
-        write(connection, build_event_insert([(caller.tenant_id, TEST_EVENT, payload, iso(now))]))
+        execute_writes(
+            connection, build_event_insert([(caller.tenant_id, TEST_EVENT, payload, format_timestamp(now))])
+        )
         number = find_last_number(connection, caller.tenant_id, TEST_EVENT)
         return self._add(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
 
@@ -77,8 +79,8 @@ class WebhookDeliveries:
             "response_status": delivery.response_status,
             "latency_ms": delivery.latency_ms,
             "error": delivery.error,
-            "next_attempt_at": None if next_at is None else iso(next_at),
-            "created_at": iso(delivery.created_at),
+            "next_attempt_at": None if next_at is None else format_timestamp(next_at),
+            "created_at": format_timestamp(delivery.created_at),
             "attempts": orjson.loads(delivery.attempts),
         }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine, text
 
-from app.database import set_tenant_scope, unit_of_work, write
+from app.database import execute_writes, set_tenant_scope, unit_of_work
 from app.events.queries import (
     EventFilter,
     EventPage,
@@ -19,7 +19,7 @@ from app.events.queries import (
 )
 from app.events.rules import EVENT_ID_KIND, OutboxState
 from app.events.schemas import serialize_event
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from app.webhooks.queries import dispatching
 from app.webhooks.queries.deliveries import NewDelivery, insert_deliveries
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
@@ -109,7 +109,7 @@ class DispatchStore:
         ]
         with unit_of_work(self._engine) as connection:
             self._scoped(connection)
-            write(
+            execute_writes(
                 connection,
                 dispatching.build_delivery_updates(changes.updates),
                 dispatching.build_cursor_updates(changes.cursors),
@@ -130,7 +130,7 @@ def build_update(
     delivery: Delivery, status: str, result: tuple[int | None, int, str | None], completed_at: datetime | None
 ) -> DeliveryUpdate:
     """Return the row of a delivery after an attempt. `result` is (response status, latency in ms, error)."""
-    pending_until = None if completed_at else iso(delivery.next_attempt_at)
+    pending_until = None if completed_at else format_timestamp(delivery.next_attempt_at)
     history = orjson.dumps(delivery.history).decode()
-    finished = None if completed_at is None else iso(completed_at)
+    finished = None if completed_at is None else format_timestamp(completed_at)
     return DeliveryUpdate(status, delivery.attempt, *result, history, pending_until, finished, delivery.id)

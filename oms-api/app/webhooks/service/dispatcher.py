@@ -20,7 +20,7 @@ from app.encryption import DecryptionFailed, KeyRing
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
-from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide, describe_attempt
+from app.webhooks.rules.attempts import AttemptResult, DeliveryStatus, decide_next_attempt, describe_attempt
 from app.webhooks.rules.endpoint_queue import MAX_WAITING, EndpointQueue, choose_position, take_turns
 from app.webhooks.rules.fair_share import SharedSlots
 from app.webhooks.rules.signatures import build_headers
@@ -136,7 +136,7 @@ class Dispatcher:
         now = self._now()
         delivery.attempt += 1
         delivery.history.append(describe_attempt(delivery.attempt, at, result))
-        decision = decide(delivery.attempt, result, now, self._draw())
+        decision = decide_next_attempt(delivery.attempt, result, now, self._draw())
         if decision.next_attempt_at is not None:
             delivery.next_attempt_at = decision.next_attempt_at
             delivery.event = None  # it is loaded again when it is due

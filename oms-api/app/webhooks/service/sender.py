@@ -1,4 +1,8 @@
-"""Send a request to an endpoint: at a checked address, without redirects, in bounded time and memory."""
+"""Send a request to an endpoint: at a checked address, without redirects, in bounded time and memory.
+
+HTTP libraries resolve the host again after the check, and could then connect to another address (DNS
+rebinding). Therefore the request is written here.
+"""
 
 import asyncio
 import ssl
@@ -13,13 +17,16 @@ from app.webhooks.service.host_lookups import HostLookups, LookupKey, Resolve, r
 
 TIMEOUT_SECONDS = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024
-_DRAIN_SECONDS = 1.0  # to read the rest of the answer, so that the endpoint is not cut off
-_MAX_INTERIM_ANSWERS = 5
+_DRAIN_SECONDS = 1.0  # to read the rest of the response, so that the endpoint is not cut off
+_MAX_INFORMATIONAL_RESPONSES = 5
 _HEAD_END = b"\r\n\r\n"
 
 
-class NotSent(Exception):
-    """Raised when the request failed. The message states the reason, for the owner of the webhook."""
+class DeliveryFailed(Exception):
+    """Raised when an attempt failed, perhaps after the request was sent.
+
+    The message states the reason, for the owner of the webhook.
+    """
 
 
 class WebhookSender:
@@ -44,8 +51,8 @@ class WebhookSender:
                 status, fields = await self._exchange(tenant_id, url, headers, body)
             retry_after = parse_retry_after(fields.get("retry-after", ""), self._now())
         except TimeoutError:
-            error = f"No answer within {self._timeout_seconds:.0f} s."
-        except NotSent as failure:
+            error = f"No response within {self._timeout_seconds:.0f} s."
+        except DeliveryFailed as failure:
             error = str(failure)
         except ssl.SSLError as failure:
             error = f"TLS failed: {failure.reason or type(failure).__name__}."
@@ -61,7 +68,7 @@ class WebhookSender:
     ) -> tuple[int, Mapping[str, str]]:
         target = parse_url(url)
         if target is None:
-            raise NotSent("The URL is not valid.")
+            raise DeliveryFailed("The URL is not valid.")
         address = await self._find_address(tenant_id, url, target)
         reader, writer = await asyncio.open_connection(
             address,
@@ -74,20 +81,20 @@ class WebhookSender:
             writer.write(_format_request(target, headers, body))
             await writer.drain()
             head = await _read_head(reader)
-            await _drain(reader)
+            await _discard_body(reader)
         finally:
             writer.transport.abort()
         return head
 
     async def _find_address(self, tenant_id: int, url: str, target: Target) -> str:
-        literal = parse_address(target.host)
+        ip_address = parse_address(target.host)
         lookup = LookupKey(tenant_id, target.host, target.port)
-        found = [str(literal)] if literal else await self._lookups.find_addresses(lookup)
+        found = [str(ip_address)] if ip_address else await self._lookups.find_addresses(lookup)
         addresses = [address for text in found if (address := parse_address(text)) is not None]
         if not addresses:
-            raise NotSent("The host has no address.")
+            raise DeliveryFailed("The host name has no address.")
         if not all(is_permitted(address, url, self._policy) for address in addresses):
-            raise NotSent("The host resolves to an address that is not public.")
+            raise DeliveryFailed("The host resolves to an address that is not public; use a public one.")
         return str(addresses[0])
 
 
@@ -104,15 +111,15 @@ def _format_request(target: Target, headers: Mapping[str, str], body: bytes) -> 
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:
-    for _ in range(_MAX_INTERIM_ANSWERS):
+    for _ in range(_MAX_INFORMATIONAL_RESPONSES):
         try:
             head = await reader.readuntil(_HEAD_END)
         except asyncio.LimitOverrunError:
-            raise NotSent("The head of the answer is too large.") from None
+            raise DeliveryFailed("The headers of the response are too large.") from None
         status, fields = _parse_head(head)
-        if status >= 200:  # others are interim answers
+        if status >= 200:  # others are informational responses
             return status, fields
-    raise NotSent("The answer has no end.")
+    raise DeliveryFailed("The endpoint sent only informational responses.")
 
 
 def _parse_head(head: bytes) -> tuple[int, Mapping[str, str]]:
@@ -120,12 +127,12 @@ def _parse_head(head: bytes) -> tuple[int, Mapping[str, str]]:
     version, _, rest = first.partition(" ")
     code = rest[:3]
     if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdigit() and len(code) == 3):
-        raise NotSent("The answer is not HTTP.")
+        raise DeliveryFailed("The response is not HTTP.")
     pairs = (line.partition(":") for line in lines if ":" in line)
     return int(code), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-async def _drain(reader: asyncio.StreamReader) -> None:
+async def _discard_body(reader: asyncio.StreamReader) -> None:
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(_DRAIN_SECONDS):
             left = MAX_RESPONSE_BYTES

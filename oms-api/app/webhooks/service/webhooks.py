@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from app.audit.rules.entries import Facts
 from app.encryption import KeyRing
 from app.identity.rules.access import Caller, Scope
-from app.identity.service.idempotent_operations import Change, OperationContext
-from app.timestamps import iso
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
+from app.timestamps import format_timestamp
 from app.webhooks.errors import NoSuchWebhook, TooManyWebhooks, UrlNotAllowed, WebhookNameTaken
 from app.webhooks.queries import deliveries
 from app.webhooks.queries import webhooks as queries
@@ -51,14 +51,14 @@ class WebhookService:
     def create(
         self,
         connection: Connection,
-        context: OperationContext,
+        request: ChangeRequest,
         new: NewWebhook,
         cursor: int,
         now: datetime,
         name: str | None = None,
-    ) -> Change:
+    ) -> ChangeResult:
         """Create a webhook that receives the events after `cursor`. Its secret is shown once."""
-        caller = context.caller
+        caller = request.caller
         if queries.count_webhooks(connection, caller.tenant_id) >= MAX_WEBHOOKS:
             raise TooManyWebhooks(MAX_WEBHOOKS)
         webhook_id, secret = f"wh_{self._draw(12).hex()}", format_secret(self._draw(SECRET_BYTES))
@@ -68,23 +68,23 @@ class WebhookService:
             cursor, 1, caller.actor, now, now,
         )  # fmt: skip
         queries.insert_webhook(connection, webhook)
-        entry = context.entry(now, "webhook.created", _target(webhook), None, _facts(webhook))
-        return Change(serialize_webhook(webhook) | {"secret": secret}, [entry], 201, shows_secret=True)
+        entry = request.build_audit_entry(now, "webhook.created", _target(webhook), None, _facts(webhook))
+        return ChangeResult(serialize_webhook(webhook) | {"secret": secret}, [entry], 201, shows_secret=True)
 
     def put_by_name(
         self,
         connection: Connection,
-        context: OperationContext,
+        request: ChangeRequest,
         name: str,
         new: NewWebhook,
         cursor: int,
         now: datetime,
-    ) -> Change:
+    ) -> ChangeResult:
         """Create the webhook of that name, or update and enable it. Pending deliveries become due at once."""
-        caller = context.caller
+        caller = request.caller
         webhook = queries.find_webhook_by_name(connection, caller.tenant_id, name)
         if webhook is None:
-            return self.create(connection, context, new, cursor, now, name)
+            return self.create(connection, request, new, cursor, now, name)
         if get_owner(caller) not in (None, webhook.owner):
             raise WebhookNameTaken(name)
         changes: dict[str, Any] = {
@@ -99,34 +99,39 @@ class WebhookService:
             deliveries.restart_attempts(connection, caller.tenant_id, webhook.id, now)
         else:
             deliveries.make_due(connection, caller.tenant_id, webhook.id, now)
-        return _apply(connection, context, webhook, changes, now)
+        return _apply(connection, request, webhook, changes, now)
 
     def change(
-        self, connection: Connection, context: OperationContext, webhook_id: str, changes: dict[str, Any],
+        self, connection: Connection, request: ChangeRequest, webhook_id: str, changes: dict[str, Any],
         now: datetime,
-    ) -> Change:  # fmt: skip
+    ) -> ChangeResult:  # fmt: skip
         """Change URL, types or description."""
-        webhook = get_webhook(connection, context.caller, webhook_id)
+        webhook = get_webhook(connection, request.caller, webhook_id)
         updates = {name: value for name, value in changes.items() if getattr(webhook, name) != value}
-        return _apply(connection, context, webhook, updates, now)
+        return _apply(connection, request, webhook, updates, now)
 
     def enable(
-        self, connection: Connection, context: OperationContext, webhook_id: str, cursor: int, now: datetime
-    ) -> Change:
+        self,
+        connection: Connection,
+        request: ChangeRequest,
+        webhook_id: str,
+        cursor: int,
+        now: datetime,
+    ) -> ChangeResult:
         """Enable a webhook: send its pending deliveries, and the events after `cursor`."""
-        webhook = get_webhook(connection, context.caller, webhook_id)
+        webhook = get_webhook(connection, request.caller, webhook_id)
         if webhook.status == "enabled":
-            return Change(serialize_webhook(webhook), ())
+            return ChangeResult(serialize_webhook(webhook), ())
         deliveries.restart_attempts(connection, webhook.tenant_id, webhook.id, now)
         changes = {"status": "enabled", "disabled_reason": None, "cursor": cursor}
-        return _apply(connection, context, webhook, changes, now)
+        return _apply(connection, request, webhook, changes, now)
 
     def rotate(
-        self, connection: Connection, context: OperationContext, webhook_id: str, overlap_seconds: int,
+        self, connection: Connection, request: ChangeRequest, webhook_id: str, overlap_seconds: int,
         now: datetime,
-    ) -> Change:  # fmt: skip
+    ) -> ChangeResult:  # fmt: skip
         """Replace the secret by a new one, shown once. The old one signs too during the overlap."""
-        webhook = get_webhook(connection, context.caller, webhook_id)
+        webhook = get_webhook(connection, request.caller, webhook_id)
         secret = format_secret(self._draw(SECRET_BYTES))
         until = now + timedelta(seconds=overlap_seconds)
         changes: dict[str, Any] = {
@@ -136,19 +141,19 @@ class WebhookService:
             "updated_at": now,
         }
         queries.update_webhook(connection, webhook, changes)
-        after = {"overlap_ends_at": iso(until)}
-        entry = context.entry(now, "webhook.rotated", _target(webhook), None, after)
+        after = {"overlap_ends_at": format_timestamp(until)}
+        entry = request.build_audit_entry(now, "webhook.rotated", _target(webhook), None, after)
         answer = serialize_webhook(webhook._replace(**changes))
-        return Change(answer | {"secret": secret}, [entry], 201, shows_secret=True)
+        return ChangeResult(answer | {"secret": secret}, [entry], 201, shows_secret=True)
 
     def delete(
-        self, connection: Connection, context: OperationContext, webhook_id: str, now: datetime
-    ) -> Change:
+        self, connection: Connection, request: ChangeRequest, webhook_id: str, now: datetime
+    ) -> ChangeResult:
         """Delete a webhook with its deliveries."""
-        webhook = get_webhook(connection, context.caller, webhook_id)
+        webhook = get_webhook(connection, request.caller, webhook_id)
         queries.delete_webhook(connection, webhook)
-        entry = context.entry(now, "webhook.deleted", _target(webhook), _facts(webhook), None)
-        return Change({}, [entry], 204)
+        entry = request.build_audit_entry(now, "webhook.deleted", _target(webhook), _facts(webhook), None)
+        return ChangeResult({}, [entry], 204)
 
     def _encrypt(self, tenant_id: int, webhook_id: str, secret: str) -> str:
         return self._keys.encrypt(secret, get_secret_context(tenant_id, webhook_id))
@@ -173,28 +178,30 @@ def serialize_webhook(webhook: StoredWebhook) -> dict[str, Any]:
         "description": webhook.description,
         "status": webhook.status,
         "disabled_reason": webhook.disabled_reason,
-        "previous_secret_expires_at": None if until is None else iso(until),
+        "previous_secret_expires_at": None if until is None else format_timestamp(until),
         "created_by": webhook.created_by,
-        "created_at": iso(webhook.created_at),
-        "updated_at": iso(webhook.updated_at),
+        "created_at": format_timestamp(webhook.created_at),
+        "updated_at": format_timestamp(webhook.updated_at),
     }
 
 
 def _apply(
     connection: Connection,
-    context: OperationContext,
+    request: ChangeRequest,
     webhook: StoredWebhook,
     changes: dict[str, Any],
     now: datetime,
-) -> Change:
+) -> ChangeResult:
     """Store changes, with an audit entry if there are any."""
     if not changes:
         queries.update_webhook(connection, webhook, {})
-        return Change(serialize_webhook(webhook), ())
+        return ChangeResult(serialize_webhook(webhook), ())
     queries.update_webhook(connection, webhook, {**changes, "updated_at": now})
     updated = webhook._replace(**changes, updated_at=now)
-    entry = context.entry(now, "webhook.changed", _target(webhook), _facts(webhook), _facts(updated))
-    return Change(serialize_webhook(updated), [entry])
+    entry = request.build_audit_entry(
+        now, "webhook.changed", _target(webhook), _facts(webhook), _facts(updated)
+    )
+    return ChangeResult(serialize_webhook(updated), [entry])
 
 
 def _facts(webhook: StoredWebhook) -> Facts:

@@ -18,7 +18,7 @@ from app.alerts.rules.conditions import (
 from app.alerts.rules.event_payloads import build_firing_payload
 from app.alerts.rules.threshold_book import AlertKey, ThresholdBook
 from app.instruments.rules import InstrumentKey
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
 SECOND = timedelta(seconds=1)
@@ -90,7 +90,7 @@ def test_alert_is_armed_again_off_its_threshold(kind, direction, threshold, leve
 @given(
     PRICES, st.lists(st.tuples(st.sampled_from(["above", "below"]), st.integers(9_950, 10_050)), max_size=8)
 )
-def test_book_fires_like_each_alert_on_its_own(prices, thresholds):
+def test_group_of_alerts_fires_like_separate_alerts(prices, thresholds):
     alerts = [
         build_alert(direction, str(Decimal(cents) / 100), repeat=index % 3 > 0, alert_id=f"A{index}")
         for index, (direction, cents) in enumerate(thresholds)
@@ -133,4 +133,4 @@ def test_payload_of_a_firing_has_the_threshold_and_the_value():
     alert = build_alert("below", firing=2, value=Decimal("99.5"), fired_at=NOON)
     payload = build_firing_payload(alert, None)
     assert (payload["above"], payload["below"], payload["value"]) == (None, "100.00", "99.50")
-    assert (payload["firing"], payload["at"], payload["symbol"]) == (2, iso(NOON), "AAPL")
+    assert (payload["firing"], payload["at"], payload["symbol"]) == (2, format_timestamp(NOON), "AAPL")

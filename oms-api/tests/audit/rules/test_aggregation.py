@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from app.audit.rules import aggregation as gathering_module
 from app.audit.rules.aggregation import MAX_DISTINCT, OTHERS, Aggregator
-from tests.audit.entries import entry
+from tests.audit.entries import build_entry
 from tests.factories import NOON
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-def denial(number=0, **changes):
-    return entry(action="denied", target=f"operation {number}", before=None, after=None, **changes)
+def build_denial(number=0, **changes):
+    return build_entry(action="denied", target=f"operation {number}", before=None, after=None, **changes)
 
 
-def written(gathering, now, **how):
+def flush_entries(gathering, now, **how):
     """Take what is due as if it were written at once; return (entry, count) of each row."""
     taken = gathering.take(now, **how)
     for key in taken:
@@ -33,23 +33,23 @@ def written(gathering, now, **how):
 
 def test_first_action_is_recorded_at_once_and_repeats_at_the_end_of_the_minute():
     gathering = Aggregator()
-    first, second = denial(request_id="first"), denial(request_id="second", at=NOON + 2 * SECOND)
+    first, second = build_denial(request_id="first"), build_denial(request_id="second", at=NOON + 2 * SECOND)
     gathering.add(first)
-    assert written(gathering, NOON + SECOND) == [(first, 1)]
+    assert flush_entries(gathering, NOON + SECOND) == [(first, 1)]
     for _ in range(998):
         gathering.add(second)
-    assert written(gathering, NOON + 59 * SECOND) == []
-    assert written(gathering, NOON + MINUTE) == [(second, 998)]
-    assert written(gathering, NOON + MINUTE + SECOND) == []
+    assert flush_entries(gathering, NOON + 59 * SECOND) == []
+    assert flush_entries(gathering, NOON + MINUTE) == [(second, 998)]
+    assert flush_entries(gathering, NOON + MINUTE + SECOND) == []
 
 
 def test_next_minute_starts_a_new_count():
     gathering = Aggregator()
-    gathering.add(denial())
-    written(gathering, NOON)
-    later = denial(at=NOON + MINUTE)
+    gathering.add(build_denial())
+    flush_entries(gathering, NOON)
+    later = build_denial(at=NOON + MINUTE)
     gathering.add(later)
-    assert written(gathering, NOON + MINUTE) == [(later, 1)]
+    assert flush_entries(gathering, NOON + MINUTE) == [(later, 1)]
 
 
 @pytest.mark.parametrize(
@@ -57,24 +57,26 @@ def test_next_minute_starts_a_new_count():
 )
 def test_different_actions_are_counted_separately(change):
     gathering = Aggregator()
-    gathering.add(denial())
-    gathering.add(denial(**({"number": 0} | change)) if "action" not in change else entry(**change))
-    assert [count for _, count in written(gathering, NOON)] == [1, 1]
+    gathering.add(build_denial())
+    gathering.add(
+        build_denial(**({"number": 0} | change)) if "action" not in change else build_entry(**change)
+    )
+    assert [count for _, count in flush_entries(gathering, NOON)] == [1, 1]
 
 
 def test_shutdown_drains_all_counts():
     gathering = Aggregator()
-    gathering.add(denial())
-    written(gathering, NOON)
-    gathering.add(denial())
-    assert [count for _, count in written(gathering, NOON, everything=True)] == [1]
+    gathering.add(build_denial())
+    flush_entries(gathering, NOON)
+    gathering.add(build_denial())
+    assert [count for _, count in flush_entries(gathering, NOON, everything=True)] == [1]
 
 
 def test_actions_beyond_the_distinct_limit_are_counted_together():
     gathering = Aggregator()
     for number in range(MAX_DISTINCT + 500):
-        gathering.add(denial(number))
-    rows = written(gathering, NOON)
+        gathering.add(build_denial(number))
+    rows = flush_entries(gathering, NOON)
     others, count = rows[-1]
     assert (len(rows), count) == (MAX_DISTINCT + 1, 500)
     assert (others.actor, others.via, others.target, others.request_id) == (OTHERS, OTHERS, OTHERS, None)
@@ -84,27 +86,27 @@ def test_actions_beyond_the_distinct_limit_are_counted_together():
 def test_distinct_limits_are_separate_for_each_kind_and_tenant():
     gathering = Aggregator()
     for number in range(MAX_DISTINCT + 500):
-        gathering.add(denial(number))
-    for lone in (entry(action="login.failed"), denial(tenant_id=2)):
+        gathering.add(build_denial(number))
+    for lone in (build_entry(action="login.failed"), build_denial(tenant_id=2)):
         gathering.add(lone)
-        assert (lone, 1) in written(gathering, NOON)
+        assert (lone, 1) in flush_entries(gathering, NOON)
 
 
 def test_failed_write_is_retried_with_later_actions():
     gathering = Aggregator()
-    first = denial(request_id="first")
+    first = build_denial(request_id="first")
     gathering.add(first)
     (key,) = gathering.take(NOON)
-    gathering.add(denial(request_id="second"))
+    gathering.add(build_denial(request_id="second"))
     gathering.restore(key)
     assert gathering.waiting() == 2
-    assert written(gathering, NOON + SECOND) == [(first, 2)]
+    assert flush_entries(gathering, NOON + SECOND) == [(first, 2)]
     assert gathering.waiting() == 0
 
 
 def test_count_being_written_is_not_taken_twice():
     gathering = Aggregator()
-    gathering.add(denial())
+    gathering.add(build_denial())
     assert len(gathering.take(NOON)) == 1
     assert gathering.take(NOON + MINUTE) == {}
     assert gathering.waiting() == 1
@@ -112,38 +114,38 @@ def test_count_being_written_is_not_taken_twice():
 
 def test_full_aggregator_rejects_actions_until_space_is_free():
     gathering = Aggregator(most_held=2)
-    assert gathering.add(denial(1))
-    assert gathering.add(denial(2))
-    assert not gathering.add(denial(3))
-    assert gathering.add(denial(1))
-    written(gathering, NOON, everything=True)
+    assert gathering.add(build_denial(1))
+    assert gathering.add(build_denial(2))
+    assert not gathering.add(build_denial(3))
+    assert gathering.add(build_denial(1))
+    flush_entries(gathering, NOON, everything=True)
     assert len(gathering) == 2
-    assert written(gathering, NOON + MINUTE) == []
+    assert flush_entries(gathering, NOON + MINUTE) == []
     assert len(gathering) == 0
-    assert gathering.add(denial(3, at=NOON + MINUTE))
+    assert gathering.add(build_denial(3, at=NOON + MINUTE))
 
 
 def test_long_texts_use_bounded_memory():
     gathering = Aggregator()
-    gathering.add(denial(actor="x" * 100_000))
-    gathering.add(denial(actor="x" * 100_001))
-    ((told, count),) = written(gathering, NOON)
+    gathering.add(build_denial(actor="x" * 100_000))
+    gathering.add(build_denial(actor="x" * 100_001))
+    ((told, count),) = flush_entries(gathering, NOON)
     assert (len(told.actor), count) == (300, 2)
 
 
 def test_flood_of_20_000_actions_makes_few_rows_in_little_memory():
-    acts = [denial(number) for number in range(500)]
+    acts = [build_denial(number) for number in range(500)]
     tracemalloc.start()
     gathering = Aggregator()
     rows = []
     for number in range(20_000):
         gathering.add(acts[number % 500])
         if number % 2_000 == 0:
-            rows += written(gathering, NOON + number * timedelta(microseconds=590))
+            rows += flush_entries(gathering, NOON + number * timedelta(microseconds=590))
         assert len(gathering) <= MAX_DISTINCT + 1
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    rows += written(gathering, NOON + MINUTE)
+    rows += flush_entries(gathering, NOON + MINUTE)
     assert most < 10_000_000  # each act kept would take more; other threads allocate a little too
     assert len(rows) <= 2 * (MAX_DISTINCT + 1)
     assert sum(count for _, count in rows) == 20_000
@@ -153,8 +155,8 @@ def test_finished_minutes_leave_no_memory():
     tracemalloc.start()
     gathering = Aggregator()
     for minute in range(5_000):
-        gathering.add(denial(at=NOON + minute * MINUTE))
-        assert len(written(gathering, NOON + minute * MINUTE)) == 1
+        gathering.add(build_denial(at=NOON + minute * MINUTE))
+        assert len(flush_entries(gathering, NOON + minute * MINUTE)) == 1
     own = tracemalloc.Filter(inclusive=True, filename_pattern=gathering_module.__file__)  # not other threads'
     left = tracemalloc.take_snapshot().filter_traces([own]).statistics("filename")
     tracemalloc.stop()
@@ -179,16 +181,16 @@ def test_every_action_is_counted_once_despite_failures(steps):
     noted: Counter[int] = Counter()
     for tenant_id, number, seconds, flush in steps:
         now += seconds * SECOND
-        if gathering.add(denial(number, tenant_id=tenant_id, at=now)):
+        if gathering.add(build_denial(number, tenant_id=tenant_id, at=now)):
             noted[tenant_id] += 1
         assert len(gathering) <= 30
         if flush == "written":
-            for act, count in written(gathering, now):
+            for act, count in flush_entries(gathering, now):
                 told[act.tenant_id] += count
         elif flush == "failed":
             for key in gathering.take(now):
                 gathering.restore(key)
         assert gathering.waiting() == noted.total() - told.total()
-    for act, count in written(gathering, now, everything=True):
+    for act, count in flush_entries(gathering, now, everything=True):
         told[act.tenant_id] += count
     assert told == noted

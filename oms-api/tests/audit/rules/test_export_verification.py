@@ -13,11 +13,11 @@ from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, compute_ha
 from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
-from tests.audit.entries import chained, lines
-from tests.factories import trade_row
+from tests.audit.entries import build_chain, serialize_rows
+from tests.factories import build_trade_row
 
-ROWS = chained(12)
-LINES = lines(ROWS)
+ROWS = build_chain(12)
+LINES = serialize_rows(ROWS)
 FIXED = {"tenant_id", "sequence", "hash_version", "hash"}  # have separate tests
 HEAD = {Chain(1): Head(12, ROWS[-1].hash)}
 places = st.integers(0, len(LINES) - 1)
@@ -33,7 +33,7 @@ def find_first_problem(export, heads=None):
     return proof.finish()
 
 
-def read(export, heads=None):
+def verify_export(export, heads=None):
     proof = ExportVerifier((TRAIL, LEDGER, EARLIER_LEDGER), heads or {})
     assert [proof.take(line) for line in export] == [None] * len(export)
     assert proof.finish() is None
@@ -41,17 +41,17 @@ def read(export, heads=None):
 
 
 def test_intact_export_passes_with_and_without_its_head():
-    assert (read(LINES).lines, read(LINES).chains) == (12, 1)
-    assert read(LINES, HEAD).unproven == 0
+    assert (verify_export(LINES).lines, verify_export(LINES).chains) == (12, 1)
+    assert verify_export(LINES, HEAD).unproven == 0
 
 
 def test_empty_export_passes_and_proves_nothing():
-    assert (read([]).lines, read([], {Chain(1): START}).lines) == (0, 0)
+    assert (verify_export([]).lines, verify_export([], {Chain(1): START}).lines) == (0, 0)
 
 
 def test_earlier_head_verifies_the_lines_before_it():
     earlier = {Chain(1): Head(5, ROWS[4].hash)}
-    assert read(LINES, earlier).unproven == 7
+    assert verify_export(LINES, earlier).unproven == 7
     assert find_first_problem(LINES[:5], earlier) is None
 
 
@@ -119,33 +119,33 @@ def test_export_with_recomputed_hashes_is_detected_only_with_the_head(place, fie
         forged = ChainedEntry(**(row._asdict() | {field: "forged"})) if index == 0 else row
         rows.append(forged._replace(hash=compute_hash(forged[:-1], last)))
         last = rows[-1].hash
-    assert find_first_problem(lines(rows)) is None
-    finding = find_first_problem(lines(rows), HEAD)
+    assert find_first_problem(serialize_rows(rows)) is None
+    finding = find_first_problem(serialize_rows(rows), HEAD)
     assert finding is not None
     assert finding.line == 12
     assert "the head says" in finding.what
 
 
-def rehashed(row):
+def recompute_hash(row):
     return serialize_line(COLUMNS, row._replace(hash=compute_hash(row[:-1], START.hash)))
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (b"", "does not end"),
-        (LINES[0].rstrip(b"\n"), "does not end"),
-        (b"\n", "no JSON object"),
+        (b"", "line is incomplete"),
+        (LINES[0].rstrip(b"\n"), "line is incomplete"),
+        (b"\n", "not a JSON object"),
         (b"{}\n", "writes a line"),
-        (b"[]\n", "no JSON object"),
+        (b"[]\n", "not a JSON object"),
         (b'{"a":1}\n', "writes a line"),
-        (b"\xff\n", "no JSON"),
+        (b"\xff\n", "not a JSON"),
         (LINES[0].replace(b'"count":1', b'"count":1,"count":1'), "writes entries of the audit trail"),
         (LINES[0].replace(b'":', b'": ', 1), "writes entries of the audit trail"),
-        (rehashed(ROWS[0]._replace(sequence=True)), "must be a whole number"),
-        (rehashed(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
-        (rehashed(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
-        (rehashed(ROWS[0]._replace(hash_version=2)), "hash_version is 2, must be 1"),
+        (recompute_hash(ROWS[0]._replace(sequence=True)), "must be a whole number"),
+        (recompute_hash(ChainedEntry(**(ROWS[0]._asdict() | {"tenant_id": "1"}))), "must be a whole number"),
+        (recompute_hash(ROWS[0]._replace(sequence=2)), "sequence is 2, must be 1 (tenant 1)"),
+        (recompute_hash(ROWS[0]._replace(hash_version=2)), "hash_version is 2, must be 1"),
         (LINES[0].replace(b'"action":"user.changed"', b'"action":"user.chanted"'), "must be"),
     ],
 )
@@ -157,7 +157,7 @@ def test_malformed_line_is_reported_with_the_reason(line, told):
 
 
 def test_lines_of_another_tenant_are_rejected():
-    finding = find_first_problem([*LINES, *lines(chained(3, tenant_id=2))])
+    finding = find_first_problem([*LINES, *serialize_rows(build_chain(3, tenant_id=2))])
     assert finding == (13, "tenant 2 cannot follow on tenant 1")
 
 
@@ -167,41 +167,41 @@ def test_lines_of_another_kind_are_rejected():
     assert finding.line == 13
 
 
-def books(*portfolios, version=2):
+def parse_ledgers(*portfolios, version=2):
     """Return lines of ledgers: (portfolio id, rows)."""
     written = []
     for portfolio_id, count in portfolios:
         last = ledger.GENESIS
         for sequence in range(1, count + 1):
-            row = trade_row(portfolio_id=portfolio_id, sequence=sequence, hash_version=version)
+            row = build_trade_row(portfolio_id=portfolio_id, sequence=sequence, hash_version=version)
             row = row._replace(hash=ledger.hash_of(row[:-1], last))
             last = row.hash
             written.append(serialize_line(ledger.COLUMNS, row))
     return written
 
 
-BOOKS = books((7, 3), (9, 2))
+BOOKS = parse_ledgers((7, 3), (9, 2))
 
 
-def head_of(line):
+def build_head(line):
     row = orjson.loads(line)
     return {Chain(row["tenant_id"], row["portfolio_id"]): Head(row["sequence"], row["hash"])}
 
 
 def test_ledgers_are_verified_portfolio_by_portfolio():
-    proof = read(BOOKS, head_of(BOOKS[2]) | head_of(BOOKS[4]))
+    proof = verify_export(BOOKS, build_head(BOOKS[2]) | build_head(BOOKS[4]))
     assert (proof.lines, proof.chains, proof.unproven) == (5, 2, 0)
-    assert read(BOOKS, head_of(BOOKS[2])).unproven == 2
+    assert verify_export(BOOKS, build_head(BOOKS[2])).unproven == 2
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_rows_of_an_older_hash_version_are_verified(version):
-    assert read(books((7, 3), version=version)).lines == 3
+    assert verify_export(parse_ledgers((7, 3), version=version)).lines == 3
 
 
 @pytest.mark.parametrize("change", [{"actor": "alice@desk.example"}, {"request_id": "r1"}])
 def test_field_not_covered_by_an_older_hash_version_is_rejected(change):
-    (line,) = books((7, 1), version=1)
+    (line,) = parse_ledgers((7, 1), version=1)
     finding = find_first_problem(
         [serialize_line(ledger.COLUMNS, list((orjson.loads(line) | change).values()))]
     )
@@ -210,11 +210,11 @@ def test_field_not_covered_by_an_older_hash_version_is_rejected(change):
 
 
 def test_future_hash_version_is_reported():
-    finding = find_first_problem(books((7, 1), version=5))
+    finding = find_first_problem(parse_ledgers((7, 1), version=5))
     assert finding == (1, "hash_version is 5, must be 1 to 4")
 
 
-def as_exported_before(line):
+def to_previous_format(line):
     """Return a line as the release before wrote it, which did not know the last column."""
     row = orjson.loads(line)
     del row["backdated_reason"]
@@ -222,8 +222,8 @@ def as_exported_before(line):
 
 
 def test_export_of_the_previous_release_is_verified():
-    lines = [as_exported_before(line) for line in books((7, 3), version=3)]
-    assert read(lines, head_of(lines[2])).unproven == 0
+    lines = [to_previous_format(line) for line in parse_ledgers((7, 3), version=3)]
+    assert verify_export(lines, build_head(lines[2])).unproven == 0
     forged = lines[1].replace(b'"AAPL"', b'"MSFT"')
     finding = find_first_problem([lines[0], forged])
     assert finding is not None
@@ -243,7 +243,7 @@ def test_export_of_the_previous_release_is_verified():
     ],
 )
 def test_missing_ledger_rows_are_reported_by_the_heads(export, line, told):
-    finding = find_first_problem(export, head_of(BOOKS[2]) | head_of(BOOKS[4]))
+    finding = find_first_problem(export, build_head(BOOKS[2]) | build_head(BOOKS[4]))
     assert finding is not None
     assert finding.line == line
     assert told in finding.what

@@ -16,12 +16,12 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 CASH = Decimal(1000)
 
 
-def build(costs="none", **settings):
+def build_job(costs="none", **settings):
     return build_settings(Interval.HOUR, CASH, costs, settings, 3, "trend")
 
 
 def test_settings_are_those_of_the_command():
-    found = build(
+    found = build_job(
         "zerodha", spread="0.02", slippage="basis_points", basis_points="2", latency_milliseconds="250",
         limits={"MAX_DAILY_LOSS": "5"}, risk=False, sessions=True, product="MIS", tick="0.05",
     )  # fmt: skip
@@ -33,7 +33,7 @@ def test_settings_are_those_of_the_command():
     )
     assert (found.market.spread, found.limits) == (Decimal("0.02"), {LimitCode.MAX_DAILY_LOSS: Decimal(5)})
     assert (found.has_risk_checks, found.enforces_sessions, found.product) == (False, True, "MIS")
-    foreign = build(base_currency="inr", currencies={"aapl": "usd"}, rates="USD/INR")
+    foreign = build_job(base_currency="inr", currencies={"aapl": "usd"}, rates="USD/INR")
     assert (foreign.currency, foreign.currencies, foreign.rate_symbols) == (
         "INR", {"AAPL": "USD"}, ("USD/INR",),
     )  # fmt: skip
@@ -41,8 +41,12 @@ def test_settings_are_those_of_the_command():
         "USD",
         "INR",
     )
-    assert [one.percent for one in build(carry_rates={"borrow": "2.5"}).carry_rates] == [Decimal("2.5")]
-    assert (build().instruments.exchange, build().seed, build(exchange="NYSE").currency) == ("", 3, "USD")
+    assert [one.percent for one in build_job(carry_rates={"borrow": "2.5"}).carry_rates] == [Decimal("2.5")]
+    assert (build_job().instruments.exchange, build_job().seed, build_job(exchange="NYSE").currency) == (
+        "",
+        3,
+        "USD",
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,11 +71,11 @@ def test_settings_are_those_of_the_command():
 )
 def test_wrong_setting_is_named(settings, name):
     with pytest.raises(InvalidSetting) as caught:
-        build(**settings)
+        build_job(**settings)
     assert caught.value.name == name
 
 
-def test_size_and_progress_of_a_period():
+def test_bars_and_progress_are_computed_from_the_period():
     day = timedelta(days=1)
     assert count_bars(MONDAY, MONDAY + day, Interval.HOUR, 2) == 48
     assert count_bars(MONDAY, MONDAY - day, Interval.HOUR, 2) == 0

@@ -55,7 +55,7 @@ def test_fixed_parameters_do_not_vary_and_small_ranges_give_fewer_sets():
         draw_sets(5, 7, {"late": "true"}, {}, [SWITCH, FREE])
 
 
-def test_windows_walk_forward_by_the_days_of_a_test():
+def test_walk_forward_windows_advance_by_the_test_days():
     assert list_windows([100, 129], 10, 5) == [
         Window(100, 110, 115), Window(105, 115, 120), Window(110, 120, 125), Window(115, 125, 130),
     ]  # fmt: skip
@@ -69,7 +69,7 @@ def test_without_a_walk_forward_the_last_third_is_out_of_sample():
     assert split_days([100]) == [Window(100, 100, 101)]
 
 
-def known(ratio: float | None) -> float:
+def require_ratio(ratio: float | None) -> float:
     """Return a ratio that must not be None."""
     assert ratio is not None
     return ratio
@@ -84,11 +84,11 @@ def test_a_set_that_only_fits_the_past_shows_in_the_columns():
     fitted, steady = _result(*good, *bad), _result(0.01, 0.02, 0.0, 0.01, *good)
     windows = [Window(100, 104, 108)]
     first, second = build_rows([fitted, steady], windows, 252)
-    assert known(first.in_sample_sharpe) > known(second.in_sample_sharpe) > 0
-    assert known(first.out_of_sample_sharpe) < 0 < known(second.out_of_sample_sharpe)
-    assert known(first.deflated_sharpe) > known(second.deflated_sharpe)
-    assert known(compute_walk_forward([fitted, steady], windows, 252)) < 0  # it chose what fitted
-    assert known(compute_walk_forward([steady], windows, 252)) > 0
+    assert require_ratio(first.in_sample_sharpe) > require_ratio(second.in_sample_sharpe) > 0
+    assert require_ratio(first.out_of_sample_sharpe) < 0 < require_ratio(second.out_of_sample_sharpe)
+    assert require_ratio(first.deflated_sharpe) > require_ratio(second.deflated_sharpe)
+    assert require_ratio(compute_walk_forward([fitted, steady], windows, 252)) < 0  # it chose what fitted
+    assert require_ratio(compute_walk_forward([steady], windows, 252)) > 0
 
 
 def test_a_set_without_trades_has_no_ratios():

@@ -24,18 +24,18 @@ def redis_server():
 
 
 @pytest.fixture
-def loopback(service, monkeypatch):
+def allow_loopback(service, monkeypatch):
     """Permit connections to this machine, as outside production."""
     policy = AddressPolicy(frozenset(), allows_loopback=True)
     monkeypatch.setattr(service.app.state.broker_connections, "policy", policy)
 
 
-def terms_at(url, key_id=KEY_ID):
-    return ConnectionTerms("alpaca", url, False, None, {"key_id": key_id, "secret_key": SECRET_KEY})
+def build_connection_terms(url, key_id=KEY_ID, secret_key=SECRET_KEY):
+    return ConnectionTerms("alpaca", url, False, None, {"key_id": key_id, "secret_key": secret_key})
 
 
 @pytest.mark.any_database
-def test_test_of_a_connection_answers_the_account_of_alpaca(api, alpaca, loopback):
+def test_test_of_a_connection_answers_the_account_of_alpaca(api, alpaca, allow_loopback):
     credentials = {"key_id": KEY_ID, "secret_key": SECRET_KEY}
     body = {"name": "demo", "broker": "alpaca", "base_url": alpaca.url, "credentials": credentials}
     created = api.post("/broker-connections", body)
@@ -45,7 +45,7 @@ def test_test_of_a_connection_answers_the_account_of_alpaca(api, alpaca, loopbac
 
 
 @pytest.mark.any_database
-def test_test_of_a_connection_with_wrong_credentials_fails(api, alpaca, loopback):
+def test_test_of_a_connection_with_wrong_credentials_fails(api, alpaca, allow_loopback):
     credentials = {"key_id": KEY_ID, "secret_key": "wrong"}
     body = {"name": "wrong", "broker": "alpaca", "base_url": alpaca.url, "credentials": credentials}
     created = api.post("/broker-connections", body)
@@ -55,21 +55,28 @@ def test_test_of_a_connection_with_wrong_credentials_fails(api, alpaca, loopback
 
 
 def test_adapters_of_an_account_share_the_rate_limit(alpaca):
-    one, two = (create_adapter(terms_at(alpaca.url)) for _ in range(2))
-    other = create_adapter(terms_at(alpaca.url, "another key"))
+    one, two = (create_adapter(build_connection_terms(alpaca.url)) for _ in range(2))
+    other = create_adapter(build_connection_terms(alpaca.url, "another key"))
     assert isinstance(one, AlpacaBroker)
     assert isinstance(two, AlpacaBroker)
     assert isinstance(other, AlpacaBroker)
     assert one._client.budget is two._client.budget
     assert one._client.budget is not other._client.budget
-    for broker in (one, two, other):
+    stranger = create_adapter(build_connection_terms(alpaca.url, secret_key="guessed"))
+    assert isinstance(stranger, AlpacaBroker)
+    assert stranger._client.budget is not one._client.budget
+    for broker in (one, two, other, stranger):
         broker.close()
 
 
 def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
     counted = []
-    away = terms_at("http://127.0.0.1:9")
-    for terms in (terms_at(alpaca.url), terms_at(alpaca.url, "another key"), away):
+    away = build_connection_terms("http://127.0.0.1:9")
+    for terms in (
+        build_connection_terms(alpaca.url),
+        build_connection_terms(alpaca.url, "another key"),
+        away,
+    ):
         broker = create_adapter(terms, observe=lambda *term: counted.append(term))
         with suppress(BrokerUnavailable), closing(broker):
             broker.account()

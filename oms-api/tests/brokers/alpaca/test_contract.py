@@ -6,8 +6,8 @@ import pytest
 from typing_extensions import override
 
 from tests.brokers.alpaca.conftest import wait_for
-from tests.brokers.contract import BrokerContract, Stage
-from tests.brokers.market import order
+from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.market import parse_order_text
 
 
 class UpToDateBroker:
@@ -37,6 +37,6 @@ class TestAlpacaBrokerKeepsTheContract(BrokerContract):
         def fill(resting):
             alpaca.exchange.quote("AAPL", "89", "90")
 
-        resting = order("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
-        filling = order("BUY 10 MARKET", "fills", symbol="AAPL")
-        return Stage(UpToDateBroker(broker, alpaca), datetime.now(UTC), resting, filling, fill)
+        resting = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
+        filling = parse_order_text("BUY 10 MARKET", "fills", symbol="AAPL")
+        return BrokerSetup(UpToDateBroker(broker, alpaca), datetime.now(UTC), resting, filling, fill)

@@ -12,30 +12,30 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.remote.rest_client import Timeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
-from tests.brokers.market import format_events, order
+from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.alpaca.server import KEY_ID
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
 
-def limit(order_id="A", price="95", quantity=10):
-    return order(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="AAPL")
+def build_limit_order(order_id="A", price="95", quantity=10):
+    return parse_order_text(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="AAPL")
 
 
-def events_of(broker):
+def list_events(broker):
     return format_events([record.event for record in broker.events()])
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(events_of(broker)) >= len(expected))
-    assert events_of(broker) == list(expected)
+    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    assert list_events(broker) == list(expected)
 
 
 def count_requests(alpaca, method, path="/v2/orders"):
     return sum(request == (method, path) for request in alpaca.gateway.requests)
 
 
-def filled(alpaca):
+def list_filled_orders(alpaca):
     return sum(execution.qty for execution in alpaca.exchange.executions)
 
 
@@ -43,7 +43,7 @@ def filled(alpaca):
 def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(alpaca, broker, kind):
     alpaca.faults.add(kind, method="POST", status=504)
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(price="101"), NOW)
+        broker.submit(build_limit_order(price="101"), NOW)
     assert broker.find("A") is not None
     wait_for(lambda: not broker.find("A").is_open)  # the exchange fills an order after it has accepted it
     wait_for_events(broker, "A accepted", "A 10 @ 101")
@@ -56,7 +56,7 @@ def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
     wait_for(broker.stream.is_ready.is_set)
     alpaca.faults.add("hang", method="POST", seconds=2.0)
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(price="101"), NOW)
+        broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     assert count_requests(alpaca, "POST") == 1
     broker.close()
@@ -65,25 +65,25 @@ def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
 def test_order_that_never_arrived_is_not_found_and_can_be_sent_again(alpaca, broker):
     alpaca.faults.add("cut_before", method="POST")
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     assert broker.find("A") is None
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
 
 
 def test_order_with_an_unknown_outcome_that_is_sent_again_is_not_doubled(alpaca, broker):
     alpaca.faults.add("cut_after", method="POST")
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(price="101"), NOW)
-    broker.submit(limit(price="101"), NOW)
+        broker.submit(build_limit_order(price="101"), NOW)
+    broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
-    assert filled(alpaca) == 10
+    assert list_filled_orders(alpaca) == 10
 
 
-def test_rate_limit_waits_as_long_as_alpaca_says(alpaca, broker):
+def test_rate_limit_waits_for_the_retry_after_of_alpaca(alpaca, broker):
     broker.account()
     alpaca.faults.add("status", method="POST", status=429, retry_after="1")
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     assert count_requests(alpaca, "POST") == 2
 
@@ -91,7 +91,7 @@ def test_rate_limit_waits_as_long_as_alpaca_says(alpaca, broker):
 def test_rate_limit_beyond_the_patience_sends_nothing(alpaca, broker):
     alpaca.faults.add("status", method="POST", status=429, retry_after="600")
     with pytest.raises(BrokerUnavailable, match="rate limit is used up"):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     assert not alpaca.exchange.orders
 
 
@@ -101,20 +101,20 @@ def test_rate_limit_follows_what_alpaca_reports(alpaca, broker):
     assert broker.get_connection_state().requests_left <= 7
 
 
-def test_refusal_is_a_rejection_in_the_words_of_alpaca(broker):
-    (event,) = broker.submit(limit(quantity=1_000_000), NOW)
+def test_refusal_is_a_rejection_with_the_text_of_alpaca(broker):
+    (event,) = broker.submit(build_limit_order(quantity=1_000_000), NOW)
     assert isinstance(event, Rejected)
     assert event.reason == "insufficient buying power"
 
 
 def test_rejection_after_the_acceptance_is_reported(alpaca, broker):
     alpaca.faults.orders.rejections.append("")
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A rejected")
 
 
 def test_order_that_alpaca_cannot_execute_is_refused_before_it_is_sent(alpaca, broker):
-    (event,) = broker.submit(order("BUY 10 LIMIT limit 95 GTD", symbol="AAPL"), NOW)
+    (event,) = broker.submit(parse_order_text("BUY 10 LIMIT limit 95 GTD", symbol="AAPL"), NOW)
     assert isinstance(event, Rejected)
     assert "GTD" in event.reason
     assert not alpaca.gateway.requests
@@ -132,26 +132,26 @@ def test_orders_wait_for_the_log_in_of_the_stream(alpaca, monkeypatch):
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
     alpaca.faults.stream.refusals = 10
     with pytest.raises(BrokerUnavailable, match="refused the log-in"):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     assert count_requests(alpaca, "POST") == 0
     broker.close()
 
 
 def test_duplicated_and_swapped_events_count_once(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     alpaca.faults.stream.duplicates = 5
     alpaca.faults.stream.swaps = 1
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="4")
     alpaca.exchange.quote("AAPL", "93", "94", ask_size="6")
-    wait_for(lambda: len(events_of(broker)) >= 3)
-    assert events_of(broker) == ["A accepted", "A 6 @ 94", "A 4 @ 95"]
+    wait_for(lambda: len(list_events(broker)) >= 3)
+    assert list_events(broker) == ["A accepted", "A 6 @ 94", "A 4 @ 95"]
     assert len(broker.executions("A")) == 2
 
 
 def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     alpaca.faults.stream.is_mute = True
     broker.cancel("A", NOW)
@@ -161,19 +161,19 @@ def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
 
 
 def test_fills_while_the_stream_was_down_are_read_after_it_logs_in(alpaca, broker):
-    broker.submit(limit(), NOW)
-    broker.submit(limit("B"), NOW)
+    broker.submit(build_limit_order(), NOW)
+    broker.submit(build_limit_order("B"), NOW)
     wait_for_events(broker, "A accepted", "B accepted")
     alpaca.faults.stream.is_mute = True
     alpaca.stream.cut()
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="14")
     alpaca.faults.stream.is_mute = False
     wait_for_events(broker, "A accepted", "B accepted", "A 10 @ 95", "B 4 @ 95")
-    assert filled(alpaca) == 14
+    assert list_filled_orders(alpaca) == 14
 
 
 def test_orders_of_an_earlier_process_are_followed(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     stored_cursor = broker.events()[-1].cursor
     broker.close()
@@ -182,20 +182,20 @@ def test_orders_of_an_earlier_process_are_followed(alpaca, broker):
     later.stream.is_ready.wait()
     alpaca.exchange.quote("AAPL", "94", "95")
     wait_for(lambda: len(later.events(stored_cursor)) == 2)
-    assert events_of(later) == ["A accepted", "A 10 @ 95"]
+    assert list_events(later) == ["A accepted", "A 10 @ 95"]
     assert later.events()[0].cursor > stored_cursor
     later.close()
 
 
 def test_fill_that_crosses_a_cancel_counts(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.crossing = "4"
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A canceled")
 
 
 def test_cancel_that_comes_after_the_last_fill_changes_nothing(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.crossing = "10"
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 95")
@@ -203,40 +203,40 @@ def test_cancel_that_comes_after_the_last_fill_changes_nothing(alpaca, broker):
 
 
 def test_refused_cancel_is_reported(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.is_cancel_ignored = True
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A refused")
 
 
 def test_replacement_keeps_the_filled_quantity(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.exchange.fill(alpaca.exchange.get_order_by_client_order_id("A").id, "4", "95")
-    broker.replace("A", limit("B", "96", 12), NOW)
+    broker.replace("A", build_limit_order("B", "96", 12), NOW)
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A replaced")
     assert alpaca.exchange.get_order_by_client_order_id("B").qty == 8
     assert broker.find("A").end == Replaced("A", "B", broker.find("A").end.at)
 
 
 def test_replacement_that_a_fill_made_too_large_is_cancelled(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.crossing = "4"
-    broker.replace("A", limit("B", "94"), NOW)
+    broker.replace("A", build_limit_order("B", "94"), NOW)
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A replaced", "B canceled")
-    assert filled(alpaca) == 4
+    assert list_filled_orders(alpaca) == 4
 
 
 def test_replacement_of_an_order_that_filled_meanwhile_is_refused(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.crossing = "10"
-    broker.replace("A", limit("B", "94"), NOW)
-    wait_for(lambda: "A 10 @ 95" in events_of(broker))
-    assert filled(alpaca) == 10
+    broker.replace("A", build_limit_order("B", "94"), NOW)
+    wait_for(lambda: "A 10 @ 95" in list_events(broker))
+    assert list_filled_orders(alpaca) == 10
     assert not any(isinstance(record.event, Replaced) for record in broker.events())
 
 
 def test_bust_and_correction_name_the_execution(alpaca, broker):
-    broker.submit(limit(price="101"), NOW)
+    broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     (fill,) = broker.executions("A")
     alpaca.exchange.correct(fill.execution_id, "10", "100.5")
@@ -246,26 +246,26 @@ def test_bust_and_correction_name_the_execution(alpaca, broker):
 
 
 def test_expired_order_is_reported(alpaca, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     alpaca.exchange.expire(alpaca.exchange.get_order_by_client_order_id("A").id)
     wait_for_events(broker, "A accepted", "A expired")
 
 
-def test_account_tells_its_number_and_that_it_is_paper(broker):
+def test_account_has_its_number_and_is_paper(broker):
     account = broker.account()
     assert (account.number, account.is_paper, account.cash) == ("PA0STANDIN00", True, Decimal(1_000_000))
 
 
 def test_crypto_trades_in_fractions(alpaca, broker):
     alpaca.exchange.quote("BTC/USD", "64000", "64010")
-    broker.submit(order("BUY 0.12345678 MARKET GTC", symbol="BTC/USD"), NOW)
+    broker.submit(parse_order_text("BUY 0.12345678 MARKET GTC", symbol="BTC/USD"), NOW)
     wait_for_events(broker, "A accepted", "A 0.12345678 @ 64010")
     (held,) = broker.positions()
     assert (held.symbol, held.quantity) == ("BTC/USD", Decimal("0.12345678"))
 
 
 @pytest.fixture
-def logged(monkeypatch):
+def log_records(monkeypatch):
     """Collect all that the adapter and its libraries log, at every level."""
     lines = []
     handler = logging.Handler()
@@ -280,7 +280,7 @@ def logged(monkeypatch):
         logger.removeHandler(handler)
 
 
-def test_secrets_appear_in_no_log_error_or_representation(alpaca, logged):
+def test_secrets_appear_in_no_log_error_or_representation(alpaca, log_records):
     canary = "canary-of-a-secret"
     broker = AlpacaBroker(alpaca.url, AlpacaCredentials(KEY_ID, canary), 1)
     with pytest.raises(BrokerUnavailable) as denied:
@@ -288,11 +288,11 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, logged):
     broker.stream.start()
     wait_for(lambda: broker.stream.last_error)
     broker.close()
-    texts = [*logged, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
+    texts = [*log_records, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
     assert not any(canary in text for text in texts)
     assert "refused the log-in" in (broker.stream.last_error or "")
-    assert any("HTTP Request" in text for text in logged)
-    assert any("stream of Alpaca is down" in text for text in logged)
+    assert any("HTTP Request" in text for text in log_records)
+    assert any("stream of Alpaca is down" in text for text in log_records)
 
 
 def test_cancel_of_an_order_that_alpaca_does_not_know_is_refused(broker):

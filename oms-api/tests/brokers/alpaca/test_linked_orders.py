@@ -10,36 +10,36 @@ from app.brokers.alpaca.rules.links import build_links
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.rules.values import Canceled, Refused, Rejected
 from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
-from tests.brokers.market import format_events, order
+from tests.brokers.market import format_events, parse_order_text
 
 NOW = datetime.now(UTC)
 
 
 def build_bracket(name="A"):
     exits = (
-        order("SELL 10 LIMIT limit 120", f"{name}T", symbol="AAPL"),
-        order("SELL 10 STOP stop 80", f"{name}S", symbol="AAPL"),
+        parse_order_text("SELL 10 LIMIT limit 120", f"{name}T", symbol="AAPL"),
+        parse_order_text("SELL 10 STOP stop 80", f"{name}S", symbol="AAPL"),
     )
-    return order("BUY 10 LIMIT limit 95", name, symbol="AAPL", linked=exits)
+    return parse_order_text("BUY 10 LIMIT limit 95", name, symbol="AAPL", linked=exits)
 
 
-def events_of(broker):
+def list_events(broker):
     return format_events([record.event for record in broker.events()])
 
 
-def list_open(broker):
+def list_open_orders(broker):
     return sorted(one.id for one in broker.open_orders())
 
 
 def test_legs_are_open_once_the_entry_has_filled(alpaca, broker):
     assert format_events(broker.submit(build_bracket(), NOW)) == []
-    wait_for(lambda: events_of(broker) == ["A accepted"])
-    assert list_open(broker) == ["A"]
+    wait_for(lambda: list_events(broker) == ["A accepted"])
+    assert list_open_orders(broker) == ["A"]
     assert broker.find("AS").is_waiting
     alpaca.exchange.quote("AAPL", "94", "95")
-    wait_for(lambda: "AT accepted" in events_of(broker))
-    assert events_of(broker) == ["A accepted", "A 10 @ 95", "AS accepted", "AT accepted"]
-    assert list_open(broker) == ["AS", "AT"]
+    wait_for(lambda: "AT accepted" in list_events(broker))
+    assert list_events(broker) == ["A accepted", "A 10 @ 95", "AS accepted", "AT accepted"]
+    assert list_open_orders(broker) == ["AS", "AT"]
     state = broker.find("AS")
     assert (state.is_open, state.is_waiting, state.order.stop_price) == (True, False, 80)
 
@@ -47,12 +47,12 @@ def test_legs_are_open_once_the_entry_has_filled(alpaca, broker):
 def test_events_before_the_answer_are_applied_after_it(alpaca, broker):
     alpaca.exchange.quote("AAPL", "94", "95")  # the entry fills while it is sent
     broker.submit(build_bracket(), NOW)
-    wait_for(lambda: len(events_of(broker)) == 4)
-    assert sorted(events_of(broker)) == ["A 10 @ 95", "A accepted", "AS accepted", "AT accepted"]
+    wait_for(lambda: len(list_events(broker)) == 4)
+    assert sorted(list_events(broker)) == ["A 10 @ 95", "A accepted", "AS accepted", "AT accepted"]
 
 
 @pytest.mark.parametrize("limit", [20, 1])
-def test_another_process_knows_the_legs_from_their_links(alpaca, broker, monkeypatch, limit):
+def test_another_process_finds_the_legs_by_their_links(alpaca, broker, monkeypatch, limit):
     monkeypatch.setattr(order_reader, "MAX_SINGLE_READS", limit)
     brackets = [build_bracket(name) for name in "ABC"]
     for bracket in brackets:
@@ -63,9 +63,9 @@ def test_another_process_knows_the_legs_from_their_links(alpaca, broker, monkeyp
     try:
         other.stream.start()
         wait_for(other.stream.is_ready.is_set)
-        assert list_open(other) == ["AS", "AT", "BS", "BT", "CS", "CT"]
+        assert list_open_orders(other) == ["AS", "AT", "BS", "BT", "CS", "CT"]
         alpaca.exchange.quote("AAPL", "80", "81")
-        wait_for(lambda: {"AS 10 @ 80", "BS 10 @ 80", "CS 10 @ 80"} <= set(events_of(other)))
+        wait_for(lambda: {"AS 10 @ 80", "BS 10 @ 80", "CS 10 @ 80"} <= set(list_events(other)))
     finally:
         other.close()
 
@@ -86,7 +86,7 @@ def test_bracket_that_was_not_sent_leaves_no_legs(alpaca, broker):
     alpaca.faults.add("status", method="POST", status=429, retry_after="600")
     with pytest.raises(BrokerUnavailable):
         broker.submit(build_bracket(), NOW)
-    assert (events_of(broker), alpaca.exchange.orders) == ([], {})
+    assert (list_events(broker), alpaca.exchange.orders) == ([], {})
 
 
 def test_refused_bracket_is_rejected_and_a_repeat_is_read(alpaca, broker):
@@ -103,13 +103,13 @@ def test_refused_bracket_is_rejected_and_a_repeat_is_read(alpaca, broker):
 def test_leg_is_replaced_under_its_successor_and_canceled_with_its_group(alpaca, broker):
     broker.submit(build_bracket(), NOW)
     alpaca.exchange.quote("AAPL", "94", "95")
-    wait_for(lambda: "AT accepted" in events_of(broker))
-    higher = order("SELL 10 STOP stop 85", "AS2", symbol="AAPL")
+    wait_for(lambda: "AT accepted" in list_events(broker))
+    higher = parse_order_text("SELL 10 STOP stop 85", "AS2", symbol="AAPL")
     broker.replace("AS", higher, NOW)
-    wait_for(lambda: "AS replaced" in events_of(broker))
+    wait_for(lambda: "AS replaced" in list_events(broker))
     (refused,) = broker.replace("AS2", higher._replace(id="AS3", quantity=higher.quantity + 2), NOW)
     assert isinstance(refused, Refused)
     broker.cancel("AT", NOW)
-    wait_for(lambda: {"AT canceled", "AS2 lapsed"} <= set(events_of(broker)))
+    wait_for(lambda: {"AT canceled", "AS2 lapsed"} <= set(list_events(broker)))
     assert isinstance(broker.find("AT").end, Canceled)
-    assert list_open(broker) == []
+    assert list_open_orders(broker) == []

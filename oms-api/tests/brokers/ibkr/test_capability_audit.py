@@ -3,17 +3,17 @@
 import pytest
 
 from app.brokers.ibkr.rules.capabilities import find_refusal
-from tests.brokers.capability_audit import audit, list_orders
+from tests.brokers.capability_audit import build_orders, check_capabilities
 from tests.brokers.standins.ibkr.faults import PLACE_ORDER
 
 
 @pytest.mark.parametrize(("symbol", "asset_class"), [("AAPL", "equity"), ("EURUSD", "fx")])
 def test_table_agrees_with_the_venue(broker, tws, symbol, asset_class):
     tws.quote(symbol, "99", "101")
-    orders = list_orders(symbol, asset_class=asset_class)
+    orders = build_orders(symbol, asset_class=asset_class)
 
     def count_requests():
         return sum(message == PLACE_ORDER for message, _ in tws.requests)
 
     tws.requests.clear()
-    audit(broker, list(orders), find_refusal, count_requests)
+    check_capabilities(broker, list(orders), find_refusal, count_requests)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from tests.brokers.contract import BrokerContract, Stage
-from tests.brokers.market import order
+from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.market import parse_order_text
 
 
 class UpToDateBroker:
@@ -30,6 +30,6 @@ class TestIbkrBrokerKeepsTheContract(BrokerContract):
         def fill(resting):
             tws.quote("AAPL", "89", "90")
 
-        resting = order("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
-        filling = order("BUY 10 MARKET", "fills", symbol="AAPL")
-        return Stage(UpToDateBroker(broker), datetime.now(UTC), resting, filling, fill)
+        resting = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="AAPL")
+        filling = parse_order_text("BUY 10 MARKET", "fills", symbol="AAPL")
+        return BrokerSetup(UpToDateBroker(broker), datetime.now(UTC), resting, filling, fill)

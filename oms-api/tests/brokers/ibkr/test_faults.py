@@ -9,14 +9,14 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.ibkr.rules.tracked_order import Chain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
 from tests.brokers.ibkr.conftest import WAIT_SECONDS, wait_for
-from tests.brokers.market import NOON, format_events, order
+from tests.brokers.market import NOON, format_events, parse_order_text
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
 
-def limit(order_id="A", price="95", quantity=10):
-    return order(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="AAPL")
+def build_limit_order(order_id="A", price="95", quantity=10):
+    return parse_order_text(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="AAPL")
 
 
 def list_events(broker):
@@ -49,21 +49,21 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(tws, create
     broker = create_broker(response=2.0)
     tws.faults.add(kind)
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(price="101"), NOW)
+        broker.submit(build_limit_order(price="101"), NOW)
     tws.cut()
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     wait_for(broker.gateway.is_ready.is_set)
     state = broker.find("A")
     assert state is not None
     assert not state.is_open
-    assert broker.submit(limit(price="101"), NOW) == ()
+    assert broker.submit(build_limit_order(price="101"), NOW) == ()
     assert count_requests(tws) == 1
 
 
 def test_order_that_never_arrived_is_not_found(tws, broker):
     tws.faults.add("cut_before")
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     wait_for(broker.gateway.is_ready.is_set)
     assert broker.find("A") is None
     assert tws.exchange.orders == []
@@ -71,20 +71,20 @@ def test_order_that_never_arrived_is_not_found(tws, broker):
 
 def test_rejection_has_the_reason_of_ibkr(tws, broker):
     tws.faults.add("reject", text="insufficient margin")
-    (event,) = broker.submit(limit(), NOW)
+    (event,) = broker.submit(build_limit_order(), NOW)
     assert isinstance(event, Rejected)
     assert event.reason == "insufficient margin"
 
 
 def test_order_without_a_contract_is_refused_before_it_is_sent(tws, broker):
-    (event,) = broker.submit(order("BUY 1 MARKET", symbol="BTC/USD", asset_class="crypto"), NOW)
+    (event,) = broker.submit(parse_order_text("BUY 1 MARKET", symbol="BTC/USD", asset_class="crypto"), NOW)
     assert isinstance(event, Rejected)
     assert count_requests(tws) == 0
 
 
 def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
     tws.faults.copies = 2
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     working = find_order(tws)
     tws.call(lambda: tws.exchange.fill(working, "4", "94.5"))
     tws.faults.is_held = True
@@ -98,7 +98,7 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
 
 
 def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
-    broker.submit(limit(price="101"), NOW)
+    broker.submit(build_limit_order(price="101"), NOW)
     execution = wait_for_execution(tws)
     corrected = tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
     tws.call(lambda: tws.exchange.correct(corrected, "0", "100.5"))
@@ -112,7 +112,7 @@ def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
 
 def test_correction_that_is_read_after_a_restart_takes_the_execution_back(tws, create_broker):
     first = create_broker()
-    first.submit(limit(price="101"), NOW)
+    first.submit(build_limit_order(price="101"), NOW)
     first.close()
     execution = wait_for_execution(tws)
     tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
@@ -122,12 +122,12 @@ def test_correction_that_is_read_after_a_restart_takes_the_execution_back(tws, c
 
 
 def test_events_of_an_outage_are_read_after_it(tws, broker):
-    broker.submit(limit("A"), NOW)
-    broker.submit(limit("B", "94"), NOW)
+    broker.submit(build_limit_order("A"), NOW)
+    broker.submit(build_limit_order("B", "94"), NOW)
     tws.lose_connectivity()
     wait_for(lambda: not broker.gateway.is_ready.is_set())
     with pytest.raises(BrokerUnavailable, match="Connectivity"):
-        broker.submit(limit("C"), NOW)
+        broker.submit(build_limit_order("C"), NOW)
     tws.quote("AAPL", "94", "94.5")
     second = find_order(tws, "B")
     tws.call(lambda: tws.exchange.cancel(second))
@@ -138,7 +138,7 @@ def test_events_of_an_outage_are_read_after_it(tws, broker):
 
 
 def test_daily_restart_of_tws_is_survived(tws, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     tws.faults.refuses_connections = True
     tws.cut()
     wait_for(lambda: broker.get_connection_state().error is not None)
@@ -167,7 +167,7 @@ def test_tws_that_does_not_list_completed_orders_is_used(tws, create_broker):
 
 def test_order_of_a_process_that_ended_can_be_canceled(tws, create_broker):
     first = create_broker()
-    first.submit(limit(), NOW)
+    first.submit(build_limit_order(), NOW)
     first.close()
     second = create_broker()
     (event,) = second.cancel("A", NOW)
@@ -175,7 +175,7 @@ def test_order_of_a_process_that_ended_can_be_canceled(tws, create_broker):
 
 
 def test_cancel_that_crosses_a_fill_is_refused_after_it(tws, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     tws.faults.is_held = True
     tws.quote("AAPL", "94", "95")
     tws.faults.is_held = False
@@ -188,7 +188,7 @@ def test_cancel_that_crosses_a_fill_is_refused_after_it(tws, broker):
 def test_cancel_that_tws_dropped_is_sent_again(tws, create_broker, monkeypatch):
     monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.2)
     broker = create_broker(response=2.0)
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     tws.faults.add("pace", message=CANCEL_ORDER)
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")
@@ -197,8 +197,8 @@ def test_cancel_that_tws_dropped_is_sent_again(tws, create_broker, monkeypatch):
 
 def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tws, create_broker):
     first = create_broker()
-    first.submit(limit(), NOW)
-    first.replace("A", limit("B", "96", 20), NOW)
+    first.submit(build_limit_order(), NOW)
+    first.replace("A", build_limit_order("B", "96", 20), NOW)
     state = first.find("A")
     assert state is not None
     assert not state.is_open
@@ -211,8 +211,8 @@ def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tw
 
 def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_broker):
     first = create_broker(response=2.0)
-    first.submit(limit(), NOW)
-    successor = limit("B", "96")
+    first.submit(build_limit_order(), NOW)
+    successor = build_limit_order("B", "96")
     tws.faults.add("cut_after")
     with pytest.raises(OutcomeOpen):
         first.replace("A", successor, NOW)
@@ -225,19 +225,19 @@ def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_br
 
 
 def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     tws.faults.add("refuse", text="The price is wrong", code=110)
-    (event,) = broker.replace("A", limit("B", "96"), NOW)
+    (event,) = broker.replace("A", build_limit_order("B", "96"), NOW)
     assert event == Refused("A", "The price is wrong", event.at)
     assert [one.id for one in broker.open_orders()] == ["A"]
 
 
-def test_order_that_ibkr_forgot_ends(tws, create_broker, monkeypatch):
+def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
     monkeypatch.setattr("app.brokers.ibkr.order_log.ABSENT_LIMIT", timedelta(0))
-    monkeypatch.setattr("app.brokers.ibkr.broker.READING_INTERVAL", timedelta(0))
+    monkeypatch.setattr("app.brokers.ibkr.order_readings.READING_INTERVAL", timedelta(0))
     monkeypatch.setattr("app.brokers.ibkr.gateway.HEARTBEAT_SECONDS", 0.1)
     broker = create_broker()
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     tws.call(tws.exchange.orders.clear)
     assert broker.find("A") is not None  # as it was reported last
     assert broker.find("B") is None
@@ -251,7 +251,7 @@ def test_other_account_than_before_is_not_traded(tws, broker):
         tws.cut()
         wait_for(lambda: "account" in (broker.get_connection_state().error or ""))
         with pytest.raises(BrokerUnavailable, match="DU1234567"):
-            broker.submit(limit(), NOW)
+            broker.submit(build_limit_order(), NOW)
     finally:
         tws.accounts[:] = ["DU1234567"]
 
@@ -281,7 +281,9 @@ def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
     now = [NOON]
     broker = create_broker(now=lambda: now[0])
     end = NOON + timedelta(hours=1)
-    resting = order("BUY 10 LIMIT limit 95 GTD", symbol="AAPL", expires_at=end, extended_hours=True)
+    resting = parse_order_text(
+        "BUY 10 LIMIT limit 95 GTD", symbol="AAPL", expires_at=end, extended_hours=True
+    )
     broker.submit(resting, NOON)
     (sent,) = tws.exchange.orders
     assert (sent.tif, sent.good_till_date, sent.outside_rth) == ("GTD", "20261120-13:00:00", "1")
@@ -295,5 +297,5 @@ def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
 
 
 def test_fraction_of_a_share_is_sent(broker, tws):
-    broker.submit(order("BUY 1.5 MARKET", symbol="AAPL"), NOON)
+    broker.submit(parse_order_text("BUY 1.5 MARKET", symbol="AAPL"), NOON)
     assert [execution.quantity for execution in tws.exchange.executions] == [Decimal("1.5")]

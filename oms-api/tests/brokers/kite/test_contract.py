@@ -6,8 +6,8 @@ import pytest
 from typing_extensions import override
 
 from tests.brokers.alpaca.conftest import wait_for
-from tests.brokers.contract import BrokerContract, Stage
-from tests.brokers.market import order
+from tests.brokers.contract import BrokerContract, BrokerSetup
+from tests.brokers.market import parse_order_text
 
 
 class UpToDateBroker:
@@ -35,6 +35,6 @@ class TestKiteBrokerKeepsTheContract(BrokerContract):
         def fill(resting):
             kite.exchange.quote("RELIANCE", "89", "90")
 
-        resting = order("BUY 10 LIMIT limit 95", "rests", symbol="RELIANCE")
-        filling = order("BUY 10 MARKET", "fills", symbol="RELIANCE")
-        return Stage(UpToDateBroker(broker, kite), datetime.now(UTC), resting, filling, fill)
+        resting = parse_order_text("BUY 10 LIMIT limit 95", "rests", symbol="RELIANCE")
+        filling = parse_order_text("BUY 10 MARKET", "fills", symbol="RELIANCE")
+        return BrokerSetup(UpToDateBroker(broker, kite), datetime.now(UTC), resting, filling, fill)

@@ -14,7 +14,7 @@ from app.brokers.remote.rest_client import Timeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.kite.conftest import CREDENTIALS
-from tests.brokers.market import format_events, order
+from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.kite.rest import KiteGateway, build_error
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET
 
@@ -22,17 +22,17 @@ NOW = datetime(2026, 11, 27, 5, tzinfo=UTC)
 ORDER_ID = "O1795000000000000100000007"
 
 
-def limit(order_id="A", price="95", quantity=10, **fields):
-    return order(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="RELIANCE", **fields)
+def build_limit_order(order_id="A", price="95", quantity=10, **fields):
+    return parse_order_text(f"BUY {quantity} LIMIT limit {price}", order_id, symbol="RELIANCE", **fields)
 
 
-def events_of(broker):
+def list_events(broker):
     return format_events([record.event for record in broker.events()])
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(events_of(broker)) >= len(expected))
-    assert events_of(broker) == list(expected)
+    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    assert list_events(broker) == list(expected)
 
 
 def count_orders(kite):
@@ -48,8 +48,8 @@ def find_at_kite(kite, order_id="A"):
 def test_order_with_an_unknown_outcome_is_found_by_its_tag_and_never_sent_again(kite, broker, kind):
     kite.faults.add(kind, method="POST", status=504)
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(ORDER_ID, "101"), NOW)
-    broker.submit(limit(ORDER_ID, "101"), NOW)
+        broker.submit(build_limit_order(ORDER_ID, "101"), NOW)
+    broker.submit(build_limit_order(ORDER_ID, "101"), NOW)
     state = broker.find(ORDER_ID)
     assert state is not None
     assert not state.is_open
@@ -60,31 +60,31 @@ def test_order_with_an_unknown_outcome_is_found_by_its_tag_and_never_sent_again(
 def test_order_that_never_arrived_is_not_found_and_not_sent_again(kite, broker):
     kite.faults.add("cut_before", method="POST")
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     assert broker.find("A") is None
     with pytest.raises(OutcomeOpen, match="was sent before"):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     assert not kite.exchange.orders
 
 
 def test_order_of_an_earlier_process_is_not_sent_again(kite, broker):
-    broker.submit(limit(ORDER_ID), NOW)
+    broker.submit(build_limit_order(ORDER_ID), NOW)
     later = KiteBroker(kite.url, CREDENTIALS, 1)
     later.stream.start()
     wait_for(later.stream.is_ready.is_set)
-    later.submit(limit(ORDER_ID), NOW)
+    later.submit(build_limit_order(ORDER_ID), NOW)
     assert len(kite.exchange.orders) == 1
     kite.exchange.quote("RELIANCE", "94", "95")
-    wait_for(lambda: events_of(later) == [f"{ORDER_ID} accepted", f"{ORDER_ID} 10 @ 95"])
+    wait_for(lambda: list_events(later) == [f"{ORDER_ID} accepted", f"{ORDER_ID} 10 @ 95"])
     later.close()
 
 
-def test_kite_that_is_unsure_leaves_the_outcome_open(kite, broker, monkeypatch):
+def test_uncertain_answer_of_kite_leaves_the_outcome_open(kite, broker, monkeypatch):
     message = "Order request timed out. Please check the order book and confirm before placing again."
     monkeypatch.setattr(KiteGateway, "build_fault_response", refuse_with(message))
     kite.faults.add("status_after", method="POST", status=400)
     with pytest.raises(OutcomeOpen):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
 
 
@@ -99,25 +99,25 @@ def test_unreachable_kite_gets_nothing():
     broker.close()
 
 
-def test_rate_limit_waits_as_long_as_kite_says(kite, broker):
+def test_rate_limit_waits_for_the_retry_after_of_kite(kite, broker):
     kite.faults.add("status", method="POST", status=429, retry_after="1")
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     assert count_orders(kite) == 2
 
 
 def test_at_most_ten_orders_a_second_are_sent(kite, broker):
     for number in range(15):
-        broker.submit(limit(f"A{number}"), NOW)
+        broker.submit(build_limit_order(f"A{number}"), NOW)
     assert len(kite.exchange.orders) == count_orders(kite) == 15  # the stand-in refused none
 
 
-def test_session_that_ended_is_told_and_sends_nothing(kite, broker):
+def test_ended_session_is_reported_and_sends_nothing(kite, broker):
     kite.sessions.expire()
     with pytest.raises(SessionNeeded, match="log-in"):
         broker.account()
     with pytest.raises(SessionNeeded):
-        broker.submit(limit(), NOW)
+        broker.submit(build_limit_order(), NOW)
     kite.ticker.cut()
     wait_for(lambda: "log-in" in (broker.stream.last_error or ""))
     assert not kite.exchange.orders
@@ -133,34 +133,34 @@ def test_connection_without_a_session_sends_nothing(kite):
     broker.close()
 
 
-def test_refusal_and_rejection_are_in_the_words_of_kite(kite, broker):
-    (event,) = broker.submit(limit("A", "95.01"), NOW)
+def test_refusal_and_rejection_contain_the_text_of_kite(kite, broker):
+    (event,) = broker.submit(build_limit_order("A", "95.01"), NOW)
     assert isinstance(event, Rejected)
     assert "Tick size" in event.reason
     kite.exchange.quote("SBIN", "559", "560")
-    broker.submit(order("BUY 1000000 MARKET", "B", symbol="SBIN"), NOW)
+    broker.submit(parse_order_text("BUY 1000000 MARKET", "B", symbol="SBIN"), NOW)
     wait_for(lambda: len(broker.events()) == 2)
     assert "Insufficient funds" in broker.events()[1].event.reason
 
 
 def test_order_that_kite_cannot_execute_is_refused_before_it_is_sent(kite, broker):
-    (event,) = broker.submit(order("BUY 10 LIMIT limit 95 GTC", symbol="RELIANCE"), NOW)
+    (event,) = broker.submit(parse_order_text("BUY 10 LIMIT limit 95 GTC", symbol="RELIANCE"), NOW)
     assert "GTC" in event.reason
     assert not kite.gateway.requests
 
 
 def test_delivery_is_sold_only_out_of_a_position(kite, broker):
-    (event,) = broker.submit(order("SELL 10 MARKET", symbol="RELIANCE"), NOW)
+    (event,) = broker.submit(parse_order_text("SELL 10 MARKET", symbol="RELIANCE"), NOW)
     assert "Use MIS to sell short" in event.reason
     assert count_orders(kite) == 0
     kite.exchange.hold("RELIANCE", "10", "90")
-    broker.submit(order("SELL 10 MARKET", "B", symbol="RELIANCE"), NOW)
-    broker.submit(order("SELL 10 MARKET", "C", symbol="RELIANCE", product="MIS"), NOW)
+    broker.submit(parse_order_text("SELL 10 MARKET", "B", symbol="RELIANCE"), NOW)
+    broker.submit(parse_order_text("SELL 10 MARKET", "C", symbol="RELIANCE", product="MIS"), NOW)
     wait_for(lambda: len(kite.exchange.trades) == 2)
 
 
 def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.stream.duplicates = 5
     kite.exchange.quote("RELIANCE", "94", "95", ask_size="4")
@@ -172,7 +172,7 @@ def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
 
 def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.account_state.AWAIT_SECONDS", 0.5)
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.stream.is_mute = True
     broker.cancel("A", NOW)
@@ -181,7 +181,7 @@ def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
 
 
 def test_fills_while_the_socket_was_down_are_read_after_it_connects(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.stream.is_mute = True
     kite.ticker.cut()
@@ -197,21 +197,21 @@ def test_silent_socket_is_opened_again(kite, broker, monkeypatch):
 
 
 def test_fill_that_crosses_a_cancel_counts(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     kite.faults.orders.crossing = "4"
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A canceled")
 
 
 def test_cancel_of_an_order_that_ended_is_refused(kite, broker):
-    broker.submit(limit("A", "101"), NOW)
+    broker.submit(build_limit_order("A", "101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     (event,) = broker.cancel("A", NOW)
     assert isinstance(event, Refused)
 
 
 def test_order_that_kite_cancels_after_the_close_is_reported_with_the_reason(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.exchange.close_day()
     wait_for_events(broker, "A accepted", "A lapsed")
@@ -219,47 +219,47 @@ def test_order_that_kite_cancels_after_the_close_is_reported_with_the_reason(kit
 
 
 def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.orders.crossing = "4"
-    events = broker.replace("A", limit("B", "94", 12), NOW)
+    events = broker.replace("A", build_limit_order("B", "94", 12), NOW)
     assert [type(event) for event in events][-1] is Replaced
     assert find_at_kite(kite, "A").status == "CANCELLED"
     assert find_at_kite(kite, "B").quantity == 8
     wait_for(lambda: len(broker.events()) >= 4)
-    assert events_of(broker)[:2] == ["A accepted", "A 4 @ 95"]
-    assert sorted(events_of(broker)[2:]) == ["A replaced", "B accepted"]  # B's frame may be the first
+    assert list_events(broker)[:2] == ["A accepted", "A 4 @ 95"]
+    assert sorted(list_events(broker)[2:]) == ["A replaced", "B accepted"]  # B's frame may be the first
     end = broker.find("A").end
     assert isinstance(end, Replaced)
     assert end.successor_id == "B"
 
 
 def test_replacement_of_an_order_that_filled_meanwhile_is_refused(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.orders.crossing = "10"
-    (event,) = broker.replace("A", limit("B", "94"), NOW)
+    (event,) = broker.replace("A", build_limit_order("B", "94"), NOW)
     assert isinstance(event, Refused)
     wait_for_events(broker, "A accepted", "A 10 @ 95", "A refused")
     assert len(kite.exchange.orders) == 1
 
 
 def test_replacement_with_an_unknown_outcome_is_found_by_its_tag(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.add("cut_after", method="POST")
     with pytest.raises(OutcomeOpen):
-        broker.replace("A", limit("B", "94"), NOW)
+        broker.replace("A", build_limit_order("B", "94"), NOW)
     assert broker.find("B") is not None
     assert isinstance(broker.find("A").end, Replaced)
     assert len(kite.exchange.orders) == 2
 
 
 def test_replacement_that_could_not_be_sent_leaves_a_cancelled_order(kite, broker):
-    broker.submit(limit(), NOW)
+    broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
     kite.faults.add("status", method="POST", status=401)
-    broker.replace("A", limit("B", "94"), NOW)
+    broker.replace("A", build_limit_order("B", "94"), NOW)
     wait_for_events(broker, "A accepted", "A canceled", "A refused")
     assert broker.find("B") is None
 
@@ -275,13 +275,13 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
     assert found.id.startswith("kite:")
 
 
-def test_account_tells_its_number_and_that_it_is_paper(broker):
+def test_account_has_its_number_and_is_paper(broker):
     account = broker.account()
     assert (account.number, account.is_paper, account.cash) == ("PAPER1", True, Decimal(1_000_000))
 
 
 @pytest.fixture
-def logged(monkeypatch):
+def log_records(monkeypatch):
     """Collect all that the adapter and its libraries log, at every level."""
     lines = []
     handler = logging.Handler()
@@ -296,7 +296,7 @@ def logged(monkeypatch):
         logger.removeHandler(handler)
 
 
-def test_secrets_appear_in_no_log_error_or_representation(kite, logged):
+def test_secrets_appear_in_no_log_error_or_representation(kite, log_records):
     canary = "canary-of-a-token"
     credentials = KiteCredentials(API_KEY, "canary-of-a-secret", canary)
     broker = KiteBroker(kite.url, credentials, 1)
@@ -306,11 +306,11 @@ def test_secrets_appear_in_no_log_error_or_representation(kite, logged):
     wait_for(lambda: broker.stream.last_error)
     broker.close()
     texts = [
-        *logged,
+        *log_records,
         str(denied.value),
         repr(credentials),
         repr(vars(broker)),
         broker.stream.last_error or "",
     ]
     assert not any("canary" in text or ACCESS_TOKEN in text for text in texts)
-    assert any("HTTP Request" in text for text in logged)
+    assert any("HTTP Request" in text for text in log_records)

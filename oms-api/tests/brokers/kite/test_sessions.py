@@ -12,7 +12,7 @@ BODY = {"name": "kite", "broker": "zerodha", "credentials": {"api_key": API_KEY,
 
 
 @pytest.fixture
-def loopback(service, monkeypatch):
+def allow_loopback(service, monkeypatch):
     """Permit connections to this machine, as outside production."""
     state = service.app.state
     monkeypatch.setattr(
@@ -22,61 +22,65 @@ def loopback(service, monkeypatch):
 
 
 @pytest.fixture
-def connected(api, kite, loopback):
+def kite_connection(api, kite, allow_loopback):
     """Create a connection to the stand-in, which nobody has logged in yet."""
     created = api.post("/broker-connections", {**BODY, "base_url": kite.url})
     assert created.status_code == 201, created.text
     return api
 
 
-def test_log_in_lets_the_connection_reach_the_account(connected, kite):
-    refused = connected.post("/broker-connections/kite:test").json()
+def test_log_in_lets_the_connection_reach_the_account(kite_connection, kite):
+    refused = kite_connection.post("/broker-connections/kite:test").json()
     assert refused["ok"] is False
     assert "needs today's log-in" in refused["error"]
-    page = connected.get("/brokers/kite/session").json()
+    page = kite_connection.get("/brokers/kite/session").json()
     assert page == {"login_url": f"{kite.url}/connect/login?v=3&api_key={API_KEY}", "expires_at": None}
     token = kite.sessions.create_request_token()
-    created = connected.post("/brokers/kite/session", {"request_token": token})
+    created = kite_connection.post("/brokers/kite/session", {"request_token": token})
     assert created.status_code == 200, created.text
     expires_at = created.json()["expires_at"]
     assert expires_at[11:16] == "00:30"  # 06:00 in India
-    assert connected.get("/broker-connections/kite").json()["session_expires_at"] == expires_at
-    body = connected.post("/broker-connections/kite:test").json()
+    assert kite_connection.get("/broker-connections/kite").json()["session_expires_at"] == expires_at
+    body = kite_connection.post("/broker-connections/kite:test").json()
     assert (body["ok"], body["account"], body["paper"]) == (True, "PAPER1", True), body
 
 
-def test_token_is_encrypted_and_shown_nowhere(connected, kite, service):
+def test_token_is_encrypted_and_shown_nowhere(kite_connection, kite, service):
     token = kite.sessions.create_request_token()
-    created = connected.post("/brokers/kite/session", {"request_token": token})
+    created = kite_connection.post("/brokers/kite/session", {"request_token": token})
     access_token = kite.sessions.access_token
     assert access_token != ACCESS_TOKEN
     with unit_of_work(service.engine) as connection:
-        set_tenant_scope(connection, [connected.tenant_id])
-        stored = find_connection(connection, connected.tenant_id, "kite")
+        set_tenant_scope(connection, [kite_connection.tenant_id])
+        stored = find_connection(connection, kite_connection.tenant_id, "kite")
     assert stored is not None
     assert access_token not in stored.credentials
     keys = service.app.state.broker_connections.keys
     assert get_terms(keys, stored).credentials["access_token"] == access_token
-    texts = [created.text, connected.get("/broker-connections/kite").text, connected.get("/audit").text]
+    texts = [
+        created.text,
+        kite_connection.get("/broker-connections/kite").text,
+        kite_connection.get("/audit").text,
+    ]
     for secret in (access_token, token, API_SECRET):
         assert not any(secret in text for text in texts)
     assert "broker_connection.logged_in" in texts[2]
 
 
-def test_token_that_kite_does_not_take_is_refused(connected):
-    refused = connected.post("/brokers/kite/session", {"request_token": "old"})
+def test_token_that_kite_does_not_take_is_refused(kite_connection):
+    refused = kite_connection.post("/brokers/kite/session", {"request_token": "old"})
     assert refused.status_code == 422
     assert "Token is invalid or has expired" in refused.text
-    assert connected.get("/broker-connections/kite").json()["session_expires_at"] is None
+    assert kite_connection.get("/broker-connections/kite").json()["session_expires_at"] is None
 
 
-def test_kite_that_does_not_answer_is_told(connected, kite):
+def test_unanswered_request_to_kite_is_reported(kite_connection, kite):
     kite.faults.add("status", path="/session/token", status=500)
     token = kite.sessions.create_request_token()
-    assert connected.post("/brokers/kite/session", {"request_token": token}).status_code == 503
+    assert kite_connection.post("/brokers/kite/session", {"request_token": token}).status_code == 503
 
 
-def test_other_brokers_have_no_log_in(api, loopback):
+def test_other_brokers_have_no_log_in(api, allow_loopback):
     credentials = {"key_id": "PK1", "secret_key": "secret"}
     api.post("/broker-connections", {"name": "alpaca", "broker": "alpaca", "credentials": credentials})
     refused = api.get("/brokers/alpaca/session")
@@ -84,7 +88,7 @@ def test_other_brokers_have_no_log_in(api, loopback):
     assert api.post("/brokers/none/session", {"request_token": "t"}).status_code == 404
 
 
-def test_live_connection_takes_no_log_in_before_a_second_person_enables_it(api, loopback):
+def test_live_connection_takes_no_log_in_before_a_second_person_enables_it(api, allow_loopback):
     assert api.post("/broker-connections", {**BODY, "live": True}).status_code == 201
     assert api.get("/brokers/kite/session").json()["login_url"].startswith("https://kite.zerodha.com/")
     refused = api.post("/brokers/kite/session", {"request_token": "t"})

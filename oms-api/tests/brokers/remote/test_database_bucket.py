@@ -33,26 +33,26 @@ def clock():
 
 
 @pytest.fixture
-def create(engine, clock):
+def create_bucket(engine, clock):
     return lambda name="a", limit=LIMIT: DatabaseTokenBucket(engine, name, limit, clock, clock.seconds)
 
 
-def take_all(*buckets, reserved=0):
+def take_all_tokens(*buckets, reserved=0):
     taken = 0
     while any(not bucket.take(reserved) and (taken := taken + 1) for bucket in buckets):
         pass
     return taken
 
 
-def test_two_processes_take_no_more_than_one(create):
-    one, two = create(), create()
-    assert take_all(one, two) == 200
+def test_two_processes_take_no_more_than_one(create_bucket):
+    one, two = create_bucket(), create_bucket()
+    assert take_all_tokens(one, two) == 200
     assert (int(one.get_level()), int(two.get_level())) == (0, 0)
-    assert create("another account").take(0) == 0
+    assert create_bucket("another account").take(0) == 0
 
 
-def test_level_is_that_of_all_processes(create):
-    one, two = create(), create()
+def test_level_is_that_of_all_processes(create_bucket):
+    one, two = create_bucket(), create_bucket()
     for _ in range(50):
         one.take(0)
     assert two.get_level() == one.get_level() == 150
@@ -63,16 +63,16 @@ def test_level_is_that_of_all_processes(create):
     assert two.get_level() == 20
 
 
-def test_tokens_are_reserved_and_come_back(create, clock):
-    bucket = create()
-    assert take_all(bucket, reserved=40) == 160
+def test_reserved_tokens_are_returned(create_bucket, clock):
+    bucket = create_bucket()
+    assert take_all_tokens(bucket, reserved=40) == 160
     assert bucket.take(40) == pytest.approx(0.3)
     clock.add(3)
-    assert take_all(bucket, reserved=40) == 10
+    assert take_all_tokens(bucket, reserved=40) == 10
 
 
-def test_portion_that_is_not_used_is_dropped(create, clock):
-    one, two = create(), create()
+def test_portion_that_is_not_used_is_dropped(create_bucket, clock):
+    one, two = create_bucket(), create_bucket()
     one.take(0)
     level = two.get_level()
     clock.add(KEPT_SECONDS + 1)
@@ -80,8 +80,8 @@ def test_portion_that_is_not_used_is_dropped(create, clock):
     assert level < 200
 
 
-def test_process_in_use_takes_tokens_ahead(create, monkeypatch):
-    bucket = create()
+def test_process_in_use_takes_tokens_ahead(create_bucket, monkeypatch):
+    bucket = create_bucket()
     for _ in range(5):
         bucket.take(0)
     assert bucket.get_level() == 195
@@ -89,18 +89,18 @@ def test_process_in_use_takes_tokens_ahead(create, monkeypatch):
     assert [bucket.take(0) for _ in range(5)] == [0] * 5
 
 
-def test_limit_of_a_day_is_not_refilled_during_the_day(create, clock):
+def test_limit_of_a_day_is_not_refilled_during_the_day(create_bucket, clock):
     limit = RateLimit(4, 86_400, "Asia/Kolkata")
-    one, two = create("day", limit), create("day", limit)
-    assert take_all(one, two) == 4
+    one, two = create_bucket("day", limit), create_bucket("day", limit)
+    assert take_all_tokens(one, two) == 4
     clock.add(8 * 3600)
     assert one.take(0) > 0
     clock.add(12 * 3600)
     assert one.take(0) == 0
 
 
-def test_request_takes_a_token_of_each_limit_or_of_none(create):
-    day, minute = create("day", RateLimit(2, 86_400, "Asia/Kolkata")), LocalTokenBucket(10)
+def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):
+    day, minute = create_bucket("day", RateLimit(2, 86_400, "Asia/Kolkata")), LocalTokenBucket(10)
     budget = RequestBudget(minute, further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
     assert budget.requests_left == 2
     budget.take(Priority.ORDER, 0.01)
@@ -111,8 +111,8 @@ def test_request_takes_a_token_of_each_limit_or_of_none(create):
     assert LocalTokenBucket(1).get_level() == 1
 
 
-def test_cancels_do_not_count_towards_the_orders_of_a_day(create):
-    day = create("day", RateLimit(1, 86_400, "Asia/Kolkata"))
+def test_cancels_do_not_count_towards_the_orders_of_a_day(create_bucket):
+    day = create_bucket("day", RateLimit(1, 86_400, "Asia/Kolkata"))
     budget = RequestBudget(LocalTokenBucket(10), further=[FurtherLimit(day, frozenset({Priority.ORDER}))])
     budget.take(Priority.ORDER, 0.01)
     with pytest.raises(RateLimitUsedUp):
@@ -124,6 +124,6 @@ def test_cancels_do_not_count_towards_the_orders_of_a_day(create):
 def test_process_has_tokens_of_its_own_without_the_database(engine, tmp_path):
     away = connect_engine(f"sqlite:///{tmp_path}/empty.db")  # without tables
     bucket = DatabaseTokenBucket(away, "a", RateLimit(2, 60))
-    assert take_all(bucket) == 2
+    assert take_all_tokens(bucket) == 2
     assert bucket.get_level() < 1
     away.dispose()

@@ -12,25 +12,25 @@ EVENTS = [Accepted(f"order {number}", AT) for number in range(4)]
 
 
 @pytest.fixture
-def log():
+def event_log():
     log = EventLog(1_000)
     log.append(EVENTS[:2])
     return log
 
 
-def test_cursor_of_this_log_returns_what_follows_it(log):
-    first, second = log.list_after(0)
-    assert [one.event for one in log.list_after(first.cursor)] == [EVENTS[1]]
-    assert log.list_after(second.cursor) == []
-    log.append(EVENTS[2:])
-    assert [one.event for one in log.list_after(second.cursor)] == EVENTS[2:]
+def test_cursor_of_this_log_returns_what_follows_it(event_log):
+    first, second = event_log.list_after(0)
+    assert [one.event for one in event_log.list_after(first.cursor)] == [EVENTS[1]]
+    assert event_log.list_after(second.cursor) == []
+    event_log.append(EVENTS[2:])
+    assert [one.event for one in event_log.list_after(second.cursor)] == EVENTS[2:]
 
 
 @pytest.mark.parametrize("cursor", [0, 999, 1_001, 1_002, 1_003, 5_000_000])
-def test_cursor_of_an_earlier_process_hides_no_event_whatever_its_clock_was(log, cursor):
-    records = log.list_after(cursor)
+def test_cursor_of_an_earlier_process_hides_no_event_whatever_its_clock_was(event_log, cursor):
+    records = event_log.list_after(cursor)
     assert [one.event for one in records] == EVENTS[:2]
-    assert log.list_after(records[-1].cursor) == []
+    assert event_log.list_after(records[-1].cursor) == []
 
 
 def test_cursor_of_an_earlier_process_hides_no_event_that_comes_later():

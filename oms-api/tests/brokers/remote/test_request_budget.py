@@ -41,13 +41,19 @@ def test_queries_leave_requests_for_orders_and_orders_for_cancels(clock):
     assert budget.requests_left == 0
 
 
-def test_tokens_come_back_evenly_up_to_the_limit(clock):
+def test_tokens_refill_evenly_up_to_the_limit(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     assert count_admitted(budget, Priority.CANCEL) == 200
     clock.now += 3
     assert count_admitted(budget, Priority.CANCEL) == 10
     clock.now += 600
     assert budget.requests_left == 200
+
+
+def test_tokens_that_a_process_holds_do_not_exceed_the_limit_that_is_shown(clock, monkeypatch):
+    bucket = LocalTokenBucket(200, clock)
+    monkeypatch.setattr(bucket, "get_level", lambda: 210.0)
+    assert RequestBudget(bucket, clock).requests_left == 200
 
 
 def test_alpaca_can_lower_the_level_but_not_raise_it(clock):
@@ -58,7 +64,7 @@ def test_alpaca_can_lower_the_level_but_not_raise_it(clock):
     assert budget.requests_left == 5
 
 
-def test_nothing_is_sent_while_blocked(clock):
+def test_blocked_budget_sends_no_request(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     budget.block(30)
     with pytest.raises(BrokerUnavailable, match="Nothing was sent"):
@@ -67,7 +73,7 @@ def test_nothing_is_sent_while_blocked(clock):
     budget.take(Priority.CANCEL, 1)
 
 
-def test_waiting_cancel_goes_before_waiting_orders(clock):
+def test_waiting_cancel_is_sent_before_waiting_orders(clock):
     budget = RequestBudget(LocalTokenBucket(200, clock), clock)
     budget.block(30)
     sent = []

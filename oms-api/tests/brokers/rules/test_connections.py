@@ -9,9 +9,11 @@ from app.brokers.rules.connections import (
     find_account_problem,
     find_address_problem,
     find_credentials_problem,
+    find_gateway_owner_problem,
     get_default_address,
     is_live_gateway,
     may_trade,
+    normalize_address,
     parse_people,
 )
 
@@ -37,7 +39,7 @@ ALPACA, ZERODHA, IBKR = BrokerName.ALPACA, BrokerName.ZERODHA, BrokerName.IBKR
         (IBKR, "gateway:4002", False, INTERNAL),
     ],
 )
-def test_permitted_address(broker, url, is_live, policy):
+def test_permitted_addresses_are_accepted(broker, url, is_live, policy):
     assert find_address_problem(broker, url, is_live=is_live, policy=policy) is None
 
 
@@ -81,6 +83,68 @@ def test_paper_connection_never_has_a_live_address(broker, url, policy):
 )
 def test_other_address_is_refused_in_production(broker, url, is_live):
     assert find_address_problem(broker, url, is_live=is_live, policy=STRICT) is not None
+
+
+@pytest.mark.parametrize(
+    ("broker", "url", "expected"),
+    [
+        (ALPACA, "HTTPS://Paper-API.alpaca.markets:443/", PAPER),
+        (ZERODHA, "https://API.kite.trade", "https://api.kite.trade"),
+        (ALPACA, "https://paper-api.alpaca.markets:8443", "https://paper-api.alpaca.markets:8443"),
+        (ALPACA, "http://paper-api.alpaca.markets", "http://paper-api.alpaca.markets"),
+        (ALPACA, "http://Standin:9000/", "http://Standin:9000/"),
+        (ALPACA, "nonsense", "nonsense"),
+        (IBKR, "gateway:4002", "gateway:4002"),
+    ],
+)
+def test_address_of_the_broker_has_one_form(broker, url, expected):
+    assert normalize_address(broker, url) == expected
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("api.alpaca.markets%2e", "api.alpaca.markets%2E", "api。alpaca。markets", "api.alpaca.markets.."),
+        *("paper-api.alpaca.markets@api.alpaca.markets", "api.alpaca.markets\\@paper-api.alpaca.markets"),
+        *("api.alpaca.markets#paper-api.alpaca.markets", "api.alpaca.markets?paper-api.alpaca.markets"),
+        *("[::ffff:127.0.0.1]@api.alpaca.markets", "127.0.0.1.api.alpaca.markets", "0x7f000001", "[::]"),
+        *("localhost.alpaca.markets", "localhost@api.alpaca.markets", "127.0.0.1%40api.alpaca.markets"),
+    ],
+)
+@pytest.mark.parametrize("policy", [STRICT, INTERNAL, DEVELOPMENT])
+def test_disguised_address_is_refused_for_a_paper_connection(host, policy):
+    for scheme in ("https", "HTTPS", "http"):
+        url = f"{scheme}://{host}"
+        assert find_address_problem(ALPACA, url, is_live=False, policy=policy) is not None
+
+
+LISTED = AddressPolicy(frozenset({"gateway:4002", "2=gateway:4003", "2=127.0.0.1:4005", "3=127.0.0.1:4005"}))
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "address", "is_permitted"),
+    [
+        (1, "127.0.0.1:4002", True),
+        (1, "gateway:4002", True),
+        (2, "127.0.0.1:4002", False),
+        (2, "localhost:4002", False),
+        (2, "gateway:4002", False),
+        (2, "gateway:4003", True),
+        (1, "gateway:4003", False),
+        (2, "127.0.0.1:4005", True),
+        (3, "127.0.0.1:4005", True),
+        (4, "127.0.0.1:4005", False),
+        (22, "gateway:4003", False),
+    ],
+)
+def test_gateway_is_used_by_its_tenant_alone(tenant_id, address, is_permitted):
+    assert find_address_problem(IBKR, address, is_live=False, policy=LISTED) is None
+    problem = find_gateway_owner_problem(tenant_id, IBKR, address, LISTED)
+    assert (problem is None) == is_permitted
+
+
+def test_brokers_with_credentials_have_no_gateways():
+    assert find_gateway_owner_problem(2, ALPACA, PAPER, STRICT) is None
 
 
 def test_default_address_fits_its_environment():

@@ -17,27 +17,32 @@ class Fill(NamedTuple):
     price: Decimal
 
 
-def fill(name, quantity=4, price=100):
+def build_fill(name, quantity=4, price=100):
     return Fill(name, Decimal(quantity), Decimal(price))
 
 
-def total(fills):
+def sum_quantities(fills):
     return sum((one.quantity for one in fills), ZERO)
 
 
 @pytest.mark.parametrize(
     ("applied", "reported", "filled", "missing"),
     [
-        ([], [fill("A1")], 4, ["A1"]),
-        ([fill("E1")], [fill("E1")], 4, []),
-        ([fill("E1")], [fill("A1")], 4, []),  # another name
-        ([fill("E1")], [fill("A1", 4, 101)], 4, []),  # nothing can be missing
-        ([fill("E1")], [fill("A1"), fill("A2", 6, 99)], 10, ["A2"]),
-        ([fill("E1")], [fill("A1"), fill("A2")], 8, ["A2"]),  # two equal ones, of which one was applied
-        ([fill("E1")], [fill("A2")], 8, ["A2"]),  # the list begins after the first one
-        ([fill("E1")], [fill("E1"), fill("A2")], 8, ["A2"]),
-        ([fill("E1"), fill("A2")], [fill("E2")], 8, []),  # the stream tells it late
-        ([], [fill("A1"), fill("A2", 6)], 4, ["A1"]),  # the second came after the order was read
+        ([], [build_fill("A1")], 4, ["A1"]),
+        ([build_fill("E1")], [build_fill("E1")], 4, []),
+        ([build_fill("E1")], [build_fill("A1")], 4, []),  # another name
+        ([build_fill("E1")], [build_fill("A1", 4, 101)], 4, []),  # nothing can be missing
+        ([build_fill("E1")], [build_fill("A1"), build_fill("A2", 6, 99)], 10, ["A2"]),
+        (
+            [build_fill("E1")],
+            [build_fill("A1"), build_fill("A2")],
+            8,
+            ["A2"],
+        ),  # two equal ones, of which one was applied
+        ([build_fill("E1")], [build_fill("A2")], 8, ["A2"]),  # the list begins after the first one
+        ([build_fill("E1")], [build_fill("E1"), build_fill("A2")], 8, ["A2"]),
+        ([build_fill("E1"), build_fill("A2")], [build_fill("E2")], 8, []),  # the stream tells it late
+        ([], [build_fill("A1"), build_fill("A2", 6)], 4, ["A1"]),  # the second came after the order was read
     ],
 )
 def test_missing_fills_are_found_whatever_their_names(applied, reported, filled, missing):
@@ -46,7 +51,7 @@ def test_missing_fills_are_found_whatever_their_names(applied, reported, filled,
 
 
 def test_fill_that_was_taken_back_is_not_applied_again():
-    assert select_missing_fills([], [fill("E1")], Decimal(4), {"E1"}) == []
+    assert select_missing_fills([], [build_fill("E1")], Decimal(4), {"E1"}) == []
 
 
 @given(
@@ -55,11 +60,11 @@ def test_fill_that_was_taken_back_is_not_applied_again():
 )
 def test_quantity_is_complete_after_the_missing_ones(fills, draw):
     """All fills are listed under other ids. Some were applied before, in any order."""
-    truth = [fill(f"E{number}", quantity, price) for number, (quantity, price, _) in enumerate(fills)]
+    truth = [build_fill(f"E{number}", quantity, price) for number, (quantity, price, _) in enumerate(fills)]
     applied = [one for one, (_, _, is_applied) in zip(truth, fills, strict=True) if is_applied]
     draw.shuffle(applied)
     reported = [one._replace(execution_id=f"A{number}") for number, one in enumerate(truth)]
-    missing_fills = select_missing_fills(applied, reported, total(truth))
-    assert total(applied) + total(missing_fills) == total(truth)
+    missing_fills = select_missing_fills(applied, reported, sum_quantities(truth))
+    assert sum_quantities(applied) + sum_quantities(missing_fills) == sum_quantities(truth)
     values = sum(one.quantity * one.price for one in [*applied, *missing_fills])
     assert values == sum(one.quantity * one.price for one in truth)

@@ -4,9 +4,12 @@ import pytest
 
 from app.brokers.capabilities import TABLES, choose_exit_time, find_linked_refusal, is_watched
 from app.brokers.rules.linked_orders import Pairing, find_pair_refusal, is_resting
-from tests.brokers.market import order
+from tests.brokers.market import parse_order_text
 
-TARGET, STOP = order("SELL 10 LIMIT limit 120 GTC", "T"), order("SELL 10 STOP stop 80 GTC", "S")
+TARGET, STOP = (
+    parse_order_text("SELL 10 LIMIT limit 120 GTC", "T"),
+    parse_order_text("SELL 10 STOP stop 80 GTC", "S"),
+)
 
 
 def test_stop_rests_and_limit_is_watched():
@@ -20,8 +23,8 @@ def test_stop_rests_and_limit_is_watched():
     [
         [TARGET, TARGET],
         [STOP, STOP],
-        [order("SELL 10 MARKET"), STOP],
-        [order("BUY 10 LIMIT limit 70"), STOP],
+        [parse_order_text("SELL 10 MARKET"), STOP],
+        [parse_order_text("BUY 10 LIMIT limit 70"), STOP],
         [TARGET, STOP, STOP],
     ],
 )
@@ -53,7 +56,7 @@ def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
     ],
 )
 def test_alpaca_links_whole_shares_for_a_day_or_longer(words, pairing, carries):
-    share = order(words)
+    share = parse_order_text(words)
     table = TABLES["alpaca"]
     assert (table.get_pairing(share), table.can_carry_exits(share)) == (pairing, carries)
     for other in (share._replace(symbol="BTC/USD"), share._replace(extended_hours=True)):
@@ -72,7 +75,7 @@ def test_alpaca_links_whole_shares_for_a_day_or_longer(words, pairing, carries):
     ],
 )
 def test_exit_is_sent_for_a_day_where_the_broker_takes_it_only_so(broker, words, time_in_force):
-    assert choose_exit_time(broker, order(words)) == time_in_force
+    assert choose_exit_time(broker, parse_order_text(words)) == time_in_force
 
 
 def test_exit_that_the_broker_cannot_execute_is_named():

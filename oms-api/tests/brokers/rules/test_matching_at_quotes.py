@@ -9,7 +9,7 @@ from app.brokers.rules.matching import compute_fills, match_without_quote
 from app.brokers.rules.settings import PaperSettings, Slippage
 from app.brokers.rules.values import Executed
 from app.ledger.rules.accounting import Side
-from tests.brokers.market import NOON, format_events, order, quote
+from tests.brokers.market import NOON, build_quote, format_events, parse_order_text
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from tests.brokers.market import NOON, format_events, order, quote
     ],
 )
 def test_market_and_limit_orders_fill_at_the_opposite_side(ticket, prices, fills):
-    assert format_events(compute_fills([order(ticket)], quote(*prices), NOON)) == fills
+    assert format_events(compute_fills([parse_order_text(ticket)], build_quote(*prices), NOON)) == fills
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,12 @@ def test_market_and_limit_orders_fill_at_the_opposite_side(ticket, prices, fills
 )
 def test_last_price_alone_is_widened_by_half_the_configured_spread(ticket, fills):
     settings = PaperSettings(spread=Decimal("0.10"))
-    assert format_events(compute_fills([order(ticket)], quote(None, None, "100"), NOON, settings)) == fills
+    assert (
+        format_events(
+            compute_fills([parse_order_text(ticket)], build_quote(None, None, "100"), NOON, settings)
+        )
+        == fills
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,14 +71,14 @@ def test_last_price_alone_is_widened_by_half_the_configured_spread(ticket, fills
     ],
 )
 def test_stops_trigger_on_last_price_or_own_side_and_fill_at_bid_or_ask(ticket, prices, events):
-    assert format_events(compute_fills([order(ticket)], quote(*prices), NOON)) == events
+    assert format_events(compute_fills([parse_order_text(ticket)], build_quote(*prices), NOON)) == events
 
 
-def following(trail, lasts):
+def follow_trail(trail, lasts):
     """Show a trail one last price after the other; return what it said to each."""
     said = []
     for last in lasts:
-        events = compute_fills([trail], quote(None, None, last), NOON)
+        events = compute_fills([trail], build_quote(None, None, last), NOON)
         said.append(format_events(events))
         for event in events:
             trail = trail._replace(trail_level=getattr(event, "level", trail.trail_level))
@@ -81,8 +86,9 @@ def following(trail, lasts):
 
 
 def test_sell_trailing_stop_moves_up_and_triggers_when_touched():
-    said = following(
-        order("SELL 10 TRAILING_STOP trail 2"), ["100", "101", "100.5", "103.25", "101.30", "101.25"]
+    said = follow_trail(
+        parse_order_text("SELL 10 TRAILING_STOP trail 2"),
+        ["100", "101", "100.5", "103.25", "101.30", "101.25"],
     )
     assert said == [
         ["A trails at 98"],
@@ -95,7 +101,7 @@ def test_sell_trailing_stop_moves_up_and_triggers_when_touched():
 
 
 def test_buy_trailing_stop_moves_down():
-    said = following(order("BUY 10 TRAILING_STOP trail 2"), ["100", "99", "99.5", "101"])
+    said = follow_trail(parse_order_text("BUY 10 TRAILING_STOP trail 2"), ["100", "99", "99.5", "101"])
     assert said == [["A trails at 102"], ["A trails at 101"], [], ["A triggered", "A 10 @ 101"]]
 
 
@@ -108,11 +114,14 @@ def test_buy_trailing_stop_moves_down():
     ],
 )
 def test_percent_trail_is_rounded_half_up_to_the_tick(ticket, last, level):
-    assert following(order(ticket), [last]) == [[f"A trails at {level}"]]
+    assert follow_trail(parse_order_text(ticket), [last]) == [[f"A trails at {level}"]]
 
 
 def test_trail_wider_than_the_price_has_no_stop_price():
-    assert following(order("SELL 10 TRAILING_STOP trail 200"), ["100", "250"]) == [[], ["A trails at 50"]]
+    assert follow_trail(parse_order_text("SELL 10 TRAILING_STOP trail 200"), ["100", "250"]) == [
+        [],
+        ["A trails at 50"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,55 +142,66 @@ def test_trail_wider_than_the_price_has_no_stop_price():
     ],
 )
 def test_quoted_size_limits_the_fill_and_time_in_force_decides_on_the_rest(ticket, events):
-    assert format_events(compute_fills([order(ticket)], quote("99", "101", ask_size="30"), NOON)) == events
+    assert (
+        format_events(
+            compute_fills([parse_order_text(ticket)], build_quote("99", "101", ask_size="30"), NOON)
+        )
+        == events
+    )
 
 
 def test_quoted_size_is_allocated_by_price_then_time():
     orders = [
-        order("BUY 40 LIMIT limit 102", "B", accepted_at=NOON),
-        order("BUY 40 LIMIT limit 102", "C", accepted_at=NOON - timedelta(seconds=1)),
-        order("BUY 40 LIMIT limit 103", "dearer", accepted_at=NOON),
-        order("BUY 40 MARKET", "market", accepted_at=NOON),
+        parse_order_text("BUY 40 LIMIT limit 102", "B", accepted_at=NOON),
+        parse_order_text("BUY 40 LIMIT limit 102", "C", accepted_at=NOON - timedelta(seconds=1)),
+        parse_order_text("BUY 40 LIMIT limit 103", "dearer", accepted_at=NOON),
+        parse_order_text("BUY 40 MARKET", "market", accepted_at=NOON),
     ]
-    events = compute_fills(orders, quote("99", "101", ask_size="130"), NOON)
+    events = compute_fills(orders, build_quote("99", "101", ask_size="130"), NOON)
     assert format_events(events) == ["market 40 @ 101", "dearer 40 @ 101", "C 40 @ 101", "B 10 @ 101"]
 
 
 def test_each_portfolio_and_side_has_its_own_size_budget():
     orders = [
-        order("BUY 40 MARKET", "A"),
-        order("BUY 40 MARKET", "B", portfolio_id=2),
-        order("SELL 40 MARKET", "C"),
+        parse_order_text("BUY 40 MARKET", "A"),
+        parse_order_text("BUY 40 MARKET", "B", portfolio_id=2),
+        parse_order_text("SELL 40 MARKET", "C"),
     ]
-    events = compute_fills(orders, quote("99", "101", bid_size="20", ask_size="30"), NOON)
+    events = compute_fills(orders, build_quote("99", "101", bid_size="20", ask_size="30"), NOON)
     assert format_events(events) == ["A 30 @ 101", "B 30 @ 101", "C 20 @ 99"]
 
 
 def test_size_consumed_earlier_at_a_quote_is_not_available():
     used = {(1, Side.BUY): Decimal(25)}
-    sized = quote("99", "101", ask_size="30")
-    assert format_events(compute_fills([order("BUY 40 MARKET")], sized, NOON, used=used)) == ["A 5 @ 101"]
+    sized = build_quote("99", "101", ask_size="30")
+    assert format_events(compute_fills([parse_order_text("BUY 40 MARKET")], sized, NOON, used=used)) == [
+        "A 5 @ 101"
+    ]
     assert (
-        format_events(compute_fills([order("BUY 40 MARKET")], sized, NOON, used={(1, Side.BUY): Decimal(30)}))
+        format_events(
+            compute_fills([parse_order_text("BUY 40 MARKET")], sized, NOON, used={(1, Side.BUY): Decimal(30)})
+        )
         == []
     )
 
 
 def test_participation_share_of_the_size_is_rounded_down_to_the_lot():
     settings = PaperSettings(participation=Decimal("0.25"))
-    sized = quote("99", "101", ask_size="130")
-    assert format_events(compute_fills([order("BUY 100 MARKET")], sized, NOON, settings)) == ["A 32 @ 101"]
-    lots = order("BUY 100 MARKET", lot=Decimal(5))
+    sized = build_quote("99", "101", ask_size="130")
+    assert format_events(compute_fills([parse_order_text("BUY 100 MARKET")], sized, NOON, settings)) == [
+        "A 32 @ 101"
+    ]
+    lots = parse_order_text("BUY 100 MARKET", lot=Decimal(5))
     assert format_events(compute_fills([lots], sized, NOON, settings)) == ["A 30 @ 101"]
 
 
 def test_legs_of_a_group_share_quantity_and_the_worse_price_fills_first():
     """The last price is past the target while the bid is at the stop."""
     legs = [
-        order("SELL 60 LIMIT limit 48", "target", group="G"),
-        order("SELL 60 STOP stop 50", "stop", group="G"),
+        parse_order_text("SELL 60 LIMIT limit 48", "target", group="G"),
+        parse_order_text("SELL 60 STOP stop 50", "stop", group="G"),
     ]
-    assert format_events(compute_fills(legs, quote("48", "49", "50"), NOON)) == [
+    assert format_events(compute_fills(legs, build_quote("48", "49", "50"), NOON)) == [
         "stop triggered",
         "stop 60 @ 48",
     ]
@@ -189,18 +209,21 @@ def test_legs_of_a_group_share_quantity_and_the_worse_price_fills_first():
 
 def test_quantity_left_by_one_leg_may_fill_the_other():
     legs = [
-        order("SELL 60 LIMIT limit 48", "target", group="G"),
-        order("SELL 20 LIMIT limit 47", "other", group="G"),
+        parse_order_text("SELL 60 LIMIT limit 48", "target", group="G"),
+        parse_order_text("SELL 20 LIMIT limit 47", "other", group="G"),
     ]
-    assert format_events(compute_fills(legs, quote("48", "49"), NOON)) == ["other 20 @ 48", "target 40 @ 48"]
+    assert format_events(compute_fills(legs, build_quote("48", "49"), NOON)) == [
+        "other 20 @ 48",
+        "target 40 @ 48",
+    ]
 
 
 def test_leg_fill_cancels_the_rest_of_the_parent():
     orders = [
-        order("BUY 40 LIMIT limit 50", "parent"),
-        order("SELL 60 STOP stop 50", "leg", parent_id="parent"),
+        parse_order_text("BUY 40 LIMIT limit 50", "parent"),
+        parse_order_text("SELL 60 STOP stop 50", "leg", parent_id="parent"),
     ]
-    assert format_events(compute_fills(orders, quote("49", "50", "50"), NOON)) == [
+    assert format_events(compute_fills(orders, build_quote("49", "50", "50"), NOON)) == [
         "leg triggered",
         "leg 60 @ 49",
     ]
@@ -208,10 +231,12 @@ def test_leg_fill_cancels_the_rest_of_the_parent():
 
 def test_order_does_not_match_before_its_latency():
     settings = PaperSettings(latency=timedelta(seconds=1))
-    waiting = [order("BUY 10 MARKET")]
-    assert compute_fills(waiting, quote("99", "101"), NOON + timedelta(milliseconds=999), settings) == []
+    waiting = [parse_order_text("BUY 10 MARKET")]
+    assert (
+        compute_fills(waiting, build_quote("99", "101"), NOON + timedelta(milliseconds=999), settings) == []
+    )
     assert format_events(
-        compute_fills(waiting, quote("99", "101"), NOON + timedelta(seconds=1), settings)
+        compute_fills(waiting, build_quote("99", "101"), NOON + timedelta(seconds=1), settings)
     ) == ["A 10 @ 101"]
 
 
@@ -236,36 +261,36 @@ VOLUME_SHARE = PaperSettings(slippage=Slippage.VOLUME_SHARE)
 )
 def test_slippage_applies_to_market_orders_and_stops_but_not_limits(settings, ticket, fill):
     assert format_events(
-        compute_fills([order(ticket)], quote("99", "101", ask_size="100"), NOON, settings)
+        compute_fills([parse_order_text(ticket)], build_quote("99", "101", ask_size="100"), NOON, settings)
     ) == [fill]
 
 
 def test_half_the_configured_spread_is_the_slippage_without_a_quote_side():
     settings = PaperSettings(slippage=Slippage.HALF_SPREAD, spread=Decimal("0.5"))
-    assert format_events(compute_fills([order("BUY 10 MARKET")], quote(None, "101"), NOON, settings)) == [
-        "A 10 @ 101.25"
-    ]
+    assert format_events(
+        compute_fills([parse_order_text("BUY 10 MARKET")], build_quote(None, "101"), NOON, settings)
+    ) == ["A 10 @ 101.25"]
 
 
 def test_fill_below_the_smallest_storable_value_is_skipped():
-    dust = order("BUY 1 MARKET", quantity=Decimal("0.00000001"), leaves=Decimal("0.00000001"))
-    assert compute_fills([dust], quote(None, "0.01"), NOON) == []
+    dust = parse_order_text("BUY 1 MARKET", quantity=Decimal("0.00000001"), leaves=Decimal("0.00000001"))
+    assert compute_fills([dust], build_quote(None, "0.01"), NOON) == []
 
 
 def test_fill_has_its_value_and_a_deterministic_id():
-    partly = order("BUY 3 MARKET", leaves=Decimal(2))
-    (fill,) = compute_fills([partly], quote(None, "33.33333333"), NOON)
+    partly = parse_order_text("BUY 3 MARKET", leaves=Decimal(2))
+    (fill,) = compute_fills([partly], build_quote(None, "33.33333333"), NOON)
     assert isinstance(fill, Executed)
     assert (fill.value, fill.execution_id, fill.at) == (Decimal("66.66666666"), "A:1", NOON)
-    assert compute_fills([partly], quote(None, "33.33333333"), NOON) == [fill]
+    assert compute_fills([partly], build_quote(None, "33.33333333"), NOON) == [fill]
 
 
 def test_ioc_and_fok_lapse_without_a_price_and_others_wait():
-    orders = [order(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
+    orders = [parse_order_text(f"BUY 1 MARKET {tif}", tif) for tif in ("DAY", "GTC", "GTD", "IOC", "FOK")]
     assert format_events(match_without_quote(orders, NOON)) == ["IOC lapsed", "FOK lapsed"]
 
 
 @pytest.mark.parametrize(("kind", "missing"), [("LIMIT", "limit"), ("STOP", "stop")])
 def test_order_without_a_required_price_raises_an_error(kind, missing):
     with pytest.raises(ValueError, match=f"no {missing} price"):
-        compute_fills([order(f"BUY 1 {kind}")], quote("99", "101"), NOON)
+        compute_fills([parse_order_text(f"BUY 1 {kind}")], build_quote("99", "101"), NOON)

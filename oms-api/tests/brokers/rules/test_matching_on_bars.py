@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.rules.matching import match_bar
 from app.brokers.rules.settings import PaperSettings, Slippage
-from tests.brokers.market import LATER, bar, format_events, order
+from tests.brokers.market import LATER, format_events, parse_bar_text, parse_order_text
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ from tests.brokers.market import LATER, bar, format_events, order
     ],
 )
 def test_each_order_type_matches_on_one_bar(ticket, prices, events):
-    assert format_events(match_bar([order(ticket)], bar(prices))) == events
+    assert format_events(match_bar([parse_order_text(ticket)], parse_bar_text(prices))) == events
 
 
 @pytest.mark.parametrize(
@@ -68,47 +68,50 @@ def test_each_order_type_matches_on_one_bar(ticket, prices, events):
     ],
 )
 def test_trailing_stop_is_tested_at_its_previous_level_then_moved(ticket, prices, events):
-    assert format_events(match_bar([order(ticket)], bar(prices))) == events
+    assert format_events(match_bar([parse_order_text(ticket)], parse_bar_text(prices))) == events
 
 
 def test_stop_fills_before_the_target_within_one_bar():
     legs = [
-        order("SELL 100 LIMIT limit 104", "target", group="G"),
-        order("SELL 100 STOP stop 96", "stop", group="G"),
+        parse_order_text("SELL 100 LIMIT limit 104", "target", group="G"),
+        parse_order_text("SELL 100 STOP stop 96", "stop", group="G"),
     ]
-    assert format_events(match_bar(legs, bar("100/105/95/102"))) == ["stop triggered", "stop 100 @ 96"]
+    assert format_events(match_bar(legs, parse_bar_text("100/105/95/102"))) == [
+        "stop triggered",
+        "stop 100 @ 96",
+    ]
 
 
 def test_stop_partially_filled_by_volume_leaves_the_rest_to_the_target():
     settings = PaperSettings(participation=Decimal("0.1"))
     legs = [
-        order("SELL 100 LIMIT limit 104", "target", group="G"),
-        order("SELL 100 STOP stop 96", "stop", group="G"),
+        parse_order_text("SELL 100 LIMIT limit 104", "target", group="G"),
+        parse_order_text("SELL 100 STOP stop 96", "stop", group="G"),
     ]
-    events = match_bar(legs, bar("100/105/95/102", volume="500"), settings)
+    events = match_bar(legs, parse_bar_text("100/105/95/102", volume="500"), settings)
     assert format_events(events) == ["stop triggered", "stop 50 @ 96"]
 
 
 def test_both_sides_of_a_portfolio_share_one_volume_budget():
     settings = PaperSettings(participation=Decimal("0.1"))
     orders = [
-        order("BUY 40 MARKET", "A"),
-        order("SELL 40 MARKET", "B"),
-        order("SELL 40 MARKET", "C", portfolio_id=2),
+        parse_order_text("BUY 40 MARKET", "A"),
+        parse_order_text("SELL 40 MARKET", "B"),
+        parse_order_text("SELL 40 MARKET", "C", portfolio_id=2),
     ]
-    events = match_bar(orders, bar("100/105/95/102", volume="505"), settings)
+    events = match_bar(orders, parse_bar_text("100/105/95/102", volume="505"), settings)
     assert format_events(events) == ["A 40 @ 100", "B 10 @ 100", "C 40 @ 100"]
 
 
 def test_stops_fill_in_trigger_sequence_and_limits_best_price_first():
     settings = PaperSettings(participation=Decimal("0.1"))
     orders = [
-        order("BUY 10 LIMIT limit 97", "low"),
-        order("BUY 10 LIMIT limit 98", "high"),
-        order("BUY 10 STOP stop 104", "far"),
-        order("BUY 10 STOP stop 103", "near"),
+        parse_order_text("BUY 10 LIMIT limit 97", "low"),
+        parse_order_text("BUY 10 LIMIT limit 98", "high"),
+        parse_order_text("BUY 10 STOP stop 104", "far"),
+        parse_order_text("BUY 10 STOP stop 103", "near"),
     ]
-    events = match_bar(orders, bar("100/105/95/102", volume="350"), settings)
+    events = match_bar(orders, parse_bar_text("100/105/95/102", volume="350"), settings)
     assert format_events(events) == [
         "near triggered",
         "near 10 @ 103",
@@ -121,23 +124,25 @@ def test_stops_fill_in_trigger_sequence_and_limits_best_price_first():
 
 def test_participation_is_unlimited_without_a_volume():
     settings = PaperSettings(participation=Decimal("0.1"))
-    assert format_events(match_bar([order("BUY 40 MARKET")], bar("100/105/95/102"), settings)) == [
-        "A 40 @ 100"
-    ]
+    assert format_events(
+        match_bar([parse_order_text("BUY 40 MARKET")], parse_bar_text("100/105/95/102"), settings)
+    ) == ["A 40 @ 100"]
 
 
 def test_order_matches_from_the_next_bar():
-    late = order("BUY 10 MARKET", accepted_at=LATER + timedelta(microseconds=1))
-    assert match_bar([late], bar("100/105/95/102")) == []
-    just = order("BUY 10 MARKET", accepted_at=LATER)
-    assert format_events(match_bar([just], bar("100/105/95/102"))) == ["A 10 @ 100"]
+    late = parse_order_text("BUY 10 MARKET", accepted_at=LATER + timedelta(microseconds=1))
+    assert match_bar([late], parse_bar_text("100/105/95/102")) == []
+    just = parse_order_text("BUY 10 MARKET", accepted_at=LATER)
+    assert format_events(match_bar([just], parse_bar_text("100/105/95/102"))) == ["A 10 @ 100"]
 
 
 def test_order_does_not_match_on_a_bar_begun_before_its_latency():
     settings = PaperSettings(latency=timedelta(minutes=1, microseconds=1))
-    assert match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings) == []
+    assert match_bar([parse_order_text("BUY 10 MARKET")], parse_bar_text("100/105/95/102"), settings) == []
     events = match_bar(
-        [order("BUY 10 MARKET")], bar("100/105/95/102", start=LATER + timedelta(minutes=1)), settings
+        [parse_order_text("BUY 10 MARKET")],
+        parse_bar_text("100/105/95/102", start=LATER + timedelta(minutes=1)),
+        settings,
     )
     assert format_events(events) == ["A 10 @ 100"]
 
@@ -153,20 +158,22 @@ def test_order_does_not_match_on_a_bar_begun_before_its_latency():
     ],
 )
 def test_ioc_and_fok_last_for_one_bar(ticket, events):
-    assert format_events(match_bar([order(ticket)], bar("100/105/95/102"))) == events
+    assert format_events(match_bar([parse_order_text(ticket)], parse_bar_text("100/105/95/102"))) == events
 
 
 def test_market_order_pays_half_the_spread_rounded_to_a_worse_tick():
     settings = PaperSettings(spread=Decimal("0.05"))
-    assert format_events(match_bar([order("BUY 10 MARKET")], bar("100/105/95/102"), settings)) == [
-        "A 10 @ 100.03"
-    ]
-    assert format_events(match_bar([order("SELL 10 MARKET")], bar("100/105/95/102"), settings)) == [
-        "A 10 @ 99.97"
-    ]
+    assert format_events(
+        match_bar([parse_order_text("BUY 10 MARKET")], parse_bar_text("100/105/95/102"), settings)
+    ) == ["A 10 @ 100.03"]
+    assert format_events(
+        match_bar([parse_order_text("SELL 10 MARKET")], parse_bar_text("100/105/95/102"), settings)
+    ) == ["A 10 @ 99.97"]
 
 
 def test_slippage_depends_on_the_share_of_the_bar_volume():
     settings = PaperSettings(slippage=Slippage.VOLUME_SHARE, impact=Decimal(1))
-    events = match_bar([order("BUY 10 MARKET")], bar("100/105/95/102", volume="100"), settings)
+    events = match_bar(
+        [parse_order_text("BUY 10 MARKET")], parse_bar_text("100/105/95/102", volume="100"), settings
+    )
     assert format_events(events) == ["A 10 @ 101"]

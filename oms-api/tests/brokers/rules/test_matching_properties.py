@@ -20,7 +20,7 @@ maybe_sizes = st.none() | st.integers(0, 300).map(Decimal)
 
 
 @st.composite
-def orders(draw):
+def draw_orders(draw):
     kind = draw(st.sampled_from(OrderType))
     quantity = draw(sizes)
     trails = kind is OrderType.TRAILING_STOP
@@ -45,7 +45,7 @@ def orders(draw):
     )
 
 
-books = st.lists(orders(), max_size=8, unique_by=lambda order: order.id)
+books = st.lists(draw_orders(), max_size=8, unique_by=lambda order: order.id)
 quotes = st.builds(
     lambda bid, width, last, bid_size, ask_size: Quote(
         "X", bid, bid + width * CENT, last, bid_size, ask_size, NOON, "test"
@@ -69,14 +69,14 @@ settings = st.tuples(
 ).map(lambda how: PaperSettings(*how))
 
 
-def fills(events):
+def list_fills(events):
     return [event for event in events if isinstance(event, Executed)]
 
 
 @given(books, quotes, settings)
 def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
     by_id = {order.id: order for order in book}
-    for fill in fills(compute_fills(book, quote, NOON, how)):
+    for fill in list_fills(compute_fills(book, quote, NOON, how)):
         order = by_id[fill.order_id]
         assert 0 < fill.quantity <= order.leaves
         assert fill.price > 0
@@ -86,7 +86,7 @@ def test_no_fill_exceeds_leaves_quantity_or_limit_price(book, quote, how):
 
 @given(books, quotes, settings)
 def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quote, how):
-    filled = fills(compute_fills(book, quote, NOON, how))
+    filled = list_fills(compute_fills(book, quote, NOON, how))
     assert max(Counter(fill.order_id for fill in filled).values(), default=1) == 1
     members = {order.id: order for order in book if order.group}
     shared = sum((fill.quantity for fill in filled if fill.order_id in members), Decimal(0))
@@ -97,7 +97,7 @@ def test_order_fills_once_at_a_quote_and_a_group_at_most_its_quantity(book, quot
 def test_portfolio_fills_at_most_the_quoted_size_of_a_side(book, quote, how):
     by_id = {order.id: order for order in book}
     taken: Counter[tuple[int, Side]] = Counter()
-    for fill in fills(compute_fills(book, quote, NOON, how)):
+    for fill in list_fills(compute_fills(book, quote, NOON, how)):
         order = by_id[fill.order_id]
         taken[order.portfolio_id, order.side] += fill.quantity
     for (_, side), quantity in taken.items():
@@ -115,7 +115,7 @@ def test_input_sequence_of_orders_does_not_change_the_result(book, quote, how, r
 @given(books, bars, settings)
 def test_bar_fills_are_within_its_range_except_spread_and_slippage(book, bar, how):
     plain = how._replace(spread=Decimal(0), slippage=Slippage.NONE)
-    for fill in fills(match_bar(book, bar, plain)):
+    for fill in list_fills(match_bar(book, bar, plain)):
         assert bar.low <= fill.price <= bar.high
 
 
@@ -125,7 +125,7 @@ def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, how):
         return
     by_id = {order.id: order for order in book}
     taken: Counter[int] = Counter()
-    for fill in fills(match_bar(book, bar, how)):
+    for fill in list_fills(match_bar(book, bar, how)):
         taken[by_id[fill.order_id].portfolio_id] += fill.quantity
     assert all(quantity <= bar.volume * how.participation for quantity in taken.values())
 
@@ -134,8 +134,8 @@ def test_portfolio_fills_at_most_its_share_of_the_bar_volume(book, bar, how):
 def test_slippage_never_improves_the_price(book, quote, how):
     by_id = {order.id: order for order in book}
     straight = how._replace(slippage=Slippage.NONE)
-    unslipped = {fill.order_id: fill for fill in fills(compute_fills(book, quote, NOON, straight))}
-    for fill in fills(compute_fills(book, quote, NOON, how)):
+    unslipped = {fill.order_id: fill for fill in list_fills(compute_fills(book, quote, NOON, straight))}
+    for fill in list_fills(compute_fills(book, quote, NOON, how)):
         better = (unslipped[fill.order_id].price - fill.price) * by_id[fill.order_id].side.sign
         assert better <= 0
 

@@ -5,9 +5,20 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.rules.order_reports import parse_amount, parse_optional_amount, parse_time
+from app.brokers.rules.order_reports import (
+    MAX_REASON_LENGTH,
+    MalformedResponse,
+    clean_reason,
+    parse_amount,
+    parse_name,
+    parse_optional_amount,
+    parse_positive_amount,
+    parse_quantity,
+    parse_time,
+    require_list,
+)
 from app.brokers.rules.values import OrderType
-from tests.brokers.rules.test_order_tracking import report
+from tests.brokers.rules.test_order_tracking import build_report
 
 
 @pytest.mark.parametrize("given", ["1.50", 2, Decimal("0.1")])
@@ -16,10 +27,63 @@ def test_amount_is_exact(given):
     assert parse_optional_amount(None) is None
 
 
-@pytest.mark.parametrize("given", [None, 1.5, True, "", "much", "NaN", "Infinity", [1]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(None, 1.5, True, "", "much", "NaN", "Infinity", [1]),
+        *("1e400", "1e999999999", "-1e16", 10**400, "1e-999999999", "0." + "1" * 200),
+    ],
+)
 def test_what_is_no_amount_is_refused(given):
     with pytest.raises(ValueError, match="not an amount"):
         parse_amount(given)
+
+
+@pytest.mark.parametrize("given", ["-1", "-0.00000001"])
+def test_order_and_its_fills_have_no_quantity_below_zero(given):
+    with pytest.raises(ValueError, match="below zero"):
+        parse_quantity(given)
+    with pytest.raises(ValueError, match="not above zero"):
+        parse_positive_amount(given)
+
+
+def test_order_may_have_filled_nothing_but_a_fill_has_a_quantity():
+    assert parse_quantity("0") == 0
+    with pytest.raises(ValueError, match="not above zero"):
+        parse_positive_amount("0")
+    assert parse_positive_amount("0.5") == Decimal("0.5")
+
+
+@pytest.mark.parametrize("given", ["", "a\x00b", "a\ud800", "a\n", "x" * 101])
+def test_name_that_cannot_be_stored_is_refused(given):
+    with pytest.raises(ValueError, match="not a name"):
+        parse_name(given)
+
+
+def test_name_is_text():
+    assert parse_name(151220000000000) == "151220000000000"
+
+
+def test_reason_of_a_broker_can_be_stored():
+    assert clean_reason("not\x00 enough\ud800\nfunds") == "not  enough  funds"
+    assert clean_reason("x" * 9999) == "x" * MAX_REASON_LENGTH
+    assert clean_reason(None) is clean_reason("\x00") is None
+
+
+def test_answer_that_should_be_a_list_is_one():
+    assert (require_list(None, "orders"), require_list([1], "orders")) == ([], [1])
+    with pytest.raises(MalformedResponse, match="orders: dict"):
+        require_list({}, "orders")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon"])
+def test_time_that_does_not_exist_in_utc_is_refused(text):
+    with pytest.raises(ValueError, match=r"time|Invalid"):
+        parse_time(text)
+
+
+def test_unknown_status_is_open():
+    assert build_report("reviewed_by_the_moon").is_open
 
 
 @pytest.mark.parametrize("text", ["2026-11-27T15:00:00Z", "2026-11-27T10:00:00-05:00", "2026-11-27T15:00:00"])
@@ -28,14 +92,14 @@ def test_time_is_of_utc(text):
 
 
 def test_reported_order_has_what_is_left_and_the_level_of_its_trail():
-    limit = report("partially_filled", "4").build_order(7)
+    limit = build_report("partially_filled", "4").build_order(7)
     assert (limit.id, limit.portfolio_id, limit.leaves) == ("A", 7, Decimal(6))
     assert (limit.limit_price, limit.stop_price, limit.trail_level) == (Decimal(95), None, None)
     stop = Decimal(90)
-    trail = report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
+    trail = build_report(kind=OrderType.TRAILING_STOP, limit_price=None, stop_price=stop).build_order(7)
     assert (trail.stop_price, trail.trail_level) == (None, stop)
 
 
 @pytest.mark.parametrize(("status", "is_waiting"), [("held", True), ("new", False), ("filled", False)])
 def test_held_exit_waits_for_its_entry(status, is_waiting):
-    assert report(status).is_waiting is is_waiting
+    assert build_report(status).is_waiting is is_waiting

@@ -17,26 +17,26 @@ from tests.brokers.market import format_events
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
 
-def report(status="new", filled="0", order_id="A", **changes):
+def build_report(status="new", filled="0", order_id="A", **changes):
     return OrderReport(
         f"broker-{order_id}", order_id, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, Decimal(10),
         Decimal(filled), status, NOW, NOW + timedelta(seconds=1), Decimal(95), None, None, None, None, None,
     )._replace(**changes)  # fmt: skip
 
 
-def fill(execution_id, quantity, order_id="A"):
+def build_fill(execution_id, quantity, order_id="A"):
     return FillReport(execution_id, f"broker-{order_id}", Decimal(quantity), Decimal(95), NOW)
 
 
-def update(event, order, execution=None, previous=None, reason=None):
+def update_tracker(event, order, execution=None, previous=None, reason=None):
     return Update(event, order, execution, previous, reason, NOW)
 
 
 LIFE = [
-    update("new", report()),
-    update("partial_fill", report("partially_filled", "4"), fill("E1", "4")),
-    update("partial_fill", report("partially_filled", "7"), fill("E2", "3")),
-    update("fill", report("filled", "10"), fill("E3", "3")),
+    update_tracker("new", build_report()),
+    update_tracker("partial_fill", build_report("partially_filled", "4"), build_fill("E1", "4")),
+    update_tracker("partial_fill", build_report("partially_filled", "7"), build_fill("E2", "3")),
+    update_tracker("fill", build_report("filled", "10"), build_fill("E3", "3")),
 ]
 
 
@@ -54,130 +54,138 @@ def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
 
 def test_late_report_does_not_replace_a_newer_one():
     tracker: Any = OrderTracker()
-    tracker.apply_report(report("partially_filled", "4", changed_at=NOW + timedelta(seconds=5)))
-    tracker.apply_report(report())
+    tracker.apply_report(build_report("partially_filled", "4", changed_at=NOW + timedelta(seconds=5)))
+    tracker.apply_report(build_report())
     assert tracker.find("A").report.status == "partially_filled"
 
 
 def test_listed_fill_is_applied_once_the_order_has_its_quantity():
     tracker: Any = OrderTracker()
-    assert tracker.apply_reading([report("pending_new")], [fill("E1", "4")]) == []
-    events = tracker.apply_reading([report("pending_new", "4")], [fill("E1", "4")])
+    assert tracker.apply_reading([build_report("pending_new")], [build_fill("E1", "4")]) == []
+    events = tracker.apply_reading([build_report("pending_new", "4")], [build_fill("E1", "4")])
     assert format_events(events) == ["A accepted", "A 4 @ 95"]
-    assert tracker.apply_report(report("new", "4")) == []
+    assert tracker.apply_report(build_report("new", "4")) == []
 
 
 def test_listed_fill_of_an_unknown_order_is_left():
     tracker: Any = OrderTracker()
-    assert tracker.apply_listed_fills([fill("E1", "4", "unknown")]) == []
+    assert tracker.apply_listed_fills([build_fill("E1", "4", "unknown")]) == []
 
 
 def test_reading_reports_fills_before_the_end():
     tracker: Any = OrderTracker()
-    events = tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")])
+    events = tracker.apply_reading([build_report("canceled", "4")], [build_fill("E1", "4")])
     assert format_events(events) == ["A accepted", "A 4 @ 95", "A lapsed"]
-    assert tracker.apply_reading([report("canceled", "4")], [fill("E1", "4")]) == []
+    assert tracker.apply_reading([build_report("canceled", "4")], [build_fill("E1", "4")]) == []
 
 
 def test_end_waits_for_a_fill_of_the_stream():
     tracker: Any = OrderTracker()
-    tracker.apply_update(update("new", report()))
-    end = report("canceled", "4", changed_at=NOW + timedelta(seconds=2))
-    assert tracker.apply_update(update("canceled", end, reason="too late")) == []
-    late = update("partial_fill", report("partially_filled", "4"), fill("E1", "4"))
+    tracker.apply_update(update_tracker("new", build_report()))
+    end = build_report("canceled", "4", changed_at=NOW + timedelta(seconds=2))
+    assert tracker.apply_update(update_tracker("canceled", end, reason="too late")) == []
+    late = update_tracker("partial_fill", build_report("partially_filled", "4"), build_fill("E1", "4"))
     executed, lapsed = tracker.apply_update(late)
     assert format_events([executed, lapsed]) == ["A 4 @ 95", "A lapsed"]
     assert lapsed.reason == "too late"
-    assert tracker.apply_update(update("canceled", end)) == []
+    assert tracker.apply_update(update_tracker("canceled", end)) == []
 
 
 def test_end_does_not_wait_for_ever_for_fills_that_no_reading_lists():
     tracker: Any = OrderTracker()
-    tracker.apply_report(report())
-    readings = [tracker.apply_reading([report("expired", "4")], []) for _ in range(MAX_INCOMPLETE_READINGS)]
+    tracker.apply_report(build_report())
+    readings = [
+        tracker.apply_reading([build_report("expired", "4")], []) for _ in range(MAX_INCOMPLETE_READINGS)
+    ]
     assert not any(readings[:-1])
     assert format_events(readings[-1]) == ["A expired"]
 
 
 def test_missing_fills_are_noticed():
     tracker: Any = OrderTracker()
-    tracker.apply_update(update("fill", report("filled", "10"), fill("E2", "6")))
+    tracker.apply_update(update_tracker("fill", build_report("filled", "10"), build_fill("E2", "6")))
     assert [order.order_id for order in tracker.list_incomplete()] == ["A"]
-    tracker.apply_fill(fill("E1", "4"))
+    tracker.apply_fill(build_fill("E1", "4"))
     assert not tracker.list_incomplete()
 
 
-def test_fill_of_an_order_of_somebody_else_is_not_ours():
-    assert OrderTracker().apply_fill(fill("E1", "4")) == []
+def test_fill_of_a_foreign_order_is_ignored():
+    assert OrderTracker().apply_fill(build_fill("E1", "4")) == []
 
 
 def test_cancel_is_canceled_if_it_was_requested_and_lapsed_otherwise():
     tracker: Any = OrderTracker()
     tracker.track("A").is_cancel_requested = True
-    tracker.apply_report(report())
-    assert format_events(tracker.apply_report(report("canceled"))) == ["A canceled"]
-    tracker.apply_report(report(order_id="B"))
-    (lapsed,) = tracker.apply_report(report("canceled", order_id="B"), "CORPORATE_ACTION")
+    tracker.apply_report(build_report())
+    assert format_events(tracker.apply_report(build_report("canceled"))) == ["A canceled"]
+    tracker.apply_report(build_report(order_id="B"))
+    (lapsed,) = tracker.apply_report(build_report("canceled", order_id="B"), "CORPORATE_ACTION")
     assert lapsed.reason == "CORPORATE_ACTION"
 
 
 def test_late_acceptance_and_end_are_ignored():
     tracker: Any = OrderTracker()
-    assert format_events(tracker.apply_report(report("expired"))) == ["A accepted", "A expired"]
-    assert tracker.apply_report(report()) == []
+    assert format_events(tracker.apply_report(build_report("expired"))) == ["A accepted", "A expired"]
+    assert tracker.apply_report(build_report()) == []
     assert tracker.reject("A", "late", NOW) == []
 
 
 def test_pending_order_is_not_accepted_yet():
     tracker: Any = OrderTracker()
-    assert tracker.apply_report(report("pending_new")) == []
-    assert format_events(tracker.apply_report(report("rejected"))) == ["A rejected"]
+    assert tracker.apply_report(build_report("pending_new")) == []
+    assert format_events(tracker.apply_report(build_report("rejected"))) == ["A rejected"]
 
 
 def test_replacement_names_the_successor():
     tracker: Any = OrderTracker()
-    tracker.apply_report(report())
-    tracker.apply_report(report(order_id="B", replaces="broker-A"))
-    (replaced,) = tracker.apply_report(report("replaced", replaced_by="broker-B"))
+    tracker.apply_report(build_report())
+    tracker.apply_report(build_report(order_id="B", replaces="broker-A"))
+    (replaced,) = tracker.apply_report(build_report("replaced", replaced_by="broker-B"))
     assert replaced.successor_id == "B"
-    unknown: Any = OrderTracker().apply_report(report("replaced", replaced_by="broker-C"))
+    unknown: Any = OrderTracker().apply_report(build_report("replaced", replaced_by="broker-C"))
     assert unknown[-1].successor_id == "broker-C"
 
 
 @pytest.mark.parametrize("event", ["order_replace_rejected", "rejected"])
 def test_rejected_replacement_is_refused_once(event):
     tracker: Any = OrderTracker()
-    tracker.apply_report(report())
+    tracker.apply_report(build_report())
     tracker.track("A").successor_id = "B"
-    successor = report("rejected", order_id="B", replaces="broker-A")
-    about = report() if event == "order_replace_rejected" else successor
-    assert format_events(tracker.apply_update(update(event, about, reason="too late"))) == ["A refused"]
-    assert tracker.apply_update(update("order_replace_rejected", report())) == []
-    assert tracker.apply_report(report("rejected", order_id="C", replaces="unknown")) == []
+    successor = build_report("rejected", order_id="B", replaces="broker-A")
+    about = build_report() if event == "order_replace_rejected" else successor
+    assert format_events(tracker.apply_update(update_tracker(event, about, reason="too late"))) == [
+        "A refused"
+    ]
+    assert tracker.apply_update(update_tracker("order_replace_rejected", build_report())) == []
+    assert tracker.apply_report(build_report("rejected", order_id="C", replaces="unknown")) == []
 
 
 def test_refused_cancel_of_an_order_that_is_filled_is_not_reported():
     tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[-1])
     tracker.track("A").is_cancel_requested = True
-    assert tracker.apply_update(update("order_cancel_rejected", report("filled", "10"))) == []
+    assert tracker.apply_update(update_tracker("order_cancel_rejected", build_report("filled", "10"))) == []
 
 
 def test_bust_takes_an_execution_back_once():
     tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[1])
-    bust = update("trade_bust", report("partially_filled"), fill("E1", "4"), "E1", "TRADE_BUST")
+    bust = update_tracker(
+        "trade_bust", build_report("partially_filled"), build_fill("E1", "4"), "E1", "TRADE_BUST"
+    )
     (busted,) = tracker.apply_update(bust)
     assert (busted.execution_id, busted.reason) == ("E1", "TRADE_BUST")
     assert tracker.apply_update(bust) == []
-    assert tracker.apply_fill(fill("E1", "4")) == []  # an older page of activities still has it
+    assert tracker.apply_fill(build_fill("E1", "4")) == []  # an older page of activities still has it
 
 
 @pytest.mark.parametrize("new_id", ["E1", "E9"])
 def test_correction_is_a_bust_and_an_execution_of_another_id(new_id):
     tracker: Any = OrderTracker()
     tracker.apply_update(LIFE[1])
-    corrected = update("trade_correct", report("partially_filled", "3"), fill(new_id, "3"), "E1")
+    corrected = update_tracker(
+        "trade_correct", build_report("partially_filled", "3"), build_fill(new_id, "3"), "E1"
+    )
     busted, executed = tracker.apply_update(corrected)
     assert format_events([busted, executed]) == ["A busted", "A 3 @ 95"]
     assert executed.execution_id != "E1"
@@ -186,17 +194,17 @@ def test_correction_is_a_bust_and_an_execution_of_another_id(new_id):
 
 def test_bust_without_an_execution_is_ignored():
     tracker: Any = OrderTracker()
-    tracker.apply_report(report())
-    assert tracker.apply_update(update("trade_bust", report())) == []
+    tracker.apply_report(build_report())
+    assert tracker.apply_update(update_tracker("trade_bust", build_report())) == []
 
 
-def test_order_that_was_never_sent_is_forgotten():
+def test_order_that_was_never_sent_is_dropped():
     tracker: Any = OrderTracker()
     tracker.track("A")
     tracker.untrack("A")
     tracker.untrack("unknown")
     assert tracker.find("A") is None
-    tracker.apply_report(report())
+    tracker.apply_report(build_report())
     tracker.untrack("A")
     assert tracker.find("A") is not None
     assert tracker.find_by_broker_id("broker-A") is tracker.find("A")
@@ -218,6 +226,6 @@ def test_rejection_is_reported_once():
         ("filled", None),
     ],
 )
-def test_end_of_an_order_is_told_by_its_status(status, end):
-    found: Any = build_end(report(status), "B")
+def test_status_shows_whether_an_order_ended(status, end):
+    found: Any = build_end(build_report(status), "B")
     assert found is None if end is None else format_events([found]) == [f"A {end}"]

@@ -35,18 +35,18 @@ WAIT_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
-def running():
+def running_alpaca():
     with StandIn() as alpaca:
         yield alpaca
 
 
 @pytest.fixture
-def alpaca(running):
+def alpaca(running_alpaca):
     """Start each test with other prices and without faults."""
-    running.faults.clear()
-    running.exchange.quote("AAPL", "189.98", "190.02")
-    running.exchange.quote("TSLA", "160", "161")
-    return running
+    running_alpaca.faults.clear()
+    running_alpaca.exchange.quote("AAPL", "189.98", "190.02")
+    running_alpaca.exchange.quote("TSLA", "160", "161")
+    return running_alpaca
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def client(alpaca):
     return TradingClient(KEY_ID, SECRET_KEY, url_override=alpaca.url)
 
 
-def limit_order(price=150.5, qty=10, **fields):
+def build_limit_order(price=150.5, qty=10, **fields):
     return LimitOrderRequest(
         symbol="AAPL", qty=qty, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, limit_price=price, **fields
     )
@@ -77,7 +77,7 @@ def test_account_clock_and_assets_are_read(client):
 
 def test_order_is_submitted_found_replaced_and_cancelled(client):
     mine = f"sdk-{uuid.uuid4()}"
-    submitted = client.submit_order(limit_order(client_order_id=mine))
+    submitted = client.submit_order(build_limit_order(client_order_id=mine))
     assert submitted.limit_price == "150.5"
     assert client.get_order_by_client_id(mine).id == submitted.id
     replaced = client.replace_order_by_id(submitted.id, ReplaceOrderRequest(qty=12, limit_price=151.25))
@@ -113,15 +113,15 @@ def test_every_order_type_is_accepted(client):
 
 def test_refusals_have_code_and_message(client):
     mine = f"sdk-{uuid.uuid4()}"
-    client.submit_order(limit_order(client_order_id=mine))
+    client.submit_order(build_limit_order(client_order_id=mine))
     with pytest.raises(APIError) as again:
-        client.submit_order(limit_order(client_order_id=mine))
+        client.submit_order(build_limit_order(client_order_id=mine))
     assert (again.value.status_code, again.value.message) == (422, "client_order_id must be unique")
     with pytest.raises(APIError) as missing:
         client.get_open_position("TSLA")
     assert missing.value.code == 40410000
     with pytest.raises(APIError) as denied:
-        client.submit_order(limit_order(qty=1_000_000))
+        client.submit_order(build_limit_order(qty=1_000_000))
     assert denied.value.message == "insufficient buying power"
 
 
@@ -131,7 +131,7 @@ def test_wrong_credentials_are_refused(alpaca):
     assert denied.value.status_code == 401
 
 
-def test_stream_tells_the_life_of_an_order(client, alpaca):
+def test_stream_has_every_event_of_an_order(client, alpaca):
     updates = []
     stream = TradingStream(KEY_ID, SECRET_KEY, url_override=alpaca.stream_url)
 
@@ -143,12 +143,12 @@ def test_stream_tells_the_life_of_an_order(client, alpaca):
     thread = threading.Thread(target=stream.run, daemon=True)
     thread.start()
     wait_for(lambda: alpaca.stream.connections > connections and alpaca.stream.listeners)
-    order = client.submit_order(limit_order(190.0))
+    order = client.submit_order(build_limit_order(190.0))
     alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="4")
     alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="6")
     wait_for(lambda: len(updates) >= 3)
     stream.stop()
-    client.submit_order(limit_order(1.0))  # wakes the SDK, which looks for the end after each frame
+    client.submit_order(build_limit_order(1.0))  # wakes the SDK, which looks for the end after each frame
     thread.join(WAIT_SECONDS)
     assert [(update.event, update.qty) for update in updates[:3]] == [
         ("new", None),
@@ -159,7 +159,7 @@ def test_stream_tells_the_life_of_an_order(client, alpaca):
     assert len({update.execution_id for update in updates[:3]}) == 3
 
 
-def linked_order(order_class, side=OrderSide.BUY, price=150.0, profit=200.0, loss=90.0, **fields):
+def build_linked_order(order_class, side=OrderSide.BUY, price=150.0, profit=200.0, loss=90.0, **fields):
     return LimitOrderRequest(
         symbol="TSLA", qty=10, side=side, time_in_force=TimeInForce.GTC, order_class=order_class,
         limit_price=price, take_profit=profit and TakeProfitRequest(limit_price=profit),
@@ -174,30 +174,30 @@ def read_legs(client, order):
     }
 
 
-def list_open(client, **fields):
+def list_open_orders(client, **fields):
     request = GetOrdersRequest(status=QueryOrderStatus.OPEN, symbols=["TSLA"], **fields)
     return [order.type.value for order in client.get_orders(request)]
 
 
 def test_legs_of_a_bracket_are_held_until_the_entry_has_filled(client, alpaca):
-    entry = client.submit_order(linked_order(OrderClass.BRACKET))
+    entry = client.submit_order(build_linked_order(OrderClass.BRACKET))
     assert [leg.status.value for leg in entry.legs] == ["held", "held"]
-    assert (list_open(client), list_open(client, nested=True)) == (["limit"], ["limit"])
+    assert (list_open_orders(client), list_open_orders(client, nested=True)) == (["limit"], ["limit"])
     alpaca.exchange.fill(str(entry.id), "4", "150")
     assert read_legs(client, entry) == {"limit": "held", "stop": "held"}
     alpaca.exchange.fill(str(entry.id), "6", "150")
     assert read_legs(client, entry) == {"limit": "new", "stop": "held"}
-    assert (list_open(client), list_open(client, nested=True)) == (["limit"], [])
+    assert (list_open_orders(client), list_open_orders(client, nested=True)) == (["limit"], [])
     alpaca.exchange.quote("TSLA", "90", "91")
     assert read_legs(client, entry) == {"limit": "replaced", "stop": "filled"}
 
 
 def test_exit_of_a_position_cancels_the_other_one(client, alpaca):
-    bought = client.submit_order(linked_order(OrderClass.OTO, profit=None))
+    bought = client.submit_order(build_linked_order(OrderClass.OTO, profit=None))
     alpaca.exchange.fill(str(bought.id), "10", "150")
     assert read_legs(client, bought) == {"stop": "new"}
     client.cancel_order_by_id(bought.legs[0].id)
-    pair = client.submit_order(linked_order(OrderClass.OCO, OrderSide.SELL, price=None))
+    pair = client.submit_order(build_linked_order(OrderClass.OCO, OrderSide.SELL, price=None))
     assert (pair.status.value, pair.legs[0].status.value) == ("pending_new", "held")
     stop = client.replace_order_by_id(pair.legs[0].id, ReplaceOrderRequest(stop_price=95.0))
     alpaca.exchange.fill(str(pair.id), "10", "200")
@@ -205,7 +205,7 @@ def test_exit_of_a_position_cancels_the_other_one(client, alpaca):
 
 
 def test_cancel_of_a_linked_order_cancels_the_others(client):
-    entry = client.submit_order(linked_order(OrderClass.BRACKET))
+    entry = client.submit_order(build_linked_order(OrderClass.BRACKET))
     client.cancel_order_by_id(entry.legs[0].id)
     assert client.get_order_by_id(entry.id).status == "canceled"
     assert set(read_legs(client, entry).values()) == {"canceled"}
@@ -216,7 +216,7 @@ def test_cancel_of_a_linked_order_cancels_the_others(client):
     [{"extended_hours": True}, {"qty": 1.5}, {"time_in_force": TimeInForce.FOK}, {"symbol": "BTC/USD"}],
 )
 def test_linked_orders_that_alpaca_does_not_take_are_refused(client, fields):
-    order = linked_order(OrderClass.BRACKET).model_copy(update=fields)
+    order = build_linked_order(OrderClass.BRACKET).model_copy(update=fields)
     with pytest.raises(APIError):
         client.submit_order(order)
 

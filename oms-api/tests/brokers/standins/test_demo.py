@@ -12,7 +12,7 @@ NAMES = ("cash", "orders", "positions", "_by_client_order_id")
 BUY = {"symbol": "AAPL", "qty": "2", "side": "buy", "type": "market", "time_in_force": "day"}
 
 
-def test_prices_are_those_of_the_desk_until_somebody_sets_one():
+def test_prices_follow_the_simulated_source_until_one_is_set():
     exchange, source = Exchange(), SimulatedSource("seed")
 
     def find_ask(symbol, at):

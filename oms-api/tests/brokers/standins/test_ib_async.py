@@ -13,19 +13,19 @@ APPLE = Stock("AAPL", "SMART", "USD", primaryExchange="NASDAQ")
 
 
 @pytest.fixture(scope="module")
-def running():
+def running_tws():
     with StandIn() as tws:
         yield tws
 
 
 @pytest.fixture
-def tws(running):
-    running.clear()
-    running.quote("AAPL", "99", "101")
-    return running
+def tws(running_tws):
+    running_tws.clear()
+    running_tws.quote("AAPL", "99", "101")
+    return running_tws
 
 
-def run(steps, tws, client_id=1):
+def run_with_client(steps, tws, client_id=1):
     """Run steps with a connected client."""
 
     async def connect():
@@ -52,7 +52,7 @@ def test_client_connects_and_reads_the_account(tws):
         summary = await ib.accountSummaryAsync()
         return {(one.tag, one.currency): one.value for one in summary}
 
-    assert run(steps, tws)["CashBalance", "USD"] == "1000000"
+    assert run_with_client(steps, tws)["CashBalance", "USD"] == "1000000"
 
 
 def test_exits_of_a_bracket_wait_until_the_entry_has_filled(tws):
@@ -69,7 +69,7 @@ def test_exits_of_a_bracket_wait_until_the_entry_has_filled(tws):
         await wait_for(target.isDone)
         return waiting, [one.order.parentId for one in (target, stop)], entry.order.orderId
 
-    waiting, parents, entry_id = run(steps, tws)
+    waiting, parents, entry_id = run_with_client(steps, tws)
     assert waiting == ["Submitted", "PreSubmitted", "PreSubmitted"]
     assert set(parents) == {entry_id}
 
@@ -80,7 +80,7 @@ def test_order_that_is_not_transmitted_does_not_work(tws):
         await ib.reqPositionsAsync()
         return [order.status for order in tws.exchange.orders], len(tws.exchange.untransmitted)
 
-    assert run(steps, tws) == ([], 1)
+    assert run_with_client(steps, tws) == ([], 1)
     assert tws.exchange.untransmitted == []
 
 
@@ -95,7 +95,7 @@ def test_market_order_fills_with_its_execution_and_commission(tws):
         (position,) = await ib.reqPositionsAsync()
         assert (position.contract.symbol, position.position, position.avgCost) == ("AAPL", 10, 101)
 
-    run(steps, tws)
+    run_with_client(steps, tws)
 
 
 def test_limit_order_rests_is_changed_and_canceled(tws):
@@ -111,7 +111,7 @@ def test_limit_order_rests_is_changed_and_canceled(tws):
         ib.cancelOrder(order)
         await wait_for(lambda: trade.orderStatus.status == "Cancelled")
 
-    run(steps, tws)
+    run_with_client(steps, tws)
 
 
 def test_stop_order_and_forex_are_taken(tws):
@@ -125,7 +125,7 @@ def test_stop_order_and_forex_are_taken(tws):
         await wait_for(lambda: stop.orderStatus.status == "Filled")
         assert stop.fills[0].execution.price == 1.04
 
-    run(steps, tws)
+    run_with_client(steps, tws)
     assert (
         tws.exchange.cash["USD"] == Decimal(1_000_000) - 20_000 * (Decimal("1.08505") - Decimal("1.04")) - 2
     )
@@ -145,8 +145,8 @@ def test_next_connection_reads_executions_and_completed_orders(tws):
         assert (completed.order.orderRef, completed.orderStatus.status) == ("first", "Filled")
         assert completed.order.filledQuantity == 10
 
-    run(trade, tws)
-    run(read, tws)
+    run_with_client(trade, tws)
+    run_with_client(read, tws)
 
 
 def test_rejection_is_reported_with_its_reason(tws):
@@ -159,7 +159,7 @@ def test_rejection_is_reported_with_its_reason(tws):
         await wait_for(lambda: trade.orderStatus.status == "Inactive")
         assert (201, "Order rejected - reason:insufficient margin") in errors
 
-    run(steps, tws)
+    run_with_client(steps, tws)
 
 
 def test_client_id_in_use_is_refused(tws):
@@ -170,7 +170,7 @@ def test_client_id_in_use_is_refused(tws):
             await second.connectAsync("127.0.0.1", tws.port, 1, timeout=2)
         assert errors == [326]
 
-    run(steps, tws)
+    run_with_client(steps, tws)
 
 
 def test_correction_of_an_execution_has_the_next_number(tws):
@@ -183,4 +183,4 @@ def test_correction_of_an_execution_has_the_next_number(tws):
         first, second = (fill.execution.execId for fill in trade.fills)
         assert (first[:-2], second[-2:]) == (second[:-2], "02")
 
-    run(steps, tws)
+    run_with_client(steps, tws)

@@ -18,17 +18,17 @@ with warnings.catch_warnings():
 
 
 @pytest.fixture(scope="module")
-def running():
+def running_kite():
     with StandIn() as kite:
         yield kite
 
 
 @pytest.fixture
-def kite(running):
+def kite(running_kite):
     """Start each test with a new account."""
-    running.clear()
-    running.exchange.quote("RELIANCE", "1520.10", "1520.30")
-    return running
+    running_kite.clear()
+    running_kite.exchange.quote("RELIANCE", "1520.10", "1520.30")
+    return running_kite
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def client(kite):
     return KiteConnect(API_KEY, ACCESS_TOKEN, root=kite.url)
 
 
-def place(client, **fields):
+def place_order(client, **fields):
     order = {
         "variety": "regular", "exchange": "NSE", "tradingsymbol": "RELIANCE", "transaction_type": "BUY",
         "quantity": 10, "product": "CNC", "order_type": "LIMIT", "price": 1500.05, "validity": "DAY",
@@ -55,7 +55,7 @@ def test_log_in_creates_a_session_that_replaces_the_last_one(kite):
 
 
 def test_order_is_placed_found_by_its_tag_and_cancelled(client):
-    order_id = place(client, tag="O1")
+    order_id = place_order(client, tag="O1")
     (body,) = client.orders()
     assert (body["order_id"], body["tag"], body["status"]) == (order_id, "O1", "OPEN")
     assert (body["price"], body["order_timestamp"].year > 2000) == (1500.05, True)
@@ -66,7 +66,7 @@ def test_order_is_placed_found_by_its_tag_and_cancelled(client):
 
 
 def test_market_order_with_protection_fills_and_makes_a_position(client):
-    order_id = place(client, order_type="MARKET", price=None, market_protection=-1)
+    order_id = place_order(client, order_type="MARKET", price=None, market_protection=-1)
     (trade,) = client.order_trades(order_id)
     assert (trade["quantity"], trade["average_price"]) == (10, 1520.3)
     assert client.trades()[0]["trade_id"] == trade["trade_id"]
@@ -76,16 +76,16 @@ def test_market_order_with_protection_fills_and_makes_a_position(client):
 
 
 def test_market_order_without_protection_is_rejected(client):
-    order_id = place(client, order_type="MARKET", price=None)
+    order_id = place_order(client, order_type="MARKET", price=None)
     assert client.order_history(order_id)[-1]["status"] == "REJECTED"
     assert client.holdings() == []
 
 
 def test_refusals_have_type_and_message(client):
     with pytest.raises(InputException, match="tag"):
-        place(client, tag="has a space")
+        place_order(client, tag="has a space")
     with pytest.raises(InputException, match="multiple of tick size"):
-        place(client, price=1500.01)
+        place_order(client, price=1500.01)
 
 
 def test_instruments_are_dumped(client):
@@ -104,13 +104,13 @@ def test_charges_are_computed(client):
     assert note["charges"]["total"] > note["charges"]["gst"]["total"] > 0
 
 
-def test_ticker_reports_the_life_of_an_order(kite, client):
+def test_ticker_reports_every_status_of_an_order(kite, client):
     updates = []
     ticker = KiteTicker(API_KEY, ACCESS_TOKEN, root=kite.url.replace("http", "ws", 1) + "/")
     ticker.on_order_update = lambda _, data: updates.append((data["status"], data["filled_quantity"]))
     ticker.connect(threaded=True)  # Twisted's reactor runs once in a process, so this is the only such test
     wait_for(lambda: kite.ticker.listeners)
-    place(client, price=1530)
+    place_order(client, price=1530)
     wait_for(lambda: len(updates) >= 3)
     assert updates == [("PUT ORDER REQ RECEIVED", 0), ("OPEN", 0), ("COMPLETE", 10)]
     reactor.callFromThread(ticker.close)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.calendars.errors import SessionsUnknown
-from app.calendars.rules.calendars import TableCalendar, is_known_open, is_open, phase_at
+from app.calendars.rules.calendars import TableCalendar, find_phase, is_known_open, is_open
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_hours
 from app.calendars.rules.values import Market, MarketTerms, PhaseName, Segment
@@ -32,11 +32,11 @@ dates = st.dates(date(2024, 1, 1), date(2026, 12, 31))
 calendars = st.sampled_from(EVERY)
 
 
-def at(text):
+def parse_time(text):
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def hours(calendar, day):
+def list_hours(calendar, day):
     return [(one.open, one.close) for one in calendar.sessions_of(date.fromisoformat(day))]
 
 
@@ -64,12 +64,12 @@ def hours(calendar, day):
     ],
 )
 def test_date_has_its_session(calendar, day, opens, closes):
-    assert hours(calendar, day) == [(at(opens), at(closes))]
+    assert list_hours(calendar, day) == [(parse_time(opens), parse_time(closes))]
 
 
 @pytest.mark.parametrize("day", ["2024-03-02", "2024-05-18"])
 def test_date_may_have_two_sessions(day):
-    first, second = hours(XNSE, day)
+    first, second = list_hours(XNSE, day)
     assert (first[1] - first[0], second[0] - first[1], second[1] - second[0]) == (
         timedelta(minutes=45),
         timedelta(minutes=90),
@@ -90,7 +90,7 @@ def test_date_may_have_two_sessions(day):
     ],
 )
 def test_holidays_and_weekends_have_no_session(calendar, day):
-    assert hours(calendar, day) == []
+    assert list_hours(calendar, day) == []
 
 
 def test_last_known_date_may_be_a_weekend():
@@ -100,24 +100,24 @@ def test_last_known_date_may_be_a_weekend():
     )
     calendar = TableCalendar(terms, build_days(terms, Segment.SHARES, rows, []))
     assert calendar.sessions_of(date(2026, 11, 28)) == ()
-    assert calendar.session_at(at("2026-11-27T06:00Z")) is None
+    assert calendar.session_at(parse_time("2026-11-27T06:00Z")) is None
 
 
 def test_session_includes_its_open_and_excludes_its_close():
-    opens, closes = at("2026-11-27T14:30Z"), at("2026-11-27T18:00Z")
+    opens, closes = parse_time("2026-11-27T14:30Z"), parse_time("2026-11-27T18:00Z")
     assert not is_open(XNYS, opens - MICROSECOND)
     assert is_open(XNYS, opens)
     assert is_open(XNYS, closes - MICROSECOND)
     assert not is_open(XNYS, closes)
     assert XNYS.next_close(closes - MICROSECOND) == closes == XNYS.previous_close(closes)
-    assert XNYS.next_open(opens) == at("2026-11-30T14:30Z")
-    assert XNYS.next_close(closes) == at("2026-11-30T21:00Z")
+    assert XNYS.next_open(opens) == parse_time("2026-11-30T14:30Z")
+    assert XNYS.next_close(closes) == parse_time("2026-11-30T21:00Z")
 
 
 def test_instants_may_be_given_in_any_time_zone():
     tokyo = timezone(timedelta(hours=9))
     assert is_open(XNYS, datetime(2026, 11, 27, 23, 30, tzinfo=tokyo))
-    assert CRYPTO.previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == at("2026-11-27T00:00Z")
+    assert CRYPTO.previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == parse_time("2026-11-27T00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_instants_may_be_given_in_any_time_zone():
     ],
 )
 def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(instant, name):
-    phase = phase_at(SHARES_WITH_DERIVATIVES, at(instant))
+    phase = find_phase(SHARES_WITH_DERIVATIVES, parse_time(instant))
     assert (None if phase is None else phase.name) is name
 
 
@@ -140,23 +140,23 @@ def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(in
     [
         lambda: XNYS.sessions_of(date(2028, 1, 3)),
         lambda: XNYS.sessions_of(date(2023, 12, 29)),
-        lambda: XNYS.session_at(at("2028-01-03T15:00Z")),
-        lambda: XNYS.session_at(at("2023-12-29T15:00Z")),
-        lambda: XNYS.next_open(at("2027-12-31T15:00Z")),
-        lambda: XNYS.next_close(at("2027-12-31T21:00Z")),
-        lambda: XNYS.next_open(at("2023-12-29T15:00Z")),
-        lambda: XNYS.previous_close(at("2024-01-02T15:00Z")),
-        lambda: XNYS.previous_close(at("2028-01-03T15:00Z")),
+        lambda: XNYS.session_at(parse_time("2028-01-03T15:00Z")),
+        lambda: XNYS.session_at(parse_time("2023-12-29T15:00Z")),
+        lambda: XNYS.next_open(parse_time("2027-12-31T15:00Z")),
+        lambda: XNYS.next_close(parse_time("2027-12-31T21:00Z")),
+        lambda: XNYS.next_open(parse_time("2023-12-29T15:00Z")),
+        lambda: XNYS.previous_close(parse_time("2024-01-02T15:00Z")),
+        lambda: XNYS.previous_close(parse_time("2028-01-03T15:00Z")),
         lambda: XNYS.list_days(date(2023, 12, 31), date(2024, 1, 2)),
         lambda: XNYS.list_days(date(2027, 12, 31), date(2028, 1, 1)),
         # There was a session on Sunday, 2026-11-08, whose hours the tables do not have.
         lambda: XNSE.sessions_of(date(2026, 11, 8)),
-        lambda: XNSE.session_at(at("2026-11-08T12:30Z")),
-        lambda: XNSE.next_open(at("2026-11-07T12:30Z")),
-        lambda: XNSE.previous_close(at("2026-11-09T02:00Z")),
+        lambda: XNSE.session_at(parse_time("2026-11-08T12:30Z")),
+        lambda: XNSE.next_open(parse_time("2026-11-07T12:30Z")),
+        lambda: XNSE.previous_close(parse_time("2026-11-09T02:00Z")),
         lambda: CRYPTO.sessions_of(date.max),
-        lambda: XNYS.session_from(at("2027-12-31T21:00Z")),
-        lambda: XNYS.session_until(at("2024-01-02T14:29Z")),
+        lambda: XNYS.session_from(parse_time("2027-12-31T21:00Z")),
+        lambda: XNYS.session_until(parse_time("2024-01-02T14:29Z")),
     ],
 )
 def test_unknown_date_is_rejected(ask):
@@ -164,12 +164,14 @@ def test_unknown_date_is_rejected(ask):
         ask()
 
 
-def test_answer_independent_of_unknown_dates_is_given():
-    assert XNYS.next_close(at("2027-12-31T15:00Z")) == at("2027-12-31T21:00Z")
-    assert XNSE.previous_close(at("2026-11-07T12:30Z")) == at("2026-11-06T10:00Z")
-    assert XNSE.next_open(at("2026-11-08T18:30Z")) == at("2026-11-09T03:45Z")
-    assert XNYS.session_from(at("2027-12-31T15:00Z")) == XNYS.session_until(at("2027-12-31T21:00Z"))
-    assert not is_known_open(XNYS, at("2028-01-03T15:00Z"))
+def test_answer_that_needs_no_unknown_date_is_returned():
+    assert XNYS.next_close(parse_time("2027-12-31T15:00Z")) == parse_time("2027-12-31T21:00Z")
+    assert XNSE.previous_close(parse_time("2026-11-07T12:30Z")) == parse_time("2026-11-06T10:00Z")
+    assert XNSE.next_open(parse_time("2026-11-08T18:30Z")) == parse_time("2026-11-09T03:45Z")
+    assert XNYS.session_from(parse_time("2027-12-31T15:00Z")) == XNYS.session_until(
+        parse_time("2027-12-31T21:00Z")
+    )
+    assert not is_known_open(XNYS, parse_time("2028-01-03T15:00Z"))
     assert XNYS.known_until == date(2027, 12, 31)
     assert CRYPTO.known_until is None
 

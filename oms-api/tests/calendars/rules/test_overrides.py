@@ -24,11 +24,11 @@ HOURS = parse_hours(
 EVENING = (LocalHours(time(18), time(19)),)
 
 
-def override(day, kind=DayKind.REGULAR, sessions=(), market=Market.XNSE):
+def build_override(day, kind=DayKind.REGULAR, sessions=(), market=Market.XNSE):
     return CalendarOverride(market, date.fromisoformat(day), kind, sessions, "Set", "operator")
 
 
-def days(*overrides):
+def list_days(*overrides):
     terms, rows = apply_overrides(MarketTable(TERMS, [NEW_YEAR]), overrides)
     return terms.known_until.isoformat(), [
         (day.date.isoformat()[5:], day.kind.value, len(day.sessions), day.source)
@@ -37,18 +37,22 @@ def days(*overrides):
 
 
 def test_table_without_overrides_is_unchanged():
-    known_until, found = days(override("2027-06-01", market=Market.XNYS))
+    known_until, found = list_days(build_override("2027-06-01", market=Market.XNYS))
     assert known_until == "2026-12-31"
     assert found[2] == ("12-30", "holiday", 0, "table")
 
 
 def test_override_replaces_the_row_of_its_date():
-    _, found = days(override("2026-12-30"), override("2026-12-31", DayKind.SPECIAL, EVENING * 1))
+    _, found = list_days(
+        build_override("2026-12-30"), build_override("2026-12-31", DayKind.SPECIAL, EVENING * 1)
+    )
     assert found[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
 
 
 def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
-    known_until, found = days(override("2027-01-05"), override("2027-01-02"), override("2027-01-06"))
+    known_until, found = list_days(
+        build_override("2027-01-05"), build_override("2027-01-02"), build_override("2027-01-06")
+    )
     assert known_until == "2027-01-06"
     assert found[4:] == [
         ("01-01", "unknown", 0, "past the table; not set by the operator"),
@@ -61,10 +65,10 @@ def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
 
 def test_override_may_have_two_sessions_or_none():
     drill = (LocalHours(time(9, 15), time(10)), LocalHours(time(11, 30), time(12, 30)))
-    _, found = days(
-        override("2026-12-28", DayKind.SPECIAL, drill),
-        override("2026-12-29", DayKind.HOLIDAY),
-        override("2026-12-31", DayKind.UNKNOWN),
+    _, found = list_days(
+        build_override("2026-12-28", DayKind.SPECIAL, drill),
+        build_override("2026-12-29", DayKind.HOLIDAY),
+        build_override("2026-12-31", DayKind.UNKNOWN),
     )
     assert [(kind, sessions) for _, kind, sessions, _ in found] == [
         ("special", 2),

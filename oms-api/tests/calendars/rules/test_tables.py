@@ -13,18 +13,18 @@ from app.calendars.rules.values import DayKind, Market, Segment
 HEADER = "date,kind,open,close,name,source\n"
 
 
-def table(name):
+def read_table(name):
     return resources.files("app.calendars").joinpath("data", f"{name}.csv").read_text("utf-8")
 
 
 def test_every_market_except_crypto_has_a_table_and_hours():
-    markets = parse_markets(table("markets"))
+    markets = parse_markets(read_table("markets"))
     assert {terms.market for terms in markets} == set(Market) - {Market.CRYPTO}
     for terms in markets:
-        days = parse_exceptional_days(table(terms.market))
+        days = parse_exceptional_days(read_table(terms.market))
         assert all(terms.known_from <= day.date <= terms.known_until for day in days)
         assert ZoneInfo(terms.time_zone)
-        hours = [row for row in parse_hours(table("hours")) if row.market is terms.market]
+        hours = [row for row in parse_hours(read_table("hours")) if row.market is terms.market]
         for segment in {row.segment for row in hours}:
             assert min(row.valid_from for row in hours if row.segment is segment) <= terms.known_from
         assert Segment.SHARES in {row.segment for row in hours}
@@ -32,12 +32,12 @@ def test_every_market_except_crypto_has_a_table_and_hours():
 
 @pytest.mark.parametrize("name", ["markets", "hours", "XNYS", "XNSE", "XBOM"])
 def test_every_row_has_a_source(name):
-    assert all(row["source"] for row in csv.DictReader(table(name).splitlines()))
+    assert all(row["source"] for row in csv.DictReader(read_table(name).splitlines()))
 
 
 @pytest.mark.parametrize("name", ["XNYS", "XNSE", "XBOM"])
 def test_holidays_are_weekdays_and_have_names(name):
-    for day in parse_exceptional_days(table(name)):
+    for day in parse_exceptional_days(read_table(name)):
         assert day.name
         assert day.kind is not DayKind.HOLIDAY or day.date.weekday() < 5, day
 

@@ -27,41 +27,43 @@ FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
 WEEKEND = CarryPeriod(FRIDAY, MONDAY)
 
 
-def rate(kind, percent, since=JANUARY, currency=None):
+def build_rate(kind, percent, since=JANUARY, currency=None):
     return CarryRate(kind, since, Decimal(percent), currency)
 
 
-def basis(cash="0", **shorts):
+def build_basis(cash="0", **shorts):
     return CarryBasis("USD", Decimal(cash), {currency: Decimal(value) for currency, value in shorts.items()})
 
 
 def test_weekend_counts_three_days():
     """8% on a debit of 36,500 is 8 a day."""
-    amounts = compute_carry([rate(MARGIN, "8")], basis("-36500"), WEEKEND)
+    amounts = compute_carry([build_rate(MARGIN, "8")], build_basis("-36500"), WEEKEND)
     assert amounts == CarryAmounts(Decimal(-24), Decimal(0))
 
 
 def test_positive_cash_earns_interest_and_pays_no_margin():
-    rates = [rate(INTEREST, "2"), rate(MARGIN, "8")]
-    assert compute_carry(rates, basis("36500"), WEEKEND).interest == Decimal("6.00000000")
-    assert compute_carry(rates[1:], basis("36500"), WEEKEND).interest == 0
+    rates = [build_rate(INTEREST, "2"), build_rate(MARGIN, "8")]
+    assert compute_carry(rates, build_basis("36500"), WEEKEND).interest == Decimal("6.00000000")
+    assert compute_carry(rates[1:], build_basis("36500"), WEEKEND).interest == 0
 
 
 def test_borrow_fee_uses_the_rate_of_the_currency_else_of_all():
-    rates = [rate(BORROW, "1"), rate(BORROW, "10", currency="INR")]
-    amounts = compute_carry(rates, basis(USD="36500", INR="3650"), CarryPeriod(FRIDAY, date(2026, 11, 21)))
+    rates = [build_rate(BORROW, "1"), build_rate(BORROW, "10", currency="INR")]
+    amounts = compute_carry(
+        rates, build_basis(USD="36500", INR="3650"), CarryPeriod(FRIDAY, date(2026, 11, 21))
+    )
     assert amounts == CarryAmounts(Decimal(0), Decimal(-2))
 
 
 def test_latest_rate_of_a_day_applies_and_the_last_listed_of_a_date():
-    rates = [rate(MARGIN, "3", FEBRUARY), rate(MARGIN, "1"), rate(MARGIN, "4", FEBRUARY)]
+    rates = [build_rate(MARGIN, "3", FEBRUARY), build_rate(MARGIN, "1"), build_rate(MARGIN, "4", FEBRUARY)]
     days = (date(2025, 12, 31), JANUARY, FEBRUARY, MARCH)
     assert [find_percent(rates, MARGIN, day, "USD") for day in days] == [0, 1, 4, 4]
 
 
 def test_rate_change_in_a_period_applies_from_its_day():
-    rates = [rate(MARGIN, "10"), rate(MARGIN, "20", MONDAY)]
-    assert compute_carry(rates, basis("-36500"), WEEKEND).interest == -40
+    rates = [build_rate(MARGIN, "10"), build_rate(MARGIN, "20", MONDAY)]
+    assert compute_carry(rates, build_basis("-36500"), WEEKEND).interest == -40
 
 
 def test_close_at_midnight_ends_the_day_before():
@@ -71,11 +73,11 @@ def test_close_at_midnight_ends_the_day_before():
 
 def test_stored_rates_are_parsed():
     text = '[{"kind":"borrow","from":"2026-01-01","percent":"0.5","currency":"USD"}]'
-    assert parse_rates(text) == [rate(BORROW, "0.5", currency="USD")]
+    assert parse_rates(text) == [build_rate(BORROW, "0.5", currency="USD")]
 
 
 def test_reasons_name_the_basis_and_the_days():
-    short = basis("-10.50", USD="20", INR="5")
+    short = build_basis("-10.50", USD="20", INR="5")
     assert describe_interest(short, WEEKEND) == "Interest on cash of -10.50 USD for 3 days to 2026-11-23"
     carry_period = CarryPeriod(FRIDAY, date(2026, 11, 21))
     assert (
@@ -90,7 +92,7 @@ def test_reasons_name_the_basis_and_the_days():
     st.integers(1, 31),
 )
 def test_interest_is_the_rounded_sum_of_the_days(cash, changes, length):
-    rates = [rate(kind, percent, date(2026, 1, 1).replace(day=1 + day % 31)) for day, percent in changes
+    rates = [build_rate(kind, percent, date(2026, 1, 1).replace(day=1 + day % 31)) for day, percent in changes
              for kind in (INTEREST, MARGIN)]  # fmt: skip
     period = CarryPeriod(date(2025, 12, 31), date(2026, 1, length))
     exact = Fraction(0)
@@ -100,5 +102,5 @@ def test_interest_is_the_rounded_sum_of_the_days(cash, changes, length):
         newest = max((one.since for one in since), default=None)
         percent = [one.percent for one in since if one.since == newest][-1] if since else Decimal(0)
         exact += Fraction(cash) * Fraction(percent) / 36500
-    amount = compute_carry(rates, basis(str(cash)), period).interest
+    amount = compute_carry(rates, build_basis(str(cash)), period).interest
     assert abs(Fraction(amount) - exact) <= Fraction(1, 2 * 10**8)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.rules.chain import START, ChainedEntry, EntryContent, Head, chain_entry
+from app.audit.rules.chain import START, ChainedEntry, EntryContent, Head, build_chained_entry
 from app.chain_verification.rules.segments import (
     MIN_REPEATED_ROWS,
     REPEATED_PARTS,
@@ -18,17 +18,17 @@ from app.chain_verification.rules.segments import (
     verify_rows,
 )
 from app.ledger.rules.cash import CASH_COLUMNS, build_cash_row
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 from tests.factories import NOON
 
-AT = iso(NOON)
+AT = format_timestamp(NOON)
 
 
 def build_entries(count, start=START):
     entries: list[ChainedEntry] = []
     for number in range(count):
         content = EntryContent(AT, "key:a", "a", "user.created", f"user:{number}", None, None, None, None, 1)
-        entries.append(chain_entry(start, 1, content))
+        entries.append(build_chained_entry(start, 1, content))
         start = Head(entries[-1].sequence, entries[-1].hash)
     return entries
 

@@ -24,7 +24,7 @@ NOON = datetime(2026, 11, 20, 15, tzinfo=UTC)
 EVENING = datetime(2026, 11, 21, 3, tzinfo=UTC)  # still 2026-11-20 in New York
 
 
-def trade(quantity="3", price="100", **changes):
+def build_trade(quantity="3", price="100", **changes):
     fields = {
         "schedule": "us_equity",
         "exchange": "NASDAQ",
@@ -38,40 +38,40 @@ def trade(quantity="3", price="100", **changes):
     return ChargedTrade(**(fields | changes))
 
 
-def booked(one, fee_totals=None, filled=NOTHING_FILLED):
+def book_charges(one, fee_totals=None, filled=NOTHING_FILLED):
     return compute_booked_charges(one, filled, fee_totals, TABLE)
 
 
 def test_us_fees_accumulate_over_the_day_of_a_portfolio():
     totals, charged = None, []
     for quantity, at in (("3", NOON), ("3", NOON), ("4", EVENING)):
-        charges = booked(trade(quantity, at=at), totals)
+        charges = book_charges(build_trade(quantity, at=at), totals)
         totals = charges.fee_totals
         charged.append(charges.total)
     assert charged == [Decimal("0.02"), Decimal("0.01"), Decimal("0.01")]
     assert totals == '["2026-11-20","10","1000.00000000","0"]'
     next_day = datetime(2026, 11, 23, 15, tzinfo=UTC)
-    assert booked(trade("3", at=next_day), totals).total == Decimal("0.02")
+    assert book_charges(build_trade("3", at=next_day), totals).total == Decimal("0.02")
 
 
 def test_trade_of_an_earlier_day_keeps_the_totals_of_the_latest_day():
-    totals = booked(trade()).fee_totals
-    late = booked(trade(at=datetime(2026, 11, 19, 15, tzinfo=UTC)), totals)
+    totals = book_charges(build_trade()).fee_totals
+    late = book_charges(build_trade(at=datetime(2026, 11, 19, 15, tzinfo=UTC)), totals)
     assert (late.total, late.fee_totals) == (Decimal("0.02"), None)
 
 
 def test_components_are_converted_separately_and_the_total_is_their_sum():
-    charges = booked(trade("100", "25", schedule="ibkr_fixed", side="BUY", rate=Decimal("83.50")))
+    charges = book_charges(build_trade("100", "25", schedule="ibkr_fixed", side="BUY", rate=Decimal("83.50")))
     assert dict(charges.components) == {"commission": Decimal("83.5"), "regulatory": Decimal("0.835")}
     assert charges.total == Decimal("84.335")
 
 
 def test_indian_trade_keeps_the_us_fee_totals():
-    one = trade("40", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR")
-    charges = booked(one, booked(trade()).fee_totals)
+    one = build_trade("40", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR")
+    charges = book_charges(one, book_charges(build_trade()).fee_totals)
     assert (charges.total, charges.fee_totals) == (Decimal("28.22"), None)
-    more = booked(
-        trade("160", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR"),
+    more = book_charges(
+        build_trade("160", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR"),
         filled=OrderTotals(Decimal(40), Decimal(44000)),
     )
     assert more.total == Decimal("58.60")
@@ -88,11 +88,11 @@ def test_indian_trade_keeps_the_us_fee_totals():
     ],
 )
 def test_market_not_covered_by_the_schedule_has_no_charges(changes):
-    assert booked(trade(**changes)) == NO_CHARGES
+    assert book_charges(build_trade(**changes)) == NO_CHARGES
 
 
 def test_charge_components_round_trip_through_text():
-    charges = booked(trade("100", "25", schedule="ibkr_fixed", side="BUY"))
+    charges = book_charges(build_trade("100", "25", schedule="ibkr_fixed", side="BUY"))
     text = format_components(charges)
     assert text == '{"commission":"1.00000000","regulatory":"0.01000000"}'
     assert parse_components(text) == charges.components

@@ -17,19 +17,21 @@ TABLE = load_rates()
 NOVEMBER = date(2026, 11, 20)
 
 
-def terms(schedule="zerodha", exchange="NSE", side="BUY", product=None, on=NOVEMBER, is_square_off=False):
+def build_terms(
+    schedule="zerodha", exchange="NSE", side="BUY", product=None, on=NOVEMBER, is_square_off=False
+):
     return OrderTerms(Schedule(schedule), exchange, side, on, product, is_square_off)
 
 
-def us(side="SELL", schedule="us_equity", on=NOVEMBER):
-    return terms(schedule, "NASDAQ", side, on=on)
+def charge_us_order(side="SELL", schedule="us_equity", on=NOVEMBER):
+    return build_terms(schedule, "NASDAQ", side, on=on)
 
 
-def executions(price, *quantities):
+def build_executions(price, *quantities):
     return [Execution.at_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
 
 
-def fill(order, fills, totals=None):
+def charge_fills(order, fills, totals=None):
     """Return the charges of each fill of one order, and the totals after the last."""
     totals, found = totals or Totals(), []
     for execution in fills:
@@ -38,17 +40,19 @@ def fill(order, fills, totals=None):
     return found, totals
 
 
-def charge(order, price, quantity):
-    return fill(order, executions(price, quantity))[0][0]
+def compute_charges(order, price, quantity):
+    return charge_fills(order, build_executions(price, quantity))[0][0]
 
 
-def totals_of(order, price, *quantities):
-    return [str(one.total) for one in fill(order, executions(price, *quantities))[0]]
+def compute_totals(order, price, *quantities):
+    return [str(one.total) for one in charge_fills(order, build_executions(price, *quantities))[0]]
 
 
 def round_trip(product, buy, sell, quantity, exchange="NSE"):
-    bought = charge(terms(side="BUY", product=product, exchange=exchange), buy, quantity)
-    return bought + charge(terms(side="SELL", product=product, exchange=exchange), sell, quantity)
+    bought = compute_charges(build_terms(side="BUY", product=product, exchange=exchange), buy, quantity)
+    return bought + compute_charges(
+        build_terms(side="SELL", product=product, exchange=exchange), sell, quantity
+    )
 
 
 def test_zerodha_intraday_buy_and_sell():
@@ -68,26 +72,26 @@ def test_zerodha_delivery_buy_and_sell_with_separate_depository_charge():
     charges = round_trip("CNC", 1000, 1100, 400)
     assert charges.total == Decimal("931.42")
     assert charges.brokerage == 0
-    dp_charge = find_dp_charge(terms(side="SELL", product="CNC"), TABLE)
+    dp_charge = find_dp_charge(build_terms(side="SELL", product="CNC"), TABLE)
     assert charges.total + dp_charge == Decimal("946.76")
 
 
 def test_stt_is_rounded_half_up_to_the_rupee():
-    assert charge(terms(side="SELL", product="CNC"), 1005, 100).stt == 101  # 100.50
-    assert charge(terms(side="SELL", product="CNC"), "1004.90", 100).stt == 100  # 100.49
+    assert compute_charges(build_terms(side="SELL", product="CNC"), 1005, 100).stt == 101  # 100.50
+    assert compute_charges(build_terms(side="SELL", product="CNC"), "1004.90", 100).stt == 100  # 100.49
     assert round_trip("CNC", 1000, 1005, 100).total == Decimal("223.50")
 
 
 def test_stamp_duty_is_rounded_to_the_rupee():
-    assert charge(terms(side="BUY", product="CNC"), 100, 100).stamp_duty == 2  # 1.50
-    assert charge(terms(side="BUY", product="CNC"), 99, 100).stamp_duty == 1  # 1.485
+    assert compute_charges(build_terms(side="BUY", product="CNC"), 100, 100).stamp_duty == 2  # 1.50
+    assert compute_charges(build_terms(side="BUY", product="CNC"), 99, 100).stamp_duty == 1  # 1.485
 
 
 def test_gst_is_computed_on_rounded_components():
-    order = terms(side="SELL", product="MIS")
-    assert totals_of(order, 1100, 40, 160, 200) == ["28.22", "58.60", "63.24"]
+    order = build_terms(side="SELL", product="MIS")
+    assert compute_totals(order, 1100, 40, 160, 200) == ["28.22", "58.60", "63.24"]
     # From unrounded components the second and third would be 58.61 and 63.23.
-    assert [str(one.gst) for one in fill(order, executions(1100, 40, 160, 200))[0]] == [
+    assert [str(one.gst) for one in charge_fills(order, build_executions(1100, 40, 160, 200))[0]] == [
         "2.63",
         "2.22",
         "1.26",
@@ -95,12 +99,16 @@ def test_gst_is_computed_on_rounded_components():
 
 
 def test_brokerage_cap_applies_once_per_order():
-    order = terms(side="BUY", product="MIS")
-    assert [one.brokerage for one in fill(order, executions(1000, 40, 40, 400))[0]] == [12, 8, 0]
+    order = build_terms(side="BUY", product="MIS")
+    assert [one.brokerage for one in charge_fills(order, build_executions(1000, 40, 40, 400))[0]] == [
+        12,
+        8,
+        0,
+    ]
 
 
 def test_bse_has_its_own_exchange_charge():
-    assert charge(terms(exchange="BSE", product="CNC"), 1000, 400).exchange == Decimal("15.00")
+    assert compute_charges(build_terms(exchange="BSE", product="CNC"), 1000, 400).exchange == Decimal("15.00")
 
 
 @pytest.mark.parametrize(
@@ -115,30 +123,32 @@ def test_bse_has_its_own_exchange_charge():
     ],
 )
 def test_nse_exchange_charge_is_the_rate_of_the_day(on, exchange):
-    assert charge(terms(on=on, product="CNC"), 1000, 1000).exchange == Decimal(exchange)
+    assert compute_charges(build_terms(on=on, product="CNC"), 1000, 1000).exchange == Decimal(exchange)
 
 
 def test_square_off_costs_50_plus_gst_per_child_order_at_its_first_fill():
-    order = terms(side="SELL", product="MIS", is_square_off=True)
-    charges = fill(order, executions(1, 10_000, 20_000, 1, 5_000))[0]
+    order = build_terms(side="SELL", product="MIS", is_square_off=True)
+    charges = charge_fills(order, build_executions(1, 10_000, 20_000, 1, 5_000))[0]
     assert [one.square_off for one in charges] == [50, 0, 50, 0]
     assert charges[0].gst == Decimal("9.60")  # 18% of 50 + 3.00 + 0.31 + 0.01
-    assert charge(terms(side="SELL", product="MIS"), 1, 10_000).square_off == 0
+    assert compute_charges(build_terms(side="SELL", product="MIS"), 1, 10_000).square_off == 0
 
 
 def test_order_without_a_product_is_charged_as_delivery():
-    assert charge(terms(product=None), 1000, 400) == charge(terms(product="CNC"), 1000, 400)
+    assert compute_charges(build_terms(product=None), 1000, 400) == compute_charges(
+        build_terms(product="CNC"), 1000, 400
+    )
 
 
 @pytest.mark.parametrize(
     ("order", "dp_charge"),
     [
-        (terms(side="SELL", product="CNC"), "15.34"),
-        (terms(side="SELL"), "15.34"),
-        (terms(side="BUY", product="CNC"), "0"),
-        (terms(side="SELL", product="MIS"), "0"),
-        (us(), "0"),
-        (terms(exchange="NASDAQ", side="SELL"), "0"),
+        (build_terms(side="SELL", product="CNC"), "15.34"),
+        (build_terms(side="SELL"), "15.34"),
+        (build_terms(side="BUY", product="CNC"), "0"),
+        (build_terms(side="SELL", product="MIS"), "0"),
+        (charge_us_order(), "0"),
+        (build_terms(exchange="NASDAQ", side="SELL"), "0"),
     ],
 )
 def test_depository_charge_applies_to_delivery_sales(order, dp_charge):
@@ -146,21 +156,23 @@ def test_depository_charge_applies_to_delivery_sales(order, dp_charge):
 
 
 def test_each_us_fee_of_a_day_is_rounded_up_to_the_cent_over_its_fills():
-    assert totals_of(us(), 100, 3, 3, 4) == ["0.02", "0.01", "0.01"]
+    assert compute_totals(charge_us_order(), 100, 3, 3, 4) == ["0.02", "0.01", "0.01"]
 
 
 def test_us_fees_accumulate_over_the_orders_of_a_day():
     totals, found = Totals(), []
     for quantity in (3, 3, 4):
-        charges, totals = fill(us(), executions(100, quantity), totals._replace(order=OrderTotals()))
+        charges, totals = charge_fills(
+            charge_us_order(), build_executions(100, quantity), totals._replace(order=OrderTotals())
+        )
         found.append(str(charges[0].regulatory))
     assert found == ["0.02", "0.01", "0.01"]
 
 
 def test_us_purchase_pays_only_the_cat_fee_which_counts_for_the_day():
-    charges, totals = fill(us("BUY"), executions(100, 3000))
+    charges, totals = charge_fills(charge_us_order("BUY"), build_executions(100, 3000))
     assert charges[0] == Charges(regulatory=Decimal("0.01"))
-    later, _ = fill(us("SELL"), executions(100, 3), totals)
+    later, _ = charge_fills(charge_us_order("SELL"), build_executions(100, 3), totals)
     assert later[0].regulatory == Decimal("0.01")  # SEC; the cent of CAT covers 3,333 shares
 
 
@@ -181,13 +193,15 @@ def test_us_purchase_pays_only_the_cat_fee_which_counts_for_the_day():
     ],
 )
 def test_us_fees_use_the_rates_of_the_day(on, fees):
-    assert charge(us(on=on), 100, 10_000).total == Decimal(fees)
+    assert compute_charges(charge_us_order(on=on), 100, 10_000).total == Decimal(fees)
 
 
 def test_trading_activity_fee_is_capped_per_execution():
     on = date(2026, 1, 2)  # no SEC fee, no CAT
-    assert charge(us(on=on), 1, 1_000_000).total == Decimal("9.79")
-    assert sum(map(Decimal, totals_of(us(on=on), 1, 1_000_000, 1_000_000))) == Decimal("19.58")
+    assert compute_charges(charge_us_order(on=on), 1, 1_000_000).total == Decimal("9.79")
+    assert sum(map(Decimal, compute_totals(charge_us_order(on=on), 1, 1_000_000, 1_000_000))) == Decimal(
+        "19.58"
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,16 +209,18 @@ def test_trading_activity_fee_is_capped_per_execution():
     [("25", 100, "1.00"), ("25", 1000, "5.00"), ("0.25", 1000, "2.50"), ("0.25", 10, "0.03")],
 )
 def test_ibkr_commission_is_per_share_with_bounds(price, quantity, commission):
-    assert charge(us("BUY", "ibkr_fixed"), price, quantity).commission == Decimal(commission)
+    assert compute_charges(charge_us_order("BUY", "ibkr_fixed"), price, quantity).commission == Decimal(
+        commission
+    )
 
 
 def test_ibkr_minimum_applies_once_per_order():
-    charges = fill(us("BUY", "ibkr_fixed"), executions(25, 100, 300, 600))[0]
+    charges = charge_fills(charge_us_order("BUY", "ibkr_fixed"), build_executions(25, 100, 300, 600))[0]
     assert [one.commission for one in charges] == [1, 1, 3]
 
 
 def test_ibkr_charges_the_us_fees_too():
-    charges = charge(us("SELL", "ibkr_fixed"), 100, 3)
+    charges = compute_charges(charge_us_order("SELL", "ibkr_fixed"), 100, 3)
     assert charges == Charges(commission=Decimal("1.00"), regulatory=Decimal("0.02"))
     assert charges.components(Schedule.IBKR_FIXED) == {
         "commission": Decimal("1.00"),
@@ -215,16 +231,16 @@ def test_ibkr_charges_the_us_fees_too():
 @pytest.mark.parametrize(
     "order",
     [
-        terms("none"),
-        terms("zerodha", "NASDAQ"),
-        terms("us_equity", "NSE"),
-        terms("ibkr_fixed", "BSE"),
-        terms("zerodha", "nowhere"),
-        terms("zerodha", product="NRML"),
+        build_terms("none"),
+        build_terms("zerodha", "NASDAQ"),
+        build_terms("us_equity", "NSE"),
+        build_terms("ibkr_fixed", "BSE"),
+        build_terms("zerodha", "nowhere"),
+        build_terms("zerodha", product="NRML"),
     ],
 )
 def test_missing_schedule_or_uncovered_market_charges_nothing(order):
-    charges, totals = fill(order, executions(1000, 400))
+    charges, totals = charge_fills(order, build_executions(1000, 400))
     assert charges == [Charges()]
     assert charges[0].total == 0
     assert totals.day == Totals().day
@@ -232,13 +248,13 @@ def test_missing_schedule_or_uncovered_market_charges_nothing(order):
 
 def test_charges_before_the_first_rate_date_are_rejected():
     with pytest.raises(RateUnknown) as refused:
-        find_rates(us(on=date(2024, 12, 31)), TABLE)
+        find_rates(charge_us_order(on=date(2024, 12, 31)), TABLE)
     assert refused.value.errors[0].field == "date"
     assert "Use 2025-01-01 or a later date." in refused.value.detail
 
 
 ORDERS = st.sampled_from([
-    terms(schedule, exchange, side, product, is_square_off=is_square_off)
+    build_terms(schedule, exchange, side, product, is_square_off=is_square_off)
     for schedule, exchange in (
         ("none", "NSE"),
         ("zerodha", "NSE"),
@@ -258,8 +274,8 @@ QUANTITIES = st.lists(st.decimals("0.001", "40000", places=3), min_size=1, max_s
 @given(ORDERS, PRICES, QUANTITIES)
 def test_fills_of_any_split_add_up_to_the_charge_of_the_order(order, price, quantities):
     """TAF is 0 on this day; while it is not, its cap per execution makes the split matter."""
-    split, _ = fill(order, executions(price, *quantities))
-    assert sum(split, Charges()) == charge(order, price, sum(quantities))
+    split, _ = charge_fills(order, build_executions(price, *quantities))
+    assert sum(split, Charges()) == compute_charges(order, price, sum(quantities))
 
 
 FILLS = st.lists(
@@ -270,7 +286,7 @@ DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 
 @given(ORDERS, DAYS, FILLS)
 def test_no_fill_has_a_negative_charge(order, on, fills):
-    charges, _ = fill(order._replace(on=on), fills)
+    charges, _ = charge_fills(order._replace(on=on), fills)
     for one in charges:
         assert min(one.components(order.schedule).values(), default=ZERO) >= 0
         assert one.total == sum(one.components(order.schedule).values(), ZERO)
@@ -279,17 +295,17 @@ def test_no_fill_has_a_negative_charge(order, on, fills):
 @given(FILLS)
 def test_caps_and_minimums_apply_to_the_whole_order(fills):
     value, quantity = sum(one.value for one in fills), sum(one.quantity for one in fills)
-    intraday = sum(fill(terms(side="BUY", product="MIS"), fills)[0], Charges())
+    intraday = sum(charge_fills(build_terms(side="BUY", product="MIS"), fills)[0], Charges())
     assert intraday.brokerage <= 20
     assert abs(intraday.brokerage - min(value * Decimal("0.0003"), Decimal(20))) <= Decimal("0.005")
-    ibkr = sum(fill(us("BUY", "ibkr_fixed"), fills)[0], Charges())
+    ibkr = sum(charge_fills(charge_us_order("BUY", "ibkr_fixed"), fills)[0], Charges())
     expected = min(max(quantity * Decimal("0.005"), Decimal(1)), value * Decimal("0.01"))
     assert abs(ibkr.commission - expected) <= Decimal("0.005")
 
 
 @given(ORDERS, DAYS, FILLS)
 def test_charges_are_multiples_of_their_rounding_step(order, on, fills):
-    for one in fill(order._replace(on=on), fills)[0]:
+    for one in charge_fills(order._replace(on=on), fills)[0]:
         assert one.total == one.total.quantize(Decimal("0.01"))
         assert one.stt == one.stt.to_integral_value()
         assert one.stamp_duty == one.stamp_duty.to_integral_value()

@@ -16,35 +16,35 @@ SECOND = "zerodha,stt,,,,2026-01-01,0.2,percent,,,1,another circular"
 SPECIFIC = "zerodha,stt,NSE,,,2026-01-01,0.3,percent,,,1,a third"
 
 
-def table(*lines):
+def build_table(*lines):
     return RateTable(parse_rates("\n".join([HEADER, *lines])))
 
 
-def find(rates, on, exchange="NSE"):
+def find_rate(rates, on, exchange="NSE"):
     return rates.find(Schedule.ZERODHA, "stt", on, exchange, "CNC", "BUY")
 
 
 def test_rate_applies_from_its_date_until_the_next():
-    rates = table(SECOND, FIRST)
-    assert find(rates, date(2025, 1, 1)).rate == Decimal("0.1")
-    assert find(rates, date(2025, 12, 31)).rate == Decimal("0.1")
-    assert find(rates, date(2026, 1, 1)).rate == Decimal("0.2")
+    rates = build_table(SECOND, FIRST)
+    assert find_rate(rates, date(2025, 1, 1)).rate == Decimal("0.1")
+    assert find_rate(rates, date(2025, 12, 31)).rate == Decimal("0.1")
+    assert find_rate(rates, date(2026, 1, 1)).rate == Decimal("0.2")
 
 
 def test_more_specific_rate_of_one_date_applies():
     for lines in ((SECOND, SPECIFIC), (SPECIFIC, SECOND)):
-        assert find(table(*lines), date(2026, 1, 1)).rate == Decimal("0.3")
-        assert find(table(*lines), date(2026, 1, 1), "BSE").rate == Decimal("0.2")
+        assert find_rate(build_table(*lines), date(2026, 1, 1)).rate == Decimal("0.3")
+        assert find_rate(build_table(*lines), date(2026, 1, 1), "BSE").rate == Decimal("0.2")
 
 
 def test_rate_before_the_first_date_is_unknown():
     with pytest.raises(RateUnknown):
-        find(table(FIRST), date(2024, 12, 31))
+        find_rate(build_table(FIRST), date(2024, 12, 31))
 
 
 def test_component_without_a_row_is_not_charged():
-    assert table(FIRST).find(Schedule.ZERODHA, "brokerage", date(2026, 1, 1)) is None
-    assert find(table(SPECIFIC), date(2020, 1, 1), "BSE") is None
+    assert build_table(FIRST).find(Schedule.ZERODHA, "brokerage", date(2026, 1, 1)) is None
+    assert find_rate(build_table(SPECIFIC), date(2020, 1, 1), "BSE") is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_component_without_a_row_is_not_charged():
 )
 def test_invalid_line_is_reported(lines, message):
     with pytest.raises(InvalidRates) as refused:
-        table(*lines)
+        build_table(*lines)
     assert str(refused.value) == message
 
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, replay
-from app.money import fits
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, apply_fill, replay_fills
+from app.money import is_storable
 
 UNIT = Decimal("0.00000001")
 
@@ -19,13 +19,15 @@ fills = st.tuples(st.sampled_from(Side), sizes, worths).map(lambda facts: Fill(*
 histories = st.lists(fills, max_size=30)
 
 
-def mirrored(fill: Fill) -> Fill:
+def mirror_fill(fill: Fill) -> Fill:
     return Fill(Side.SELL if fill.side is Side.BUY else Side.BUY, fill.quantity, fill.value)
 
 
 @given(histories)
 def test_quantity_equals_bought_minus_sold(history):
-    assert replay(history).quantity == sum((fill.side.sign * fill.quantity for fill in history), Decimal(0))
+    assert replay_fills(history).quantity == sum(
+        (fill.side.sign * fill.quantity for fill in history), Decimal(0)
+    )
 
 
 @given(histories)
@@ -40,7 +42,7 @@ def test_money_is_conserved_at_every_step(history):
 
 @given(histories)
 def test_buys_and_sells_are_symmetric(history):
-    position, mirror = replay(history), replay(map(mirrored, history))
+    position, mirror = replay_fills(history), replay_fills(map(mirror_fill, history))
     assert mirror == Position(-position.quantity, -position.cost, -position.realized_pnl)
 
 
@@ -59,14 +61,14 @@ def test_every_amount_can_be_stored_exactly(history):
     position = FLAT
     for fill in history:
         position = apply_fill(position, fill)
-        assert fits(position.quantity)
-        assert fits(position.cost)
-        assert fits(position.realized_pnl)
+        assert is_storable(position.quantity)
+        assert is_storable(position.cost)
+        assert is_storable(position.realized_pnl)
 
 
 @given(histories, histories)
 def test_history_replayed_in_parts_gives_the_same_position(first, second):
-    assert replay(second, replay(first)) == replay([*first, *second])
+    assert replay_fills(second, replay_fills(first)) == replay_fills([*first, *second])
 
 
 @given(histories, fills)
@@ -81,14 +83,14 @@ def test_partial_close_releases_proportional_cost_within_half_a_unit(opening, pe
     if closed >= opening.quantity:
         return
     position = apply_fill(FLAT, opening)
-    after = apply_fill(position, Fill(mirrored(opening).side, closed, closed))
+    after = apply_fill(position, Fill(mirror_fill(opening).side, closed, closed))
     exact = Fraction(position.cost) * Fraction(closed) / Fraction(opening.quantity)
     assert abs(Fraction(position.cost - after.cost) - exact) <= Fraction(UNIT) / 2
 
 
 @given(fills, quantities, values)
 def test_fill_through_zero_opens_with_the_remaining_fill_value(opening, beyond, value):
-    turning = Fill(mirrored(opening).side, opening.quantity + beyond, value)
+    turning = Fill(mirror_fill(opening).side, opening.quantity + beyond, value)
     turned = apply_fill(apply_fill(FLAT, opening), turning)
     exact = Fraction(value) * Fraction(beyond) / Fraction(turning.quantity)
     assert abs(abs(turned.quantity) - beyond) == 0

@@ -9,9 +9,9 @@ from app.ledger.rules.cash import (
     CashKind,
     CashRow,
     build_cash_row,
+    compute_moved_amount,
     has_the_sign_of_its_kind,
-    moved_amount,
-    signed_amount,
+    sign_amount,
 )
 from app.ledger.rules.cash_verification import check_cash_row
 from app.ledger.rules.chain import GENESIS
@@ -20,7 +20,7 @@ from app.ledger.rules.ledger_state import LedgerState
 AT = "2026-11-20T12:00:00.000000Z"
 
 
-def row(**changes: Any) -> CashRow:
+def build_row(**changes: Any) -> CashRow:
     """Return a deposit of 5 into 100, or another row."""
     none = ("counterpart_id", "symbol", "day", "reason", "actor", "request_id", "idempotency_key")
     fields: dict[str, Any] = {
@@ -40,12 +40,12 @@ def row(**changes: Any) -> CashRow:
     return build_cash_row(tuple(fields[name] for name in names), GENESIS)
 
 
-def findings(changed: CashRow) -> list[str]:
+def find_problems(changed: CashRow) -> list[str]:
     return [finding.field for finding in check_cash_row(changed, LedgerState(Decimal(100)), "USD")]
 
 
 def test_row_that_follows_its_predecessor_has_no_findings():
-    assert findings(row()) == []
+    assert find_problems(build_row()) == []
 
 
 @pytest.mark.parametrize(
@@ -59,20 +59,20 @@ def test_row_that_follows_its_predecessor_has_no_findings():
     ],
 )
 def test_invalid_row_with_a_valid_hash_is_reported(changes, field):
-    assert findings(row(**changes)) == [field]
+    assert find_problems(build_row(**changes)) == [field]
 
 
 def test_changed_row_has_another_hash():
-    assert findings(row()._replace(reason="Another")) == ["hash"]
-    assert findings(row()._replace(hash_version=2)) == ["hash_version", "hash"]
+    assert find_problems(build_row()._replace(reason="Another")) == ["hash"]
+    assert find_problems(build_row()._replace(hash_version=2)) == ["hash_version", "hash"]
 
 
 @pytest.mark.parametrize("kind", CashKind)
 def test_requested_amount_gets_the_sign_of_its_kind(kind):
-    assert has_the_sign_of_its_kind(kind, signed_amount(kind, Decimal(5)))
+    assert has_the_sign_of_its_kind(kind, sign_amount(kind, Decimal(5)))
     assert not has_the_sign_of_its_kind(kind, Decimal(0))
 
 
 def test_charges_are_not_cash_movements():
-    kinds = {kind for kind in CashKind if not moved_amount(kind, Decimal(-5))}
+    kinds = {kind for kind in CashKind if not compute_moved_amount(kind, Decimal(-5))}
     assert kinds == {CashKind.CHARGES, CashKind.DP_CHARGES}

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ledger.rules.chain import COLUMNS, GENESIS, hash_of, hash_request
-from tests.factories import trade_row
+from tests.factories import build_trade_row
 
 
 def test_hash_covers_the_previous_hash_and_the_row_as_a_json_array():
-    fields = trade_row()[:-1]
+    fields = build_trade_row()[:-1]
     text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
     assert hash_of(fields, GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
 
@@ -29,7 +29,7 @@ LATEST = {"backdated_reason"}
     [(1, LATEST | CURRENCIES | {"actor", "request_id"}), (2, LATEST | CURRENCIES), (3, LATEST)],
 )
 def test_older_hash_versions_omit_later_fields(version, unknown):
-    row = trade_row(actor="slack:T1:U1", request_id="r-1", currency="USD", hash_version=version)
+    row = build_trade_row(actor="slack:T1:U1", request_id="r-1", currency="USD", hash_version=version)
     known = [value for name, value in row._asdict().items() if name not in unknown | {"hash"}]
     text = json.dumps(known, separators=(",", ":"), ensure_ascii=False)
     assert hash_of(row[:-1], GENESIS) == hashlib.sha256((GENESIS + text).encode()).hexdigest()
@@ -37,7 +37,7 @@ def test_older_hash_versions_omit_later_fields(version, unknown):
 
 @pytest.mark.parametrize("field", COLUMNS[:-1])
 def test_any_changed_field_changes_the_hash(field):
-    row = trade_row()
+    row = build_trade_row()
     value = getattr(row, field)
     change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else (value or "") + "x"}
     changed = row._replace(**change)
@@ -45,7 +45,7 @@ def test_any_changed_field_changes_the_hash(field):
 
 
 def test_another_predecessor_changes_the_hash():
-    fields = trade_row()[:-1]
+    fields = build_trade_row()[:-1]
     assert hash_of(fields, "1" * 64) != hash_of(fields, GENESIS)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.ledger.rules.charge_ratios import compute_charges_percentage
-from tests.factories import trade_row
+from tests.factories import build_trade_row
 
 
 @pytest.mark.parametrize(
@@ -17,5 +17,5 @@ from tests.factories import trade_row
     ],
 )
 def test_charges_are_compared_with_the_value_in_the_portfolios_currency(charges, gmv, fx_rate, expected):
-    row = trade_row()._replace(charges=charges, gmv=gmv, fx_rate=fx_rate)
+    row = build_trade_row()._replace(charges=charges, gmv=gmv, fx_rate=fx_rate)
     assert compute_charges_percentage(row) == expected

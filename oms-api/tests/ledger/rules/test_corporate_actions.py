@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay
+from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay_fills
 from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.corporate_actions import (
     Action,
@@ -18,18 +18,18 @@ from app.ledger.rules.corporate_actions import (
     Split,
     TransferIn,
     TransferOut,
-    action_of_key,
     apply_split,
     build_row_key,
     compute_dividend,
+    compute_fraction_price,
     find_fraction,
     order_steps,
-    position_before,
-    price_fraction,
+    parse_action_key,
+    replay_before,
     replay_steps,
 )
 from app.timestamps import Timestamp
-from tests.factories import trade_row
+from tests.factories import build_trade_row
 
 ZERO = Decimal(0)
 TWO_FOR_ONE = Ratio(Decimal(2), Decimal(1))
@@ -39,26 +39,26 @@ sizes = st.integers(1, 10_000).map(lambda units: units * Decimal("0.01"))
 sides = st.sampled_from(Side)
 
 
-def fills_at(instant):
+def draw_fills_at(instant):
     """Return a strategy of fills that were executed at an instant."""
     one = st.tuples(sides, sizes, sizes).map(lambda facts: Fill(*facts, at=instant))
     return st.lists(one, max_size=8)
 
 
-earlier, later = fills_at(Timestamp("2026-11-20T11")), fills_at(Timestamp("2026-11-20T13"))
+earlier, later = draw_fills_at(Timestamp("2026-11-20T11")), draw_fills_at(Timestamp("2026-11-20T13"))
 units = st.integers(1, 20).map(Decimal)
 ratios = st.tuples(units, units).map(Ratio._make)
 
 
-def split(ratio=TWO_FOR_ONE, at=MIDDLE):
+def build_split(ratio=TWO_FOR_ONE, at=MIDDLE):
     return Split(at, ratio)
 
 
-def fill(side, quantity, value, at):
+def build_fill(side, quantity, value, at):
     return Fill(Side(side), Decimal(quantity), Decimal(value), at=at)
 
 
-def dividend(amount, withholding=None, currency="USD"):
+def build_dividend(amount, withholding=None, currency="USD"):
     terms: dict[str, Any] = {
         "amount": Decimal(amount),
         "withholding_percent": withholding and Decimal(withholding),
@@ -68,7 +68,7 @@ def dividend(amount, withholding=None, currency="USD"):
 
 @given(earlier, ratios)
 def test_split_multiplies_quantity_and_keeps_cost_and_pnl(fills, ratio):
-    before, after = replay(fills), replay_steps([*fills, split(ratio)])
+    before, after = replay_fills(fills), replay_steps([*fills, build_split(ratio)])
     exact = Fraction(before.quantity) * Fraction(ratio.new_units) / Fraction(ratio.old_units)
     assert abs(Fraction(after.quantity) - exact) <= Fraction(1, 2 * 10**8)
     assert (after.cost, after.realized_pnl) == (before.cost, before.realized_pnl)
@@ -76,11 +76,13 @@ def test_split_multiplies_quantity_and_keeps_cost_and_pnl(fills, ratio):
 
 @given(earlier, later, ratios)
 def test_late_row_gives_what_an_early_one_would(fills, since, ratio):
-    assert replay_steps([*fills, *since, split(ratio)]) == replay_steps([*fills, split(ratio), *since])
+    assert replay_steps([*fills, *since, build_split(ratio)]) == replay_steps(
+        [*fills, build_split(ratio), *since]
+    )
 
 
 @given(earlier, later, ratios)
-def test_naive_recomputation_over_random_actions(fills, since, ratio):
+def test_positions_match_a_naive_recomputation_over_random_actions(fills, since, ratio):
     quantity = cost = realized = Fraction(0)
     factor = Fraction(ratio.new_units) / Fraction(ratio.old_units)
     for step in [*fills, None, *since]:
@@ -95,7 +97,7 @@ def test_naive_recomputation_over_random_actions(fills, since, ratio):
         realized += -closing - released
         cost += value - closing - released
         quantity += signed
-    position = replay_steps([*fills, *since, split(ratio)])
+    position = replay_steps([*fills, *since, build_split(ratio)])
     assert abs(Fraction(position.quantity) - quantity) <= Fraction(1, 10**8)
     # Each rounding to 8 decimals of the quantity moves the cost by at most the cost of that much.
     total = Fraction(position.cost) - Fraction(position.realized_pnl)
@@ -103,44 +105,44 @@ def test_naive_recomputation_over_random_actions(fills, since, ratio):
 
 
 @given(earlier, later, ratios)
-def test_without_its_row_the_split_never_was(fills, since, ratio):
-    steps = [*fills, *since, split(ratio)]
-    assert replay_steps(step for step in steps if isinstance(step, Fill)) == replay([*fills, *since])
+def test_replay_without_the_split_row_equals_a_replay_before_the_split(fills, since, ratio):
+    steps = [*fills, *since, build_split(ratio)]
+    assert replay_steps(step for step in steps if isinstance(step, Fill)) == replay_fills([*fills, *since])
 
 
 def test_position_before_an_action_leaves_out_later_fills():
     steps = [
-        fill("BUY", "10", "100", "2026-11-20T11"),
-        fill("BUY", "5", "60", "2026-11-20T12"),
-        split(at="2026-11-20T10"),
+        build_fill("BUY", "10", "100", "2026-11-20T11"),
+        build_fill("BUY", "5", "60", "2026-11-20T12"),
+        build_split(at="2026-11-20T10"),
     ]
-    assert position_before(steps, MIDDLE).quantity == 10
-    assert position_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
+    assert replay_before(steps, MIDDLE).quantity == 10
+    assert replay_before(steps, Timestamp("2026-11-20T12:30")).quantity == 15
 
 
 def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
-    first, second = split(), split(Ratio(Decimal(1), Decimal(3)))
+    first, second = build_split(), build_split(Ratio(Decimal(1), Decimal(3)))
     assert order_steps([first, second]) == [first, second]
 
 
 def test_split_of_a_flat_position_changes_nothing():
-    assert apply_split(FLAT, split()) == FLAT
+    assert apply_split(FLAT, build_split()) == FLAT
 
 
 def test_split_that_leaves_nothing_realizes_the_cost():
     position = Position(Decimal("0.00000001"), Decimal(5), opened_at=Timestamp("2026-11-19"))
-    after = apply_split(position, split(Ratio(Decimal(1), Decimal(10))))
+    after = apply_split(position, build_split(Ratio(Decimal(1), Decimal(10))))
     assert (after.quantity, after.cost, after.realized_pnl) == (ZERO, ZERO, Decimal(-5))
     assert (after.opened_at, after.closed_at) == (None, MIDDLE)
 
 
 def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
-    bought = fill("BUY", "10", "200", "2026-11-20T11")
+    bought = build_fill("BUY", "10", "200", "2026-11-20T11")
     moved = Fill(Side.BUY, Decimal(10), Decimal(200), at=MIDDLE)
     left = replay_steps([bought, TransferOut(MIDDLE)])
     assert (left.quantity, left.cost, left.realized_pnl, left.closed_at) == (ZERO, ZERO, ZERO, MIDDLE)
     assert replay_steps([TransferOut(MIDDLE)]) == FLAT
-    sold = fill("SELL", "4", "100", "2026-11-20T13")
+    sold = build_fill("SELL", "4", "100", "2026-11-20T13")
     arrived = replay_steps([sold, TransferIn(MIDDLE, moved)])  # recorded late: the sale closes
     assert (arrived.quantity, arrived.cost, arrived.realized_pnl) == tuple(map(Decimal, (6, 120, 20)))
 
@@ -155,28 +157,28 @@ def test_transfer_moves_quantity_and_cost_to_the_new_symbol():
         ("1", ("1", "10"), "0.1"),
     ],
 )
-def test_fraction_of_whole_units_is_paid(held, ratio, expected):
+def test_fraction_is_paid_for_instruments_in_whole_units(held, ratio, expected):
     assert find_fraction(Decimal(held), Ratio(*map(Decimal, ratio))) == Decimal(expected)
 
 
 def test_longs_receive_less_withholding_and_shorts_pay_gross():
-    terms = dividend("0.5", "15")
+    terms = build_dividend("0.5", "15")
     assert compute_dividend(Decimal(100), terms, None) == CashDividend(Decimal(50), Decimal("7.5"))
     assert compute_dividend(Decimal(-100), terms, None) == CashDividend(Decimal(-50), Decimal(0))
-    assert compute_dividend(Decimal(100), dividend("0.5"), Decimal(2)) == CashDividend(
+    assert compute_dividend(Decimal(100), build_dividend("0.5"), Decimal(2)) == CashDividend(
         Decimal(100), Decimal(0)
     )
 
 
 def test_key_of_a_row_names_its_action():
-    assert action_of_key(build_row_key("C1", "CNC", ":in")) == "C1"
-    assert action_of_key("corporate-action:C1") is None
-    assert action_of_key(None) is None
+    assert parse_action_key(build_row_key("C1", "CNC", ":in")) == "C1"
+    assert parse_action_key("corporate-action:C1") is None
+    assert parse_action_key(None) is None
 
 
-def row(**changes):
+def build_row(**changes):
     facts = {"kind": "split", "symbol": "AAPL", "executed_at": MIDDLE, "idempotency_key": None} | changes
-    return trade_row()._replace(**facts)
+    return build_trade_row()._replace(**facts)
 
 
 SPLIT_ACTION = Action(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
@@ -195,7 +197,7 @@ SPLIT_ACTION = Action(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
     ],
 )
 def test_row_must_match_its_action(changes, action, fields):
-    assert [finding.field for finding in check_action_row(row(**changes), action)] == fields
+    assert [finding.field for finding in check_action_row(build_row(**changes), action)] == fields
 
 
 def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
@@ -211,12 +213,12 @@ def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
     )
     held = Position(Decimal(5), Decimal(500))
     half = Decimal("0.5")
-    assert price_fraction(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
-    assert price_fraction(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
+    assert compute_fraction_price(action, held, half) == (Decimal("66.66666666"), Decimal("33.33333333"))
+    assert compute_fraction_price(action._replace(cash_in_lieu_price=Decimal(60)), held, half) == (
         Decimal(60), Decimal(30),
     )  # fmt: skip
     abroad = held._replace(currency="USD", local_cost=Decimal(60))
-    assert price_fraction(action, abroad, half) == (Decimal(8), Decimal(4))
-    assert price_fraction(action, Position(Decimal(5), Decimal(0)), half) == (
+    assert compute_fraction_price(action, abroad, half) == (Decimal(8), Decimal(4))
+    assert compute_fraction_price(action, Position(Decimal(5), Decimal(0)), half) == (
         Decimal("0.00000001"), Decimal(0),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from app.ledger.rules.keys import PortfolioKey
 BOOK = PortfolioKey(1, 7)
 
 
-def position(local_cost):
+def build_position(local_cost):
     """Return 10 units bought at 200 USD for 167,000 INR."""
     cost = Decimal(167_000)
     return OpenPosition(BOOK, "AAPL", "", Decimal(10), cost, "USD", local_cost, 3, "INR")
@@ -26,12 +26,12 @@ def position(local_cost):
     ],
 )
 def test_position_in_another_currency_is_converted_at_the_best_known_rate(rates, local_cost, net):
-    exposure = value_exposures([position(local_cost)], {InstrumentKey(1, "AAPL"): Decimal(210)}, {}, rates)[
-        BOOK
-    ]
+    exposure = value_exposures(
+        [build_position(local_cost)], {InstrumentKey(1, "AAPL"): Decimal(210)}, {}, rates
+    )[BOOK]
     assert (exposure.gross, exposure.net, exposure.unrealized_pnl) == (net, net, net - 167_000)
 
 
 def test_position_without_a_quote_is_valued_at_its_last_trade():
-    exposure = value_exposures([position(Decimal(2_000))], {}, {(BOOK, 3): Decimal(100)}, {})[BOOK]
+    exposure = value_exposures([build_position(Decimal(2_000))], {}, {(BOOK, 3): Decimal(100)}, {})[BOOK]
     assert exposure.net == 83_500

@@ -1,6 +1,6 @@
 """Settings of portfolios in their stored form."""
 
-from app.ledger.rules.settings import audited_settings, format_json, schedule_for
+from app.ledger.rules.settings import format_json, schedule_for, serialize_audited_settings
 
 
 def test_schedules_by_market_replace_the_general_schedule():
@@ -12,7 +12,7 @@ def test_schedules_by_market_replace_the_general_schedule():
 
 def test_audit_log_stores_settings_as_objects():
     stored = {"approval": format_json({"mode": "always"}), "cost_schedules": None, "calendar": "XNYS"}
-    assert audited_settings(stored) == {
+    assert serialize_audited_settings(stored) == {
         "approval": {"mode": "always"},
         "cost_schedules": None,
         "calendar": "XNYS",

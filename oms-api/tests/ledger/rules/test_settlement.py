@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from app.calendars.rules.values import Market
-from app.ledger.rules.settlement import SettlementTerms, find_market, local_date
+from app.ledger.rules.settlement import SettlementTerms, convert_to_local_date, find_market
 
 
 @pytest.mark.parametrize(
@@ -26,5 +26,9 @@ def test_settlement_market_prefers_exchange_over_calendar_and_currency(terms, ma
 
 def test_settlement_day_is_in_the_market_time_zone():
     instant = datetime(2026, 11, 20, 3, tzinfo=UTC)
-    assert local_date(Market.XNYS, instant) == date(2026, 11, 19)
-    assert local_date(Market.XNSE, instant) == local_date(Market.CRYPTO, instant) == date(2026, 11, 20)
+    assert convert_to_local_date(Market.XNYS, instant) == date(2026, 11, 19)
+    assert (
+        convert_to_local_date(Market.XNSE, instant)
+        == convert_to_local_date(Market.CRYPTO, instant)
+        == date(2026, 11, 20)
+    )

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from app.ledger.rules.tickets import (
     TradeLimits,
-    Valued,
-    execution_time_errors,
-    portfolio_name_error,
-    trade_errors,
-    value_trade,
+    TradeValue,
+    compute_trade_value,
+    find_execution_time_errors,
+    find_portfolio_name_error,
+    find_trade_errors,
 )
 from app.money import find_amount_error
 from app.text import clean_text, name_key
@@ -24,10 +24,12 @@ LIMITS = TradeLimits(Decimal(1_000_000), Decimal(100_000_000), Decimal("0.000000
 
 
 def test_price_and_gmv_are_derived_from_each_other():
-    assert value_trade(Decimal(3), Decimal(100), None) == Valued(
+    assert compute_trade_value(Decimal(3), Decimal(100), None) == TradeValue(
         Decimal(3), Decimal(100), Decimal("33.33333333")
     )
-    assert value_trade(Decimal(3), None, Decimal("1.5")) == Valued(Decimal(3), Decimal("4.5"), Decimal("1.5"))
+    assert compute_trade_value(Decimal(3), None, Decimal("1.5")) == TradeValue(
+        Decimal(3), Decimal("4.5"), Decimal("1.5")
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,12 +43,14 @@ def test_price_and_gmv_are_derived_from_each_other():
     ],
 )
 def test_every_exceeded_limit_is_reported(quantity, gmv, codes):
-    errors = trade_errors(value_trade(Decimal(quantity), Decimal(gmv), None), LIMITS, "gmv")
+    errors = find_trade_errors(compute_trade_value(Decimal(quantity), Decimal(gmv), None), LIMITS, "gmv")
     assert [error.code for error in errors] == codes
 
 
 def test_value_that_rounds_to_zero_is_rejected():
-    (error,) = trade_errors(value_trade(Decimal("0.1"), None, Decimal("0.00000001")), LIMITS, "price")
+    (error,) = find_trade_errors(
+        compute_trade_value(Decimal("0.1"), None, Decimal("0.00000001")), LIMITS, "price"
+    )
     assert (error.field, error.code) == ("price", "value_too_small")
 
 
@@ -115,11 +119,11 @@ def test_names_in_other_scripts_are_case_insensitive(one, other):
     ],
 )
 def test_portfolio_name_format_is_validated(name, fine):
-    assert (portfolio_name_error(name) is None) == fine
+    assert (find_portfolio_name_error(name) is None) == fine
 
 
 @pytest.mark.parametrize(("seconds", "codes"), [(-86_400, []), (60, []), (61, ["future"])])
 def test_execution_time_is_at_most_one_minute_ahead(seconds, codes):
-    field_errors = execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
+    field_errors = find_execution_time_errors(NOON + timedelta(seconds=seconds), NOON)
     assert [error.code for error in field_errors] == codes
-    assert execution_time_errors(None, NOON) == []
+    assert find_execution_time_errors(None, NOON) == []

@@ -8,72 +8,79 @@ import orjson
 import pytest
 
 from app.ledger.rules.accounting import FLAT
-from app.ledger.rules.amounts import amounts_of
+from app.ledger.rules.amounts import parse_row_amounts
 from app.ledger.rules.chain import GENESIS, TradeRow, hash_of
 from app.ledger.rules.event_payloads import build_trade_payload
 from app.ledger.rules.ledger_state import LedgerState, ReversedTrade
 from app.ledger.rules.verification import Check, check_row
-from tests.factories import trade_row
+from tests.factories import build_trade_row
 
 OPENING = Decimal(1_000_000)
 
 
-def found(row: TradeRow) -> list[tuple[StrEnum, str]]:
+def find_problems(row: TradeRow) -> list[tuple[StrEnum, str]]:
     before = LedgerState(cash=OPENING)
-    return [(finding.check, finding.field) for finding in check_row(row, amounts_of(row), before)]
+    return [(finding.check, finding.field) for finding in check_row(row, parse_row_amounts(row), before)]
 
 
-def rechained(**changes) -> TradeRow:
+def rechain_row(**changes) -> TradeRow:
     """Return a row as a careful forger leaves it: changed, and hashed again."""
-    row = trade_row()._replace(**changes)
+    row = build_trade_row()._replace(**changes)
     return row._replace(hash=hash_of(row[:-1], GENESIS))
 
 
 @pytest.mark.parametrize("name", ["sequence", "trades_after", "buys_after"])
 @pytest.mark.parametrize("value", ["1", 1.0, None])
 def test_verification_reports_a_sequence_or_count_that_is_not_an_integer(name, value):
-    assert (Check.FORM, name) in found(rechained(**{name: value}))
+    assert (Check.FORM, name) in find_problems(rechain_row(**{name: value}))
 
 
 @pytest.mark.parametrize("name", ["kind", "side", "quantity", "cash_after", "executed_at", "created_at"])
 @pytest.mark.parametrize("value", [None, 7, "x", "1e5", "NaN"])
 def test_verification_reports_values_of_invalid_format(name, value):
-    assert (Check.FORM, name) in found(rechained(**{name: value}))
+    assert (Check.FORM, name) in find_problems(rechain_row(**{name: value}))
 
 
 def test_verification_reports_an_unknown_hash_version():
-    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=5))
-    assert (Check.CHAIN, "hash_version") in found(rechained(hash_version=0))
-    assert found(rechained(hash_version=1)) == []
-    assert (Check.CHAIN, "actor") in found(rechained(hash_version=1, actor="slack:T1:U1"))
+    assert (Check.CHAIN, "hash_version") in find_problems(rechain_row(hash_version=5))
+    assert (Check.CHAIN, "hash_version") in find_problems(rechain_row(hash_version=0))
+    assert find_problems(rechain_row(hash_version=1)) == []
+    assert (Check.CHAIN, "actor") in find_problems(rechain_row(hash_version=1, actor="slack:T1:U1"))
 
 
 def test_verification_reports_an_execution_over_a_minute_after_the_recording():
-    assert found(rechained(executed_at="2026-11-20T12:01:00.000000Z")) == []
+    assert find_problems(rechain_row(executed_at="2026-11-20T12:01:00.000000Z")) == []
     for instant in ("2026-11-20T12:01:00.000001Z", "2027-19-39T12:00:00.000000Z"):
-        assert (Check.TIME, "executed_at") in found(rechained(executed_at=instant))
-    assert found(rechained(executed_at="1999-01-01T00:00:00.000000Z", backdated_reason="Found late")) == []
+        assert (Check.TIME, "executed_at") in find_problems(rechain_row(executed_at=instant))
+    assert (
+        find_problems(rechain_row(executed_at="1999-01-01T00:00:00.000000Z", backdated_reason="Found late"))
+        == []
+    )
 
 
 @pytest.mark.parametrize("change", [{"order_id": "O1"}, {"kind": "reversal"}])
 def test_verification_reports_a_backdated_order_fill_or_reversal(change):
-    assert (Check.TIME, "backdated_reason") in found(rechained(backdated_reason="Found late", **change))
+    assert (Check.TIME, "backdated_reason") in find_problems(
+        rechain_row(backdated_reason="Found late", **change)
+    )
 
 
 def test_value_that_cannot_be_stored_has_no_hash():
     unfit: Any = b"bytes"
-    assert (Check.CHAIN, "hash") in found(trade_row()._replace(note=unfit))
+    assert (Check.CHAIN, "hash") in find_problems(build_trade_row()._replace(note=unfit))
 
 
 @pytest.mark.parametrize("name", ["quantity", "price", "gmv"])
 @pytest.mark.parametrize("value", ["0.00000000", "-1.00000000"])
 def test_verification_reports_an_amount_that_is_not_positive(name, value):
-    assert (Check.VALUE, name) in found(rechained(**{name: value}))
+    assert (Check.VALUE, name) in find_problems(rechain_row(**{name: value}))
 
 
 @pytest.mark.parametrize(("key", "request_hash"), [(None, "a" * 64), ("k", None), ("k", "z" * 64), ("k", 7)])
 def test_verification_reports_a_key_without_a_valid_request_hash_and_vice_versa(key, request_hash):
-    assert (Check.KEY, "request_hash") in found(rechained(idempotency_key=key, request_hash=request_hash))
+    assert (Check.KEY, "request_hash") in find_problems(
+        rechain_row(idempotency_key=key, request_hash=request_hash)
+    )
 
 
 LOCAL = {
@@ -89,7 +96,7 @@ LOCAL = {
 
 
 def test_foreign_currency_row_booked_at_its_rate_has_no_findings():
-    assert found(rechained(**LOCAL)) == []
+    assert find_problems(rechain_row(**LOCAL)) == []
 
 
 @pytest.mark.parametrize(
@@ -108,15 +115,17 @@ def test_foreign_currency_row_booked_at_its_rate_has_no_findings():
     ],
 )
 def test_verification_reports_a_wrong_foreign_currency_row(change, check, field):
-    assert (check, field) in found(rechained(**(LOCAL | change)))
+    assert (check, field) in find_problems(rechain_row(**(LOCAL | change)))
 
 
 def test_verification_reports_a_row_in_another_currency_than_its_position():
-    first = rechained(**LOCAL)
+    first = rechain_row(**LOCAL)
     state = LedgerState(cash=OPENING)
-    state.advance(first, amounts_of(first))
+    state.advance(first, parse_row_amounts(first))
     second = first._replace(sequence=2, currency="USD")
-    named = {(finding.check, finding.field) for finding in check_row(second, amounts_of(second), state)}
+    named = {
+        (finding.check, finding.field) for finding in check_row(second, parse_row_amounts(second), state)
+    }
     assert (Check.POSITION, "currency") in named
 
 
@@ -131,22 +140,22 @@ def test_verification_reports_a_row_in_another_currency_than_its_position():
     ],
 )
 def test_verification_reports_a_row_of_a_corporate_action_with_a_wrong_value(changes, fields):
-    assert [field for check, field in found(rechained(**changes)) if check == Check.VALUE] == fields
+    assert [field for check, field in find_problems(rechain_row(**changes)) if check == Check.VALUE] == fields
 
 
 def test_verification_reports_a_reversal_of_no_trade():
-    row = rechained(kind="reversal", reverses="T17636400000000000a1b2c3d5")
-    assert (Check.REVERSAL, "reverses") in found(row)
+    row = rechain_row(kind="reversal", reverses="T17636400000000000a1b2c3d5")
+    assert (Check.REVERSAL, "reverses") in find_problems(row)
 
 
 def test_payload_of_an_early_row_has_no_execution_time():
-    early, late = trade_row(hash_version=3), trade_row(hash_version=4)
+    early, late = build_trade_row(hash_version=3), build_trade_row(hash_version=4)
     payloads = [orjson.loads(build_trade_payload(row, "Growth")) for row in (early, late)]
     assert ["executed_at" in payload for payload in payloads] == [False, True]
 
 
 def test_verification_reports_a_second_reversal_of_a_trade():
-    row = rechained(kind="reversal", reverses="T17636400000000000a1b2c3d5")
-    earlier = ReversedTrade(trade_row(), "T17636400000000000a1b2c3d6", FLAT)
-    findings = check_row(row, amounts_of(row), LedgerState(cash=OPENING), earlier)
+    row = rechain_row(kind="reversal", reverses="T17636400000000000a1b2c3d5")
+    earlier = ReversedTrade(build_trade_row(), "T17636400000000000a1b2c3d6", FLAT)
+    findings = check_row(row, parse_row_amounts(row), LedgerState(cash=OPENING), earlier)
     assert "only T17636400000000000a1b2c3d6 reverses it" in [finding.expected for finding in findings]

@@ -20,7 +20,7 @@ FIRST = "AAPL,2026-11-20T12:00:00Z,100,103,98,101,5000"
 prices = st.integers(1, 10**6).map(lambda cents: Decimal(cents) / 100)
 
 
-def read(*lines):
+def read_prices(*lines):
     return [value for _, value in read_price_rows(f"{line}\r\n" for line in lines)]
 
 
@@ -33,11 +33,11 @@ def test_bars_are_read_with_their_line_numbers():
 
 
 def test_ticks_are_read_with_and_without_sizes():
-    assert read(TICKS, "X,2026-11-20T12:00:00Z,1,2,", "X,2026-11-20T12:00:00Z,,,3") == [
+    assert read_prices(TICKS, "X,2026-11-20T12:00:00Z,1,2,", "X,2026-11-20T12:00:00Z,,,3") == [
         Quote("X", Decimal(1), Decimal(2), None, None, None, NOON, SOURCE),
         Quote("X", None, None, Decimal(3), None, None, NOON, SOURCE),
     ]
-    assert read(SIZED, "X,2026-11-20T12:00:00Z,1,1,,0,7")[0][4:6] == (0, 7)
+    assert read_prices(SIZED, "X,2026-11-20T12:00:00Z,1,1,,0,7")[0][4:6] == (0, 7)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_ticks_are_read_with_and_without_sizes():
 )
 def test_first_bad_line_is_named(lines, line, problem):
     with pytest.raises(PriceFileError, match=f"line {line}: .*{problem}") as raised:
-        read(*lines)
+        read_prices(*lines)
     assert raised.value.line == line
 
 

@@ -12,7 +12,7 @@ AT = datetime(2026, 11, 30, 15, 0, 0, 123456, tzinfo=UTC)
 QUOTE = Quote("AAPL", None, Decimal("101.50"), Decimal("100.25"), None, Decimal(3), AT, "alpaca")
 
 
-def test_quote_is_the_same_after_its_way():
+def test_quote_round_trips():
     assert parse_quote(serialize_quote(QUOTE)) == QUOTE
 
 

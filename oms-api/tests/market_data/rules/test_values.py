@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from app.market_data.rules.values import Quote, age, mark, mid
+from app.market_data.rules.values import Quote, compute_age, compute_mark, compute_mid
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def quote(bid, ask, last):
+def build_quote(bid, ask, last):
     prices = (None if price is None else Decimal(price) for price in (bid, ask, last))
     return Quote._make(("X", *prices, None, None, NOON, "test"))
 
@@ -28,11 +28,11 @@ def quote(bid, ask, last):
     ],
 )
 def test_mark_is_the_midpoint_or_else_the_last_price(prices, middle, marked):
-    assert mid(quote(*prices)) == (None if middle is None else Decimal(middle))
-    assert mark(quote(*prices)) == (None if marked is None else Decimal(marked))
+    assert compute_mid(build_quote(*prices)) == (None if middle is None else Decimal(middle))
+    assert compute_mark(build_quote(*prices)) == (None if marked is None else Decimal(marked))
 
 
 def test_quote_age_increases_and_is_never_negative():
-    said = quote("99", "102", None)
-    assert age(said, NOON + timedelta(seconds=3)) == timedelta(seconds=3)
-    assert age(said, NOON - timedelta(seconds=3)) == timedelta(0)
+    said = build_quote("99", "102", None)
+    assert compute_age(said, NOON + timedelta(seconds=3)) == timedelta(seconds=3)
+    assert compute_age(said, NOON - timedelta(seconds=3)) == timedelta(0)

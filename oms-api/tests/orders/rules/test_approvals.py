@@ -35,19 +35,19 @@ AMOUNTS = st.decimals(min_value=0, max_value=10**9, places=2)
 AT = Timestamp("2026-11-20T12:00:00.000000Z")
 
 
-def order(**changes: Any) -> Order:
+def build_order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "BUY", OrderType.LIMIT, Decimal(10), limit_price=Decimal(100))
     return new_order("O1", Placement(1, 7, "algo", None, AT), ticket, Decimal(10))._replace(**changes)
 
 
-def request(**changes: Any) -> ApprovalRequest:
+def build_request(**changes: Any) -> ApprovalRequest:
     made = ApprovalRequest(
         1, "O1", 7, "always", "slack:T1:U1", AT, AT, Decimal(100), Decimal(1), '["role:risk"]', "{}"
     )
     return made._replace(**changes)
 
 
-def covers(policy: ApprovalPolicy, value: Any, equity: Any = 1000) -> bool:
+def is_order_covered(policy: ApprovalPolicy, value: Any, equity: Any = 1000) -> bool:
     amounts = (None if one is None else Decimal(one) for one in (value, equity))
     return is_covered(policy, "AAPL", *amounts)
 
@@ -73,16 +73,24 @@ def test_policy_that_covers_an_order_covers_every_larger_order(mode, threshold, 
 
 def test_each_approval_mode_covers_orders_also_with_unknown_values():
     always, listed = ApprovalPolicy(ApprovalMode.ALWAYS), ApprovalPolicy(ApprovalMode.INSTRUMENTS)
-    assert covers(always, "0")
-    assert not covers(listed, "1000000")
-    assert covers(listed._replace(instruments=frozenset({"AAPL"})), "1")
+    assert is_order_covered(always, "0")
+    assert not is_order_covered(listed, "1000000")
+    assert is_order_covered(listed._replace(instruments=frozenset({"AAPL"})), "1")
     above = ApprovalPolicy(ApprovalMode.ABOVE_VALUE, Decimal(50))
     share = ApprovalPolicy(ApprovalMode.ABOVE_EQUITY_SHARE, Decimal(50))
-    for unknown in (covers(above, None), covers(above._replace(value=None), 1), covers(share, None)):
+    for unknown in (
+        is_order_covered(above, None),
+        is_order_covered(above._replace(value=None), 1),
+        is_order_covered(share, None),
+    ):
         assert unknown
-    for unknown in (covers(share, 1, None), covers(share, 1, 0), covers(share, 1, -5)):
+    for unknown in (
+        is_order_covered(share, 1, None),
+        is_order_covered(share, 1, 0),
+        is_order_covered(share, 1, -5),
+    ):
         assert unknown
-    assert covers(share._replace(value=None), 1)
+    assert is_order_covered(share._replace(value=None), 1)
 
 
 def test_policy_is_parsed_from_text_with_defaults():
@@ -114,12 +122,12 @@ def test_policy_is_parsed_from_text_with_defaults():
     ],
 )
 def test_replacement_needs_approval_for_more_quantity_worse_price_or_trail(side, before, after, worse):
-    old = order(side=side, **before)
+    old = build_order(side=side, **before)
     assert is_worse(old, old._replace(**after)) is worse
 
 
 def test_listed_roles_and_users_may_decide():
-    asked = request(approvers='["role:risk","slack:T1:U9","eve@example.com"]')
+    asked = build_request(approvers='["role:risk","slack:T1:U9","eve@example.com"]')
     assert is_approver(asked, Decider(frozenset({"slack:T1:U5"}), "risk"))
     assert is_approver(asked, Decider(frozenset({"slack:T1:U9"}), "trader"))
     assert is_approver(asked, Decider(frozenset({"slack:T1:U8", "eve@example.com"}), None))
@@ -140,9 +148,9 @@ def test_listed_roles_and_users_may_decide():
 )
 def test_user_cannot_decide_on_their_own_order(placed, creator, own):
     decider = Decider(frozenset({"slack:T1:U1", "alice@example.com"}), "admin")
-    asked = request(requested_by="slack:T1:U2")
-    assert is_own(order(**placed), asked, decider, creator) is own
-    assert is_own(order(), request(requested_by="alice@example.com"), decider, None)
+    asked = build_request(requested_by="slack:T1:U2")
+    assert is_own(build_order(**placed), asked, decider, creator) is own
+    assert is_own(build_order(), build_request(requested_by="alice@example.com"), decider, None)
 
 
 @given(AMOUNTS.filter(bool), AMOUNTS.filter(bool), st.decimals(0, 50, places=2))
@@ -156,7 +164,7 @@ def test_unknown_price_is_not_compared():
 
 
 def test_approved_replacement_keeps_the_filled_quantity_of_its_original():
-    denied = order(denial="{}", replaces="O0")
+    denied = build_order(denial="{}", replaces="O0")
     assert forgets_fills(denied, ["INITIALIZED", "DENIED"])
     assert not forgets_fills(denied, ["INITIALIZED", "AWAITING_APPROVAL", "DENIED"])
     assert not forgets_fills(denied._replace(replaces=None), ["DENIED"])
@@ -190,10 +198,10 @@ def test_each_change_of_a_waiting_order_has_an_event(start, end, actor, event):
 
 
 def test_approval_payload_serializes_amounts_as_text():
-    told = build_request_payload(request())
+    told = build_request_payload(build_request())
     assert (told["price_seen"], told["max_move_percent"], told["approvers"]) == ("100.00", "1", ["role:risk"])
-    assert build_request_payload(request(price_seen=None))["price_seen"] is None
+    assert build_request_payload(build_request(price_seen=None))["price_seen"] is None
 
 
 def test_request_names_the_portfolio_of_its_order():
-    assert request().portfolio_key == (1, 7)
+    assert build_request().portfolio_key == (1, 7)

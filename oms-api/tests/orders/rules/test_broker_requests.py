@@ -29,7 +29,7 @@ from app.orders.rules.broker_requests import (
 from app.orders.rules.order_factory import OrderLinks, Placement, new_order
 from app.orders.rules.values import GroupKind, Role, Status, TimeInForce
 from app.timestamps import Timestamp
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 AT = Timestamp("2026-11-20T12:00:00.000000Z")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -37,32 +37,32 @@ SUBMIT, CANCEL, REPLACE = RequestKind
 NEW, SENDING, UNKNOWN, _DONE = RequestStatus
 
 
-def request(number, order="O1", kind=SUBMIT, status=NEW, wait=None, sent=None, attempts=0):
+def build_request(number, order="O1", kind=SUBMIT, status=NEW, wait=None, sent=None, attempts=0):
     at = None if wait is None else NOW + timedelta(seconds=wait)
     return BrokerRequest(number, 1, "paper", order, kind, None, None, status, attempts, NOW, sent, at)
 
 
 def test_only_an_order_that_was_certainly_not_sent_is_new():
-    assert is_new_order(request(1))
-    assert not is_new_order(request(1, status=SENDING))
-    assert not is_new_order(request(1, kind=CANCEL))
+    assert is_new_order(build_request(1))
+    assert not is_new_order(build_request(1, status=SENDING))
+    assert not is_new_order(build_request(1, kind=CANCEL))
 
 
 @pytest.mark.parametrize(
     ("undone", "chosen"),
     [
         ([], None),
-        ([request(1), request(2, "O2")], 1),
-        ([request(1), request(2, "O2", CANCEL)], 2),  # cancels first
-        ([request(1), request(2, "O1", CANCEL)], 2),  # it was not sent yet
-        ([request(1, status=SENDING), request(2, "O1", CANCEL)], 1),  # first its outcome
-        ([request(1, status=UNKNOWN, wait=5), request(2, "O1", CANCEL)], None),
-        ([request(1, wait=5), request(2, "O2")], 2),
-        ([request(1, wait=0)], 1),
-        ([request(1, "O1", REPLACE), request(2, "O1", REPLACE)], 1),
+        ([build_request(1), build_request(2, "O2")], 1),
+        ([build_request(1), build_request(2, "O2", CANCEL)], 2),  # cancels first
+        ([build_request(1), build_request(2, "O1", CANCEL)], 2),  # it was not sent yet
+        ([build_request(1, status=SENDING), build_request(2, "O1", CANCEL)], 1),  # first its outcome
+        ([build_request(1, status=UNKNOWN, wait=5), build_request(2, "O1", CANCEL)], None),
+        ([build_request(1, wait=5), build_request(2, "O2")], 2),
+        ([build_request(1, wait=0)], 1),
+        ([build_request(1, "O1", REPLACE), build_request(2, "O1", REPLACE)], 1),
     ],
 )
-def test_next_request(undone, chosen):
+def test_next_request_is_the_oldest_that_may_be_sent(undone, chosen):
     found = choose_request(undone, NOW)
     assert (None if found is None else found.id) == chosen
 
@@ -75,16 +75,16 @@ def test_waits_grow_up_to_a_limit():
 
 def test_cancels_are_never_too_late():
     later = NOW + timedelta(seconds=60)
-    assert is_too_late(request(1), later)
-    assert not is_too_late(request(1), later - timedelta(microseconds=1))
-    assert not is_too_late(request(1, kind=CANCEL), later)
+    assert is_too_late(build_request(1), later)
+    assert not is_too_late(build_request(1), later - timedelta(microseconds=1))
+    assert not is_too_late(build_request(1, kind=CANCEL), later)
 
 
 def test_order_counts_as_lost_after_a_minute_and_three_queries():
     later = NOW + timedelta(seconds=60)
-    assert was_never_received(request(1, attempts=3), later)
-    assert not was_never_received(request(1, attempts=2), later)
-    assert not was_never_received(request(1, attempts=3, sent=NOW + timedelta(seconds=1)), later)
+    assert was_never_received(build_request(1, attempts=3), later)
+    assert not was_never_received(build_request(1, attempts=2), later)
+    assert not was_never_received(build_request(1, attempts=3, sent=NOW + timedelta(seconds=1)), later)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
 
 
 def test_request_that_was_stored_as_being_sent_returns_to_new():
-    terms = ticket()
+    terms = build_ticket()
     order = new_order("O1", Placement(1, 7, "key", None, AT), terms, Decimal(10), OrderLinks())
     sending = build_sending_request(order, "env-alpaca")
     assert (sending.kind, sending.status, sending.attempts, sending.sent_at) == (SUBMIT, SENDING, 1, NOW)
@@ -112,12 +112,12 @@ def test_request_that_was_stored_as_being_sent_returns_to_new():
     assert (returned.status, returned.attempts, returned.sent_at) == (NEW, 0, None)
 
 
-def exit_order(broker, **terms):
+def build_exit_order(broker, **terms):
     """Return a good-till-cancelled exit of a group G at a broker: by default a stop."""
     terms = {"side": "SELL", "time_in_force": "GTC"} | (terms or {"type": "STOP", "stop_price": "80"})
     placement = Placement(1, 7, "key", None, AT, broker=broker)
     links = OrderLinks(role=Role.STOP_LOSS, group_id="G")
-    return new_order("O1", placement, ticket(**terms), Decimal(10), links)
+    return new_order("O1", placement, build_ticket(**terms), Decimal(10), links)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def exit_order(broker, **terms):
 def test_exit_has_a_group_where_the_broker_links_orders_and_a_day_where_it_has_no_gtc(
     broker, group, time_in_force
 ):
-    order, share = exit_order(broker), Instrument("AAPL")
+    order, share = build_exit_order(broker), Instrument("AAPL")
     built = build_broker_order(order, share)
     assert (built.group, built.time_in_force) == (group, time_in_force)
     assert not is_watched(order, share)
@@ -136,13 +136,13 @@ def test_exit_has_a_group_where_the_broker_links_orders_and_a_day_where_it_has_n
 
 @pytest.mark.parametrize(("broker", "expected"), [("ibkr", False), ("zerodha", True), ("paper", False)])
 def test_limit_of_a_pair_is_watched_where_the_broker_links_no_orders(broker, expected):
-    target = exit_order(broker, type="LIMIT", limit_price="120")
+    target = build_exit_order(broker, type="LIMIT", limit_price="120")
     assert is_watched(target, Instrument("AAPL")) is expected
     assert not is_watched(target._replace(role=Role.ENTRY), Instrument("AAPL"))
 
 
 def test_one_of_two_orders_is_sent_for_its_own_time():
-    order = exit_order("zerodha")._replace(role=Role.EITHER)
+    order = build_exit_order("zerodha")._replace(role=Role.EITHER)
     assert build_broker_order(order, Instrument("AAPL")).time_in_force == "GTC"
 
 
@@ -150,9 +150,9 @@ def build_group(broker, **terms):
     """Return an entry and its two exits, which are held."""
     placement = Placement(1, 7, "key", None, AT, broker=broker)
     links = OrderLinks(group_id="E", kind=GroupKind.BRACKET, role=Role.ENTRY)
-    entry = new_order("E", placement, ticket(**terms), Decimal(10), links)
-    target = exit_order(broker, type="LIMIT", limit_price="120")._replace(id="T", role=Role.TAKE_PROFIT)
-    stop = exit_order(broker)._replace(id="S")
+    entry = new_order("E", placement, build_ticket(**terms), Decimal(10), links)
+    target = build_exit_order(broker, type="LIMIT", limit_price="120")._replace(id="T", role=Role.TAKE_PROFIT)
+    stop = build_exit_order(broker)._replace(id="S")
     return [entry, *(one._replace(group_id="E", parent_id="E", status=Status.HELD) for one in (target, stop))]
 
 

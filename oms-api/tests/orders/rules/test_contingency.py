@@ -21,39 +21,41 @@ from app.timestamps import Timestamp
 HOME = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
 
 
-def order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", product=""):
+def build_order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", product=""):
     ticket = Ticket("AAPL", side, OrderType.MARKET, Decimal(quantity), product=product)
     return new_order(name, HOME, ticket, Decimal(quantity), OrderLinks(None, group, GroupKind.BRACKET, role))
 
 
-def reductions(found):
+def list_reductions(found):
     return [(one.id, keeps) for one, keeps in found]
 
 
 def test_orders_within_the_position_are_not_reduced():
-    assert plan_reductions([order("a", 6, group="A"), order("b", 4, group="B")], Decimal(10)) == []
+    assert (
+        plan_reductions([build_order("a", 6, group="A"), build_order("b", 4, group="B")], Decimal(10)) == []
+    )
     assert plan_reductions([], Decimal(0)) == []
 
 
 def test_sibling_orders_with_a_shared_quantity_count_once():
-    pair = [order("a", 6, group="A"), order("b", 6, Role.STOP_LOSS, group="A")]
+    pair = [build_order("a", 6, group="A"), build_order("b", 6, Role.STOP_LOSS, group="A")]
     assert plan_reductions(pair, Decimal(6)) == []
-    assert reductions(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
+    assert list_reductions(plan_reductions(pair, Decimal(4))) == [("a", 4), ("b", 4)]
 
 
 def test_only_the_oversized_sibling_is_reduced():
-    pair = [order("a", 6, group="A"), order("b", 3, Role.STOP_LOSS, group="A")]
-    assert reductions(plan_reductions(pair, Decimal(4))) == [("a", 4)]
+    pair = [build_order("a", 6, group="A"), build_order("b", 3, Role.STOP_LOSS, group="A")]
+    assert list_reductions(plan_reductions(pair, Decimal(4))) == [("a", 4)]
 
 
 def test_orders_are_reduced_in_the_given_sequence():
-    three = [order(name, 5, group=name) for name in "abc"]
-    assert reductions(plan_reductions(three, Decimal(8))) == [("a", 0), ("b", 3)]
+    three = [build_order(name, 5, group=name) for name in "abc"]
+    assert list_reductions(plan_reductions(three, Decimal(8))) == [("a", 0), ("b", 3)]
 
 
 @given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 30))
 def test_reduced_orders_cover_exactly_the_remaining_position(sizes, left):
-    orders = [order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
+    orders = [build_order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
     kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
     kept |= {one.id: keeps for one, keeps in plan_reductions(orders, Decimal(left))}
     assert sum(kept.values()) == min(sum(sizes), left)
@@ -74,13 +76,13 @@ def test_reduced_orders_cover_exactly_the_remaining_position(sizes, left):
     ],
 )
 def test_exits_and_closing_orders_reduce_each_other(of, other, yields):
-    one = order("other", 5, other)
-    assert find_yielding_orders(order("a", 5, of), [one]) == ([one] if yields else [])
+    one = build_order("other", 5, other)
+    assert find_yielding_orders(build_order("a", 5, of), [one]) == ([one] if yields else [])
 
 
 def test_orders_of_other_side_product_or_same_order_are_not_reduced():
-    close = order("a", 5, Role.CLOSING)
-    others = [order("b", 5, side="BUY"), order("c", 5, product="MIS"), order("a", 5)]
+    close = build_order("a", 5, Role.CLOSING)
+    others = [build_order("b", 5, side="BUY"), build_order("c", 5, product="MIS"), build_order("a", 5)]
     assert find_yielding_orders(close, others) == []
 
 
@@ -97,7 +99,7 @@ def test_orders_of_other_side_product_or_same_order_are_not_reduced():
     ],
 )
 def test_order_is_recognized_as_closing_only(role, side, quantity, held, is_exit):
-    assert closes_only(order("a", quantity, role, side=side), Decimal(held)) is is_exit
+    assert closes_only(build_order("a", quantity, role, side=side), Decimal(held)) is is_exit
 
 
 @pytest.mark.parametrize(
@@ -119,14 +121,14 @@ def test_quantity_closed_by_a_trade_is_computed(quantity, delta, found):
 
 def test_halt_cancels_orders_that_could_open_or_increase_a_position():
     working = [
-        order("more", 1, None, side="BUY"),
-        order("exit", 10, Role.STOP_LOSS),
-        order("close", 10, Role.CLOSING),
-        order("pair", 10, Role.EITHER, group="P"),
-        order("reduces", 6, None),
-        order("beyond", 5, None),
-        order("rest", 4, None),
-        order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
+        build_order("more", 1, None, side="BUY"),
+        build_order("exit", 10, Role.STOP_LOSS),
+        build_order("close", 10, Role.CLOSING),
+        build_order("pair", 10, Role.EITHER, group="P"),
+        build_order("reduces", 6, None),
+        build_order("beyond", 5, None),
+        build_order("rest", 4, None),
+        build_order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
     ]
     assert [one.id for one in opening_orders(working, Decimal(10))] == ["more", "beyond"]
     assert [one.id for one in opening_orders(working, Decimal(-1))] == ["pair", "reduces", "beyond", "rest"]

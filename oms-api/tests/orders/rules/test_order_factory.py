@@ -12,14 +12,14 @@ from app.orders.rules.rows import COLUMNS, MUTABLE, OrderEvent, order_of, row_of
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target, TimeInForce
 from app.orders.rules.verification import Filled, check_fills, check_history, check_quantity
 from app.timestamps import Timestamp
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 AT = Timestamp("2026-11-20T12:00:00.000000Z")
 HOME = Placement(1, 7, "key", None, AT)
 
 
-def order(name="O1", family=None, **changes):
-    asked = ticket(**changes)
+def build_order(name="O1", family=None, **changes):
+    asked = build_ticket(**changes)
     return new_order(name, HOME, asked, asked.quantity or Decimal(0), family or OrderLinks())
 
 
@@ -39,7 +39,7 @@ def test_order_expiry_time_by_time_in_force(time_in_force, ends):
 
 
 def test_order_round_trips_through_its_row():
-    made = order(type="LIMIT", limit_price="1.5", reason="Why")
+    made = build_order(type="LIMIT", limit_price="1.5", reason="Why")
     row = row_of(made)
     assert (len(row), row[COLUMNS.index("limit_price")]) == (len(COLUMNS), "1.50000000")
     assert order_of(row) == made
@@ -47,12 +47,14 @@ def test_order_round_trips_through_its_row():
 
 
 def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
-    asked = ticket(side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4)))
+    asked = build_ticket(
+        side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4))
+    )
     entry = new_order("O1", HOME, asked, Decimal(10))
     (_, target), (_, stop) = build_exit_tickets(entry, asked)
     assert [target.side, target.type, target.limit_price, target.quantity] == ["BUY", "LIMIT", 1, 10]
     assert [stop.type, stop.stop_price, stop.limit_price, stop.time_in_force] == ["STOP_LIMIT", 3, 4, "GTC"]
-    assert build_exit_tickets(entry, ticket()) == []
+    assert build_exit_tickets(entry, build_ticket()) == []
 
 
 @pytest.mark.parametrize(
@@ -63,27 +65,27 @@ def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
     ],
 )
 def test_bracket_may_have_a_single_exit(asked, roles):
-    entry = order()
-    assert [role for role, _ in build_exit_tickets(entry, ticket(**asked))] == roles
+    entry = build_order()
+    assert [role for role, _ in build_exit_tickets(entry, build_ticket(**asked))] == roles
 
 
 def test_order_groups_share_a_quantity():
-    target = order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
-    stop = order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
-    entry = order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
+    target = build_order("O2", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.TAKE_PROFIT))
+    stop = build_order("O3", OrderLinks("O1", "O1", GroupKind.BRACKET, Role.STOP_LOSS))
+    entry = build_order("O1", OrderLinks(None, "O1", GroupKind.BRACKET, Role.ENTRY))
     assert find_siblings(target, [entry, target, stop]) == [stop]
     assert find_siblings(entry, [entry, target, stop]) == []
     assert (exclusive_id(entry), exclusive_id(stop)) == (None, "O1")
 
 
 def test_exit_quantity_counts_carried_fills_once():
-    entry = order()._replace(filled_quantity=Decimal(60))
-    replaced = order("O2")._replace(filled_quantity=Decimal(25))
-    successor = order("O3")._replace(filled_quantity=Decimal(30), carried_quantity=Decimal(25))
+    entry = build_order()._replace(filled_quantity=Decimal(60))
+    replaced = build_order("O2")._replace(filled_quantity=Decimal(25))
+    successor = build_order("O3")._replace(filled_quantity=Decimal(30), carried_quantity=Decimal(25))
     assert exit_quantity(entry, [replaced, successor]) == 30
 
 
-def history(*statuses):
+def build_history(*statuses):
     starts = [None, *statuses]
     return [
         OrderEvent(1, "O1", number, start, end, AT, "key")
@@ -91,54 +93,57 @@ def history(*statuses):
     ]
 
 
-def fields(findings):
+def list_fields(findings):
     return [finding.field for finding in findings]
 
 
 def test_order_history_is_complete_and_follows_the_state_table():
-    standing = order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
-    whole = history("INITIALIZED", "SUBMITTED", "ACCEPTED")
+    standing = build_order()._replace(status=Status.ACCEPTED, event_count=3, accepted_at=AT)
+    whole = build_history("INITIALIZED", "SUBMITTED", "ACCEPTED")
     assert check_history(standing, whole) == []
-    assert fields(check_history(standing, history("INITIALIZED", "ACCEPTED"))) == ["to_status", "event_count"]
+    assert list_fields(check_history(standing, build_history("INITIALIZED", "ACCEPTED"))) == [
+        "to_status",
+        "event_count",
+    ]
     gap = [*whole[:2], whole[2]._replace(sequence=4)]
-    assert fields(check_history(standing, gap)) == ["sequence"]
+    assert list_fields(check_history(standing, gap)) == ["sequence"]
     torn = [*whole[:2], whole[2]._replace(from_status="HELD")]
-    assert fields(check_history(standing, torn)) == ["from_status"]
-    assert fields(check_history(standing._replace(status=Status.FILLED), whole)) == ["status"]
+    assert list_fields(check_history(standing, torn)) == ["from_status"]
+    assert list_fields(check_history(standing._replace(status=Status.FILLED), whole)) == ["status"]
 
 
 def test_open_order_has_leaves_quantity():
-    standing = order()._replace(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(10))
-    assert fields(check_quantity(standing)) == ["filled_quantity"]
+    standing = build_order()._replace(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal(10))
+    assert list_fields(check_quantity(standing)) == ["filled_quantity"]
     assert check_quantity(standing._replace(filled_quantity=Decimal(9))) == []
     assert check_quantity(standing._replace(status=Status.FILLED)) == []
 
 
 def test_filled_quantity_is_the_sum_of_executions():
     filled = Filled(Decimal(4), Decimal(400)).plus(Filled(Decimal(6), Decimal(600)))
-    standing = order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
+    standing = build_order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
     assert check_fills(standing, filled) == []
-    assert fields(check_fills(order(), filled)) == ["filled_quantity", "filled_value"]
+    assert list_fields(check_fills(build_order(), filled)) == ["filled_quantity", "filled_value"]
 
 
 def test_instants_are_parsed_from_both_databases():
-    row: list[Any] = list(row_of(order()))
+    row: list[Any] = list(row_of(build_order()))
     row[COLUMNS.index("created_at")] = datetime.fromisoformat(AT)
     assert order_of(row).created_at == AT
 
 
 def test_order_is_placed_by_the_user_or_else_the_api_key():
-    assert order().placed_by == "key"
-    assert order()._replace(actor="ann@desk.example").placed_by == "ann@desk.example"
+    assert build_order().placed_by == "key"
+    assert build_order()._replace(actor="ann@desk.example").placed_by == "ann@desk.example"
 
 
 def test_closed_order_has_no_leaves_quantity():
-    part = order()._replace(filled_quantity=Decimal(4), status=Status.PARTIALLY_FILLED)
+    part = build_order()._replace(filled_quantity=Decimal(4), status=Status.PARTIALLY_FILLED)
     assert part.leaves_quantity == 6
     assert part._replace(status=Status.CANCELED).leaves_quantity == 0
 
 
 def test_keys_of_an_order_name_its_instrument_and_its_portfolio():
-    made = new_order("O1", Placement(1, 7, "algo", None, AT), ticket(), Decimal(1))
+    made = new_order("O1", Placement(1, 7, "algo", None, AT), build_ticket(), Decimal(1))
     assert (made.key, made.instrument_key) == ((1, "O1"), (1, made.symbol))
     assert made.portfolio_key == (1, 7)

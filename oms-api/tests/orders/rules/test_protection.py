@@ -18,7 +18,7 @@ from app.orders.rules.protection import (
 from app.orders.rules.values import Role
 from app.risk.rules.values import Prices
 from app.timestamps import Timestamp
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 QUOTE = Prices(Decimal(99), Decimal(101), Decimal(100))
 NO_LAST = Prices(Decimal(99), Decimal(101), None)
@@ -26,8 +26,8 @@ HOME = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
 LEVELS = [Decimal(101), Decimal(95)]
 
 
-def order(role=None, **terms):
-    return new_order("O1", HOME, ticket(**terms), Decimal(10))._replace(role=role)
+def build_order(role=None, **terms):
+    return new_order("O1", HOME, build_ticket(**terms), Decimal(10))._replace(role=role)
 
 
 @pytest.mark.parametrize(
@@ -43,25 +43,25 @@ def order(role=None, **terms):
     ],
 )
 def test_entry_fill_price_is_its_own_price_or_the_quote(terms, prices, levels):
-    assert entry_prices(order(**terms), prices) == levels
+    assert entry_prices(build_order(**terms), prices) == levels
 
 
 def test_sell_limit_fills_immediately_when_the_bid_reaches_it():
-    assert fills_at_once(order(side="SELL", type="LIMIT", limit_price="99"), QUOTE)
-    assert not fills_at_once(order(side="SELL", type="LIMIT", limit_price="99.01"), QUOTE)
+    assert fills_at_once(build_order(side="SELL", type="LIMIT", limit_price="99"), QUOTE)
+    assert not fills_at_once(build_order(side="SELL", type="LIMIT", limit_price="99.01"), QUOTE)
 
 
 def test_stop_is_triggered_by_the_last_price_or_else_by_its_quote_side():
-    assert get_trigger_price(order(side="SELL"), QUOTE) == 100
-    assert get_trigger_price(order(side="SELL"), NO_LAST) == 99
+    assert get_trigger_price(build_order(side="SELL"), QUOTE) == 100
+    assert get_trigger_price(build_order(side="SELL"), NO_LAST) == 99
 
 
 def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
-    stop = order(side="SELL", type="STOP", stop_price="95")
+    stop = build_order(side="SELL", type="STOP", stop_price="95")
     assert reached_stop(stop, LEVELS) == 95
     assert reached_stop(stop, LEVELS[:1]) is None
     assert reached_stop(stop._replace(is_triggered=True), LEVELS) is None
-    assert reached_stop(order(), LEVELS) is None
+    assert reached_stop(build_order(), LEVELS) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick,
 
 
 def test_take_profit_without_profit_is_detected():
-    target = order(Role.TAKE_PROFIT, side="SELL", type="LIMIT", limit_price="101")
+    target = build_order(Role.TAKE_PROFIT, side="SELL", type="LIMIT", limit_price="101")
     assert unprofitable_target(target, LEVELS) == 101
     assert unprofitable_target(target, LEVELS[1:]) is None
     assert unprofitable_target(target._replace(role=None), LEVELS) is None
@@ -99,7 +99,7 @@ def test_take_profit_without_profit_is_detected():
 )
 def test_off_tick_price_is_rounded_away_from_the_market(terms, rounded):
     expected = {name: Decimal(value) for name, value in rounded.items()}
-    assert round_to_tick(order(**terms), Decimal("0.05")) == expected
+    assert round_to_tick(build_order(**terms), Decimal("0.05")) == expected
 
 
 @pytest.mark.parametrize(
@@ -137,5 +137,5 @@ def test_changed_expiry_is_not_a_tightened_exit():
 def _exit(side, terms):
     level, quantity = terms.pop("level", None), Decimal(terms.pop("quantity", "10"))
     kind = {"stop_price": "STOP", "limit_price": "LIMIT"}.get(next(iter(terms)), "TRAILING_STOP")
-    made = order(side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms)
+    made = build_order(side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms)
     return made._replace(quantity=quantity, trail_level=None if level is None else Decimal(level))

@@ -16,7 +16,7 @@ from app.timestamps import Timestamp
 CENTS = Terms(Decimal("0.01"), Decimal(1))
 
 
-def order(**terms):
+def build_order(**terms):
     amounts = {"limit_price", "stop_price", "trail_amount", "quantity", "filled_quantity", "trail_level"}
     facts: dict[str, Any] = {
         name: Decimal(value) if name in amounts else value for name, value in terms.items()
@@ -31,14 +31,14 @@ def order(**terms):
     return made._replace(status=Status.ACCEPTED, **extra)
 
 
-def restate(placed, units, terms=CENTS):
+def restate_terms(placed, units, terms=CENTS):
     """Return the restated terms of an order of which something is left."""
     restated = restate_order(placed, units, terms)
     assert restated is not None
     return restated
 
 
-def ratio(new, old):
+def build_ratio(new, old):
     return Ratio(Decimal(new), Decimal(old))
 
 
@@ -56,31 +56,33 @@ def ratio(new, old):
     ],
 )
 def test_quantity_is_multiplied_and_prices_are_divided_away_from_the_market(terms, units, expected):
-    restated = restate(order(**terms), ratio(*units))
+    restated = restate_terms(build_order(**terms), build_ratio(*units))
     found = (restated.quantity, restated.limit_price, restated.stop_price)
     assert found == tuple(None if text is None else Decimal(text) for text in expected)
 
 
 def test_order_of_less_than_a_lot_has_nothing_left():
-    assert restate_order(order(limit_price="9", quantity="2"), ratio(1, 3), CENTS) is None
+    assert restate_order(build_order(limit_price="9", quantity="2"), build_ratio(1, 3), CENTS) is None
 
 
 def test_fraction_of_a_unit_is_kept_where_the_order_had_one():
     fine = Terms(Decimal("0.01"), Decimal("0.01"))
-    restated = restate(order(limit_price="9", quantity="0.5"), ratio(1, 2), fine)
+    restated = restate_terms(build_order(limit_price="9", quantity="0.5"), build_ratio(1, 2), fine)
     assert restated.quantity == Decimal("0.25")
 
 
 def test_trail_is_divided_to_the_nearest_tick():
-    stop = order(type=OrderType.TRAILING_STOP, side="SELL", trail_amount="2.01", trail_level="98")
-    restated = restate(stop, ratio(2, 1))
+    stop = build_order(type=OrderType.TRAILING_STOP, side="SELL", trail_amount="2.01", trail_level="98")
+    restated = restate_terms(stop, build_ratio(2, 1))
     assert (restated.trail_amount, restated.trail_level) == (Decimal("1.01"), Decimal(49))
 
 
 @given(st.integers(1, 10_000), st.integers(1, 20), st.integers(1, 20), st.sampled_from(["BUY", "SELL"]))
 def test_restated_limit_is_never_nearer_the_market(cents, new, old, side):
     price = cents * Decimal("0.01")
-    restated = restate(order(limit_price=str(price), quantity="100", side=side), ratio(new, old))
+    restated = restate_terms(
+        build_order(limit_price=str(price), quantity="100", side=side), build_ratio(new, old)
+    )
     exact = price * old / new
     if side == "SELL":
         assert restated.limit_price >= exact
@@ -89,8 +91,10 @@ def test_restated_limit_is_never_nearer_the_market(cents, new, old, side):
 
 
 def test_order_that_was_changed_since_the_split_is_not_restored():
-    placed = order(limit_price="9.00")
+    placed = build_order(limit_price="9.00")
     previous = {"quantity": placed.quantity, "limit_price": placed.limit_price}
     after = placed._replace(quantity=Decimal(20), limit_price=Decimal("4.50"))
-    assert restore_order(after, previous, ratio(2, 1), CENTS) is not None
-    assert restore_order(after._replace(limit_price=Decimal("4.40")), previous, ratio(2, 1), CENTS) is None
+    assert restore_order(after, previous, build_ratio(2, 1), CENTS) is not None
+    assert (
+        restore_order(after._replace(limit_price=Decimal("4.40")), previous, build_ratio(2, 1), CENTS) is None
+    )

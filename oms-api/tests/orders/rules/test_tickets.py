@@ -12,15 +12,15 @@ from app.orders.rules.tickets import (
     validate_expiry,
 )
 from app.orders.rules.values import Protection, Target, TimeInForce
-from tests.orders.rig import ticket
+from tests.orders.writer_harness import build_ticket
 
 NOW = "2026-11-20T12:00:00.000000Z"
 
 
-def codes(**changes):
+def list_codes(**changes):
     return [
         (error.field, error.code)
-        for error in shape_errors(ticket(**changes)) + validate_expiry(ticket(**changes), NOW)
+        for error in shape_errors(build_ticket(**changes)) + validate_expiry(build_ticket(**changes), NOW)
     ]
 
 
@@ -54,7 +54,7 @@ def test_unknown_order_type_is_rejected():
     ],
 )
 def test_complete_ticket_has_no_errors(good):
-    assert codes(**good) == []
+    assert list_codes(**good) == []
 
 
 STOP = {"type": "STOP", "stop_price": "1"}
@@ -102,13 +102,13 @@ LIMIT = {"type": "LIMIT", "limit_price": "10"}
     ],
 )
 def test_invalid_ticket_names_each_faulty_field(bad, errors):
-    assert codes(**bad) == errors
+    assert list_codes(**bad) == errors
 
 
 def test_limit_short_of_its_stop_is_an_error_of_an_exit():
     terms = {"side": "SELL", "type": "STOP_LIMIT", "stop_price": "90"}
-    assert [error.field for error in exit_errors(ticket(**terms, limit_price="91"))] == ["limit_price"]
-    assert exit_errors(ticket(**terms, limit_price="90")) == []
+    assert [error.field for error in exit_errors(build_ticket(**terms, limit_price="91"))] == ["limit_price"]
+    assert exit_errors(build_ticket(**terms, limit_price="90")) == []
 
 
 def test_message_of_an_unsupported_time_names_it():

@@ -25,8 +25,8 @@ from app.orders.rules.trading_sessions import (
     waits_for_session,
 )
 from app.orders.rules.values import Role, Status, TimeInForce, changed
-from app.timestamps import Timestamp, iso
-from tests.orders.rig import ticket
+from app.timestamps import Timestamp, format_timestamp
+from tests.orders.writer_harness import build_ticket
 
 CALENDARS = Calendars.load()
 XNYS, XNSE = CALENDARS.get_calendar(Market.XNYS), CALENDARS.get_calendar(Market.XNSE)
@@ -35,18 +35,18 @@ CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
 instants = st.datetimes(datetime(2024, 2, 1), datetime(2026, 10, 31), timezones=st.just(UTC))  # noqa: DTZ001  # given one
 
 
-def at(text):
-    return iso(datetime.fromisoformat(text).astimezone(UTC))
+def parse_time(text):
+    return format_timestamp(datetime.fromisoformat(text).astimezone(UTC))
 
 
-def order(**changes):
-    asked = ticket(**changes)
+def build_order(**changes):
+    asked = build_ticket(**changes)
     origin = Placement(1, 7, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
     return new_order("O1", origin, asked, asked.quantity or Decimal(0), NO_LINKS)
 
 
-def opening_order(placed):
-    made = order(time_in_force="OPG")
+def build_opening_order(placed):
+    made = build_order(time_in_force="OPG")
     return changed(made, ends_at=find_session_end(made, XNYS, placed))
 
 
@@ -82,34 +82,38 @@ def test_portfolio_setting_overrides_environment_and_live_always_enforces(
     ],
 )
 def test_day_order_expires_at_the_session_close(calendar, placed, ends_at):
-    assert find_session_end(order(), calendar, at(placed)) == at(ends_at)
-    assert find_session_end(order(time_in_force="CLS"), calendar, at(placed)) == at(ends_at)
+    assert find_session_end(build_order(), calendar, parse_time(placed)) == parse_time(ends_at)
+    assert find_session_end(build_order(time_in_force="CLS"), calendar, parse_time(placed)) == parse_time(
+        ends_at
+    )
 
 
 def test_gtc_and_gtd_orders_keep_their_expiry():
-    assert find_session_end(order(time_in_force="GTC"), XNYS, at("2026-11-20T12:00Z")) is None
-    dated = order(time_in_force="GTD", expires_at=at("2027-01-04T12:00Z"))
-    assert find_session_end(dated, XNYS, at("2026-11-20T12:00Z")) == at("2027-01-04T12:00Z")
+    assert find_session_end(build_order(time_in_force="GTC"), XNYS, parse_time("2026-11-20T12:00Z")) is None
+    dated = build_order(time_in_force="GTD", expires_at=parse_time("2027-01-04T12:00Z"))
+    assert find_session_end(dated, XNYS, parse_time("2026-11-20T12:00Z")) == parse_time("2027-01-04T12:00Z")
 
 
 def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
-    made = opening_order(at("2026-11-27T15:00Z"))
-    assert made.ends_at == at("2026-11-30T14:35Z")
-    assert find_hold(made, XNYS, at("2026-11-27T15:00Z")) == Hold(
-        "The market opens at 2026-11-30T14:30:00.000000Z.", at("2026-11-30T14:30Z")
+    made = build_opening_order(parse_time("2026-11-27T15:00Z"))
+    assert made.ends_at == parse_time("2026-11-30T14:35Z")
+    assert find_hold(made, XNYS, parse_time("2026-11-27T15:00Z")) == Hold(
+        "The market opens at 2026-11-30T14:30:00.000000Z.", parse_time("2026-11-30T14:30Z")
     )
-    assert find_hold(made, XNYS, at("2026-11-30T14:30Z")) is None
+    assert find_hold(made, XNYS, parse_time("2026-11-30T14:30Z")) is None
 
 
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
-    made = opening_order(at("2026-11-27T12:00Z"))
+    made = build_opening_order(parse_time("2026-11-27T12:00Z"))
     taken = [
-        takes_quote(made, XNYS, datetime.fromisoformat(at(quoted)))
+        takes_quote(made, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
     assert taken == [False, True, False]
-    assert not takes_quote(order(time_in_force="CLS"), XNYS, datetime.fromisoformat(at("2026-11-27T15:00Z")))
-    assert takes_quote(order(), XNYS, datetime.fromisoformat(at("2026-11-27T12:00Z")))
+    assert not takes_quote(
+        build_order(time_in_force="CLS"), XNYS, datetime.fromisoformat(parse_time("2026-11-27T15:00Z"))
+    )
+    assert takes_quote(build_order(), XNYS, datetime.fromisoformat(parse_time("2026-11-27T12:00Z")))
 
 
 @pytest.mark.parametrize(
@@ -117,27 +121,27 @@ def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     [("2026-11-27T17:59:59Z", True), ("2026-11-27T18:00Z", False), ("2026-11-25T20:59Z", False)],
 )
 def test_closing_price_belongs_to_the_ending_session(quoted, is_last):
-    made = changed(order(time_in_force="CLS"), ends_at=at("2026-11-27T18:00Z"))
-    assert is_closing_price(made, XNYS, datetime.fromisoformat(at(quoted))) is is_last
+    made = changed(build_order(time_in_force="CLS"), ends_at=parse_time("2026-11-27T18:00Z"))
+    assert is_closing_price(made, XNYS, datetime.fromisoformat(parse_time(quoted))) is is_last
     assert not is_closing_price(made, XNYS, datetime(2028, 1, 3, 15, tzinfo=UTC))
 
 
 def test_unknown_session_holds_the_order_without_a_release_time():
-    beyond = find_hold(order(), XNYS, at("2028-01-03T15:00Z"))
+    beyond = find_hold(build_order(), XNYS, parse_time("2028-01-03T15:00Z"))
     assert beyond is not None
     assert (beyond.opens_at, "known from 2024-01-01 to 2027-12-31" in beyond.reason) == (None, True)
-    last = find_hold(order(), XNYS, at("2027-12-31T21:00Z"))
+    last = find_hold(build_order(), XNYS, parse_time("2027-12-31T21:00Z"))
     assert last == Hold("The market is closed, and its next session is not known.", None)
 
 
 def test_extended_hours_apply_only_to_limits_that_request_them():
     calendars = SessionCalendars(XNYS, EXTENDED)
     asked = {"type": "LIMIT", "limit_price": "90", "extended_hours": True}
-    assert calendars.get_calendar(order(**asked)) is EXTENDED
-    assert calendars.get_calendar(order(**asked, time_in_force="CLS")) is XNYS
-    assert calendars.get_calendar(order(extended_hours=True)) is XNYS
-    assert calendars.get_calendar(order(**asked | {"extended_hours": False})) is XNYS
-    assert SessionCalendars(XNSE).get_calendar(order(**asked)) is XNSE
+    assert calendars.get_calendar(build_order(**asked)) is EXTENDED
+    assert calendars.get_calendar(build_order(**asked, time_in_force="CLS")) is XNYS
+    assert calendars.get_calendar(build_order(extended_hours=True)) is XNYS
+    assert calendars.get_calendar(build_order(**asked | {"extended_hours": False})) is XNYS
+    assert SessionCalendars(XNSE).get_calendar(build_order(**asked)) is XNSE
 
 
 def test_only_markets_with_open_and_close_have_auctions():
@@ -145,26 +149,29 @@ def test_only_markets_with_open_and_close_have_auctions():
 
 
 def test_orders_that_a_closed_session_denies():
-    assert is_deniable(order())
-    assert not is_deniable(order(time_in_force="OPG"))
+    assert is_deniable(build_order())
+    assert not is_deniable(build_order(time_in_force="OPG"))
     assert not any(
-        is_deniable(changed(order(), role=role)) for role in (Role.CLOSING, Role.STOP_LOSS, Role.FOLLOWER)
+        is_deniable(changed(build_order(), role=role))
+        for role in (Role.CLOSING, Role.STOP_LOSS, Role.FOLLOWER)
     )
 
 
 def test_child_order_waits_for_its_parent_not_for_the_session():
-    held = changed(order(), status=Status.HELD)
+    held = changed(build_order(), status=Status.HELD)
     assert waits_for_session(held)
     assert not waits_for_session(changed(held, parent_id="O0"))
-    assert not waits_for_session(order())
+    assert not waits_for_session(build_order())
 
 
 @given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
 def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
-    hold = find_hold(order(), calendar, iso(instant))
+    hold = find_hold(build_order(), calendar, format_timestamp(instant))
     session = calendar.session_at(instant)
     assert (hold is None) == (session is not None)
-    ends_at = datetime.fromisoformat(find_session_end(order(), calendar, iso(instant)) or "")
+    ends_at = datetime.fromisoformat(
+        find_session_end(build_order(), calendar, format_timestamp(instant)) or ""
+    )
     assert ends_at > instant
     opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
     assert calendar.session_at(opens) == calendar.session_at(ends_at - timedelta(microseconds=1))
@@ -173,8 +180,8 @@ def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
 
 @given(instants)
 def test_opening_auction_order_expires_after_a_future_open(instant):
-    made = order(time_in_force="OPG")
-    end = datetime.fromisoformat(find_session_end(made, XNYS, iso(instant)) or "")
+    made = build_order(time_in_force="OPG")
+    end = datetime.fromisoformat(find_session_end(made, XNYS, format_timestamp(instant)) or "")
     session = XNYS.session_at(end - OPENING)
     assert session is not None
     assert session.open == end - OPENING > instant

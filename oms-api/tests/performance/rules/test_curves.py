@@ -14,29 +14,29 @@ from app.performance.rules.curves import (
     thin_curve,
 )
 from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 SECONDS = st.lists(st.integers(0, 4_000), unique=True, max_size=60).map(sorted)
 
 
-def curve(seconds):
-    instants: list[str] = [iso(START + timedelta(seconds=number)) for number in seconds]
+def build_curve(seconds):
+    instants: list[str] = [format_timestamp(START + timedelta(seconds=number)) for number in seconds]
     return EquityCurve(instants, [f"{number}.00000000" for number in seconds], ["0.00000000"] * len(seconds))
 
 
 @given(SECONDS, st.integers(0, 4_000), st.integers(0, 4_000), st.sampled_from(CurveInterval))
 def test_curve_extended_by_parts_equals_the_whole(seconds, cut, begin, interval):
-    whole, at = curve(seconds), iso(START + timedelta(seconds=cut))
+    whole, at = build_curve(seconds), format_timestamp(START + timedelta(seconds=cut))
     first, later = whole.split_after(at)
     assert extend_curve(thin_curve(first, interval), later, interval) == thin_curve(whole, interval)
-    start = iso(START + timedelta(seconds=begin))
+    start = format_timestamp(START + timedelta(seconds=begin))
     assert thin_curve(whole, interval).since(start) == thin_curve(whole.since(start), interval)
 
 
 @given(SECONDS, st.sampled_from(CurveInterval))
 def test_point_before_a_curve_counts_unless_its_interval_has_a_later_one(seconds, interval):
-    point, later = curve([0]), curve([number + 1 for number in seconds])
+    point, later = build_curve([0]), build_curve([number + 1 for number in seconds])
     joined = EquityCurve._make([*a, *b] for a, b in zip(point, later, strict=True))
     assert prepend_point(point, thin_curve(later, interval), interval) == thin_curve(joined, interval)
 
@@ -51,7 +51,7 @@ def test_cache_drops_the_series_that_was_stored_first():
     cache: SnapshotCache[EquityCurve] = SnapshotCache(max_points=3)
     span = Range(START, START + timedelta(days=1))
     for name, size in (("a", 2), ("b", 1), ("a", 1), ("c", 2)):
-        cache.put(name, CachedSnapshots(span, curve(range(size)), size))
+        cache.put(name, CachedSnapshots(span, build_curve(range(size)), size))
     assert cache.find("b", span, lambda _: 1) is None
     assert cache.find("a", span, lambda _: 1) is not None
     assert cache.find("a", span, lambda _: 2) is None  # one was stored since

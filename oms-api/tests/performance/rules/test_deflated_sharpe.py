@@ -12,7 +12,7 @@ from app.performance.rules.deflated_sharpe import (
 )
 
 
-def known(ratio: float | None) -> float:
+def require_ratio(ratio: float | None) -> float:
     """Return a ratio that must not be None."""
     assert ratio is not None
     return ratio
@@ -29,9 +29,11 @@ def test_expected_maximum_is_that_of_the_paper():
 def test_more_trials_deflate_more_and_a_single_one_does_not():
     draw = Random(5)
     returns = [draw.gauss(0.001, 0.01) for _ in range(250)]
-    probabilities = [known(compute_deflated_sharpe(returns, expected)) for expected in (0.0, 0.05, 0.2)]
+    probabilities = [
+        require_ratio(compute_deflated_sharpe(returns, expected)) for expected in (0.0, 0.05, 0.2)
+    ]
     assert probabilities == sorted(probabilities, reverse=True)
-    ratio = known(compute_period_sharpe(returns))
+    ratio = require_ratio(compute_period_sharpe(returns))
     assert compute_deflated_sharpe(returns, ratio) == pytest.approx(0.5)
 
 
@@ -39,7 +41,7 @@ def test_negative_skewness_lowers_the_probability():
     gains = [0.02] * 95 + [-0.2] * 5
     mirrored = [2 * sum(gains) / 100 - gain for gain in gains]
     assert compute_period_sharpe(gains) == pytest.approx(compute_period_sharpe(mirrored))
-    probabilities = [known(compute_deflated_sharpe(one, 0.0)) for one in (gains, mirrored)]
+    probabilities = [require_ratio(compute_deflated_sharpe(one, 0.0)) for one in (gains, mirrored)]
     assert probabilities[0] < probabilities[1]
 
 

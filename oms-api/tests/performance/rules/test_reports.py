@@ -15,34 +15,40 @@ from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve
 from app.performance.rules.reports import summarize_equity
 from app.performance.rules.value_at_risk import align_closes
 from app.performance.rules.values import EquitySeries, Snapshot
-from app.timestamps import iso
-from tests.support.values import known
+from app.timestamps import format_timestamp
+from tests.support.values import require_value
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def kept(day, equity, gross=0, charges=0, flows=0, is_close=True):
+def build_point(day, equity, gross=0, charges=0, flows=0, is_close=True):
     amounts = [float(equity)], [float(flows)]
-    return EquitySeries([iso(START + day * DAY)], *amounts, [is_close], [float(gross)], [str(charges)])
+    return EquitySeries(
+        [format_timestamp(START + day * DAY)], *amounts, [is_close], [float(gross)], [str(charges)]
+    )
 
 
-def join(*rows):
+def join_curves(*rows):
     return reduce(EquitySeries.followed_by, rows)
 
 
 def test_equity_of_a_period_is_summarized():
-    series = join(
-        kept(0, 100, charges=1),
-        kept(1, 101, gross=202, charges=3),
-        kept(2, 90, charges=4),
-        kept(3, 99, gross=33, charges=4, is_close=False),
+    series = join_curves(
+        build_point(0, 100, charges=1),
+        build_point(1, 101, gross=202, charges=3),
+        build_point(2, 90, charges=4),
+        build_point(3, 99, gross=33, charges=4, is_close=False),
     )
-    found = known(summarize_equity(series, [Decimal(150), Decimal(45)], 252))
-    assert (found.start, found.end, found.days) == (iso(START), iso(START + 3 * DAY), 2)
+    found = require_value(summarize_equity(series, [Decimal(150), Decimal(45)], 252))
+    assert (found.start, found.end, found.days) == (
+        format_timestamp(START),
+        format_timestamp(START + 3 * DAY),
+        2,
+    )
     assert round(found.time_weighted_return, 12) == -0.01
     assert (found.max_drawdown.peak_at, found.max_drawdown.trough_at) == (
-        *(iso(START + DAY), iso(START + 2 * DAY)),
+        *(format_timestamp(START + DAY), format_timestamp(START + 2 * DAY)),
     )
     assert (found.turnover, found.exposure, found.charges) == (2, 1, 3)
     assert (found.cagr, found.calmar) == (None, None)
@@ -50,20 +56,24 @@ def test_equity_of_a_period_is_summarized():
 
 
 def test_period_without_equity_has_no_ratios():
-    found = known(summarize_equity(join(kept(0, 0), kept(1, -1)), [], 365))
+    found = require_value(summarize_equity(join_curves(build_point(0, 0), build_point(1, -1)), [], 365))
     assert (found.time_weighted_return, found.max_drawdown, found.turnover) == (None, None, None)
     assert (found.exposure, found.days, found.charges) == (None, 0, 0)
 
 
 def test_two_years_have_a_growth_rate():
-    found = known(summarize_equity(join(kept(0, 100), kept(365, 80), kept(731, 121)), [], 365))
+    found = require_value(
+        summarize_equity(
+            join_curves(build_point(0, 100), build_point(365, 80), build_point(731, 121)), [], 365
+        )
+    )
     assert round(found.cagr, 3) == 0.1
     assert round(found.calmar, 2) == 0.5
 
 
 @given(st.lists(st.integers(0, 200_000), max_size=60), st.sampled_from(CurveInterval))
 def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
-    instants = [str(iso(START + timedelta(seconds=at))) for at in sorted(seconds)]
+    instants = [str(format_timestamp(START + timedelta(seconds=at))) for at in sorted(seconds)]
     numbers = list(map(str, range(len(instants))))
     slots = {}
     for place, instant in enumerate(instants):

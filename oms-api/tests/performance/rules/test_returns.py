@@ -20,8 +20,8 @@ from app.performance.rules.statistics import (
     compute_sortino,
     compute_volatility,
 )
-from app.timestamps import Timestamp, iso
-from tests.support.values import known
+from app.timestamps import Timestamp, format_timestamp
+from tests.support.values import require_value
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RETURNS = [0.01, -0.005, 0.02, -0.01]
@@ -37,77 +37,77 @@ class Days(NamedTuple):
     is_close: list[bool]
 
 
-def points(*rows):
+def build_points(*rows):
     """Return a point a day of rows (equity, flows so far, is a close)."""
     equities, flows, is_close = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
-    instants = [iso(START + timedelta(days=day)) for day in range(len(rows))]
+    instants = [format_timestamp(START + timedelta(days=day)) for day in range(len(rows))]
     return Days(instants, list(map(float, equities)), list(map(float, flows)), is_close)
 
 
-def index_of(days):
+def compute_index(days):
     return compute_growth_index(list_growth(days.equities, days.flows))
 
 
-def daily_returns_of(days):
+def list_daily_returns(days):
     return compute_daily_returns(days.is_close[1:], list_growth(days.equities, days.flows))
 
 
-def drawdowns_of(days):
+def list_drawdowns(days):
     return compute_drawdowns(days.equities, days.flows)
 
 
 def test_deposit_is_not_a_return():
-    days = points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
-    index = known(index_of(days))
+    days = build_points((100_000, 0, True), (151_000, 50_000, False), (154_000, 50_000, True))
+    index = require_value(compute_index(days))
     assert round(index[-1] - 1, 8) == 0.03006623
-    assert daily_returns_of(days) == [index[-1] - 1]
+    assert list_daily_returns(days) == [index[-1] - 1]
 
 
 def test_withdrawal_is_not_a_drawdown():
-    days = points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
-    index = index_of(days)
-    found = known(find_max_drawdown(days.instants, known(index)))
+    days = build_points((100, 0, True), (110, 0, True), (60, -50, True), (57, -50, True), (66, -50, True))
+    index = compute_index(days)
+    found = require_value(find_max_drawdown(days.instants, require_value(index)))
     assert (round(found.share, 12), found.peak_at, found.trough_at, found.recovered_at) == (
         *(0.05, *days.instants[2:]),
     )
-    assert [round(known(drawdown), 12) for drawdown in drawdowns_of(days)] == [0, 0, 0, 0.05, 0]
+    assert [round(require_value(drawdown), 12) for drawdown in list_drawdowns(days)] == [0, 0, 0, 0.05, 0]
 
 
 def test_return_that_starts_without_equity_is_undefined():
-    days = points((0, 0, True), (100, 100, True), (110, 100, True))
-    assert index_of(days) is None
-    assert daily_returns_of(days) == [None, pytest.approx(0.1)]
-    within = points((0, 0, True), (100, 100, False), (110, 100, True), (121, 100, True))
-    assert daily_returns_of(within) == [None, pytest.approx(0.1)]
-    assert index_of(points()) == [1]
+    days = build_points((0, 0, True), (100, 100, True), (110, 100, True))
+    assert compute_index(days) is None
+    assert list_daily_returns(days) == [None, pytest.approx(0.1)]
+    within = build_points((0, 0, True), (100, 100, False), (110, 100, True), (121, 100, True))
+    assert list_daily_returns(within) == [None, pytest.approx(0.1)]
+    assert compute_index(build_points()) == [1]
 
 
 def test_drawdown_peak_restarts_at_a_cash_flow_without_equity():
-    days = points(
+    days = build_points(
         (-5, 0, True), (0, 0, True), (100, 100, True), (90, 100, True), (0, 10, True), (-1, 10, True)
     )
-    assert drawdowns_of(days) == [None, None, 0, pytest.approx(0.1), None, None]
-    assert drawdowns_of(points()) == []
+    assert list_drawdowns(days) == [None, None, 0, pytest.approx(0.1), None, None]
+    assert list_drawdowns(build_points()) == []
 
 
 def test_index_that_never_falls_has_no_drawdown():
-    assert find_max_drawdown([iso(START)], [1.0]) is None
+    assert find_max_drawdown([format_timestamp(START)], [1.0]) is None
     assert find_max_drawdown([], []) is None
 
 
 def test_maximum_drawdown_is_the_larger_of_two():
     levels = [1.0, 0.9, 1.1, 0.8, 0.9]
-    instants = [iso(START + timedelta(days=day)) for day in range(5)]
-    found = known(find_max_drawdown(instants, levels))
+    instants = [format_timestamp(START + timedelta(days=day)) for day in range(5)]
+    found = require_value(find_max_drawdown(instants, levels))
     assert (found.peak_at, found.trough_at, found.recovered_at) == (instants[2], instants[3], None)
     levels = [*levels[:2], 0.7, 0.95, 1.0]
-    deep = known(find_max_drawdown(instants, levels))
+    deep = require_value(find_max_drawdown(instants, levels))
     assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
 
 
 def test_documented_sharpe_and_sortino_example_is_computed():
-    assert round(known(compute_sharpe(RETURNS, 252)), 4) == 4.3235
-    assert round(known(compute_sortino(RETURNS, 252)), 4) == 10.6489
+    assert round(require_value(compute_sharpe(RETURNS, 252)), 4) == 4.3235
+    assert round(require_value(compute_sortino(RETURNS, 252)), 4) == 10.6489
 
 
 def test_undefined_statistics_are_none():
@@ -123,14 +123,14 @@ def test_undefined_statistics_are_none():
 
 
 def test_annual_growth_rate_is_computed():
-    assert round(known(compute_cagr(1.21, 2 * YEAR)), 12) == 0.1
-    assert round(known(compute_calmar(0.1, 0.2)), 12) == 0.5
+    assert round(require_value(compute_cagr(1.21, 2 * YEAR)), 12) == 0.1
+    assert round(require_value(compute_calmar(0.1, 0.2)), 12) == 0.5
 
 
 @given(RETURN_LISTS, st.sampled_from([252, 365]))
 def test_statistics_equal_a_naive_computation(returns, days):
     mean, deviation = statistics.fmean(returns), statistics.stdev(returns)
-    assert float(known(compute_volatility(returns, days))) == pytest.approx(
+    assert float(require_value(compute_volatility(returns, days))) == pytest.approx(
         deviation * math.sqrt(days), rel=1e-9
     )
     sharpe = compute_sharpe(returns, days)
@@ -164,13 +164,13 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
         rows.append((Decimal(str(round(equity, 8))), Decimal(str(flows)), is_close))
         equity = round(equity, 8)
         levels.append(level)
-    drawn = points(*rows)
-    index = known(index_of(drawn))
+    drawn = build_points(*rows)
+    index = require_value(compute_index(drawn))
     assert [float(one) for one in index] == pytest.approx(levels, rel=1e-6)
     worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
-    assert [float(known(one)) for one in drawdowns_of(drawn)] == pytest.approx(worst, abs=1e-6)
+    assert [float(require_value(one)) for one in list_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
     drawdown = find_max_drawdown(drawn.instants, index)
     assert float(drawdown.share if drawdown else 0) == pytest.approx(max(worst), abs=1e-6)
-    chained = math.prod(1 + known(day) for day in daily_returns_of(drawn))
+    chained = math.prod(1 + require_value(day) for day in list_daily_returns(drawn))
     last = max(place for place, row in enumerate(rows) if row[2])
     assert chained == pytest.approx(levels[last], rel=1e-6)

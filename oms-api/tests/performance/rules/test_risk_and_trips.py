@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 
 from app.performance.rules.trip_statistics import summarize_trips
 from app.performance.rules.value_at_risk import compute_daily_profits, compute_risk
-from tests.support.values import known
+from tests.support.values import require_value
 
 
 def test_round_trips_are_counted_by_profit_and_loss():
     trip_statistics = summarize_trips([Decimal(297), Decimal(-102), Decimal(0)])
-    assert (trip_statistics.round_trips, round(known(trip_statistics.win_rate), 8)) == (
+    assert (trip_statistics.round_trips, round(require_value(trip_statistics.win_rate), 8)) == (
         3,
         Decimal("0.33333333"),
     )
     assert (
-        known(trip_statistics.expectancy),
-        known(trip_statistics.average_win),
-        known(trip_statistics.average_loss),
+        require_value(trip_statistics.expectancy),
+        require_value(trip_statistics.average_win),
+        require_value(trip_statistics.average_loss),
     ) == (65, 297, -102)
-    assert round(known(trip_statistics.profit_factor), 8) == Decimal("2.91176471")
+    assert round(require_value(trip_statistics.profit_factor), 8) == Decimal("2.91176471")
 
 
 def test_trip_statistics_are_none_without_round_trips():
@@ -32,7 +32,7 @@ def test_trip_statistics_are_none_without_round_trips():
 
 def test_value_at_risk_is_the_counted_loss_without_interpolation():
     profits = [Decimal(day) for day in range(-125, 125)]
-    at_95, at_99 = (known(compute_risk(profits, Decimal(level))) for level in ("0.95", "0.99"))
+    at_95, at_99 = (require_value(compute_risk(profits, Decimal(level))) for level in ("0.95", "0.99"))
     assert (at_95.value_at_risk, at_99.value_at_risk) == (113, 123)  # the 13th and the 3rd largest
     assert (at_95.expected_shortfall, at_99.expected_shortfall) == (119, 124)
     assert compute_risk(profits[:99], Decimal("0.95")) is None

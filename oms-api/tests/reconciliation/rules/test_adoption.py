@@ -14,13 +14,13 @@ QUANTITIES = st.integers(-1_000, 1_000).map(Decimal)
 PRICES = st.integers(1, 10_000).map(lambda cents: Decimal(cents) / 100)
 
 
-def held(quantity, price):
+def build_position(quantity, price):
     return HeldAmount(Decimal(quantity), Decimal(quantity) * Decimal(price))
 
 
 @given(QUANTITIES, PRICES, QUANTITIES, PRICES)
 def test_position_after_adoption_is_the_brokers(quantity, price, their_quantity, their_price):
-    ours, theirs = held(quantity, price), held(their_quantity, their_price)
+    ours, theirs = build_position(quantity, price), build_position(their_quantity, their_price)
     trade = build_adoption_trade(ours, theirs)
     if trade is None:
         assert ours.quantity == theirs.quantity
@@ -46,6 +46,6 @@ def test_position_after_adoption_is_the_brokers(quantity, price, their_quantity,
     ],
 )
 def test_value_of_an_adoption(ours, theirs, value):
-    trade = build_adoption_trade(held(*ours), held(*theirs))
+    trade = build_adoption_trade(build_position(*ours), build_position(*theirs))
     assert trade is not None
     assert trade.value == value

@@ -9,13 +9,13 @@ from app.brokers.rules.values import Charged
 from app.orders.rules.execution_verification import BUST, get_bust_id, get_charge_key
 from app.orders.rules.rows import ExecutionRow
 from app.reconciliation.rules.charges import select_unbooked_charges
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 CHARGED = Charged("O1", "X1", Decimal("1.25"), "USD", AT)
 BOOKED = ExecutionRow(
     1, "ibkr", "X1", "O1", 1, "AAPL", "BUY", "10.00000000", "90.00000000", "900.00000000", "T1", None,
-    iso(AT),
+    format_timestamp(AT),
 )  # fmt: skip
 BUSTED = BOOKED._replace(execution_id=get_bust_id("X1"), note=BUST, quantity="-10.00000000")
 

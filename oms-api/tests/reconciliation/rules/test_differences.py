@@ -15,10 +15,10 @@ from app.reconciliation.rules.differences import (
     is_possible_action,
     needs_person,
 )
-from tests.brokers.market import order
+from tests.brokers.market import parse_order_text
 
 
-def held(quantity, price="100"):
+def build_position(quantity, price="100"):
     return HeldAmount(Decimal(quantity), Decimal(quantity) * Decimal(price))
 
 
@@ -34,8 +34,8 @@ def held(quantity, price="100"):
     ],
 )
 def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
-    own = {} if ours is None else {"AAPL": held(ours)}
-    other = {} if theirs is None else {"AAPL": held(theirs)}
+    own = {} if ours is None else {"AAPL": build_position(ours)}
+    other = {} if theirs is None else {"AAPL": build_position(theirs)}
     differences = compare_positions(own, other)
     assert [(difference.type, (difference.ours, difference.theirs)) for difference in differences] == (
         [] if kind is None else [(kind, figures)]
@@ -52,7 +52,7 @@ def test_positions_are_compared_by_signed_quantity(ours, theirs, kind, figures):
     ],
 )
 def test_average_cost_may_differ_by_rounding(ours, theirs, differs):
-    own, other = {"AAPL": held("-10", ours)}, {"AAPL": held("-10", theirs)}
+    own, other = {"AAPL": build_position("-10", ours)}, {"AAPL": build_position("-10", theirs)}
     differences = compare_positions(own, other)
     assert [(difference.type, difference.severity) for difference in differences] == (
         [(IssueType.PRICE_MISMATCH, "warning")] if differs else []
@@ -60,7 +60,9 @@ def test_average_cost_may_differ_by_rounding(ours, theirs, differs):
 
 
 def test_only_orders_of_others_are_unknown():
-    [difference] = compare_orders({"O1"}, {name: order("BUY 10 MARKET", name) for name in ("O1", "X9")})
+    [difference] = compare_orders(
+        {"O1"}, {name: parse_order_text("BUY 10 MARKET", name) for name in ("O1", "X9")}
+    )
     assert (difference.type, difference.symbol, difference.order_id) == (
         IssueType.UNKNOWN_ORDER,
         "X",
@@ -87,7 +89,7 @@ def test_bookings_and_the_end_of_a_stop_need_a_person():
     assert not needs_person("assign", "critical")
 
 
-def test_missed_executions_of_one_order_are_issues_of_their_own():
+def test_missed_executions_of_one_order_are_separate_issues():
     assert get_subject("missing_execution", None, "O1", "X1") != get_subject(
         "missing_execution", None, "O1", "X2"
     )

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from app.orders.rules.values import OrderType, TimeInForce
-from app.reconciliation.rules.order_terms import format_terms, parse_ticket
-from tests.brokers.market import NOON, order
+from app.reconciliation.rules.order_terms import describe_order, format_terms, parse_ticket
+from tests.brokers.market import NOON, parse_order_text
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,8 @@ from tests.brokers.market import NOON, order
     ],
 )
 def test_terms_are_read_as_they_were_written(words, changes):
-    given = order(words, **changes)
+    given = parse_order_text(words, **changes)
+    assert describe_order(given) == words + (" DAY" if given.time_in_force is TimeInForce.DAY else "")
     ticket = parse_ticket("AAPL", format_terms(given), "Placed by telephone")
     assert (ticket.side, ticket.type, ticket.quantity) == (given.side, given.kind, given.quantity)
     assert (ticket.limit_price, ticket.stop_price) == (given.limit_price, given.stop_price)
@@ -30,7 +31,7 @@ def test_terms_are_read_as_they_were_written(words, changes):
 
 def test_amounts_are_exact_texts():
     ticket = parse_ticket(
-        "BTC/USD", format_terms(order("BUY 0.00000001 LIMIT limit 123456789.12345678 IOC")), "x"
+        "BTC/USD", format_terms(parse_order_text("BUY 0.00000001 LIMIT limit 123456789.12345678 IOC")), "x"
     )
     assert (ticket.quantity, ticket.limit_price) == (Decimal("0.00000001"), Decimal("123456789.12345678"))
     assert (ticket.type, ticket.time_in_force) == (OrderType.LIMIT, TimeInForce.IOC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.equity import CurrencyValue, Marks, OpenPosition, value_currencies
 from app.ledger.rules.keys import PortfolioKey, RateKey
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 from app.performance.rules.currencies import format_currencies, parse_currencies
 from app.reports.rules.explanation import (
     NO_EXPLANATION,
@@ -21,18 +21,18 @@ from app.reports.rules.explanation import (
     find_end_rate,
     list_currencies,
 )
-from tests.reports.fills import amounts
+from tests.reports.fills import to_decimals
 
 NOTHING = DayEdge(ZERO, ZERO, {})
 USD = {"USD": CurrencyValue(Decimal(100), Decimal(8350), Decimal("83.5"))}
 
 
-def trade(cash, charges=0, currency=None, local_cash=None, rate=None):
+def build_trade(cash, charges=0, currency=None, local_cash=None, rate=None):
     local = Decimal(cash if local_cash is None else local_cash)
     return BookedTrade(currency, Decimal(cash), Decimal(charges), local, rate and Decimal(rate))
 
 
-def edge(equity, flows=0, currencies=None):
+def build_day_edge(equity, flows=0, currencies=None):
     return DayEdge(Decimal(equity), Decimal(flows), currencies or {})
 
 
@@ -44,48 +44,58 @@ def draw_amounts(seed, count, places=100):
 def test_documented_example_splits_prices_and_rates():
     """INR: BUY 10 @ 200 USD (83.50), SELL 4 @ 210 (84), mark 205 (85): 70 USD at 85, the rest by the rate."""
     trades = [
-        trade(-167_000, currency="USD", local_cash=-2000, rate="83.5"),
-        trade(70_560, currency="USD", local_cash=840, rate="84"),
+        build_trade(-167_000, currency="USD", local_cash=-2000, rate="83.5"),
+        build_trade(70_560, currency="USD", local_cash=840, rate="84"),
     ]
     held = {"USD": CurrencyValue(Decimal(1230), Decimal(104_550), Decimal(85))}
-    parts = explain_day(edge(1_000_000), edge(1_008_110, 0, held), {"USD": Decimal(85)}, trades, [])
-    assert (parts.price, parts.currency, parts.total) == amounts(5950, 2160, 8110)
+    parts = explain_day(
+        build_day_edge(1_000_000), build_day_edge(1_008_110, 0, held), {"USD": Decimal(85)}, trades, []
+    )
+    assert (parts.price, parts.currency, parts.total) == to_decimals(5950, 2160, 8110)
 
 
 def test_flows_are_no_part_of_the_pnl():
     movements = [BookedMovement("deposit", Decimal(50)), BookedMovement("transfer_out", Decimal(-20))]
-    parts = explain_day(edge(100), edge(130, 30), {}, [], movements)
+    parts = explain_day(build_day_edge(100), build_day_edge(130, 30), {}, [], movements)
     assert parts == NO_EXPLANATION
 
 
 def test_cash_movements_are_parts_by_their_kind():
     kinds = ("interest", "borrow", "dividend", "withholding", "charges", "dp_charges", "adjustment")
     movements = [BookedMovement(kind, Decimal(10**place)) for place, kind in enumerate(kinds)]
-    parts = explain_day(edge(0), edge(1_111_111), {}, [trade(0, charges=3)], movements)
-    assert (parts.interest, parts.borrow, parts.dividends, parts.carry) == amounts(1, 10, 1100, 1111)
-    assert (parts.fees, parts.adjustments, parts.price) == amounts(109_997, 1_000_000, 3)
+    parts = explain_day(
+        build_day_edge(0), build_day_edge(1_111_111), {}, [build_trade(0, charges=3)], movements
+    )
+    assert (parts.interest, parts.borrow, parts.dividends, parts.carry) == to_decimals(1, 10, 1100, 1111)
+    assert (parts.fees, parts.adjustments, parts.price) == to_decimals(109_997, 1_000_000, 3)
 
 
 def test_currency_without_a_rate_is_attributed_to_prices():
-    parts = explain_day(edge(0), edge(50, 0, USD), {}, [], [])
-    assert (parts.price, parts.currency) == amounts(50, 0)
+    parts = explain_day(build_day_edge(0), build_day_edge(50, 0, USD), {}, [], [])
+    assert (parts.price, parts.currency) == to_decimals(50, 0)
 
 
 def test_end_rate_is_that_of_the_positions_then_of_quotes_then_of_trades():
-    trades = [trade(-1, currency="USD", rate="80"), trade(1, currency="USD", rate="81"), trade(1)]
-    assert find_end_rate("USD", edge(0, 0, USD), Decimal(82), trades) == Decimal("83.5")
+    trades = [
+        build_trade(-1, currency="USD", rate="80"),
+        build_trade(1, currency="USD", rate="81"),
+        build_trade(1),
+    ]
+    assert find_end_rate("USD", build_day_edge(0, 0, USD), Decimal(82), trades) == Decimal("83.5")
     assert find_end_rate("USD", NOTHING, Decimal(82), trades) == 82
     without_quote = {"USD": CurrencyValue(Decimal(1), Decimal(80), None)}
-    assert find_end_rate("USD", edge(0, 0, without_quote), None, trades) == 81
+    assert find_end_rate("USD", build_day_edge(0, 0, without_quote), None, trades) == 81
     assert find_end_rate("EUR", NOTHING, None, trades) is None
-    assert list_currencies(edge(0, 0, USD), NOTHING, [trade(1, currency="EUR"), trade(1)]) == ["EUR", "USD"]
+    assert list_currencies(
+        build_day_edge(0, 0, USD), NOTHING, [build_trade(1, currency="EUR"), build_trade(1)]
+    ) == ["EUR", "USD"]
 
 
 def test_converted_parts_are_rounded_one_by_one():
     parts = Explanation(*map(Decimal, ("1", "2", "3", "4", "5", "6", "7"))).convert(Decimal("0.33333333"))
     assert parts.price == Decimal("0.33333333")
     assert parts.total == sum(
-        (product(Decimal(number), Decimal("0.33333333")) for number in range(1, 8)), ZERO
+        (multiply(Decimal(number), Decimal("0.33333333")) for number in range(1, 8)), ZERO
     )
     assert parts.add(NO_EXPLANATION) == parts
 
@@ -131,16 +141,19 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
     home_prices, foreign_prices = ([abs(one) for one in draw_amounts(seed + step, 2)] for step in (2, 3))
     interest, fee, flow, charges = draw_amounts(seed + 4, 4)
     at_rate = Decimal(dice.randint(7000, 9000)) / 100
-    home_cash = product(home[0] - home[1], abs(draw_amounts(seed + 5, 1)[0]))
-    local_cash = product(foreign[0] - foreign[1], abs(draw_amounts(seed + 6, 1)[0]))
-    trades = [trade(home_cash, charges), trade(product(local_cash, at_rate), 0, "USD", local_cash, at_rate)]
+    home_cash = multiply(home[0] - home[1], abs(draw_amounts(seed + 5, 1)[0]))
+    local_cash = multiply(foreign[0] - foreign[1], abs(draw_amounts(seed + 6, 1)[0]))
+    trades = [
+        build_trade(home_cash, charges),
+        build_trade(multiply(local_cash, at_rate), 0, "USD", local_cash, at_rate),
+    ]
     movements = [
         BookedMovement(*one) for one in (("interest", interest), ("dp_charges", fee), ("deposit", flow))
     ]
-    local = [product(quantity, price) for quantity, price in zip(foreign, foreign_prices, strict=True)]
-    values = [product(one, rate) for one, rate in zip(local, rates, strict=True)]
-    held = [product(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
-    cash = home_cash - charges + product(local_cash, at_rate) + interest + fee + flow
+    local = [multiply(quantity, price) for quantity, price in zip(foreign, foreign_prices, strict=True)]
+    values = [multiply(one, rate) for one, rate in zip(local, rates, strict=True)]
+    held = [multiply(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
+    cash = home_cash - charges + multiply(local_cash, at_rate) + interest + fee + flow
     start, end = (
         DayEdge(equity, flows, {"USD": CurrencyValue(local[at], values[at], rates[at])})
         for at, equity, flows in (
@@ -151,6 +164,6 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
     parts = explain_day(start, end, {"USD": rates[1]}, trades, movements)
     assert parts.total == end.equity - start.equity - flow
     assert (parts.interest, parts.fees, parts.adjustments) == (interest, fee - charges, ZERO)
-    earned_abroad = product(local[1] - local[0] + local_cash, rates[1])
+    earned_abroad = multiply(local[1] - local[0] + local_cash, rates[1])
     assert parts.price == held[1] - held[0] + home_cash + earned_abroad
-    assert parts.currency == values[1] - values[0] + product(local_cash, at_rate) - earned_abroad
+    assert parts.currency == values[1] - values[0] + multiply(local_cash, at_rate) - earned_abroad

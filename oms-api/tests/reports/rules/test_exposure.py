@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.reports.rules.exposure import ExposureGrouping, ExposureReport, HeldValue, sum_exposure
-from tests.reports.fills import amounts
+from tests.reports.fills import to_decimals
 
 HELD = [
     HeldValue("Growth", "AAPL", "USD", "equity", "Technology", Decimal(300)),
@@ -27,11 +27,11 @@ HELD = [
 def test_values_are_summed_by_group_and_direction(grouping, sums):
     groups = sum_exposure(ExposureGrouping(grouping), HELD)
     assert {key: (exposure.long_value, exposure.short_value) for key, exposure in groups.items()} == {
-        key: amounts(*values) for key, values in sums.items()
+        key: to_decimals(*values) for key, values in sums.items()
     }
 
 
 def test_gross_adds_and_net_offsets():
     total = ExposureReport("USD", sum_exposure(ExposureGrouping.SYMBOL, HELD), [], []).total
-    assert (total.gross_exposure, total.net_exposure) == amounts(450, 250)
+    assert (total.gross_exposure, total.net_exposure) == to_decimals(450, 250)
     assert total.positions == 3

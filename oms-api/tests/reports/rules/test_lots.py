@@ -4,20 +4,20 @@ from decimal import Decimal
 
 from hypothesis import given
 
-from app.ledger.rules.accounting import Side, replay
+from app.ledger.rules.accounting import Side, replay_fills
 from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.lots import match_lots
 from app.reports.rules.values import BookedSplit, split_at_flat
 from app.timestamps import Timestamp
-from tests.reports.fills import BOOK, TRADES, amounts, book
+from tests.reports.fills import BOOK, TRADES, build_fills, to_decimals
 
 
-def lots(*trades):
-    return match_lots(BOOK, book(*trades))
+def list_lots(*trades):
+    return match_lots(BOOK, build_fills(*trades))
 
 
 def test_oldest_lot_is_closed_first():
-    found = lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
+    found = list_lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
     (left,) = found.open
     assert (left.quantity, left.value, left.charges, left.trade_id) == (50, 1000, 1, "T1")
     assert left.unit_cost == 20
@@ -34,12 +34,12 @@ def test_oldest_lot_is_closed_first():
 
 
 def test_short_lot_is_closed_by_buying_back():
-    (closed,) = lots(("SELL", 10, 100, 1), ("BUY", 10, 90, 1)).closed
+    (closed,) = list_lots(("SELL", 10, 100, 1), ("BUY", 10, 90, 1)).closed
     assert (closed.side, closed.cost, closed.proceeds, closed.realized_pnl) == (Side.SELL, 900, 1000, 100)
 
 
 def test_trade_through_zero_closes_lots_and_opens_one():
-    found = lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
+    found = list_lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
     (opened,) = found.open
     assert (opened.side, opened.quantity, opened.value, opened.charges) == (Side.SELL, 50, 450, 1)
     assert [one.realized_pnl for one in found.closed] == [-100]
@@ -47,9 +47,9 @@ def test_trade_through_zero_closes_lots_and_opens_one():
 
 @given(TRADES)
 def test_lots_sum_up_to_position_values_and_charges(trades):
-    fills = book(*trades)
+    fills = build_fills(*trades)
     found = match_lots(BOOK, fills)
-    position = replay(fill.fill for fill in fills)
+    position = replay_fills(fill.fill for fill in fills)
     assert sum((lot.side.sign * lot.quantity for lot in found.open), Decimal(0)) == position.quantity
     assert len({lot.side for lot in found.open}) <= 1
     total = sum((fill.charges for fill in fills), Decimal(0))
@@ -63,12 +63,12 @@ def test_lots_sum_up_to_position_values_and_charges(trades):
 
 @given(TRADES)
 def test_split_fill_changes_the_position_like_the_whole_fill(trades):
-    position = replay(())
-    for whole in book(*trades):
+    position = replay_fills(())
+    for whole in build_fills(*trades):
         parts = list(split_at_flat(position, whole))
         position, in_parts = (
-            replay([whole.fill], position),
-            replay((booked_fill.fill for booked_fill in parts), position),
+            replay_fills([whole.fill], position),
+            replay_fills((booked_fill.fill for booked_fill in parts), position),
         )
         assert in_parts.amounts == position.amounts
 
@@ -76,8 +76,8 @@ def test_split_fill_changes_the_position_like_the_whole_fill(trades):
 def test_split_multiplies_the_lots_and_keeps_their_values():
     ratio = Ratio(Decimal(1), Decimal(3))
     split = BookedSplit(Split(Timestamp("2026-11-21T00:00:00.000000Z"), ratio))
-    bought = book(("BUY", 10, 6, 0), ("BUY", 10, 9, 0))
+    bought = build_fills(("BUY", 10, 6, 0), ("BUY", 10, 9, 0))
     first, second = match_lots(BOOK, [*bought, split]).open
-    assert (first.quantity, first.value) == amounts("3.33333333", 60)
-    assert (second.quantity, second.value) == amounts("3.33333334", 90)  # adds up to the position
+    assert (first.quantity, first.value) == to_decimals("3.33333333", 60)
+    assert (second.quantity, second.value) == to_decimals("3.33333334", 90)  # adds up to the position
     assert match_lots(BOOK, [split]).open == []

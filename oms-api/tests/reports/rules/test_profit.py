@@ -16,10 +16,10 @@ from app.reports.rules.profit import (
     sum_by,
     sum_days,
 )
-from tests.reports.fills import amounts
+from tests.reports.fills import to_decimals
 
 
-def row(realized_pnl=0, charges=0, *, is_trade=True, volume=100, **changes):
+def build_row(realized_pnl=0, charges=0, *, is_trade=True, volume=100, **changes):
     fields: dict[str, Any] = {
         "portfolio": "Growth",
         "currency": "USD",
@@ -38,10 +38,12 @@ def row(realized_pnl=0, charges=0, *, is_trade=True, volume=100, **changes):
 
 
 ROWS = [
-    row(100, 1),
-    row(-30, 1, symbol="MSFT", user="U1"),
-    row(0, 1, portfolio="India", currency="INR", symbol="INFY", strategy="Momentum", day=date(2026, 11, 21)),
-    row(-100, -1, is_trade=False, day=date(2026, 11, 21)),
+    build_row(100, 1),
+    build_row(-30, 1, symbol="MSFT", user="U1"),
+    build_row(
+        0, 1, portfolio="India", currency="INR", symbol="INFY", strategy="Momentum", day=date(2026, 11, 21)
+    ),
+    build_row(-100, -1, is_trade=False, day=date(2026, 11, 21)),
 ]
 
 
@@ -61,28 +63,32 @@ def test_rows_are_summed_by_group_and_currency(grouping, sums):
 
 
 def test_reversal_returns_pnl_and_charges_and_is_not_a_trade():
-    totals = sum_by(Grouping.SYMBOL, [row(100, 1), row(-100, -1, is_trade=False)])[GroupKey("AAPL", "USD")]
-    assert (totals.trades, totals.realized_pnl, totals.charges, totals.volume) == amounts(1, 0, 0, 100)
+    totals = sum_by(Grouping.SYMBOL, [build_row(100, 1), build_row(-100, -1, is_trade=False)])[
+        GroupKey("AAPL", "USD")
+    ]
+    assert (totals.trades, totals.realized_pnl, totals.charges, totals.volume) == to_decimals(1, 0, 0, 100)
 
 
 def test_day_counts_wins_losses_and_its_drawdown():
-    days = sum_days([row(50, 1), row(-20, 1), row(-20, 1), row(30, 1), row(0, 1)])
+    days = sum_days(
+        [build_row(50, 1), build_row(-20, 1), build_row(-20, 1), build_row(30, 1), build_row(0, 1)]
+    )
     totals = days[DayKey(date(2026, 11, 20), "Growth", "USD")]
-    assert (totals.trades, totals.wins, totals.losses, totals.volume) == amounts(5, 2, 2, 500)
-    assert (totals.realized_pnl, totals.charges, totals.net_pnl) == amounts(40, 5, 35)
+    assert (totals.trades, totals.wins, totals.losses, totals.volume) == to_decimals(5, 2, 2, 500)
+    assert (totals.realized_pnl, totals.charges, totals.net_pnl) == to_decimals(40, 5, 35)
     assert totals.max_drawdown == 42  # from 49 to 7
 
 
 def test_drawdown_of_a_losing_day_starts_at_zero():
     totals = Totals()
-    totals.add(row(-10, 1))
+    totals.add(build_row(-10, 1))
     assert totals.max_drawdown == 11
 
 
 def test_net_is_gross_less_charges():
     result = GroupResult(
-        GroupKey("Growth", "USD"), sum_by(Grouping.PORTFOLIO, [row(40, 5)]).popitem()[1], None
+        GroupKey("Growth", "USD"), sum_by(Grouping.PORTFOLIO, [build_row(40, 5)]).popitem()[1], None
     )
-    assert (result.gross_pnl, result.net_pnl) == amounts(40, 35)
+    assert (result.gross_pnl, result.net_pnl) == to_decimals(40, 35)
     valued = result._replace(unrealized_pnl=Decimal(10))
-    assert (valued.gross_pnl, valued.net_pnl) == amounts(50, 45)
+    assert (valued.gross_pnl, valued.net_pnl) == to_decimals(50, 45)

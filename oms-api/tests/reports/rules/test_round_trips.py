@@ -4,19 +4,19 @@ from decimal import Decimal
 
 from hypothesis import given
 
-from app.ledger.rules.accounting import Fill, Side, replay
+from app.ledger.rules.accounting import Fill, Side, replay_fills
 from app.ledger.rules.corporate_actions import Ratio, Split
 from app.reports.rules.round_trips import list_round_trips
 from app.reports.rules.values import BookedFill, BookedSplit
 from app.timestamps import Timestamp
-from tests.reports.fills import BOOK, TRADES, amounts, book
+from tests.reports.fills import BOOK, TRADES, build_fills, to_decimals
 
 
-def trips(*trades):
-    return list(list_round_trips(BOOK, book(*trades)))
+def list_trips(*trades):
+    return list(list_round_trips(BOOK, build_fills(*trades)))
 
 
-def dollars(trade_id, side, price, rate):
+def build_dollar_fill(trade_id, side, price, rate):
     """Return a fill of 10 units in USD for a portfolio in another currency."""
     value = 10 * Decimal(price)
     at = Timestamp(f"2026-11-20T1{'AB'.index(trade_id)}:00:00.000000Z")
@@ -26,63 +26,66 @@ def dollars(trade_id, side, price, rate):
 
 
 def test_round_trip_averages_its_entries_and_exits():
-    (trip,) = trips(("BUY", 100, 10, 1), ("BUY", 100, 12, 1), ("SELL", 50, 14, 1), ("SELL", 150, 11, 1))
+    (trip,) = list_trips(("BUY", 100, 10, 1), ("BUY", 100, 12, 1), ("SELL", 50, 14, 1), ("SELL", 150, 11, 1))
     assert (trip.side, trip.quantity, trip.entry_price, trip.exit_price) == (
         Side.BUY,
         200,
         11,
         Decimal("11.75"),
     )
-    assert (trip.realized_pnl, trip.charges, trip.net_pnl) == amounts(150, 4, 146)
+    assert (trip.realized_pnl, trip.charges, trip.net_pnl) == to_decimals(150, 4, 146)
     assert (trip.opened_at[14:16], trip.closed_at[14:16]) == ("00", "03")
     assert (trip.opening_trade_id, trip.closing_trade_id, trip.trades) == ("T0", "T3", 4)
 
 
 def test_trade_through_zero_ends_one_round_trip_and_starts_the_next():
-    first, second = trips(("BUY", 50, 11, 2), ("SELL", 150, 9, 3), ("BUY", 100, 8, 1))
+    first, second = list_trips(("BUY", 50, 11, 2), ("SELL", 150, 9, 3), ("BUY", 100, 8, 1))
     assert (first.side, first.quantity, first.realized_pnl, first.charges) == (Side.BUY, 50, -100, 3)
     assert (second.side, second.quantity, second.realized_pnl, second.charges) == (Side.SELL, 100, 100, 3)
     assert first.closing_trade_id == second.opening_trade_id == "T1"
 
 
 def test_extremes_are_those_of_the_prices_traded_while_it_was_open():
-    (trip,) = trips(("BUY", 100, 10), ("BUY", 100, 8), ("SELL", 100, 13), ("SELL", 100, 12))
-    assert (trip.highest_price, trip.lowest_price) == amounts(13, 8)
+    (trip,) = list_trips(("BUY", 100, 10), ("BUY", 100, 8), ("SELL", 100, 13), ("SELL", 100, 12))
+    assert (trip.highest_price, trip.lowest_price) == to_decimals(13, 8)
     # 100 @ 10 and 100 @ 8: at 8 the trip is down 200; at 13 it is up 400 realised and 400 unrealised.
-    assert (trip.max_adverse, trip.max_favorable) == amounts(200, 800)
+    assert (trip.max_adverse, trip.max_favorable) == to_decimals(200, 800)
 
 
 def test_short_round_trip_gains_when_the_price_falls():
-    (trip,) = trips(("SELL", 10, 100), ("SELL", 10, 110), ("BUY", 20, 90))
-    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == amounts(105, 90, 300)
-    assert (trip.max_adverse, trip.max_favorable) == amounts(100, 300)
+    (trip,) = list_trips(("SELL", 10, 100), ("SELL", 10, 110), ("BUY", 20, 90))
+    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == to_decimals(105, 90, 300)
+    assert (trip.max_adverse, trip.max_favorable) == to_decimals(100, 300)
 
 
 def test_open_position_is_not_a_round_trip():
-    assert trips(("BUY", 100, 10), ("SELL", 99, 12)) == []
+    assert list_trips(("BUY", 100, 10), ("SELL", 99, 12)) == []
 
 
 def test_prices_are_in_the_instruments_currency_and_amounts_in_the_portfolios():
     fills = [
-        dollars("A", Side.BUY, "200", rate="83.50"),
-        dollars("B", Side.SELL, "210", rate="84"),
+        build_dollar_fill("A", Side.BUY, "200", rate="83.50"),
+        build_dollar_fill("B", Side.SELL, "210", rate="84"),
     ]
     (trip,) = list_round_trips(BOOK, fills)
-    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == amounts(200, 210, 9_400)
-    assert (trip.max_adverse, trip.max_favorable) == amounts(0, 9_400)
+    assert (trip.entry_price, trip.exit_price, trip.realized_pnl) == to_decimals(200, 210, 9_400)
+    assert (trip.max_adverse, trip.max_favorable) == to_decimals(0, 9_400)
 
 
 @given(TRADES)
 def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
-    fills = book(*trades)
+    fills = build_fills(*trades)
     flat_at = [
         count
         for count in range(1, len(fills) + 1)
-        if not replay(fill.fill for fill in fills[:count]).quantity
+        if not replay_fills(fill.fill for fill in fills[:count]).quantity
     ]
     closed = fills[: flat_at[-1] if flat_at else 0]
     round_trips = list(list_round_trips(BOOK, closed))
-    assert sum(trip.realized_pnl for trip in round_trips) == replay(one.fill for one in closed).realized_pnl
+    assert (
+        sum(trip.realized_pnl for trip in round_trips)
+        == replay_fills(one.fill for one in closed).realized_pnl
+    )
     assert sum(trip.charges for trip in round_trips) == sum(one.charges for one in closed)
     for trip in round_trips:
         assert trip.lowest_price <= trip.highest_price
@@ -91,8 +94,8 @@ def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
 
 def test_split_restates_a_round_trip_in_the_units_after_it():
     split = BookedSplit(Split(Timestamp("2026-11-20T15:00:30.000000Z"), Ratio(Decimal(2), Decimal(1))))
-    bought, sold = book(("BUY", 100, 10, 0), ("SELL", 200, 6, 0))
+    bought, sold = build_fills(("BUY", 100, 10, 0), ("SELL", 200, 6, 0))
     (trip,) = list_round_trips(BOOK, [split, bought, split, sold])
     found = (trip.quantity, trip.entry_price, trip.exit_price, trip.realized_pnl)
-    assert found == amounts(200, 5, 6, 200)
-    assert (trip.highest_price, trip.lowest_price) == amounts(6, 5)
+    assert found == to_decimals(200, 5, 6, 200)
+    assert (trip.highest_price, trip.lowest_price) == to_decimals(6, 5)

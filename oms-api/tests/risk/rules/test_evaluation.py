@@ -8,16 +8,22 @@ from hypothesis import strategies as st
 
 from app.money import ZERO
 from app.risk.rules import checks
-from app.risk.rules.evaluation import CHECKS, evaluate_order, largest_passing, list_headrooms
+from app.risk.rules.evaluation import CHECKS, evaluate_order, find_largest_passing, list_headrooms
 from app.risk.rules.values import Prices, Tradable, TradingState
-from tests.risk.check_inputs import denial_of, held, order, risk, working
+from tests.risk.check_inputs import (
+    build_order,
+    build_position,
+    build_risk_input,
+    build_working_order,
+    get_denial,
+)
 
 whole = st.integers(0, 60).map(Decimal)
 amounts = st.integers(1, 12_000).map(Decimal)
 optional = st.none() | amounts
 sides = st.sampled_from(["BUY", "SELL"])
 orders = st.builds(
-    lambda side, leaves, limit, exclusive: working(
+    lambda side, leaves, limit, exclusive: build_working_order(
         side, str(leaves), str(limit), exclusive_id=exclusive, group_id=exclusive
     ),
     sides,
@@ -28,12 +34,12 @@ orders = st.builds(
 
 
 @st.composite
-def check_inputs(draw):
+def draw_risk_inputs(draw):
     lot = Decimal(draw(st.sampled_from(["1", "0.5", "3"])))
     kind = draw(st.sampled_from(["MARKET", "LIMIT", "STOP"]))
     price = str(draw(st.integers(85, 115)))
     priced = {"LIMIT": {"limit_price": price}, "STOP": {"stop_price": price}}.get(kind, {})
-    candidate = order(
+    candidate = build_order(
         side=draw(sides),
         type=kind,
         quantity=draw(st.integers(1, 120)) * Decimal("0.5"),
@@ -41,14 +47,14 @@ def check_inputs(draw):
         product=draw(st.sampled_from(["", "CNC"])),
         **priced,
     )
-    return risk(
+    return build_risk_input(
         order=candidate._replace(exclusive_id=candidate.group_id),
         instrument=Tradable(Decimal("0.01"), lot),
         prices=draw(st.sampled_from([Prices(), Prices(Decimal(99), Decimal(101), Decimal(100))])),
         position=draw(st.integers(-40, 40)),
         orders=draw(st.lists(orders, max_size=4)),
-        other_exposure=[held(str(draw(st.integers(-30, 30))), "100")],
-        firm=[held(str(draw(st.integers(-30, 30))), "100")],
+        other_exposure=[build_position(str(draw(st.integers(-30, 30))), "100")],
+        firm=[build_position(str(draw(st.integers(-30, 30))), "100")],
         cash=draw(st.integers(-3_000, 12_000)),
         state=draw(st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.REDUCING])),
         max_order_quantity=draw(optional),
@@ -64,38 +70,38 @@ def check_inputs(draw):
     )
 
 
-def passes(situation, quantity):
+def is_passing(situation, quantity):
     return evaluate_order(situation._replace(order=situation.order._replace(quantity=quantity))) is None
 
 
-@given(check_inputs())
+@given(draw_risk_inputs())
 def test_largest_passing_quantity_equals_exhaustive_search(situation):
     lot, asked = situation.instrument.lot_size, situation.order.quantity
     tried = [lot * lots for lots in range(1, int(asked // lot) + 1)]
-    largest = max([quantity for quantity in tried if passes(situation, quantity)], default=ZERO)
+    largest = max([quantity for quantity in tried if is_passing(situation, quantity)], default=ZERO)
     denial = evaluate_order(situation)
-    assert largest_passing(situation) == largest
+    assert find_largest_passing(situation) == largest
     assert (denial is None) == (largest == asked)
     if denial:
         assert denial.largest_passing == largest
         assert ZERO <= largest < asked
 
 
-@given(check_inputs())
+@given(draw_risk_inputs())
 def test_every_smaller_quantity_passes_too(situation):
     lot = situation.instrument.lot_size
-    told = [passes(situation, lot * lots) for lots in range(1, 40)]
+    told = [is_passing(situation, lot * lots) for lots in range(1, 40)]
     assert told == sorted(told, reverse=True)
 
 
-@given(check_inputs())
+@given(draw_risk_inputs())
 def test_order_passes_when_every_check_has_headroom(situation):
     rooms = list_headrooms(situation)
     assert [headroom.check for headroom in rooms] == [name for name, _ in CHECKS]
     assert all(headroom.passes for headroom in rooms) == (evaluate_order(situation) is None)
     bounds = [headroom.largest_passing for headroom in rooms if headroom.largest_passing is not None]
     lot, asked = situation.instrument.lot_size, situation.order.quantity
-    assert largest_passing(situation) == min([*bounds, asked // lot * lot])
+    assert find_largest_passing(situation) == min([*bounds, asked // lot * lot])
 
 
 def test_every_check_module_is_registered_once():
@@ -105,15 +111,17 @@ def test_every_check_module_is_registered_once():
 
 
 def test_first_failing_check_determines_the_denial():
-    both = risk(state=TradingState.HALTED, instrument=None)
-    assert denial_of(both).code == "HALTED"
-    assert denial_of(both._replace(state=TradingState.ACTIVE)).code == "UNKNOWN_INSTRUMENT"
+    both = build_risk_input(state=TradingState.HALTED, instrument=None)
+    assert get_denial(both).code == "HALTED"
+    assert get_denial(both._replace(state=TradingState.ACTIVE)).code == "UNKNOWN_INSTRUMENT"
 
 
 def test_overridden_check_is_skipped():
-    limited = risk(order=order(quantity="20"), max_order_quantity="10", max_order_value="1000")
-    assert denial_of(limited).code == "MAX_ORDER_QUANTITY"
-    assert denial_of(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY"}))).code == "MAX_ORDER_VALUE"
+    limited = build_risk_input(
+        order=build_order(quantity="20"), max_order_quantity="10", max_order_value="1000"
+    )
+    assert get_denial(limited).code == "MAX_ORDER_QUANTITY"
+    assert get_denial(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY"}))).code == "MAX_ORDER_VALUE"
     assert (
         evaluate_order(limited._replace(waived=frozenset({"MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE"}))) is None
     )
@@ -121,29 +129,31 @@ def test_overridden_check_is_skipped():
 
 def test_largest_passing_quantity_is_found_for_tiny_lots():
     coin = Tradable(Decimal("0.01"), Decimal("0.00000001"), asset_class="crypto")
-    denial = denial_of(risk(order=order(quantity="1000000"), instrument=coin, cash=1000))
+    denial = get_denial(build_risk_input(order=build_order(quantity="1000000"), instrument=coin, cash=1000))
     assert denial.largest_passing == Decimal("9.90099009")
 
 
 def test_headroom_shows_the_nearest_limit():
     rooms = {
-        headroom.check: headroom for headroom in list_headrooms(risk(max_order_quantity="50", cash=5_050))
+        headroom.check: headroom
+        for headroom in list_headrooms(build_risk_input(max_order_quantity="50", cash=5_050))
     }
     assert rooms["order_quantity"].largest_passing == 50
     assert rooms["order_quantity"].code == "MAX_ORDER_QUANTITY"
     assert rooms["order_quantity"].limit == 50
     assert rooms["buying_power"].largest_passing == 50
     assert rooms["kill_switch"] == ("kill_switch", True, None, None, None, None)
-    denied = {headroom.check: headroom for headroom in list_headrooms(risk(max_order_quantity="5"))}[
-        "order_quantity"
-    ]
+    denied = {
+        headroom.check: headroom for headroom in list_headrooms(build_risk_input(max_order_quantity="5"))
+    }["order_quantity"]
     assert not denied.passes
     assert denied.largest_passing == 5
     assert denied.message == "An order may have at most 5 units."
-    unknown = {headroom.check: headroom for headroom in list_headrooms(risk(instrument=None))}
+    unknown = {headroom.check: headroom for headroom in list_headrooms(build_risk_input(instrument=None))}
     assert unknown["instrument"].largest_passing == 0
     assert unknown["increments"].passes
-    off_lot = {headroom.check: headroom for headroom in list_headrooms(risk(order=order(quantity="1.5")))}[
-        "increments"
-    ]
+    off_lot = {
+        headroom.check: headroom
+        for headroom in list_headrooms(build_risk_input(order=build_order(quantity="1.5")))
+    }["increments"]
     assert (off_lot.passes, off_lot.code, off_lot.largest_passing) == (False, "LOT_SIZE", None)

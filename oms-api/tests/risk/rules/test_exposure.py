@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 from app.risk.rules.exposure import (
     add_totals,
     build_symbol_book,
+    compute_totals,
     convert_totals,
+    find_order_price,
     get_reducible_quantity,
     get_reference_price,
     get_touch_price,
-    price_of,
     replace_totals,
     subtract_totals,
-    total_of,
-    totals_of,
+    sum_totals,
 )
 from app.risk.rules.values import NOTHING, Prices, SymbolExposure
-from tests.risk.check_inputs import order, working
+from tests.risk.check_inputs import build_order, build_working_order
 
 QUOTED = Prices(Decimal(99), Decimal(101), Decimal(100))
 LAST = Prices(last=Decimal(100))
 sides = st.sampled_from(["BUY", "SELL"])
 resting = st.builds(
-    lambda side, leaves, limit: working(side, str(leaves), str(limit)),
+    lambda side, leaves, limit: build_working_order(side, str(leaves), str(limit)),
     sides,
     st.integers(1, 50),
     st.integers(50, 150),
@@ -54,11 +54,13 @@ def test_market_order_price_is_the_opposite_side_or_else_the_last_price():
 
 
 def test_order_value_uses_limit_then_stop_then_opposite_quote_side():
-    assert price_of(order(type="LIMIT", limit_price="95"), QUOTED) == 95
-    assert price_of(order(type="STOP_LIMIT", stop_price="105", limit_price="106"), QUOTED) == 106
-    assert price_of(order(type="STOP", stop_price="105"), QUOTED) == 105
-    assert price_of(order(type="STOP", stop_price="105", is_triggered=True), QUOTED) == 101
-    assert price_of(order(), QUOTED) == 101
+    assert find_order_price(build_order(type="LIMIT", limit_price="95"), QUOTED) == 95
+    assert (
+        find_order_price(build_order(type="STOP_LIMIT", stop_price="105", limit_price="106"), QUOTED) == 106
+    )
+    assert find_order_price(build_order(type="STOP", stop_price="105"), QUOTED) == 105
+    assert find_order_price(build_order(type="STOP", stop_price="105", is_triggered=True), QUOTED) == 101
+    assert find_order_price(build_order(), QUOTED) == 101
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=8))
@@ -78,41 +80,48 @@ def test_exposure_sums_working_orders(position, orders):
 
 
 def test_order_without_a_price_is_valued_at_the_mark():
-    market = working("BUY", "3", type="MARKET")
+    market = build_working_order("BUY", "3", type="MARKET")
     assert build_symbol_book(Decimal(0), Decimal(50), [market]).buy_value == 150
     assert build_symbol_book(Decimal(0), None, [market]).buy_value == 0
 
 
 def test_larger_order_of_an_exclusive_pair_counts_on_each_side():
     pair = [
-        working("SELL", "10", "120", exclusive_id="G1"),
-        working("SELL", "10", "80", exclusive_id="G1"),
-        working("BUY", "10", "70", exclusive_id="G1"),
+        build_working_order("SELL", "10", "120", exclusive_id="G1"),
+        build_working_order("SELL", "10", "80", exclusive_id="G1"),
+        build_working_order("BUY", "10", "70", exclusive_id="G1"),
     ]
     for orders in (pair, pair[::-1]):
         book = build_symbol_book(Decimal(0), Decimal(100), orders, QUOTED)
         assert [book.sell_quantity, book.sell_value, book.buy_value] == [10, 1200, 700]
         assert book.shorting_value == 1200
-    assert build_symbol_book(Decimal(0), Decimal(100), pair, QUOTED, order(exclusive_id="G1")).sell_value == 0
+    assert (
+        build_symbol_book(Decimal(0), Decimal(100), pair, QUOTED, build_order(exclusive_id="G1")).sell_value
+        == 0
+    )
 
 
 @given(st.lists(books, max_size=5), books, books)
 def test_book_of_a_sum_can_be_replaced(several, previous, current):
-    total = totals_of([*several, previous])
-    assert replace_totals(total, total_of(previous), total_of(current)) == totals_of([*several, current])
-    assert replace_totals(total, NOTHING, total_of(current)) == totals_of([*several, previous, current])
+    total = sum_totals([*several, previous])
+    assert replace_totals(total, compute_totals(previous), compute_totals(current)) == sum_totals(
+        [*several, current]
+    )
+    assert replace_totals(total, NOTHING, compute_totals(current)) == sum_totals(
+        [*several, previous, current]
+    )
 
 
 @given(st.lists(books, max_size=5), books)
 def test_exposure_totals_can_be_added_and_subtracted(several, one):
-    assert subtract_totals(totals_of([*several, one]), totals_of([one])) == totals_of(several)
-    assert add_totals(totals_of(several), totals_of([one])) == totals_of([one, *several])
-    assert totals_of([]) == NOTHING
+    assert subtract_totals(sum_totals([*several, one]), sum_totals([one])) == sum_totals(several)
+    assert add_totals(sum_totals(several), sum_totals([one])) == sum_totals([one, *several])
+    assert sum_totals([]) == NOTHING
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=4))
 def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position, orders):
-    totals = totals_of([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
+    totals = sum_totals([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
     outcomes = {Decimal(position) * 100}
     for one in orders:
         moved = one.leaves * one.limit_price * (1 if one.side == "BUY" else -1)
@@ -124,14 +133,14 @@ def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position
 
 
 def test_position_without_a_mark_has_no_value():
-    assert totals_of([SymbolExposure(Decimal(5))]).gross == 0
+    assert sum_totals([SymbolExposure(Decimal(5))]).gross == 0
 
 
 @given(st.integers(-100, 100), st.lists(resting, max_size=6), st.integers(1, 100))
 def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
     own = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
     local = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, rate=Decimal(rate))
-    assert total_of(local) == convert_totals(total_of(own), Decimal(rate))
+    assert compute_totals(local) == convert_totals(compute_totals(own), Decimal(rate))
     assert (local.buy_quantity, local.lowest_offer) == (own.buy_quantity, own.lowest_offer)
 
 
@@ -139,15 +148,15 @@ def test_exposure_scales_with_the_exchange_rate(position, orders, rate):
     ("position", "side", "judged", "expected"),
     [
         (10, "SELL", None, (10, 7, 0, 7)),  # 3 by the plain order; 7 of 10 are left to the exit
-        (10, "SELL", order(side="SELL", quantity="2"), (8, 5, 0, 7)),
-        (10, "SELL", order(side="BUY", quantity="2"), (10, 7, 0, 7)),
-        (10, "SELL", order(side="SELL", quantity="20"), (3, 0, 0, 7)),
+        (10, "SELL", build_order(side="SELL", quantity="2"), (8, 5, 0, 7)),
+        (10, "SELL", build_order(side="BUY", quantity="2"), (10, 7, 0, 7)),
+        (10, "SELL", build_order(side="SELL", quantity="20"), (3, 0, 0, 7)),
         (2, "SELL", None, (3, 0, 100, 0)),
         (-10, "BUY", None, (10, 7, 0, 7)),
     ],
 )
 def test_exits_count_only_beyond_what_other_orders_close(position, side, judged, expected):
-    orders = [working(side, "10", "100", is_exit=True), working(side, "3", "100")]
+    orders = [build_working_order(side, "10", "100", is_exit=True), build_working_order(side, "3", "100")]
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED, judged)
     quantity, exits = (
         (book.sell_quantity, book.sell_exits) if side == "SELL" else (book.buy_quantity, book.buy_exits)

@@ -13,9 +13,9 @@ from app.risk.rules.limits import (
     Subject,
     drop_unlimited_names,
     filter_active_limits,
-    limits_for,
+    find_limits,
+    index_limits,
     list_limited_scopes,
-    rows_of,
 )
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum")
@@ -32,17 +32,17 @@ LATER = "2026-11-20T13:00:00.000000Z"
 EARLIER = "2026-11-20T11:00:00.000000Z"
 
 
-def limit(scope, value, code=LimitCode.MAX_ORDER_VALUE, key=None, until=None):
+def build_limit(scope, value, code=LimitCode.MAX_ORDER_VALUE, key=None, until=None):
     name = KEYS[scope] if key is None else key
     return SetLimit(scope, name, name, code, Decimal(value), until)
 
 
-def limits(*rows, subject=SUBJECT):
-    return limits_for(subject, rows_of(rows))
+def select_limits(*rows, subject=SUBJECT):
+    return find_limits(subject, index_limits(rows))
 
 
 def test_default_profile_applies_to_limits_that_are_not_set():
-    found = limits()
+    found = select_limits()
     assert (found.max_order_quantity, found.max_order_value) == (1_000_000, 100_000_000)
     assert (found.min_price, found.max_price) == (Decimal("0.00000001"), 1_000_000)
     assert (found.price_collar_percent, found.short_selling) == (10, True)
@@ -58,9 +58,9 @@ CAPS = tuple(code for code in LimitCode if code not in {*PARAMETERS, *OTHERS})
 @given(st.sampled_from(PARAMETERS), st.sets(st.sampled_from(list(LimitScope)), min_size=1))
 def test_most_specific_parameter_applies(code, scopes):
     specific = list(LimitScope)
-    rows = [limit(scope, specific.index(scope) + 1, LimitCode(code)) for scope in scopes]
+    rows = [build_limit(scope, specific.index(scope) + 1, LimitCode(code)) for scope in scopes]
     most = max(specific.index(scope) for scope in scopes) + 1
-    assert getattr(limits(*rows), code.lower()) == most
+    assert getattr(select_limits(*rows), code.lower()) == most
 
 
 @given(
@@ -72,48 +72,48 @@ def test_most_specific_parameter_applies(code, scopes):
     ),
 )
 def test_smallest_cap_applies(code, values):
-    rows = [limit(scope, value, code) for scope, value in values.items()]
-    assert getattr(limits(*rows), code.lower()) == min(values.values())
+    rows = [build_limit(scope, value, code) for scope, value in values.items()]
+    assert getattr(select_limits(*rows), code.lower()) == min(values.values())
 
 
 def test_strategy_limit_cannot_widen_a_cap():
-    rows = [limit(LimitScope.TENANT, 1_000), limit(LimitScope.STRATEGY, 10**6)]
-    assert limits(*rows).max_order_value == 1_000
+    rows = [build_limit(LimitScope.TENANT, 1_000), build_limit(LimitScope.STRATEGY, 10**6)]
+    assert select_limits(*rows).max_order_value == 1_000
     short = LimitCode.SHORT_SELLING
-    rows = [limit(LimitScope.PORTFOLIO, 0, short), limit(LimitScope.STRATEGY, 1, short)]
-    assert limits(*rows).short_selling is False
+    rows = [build_limit(LimitScope.PORTFOLIO, 0, short), build_limit(LimitScope.STRATEGY, 1, short)]
+    assert select_limits(*rows).short_selling is False
     runs = LimitCode.REPEATED_EXECUTIONS
-    rows = [limit(LimitScope.USER, 50, runs), limit(LimitScope.STRATEGY, 0, runs)]
-    assert limits(*rows).repeated_executions == 50
+    rows = [build_limit(LimitScope.USER, 50, runs), build_limit(LimitScope.STRATEGY, 0, runs)]
+    assert select_limits(*rows).repeated_executions == 50
 
 
 @given(st.sampled_from([scope for scope in LimitScope if scope is not LimitScope.TENANT]))
 def test_limit_of_another_scope_does_not_apply(scope):
-    assert limits(limit(scope, 5, key="another")).max_order_value == 100_000_000
+    assert select_limits(build_limit(scope, 5, key="another")).max_order_value == 100_000_000
 
 
 def test_asset_class_limit_ranks_between_instrument_and_strategy():
     collar = LimitCode.PRICE_COLLAR_PERCENT
     rows = [
-        limit(LimitScope.STRATEGY, 5, collar),
-        limit(LimitScope.ASSET_CLASS, 3, collar),
-        limit(LimitScope.ASSET_CLASS, 2, collar, key="crypto"),
+        build_limit(LimitScope.STRATEGY, 5, collar),
+        build_limit(LimitScope.ASSET_CLASS, 3, collar),
+        build_limit(LimitScope.ASSET_CLASS, 2, collar, key="crypto"),
     ]
     coin = SUBJECT._replace(asset_class="crypto")
-    assert limits(*rows).price_collar_percent == 3
+    assert select_limits(*rows).price_collar_percent == 3
     assert (
-        limits(
-            *rows, subject=drop_unlimited_names(coin, list_limited_scopes(rows_of(rows)))
+        select_limits(
+            *rows, subject=drop_unlimited_names(coin, list_limited_scopes(index_limits(rows)))
         ).price_collar_percent
         == 2
     )
-    own = limit(LimitScope.INSTRUMENT, 7, collar)
-    assert limits(*rows, own).price_collar_percent == 7
+    own = build_limit(LimitScope.INSTRUMENT, 7, collar)
+    assert select_limits(*rows, own).price_collar_percent == 7
 
 
 def test_missing_user_or_strategy_has_no_limit():
     plain = Subject("growth", "AAPL")
-    assert limits(limit(LimitScope.USER, 5), subject=plain).max_order_value == 100_000_000
+    assert select_limits(build_limit(LimitScope.USER, 5), subject=plain).max_order_value == 100_000_000
 
 
 @pytest.mark.parametrize(
@@ -132,58 +132,68 @@ def test_missing_user_or_strategy_has_no_limit():
 )
 def test_label_limit_can_only_narrow(code, set_, label, held):
     subject = Subject("growth", "AAPL", "slack:T1:UBOSS", key="key:algo")
-    rows = [limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
-    rows += [] if set_ is None else [limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
-    places = list_limited_scopes(rows_of(rows))
-    assert getattr(limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == held
+    rows = [build_limit(LimitScope.USER, label, LimitCode(code), "slack:T1:UBOSS")]
+    rows += [] if set_ is None else [build_limit(LimitScope.PORTFOLIO, set_, LimitCode(code))]
+    places = list_limited_scopes(index_limits(rows))
+    assert getattr(select_limits(*rows, subject=drop_unlimited_names(subject, places)), code.lower()) == held
     person = subject._replace(key=None)
     own = label if set_ is None or code == "MIN_PRICE" else held  # a person's own parameter wins, no cap does
-    assert getattr(limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
+    assert getattr(select_limits(*rows, subject=drop_unlimited_names(person, places)), code.lower()) == own
 
 
 def test_starter_profile_applies_to_a_label_but_not_to_a_key_name():
-    starter = limit(LimitScope.USER, 1, LimitCode.STARTER_PROFILE, "U1")
-    assert limits(starter, subject=SUBJECT._replace(key="key:algo")).max_order_quantity == 100
-    own = limit(LimitScope.USER, 10**9, LimitCode.MAX_ORDER_VALUE, "key:algo")
-    assert limits(own, subject=Subject("growth", "AAPL", "key:algo", key="key:algo")).max_order_value == 10**9
+    starter = build_limit(LimitScope.USER, 1, LimitCode.STARTER_PROFILE, "U1")
+    assert select_limits(starter, subject=SUBJECT._replace(key="key:algo")).max_order_quantity == 100
+    own = build_limit(LimitScope.USER, 10**9, LimitCode.MAX_ORDER_VALUE, "key:algo")
+    assert (
+        select_limits(own, subject=Subject("growth", "AAPL", "key:algo", key="key:algo")).max_order_value
+        == 10**9
+    )
 
 
 def test_tenant_exposure_limits_apply_to_the_sum_of_portfolios():
     gross = LimitCode.MAX_GROSS_EXPOSURE
-    rows = [limit(LimitScope.TENANT, 100, gross), limit(LimitScope.PORTFOLIO, 500, gross)]
-    found = limits(*rows)
+    rows = [build_limit(LimitScope.TENANT, 100, gross), build_limit(LimitScope.PORTFOLIO, 500, gross)]
+    found = select_limits(*rows)
     assert (found.max_gross_exposure, found.firm_gross_exposure) == (500, 100)
-    assert limits(rows[0]).max_gross_exposure is None
+    assert select_limits(rows[0]).max_gross_exposure is None
 
 
 def test_starter_profile_can_be_enabled_for_a_portfolio():
-    starter = limit(LimitScope.PORTFOLIO, 1, LimitCode.STARTER_PROFILE)
-    assert limits(starter).max_order_quantity == 100
-    assert limits(starter).max_position_value == 10_000
+    starter = build_limit(LimitScope.PORTFOLIO, 1, LimitCode.STARTER_PROFILE)
+    assert select_limits(starter).max_order_quantity == 100
+    assert select_limits(starter).max_position_value == 10_000
     coins = SUBJECT._replace(asset_class="crypto")
-    assert limits(starter, subject=coins).max_order_quantity == 1
-    assert limits(starter, limit(LimitScope.USER, 7, LimitCode.MAX_ORDER_QUANTITY)).max_order_quantity == 7
-    off = limit(LimitScope.STRATEGY, 0, LimitCode.STARTER_PROFILE)
-    assert limits(starter, off).max_order_quantity == 100  # naming a strategy switches it off for nobody
+    assert select_limits(starter, subject=coins).max_order_quantity == 1
+    assert (
+        select_limits(
+            starter, build_limit(LimitScope.USER, 7, LimitCode.MAX_ORDER_QUANTITY)
+        ).max_order_quantity
+        == 7
+    )
+    off = build_limit(LimitScope.STRATEGY, 0, LimitCode.STARTER_PROFILE)
+    assert (
+        select_limits(starter, off).max_order_quantity == 100
+    )  # naming a strategy switches it off for nobody
 
 
 def test_live_portfolio_has_no_default_profile():
     live = SUBJECT._replace(is_live=True)
-    found = limits(limit(LimitScope.PORTFOLIO, 1), subject=live)
+    found = select_limits(build_limit(LimitScope.PORTFOLIO, 1), subject=live)
     assert found.max_order_value == 1
     assert {"MAX_ORDER_QUANTITY", "MAX_DRAWDOWN", "SHORT_SELLING"} <= set(found.missing)
     assert "MAX_ORDER_VALUE" not in found.missing
-    every = [limit(LimitScope.TENANT, 1, code) for code in LimitCode]
-    assert limits(*every, subject=live).missing == ()
+    every = [build_limit(LimitScope.TENANT, 1, code) for code in LimitCode]
+    assert select_limits(*every, subject=live).missing == ()
 
 
 def test_limit_of_zero_applies():
-    assert limits(limit(LimitScope.USER, 0)).max_order_value == 0
-    assert limits(limit(LimitScope.USER, 0, LimitCode.SHORT_SELLING)).short_selling is False
+    assert select_limits(build_limit(LimitScope.USER, 0)).max_order_value == 0
+    assert select_limits(build_limit(LimitScope.USER, 0, LimitCode.SHORT_SELLING)).short_selling is False
 
 
 def test_temporary_limit_overrides_a_permanent_one_until_it_expires():
-    lasting, passing = limit(LimitScope.USER, 10), limit(LimitScope.USER, 99, until=LATER)
+    lasting, passing = build_limit(LimitScope.USER, 10), build_limit(LimitScope.USER, 99, until=LATER)
     assert filter_active_limits([passing, lasting], NOW) == [passing]
     assert filter_active_limits([lasting, passing], LATER) == [lasting]
-    assert filter_active_limits([limit(LimitScope.USER, 99, until=EARLIER)], NOW) == []
+    assert filter_active_limits([build_limit(LimitScope.USER, 99, until=EARLIER)], NOW) == []

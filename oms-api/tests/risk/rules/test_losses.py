@@ -28,7 +28,7 @@ MIDNIGHT = Timestamp("2026-11-20T00:00:00.000000Z")
 BREACH = Breach(LimitCode.MAX_DAILY_LOSS, Decimal(500), Decimal("512.5"))
 
 
-def baseline(day: str, total: str = "1000", peak: str = "0") -> LossBaseline:
+def build_baseline(day: str, total: str = "1000", peak: str = "0") -> LossBaseline:
     return LossBaseline(Decimal(day), Decimal(total), Decimal(peak))
 
 
@@ -46,9 +46,9 @@ def test_drawdown_is_measured_from_the_highest_pnl(equity, peak, limit):
 
 
 def test_profit_or_zero_loss_reaches_no_limit():
-    assert find_breach(Decimal(1000), baseline("1000"), Decimal(0), Decimal(0)) is None
-    assert find_breach(Decimal(1200), baseline("1000"), Decimal(1), Decimal(1)) is None
-    assert find_breach(Decimal(0), baseline("1000"), None, None) is None
+    assert find_breach(Decimal(1000), build_baseline("1000"), Decimal(0), Decimal(0)) is None
+    assert find_breach(Decimal(1200), build_baseline("1000"), Decimal(1), Decimal(1)) is None
+    assert find_breach(Decimal(0), build_baseline("1000"), None, None) is None
 
 
 def test_loss_reason_names_loss_and_limit():

@@ -7,13 +7,15 @@ import pytest
 from app.money import ZERO
 from app.risk.rules.evaluation import evaluate_order
 from app.risk.rules.values import Prices, Tradable
-from tests.risk.check_inputs import denial_of, order, risk
+from tests.risk.check_inputs import build_order, build_risk_input, get_denial
 
 FIVE_PAISE = Tradable(Decimal("0.05"), Decimal(1))
 
 
-def limit(side, price, **changes):
-    return risk(order=order(side=side, type="LIMIT", limit_price=price), instrument=FIVE_PAISE, **changes)
+def build_limit_order(side, price, **changes):
+    return build_risk_input(
+        order=build_order(side=side, type="LIMIT", limit_price=price), instrument=FIVE_PAISE, **changes
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,8 +35,8 @@ def limit(side, price, **changes):
     ],
 )
 def test_nearest_price_of_a_denial_passes(side, price, changes, code, nearest):
-    situation = limit(side, price, **changes)
-    denial = denial_of(situation)
+    situation = build_limit_order(side, price, **changes)
+    denial = get_denial(situation)
     assert (denial.code, denial.nearest_price, denial.largest_passing) == (code, Decimal(nearest), None)
     assert (
         evaluate_order(situation._replace(order=situation.order._replace(limit_price=denial.nearest_price)))
@@ -43,23 +45,28 @@ def test_nearest_price_of_a_denial_passes(side, price, changes, code, nearest):
 
 
 def test_stops_have_no_collar_and_unknown_instruments_the_finest_tick():
-    stop = risk(order=order(type="STOP", stop_price="150.02"), instrument=FIVE_PAISE)
-    assert denial_of(stop).nearest_price == 150
-    unheard = risk(order=order(type="STOP", stop_price="150"), instrument=None, max_price="149.001")
-    denial = denial_of(unheard)
+    stop = build_risk_input(order=build_order(type="STOP", stop_price="150.02"), instrument=FIVE_PAISE)
+    assert get_denial(stop).nearest_price == 150
+    unheard = build_risk_input(
+        order=build_order(type="STOP", stop_price="150"), instrument=None, max_price="149.001"
+    )
+    denial = get_denial(unheard)
     assert (denial.code, denial.nearest_price) == ("UNKNOWN_INSTRUMENT", None)
 
 
 def test_denial_names_the_largest_quantity_when_no_price_passes():
-    denial = denial_of(limit("BUY", "100.03", max_price="0.01", min_price=None))
+    denial = get_denial(build_limit_order("BUY", "100.03", max_price="0.01", min_price=None))
     assert (denial.code, denial.nearest_price, denial.largest_passing) == ("TICK_SIZE", None, ZERO)
     wide = Prices(Decimal(50), Decimal(150), Decimal(100))
-    denial = denial_of(risk(prices=wide))
+    denial = get_denial(build_risk_input(prices=wide))
     assert (denial.code, denial.nearest_price, denial.largest_passing) == ("PRICE_COLLAR", None, ZERO)
 
 
 def test_close_may_be_an_odd_lot():
     lots = Tradable(Decimal("0.05"), Decimal(75))
-    odd = order(side="SELL", quantity="235")
-    assert denial_of(risk(order=odd, instrument=lots, position=235)).code == "LOT_SIZE"
-    assert evaluate_order(risk(order=odd._replace(is_closing=True), instrument=lots, position=235)) is None
+    odd = build_order(side="SELL", quantity="235")
+    assert get_denial(build_risk_input(order=odd, instrument=lots, position=235)).code == "LOT_SIZE"
+    assert (
+        evaluate_order(build_risk_input(order=odd._replace(is_closing=True), instrument=lots, position=235))
+        is None
+    )

@@ -5,25 +5,25 @@ from decimal import Decimal
 import pytest
 
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit, Subject
-from app.risk.rules.permissions import find_refusal, lists_of, permission_for
+from app.risk.rules.permissions import find_lists, find_permission, find_refusal
 from app.risk.rules.values import EVERYTHING, Permission
 
 SUBJECT = Subject("growth", "AAPL", "U1", "momentum", key="key:algo")
 
 
-def listed(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
+def build_list_entry(scope, key, words, code=LimitCode.ALLOWED_SYMBOLS):
     return SetLimit(scope, key, key, code, Decimal(0), words=words)
 
 
 def test_amount_limits_are_not_permission_lists():
     amount = SetLimit(LimitScope.TENANT, "", "", LimitCode.MAX_PRICE, Decimal(5))
-    assert lists_of([amount]) == {}
-    assert permission_for(SUBJECT, {}) is EVERYTHING
+    assert find_lists([amount]) == {}
+    assert find_permission(SUBJECT, {}) is EVERYTHING
 
 
 def test_lists_of_other_scopes_permit_everything():
-    lists = lists_of([listed(LimitScope.PORTFOLIO, "income", "MSFT")])
-    assert permission_for(SUBJECT, lists) is EVERYTHING
+    lists = find_lists([build_list_entry(LimitScope.PORTFOLIO, "income", "MSFT")])
+    assert find_permission(SUBJECT, lists) is EVERYTHING
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,19 @@ def test_lists_of_other_scopes_permit_everything():
     ],
 )
 def test_list_of_any_matching_scope_applies(scope, key):
-    lists = lists_of([listed(scope, key, "IBM,MSFT")])
-    assert permission_for(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
+    lists = find_lists([build_list_entry(scope, key, "IBM,MSFT")])
+    assert find_permission(SUBJECT, lists) == Permission(symbols=frozenset({"IBM", "MSFT"}))
 
 
 def test_several_lists_permit_their_intersection():
     several = [
-        listed(LimitScope.TENANT, "", "AAPL,IBM,MSFT"),
-        listed(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
-        listed(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
+        build_list_entry(LimitScope.TENANT, "", "AAPL,IBM,MSFT"),
+        build_list_entry(LimitScope.STRATEGY, "momentum", "AAPL,TSLA"),
+        build_list_entry(LimitScope.USER, "U1", "BUY", LimitCode.ALLOWED_SIDES),
     ]
-    assert permission_for(SUBJECT, lists_of(several)) == Permission(frozenset({"AAPL"}), frozenset({"BUY"}))
+    assert find_permission(SUBJECT, find_lists(several)) == Permission(
+        frozenset({"AAPL"}), frozenset({"BUY"})
+    )
 
 
 def test_first_unlisted_attribute_is_reported():

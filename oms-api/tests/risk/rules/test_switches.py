@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, strictest
+from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, get_strictest_state
 from app.risk.rules.values import TradingState
 
 ACTIVE, REDUCING, HALTED = TradingState
@@ -20,7 +20,7 @@ TENANT, PORTFOLIO, STRATEGY = SwitchScope
         ({(STRATEGY, "momentum"): HALTED}, None, (ACTIVE, TENANT)),
     ],
 )
-def test_switches_that_apply_to_an_order(states, strategy, told):
+def test_order_is_subject_to_the_strictest_matching_switch(states, strategy, told):
     assert Switches(states).state("growth", strategy) == told
 
 
@@ -29,5 +29,5 @@ def test_switch_defaults_to_active():
 
 
 def test_strictest_switch_applies():
-    assert strictest(ACTIVE, REDUCING) is REDUCING
-    assert strictest(HALTED, ACTIVE, REDUCING) is HALTED
+    assert get_strictest_state(ACTIVE, REDUCING) is REDUCING
+    assert get_strictest_state(HALTED, ACTIVE, REDUCING) is HALTED

@@ -12,7 +12,7 @@ from app.sandbox.rules.layers import Layer, find_missing_layers
 from app.sandbox.rules.sources import StrategySource
 
 
-def test_a_frame_survives_the_way():
+def test_frame_round_trips():
     packed = pack_frame(Frame("block", {"a": [1, "x", None]}, b"\x00\x01"))
     lengths = parse_lengths(packed[: HEADER.size], 1000)
     middle = HEADER.size + lengths.fields
@@ -29,7 +29,7 @@ def test_a_frame_survives_the_way():
         b"[" * 100_000, b'["a",{"b":' + b"9" * 5000 + b"}]",
     ],
 )  # fmt: skip
-def test_anything_else_is_refused(text):
+def test_invalid_frame_is_refused(text):
     with pytest.raises(InvalidFrame):
         parse_frame(text, b"")
 
@@ -78,7 +78,7 @@ def test_a_reported_failure_is_cut_and_has_no_control_characters():
     assert parse_failure({"file": "a.py", "line": 3}).line == 3
 
 
-def test_untrusted_code_needs_seccomp_limits_and_one_wall_around_files():
+def test_untrusted_code_needs_seccomp_limits_and_one_file_restriction():
     assert find_missing_layers([]) == ["seccomp", "Landlock or bubblewrap", "resource limits"]
     enough = [Layer.SECCOMP, Layer.RESOURCE_LIMITS]
     assert find_missing_layers([*enough, Layer.LANDLOCK]) == []

@@ -16,7 +16,7 @@ TESTS = {
 MACHINES = sorted(ARCHITECTURES)
 
 
-def decide(machine, number, *arguments, audit_code=None):
+def run_filter(machine, number, *arguments, audit_code=None):
     """Run the program as the kernel does, and return its decision."""
     architecture = ARCHITECTURES[machine]
     code = architecture.audit_code if audit_code is None else audit_code
@@ -37,29 +37,29 @@ def decide(machine, number, *arguments, audit_code=None):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_each_listed_call_is_allowed_and_each_other_one_refused(machine):
     numbers = set(ARCHITECTURES[machine].numbers.values())
-    assert all(decide(machine, number) == ALLOW for number in numbers)
-    assert all(decide(machine, number) == REFUSE for number in range(600) if number not in numbers)
+    assert all(run_filter(machine, number) == ALLOW for number in numbers)
+    assert all(run_filter(machine, number) == REFUSE for number in range(600) if number not in numbers)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_files_are_only_opened_to_read_and_memory_is_never_executable(machine):
     numbers = ARCHITECTURES[machine].numbers
     close_on_exec = 0o2000000
-    assert decide(machine, numbers["openat"], 0, 0, close_on_exec) == ALLOW
+    assert run_filter(machine, numbers["openat"], 0, 0, close_on_exec) == ALLOW
     for flags in (1, 2, 0x40, 0x200, 0x400, 0x410000, close_on_exec | 1):
-        assert decide(machine, numbers["openat"], 0, 0, flags) == REFUSE
+        assert run_filter(machine, numbers["openat"], 0, 0, flags) == REFUSE
     for name in ("mmap", "mprotect"):
-        assert decide(machine, numbers[name], 0, 0, 3) == ALLOW
-        assert decide(machine, numbers[name], 0, 0, 7) == REFUSE
-    assert decide(machine, numbers["rt_sigaction"], 14) == ALLOW
-    assert decide(machine, numbers["rt_sigaction"], 24) == REFUSE
+        assert run_filter(machine, numbers[name], 0, 0, 3) == ALLOW
+        assert run_filter(machine, numbers[name], 0, 0, 7) == REFUSE
+    assert run_filter(machine, numbers["rt_sigaction"], 14) == ALLOW
+    assert run_filter(machine, numbers["rt_sigaction"], 24) == REFUSE
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_another_interface_of_the_processor_ends_the_process(machine):
-    assert decide(machine, 0, audit_code=0x40000003) == KILL  # 32-bit calls have other numbers
+    assert run_filter(machine, 0, audit_code=0x40000003) == KILL  # 32-bit calls have other numbers
     if machine == "x86_64":
-        assert decide(machine, 0x40000000 | 41) == KILL
+        assert run_filter(machine, 0x40000000 | 41) == KILL
 
 
 def test_an_unknown_processor_has_no_filter():

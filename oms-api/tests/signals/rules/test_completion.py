@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from app.orders.rules.order_factory import Placement, new_order
 from app.orders.rules.values import OrderType, Status, Ticket
-from app.signals.rules.completion import build_ticket, complete, find_outcome, find_unordered_outcome
+from app.signals.rules.completion import build_ticket, complete_signal, find_outcome, find_unordered_outcome
 from app.signals.rules.values import Channel, Outcome, Signal, SignalMode, SignalStatus, SizeKind
 from app.timestamps import Timestamp
 from tests.factories import NOON
@@ -43,6 +43,6 @@ def test_ticket_has_the_size_of_the_order_and_a_limit_if_a_price_was_sent():
 
 def test_completed_signal_says_how_long_it_took():
     later = NOON + timedelta(milliseconds=12)
-    signal = complete(SIGNAL, Outcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
+    signal = complete_signal(SIGNAL, Outcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
     assert (signal.order_ids, signal.completed_at, signal.latency_ms) == ("O1 O2", later, 12)
-    assert complete(SIGNAL, Outcome(SignalStatus.FILLED), NOON - timedelta(seconds=1)).latency_ms == 0
+    assert complete_signal(SIGNAL, Outcome(SignalStatus.FILLED), NOON - timedelta(seconds=1)).latency_ms == 0

@@ -26,18 +26,18 @@ TEN, CLOSE = Size(SizeKind.QTY, Decimal(10)), Size(SizeKind.CLOSE, None)
 RULES = StrategyRules(1, "momentum", "Growth", SignalMode.APPROVE, TEN, ("AAPL",), "alice", NOON)
 
 
-def request(**changes):
+def build_request(**changes):
     none = dict.fromkeys(("size", "price", "reason", "strategy", "portfolio", "expires_at"))
     fields = {"id": "s1", "channel": Channel.REDIS, "symbol": "AAPL", "side": "BUY", "request_hash": "hash"}
     return SignalRequest(**(none | fields | changes))  # type: ignore[arg-type]  # by name
 
 
 def test_strategy_gives_what_the_signal_leaves_out():
-    plan = plan_signal(request(), "momentum", RULES, None)
+    plan = plan_signal(build_request(), "momentum", RULES, None)
     assert plan == ("momentum", SignalMode.APPROVE, TEN, "Growth", ("AAPL",))
-    own = plan_signal(request(size=CLOSE, portfolio="Income"), "momentum", RULES, "Default")
+    own = plan_signal(build_request(size=CLOSE, portfolio="Income"), "momentum", RULES, "Default")
     assert (own.size, own.portfolio_name) == (CLOSE, "Income")
-    assert plan_signal(request(size=TEN), None, None, "Default") == (
+    assert plan_signal(build_request(size=TEN), None, None, "Default") == (
         None,
         SignalMode.TRADE,
         TEN,
@@ -57,12 +57,12 @@ def test_strategy_gives_what_the_signal_leaves_out():
 )
 def test_signal_that_cannot_become_an_order_is_refused_by_its_field(changes, strategy, rules, field):
     with pytest.raises(Invalid) as refusal:
-        plan_signal(request(**changes), strategy, rules, None)
+        plan_signal(build_request(**changes), strategy, rules, None)
     assert refusal.value.errors[0].field == field
 
 
 def test_strategy_trades_its_symbols_only():
-    plan = plan_signal(request(), "momentum", RULES, None)
+    plan = plan_signal(build_request(), "momentum", RULES, None)
     require_allowed_symbol(plan, "AAPL")
     require_allowed_symbol(plan._replace(symbols=None), "MSFT")
     with pytest.raises(Invalid, match="see `errors`"):
@@ -84,5 +84,5 @@ def test_order_keys_of_placing_and_closing_differ():
 
 def test_signals_of_stopped_strategies_are_refused():
     with pytest.raises(Invalid) as refusal:
-        plan_signal(request(), "momentum", RULES._replace(is_stopped=True), None)
+        plan_signal(build_request(), "momentum", RULES._replace(is_stopped=True), None)
     assert [(error.field, error.code) for error in refusal.value.errors] == [("strategy", "not_active")]

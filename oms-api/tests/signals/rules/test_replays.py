@@ -39,7 +39,7 @@ def test_ids_of_hooks_and_messages_differ():
         ("", None),
     ],
 )
-def test_template_reads_words(text, values):
+def test_template_extracts_fields_from_a_text(text, values):
     assert parse_text("{side} {symbol} at {price}", text) == values
 
 

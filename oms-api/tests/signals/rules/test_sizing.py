@@ -33,7 +33,7 @@ def test_part_of_the_equity_is_converted_to_the_instruments_currency():
     assert compute_notional(Decimal(-1), Decimal(5), Decimal(1)) == 0
 
 
-def test_expiry_and_latency():
+def test_signal_expires_at_its_instant_and_has_a_latency():
     assert not is_expired(None, NOON)
     assert is_expired(NOON, NOON)
     assert not is_expired(NOON + timedelta(seconds=1), NOON)
@@ -48,7 +48,7 @@ def test_expiry_and_latency():
         (Size(SizeKind.CLOSE, None), {"close": True}),
     ],
 )
-def test_size_is_shown_as_it_is_sent(size, shown):
+def test_size_keeps_its_written_form(size, shown):
     assert serialize_size(size) == shown
 
 

@@ -33,30 +33,30 @@ from slackoms_strategy import OrderType as StrategyType
 AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 
 
-def linked(count=4, head=NO_HEAD):
+def build_linked_entries(count=4, head=NO_HEAD):
     inputs = [NewInput(InputKind.BARS, AT, f'{{"n":{number}}}') for number in range(count)]
     return link_inputs(1, "trend", 1, head, inputs)
 
 
 def test_inputs_follow_each_other_and_a_part_of_them_too():
-    inputs = linked()
+    inputs = build_linked_entries()
     assert [one.sequence for one in inputs] == [1, 2, 3, 4]
     assert find_break(inputs) is None
     assert find_break(inputs[2:]) is None
     assert find_break([]) is None
-    more = linked(1, JournalHead(4, inputs[-1].hash))
+    more = build_linked_entries(1, JournalHead(4, inputs[-1].hash))
     assert find_break([*inputs, *more]) is None
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_changed_input_breaks_the_chain_there(number):
-    inputs = linked()
+    inputs = build_linked_entries()
     inputs[number] = inputs[number]._replace(payload="{}")
     assert find_break(inputs) == number + 1
 
 
 def test_end_is_that_of_the_last_input_or_of_the_last_before_the_break():
-    inputs = linked()
+    inputs = build_linked_entries()
     assert find_end([]) == (None, NO_HEAD)
     assert find_end(inputs) == (None, (4, inputs[-1].hash))
     inputs[2] = inputs[2]._replace(run=2)
@@ -64,7 +64,7 @@ def test_end_is_that_of_the_last_input_or_of_the_last_before_the_break():
 
 
 def test_missing_input_breaks_the_chain():
-    inputs = linked()
+    inputs = build_linked_entries()
     assert find_break([*inputs[:1], *inputs[2:]]) == 3
 
 

@@ -9,7 +9,7 @@ AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 ORDER = ComparedOrder("AAPL", "BUY", Decimal(1), None, None, AT)
 
 
-def kinds(ours, replayed):
+def list_kinds(ours, replayed):
     return [difference.kind for difference in compare_orders(ours, replayed, "because")]
 
 
@@ -18,11 +18,11 @@ def test_same_orders_have_no_differences():
 
 
 def test_each_kind_of_difference_is_named():
-    assert kinds({}, {"a": ORDER}) == ["missing"]
-    assert kinds({"a": ORDER._replace(quantity=None)}, {}) == ["extra"]
-    assert kinds({"a": ORDER._replace(quantity=Decimal(2))}, {"a": ORDER}) == ["quantity"]
+    assert list_kinds({}, {"a": ORDER}) == ["missing"]
+    assert list_kinds({"a": ORDER._replace(quantity=None)}, {}) == ["extra"]
+    assert list_kinds({"a": ORDER._replace(quantity=Decimal(2))}, {"a": ORDER}) == ["quantity"]
     priced = ORDER._replace(limit_price=Decimal(1), stop_price=Decimal(2))
-    assert kinds({"a": priced}, {"a": ORDER}) == ["price", "price"]
+    assert list_kinds({"a": priced}, {"a": ORDER}) == ["price", "price"]
     (late,) = compare_orders({"a": ORDER._replace(at=AT + timedelta(seconds=30))}, {"a": ORDER}, "because")
     assert (late.kind, late.cause) == ("time", "The order was placed 30 s after its input.")
 
@@ -36,7 +36,7 @@ def test_replaced_order_differs_once():
     ]
     lower = first | {"b": first["b"]._replace(limit_price=Decimal(8))}
     assert [(one.order_id, one.kind) for one in compare_orders(lower, first, "because")] == [("b", "price")]
-    assert kinds(first, {"a": ORDER}) == ["extra"]
+    assert list_kinds(first, {"a": ORDER}) == ["extra"]
 
 
 def test_fill_must_be_one_that_matching_gives():

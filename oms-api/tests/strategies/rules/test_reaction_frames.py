@@ -27,7 +27,7 @@ STATE = '{"state":{"bars":1},"account":{},"orders":[]}'
 TICKET = Ticket("AAPL", "BUY", OrderType.MARKET, Decimal(5))
 
 
-def parse(**changes):
+def parse_frame(**changes):
     fields = pack_reaction(7, Reaction((PlaceAction(TICKET),), STATE)) | changes
     return parse_reaction(orjson.loads(orjson.dumps(fields)), 7, SCOPE)
 
@@ -56,7 +56,7 @@ def test_actions_are_the_same_after_the_transport_and_ids_are_numbered():
 
 def test_reason_has_no_control_characters():
     command = ["S", 0, "AAPL", "BUY", "MARKET", "1", *[None] * 9, "a\x00b"]
-    (action,) = parse(actions=[command]).actions
+    (action,) = parse_frame(actions=[command]).actions
     assert action.ticket.reason == "a b"
 
 
@@ -81,9 +81,9 @@ def test_reason_has_no_control_characters():
 )
 def test_wrong_reaction_is_refused(changes, problem):
     with pytest.raises(InvalidFrame, match=problem):
-        parse(**changes)
+        parse_frame(**changes)
 
 
 def test_too_many_orders_are_refused():
     with pytest.raises(MessageLimitExceeded, match="It wanted 1001 orders at once"):
-        parse(actions=[["C", 0, "x"]] * (MAX_ACTIONS + 1))
+        parse_frame(actions=[["C", 0, "x"]] * (MAX_ACTIONS + 1))

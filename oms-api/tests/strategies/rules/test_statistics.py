@@ -10,23 +10,23 @@ MONDAY = datetime(2026, 11, 16, 15, tzinfo=UTC)
 CAPITAL = Decimal(100_000)
 
 
-def fill(side, quantity, value, day, charges="0", book=("1",)):
+def build_fill(side, quantity, value, day, charges="0", book=("1",)):
     at = MONDAY + timedelta(days=day)
     return StrategyFill(book, side, Decimal(quantity), Decimal(value), Decimal(charges), at)
 
 
 def test_no_fill_has_no_statistics():
     assert compute_statistics([], CAPITAL) == NO_STATISTICS
-    assert compute_statistics([fill(Side.BUY, 1, 10, 0)], CAPITAL) == NO_STATISTICS
+    assert compute_statistics([build_fill(Side.BUY, 1, 10, 0)], CAPITAL) == NO_STATISTICS
 
 
 def test_round_trips_are_net_of_charges_and_ratios_are_of_days():
     fills = [
-        fill(Side.BUY, 100, 10_000, 0, "1"),
-        fill(Side.SELL, 100, 11_001, 0, "0"),  # +1,000: a return of 1%
-        fill(Side.SELL, 10, 1_000, 1),
-        fill(Side.BUY, 10, 1_505, 1),  # -505: a return of -0.5%
-        fill(Side.BUY, 1, 100, 2, book=("2",)),  # still open
+        build_fill(Side.BUY, 100, 10_000, 0, "1"),
+        build_fill(Side.SELL, 100, 11_001, 0, "0"),  # +1,000: a return of 1%
+        build_fill(Side.SELL, 10, 1_000, 1),
+        build_fill(Side.BUY, 10, 1_505, 1),  # -505: a return of -0.5%
+        build_fill(Side.BUY, 1, 100, 2, book=("2",)),  # still open
     ]
     statistics = compute_statistics(fills, CAPITAL)
     assert (statistics.trades, statistics.wins, statistics.losses, statistics.win_rate) == (2, 1, 1, 0.5)
@@ -36,15 +36,15 @@ def test_round_trips_are_net_of_charges_and_ratios_are_of_days():
 
 
 def test_without_capital_there_are_no_ratios():
-    fills = [fill(Side.BUY, 1, 10, 0), fill(Side.SELL, 1, 12, 0)]
+    fills = [build_fill(Side.BUY, 1, 10, 0), build_fill(Side.SELL, 1, 12, 0)]
     statistics = compute_statistics(fills, Decimal(0))
     assert (statistics.pnl_net, statistics.sharpe, statistics.max_drawdown) == (Decimal(2), None, None)
 
 
 def test_days_of_a_weekend_count_only_where_it_traded():
-    trip = [fill(Side.BUY, 1, 100, 4), fill(Side.SELL, 1, 200, 4)]  # a Friday
-    monday = [fill(Side.BUY, 1, 100, 7), fill(Side.SELL, 1, 90, 7)]
-    saturday = [fill(Side.BUY, 1, 100, 5), fill(Side.SELL, 1, 100, 5)]
+    trip = [build_fill(Side.BUY, 1, 100, 4), build_fill(Side.SELL, 1, 200, 4)]  # a Friday
+    monday = [build_fill(Side.BUY, 1, 100, 7), build_fill(Side.SELL, 1, 90, 7)]
+    saturday = [build_fill(Side.BUY, 1, 100, 5), build_fill(Side.SELL, 1, 100, 5)]
     without, with_weekend = (
         compute_statistics(fills, CAPITAL).sharpe for fills in (trip + monday, trip + saturday + monday)
     )

@@ -77,7 +77,7 @@ def test_any_text_is_parsed_or_refused(text):
 
 
 @given(st.sampled_from(["orders", "events", "pnl", "pnl:Growth", "quotes:AAPL"]))
-def test_channel_is_shown_as_it_is_written(text):
+def test_channel_keeps_its_spelling(text):
     assert str(parse_channel(text)) == text
 
 

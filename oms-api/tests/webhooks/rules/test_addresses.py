@@ -94,7 +94,7 @@ def test_internal_url_is_exempt_exactly_as_it_is_written():
         ("https://[2606:4700::1111]:444/", "[2606:4700::1111]:444", 444, "/"),
     ],
 )
-def test_parts_of_a_url(url, host_header, port, path):
+def test_url_is_split_into_parts(url, host_header, port, path):
     target = parse_url(url)
     assert target is not None
     assert (target.host_header, target.port, target.path) == (host_header, port, path)

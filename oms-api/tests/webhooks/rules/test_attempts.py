@@ -9,7 +9,7 @@ from app.webhooks.rules.attempts import (
     AttemptResult,
     DeliveryStatus,
     compute_pause_seconds,
-    decide,
+    decide_next_attempt,
     parse_retry_after,
 )
 from tests.factories import NOON
@@ -20,17 +20,21 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_success_completes_the_delivery(status):
-    assert decide(1, AttemptResult(status, 3), NOON, 0.5) == (DeliveryStatus.DELIVERED, None, None)
+    assert decide_next_attempt(1, AttemptResult(status, 3), NOON, 0.5) == (
+        DeliveryStatus.DELIVERED,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("status", [None, 301, 302, 307, 400, 404, 429, 500, 503])
 def test_other_answers_are_retried(status):
-    decision = decide(1, AttemptResult(status, 3), NOON, 0.5)
+    decision = decide_next_attempt(1, AttemptResult(status, 3), NOON, 0.5)
     assert decision == (DeliveryStatus.PENDING, NOON + 5 * SECOND, None)
 
 
 def test_410_ends_at_once():
-    decision = decide(1, AttemptResult(410, 3), NOON, 0.5)
+    decision = decide_next_attempt(1, AttemptResult(410, 3), NOON, 0.5)
     assert (decision.status, decision.next_attempt_at) == (DeliveryStatus.FAILED, None)
     assert decision.disable_reason == "The endpoint answered 410 Gone."
 
@@ -39,20 +43,20 @@ def test_410_ends_at_once():
 def test_ten_attempts_take_about_three_days_with_growing_waits(share, least, most):
     at, waits = NOON, []
     for attempt in range(1, MAX_ATTEMPTS):
-        decision = decide(attempt, FAILED, at, share)
+        decision = decide_next_attempt(attempt, FAILED, at, share)
         assert decision.next_attempt_at is not None
         waits.append(decision.next_attempt_at - at)
         at = decision.next_attempt_at
     assert waits == sorted(waits)
     assert least * HOUR < at - NOON < most * HOUR
-    last = decide(MAX_ATTEMPTS, FAILED, at, share)
+    last = decide_next_attempt(MAX_ATTEMPTS, FAILED, at, share)
     assert (last.status, last.disable_reason) == (DeliveryStatus.FAILED, "10 attempts failed.")
 
 
 def test_retry_after_lengthens_the_wait_up_to_a_day():
     def wait(seconds, attempt=1):
         result = AttemptResult(429, 3, None, timedelta(seconds=seconds))
-        decision = decide(attempt, result, NOON, 0.5)
+        decision = decide_next_attempt(attempt, result, NOON, 0.5)
         assert decision.next_attempt_at is not None
         return decision.next_attempt_at - NOON
 
@@ -81,7 +85,7 @@ def test_retry_after_is_seconds_or_a_date(text, expected):
     assert parse_retry_after(text, NOON) == expected
 
 
-def test_pauses_of_an_endpoint_grow_to_a_minute_or_to_what_it_asks_for():
+def test_pauses_of_an_endpoint_grow_to_a_minute_or_to_its_retry_after():
     assert [compute_pause_seconds(failures, None) for failures in (1, 2, 5, 9, 10**6)] == [1, 2, 16, 60, 60]
     assert compute_pause_seconds(1, timedelta(seconds=300)) == 300
     assert compute_pause_seconds(1, timedelta(days=30)) == 86_400

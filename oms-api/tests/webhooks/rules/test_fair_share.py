@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app.webhooks.rules.fair_share import SharedSlots, interleave
 
 
-def take_all(slots, tenant_id):
+def take_all_slots(slots, tenant_id):
     taken = 0
     while slots.has_room(tenant_id):
         slots.take(tenant_id)
@@ -17,7 +17,7 @@ def take_all(slots, tenant_id):
 @given(limit=st.integers(2, 200), tenants=st.integers(1, 20))
 def test_tenants_that_take_all_they_can_leave_a_slot_for_the_next_one(limit, tenants):
     slots = SharedSlots(limit)
-    taken = [take_all(slots, tenant_id) for tenant_id in range(tenants)]
+    taken = [take_all_slots(slots, tenant_id) for tenant_id in range(tenants)]
     assert sum(taken) <= limit
     if 2**tenants < limit:
         assert slots.has_room(tenants)
@@ -26,10 +26,10 @@ def test_tenants_that_take_all_they_can_leave_a_slot_for_the_next_one(limit, ten
 
 def test_released_slots_are_free_again():
     slots = SharedSlots(4)
-    assert (take_all(slots, 1), take_all(slots, 2)) == (2, 1)
+    assert (take_all_slots(slots, 1), take_all_slots(slots, 2)) == (2, 1)
     for _ in range(2):
         slots.release(1)
-    assert take_all(slots, 2) == 1
+    assert take_all_slots(slots, 2) == 1
     assert slots.has_room(1)
 
 

@@ -20,7 +20,7 @@ def test_subject_of_an_event(event_type, data, subject):
     assert get_subject(event_type, data) == subject
 
 
-def test_endpoint_wants_types_and_families_but_no_tests_of_others():
+def test_endpoint_receives_its_event_types_and_no_tests_of_others():
     assert ENDPOINT.is_subscribed_to("order.filled")
     assert not ENDPOINT.is_subscribed_to("orders.filled")
     everything = Endpoint("wh_1", 1, "https://h.example/", ("*",), 1, 0, "s", None, None)

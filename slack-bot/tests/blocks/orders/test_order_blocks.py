@@ -53,7 +53,7 @@ LARGEST_ORDER = order(
 @pytest.mark.parametrize("kind", list(OrderType))
 @pytest.mark.parametrize("draft", [OrderDraft(), LARGEST_DRAFT])
 @pytest.mark.parametrize("context", [OrderContext("C1"), OrderContext("C1", 9, True, (), "O" * 32, 99)])
-def test_the_form_is_one_that_slack_takes(kind, draft, context):
+def test_form_is_one_that_slack_takes(kind, draft, context):
     question = build_repeated_order_question(LARGEST_ORDER, "2026-11-29 10:00:00 UTC")
     proposal = build_proposal(DENIAL, draft)
     assert proposal
@@ -67,7 +67,7 @@ def test_the_form_is_one_that_slack_takes(kind, draft, context):
     check_view(build_order_form(replace(draft, type=kind.value), context))
 
 
-def test_the_largest_form_state_fits_in_the_metadata():
+def test_largest_form_state_fits_in_the_metadata():
     confirmed = tuple(f"price_ok:{'A' * 40}:1000000.1234567{n}" for n in range(16))
     context = OrderContext("C0123456789", 99, True, confirmed, "O" * 32, 99)
     metadata = build_order_form(LARGEST_DRAFT, context)["private_metadata"]
@@ -75,7 +75,7 @@ def test_the_largest_form_state_fits_in_the_metadata():
     assert OrderContext.load(metadata).hidden
 
 
-def test_a_form_that_changes_an_order_keeps_its_fixed_terms():
+def test_form_that_changes_an_order_keeps_its_fixed_terms():
     draft = build_order_draft(order())
     metadata = build_order_form(draft, OrderContext("C1", replaces="O1"))["private_metadata"]
     state = {
@@ -89,7 +89,7 @@ def test_a_form_that_changes_an_order_keeps_its_fixed_terms():
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"v":1,"hidden":[1]}', '{"v":1,"hidden":{"x":1},"revision":-1}']
 )
-def test_a_damaged_form_state_is_read_as_an_empty_one(text):
+def test_damaged_form_state_is_parsed_as_empty(text):
     context = OrderContext.load(text)
     assert (context.replaces, context.revision, context.hidden) == ("", 0, ())
 
@@ -98,7 +98,7 @@ def test_a_damaged_form_state_is_read_as_an_empty_one(text):
     "shown", [order(), LARGEST_ORDER, order(status="FILLED", filled_quantity=Decimal(50))]
 )
 @pytest.mark.parametrize("working", ["", "Cancelling…"])
-def test_the_message_of_an_order_is_one_that_slack_takes(shown, working):
+def test_message_of_an_order_is_one_that_slack_takes(shown, working):
     message = build_order_message(shown, working)
     check_message(message.text, list(message.blocks))
     assert "<!channel>" not in message.text
@@ -118,12 +118,12 @@ def test_the_message_of_an_order_is_one_that_slack_takes(shown, working):
         ("DENIED", 0, ["Trade again"]),
     ],
 )
-def test_the_buttons_are_those_that_the_state_allows(status, filled, labels):
+def test_buttons_are_those_that_the_state_allows(status, filled, labels):
     shown = order(status=status, filled_quantity=Decimal(filled))
     assert [button["text"]["text"] for button in list_buttons(shown)] == labels
 
 
-def test_a_thread_says_what_changed_and_cuts_long_lists():
+def test_thread_says_what_changed_and_cuts_long_lists():
     events = (
         event(1, "", "INITIALIZED"),
         event(2, "INITIALIZED", "AWAITING_APPROVAL", "slack:T1:U1"),
@@ -150,7 +150,7 @@ def test_a_thread_says_what_changed_and_cuts_long_lists():
         ("CANCELED", "Cancelled by <@U2>", "Cancelled by <@U2>"),
     ],
 )
-def test_the_end_of_a_wait_is_told(last, said, outcome):
+def test_end_of_a_wait_is_reported(last, said, outcome):
     ended = order(status=last, events=(event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
     assert format_changes(ended, 0) == [said]
     message = build_decided_message(ended)
@@ -158,7 +158,7 @@ def test_the_end_of_a_wait_is_told(last, said, outcome):
     assert message.text.split("*")[1] == outcome
 
 
-def test_a_rejection_names_the_approver_once_and_as_a_mention():
+def test_rejection_names_the_approver_once_and_as_a_mention():
     message = "slack:T1:U2 rejected it: Too *large*"
     rejected = order(
         status="DENIED",
@@ -185,7 +185,7 @@ def test_help_and_other_views_are_ones_that_slack_takes():
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_the_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
+def test_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
     names = ("price", "value", "charges", "cash_after", "position_after", "gross_exposure", "equity")
     estimate = dict.fromkeys(names, "-123456789.12345678") if is_known else {"position_after": "junk"}
     price = Decimal("123456789.12345678") if is_known else None
@@ -213,7 +213,7 @@ def test_the_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
         ),
     ],
 )
-def test_a_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passing, limits):
+def test_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passing, limits):
     denial = Denial(code, "Trading is stopped.", code, "BUY", Decimal(largest))
     start = "*Denied, because trading is stopped*: Trading is stopped."
     assert format_denial(denial) == f"{start}{passing} `/desk risk` shows who stopped it, and why."
@@ -228,7 +228,7 @@ def test_a_denial_by_a_kill_switch_says_where_its_reason_is(code, largest, passi
         (DENIAL, Decimal(410), "Denied by max order quantity"),
     ],
 )
-def test_the_preview_says_it_all(denial, price, said):
+def test_preview_shows_estimates_and_checks(denial, price, said):
     checks = tuple(Check(f"check_{n}", True, Decimal(1000 - n), "", "") for n in range(30))
     preview = Preview(
         "MSFT",

@@ -26,7 +26,7 @@ def read_draft(line: str) -> OrderDraft:
 
 
 @given(st.permutations(PARTS))
-def test_the_order_of_the_words_is_free(parts):
+def test_order_of_the_words_is_free(parts):
     name_end = parts.index("in Growth") + 1
     if name_end < len(parts) and parts[name_end] in ("50", "MSFT"):
         parts[name_end - 1] = 'in "Growth"'  # otherwise the words belong to the name
@@ -85,25 +85,25 @@ def test_every_word_has_its_meaning(line, entries):
         ("buy 5 MSFT limit 1,125", "Limit price 1,125 is read as 1125"),
     ],
 )
-def test_what_was_not_understood_is_said(line, said):
+def test_unknown_words_are_reported(line, said):
     draft = read_draft(line)
     assert said in draft.read_as
     assert draft.symbol == "MSFT"
 
 
 @pytest.mark.parametrize("line", ["1e9", "-5", "sl", "x" * 401, "?!"])
-def test_a_line_without_any_known_word_is_refused(line):
+def test_line_without_any_known_word_is_refused(line):
     with pytest.raises(BadCommand):
         parse_order_command(line)
 
 
 @pytest.mark.parametrize("line", ["help", " HELP ", "?", "--help"])
-def test_help(line):
+def test_help_is_recognized(line):
     assert isinstance(parse_order_command(line), HelpRequest)
 
 
 @given(st.text(max_size=100))
-def test_no_text_fails_otherwise(text):
+def test_every_text_gives_a_command_or_a_known_error(text):
     with contextlib.suppress(BadCommand):
         parse_order_command(text)
 

@@ -51,7 +51,7 @@ def open_decision(workspace: Workspace, order_id, action="approval_approve", by=
     return workspace.slack.wait_for("views.update")[-1].body["view"]
 
 
-def test_the_request_is_posted_in_the_approvers_channel(workspace: Workspace, order_id):
+def test_request_is_posted_in_the_approvers_channel(workspace: Workspace, order_id):
     request = request_of(workspace)
     check_message(request["text"], request["blocks"])
     assert "*Approval needed*: BUY 50 MSFT limit 410.00 DAY in Growth" in request["text"]
@@ -70,7 +70,7 @@ def build_waiting(workspace: Workspace, order_id, price, estimate):
     }  # fmt: skip
 
 
-def test_the_form_shows_the_estimates_then_and_now(workspace: Workspace, order_id):
+def test_form_shows_the_estimates_then_and_now(workspace: Workspace, order_id):
     current = ESTIMATE | {"value": "20600.00", "charges": None}
     workspace.oms.orders.waiting = [build_waiting(workspace, order_id, "412.00", current)]
     view = open_decision(workspace, order_id)
@@ -82,14 +82,14 @@ def test_the_form_shows_the_estimates_then_and_now(workspace: Workspace, order_i
     assert "Equity: 100,000.00, unchanged" in text
 
 
-def test_the_form_says_once_that_nothing_has_changed(workspace: Workspace, order_id):
+def test_form_reports_an_unchanged_order_once(workspace: Workspace, order_id):
     workspace.oms.orders.waiting = [build_waiting(workspace, order_id, "410.00", ESTIMATE)]
     text = open_decision(workspace, order_id)["blocks"][0]["text"]["text"]
     assert "Unchanged since it was placed:\nMarket price: 410.00\n" in text
     assert text.endswith("Equity: 100,000.00")
 
 
-def test_an_approval_is_told_to_the_requester_and_closes_the_request(workspace: Workspace, order_id):
+def test_approval_notifies_the_requester_and_closes_the_request(workspace: Workspace, order_id):
     assert decide(workspace, open_decision(workspace, order_id)) == {"response_action": "clear"}
     sent = workspace.oms.named("approve")[0]
     assert (sent.body, sent.headers["x-on-behalf-of"]) == ({"reason": "Within the mandate"}, "slack:T1:U2")
@@ -104,7 +104,7 @@ def test_an_approval_is_told_to_the_requester_and_closes_the_request(workspace: 
     assert buttons(closed) == []
 
 
-def test_a_rejection_needs_a_reason_and_tells_it(workspace: Workspace, order_id):
+def test_rejection_requires_and_shows_a_reason(workspace: Workspace, order_id):
     view = open_decision(workspace, order_id, "approval_reject")
     assert "optional" not in view["blocks"][1]
     decide(workspace, view, reason="Too large today")
@@ -114,13 +114,13 @@ def test_a_rejection_needs_a_reason_and_tells_it(workspace: Workspace, order_id)
     )
 
 
-def test_nobody_approves_their_own_order(workspace: Workspace, order_id):
+def test_user_cannot_approve_their_own_order(workspace: Workspace, order_id):
     body = decide(workspace, open_decision(workspace, order_id, by="U1"), by="U1")
     assert f"You placed order {order_id} yourself." in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.oms.orders.orders[order_id]["status"] == "AWAITING_APPROVAL"
 
 
-def test_the_second_approver_sees_who_was_first(workspace: Workspace, order_id):
+def test_second_approver_sees_the_first_decision(workspace: Workspace, order_id):
     first, second = open_decision(workspace, order_id), open_decision(workspace, order_id, by="U3")
     decide(workspace, first)
     body = decide(workspace, second, by="U3")
@@ -128,7 +128,7 @@ def test_the_second_approver_sees_who_was_first(workspace: Workspace, order_id):
     assert "already approved by slack:T1:U2" in body["view"]["blocks"][0]["text"]["text"]
 
 
-def test_a_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
+def test_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
     moved = problem(409, "The price has moved.", kind="price-moved")
     moved.body |= {"price_seen": "410.00", "price": "421.00", "max_move_percent": "1"}
     workspace.oms.script("approve", moved)
@@ -141,7 +141,7 @@ def test_a_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Work
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
 
 
-def test_a_person_of_another_workspace_decides_nothing(workspace: Workspace, order_id):
+def test_person_of_another_workspace_decides_nothing(workspace: Workspace, order_id):
     payload = factories.interaction(
         "block_actions", channel={"id": "C1"}, message={"ts": "1.0", "text": "x", "blocks": []},
         user={"id": "U2", "team_id": "T2"},
@@ -152,14 +152,14 @@ def test_a_person_of_another_workspace_decides_nothing(workspace: Workspace, ord
     assert workspace.oms.named("approve") == []
 
 
-def test_a_form_that_opens_too_late_is_told_to_the_person(workspace: Workspace, order_id):
+def test_form_that_opens_too_late_is_reported_to_its_user(workspace: Workspace, order_id):
     workspace.slack.refuse("views.open", "expired_trigger_id")
     click(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
     text = workspace.slack.wait_for("respond")[0].body["text"]
     assert text == "The form could not be opened in time. Please click again."
 
 
-def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
+def test_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
     view = open_decision(workspace, order_id)
     object.__setattr__(workspace.bot.services, "waits", replace(workspace.bot.services.waits, submission=0.1))
     moved = problem(409, "The price has moved.", kind="price-moved")
@@ -173,7 +173,7 @@ def test_a_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspac
     assert "from 410.00 to 421.00" in shown["blocks"][0]["text"]["text"]
 
 
-def test_a_changed_order_closes_its_request(workspace: Workspace, order_id):
+def test_changed_order_closes_its_request(workspace: Workspace, order_id):
     orders = workspace.oms.orders
     successor = orders.add(orders.orders[order_id] | {"limit_price": "409"}, "slack:T1:U1")
     orders.orders[order_id]["replaced_by"] = successor["id"]

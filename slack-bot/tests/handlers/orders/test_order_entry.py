@@ -38,7 +38,7 @@ def element(view, block_id):
     return next(block["element"] for block in view["blocks"] if block.get("block_id") == block_id)
 
 
-def test_a_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace):
+def test_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace):
     workspace.type(LINE, "/order")
     view = opened_view(workspace)
     check_view(view)
@@ -56,7 +56,7 @@ def test_a_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspac
     assert "Limits pass at most 243 (buying power)" in preview
 
 
-def test_what_was_not_understood_is_said_exactly(workspace: Workspace):
+def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
     workspace.type("buy 50 MSFT at 1e3 limitt", "/order")
     banner = banner_of(opened_view(workspace))
     assert "“at 1e3”: Write the number out, without an exponent" in banner
@@ -91,7 +91,7 @@ def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(worksp
     assert element(view, "quantity")["initial_value"] == "7"
 
 
-def test_a_price_that_another_type_hides_returns_with_its_type(workspace: Workspace):
+def test_price_that_another_type_hides_returns_with_its_type(workspace: Workspace):
     hidden = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "hidden": {"limit_price": "410"}})
     payload = factories.interaction(
         "block_actions",
@@ -107,7 +107,7 @@ def test_a_price_that_another_type_hides_returns_with_its_type(workspace: Worksp
     assert element(view, "limit_price")["initial_value"] == "410"
 
 
-def test_an_order_is_placed_once_and_its_message_is_posted_in_the_channel(workspace: Workspace):
+def test_order_is_placed_once_and_its_message_is_posted_in_the_channel(workspace: Workspace):
     assert submit(workspace) == {"response_action": "clear"}
     call = workspace.oms.named("place_order")[0]
     assert call.body == {
@@ -143,7 +143,7 @@ def test_eight_deliveries_place_one_order_with_one_message(workspace: Workspace)
     assert len(workspace.slack.named("chat.postMessage")) == 1
 
 
-def test_without_a_channel_or_where_slack_refuses_the_person_gets_the_message(workspace: Workspace):
+def test_message_without_a_usable_channel_is_sent_as_a_direct_message(workspace: Workspace):
     workspace.slack.script("chat.postMessage", Answer(body={"ok": False, "error": "not_in_channel"}))
     submit(workspace)
     posted = workspace.slack.wait_for("chat.postMessage", 2)[1].body
@@ -178,12 +178,12 @@ def test_errors_of_the_oms_are_shown_at_their_fields(workspace: Workspace):
     assert submit(workspace)["errors"] == {"stop_loss": "Must be below the limit."}
 
 
-def test_an_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
+def test_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
     workspace.oms.script("place_order", problem(404, "There is no portfolio.", kind="not-found"))
     assert "There is no portfolio called Growth" in submit(workspace)["errors"]["portfolio"]
 
 
-def test_a_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(workspace: Workspace):
+def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(workspace: Workspace):
     workspace.oms.orders.denial = denial_json()
     body = submit(workspace)
     view = body["view"]
@@ -228,25 +228,25 @@ def test_a_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(work
     ("asked", "passing", "offered"),
     [("50", "40.75", "40"), ("50.5", "40.75", "40.75"), ("50", "0.75", "0.75"), ("", "40.75", "40.75")],
 )
-def test_whole_units_are_offered_to_who_asked_for_whole_units(asked, passing, offered):
+def test_denial_offers_whole_units_for_an_order_in_whole_units(asked, passing, offered):
     denial = Denial("BUYING_POWER", "", "", "", Decimal(passing))
     assert find_proposal(denial, OrderDraft(quantity=asked)) == ("quantity", offered)
 
 
-def test_a_denied_price_is_offered_at_the_limit(workspace: Workspace):
+def test_denied_price_is_offered_at_the_limit(workspace: Workspace):
     workspace.oms.orders.denial = denial_json(largest_passing=None, nearest_price="405.00")
     button = blocks_of(submit(workspace))["proposal"]["elements"][0]
     assert button["value"] == "limit_price:405"
 
 
-def test_where_nothing_passes_there_is_no_button(workspace: Workspace):
+def test_denial_has_no_button_if_no_quantity_passes(workspace: Workspace):
     workspace.oms.orders.denial = denial_json(largest_passing="0")
     body = submit(workspace)
     assert "No quantity passes." in banner_of(body["view"])
     assert "proposal" not in blocks_of(body)
 
 
-def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
+def test_all_confirmations_are_requested_in_one_step(workspace: Workspace):
     workspace.oms.instruments.clear()
     workspace.oms.quotes["MSFT"] = {"mid": "300.00", "last": None, "age_seconds": 1.0, "source": "manual"}
     del workspace.oms.quotes["MSFT"]
@@ -258,7 +258,7 @@ def test_everything_doubtful_is_asked_in_one_step(workspace: Workspace):
     assert kinds == ["symbol_ok", "short_ok"]
 
 
-def test_the_same_order_within_a_minute_is_asked_about_and_confirmed_to_the_oms(workspace: Workspace):
+def test_repeated_order_within_a_minute_needs_a_confirmation(workspace: Workspace):
     submit(workspace)
     body = submit(workspace, id="V2", root_view_id="V2")
     repeat = questions_of(body["view"])
@@ -268,7 +268,7 @@ def test_the_same_order_within_a_minute_is_asked_about_and_confirmed_to_the_oms(
     assert workspace.oms.named("place_order")[-1].body["confirm_repeat"] is True
 
 
-def test_an_odd_limit_price_is_asked_about(workspace: Workspace):
+def test_unusual_limit_price_needs_a_confirmation(workspace: Workspace):
     workspace.oms.quotes["MSFT"] = {"mid": "41.00", "last": None, "age_seconds": 1.0, "source": "manual"}
     assert questions_of(submit(workspace)["view"]) == ["price_ok:MSFT:410"]
 
@@ -285,7 +285,7 @@ def test_an_odd_limit_price_is_asked_about(workspace: Workspace):
         ("SELL", "409", 1.0, []),
     ],
 )
-def test_a_stop_that_the_quote_has_reached_is_asked_about(workspace: Workspace, side, stop, age, asked):
+def test_reached_stop_needs_a_confirmation(workspace: Workspace, side, stop, age, asked):
     workspace.oms.quotes["MSFT"] = {"mid": "410.00", "last": None, "age_seconds": age, "source": "manual"}
     values = order_state(type="STOP", side=side, stop_price=stop, time_in_force="GTC")
     body = submit(workspace, values)
@@ -293,7 +293,7 @@ def test_a_stop_that_the_quote_has_reached_is_asked_about(workspace: Workspace, 
     assert [each for each in questions if each.startswith("stop_ok")] == asked
 
 
-def test_a_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
+def test_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
     workspace.oms.quotes["MSFT"] = {"mid": "410.00", "last": None, "age_seconds": 1.0, "source": "manual"}
     values = order_state(type="STOP", stop_price="400", time_in_force="GTC")
     view = submit(workspace, values)["view"]
@@ -307,7 +307,7 @@ def test_a_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
     assert workspace.oms.named("place_order")[-1].body["stop_price"] == "400"
 
 
-def test_an_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
+def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
     workspace.oms.orders.is_answer_lost = True
     answer = submit(workspace)
     wait_until(lambda: workspace.slack.named("chat.postMessage"))
@@ -315,7 +315,7 @@ def test_an_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspac
     assert answer == {"response_action": "clear"}
 
 
-def test_the_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):
+def test_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):
     payload = factories.interaction(
         "block_suggestion", view=factories.view(callback_id="order_form"),
         block_id="portfolio", action_id="order_portfolio", value="gro",
@@ -326,7 +326,7 @@ def test_the_portfolio_field_offers_existing_portfolios_with_their_cash(workspac
     ]
 
 
-def test_who_may_not_trade_sees_a_refusal_instead_of_the_form(workspace: Workspace):
+def test_user_without_trading_rights_sees_a_refusal_instead_of_the_form(workspace: Workspace):
     workspace.oms.roles["slack:T1:U1"] = "viewer"
     workspace.type(LINE, "/order")
     view = workspace.slack.wait_for("views.update")[0].body["view"]
@@ -335,7 +335,7 @@ def test_who_may_not_trade_sees_a_refusal_instead_of_the_form(workspace: Workspa
     assert len(workspace.slack.named("views.update")) == 1
 
 
-def test_the_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
+def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
     workspace.oms.script("preview_order", Answer(500, slow=0.5))
     workspace.type(LINE, "/order")
     workspace.oms.wait_for("preview_order")
@@ -345,7 +345,7 @@ def test_the_preview_does_not_replace_a_form_that_was_submitted_meanwhile(worksp
     assert "V1" not in workspace.slack.shown
 
 
-def test_a_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace):
+def test_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace):
     workspace.oms.orders.denial = denial_json() | {"limit": "1000000", "asked": "2000000.5 USD"}
     lines = [
         {
@@ -386,14 +386,14 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
     assert search(workspace, "no such?") == [("/", "No instrument matches.")]
 
 
-def test_the_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
+def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
     patient_workspace.oms.instruments = {}
     assert search(patient_workspace, " ") == [
         ("/", "No instruments are listed. Type a symbol, such as AAPL.")
     ]
 
 
-def test_the_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
+def test_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
     workspace = patient_workspace
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     assert [search(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3

@@ -69,7 +69,7 @@ def buttons(message):
     ]
 
 
-def test_a_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Workspace, order_id):
+def test_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "20", "409.95")
     send_change(workspace, order_id=order_id)
     edited = workspace.slack.wait_for("chat.update")[0].body
@@ -81,7 +81,7 @@ def test_a_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Wor
     assert (line["thread_ts"], line["text"]) == ("1.0", "Filled 20 at 409.95")
 
 
-def test_the_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
+def test_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "20", "409.95")
     send_change(workspace, order_id=order_id)
     wait_until(lambda: find_row(workspace, order_id).sequence == 2)
@@ -93,7 +93,7 @@ def test_the_same_event_twice_changes_nothing_more(workspace: Workspace, order_i
     assert len(workspace.slack.named("chat.postMessage")) == 2
 
 
-def test_changes_that_no_event_told_are_found_by_the_refresh(workspace: Workspace, order_id):
+def test_refresh_finds_changes_without_an_event(workspace: Workspace, order_id):
     workspace.oms.orders.move(order_id, "EXPIRED", "calendar")
     refresh_open_orders(workspace.bot.services)
     edited = workspace.slack.wait_for("chat.update")[0].body
@@ -101,7 +101,7 @@ def test_changes_that_no_event_told_are_found_by_the_refresh(workspace: Workspac
     assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Expired"
 
 
-def test_an_exit_is_told_in_the_thread_of_its_order(workspace: Workspace, order_id):
+def test_exit_is_reported_in_the_thread_of_its_order(workspace: Workspace, order_id):
     order = workspace.oms.orders.orders[order_id]
     workspace.oms.orders.fill(order_id, "50", "410.00")
     order["legs"][0] |= {"status": "FILLED", "filled_quantity": "50", "average_price": "394.90"}
@@ -120,9 +120,7 @@ def test_cancel_strips_the_buttons_at_once_and_shows_who_cancelled(workspace: Wo
     assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Cancelled by <@U2>"
 
 
-def test_a_cancel_that_comes_too_late_is_told_privately_and_the_buttons_return(
-    workspace: Workspace, order_id
-):
+def test_late_cancel_is_reported_privately_and_restores_the_buttons(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
     click(workspace, "order_cancel", order_id)
     body = workspace.slack.wait_for("respond")[0].body
@@ -131,7 +129,7 @@ def test_a_cancel_that_comes_too_late_is_told_privately_and_the_buttons_return(
     assert buttons(workspace.slack.wait_for("chat.update", 2)[-1].body) == ["Close position", "Trade again"]
 
 
-def test_who_may_not_trade_cancels_nothing(workspace: Workspace, order_id):
+def test_user_without_trading_rights_cannot_cancel(workspace: Workspace, order_id):
     workspace.oms.script("cancel_order", problem(403, "Not allowed.", kind="forbidden"))
     click(workspace, "order_cancel", order_id, by="U9")
     assert (
@@ -140,7 +138,7 @@ def test_who_may_not_trade_cancels_nothing(workspace: Workspace, order_id):
     )
 
 
-def test_a_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
+def test_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
     payload = factories.interaction(
         "block_actions", channel={"id": "C1"}, message={"ts": "1.0", "text": "x", "blocks": []},
         response_url=workspace.slack.response_url,
@@ -183,7 +181,7 @@ def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(wo
     assert workspace.slack.wait_for("chat.postMessage", 3)[2].body["thread_ts"] == "1.0"
 
 
-def test_a_change_of_nothing_is_refused(workspace: Workspace, order_id):
+def test_change_without_a_difference_is_refused(workspace: Workspace, order_id):
     click(workspace, "order_change", order_id)
     opened = workspace.slack.wait_for("views.update")[0].body["view"]
     names = ("quantity", "limit_price", "time_in_force", "reason")
@@ -199,7 +197,7 @@ def test_a_change_of_nothing_is_refused(workspace: Workspace, order_id):
     assert workspace.oms.named("replace_order") == []
 
 
-def test_a_final_order_cannot_be_changed(workspace: Workspace, order_id):
+def test_final_order_cannot_be_changed(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
     click(workspace, "order_change", order_id)
     view = workspace.slack.wait_for("views.update")[0].body["view"]
@@ -240,7 +238,7 @@ def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, or
     assert view["submit"]["text"] == "Place order"
 
 
-def test_the_messages_of_orders_survive_a_restart(tmp_path):
+def test_messages_of_orders_survive_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path / 'bot.db'}"
     first = create_storage(open_database(url))
     order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"})
@@ -254,7 +252,7 @@ def test_the_messages_of_orders_survive_a_restart(tmp_path):
     second.close()
 
 
-def test_events_that_change_nothing_do_not_delay_other_messages(slack, oms):
+def test_events_without_a_change_do_not_delay_other_messages(slack, oms):
     workspace = Workspace(
         make_bot(slack, oms, replace(SHORT, submission=20.0), read=20.0, write=20.0, pace=1.0), slack, oms
     )

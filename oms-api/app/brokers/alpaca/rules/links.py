@@ -46,7 +46,7 @@ class Links:
         self.add(moved)
 
     def find_primary(self, leg_id: str) -> str | None:
-        """Return the order that a leg was sent with, None for an order that is no leg."""
+        """Return the order that a leg was sent with, None for an order that is not a leg."""
         link = self._links.get(leg_id)
         return None if link is None else link.primary_id
 

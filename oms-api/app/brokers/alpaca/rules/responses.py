@@ -7,12 +7,17 @@ from uuid import UUID
 
 from app.brokers.alpaca.rules.requests import OrderClass
 from app.brokers.rules.order_reports import (
+    MAX_NAME_LENGTH,
     FillReport,
     MalformedResponse,
     OrderReport,
     Update,
+    clean_reason,
     parse_amount,
+    parse_name,
     parse_optional_amount,
+    parse_positive_amount,
+    parse_quantity,
     parse_time,
 )
 from app.brokers.rules.values import Account, Holding, OrderType, TimeInForce
@@ -30,14 +35,14 @@ def parse_order(json: Json) -> OrderReport:
     """Parse an order. Raises MalformedResponse."""
     try:
         return OrderReport(
-            broker_id=str(json["id"]),
-            order_id=parse_order_id(str(json["client_order_id"])),
-            symbol=str(json["symbol"]),
+            broker_id=parse_name(json["id"]),
+            order_id=_parse_order_name(json),
+            symbol=parse_name(json["symbol"]),
             side=Side(json["side"].upper()),
             kind=OrderType(json["type"].upper()),
             time_in_force=TimeInForce(json["time_in_force"].upper()),
-            quantity=parse_optional_amount(json.get("qty")) or ZERO,
-            filled=parse_amount(json["filled_qty"]),
+            quantity=parse_quantity(json.get("qty") or ZERO),
+            filled=parse_quantity(json["filled_qty"]),
             status=str(json["status"]),
             submitted_at=parse_time(json.get("submitted_at") or json["created_at"]),
             changed_at=parse_time(json.get("updated_at") or json["created_at"]),
@@ -45,13 +50,23 @@ def parse_order(json: Json) -> OrderReport:
             stop_price=parse_optional_amount(json.get("stop_price")),
             trail_amount=parse_optional_amount(json.get("trail_price")),
             trail_percent=parse_optional_amount(json.get("trail_percent")),
-            replaces=json.get("replaces"),
-            replaced_by=json.get("replaced_by"),
+            replaces=_parse_optional_name(json.get("replaces")),
+            replaced_by=_parse_optional_name(json.get("replaced_by")),
             order_class=_parse_class(json.get("order_class")),
-            legs=tuple(parse_order(leg) for leg in json.get("legs") or ()),
+            legs=tuple(parse_order({**leg, "legs": None}) for leg in json.get("legs") or ()),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MalformedResponse(f"an order: {type(error).__name__}") from None
+
+
+def _parse_order_name(json: Json) -> str:
+    """Return our id of an order: that of Alpaca, if another program chose one that is too long."""
+    name = str(json["client_order_id"])
+    return parse_order_id(name if len(name) <= MAX_NAME_LENGTH else parse_name(json["id"]))
+
+
+def _parse_optional_name(value: Any) -> str | None:
+    return None if value is None else parse_name(value)
 
 
 def _parse_class(name: str | None) -> str:
@@ -78,10 +93,10 @@ def parse_activity(json: Json) -> FillReport:
     """
     try:
         return FillReport(
-            str(json["id"]).rpartition("::")[2],
-            str(json["order_id"]),
-            parse_amount(json["qty"]),
-            parse_amount(json["price"]),
+            parse_name(json["id"]).rpartition("::")[2],
+            parse_name(json["order_id"]),
+            parse_positive_amount(json["qty"]),
+            parse_positive_amount(json["price"]),
             parse_time(json["transaction_time"]),
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -95,9 +110,10 @@ def parse_update(json: Json) -> Update:
         at = parse_time(json.get("timestamp") or json["order"]["updated_at"])
         fill = None
         if json.get("price") is not None and json.get("qty") is not None:
-            quantity, price = parse_amount(json["qty"]), parse_amount(json["price"])
-            fill = FillReport(str(json["execution_id"]), order.broker_id, quantity, price, at)
-        previous, reason = json.get("previous_execution_id"), json.get("reason")
+            quantity, price = parse_positive_amount(json["qty"]), parse_positive_amount(json["price"])
+            fill = FillReport(parse_name(json["execution_id"]), order.broker_id, quantity, price, at)
+        previous = _parse_optional_name(json.get("previous_execution_id"))
+        reason = clean_reason(json.get("reason"))
         return Update(str(json["event"]), order, fill, previous, reason, at)
     except (KeyError, ValueError, TypeError) as error:
         raise MalformedResponse(f"an update: {type(error).__name__}") from None
@@ -106,7 +122,7 @@ def parse_update(json: Json) -> Update:
 def parse_position(json: Json, portfolio_id: int) -> Holding:
     """Parse a position. Raises MalformedResponse."""
     try:
-        symbol = str(json["symbol"])
+        symbol = parse_name(json["symbol"])
         if json.get("asset_class") == "crypto":
             symbol = _parse_pair(symbol)
         quantity, cost = parse_amount(json["qty"]), parse_amount(json["cost_basis"])
@@ -119,9 +135,9 @@ def parse_position(json: Json, portfolio_id: int) -> Holding:
 def parse_account(json: Json) -> Account:
     """Parse the account. Raises MalformedResponse."""
     try:
-        number = str(json["account_number"])
+        number = parse_name(json["account_number"])
         return Account(
-            str(json.get("currency") or "USD"),
+            parse_name(json.get("currency") or "USD"),
             parse_amount(json["cash"]),
             parse_amount(json["buying_power"]),
             number=number,

@@ -20,14 +20,13 @@ from app.brokers.ibkr.rules.reports import (
     OrderReport,
     StatusReport,
 )
-from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder, build_execution
+from app.brokers.ibkr.rules.tracked_order import ENDED_BY_BROKER, Chain, TrackedOrder, build_execution
 from app.brokers.rules.values import (
     Accepted,
     BrokerEvent,
     Busted,
     Canceled,
     Charged,
-    Expired,
     Lapsed,
     Refused,
     Rejected,
@@ -35,7 +34,6 @@ from app.brokers.rules.values import (
 )
 from app.money import ZERO
 
-_ENDED_BY_BROKER = "IBKR canceled the order."
 _REJECTED = "IBKR rejected the order."
 _ENDED = "The order had ended."
 _CORRECTED = "IBKR corrected the execution."
@@ -53,6 +51,7 @@ class OrderTracker:
         self._by_execution: dict[str, TrackedOrder] = {}
         self._charges: dict[str, ChargeReport] = {}  # whose executions are not known yet
         self._chains: dict[str, Chain] = {}
+        self._held: dict[str, TrackedOrder] = {}  # by their first id, orders whose end waits for fills
 
     @property
     def orders(self) -> list[TrackedOrder]:
@@ -92,13 +91,13 @@ class OrderTracker:
         tracked = self._identify(report.ref, report.venue_id, report.client_id, report.perm_id)
         if tracked.report is None and report.parent_venue_id and not tracked.is_accepted:
             tracked.parent_venue_id, tracked.is_waiting = report.parent_venue_id, report.status in OPEN
-        tracked.report = report
-        filled = ZERO if report.filled is None else report.filled
-        status = StatusReport(report.venue_id, report.client_id, report.perm_id, report.status, filled)
+        previous, tracked.report = tracked.report, report
+        status = StatusReport(report.venue_id, report.client_id, report.perm_id, report.status, report.filled)
         events: list[BrokerEvent] = []
-        if tracked.pending is not None and report.has_terms_of(tracked.pending) and report.status in OPEN:
-            events.append(Replaced(tracked.order_id, tracked.pending.id, at))
-            self._add_id(tracked, tracked.pending.id)
+        pending, is_open = tracked.pending, report.status in OPEN
+        if pending is not None and is_open and report.is_changed_to(pending, previous):
+            events.append(Replaced(tracked.order_id, pending.id, at, report.quantity))
+            self._add_id(tracked, pending.id)
             tracked.pending = None
         return events + self._apply_state(tracked, status, at)
 
@@ -125,7 +124,7 @@ class OrderTracker:
         self._by_execution[fill.execution_id] = tracked
         waiting = self._charges.pop(fill.execution_id, None)
         charged = [] if waiting is None else self.apply_charge(waiting, at)
-        return events + charged
+        return events + charged + self._report_end(tracked, at)
 
     def apply_charge(self, report: ChargeReport, at: datetime) -> list[BrokerEvent]:
         """Return the charge of an execution, unless it was reported before."""
@@ -146,8 +145,10 @@ class OrderTracker:
         if tracked is None or tracked.is_closed or effect in {Effect.NONE, Effect.IS_UNKNOWN}:
             return []
         if effect is Effect.CANCELS:
-            tracked.reason = _ENDED_BY_BROKER if reason == text.strip() else reason
-            return self._cancel(tracked, at)
+            tracked.reason = ENDED_BY_BROKER if reason == text.strip() else reason
+            return self._cancel(tracked, at, is_filled_known=False)
+        if tracked.held_end is not None:
+            return []  # the refusal of a request that its end crossed
         if effect is Effect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
             return self._reject(tracked, reason, at)
         return self._refuse(tracked, reason, at)
@@ -157,7 +158,7 @@ class OrderTracker:
         tracked = self._by_id.setdefault(order_id, TrackedOrder([order_id]))
         if tracked.is_closed:
             return []
-        tracked.is_closed, tracked.end = True, Canceled(order_id, at)
+        self._close(tracked, Canceled(order_id, at))
         return [Lapsed(order_id, _UNKNOWN_NOW, at)]
 
     def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
@@ -170,6 +171,20 @@ class OrderTracker:
             if order.parent_venue_id not in read
             for event in self._accept(order, at)
         ]
+
+    @property
+    def held(self) -> list[TrackedOrder]:
+        """The orders whose end waits for fills."""
+        return list(self._held.values())
+
+    def note_reading(self, held: Iterable[TrackedOrder], at: datetime) -> list[BrokerEvent]:
+        """Return the ends that wait no more. All executions were read since these ends were held."""
+        events: list[BrokerEvent] = []
+        for tracked in held:
+            if tracked.held_end is not None:
+                tracked.held_end = tracked.held_end.count_reading()
+                events += self._report_end(tracked, at)
+        return events
 
     @property
     def has_undecided_exits(self) -> bool:
@@ -210,16 +225,18 @@ class OrderTracker:
         self._by_id[order_id] = tracked
 
     def _apply_state(self, tracked: TrackedOrder, report: StatusReport, at: datetime) -> list[BrokerEvent]:
-        tracked.reported_filled = max(tracked.reported_filled, report.filled)
+        tracked.reported_filled = max(tracked.reported_filled, report.filled or ZERO)
         if tracked.is_closed:
             return []
         tracked.is_cancel_confirmed |= report.status == PENDING_CANCEL
         if report.status in CANCELED:
-            return self._cancel(tracked, at)
+            return self._cancel(tracked, at, is_filled_known=report.filled is not None)
         if report.status == INACTIVE:
-            return self._reject(tracked, tracked.reason or _REJECTED, at)
+            return self._reject(
+                tracked, tracked.reason or _REJECTED, at, is_filled_known=report.filled is not None
+            )
         if report.status == FILLED:
-            tracked.is_closed = True
+            self._close(tracked)
             if tracked.report is not None:
                 tracked.reported_filled = tracked.report.quantity
             events = self._accept(tracked, at) + self._refuse(tracked, _ENDED, at)
@@ -243,29 +260,37 @@ class OrderTracker:
         tracked.is_accepted, tracked.is_waiting = True, False
         return [Accepted(tracked.order_id, at)]
 
-    def _cancel(self, tracked: TrackedOrder, at: datetime) -> list[BrokerEvent]:
-        tracked.is_closed, tracked.is_waiting = True, False
-        tracked.end = Canceled(tracked.order_id, at)
-        end: BrokerEvent = tracked.end
-        if not tracked.is_cancel_requested:
-            end = self._build_end(tracked, at)
+    def _cancel(self, tracked: TrackedOrder, at: datetime, *, is_filled_known: bool) -> list[BrokerEvent]:
+        """Return the end of an order, unless it waits for fills.
+
+        TWS promises no order of its messages: an execution may follow the cancel that it crossed.
+        """
+        tracked.hold_end(at, is_filled_known=is_filled_known)
+        self._held[tracked.ids[0]] = tracked
+        return self._report_end(tracked, at)
+
+    def _report_end(self, tracked: TrackedOrder, at: datetime) -> list[BrokerEvent]:
+        """Return the end of an order that waits for no fill any more."""
+        held = tracked.held_end
+        if held is None or tracked.must_wait:
+            return []
+        self._close(tracked, Canceled(tracked.order_id, at))
         tracked.is_cancel_requested = False
-        return [end, *self._refuse(tracked, _ENDED, at)]
+        return [held.event, *self._refuse(tracked, _ENDED, at)]
 
-    def _build_end(self, tracked: TrackedOrder, at: datetime) -> BrokerEvent:
-        """Return the end of an order that nobody canceled: at the time it was good for, or before."""
-        expires_at = None if tracked.report is None else tracked.report.expires_at
-        if expires_at is not None and at >= expires_at:
-            return Expired(tracked.order_id, at)
-        return Lapsed(tracked.order_id, tracked.reason or _ENDED_BY_BROKER, at)
+    def _close(self, tracked: TrackedOrder, end: Canceled | Rejected | None = None) -> None:
+        tracked.close(end)
+        self._held.pop(tracked.ids[0], None)
 
-    def _reject(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
+    def _reject(
+        self, tracked: TrackedOrder, reason: str, at: datetime, *, is_filled_known: bool = False
+    ) -> list[BrokerEvent]:
         if tracked.is_accepted:
             tracked.reason = reason
-            return self._cancel(tracked, at)
-        tracked.is_closed, tracked.is_waiting = True, False
-        tracked.end = Rejected(tracked.order_id, reason, at)
-        return [tracked.end]
+            return self._cancel(tracked, at, is_filled_known=is_filled_known)
+        end = Rejected(tracked.order_id, reason, at)
+        self._close(tracked, end)
+        return [end]
 
     def _refuse(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the refusal of the request that is pending, if there is one."""

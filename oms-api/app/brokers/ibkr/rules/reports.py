@@ -91,15 +91,28 @@ class OrderReport(NamedTuple):
         is_same_end = self.expires_at in {None, order.expires_at}  # None: TWS wrote it in another form
         return mine == others and is_same_end and self.time_in_force is order.time_in_force
 
+    def is_changed_to(self, order: BrokerOrder, previous: "OrderReport | None") -> bool:
+        """Return whether IBKR works the order as changed to `order`; `previous` is the report before.
+
+        A fill of another order of its OCA group can make the quantity smaller than it was sent. Then the
+        prices prove the change.
+        """
+        if self.has_terms_of(order):
+            return True
+        if order.group is None or self.quantity >= order.quantity:
+            return False
+        was_changed = previous is not None and previous._replace(quantity=order.quantity).has_terms_of(order)
+        return self._replace(quantity=order.quantity).has_terms_of(order) and not was_changed
+
 
 class StatusReport(NamedTuple):
-    """The status of an order."""
+    """The status of an order. `filled` is None where the report does not contain it."""
 
     venue_id: int
     client_id: int
     perm_id: int
     status: str
-    filled: Decimal
+    filled: Decimal | None
 
 
 class FillReport(NamedTuple):
@@ -138,7 +151,7 @@ class ChargeReport(NamedTuple):
 class Attachment(NamedTuple):
     """How an order is sent with others: TWS holds a group until its last order is transmitted.
 
-    `parent_venue_id` is 0 for an order that is no exit of an entry in the group.
+    `parent_venue_id` is 0 for an order that is not an exit of an entry in the group.
     """
 
     parent_venue_id: int = 0

@@ -7,8 +7,20 @@ from typing import NamedTuple
 
 from app.brokers.ibkr.rules.reports import FillReport, OrderReport
 from app.brokers.protocol import OrderState
-from app.brokers.rules.values import BrokerOrder, Canceled, Charged, Executed, Rejected, Replaced
-from app.money import ZERO, product
+from app.brokers.rules.values import (
+    BrokerOrder,
+    Canceled,
+    Charged,
+    Executed,
+    Expired,
+    Lapsed,
+    Rejected,
+    Replaced,
+)
+from app.money import ZERO, multiply
+
+MAX_INCOMPLETE_READINGS = 5  # of executions, before the end of an order is reported without its last fills
+ENDED_BY_BROKER = "IBKR canceled the order."
 
 
 class Chain(NamedTuple):
@@ -19,6 +31,22 @@ class Chain(NamedTuple):
 
     ids: tuple[str, ...]
     pending: BrokerOrder | None = None
+
+
+class HeldEnd(NamedTuple):
+    """The end of an order, which is reported after its fills: what takes its place depends on them.
+
+    `is_filled_known` is False until TWS reported the filled quantity, or the executions were read since.
+    `readings` counts how often they were read.
+    """
+
+    event: Canceled | Expired | Lapsed
+    is_filled_known: bool
+    readings: int = 0
+
+    def count_reading(self) -> "HeldEnd":
+        """Return the end after the executions were read once more."""
+        return self._replace(is_filled_known=True, readings=self.readings + 1)
 
 
 @dataclass(slots=True)
@@ -44,6 +72,7 @@ class TrackedOrder:
     fills: dict[str, FillReport] = field(default_factory=dict)  # by the base of their ids
     owners: dict[str, str] = field(default_factory=dict)  # the order that a fill was reported for
     charges: dict[str, Charged] = field(default_factory=dict)  # by execution id
+    held_end: HeldEnd | None = None
     end: Canceled | Rejected | None = None
     reason: str | None = None
 
@@ -61,6 +90,38 @@ class TrackedOrder:
     def has_missing_fills(self) -> bool:
         """Whether IBKR reported a larger filled quantity than its executions add up to."""
         return self.reported_filled > sum((fill.quantity for fill in self.fills.values()), ZERO)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the order has ended, even if its end waits for fills."""
+        return self.is_closed or self.held_end is not None
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether the end of the order waits for fills."""
+        held = self.held_end
+        if held is None or held.readings >= MAX_INCOMPLETE_READINGS:
+            return False
+        return not held.is_filled_known or self.has_missing_fills
+
+    def hold_end(self, at: datetime, *, is_filled_known: bool) -> None:
+        """Note that the order ends: canceled on request, at the time it was good for, or by IBKR."""
+        previous, event = self.held_end, self._build_end(at)
+        is_known = is_filled_known or (previous is not None and previous.is_filled_known)
+        self.held_end = HeldEnd(event, is_known, 0 if previous is None else previous.readings)
+        self.is_cancel_confirmed = True
+
+    def close(self, end: Canceled | Rejected | None) -> None:
+        """Note the end of the order, None if it has filled."""
+        self.is_closed, self.is_waiting, self.held_end, self.end = True, False, None, end
+
+    def _build_end(self, at: datetime) -> Canceled | Expired | Lapsed:
+        if self.is_cancel_requested:
+            return Canceled(self.order_id, at)
+        expires_at = None if self.report is None else self.report.expires_at
+        if expires_at is not None and at >= expires_at:
+            return Expired(self.order_id, at)
+        return Lapsed(self.order_id, self.reason or ENDED_BY_BROKER, at)
 
     def list_executions(self, order_id: str | None = None) -> list[Executed]:
         """Return the executions, or those that were reported for one of the ids."""
@@ -82,11 +143,13 @@ class TrackedOrder:
         order = self.report.build_order(order_id, self.filled, portfolio_id, at)
         if order_id != self.order_id:
             successor = self.ids[self.ids.index(order_id) + 1]
-            return OrderState(order, is_open=False, end=Replaced(order_id, successor, at))
+            return OrderState(
+                order, is_open=False, end=Replaced(order_id, successor, at, self.report.quantity)
+            )
         return OrderState(order, not self.is_closed, self.end, is_waiting=self.is_waiting)
 
 
 def build_execution(order_id: str, fill: FillReport) -> Executed:
     """Return the execution of a fill."""
-    value = product(fill.quantity, fill.price)
+    value = multiply(fill.quantity, fill.price)
     return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from app.instruments.rules import Instrument, normalize_symbol
-from app.money import ZERO, fits, parse_plain
+from app.money import ZERO, is_storable, parse_plain
 
 _ASSET_CLASSES = {"EQ": "equity", "FUT": "future", "CE": "option", "PE": "option"}
 _INDICES = "INDICES"
@@ -43,4 +43,4 @@ def _parse_row(row: Mapping[str, str | None]) -> Instrument | None:
 
 def _parse_step(text: str | None) -> Decimal | None:
     step = parse_plain(text or "")
-    return step if step is not None and step > ZERO and fits(step) else None
+    return step if step is not None and step > ZERO and is_storable(step) else None

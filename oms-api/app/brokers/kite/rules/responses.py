@@ -4,15 +4,25 @@ Times are India's (UTC+05:30), without a time zone and without fractions of a se
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 from app.brokers.kite.rules.requests import ORDER_TYPES
-from app.brokers.rules.order_reports import FillReport, MalformedResponse, OrderReport, parse_amount
+from app.brokers.rules.order_reports import (
+    FillReport,
+    MalformedResponse,
+    OrderReport,
+    clean_reason,
+    convert_to_utc,
+    parse_amount,
+    parse_name,
+    parse_positive_amount,
+    parse_quantity,
+)
 from app.brokers.rules.values import Account, Holding, TimeInForce
 from app.ledger.rules.accounting import Side
-from app.money import ZERO, product
+from app.money import ZERO, multiply
 
 Json = Mapping[str, Any]
 ResolveId = Callable[[Json], str]  # returns our id of an order
@@ -32,16 +42,16 @@ _ORDER, _TRADE, _POSITION, _ACCOUNT = "an order", "a trade", "a position", "the 
 def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
     """Parse an order of the order book or of a frame. Raises MalformedResponse."""
     try:
-        filled = parse_amount(json.get("filled_quantity") or 0)
+        filled = parse_quantity(json.get("filled_quantity") or 0)
         submitted_at = parse_time(json["order_timestamp"])
         return OrderReport(
-            broker_id=str(json["order_id"]),
-            order_id=resolve(json),
-            symbol=str(json["tradingsymbol"]),
+            broker_id=parse_name(json["order_id"]),
+            order_id=parse_name(resolve(json)),
+            symbol=parse_name(json["tradingsymbol"]),
             side=Side(json["transaction_type"]),
             kind=_KINDS[json["order_type"]],
             time_in_force=TimeInForce.IOC if json.get("validity") == "IOC" else TimeInForce.DAY,
-            quantity=parse_amount(json["quantity"]),
+            quantity=parse_quantity(json["quantity"]),
             filled=filled,
             status=_parse_status(str(json["status"]), filled),
             submitted_at=submitted_at,
@@ -52,9 +62,9 @@ def parse_order(json: Json, resolve: ResolveId) -> OrderReport:
             trail_percent=None,
             replaces=None,
             replaced_by=None,
-            reason=json.get("status_message"),
+            reason=clean_reason(json.get("status_message")),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise _build_error(_ORDER, error) from None
 
 
@@ -64,10 +74,10 @@ def parse_trade(json: Json) -> FillReport:
         broker_id = str(json["order_id"])
         at = json.get("fill_timestamp") or json["exchange_timestamp"]
         return FillReport(
-            f"{broker_id}-{json['trade_id']}",
+            parse_name(f"{broker_id}-{json['trade_id']}"),
             broker_id,
-            parse_amount(json["quantity"]),
-            parse_amount(json["average_price"]),
+            parse_positive_amount(json["quantity"]),
+            parse_positive_amount(json["average_price"]),
             parse_time(at),
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -84,12 +94,12 @@ def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id:
         amounts: dict[str, tuple[Decimal, Decimal]] = {}
         for json in holdings:
             quantity = parse_amount(json["opening_quantity"])
-            cost = product(quantity, parse_amount(json["average_price"]))
-            _add(amounts, str(json["tradingsymbol"]), quantity, cost)
+            cost = multiply(quantity, parse_amount(json["average_price"]))
+            _add(amounts, parse_name(json["tradingsymbol"]), quantity, cost)
         for json in net:
             quantity = parse_amount(json["quantity"])
-            cost = product(quantity, parse_amount(json["average_price"]))
-            _add(amounts, str(json["tradingsymbol"]), quantity, cost)
+            cost = multiply(quantity, parse_amount(json["average_price"]))
+            _add(amounts, parse_name(json["tradingsymbol"]), quantity, cost)
     except (KeyError, ValueError, TypeError) as error:
         raise _build_error(_POSITION, error) from None
     return [
@@ -106,7 +116,7 @@ def parse_account(profile: Json, equity: Json) -> Account:
             "INR",
             parse_amount(equity["available"]["live_balance"]),
             parse_amount(equity["net"]),
-            number=str(profile["user_id"]),
+            number=parse_name(profile["user_id"]),
             is_paper=profile["user_type"] == PAPER_USER_TYPE,
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -115,8 +125,7 @@ def parse_account(profile: Json, equity: Json) -> Account:
 
 def parse_time(text: str) -> datetime:
     """Parse a time of India. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    return (at.replace(tzinfo=INDIA) if at.tzinfo is None else at).astimezone(UTC)
+    return convert_to_utc(datetime.fromisoformat(text), INDIA)
 
 
 def _parse_optional_time(text: str | None) -> datetime | None:

@@ -5,8 +5,14 @@ Buys, open ones and the order's own, count with their charges.
 
 from decimal import Decimal
 
-from app.money import format_grouped_amount, product
-from app.risk.rules.exposure import add_totals, get_reducible_quantity, price_of, total_of, value_of
+from app.money import format_grouped_amount, multiply
+from app.risk.rules.exposure import (
+    add_totals,
+    compute_order_value,
+    compute_totals,
+    find_order_price,
+    get_reducible_quantity,
+)
 from app.risk.rules.values import Denial, RiskInput, Totals
 
 SHORT_MARGIN = Decimal("1.5")  # per value of a short position: its proceeds, and half of it again
@@ -15,27 +21,27 @@ SHORTING_MARGIN = Decimal("0.5")  # per value of an open short order: its procee
 
 def compute_buying_power(cash: Decimal, totals: Totals) -> Decimal:
     """Return the amount that a portfolio with these positions and open orders can spend, in its currency."""
-    shorting = product(SHORTING_MARGIN, totals.shorting_value)
+    shorting = multiply(SHORTING_MARGIN, totals.shorting_value)
     buys = totals.buy_value + totals.buy_charges
-    return cash - product(SHORT_MARGIN, totals.shorts) - buys - shorting
+    return cash - multiply(SHORT_MARGIN, totals.shorts) - buys - shorting
 
 
-def buying_power(risk: RiskInput) -> Decimal:
+def compute_remaining_buying_power(risk: RiskInput) -> Decimal:
     """Return the amount that the portfolio can still spend before the order, in its currency."""
-    return compute_buying_power(risk.cash, add_totals(risk.other_exposure, total_of(risk.book)))
+    return compute_buying_power(risk.cash, add_totals(risk.other_exposure, compute_totals(risk.book)))
 
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order that the buying power does not cover. Reducing a position needs none."""
-    order, price = risk.order, price_of(risk.order, risk.prices)
+    order, price = risk.order, find_order_price(risk.order, risk.prices)
     free = get_reducible_quantity(risk.book, order.side)
     if price is None or quantity <= free:
         return None
     if order.side == "BUY":
-        needed = value_of(quantity, price, risk.book.rate) + risk.charges(quantity)
+        needed = compute_order_value(quantity, price, risk.book.rate) + risk.charges(quantity)
     else:
-        needed = product(SHORTING_MARGIN, value_of(quantity - free, price, risk.book.rate))
-    power = buying_power(risk)
+        needed = multiply(SHORTING_MARGIN, compute_order_value(quantity - free, price, risk.book.rate))
+    power = compute_remaining_buying_power(risk)
     if needed <= power:
         return None
     return Denial(

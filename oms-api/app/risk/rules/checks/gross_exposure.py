@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from app.money import format_grouped_amount
 from app.risk.rules.exposure import (
+    compute_market_value,
+    compute_order_value,
     convert_to_firm_currency,
+    find_order_price,
     get_reducible_quantity,
-    market_value,
-    price_of,
-    value_of,
 )
 from app.risk.rules.values import Denial, RiskInput
 
@@ -18,10 +18,12 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most, firm_most = risk.limits.max_gross_exposure, risk.limits.firm_gross_exposure
     if most is None and firm_most is None:
         return None
-    price = price_of(risk.order, risk.prices)
+    price = find_order_price(risk.order, risk.prices)
     if price is None or quantity <= get_reducible_quantity(risk.book, risk.order.side):
         return None
-    gross = risk.other_exposure.gross + _gross_here(risk, value_of(quantity, price, risk.book.rate))
+    gross = risk.other_exposure.gross + _gross_here(
+        risk, compute_order_value(quantity, price, risk.book.rate)
+    )
     if most is not None and gross > most:
         sentence = f"The gross exposure of a portfolio may be at most {format_grouped_amount(most)}."
         return Denial("MAX_GROSS_EXPOSURE", sentence, most, gross)
@@ -33,7 +35,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 
 def _gross_here(risk: RiskInput, added: Decimal) -> Decimal:
-    book, held_quantity = risk.book, market_value(risk.book)
+    book, held_quantity = risk.book, compute_market_value(risk.book)
     is_buy = risk.order.side == "BUY"
     high = held_quantity + book.buy_value + (added if is_buy else 0)
     low = held_quantity - book.sell_value - (0 if is_buy else added)

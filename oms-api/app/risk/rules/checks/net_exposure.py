@@ -3,7 +3,12 @@
 from decimal import Decimal
 
 from app.money import format_grouped_amount
-from app.risk.rules.exposure import convert_to_firm_currency, market_value, price_of, value_of
+from app.risk.rules.exposure import (
+    compute_market_value,
+    compute_order_value,
+    convert_to_firm_currency,
+    find_order_price,
+)
 from app.risk.rules.values import Denial, RiskInput
 
 
@@ -12,10 +17,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most, firm_most = risk.limits.max_net_exposure, risk.limits.firm_net_exposure
     if most is None and firm_most is None:
         return None
-    price = price_of(risk.order, risk.prices)
+    price = find_order_price(risk.order, risk.prices)
     if price is None:
         return None
-    net = _net(risk) + value_of(quantity, price, risk.book.rate)
+    net = _net(risk) + compute_order_value(quantity, price, risk.book.rate)
     if most is not None and net > most:
         sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
@@ -29,7 +34,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
 def _net(risk: RiskInput) -> Decimal:
     """Return the portfolio's exposure in the direction of the order's side, before the order."""
-    book, held_quantity = risk.book, market_value(risk.book)
+    book, held_quantity = risk.book, compute_market_value(risk.book)
     if risk.order.side == "BUY":
         return risk.other_exposure.net_high + held_quantity + book.buy_value
     return book.sell_value - held_quantity - risk.other_exposure.net_low

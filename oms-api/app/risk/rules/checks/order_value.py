@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app.money import format_grouped_amount
-from app.risk.rules.exposure import price_of, value_of
+from app.risk.rules.exposure import compute_order_value, find_order_price
 from app.risk.rules.values import Denial, RiskInput
 
 
@@ -12,7 +12,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
 
     What a replaced order has filled counts at the same price.
     """
-    price = price_of(risk.order, risk.prices)
+    price = find_order_price(risk.order, risk.prices)
     if price is None:
         return Denial(
             "NO_REFERENCE_PRICE",
@@ -21,7 +21,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most = risk.limits.max_order_value
     if most is None:
         return None
-    value = value_of(quantity + risk.order.filled_quantity, price, risk.book.rate)
+    value = compute_order_value(quantity + risk.order.filled_quantity, price, risk.book.rate)
     if value <= most:
         return None
     return Denial(

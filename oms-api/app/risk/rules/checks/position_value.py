@@ -3,7 +3,12 @@
 from decimal import Decimal
 
 from app.money import format_grouped_amount
-from app.risk.rules.exposure import get_reducible_quantity, market_value, price_of, value_of
+from app.risk.rules.exposure import (
+    compute_market_value,
+    compute_order_value,
+    find_order_price,
+    get_reducible_quantity,
+)
 from app.risk.rules.values import Denial, RiskInput
 
 
@@ -12,10 +17,10 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     most, order, book = risk.limits.max_position_value, risk.order, risk.book
     if most is None:
         return None
-    price = price_of(order, risk.prices)
+    price = find_order_price(order, risk.prices)
     if price is None or quantity <= get_reducible_quantity(book, order.side):
         return None
-    held_quantity, added = market_value(book), value_of(quantity, price, book.rate)
+    held_quantity, added = compute_market_value(book), compute_order_value(quantity, price, book.rate)
     value = (
         held_quantity + book.buy_value + added
         if order.side == "BUY"

@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from app.money import format_grouped_amount, product
-from app.risk.rules.exposure import get_reference_price, price_of
+from app.money import format_grouped_amount, multiply
+from app.risk.rules.exposure import find_order_price, get_reference_price
 from app.risk.rules.values import Denial, RiskInput
 
 _HUNDRED = Decimal(100)
@@ -15,7 +15,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     order, percent = risk.order, risk.limits.price_collar_percent
     if percent is None or order.type not in _COLLARED:
         return None
-    price, middle = price_of(order, risk.prices), get_reference_price(risk.prices)
+    price, middle = find_order_price(order, risk.prices), get_reference_price(risk.prices)
     if price is None or middle is None:
         return Denial(
             "NO_REFERENCE_PRICE",
@@ -32,7 +32,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     return Denial("PRICE_COLLAR", sentence, bound, price)
 
 
-def bound_of(risk: RiskInput) -> Decimal | None:
+def compute_price_bound(risk: RiskInput) -> Decimal | None:
     """Return the highest limit price of a BUY or the lowest of a SELL, None if there is no bound."""
     middle, percent = get_reference_price(risk.prices), risk.limits.price_collar_percent
     if risk.order.type != "LIMIT" or middle is None or percent is None:
@@ -41,4 +41,4 @@ def bound_of(risk: RiskInput) -> Decimal | None:
 
 
 def _bound(side: str, middle: Decimal, percent: Decimal) -> Decimal:
-    return product(middle, (_HUNDRED + percent if side == "BUY" else _HUNDRED - percent) / _HUNDRED)
+    return multiply(middle, (_HUNDRED + percent if side == "BUY" else _HUNDRED - percent) / _HUNDRED)

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app.money import format_grouped_amount
-from app.risk.rules.exposure import is_waiting, price_of
+from app.risk.rules.exposure import find_order_price, is_waiting
 from app.risk.rules.values import Denial, RiskInput
 
 
@@ -13,7 +13,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
     own = book.lowest_offer if order.side == "BUY" else book.highest_bid
     if own is None or is_waiting(order):
         return None
-    price = price_of(order, risk.prices)
+    price = find_order_price(order, risk.prices)
     if price is None or (price < own if order.side == "BUY" else price > own):
         return None
     sentence = (

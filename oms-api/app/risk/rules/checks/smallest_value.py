@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.risk.rules.exposure import price_of, value_of
+from app.risk.rules.exposure import compute_order_value, find_order_price
 from app.risk.rules.values import Denial, RiskInput
 
 SMALLEST_VALUE = Decimal("0.00000001")
@@ -10,8 +10,8 @@ SMALLEST_VALUE = Decimal("0.00000001")
 
 def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     """Deny an order whose value rounds to zero: it could never fill, unless it reduces a position."""
-    price = price_of(risk.order, risk.prices)
-    if price is None or value_of(quantity, price) or _is_reducing(risk, quantity):
+    price = find_order_price(risk.order, risk.prices)
+    if price is None or compute_order_value(quantity, price) or _is_reducing(risk, quantity):
         return None
     message = f"The value rounds to zero in 8 decimals; the smallest is {SMALLEST_VALUE:f}."
     return Denial("VALUE_TOO_SMALL", message, SMALLEST_VALUE, quantity)

@@ -7,7 +7,7 @@ import orjson
 from sqlalchemy import Connection
 
 from app.clock import Now
-from app.database import set_tenant_scope, write
+from app.database import execute_writes, set_tenant_scope
 from app.database.transactions import Transactions
 from app.duties.queries import mark_state
 from app.errors import OmsError
@@ -16,7 +16,7 @@ from app.metrics import SignalMetrics
 from app.signals.rules.values import Channel
 from app.signals.service.redis_channels.channel_state import ChannelProblem, ChannelState
 from app.signals.service.redis_channels.intake import SignalIntake
-from app.timestamps import iso
+from app.timestamps import format_timestamp
 
 DOWN, UP = "signal_channel.down", "signal_channel.up"
 CHECK_SECONDS = 0.5
@@ -60,7 +60,7 @@ class ChannelWatch:
         payload = {
             "channel": Channel.REDIS,
             "reason": None if problem is None else problem.reason,
-            "since": iso(now if problem is None else problem.since),
+            "since": format_timestamp(now if problem is None else problem.since),
         }
-        event = (tenant_id, DOWN if is_down else UP, orjson.dumps(payload).decode(), iso(now))
-        write(set_tenant_scope(connection, [tenant_id]), build_event_insert([event]))
+        event = (tenant_id, DOWN if is_down else UP, orjson.dumps(payload).decode(), format_timestamp(now))
+        execute_writes(set_tenant_scope(connection, [tenant_id]), build_event_insert([event]))

@@ -91,7 +91,7 @@ class StreamReader:
     async def _store(self, entries: Sequence[StreamEntry]) -> None:
         """Store the signals of entries with their orders, and acknowledge them.
 
-        While the database is not available, wait: that is no failure of an entry.
+        While the database is not available, wait: that is not a failure of an entry.
         """
         waiting = list(entries)
         while True:

@@ -10,7 +10,7 @@ from app.brokers.alpaca.rules.capabilities import (
 from app.brokers.alpaca.rules.requests import build_order
 from app.brokers.alpaca.rules.responses import parse_order
 from tests.brokers.alpaca.rules.test_messages import ORDER
-from tests.brokers.market import order
+from tests.brokers.market import parse_order_text
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from tests.brokers.market import order
     ],
 )
 def test_possible_order_is_not_refused(words, symbol):
-    assert find_refusal(order(words, symbol=symbol)) is None
+    assert find_refusal(parse_order_text(words, symbol=symbol)) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_possible_order_is_not_refused(words, symbol):
     ],
 )
 def test_impossible_order_is_refused(words, symbol, refusal):
-    assert find_refusal(order(words, symbol=symbol)) == refusal
+    assert find_refusal(parse_order_text(words, symbol=symbol)) == refusal
 
 
 @pytest.mark.parametrize(
@@ -70,28 +70,31 @@ def test_impossible_order_is_refused(words, symbol, refusal):
     ],
 )
 def test_replacement_can_change_price_and_quantity_only(words, refusal):
-    current = order("BUY 10 LIMIT limit 5", symbol="AAPL")
-    replacement_refusal = find_replacement_refusal(current, order(words, symbol="AAPL"))
+    current = parse_order_text("BUY 10 LIMIT limit 5", symbol="AAPL")
+    replacement_refusal = find_replacement_refusal(current, parse_order_text(words, symbol="AAPL"))
     assert replacement_refusal is None if refusal is None else (replacement_refusal or "").startswith(refusal)
 
 
 def test_quantity_of_a_fractional_order_cannot_change():
-    current = order("BUY 0.5 LIMIT limit 5", symbol="AAPL")
+    current = parse_order_text("BUY 0.5 LIMIT limit 5", symbol="AAPL")
     assert find_replacement_refusal(current, current._replace(id="B")) is None
-    larger = order("BUY 0.75 LIMIT limit 5", "B", symbol="AAPL")
+    larger = parse_order_text("BUY 0.75 LIMIT limit 5", "B", symbol="AAPL")
     assert "quantity of a fractional order" in (find_replacement_refusal(current, larger) or "")
 
 
 def test_extended_hours_need_a_limit_order_that_lasts():
-    limit = order("BUY 10 LIMIT limit 5", symbol="AAPL", extended_hours=True)
+    limit = parse_order_text("BUY 10 LIMIT limit 5", symbol="AAPL", extended_hours=True)
     assert find_refusal(limit) is None
     refusal = "Outside of regular hours Alpaca takes LIMIT orders that are DAY or GTC."
-    assert find_refusal(order("BUY 10 MARKET", symbol="AAPL", extended_hours=True)) == refusal
-    assert find_refusal(order("BUY 10 LIMIT limit 5 IOC", symbol="AAPL", extended_hours=True)) == refusal
-    assert find_refusal(order("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)) is None
+    assert find_refusal(parse_order_text("BUY 10 MARKET", symbol="AAPL", extended_hours=True)) == refusal
+    assert (
+        find_refusal(parse_order_text("BUY 10 LIMIT limit 5 IOC", symbol="AAPL", extended_hours=True))
+        == refusal
+    )
+    assert find_refusal(parse_order_text("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)) is None
     assert build_order(limit)["extended_hours"] is True
     assert "extended_hours" not in build_order(
-        order("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)
+        parse_order_text("BUY 1 MARKET GTC", symbol="BTC/USD", extended_hours=True)
     )
 
 
@@ -101,5 +104,5 @@ def test_extended_hours_need_a_limit_order_that_lasts():
 )
 def test_linked_order_keeps_its_quantity(filled, quantity, problem):
     report = parse_order(ORDER | {"filled_qty": filled})
-    refusal = find_linked_replacement_refusal(report, order(f"SELL {quantity} STOP stop 80"))
+    refusal = find_linked_replacement_refusal(report, parse_order_text(f"SELL {quantity} STOP stop 80"))
     assert refusal is None if problem is None else problem in (refusal or "")

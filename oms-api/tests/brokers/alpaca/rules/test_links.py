@@ -6,85 +6,92 @@ from app.brokers.alpaca.rules.links import Links, build_links
 from app.brokers.alpaca.rules.responses import parse_order
 from app.brokers.rules.linked_orders import OrderLink
 from tests.brokers.alpaca.rules.test_messages import ORDER
-from tests.brokers.market import NOON, order
+from tests.brokers.market import NOON, parse_order_text
 
 _SALE = ORDER | {"side": "sell", "filled_qty": "0", "stop_price": None, "trail_price": None}
 TARGET = _SALE | {"id": "b1", "client_order_id": f"{1:032x}", "type": "limit", "limit_price": "120"}
 STOP = _SALE | {"id": "b2", "client_order_id": f"{2:032x}", "type": "stop", "stop_price": "80"}
 
 
-def report(order_class="bracket", legs=(), **changes):
+def build_order(order_class="bracket", legs=(), **changes):
     terms = {"id": "b0", "client_order_id": "E", "type": "limit", "status": "new", "order_class": order_class}
     return parse_order(_SALE | terms | {"legs": list(legs)} | changes)
 
 
-def leg(terms, status="held", **changes):
+def build_leg(terms, status="held", **changes):
     return terms | {"status": status, "order_class": "bracket"} | changes
 
 
-def describe(reports):
+def describe_orders(reports):
     return [(one.order_id, one.status) for one in reports]
 
 
 @pytest.fixture
 def links():
     links = Links()
-    exits = (order("SELL 10 LIMIT limit 120", "T"), order("SELL 10 STOP stop 80", "S"))
-    links.add(build_links(order("BUY 10 LIMIT limit 95", "E", linked=exits)))
+    exits = (parse_order_text("SELL 10 LIMIT limit 120", "T"), parse_order_text("SELL 10 STOP stop 80", "S"))
+    links.add(build_links(parse_order_text("BUY 10 LIMIT limit 95", "E", linked=exits)))
     return links
 
 
 def test_legs_wait_until_the_entry_has_filled_and_a_held_stop_works_then(links):
     assert [link.leg_id for link in links.list_unreported()] == ["T", "S"]
-    legs = [leg(TARGET), leg(STOP)]
-    assert describe(links.name_reports(report(legs=legs))) == [("E", "new"), ("T", "held"), ("S", "held")]
+    legs = [build_leg(TARGET), build_leg(STOP)]
+    assert describe_orders(links.name_reports(build_order(legs=legs))) == [
+        ("E", "new"),
+        ("T", "held"),
+        ("S", "held"),
+    ]
     assert links.list_unreported() == []
-    assert sorted(describe(links.list_held(["E"]))) == [("S", "held"), ("T", "held")]
-    links.name_reports(report(status="filled"))
-    assert describe(links.name_reports(parse_order(leg(TARGET, "new")))) == [("T", "new")]
-    assert describe(links.name_reports(parse_order(leg(STOP)))) == [("S", "new")]
-    assert describe(links.list_held(["T"])) == [("S", "new")]
-    links.name_reports(parse_order(leg(STOP, "canceled")))
+    assert sorted(describe_orders(links.list_held(["E"]))) == [("S", "held"), ("T", "held")]
+    links.name_reports(build_order(status="filled"))
+    assert describe_orders(links.name_reports(parse_order(build_leg(TARGET, "new")))) == [("T", "new")]
+    assert describe_orders(links.name_reports(parse_order(build_leg(STOP)))) == [("S", "new")]
+    assert describe_orders(links.list_held(["T"])) == [("S", "new")]
+    links.name_reports(parse_order(build_leg(STOP, "canceled")))
     assert links.list_held(["T"]) == []
 
 
 def test_legs_of_a_filled_entry_and_of_a_pair_do_not_wait(links):
-    legs = [leg(TARGET, "new"), leg(STOP)]
-    assert describe(links.name_reports(report(legs=legs, status="filled")))[1:] == [
+    legs = [build_leg(TARGET, "new"), build_leg(STOP)]
+    assert describe_orders(links.name_reports(build_order(legs=legs, status="filled")))[1:] == [
         ("T", "new"),
         ("S", "new"),
     ]
     pair = Links()
     pair.add([OrderLink("E", "S", is_stop=True, created_at=NOON)])
-    assert describe(pair.name_reports(report("oco", [leg(STOP)]))) == [("E", "new"), ("S", "new")]
+    assert describe_orders(pair.name_reports(build_order("oco", [build_leg(STOP)]))) == [
+        ("E", "new"),
+        ("S", "new"),
+    ]
     assert pair.list_group("S") == ["E", "S"]
-    assert describe(pair.list_held(["E"])) == [("S", "new")]
+    assert describe_orders(pair.list_held(["E"])) == [("S", "new")]
 
 
 @pytest.mark.parametrize(
     ("replaced_by", "status"), [(None, "canceled"), ("b2", "canceled"), ("x", "replaced")]
 )
 def test_target_that_its_stop_replaced_is_canceled(links, replaced_by, status):
-    links.name_reports(report(legs=[leg(TARGET), leg(STOP)]))
-    replaced = parse_order(leg(TARGET, "replaced", replaced_by=replaced_by))
-    assert describe(links.name_reports(replaced)) == [("T", status)]
-    first = report("oco", status="replaced", replaced_by=replaced_by)
-    assert describe(links.name_reports(first)) == [("E", status)]
+    links.name_reports(build_order(legs=[build_leg(TARGET), build_leg(STOP)]))
+    replaced = parse_order(build_leg(TARGET, "replaced", replaced_by=replaced_by))
+    assert describe_orders(links.name_reports(replaced)) == [("T", status)]
+    first = build_order("oco", status="replaced", replaced_by=replaced_by)
+    assert describe_orders(links.name_reports(first)) == [("E", status)]
 
 
 def test_replaced_leg_is_known_by_our_id_and_its_predecessor_is_not_taken_for_it(links):
-    successor = leg(STOP, "new", id="b3", client_order_id="S2")
-    legs = [leg(TARGET, "new"), leg(STOP, "replaced"), successor]
-    named = dict(zip(("b0", "b1", "b2", "b3"), links.name_reports(report(legs=legs)), strict=True))
+    successor = build_leg(STOP, "new", id="b3", client_order_id="S2")
+    legs = [build_leg(TARGET, "new"), build_leg(STOP, "replaced"), successor]
+    named = dict(zip(("b0", "b1", "b2", "b3"), links.name_reports(build_order(legs=legs)), strict=True))
     assert (named["b1"].order_id, named["b3"].order_id) == ("T", "S2")
     assert named["b2"].order_id == STOP["client_order_id"]
     assert links.find_broker_id("S2") == "b3"
 
 
-def test_order_that_nobody_here_sent_keeps_its_id(links):
-    foreign = report(legs=[leg(TARGET | {"type": "limit"})], client_order_id="X", id="b9")
-    assert describe(links.name_reports(foreign)) == [("X", "new"), (TARGET["client_order_id"], "held")]
-    assert links.is_unknown_leg(parse_order(leg(STOP)))
+def test_order_from_another_program_keeps_its_id(links):
+    foreign = build_order(legs=[build_leg(TARGET | {"type": "limit"})], client_order_id="X", id="b9")
+    assert describe_orders(links.name_reports(foreign)) == [("X", "new"), (TARGET["client_order_id"], "held")]
+    assert links.is_unknown_leg(parse_order(build_leg(STOP)))
     assert not links.is_unknown_leg(foreign)
     assert not links.is_unknown_leg(parse_order(STOP))  # it is linked to no order
 

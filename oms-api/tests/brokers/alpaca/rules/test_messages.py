@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from app.brokers.alpaca.rules.responses import (
     parse_update,
 )
 from app.brokers.rules.order_reports import MalformedResponse, parse_amount, parse_time
-from tests.brokers.market import order
+from tests.brokers.malformed_values import find_escapes
+from tests.brokers.market import parse_order_text
 
 ORDER = {
     "id": "7b08df51-c1ac-453c-99f9-323a5f075f0d",
@@ -40,7 +42,7 @@ ORDER = {
 }
 
 
-def test_order_is_parsed_in_our_words():
+def test_broker_order_is_parsed_to_our_terms():
     report = parse_order(ORDER)
     broker_order = report.build_order(7)
     assert report.is_open
@@ -127,7 +129,7 @@ def test_position_is_signed(fields, symbol, quantity, cost):
 
 
 @pytest.mark.parametrize(("number", "is_paper"), [("PA3XYZ", True), ("123456789", False)])
-def test_account_number_tells_paper_from_live(number, is_paper):
+def test_account_number_distinguishes_paper_from_live(number, is_paper):
     account = parse_account({"account_number": number, "cash": "10.01", "buying_power": "20"})
     assert (account.currency, account.cash, account.is_paper) == ("USD", Decimal("10.01"), is_paper)
 
@@ -144,7 +146,9 @@ def test_time_without_a_zone_is_utc():
 
 
 def test_order_is_sent_with_texts():
-    assert build_order(order("SELL 0.50 STOP_LIMIT stop 1E+2 limit 99.10 GTC", "O1", symbol="AAPL")) == {
+    assert build_order(
+        parse_order_text("SELL 0.50 STOP_LIMIT stop 1E+2 limit 99.10 GTC", "O1", symbol="AAPL")
+    ) == {
         "client_order_id": "O1",
         "symbol": "AAPL",
         "qty": "0.5",
@@ -166,7 +170,7 @@ def test_order_is_sent_with_texts():
     ],
 )
 def test_replacement_has_the_unfilled_quantity_if_it_is_whole(words, leaves, fields):
-    body = build_replacement(order(words, "O2", symbol="AAPL"), Decimal(leaves))
+    body = build_replacement(parse_order_text(words, "O2", symbol="AAPL"), Decimal(leaves))
     assert body == {"client_order_id": "O2", "time_in_force": "day"} | fields
 
 
@@ -184,8 +188,8 @@ def test_id_of_another_program_fits_ours_and_is_found_again(client_order_id, ord
 
 
 LIMIT, STOP = (
-    order("SELL 10 LIMIT limit 120 GTC", "T"),
-    order("SELL 10 STOP_LIMIT stop 80 limit 79.5 GTC", "S"),
+    parse_order_text("SELL 10 LIMIT limit 120 GTC", "T"),
+    parse_order_text("SELL 10 STOP_LIMIT stop 80 limit 79.5 GTC", "S"),
 )
 _TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_price": "79.5"}
 
@@ -201,7 +205,7 @@ _TAKE_PROFIT, _STOP_LOSS = {"limit_price": "120"}, {"stop_price": "80", "limit_p
     ],
 )
 def test_linked_orders_are_sent_in_one_request(first, linked, fields):
-    body = build_order(order(first, linked=linked))
+    body = build_order(parse_order_text(first, linked=linked))
     assert tuple(body.get(name) for name in ("order_class", "take_profit", "stop_loss")) == fields
     assert ("limit_price" in body) is (body["type"] == "limit" and fields[0] != "oco")
 
@@ -216,3 +220,50 @@ def test_legs_are_parsed_with_their_order():
     )
     assert (report.order_class, [leg.broker_id for leg in report.legs]) == ("bracket", ["2"])
     assert parse_order(ORDER | {"order_class": "simple", "legs": None}).order_class == ""
+
+
+ACTIVITY = {
+    "id": "20261127::e1", "order_id": "o1", "qty": "1", "price": "10",
+    "transaction_time": "2026-11-27T15:00:00Z",
+}  # fmt: skip
+POSITION = {"symbol": "AAPL", "qty": "1", "cost_basis": "10", "side": "long", "asset_class": "us_equity"}
+UPDATE = {
+    "event": "fill", "order": ORDER, "price": "10", "qty": "1", "execution_id": "e1", "timestamp": None,
+    "previous_execution_id": None, "reason": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parse", "message"),
+    [
+        (parse_order, ORDER | {"legs": [ORDER]}),
+        (parse_update, UPDATE),
+        (parse_activity, ACTIVITY),
+        (lambda json: parse_position(json, 1), POSITION),
+        (parse_account, {"account_number": "PA1", "cash": "1", "buying_power": "1", "currency": "USD"}),
+    ],
+)
+def test_malformed_message_raises_nothing_else(parse, message):
+    parse(message)
+    assert find_escapes(parse, message) == []
+
+
+@pytest.mark.parametrize("change", [{"qty": "-1"}, {"qty": "0"}, {"price": "-10"}, {"price": "1e400"}])
+def test_fill_that_cannot_be_is_malformed(change):
+    for parse, message in ((parse_activity, ACTIVITY), (parse_update, UPDATE)):
+        with pytest.raises(MalformedResponse):
+            parse(message | change)
+
+
+def test_long_client_order_id_of_another_program_gives_way_to_the_id_of_alpaca():
+    assert parse_order(ORDER | {"client_order_id": "x" * 128}).order_id == (
+        "7b08df51c1ac453c99f9323a5f075f0d"
+    )
+
+
+def test_legs_have_no_legs():
+    deep: dict[str, Any] = dict(ORDER)
+    for _ in range(300):
+        deep = ORDER | {"legs": [deep]}
+    [leg] = parse_order(deep).legs
+    assert leg.legs == ()

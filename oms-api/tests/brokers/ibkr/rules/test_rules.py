@@ -19,7 +19,7 @@ from app.brokers.ibkr.rules.reports import (
 )
 from app.brokers.rules.connections import is_live_gateway
 from app.brokers.rules.values import Account, OrderType, TimeInForce
-from tests.brokers.market import NOON, order
+from tests.brokers.market import NOON, parse_order_text
 
 PAIR = {"symbol": "EURUSD", "asset_class": "fx"}
 
@@ -62,7 +62,7 @@ def test_symbol_of_a_contract_is_ours():
     ],
 )
 def test_order_that_ibkr_cannot_execute_is_refused(words, changes, reason):
-    refusal = find_refusal(order(words, **changes))
+    refusal = find_refusal(parse_order_text(words, **changes))
     assert refusal is not None
     assert reason in refusal
 
@@ -72,23 +72,23 @@ def test_order_that_ibkr_cannot_execute_is_refused(words, changes, reason):
     ["SELL 10 TRAILING_STOP trail 1 GTC", "BUY 10 MARKET CLS", "BUY 1.5 MARKET", "BUY 10 LIMIT limit 5 GTD"],
 )
 def test_other_orders_are_sent(words):
-    assert find_refusal(order(words)) is None
+    assert find_refusal(parse_order_text(words)) is None
 
 
 def test_end_and_extended_hours_are_fields_of_the_order():
-    sent = order("BUY 10 LIMIT limit 5 GTD", expires_at=NOON, extended_hours=True)
+    sent = parse_order_text("BUY 10 LIMIT limit 5 GTD", expires_at=NOON, extended_hours=True)
     assert find_refusal(sent) is None
     terms = build_terms(sent, "DU1", "A")
     assert (terms["tif"], terms["goodTillDate"], terms["outsideRth"]) == ("GTD", "20261120-12:00:00", True)
     assert parse_end("20261120-12:00:00") == NOON
     assert parse_end("20261120 07:00:00 US/Eastern") is None
-    assert "goodTillDate" not in build_terms(order("BUY 10 LIMIT limit 5"), "DU1", "A")
+    assert "goodTillDate" not in build_terms(parse_order_text("BUY 10 LIMIT limit 5"), "DU1", "A")
 
 
 def test_replacement_keeps_symbol_side_and_type():
-    resting = order("BUY 10 LIMIT limit 5")
-    assert find_replacement_refusal(resting, order("BUY 20 LIMIT limit 6")) is None
-    assert "type" in (find_replacement_refusal(resting, order("BUY 10 MARKET")) or "")
+    resting = parse_order_text("BUY 10 LIMIT limit 5")
+    assert find_replacement_refusal(resting, parse_order_text("BUY 20 LIMIT limit 6")) is None
+    assert "type" in (find_replacement_refusal(resting, parse_order_text("BUY 10 MARKET")) or "")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_message_has_an_effect(code, effect):
         (" ", "IBKR rejected the order."),
     ],
 )
-def test_reason_is_what_ibkr_says(text, reason):
+def test_reason_is_the_text_of_ibkr(text, reason):
     assert format_reason(text) == reason
 
 
@@ -130,12 +130,12 @@ def test_reason_is_what_ibkr_says(text, reason):
         ("BUY 10 MARKET OPG", {"orderType": "MKT", "tif": "OPG"}),
     ],
 )
-def test_order_is_sent_in_the_words_of_the_api(words, terms):
-    built = build_terms(order(words), "DU1", "A")
+def test_order_is_sent_in_the_terms_of_the_api(words, terms):
+    built = build_terms(parse_order_text(words), "DU1", "A")
     assert built == built | terms | {"account": "DU1", "orderRef": "A", "totalQuantity": "10"}
 
 
-def test_words_of_the_api_are_read_as_ours():
+def test_terms_of_the_api_are_parsed_to_ours():
     assert (parse_kind("LOC"), parse_kind("PEG MID")) == (OrderType.LIMIT, None)
     assert parse_time_in_force("DAY", "MOC") is TimeInForce.CLS
     assert parse_time_in_force("GTC", "LMT") is TimeInForce.GTC
@@ -187,8 +187,8 @@ def test_gateway_is_live_by_its_port_or_account(address, account, is_live):
 
 
 def test_exit_is_attached_to_its_entry_and_the_last_order_transmits_all():
-    exit_order = order("SELL 10 STOP stop 80 GTC", group="G")
-    first = build_terms(order("BUY 10 LIMIT limit 95"), "DU1", "A", Attachment(is_last=False))
+    exit_order = parse_order_text("SELL 10 STOP stop 80 GTC", group="G")
+    first = build_terms(parse_order_text("BUY 10 LIMIT limit 95"), "DU1", "A", Attachment(is_last=False))
     last = build_terms(exit_order, "DU1", "B", Attachment(41))
     assert ("parentId" in first, first["transmit"]) == (False, False)
     assert (last["parentId"], last["transmit"], last["ocaGroup"]) == (41, True, "G")

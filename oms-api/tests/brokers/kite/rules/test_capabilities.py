@@ -12,11 +12,11 @@ from app.brokers.kite.rules.capabilities import (
     needs_holding,
 )
 from app.brokers.rules.linked_orders import Pairing
-from tests.brokers.market import order
+from tests.brokers.market import parse_order_text
 
 
-def build(text, **fields):
-    return order(text, symbol="RELIANCE")._replace(**fields)
+def build_order(text, **fields):
+    return parse_order_text(text, symbol="RELIANCE")._replace(**fields)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def build(text, **fields):
     ],
 )
 def test_possible_orders_are_not_refused(text, fields):
-    assert find_refusal(build(text, **fields)) is None
+    assert find_refusal(build_order(text, **fields)) is None
 
 
 @pytest.mark.parametrize(
@@ -48,32 +48,32 @@ def test_possible_orders_are_not_refused(text, fields):
     ],
 )
 def test_impossible_orders_are_refused_with_what_to_do(text, fields, words):
-    refusal = find_refusal(build(text, **fields))
+    refusal = find_refusal(build_order(text, **fields))
     assert refusal is not None
     assert words in refusal
 
 
 def test_product_without_one_is_carried_overnight():
-    assert choose_product(build("BUY 10 MARKET")) == "CNC"
-    assert choose_product(build("BUY 10 MARKET", exchange="MCX")) == "NRML"
-    assert choose_product(build("BUY 10 MARKET", product="MIS")) == "MIS"
-    assert choose_exchange(build("BUY 10 MARKET", exchange="XBOM")) == "BSE"
+    assert choose_product(build_order("BUY 10 MARKET")) == "CNC"
+    assert choose_product(build_order("BUY 10 MARKET", exchange="MCX")) == "NRML"
+    assert choose_product(build_order("BUY 10 MARKET", product="MIS")) == "MIS"
+    assert choose_exchange(build_order("BUY 10 MARKET", exchange="XBOM")) == "BSE"
 
 
 def test_only_deliveries_are_sold_out_of_a_holding():
-    assert needs_holding(build("SELL 10 MARKET"))
-    assert not needs_holding(build("BUY 10 MARKET"))
-    assert not needs_holding(build("SELL 10 MARKET", product="MIS"))
+    assert needs_holding(build_order("SELL 10 MARKET"))
+    assert not needs_holding(build_order("BUY 10 MARKET"))
+    assert not needs_holding(build_order("SELL 10 MARKET", product="MIS"))
 
 
 def test_replacement_keeps_symbol_and_side():
-    resting = build("BUY 10 LIMIT limit 95")
+    resting = build_order("BUY 10 LIMIT limit 95")
     assert find_replacement_refusal(resting, resting._replace(quantity=resting.quantity * 2)) is None
-    assert "side" in (find_replacement_refusal(resting, build("SELL 10 LIMIT limit 95")) or "")
-    assert "whole" in (find_replacement_refusal(resting, build("BUY 1.5 LIMIT limit 95")) or "")
+    assert "side" in (find_replacement_refusal(resting, build_order("SELL 10 LIMIT limit 95")) or "")
+    assert "whole" in (find_replacement_refusal(resting, build_order("BUY 1.5 LIMIT limit 95")) or "")
 
 
-def test_nothing_is_promised_that_an_order_cannot_ask_for():
+def test_capabilities_exclude_fractions_extended_hours_and_native_pairs():
     for able in CAPABILITIES.values():
         assert not any((able.has_fractions, able.has_extended_hours, able.pairing is Pairing.NATIVE))
     assert set(CAPABILITIES) == set(Segment)

@@ -14,12 +14,12 @@ HEADER = (
 RELIANCE = '738561,2885,RELIANCE,"RELIANCE  INDUSTRIES",0,,0,0.05,1,EQ,NSE,NSE'
 
 
-def parse(*lines):
+def parse_dump(*lines):
     return list(parse_instruments([HEADER, *lines]))
 
 
 def test_share_and_derivative_are_parsed():
-    share, future = parse(RELIANCE, "1,1,NIFTY26DECFUT,NIFTY,0,2026-12-29,0,0.1,75,FUT,NFO-FUT,NFO")
+    share, future = parse_dump(RELIANCE, "1,1,NIFTY26DECFUT,NIFTY,0,2026-12-29,0,0.1,75,FUT,NFO-FUT,NFO")
     assert share == Instrument(
         "RELIANCE", "NSE", "equity", "INR", Decimal("0.05"), Decimal(1), is_listed=True,
         name="RELIANCE INDUSTRIES",
@@ -39,11 +39,11 @@ def test_share_and_derivative_are_parsed():
     ],
 )
 def test_indices_and_malformed_lines_are_left_out(line):
-    assert [one.symbol for one in parse(line, RELIANCE)] == ["RELIANCE"]
+    assert [one.symbol for one in parse_dump(line, RELIANCE)] == ["RELIANCE"]
 
 
 def test_first_exchange_names_the_terms():
-    (share,) = parse(RELIANCE)
+    (share,) = parse_dump(RELIANCE)
     other = share._replace(exchange="BSE")
     merged = merge_instruments([share], [other, other._replace(symbol="ONLYBSE")])
     assert {symbol: instrument.exchange for symbol, instrument in merged.items()} == {

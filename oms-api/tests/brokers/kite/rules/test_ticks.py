@@ -24,34 +24,36 @@ RELIANCE, NIFTY, DOLLAR = (
 JUDGE = KiteTicker("key", "token")
 
 
-def parse(*packets):
+def parse_ticks(*packets):
     return parse_frame(build_frame(packets))
 
 
 @pytest.mark.parametrize("mode", ["ltp", "quote"])
 @pytest.mark.parametrize("listing", [RELIANCE, NIFTY])
 def test_short_packets_have_the_last_price_only(listing, mode):
-    assert parse(build_packet(listing, QUOTE, mode, AT)) == [Tick(listing.token, Decimal("1520.20"))]
+    assert parse_ticks(build_packet(listing, QUOTE, mode, AT)) == [Tick(listing.token, Decimal("1520.20"))]
 
 
 def test_full_packet_has_the_best_bid_and_ask():
-    assert parse(build_packet(RELIANCE, QUOTE, "full", AT)) == [
+    assert parse_ticks(build_packet(RELIANCE, QUOTE, "full", AT)) == [
         Tick(RELIANCE.token, Decimal("1520.20"), QUOTE.bid, QUOTE.ask, Decimal(40), Decimal(50), AT)
     ]
-    assert parse(build_packet(NIFTY, QUOTE, "full", AT)) == [Tick(NIFTY.token, Decimal("1520.20"), at=AT)]
+    assert parse_ticks(build_packet(NIFTY, QUOTE, "full", AT)) == [
+        Tick(NIFTY.token, Decimal("1520.20"), at=AT)
+    ]
 
 
 def test_currencies_have_seven_decimals():
     quote = QUOTE._replace(bid=Decimal("88.5950000"), ask=Decimal("88.5975000"))
-    (tick,) = parse(build_packet(DOLLAR, quote, "full", AT))
+    (tick,) = parse_ticks(build_packet(DOLLAR, quote, "full", AT))
     assert (tick.bid, tick.ask, tick.last) == (quote.bid, quote.ask, Decimal("88.59625"))
     units = struct.pack(">II", 1 << 8 | 6, 885_950)  # the BSE's currency segment has four
-    assert parse(units) == [Tick(1 << 8 | 6, Decimal("88.5950"))]
+    assert parse_ticks(units) == [Tick(1 << 8 | 6, Decimal("88.5950"))]
 
 
 def test_absent_prices_and_times_are_none():
     empty = Quote(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
-    (tick,) = parse(build_packet(RELIANCE, empty, "full", datetime.fromtimestamp(0, UTC)))
+    (tick,) = parse_ticks(build_packet(RELIANCE, empty, "full", datetime.fromtimestamp(0, UTC)))
     assert tick == Tick(RELIANCE.token, None)
 
 

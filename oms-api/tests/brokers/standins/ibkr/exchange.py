@@ -29,6 +29,7 @@ class Exchange:
 
     def __init__(self, account: str, publish: Publish) -> None:
         self.account, self._publish = account, publish
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.holds_commissions = False
         self.clear()
 
@@ -41,6 +42,10 @@ class Exchange:
         self.cash: dict[str, Decimal] = {"USD": OPENING_CASH}
         self.positions: dict[Contract, tuple[Decimal, Decimal]] = {}  # quantity and its cost
         self.max_fill: Decimal | None = None
+        self.crossing: dict[str, str] = {}  # by reference: what fills when the next cancel or change arrives
+        self.holds_executions = False  # until `report_executions`, as when a cancel is reported before them
+        self.held_executions: list[Execution] = []
+        self.keeps_reductions = False  # whether a change of an order counts from the size that it had first
         self.holds_commissions = False
         self._perm_ids = itertools.count(_FIRST_PERM_ID)
         self._numbers = itertools.count(1)
@@ -80,6 +85,7 @@ class Exchange:
         if known is None and order.parent_id:
             self._transmit(order)
         if known is not None:
+            self._cross()
             order = self._modify(known, order)
         elif self._is_orphan(order):
             self.reject(order, "The parent order does not work.")
@@ -100,6 +106,7 @@ class Exchange:
 
     def cancel(self, order: Order, reason: str = "") -> None:
         """Cancel an open order. Raises Refusal."""
+        self._cross()
         if not order.is_open:
             text = (
                 f"OrderId {order.id} that needs to be cancelled cannot be cancelled, state: {order.status}."
@@ -122,17 +129,36 @@ class Exchange:
         order.status = "Filled" if order.remaining <= ZERO else order.status
         execution = Execution(
             f"{self._started}.{next(self._numbers):08x}.01.01",
-            *(order, amount, Decimal(price), order.filled, datetime.now(UTC), COMMISSION),
+            *(order, amount, Decimal(price), order.filled, self.now(), COMMISSION),
         )
         order.executions.append(execution)
         self._book(order, amount, Decimal(price))
-        self._publish(order.client_id, build_execution(-1, execution))
-        self.publish_state(order)
-        if not self.holds_commissions:
-            self.charge(execution)
+        if self.holds_executions:
+            self.held_executions.append(execution)
+        else:
+            self._report(execution)
         self._reduce_group(order, amount)
         self._activate_children(order)
         return execution
+
+    def report_executions(self) -> None:
+        """Report the executions that were held back, and hold back no others."""
+        held, self.held_executions, self.holds_executions = self.held_executions, [], False
+        for execution in held:
+            self._report(execution)
+
+    def _report(self, execution: Execution) -> None:
+        self._publish(execution.order.client_id, build_execution(-1, execution))
+        self.publish_state(execution.order)
+        if not self.holds_commissions:
+            self.charge(execution)
+
+    def _cross(self) -> None:
+        """Fill what crosses a request on its way."""
+        crossing, self.crossing = self.crossing, {}
+        for order in [one for one in self.orders if one.ref in crossing and one.is_open]:
+            quantity = min(Decimal(crossing[order.ref]), order.remaining)
+            self.fill(order, str(quantity), order.limit_price or order.aux_price)
 
     def drop_untransmitted(self, client_id: int) -> None:
         """Forget the orders that a client did not transmit."""
@@ -173,6 +199,7 @@ class Exchange:
                 self.cancel(order, "OCA group")
             else:
                 order.quantity -= amount
+                order.reduction += amount
                 self.publish_state(order)
 
     def charge(self, execution: Execution) -> None:
@@ -222,6 +249,10 @@ class Exchange:
         }
         for name, value in terms.items():
             setattr(order, name, value)
+        if self.keeps_reductions:
+            order.quantity -= order.reduction
+        else:
+            order.reduction = ZERO
         return order
 
     def _match(self, order: Order) -> None:

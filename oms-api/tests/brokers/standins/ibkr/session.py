@@ -171,7 +171,8 @@ class Session:
 
     def list_executions(self, fields: list[str]) -> None:
         reference = int(fields[2])
-        for execution in self.exchange.executions:
+        held = {one.id for one in self.exchange.held_executions}
+        for execution in [one for one in self.exchange.executions if one.id not in held]:
             self.send(build_execution(reference, execution))
         self.send([55, 1, reference])
         for execution in self.exchange.executions:

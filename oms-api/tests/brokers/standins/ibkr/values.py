@@ -73,6 +73,11 @@ class Order:
     filled: Decimal = ZERO
     value: Decimal = ZERO
     executions: list[Execution] = field(default_factory=list)
+    sent_quantity: Decimal = ZERO  # as it arrived first
+    reduction: Decimal = ZERO  # by fills of other orders of its OCA group
+
+    def __post_init__(self) -> None:
+        self.sent_quantity = self.quantity
 
     @property
     def is_open(self) -> bool:

@@ -1,0 +1,171 @@
+"""The components in the state of the application, which the dependencies of routes return."""
+
+from collections.abc import Sequence
+
+from app.alerts.dependencies import PRICE_ALERTS
+from app.assembly import Components
+from app.backtests.dependencies import PREPARE_STRATEGY_CODE
+from app.brokers.adapters import LOG_INS
+from app.brokers.dependencies import BROKER_CONNECTIONS, BROKER_LOG_INS, CREATE_BROKER
+from app.brokers.service.connections import BrokerConnections
+from app.brokers.service.sessions import BrokerLogIns
+from app.calendars.dependencies import CALENDARS
+from app.corporate_actions.dependencies import CORPORATE_ACTIONS
+from app.costs.dependencies import COST_RATES
+from app.costs.service import load_rates
+from app.day_close.dependencies import DAY_CLOSER
+from app.day_close.service.signing import DayCloser
+from app.duties.dependencies import DUTY_RUNNER
+from app.events.dependencies import FEED, OPAQUE_IDS
+from app.health.dependencies import HEALTH_COMPONENTS
+from app.identity.dependencies import AUTHENTICATION, LOGIN_SERVICE, SESSIONS, STATEMENTS
+from app.identity.routes.change_requests import CHANGE_EXECUTOR
+from app.identity.rules.workspace_statements import StatementReader
+from app.identity.service.change_executor import ChangeExecutor
+from app.identity.service.logins import LoginService
+from app.instruments.dependencies import FIND_CURRENCIES_IN_USE, IS_SYMBOL_IN_USE
+from app.ledger.dependencies import CASH_READER, EXITS, GUARD, TRADE_SERVICE, VALUER
+from app.market_data.dependencies import MARKET, PUBLISH_QUOTE
+from app.orders.dependencies import CANCELLATIONS, ORDER_SERVICE
+from app.orders.queries.index_lookups import find_currencies_in_use, is_symbol_in_use
+from app.orders.service.flattening import Flattening
+from app.orders.service.levels import exits_of
+from app.orders.service.trade_guard import OrderTradeGuard
+from app.performance.dependencies import PERFORMANCE
+from app.performance.service.reading import PerformanceReader
+from app.reconciliation.dependencies import ADOPTION
+from app.reconciliation.service.adoption import Adoption
+from app.reports.service import list_closed_trips
+from app.risk.dependencies import CONTROLS, KILL_SWITCHES
+from app.risk.queries.limits import has_limits
+from app.risk.service.kill_switches import KillSwitches
+from app.security_setup import (
+    create_address_policy,
+    create_broker_address_policy,
+    create_broker_key_ring,
+    create_key_ring,
+)
+from app.signals.dependencies import SIGNAL_PLANNER, SIGNALS
+from app.strategies.dependencies import CODE_INSPECTOR
+from app.strategies.service.backtest_code import BacktestCodeFinder
+from app.strategies.service.code_inspection import CodeInspector
+from app.strategies.service.environment import create_code_catalog
+from app.streams.dependencies import STREAMS
+from app.webhooks.dependencies import WEBHOOK_DELIVERIES, WEBHOOKS
+from app.webhooks.service.deliveries import WebhookDeliveries
+from app.webhooks.service.webhooks import WebhookService
+from app.wire.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS
+from app.wire.exports import Exports
+from app.wire.pages import Cursors
+
+State = Sequence[tuple[str, object]]
+
+
+def list_state(components: Components) -> State:
+    """Return the components that routes depend on, each with its name in the application's state."""
+    return [
+        READERS.provide(components.readers),
+        CHANGES.provide(components.changes),
+        CURSORS.provide(Cursors(components.settings.oms_api_key)),
+        NOW.provide(components.now),
+        DUTY_RUNNER.provide(components.duty_runner),
+        HEALTH_COMPONENTS.provide(components.create_health_components()),
+        *_list_access(components),
+        *_list_trading(components),
+        *_list_market_data(components),
+        *_list_reporting(components),
+        *_list_brokers(components),
+        *_list_strategies(components),
+    ]
+
+
+def _list_access(components: Components) -> State:
+    """Return the components of callers, users and tenants."""
+    settings, passwords, now = components.settings, components.passwords, components.now
+    transactions = components.transactions
+    secrets = tuple(filter(None, (settings.oms_api_key, settings.oms_api_key_previous)))
+    login_service = LoginService(
+        components.sessions,
+        passwords,
+        components.throttle,
+        components.trail,
+        components.readers,
+        transactions,
+        now,
+    )
+    return [
+        AUTHENTICATION.provide(components.authentication),
+        SESSIONS.provide(components.sessions),
+        LOGIN_SERVICE.provide(login_service),
+        CHANGE_EXECUTOR.provide(ChangeExecutor(transactions, passwords, secrets, now)),
+        STATEMENTS.provide(StatementReader(settings.bot_statement_secret)),
+    ]
+
+
+def _list_trading(components: Components) -> State:
+    """Return the components of trades, orders and risk."""
+    stop_orders = Flattening(components.order_service, components.readers).stop
+    return [
+        TRADE_SERVICE.provide(components.trade_service),
+        ORDER_SERVICE.provide(components.order_service),
+        CANCELLATIONS.provide(components.cancellations),
+        CONTROLS.provide(components.controls),
+        GUARD.provide(OrderTradeGuard(components.controls)),
+        KILL_SWITCHES.provide(KillSwitches(components.changes, components.controls, stop_orders)),
+        EXITS.provide(exits_of),
+        VALUER.provide(components.valuer),
+        CASH_READER.provide(components.cash_reader),
+        COST_RATES.provide(load_rates()),
+        SIGNALS.provide(components.signals),
+        SIGNAL_PLANNER.provide(components.signal_planner),
+    ]
+
+
+def _list_market_data(components: Components) -> State:
+    """Return the components of quotes, instruments, calendars and corporate actions."""
+    return [
+        MARKET.provide(components.market),
+        PUBLISH_QUOTE.provide(components.order_service.publish),
+        PRICE_ALERTS.provide(components.price_alerts),
+        FIND_CURRENCIES_IN_USE.provide(find_currencies_in_use),
+        IS_SYMBOL_IN_USE.provide(is_symbol_in_use),
+        CALENDARS.provide(components.calendars),
+        CORPORATE_ACTIONS.provide(components.corporate_actions),
+    ]
+
+
+def _list_reporting(components: Components) -> State:
+    """Return the components of events, webhooks, exports and performance."""
+    settings, market, valuer = components.settings, components.market, components.valuer
+    opaque_ids = components.streams.fanouts.opaque_ids
+    return [
+        FEED.provide(components.streams.fanouts.feed),
+        STREAMS.provide(components.streams),
+        OPAQUE_IDS.provide(opaque_ids),
+        WEBHOOKS.provide(WebhookService(create_key_ring(settings), create_address_policy(settings))),
+        WEBHOOK_DELIVERIES.provide(WebhookDeliveries(opaque_ids)),
+        EXPORTS.provide(Exports(settings.reader_threads, is_for_bots=settings.reports_slack == "on")),
+        PERFORMANCE.provide(PerformanceReader(market, valuer, list_closed_trips)),
+        DAY_CLOSER.provide(DayCloser(market, valuer, components.calendars)),
+    ]
+
+
+def _list_brokers(components: Components) -> State:
+    """Return the components of connections to brokers."""
+    keys = create_broker_key_ring(components.settings)
+    policy = create_broker_address_policy(components.settings)
+    return [
+        BROKER_CONNECTIONS.provide(BrokerConnections(keys, policy, has_limits)),
+        CREATE_BROKER.provide(components.create_broker),
+        BROKER_LOG_INS.provide(BrokerLogIns(keys, policy, LOG_INS)),
+        ADOPTION.provide(Adoption(components.writer, components.readers, components.now)),
+    ]
+
+
+def _list_strategies(components: Components) -> State:
+    """Return the components of strategies and backtests."""
+    inspector = CodeInspector(create_code_catalog(components.settings))
+    return [
+        CODE_INSPECTOR.provide(inspector),
+        PREPARE_STRATEGY_CODE.provide(BacktestCodeFinder(inspector, components.readers).prepare),
+    ]

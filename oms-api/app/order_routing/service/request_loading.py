@@ -1,0 +1,90 @@
+"""Load what a stored request sends, and mark the request as being sent."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+import orjson
+from sqlalchemy import Connection
+
+from app.brokers.rules.values import BrokerOrder
+from app.instruments.queries import find_instruments
+from app.instruments.rules import Instrument, InstrumentKey
+from app.orders.queries import broker_requests as queries
+from app.orders.queries.book import list_order_events, orders_by_id
+from app.orders.rules.broker_requests import (
+    BrokerRequest,
+    RequestKind,
+    build_broker_order,
+    choose_linked,
+    is_too_late,
+    replaces_exits,
+)
+from app.orders.rules.replacements import reduce_successor
+from app.orders.rules.rows import order_of
+from app.orders.rules.values import FINAL, Order, OrderKey, Status
+from app.orders.service.contingent_orders.groups import GROUPS
+
+
+class Obstacle(StrEnum):
+    """Why a request is not sent."""
+
+    ENDED = "ended"  # the order
+    TOO_LATE = "too late"
+    TAKEN = "taken"  # another process sends it, or has sent it
+    EXITS_END = "exits end"  # the current exits of the position work until the broker confirms their cancel
+
+
+class Sending(NamedTuple):
+    """What is sent: the order or successor, None for a cancel; or why nothing is."""
+
+    obstacle: Obstacle | None
+    order: BrokerOrder | None
+
+
+def begin_request(connection: Connection, request: BrokerRequest, now: datetime) -> Sending:
+    """Load what is sent, and mark the request as being sent, unless it must not be sent any more."""
+    order = orders_by_id(connection, [OrderKey(request.tenant_id, request.order_id)])[0]
+    if order.status in FINAL and request.kind is not RequestKind.SUBMIT:
+        return Sending(Obstacle.ENDED, None)
+    if is_too_late(request, now):
+        return Sending(Obstacle.TOO_LATE, None)
+    sent = order if request.kind is RequestKind.SUBMIT else None
+    if sent is not None and replaces_exits(sent) and queries.has_ending_exits(connection, sent):
+        return Sending(Obstacle.EXITS_END, None)
+    if request.kind is RequestKind.REPLACE:
+        sent = _load_successor(connection, request, order)
+    linked = [] if request.kind is not RequestKind.SUBMIT else _list_linked(connection, order)
+    broker_order = None if sent is None else _convert(connection, sent, linked)
+    changes = {"sent_at": now, "attempts": request.attempts + 1}
+    has_begun = queries.begin_request(connection, request, changes)
+    return Sending(None if has_begun else Obstacle.TAKEN, broker_order)
+
+
+def _load_successor(connection: Connection, request: BrokerRequest, order: Order) -> Order:
+    """Return the successor that the broker shall work, for what others of its group left."""
+    successor = order_of(orjson.loads(request.successor or ""))
+    if successor.quantity <= order.quantity:
+        return successor
+    history = list_order_events(connection, order.tenant_id, order.id)
+    return reduce_successor(order, successor, history, GROUPS)
+
+
+def _convert(connection: Connection, order: Order, linked: Sequence[Order] = ()) -> BrokerOrder:
+    """Return the order as a broker receives it, with those that are sent in its request."""
+    return build_broker_order(order, _find_instrument(connection, order), linked)
+
+
+def _list_linked(connection: Connection, order: Order) -> list[Order]:
+    if order.group_id is None:
+        return []
+    members = queries.list_group(connection, order)
+    linked = choose_linked(order, members, _find_instrument(connection, order))
+    carried = queries.find_sent_with_entry(connection, linked)
+    return [one for one in linked if one.status is not Status.HELD or one.id in carried]
+
+
+def _find_instrument(connection: Connection, order: Order) -> Instrument:
+    key = InstrumentKey(order.tenant_id, order.symbol)
+    return find_instruments(connection, [key])[key]

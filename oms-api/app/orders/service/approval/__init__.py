@@ -1,0 +1,1 @@
+"""Decisions on orders that wait for approval."""

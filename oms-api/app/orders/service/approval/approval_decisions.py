@@ -1,0 +1,273 @@
+"""Decide on orders that wait for approval: approve, reject and expire them, and request overrides."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from app.identity.queries.people import find_key_creator, list_person_names
+from app.ledger.service.commands import Origin
+from app.money import format_fixed, shorten_amount, shorten_quantity
+from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
+from app.orders.queries import approvals as queries
+from app.orders.rules import approvals as rules
+from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
+from app.orders.rules.order_factory import copy_order, get_expiry
+from app.orders.rules.values import Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_history
+from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import DecideApproval, RequestOverride
+from app.orders.service.contingent_orders.groups import (
+    cancel_open_orders,
+    complete_order,
+    deny_order,
+    finalize_order,
+)
+from app.orders.service.contingent_orders.protection import change_denial
+from app.orders.service.execution.matching import match_released_orders
+from app.orders.service.execution.placement import send_order, store_order
+from app.orders.service.risk_checks.approvals import (
+    SYSTEM,
+    Actor,
+    await_approval,
+    build_request,
+    get_reference,
+    load_request,
+    publish_approval_event,
+)
+from app.orders.service.risk_checks.risk_evaluation import (
+    count_order_message,
+    denial_text,
+    find_denial,
+    risk_input,
+)
+from app.orders.service.risk_checks.trading_sessions import set_session_end
+from app.risk.rules.values import Denial
+from app.timestamps import Timestamp, format_timestamp
+
+_DECISIONS = {
+    Status.SUBMITTED: "approved", Status.HELD: "approved", Status.DENIED: "denied", Status.EXPIRED: "expired",
+    Status.CANCELED: "canceled", Status.REPLACED: "replaced",
+}  # fmt: skip
+
+
+def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResult:
+    """Approve or reject a waiting order. The orders of an OCO pair are decided together.
+
+    Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
+    """
+    origin = command.origin
+    order = context.order_for(origin, command.order_id)
+    repeated = find_repeated_change(context, origin, order)
+    if repeated is not None:
+        return repeated
+    request = load_request(context, order)
+    if order.status is not Status.AWAITING_APPROVAL or request is None:
+        raise NotAwaitingApproval(order.id, order.status, _find_decision(context, order))
+    require_decider(context, order, request, find_decider(context, origin, command.role))
+    if command.is_granted:
+        _approve(context, order, request, command)
+    else:
+        _reject(context, order, command)
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
+    """Return the caller with all names of the person, since `approvers` may contain any of them."""
+    names = list_person_names(context.connection, origin.tenant_id, origin.actor or "")
+    return Decider(names, role)
+
+
+def require_decider(context: BatchContext, order: Order, request: ApprovalRequest, decider: Decider) -> None:
+    """Raise OwnOrder or NotAnApprover if the person may not decide on the order."""
+    creator = None if order.actor else find_key_creator(context.connection, order.tenant_id, order.source)
+    if rules.is_own(order, request, decider, creator):
+        raise OwnOrder(order.id)
+    if not rules.is_approver(request, decider):
+        raise NotAnApprover(order.id, ", ".join(orjson.loads(request.approvers)))
+
+
+def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
+    """Expire the order if nobody decided on it in time. Return the order."""
+    request = load_request(context, order)
+    if order.status is not Status.AWAITING_APPROVAL or request is None or request.expires_at > at:
+        return order
+    facts = {"order_id": order.id, "portfolio_id": order.portfolio_id, "expires_at": request.expires_at}
+    publish_approval_event(context, order.tenant_id, rules.EXPIRED, facts, at, SYSTEM)
+    reason = "Nobody approved it in time."
+    return finalize_order(context, order, Status.EXPIRED, at, rules.SYSTEM_ACTOR, reason=reason)
+
+
+def expire_requests(context: BatchContext, requests: Iterable[ApprovalRequest], at: Timestamp) -> None:
+    """Expire the orders of these requests that still wait."""
+    for request in requests:
+        order = context.order_store.find(request.tenant_id, request.order_id)
+        if order is not None and order.portfolio_key in context.order_store.portfolio_keys:
+            expire_request(context, order, at)
+
+
+def request_override(context: BatchContext, command: RequestOverride) -> OrderResult:
+    """Place a denied order again, so that a second person can allow it to exceed the limit.
+
+    Raises NoSuchOrder and NotOverridable. If another check denies it, it is stored as DENIED.
+    """
+    origin = command.origin
+    known = find_repeated_request(context, origin)
+    if known is not None:
+        return known
+    denied = context.order_for(origin, command.order_id)
+    code = _require_overridable(context, denied)
+    count_order_message(context, origin, denied)
+    order = store_order(context, _copy_order(context, denied, origin))
+    policy = ApprovalPolicy(
+        ApprovalMode.ALWAYS, approvers=rules.OVERRIDE_APPROVERS, expires_minutes=command.expires_minutes
+    )
+    override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
+    risk = risk_input(context, order, confirm_repeat=True)
+    request = build_request(context, order, policy, risk, order.created_at, **override)
+    context.approval_requests[order.key] = request  # from here on the limit is waived
+    denial = find_denial(context, order, confirm_repeat=True)
+    if denial is not None:
+        del context.approval_requests[order.key]
+        deny_order(context, order, denial, order.created_at)
+    else:
+        await_approval(context, order, request)
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def _approve(context: BatchContext, order: Order, request: ApprovalRequest, command: DecideApproval) -> None:
+    at, origin = format_timestamp(command.origin.at), command.origin
+    price = get_reference(context, order)
+    seen = request.price_seen if command.price_seen is None else command.price_seen
+    if rules.has_moved(seen, price, request.max_move_percent):
+        moved_prices = (_format_amount(seen), _format_amount(price) or "")
+        raise PriceMoved(order.id, *moved_prices, _format_percent(request))
+    orders = _list_decided_together(context, order)
+    for one in orders:
+        load_request(context, one)
+        denial = find_current_denial(context, one)
+        if denial is not None:
+            deny_order(context, one, denial, at, request_key=_find_request_key(command, order, one))
+            cancel_open_orders(context, orders, at, "risk", reason="The other order of the group was denied.")
+            return
+    for one in orders:
+        if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
+            continue  # a fill of the other cancelled it
+        prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
+        payload = _build_payload(one, command) | prices
+        publish_approval_event(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))
+        details = {"reason": command.reason, "request_key": _find_request_key(command, order, one)}
+        _send(context, context.order_store.get_current(one), at, origin.actor or origin.source, details)
+
+
+def _send(context: BatchContext, order: Order, at: Timestamp, actor: str, details: dict[str, Any]) -> None:
+    """Send an approved order. A replacement with nothing left to fill becomes FILLED."""
+    if order.leaves_quantity:
+        send_order(context, order, at, actor, **details)
+        return
+    complete_order(context, order, at, actor, **details)
+    match_released_orders(context, at)
+
+
+def find_current_denial(context: BatchContext, order: Order) -> Denial | None:
+    """Return the denial of a waiting order, or of its exits, at current prices."""
+    if not order.leaves_quantity:
+        return None
+    return find_denial(context, order, confirm_repeat=True) or change_denial(context, order, order)
+
+
+def _reject(context: BatchContext, order: Order, command: DecideApproval) -> None:
+    at, origin = format_timestamp(command.origin.at), command.origin
+    actor = origin.actor or origin.source
+    orders = _list_decided_together(context, order)
+    for one in orders:
+        payload = _build_payload(one, command)
+        publish_approval_event(context, one.tenant_id, rules.REJECTED, payload, at, _build_actor(origin))
+    denial = rules.build_rejection(actor, command.reason)
+    for one in orders:
+        details = {"reason": denial.message, "request_key": _find_request_key(command, order, one)}
+        details["denial"] = denial_text(denial)
+        finalize_order(context, one, Status.DENIED, at, actor, **details)
+
+
+def _list_decided_together(context: BatchContext, order: Order) -> list[Order]:
+    """Return the order, and the other order of its OCO pair if that waits too."""
+    if order.role is not Role.EITHER:
+        return [order]
+    group = [context.order_store.get_current(one) for one in context.order_store.group_of(order)]
+    waiting = [one for one in group if one.status is Status.AWAITING_APPROVAL]
+    return sorted(waiting, key=lambda one: one.id)
+
+
+def _build_payload(order: Order, command: DecideApproval) -> dict[str, Any]:
+    origin = command.origin
+    return {
+        "order_id": order.id,
+        "portfolio_id": order.portfolio_id,
+        "decided_by": origin.actor or origin.source,
+        "reason": command.reason,
+    }
+
+
+def _build_actor(origin: Origin) -> Actor:
+    name = origin.actor or origin.source
+    return Actor(name, name, origin.source)
+
+
+def _find_request_key(command: DecideApproval, named: Order, order: Order) -> str | None:
+    """Return the idempotency key for the order that the request named, None for the other of its pair."""
+    return command.origin.idempotency_key if order.id == named.id else None
+
+
+def _find_decision(context: BatchContext, order: Order) -> dict[str, object] | None:
+    """Return how, by whom and when the wait of an order ended, None if it never did."""
+    for event in list_history(context, order):
+        if event.from_status == Status.AWAITING_APPROVAL != event.to_status:
+            decision = _DECISIONS.get(Status(event.to_status), "decided")
+            if decision == "denied" and event.actor != "risk":
+                decision = "rejected"
+            return {"decision": decision, "decided_by": event.actor, "decided_at": event.at}
+    return None
+
+
+def _require_overridable(context: BatchContext, denied: Order) -> str:
+    """Return the code of the limit that denied the order. Raises NotOverridable."""
+    code = str(orjson.loads(denied.denial)["code"]) if denied.denial else None
+    if denied.status is not Status.DENIED or code is None:
+        raise NotOverridable(f"Order {denied.id} is {denied.status}; only a denial can be overridden.")
+    if code not in rules.OVERRIDABLE:
+        listed = ", ".join(sorted(rules.OVERRIDABLE))
+        raise NotOverridable(f"{code} cannot be overridden, only these limits: {listed}.")
+    if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
+        raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
+    if queries.has_live_override(context.connection, denied.tenant_id, denied.id):
+        raise NotOverridable(f"Order {denied.id} has an override already.")
+    return code
+
+
+def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
+    """Return a new order with the terms of the denied one, placed by the caller."""
+    at = format_timestamp(origin.at)
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
+    order = copy_order(
+        denied,
+        order_id,
+        at,
+        ends_at=get_expiry(denied.time_in_force, denied.expires_at, at),
+        source=origin.source,
+        actor=origin.actor,
+        denial=None,
+        idempotency_key=origin.idempotency_key,
+        request_hash=origin.request_hash,
+    )
+    return set_session_end(context, order)
+
+
+def _format_amount(amount: Any) -> str | None:
+    return None if amount is None else shorten_amount(format_fixed(amount))
+
+
+def _format_percent(request: ApprovalRequest) -> str:
+    return shorten_quantity(format_fixed(request.max_move_percent))

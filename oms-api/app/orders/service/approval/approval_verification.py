@@ -1,0 +1,83 @@
+"""Verify approvals: requests and decisions against orders, events and the audit log."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from app.audit.queries.trail import list_actions
+from app.audit.service import mask_secrets
+from app.ledger.rules.verification import Finding
+from app.ledger.service.verdict import Verdict
+from app.orders.queries import approvals as queries
+from app.orders.rules.approvals import (
+    GRANTED,
+    REJECTED,
+    REQUESTED,
+    ApprovalRequest,
+    build_request_payload,
+    find_approval_event,
+)
+from app.orders.rules.verification import OrderCheck
+from app.risk.queries.audit import list_risk_events
+from app.risk.rules.verification import Key, RiskEvent, find_unmatched
+from app.timestamps import Timestamp
+
+_DECIDED = {GRANTED, REJECTED}
+
+
+def verify_approvals(connection: Connection, verdict: Verdict) -> None:
+    """Check the requests and the decisions. `connection` must read one consistent snapshot."""
+    requests = list(queries.iterate_requests(connection))
+    events = list_risk_events(connection, "approval.")
+    verdict.checked[OrderCheck.APPROVAL] += len(events)
+    stored = [
+        _build_key(one.tenant_id, REQUESTED, one.requested_at, build_request_payload(one)) for one in requests
+    ]
+    published = [
+        _build_key(one.tenant_id, one.type, one.at, one.facts) for one in events if one.type == REQUESTED
+    ]
+    _add_findings(verdict, "request", find_unmatched(OrderCheck.APPROVAL, "request", stored, published))
+    audited = [
+        _build_key(act.tenant_id, act.action, act.at, {"order_id": act.target} | dict(act.after or {}))
+        for act in list_actions(connection, "approval.")
+    ]
+    masked = [_build_key(one.tenant_id, one.type, one.at, mask_secrets(one.facts)) for one in events]
+    _add_findings(verdict, "event", find_unmatched(OrderCheck.APPROVAL, "event", masked, audited))
+    expected = list(
+        _iterate_expected_keys(connection, {(one.tenant_id, one.order_id): one for one in requests})
+    )
+    decided = [_build_event_key(one) for one in events]
+    _add_findings(verdict, "decision", find_unmatched(OrderCheck.APPROVAL, "decision", decided, expected))
+
+
+def _iterate_expected_keys(
+    connection: Connection, requests: dict[tuple[int, str], ApprovalRequest]
+) -> Iterator[Key]:
+    """Yield the expected content of the events, from the histories of the orders."""
+    for portfolio_id, event in queries.iterate_approval_history(connection):
+        kind = find_approval_event(event.from_status, event.to_status, event.actor)
+        if kind is None:
+            continue
+        by: str | None = event.actor if kind in {*_DECIDED, REQUESTED} else None
+        request = requests.get((event.tenant_id, event.order_id))
+        if request is None or request.requested_at > event.at:
+            by = "nobody: there was no request"
+        yield (event.tenant_id, kind, event.at, event.order_id, portfolio_id, by)
+
+
+def _build_event_key(event: RiskEvent) -> Key:
+    facts = event.facts
+    by = facts.get("requested_by" if event.type == REQUESTED else "decided_by")
+    where = (facts.get("order_id"), facts.get("portfolio_id"))
+    return (event.tenant_id, event.type, event.at, *where, by)
+
+
+def _build_key(tenant_id: int, kind: str, at: Timestamp, facts: dict[str, Any]) -> Key:
+    return (tenant_id, kind, at, orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode())
+
+
+def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        verdict.blame(f"approval {place}", [finding])

@@ -1,0 +1,259 @@
+"""The state that a batch of order commands shares: books, orders, prices and limits, read under the locks."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.service import AuditEntry, record_entries
+from app.brokers.queries import StoredConnection
+from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
+from app.calendars.service import Calendars
+from app.database.bulk import BulkWrite
+from app.database.commit_status import get_row_version
+from app.ids import SortableIds
+from app.instruments.queries import find_instruments
+from app.instruments.rules import Instrument, InstrumentKey
+from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.ledger.service.batch import LedgerBatch
+from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import PortfolioState
+from app.market_data.rules.values import Quote
+from app.market_data.service import Market
+from app.metrics import Metrics
+from app.orders.errors import NoSuchOrder
+from app.orders.queries import book as queries
+from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.trading_sessions import Enforcement, get_enforcement
+from app.orders.rules.values import Order, OrderKey
+from app.orders.service.batch.lock_plan import LockPlan
+from app.orders.service.batch.loss_baselines import read_loss_baselines
+from app.orders.service.batch.open_orders import RecentOrders
+from app.orders.service.batch.order_store import OrderStore
+from app.orders.service.batch.portfolio_cache import Exposure, PortfolioCache, RecentValues
+from app.orders.service.batch.symbol_state import SymbolState, build_symbol_state
+from app.orders.service.broker_request_notifier import BrokerRequestNotifier
+from app.orders.service.commands import PortfolioRequest
+from app.orders.service.signal_orders import SignalBatch, SignalHandler
+from app.orders.service.submission_queue import CommittedOrder
+from app.risk.queries.losses import BaselineReader
+from app.risk.rules.latches import Latch, LatchSubject
+from app.risk.rules.losses import LossBaseline
+from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, get_strictest_state
+from app.risk.rules.values import Limits, TradingState
+from app.risk.service.controls import Controls
+from app.risk.service.messages import MessageRate
+
+ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
+
+
+@dataclass(frozen=True, slots=True)
+class BatchServices:
+    """The services that all batches of a process share."""
+
+    market: Market
+    controls: Controls
+    paper_settings: PaperSettings = IDEAL_MARKET
+    calendars: Calendars = field(default_factory=Calendars.load)
+    enforce_sessions: str = "off"  # the environment's setting, for portfolios without one
+    message_rate: MessageRate = field(default_factory=MessageRate)
+    read_loss_baselines: BaselineReader = read_loss_baselines
+    broker_notifier: BrokerRequestNotifier = field(default_factory=BrokerRequestNotifier)
+    order_ids: SortableIds = field(default_factory=lambda: SortableIds("O"))
+    latch_ids: SortableIds = field(default_factory=lambda: SortableIds("L"))
+    portfolios: PortfolioCache = field(default_factory=PortfolioCache)
+    # What losses are measured against: the version is the last hash of the portfolio's cash ledger.
+    loss_baselines: RecentValues[PortfolioKey, LossBaseline | None] = field(default_factory=RecentValues)
+    # The P&L of the day by tenant id, and in it by currency.
+    firm_profits: RecentValues[int, dict[str, Decimal]] = field(default_factory=RecentValues)
+    metrics: Metrics | None = None
+    signals: "SignalHandler[BatchContext] | None" = None
+
+
+class BatchContext:
+    """The state of one batch."""
+
+    def __init__(
+        self,
+        ledger: LedgerBatch,
+        services: BatchServices,
+        now: datetime,
+        plan: LockPlan | None = None,
+        rate_counts: dict[int, int] | None = None,
+    ) -> None:
+        self.ledger = ledger  # portfolios and positions
+        self.plan = plan or LockPlan()  # what the commands need
+        self.now = now  # the newest request time of the batch
+        self.services = services
+        self.connection: Connection = ledger.connection
+        self.order_store = OrderStore(ledger)
+        self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
+        self.writes: list[BulkWrite] = []  # further statements of the batch
+        self.audit_entries: list[AuditEntry] = []  # written last
+        self.has_sessions = False  # whether any portfolio enforces trading sessions
+        self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
+        self.committed_orders: list[CommittedOrder] = []  # for sessions of this process: `submission_queue`
+        self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
+        self.signals: SignalBatch[BatchContext] | None = None
+        self.request_id: str | None = None  # of the current command, None for a quote
+        self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
+        self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # set by this batch: see `execution_latch`
+        self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `exposure`
+        self.repeats: dict[tuple[int, LatchSubject], set[str]] = {}  # ids of recently executed orders
+        # By tenant id, and idempotency key or "/" + client order id.
+        self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
+        self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
+        self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
+        self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
+        self.limits: dict[OrderKey, Limits] = {}  # of orders of the batch
+        self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
+        self.firm_currencies: dict[int, str] = {}  # by tenant
+        self.histories: dict[OrderKey, list[OrderEvent]] = {}  # see `order_records`
+        self.executions: dict[OrderKey, list[ExecutionRow]] = {}
+        self.executed_orders: dict[ExecutionKey, str | None] = {}
+        # The exits that were open after a time: see `exit_restoration`.
+        self.recent_exits: dict[tuple[PositionKey, str], list[Order]] = {}
+        # Executions of earlier batches by (tenant id, symbol, time of the quote).
+        self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
+        # By command, over all attempts of the batch.
+        self._rate_counts = {} if rate_counts is None else rate_counts
+        self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
+        self.marks_version = str(services.market.overrides.version)
+        # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
+        self._quotes: dict[tuple[int, str], Quote | None] = {}
+        self._instruments: dict[tuple[int, str], Instrument] = {}
+        self._symbol_states: dict[tuple[int, str], SymbolState] = {}
+        self.switches: dict[int, Switches] = {}  # by tenant
+
+    def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
+        """Return how a portfolio enforces trading sessions."""
+        state = self.ledger.portfolio(portfolio_key)
+        return get_enforcement(state.enforce_sessions, self.services.enforce_sessions, state.kind)
+
+    def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
+        """Load quotes and instruments that are not loaded yet."""
+        missing = [key for key in keys if key not in self._quotes]
+        if missing:
+            found = self.services.market.quotes_for(self.connection, missing, self.now)
+            instruments = find_instruments(self.connection, missing)
+            prices = self.services.portfolios.prices
+            for key in missing:
+                self._quotes[key], self._instruments[key] = quote, instrument = (
+                    found.get(key),
+                    instruments[key],
+                )
+                prices.update(key, quote, instrument)
+
+    def begin(self, command: int, request_id: str | None) -> None:
+        """Begin a command. `command` is its identity, `request_id` the id of its request."""
+        self.request_id = request_id
+        self._command, self._messages = command, 0
+
+    def count_order_message(self, sender: Hashable, per_minute: Decimal | None) -> None:
+        """Count a message of the command, only once if the command is retried. Raises TooManyMessages."""
+        self._messages += 1
+        if self._messages > self._rate_counts.get(self._command, 0):
+            self.services.message_rate.take(sender, per_minute)
+            self._rate_counts[self._command] = self._messages
+
+    def quote(self, tenant_id: int, symbol: str) -> Quote | None:
+        """Return the symbol's quote, None if there is none."""
+        if (tenant_id, symbol) not in self._quotes:
+            self.load_quotes([InstrumentKey(tenant_id, symbol)])
+        return self._quotes[tenant_id, symbol]
+
+    def apply_quote(self, tenant_id: int, quote: Quote) -> None:
+        """Use a quote that has just arrived, and mark its positions for revaluation."""
+        instrument_key = InstrumentKey(tenant_id, quote.symbol)
+        self.load_quotes([instrument_key])
+        if self._quotes[instrument_key] != quote:
+            self._quotes[instrument_key] = quote
+            self.services.portfolios.prices.update(instrument_key, quote, self._instruments[instrument_key])
+            self._symbol_states.pop(instrument_key, None)
+            for portfolio_key, exposure in self.exposures.items():
+                if portfolio_key.tenant_id == tenant_id:
+                    holding_keys = exposure.by_symbol.get(quote.symbol, ())
+                    self.order_store.dirty.setdefault(portfolio_key, set()).update(holding_keys)
+
+    def symbol_state(self, tenant_id: int, symbol: str) -> SymbolState:
+        """Return the symbol's instrument and quote with its prices and mark."""
+        state = self._symbol_states.get((tenant_id, symbol))
+        if state is None:
+            override = self.services.market.overrides.get(InstrumentKey(tenant_id, symbol), self.now)
+            quote, instrument = self.quote(tenant_id, symbol), self.instrument(tenant_id, symbol)
+            state = build_symbol_state(instrument, quote, override)
+            self._symbol_states[tenant_id, symbol] = state
+        return state
+
+    def instrument(self, tenant_id: int, symbol: str) -> Instrument:
+        """Return the instrument, with default rules if it is not listed."""
+        if (tenant_id, symbol) not in self._instruments:
+            self.load_quotes([InstrumentKey(tenant_id, symbol)])
+        return self._instruments[tenant_id, symbol]
+
+    def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
+        """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
+        names = (command.portfolio_name, command.portfolio_name_key)
+        return self.ledger.get_existing_portfolio(command.origin.tenant_id, *names).key
+
+    @property
+    def changes(self) -> int:
+        """The number of changes so far. It differs after any change."""
+        return self.ledger.changes + self.order_store.changes + len(self.audit_entries)
+
+    def portfolio(self, order: Order) -> PortfolioState:
+        """Return the order's portfolio."""
+        return self.ledger.portfolios[order.tenant_id, order.portfolio_id]
+
+    def position(self, order: Order) -> Position:
+        """Return the position in the order's symbol and product."""
+        return self.ledger.position((order.tenant_id, order.portfolio_id, order.symbol, order.product))
+
+    def sees(self, origin: Origin, portfolio_key: PortfolioKey) -> bool:
+        """Return whether the caller may see the portfolio."""
+        return origin.portfolios is None or self.ledger.portfolio(portfolio_key).name_key in origin.portfolios
+
+    def order_for(self, origin: Origin, order_id: str) -> Order:
+        """Return an order. Raises NoSuchOrder if it does not exist or its portfolio is hidden."""
+        order = self.order_store.get(origin.tenant_id, order_id)
+        if not self.sees(origin, order.portfolio_key):
+            raise NoSuchOrder(order_id)
+        return order
+
+    def state(self, order: Order) -> tuple[TradingState, str]:
+        """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
+        portfolio = self.portfolio(order)
+        switches = self.switches.get(order.tenant_id, ALL_ACTIVE)
+        if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
+            return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
+        state, scope = switches.state(portfolio.name_key, order.strategy)
+        own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
+        return (
+            (own, SwitchScope.PORTFOLIO) if get_strictest_state(state, own) is not state else (state, scope)
+        )
+
+    def is_any_halted(self, portfolio_key: PortfolioKey) -> bool:
+        """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
+        if self.ledger.portfolio(portfolio_key).trading_state == TradingState.HALTED:
+            return True
+        return TradingState.HALTED in self.switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
+
+    def index_request_keys(self, orders: Iterable[Order]) -> None:
+        """Index recorded orders by client order id and by idempotency key."""
+        for order in orders:
+            for name in (f"/{order.client_order_id}", order.idempotency_key):
+                if name:
+                    self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
+
+    def flush(self) -> None:
+        """Write all changes of the batch."""
+        self.order_store.renew_stamps()
+        self.ledger.flush(*self.order_store.writes(), *self.writes)
+        self.order_store.note_row_version(get_row_version(self.connection))
+        if self.audit_entries:
+            record_entries(self.connection, self.audit_entries)

@@ -1,0 +1,214 @@
+"""Find the portfolios that a batch must lock, in a few statements before locking."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from app.database.locks import build_name_locks
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
+from app.orders.errors import NoSuchOrder
+from app.orders.queries import approvals
+from app.orders.queries import book as queries
+from app.orders.queries.book import OrderColumnValue
+from app.orders.queries.due_orders import find_intraday_portfolios
+from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.values import Order, OrderKey
+from app.orders.service.commands import (
+    ApplyCorporateAction,
+    CancelInPortfolio,
+    Command,
+    CommandOnOrder,
+    OrderCommand,
+    PlaceOrder,
+    PlaceSignal,
+    PortfolioRequest,
+    ReplaceOrder,
+    ReviewApprovals,
+    get_order_key,
+    get_tenant_id,
+    list_tickets,
+)
+from app.orders.service.internal_commands import (
+    MAX_EXPIRIES,
+    CancelHalted,
+    CheckLosses,
+    ExpireOrders,
+    InternalCommand,
+    QuoteArrived,
+    ReleaseOrders,
+    SquareOff,
+)
+from app.risk.queries.losses import find_portfolios_with_loss_limits
+
+MAX_MATCHES = 100  # open orders that one transaction matches against quotes
+
+
+@dataclass(slots=True)
+class LockPlan:
+    """What a batch of commands needs to lock and load.
+
+    `portfolio_names` are the portfolios to find by name, `portfolio_keys` the portfolios to lock.
+    `recorded_orders` are stored orders with a client order id or an idempotency key of the batch.
+    """
+
+    portfolio_names: set[PortfolioNameKey] = field(default_factory=set)
+    portfolio_keys: set[PortfolioKey] = field(default_factory=set)
+    client_order_ids: set[OrderColumnValue] = field(default_factory=set)
+    request_keys: set[OrderColumnValue] = field(default_factory=set)
+    recorded_orders: list[Order] = field(default_factory=list)
+    portfolios_by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
+    portfolios_by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
+    unmatched: dict[InstrumentKey, str] = field(
+        default_factory=dict
+    )  # quotes that are stored but not matched, with their times
+    symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()  # of stored quotes
+    overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
+    intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    portfolios_with_loss_limits: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
+
+    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
+        """Return the tenant's portfolios that the batch locks."""
+        return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
+
+    def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
+        """Return the portfolios with open orders in one of the symbols."""
+        found = (self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
+        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+
+    def has_order(self, command: CommandOnOrder) -> bool:
+        """Return whether the command's order was found."""
+        return get_order_key(command) in self.portfolios_by_order
+
+    def require(self, command: CommandOnOrder) -> None:
+        """Raise NoSuchOrder if the command's order was not found."""
+        if not self.has_order(command):
+            raise NoSuchOrder(command.order_id)
+
+
+def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) -> LockPlan:
+    """Return the plan of the commands."""
+    plan = LockPlan()
+    _collect_names(plan, commands)
+    _find_recorded_orders(connection, plan)
+    rarer = [command for command in commands if type(command) is not PlaceOrder]
+    if rarer:
+        _find_orders(connection, plan, rarer)
+        _find_portfolios(connection, plan, rarer)
+        _find_portfolios_by_symbol(connection, plan, rarer)
+        _find_overdue(connection, plan, [one for one in rarer if isinstance(one, ExpireOrders)])
+    return plan
+
+
+def _collect_names(plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
+    for command in commands:
+        if isinstance(command, InternalCommand):
+            continue
+        origin = command.origin
+        if origin.idempotency_key:
+            plan.request_keys.add(OrderColumnValue(origin.tenant_id, origin.idempotency_key))
+        if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
+            plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
+        if isinstance(command, PortfolioRequest):
+            plan.portfolio_names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
+        names = [ticket.client_order_id for ticket in list_tickets(command)]
+        if isinstance(command, ReplaceOrder):
+            names.append(command.changes.client_order_id)
+        plan.client_order_ids |= {OrderColumnValue(origin.tenant_id, name) for name in names if name}
+
+
+def list_instrument_keys(commands: Sequence[Command]) -> set[InstrumentKey]:
+    """Return the instruments of the tickets and signals, whose quotes are needed."""
+    found = set()
+    for command in commands:
+        symbols = [ticket.symbol for ticket in list_tickets(command)]
+        if isinstance(command, PlaceSignal):
+            symbols.append(command.symbol)
+        found |= {InstrumentKey(get_tenant_id(command), symbol) for symbol in symbols}
+    return found
+
+
+def _find_recorded_orders(connection: Connection, plan: LockPlan) -> None:
+    """Lock the requests' keys and client order ids, and find the orders that have them.
+
+    Their portfolios are locked too, because a repeated request returns their current state.
+    """
+    by_column = {"client_order_id": plan.client_order_ids, "idempotency_key": plan.request_keys}
+    locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
+    for column, names in by_column.items():
+        if names:
+            found = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
+            plan.recorded_orders += found
+            locks = []  # the first statement took them
+    plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
+
+
+def _find_orders(connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
+    named = [command for command in commands if isinstance(command, CommandOnOrder)]
+    order_keys = {get_order_key(command) for command in named}
+    plan.portfolios_by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
+    plan.portfolio_keys |= set(plan.portfolios_by_order.values())
+
+
+def _find_portfolios(connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
+    for command in commands:
+        if isinstance(command, SquareOff):
+            found = find_intraday_portfolios(connection, command.tenant_id)
+            plan.intraday[command.tenant_id] = sorted(found)
+            plan.portfolio_keys |= found
+        elif isinstance(command, ReviewApprovals):
+            origin = command.origin
+            waiting = approvals.list_waiting_requests(
+                connection, origin.tenant_id, origin.portfolios, command.limit
+            )
+            plan.portfolio_keys |= {request.portfolio_key for request in waiting}
+        elif isinstance(command, CheckLosses):
+            limited = find_portfolios_with_loss_limits(connection, command.tenant_id)
+            plan.portfolios_with_loss_limits[command.tenant_id] = sorted(limited)
+            plan.portfolio_keys |= limited
+        elif isinstance(command, CancelHalted):
+            plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
+
+
+def _find_overdue(connection: Connection, plan: LockPlan, commands: Sequence[ExpireOrders]) -> None:
+    for command in commands:
+        tenant_id, at = command.tenant_id, command.at
+        if command.portfolio_id is not None:
+            found = {PortfolioKey(tenant_id, command.portfolio_id)}
+        else:
+            found = queries.find_overdue_portfolios(connection, tenant_id, at, MAX_EXPIRIES)
+            requests = approvals.list_expired_requests(connection, tenant_id, at, MAX_EXPIRIES)
+            plan.expired_requests[tenant_id] = requests
+            plan.portfolio_keys |= {request.portfolio_key for request in requests}
+        plan.overdue[command] = sorted(found)
+        plan.portfolio_keys |= found
+
+
+def _find_portfolios_by_symbol(
+    connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]
+) -> None:
+    """Find the portfolios of quotes and of releases.
+
+    A new quote that would match too many orders is only stored.
+    """
+    quotes = [command for command in commands if isinstance(command, QuoteArrived)]
+    plan.portfolio_keys |= {key for command in quotes for key in command.portfolio_keys or ()}
+    arrived = {one.instrument_key: one for one in quotes if one.portfolio_keys is None}
+    released = {
+        InstrumentKey(command.tenant_id, symbol)
+        for command in commands
+        if isinstance(command, ReleaseOrders)
+        for symbol in command.symbols
+    }
+    counts = queries.count_open_orders(connection, sorted(arrived.keys() | released))
+    total = 0
+    for key, portfolios in counts.items():
+        count = sum(number for _, number in portfolios)
+        if key not in released and arrived[key].is_new and total + count > MAX_MATCHES:
+            plan.unmatched[key] = arrived[key].at
+        else:
+            total += count
+            plan.portfolios_by_symbol[key] = [portfolio_key for portfolio_key, _ in portfolios]
+            plan.portfolio_keys |= set(plan.portfolios_by_symbol[key])

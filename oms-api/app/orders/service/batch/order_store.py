@@ -1,0 +1,296 @@
+"""The orders of a batch: loaded under the portfolios' locks, changed in memory, and written together."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from app.database.bulk import BulkWrite
+from app.events.rules import NewEvent
+from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.ledger.service.batch import LedgerBatch
+from app.ledger.service.portfolio_state import renew_stamp
+from app.orders.errors import NoSuchOrder
+from app.orders.queries import book as queries
+from app.orders.queries.book import OrderColumnValue
+from app.orders.queries.executions import insert_executions
+from app.orders.rules.contingency import PARENTS
+from app.orders.rules.event_payloads import add_event_facts, build_order_facts, event_type_of
+from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.states import require_transition
+from app.orders.rules.values import COUNTED, FINAL, Order, OrderKey, Status, changed
+from app.orders.service.batch.open_orders import OpenOrders
+from app.timestamps import Timestamp
+
+_UNPUBLISHED = frozenset({"accepted_at"})  # fields that no payload has
+
+
+class OrderStore:
+    """The open orders of the locked portfolios, other orders that were loaded, and all their changes."""
+
+    def __init__(self, ledger: LedgerBatch) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+        self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until they are changed
+        self._copied: set[PortfolioKey] = set()
+        # By tenant id and order id; plain tuples are faster than `OrderKey`.
+        self._orders: dict[tuple[int, str], Order] = {}
+        self._new: dict[tuple[int, str], None] = {}
+        self._read: set[tuple[str, OrderColumnValue]] = set()  # columns and names of relatives that were read
+        self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
+        self._last_published: Order | None = None  # the order of the last event
+        self._last_payload: dict[str, Any] = {}  # of that event, which the next one may reuse
+        self._events: list[OrderEvent] = []
+        self._executions: list[ExecutionRow] = []
+        self.changes = 0  # the number of changes
+        # The positions that changed since the exposures were computed.
+        self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
+
+    def add_open_orders(self, loaded: Mapping[PortfolioKey, OpenOrders]) -> None:
+        """Add the open orders of locked portfolios. They are copied before the batch changes them."""
+        self._open.update(loaded)
+
+    @property
+    def portfolio_keys(self) -> set[PortfolioKey]:
+        """The locked portfolios."""
+        return set(self._open)
+
+    def get_open_orders(self, portfolio_key: PortfolioKey) -> OpenOrders:
+        """Return the open orders of a portfolio. They must not be changed."""
+        return self._open[portfolio_key]
+
+    def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
+        """Return the open orders of a portfolio, oldest first."""
+        return list(self._open[portfolio_key].orders.values())
+
+    def symbols_in(self, portfolio_key: PortfolioKey) -> Iterable[str]:
+        """Return the symbols in which a portfolio has open orders."""
+        return [symbol for symbol, ids in self._open[portfolio_key].by_symbol.items() if ids]
+
+    def open_of(self, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
+        """Return the open orders of a portfolio in a symbol."""
+        held = self._open[portfolio_key]
+        return [held.orders[order_id] for order_id in held.by_symbol.get(symbol, ())]
+
+    def take(self, orders: Iterable[Order]) -> None:
+        """Add orders that were read under the locks."""
+        for order in orders:
+            self._orders.setdefault(order.key, order)
+
+    def load_orders(self, keys: Collection[OrderKey]) -> list[Order]:
+        """Return orders that exist in locked portfolios. Those that are not open are read."""
+        closed = [key for key in keys if key not in self._orders and not self._find_open(*key)]
+        self.take(queries.orders_by_id(self._connection, sorted(closed)))
+        return [self.get(*key) for key in keys]
+
+    def load_parents(self, orders: Iterable[Order]) -> None:
+        """Load the parents of orders."""
+        self.load_orders({OrderKey(one.tenant_id, one.parent_id) for one in orders if one.parent_id})
+
+    def load_relatives(self, orders: Iterable[Order]) -> None:
+        """Load the groups, the child orders and the parents of orders."""
+        linked = [order for order in orders if order.group_id or order.role in PARENTS]
+        groups = {OrderColumnValue(order.tenant_id, order.group_id) for order in linked if order.group_id}
+        self._read_relatives("group_id", groups)
+        parents = {OrderColumnValue(order.tenant_id, order.id) for order in linked if order.role in PARENTS}
+        parents |= {OrderColumnValue(order.tenant_id, order.parent_id) for order in linked if order.parent_id}
+        self._read_relatives("parent_id", parents)
+
+    def _read_relatives(self, column: str, names: Collection[OrderColumnValue]) -> None:
+        """Read the orders that have one of the names in `column`, unless they were read before.
+
+        An order of this batch has no relatives in the database.
+        """
+        unread = {name for name in names if (column, name) not in self._read and name not in self._new}
+        if unread:
+            self._read |= {(column, name) for name in unread}
+            self.take(queries.orders_by_name(self._connection, column, sorted(unread)))
+
+    def get(self, tenant_id: int, order_id: str) -> Order:
+        """Return an order of a locked portfolio as the batch sees it. Raises NoSuchOrder."""
+        found = self.find(tenant_id, order_id)
+        if found is None:
+            raise NoSuchOrder(order_id)
+        return found
+
+    def find(self, tenant_id: int, order_id: str) -> Order | None:
+        """Return an order of a locked portfolio, None if there is none."""
+        known = self._orders.get((tenant_id, order_id))
+        if known is not None:
+            return known
+        if (found := self._find_open(tenant_id, order_id)) is not None:
+            return found
+        self.take(queries.orders_by_id(self._connection, [OrderKey(tenant_id, order_id)]))
+        return self._orders.get((tenant_id, order_id))
+
+    def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
+        for portfolio_key, held in self._open.items():
+            if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
+                return held.orders[order_id]
+        return None
+
+    def get_current(self, order: Order) -> Order:
+        """Return the current state of the order in the batch."""
+        return self._orders.get((order.tenant_id, order.id), order)
+
+    def parent_of(self, order: Order) -> Order | None:
+        """Return the order's parent, which is in the same portfolio, or None."""
+        return None if order.parent_id is None else self.find(order.tenant_id, order.parent_id)
+
+    def chain_of(self, order: Order) -> list[Order]:
+        """Return the order with those that it replaced and those that replaced it, the newest first."""
+        while order.replaced_by:
+            order = self.get(order.tenant_id, order.replaced_by)
+        chain = [order]
+        while chain[-1].replaces:
+            chain.append(self.get(order.tenant_id, chain[-1].replaces))
+        return chain
+
+    def children_of(self, parent: Order) -> list[Order]:
+        """Return the child orders of the order, including those of this batch."""
+        return self._find_relatives("parent_id", parent, parent.id)
+
+    def group_of(self, order: Order) -> list[Order]:
+        """Return the orders of the order's group, including those of this batch."""
+        return self._find_relatives("group_id", order, order.group_id or "")
+
+    def _find_relatives(self, column: str, order: Order, name: str) -> list[Order]:
+        """Return the orders of the order's portfolio that have `name` in `column`."""
+        tenant_id = order.tenant_id
+        self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
+        related = dict(self._open[order.portfolio_key].orders)
+        related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
+        return [one for one in related.values() if getattr(one, column) == name]
+
+    def add(self, order: Order, actor: str, reason: str | None = None) -> Order:
+        """Add a new order and the first row of its history."""
+        self._new[order.tenant_id, order.id] = None
+        return self._record_status(order, None, order.status, order.created_at, actor, reason=reason)
+
+    def change_status(self, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any) -> Order:
+        """Change the order's status. `facts` are fields of the history row and changed fields of the order.
+
+        Raises InvalidTransition.
+        """
+        require_transition(order.id, order.status, to)
+        return self._record_status(order, order.status, to, at, actor, **facts)
+
+    def record_change(self, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+        """Change an order but not its status, and add a history row. `facts` are those of `change_status`."""
+        return self._record_status(order, order.status, order.status, at, actor, **facts)
+
+    def replace(self, order: Order, **fields: Any) -> Order:
+        """Change fields of an order without a history row, such as a trail level or a link."""
+        altered = changed(order, **fields)
+        self._store(altered, order)
+        return altered
+
+    def add_execution(self, row: ExecutionRow) -> None:
+        """Add an execution."""
+        self.changes += 1
+        self._executions.append(row)
+
+    def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp) -> None:
+        """Add an event to the outbox. The first value of `facts` must be the id of the event's object."""
+        self.changes += 1
+        subject = str(next(iter(facts.values())))
+        if kind.startswith("approval."):
+            subject = f"{subject} {kind}"  # a separate row
+        self._ledger.add_event(NewEvent(tenant_id, kind, orjson.dumps(facts).decode(), at, subject))
+
+    @property
+    def created(self) -> list[Order]:
+        """The orders of this batch, as they are now."""
+        return [self._orders[key] for key in self._new]
+
+    @property
+    def executions(self) -> Sequence[ExecutionRow]:
+        """The executions that are not written yet."""
+        return self._executions
+
+    @property
+    def events(self) -> Sequence[OrderEvent]:
+        """The history rows that are not written yet."""
+        return self._events
+
+    @property
+    def commit_marker(self) -> OrderEvent | None:
+        """A change of an order that is recorded if and only if this batch was committed."""
+        return self._events[-1] if self._events else None
+
+    @property
+    def changed(self) -> list[Order]:
+        """The orders that the batch created or changed, as they are after it."""
+        return [self._orders[key] for key in self._changed]
+
+    def renew_stamps(self) -> None:
+        """Give a new stamp to the portfolios whose open orders changed.
+
+        An order that was created and ended in this batch changes no portfolio's open orders.
+        """
+        for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
+            stamp = renew_stamp(self._ledger.portfolio(portfolio_key).orders_stamp)
+            self._open[portfolio_key].stamp = stamp
+            self._ledger.stamp(portfolio_key, stamp)
+
+    def _is_kept(self, key: tuple[int, str]) -> bool:
+        """Return whether the order is open, or was before the batch."""
+        return key not in self._new or self._orders[key].status not in FINAL
+
+    def note_row_version(self, version: str | None) -> None:
+        """Note the version of the rows of changed orders, after they were written."""
+        for order in self.changed:
+            self._open[order.portfolio_key].note_row_version(order.id, version)
+
+    def writes(self) -> list[BulkWrite]:
+        """Return the statements that write the batch's orders."""
+        changed_keys = [key for key in self._changed if key not in self._new]
+        return [
+            queries.insert_orders([self._orders[key] for key in self._new]),
+            queries.update_orders([(self._changed[key], self._orders[key]) for key in changed_keys]),
+            queries.insert_order_events(self._events),
+            insert_executions(self._executions),
+        ]
+
+    def _record_status(
+        self,
+        order: Order,
+        from_status: Status | None,
+        to_status: Status,
+        at: Timestamp,
+        actor: str,
+        *,
+        reason: str | None = None,
+        broker_reason: str | None = None,
+        execution_id: str | None = None,
+        request_key: str | None = None,
+        **fields: Any,
+    ) -> Order:
+        count = order.event_count + 1
+        updated = changed(order, status=to_status, event_count=count, updated_at=at, **fields)
+        portfolio_key = self._store(updated, order)
+        facts = (reason, broker_reason, execution_id, request_key)
+        event = OrderEvent(updated.tenant_id, updated.id, count, from_status, to_status, at, actor, *facts)
+        self._events.append(event)
+        if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
+            self._last_payload = build_order_facts(updated, self._ledger.portfolio(portfolio_key).name)
+        self._last_published = updated
+        execution = self._executions[-1] if execution_id is not None else None
+        text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
+        self._ledger.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
+        return updated
+
+    def _store(self, order: Order, before: Order) -> PortfolioKey:
+        """Store a changed order, and return the key of its portfolio."""
+        self.changes += 1
+        key, portfolio_key = (order.tenant_id, order.id), order.portfolio_key
+        is_counted = order.status in COUNTED or before.status in COUNTED
+        if is_counted or order.filled_quantity != before.filled_quantity:
+            self.dirty.setdefault(portfolio_key, set()).add(order.holding_key)
+        self._orders[key] = order
+        self._changed.setdefault(key, before)
+        if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders
+            self._copied.add(portfolio_key)
+            self._open[portfolio_key] = self._open[portfolio_key].copied()
+        self._open[portfolio_key].put(order)
+        return portfolio_key

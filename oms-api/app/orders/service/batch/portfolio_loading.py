@@ -1,0 +1,130 @@
+"""Load locked portfolios into a batch context, and cache them after its commit."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.orders.queries import book as queries
+from app.orders.rules.trading_sessions import Enforcement
+from app.orders.rules.values import Order, OrderKey
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.open_orders import OpenOrders
+from app.orders.service.batch.portfolio_cache import CachedPortfolio, get_version
+from app.risk.queries.switches import load_switches
+
+
+def load_portfolios(
+    context: BatchContext, portfolio_keys: Iterable[PortfolioKey], symbols: Iterable[InstrumentKey] = ()
+) -> None:
+    """Load locked portfolios, and the quotes that their risk checks need, with those of `symbols`."""
+    keys = sorted(set(portfolio_keys))
+    _load_positions_and_orders(context, keys)
+    context.load_quotes(sorted({*symbols, *_list_instruments(context, keys)}))
+    for key in keys:
+        exposure = context.exposures.get(key)
+        if exposure is not None:
+            repriced = context.services.portfolios.prices.list_repriced(key.tenant_id, exposure)
+            context.order_store.dirty[key] = exposure.stale | repriced
+    _load_switches(context, {key.tenant_id for key in keys})
+    context.has_sessions = context.has_sessions or any(
+        context.get_enforcement(key) is not Enforcement.OFF for key in keys
+    )
+    if context.has_sessions:
+        context.services.calendars.refresh(context.connection)
+
+
+def _load_positions_and_orders(context: BatchContext, keys: Sequence[PortfolioKey]) -> None:
+    """Take positions, open orders and exposures from the cache, and read later changes."""
+    ledger, cache = context.ledger, context.services.portfolios
+    cached = {key: cache.take(context.connection, ledger.portfolio(key)) for key in keys}
+    read = ledger.load_all_positions({key: (one.positions, one.last_sequence) for key, one in cached.items()})
+    changed = _load_open_orders(context, {key: one.open_orders for key, one in cached.items()})
+    for position_key in read:
+        changed.setdefault(position_key.portfolio_key, set()).add(position_key.holding_key)
+    for key, one in cached.items():
+        if one.exposure is not None and one.exposure.marks_version == context.marks_version:
+            one.exposure.stale |= changed.get(key, set())
+            context.exposures[key] = one.exposure
+
+
+def _load_open_orders(
+    context: BatchContext, cached: Mapping[PortfolioKey, OpenOrders]
+) -> dict[PortfolioKey, set[HoldingKey]]:
+    """Load the open orders of the portfolios. Return the positions whose orders were read.
+
+    `cached` are the open orders of earlier versions of the portfolios. Only later changes are read.
+    """
+    loaded, outdated = dict(cached), []
+    for portfolio_key, known in cached.items():
+        stamp = context.ledger.portfolio(portfolio_key).orders_stamp
+        if known.stamp != stamp:
+            loaded[portfolio_key] = known.copied()
+            loaded[portfolio_key].stamp = stamp
+            outdated.append(portfolio_key)
+    context.order_store.add_open_orders(loaded)
+    return _read_changes(context, loaded, outdated) if outdated else {}
+
+
+def _read_changes(
+    context: BatchContext, loaded: Mapping[PortfolioKey, OpenOrders], outdated: Sequence[PortfolioKey]
+) -> dict[PortfolioKey, set[HoldingKey]]:
+    stored = queries.list_row_versions(context.connection, outdated)
+    changed_keys: dict[PortfolioKey, set[HoldingKey]] = {}
+    order_keys: list[OrderKey] = []
+    for portfolio_key in outdated:
+        known, versions = loaded[portfolio_key], stored.get(portfolio_key, {})
+        changed_keys[portfolio_key] = known.remove_missing(versions)
+        outdated_ids = known.list_outdated(versions)
+        order_keys += [OrderKey(portfolio_key.tenant_id, order_id) for order_id in outdated_ids]
+    read: dict[PortfolioKey, list[Order]] = {}
+    for order in queries.orders_by_id(context.connection, order_keys):
+        read.setdefault(order.portfolio_key, []).append(order)
+    for portfolio_key, orders in read.items():
+        changed_keys[portfolio_key] |= loaded[portfolio_key].update(orders, stored[portfolio_key])
+    return changed_keys
+
+
+def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> list[InstrumentKey]:
+    """Return the instruments of the portfolios' positions and open orders."""
+    by_tenant: dict[int, set[str]] = {}
+    for key in keys:
+        symbols = by_tenant.setdefault(key.tenant_id, set())
+        exposure = context.exposures.get(key)
+        if exposure is None:
+            held = context.ledger.positions(key).items()
+            symbols |= {position_key.symbol for position_key, position in held if position.quantity}
+        else:
+            symbols |= exposure.list_symbols()
+        symbols.update(context.order_store.symbols_in(key))
+    return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
+
+
+def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
+    missing = sorted(tenant_id for tenant_id in tenants if tenant_id not in context.switches)
+    if missing:
+        controls = context.services.controls
+        context.switches.update(load_switches(context.connection, missing))
+        controls.refresh(context.connection, missing, context.now)
+        controls.refresh_latches(context.connection, missing)
+
+
+def create_cache_update(context: BatchContext) -> Callable[[], None]:
+    """Return a function that caches the written state of the portfolios. Call it after the commit."""
+    ledger, cache, updates = context.ledger, context.services.portfolios, []
+    for portfolio_key in context.order_store.portfolio_keys:
+        state, exposure = ledger.portfolio(portfolio_key), context.exposures.get(portfolio_key)
+        if exposure is not None:
+            exposure.stale = context.order_store.dirty.get(portfolio_key, set())
+            exposure.marks_version = context.marks_version
+            exposure.prices_version = cache.prices.version
+        written = CachedPortfolio(
+            *(ledger.positions(portfolio_key), state.last_sequence, state.last_hash),
+            *(context.order_store.get_open_orders(portfolio_key), exposure),
+        )
+        updates.append((portfolio_key, get_version(context.connection, state), written))
+
+    def update() -> None:
+        for one in updates:
+            cache.put(*one)
+
+    return update

@@ -1,0 +1,1 @@
+"""Load a batch, decide on its commands, and write it."""

@@ -1,0 +1,161 @@
+"""Load what the commands of a batch need: lock their portfolios, and read the state under the locks."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import TypeGuard
+
+from sqlalchemy import Connection
+
+from app.database import set_tenant_scope
+from app.instruments.queries import find_symbols_by_alias
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.corporate_actions import ActionKind
+from app.ledger.service.commands import Command as LedgerCommand
+from app.ledger.service.commands import RecordTrade
+from app.ledger.service.portfolio_state import PortfolioState
+from app.ledger.service.recording import LedgerBatchHandler
+from app.ledger.service.trade_guard import ReservedQuantity
+from app.market_data.queries import lock_quotes
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext, BatchServices
+from app.orders.service.batch.lock_plan import build_lock_plan, list_instrument_keys
+from app.orders.service.batch.order_store import OrderStore
+from app.orders.service.batch.portfolio_loading import load_portfolios
+from app.orders.service.batch_processing.decision_loading import load_decision_inputs
+from app.orders.service.commands import (
+    ApplyCorporateAction,
+    CancelAll,
+    ClosePosition,
+    Command,
+    PlaceGroup,
+    PlaceOrder,
+    PlaceSignal,
+    PreviewOrder,
+    SetExits,
+    get_tenant_id,
+    get_time,
+    list_tickets,
+)
+from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
+from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
+from app.orders.service.risk_checks.duplicate_orders import plan_repeat_checks
+from app.orders.service.signal_orders import begin_signals
+from app.orders.service.trade_guard import get_working_quantity
+
+
+def load_batch(
+    ledger_handler: LedgerBatchHandler,
+    services: BatchServices,
+    connection: Connection,
+    commands: Sequence[Command],
+    rate_counts: dict[int, int],
+) -> tuple[BatchContext, Sequence[Command]]:
+    """Lock and load what the commands need. Return the commands with symbols in the place of aliases.
+
+    Then bring the portfolios up to the newest quotes, so that each command decides on that state.
+    """
+    tenants = set(map(get_tenant_id, commands))
+    set_tenant_scope(connection, tenants)
+    signals, commands = begin_signals(services.signals, connection, commands)
+    ledger = [command for command in commands if isinstance(command, LedgerCommand)]
+    plan = build_lock_plan(
+        connection, [command for command in commands if not isinstance(command, LedgerCommand)]
+    )
+    batch = ledger_handler.load(connection, ledger, plan.portfolio_names, plan.portfolio_keys, tenants)
+    commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
+    context = BatchContext(batch, services, max(map(get_time, commands)), plan, rate_counts)
+    context.signals = signals
+    if signals is not None:
+        signals.load(connection)
+    plan.portfolio_keys |= batch.list_portfolio_keys(plan.portfolio_names)
+    if ledger:
+        plan.portfolio_keys |= find_portfolios_to_match(batch)
+    instruments = list_instrument_keys(commands)
+    load_portfolios(context, plan.portfolio_keys, instruments)
+    # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
+    batch.get_reserved_quantity = partial(
+        _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
+    )
+    context.index_request_keys(plan.recorded_orders)
+    plan_repeat_checks(context, commands)
+    named = context.order_store.load_orders(plan.portfolios_by_order)
+    matched = _list_orders_to_match(context, commands)
+    context.order_store.load_relatives([*named, *matched])
+    changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
+    plan.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
+    load_decision_inputs(context, commands, instruments, matched)
+    match_unmatched_quotes(context)
+    return context, commands
+
+
+def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+    """Return the open orders in the symbols of arrived quotes."""
+    found: list[Order] = []
+    for command in commands:
+        if isinstance(command, QuoteArrived):
+            matched = command.portfolio_keys or context.plan.portfolios_by_symbol.get(command.instrument_key)
+            for key in matched or ():
+                found += context.order_store.open_of(key, command.quote.symbol)
+    return found
+
+
+def _find_changed_quote(command: Command) -> InstrumentKey | None:
+    """Return the instrument whose stored quote a command may change, None if it changes none."""
+    match command:
+        case QuoteArrived(is_new=True) | QuoteMatched():
+            return command.instrument_key
+        case ApplyCorporateAction(action=action) if action.kind is ActionKind.SPLIT:
+            return InstrumentKey(action.tenant_id, action.symbol)
+        case _:
+            return None
+
+
+def _get_reserved_quantity(
+    order_store: OrderStore,
+    get_stored_quantity: ReservedQuantity,
+    portfolio: PortfolioState,
+    command: RecordTrade,
+    held: Decimal,
+) -> Decimal:
+    """Return the quantity of a position that working orders reserve, as this batch sees them."""
+    if portfolio.key in order_store.portfolio_keys:
+        return get_working_quantity(order_store.open_of(portfolio.key, command.symbol), command, held)
+    return get_stored_quantity(portfolio, command, held)
+
+
+def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
+    """Return the commands with symbols instead of aliases, read by one statement.
+
+    The alias of a trade is resolved with its position. Quotes and kill switch closes never use an alias.
+    """
+    named = sorted({key for command in commands for key in _list_names(command)})
+    symbols = find_symbols_by_alias(connection, named) if named else {}
+    return [_replace_names(command, symbols) for command in commands] if symbols else commands
+
+
+def _list_names(command: Command) -> list[InstrumentKey]:
+    names: list[str | None] = [ticket.symbol for ticket in list_tickets(command)]
+    if _may_use_alias(command):
+        names.append(command.symbol)
+    return [InstrumentKey(get_tenant_id(command), name) for name in names if name is not None]
+
+
+def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:
+    if isinstance(command, ClosePosition):
+        return not command.ignores_halt
+    return isinstance(command, (CancelAll, SetExits, PlaceSignal))
+
+
+def _replace_names(command: Command, symbols: Mapping[InstrumentKey, str]) -> Command:
+    def resolve(name: str) -> str:
+        return symbols.get(InstrumentKey(get_tenant_id(command), name), name)
+
+    if isinstance(command, (PlaceOrder, PreviewOrder)):
+        return command._replace(ticket=command.ticket._replace(symbol=resolve(command.ticket.symbol)))
+    if isinstance(command, PlaceGroup):
+        tickets = [ticket._replace(symbol=resolve(ticket.symbol)) for ticket in command.tickets]
+        return command._replace(tickets=tuple(tickets))
+    if _may_use_alias(command) and command.symbol is not None:
+        return command._replace(symbol=resolve(command.symbol))
+    return command

@@ -1,0 +1,163 @@
+"""Decide on the commands of a batch: each one changes the loaded state, or is refused and changes nothing."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from app.errors import OmsError
+from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
+from app.ledger.service.recording import record_command
+from app.market_data.queries import build_matched_write
+from app.orders.service.approval.approval_decisions import decide_approval, expire_requests, request_override
+from app.orders.service.approval.approval_review import review_approvals
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker_reports.busts import bust_execution
+from app.orders.service.broker_reports.corrections import correct_execution
+from app.orders.service.broker_reports.execution_reports import apply_execution_report
+from app.orders.service.changes.order_changes import (
+    cancel_all,
+    cancel_in_portfolio,
+    cancel_requested_order,
+    expire_order,
+    expire_orders,
+    replace_order,
+)
+from app.orders.service.changes.position_closes import close_position
+from app.orders.service.changes.position_exits import set_exits
+from app.orders.service.changes.previewing import preview_order
+from app.orders.service.command_results import NO_ORDERS, OrderResult, Outcome
+from app.orders.service.commands import (
+    AdoptOrder,
+    ApplyCorporateAction,
+    BustExecution,
+    CancelAll,
+    CancelInPortfolio,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    CommandOnOrder,
+    CorrectExecution,
+    DecideApproval,
+    PlaceGroup,
+    PlaceOrder,
+    PlaceSignal,
+    PreviewOrder,
+    ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
+    SetExits,
+)
+from app.orders.service.contingent_orders.halts import cancel_all_halted
+from app.orders.service.execution.placement import adopt_order, place_group, place_order
+from app.orders.service.execution.trade_effects import apply_trade_to_orders
+from app.orders.service.internal_commands import (
+    MAX_EXPIRIES,
+    BrokerReport,
+    CancelHalted,
+    CheckLosses,
+    ExpireOrders,
+    InternalCommand,
+    QuoteArrived,
+    QuoteMatched,
+    ReleaseOrders,
+    SquareOff,
+)
+from app.orders.service.market_events.corporate_actions import apply_corporate_action
+from app.orders.service.market_events.quote_processing import (
+    apply_quote,
+)
+from app.orders.service.market_events.session_release import release_orders
+from app.orders.service.market_events.square_off import square_off
+from app.orders.service.risk_checks.loss_limits import check_losses
+
+_COMMANDS_AFTER_EXPIRY = (
+    CancelOrder,
+    ReplaceOrder,
+    DecideApproval,
+)  # if the order is overdue, it expires before these commands run
+
+
+def execute_all(
+    context: BatchContext, commands: Sequence[Command], identities: Sequence[int]
+) -> list[Outcome | OmsError]:
+    """Return the outcomes of the commands, in their order.
+
+    Messages are counted by `identities`, which stay the same when the batch is retried.
+    """
+    outcomes = []
+    for identity, command in zip(identities, commands, strict=True):
+        request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
+        context.begin(identity, request_id)
+        if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.plan.has_order(command):
+            expire_order(context, command.origin, command.order_id)
+        outcomes.append(execute_command(context, command))
+    return outcomes
+
+
+def execute_command(context: BatchContext, command: Command) -> Outcome | OmsError:
+    """Return the outcome of one command, or the error that refuses it.
+
+    A refused command must leave the batch unchanged. If it did not, the error is raised: the transaction is
+    rolled back and the writer retries the other commands without it.
+    """
+    changes = context.changes
+    if isinstance(command, (RecordTrade, ReverseTrade)):
+        recorded = record_command(context.ledger, command)
+        if isinstance(recorded, RecordedTrade):
+            apply_trade_to_orders(context, recorded)
+            row = recorded.row
+            context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
+        return recorded
+    try:
+        if isinstance(command, CommandOnOrder):
+            context.plan.require(command)
+        return _COMMAND_HANDLERS[type(command)](context, command)
+    except OmsError as refusal:
+        if context.changes != changes:
+            raise
+        return refusal
+
+
+def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
+    assert context.signals is not None  # noqa: S101  # for the type checker
+    return context.signals.process(context, command)
+
+
+def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
+    expire_orders(context, context.plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
+    expire_requests(context, context.plan.expired_requests.get(command.tenant_id, []), command.at)
+    return NO_ORDERS
+
+
+def _finish_quote(context: BatchContext, command: QuoteMatched) -> OrderResult:
+    context.writes.append(build_matched_write(command.instrument_key, command.at))
+    return NO_ORDERS
+
+
+# The function of each order command.
+_COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
+    PlaceOrder: place_order,
+    PlaceSignal: _process_signal,
+    PlaceGroup: place_group,
+    PreviewOrder: preview_order,
+    CancelOrder: cancel_requested_order,
+    CancelAll: cancel_all,
+    CancelInPortfolio: cancel_in_portfolio,
+    ReplaceOrder: replace_order,
+    DecideApproval: decide_approval,
+    RequestOverride: request_override,
+    ReviewApprovals: review_approvals,
+    ClosePosition: close_position,
+    SetExits: set_exits,
+    AdoptOrder: adopt_order,
+    BustExecution: bust_execution,
+    CorrectExecution: correct_execution,
+    ApplyCorporateAction: apply_corporate_action,
+    BrokerReport: apply_execution_report,
+    QuoteArrived: apply_quote,
+    QuoteMatched: _finish_quote,
+    ExpireOrders: _expire,
+    ReleaseOrders: release_orders,
+    SquareOff: square_off,
+    CheckLosses: check_losses,
+    CancelHalted: cancel_all_halted,
+}

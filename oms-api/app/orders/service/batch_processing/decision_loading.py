@@ -1,0 +1,223 @@
+"""Load what the rarer commands read while they are decided, so that deciding runs no statement."""
+
+from collections.abc import Sequence, Set
+from decimal import Decimal
+
+from app.brokers.rules.values import Busted, Charged, Executed
+from app.costs.rules.values import Schedule
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, TradeKey
+from app.ledger.service.commands import RecordTrade, ReverseTrade
+from app.ledger.service.reversals import load_reversed_trades
+from app.market_data.rules.values import Quote
+from app.orders.rules.contingency import EXITS, reduction_of
+from app.orders.rules.values import FINAL, PENDING, Order, Status
+from app.orders.service.batch.batch_context import BatchContext, ExecutionKey
+from app.orders.service.batch.order_records import (
+    list_executions,
+    load_executed_orders,
+    load_executions,
+    load_histories,
+)
+from app.orders.service.commands import (
+    BustExecution,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    CommandOnOrder,
+    CorrectExecution,
+    DecideApproval,
+    PlaceGroup,
+    PlaceOrder,
+    PlaceSignal,
+    PreviewOrder,
+    ReplaceOrder,
+    RequestOverride,
+    ReviewApprovals,
+    SetExits,
+    get_order_key,
+    get_tenant_id,
+    list_tickets,
+)
+from app.orders.service.contingent_orders.exit_restoration import load_recent_exits
+from app.orders.service.execution.filling import find_successor
+from app.orders.service.execution.matching import load_consumed_liquidity
+from app.orders.service.internal_commands import BrokerReport, QuoteArrived, ReleaseOrders
+from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
+from app.orders.service.risk_checks.current_losses import load_firm_profits
+from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
+from app.risk.rules.latches import list_latch_subjects
+
+# Built once: to build a union on each call is slow.
+_ExecutionChange = BustExecution | CorrectExecution
+_Reducing = ClosePosition | RecordTrade
+_Reporting = _ExecutionChange | BrokerReport
+_Placing = PlaceOrder | PlaceGroup
+_Resent = ReplaceOrder | DecideApproval
+_RiskChecked = (
+    PlaceOrder | PlaceSignal | PlaceGroup | PreviewOrder | ReplaceOrder | ClosePosition | SetExits
+    | DecideApproval | RequestOverride | ReviewApprovals | ReleaseOrders
+)  # fmt: skip
+_OrderAction = tuple[CommandOnOrder, Order]  # a command, and the order that it names
+
+
+def load_decision_inputs(
+    context: BatchContext,
+    commands: Sequence[Command],
+    instruments: Set[InstrumentKey],
+    matched: Sequence[Order],
+) -> None:
+    """Load what the commands read beyond portfolios and orders.
+
+    Nothing may be changed before, because the statements do not see changes that are not written.
+    `instruments` are those of the tickets, `matched` the orders of quotes.
+    """
+    placed = [command for command in commands if isinstance(command, PlaceOrder)]
+    rarer = [command for command in commands if type(command) is not PlaceOrder]
+    actions = [
+        (command, context.order_store.get(*get_order_key(command)))
+        for command in rarer
+        if isinstance(command, CommandOnOrder) and context.plan.has_order(command)
+    ]
+    _load_histories(context, actions)
+    _load_executions(context, actions, matched)
+    _load_busted_trades(context, actions)
+    _load_entries(context, placed, rarer, actions)
+    load_consumed_liquidity(context, _list_matched_quotes(context, rarer, instruments, matched))
+    _load_firm_values(context, commands)
+    _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
+
+
+def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
+    """Load the histories that show whether an order was changed under the same key, and how it ended."""
+    orders = []
+    for command, order in actions:
+        is_open = order.status not in FINAL and order.status not in PENDING
+        if isinstance(command, DecideApproval):
+            orders += [] if is_open and command.origin.idempotency_key is None else [order]
+        elif isinstance(command, _ExecutionChange) and command.origin.idempotency_key:
+            orders.append(find_successor(context, order))
+        elif isinstance(command, CancelOrder | ReplaceOrder) and command.origin.idempotency_key:
+            orders += [] if is_open else [order]
+    load_histories(context, orders)
+
+
+def _load_executions(
+    context: BatchContext, actions: Sequence[_OrderAction], matched: Sequence[Order]
+) -> None:
+    """Load the executions of the orders that may be filled further, or of which one is changed."""
+    keys: list[ExecutionKey] = []
+    orders = [order for order in matched if order.status is Status.PARTIALLY_FILLED]
+    for command, order in actions:
+        if isinstance(command, _ExecutionChange):
+            orders.append(order)
+        elif isinstance(command, BrokerReport) and isinstance(command.event, Executed | Busted | Charged):
+            keys.append((order.tenant_id, order.broker, command.event.execution_id))
+            orders += context.order_store.chain_of(order) if _is_charged_by_order(order) else [order]
+    load_executed_orders(context, keys)
+    load_executions(context, [order for order in orders if order.filled_quantity])
+
+
+def _is_charged_by_order(order: Order) -> bool:
+    return order.cost_schedule == Schedule.ZERODHA and bool(order.replaces)
+
+
+def _load_busted_trades(context: BatchContext, actions: Sequence[_OrderAction]) -> None:
+    """Load the trades of executions that are busted or corrected, and the exits that they ended."""
+    trade_keys = [
+        TradeKey(row.tenant_id, row.trade_id)
+        for command, order in actions
+        if isinstance(command, _ExecutionChange)
+        for row in list_executions(context, [order])
+        if row.execution_id == command.execution_id
+    ]
+    if not trade_keys:
+        return
+    load_reversed_trades(context.ledger, trade_keys)
+    exits: list[Order] = []
+    for row in filter(None, map(context.ledger.originals.get, trade_keys)):
+        if reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None:
+            exits += load_recent_exits(context, row.position_key, row.created_at)
+    context.order_store.load_relatives(exits)
+    load_histories(context, [one for one in exits if one.status is Status.CANCELED])
+
+
+def _load_entries(
+    context: BatchContext,
+    placed: Sequence[PlaceOrder],
+    rarer: Sequence[Command],
+    actions: Sequence[_OrderAction],
+) -> None:
+    """Load the entries of the exits in positions that the commands may reduce."""
+    store, originals = context.order_store, context.ledger.originals
+    named = {(one.origin.tenant_id, one.portfolio_name_key, one.ticket.symbol) for one in placed}
+    keys = {
+        (order.portfolio_key, order.symbol) for command, order in actions if isinstance(command, _Reporting)
+    }
+    for one in rarer:
+        if isinstance(one, _Reducing):
+            named.add((one.origin.tenant_id, one.portfolio_name_key, one.symbol))
+        elif isinstance(one, PlaceGroup):
+            place = (one.origin.tenant_id, one.portfolio_name_key)
+            named |= {(*place, ticket.symbol) for ticket in one.tickets}
+        elif isinstance(one, ReverseTrade):
+            row = originals.get(TradeKey(one.origin.tenant_id, one.trade_id))
+            keys |= set() if row is None else {(row.portfolio_key, row.symbol)}
+    for tenant_id, name_key, symbol in named:
+        portfolio_id = context.ledger.portfolio_ids.get(PortfolioNameKey(tenant_id, name_key))
+        keys |= set() if portfolio_id is None else {(PortfolioKey(tenant_id, portfolio_id), symbol)}
+    open_orders = [one for key in keys if key[0] in store.portfolio_keys for one in store.open_of(*key)]
+    store.load_parents([order for order in open_orders if order.role in EXITS])
+
+
+def _list_matched_quotes(
+    context: BatchContext,
+    rarer: Sequence[Command],
+    instruments: Set[InstrumentKey],
+    matched: Sequence[Order],
+) -> set[tuple[int, Quote]]:
+    """Return the quotes that orders of the commands may match, with their tenants."""
+    found: set[tuple[int, Quote]] = set()
+    keys = set(instruments) | {order.instrument_key for order in matched}
+    for command in rarer:
+        tenant_id = get_tenant_id(command)
+        if isinstance(command, ClosePosition):
+            keys.add(InstrumentKey(tenant_id, command.symbol))
+        elif isinstance(command, ReleaseOrders):
+            keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
+        elif isinstance(command, QuoteArrived) and command.is_new and command.instrument_key in keys:
+            found.add((tenant_id, command.quote))
+        elif isinstance(command, _Resent) and context.plan.has_order(command):
+            keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
+    quotes = {(key.tenant_id, context.quote(*key)) for key in keys}
+    return found | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
+
+
+def _load_firm_values(context: BatchContext, commands: Sequence[Command]) -> None:
+    """Load the totals and the P&L of all portfolios for commands that a firm-wide limit may deny."""
+    limited = {one for one in context.switches if has_firm_limits(context, one)}
+    if limited:
+        checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
+        for tenant_id in sorted(checked & limited):
+            load_firm_totals(context, tenant_id)
+            load_firm_profits(context, tenant_id)
+
+
+def _load_execution_counts(
+    context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
+) -> None:
+    """Load what those who place orders automatically have executed, where repeated executions are limited."""
+    counting = {one for one in context.switches if context.services.controls.counts_executions(one)}
+    if not counting:
+        return
+    holders = {(order.tenant_id, one) for order in orders for one in list_holders(order)[:1]}
+    for command in commands:
+        if not isinstance(command, _Placing):
+            continue
+        origin = command.origin
+        for ticket in list_tickets(command):
+            subjects = list_latch_subjects(ticket.symbol, ticket.strategy, origin.source, origin.actor)
+            holders |= {(origin.tenant_id, one) for one in subjects[:1]}
+    for key in sorted(holders):
+        if key[0] in counting:
+            load_execution_count(context, key)

@@ -1,0 +1,1 @@
+"""Orders at a broker: requests to it, and exits that it holds."""

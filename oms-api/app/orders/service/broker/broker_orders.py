@@ -1,0 +1,158 @@
+"""Orders at brokers outside of this process: requests are stored with them and sent after the commit."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from app.brokers.capabilities import find_linked_refusal
+from app.brokers.queries import StoredConnection, find_connection
+from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
+from app.ledger.rules.settings import HOLD
+from app.orders.errors import NotReplaceable
+from app.orders.queries.broker_requests import (
+    build_request_insert,
+    build_sending_insert,
+)
+from app.orders.rules.broker_requests import RequestKind, build_broker_order, replaces_exits
+from app.orders.rules.contingency import EXITS, PARENTS
+from app.orders.rules.order_factory import PAPER
+from app.orders.rules.rows import row_of
+from app.orders.rules.values import Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker.linked_exits import is_sent_with_pair, list_linked, mark_sent_with_entry
+from app.orders.service.submission_queue import CommittedOrder
+from app.risk.rules.values import Denial
+from app.timestamps import Timestamp
+
+_RETURNING = frozenset({ConnectionStatus.NEW, ConnectionStatus.DOWN})  # connected again without a person
+
+
+def find_broker_denial(context: BatchContext, order: Order, linked: Sequence[Order] = ()) -> Denial | None:
+    """Return why the order's broker cannot take it now, None if it can. The paper market always can.
+
+    `linked` are the exits of a bracket, or the orders of a pair. All are checked before the first is sent.
+    """
+    if order.broker == PAPER:
+        return None
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    refusal = find_linked_refusal(order.broker, [build_broker_order(one, instrument) for one in linked])
+    if refusal is not None:
+        return Denial("BROKER_GROUPS", refusal, None, order.broker, None)
+    name, stored = _find_connection(context, order)
+    if stored is not None and not may_trade(parse_people(stored.people), order.actor):
+        message = f"{order.actor} may not trade over the broker connection {name!r}."
+        return Denial("NOT_YOUR_BROKER_ACCOUNT", message, None, order.actor, None)
+    if find_broker_hold_reason(context, order) is not None:
+        return None
+    if stored is None or stored.status != ConnectionStatus.CONNECTED:
+        status = "missing" if stored is None else stored.status
+        reason = (None if stored is None else stored.error) or "Nothing was sent."
+        message = f"The broker connection {name!r} is {status}. {reason}"
+        return Denial("BROKER_NOT_CONNECTED", message, "connected", status, None)
+    return None
+
+
+def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
+    """Return why the order waits for its broker, None if it does not: as the portfolio's setting says.
+
+    It waits for a connection that comes back by itself, not for one that a person must correct.
+    """
+    if order.broker == PAPER:
+        return None
+    portfolio = context.portfolio(order)
+    if portfolio.when_broker_down != HOLD:
+        return None
+    name, stored = _find_connection(context, order)
+    if stored is None or stored.status not in _RETURNING:
+        return None
+    return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
+
+
+def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
+    """Return the name and the state of the order's connection, which is read once in a batch."""
+    name = context.portfolio(order).broker_connection or ""
+    key = (order.tenant_id, name)
+    if key not in context.broker_connections:
+        context.broker_connections[key] = find_connection(context.connection, *key)
+    return name, context.broker_connections[key]
+
+
+def count_critical_issues(context: BatchContext, order: Order) -> int:
+    """Return how many critical differences from its broker's books the order's portfolio has."""
+    if order.broker == PAPER:
+        return 0
+    _, stored = _find_connection(context, order)
+    return 0 if stored is None else stored.critical_issues
+
+
+def request_submission(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Store the request that sends a SUBMITTED order to its broker after the commit.
+
+    If the session runs in this process and has nothing else to send, it gets the order in memory. Orders that
+    one request sends, and exits that wait for others to end, are read from the database.
+    """
+    if is_sent_with_pair(context, order):
+        return
+    name = context.portfolio(order).broker_connection or ""
+    linked = list_linked(context, order)
+    mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
+    is_stored = bool(linked) or replaces_exits(order)  # both depend on other orders when they are sent
+    if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
+        _store_request(context, order, RequestKind.SUBMIT, at)
+        return
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    context.committed_orders.append(CommittedOrder(name, order, instrument))
+    context.writes.append(build_sending_insert([(order.tenant_id, name, order.id, at)]))
+
+
+def request_cancel(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+    """Ask the broker to cancel a working order. It stays PENDING_CANCEL until the broker answers."""
+    if order.status is Status.PENDING_CANCEL:
+        return order
+    pending = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
+    _store_request(context, pending, RequestKind.CANCEL, at)
+    return pending
+
+
+def require_replaceable(
+    context: BatchContext, order: Order, successor: Order, *, needs_approval: bool
+) -> None:
+    """Raise NotReplaceable where a broker cannot replace the order and nothing was changed yet."""
+    if needs_approval:
+        raise NotReplaceable(order.id, "The change needs an approval.")
+    if successor.quantity <= order.filled_quantity:
+        raise NotReplaceable(order.id, "Its quantity would be filled already.")
+    denial = find_broker_denial(context, order._replace(actor=successor.actor))
+    if denial is not None:
+        is_connected = denial.code != "BROKER_NOT_CONNECTED"
+        raise NotReplaceable(order.id, denial.message if is_connected else "The broker is not connected.")
+
+
+def request_replacement(
+    context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str, key: str | None
+) -> None:
+    """Ask the broker to replace the order. The successor stands once the broker has confirmed it."""
+    pending = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor, request_key=key)
+    _store_request(context, pending, RequestKind.REPLACE, at, successor)
+
+
+def adopt_children(context: BatchContext, order: Order, successor: Order) -> None:
+    """Make the exits and followers of a replaced order, or the parts of a close, those of its successor."""
+    if order.role not in PARENTS:
+        return
+    for child in context.order_store.children_of(order):
+        is_planned = child.role in EXITS and child.status is Status.HELD
+        quantity = successor.quantity if is_planned else child.quantity
+        context.order_store.replace(child, parent_id=successor.id, quantity=quantity)
+
+
+def _store_request(
+    context: BatchContext, order: Order, kind: RequestKind, at: Timestamp, successor: Order | None = None
+) -> None:
+    name = context.portfolio(order).broker_connection
+    columns = None if successor is None else orjson.dumps(row_of(successor)).decode()
+    successor_id = None if successor is None else successor.id
+    row = (order.tenant_id, name, order.id, kind.value, successor_id, columns, at)
+    context.writes.append(build_request_insert([row]))
+    context.has_requests = True

@@ -1,0 +1,45 @@
+"""Why an order of a pair at a broker was cancelled by its group, and which one waits for its quote."""
+
+from app.orders.rules.broker_requests import is_watched
+from app.orders.rules.contingency import find_siblings
+from app.orders.rules.rows import OrderEvent
+from app.orders.rules.values import Order, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_history
+
+SWAPPED = "The market reached the other order of the pair, which is sent in its place."
+WITHDRAWN = "The market left the limit: the stop of the pair is sent in its place."
+RESIZED = "The order is sent again with its new quantity."
+REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
+
+
+def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
+    """Return the one of the reasons above for which an order was last cancelled, None for any other."""
+    requests = list_cancel_requests(context, order)
+    return requests[-1].reason if requests and requests[-1].reason in REASONS else None
+
+
+def was_cancel_requested(context: BatchContext, order: Order) -> bool:
+    """Return whether anybody asked the broker to cancel an order."""
+    return bool(list_cancel_requests(context, order))
+
+
+def is_watched_order(context: BatchContext, order: Order) -> bool:
+    """Return whether we watch the price of an order, while the other one of its pair rests at the broker."""
+    if not is_watched(order, context.instrument(order.tenant_id, order.symbol)):
+        return False
+    return bool(find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)))
+
+
+def waits_for_quote(context: BatchContext, order: Order) -> bool:
+    """Return whether an order is HELD because we watch its price."""
+    return order.status is Status.HELD and is_watched_order(context, order)
+
+
+def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent]:
+    """Return the changes in the history of an order by which its cancel was requested, oldest first.
+
+    Changes of an order whose cancel is pending, such as a part that fills, are left out.
+    """
+    history = list_history(context, order)
+    return [one for one in history if one.to_status == Status.PENDING_CANCEL != one.from_status]

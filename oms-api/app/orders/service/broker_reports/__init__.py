@@ -1,0 +1,1 @@
+"""Apply the execution reports of brokers, busts and corrections."""

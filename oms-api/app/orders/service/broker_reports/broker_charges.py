@@ -1,0 +1,83 @@
+"""Book what a broker charges for an execution, beyond the charges that the cost schedule booked with it."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from app.brokers.rules.values import Charged
+from app.costs.rules.booking import parse_components
+from app.ledger.errors import NoRate
+from app.ledger.queries.cash import find_movement_amount
+from app.ledger.rules.cash import CashKind
+from app.ledger.service.commands import Origin
+from app.ledger.service.portfolio_state import CashEntry
+from app.money import ZERO, multiply
+from app.orders.rules.execution_verification import get_charge_key
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_executions
+from app.orders.service.broker_reports.busts import find_execution
+from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.timestamps import Timestamp
+
+
+def book_broker_charges(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
+    """Book the difference to the charges that the execution has, once.
+
+    More is a movement of the kind `charges`, less an `adjustment`. Raises NoSuchExecution, AlreadyBusted,
+    NoRate and AmountTooLarge.
+    """
+    execution = find_execution(context, order, event.execution_id)
+    if _find_booked(context, execution) is not None:
+        return
+    estimated = sum(parse_components(execution.charges).values(), ZERO)
+    amount = _convert(context, order, event.amount, event.currency) - estimated
+    reason = f"{order.broker} charged {event.amount:f} {event.currency} for {event.execution_id}"
+    _append(context, order, execution, -amount, reason, at, _get_key(execution))
+
+
+def refund_broker_charges(context: BatchContext, order: Order, execution_id: str, at: Timestamp) -> None:
+    """Return what was booked beyond the charges of an execution's trade, after the trade was reversed."""
+    for execution in list_executions(context, [order]):
+        booked = _find_booked(context, execution) if execution.execution_id == execution_id else None
+        if booked is not None:
+            reason = f"{order.broker} took {execution_id} back"
+            _append(context, order, execution, -booked, reason, at, f"{_get_key(execution)}:refund")
+
+
+def _find_booked(context: BatchContext, execution: ExecutionRow) -> Decimal | None:
+    context.ledger.flush()  # so that the query also reads the rows of this batch
+    place = (execution.tenant_id, execution.portfolio_id, execution.symbol, execution.executed_at[:10])
+    return find_movement_amount(context.connection, *place, _get_key(execution))
+
+
+def _get_key(execution: ExecutionRow) -> str:
+    return get_charge_key(execution.broker, execution.execution_id)
+
+
+def _convert(context: BatchContext, order: Order, amount: Decimal, currency: str) -> Decimal:
+    base = context.portfolio(order).base_currency
+    if currency == base:
+        return amount
+    rate = rate_now(context, order.portfolio_key, currency)
+    if rate is None:
+        raise NoRate(order.symbol, currency, base)
+    return multiply(amount, rate)
+
+
+def _append(
+    context: BatchContext,
+    order: Order,
+    execution: ExecutionRow,
+    amount: Decimal,
+    reason: str,
+    at: Timestamp,
+    key: str,
+) -> None:
+    if not amount:
+        return
+    kind = CashKind.CHARGES if amount < ZERO else CashKind.ADJUSTMENT
+    instant = datetime.fromisoformat(at)
+    origin = Origin(order.tenant_id, order.source, None, instant, key, None, order.broker)
+    entry = CashEntry(kind, amount, reason, symbol=execution.symbol, day=execution.executed_at[:10])
+    context.ledger.append_cash(context.portfolio(order), origin, entry)

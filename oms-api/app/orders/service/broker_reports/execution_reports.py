@@ -1,0 +1,193 @@
+"""Apply execution reports of a broker. Each execution counts once, whatever the order's status."""
+
+from datetime import datetime
+from typing import Any
+
+from app.brokers.rules.values import (
+    Accepted,
+    BrokerEvent,
+    Busted,
+    Canceled,
+    Charged,
+    Executed,
+    Expired,
+    Lapsed,
+    Refused,
+    Rejected,
+    Replaced,
+    TrailMoved,
+    Triggered,
+)
+from app.costs.errors import RateUnknown
+from app.errors import Conflict, NotFound
+from app.ledger.errors import AmountTooLarge, NoRate
+from app.ledger.service.commands import Origin
+from app.orders.errors import InvalidTransition
+from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.states import resting_status
+from app.orders.rules.values import FINAL, PENDING, Order, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import find_executed_order
+from app.orders.service.batch.order_results import build_result
+from app.orders.service.broker.linked_exits import release_at_broker
+from app.orders.service.broker_reports.broker_charges import book_broker_charges, refund_broker_charges
+from app.orders.service.broker_reports.busts import bust_execution, reverse_adoption
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import BustExecution
+from app.orders.service.contingent_orders.broker_exits import continue_pair
+from app.orders.service.contingent_orders.exit_quantities import trim_accepted
+from app.orders.service.contingent_orders.groups import finalize_order
+from app.orders.service.contingent_orders.replacement_confirmation import confirm_replacement
+from app.orders.service.execution.filling import record_fill
+from app.orders.service.execution.matching import match_released_orders
+from app.orders.service.internal_commands import BrokerReport
+from app.orders.service.risk_checks.risk_evaluation import count_execution_for_latch
+from app.timestamps import Timestamp
+
+_ENDS: dict[type[BrokerEvent], Status] = {
+    Canceled: Status.CANCELED,
+    Expired: Status.EXPIRED,
+    Lapsed: Status.CANCELED,
+    Rejected: Status.REJECTED,
+    Replaced: Status.REPLACED,
+}
+_AFTER_ACCEPTANCE = frozenset(Status) - {
+    Status.INITIALIZED,
+    Status.AWAITING_APPROVAL,
+    Status.HELD,
+    Status.SUBMITTED,
+}
+_LATE_ACCEPTANCE = "The broker accepted the order while a request for it was pending."
+
+
+def apply_execution_report(context: BatchContext, command: BrokerReport) -> OrderResult:
+    """Apply a broker's event.
+
+    An event that is known changes nothing. One that the table of states does not allow is noted and changes
+    nothing else.
+    """
+    order = context.order_store.get(command.tenant_id, command.order_id)
+    if not _is_known(context, order, command.event):
+        try:
+            _apply(context, order, command)
+            match_released_orders(context, command.at)
+        except (InvalidTransition, AmountTooLarge, NoRate, RateUnknown) as refusal:
+            message = f"{type(command.event).__name__}: {refusal.detail}"
+            context.order_store.record_change(
+                order, command.at, order.broker, reason="not applied", broker_reason=message
+            )
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def _is_known(context: BatchContext, order: Order, event: BrokerEvent) -> bool:
+    """Return whether the event was applied before. Brokers report again after a lost connection."""
+    match event:
+        case Executed():
+            return (
+                find_executed_order(context, (order.tenant_id, order.broker, event.execution_id)) is not None
+            )
+        case Accepted():
+            return order.accepted_at is not None or order.status in _AFTER_ACCEPTANCE - PENDING
+        case Triggered():
+            return order.is_triggered
+        case Refused():
+            return is_remote(order) and order.status in FINAL  # its end was reported first
+        case _:
+            return order.status is _ENDS.get(type(event))
+
+
+def _apply(context: BatchContext, order: Order, command: BrokerReport) -> None:  # noqa: C901  # a table of events
+    at, event = command.at, command.event
+    match event:
+        case Executed():
+            record_fill(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
+            count_execution_for_latch(context, order, at)
+        case Accepted():
+            _accept(context, order, at)
+        case Triggered():
+            _trigger(context, order, at)
+        case TrailMoved():
+            context.order_store.replace(order, trail_level=event.level)
+        case Canceled():
+            _close(context, order, Status.CANCELED, at)
+        case Expired():
+            _close(context, order, Status.EXPIRED, at)
+        case Lapsed():
+            _close(context, order, Status.CANCELED, at, broker_reason=event.reason)
+        case Rejected():
+            _close(context, order, Status.REJECTED, at, broker_reason=event.reason)
+        case Refused():
+            _resume(context, order, event.reason, at)
+        case Replaced():
+            confirm_replacement(context, order, event, at)
+        case Busted():
+            _bust(context, order, event, at)
+            reverse_adoption(context, order, event.at, at, event.execution_id)
+        case Charged():
+            _charge(context, order, event, at)
+
+
+def _close(context: BatchContext, order: Order, to: Status, at: Timestamp, **facts: Any) -> None:
+    if to is Status.REJECTED and order.status is Status.HELD:  # an exit that the broker got with its entry
+        order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
+    ended = finalize_order(context, order, to, at, order.broker, **facts)
+    continue_pair(context, ended, at)
+
+
+def _accept(context: BatchContext, order: Order, at: Timestamp) -> None:
+    if order.status in PENDING:  # the request crossed the acceptance
+        context.order_store.record_change(order, at, order.broker, reason=_LATE_ACCEPTANCE, accepted_at=at)
+    elif order.status is Status.HELD:  # an exit that the broker got with its entry
+        trim_accepted(context, release_at_broker(context, order, at, order.broker), at)
+    else:
+        context.order_store.change_status(order, Status.ACCEPTED, at, order.broker, accepted_at=at)
+
+
+def _trigger(context: BatchContext, order: Order, at: Timestamp) -> None:
+    if order.status in PENDING:
+        context.order_store.replace(order, is_triggered=True)
+    else:
+        context.order_store.change_status(order, Status.TRIGGERED, at, order.broker, is_triggered=True)
+
+
+def _resume(context: BatchContext, order: Order, reason: str, at: Timestamp) -> None:
+    """Return the order to its status before a request that the broker refused."""
+    if order.status not in PENDING:
+        raise InvalidTransition(order.id, order.status, "a refused request")
+    is_accepted = order.accepted_at is not None
+    back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
+    context.order_store.change_status(order, back, at, order.broker, broker_reason=reason)
+
+
+def _find_executed_order(context: BatchContext, order: Order, execution_id: str) -> Order:
+    """Return the order under which an execution is booked, `order` itself if it is not booked.
+
+    A broker that keeps the id of a replaced order reports a fill of its successor under the first order's id
+    again after a restart.
+    """
+    order_id = find_executed_order(context, (order.tenant_id, order.broker, execution_id))
+    return order if order_id is None else context.order_store.get(order.tenant_id, order_id)
+
+
+def _charge(context: BatchContext, order: Order, event: Charged, at: Timestamp) -> None:
+    """Book the broker's charges. Raises InvalidTransition if the execution is not booked, or was reversed."""
+    order = _find_executed_order(context, order, event.execution_id)
+    try:
+        book_broker_charges(context, order, event, at)
+    except (NotFound, Conflict) as refusal:
+        raise InvalidTransition(order.id, order.status, f"a charge: {refusal.detail}") from None
+
+
+def _bust(context: BatchContext, order: Order, event: Busted, at: Timestamp) -> None:
+    """Reverse an execution that the broker reversed. Raises InvalidTransition if it is not booked."""
+    order = _find_executed_order(context, order, event.execution_id)
+    who = (order.tenant_id, order.broker, None, datetime.fromisoformat(at), None, None, order.broker)
+    changes = context.changes
+    try:
+        bust_execution(context, BustExecution(Origin(*who), order.id, event.execution_id, event.reason))
+        refund_broker_charges(context, order, event.execution_id, at)
+    except (NotFound, Conflict) as refusal:
+        if context.changes != changes:
+            raise
+        raise InvalidTransition(order.id, order.status, f"a bust: {refusal.detail}") from None

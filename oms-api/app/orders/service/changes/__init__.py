@@ -1,0 +1,1 @@
+"""Cancel, replace, close, and set exits, as people and programs request it."""

@@ -1,0 +1,302 @@
+"""Cancel, replace and expire orders."""
+
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any
+
+from app.brokers.rules.trails import Trail, replace_trail_level
+from app.errors import Invalid
+from app.ledger.rules.accounting import Side
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.commands import Origin
+from app.money import ZERO
+from app.orders.errors import NotReplaceable, OrderIsFinal, OrderIsPending
+from app.orders.queries.cancellations import build_part_update, find_cancelled_orders
+from app.orders.rules.approvals import is_worse
+from app.orders.rules.broker_requests import is_at_broker
+from app.orders.rules.cancellations import CancellationFilter
+from app.orders.rules.contingency import SHARING
+from app.orders.rules.order_factory import copy_order, get_expiry
+from app.orders.rules.order_views import Changes
+from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
+from app.orders.rules.values import FINAL, PENDING, Order, Role, Status, Ticket, TimeInForce, changed
+from app.orders.service.approval.approval_decisions import expire_request
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
+from app.orders.service.broker.broker_orders import adopt_children, request_replacement, require_replaceable
+from app.orders.service.broker.linked_exits import find_open_entry
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import CancelAll, CancelInPortfolio, CancelOrder, ReplaceOrder
+from app.orders.service.contingent_orders.groups import (
+    cancel_open_orders,
+    cancel_order,
+    complete_order,
+    deny_order,
+    finalize_order,
+)
+from app.orders.service.contingent_orders.halts import opening_in
+from app.orders.service.contingent_orders.protection import change_denial, is_exit_change
+from app.orders.service.execution.matching import match_at_close, match_released_orders
+from app.orders.service.execution.placement import send_or_request_approval, send_order, store_order
+from app.orders.service.risk_checks.approvals import find_required_request
+from app.orders.service.risk_checks.order_quantities import find_quantity_denial
+from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial
+from app.orders.service.risk_checks.trading_sessions import set_session_end
+from app.risk.rules.values import Denial, TradingState
+from app.timestamps import Timestamp, format_timestamp
+
+_CARRIED = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
+
+
+def cancel_requested_order(context: BatchContext, command: CancelOrder) -> OrderResult:
+    """Cancel an order; earlier fills are kept. Raises NoSuchOrder or OrderIsFinal."""
+    origin = command.origin
+    order = _as_of_now(context, context.order_for(origin, command.order_id), format_timestamp(origin.at))
+    key = origin.idempotency_key
+    if order.status in FINAL:
+        repeated = find_repeated_change(context, origin, order)
+        if repeated is None:
+            raise OrderIsFinal(order.id, order.status)
+        return repeated
+    count_order_message(context, origin, order)
+    cancel_order(
+        context, order, format_timestamp(origin.at), actor_of(origin), reason=command.reason, request_key=key
+    )
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
+    """Cancel all open orders of the portfolio that match. Raises NoSuchPortfolio."""
+    origin = command.origin
+    portfolio_key = context.get_portfolio_key(command)
+    wanted = CancellationFilter(command.symbol, command.side, command.strategy)
+    orders = (
+        opening_in(context, portfolio_key)
+        if command.keeps_exits
+        else context.order_store.open_in(portfolio_key)
+    )
+    found = [order for order in orders if wanted.matches(order)]
+    ids = cancel_open_orders(
+        context, found, format_timestamp(origin.at), actor_of(origin), reason=command.reason
+    )
+    return build_result(context, origin.tenant_id, sorted(ids))
+
+
+def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
+    """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
+    origin, cancellation = command.origin, command.cancellation
+    portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
+    # Read under the portfolio's lock, since another process may have done the part meanwhile.
+    ids = find_cancelled_orders(context.connection, cancellation.id, portfolio_key)
+    if ids is None:
+        found = [
+            order
+            for order in context.order_store.open_in(portfolio_key)
+            if cancellation.filter.matches(order) and order.created_at <= cancellation.created_at
+        ]
+        at, actor = format_timestamp(origin.at), actor_of(origin)
+        ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
+        context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
+    return build_result(context, origin.tenant_id, ids)
+
+
+def replace_order(context: BatchContext, command: ReplaceOrder) -> OrderResult:
+    """Replace the order by a successor. Raises NoSuchOrder, OrderIsFinal, OrderIsPending, Invalid.
+
+    The successor's quantity is the total of the chain, including what was filled. If risk denies the
+    successor, it is stored as DENIED and the order stays open.
+    """
+    origin, changes = command.origin, command.changes
+    named = context.order_for(origin, command.order_id)
+    known = find_repeated_request(context, origin, changes.client_order_id)
+    if known is not None:
+        return known
+    order = _as_of_now(context, named, format_timestamp(origin.at))
+    if order.status in FINAL:
+        raise OrderIsFinal(order.id, order.status)
+    if order.status in PENDING:
+        repeated = find_repeated_change(context, origin, order)
+        if repeated is None:
+            raise OrderIsPending(order.id, order.status)
+        return repeated
+    if find_open_entry(context, order) is not None:
+        raise NotReplaceable(order.id, "Its broker holds it until the entry has filled: change it then.")
+    if is_at_broker(order):
+        return _replace_at_broker(context, order, command)
+    count_order_message(context, origin, order)
+    successor = store_order(context, _successor(context, order, command))
+    denial = _denial(context, order, successor)
+    if denial is not None:
+        deny_order(context, successor, denial, successor.created_at)
+        nothing = dict.fromkeys(_CARRIED, ZERO)
+        context.order_store.replace(context.order_store.get(order.tenant_id, successor.id), **nothing)
+        return build_result(context, order.tenant_id, [successor.id])
+    _supersede(context, order, successor, format_timestamp(origin.at), actor_of(origin))
+    return build_result(context, order.tenant_id, [successor.id])
+
+
+def _replace_at_broker(context: BatchContext, order: Order, command: ReplaceOrder) -> OrderResult:
+    """Ask the order's broker for the replacement. The order is PENDING_REPLACE until the broker answers."""
+    origin = command.origin
+    successor = _successor(context, order, command)
+    needs_approval = find_required_request(context, successor) is not None
+    require_replaceable(
+        context, order, successor, needs_approval=needs_approval and is_worse(order, successor)
+    )
+    count_order_message(context, origin, order)
+    denial = _denial(context, order, successor)
+    if denial is not None:
+        unfilled = changed(successor, **dict.fromkeys(_CARRIED, ZERO))
+        deny_order(context, store_order(context, unfilled), denial, successor.created_at)
+        return build_result(context, order.tenant_id, [successor.id])
+    request_replacement(
+        context, order, successor, format_timestamp(origin.at), actor_of(origin), origin.idempotency_key
+    )
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def expire_orders(
+    context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
+) -> None:
+    """Expire the orders of the portfolios that are due, at most `limit`."""
+    overdue = chain.from_iterable(
+        context.order_store.get_open_orders(key).overdue(at) for key in portfolio_keys
+    )
+    for known in islice(overdue, limit):
+        _as_of_now(context, context.order_store.get_current(known), at)
+
+
+def expire_order(context: BatchContext, origin: Origin, order_id: str) -> None:
+    """Expire an order that the caller may see, if it is due."""
+    order = context.order_store.find(origin.tenant_id, order_id)
+    if order is not None and context.sees(origin, order.portfolio_key):
+        _as_of_now(context, order, format_timestamp(origin.at))
+
+
+def _as_of_now(context: BatchContext, order: Order, at: Timestamp) -> Order:
+    """Return the order, expired if it is due at `at`, or if nobody approved it in time."""
+    if order.status is Status.AWAITING_APPROVAL:
+        order = expire_request(context, order, at)
+    if order.status in FINAL or order.ends_at is None or order.ends_at > at:
+        return order
+    if is_at_broker(order):
+        return order  # the broker expires it, and reports that
+    if order.time_in_force is TimeInForce.CLS:
+        match_at_close(context, order, at)
+        order = context.order_store.get_current(order)
+        if order.status in FINAL:
+            return order
+    return finalize_order(context, order, Status.EXPIRED, at, "calendar")
+
+
+def actor_of(origin: Origin) -> str:
+    """Return the person behind the request, else the API key."""
+    return origin.actor or origin.source
+
+
+def _denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+    """Return the reason why the successor may not replace the order: by risk, or by its group's exits."""
+    if not successor.leaves_quantity:
+        return None
+    if not is_exit_change(context, order, successor) and _is_judged_now(context, order):
+        denial = find_quantity_denial(successor) or find_denial(context, successor, order)
+        if denial is not None:
+            return denial
+    return change_denial(context, order, successor)
+
+
+def _is_judged_now(context: BatchContext, order: Order) -> bool:
+    """Return whether the risk checks apply now.
+
+    A held order is checked at its release. A halt applies at once.
+    """
+    waits = order.status is Status.HELD and context.state(order)[0] is not TradingState.HALTED
+    return not waits
+
+
+def _supersede(context: BatchContext, order: Order, successor: Order, at: Timestamp, actor: str) -> None:
+    previous, is_held = order, order.status is Status.HELD
+    if not is_held and order.status is not Status.AWAITING_APPROVAL:
+        order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, actor)
+    context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+    adopt_children(context, order, successor)
+    if is_held:
+        context.order_store.change_status(successor, Status.HELD, at, actor)
+    elif successor.quantity <= successor.filled_quantity:
+        complete_order(context, successor, at, actor)
+        match_released_orders(context, at)
+    elif previous.status is Status.AWAITING_APPROVAL or is_worse(previous, successor):
+        send_or_request_approval(context, successor)
+    else:
+        send_order(context, successor)
+
+
+def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
+    origin, changes = command.origin, command.changes
+    at = format_timestamp(origin.at)
+    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
+    fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
+    if _trails(changes):  # the trail may change from an amount to a percentage or back
+        fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
+    if changes.quantity is not None:  # a smaller quantity completes the order
+        fields["quantity"] = max(changes.quantity, order.filled_quantity)
+    if changes.time_in_force is not None:
+        fields["time_in_force"] = TimeInForce(changes.time_in_force)
+        fields.setdefault("expires_at", None)
+    if _times(changes):
+        terms = changed(order, **fields)
+        fields["ends_at"] = get_expiry(terms.time_in_force, terms.expires_at, at)
+    successor = copy_order(
+        order,
+        order_id,
+        at,
+        notional=None,
+        source=origin.source,
+        actor=origin.actor,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        is_triggered=order.is_triggered and changes.stop_price is None,
+        replaces=order.id,
+        replaced_by=None,
+        idempotency_key=origin.idempotency_key,
+        request_hash=origin.request_hash,
+        **fields,
+    )
+    _check(successor, at)
+    if _trails(changes):
+        successor = changed(successor, trail_level=_trail_level(context, order, successor))
+    return set_session_end(context, successor) if _times(changes) else successor
+
+
+def _times(changes: Changes) -> bool:
+    return changes.time_in_force is not None or changes.expires_at is not None
+
+
+def _trails(changes: Changes) -> bool:
+    return changes.trail_amount is not None or changes.trail_percent is not None
+
+
+def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal | None:
+    instrument = context.instrument(order.tenant_id, order.symbol)
+    before = Trail(order.trail_amount, order.trail_percent)
+    after = Trail(changed.trail_amount, changed.trail_percent)
+    return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)
+
+
+def _check(order: Order, at: Timestamp) -> None:
+    ticket = Ticket(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        time_in_force=order.time_in_force,
+        expires_at=order.expires_at,
+    )
+    is_exit = order.role in SHARING or order.role is Role.FOLLOWER
+    errors = shape_errors(ticket) or validate_expiry(ticket, at) or (exit_errors(ticket) if is_exit else [])
+    if errors:
+        raise Invalid("The changed order is not valid; see `errors`.", errors)

@@ -1,0 +1,123 @@
+"""Close positions with market orders."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.money import format_plain_amount
+from app.orders.errors import MoreThanHeld, NothingToClose
+from app.orders.rules.contingency import SHARING, find_yielding_orders, part_size
+from app.orders.rules.values import FINAL, Order, OrderType, Role, Status, Ticket, TimeInForce
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_results import build_result, find_repeated_request
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import ClosePosition
+from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
+from app.orders.service.execution.placement import build_order, send_order, store_held_order, store_order
+from app.orders.service.risk_checks.risk_evaluation import count_order_message, find_denial, limits_of
+
+
+def close_position(context: BatchContext, command: ClosePosition) -> OrderResult:
+    """Send the order that closes the position, or a part of it.
+
+    Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
+
+    The order's fills reduce the exits to what is left of the position; see `exit_quantities`. If the whole
+    position is closed, competing orders are cancelled first: others that would close it too, and entries that
+    would continue without their exits. When a strategy is flattened they are kept, because they belong to
+    others.
+
+    A kill switch closes despite the halt, and its order waits for a price. A quantity above the maximum order
+    quantity is closed in parts, one after the other; the first order is the parent of the others.
+    """
+    origin = command.origin
+    known = find_repeated_request(context, origin)
+    if known is not None:
+        return known
+    portfolio_key = context.get_portfolio_key(command)
+    return close_in_portfolio(context, command, portfolio_key)
+
+
+def close_in_portfolio(
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey
+) -> OrderResult:
+    """Send the order that closes the position in a locked portfolio; see `close_position`."""
+    origin = command.origin
+    held = context.ledger.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
+    if not held:
+        raise NothingToClose(command.symbol)
+    if not command.ignores_halt and command.quantity is not None and command.quantity > abs(held):
+        raise MoreThanHeld(command.symbol, format_plain_amount(abs(held)))
+    made = _against(context, command, portfolio_key, held)
+    if not command.ignores_halt:
+        count_order_message(context, origin, made)
+    exits = find_yielding_orders(made, context.order_store.open_of(portfolio_key, made.symbol))
+    is_whole = made.quantity == abs(held) and command.strategy is None
+    rivals = _rivals(context, portfolio_key, made, exits) if is_whole else []
+    order = store_order(context, made)
+    denial = None if command.ignores_halt else find_denial(context, order, *exits, *rivals)
+    if denial is not None:
+        deny_order(context, order, denial, order.created_at)
+    else:
+        at, actor = order.created_at, order.placed_by
+        cancel_open_orders(context, rivals, at, actor, reason="The position is closed.")
+        send_order(context, _in_parts(context, order))
+    return build_result(context, order.tenant_id, [order.id])
+
+
+def _against(
+    context: BatchContext, command: ClosePosition, portfolio_key: PortfolioKey, held: Decimal
+) -> Order:
+    origin = command.origin
+    quantity = abs(held) if command.quantity is None else min(command.quantity, abs(held))
+    ticket = Ticket(
+        symbol=command.symbol,
+        side="SELL" if held > 0 else "BUY",
+        type=OrderType.MARKET,
+        quantity=quantity,
+        time_in_force=TimeInForce.GTC if command.ignores_halt else TimeInForce.DAY,
+        product=command.product,
+        reason=command.reason,
+        strategy=command.strategy,
+    )
+    order = build_order(context, origin, portfolio_key, ticket)._replace(role=Role.CLOSING)
+    return order._replace(idempotency_key=origin.idempotency_key, request_hash=origin.request_hash)
+
+
+def _in_parts(context: BatchContext, order: Order) -> Order:
+    """Return the first order to send, cut to the maximum order quantity. The other parts are held."""
+    size = part_size(
+        order.quantity,
+        limits_of(context, order).max_order_quantity,
+        context.instrument(order.tenant_id, order.symbol).lot_size,
+    )
+    if size == order.quantity:
+        return order
+    left, at = order.quantity - size, order.created_at
+    reason = f"Closed in parts of at most {format_plain_amount(size)}"
+    first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
+    base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
+    while left:
+        part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
+        part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
+        store_held_order(context, part)
+        left -= part.quantity
+    return first
+
+
+def _rivals(
+    context: BatchContext, portfolio_key: PortfolioKey, closing: Order, exits: list[Order]
+) -> list[Order]:
+    """Return orders that would close the position again, and entries that would continue without exits."""
+    rivals = [order for order in context.order_store.open_in(portfolio_key) if _closes_too(order, closing)]
+    for one in exits:
+        entry = context.order_store.parent_of(one) if one.status is not Status.HELD else None
+        if entry is not None and entry.status not in FINAL:
+            rivals.append(entry)
+    return rivals
+
+
+def _closes_too(order: Order, closing: Order) -> bool:
+    is_here = (order.symbol, order.product, order.side) == (closing.symbol, closing.product, closing.side)
+    is_leg_to_come = order.status is Status.HELD and order.parent_id is not None
+    return is_here and not is_leg_to_come and order.role not in SHARING  # its fills reduce the exits

@@ -1,0 +1,118 @@
+"""Set the stop-loss and the take-profit of an open position."""
+
+from decimal import Decimal
+
+from app.errors import Invalid
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.orders.errors import ExitsOfEntry, NothingToClose
+from app.orders.rules.contingency import SHARING, closes_only
+from app.orders.rules.order_factory import OrderLinks, build_exit_tickets, new_order
+from app.orders.rules.tickets import shape_errors
+from app.orders.rules.values import FINAL, GroupKind, Order, OrderType, Ticket
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_results import build_result, find_repeated_request
+from app.orders.service.broker.broker_orders import find_broker_denial
+from app.orders.service.changes.order_changes import actor_of
+from app.orders.service.command_results import OrderResult
+from app.orders.service.commands import SetExits
+from app.orders.service.contingent_orders.groups import cancel_open_orders, deny_order
+from app.orders.service.contingent_orders.protection import exit_denial
+from app.orders.service.execution.placement import build_placement, cancel_unsent, send_pair, store_order
+from app.orders.service.risk_checks.risk_evaluation import count_order_message
+from app.timestamps import format_timestamp
+
+
+def set_exits(context: BatchContext, command: SetExits) -> OrderResult:
+    """Replace the exits of a position by those of the command, for its whole quantity.
+
+    Raises NoSuchPortfolio, NothingToClose, Invalid, and ExitsOfEntry if exits grow with an entry that can
+    still fill. If a check denies one of the new exits, the current ones stay. Nothing changes if the
+    current exits have the same terms.
+    """
+    origin = command.origin
+    repeated = find_repeated_request(context, origin)
+    if repeated is not None:
+        return repeated
+    portfolio_key = context.get_portfolio_key(command)
+    held = context.ledger.position(PositionKey(*portfolio_key, command.symbol, command.product)).quantity
+    if not held:
+        raise NothingToClose(command.symbol)
+    current_exits = _list_exits(context, command, portfolio_key, held)
+    new_exits = _build_exits(context, command, portfolio_key, held)
+    if sorted(map(_terms, current_exits)) == sorted(map(_terms, new_exits)):
+        return build_result(context, origin.tenant_id, [one.id for one in current_exits])
+    for order in new_exits or current_exits[:1]:
+        count_order_message(context, origin, order)
+    added = [store_order(context, order) for order in new_exits]
+    for order in added:
+        denial = find_broker_denial(context, order, added) or exit_denial(context, order, current_exits)
+        if denial is not None:
+            deny_order(context, order, denial, order.created_at)
+            cancel_unsent(context, added, order.created_at)
+            return build_result(context, origin.tenant_id, [one.id for one in added])
+    at, actor = format_timestamp(origin.at), actor_of(origin)
+    cancel_open_orders(context, current_exits, at, actor, reason="The position's exits were replaced.")
+    send_pair(context, *added)
+    return build_result(context, origin.tenant_id, [one.id for one in added])
+
+
+def _list_exits(
+    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, held: Decimal
+) -> list[Order]:
+    """Return the open exits of the position, without those of entries that have not filled.
+
+    Raises ExitsOfEntry.
+    """
+    side = "SELL" if held > 0 else "BUY"
+    found = []
+    for order in context.order_store.open_of(portfolio_key, command.symbol):
+        if (order.side, order.product) != (side, command.product) or not _is_exit(order, held):
+            continue
+        entry = context.order_store.parent_of(order)
+        if entry is not None and entry.status not in FINAL:
+            if entry.filled_quantity:
+                raise ExitsOfEntry(entry.id, command.symbol)
+            continue
+        found.append(order)
+    return found
+
+
+def _is_exit(order: Order, held: Decimal) -> bool:
+    return order.role in SHARING and closes_only(order, held)
+
+
+def _build_exits(
+    context: BatchContext, command: SetExits, portfolio_key: PortfolioKey, held: Decimal
+) -> list[Order]:
+    """Return the orders of the new exits, not stored yet. Raises Invalid."""
+    origin = command.origin
+    entry_ticket = Ticket(
+        symbol=command.symbol,
+        side="BUY" if held > 0 else "SELL",
+        type=OrderType.MARKET,
+        quantity=abs(held),
+        product=command.product,
+        take_profit=command.take_profit,
+        stop_loss=command.stop_loss,
+    )
+    errors = shape_errors(entry_ticket)
+    if errors:
+        raise Invalid(errors[0].message, errors)
+    placement = build_placement(context, origin, portfolio_key, command.symbol)
+    entry = new_order("", placement, entry_ticket, abs(held))
+    legs = build_exit_tickets(entry, entry_ticket)
+    ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]
+    new_exits = [
+        new_order(order_id, placement, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
+        for order_id, (role, ticket) in zip(ids, legs, strict=True)
+    ]
+    new_exits = [order._replace(request_hash=origin.request_hash) for order in new_exits]
+    if not new_exits:
+        return []
+    return [new_exits[0]._replace(idempotency_key=origin.idempotency_key), *new_exits[1:]]
+
+
+def _terms(order: Order) -> tuple[str, ...]:
+    """Return the terms by which exits are compared."""
+    facts = (order.type, order.limit_price, order.stop_price, order.leaves_quantity, order.time_in_force)
+    return tuple(map(str, facts))

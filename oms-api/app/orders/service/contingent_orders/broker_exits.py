@@ -1,0 +1,192 @@
+"""Keep the exits of a position at a broker: for every fill of its entry, at the right size, one at a time.
+
+A broker works a pair of exits itself (an OCA group), or the pair is emulated: the stop rests at the broker,
+the take-profit is HELD here, and its quote lets the two change places. The resting one is always cancelled
+and confirmed before the other is sent, so that both together never exceed the position.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from app.brokers.rules.linked_orders import STOPS
+from app.money import ZERO
+from app.orders.rules.broker_requests import is_remote, is_sent_for_a_day
+from app.orders.rules.contingency import EXITS, SHARING, exit_quantity, find_siblings
+from app.orders.rules.protection import fills_at_once
+from app.orders.rules.values import FINAL, WORKING, GroupKind, Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker.linked_exits import (
+    accept_exits_sent_with_entry,
+    is_paired,
+    was_sent_with_entry,
+)
+from app.orders.service.broker.pair_swaps import (
+    RESIZED,
+    SWAPPED,
+    WITHDRAWN,
+    find_cancel_reason,
+    waits_for_quote,
+    was_cancel_requested,
+)
+from app.orders.service.contingent_orders.exit_restoration import (
+    add_exits,
+    copy_exit,
+    send_exits,
+    was_ended_by_group,
+)
+from app.orders.service.contingent_orders.groups import (
+    GROUPS,
+    cancel_order,
+    get_closable_quantity,
+    release_order,
+)
+from app.orders.service.contingent_orders.linked_pairs import continue_linked, restore_exits_sent_with_entry
+from app.timestamps import Timestamp
+
+_MIN_TIME = timedelta(
+    minutes=1
+)  # that an exit worked, so that one that a broker cancels is not sent all the time
+_RESTING = WORKING - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+
+
+def is_broker_entry(order: Order) -> bool:
+    """Return whether an order is the entry of a bracket at a broker outside of this process."""
+    return is_remote(order) and order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
+
+
+def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
+    """Send exits for a fill of an entry: those that wait for the first fill, else further ones of its size.
+
+    An exit that a person cancelled is not sent again. Exits that the broker got with the entry work there
+    once the entry has filled completely; they may be known to work before all of its fills are.
+    """
+    children = context.order_store.children_of(entry)
+    sent_legs = [one for one in children if one.status is Status.HELD and was_sent_with_entry(context, one)]
+    if sent_legs:
+        accept_exits_sent_with_entry(context, sent_legs if entry.status is Status.FILLED else [], at)
+        return
+    due = exit_quantity(entry, children)
+    waiting = [one for one in children if one.status is Status.HELD and one.group_id == entry.group_id]
+    if waiting and not any(one.status in WORKING | FINAL for one in children):
+        facts = {"quantity": due, "reason": f"{entry.id} filled"}
+        sized = [context.order_store.record_change(one, at, GROUPS, **facts) for one in waiting]
+        send_exits(context, sized, at)
+        return
+    latest = {one.role: one for one in sorted(children, key=lambda one: one.id)}
+    legs = [one for one in latest.values() if one.status not in FINAL or was_ended_by_group(context, one)]
+    if legs:
+        uncovered = due - _sum_covered(children)
+        add_exits(context, legs, min(quantity, uncovered), at, f"{entry.id} filled")
+    elif entry.status is Status.FILLED and all(was_sent_with_entry(context, one) for one in children):
+        restore_exits_sent_with_entry(context, entry, at)
+
+
+def _sum_covered(exits: Iterable[Order]) -> Decimal:
+    """Return the quantity that open exits close. The two of a pair close the same quantity."""
+    groups: dict[str, Decimal] = {}
+    for one in exits:
+        if one.status not in FINAL:
+            name = one.group_id or one.id
+            groups[name] = max(groups.get(name, ZERO), one.leaves_quantity)
+    return sum(groups.values(), ZERO)
+
+
+def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
+    """Do what follows from the end of an order at a broker that shares its quantity, or closes a position."""
+    if is_broker_entry(ended):
+        restore_exits_sent_with_entry(context, ended, at)
+    if not is_remote(ended) or ended.role not in SHARING | {Role.CLOSING}:
+        return
+    if is_paired(context, ended) or (ended.accepted_at is None and was_sent_with_entry(context, ended)):
+        continue_linked(context, ended, at)
+        return
+    rest = ended.quantity - ended.filled_quantity
+    if ended.status is not Status.FILLED and rest > ZERO:
+        _continue_emulated(context, ended, rest, at)
+
+
+def watch_pair(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Let a take-profit that the quote reaches take the place of its stop, and the stop return afterwards."""
+    if not is_remote(order) or order.role not in SHARING or order.type in STOPS:
+        return
+    prices = context.symbol_state(order.tenant_id, order.symbol).prices
+    is_reached = fills_at_once(order, prices)
+    if waits_for_quote(context, order) and is_reached:
+        for stop in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
+            if stop.status in _RESTING:
+                cancel_order(context, stop, at, GROUPS, reason=SWAPPED)
+    elif order.status in _RESTING and not is_reached:
+        stop_before = _find_stop(context, order)
+        if stop_before is not None and find_cancel_reason(context, stop_before) == SWAPPED:
+            cancel_order(context, order, at, GROUPS, reason=WITHDRAWN)
+
+
+def _continue_emulated(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp) -> None:
+    reason = find_cancel_reason(context, ended)
+    if reason == RESIZED or _ended_with_the_day(context, ended):
+        _renew(context, ended, rest, at, is_held=reason != RESIZED)
+    elif reason == WITHDRAWN:
+        stop, left = _find_stop(context, ended), _limit_rest(context, ended, rest)
+        add_exits(context, [ended] if stop is None else [stop, ended], left, at, f"{ended.id} did not fill")
+    elif ended.status is Status.REJECTED and ended.role is Role.TAKE_PROFIT:
+        _return_stop(context, ended, rest, at)
+    elif ended.role in EXITS or reason == SWAPPED:
+        _send_watched(context, ended, at)
+
+
+def _send_watched(context: BatchContext, ended: Order, at: Timestamp) -> None:
+    """Send the take-profit whose stop has ended, for what the position leaves to close."""
+    for sibling in find_siblings(ended, context.order_store.open_of(ended.portfolio_key, ended.symbol)):
+        if sibling.status is not Status.HELD:
+            continue
+        quantity = sibling.leaves_quantity
+        if ended.role in EXITS:
+            quantity = min(quantity, get_closable_quantity(context, ended))
+        if quantity:
+            release_order(context, sibling, at, quantity=quantity)
+        else:
+            cancel_order(context, sibling, at, GROUPS, reason="The position is closed.")
+
+
+def _return_stop(context: BatchContext, target: Order, rest: Decimal, at: Timestamp) -> None:
+    """Send the stop again whose place a take-profit took that the broker rejected, or never received."""
+    stop = _find_stop(context, target)
+    if stop is not None and find_cancel_reason(context, stop) == SWAPPED:
+        left = _limit_rest(context, target, rest)
+        add_exits(context, [stop], left, at, f"{target.id} was rejected")
+
+
+def _limit_rest(context: BatchContext, ended: Order, rest: Decimal) -> Decimal:
+    """Return what an order left, for an exit at most what the position leaves to close."""
+    return rest if ended.role is Role.EITHER else min(rest, get_closable_quantity(context, ended))
+
+
+def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *, is_held: bool) -> None:
+    """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
+    left = _limit_rest(context, ended, rest)
+    if not left:
+        return
+    copied = copy_exit(context, ended, left, at)
+    added = context.order_store.add(copied, copied.placed_by, f"Continues {ended.id}")
+    if is_held:
+        context.order_store.change_status(added, Status.HELD, at, GROUPS)
+    else:
+        release_order(context, added, at)
+
+
+def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
+    """Return whether a broker ended an exit that it took for a day only, though it is good till canceled."""
+    if ended.role not in EXITS or ended.status not in {Status.EXPIRED, Status.CANCELED}:
+        return False
+    if ended.accepted_at is None or was_cancel_requested(context, ended):
+        return False
+    worked = context.now - datetime.fromisoformat(ended.accepted_at)
+    instrument = context.instrument(ended.tenant_id, ended.symbol)
+    return worked >= _MIN_TIME and is_sent_for_a_day(ended, instrument)
+
+
+def _find_stop(context: BatchContext, order: Order) -> Order | None:
+    """Return the last stop of the order's pair, None if it has none."""
+    stops = [one for one in context.order_store.group_of(order) if one.type in STOPS and one.role in SHARING]
+    return max(stops, key=lambda one: one.id, default=None)

@@ -1,0 +1,169 @@
+"""Keep the exits and closing orders of a position within its quantity."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.ledger.rules.chain import TradeRow
+from app.money import format_plain_amount
+from app.orders.rules.broker_requests import is_at_broker
+from app.orders.rules.contingency import (
+    EXITS,
+    SHARING,
+    Reduction,
+    closes_only,
+    find_siblings,
+    plan_reductions,
+    reduction_of,
+)
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker.linked_exits import is_held_at_broker
+from app.orders.service.broker.pair_swaps import RESIZED
+from app.orders.service.contingent_orders.groups import (
+    GROUPS,
+    cancel_open_orders,
+    cancel_order,
+    get_closable_quantity,
+)
+from app.orders.service.risk_checks.risk_evaluation import limits_of
+from app.risk.rules.checks.short_selling import can_go_short
+from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
+
+
+def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Order:
+    """Return a closing order, or an exit about to fill, reduced to what is left of the position.
+
+    Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
+    is cancelled.
+    """
+    order, left = context.order_store.get_current(known), get_closable_quantity(context, known)
+    if order.status not in WORKING or order.leaves_quantity <= left:
+        return order
+    if not left:
+        return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
+    return _reduce(context, order, left, at)
+
+
+def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Reduce an exit that its broker works after its entry has ended with a part of its quantity."""
+    entry = context.order_store.parent_of(order)
+    if entry is not None and entry.status in FINAL and entry.filled_quantity:
+        trim_to_position(context, order, at)
+
+
+def reduce_competing_orders(
+    context: BatchContext, row: TradeRow, at: Timestamp, order: Order | None = None
+) -> None:
+    """Reduce the other orders that close a position to what a trade left of it.
+
+    Exits are reduced after any trade that reduces the position, closing orders after an exit's fill. `order`
+    is the order that filled, None for a reported or reversed trade. Orders without a quantity left are
+    cancelled.
+    """
+    reduction = reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta))
+    if reduction is None:
+        return
+    position_orders = [
+        one
+        for one in context.order_store.open_of(row.portfolio_key, row.symbol)
+        if (one.side, one.product) == (reduction.side, row.product)
+    ]
+    if not position_orders:
+        return
+    cause = row.trade_id if order is None else order.id
+    exits = [one for one in position_orders if _is_exit(one, reduction, order)]
+    _reduce_all(context, exits, reduction.left, at, cause)
+    others = _list_other_orders(context, reduction, position_orders, order)
+    _reduce_all(context, others, reduction.left, at, cause)
+    for kept in [one for one in exits if one.status is Status.HELD] if not reduction.left else []:
+        _cancel_held(context, kept, at, cause)
+
+
+def _is_exit(one: Order, reduction: Reduction, order: Order | None) -> bool:
+    """Return whether an order is reduced as an exit. After a close, all OCO orders are, of any size."""
+    held = reduction.previous if one.side == "SELL" else -reduction.previous
+    is_close = order is not None and order.role is Role.CLOSING
+    return closes_only(one, held) or (is_close and one.role in SHARING)
+
+
+def _list_other_orders(
+    context: BatchContext, reduction: Reduction, position_orders: list[Order], order: Order | None
+) -> list[Order]:
+    """Return the orders that an exit's fill reduces.
+
+    These are closing orders, and orders that may not reverse the position. After other fills a closing order
+    is reduced only when it is about to fill: see `trim_to_position`.
+    """
+    if order is None or order.role is Role.CLOSING or not _is_exit(order, reduction, order):
+        return []
+    others = [one for one in position_orders if not _is_exit(one, reduction, order)]
+    return [one for one in others if one.role is Role.CLOSING or not _can_open(context, one)]
+
+
+def _can_open(context: BatchContext, order: Order) -> bool:
+    """Return whether an order may reverse the position, given the trading state and short selling limits."""
+    if context.state(order)[0] is not TradingState.ACTIVE:
+        return False
+    return order.side == "BUY" or can_go_short(limits_of(context, order), order.product)
+
+
+def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
+    for known, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
+        one = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
+        if one.status in FINAL:
+            continue
+        if kept_quantity:
+            _reduce(context, one, kept_quantity, at)
+        else:
+            _cancel(context, one, at, cause)
+
+
+def _reduce(context: BatchContext, order: Order, kept_quantity: Decimal, at: Timestamp) -> Order:
+    size = order.filled_quantity + kept_quantity
+    reason = f"Quantity reduced to {format_plain_amount(size)}"
+    if is_at_broker(order):
+        return _resize_at_broker(context, order, size, at, reason)
+    return context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
+
+
+def _resize_at_broker(
+    context: BatchContext, order: Order, size: Decimal, at: Timestamp, reason: str
+) -> Order:
+    """Reduce an order at a broker by a cancel; the rest is sent again once the broker confirms."""
+    for sibling in find_siblings(order, context.order_store.open_of(order.portfolio_key, order.symbol)):
+        if sibling.status is Status.HELD and not is_held_at_broker(context, sibling):
+            left = sibling.filled_quantity + size - order.filled_quantity
+            context.order_store.record_change(sibling, at, GROUPS, quantity=left, reason=reason)
+    resized = context.order_store.record_change(order, at, GROUPS, quantity=size, reason=reason)
+    return cancel_order(context, resized, at, GROUPS, reason=RESIZED)
+
+
+def _sort_by_need(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
+    """Return the working orders, those whose entries have ended first, then oldest first."""
+    working = [one for one in orders if one.status in WORKING]
+    return sorted(
+        working, key=lambda one: (_open_entry(context, one) is not None, one.group_id or "", one.id)
+    )
+
+
+def _cancel(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
+    """Cancel an order and its open entry, which would continue without its exits."""
+    entry = context.order_store.parent_of(order)
+    orders = [order] if entry is None else [entry, order]
+    cancel_open_orders(context, orders, at, GROUPS, reason=f"{cause} closed the position")
+
+
+def _cancel_held(context: BatchContext, order: Order, at: Timestamp, cause: str) -> None:
+    """Cancel an exit that is held though its entry has filled: it could be released later.
+
+    A kill switch keeps it held, or a broker's pair of which the other one rests.
+    """
+    entry = context.order_store.parent_of(order)
+    if order.role in EXITS and (entry is None or entry.filled_quantity):
+        _cancel(context, context.order_store.get_current(order), at, cause)
+
+
+def _open_entry(context: BatchContext, order: Order) -> Order | None:
+    entry = context.order_store.parent_of(order)
+    return entry if entry is not None and entry.status not in FINAL else None

@@ -1,0 +1,194 @@
+"""Restore the exits of a position when a bust, a correction or a reversal undoes a reduction of it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.keys import PositionKey
+from app.money import ZERO, format_plain_amount
+from app.orders.queries.book import list_recent_exits
+from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.contingency import EXITS, exit_quantity, reduction_of, reopened_quantity
+from app.orders.rules.order_factory import copy_order
+from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_history
+from app.orders.service.broker.pair_swaps import is_watched_order
+from app.orders.service.contingent_orders.groups import GROUPS, release_order
+from app.timestamps import Timestamp
+
+_AMOUNTS = ("filled_quantity", "filled_value", "carried_quantity", "carried_value")
+
+
+class ReversedReduction(NamedTuple):
+    """A reduction of a position that was undone, completely or in part.
+
+    `quantity` is the quantity undone, `since` the time when the reduction was booked. With `group_id`, only
+    the exits of that group are restored.
+    """
+
+    position_key: PositionKey
+    quantity: Decimal
+    since: Timestamp
+    reason: str
+    group_id: str | None = None
+
+
+def find_reversed_reduction(original: TradeRow, row: TradeRow, reason: str) -> ReversedReduction | None:
+    """Return the part of the reduction by `original` that `row` undid, None if it undid nothing."""
+    delta = Decimal(row.quantity_delta)
+    reduction = reduction_of(Decimal(original.position_quantity), Decimal(original.quantity_delta))
+    quantity = reopened_quantity(Decimal(row.position_quantity), delta)
+    if reduction is None or not quantity:
+        return None
+    return ReversedReduction(original.position_key, quantity, original.created_at, reason)
+
+
+def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, at: Timestamp) -> list[Order]:
+    """Restore the exits that the reduction filled, reduced or cancelled.
+
+    Open exits become larger; at a broker, further exits are placed instead. An exit that has ended gets a
+    successor of the same group and terms, because an ended order cannot be reopened. An exit that a person
+    cancelled stays cancelled.
+
+    Return the exits that were changed or placed.
+    """
+    held = context.ledger.position(reversed_reduction.position_key).quantity
+    groups = _list_groups(context, reversed_reduction, "SELL" if held > 0 else "BUY")
+    covered = {name: _covered_quantity(legs) for name, legs in groups.items()}
+    room, left = abs(held) - sum(covered.values(), ZERO), reversed_reduction.quantity
+    restored: list[Order] = []
+    for name, legs in groups.items():
+        target = covered[name] + min(max(room, ZERO), left)
+        entry = context.order_store.parent_of(legs[0])
+        if entry is not None:
+            target = min(target, exit_quantity(entry, context.order_store.children_of(entry)))
+        if target > covered[name]:
+            room, left = room - target + covered[name], left - target + covered[name]
+            if is_remote(legs[0]):  # the quantity of an order at a broker does not grow
+                lost = [leg for leg in legs if leg.status in OPEN or was_ended_by_group(context, leg)]
+                growth = target - covered[name]
+                restored += add_exits(context, lost, growth, at, reversed_reduction.reason)
+                continue
+            current = (_restore_leg(context, leg, target, reversed_reduction, at) for leg in legs)
+            restored += [leg for leg in current if leg is not None]
+    return restored
+
+
+def _list_groups(
+    context: BatchContext, reversed_reduction: ReversedReduction, side: str
+) -> dict[str, list[Order]]:
+    """Return by group the last exit of each role, as this batch sees them, the newest group first."""
+    store = context.order_store
+    recent = load_recent_exits(context, reversed_reduction.position_key, reversed_reduction.since)
+    known = {order.id: store.get_current(order) for order in [*recent, *store.created]}
+    legs: dict[str, dict[Role | None, Order]] = {}
+    for order in sorted(known.values(), key=lambda one: one.id):
+        is_exit = order.role in EXITS and order.position_key == reversed_reduction.position_key
+        if is_exit and order.side == side and order.status is not Status.REPLACED:
+            legs.setdefault(order.group_id or order.id, {})[order.role] = order
+    names = (
+        sorted(legs, reverse=True)
+        if reversed_reduction.group_id is None
+        else legs.keys() & {reversed_reduction.group_id}
+    )
+    return {name: list(legs[name].values()) for name in names}
+
+
+def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp) -> list[Order]:
+    """Load the exits of a position that are open or changed at `since` or later, and return them."""
+    found = context.recent_exits.get((key, since))
+    if found is None:
+        found = context.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
+        context.order_store.take(found)
+    return found
+
+
+def _covered_quantity(legs: Iterable[Order]) -> Decimal:
+    """Return the quantity that all working exits of a group protect."""
+    return min((leg.leaves_quantity for leg in legs if leg.status in WORKING), default=ZERO)
+
+
+def _restore_leg(
+    context: BatchContext, leg: Order, target: Decimal, reversed_reduction: ReversedReduction, at: Timestamp
+) -> Order | None:
+    """Return the exit with `target` left to fill, None if it is not to be restored."""
+    if leg.status in WORKING:
+        size = leg.filled_quantity + target
+        if size <= leg.quantity:
+            return leg
+        reason = f"{reversed_reduction.reason}: quantity increased to {format_plain_amount(size)}"
+        return context.order_store.record_change(
+            leg, at, GROUPS, quantity=size, accepted_at=at, reason=reason
+        )
+    if leg.status not in FINAL or not was_ended_by_group(context, leg):
+        return None
+    successor = copy_exit(context, leg, target, at)
+    reason = f"{reversed_reduction.reason}: continues {leg.id}"
+    added = context.order_store.add(successor, successor.placed_by, reason)
+    return release_order(context, added, at)
+
+
+def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestamp) -> Order:
+    """Return a new order with the terms of an exit, not stored yet."""
+    order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
+    fields: dict[str, Any] = {"is_triggered": False, "request_hash": None, "replaces": None}
+    fields |= dict.fromkeys(_AMOUNTS, ZERO)
+    return copy_order(leg, order_id, at, quantity=quantity, **fields)
+
+
+def add_exits(
+    context: BatchContext,
+    legs: Sequence[Order],
+    quantity: Decimal,
+    at: Timestamp,
+    reason: str,
+    *,
+    is_held: bool = False,
+) -> list[Order]:
+    """Place exits at a broker with the terms of `legs` as a separate pair, and send them.
+
+    If `is_held`, they are sent with the next quote.
+    """
+    if quantity <= ZERO:
+        return []
+    group_id: str | None = None
+    added: list[Order] = []
+    for leg in legs:
+        copied = copy_exit(context, leg, quantity, at)
+        group_id = group_id or copied.id
+        copied = copied._replace(group_id=group_id)
+        added.append(context.order_store.add(copied, copied.placed_by, f"{reason}: continues {leg.id}"))
+    if is_held:
+        for one in added:
+            context.order_store.change_status(one, Status.HELD, at, GROUPS)
+    else:
+        send_exits(context, added, at)
+    return added
+
+
+def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
+    """Send exits to their broker. One of an emulated pair that is watched is HELD."""
+    for known in orders:
+        order = context.order_store.get_current(known)
+        if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
+            release_order(context, order, at)
+        elif order.status is Status.INITIALIZED:
+            context.order_store.change_status(order, Status.HELD, at, GROUPS)
+
+
+def was_ended_by_group(context: BatchContext, leg: Order) -> bool:
+    """Return whether a fill ended the exit: its own, or one that closed the position."""
+    if leg.status is Status.FILLED:
+        return True
+    if leg.status is not Status.CANCELED:
+        return False
+    history = list_history(context, leg)
+    return any(
+        event.actor == GROUPS
+        and event.to_status in {Status.PENDING_CANCEL, Status.CANCELED}
+        and event.to_status != event.from_status
+        for event in history
+    )

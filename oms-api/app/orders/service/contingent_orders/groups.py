@@ -1,0 +1,237 @@
+"""Process contingent orders: apply the fill or the end of an order to the others of its group."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from app.money import ZERO, format_plain_amount
+from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.contingency import EXITS, exit_quantity, find_siblings
+from app.orders.rules.event_payloads import build_denial_payload
+from app.orders.rules.protection import round_to_tick
+from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker.broker_orders import request_cancel, request_submission
+from app.orders.service.broker.linked_exits import find_open_entry
+from app.orders.service.broker.pair_swaps import find_cancel_reason
+from app.orders.service.risk_checks.approvals import await_approval, find_required_request, load_request
+from app.orders.service.risk_checks.risk_evaluation import denial_text, find_denial
+from app.risk.rules.values import Denial, TradingState
+from app.timestamps import Timestamp
+
+GROUPS = "group"  # the actor of changes that another order of the group causes
+RISK = "risk"
+
+
+def finalize_order(
+    context: BatchContext, order: Order, to: Status, at: Timestamp, actor: str, **facts: Any
+) -> Order:
+    """End an order and apply its end to its group. `facts` are the fields of the history row."""
+    ended = context.order_store.change_status(order, to, at, actor, **facts)
+    apply_end_to_group(context, ended, at)
+    return ended
+
+
+def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
+    """Cancel an open order.
+
+    A working order is cancelled through its broker; the paper broker confirms at once. For an exit that a
+    broker holds, its entry is cancelled: the broker ends both.
+    """
+    entry = find_open_entry(context, order)
+    if entry is not None:
+        cancel_order(context, entry, at, actor, **facts)
+        return order
+    if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
+        return finalize_order(context, order, Status.CANCELED, at, actor, **facts)
+    if is_remote(order):
+        return request_cancel(context, order, at, actor, **facts)
+    if order.status is not Status.PENDING_CANCEL:
+        order = context.order_store.change_status(order, Status.PENDING_CANCEL, at, actor, **facts)
+    return finalize_order(context, order, Status.CANCELED, at, order.broker)
+
+
+def cancel_open_orders(
+    context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, *, reason: str | None
+) -> list[str]:
+    """Cancel the orders, without those that their group has cancelled meanwhile. Return their ids."""
+    cancelled = []
+    for known in orders:
+        order = context.order_store.get_current(known)
+        if order.status not in FINAL:
+            cancel_order(context, order, at, actor, reason=reason)
+            cancelled.append(order.id)
+    return cancelled
+
+
+def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:
+    """Mark a replacement with nothing left to fill as FILLED."""
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, actor, **facts)
+    filled = context.order_store.change_status(
+        sent, Status.FILLED, at, order.broker, reason="Nothing was left to fill."
+    )
+    apply_fill_to_group(context, filled, ZERO, at)
+
+
+def deny_order(context: BatchContext, order: Order, denial: Denial, at: Timestamp, **fields: Any) -> Order:
+    """Deny an order and publish a risk.denied event."""
+    text = denial_text(denial)
+    facts = build_denial_payload(order, text)
+    context.order_store.add_event(order.tenant_id, "risk.denied", facts, at)
+    return finalize_order(
+        context, order, Status.DENIED, at, RISK, reason=denial.message, denial=text, **fields
+    )
+
+
+def apply_fill_to_group(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
+    """Apply a fill of `quantity` to the order's group."""
+    if order.role is Role.CLOSING:
+        _apply_part_fill(context, order, at)
+    if order.group_kind is None:
+        return
+    if order.role is Role.ENTRY:
+        _apply_entry_fill(context, order, quantity, at)
+    else:
+        _apply_shared_fill(context, order, quantity, at)
+
+
+def apply_end_to_group(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Apply the end of an order that did not fill completely to its group."""
+    if order.role is Role.ENTRY and (order.group_kind is GroupKind.OTO or not order.filled_quantity):
+        children = context.order_store.children_of(order)
+        cancel_open_orders(context, children, at, GROUPS, reason=f"{order.id} ended")
+    if order.role is Role.CLOSING:
+        parts = _list_waiting_parts(context, order)
+        cancel_open_orders(context, parts, at, GROUPS, reason=f"{order.id} ended")
+    is_ended_pair = order.role is Role.EITHER and order.status in {Status.CANCELED, Status.EXPIRED}
+    if is_ended_pair and (not is_remote(order) or find_cancel_reason(context, order) is None):
+        siblings = _list_open_siblings(context, order)
+        cancel_open_orders(context, siblings, at, GROUPS, reason=f"{order.id} ended")
+
+
+def release_order(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
+    """Send a held order to the market.
+
+    An exit is always released: it only reduces a position, so neither limits nor a halt deny it. It matches
+    from the next quote on. Other orders pass the risk checks again. While a kill switch is not ACTIVE, an
+    order that does not pass stays held.
+    """
+    released = order._replace(**fields)
+    if _only_reduces(context, released):
+        fields |= round_to_tick(released, context.instrument(order.tenant_id, order.symbol).tick_size)
+        return _send_released(context, order, at, **fields)
+    denial = find_denial(context, released)
+    if denial is not None and context.state(order)[0] is not TradingState.ACTIVE:
+        if released == order:
+            return order
+        return context.order_store.record_change(order, at, GROUPS, reason=denial.message, **fields)
+    if denial is not None:
+        return deny_order(context, order, denial, at, **fields)
+    request = None if _was_approved(context, order) else find_required_request(context, released, at)
+    if request is not None:
+        return await_approval(context, context.order_store.replace(order, **fields), request)
+    return _send_released(context, order, at, **fields)
+
+
+def _was_approved(context: BatchContext, order: Order) -> bool:
+    """Return whether the order waited for an approval before, or the first order of its group did.
+
+    An approval of the group does not cover a later replacement.
+    """
+    if context.portfolio(order).approval is None:
+        return False
+    parent = context.order_store.parent_of(order) if order.replaces is None else None
+    return any(load_request(context, one) is not None for one in (order, parent) if one is not None)
+
+
+def _send_released(context: BatchContext, order: Order, at: Timestamp, **fields: Any) -> Order:
+    sent = context.order_store.change_status(order, Status.SUBMITTED, at, GROUPS, **fields)
+    if is_remote(sent):
+        request_submission(context, sent, at)
+        return sent
+    return context.order_store.change_status(sent, Status.ACCEPTED, at, sent.broker, accepted_at=at)
+
+
+def _only_reduces(context: BatchContext, order: Order) -> bool:
+    """Return whether a held order only reduces the position.
+
+    Such an order is an exit, a part of a close, or an OTO follower that only closes.
+    """
+    if order.role in EXITS or order.role is Role.CLOSING:
+        return True
+    return order.role is Role.FOLLOWER and order.leaves_quantity <= get_closable_quantity(context, order)
+
+
+def get_closable_quantity(context: BatchContext, order: Order) -> Decimal:
+    """Return the quantity that an order of that side may close before the position is flat."""
+    held = context.position(order).quantity
+    return max(held if order.side == "SELL" else -held, ZERO)
+
+
+def _apply_entry_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
+    children = context.order_store.children_of(entry)
+    if entry.group_kind is GroupKind.OTO:
+        held = [child for child in children if child.status is Status.HELD]
+        for child in held if entry.status is Status.FILLED else []:
+            context.arrivals.append(release_order(context, child, at))
+        return
+    grown = exit_quantity(entry, children)
+    was_kept = entry.filled_quantity > quantity  # held since an earlier fill: the position may be smaller
+    for child in children:
+        if child.status is Status.HELD:
+            due = min(grown, get_closable_quantity(context, child)) if was_kept else grown
+            if due:
+                release_order(context, child, at, quantity=due)
+        elif quantity and child.status not in FINAL:
+            size = child.quantity + quantity
+            reason = f"Quantity increased to {format_plain_amount(size)}"  # it matches from the next quote on
+            context.order_store.record_change(child, at, GROUPS, quantity=size, accepted_at=at, reason=reason)
+
+
+def _apply_part_fill(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Send the next part of a close after this one has filled, limited to what is left of the position."""
+    parts = _list_waiting_parts(context, order) if order.status is Status.FILLED else []
+    if not parts:
+        return
+    left = get_closable_quantity(context, order)
+    if left:
+        context.arrivals.append(release_order(context, parts[0], at, quantity=min(parts[0].quantity, left)))
+    else:
+        # This cancels the other parts too.
+        cancel_order(context, parts[0], at, GROUPS, reason="The position is closed.")
+
+
+def _list_waiting_parts(context: BatchContext, order: Order) -> list[Order]:
+    """Return the held parts of the same close, the next one first."""
+    first = order.parent_id or order.id
+    open_orders = context.order_store.open_of(order.portfolio_key, order.symbol)
+    parts = [
+        one
+        for one in open_orders
+        if (one.parent_id, one.role, one.status) == (first, Role.CLOSING, Status.HELD)
+    ]
+    return sorted((one for one in parts if one.id != order.id), key=lambda one: one.id)
+
+
+def _apply_shared_fill(context: BatchContext, order: Order, quantity: Decimal, at: Timestamp) -> None:
+    """Apply a fill of an order that shares its quantity.
+
+    An exit's fill cancels the rest of its entry. The sibling is reduced by the same quantity.
+    """
+    if order.role in EXITS and order.parent_id:
+        entry = context.order_store.parent_of(order)
+        cancel_open_orders(context, [entry] if entry else [], at, GROUPS, reason=f"{order.id} filled")
+    for sibling in _list_open_siblings(context, order):
+        is_over = order.status is Status.FILLED and order.role is Role.EITHER
+        if sibling.leaves_quantity <= quantity or is_over:
+            cancel_order(context, sibling, at, GROUPS, reason=f"{order.id} filled")
+        else:
+            size = sibling.quantity - quantity
+            context.order_store.record_change(
+                sibling, at, GROUPS, quantity=size, reason=f"Quantity reduced to {format_plain_amount(size)}"
+            )
+
+
+def _list_open_siblings(context: BatchContext, order: Order) -> list[Order]:
+    portfolio_key = order.portfolio_key
+    return find_siblings(order, context.order_store.open_of(portfolio_key, order.symbol))

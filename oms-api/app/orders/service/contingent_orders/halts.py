@@ -1,0 +1,48 @@
+"""Apply a halt: cancel the orders that could open or increase a position, before they fill."""
+
+from collections.abc import Iterable
+
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.orders.rules.contingency import opening_orders
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.command_results import NO_ORDERS, OrderResult
+from app.orders.service.contingent_orders.groups import cancel_open_orders
+from app.orders.service.internal_commands import CancelHalted
+from app.risk.rules.values import TradingState
+from app.timestamps import Timestamp
+
+REASON = "Trading is halted"
+_SWITCH = "kill switch"  # the actor of cancellations that the halt's request did not reach in time
+
+
+def opening_in(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
+    """Return a portfolio's open orders that could open or increase a position, of one symbol or of all."""
+    orders_by_position: dict[PositionKey, list[Order]] = {}
+    orders: Iterable[Order] = context.order_store.open_in(portfolio_key)
+    for order in orders if symbol is None else context.order_store.open_of(portfolio_key, symbol):
+        orders_by_position.setdefault(order.position_key, []).append(order)
+    found = []
+    for position_key, orders in orders_by_position.items():
+        found += opening_orders(orders, context.ledger.position(position_key).quantity)
+    return found
+
+
+def list_halted(context: BatchContext, portfolio_key: PortfolioKey, symbol: str | None = None) -> list[Order]:
+    """Return the open orders that a halt must cancel, of one symbol where it is given."""
+    if not context.is_any_halted(portfolio_key):
+        return []
+    found = opening_in(context, portfolio_key, symbol)
+    return [order for order in found if context.state(order)[0] is TradingState.HALTED]
+
+
+def cancel_all_halted(context: BatchContext, command: CancelHalted) -> OrderResult:
+    """Cancel what a halt forbids in all portfolios of the tenant that have orders."""
+    for portfolio_key in context.plan.portfolios(command.tenant_id):
+        cancel_halted(context, list_halted(context, portfolio_key), command.at)
+    return NO_ORDERS
+
+
+def cancel_halted(context: BatchContext, orders: Iterable[Order], at: Timestamp) -> None:
+    """Cancel the orders that a halt forbids before a new quote can fill them."""
+    cancel_open_orders(context, orders, at, _SWITCH, reason=REASON)

@@ -1,0 +1,122 @@
+"""Send exits again that a broker links, after it has ended them: always together, and only what is left.
+
+A broker that got exits in one request ends all of them with the first that is cancelled.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from app.brokers.rules.linked_orders import STOPS
+from app.money import ZERO
+from app.orders.rules.contingency import EXITS, exit_quantity
+from app.orders.rules.protection import get_trigger_price, reached_stop
+from app.orders.rules.values import FINAL, WORKING, Order, Role, Status, TimeInForce
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.broker.linked_exits import was_sent_with_entry
+from app.orders.service.broker.pair_swaps import (
+    RESIZED,
+    find_cancel_reason,
+    list_cancel_requests,
+    was_cancel_requested,
+)
+from app.orders.service.contingent_orders.exit_restoration import add_exits
+from app.orders.service.contingent_orders.groups import (
+    GROUPS,
+    cancel_order,
+    finalize_order,
+    get_closable_quantity,
+)
+from app.timestamps import Timestamp
+
+_MIN_TIME = timedelta(minutes=1)  # that an exit worked, so that one that a broker cancels is not sent again
+_NOT_SENT = "The other order of the pair ended before the broker had both."
+_STOP_REACHED = "The market reached the stop before the entry had filled completely."
+
+
+def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
+    """Do what follows from the end of an exit that its broker links with others.
+
+    Exits that the broker got with their entry are sent again once the entry has ended too: only then is it
+    known what they close.
+    """
+    exits = _list_latest(context.order_store.group_of(ended))
+    unsent = [one for one in exits if one.status in WORKING and not one.filled_quantity]
+    is_unsent = ended.role is Role.TAKE_PROFIT and ended.accepted_at is None
+    if unsent and is_unsent and not was_sent_with_entry(context, ended):
+        for one in unsent:
+            finalize_order(context, one, Status.CANCELED, at, GROUPS, reason=_NOT_SENT)
+        return
+    if any(one.status not in FINAL for one in exits) or ended.status is Status.FILLED:
+        return
+    if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
+        return
+    kept = [one for one in exits if not _was_cancelled_by_person(context, one)]
+    if len(kept) < len(exits) or any(_is_cause(context, one) for one in exits):
+        is_held = ended.status is Status.EXPIRED
+        add_exits(context, kept, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held)
+
+
+def restore_exits_sent_with_entry(context: BatchContext, entry: Order, at: Timestamp) -> None:
+    """Send the exits of an entry that ended after a part, if its broker has ended them with it."""
+    legs = [one for one in context.order_store.children_of(entry) if was_sent_with_entry(context, one)]
+    if legs and entry.filled_quantity:
+        continue_linked(context, legs[-1], at)
+
+
+def watch_part(context: BatchContext, leg: Order, at: Timestamp) -> None:
+    """Cancel the rest of an entry that filled in part, if the market reaches the stop that its broker holds.
+
+    The broker ends the exits with it, and they are sent for the part that filled.
+    """
+    entry = context.order_store.parent_of(leg)
+    prices = context.symbol_state(leg.tenant_id, leg.symbol).prices
+    price = get_trigger_price(leg, prices)
+    is_reached = price is not None and reached_stop(leg, [price]) is not None
+    if entry is not None and entry.status in WORKING and leg.type in STOPS and is_reached:
+        cancel_order(context, entry, at, GROUPS, reason=_STOP_REACHED)
+
+
+def _has_open_entry(context: BatchContext, leg: Order) -> bool:
+    entry = context.order_store.parent_of(leg)
+    return entry is not None and entry.status not in FINAL
+
+
+def _list_latest(members: Iterable[Order]) -> list[Order]:
+    """Return the last exit of each role."""
+    exits = sorted((one for one in members if one.role in EXITS), key=lambda one: one.id)
+    return list({one.role: one for one in exits}.values())
+
+
+def _was_cancelled_by_person(context: BatchContext, order: Order) -> bool:
+    return any(event.actor != GROUPS for event in list_cancel_requests(context, order))
+
+
+def _is_cause(context: BatchContext, ended: Order) -> bool:
+    """Return whether an exit ended for a reason for which it is sent again."""
+    entry = context.order_store.parent_of(ended)
+    if entry is not None and entry.status in FINAL - {Status.FILLED} and was_sent_with_entry(context, ended):
+        return True  # the entry ended after a part
+    if find_cancel_reason(context, ended) == RESIZED:
+        return True
+    return ended.time_in_force is TimeInForce.GTC and _ended_with_the_day(context, ended)
+
+
+def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:
+    """Return whether a broker ended an exit with the day of its entry, though it is good till canceled."""
+    if ended.status is Status.EXPIRED:
+        return True
+    entry = context.order_store.parent_of(ended)
+    if entry is None or entry.time_in_force is not TimeInForce.DAY or was_cancel_requested(context, ended):
+        return False
+    worked = context.now - datetime.fromisoformat(ended.accepted_at or ended.created_at)
+    return worked >= _MIN_TIME and was_sent_with_entry(context, ended)
+
+
+def _find_rest(context: BatchContext, exits: Sequence[Order]) -> Decimal:
+    """Return what exits that have ended leave to close."""
+    rest = min(one.quantity - one.filled_quantity for one in exits)
+    entry = context.order_store.parent_of(exits[0])
+    if entry is not None:
+        rest = min(rest, exit_quantity(entry, context.order_store.children_of(entry)))
+    return max(min(rest, get_closable_quantity(context, exits[0])), ZERO)

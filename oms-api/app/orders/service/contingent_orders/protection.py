@@ -1,0 +1,212 @@
+"""Check exits before their entry is sent: once the entry has filled, they are always sent."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.money import format_plain_amount, multiply
+from app.orders.rules.contingency import EXITS, closes_only, exit_quantity
+from app.orders.rules.protection import (
+    entry_prices,
+    fills_at_once,
+    get_trigger_price,
+    is_tightened,
+    nearest_exit_price,
+    reached_stop,
+    unprofitable_target,
+)
+from app.orders.rules.values import GroupKind, Order, Role, Status, Ticket, changed
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.contingent_orders.groups import get_closable_quantity
+from app.orders.service.risk_checks.risk_evaluation import find_denial, risk_input
+from app.risk.rules.evaluation import evaluate_exit, evaluate_order
+from app.risk.rules.exposure import compute_order_value, find_order_price
+from app.risk.rules.values import Denial, Prices, RiskInput, TradingState
+
+_NAMES = {Role.TAKE_PROFIT: "take_profit", Role.STOP_LOSS: "stop_loss", Role.FOLLOWER: "The second order"}
+
+
+def find_legs_denial(
+    context: BatchContext, entry: Order, legs: Sequence[tuple[Role, Ticket]]
+) -> Denial | None:
+    """Return the denial of the first exit of a bracket that does not pass, before its entry is sent."""
+    for number, leg in enumerate(build_legs(entry, legs), 1):
+        denial = _find_leg_denial(context, entry, leg, number)
+        if denial is not None:
+            return denial
+    return None
+
+
+def build_legs(entry: Order, legs: Sequence[tuple[Role, Ticket]]) -> list[Order]:
+    """Return the exits of a bracket as orders for the checks, not stored."""
+    return [
+        changed(
+            entry,
+            id="",
+            side=ticket.side,
+            type=ticket.type,
+            time_in_force=ticket.time_in_force,
+            limit_price=ticket.limit_price,
+            stop_price=ticket.stop_price,
+            trail_amount=None,
+            trail_percent=None,
+            role=role,
+        )
+        for role, ticket in legs
+    ]
+
+
+def find_follower_denial(context: BatchContext, first: Order, second: Order) -> Denial | None:
+    """Return the risk denial of the second order of an OTO pair, as if the first had filled."""
+    denial = evaluate_order(
+        _assume_fill(context, first, risk_input(context, second), second)
+    ) or _side_denial(context, first, second)
+    return denial and _add_order_name(denial, second)
+
+
+def find_pair_denial(context: BatchContext, order: Order) -> Denial | None:
+    """Return the denial of an OCO stop order that the market has already reached."""
+    prices = context.symbol_state(order.tenant_id, order.symbol).prices
+    watched = get_trigger_price(order, prices)
+    return None if watched is None else _reached(context, order, [watched])
+
+
+def exit_denial(context: BatchContext, order: Order, current_exits: Sequence[Order]) -> Denial | None:
+    """Return the denial of a new exit of a position; the exits that it replaces do not count."""
+    if context.state(order)[0] is TradingState.HALTED:
+        return find_denial(context, order, *current_exits)
+    risk = risk_input(context, order, *current_exits)
+    return evaluate_exit(risk, is_change=True) or find_pair_denial(context, order)
+
+
+def change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+    """Return the denial of the successor of an exit, or of an order that has exits."""
+    if is_exit_change(context, order, successor):
+        return _exit_change_denial(context, order, successor)
+    if order.role is Role.CLOSING:
+        return _size_denial(order, successor, _most(context, order, None))
+    entry = context.order_store.parent_of(order) if order.role is Role.FOLLOWER else None
+    if entry is not None and order.status is Status.HELD:
+        return find_follower_denial(context, entry, successor)
+    is_entry = order.role is Role.ENTRY and order.group_kind is GroupKind.BRACKET
+    for leg in context.order_store.children_of(order) if is_entry else []:
+        denial = _side_denial(context, successor, leg) if leg.status is Status.HELD else None
+        if denial is not None:
+            return _add_order_name(denial, leg)
+    return None
+
+
+def is_exit_change(context: BatchContext, order: Order, successor: Order) -> bool:
+    """Return whether a change is checked by the rules for exits.
+
+    True for bracket exits, and for other orders that only close if a halt allows only to tighten them.
+    """
+    if order.role in EXITS:
+        return True
+    is_waiting = order.status is Status.HELD or context.state(order)[0] is not TradingState.HALTED
+    held = context.position(order).quantity
+    return not is_waiting and closes_only(order, held) and is_tightened(order, successor)
+
+
+def _find_leg_denial(context: BatchContext, entry: Order, leg: Order, number: int) -> Denial | None:
+    risk = risk_input(context, leg)
+    risk = risk._replace(book=risk.book._replace(orders=risk.book.orders + number))
+    denial = evaluate_exit(risk) or _side_denial(context, entry, leg)
+    return denial and _add_order_name(denial, leg)
+
+
+def _side_denial(context: BatchContext, entry: Order, leg: Order) -> Denial | None:
+    """Return the denial of an exit that its entry's fill would trigger at once, or that makes no profit."""
+    if (leg.symbol, leg.product) != (entry.symbol, entry.product) or leg.side == entry.side:
+        return None
+    prices = context.symbol_state(entry.tenant_id, entry.symbol).prices
+    levels = entry_prices(entry, prices)
+    watched = get_trigger_price(leg, prices) if fills_at_once(entry, prices) else None
+    denial = _reached(context, leg, levels if watched is None else [*levels, watched])
+    level = unprofitable_target(leg, levels)
+    if denial is not None or level is None:
+        return denial
+    entry_price = format_plain_amount(level)
+    message = f"There is no profit at {_text(leg.limit_price)}, because the entry fills at {entry_price}."
+    nearest = nearest_exit_price(levels, _tick(context, leg), is_above=leg.side == "SELL")
+    return Denial("EXIT_PRICE", message, level, leg.limit_price, None, nearest)
+
+
+def _reached(context: BatchContext, order: Order, levels: Sequence[Decimal]) -> Denial | None:
+    level = reached_stop(order, levels)
+    if level is None:
+        return None
+    is_above = order.side == "BUY"
+    side = "above" if is_above else "below"
+    entry_price = format_plain_amount(level)
+    message = f"The stop at {_text(order.stop_price)} must be {side} {entry_price}, else it fills at once."
+    nearest = nearest_exit_price(levels, _tick(context, order), is_above=is_above)
+    return Denial("EXIT_PRICE", message, level, order.stop_price, None, nearest)
+
+
+def _tick(context: BatchContext, order: Order) -> Decimal:
+    return context.instrument(order.tenant_id, order.symbol).tick_size
+
+
+def _exit_change_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+    entry = context.order_store.parent_of(order)
+    denial = _size_denial(order, successor, _most(context, order, entry))
+    if denial is not None:
+        return denial
+    denial = _halt_denial(context, order, successor) or evaluate_exit(
+        risk_input(context, successor, order), is_change=True
+    )
+    if denial is not None:
+        return denial
+    if order.status is Status.HELD:
+        return None if entry is None else _side_denial(context, entry, successor)
+    return find_pair_denial(context, successor)
+
+
+def _size_denial(order: Order, successor: Order, most: Decimal) -> Denial | None:
+    if successor.quantity <= max(most, order.quantity):
+        return None
+    quantity = format_plain_amount(most)
+    message = f"An exit may have at most the quantity that its entry filled or can still fill: {quantity}."
+    if order.role is Role.CLOSING:
+        message = f"A closing order may have at most the quantity of the position: {quantity}."
+    return Denial("REDUCE_ONLY", message, most, successor.quantity, most)
+
+
+def _halt_denial(context: BatchContext, order: Order, successor: Order) -> Denial | None:
+    """Return the denial of a change that a halt forbids: any change of an exit but a tightening."""
+    if context.state(order)[0] is not TradingState.HALTED or is_tightened(order, successor):
+        return None
+    return find_denial(context, successor, order)
+
+
+def _most(context: BatchContext, order: Order, entry: Order | None) -> Decimal:
+    """Return the largest total quantity that an exit may have."""
+    left = get_closable_quantity(context, order)
+    if entry is None:
+        return order.filled_quantity + left
+    if order.status is Status.HELD:
+        return entry.quantity
+    due = exit_quantity(entry, context.order_store.children_of(entry))
+    return order.filled_quantity + min(due, left)
+
+
+def _assume_fill(context: BatchContext, first: Order, risk: RiskInput, second: Order) -> RiskInput:
+    """Return the second order's risk input with the position and cash after the first order's fill."""
+    sign = 1 if first.side == "BUY" else -1
+    prices: Prices = context.symbol_state(first.tenant_id, first.symbol).prices
+    price = find_order_price(risk_input(context, first).order, prices)
+    if (first.symbol, first.product) != (second.symbol, second.product) or price is None:
+        return risk
+    quantity = first.leaves_quantity
+    paid = compute_order_value(quantity, price, risk.book.rate)
+    book = risk.book._replace(position=risk.book.position + sign * quantity, mark=risk.book.mark or price)
+    return risk._replace(book=book, cash=risk.cash - multiply(paid, Decimal(sign)))
+
+
+def _add_order_name(denial: Denial, leg: Order) -> Denial:
+    name = _NAMES.get(leg.role) if leg.role else None
+    return denial if name is None else denial._replace(message=f"{name}: {denial.message}")
+
+
+def _text(price: Decimal | None) -> str:
+    return "" if price is None else format_plain_amount(price)

@@ -1,0 +1,111 @@
+"""Put the successor of an order in its place once the broker has confirmed the replacement."""
+
+from datetime import datetime
+
+import orjson
+
+from app.brokers.rules.linked_orders import Pairing
+from app.brokers.rules.values import Replaced
+from app.orders.errors import InvalidTransition
+from app.orders.queries.broker_requests import list_requests_of_order
+from app.orders.rules.broker_requests import get_pairing, is_remote
+from app.orders.rules.contingency import SHARING, find_siblings
+from app.orders.rules.order_factory import copy_order
+from app.orders.rules.replacements import reduce_successor
+from app.orders.rules.rows import order_of
+from app.orders.rules.states import resting_status
+from app.orders.rules.values import FINAL, WORKING, Order, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_history
+from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
+from app.orders.service.broker.pair_swaps import list_cancel_requests
+from app.orders.service.contingent_orders.groups import GROUPS
+from app.timestamps import Timestamp
+
+_RESTING = WORKING - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+
+
+def confirm_replacement(context: BatchContext, order: Order, event: Replaced, at: Timestamp) -> None:
+    """Put the successor in the place of an order that its broker replaced.
+
+    A cancel that crossed the replacement is requested again for the successor, by the same actor and for the
+    same reason: what follows from the end of an exit depends on them. Likewise, the broker may have applied
+    the change after it had reduced the order: then the smaller quantity is requested.
+    """
+    if order.status is Status.REPLACED:
+        return
+    if order.status in FINAL:
+        raise InvalidTransition(order.id, order.status, Status.REPLACED)
+    successor = _find_requested_successor(context, order, event.successor_id)
+    successor = reduce_successor(order, successor, list_history(context, order), GROUPS)
+    is_cancelled = order.status is Status.PENDING_CANCEL  # the cancel crossed the replacement
+    if is_cancelled:
+        is_accepted = order.accepted_at is not None
+        back = resting_status(order.filled_quantity, is_triggered=order.is_triggered, is_accepted=is_accepted)
+        order = context.order_store.change_status(order, back, at, order.broker)
+    if order.status is not Status.PENDING_REPLACE:
+        order = context.order_store.change_status(order, Status.PENDING_REPLACE, at, order.broker)
+    context.order_store.change_status(order, Status.REPLACED, at, order.broker, replaced_by=successor.id)
+    adopt_children(context, order, successor)
+    added = context.order_store.add(_continue(order, successor, at), successor.placed_by)
+    sent = context.order_store.change_status(added, Status.SUBMITTED, at, added.placed_by)
+    back = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
+    working = context.order_store.change_status(sent, back, at, sent.broker, accepted_at=at)
+    if is_cancelled:
+        crossed = list_cancel_requests(context, order)[-1]
+        request_cancel(context, working, at, crossed.actor, reason=crossed.reason)
+    elif event.quantity is not None and event.quantity > working.quantity:
+        _request_reduction(context, working, at)
+
+
+def _find_requested_successor(context: BatchContext, order: Order, successor_id: str) -> Order:
+    for request in list_requests_of_order(context.connection, order.tenant_id, order.id):
+        if request.successor_id == successor_id and request.successor is not None:
+            return order_of(orjson.loads(request.successor))
+    raise InvalidTransition(order.id, order.status, Status.REPLACED)
+
+
+def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
+    """Return the successor with what the order filled until now."""
+    return successor._replace(
+        filled_quantity=order.filled_quantity,
+        filled_value=order.filled_value,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        is_triggered=successor.is_triggered or order.is_triggered,
+        status=Status.INITIALIZED,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+def confirm_reductions(context: BatchContext, filled: Order, executed_at: datetime, at: Timestamp) -> None:
+    """Ask the broker again for the quantity of orders that a fill reduced, if their change crossed it.
+
+    A broker that links orders reduces them when the fill happens. A change that it applied afterwards may
+    have set the former quantity again, although the fill was reported later.
+    """
+    if not is_remote(filled) or filled.role not in SHARING:
+        return
+    instrument = context.instrument(filled.tenant_id, filled.symbol)
+    if get_pairing(filled, instrument) is not Pairing.NATIVE:
+        return
+    for one in find_siblings(filled, context.order_store.open_of(filled.portfolio_key, filled.symbol)):
+        is_changed = one.replaces is not None and one.status in _RESTING and one.accepted_at is not None
+        if is_changed and executed_at <= datetime.fromisoformat(one.accepted_at or at):
+            _request_reduction(context, one, at)
+
+
+def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Ask the broker, which works more than is left to close, for the quantity of the order."""
+    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    successor = copy_order(
+        order,
+        order_id,
+        at,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        replaces=order.id,
+        request_hash=None,
+    )
+    request_replacement(context, order, successor, at, GROUPS, None)

@@ -1,0 +1,1 @@
+"""Place orders, match them against quotes, and record their fills."""

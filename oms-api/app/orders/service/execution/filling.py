@@ -1,0 +1,181 @@
+"""Record an execution: as a trade of the ledger and in the order's filled quantity."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from app.brokers.rules.values import Executed
+from app.costs.rules.booking import BookedCharges, format_components
+from app.costs.rules.values import Execution
+from app.ledger.rules.accounting import Side, apply_fill, build_fill
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.tickets import MAX_AHEAD
+from app.ledger.service.commands import Origin
+from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.portfolio_state import Entry
+from app.money import format_fixed
+from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.states import status_after_fill
+from app.orders.rules.values import FINAL, Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.contingent_orders.broker_exits import is_broker_entry, protect_fill
+from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
+from app.orders.service.contingent_orders.exit_restoration import ReversedReduction, restore_exits
+from app.orders.service.contingent_orders.groups import apply_fill_to_group
+from app.orders.service.contingent_orders.replacement_confirmation import confirm_reductions
+from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_book_by
+from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
+from app.timestamps import Timestamp, format_timestamp
+
+_SIDES = {side.value: side for side in Side}
+# What is unexpected about an execution, as stored in its note: it came after the order's end, exceeds the
+# order's quantity, or belongs to a rejected order. It is recorded all the same.
+LATE, OVER, STRAY = "late", "over", "stray"
+
+
+def record_fill(context: BatchContext, order: Order, event: Executed, at: Timestamp) -> Order:
+    """Record an execution of the order and return the updated order.
+
+    An unexpected execution is recorded too, with the anomaly as its note. Raises
+    AmountTooLarge, NoRate or RateUnknown before anything is changed. `at` is the time of booking. A broker
+    other than the paper market reports the time of execution.
+    """
+    anomaly = find_anomaly(order, find_successor(context, order), event)
+    trade, charges = record_trade(context, order, event, at, _get_execution_time(order, event, at))
+    row = build_execution(order, event, trade, anomaly, charges)
+    moved = apply_execution(context, order, row, at, order.broker)
+    if is_broker_entry(moved):
+        protect_fill(context, moved, event.quantity, at)
+    else:
+        apply_fill_to_group(context, moved, event.quantity, at)
+        confirm_reductions(context, moved, event.at, at)
+    if anomaly is not None and moved.role is Role.ENTRY and not is_broker_entry(moved):
+        reason = f"{event.execution_id} filled {anomaly}"
+        late = ReversedReduction(moved.position_key, event.quantity, moved.created_at, reason, moved.group_id)
+        restore_exits(context, late, at)
+    reduce_competing_orders(context, trade, at, moved)
+    return moved
+
+
+def _get_execution_time(order: Order, event: Executed, at: Timestamp) -> Timestamp | None:
+    """Return the broker's time, None for the paper market and for a clock that is far ahead of ours."""
+    if not is_remote(order) or event.at - datetime.fromisoformat(at) > MAX_AHEAD:
+        return None
+    return format_timestamp(event.at)
+
+
+def apply_execution(
+    context: BatchContext, order: Order, row: ExecutionRow, at: Timestamp, actor: str, **fields: Any
+) -> Order:
+    """Add an execution, and return the updated order that it counts for: see `find_successor`.
+
+    `fields` are further fields of the history row.
+    """
+    context.order_store.add_execution(row)
+    successor = find_successor(context, order)
+    filled = successor.filled_quantity + Decimal(row.quantity)
+    status = status_after_fill(successor.status, successor.quantity, filled)
+    changes: dict[str, Any] = {
+        "execution_id": row.execution_id,
+        "reason": row.note,
+        "filled_quantity": filled,
+        "filled_value": successor.filled_value + Decimal(row.value),
+        **fields,
+    }
+    if status is successor.status and status is not Status.PARTIALLY_FILLED:
+        moved = context.order_store.record_change(successor, at, actor, **changes)
+    else:
+        moved = context.order_store.change_status(successor, status, at, actor, **changes)
+    if row.note in {OVER, STRAY}:
+        issue = {"order_id": order.id, "execution_id": row.execution_id, "kind": row.note}
+        context.order_store.add_event(order.tenant_id, "reconciliation.issue", issue, at)
+    return moved
+
+
+def find_successor(context: BatchContext, order: Order) -> Order:
+    """Return the order that the fill counts for: the last successor of a replaced order."""
+    order = context.order_store.get_current(order)
+    while order.status is Status.REPLACED and order.replaced_by:
+        order = context.order_store.get(order.tenant_id, order.replaced_by)
+    return order
+
+
+def find_anomaly(order: Order, successor: Order, event: Executed) -> str | None:
+    """Return what is unexpected about an execution that counts for `successor`, None if nothing."""
+    if successor.status in {Status.REJECTED, Status.DENIED}:
+        return STRAY
+    if successor.filled_quantity + event.quantity > successor.quantity:
+        return OVER
+    return LATE if order.status in FINAL else None
+
+
+def record_trade(
+    context: BatchContext,
+    order: Order,
+    event: Executed,
+    at: Timestamp,
+    executed_at: Timestamp | None = None,
+) -> tuple[TradeRow, BookedCharges]:
+    """Append the trade of an execution, and return it with its charges.
+
+    `executed_at` is None if it is the time of recording. Raises AmountTooLarge, NoRate and RateUnknown.
+    """
+    traded_at = executed_at or at
+    side, held = _SIDES[order.side], context.position(order)
+    currency = currency_in(context, order.portfolio_key, order.symbol, held)
+    rate = None if currency is None else rate_to_book_by(context, order, currency, held)
+    fill = build_fill(side, event.quantity, event.value, currency, rate, traded_at)
+    after = apply_fill(held, fill)
+    execution = Execution(event.quantity, event.value)
+    charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
+    charges = compute_charges(context, order, charged)
+    instant = datetime.fromisoformat(at)
+    who = (order.tenant_id, order.source, order.user_id, instant, None, None, order.actor)
+    origin = Origin(*who, context.request_id)  # the request that caused the fill, None for a quote
+    entry = Entry(
+        kind="trade",
+        symbol=order.symbol,
+        product=order.product,
+        side=order.side,
+        quantity=event.quantity,
+        price=event.price,
+        gmv=event.value,
+        charges=charges.total,
+        cash_delta=-side.sign * fill.value - charges.total,
+        trades=1,
+        buys=1 if side is Side.BUY else 0,
+        note=order.reason,
+        reverses=None,
+        order_id=order.id,
+        currency=currency,
+        fx_rate=rate,
+        executed_at=executed_at,
+        fee_totals=charges.fee_totals,
+    )
+    portfolio = context.portfolio(order)
+    trade = context.ledger.append(portfolio, origin, entry, after)
+    book_dp_charge(context.ledger, portfolio, origin, order.symbol, charged, held)
+    return trade, charges
+
+
+def build_execution(
+    order: Order, event: Executed, trade: TradeRow, anomaly: str | None, charges: BookedCharges
+) -> ExecutionRow:
+    """Return the row of an execution, which refers to its trade. `anomaly` is its note."""
+    return ExecutionRow(
+        tenant_id=order.tenant_id,
+        broker=order.broker,
+        execution_id=event.execution_id,
+        order_id=order.id,
+        portfolio_id=order.portfolio_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=format_fixed(event.quantity),
+        price=format_fixed(event.price),
+        value=format_fixed(event.value),
+        trade_id=trade.trade_id,
+        note=anomaly,
+        executed_at=trade.executed_at,
+        charges=format_components(charges),
+    )

@@ -1,0 +1,92 @@
+"""Apply reported and reversed trades to the orders of their position, so that no exit exceeds it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.keys import TradeKey
+from app.ledger.rules.ledger_state import REVERSAL
+from app.ledger.service.batch import LedgerBatch
+from app.ledger.service.commands import RecordedTrade
+from app.orders.queries.book import list_open_orders_in_symbol
+from app.orders.rules.contingency import reduction_of
+from app.orders.service.batch.batch_context import BatchContext, BatchServices
+from app.orders.service.batch.portfolio_loading import create_cache_update, load_portfolios
+from app.orders.service.contingent_orders.exit_quantities import reduce_competing_orders
+from app.orders.service.contingent_orders.exit_restoration import find_reversed_reduction, restore_exits
+
+
+def apply_trades_to_orders(
+    services: BatchServices, batch: LedgerBatch, outcomes: Sequence[object]
+) -> Callable[[], None]:
+    """Reduce the exits of positions that a batch of trades reduced. The trades are already written.
+
+    Return a function that updates the caches. Call it after the commit.
+    """
+    reduced = [one for one in outcomes if isinstance(one, RecordedTrade) and _may_concern_orders(batch, one)]
+    if not reduced:
+        return _leave_caches
+    now = max(datetime.fromisoformat(one.row.created_at) for one in reduced)
+    context = BatchContext(batch, services, now)
+    for recorded in _with_open_orders(context, reduced):
+        apply_trade_to_orders(context, recorded)
+    context.flush()
+    return create_cache_update(context)
+
+
+def _leave_caches() -> None:
+    """Change nothing: the next batch reads what the trades changed."""
+
+
+def apply_trade_to_orders(context: BatchContext, recorded: RecordedTrade) -> None:
+    """Reduce the exits of the position that a trade or a reversal reduced.
+
+    A reversal that takes a reduction back restores them.
+    """
+    row = recorded.row
+    if not _may_concern_orders(context.ledger, recorded):
+        return
+    portfolio_key = row.portfolio_key
+    if portfolio_key not in context.order_store.portfolio_keys:
+        context.ledger.flush()  # the load below reads the database
+        load_portfolios(context, [portfolio_key])
+    reduce_competing_orders(context, row, row.created_at)
+    if row.kind == REVERSAL:
+        _restore_exits(context, row)
+
+
+def _restore_exits(context: BatchContext, row: TradeRow) -> None:
+    original = context.ledger.originals[TradeKey(row.tenant_id, row.reverses or "")]
+    reversed_reduction = find_reversed_reduction(original, row, f"{original.trade_id} was reversed")
+    if reversed_reduction is not None:
+        restore_exits(context, reversed_reduction, row.created_at)
+
+
+def _may_concern_orders(batch: LedgerBatch, recorded: RecordedTrade) -> bool:
+    """Return whether a trade reduced, or a reversal changed, a position of a portfolio with orders."""
+    row = recorded.row
+    if recorded.replayed or not batch.portfolio(row.portfolio_key).orders_stamp:
+        return False
+    if row.kind == REVERSAL:
+        return True
+    return reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta)) is not None
+
+
+def _with_open_orders(context: BatchContext, reduced: Iterable[RecordedTrade]) -> list[RecordedTrade]:
+    """Return the trades that may change orders: those in symbols with open ones, and reversals."""
+    found = []
+    for one in reduced:
+        if one.row.kind == REVERSAL:
+            found.append(one)
+            continue
+        portfolio_key = one.row.portfolio_key
+        state = context.ledger.portfolio(portfolio_key)
+        known = context.services.portfolios.find_open_orders(context.connection, state)
+        if known is not None:
+            has_orders = bool(known.by_symbol.get(one.row.symbol))
+        else:
+            has_orders = bool(list_open_orders_in_symbol(context.connection, portfolio_key, one.row.symbol))
+        if has_orders:
+            found.append(one)
+    return found

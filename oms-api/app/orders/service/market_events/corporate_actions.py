@@ -1,0 +1,175 @@
+"""Apply a corporate action to a portfolio: its ledger, and its open orders in the symbol."""
+
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from app.ledger.errors import NoRate
+from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
+from app.orders.rules.order_factory import copy_order
+from app.orders.rules.split_adjustments import (
+    RestatedOrder,
+    Terms,
+    format_terms,
+    parse_terms,
+    restate_order,
+    restore_order,
+)
+from app.orders.rules.states import resting_status
+from app.orders.rules.values import Order, OrderType, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_history
+from app.orders.service.command_results import CorporateActionResult
+from app.orders.service.commands import ApplyCorporateAction
+from app.orders.service.contingent_orders.groups import cancel_open_orders
+from app.orders.service.price_restatement import ACTOR, restate_prices
+from app.orders.service.risk_checks.currency_conversion import rate_now
+from app.timestamps import Timestamp, format_timestamp
+
+_REVERSED = "Reversed: "
+_NOT_RESTATED = {Status.AWAITING_APPROVAL, Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+
+
+def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction) -> CorporateActionResult:
+    """Book an action in a portfolio, or reverse it, and restate or cancel the open orders in the symbol.
+
+    A repeat changes nothing. Raises NoRate, MixesCurrencies, TradedAfterSymbolChange and AmountTooLarge.
+    """
+    action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
+    booking = Booking(
+        *(context.ledger, context.ledger.portfolio(portfolio_key), command.origin, action),
+        partial(_find_rate, context, portfolio_key, action.symbol),
+    )
+    changes = context.changes
+    _ = reverse_action(booking) if command.is_reversal else book_action(booking)
+    context.exposures.pop(portfolio_key, None)
+    if action.kind is ActionKind.SYMBOL_CHANGE and not command.is_reversal:
+        _cancel_orders(context, portfolio_key, command)
+    elif action.kind is ActionKind.SPLIT:
+        _restate_orders(context, portfolio_key, command)
+        restate_prices(context, command)
+    return CorporateActionResult(context.changes != changes)
+
+
+def _find_rate(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, currency: str) -> Decimal:
+    rate = rate_now(context, portfolio_key, currency)
+    if rate is None:
+        raise NoRate(symbol, currency, context.ledger.portfolio(portfolio_key).base_currency)
+    return rate
+
+
+def _cancel_orders(context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction) -> None:
+    reason = f"{command.action.symbol} became {command.action.new_symbol}"
+    orders = context.order_store.open_of(portfolio_key, command.action.symbol)
+    cancel_open_orders(context, orders, format_timestamp(command.origin.at), ACTOR, reason=reason)
+
+
+def _restate_orders(
+    context: BatchContext, portfolio_key: PortfolioKey, command: ApplyCorporateAction
+) -> None:
+    action, at = command.action, format_timestamp(command.origin.at)
+    instrument = context.instrument(portfolio_key.tenant_id, action.symbol)
+    terms = Terms(instrument.tick_size, instrument.lot_size)
+    new_units, old_units = action.ratio
+    ratio = Ratio(old_units, new_units) if command.is_reversal else action.ratio
+    mark = _build_mark(action)
+    open_orders = context.order_store.open_of(portfolio_key, action.symbol)
+    for known in [order for order in open_orders if _is_due(context, order, command)]:
+        order = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
+        if order.status in _NOT_RESTATED:
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: place the order again")
+            continue
+        restated = _find_previous_terms(context, order, command, terms) or restate_order(order, ratio, terms)
+        if restated is None:
+            cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: less than one lot is left")
+        else:
+            _restate(context, order, restated, at, f"{_REVERSED}{mark}" if command.is_reversal else mark)
+
+
+def _find_previous_terms(
+    context: BatchContext, order: Order, command: ApplyCorporateAction, terms: Terms
+) -> RestatedOrder | None:
+    """Return the terms that an order had before the split, for a reversal of an unchanged order, else None.
+
+    What rounding took away is back.
+    """
+    if not command.is_reversal:
+        return None
+    if order.type is OrderType.TRAILING_STOP and order.replaces is not None:
+        predecessor = context.order_store.get(order.tenant_id, order.replaces)
+        previous = {"quantity": predecessor.quantity, "trail_amount": predecessor.trail_amount}
+        return restore_order(order, previous, command.action.ratio, terms)
+    mark = _build_mark(command.action)
+    history = list_history(context, order)
+    words = [event.broker_reason for event in history if event.reason == mark and event.broker_reason]
+    return restore_order(order, parse_terms(words[-1]), command.action.ratio, terms) if words else None
+
+
+def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) -> bool:
+    """Return whether an order is in the old units, for a reversal whether the action restated it.
+
+    An order that was placed after the action took effect is in the new units.
+    """
+    mark = _build_mark(command.action)
+    history = list_history(context, order)
+    reasons = [event.reason for event in history]
+    is_restated = reasons.count(mark) > reasons.count(f"{_REVERSED}{mark}")
+    if command.is_reversal:
+        return is_restated
+    return not is_restated and order.created_at < command.action.effective_at
+
+
+def _build_mark(action: Action) -> str:
+    return f"Corporate action {action.id}"
+
+
+def _restate(context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str) -> None:
+    """Change the order in place. A trailing stop gets a successor, because its trail never widens.
+
+    The order matches from the next quote on.
+    """
+    if order.type is OrderType.TRAILING_STOP:
+        _replace_trailing_stop(context, order, restated, at, mark)
+        return
+    fields = {
+        name: getattr(restated, name)
+        for name in ("limit_price", "stop_price")
+        if getattr(order, name) is not None
+    }
+    accepted: dict[str, Any] = {} if order.accepted_at is None else {"accepted_at": at}
+    words = format_terms(order)
+    facts = fields | accepted | {"quantity": restated.quantity}
+    context.order_store.record_change(order, at, ACTOR, reason=mark, broker_reason=words, **facts)
+
+
+def _replace_trailing_stop(
+    context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str
+) -> None:
+    store = context.order_store
+    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    successor = copy_order(
+        order,
+        order_id,
+        at,
+        quantity=restated.quantity,
+        trail_amount=restated.trail_amount,
+        trail_level=restated.trail_level,
+        carried_quantity=order.filled_quantity,
+        carried_value=order.filled_value,
+        replaces=order.id,
+    )
+    added = store.add(successor, successor.placed_by, mark)
+    if order.status is Status.HELD:
+        store.change_status(order, Status.REPLACED, at, ACTOR, reason=mark, replaced_by=order_id)
+        store.change_status(added, Status.HELD, at, ACTOR)
+    else:
+        pending = store.change_status(order, Status.PENDING_REPLACE, at, ACTOR, reason=mark)
+        store.change_status(pending, Status.REPLACED, at, order.broker, replaced_by=order_id)
+        sent = store.change_status(added, Status.SUBMITTED, at, ACTOR)
+        resting = resting_status(sent.filled_quantity, is_triggered=sent.is_triggered)
+        store.change_status(sent, resting, at, sent.broker, accepted_at=at)
+    for child in store.children_of(order):
+        store.replace(child, parent_id=order_id)

@@ -1,0 +1,152 @@
+"""Process a quote: expire, release and match the orders of its symbol."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.batch import LedgerBatch
+from app.market_data.queries import find_tenants_with_unmatched_quotes, find_unmatched_quotes
+from app.market_data.rules.values import Quote
+from app.money import ZERO
+from app.orders.errors import PreviousQuoteUnmatched
+from app.orders.rules.broker_requests import is_remote
+from app.orders.rules.contingency import EXITS, exit_quantity
+from app.orders.rules.values import Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext, BatchServices
+from app.orders.service.batch.portfolio_loading import load_portfolios
+from app.orders.service.broker.linked_exits import is_held_at_broker
+from app.orders.service.broker.pair_swaps import waits_for_quote
+from app.orders.service.changes.order_changes import expire_orders
+from app.orders.service.command_results import NO_ORDERS, Outcome, QuoteStored
+from app.orders.service.contingent_orders.broker_exits import watch_pair
+from app.orders.service.contingent_orders.exit_quantities import trim_to_position
+from app.orders.service.contingent_orders.groups import get_closable_quantity, release_order
+from app.orders.service.contingent_orders.halts import cancel_halted, list_halted
+from app.orders.service.contingent_orders.linked_pairs import watch_part
+from app.orders.service.execution.matching import can_match, match_open_orders
+from app.orders.service.internal_commands import QuoteArrived
+from app.timestamps import Timestamp, format_timestamp
+
+
+def find_portfolios_to_match(batch: LedgerBatch) -> set[PortfolioKey]:
+    """Return the batch's portfolios that have had orders, if their tenant has an unmatched quote."""
+    found = {state.key for state in batch.locked_portfolios() if state.orders_stamp}
+    if not found:
+        return found
+    tenants = find_tenants_with_unmatched_quotes(batch.connection, {key.tenant_id for key in found})
+    return {key for key in found if key.tenant_id in tenants}
+
+
+def match_before_trades(services: BatchServices, batch: LedgerBatch, now: datetime) -> None:
+    """Match the portfolios of reported trades against unmatched quotes; see `match_unmatched_quotes`."""
+    portfolio_keys = find_portfolios_to_match(batch)
+    if portfolio_keys:
+        context = BatchContext(batch, services, now)
+        load_portfolios(context, portfolio_keys)
+        match_unmatched_quotes(context)
+        context.flush()  # nothing is cached, because the trades change the same positions
+
+
+def match_unmatched_quotes(context: BatchContext) -> None:
+    """Match the batch's portfolios against stored quotes that are not matched in all portfolios yet.
+
+    A command then sees its portfolio as if the quote had been matched in all of them when it was stored. A
+    portfolio in which the quote was already matched does not change.
+    """
+    by_symbol: dict[InstrumentKey, list[PortfolioKey]] = {}
+    for portfolio_key in sorted(context.order_store.portfolio_keys):
+        for symbol in context.order_store.symbols_in(portfolio_key):
+            by_symbol.setdefault(InstrumentKey(portfolio_key.tenant_id, symbol), []).append(portfolio_key)
+    at = format_timestamp(context.now)
+    for key in sorted(find_unmatched_quotes(context.connection, sorted(by_symbol))):
+        quote = context.quote(*key)
+        if quote is not None:
+            process_quote(context, QuoteArrived(key.tenant_id, quote, at, is_new=False), by_symbol[key])
+
+
+def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
+    """Match the working orders of the quote's symbol. If there are too many, only store the quote.
+
+    Raises PreviousQuoteUnmatched for a new quote while an earlier one has orders to match.
+    """
+    plan, key = context.plan, command.instrument_key
+    if command.is_new:
+        if key in plan.symbols_with_unmatched_quotes:
+            raise PreviousQuoteUnmatched
+        if key in plan.unmatched:
+            return QuoteStored()
+    found = (
+        plan.portfolios_by_symbol.get(key, [])
+        if command.portfolio_keys is None
+        else list(command.portfolio_keys)
+    )
+    process_quote(context, command, found)
+    return NO_ORDERS
+
+
+def process_quote(context: BatchContext, command: QuoteArrived, portfolio_keys: list[PortfolioKey]) -> None:
+    """Match the working orders of the quote's symbol in the portfolios.
+
+    If the command's quote is not new, the current quote of the symbol is matched instead.
+    """
+    quote = command.quote if command.is_new else context.quote(command.tenant_id, command.quote.symbol)
+    expire_orders(context, portfolio_keys, command.at)
+    if quote is None or context.services.market.is_stale(quote, context.now):
+        return
+    context.apply_quote(command.tenant_id, quote)
+    for portfolio_key in portfolio_keys:
+        halted = list_halted(context, portfolio_key, quote.symbol)
+        if command.is_new:
+            cancel_halted(context, halted, command.at)
+        halted_ids = {order.id for order in halted}  # these must not fill: the kill switch cancels them
+        _release_held_orders(context, portfolio_key, quote, command.at)
+        open_orders = context.order_store.open_of(portfolio_key, quote.symbol)
+        closing = [order for order in open_orders if order.role is Role.CLOSING and not is_remote(order)]
+        if closing:  # before the exits, which they reduce; one by one, because each leaves less for the next
+            _match_closing_orders(context, closing, quote, command.at)
+            open_orders = [
+                order
+                for order in context.order_store.open_of(portfolio_key, quote.symbol)
+                if order.role is not Role.CLOSING
+            ]
+        due = [order for order in open_orders if can_match(order, quote) and order.id not in halted_ids]
+        match_open_orders(context, due, quote, command.at)
+
+
+def _match_closing_orders(context: BatchContext, closing: list[Order], quote: Quote, at: Timestamp) -> None:
+    for known in closing:
+        order = trim_to_position(context, known, at)
+        if can_match(order, quote):
+            match_open_orders(context, [order], quote, at)
+
+
+def _release_held_orders(
+    context: BatchContext, portfolio_key: PortfolioKey, quote: Quote, at: Timestamp
+) -> None:
+    """Try again to release exits and followers whose release a kill switch prevented, and watch pairs."""
+    for known in context.order_store.open_of(portfolio_key, quote.symbol):
+        order = context.order_store.get_current(known)
+        watch_pair(context, order, at)
+        if order.status is Status.HELD and not waits_for_quote(context, order):
+            quantity = _find_due_quantity(context, order)
+            if quantity and is_held_at_broker(context, order):
+                watch_part(context, order, at)
+            elif quantity:
+                release_order(context, order, at, quantity=quantity)
+
+
+def _find_due_quantity(context: BatchContext, order: Order) -> Decimal:
+    """Return the quantity to release: what an exit's entry has filled, or the whole follower."""
+    entry = context.order_store.parent_of(order)
+    if entry is None and is_remote(order) and order.role in EXITS:  # it is sent again on a new day
+        return min(order.quantity, get_closable_quantity(context, order))
+    if entry is None or not entry.filled_quantity:
+        return ZERO
+    if order.role in EXITS:
+        return min(
+            exit_quantity(entry, context.order_store.children_of(entry)),
+            get_closable_quantity(context, order),
+        )
+    is_due = order.role is Role.FOLLOWER and entry.status is Status.FILLED
+    return order.quantity if is_due else ZERO

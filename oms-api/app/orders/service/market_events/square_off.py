@@ -1,0 +1,73 @@
+"""Square off intraday (MIS) positions: cancel their orders, and close them at market."""
+
+from datetime import datetime
+
+from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.commands import Origin
+from app.orders.rules.trading_sessions import INTRADAY, SQUARE_OFF, is_square_off
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.changes.position_closes import close_in_portfolio
+from app.orders.service.command_results import NO_ORDERS, OrderResult
+from app.orders.service.commands import ClosePosition
+from app.orders.service.contingent_orders.groups import cancel_open_orders
+from app.orders.service.internal_commands import SquareOff
+from app.orders.service.risk_checks.trading_sessions import find_last_square_off
+from app.timestamps import Timestamp
+
+_REASON = "Squared off"
+_BEGINNING = Timestamp("1970-01-01T00:00:00Z")
+
+
+def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
+    """Cancel the tenant's intraday orders that are due for square-off, and close their positions.
+
+    Orders and positions that began after the last square-off of their instrument are left alone.
+    """
+    at = command.at
+    for portfolio_key in context.plan.intraday.get(command.tenant_id, []):
+        orders = context.order_store.open_in(portfolio_key)
+        due = [order for order in orders if _is_due(context, order, at)]
+        cancel_open_orders(context, due, at, SQUARE_OFF, reason=_REASON)
+        for symbol in _list_due_symbols(context, portfolio_key, at):
+            if not _is_closing(context, portfolio_key, symbol):
+                _close(context, portfolio_key, symbol, at)
+    return NO_ORDERS
+
+
+def _is_due(context: BatchContext, order: Order, at: Timestamp) -> bool:
+    if order.product != INTRADAY or is_square_off(order):
+        return False
+    return _began_before(context, order.portfolio_key, order.symbol, order.created_at, at)
+
+
+def _began_before(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, began_at: Timestamp, at: Timestamp
+) -> bool:
+    """Return whether `began_at` is at or before the last square-off of the symbol."""
+    squared_off = find_last_square_off(context, portfolio_key, symbol, datetime.fromisoformat(at))
+    return squared_off is not None and datetime.fromisoformat(began_at) <= squared_off
+
+
+def _list_due_symbols(context: BatchContext, portfolio_key: PortfolioKey, at: Timestamp) -> list[str]:
+    """Return the symbols of intraday positions without a trade since the last square-off."""
+    held = context.ledger.positions(portfolio_key).items()
+    return sorted(
+        key.symbol
+        for key, position in held
+        if key.product == INTRADAY
+        and position.quantity
+        and _began_before(context, portfolio_key, key.symbol, position.last_executed_at or _BEGINNING, at)
+    )
+
+
+def _is_closing(context: BatchContext, portfolio_key: PortfolioKey, symbol: str) -> bool:
+    return any(map(is_square_off, context.order_store.open_of(portfolio_key, symbol)))
+
+
+def _close(context: BatchContext, portfolio_key: PortfolioKey, symbol: str, at: Timestamp) -> None:
+    portfolio = context.ledger.portfolio(portfolio_key)
+    origin = Origin(portfolio_key.tenant_id, SQUARE_OFF, None, datetime.fromisoformat(at), None, None)
+    names = (portfolio.name, portfolio.name_key, symbol, INTRADAY)
+    command = ClosePosition(origin, *names, None, _REASON, ignores_halt=True)
+    close_in_portfolio(context, command, portfolio_key)

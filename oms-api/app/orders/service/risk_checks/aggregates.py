@@ -1,0 +1,156 @@
+"""Sum up the exposure of all portfolios of a tenant, for firm-wide limits."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from app.identity.queries.tenants import get_base_currency
+from app.instruments.rules import InstrumentKey
+from app.ledger.rules.accounting import FLAT, Position
+from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.money import ZERO
+from app.orders.queries.open_positions import firm_books
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.risk_checks.currency_conversion import rate_between, rate_to_value_in
+from app.orders.service.risk_checks.exposure import exposure_in, find_mark, load_last_trade_prices, working_of
+from app.risk.rules.exposure import add_totals, build_symbol_book, compute_totals, convert_totals
+from app.risk.rules.values import NOTHING, Limits, SymbolExposure, Totals
+
+_LOCK_CLASS = 4100  # class of the advisory locks: only one transaction at a time sums up a tenant
+
+
+class FirmTotals(NamedTuple):
+    """The totals of the tenant's other portfolios, in the tenant's currency.
+
+    `rate` converts the order's own portfolio to that currency, None if it is the same. `missing` is a
+    currency pair without a rate.
+    """
+
+    others: Totals = NOTHING
+    rate: Decimal | None = None
+    missing: str | None = None
+
+
+_NO_TOTALS = FirmTotals()
+
+
+def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTotals:
+    """Return the totals for firm-wide limits, at the current rates. They are zero where no such limit is set.
+
+    Portfolios of the batch count as the batch sees them, the others as stored. A lock keeps other processes
+    from adding to them meanwhile.
+    """
+    has_value, has_count = _find_firm_limits(limits)
+    if not has_value and not has_count:
+        return _NO_TOTALS
+    tenant_id, own = order.tenant_id, order.portfolio_key
+    _load_unlocked_totals(context, tenant_id)
+    totals: dict[str, Totals] = dict(context.unlocked_totals[tenant_id])
+    for portfolio_key in context.order_store.portfolio_keys:
+        if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
+            base = context.ledger.portfolio(portfolio_key).base_currency
+            totals[base] = add_totals(totals.get(base, NOTHING), exposure_in(context, portfolio_key).total)
+    found = _in_one_currency(context, order, totals)
+    return found if has_value else found._replace(missing=None)  # a count of orders needs no rate
+
+
+def has_firm_limits(context: BatchContext, tenant_id: int) -> bool:
+    """Return whether the tenant limits the sum of its portfolios."""
+    limits = context.services.controls.get_firm_limits(tenant_id)
+    return any(_find_firm_limits(limits)) or limits.firm_daily_loss is not None
+
+
+def load_firm_totals(context: BatchContext, tenant_id: int) -> None:
+    """Load the totals of the portfolios that the batch has not locked, if a firm-wide limit needs them."""
+    if any(_find_firm_limits(context.services.controls.get_firm_limits(tenant_id))):
+        _load_unlocked_totals(context, tenant_id)
+
+
+def get_firm_currency(context: BatchContext, tenant_id: int) -> str:
+    """Return the currency of firm-wide limits."""
+    if tenant_id not in context.firm_currencies:
+        context.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
+    return context.firm_currencies[tenant_id]
+
+
+def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
+    """Return whether exposures of all portfolios are limited, and whether their open orders are."""
+    has_value = limits.firm_gross_exposure is not None or limits.firm_net_exposure is not None
+    return has_value, limits.firm_open_orders is not None
+
+
+def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
+    if tenant_id not in context.unlocked_totals:
+        _lock(context)
+        context.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
+        get_firm_currency(context, tenant_id)
+
+
+def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
+    tenant_id, firm = order.tenant_id, context.firm_currencies[order.tenant_id]
+    own = context.portfolio(order).base_currency
+    rate = None if own == firm else rate_between(context, tenant_id, own, firm)
+    missing = f"{own}/{firm}" if rate is None and own != firm else None
+    others = totals.pop(firm, NOTHING)
+    for base, total in totals.items():
+        to_firm = rate_between(context, tenant_id, base, firm)
+        others = add_totals(others, convert_totals(total, to_firm or ZERO))
+        if to_firm is None and total != NOTHING:
+            missing = missing or f"{base}/{firm}"
+    return FirmTotals(others, rate, missing)
+
+
+def _lock(context: BatchContext) -> None:
+    """Lock the tenants' totals with advisory locks, sorted by tenant id to avoid deadlocks."""
+    if context.unlocked_totals or context.connection.dialect.name != "postgresql":
+        return
+    for tenant_id in sorted(
+        {portfolio_key.tenant_id for portfolio_key in context.order_store.portfolio_keys}
+    ):
+        statement = text("SELECT pg_advisory_xact_lock(:class, :tenant)")
+        context.connection.execute(statement, {"class": _LOCK_CLASS, "tenant": tenant_id})
+
+
+def _unlocked_totals(context: BatchContext, tenant_id: int) -> dict[str, Totals]:
+    """Return the totals of the portfolios that the batch has not locked, by currency."""
+    firm = firm_books(context.connection, tenant_id)
+    bases = {
+        PortfolioKey(tenant_id, portfolio_id): base for portfolio_id, base in firm.base_currencies.items()
+    }
+    others = bases.keys() - context.order_store.portfolio_keys
+    held = {key: position for key, position in firm.positions.items() if key.portfolio_key in others}
+    orders: dict[PositionKey, list[Order]] = {}
+    for one in firm.orders:
+        if one.portfolio_key in others:
+            orders.setdefault(one.position_key, []).append(one)
+    position_keys = held.keys() | orders.keys()
+    context.load_quotes(
+        sorted({InstrumentKey(tenant_id, position_key.symbol) for position_key in position_keys})
+    )
+    load_last_trade_prices(context, held)
+    totals: dict[str, Totals] = {}
+    for portfolio_key, book in _books(context, bases, held, orders, position_keys):
+        totals[bases[portfolio_key]] = add_totals(
+            totals.get(bases[portfolio_key], NOTHING), compute_totals(book)
+        )
+    return totals
+
+
+def _books(
+    context: BatchContext,
+    bases: dict[PortfolioKey, str],
+    held: dict[PositionKey, Position],
+    orders: dict[PositionKey, list[Order]],
+    position_keys: Iterable[PositionKey],
+) -> Iterable[tuple[PortfolioKey, SymbolExposure]]:
+    for position_key in position_keys:
+        tenant_id, symbol = position_key.instrument_key
+        portfolio_key, position = position_key.portfolio_key, held.get(position_key, FLAT)
+        working = working_of(orders.get(position_key, []), position)
+        rate = rate_to_value_in(context, tenant_id, bases[portfolio_key], symbol, position)
+        mark = find_mark(context, position_key, position)
+        prices = context.symbol_state(tenant_id, symbol).prices
+        yield portfolio_key, build_symbol_book(position.quantity, mark, working, prices, rate=rate)

@@ -1,0 +1,141 @@
+"""Requests for approval: find the orders that need one, store the requests, and publish their events."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.audit.service import AuditEntry, mask_secrets
+from app.orders.queries import approvals as queries
+from app.orders.rules import approvals as rules
+from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest
+from app.orders.rules.contingency import EXITS
+from app.orders.rules.values import Order, Role, Status
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate, sum_exposures
+from app.orders.service.risk_checks.risk_evaluation import risk_input
+from app.risk.rules.exposure import (
+    compute_order_value,
+    find_order_price,
+    get_reducible_quantity,
+    get_reference_price,
+)
+from app.risk.rules.values import RiskInput
+from app.timestamps import Timestamp, format_timestamp
+
+_EXEMPT_ROLES = EXITS | {Role.CLOSING}  # these orders only reduce a position
+
+
+class Actor(NamedTuple):
+    """Who acts: the person or else the key, by `name` and as the audit log names it, and the key (`via`)."""
+
+    name: str
+    audited_as: str
+    via: str
+
+
+SYSTEM = Actor(rules.SYSTEM_ACTOR, rules.SYSTEM_ACTOR, rules.SYSTEM_ACTOR)
+
+
+def find_required_request(
+    context: BatchContext,
+    order: Order,
+    at: Timestamp | None = None,
+    *,
+    is_covered: bool = False,
+    is_forced: bool = False,
+) -> ApprovalRequest | None:
+    """Return the request for approval that a checked order needs by its portfolio's policy, else None.
+
+    Exits, closing orders and orders that only reduce a position need none. With `is_covered`, the order needs
+    one because the other order of its group does. With `is_forced`, the policy covers every order, also that
+    of a portfolio without one.
+    """
+    policy = rules.find_policy(context.portfolio(order).approval, is_forced=is_forced)
+    if policy is None or order.role in _EXEMPT_ROLES:
+        return None
+    risk = risk_input(context, order, confirm_repeat=True)
+    if not is_covered and not _is_covered(context, order, policy, risk):
+        return None
+    return build_request(context, order, policy, risk, at or order.created_at)
+
+
+def _is_covered(context: BatchContext, order: Order, policy: ApprovalPolicy, risk: RiskInput) -> bool:
+    if order.leaves_quantity <= get_reducible_quantity(risk.book, order.side):
+        return False
+    price = find_order_price(risk.order, risk.prices)
+    value = (
+        None if price is None or risk.no_rate else compute_order_value(order.quantity, price, risk.book.rate)
+    )
+    net = sum_exposures(context, order.portfolio_key)[1]
+    equity = context.portfolio(order).cash + net
+    return rules.is_covered(policy, order.symbol, value, equity)
+
+
+def build_request(
+    context: BatchContext,
+    order: Order,
+    policy: ApprovalPolicy,
+    risk: RiskInput,
+    at: Timestamp,
+    **override: Any,
+) -> ApprovalRequest:
+    """Return a request made at `at`. `override` are the fields that only an override has."""
+    expires_at = datetime.fromisoformat(at) + timedelta(minutes=policy.expires_minutes)
+    facts: dict[str, Any] = {"rule": policy.mode.value} | override
+    return ApprovalRequest(
+        tenant_id=order.tenant_id,
+        order_id=order.id,
+        portfolio_id=order.portfolio_id,
+        requested_by=order.placed_by,
+        requested_at=at,
+        expires_at=format_timestamp(expires_at),
+        price_seen=get_reference_price(risk.prices),
+        max_move_percent=policy.max_move_percent,
+        approvers=orjson.dumps(policy.approvers).decode(),
+        estimate=serialize_estimate(estimate_order(context, order, risk)),
+        **facts,
+    )
+
+
+def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
+    """Set the order to AWAITING_APPROVAL. Store its approval request and publish the event."""
+    context.approval_requests[order.key] = request
+    context.writes.append(queries.insert_requests([request]))
+    at = request.requested_at
+    waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
+    name = order.actor or f"key:{order.source}"
+    publish_approval_event(
+        context,
+        order.tenant_id,
+        rules.REQUESTED,
+        rules.build_request_payload(request),
+        at,
+        Actor(order.placed_by, name, order.source),
+    )
+    return waiting
+
+
+def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
+    """Return the order's request for approval, None if it never needed one."""
+    key = order.key
+    if key not in context.approval_requests:
+        for request in queries.find_requests(context.connection, [key]):
+            context.approval_requests[key] = request
+    return context.approval_requests.get(key)
+
+
+def publish_approval_event(
+    context: BatchContext, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp, actor: Actor
+) -> None:
+    """Add the event of a request or a decision, and its audit entry."""
+    context.order_store.add_event(tenant_id, kind, facts, at)
+    target = str(facts["order_id"])
+    after = mask_secrets({name: value for name, value in facts.items() if name != "order_id"})
+    who = (tenant_id, datetime.fromisoformat(at), actor.audited_as, actor.via)
+    context.audit_entries.append(AuditEntry(*who, kind, target, None, context.request_id, after=after))
+
+
+def get_reference(context: BatchContext, order: Order) -> Any:
+    """Return the order's current reference price: mid, else last, None without a quote."""
+    return get_reference_price(context.symbol_state(order.tenant_id, order.symbol).prices)

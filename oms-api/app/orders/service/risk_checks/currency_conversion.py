@@ -1,0 +1,90 @@
+"""Convert amounts from an instrument's currency to its portfolio's."""
+
+from decimal import Decimal
+
+from app.instruments.rules import InstrumentKey
+from app.ledger.errors import NoRate
+from app.ledger.queries.books import find_last_rate
+from app.ledger.rules.accounting import Position, find_fill_currency
+from app.ledger.rules.keys import PortfolioKey
+from app.market_data.rules.rates import find_rate, list_pairs
+from app.money import ZERO, divide
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+
+
+def currency_in(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
+) -> str | None:
+    """Return the currency that the symbol trades in, None if it is the portfolio's own."""
+    listed = context.instrument(portfolio_key.tenant_id, symbol)
+    base = context.ledger.portfolios[portfolio_key].base_currency
+    return find_fill_currency(held, listed.currency if listed.is_listed else None, base)
+
+
+def rate_between(context: BatchContext, tenant_id: int, currency: str, base: str) -> Decimal | None:
+    """Return the current price of one unit of `currency` in `base`, None if no rate is known."""
+    symbols = list_pairs(currency, base)
+    context.load_quotes([InstrumentKey(tenant_id, symbol) for symbol in symbols])
+    return find_rate(currency, base, {symbol: context.quote(tenant_id, symbol) for symbol in symbols})
+
+
+def rate_now(context: BatchContext, portfolio_key: PortfolioKey, currency: str) -> Decimal | None:
+    """Return the current price of a currency in the portfolio's currency, None if no rate is known."""
+    return rate_between(
+        context, portfolio_key.tenant_id, currency, context.ledger.portfolio(portfolio_key).base_currency
+    )
+
+
+def rate_to_value_by(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position
+) -> Decimal | None:
+    """Return the rate to value a position and its orders, None in the portfolio's own currency."""
+    base = context.ledger.portfolios[portfolio_key].base_currency
+    return rate_to_value_in(context, portfolio_key.tenant_id, base, symbol, held)
+
+
+def rate_to_value_in(
+    context: BatchContext, tenant_id: int, base: str, symbol: str, held: Position
+) -> Decimal | None:
+    """Return the rate to value a position in the currency `base`, None if it is in that currency.
+
+    Without a current rate, the rate of the position's cost is used; zero if it is flat, so that no new order
+    passes.
+    """
+    listed = context.instrument(tenant_id, symbol)
+    currency = find_fill_currency(held, listed.currency if listed.is_listed else None, base)
+    if currency is None:
+        return None
+    rate = rate_between(context, tenant_id, currency, base)
+    return (rate_of_cost(held) or ZERO) if rate is None else rate
+
+
+def rate_to_book_by(context: BatchContext, order: Order, currency: str, held: Position) -> Decimal:
+    """Return the rate to record a fill.
+
+    It is the current rate, else that of the position's cost, else that of the last trade. A fill must be
+    recorded even without a current rate. Raises NoRate if there never was one.
+    """
+    portfolio_key = order.portfolio_key
+    rate = rate_now(context, portfolio_key, currency) or rate_of_cost(held)
+    rate = rate or find_last_rate(context.connection, *portfolio_key, order.symbol)
+    if rate is None:
+        raise NoRate(order.symbol, currency, context.portfolio(order).base_currency)
+    return rate
+
+
+def rate_of_cost(held: Position) -> Decimal | None:
+    """Return the average rate of the position's cost, None if it has none."""
+    if not held.local_cost or not held.cost:
+        return None
+    return divide(held.cost, held.local_cost) or None
+
+
+def pair_without_rate(context: BatchContext, order: Order, held: Position) -> str | None:
+    """Return the currency pair whose missing rate prevents valuing the order, None if there is a rate."""
+    portfolio_key = order.portfolio_key
+    currency = currency_in(context, portfolio_key, order.symbol, held)
+    if currency is None or rate_now(context, portfolio_key, currency) is not None:
+        return None
+    return f"{currency}/{context.portfolio(order).base_currency}"

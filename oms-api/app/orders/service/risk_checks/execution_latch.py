@@ -1,0 +1,77 @@
+"""Count what a strategy or an API key executes automatically, and stop it if it executes too often."""
+
+from datetime import datetime
+
+from app.audit.service import AuditEntry, mask_secrets
+from app.orders.queries.executions import find_executed_order_ids
+from app.orders.rules.contingency import EXITS
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.risk.queries import latches as queries
+from app.risk.rules.latches import WINDOW, Latch, LatchSubject, list_latch_subjects
+from app.risk.service.audit_entries import RISK, serialize_latch_values
+from app.timestamps import Timestamp, format_timestamp
+
+
+def latch_of(context: BatchContext, order: Order) -> Latch | None:
+    """Return the latch that blocks the order, None if there is none."""
+    if not context.latched and not context.services.controls.has_latches(order.tenant_id):
+        return None  # the fast path
+    tenant_id, controls = order.tenant_id, context.services.controls
+    found = (
+        context.latched.get((tenant_id, holder)) or controls.latch(tenant_id, holder)
+        for holder in list_holders(order)
+    )
+    return next(filter(None, found), None)
+
+
+def list_holders(order: Order) -> list[LatchSubject]:
+    """Return who placed the order automatically; executions count for the first one.
+
+    Bracket exits close a position that was allowed to open. They are neither counted nor stopped.
+    """
+    if order.role in EXITS:
+        return []
+    return list_latch_subjects(order.symbol, order.strategy, order.source, order.actor)
+
+
+def count_execution(context: BatchContext, order: Order, most: int, at: Timestamp) -> None:
+    """Count an executed order once, and set a latch if `most` orders executed within a minute.
+
+    Zero is no limit. While a latch is set nothing is counted.
+    """
+    holders = list_holders(order)
+    if not most or not holders or latch_of(context, order) is not None:
+        return
+    holder = holders[0]
+    key = (order.tenant_id, holder)
+    load_execution_count(context, key)
+    context.repeats[key].add(order.id)
+    if len(context.repeats[key]) >= most:
+        _set(context, key, most, at)
+
+
+def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
+    """Load the orders that a holder executed within the last minute, after the last release of its latch."""
+    if key not in context.repeats and context.services.controls.counts_executions(key[0]):
+        since = format_timestamp(context.now - WINDOW)
+        released = queries.find_release_time(context.connection, *key)
+        executed = find_executed_order_ids(context.connection, *key, max(since, released or since))
+        context.repeats[key] = executed
+
+
+def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
+    tenant_id, holder = key
+    latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
+    latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)
+    if not queries.set_latch(context.connection, tenant_id, latch):  # another process has set it
+        latch = queries.list_active_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
+        context.latched[key] = latch
+        return
+    context.latched[key] = latch
+    context.services.controls.forget(tenant_id)
+    facts = serialize_latch_values(latch)
+    context.order_store.add_event(tenant_id, "latch.set", {"latch_id": latch.id, **facts}, at)
+    instant = datetime.fromisoformat(at)
+    entry = AuditEntry(tenant_id, instant, RISK, RISK, "latch.set", latch.id, after=mask_secrets({**facts}))
+    context.audit_entries.append(entry)

@@ -1,0 +1,147 @@
+"""Compute the exposure of locked portfolios: positions and working orders, kept up to date within a batch."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from app.costs.rules.values import Schedule
+from app.ledger.queries.valuation import find_last_prices
+from app.ledger.rules.accounting import Position
+from app.ledger.rules.keys import HoldingKey, PortfolioKey, PositionKey
+from app.orders.rules.contingency import closes_only, exclusive_id
+from app.orders.rules.values import COUNTED, WORKING, Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.portfolio_cache import Exposure, Valuation
+from app.orders.service.batch.symbol_state import mark_of
+from app.orders.service.risk_checks.currency_conversion import currency_in, rate_to_value_by
+from app.orders.service.risk_checks.fill_charges import ChargedMarket, estimate_charges
+from app.risk.rules.exposure import NO_PRICES, build_symbol_book, compute_totals, find_order_price
+from app.risk.rules.values import Candidate, Prices, SymbolExposure, WorkingOrder
+
+
+def exposure_in(context: BatchContext, portfolio_key: PortfolioKey) -> Exposure:
+    """Return the portfolio's exposure after revaluing the positions that changed."""
+    exposure = context.exposures.get(portfolio_key)
+    if exposure is None:
+        exposure = context.exposures[portfolio_key] = Exposure()
+        positions = context.ledger.positions(portfolio_key)
+        due = {key.holding_key for key, held in positions.items() if held.quantity}
+        due |= {order.holding_key for order in context.order_store.open_in(portfolio_key)}
+        context.order_store.dirty.pop(portfolio_key, None)
+    else:
+        due = context.order_store.dirty.pop(portfolio_key, set())
+        if exposure.foreign:
+            due |= {key for key in exposure.foreign if _has_new_rate(context, portfolio_key, exposure, key)}
+    for holding_key in due:
+        _revalue(context, portfolio_key, exposure, holding_key)
+    return exposure
+
+
+def build_book(
+    context: BatchContext, position_key: PositionKey, orders: list[Order], candidate: Candidate | None = None
+) -> SymbolExposure:
+    """Return the book of a position of a locked portfolio with those of its open orders that count."""
+    portfolio_key, symbol = position_key.portfolio_key, position_key.symbol
+    held = context.ledger.position(position_key)
+    mark = find_mark(context, position_key, held)
+    rate = rate_to_value_by(context, portfolio_key, symbol, held)
+    if not orders:
+        return SymbolExposure(held.quantity, mark, rate=rate)
+    prices = context.symbol_state(position_key.tenant_id, symbol).prices
+    market = charged_market_of(context, portfolio_key, symbol, held, rate)
+    working = working_of(orders, held, prices, mark, market)
+    return build_symbol_book(held.quantity, mark, working, prices, candidate, rate)
+
+
+def _has_new_rate(
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
+) -> bool:
+    held = context.ledger.position(PositionKey(*portfolio_key, *holding_key))
+    rate = rate_to_value_by(context, portfolio_key, holding_key.symbol, held)
+    return rate != exposure.valuations[holding_key].book.rate
+
+
+def _revalue(
+    context: BatchContext, portfolio_key: PortfolioKey, exposure: Exposure, holding_key: HoldingKey
+) -> None:
+    symbol, product = holding_key
+    open_orders = context.order_store.open_of(portfolio_key, symbol)
+    counted = [one for one in open_orders if one.product == product and one.status in COUNTED]
+    book = build_book(context, PositionKey(*portfolio_key, symbol, product), counted)
+    exposure.put(holding_key, Valuation(book, compute_totals(book)))
+
+
+def working_of(
+    orders: list[Order],
+    held: Position,
+    prices: Prices = NO_PRICES,
+    mark_price: Decimal | None = None,
+    market: ChargedMarket | None = None,
+) -> list[WorkingOrder]:
+    """Return the working orders of a position, and those that await approval, for the risk rules.
+
+    Buys have an estimate of their charges in `market`, at the price that they are valued at.
+    """
+    working = [
+        (
+            order,
+            WorkingOrder(
+                side=order.side,
+                type=order.type.value,
+                leaves=order.leaves_quantity,
+                limit_price=order.limit_price,
+                stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+                is_triggered=order.is_triggered,
+                group_id=order.group_id,
+                exclusive_id=exclusive_id(order),
+                is_exit=closes_only(order, held.quantity),
+                is_at_market=order.status in WORKING,
+            ),
+        )
+        for order in orders
+        if order.status in COUNTED
+    ]
+    if market is None:
+        return [one for _, one in working]
+    return [
+        one._replace(
+            charges=estimate_charges(order, market, one.leaves, find_order_price(one, prices) or mark_price)
+        )
+        if order.side == "BUY" and order.cost_schedule != Schedule.NONE
+        else one
+        for order, one in working
+    ]
+
+
+def charged_market_of(
+    context: BatchContext, portfolio_key: PortfolioKey, symbol: str, held: Position, rate: Decimal | None
+) -> ChargedMarket:
+    """Return where the portfolio's orders in a symbol are charged."""
+    currency = currency_in(context, portfolio_key, symbol, held)
+    base = context.ledger.portfolio(portfolio_key).base_currency
+    return ChargedMarket(context.instrument(portfolio_key.tenant_id, symbol).exchange, currency or base, rate)
+
+
+def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decimal | None:
+    """Return the mark of a position in its currency, None for a flat one without a quote."""
+    price = context.symbol_state(key.tenant_id, key.symbol).mark
+    return _find_last_trade_price(context, key) if price is None and held.quantity else price
+
+
+def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Position]) -> None:
+    """Load the last trade's price of those open positions whose symbols have no mark in a quote."""
+    keys = [
+        key
+        for key, position in held.items()
+        if position.quantity
+        and key not in context.last_trade_prices
+        and mark_of(context.quote(key.tenant_id, key.symbol)) is None
+    ]
+    context.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
+
+
+def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:
+    """Return the price of the newest trade in a position, of this batch or stored."""
+    price = context.ledger.get_new_price(key)
+    if price is None and key not in context.last_trade_prices:
+        load_last_trade_prices(context, context.ledger.positions(key.portfolio_key))
+    return context.last_trade_prices.get(key) if price is None else price

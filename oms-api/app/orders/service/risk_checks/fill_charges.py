@@ -1,0 +1,117 @@
+"""The charges of a fill, by the cost schedule that its order was made under."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.costs.errors import RateUnknown
+from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
+from app.costs.rules.markets import MARKETS, find_trading_day
+from app.costs.rules.values import Execution, OrderTotals, Schedule
+from app.costs.service import load_rates
+from app.money import ZERO
+from app.orders.rules.execution_verification import list_unbusted
+from app.orders.rules.rows import ExecutionRow
+from app.orders.rules.trading_sessions import is_square_off
+from app.orders.rules.values import Order
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.order_records import list_executions
+from app.timestamps import Timestamp
+
+_BY_DAY_ALONE = Schedule.US_EQUITY  # its fees depend on the portfolio's day, not on the order
+
+
+class ChargedMarket(NamedTuple):
+    """Where an order is charged: the exchange, the currency of its prices, and the portfolio's rate of it."""
+
+    exchange: str
+    currency: str
+    rate: Decimal | None
+
+
+def build_charged_trade(
+    context: BatchContext,
+    order: Order,
+    execution: Execution,
+    currency: str | None,
+    rate: Decimal | None,
+    at: Timestamp,
+) -> ChargedTrade:
+    """Return what the charges of an execution depend on.
+
+    `currency` and `rate` are those of the fill, None for the portfolio's own currency.
+    """
+    return ChargedTrade(
+        schedule=order.cost_schedule,
+        exchange=context.instrument(order.tenant_id, order.symbol).exchange,
+        product=order.product,
+        side=order.side,
+        execution=execution,
+        currency=currency or context.portfolio(order).base_currency,
+        rate=rate,
+        at=datetime.fromisoformat(at),
+        is_square_off=is_square_off(order),
+    )
+
+
+def compute_charges(context: BatchContext, order: Order, trade: ChargedTrade) -> BookedCharges:
+    """Return the charges of an execution: what its order costs with it less what it cost before.
+
+    Raises RateUnknown.
+    """
+    if order.cost_schedule == Schedule.NONE:
+        return NO_CHARGES
+    filled = _filled_that_day(context, order, trade)
+    return compute_booked_charges(trade, filled, context.portfolio(order).fee_totals, load_rates())
+
+
+def estimate_charges(
+    order: Order, market: ChargedMarket, quantity: Decimal, price: Decimal | None
+) -> Decimal:
+    """Return what filling a quantity of the order costs at a price, in the portfolio's currency.
+
+    It is added to what the order filled before, as if on the same day. Zero where a rate is unknown.
+    """
+    if order.cost_schedule == Schedule.NONE or price is None:
+        return ZERO
+    trade = ChargedTrade(
+        schedule=order.cost_schedule,
+        exchange=market.exchange,
+        product=order.product,
+        side=order.side,
+        execution=Execution.at_price(quantity, price),
+        currency=market.currency,
+        rate=market.rate,
+        at=datetime.fromisoformat(order.created_at),
+    )
+    filled = OrderTotals(order.filled_quantity, order.filled_value)
+    try:
+        return compute_booked_charges(trade, filled, None, load_rates()).total
+    except RateUnknown:
+        return ZERO
+
+
+def _filled_that_day(context: BatchContext, order: Order, trade: ChargedTrade) -> OrderTotals:
+    """Return what the order filled before on the trading day of a new fill."""
+    if trade.exchange not in MARKETS or order.cost_schedule == _BY_DAY_ALONE:
+        return OrderTotals()
+    quantity = value = ZERO
+    day = find_trading_day(trade.exchange, trade.at)
+    for row in list_unbusted(_earlier_executions(context, order)):
+        if find_trading_day(trade.exchange, datetime.fromisoformat(row.executed_at)) == day:
+            quantity += Decimal(row.quantity)
+            value += Decimal(row.value)
+    return OrderTotals(quantity, value)
+
+
+def _earlier_executions(context: BatchContext, order: Order) -> list[ExecutionRow]:
+    """Return the executions that count with the order's next one, those of this batch included.
+
+    For Zerodha a chain of replacements is one order; for IBKR each replacement is a separate order.
+    """
+    chain = [order]
+    if order.cost_schedule == Schedule.ZERODHA:
+        chain = context.order_store.chain_of(order)
+    if not any(one.filled_quantity for one in chain):
+        return []
+    return list_executions(context, chain)

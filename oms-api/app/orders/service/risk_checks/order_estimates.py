@@ -1,0 +1,70 @@
+"""Estimate what an order would do: its price, value and charges, and the portfolio after it."""
+
+from decimal import Decimal
+
+import orjson
+
+from app.costs.errors import RateUnknown
+from app.costs.rules.values import Execution
+from app.ledger.rules.keys import PortfolioKey
+from app.money import ZERO, format_fixed, multiply, shorten_amount, shorten_quantity
+from app.orders.rules.order_views import OrderEstimate
+from app.orders.rules.values import Order, OrderType
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.risk_checks.currency_conversion import currency_in
+from app.orders.service.risk_checks.exposure import exposure_in
+from app.orders.service.risk_checks.fill_charges import build_charged_trade, compute_charges
+from app.risk.rules.exposure import compute_market_value, compute_order_value, find_order_price
+from app.risk.rules.values import RiskInput
+
+
+def estimate_order(context: BatchContext, order: Order, risk: RiskInput) -> OrderEstimate:
+    """Return the estimate of an order, given the input of its risk checks."""
+    price = find_order_price(risk.order, risk.prices)
+    if price is not None and order.type is OrderType.LIMIT:
+        touched = risk.prices.ask if order.side == "BUY" else risk.prices.bid
+        if touched is not None:
+            price = min(price, touched) if order.side == "BUY" else max(price, touched)
+    sign, quantity = 1 if order.side == "BUY" else -1, risk.order.quantity
+    value = None if price is None else multiply(quantity, price)
+    worth = None if price is None or risk.no_rate else compute_order_value(quantity, price, risk.book.rate)
+    charges = None if worth is None or value is None else _charges(context, order, value, risk.book.rate)
+    known = worth is not None and charges is not None
+    gross, net = sum_exposures(context, order.portfolio_key)
+    cash = context.portfolio(order).cash
+    return OrderEstimate(
+        price=price,
+        value=value,
+        charges=charges,
+        cash_after=cash - sign * (worth or ZERO) - (charges or ZERO) if known else None,
+        position_after=context.position(order).quantity + sign * quantity,
+        gross_exposure=gross,
+        net_exposure=net,
+        equity=cash + net,
+    )
+
+
+def sum_exposures(context: BatchContext, portfolio_key: PortfolioKey) -> tuple[Decimal, Decimal]:
+    """Return the sum of the market values of a portfolio's positions, unsigned and signed."""
+    valuations = exposure_in(context, portfolio_key).valuations.values()
+    values = [compute_market_value(one.book) for one in valuations]
+    return sum(map(abs, values), ZERO), sum(values, ZERO)
+
+
+def serialize_estimate(estimate: OrderEstimate) -> str:
+    """Return the estimate as JSON text. Amounts are text as in the API."""
+    values = estimate._asdict().items()
+    facts = {name: None if value is None else shorten_amount(format_fixed(value)) for name, value in values}
+    facts["position_after"] = shorten_quantity(format_fixed(estimate.position_after))
+    return orjson.dumps(facts).decode()
+
+
+def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
+    """Return the charges of the order if one execution filled it, None where a rate is unknown."""
+    currency = currency_in(context, order.portfolio_key, order.symbol, context.position(order))
+    execution = Execution(order.leaves_quantity, value)
+    try:
+        trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)
+        return compute_charges(context, order, trade).total
+    except RateUnknown:
+        return None

@@ -1,0 +1,217 @@
+"""Evaluate risk: build the `RiskInput` of an order, and format a denial."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import orjson
+
+from app.costs.rules.values import Schedule
+from app.instruments.rules import Instrument
+from app.ledger.service.commands import Origin
+from app.market_data.rules.values import Quote
+from app.money import format_plain_amount
+from app.orders.rules.contingency import exclusive_id
+from app.orders.rules.values import Order, OrderKey, Role
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.portfolio_cache import Valuation
+from app.orders.service.broker.broker_orders import count_critical_issues
+from app.orders.service.risk_checks.aggregates import firm_totals
+from app.orders.service.risk_checks.currency_conversion import pair_without_rate
+from app.orders.service.risk_checks.current_losses import find_current_losses, find_firm_pnl_of_day
+from app.orders.service.risk_checks.duplicate_orders import same_order_seconds
+from app.orders.service.risk_checks.execution_latch import count_execution, latch_of
+from app.orders.service.risk_checks.exposure import build_book, charged_market_of, exposure_in
+from app.orders.service.risk_checks.fill_charges import estimate_charges
+from app.orders.service.risk_checks.trading_sessions import find_current_hold, find_session_refusal
+from app.risk.rules.evaluation import evaluate_close, evaluate_order
+from app.risk.rules.exposure import find_order_price, subtract_totals
+from app.risk.rules.limits import Subject
+from app.risk.rules.values import (
+    Candidate,
+    Denial,
+    Limits,
+    Prices,
+    RiskInput,
+    SymbolExposure,
+    charge_nothing,
+)
+from app.text import label_key
+from app.timestamps import Timestamp
+
+_NO_CODES: frozenset[str] = frozenset()
+
+
+def find_denial(
+    context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
+) -> Denial | None:
+    """Return the risk denial of the order, None if it passes.
+
+    - `excluded`: orders that the checks ignore.
+    - `confirm_repeat`: whether the client confirmed that it repeats a recent order.
+
+    For a replacement, the largest passing quantity is a total that includes the fills of the original.
+    """
+    checks = evaluate_close if order.role is Role.CLOSING else evaluate_order
+    denial = checks(risk_input(context, order, *excluded, confirm_repeat=confirm_repeat))
+    if denial is None or denial.largest_passing is None:
+        return denial
+    return denial._replace(largest_passing=denial.largest_passing + order.filled_quantity)
+
+
+def risk_input(
+    context: BatchContext, order: Order, *excluded: Order, confirm_repeat: bool = False
+) -> RiskInput:
+    """Return the input of the risk checks. Its totals contain neither the order nor the orders `excluded`."""
+    portfolio, limits = context.portfolio(order), limits_of(context, order)
+    symbol, market = context.symbol_state(order.tenant_id, order.symbol), context.services.market
+    state, scope = context.state(order)
+    candidate = _build_candidate(order)
+    exposure = exposure_in(context, order.portfolio_key)
+    valued = exposure.valuations.get(order.holding_key)
+    book = _book_of_others(context, order, excluded, candidate, valued)
+    missing_rate = None if book.rate is None else pair_without_rate(context, order, context.position(order))
+    firm = firm_totals(context, order, limits)
+    hold = find_current_hold(context, order)
+    refusal = find_session_refusal(context, order, hold)
+    losses = find_current_losses(context, order, limits)
+    return RiskInput(
+        order=candidate,
+        instrument=symbol.tradable,
+        prices=symbol.prices,
+        book=book,
+        limits=limits,
+        cash=portfolio.cash,
+        charges=_build_charge_estimate(context, order, candidate, symbol.prices, book.rate),
+        other_exposure=subtract_totals(exposure.total, valued.totals) if valued else exposure.total,
+        firm=firm.others,
+        firm_rate=firm.rate,
+        portfolio_name_key=portfolio.name_key,
+        state=state,
+        state_scope=scope,
+        latch=latch_of(context, order),
+        is_person=order.actor is not None,
+        confirm_repeat=confirm_repeat,
+        same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
+        pnl_of_day=losses.pnl_of_day,
+        firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
+        drawdown=losses.drawdown,
+        no_rate=missing_rate or firm.missing,
+        session_refusal=refusal and refusal.reason,
+        closed_until=refusal and refusal.opens_at,
+        # An order that is held until the open is checked again at its release.
+        feed_silence=_find_feed_silence(context, symbol.quote) if hold is None else None,
+        max_feed_silence=market.max_silence_seconds,
+        waived=_find_waived_codes(context, order),
+        critical_issues=count_critical_issues(context, order),
+    )
+
+
+def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
+    """Return the denial code that the order's override waives. Overrides must be loaded before."""
+    request = context.approval_requests.get(order.key) if context.approval_requests else None
+    return frozenset({request.waived}) if request is not None and request.waived else _NO_CODES
+
+
+def _build_subject(context: BatchContext, order: Order, instrument: Instrument) -> Subject:
+    portfolio = context.portfolio(order)
+    return Subject(
+        portfolio_name_key=portfolio.name_key,
+        symbol=order.symbol,
+        user=label_key(order.actor or order.user_id or "") or None,
+        strategy=label_key(order.strategy or "") or None,
+        asset_class=instrument.asset_class,
+        is_live=portfolio.kind == "live",
+        key=f"key:{order.source}" if order.actor is None else None,
+    )
+
+
+def limits_of(context: BatchContext, order: Order) -> Limits:
+    """Return the limits that apply to the order. They do not change within a batch."""
+    key = OrderKey(order.tenant_id, order.id)
+    found = context.limits.get(key)
+    if found is None:
+        instrument = context.instrument(order.tenant_id, order.symbol)
+        found = context.services.controls.limits(order.tenant_id, _build_subject(context, order, instrument))
+        context.limits[key] = found
+    return found
+
+
+def count_order_message(context: BatchContext, origin: Origin, order: Order) -> None:
+    """Count a new, changed or cancelled order as a message. Raises TooManyMessages above the limit."""
+    limits = limits_of(context, order)
+    sender = (origin.tenant_id, origin.source, origin.actor)
+    context.count_order_message(sender, limits.messages_per_minute)
+
+
+def count_execution_for_latch(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Count an execution if the tenant limits repeated executions: see `execution_latch`."""
+    if context.services.controls.counts_executions(order.tenant_id):
+        count_execution(context, order, int(limits_of(context, order).repeated_executions), at)
+
+
+def denial_text(denial: Denial) -> str:
+    """Return a denial as JSON text, as it is stored and shown."""
+    fields = {name: _format_value(value) for name, value in denial._asdict().items()}
+    return orjson.dumps(fields).decode()
+
+
+def _format_value(value: Decimal | str | None) -> str | None:
+    return format_plain_amount(value) if isinstance(value, Decimal) else value
+
+
+def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:
+    span = None if quote is None else context.services.market.silence(quote, context.now)
+    return None if span is None else Decimal(int(span.total_seconds()))
+
+
+def _book_of_others(
+    context: BatchContext,
+    order: Order,
+    excluded: Sequence[Order],
+    candidate: Candidate,
+    valued: Valuation | None,
+) -> SymbolExposure:
+    """Return the book of the order's position with the other open orders in it.
+
+    `valued` is the current valuation of the position. Its book is reused if the position has no open orders.
+    """
+    if valued is not None and valued.book.position and not valued.book.orders:
+        return valued.book
+    without = {order.id, *[one.id for one in excluded]}
+    others = [
+        one
+        for one in context.order_store.open_of(order.portfolio_key, order.symbol)
+        if one.product == order.product and one.id not in without
+    ]
+    return build_book(context, order.position_key, others, candidate)
+
+
+def _build_charge_estimate(
+    context: BatchContext, order: Order, candidate: Candidate, prices: Prices, rate: Decimal | None
+) -> Callable[[Decimal], Decimal]:
+    """Return a function that estimates what filling a quantity of the order costs."""
+    if order.cost_schedule == Schedule.NONE:
+        return charge_nothing
+    held = context.position(order)
+    market = charged_market_of(context, order.portfolio_key, order.symbol, held, rate)
+    price = find_order_price(candidate, prices)
+    return lambda quantity: estimate_charges(order, market, quantity, price)
+
+
+def _build_candidate(order: Order) -> Candidate:
+    return Candidate(
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        quantity=order.leaves_quantity,
+        product=order.product,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price if order.trail_level is None else order.trail_level,
+        trail_amount=order.trail_amount,
+        is_triggered=order.is_triggered,
+        extended_hours=order.extended_hours,
+        group_id=order.group_id,
+        exclusive_id=exclusive_id(order),
+        is_closing=order.role is Role.CLOSING,
+        filled_quantity=order.filled_quantity,
+    )

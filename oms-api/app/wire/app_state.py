@@ -1,0 +1,38 @@
+"""Typed access to the state of the application and of a request, which Starlette does not type."""
+
+from typing import Generic, TypeVar
+
+from starlette.requests import HTTPConnection
+
+from app.direct_routes import RequestInfo
+
+Value = TypeVar("Value")
+
+
+class Component(Generic[Value]):
+    """The key of a component of the application. `assembly` provides the component, and routes depend on it.
+
+    `Depends` of a component returns its value, which has the type of the key.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, connection: HTTPConnection) -> Value:
+        """Return the component. A FastAPI dependency."""
+        return self.get(connection)
+
+    def get(self, connection: HTTPConnection) -> Value:
+        """Return the component of the application that serves the connection."""
+        value: Value = getattr(connection.app.state, self.name)
+        return value
+
+    def provide(self, value: Value) -> tuple[str, Value]:
+        """Return the name and the value to store in the application's state."""
+        return self.name, value
+
+
+def get_request_info(connection: HTTPConnection) -> RequestInfo:
+    """Return the request as the ASGI middleware has read it."""
+    request_info: RequestInfo = connection.state.request_info
+    return request_info

@@ -1,0 +1,89 @@
+"""JSON responses with headers, and the OpenAPI description of errors."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from app.direct_routes import JsonResponse
+from app.wire.problems import MEDIA_TYPE, Problem
+
+REPLAYED = "Idempotent-Replayed"
+REPLAYED_FIELD = ((REPLAYED.lower().encode(), b"true"),)
+REPLAYED_HEADER = {REPLAYED: "`true` if this is the stored response of an earlier request with the same key"}
+RATE_HEADERS = {
+    "RateLimit-Policy": '`"default";q=600;w=60`: '
+    "the limit is 600 requests in 60 seconds; absent without a limit",
+    "RateLimit": '`"default";r=599;t=1`: 599 requests remain; more are available in 1 second',
+}
+NEXT_HEADER = {"Link": '`<…>; rel="next"`: the next page'}
+_REASONS = {
+    401: "No valid API key",
+    403: "The caller lacks the permission",
+    404: "Not found",
+    408: "The body did not arrive in time",
+    409: "The request conflicts with stored data",
+    413: "The body exceeds 1 MB",
+    415: "The content type is not JSON",
+    422: "The request is invalid; `errors` lists each invalid field",
+    429: "The rate limit is exceeded; see `Retry-After`",
+    501: "The installation lacks an optional package",
+    503: "Unavailable. `type` says whether the request may have been recorded",
+}
+
+
+# any JSON value
+def build_json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return `content` as a JSON response."""
+    return Response(orjson.dumps(content), status, dict(headers or {}), media_type="application/json")
+
+
+def convert_response(response: JsonResponse) -> Response:
+    """Return a fast response as one of the framework."""
+    headers = {name.decode(): value.decode() for name, value in response.headers}
+    return Response(response.body, response.status, headers, media_type="application/json")
+
+
+def document_responses(
+    status: int, described: Mapping[str, Any], *refusals: int, headers: Mapping[str, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return a route's `responses=`: the successful response with its headers, and the possible problems.
+
+    401, 403, 422, 429 and 503 are always included, and 408 together with 413. `refusals` are the others.
+    """
+    all_headers = {**RATE_HEADERS, **(headers or {})}
+    success = {**described, "headers": _describe_headers(all_headers)}
+    failures = sorted({*refusals, 401, 403, 422, 429, 503} | ({408} if 413 in refusals else set()))
+    return {status: success, **{refusal: _describe_failure(refusal) for refusal in failures}}
+
+
+def _describe_headers(headers: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
+
+
+def _describe_failure(status: int) -> dict[str, Any]:
+    example = {
+        "type": "urn:slackoms:problem/…",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": _REASONS[status],
+        "instance": "/api/v1/…",
+        "errors": [],
+        "request_id": "3f2c8c7f6f0d4f1ab2c1",
+    }
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    described: dict[str, Any] = {
+        "description": _REASONS[status],
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+    if status in {429, 503}:
+        described["headers"] = {
+            "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}
+        }
+    if status == 429:
+        described["headers"] |= _describe_headers(RATE_HEADERS)
+    return described

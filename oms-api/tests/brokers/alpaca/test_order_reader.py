@@ -1,0 +1,67 @@
+"""Orders at Alpaca that this service cannot express do not hide the others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from app.brokers.alpaca import order_reader
+from app.brokers.alpaca.broker import AlpacaBroker
+from app.brokers.alpaca.linked_orders import LinkedOrders
+from app.brokers.alpaca.order_reader import OrderReader
+from app.brokers.errors import BrokerUnavailable
+from app.brokers.rules.order_reports import MalformedResponse
+from tests.brokers.alpaca.conftest import CREDENTIALS
+from tests.brokers.alpaca.rules.test_messages import ORDER
+
+SPREAD = ORDER | {"id": "s1", "client_order_id": "c1", "symbol": "", "side": "", "order_class": "mleg"}
+
+
+class Answers:
+    """A client that answers each path as a test says."""
+
+    label = "Alpaca"
+
+    def __init__(self, **paths: Any) -> None:
+        self._paths = paths
+
+    def get(self, path: str, _parameters: Mapping[str, str] | None = None) -> Any:
+        """Return the answer of the last part of a path."""
+        return self._paths[path.rpartition("/")[2]]
+
+
+def create_client(**paths: Any) -> Any:
+    """Return a client with these answers."""
+    return Answers(**paths)
+
+
+def create_reader(**paths: Any) -> OrderReader:
+    return OrderReader(create_client(**paths), LinkedOrders())
+
+
+def test_order_of_several_legs_is_left_out_of_lists(monkeypatch):
+    warnings = list[str]()
+    monkeypatch.setattr(order_reader._LOG, "warning", lambda text, *values: warnings.append(text % values))
+    reader = create_reader(orders=[SPREAD, ORDER])
+    assert [report.order_id for report in reader.list_open()] == ["O1"]
+    assert warnings == ["an order at Alpaca was left out: an order: ValueError"]
+    assert create_reader(orders=[SPREAD] * 500).list_open() == []
+
+
+def test_order_that_is_asked_for_is_never_left_out():
+    paths = {"orders:by_client_order_id": ORDER | {"filled_qty": "NaN"}}
+    with pytest.raises(MalformedResponse):
+        create_reader(**paths).find("O1")
+
+
+@pytest.mark.parametrize("answer", [{}, "orders", 7])
+def test_answer_that_is_no_list_means_that_alpaca_is_not_available(answer):
+    broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS)
+    broker._client = create_client(positions=answer)
+    with pytest.raises(BrokerUnavailable, match="the positions"):
+        broker.positions()
+    reader = create_reader(orders=answer, FILL=answer)
+    with pytest.raises(MalformedResponse):
+        reader.list_open()
+    with pytest.raises(MalformedResponse):
+        reader.list_fills(broker._now())

@@ -1,0 +1,122 @@
+"""Answers that are too large, too slow, compressed or no JSON do not stop a session."""
+
+import gzip
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from typing_extensions import override
+
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen
+from app.brokers.remote import rest_client
+from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
+from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, Timeouts
+
+
+class Broker:
+    """A server that answers each request as its fields say, each part after a pause."""
+
+    def __init__(self) -> None:
+        self.status, self.pause = 200, 0.0
+        self.headers: dict[str, str] = {}
+        self.parts = [b"{}"]
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer a request."""
+        handler.send_response(self.status)
+        for name, value in self.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        with suppress(OSError):  # the client gave up
+            for part in self.parts:
+                handler.wfile.write(part)
+                time.sleep(self.pause)
+
+
+@contextmanager
+def serving(broker: Broker) -> Iterator[str]:
+    """Run the server, and yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            broker.answer(self)
+
+        def do_POST(self) -> None:
+            broker.answer(self)
+
+        @override
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def answers() -> Broker:
+    return Broker()
+
+
+@pytest.fixture
+def client(answers: Broker) -> Iterator[RestClient]:
+    budget = RequestBudget(LocalTokenBucket())
+    with serving(answers) as url:
+        client = RestClient("Broker", url, {}, budget, Timeouts(response=30, reading=0.2))
+        yield client
+        client.close()
+
+
+ORDER = Request("POST", "/orders", Priority.ORDER, {})
+
+
+def assert_not_understood(client):
+    """Assert that a query fails, and that the outcome of an order, which may be carried out, is unknown."""
+    with pytest.raises(BrokerUnavailable):
+        client.get("/orders")
+    with pytest.raises(OutcomeOpen):
+        client.request(ORDER)
+
+
+def test_compressed_answer_is_read(client, answers):
+    answers.headers, answers.parts = {"Content-Encoding": "gzip"}, [gzip.compress(b'{"a":[1]}')]
+    assert client.get("/orders") == {"a": [1]}
+
+
+def test_answer_that_is_too_large_is_not_kept(client, answers, monkeypatch):
+    monkeypatch.setattr(rest_client, "MAX_RESPONSE_BYTES", 1000)
+    answers.parts = [b'"', b"a" * 600, b"a" * 600, b'"']
+    assert_not_understood(client)
+    answers.headers, answers.parts = (
+        {"Content-Encoding": "gzip"},
+        [gzip.compress(b'"%s"' % (b"a" * 10_000))],
+    )
+    assert_not_understood(client)
+
+
+def test_answer_that_drips_is_given_up(client, answers):
+    answers.parts, answers.pause = [b'"', *[b"a"] * 20, b'"'], 0.05
+    assert_not_understood(client)
+
+
+def test_deep_answer_is_not_understood(client, answers):
+    answers.parts = [b"[" * 200_000]
+    assert_not_understood(client)
+
+
+def test_reason_of_a_refusal_can_be_stored(client, answers):
+    answers.status, answers.parts = 422, [b'{"message":"no\\u0000 \\ud800 funds"}']
+    with pytest.raises(RequestRefused, match=r"^no    funds$"):
+        client.request(ORDER)
