@@ -48,9 +48,7 @@ _SINGLE_VALUE_HEADERS = (
 )
 # Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
-_WORKER_STOPPED = (
-    "A process of the service stopped before it responded. Check whether the request was recorded."
-)
+_WORKER_STOPPED = "The process that had the request stopped; send it again with the same key."
 _LOG = logging.getLogger(__name__)
 
 

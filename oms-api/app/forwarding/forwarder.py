@@ -72,8 +72,8 @@ class Forwarder:
     ) -> bool:  # fmt: skip
         """Forward a request to the worker of its partition. Return False if this worker must serve it.
 
-        `serve_here` is called if the other worker declines it, or stopped and the request has an idempotency
-        key. `report_unknown` is called if it stopped and the request has none.
+        `serve_here` is called if the other worker declines it. `report_unknown` is called if that worker
+        stopped or hangs: it may still commit the request, so that this worker must not refuse it.
         """
         find_key = self._partition_keys.get(("POST", request.path))
         key = None if find_key is None else find_key(request)
@@ -94,10 +94,7 @@ class Forwarder:
 
         def handle_loss() -> None:
             self._count("lost")
-            if b"idempotency-key" in request.headers:
-                serve_here()
-            else:
-                report_unknown()
+            report_unknown()
 
         client = direct_request.cycle.scope["client"]
         return connection.send(

@@ -39,15 +39,15 @@ class Worker:
 class Request:
     """A request of a client of a worker, and what became of it."""
 
-    def __init__(self, body, headers=()):
+    def __init__(self, body):
         self.done = asyncio.get_running_loop().create_future()
-        self._body, self._headers = body, dict(headers)
+        self._body = body
 
     def send(self, worker):
         """Offer the request to the forwarder, and return whether it takes it."""
         cycle = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
-        direct = DirectRequest(lambda _: None, cycle, self._headers, self._respond, lambda: None)
-        info = RequestInfo(self._headers, self._body, PATH, "id")
+        direct = DirectRequest(lambda _: None, cycle, {}, self._respond, lambda: None)
+        info = RequestInfo({}, self._body, PATH, "id")
         return worker.forwarder.forward(direct, info, lambda: self._end("here"), lambda: self._end("unknown"))
 
     def _respond(self, _, status, fields, body):
@@ -116,18 +116,15 @@ def test_a_worker_serves_its_own_partition_and_requests_without_one(tmp_path):
     run(tmp_path, scenario)
 
 
-@pytest.mark.parametrize(
-    ("headers", "expected"), [({b"idempotency-key": b"1"}, "here"), ({}, "unknown")], ids=["key", "no key"]
-)
-def test_a_request_without_an_answer_is_repeated_only_with_an_idempotency_key(tmp_path, headers, expected):
+def test_the_outcome_of_a_request_is_unknown_when_its_worker_ends(tmp_path):
     async def scenario(first, second):
         second.held = []
-        request = Request(KEYS_BY_SLOT[1], headers)
+        request = Request(KEYS_BY_SLOT[1])
         assert request.send(first)
         await until(lambda: second.held)
         for connection in tuple(second.forwarder._listener.connections):
             connection._transport.abort()
-        assert await request.result() == expected
+        assert await request.result() == "unknown"
         assert first.outcomes == ["lost"]
 
     run(tmp_path, scenario)
