@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OMS_API, SLACK_BOT = ROOT / "oms-api", ROOT / "slack-bot"
 START_SECONDS = 120
 _POLL_SECONDS = 0.02
+_READY = b'"event":"ready"'
 
 Environment = dict[str, str]
 
@@ -155,6 +156,7 @@ def api(
     environment = api_environment(database_url, key, port, workers) | (settings or {})
     with _running(command, folder, environment, log) as process:
         _await(f"http://127.0.0.1:{port}/health/ready", process, log)
+        _await_workers(workers, log)
         yield Service(port, key, process.pid)
 
 
@@ -183,6 +185,15 @@ def _running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _await_workers(workers: int, log: Path) -> None:
+    """Wait until each worker process is ready. Otherwise the first one would get all connections."""
+    deadline = monotonic() + START_SECONDS
+    while log.read_bytes().count(_READY) < workers:
+        if monotonic() > deadline:
+            raise RuntimeError(f"not all of {workers} processes start: {log.read_text()[-2000:]}")
+        sleep(_POLL_SECONDS)
 
 
 def _await(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
