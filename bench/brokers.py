@@ -4,7 +4,7 @@ Needs the service's package on its path: `PYTHONPATH=oms-api python -m bench.bro
 stand-in are separate processes, on PostgreSQL. Market orders are placed one after another, fewer than
 Alpaca's rate limit admits at once. The first figure is the time from the commit of an order until the
 stand-in has read the request, the second one from the fill until its execution is committed, with its event
-in the outbox. All times are those of one clock. Then an adapter reads 10,000 open orders after a log-in.
+in the outbox. All times are those of one clock. Then an adapter reads 10,000 open orders after a login.
 
 The last figures compare market orders in the paper market, and at a fast broker, without and with a portfolio
 that places orders at a second broker, which answers after 2 seconds.

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.admin.account import get_account_name
-from app.audit.rules.entries import Facts, InvalidFacts
+from app.audit.rules.entries import AuditValues, InvalidAuditValues
 from app.audit.service import AuditEntry, record_entries
 from app.clock import utc_now
 from app.config import ConfigurationError, load_settings
@@ -94,10 +94,10 @@ def _mint(connection: Connection, namespace: argparse.Namespace, now: datetime) 
     return key
 
 
-def _record(connection: Connection, action: str, name: str, facts: Facts, now: datetime) -> None:
+def _record(connection: Connection, action: str, name: str, facts: AuditValues, now: datetime) -> None:
     try:
         entry = AuditEntry(FIRST_TENANT, now, _actor(), "shell", action, f"key:{name}", after=facts)
-    except InvalidFacts:
+    except InvalidAuditValues:
         raise Invalid("The name reads like a secret; the audit trail would hold it for good.") from None
     record_entries(set_tenant_scope(connection, [FIRST_TENANT]), [entry])
 

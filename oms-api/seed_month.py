@@ -205,7 +205,7 @@ class _Month:
         return str((await self._place(**terms, time_in_force="GTD", expires_at=until))["id"])
 
     async def _place_each_status(self) -> int:
-        """Place orders that are accepted, held, triggered, partly filled, replaced, cancelled and denied."""
+        """Place orders that are accepted, held, triggered, partly filled, replaced, canceled and denied."""
         await self.client.request(
             "PUT", "/quotes/T", {"bid": "25.90", "ask": "26.00", "last": "26.00", "ask_size": "40"}
         )

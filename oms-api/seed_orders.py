@@ -1,4 +1,4 @@
-"""Demo orders: working, filled, denied and cancelled ones, with their instruments and limits.
+"""Demo orders: working, filled, denied and canceled ones, with their instruments and limits.
 
 `seed_data.py` calls it. Orders go through the writer's own handler, at prices around the current quotes. If
 the price source has none (`manual`), quotes are set first. Existing data is kept.

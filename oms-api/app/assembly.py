@@ -113,7 +113,7 @@ from app.signals.service.resumption import SignalResumption
 from app.signals.service.signal_batch import SignalHandler
 from app.signals.service.signal_service import SignalService
 from app.signals.service.signal_store import SignalStore
-from app.startup import Parts
+from app.startup import ManagedComponents
 from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.runner_factory import RunnerFactory
@@ -163,7 +163,7 @@ class Components:
     signal_channel: ChannelState
     streams: StreamHub
 
-    def parts(self) -> Parts:
+    def parts(self) -> ManagedComponents:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
@@ -173,7 +173,7 @@ class Components:
         market_watcher = MarketWatcher(
             *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
         )
-        return Parts(
+        return ManagedComponents(
             *(self.engine, self.readers, self.writer, self.trail, self.access_log),
             database_file=self.database_file,
             first_to_close=(

@@ -124,7 +124,7 @@ def create_duties(
         Duty("stale price feed", CLOSE_CHECK_PERIOD, FeedWatch(engine, market, now).check),
         Duty("interest and borrow fees", CARRY_PERIOD, carry.book),
         Duty("daily statistics", CARRY_PERIOD, DailyStatistics(engine, now).store),
-        Duty("broker log-ins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
+        Duty("broker logins", CARRY_PERIOD, LogInReminder(engine, calendars, LOG_INS, now).check),
         Duty("broker instruments", INSTRUMENT_PERIOD, instruments.load),
         Duty("strategy parity", DRIFT_PERIOD, DriftWatch(engine, parity, now).check),
         Duty("prune strategy journals", PRUNE_PERIOD, JournalRetention(engine, JOURNAL_AGE, now).prune),

@@ -67,7 +67,7 @@ def _read_stored(
         symbols = sorted({find_symbol(connection, tenant_id, name) for name in list_names(namespace)})
         actions = list_actions_of_symbols(connection, tenant_id, symbols, (since, until))
     try:
-        pairs = [one for one in parse_pairs(namespace.rates or "") if one not in symbols]
+        pairs = [pair for pair in parse_pairs(namespace.rates or "") if pair not in symbols]
     except ValueError as error:
         raise InvalidBacktest(f"--rates: {error}.") from None
     names = [*symbols, *pairs]

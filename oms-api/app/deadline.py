@@ -28,7 +28,7 @@ class Deadline:
             return await work
         except asyncio.CancelledError:
             if task in self._waiting or task.uncancel():
-                raise  # the task was cancelled for another reason
+                raise  # the task was canceled for another reason
             raise TimeoutError from None
         finally:
             self._waiting.pop(task, None)

@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        return orjson.dumps(_facts(record), default=str).decode()
+        return orjson.dumps(_list_extra_fields(record), default=str).decode()
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -35,7 +35,7 @@ class ConsoleFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        fields = _facts(record)
+        fields = _list_extra_fields(record)
         head = f"{fields.pop('timestamp')[11:23]} {fields.pop('level'):<7} {fields.pop('event')}"
         trace = fields.pop("traceback", "")
         pairs = " ".join(f"{name}={_one_line(value)}" for name, value in fields.items())
@@ -77,7 +77,7 @@ def configure_logging(as_json: bool, level: str) -> None:
     logging.getLogger("alembic").setLevel("WARNING")
 
 
-def _facts(record: logging.LogRecord) -> dict[str, Any]:
+def _list_extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     at = format_timestamp(datetime.fromtimestamp(record.created, UTC))
     fields: dict[str, Any] = {
         "timestamp": at,

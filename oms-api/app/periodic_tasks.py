@@ -1,4 +1,4 @@
-"""Repeat a background task of a process until it is cancelled."""
+"""Repeat a background task of a process until it is canceled."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from app.errors import OmsError
 async def repeat(
     action: Callable[[], Awaitable[object]], seconds: float, subject: str, log: logging.Logger
 ) -> None:
-    """Call `action`, and again `seconds` after it has ended, until cancelled.
+    """Call `action`, and again `seconds` after it has ended, until canceled.
 
     Errors are logged with `subject`, which says what was not done, and the task continues.
     """

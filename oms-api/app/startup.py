@@ -39,7 +39,7 @@ class CannotStart(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ManagedComponents:
     """Components to start, and to close in the reverse order."""
 
     engine: Engine
@@ -50,9 +50,7 @@ class Parts:
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()
     sharing: Sharing | None = None
-    background_tasks: Sequence[
-        Callable[[], Coroutine[Any, Any, None]]
-    ] = ()  # each runs until it is cancelled
+    background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is canceled
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Forwarding:
 
 
 def lifespan(
-    settings: Settings, parts: Parts, forwarding: Forwarding | None = None
+    settings: Settings, parts: ManagedComponents, forwarding: Forwarding | None = None
 ) -> Callable[[object], AbstractAsyncContextManager[None]]:
     """Return the application's lifespan, which raises CannotStart if the database is down or unsafe."""
 

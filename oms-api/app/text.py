@@ -49,6 +49,11 @@ def remove_invisible(text: str) -> str:
     return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
+def replace_unprintable(text: str) -> str:
+    """Return `text` with a space in place of each unprintable character."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def label_key(label: str) -> str:
     """Return the form in which equal labels are the same.
 

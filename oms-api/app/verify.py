@@ -100,7 +100,7 @@ _MEANING: dict[StrEnum, str] = {
     Check.VALUE: "price and gross market value are consistent",
     Check.POSITION: "each row's P&L and position follow from its trade and the previous position",
     Check.CASH: "cash moves by each row's value",
-    Check.COUNTERS: "counters and realised P&L add up",
+    Check.COUNTERS: "counters and realized P&L add up",
     Check.REVERSAL: "a reversal offsets one earlier trade of its portfolio, once",
     Check.ACTION: "rows of corporate actions match their actions",
     Check.KEY: "an idempotency key belongs to one request and its hash",
@@ -221,7 +221,9 @@ def report_export(proven: ExportResult, *, with_heads: bool) -> Iterator[str]:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Verify the configured database, or the export that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m app.verify", description="Prove the books.")
+    parser = argparse.ArgumentParser(
+        prog="python -m app.verify", description="Verify the ledger and the audit log."
+    )
     exports = "what GET /audit/export or GET /trades/export answered"
     heads = "what GET /audit/head or GET /trades/heads answered, at any time"
     parser.add_argument("--audit", type=Path, metavar="FILE", help=exports)

@@ -187,7 +187,7 @@ class Quote(NamedTuple):
 
 
 class Position(NamedTuple):
-    """A position: signed units, their signed cost, and the P&L realised so far, before charges."""
+    """A position: signed units, their signed cost, and the P&L realized so far, before charges."""
 
     quantity: Decimal = ZERO
     cost: Decimal = ZERO

@@ -1,4 +1,4 @@
-"""Deadlines: a late operation is cancelled with an error, others are not affected."""
+"""Deadlines: a late operation is canceled with an error, others are not affected."""
 
 import asyncio
 

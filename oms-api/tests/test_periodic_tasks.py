@@ -1,4 +1,4 @@
-"""A background task continues after each of its errors, and ends when it is cancelled."""
+"""A background task continues after each of its errors, and ends when it is canceled."""
 
 import asyncio
 import logging

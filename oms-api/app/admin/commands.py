@@ -86,7 +86,7 @@ class CommandContext:
 
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
-    parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).parameters()
+    parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).to_parameters()
     created = await command_context.execute(
         lambda connection, request, now: tenants.create_tenant(connection, request, parameters, now),
         FIRST_TENANT,
@@ -111,7 +111,7 @@ async def create_user(command_context: CommandContext, options: Namespace) -> Co
     tenant_id = command_context.get_tenant(options.tenant).id
     values = {name: getattr(options, name) for name in ("name", "role", "email", "person", "portfolios")}
     values["password"] = command_context.ask_password() if options.email else None
-    parameters = validate_model(UserIn, values).parameters()
+    parameters = validate_model(UserIn, values).to_parameters()
     user = await users.create_user(
         command_context.change_executor, command_context.build_request(tenant_id), parameters
     )
@@ -124,7 +124,7 @@ async def reset_password(command_context: CommandContext, options: Namespace) ->
     """Set a password and end the user's sessions."""
     tenant_id = command_context.get_tenant(options.tenant).id
     user = find_user(command_context, tenant_id, options.email)
-    changes = validate_model(UserPatch, {"password": command_context.ask_password()}).changes()
+    changes = validate_model(UserPatch, {"password": command_context.ask_password()}).to_changes()
     await users.update_user(
         command_context.change_executor, command_context.build_request(tenant_id), user, changes
     )
@@ -153,7 +153,7 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
         "expires_at": expires_at,
         "portfolios": options.portfolios,
     }
-    parameters = validate_model(KeyIn, values).parameters()
+    parameters = validate_model(KeyIn, values).to_parameters()
     created = await command_context.execute(
         lambda connection, request, now: api_keys.create_key(connection, request, parameters, now),
         command_context.get_tenant(options.tenant).id,

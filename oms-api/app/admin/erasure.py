@@ -11,7 +11,7 @@ from app.alerts.queries import delete_alerts_of
 from app.identity.rules.people import ERASED_PREFIX
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.identity.service.erasure import Erasure, erase_user
-from app.preferences.queries import delete_preferences_of
+from app.preferences.queries import delete_preferences
 
 _KEPT = (
     "Trades, orders, events and the audit log keep the ID under which the person acted: the Slack identity, "
@@ -29,7 +29,7 @@ async def erase_person(command_context: CommandContext, options: Namespace) -> C
 
     def erase(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
         for name in erasure.names:
-            delete_preferences_of(connection, tenant_id, name)
+            delete_preferences(connection, tenant_id, name)
             delete_alerts_of(connection, tenant_id, name)
         return erase_user(connection, request, erasure, now)
 

@@ -49,10 +49,10 @@ def list_alerts(connection: Connection, caller: Caller, limit: int, before: str 
 
     Alerts of portfolios that the caller may not see now are left out.
     """
-    home = (Portfolio.tenant_id == AlertRow.tenant_id) & (Portfolio.id == AlertRow.portfolio_id)
+    is_portfolio = (Portfolio.tenant_id == AlertRow.tenant_id) & (Portfolio.id == AlertRow.portfolio_id)
     statement = (
         select(*_COLUMNS, Portfolio.name)
-        .outerjoin(Portfolio, home)
+        .outerjoin(Portfolio, is_portfolio)
         .where(AlertRow.tenant_id == caller.tenant_id, AlertRow.owner == caller.actor)
         .order_by(AlertRow.id.desc())
         .limit(limit)
@@ -132,10 +132,10 @@ def _has_active_owner(now: datetime) -> ColumnElement[bool]:
 
 
 def _select_portfolio_alerts(now: datetime) -> Select[Any]:
-    home = (Portfolio.tenant_id == AlertRow.tenant_id) & (Portfolio.id == AlertRow.portfolio_id)
+    is_portfolio = (Portfolio.tenant_id == AlertRow.tenant_id) & (Portfolio.id == AlertRow.portfolio_id)
     return (
         select(*_COLUMNS, Portfolio.name, Portfolio.name_key, Portfolio.kind)
-        .join(Portfolio, home)
+        .join(Portfolio, is_portfolio)
         .where(AlertRow.kind != AlertKind.PRICE, AlertRow.is_active.is_(True), _has_active_owner(now))
         .where(build_visibility_condition(AlertRow.tenant_id, AlertRow.owner, Portfolio.name_key))
         .order_by(AlertRow.tenant_id, AlertRow.portfolio_id, AlertRow.id)

@@ -76,7 +76,7 @@ async def list_alerts(
     caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
 ) -> Response:  # fmt: skip
-    """List the alerts of the person that the request acts for, or of the key itself, newest first.
+    """List the alerts of the person in `X-On-Behalf-Of`, or of the API key, newest first.
 
     Alerts of portfolios that the caller may not see are left out.
     """
@@ -100,6 +100,6 @@ async def list_alerts(
 async def remove_alert(
     caller: Owner, alert_id: Annotated[SearchText, Path(max_length=32)], changes: ChangesDep
 ) -> Response:
-    """Delete one of your alerts. It fires no more."""
+    """Delete an alert. It no longer fires."""
     await changes.run(lambda connection: delete_alert(connection, caller, alert_id), caller.tenant_id)
     return Response(status_code=204)

@@ -132,7 +132,7 @@ async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) 
     responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
-    """Delete a backtest with its result. If it waits or runs, it is cancelled."""
+    """Delete a backtest with its result. If it waits or runs, it is canceled."""
     tenant_id = caller.tenant_id
     is_deleted = await changes.run(
         lambda connection: delete_backtest(connection, tenant_id, backtest_id), tenant_id

@@ -19,7 +19,7 @@ class SessionNeeded(BrokerUnavailable):
 
     def __init__(self, broker: str) -> None:
         super().__init__(
-            f"{broker} needs today's log-in: log in at its page, then send the request token with "
+            f"{broker} needs today's login: log in at its page, then send the request token with "
             "`POST /brokers/{connection}/session`."
         )
 
@@ -32,7 +32,7 @@ class OutcomeOpen(Exception):
 
 
 class LogInRefused(Invalid):
-    """Raised when the broker did not take the request token of a log-in."""
+    """Raised when the broker did not take the request token of a login."""
 
     def __init__(self, message: str) -> None:
         text = f"The broker refused the token: {message} Log in again, and send the new token within minutes."
@@ -42,17 +42,17 @@ class LogInRefused(Invalid):
 
 
 class LogInFailed(Unavailable):
-    """Raised when the broker was not reached for a log-in."""
+    """Raised when the broker was not reached for a login."""
 
     def __init__(self) -> None:
         super().__init__("The broker did not answer. Send the request token again.")
 
 
 class NoLogIn(Conflict):
-    """Raised when the broker has no daily log-in, or the connection must not be used yet."""
+    """Raised when the broker has no daily login, or the connection must not be used yet."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The connection takes no log-in. {reason}")
+        super().__init__(f"The connection takes no login. {reason}")
 
 
 class NoSuchConnection(NotFound):

@@ -122,7 +122,7 @@ class HasExecutionCharges(Protocol):
 
 
 class LogIn(Protocol):
-    """The daily log-in of a person at a broker."""
+    """The daily login of a person at a broker."""
 
     @property
     def address(self) -> str:

@@ -56,7 +56,7 @@ async def create_connection(
     connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
-    request, new = change_requests.build(caller, body), body.parameters()
+    request, new = change_requests.build(caller, body), body.to_parameters()
     return build_response(
         await change_executor.execute(
             request, lambda connection, now: connections.create(connection, request, new, now)
@@ -104,7 +104,7 @@ async def update_connection(
     connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
-    request, changes = change_requests.build(caller, body, connection_name), body.changes()
+    request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
     return build_response(
         await change_executor.execute(
             request,
@@ -186,7 +186,7 @@ async def enable_live(
 
 @sessions_router.get(
     "/{connection_name}/session",
-    summary="Get the log-in page of a broker connection",
+    summary="Get the login page of a broker connection",
     responses=document_responses(200, {"model": BrokerLogInOut}, 404, 409),
 )
 async def get_log_in(
@@ -220,7 +220,7 @@ async def create_session(
     log_ins: BrokerLogInsDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
-    """Exchange the request token of a log-in for today's session, and connect with it."""
+    """Exchange the request token of a login for today's session, and connect with it."""
     tenant_id = caller.tenant_id
     stored = await readers.run(
         lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id

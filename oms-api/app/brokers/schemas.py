@@ -66,7 +66,7 @@ class ConnectionIn(RequestBody):
     )
     credentials: Credentials = Field(repr=False, description=_CREDENTIALS_TEXT, examples=[_CREDENTIALS])
 
-    def parameters(self) -> NewConnection:
+    def to_parameters(self) -> NewConnection:
         """Return the service's parameters."""
         return NewConnection(self.name, self.broker, self.live, self.account, self.base_url, self.credentials)
 
@@ -87,7 +87,7 @@ class ConnectionPatch(Patch):
     credentials: Credentials = omit_field(is_visible=False)
     people: People | None = Field(None, description=_PEOPLE_TEXT, examples=[["alice@example.com"]])
 
-    def changes(self) -> dict[str, Any]:
+    def to_changes(self) -> dict[str, Any]:
         """Return the fields to change, the people as canonical JSON."""
         values = {name: getattr(self, name) for name in self.model_fields_set}
         if self.people is not None:
@@ -167,7 +167,7 @@ class ConnectionCheckOut(BaseModel):
 
 
 class BrokerSessionIn(RequestBody):
-    """The result of a person's log-in at the broker's page."""
+    """The result of a person's login at the broker's page."""
 
     request_token: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean)] = Field(
         repr=False,

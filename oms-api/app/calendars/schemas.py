@@ -78,18 +78,18 @@ class CalendarDayIn(BaseModel):
 
     @model_validator(mode="after")
     def _has_fitting_hours(self) -> "CalendarDayIn":
-        error = find_hours_error(self.kind, self.hours())
+        error = find_hours_error(self.kind, self.to_hours())
         if error is not None:
             raise PydanticCustomError("sessions", "{message}", {"field": "sessions", "message": error})
         return self
 
-    def hours(self) -> tuple[LocalHours, ...]:
+    def to_hours(self) -> tuple[LocalHours, ...]:
         """Return the sessions."""
         return tuple(LocalHours(hours_in.open, hours_in.close) for hours_in in self.sessions)
 
     def override(self, market: Market, day: date) -> CalendarOverride:
         """Return what the operator sets."""
-        return CalendarOverride(market, day, self.kind, self.hours(), self.name, self.source)
+        return CalendarOverride(market, day, self.kind, self.to_hours(), self.name, self.source)
 
 
 class ClockQuery(BaseModel):

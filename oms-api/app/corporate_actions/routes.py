@@ -59,7 +59,7 @@ async def preview(
     caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
 ) -> Response:
     """Compute the changes of positions, cash and open orders without recording anything."""
-    draft, at = body.draft(), now()
+    draft, at = body.to_draft(), now()
 
     def read(connection: Connection) -> tuple[Action, ActionPreview]:
         action = build_action(connection, caller.tenant_id, draft)
@@ -83,9 +83,9 @@ async def create(
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
     It is booked when its ex-date begins, or at once if it has begun. It changes positions from executions
-    before the ex-date. Open orders are restated (split) or cancelled (symbol change).
+    before the ex-date. Open orders are restated (split) or canceled (symbol change).
     """
-    request, draft = change_requests.build(caller, body), body.draft()
+    request, draft = change_requests.build(caller, body), body.to_draft()
     result = await change_executor.execute(
         request,
         lambda connection, at: create_action(connection, request, draft, market.rate, at),
@@ -153,7 +153,7 @@ async def reverse(
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
-    An action that is not yet booked is withdrawn. Orders that it cancelled stay cancelled.
+    An action that is not yet booked is withdrawn. Orders that it canceled stay canceled.
     """
     request = change_requests.build(caller, body, action_id)
     action = await _find(readers, caller, action_id)

@@ -60,7 +60,7 @@ class CorporateActionIn(BaseModel):
         None, description="`dividend`: date on which it is paid", examples=["2026-12-11"]
     )
 
-    def draft(self) -> Draft:
+    def to_draft(self) -> Draft:
         """Return the terms as the services take them."""
         return Draft(**{name: getattr(self, name) for name in Draft._fields})
 
@@ -156,7 +156,7 @@ class CorporateActionPreviewOut(BaseModel):
         description="Beginning of the ex-date", examples=["2026-11-23T05:00:00.000000Z"]
     )
     positions: list[PositionChangeOut] = Field(description="Positions held before the ex-date")
-    orders: list[OrderChangeOut] = Field(description="Open orders that are restated or cancelled")
+    orders: list[OrderChangeOut] = Field(description="Open orders that are restated or canceled")
 
 
 def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:

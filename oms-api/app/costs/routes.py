@@ -42,7 +42,7 @@ async def estimate_costs(
     exchange or product, the charges are zero and `not_covered` is true.
     """
     order = body.terms(body.date or find_trading_day(body.exchange, now()))
-    estimate = estimate_charges(order, body.execution(), rates)
+    estimate = estimate_charges(order, body.to_execution(), rates)
     serialized = serialize_estimate(
         body, order, estimate.charges, estimate.dp_charge, estimate.rates, MARKETS[body.exchange],
         is_covered=is_covered(order),

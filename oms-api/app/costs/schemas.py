@@ -58,12 +58,12 @@ class EstimateIn(BaseModel):
 
     @model_validator(mode="after")
     def _storable_value(self) -> "EstimateIn":
-        if not is_storable(self.execution().value):
+        if not is_storable(self.to_execution().value):
             message = "`quantity` × `price` must have at most 16 digits before the point."
             raise PydanticCustomError("amount", "{message}", {"message": message, "field": "quantity"})
         return self
 
-    def execution(self) -> Execution:
+    def to_execution(self) -> Execution:
         """Return the execution that fills the order."""
         return Execution.at_price(self.quantity, self.price)
 
@@ -146,7 +146,7 @@ def serialize_estimate(
         "side": order.side,
         "quantity": shorten_quantity(format_fixed(body.quantity)),
         "price": _money(body.price),
-        "value": _money(body.execution().value),
+        "value": _money(body.to_execution().value),
         "date": order.on.isoformat(),
         "currency": market.currency,
         "total": total,

@@ -72,12 +72,12 @@ def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
 
     Keep the number of the transaction: see `database.commit_status`.
     """
-    pending = [one for one in writes if one.rows]
+    pending = [pending_write for pending_write in writes if pending_write.rows]
     if _is_sqlite(connection):
-        for one in pending:
-            connection.exec_driver_sql(one.on_sqlite, [tuple(row) for row in one.rows])
+        for pending_write in pending:
+            connection.exec_driver_sql(pending_write.on_sqlite, [tuple(row) for row in pending_write.rows])
     elif pending:
-        statements = [(one.on_postgresql, _json(one.rows)) for one in pending]
+        statements = [(pending_write.on_postgresql, _json(pending_write.rows)) for pending_write in pending]
         keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
 

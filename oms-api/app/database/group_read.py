@@ -35,7 +35,7 @@ class GroupRead(Generic[Key, Answer]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
         if self._drain is None:
             self._drain = asyncio.create_task(self._answer_all())
-        return await asyncio.shield(future)  # a cancelled caller does not cancel the query of the others
+        return await asyncio.shield(future)  # a canceled caller does not cancel the query of the others
 
     def _query(self, keys: Sequence[Key]) -> Callable[[Connection], dict[Key, Answer]]:
         return lambda connection: self._read(connection, keys)

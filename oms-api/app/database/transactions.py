@@ -1,4 +1,4 @@
-"""Small transactions off the event loop that lock no portfolio, such as log-ins."""
+"""Small transactions off the event loop that lock no portfolio, such as logins."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -138,11 +138,11 @@ def list_signed_days(connection: Connection) -> list[SignedDay]:
     """Return all days of all tenants, also those of which only some rows are left, for the verification."""
     days = {(day.tenant_id, day.date): day for day in _list(connection, DAYS, DayClose)}
     figures: dict[tuple[int, str], list[DayFigures]] = {}
-    for one in _list(connection, FIGURES, DayFigures):
-        figures.setdefault((one.tenant_id, one.date), []).append(one)
+    for day_figures in _list(connection, FIGURES, DayFigures):
+        figures.setdefault((day_figures.tenant_id, day_figures.date), []).append(day_figures)
     breaks: dict[tuple[int, str], list[OpenBreak]] = {}
-    for found in _list(connection, BREAKS, OpenBreak):
-        breaks.setdefault((found.tenant_id, found.date), []).append(found)
+    for open_break in _list(connection, BREAKS, OpenBreak):
+        breaks.setdefault((open_break.tenant_id, open_break.date), []).append(open_break)
     keys = sorted(days.keys() | figures.keys() | breaks.keys())
     return [
         SignedDay(days.get(key, _missing(*key)), figures.get(key, []), breaks.get(key, [])) for key in keys

@@ -30,7 +30,7 @@ class DayFiguresOut(BaseModel):
     gross_exposure: str = Field(description="Sum of the unsigned market values", examples=["18000.00"])
     equity: str = Field(description="Cash plus market value", examples=["1000500.00"])
     flows: str = Field(description="Deposits less withdrawals of the day", examples=["0.00"])
-    realized_pnl: str = Field(description="Realised P&L of the day before charges", examples=["120.00"])
+    realized_pnl: str = Field(description="Realized P&L of the day before charges", examples=["120.00"])
     price: str = Field(description="Part of the P&L due to prices", examples=["150.00"])
     currency: str = Field(description="Part due to exchange rates", examples=["-3.50"])
     carry: str = Field(description="Part due to interest, borrow fees and dividends", examples=["1.25"])

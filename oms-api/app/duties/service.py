@@ -108,7 +108,7 @@ class DutyRunner:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="duties")
 
     async def run(self) -> None:
-        """Run due duties repeatedly, until cancelled."""
+        """Run due duties repeatedly, until canceled."""
         await asyncio.gather(*map(self._repeat, self._lanes))
 
     def run_until(self, stop: Event) -> None:

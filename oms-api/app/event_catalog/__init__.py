@@ -44,7 +44,7 @@ _ORDER_STATES = {
     "triggered": "triggered: the stop price was reached",
     "pending_cancel": "waiting for the broker's answer to a cancel",
     "pending_replace": "waiting for the broker's answer to a replacement",
-    "canceled": "cancelled",
+    "canceled": "canceled",
     "expired": "expired",
     "replaced": "replaced by another order",
     "denied": "denied by a risk check or an approver",
@@ -112,8 +112,8 @@ def _iterate_event_types() -> Iterator[EventType]:
     busted = tuple(name for name in _FILL if name != "average_price")
     others = (*(name for name in _ORDER_OPTIONAL if name not in busted), "charges")
     for name, words in (
-        ("busted", "was cancelled by its venue"),
-        ("corrected", "replaces one that its venue cancelled"),
+        ("busted", "was canceled by its venue"),
+        ("corrected", "replaces one that its venue canceled"),
     ):
         sentence = f"A fill {words}; the order's other fields are those after it."
         yield EventType(f"order.fill_{name}", sentence, (*_ORDER, *busted), others)
@@ -126,7 +126,7 @@ def _iterate_event_types() -> Iterator[EventType]:
         yield EventType(f"kill_switch.{state}", f"A kill switch was set: {state}.", _SWITCH)
     yield EventType(
         "cancellation.unconfirmed",
-        "Orders that a kill switch cancelled, but that their brokers still have; they are tried again.",
+        "Orders that a kill switch canceled, but that their brokers still have; they are tried again.",
         (*_SWITCH, "orders"),
     )
     yield from _iterate_strategy_types()

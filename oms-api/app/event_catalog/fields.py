@@ -135,7 +135,7 @@ FIELDS: dict[str, Schema] = {
                 "leaves": "100",
             },
         ),
-        "description": "Orders that their brokers have not cancelled yet; `leaves` can still fill",
+        "description": "Orders that their brokers have not canceled yet; `leaves` can still fill",
         "examples": [
             [
                 {
@@ -171,7 +171,7 @@ FIELDS: dict[str, Schema] = {
     "product": _text("Product; empty: none", "CNC"),
     "proposed_action": _text("What would resolve the issue", "adopt"),
     "quantity": _amount("Units, of a position with sign", "10"),
-    "realized_pnl": _amount("Realised P&L before charges", "120.00"),
+    "realized_pnl": _amount("Realized P&L before charges", "120.00"),
     "reason": _or_null(_text("Why", "Bad prices")),
     "received_at": _instant("When a signal arrived"),
     "released_by": _text("Who released the latch", _PERSON),

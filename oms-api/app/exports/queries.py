@@ -98,10 +98,12 @@ def list_charge_movements(
         *(CashMovement.kind, cast(CashMovement.amount, Text), CashMovement.symbol, CashMovement.reason),
         _format_instant(connection, CashMovement.created_at),
     )
-    home = (Portfolio.tenant_id == CashMovement.tenant_id) & (Portfolio.id == CashMovement.portfolio_id)
+    is_portfolio = (Portfolio.tenant_id == CashMovement.tenant_id) & (
+        Portfolio.id == CashMovement.portfolio_id
+    )
     statement = (
         select(*columns)
-        .join(Portfolio, home)
+        .join(Portfolio, is_portfolio)
         .where(CashMovement.tenant_id == filters.tenant_id, CashMovement.kind.in_(_CHARGE_KINDS))
         .where(*_within(filters), *_between(filters, CashMovement.created_at))
         .order_by(CashMovement.portfolio_id, CashMovement.sequence.desc())
@@ -149,8 +151,8 @@ def _select_lines(
     for index, name in _MONEY.items():
         columns[index] = func.to_char(trade[name], _MONEY_FORMAT)
     cells = [part for column in columns for part in (literal(","), column)]
-    home = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
-    return select(trade.trade_id, func.concat(*cells[1:]).label("line")).join(Portfolio, home)
+    is_portfolio = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
+    return select(trade.trade_id, func.concat(*cells[1:]).label("line")).join(Portfolio, is_portfolio)
 
 
 def _build_page(

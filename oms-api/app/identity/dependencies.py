@@ -25,9 +25,14 @@ API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)
 _WRITE_OPERATIONS = frozenset(
     {
-        *(Operation.REPORT_TRADE, Operation.REVERSE_TRADE),
-        *(Operation.PLACE_ORDER, Operation.CHANGE_ORDER, Operation.CANCEL_ORDER, Operation.CLOSE_POSITION),
-        *(Operation.DECIDE_APPROVAL, Operation.REQUEST_OVERRIDE),
+        Operation.REPORT_TRADE,
+        Operation.REVERSE_TRADE,
+        Operation.PLACE_ORDER,
+        Operation.CHANGE_ORDER,
+        Operation.CANCEL_ORDER,
+        Operation.CLOSE_POSITION,
+        Operation.DECIDE_APPROVAL,
+        Operation.REQUEST_OVERRIDE,
     }
 )
 

@@ -1,6 +1,6 @@
 """Tables of tenants, users and credentials.
 
-Keys, log-ins, sessions and workspaces are looked up before the tenant is known. `queries.credentials` reads
+Keys, logins, sessions and workspaces are looked up before the tenant is known. `queries.credentials` reads
 them by exact key, and they have no row-level security. Neither has the directory of tenants.
 """
 

@@ -89,11 +89,11 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
         if row is None:
             yield Difference(place, "row", "none", "a row, as the audit log says")
         else:
-            fields = _facts(*row) | {"aliases": list(aliases[key])}
+            fields = _serialize_instrument(*row) | {"aliases": list(aliases[key])}
             yield from find_differences(place, fields, act.after | {"updated_at": act.at})
 
 
-def _facts(terms: Instrument, updated_at: Timestamp) -> dict[str, Any]:
+def _serialize_instrument(terms: Instrument, updated_at: Timestamp) -> dict[str, Any]:
     """Return the facts that the audit log records of an instrument. See `schemas.serialize_instrument`."""
     steps = {name: shorten_quantity(format_fixed(getattr(terms, name))) for name in ("tick_size", "lot_size")}
     kind = {name: getattr(terms, name) for name in _KIND}

@@ -49,6 +49,16 @@ class ReversalOfReversal(Conflict):
         super().__init__(f"{trade_id} is a reversal; report the trade again instead of reversing it.")
 
 
+class FilledAtBroker(Conflict):
+    """Raised when a fill at a broker is to be reversed: the account at the broker would keep it."""
+
+    def __init__(self, trade_id: str, order_id: str) -> None:
+        super().__init__(
+            f"{trade_id} is a fill at the broker. Trade the other way, or bust it with "
+            f"`POST /orders/{order_id}/bust` if its venue cancelled it."
+        )
+
+
 class BookedByCorporateAction(Conflict):
     """Raised when a row that a corporate action booked is to be reversed on its own."""
 

@@ -127,7 +127,7 @@ class TradeIn(ExecutionTimeIn):
             raise PydanticCustomError("priced_once", "Send either `gmv` or `price`.", {"field": "gmv"})
         return self
 
-    def report(self) -> ReportedTrade:
+    def to_report(self) -> ReportedTrade:
         """Return the report."""
         return ReportedTrade(*_REPORTED(self))
 
@@ -186,7 +186,7 @@ class TradeOut(BaseModel):
         description="Charges, deducted from the cash; a reversal returns those of its trade",
     )
     charges_percentage: str = Field(examples=["0.06413636"], description="Charges in percent of the value")
-    realized_pnl: str = Field(examples=["0.00"], description="Realised by this row, before charges")
+    realized_pnl: str = Field(examples=["0.00"], description="Realized by this row, before charges")
     portfolio_name: str = Field(examples=["Tech Portfolio"])
     user_id: str | None = Field(examples=["U123"])
     source: str = Field(examples=["bootstrap"], description="Name of the key that recorded it")
@@ -287,7 +287,7 @@ class SummaryOut(BaseModel):
 
 
 class PortfolioOut(SummaryOut):
-    """A portfolio with its positions by symbol. Flat positions keep their realised P&L.
+    """A portfolio with its positions by symbol. Flat positions keep their realized P&L.
 
     `realized_pnl` is before charges, `net_realized_pnl` after them. Positions are valued at their current
     marks, as in `GET /positions`. The values are null as of an earlier time.

@@ -38,13 +38,13 @@ class InvalidTransition(Conflict):
 
 
 class OrderIsFinal(Conflict):
-    """Raised when a final order is to be cancelled or changed."""
+    """Raised when a final order is to be canceled or changed."""
 
     kind, title = "order-is-final", "The order is final"
 
     def __init__(self, order_id: str, status: str) -> None:
         super().__init__(
-            f"Order {order_id} is {status} and cannot be changed or cancelled; place a new order."
+            f"Order {order_id} is {status} and cannot be changed or canceled; place a new order."
         )
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
 from app.database import build_upsert, execute_writes
 from app.preferences.models import PreferencesRow
@@ -18,8 +18,7 @@ def find_preferences(
     connection: Connection, tenant_id: int, owner: str, *, for_update: bool = False
 ) -> dict[str, Any]:
     """Return the fields that the owner has set."""
-    is_mine = (PreferencesRow.tenant_id == tenant_id, PreferencesRow.owner == owner)
-    statement = select(PreferencesRow.document).where(*is_mine)
+    statement = select(PreferencesRow.document).where(*_build_key_conditions(tenant_id, owner))
     if for_update:
         statement = statement.with_for_update()
     document = connection.execute(statement).scalar_one_or_none()
@@ -35,7 +34,10 @@ def store_preferences(
     execute_writes(connection, build_upsert(_TABLE, (*_KEY, "document", "updated_at"), _KEY, [row]))
 
 
-def delete_preferences_of(connection: Connection, tenant_id: int, owner: str) -> None:
+def delete_preferences(connection: Connection, tenant_id: int, owner: str) -> None:
     """Delete the preferences of an owner."""
-    is_mine = (PreferencesRow.tenant_id == tenant_id, PreferencesRow.owner == owner)
-    connection.execute(delete(PreferencesRow).where(*is_mine))
+    connection.execute(delete(PreferencesRow).where(*_build_key_conditions(tenant_id, owner)))
+
+
+def _build_key_conditions(tenant_id: int, owner: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return PreferencesRow.tenant_id == tenant_id, PreferencesRow.owner == owner

@@ -48,7 +48,7 @@ async def put_preferences(
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Replace the preferences in the body. The others do not change."""
-    tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.fields()
+    tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.to_fields()
 
     def write(connection: Connection) -> dict[str, Any]:
         if fields.get("default_portfolio") is not None:

@@ -96,7 +96,7 @@ class PreferencesIn(BaseModel):
         {}, max_length=MAX_WATCHLISTS, description="Symbols by name of list", examples=[{"Tech": ["AAPL"]}]
     )
 
-    def fields(self) -> dict[str, Any]:
+    def to_fields(self) -> dict[str, Any]:
         """Return the fields that the request names, as JSON values."""
         return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 

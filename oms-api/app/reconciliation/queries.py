@@ -237,8 +237,8 @@ def find_charge_keys(
     kinds = (CashKind.CHARGES.value, CashKind.ADJUSTMENT.value)
     mine = (CashMovement.tenant_id == tenant_id, CashMovement.portfolio_id == portfolio_id)
     is_charge = (*mine, CashMovement.kind.in_(kinds), CashMovement.idempotency_key.is_not(None))
-    is_day = CashMovement.day.in_(sorted({one.executed_at[:10] for one in executions}))
-    symbols, keys = sorted({one.symbol for one in executions}), set[str]()
+    is_day = CashMovement.day.in_(sorted({execution.executed_at[:10] for execution in executions}))
+    symbols, keys = sorted({execution.symbol for execution in executions}), set[str]()
     for start in range(0, len(symbols), _CHUNK):
         is_symbol = CashMovement.symbol.in_(symbols[start : start + _CHUNK])
         statement = select(CashMovement.idempotency_key).where(*is_charge, is_symbol, is_day)

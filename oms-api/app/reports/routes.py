@@ -57,7 +57,7 @@ async def get_profit(
     market: MarketDep,
     now: ClockDep,
 ) -> Response:
-    """Get the realised P&L and the charges of a period by portfolio, strategy, symbol, day or user.
+    """Get the realized P&L and the charges of a period by portfolio, strategy, symbol, day or user.
 
     A row counts on the day on which it was booked. A reversal therefore changes the day of the reversal.
     """
@@ -81,7 +81,7 @@ async def get_todays_profit(
     market: MarketDep,
     now: ClockDep,
 ) -> Response:
-    """Get the P&L since 00:00 UTC by portfolio, with the unrealised P&L of the current positions."""
+    """Get the P&L since 00:00 UTC by portfolio, with the unrealized P&L of the current positions."""
     at = now()
     start = datetime.combine(at.date(), time(tzinfo=UTC))
     key = None if query.portfolio is None else name_key(query.portfolio.strip())

@@ -12,10 +12,8 @@ from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request
 from app.risk.dependencies import ControlsDep, KillSwitchesDep
 from app.risk.queries import latches as latch_queries
-from app.risk.queries import limits as limit_queries
 from app.risk.queries import switches as switch_queries
 from app.risk.queries.switches import SwitchChange
-from app.risk.rules.limits import LimitScope, SetLimit, filter_active_limits
 from app.risk.rules.switches import ExitPolicy, SwitchScope
 from app.risk.rules.values import TradingState
 from app.risk.schemas import (
@@ -35,6 +33,7 @@ from app.risk.schemas import (
 from app.risk.service import latches as latch_service
 from app.risk.service.audit_entries import build_switch_entry
 from app.risk.service.limit_changes import change_limit
+from app.risk.service.limit_listing import list_visible_limits
 from app.timestamps import BEFORE_ALL, format_timestamp
 from app.wire.app_state import get_request_info
 from app.wire.body import documented_body, json_body
@@ -84,34 +83,16 @@ async def list_limits(
     Paper portfolios without limits use the default profile. Live portfolios cannot trade until limits are
     set.
     """
-    tenant_id = caller.tenant_id
+    tenant_id, at = caller.tenant_id, format_timestamp(now())
     after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
-    set_limits = await readers.run(
-        lambda connection: limit_queries.list_limits(connection, tenant_id), tenant_id
+    page = await readers.run(
+        lambda connection: list_visible_limits(connection, caller, after, query.limit, at), tenant_id
     )
-    holds = set(filter_active_limits(set_limits, format_timestamp(now())))  # of all limits, visible or not
-    seen = [limit for limit in set_limits if _sees(caller, limit)]
-    left = sorted((limit for limit in seen if _place(limit) > after), key=_place)
-    page = left[: query.limit]
-    cursor = cursors.make(tenant_id, _LIMITS, _place(page[-1])) if len(left) > query.limit else None
+    cursor = None if page.next_key is None else cursors.make(tenant_id, _LIMITS, page.next_key)
     return build_json_response(
-        [serialize_limit(limit, in_force=limit in holds) for limit in page],
+        [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits],
         headers=build_link_header(request, cursor),
     )
-
-
-def _sees(caller: Caller, limit: SetLimit) -> bool:
-    """Return whether the caller may see a limit.
-
-    A caller with limited portfolios sees no other users' limits.
-    """
-    if limit.scope is LimitScope.PORTFOLIO:
-        return caller.sees(limit.key)
-    return limit.scope is not LimitScope.USER or caller.portfolios is None or limit.key == caller.actor
-
-
-def _place(limit: SetLimit) -> str:
-    return "\n".join((limit.scope, limit.key, limit.code, str(int(limit.until is not None))))
 
 
 @router.put(
@@ -196,7 +177,14 @@ async def set_kill_switch(
     authenticated_request = AuthenticatedRequest(caller, request_info.request_id, key)
     stopped = await kill_switches.set_state(authenticated_request, change, entry, body.exit_policy)
     headers = {REPLAYED: "true"} if stopped.applied.replayed else {}
-    content = build_kill_switch_result(stopped.applied.change, *stopped[1:])
+    content = build_kill_switch_result(
+        stopped.applied.change,
+        stopped.settled,
+        stopped.unsettled,
+        stopped.canceled,
+        stopped.flattened,
+        stopped.unconfirmed,
+    )
     return build_json_response(content, headers=headers)
 
 

@@ -43,7 +43,7 @@ ScopeName = Annotated[Label, Field(min_length=1)]
 
 
 MAX_WORDS = 900
-MAX_WORD_LIST_CHARACTERS = 19_000  # normalised; it fits into an audit log entry
+MAX_WORD_LIST_CHARACTERS = 19_000  # normalized; it fits into an audit log entry
 MAX_COUNT = 1_000_000
 _MAX_LIST = 20_000  # characters
 _SIDES, _PRODUCTS = frozenset({"BUY", "SELL"}), frozenset({"CNC", "MIS", "NRML", NO_PRODUCT})
@@ -66,7 +66,7 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
 
 
 def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
-    """Return a normalised list: its words in upper case, without duplicates, sorted."""
+    """Return a normalized list: its words in upper case, without duplicates, sorted."""
     parts = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
     words = {_LISTED[code](word.strip()) or "" for word in parts}
     if "" in words or len(words) > MAX_WORDS:
@@ -195,7 +195,7 @@ class SwitchIn(BaseModel):
     )
     exits: Annotated[ExitPolicy, BeforeValidator(to_lower_case)] = Field(
         ExitPolicy.KEEP,
-        description="Only with HALTED. keep: exits stay open; cancel: they are cancelled; flatten: "
+        description="Only with HALTED. keep: exits stay open; cancel: they are canceled; flatten: "
         "same as `flatten: true`",
     )
     reason: Note | None = None
@@ -210,7 +210,7 @@ class SwitchIn(BaseModel):
 
     @property
     def exit_policy(self) -> ExitPolicy | None:
-        """What happens to exits, None if no orders are cancelled."""
+        """What happens to exits, None if no orders are canceled."""
         if self.flatten:
             return ExitPolicy.FLATTEN
         return self.exits if self.state is TradingState.HALTED else None
@@ -235,7 +235,7 @@ class SwitchOut(BaseModel):
 
 
 class UnconfirmedCancelOut(BaseModel):
-    """An order that its broker has not yet cancelled.
+    """An order that its broker has not yet canceled.
 
     The request is repeated until the broker confirms it.
     """
@@ -255,12 +255,12 @@ class KillSwitchResultOut(SwitchOut):
     unsettled: list[str] = Field(
         description="Portfolios in which the change is not finished. The service repeats it until it is"
     )
-    canceled: list[str] = Field(description="IDs of the cancelled orders")
+    canceled: list[str] = Field(description="IDs of the canceled orders")
     flattened: dict[str, Any] | None = Field(
-        description="Cancelled orders, closing orders and remaining positions; null without `flatten`"
+        description="Canceled orders, closing orders and remaining positions; null without `flatten`"
     )
     unconfirmed: list[UnconfirmedCancelOut] = Field(
-        description="Orders that their broker has not yet cancelled and can still fill"
+        description="Orders that their broker has not yet canceled and can still fill"
     )
 
 

@@ -80,7 +80,7 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
     strategies = await readers.run(lambda connection: list_strategies(connection, caller), caller.tenant_id)
-    inspected = await inspector.inspect_for_display(one.strategy.entry_point for one in strategies)
+    inspected = await inspector.inspect_for_display(listed.strategy.entry_point for listed in strategies)
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         manual = describe_manual(connection, caller)

@@ -65,7 +65,7 @@ async def create_webhook(
     webhooks.check_url(body.url)
     request, new, cursor = (
         change_requests.build(caller, body),
-        body.parameters(),
+        body.to_parameters(),
         await feed.horizon(caller.tenant_id),
     )
     return build_response(
@@ -96,7 +96,7 @@ async def put_webhook(
     deliveries are sent at once.
     """
     webhooks.check_url(body.url)
-    request, new = change_requests.build(caller, body, webhook_name), body.parameters()
+    request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
     cursor = await feed.horizon(caller.tenant_id)
     return build_response(
         await change_executor.execute(
@@ -136,7 +136,7 @@ async def change_webhook(
     webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
-    changes = body.changes()
+    changes = body.to_changes()
     webhooks.check_url(changes.get("url"))
     request = change_requests.build(caller, body, webhook_id)
     return build_response(

@@ -56,7 +56,7 @@ class WebhookIn(RequestBody):
     event_types: EventTypes = Field(description=_TYPES_TEXT, examples=[["order.filled", "trade.*"]])
     description: Description | None = Field(None, description="Your note; null: none", examples=["Risk"])
 
-    def parameters(self) -> NewWebhook:
+    def to_parameters(self) -> NewWebhook:
         """Return the service's parameters."""
         return NewWebhook(self.url, tuple(self.event_types), self.description)
 
@@ -68,7 +68,7 @@ class WebhookPatch(Patch):
     event_types: EventTypes = omit_field()
     description: Description | None = Field(None, description="Your note; null: none", examples=["Risk"])
 
-    def changes(self) -> dict[str, Any]:
+    def to_changes(self) -> dict[str, Any]:
         """Return the columns to change."""
         changes = {name: getattr(self, name) for name in self.model_fields_set}
         if "event_types" in changes:

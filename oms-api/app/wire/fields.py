@@ -1,4 +1,4 @@
-"""Field types: exact amounts, whole numbers and normalised text."""
+"""Field types: exact amounts, whole numbers and normalized text."""
 
 import re
 from collections.abc import Callable
@@ -145,7 +145,7 @@ def clean_label(value: str) -> str:
 
 
 def check_length(length: int) -> Callable[[str], str]:
-    """Return a check of the length after normalisation: NFC may be longer than the input."""
+    """Return a check of the length after normalization: NFC may be longer than the input."""
 
     def check(value: str) -> str:
         if len(value) > length:

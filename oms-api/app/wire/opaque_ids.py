@@ -47,4 +47,4 @@ class OpaqueIds:
 
     def _apply_key_stream(self, mac: bytes, data: bytes) -> bytes:
         stream = hmac.digest(self._stream_key, mac, hashlib.sha256)
-        return bytes(one ^ other for one, other in zip(data, stream, strict=False))
+        return bytes(byte ^ mask for byte, mask in zip(data, stream, strict=False))

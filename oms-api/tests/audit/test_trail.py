@@ -1,4 +1,4 @@
-"""The collection of denials and failed log-ins for the audit log.
+"""The collection of denials and failed logins for the audit log.
 
 They are recorded after the response, aggregated, and held in bounded memory. They are not lost while the
 database is unavailable.

@@ -34,7 +34,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     assert [tuple(row) for row in found] == [
         (name, None, None)
         for name in (
-            *("broker instruments", "broker log-ins", "daily statistics", "day closes"),
+            *("broker instruments", "broker logins", "daily statistics", "day closes"),
             *("encrypt webhook secrets again", "equity snapshots", "flow snapshots"),
             *("interest and borrow fees", "intraday square-off", "order and approval expiry"),
             *("portfolio alerts", "position records", "prune equity snapshots"),

@@ -223,7 +223,7 @@ def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(api_with
     assert api_with_shares.get_portfolio("Short")["cash"] == "10380.00"
     rows = assert_ok(api_with_shares.get("/portfolios/Growth/cash"))["rows"][:2]
     assert [(row["kind"], row["amount"]) for row in rows] == [("withholding", "-7.50"), ("dividend", "50.00")]
-    assert get_position(api_with_shares)[2] == "0.00"  # no realised P&L
+    assert get_position(api_with_shares)[2] == "0.00"  # no realized P&L
     assert_verified(api_with_shares)
     assert_ok(reverse_action(api_with_shares, made))
     assert api_with_shares.get_portfolio()["cash"] == "8000.00"

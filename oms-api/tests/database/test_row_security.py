@@ -163,7 +163,7 @@ def build_key_query(connection, tenant_id) -> tuple[str, tuple]:
 
 
 def test_row_level_security_keeps_index_lookups(new_database):
-    """On a table that was never analysed, as after a restore: keys are looked up, not searched for."""
+    """On a table that was never analyzed, as after a restore: keys are looked up, not searched for."""
     with run_service(new_database("postgresql")) as service:
         api = service.create_client()
         for page in range(8):

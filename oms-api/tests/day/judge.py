@@ -13,7 +13,7 @@ _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _UNIT = Decimal("0.00000001")
 _OPENING_CASH = Decimal(1_000_000)
 _BASE = "USD"  # of every portfolio
-_FLAT = (Decimal(0),) * 3  # quantity, cost, realised
+_FLAT = (Decimal(0),) * 3  # quantity, cost, realized
 _SAMPLE = 100
 _MADE_NO_ORDER = "/nothing-to-close"
 FINAL = {"FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED"}
@@ -89,7 +89,7 @@ def _judge_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str
         return [f"{said}: acknowledged and lost: {body}" for body in lost]
     if intent.kind == "cancel" and intent.status == 200:
         stands = orders[intent.told["id"]]["status"]
-        return [] if stands == "CANCELED" else [f"{said}: cancelled, and stands as {stands}"]
+        return [] if stands == "CANCELED" else [f"{said}: canceled, and stands as {stands}"]
     if intent.kind == "replace" and intent.status == 200:
         before = orders[intent.told["replaces"]]
         link = (before["status"], before["replaced_by"], intent.told["id"] in orders)
@@ -184,7 +184,7 @@ def _judge_books(client: Client, trades: list[Row]) -> list[str]:
 def recompute_books(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]], dict[str, Decimal]]:
     """Return the positions and each portfolio's change of cash that result from the trades.
 
-    A position is quantity, cost, realised P&L and local cost, by portfolio and symbol. Costs are average
+    A position is quantity, cost, realized P&L and local cost, by portfolio and symbol. Costs are average
     costs, computed from the fills in the obvious way.
     """
     held: dict[Corner, tuple[Decimal, ...]] = {}

@@ -61,7 +61,7 @@ HASHED = [
     "hash_version",
 ]
 Row = dict[str, Any]
-Position = tuple[int, int, int]  # quantity, cost, realised P&L
+Position = tuple[int, int, int]  # quantity, cost, realized P&L
 FLAT: Position = (0, 0, 0)
 
 

@@ -46,7 +46,7 @@ def fresh_service(database_url):
 
 @pytest.fixture
 def session_services(database_url):
-    """Log-ins and sessions on a database of the test's own."""
+    """Logins and sessions on a database of the test's own."""
     with run_session_services(database_url) as (session_services,):
         yield session_services
 

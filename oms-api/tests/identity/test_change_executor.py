@@ -206,7 +206,7 @@ def test_operation_is_rolled_back_when_the_audit_entry_fails(fresh_service, monk
     def fail(connection, entries):
         raise OperationalError("INSERT", None, Exception("disk full"))
 
-    monkeypatch.setattr(change_executor, "record", fail)
+    monkeypatch.setattr(change_executor, "record_entries", fail)
     assert api.post("/users", ALICE, build_key_header("k1")).status_code == 503
     monkeypatch.undo()
     assert assert_ok(api.get("/users")) == []

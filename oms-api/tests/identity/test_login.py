@@ -1,4 +1,4 @@
-"""Log-ins: every failure has the same answer and the same cost, and each is audited."""
+"""Logins: every failure has the same answer and the same cost, and each is audited."""
 
 import asyncio
 import json
@@ -241,7 +241,7 @@ def test_known_addresses_persist_across_restarts_and_processes(
 
 
 def count_queries_of_refusal(services, credentials):
-    """Return how many queries a refused log-in makes, and what its refusal says."""
+    """Return how many queries a refused login makes, and what its refusal says."""
     queries: list[str] = []
     listen = lambda *facts: queries.append(facts[2])  # noqa: E731  # to be taken off again
     event.listen(services.engine, "before_cursor_execute", listen)

@@ -1,4 +1,4 @@
-"""Throttling of log-ins by account and address; the owner of an account can still log in."""
+"""Throttling of logins by account and address; the owner of an account can still log in."""
 
 import pytest
 from hypothesis import given

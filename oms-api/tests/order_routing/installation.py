@@ -186,7 +186,7 @@ class Installation:
             if self.send("POST", "/brokers/kite/session", token, is_strict=False).status_code == 200:
                 return
             time.sleep(1)
-        raise AssertionError("no log-in")
+        raise AssertionError("no login")
 
     def _is_connected(self, name: str) -> bool:
         found = {one["name"]: one["status"] for one in self.get("/broker-connections")}

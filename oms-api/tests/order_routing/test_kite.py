@@ -120,7 +120,7 @@ def test_session_that_ends_is_shown_and_orders_go_out_after_the_next_log_in(rout
     kite.sessions.expire()
     kite.ticker.cut()
     run_until(routing, lambda: routing.get_connection().status == "refused")
-    assert "needs today's log-in" in (routing.get_connection().error or "")
+    assert "needs today's login" in (routing.get_connection().error or "")
 
 
 def start_another_process(routing, create_broker):

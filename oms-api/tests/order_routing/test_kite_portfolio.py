@@ -1,4 +1,4 @@
-"""The whole way: REST, the daily log-in, commit, session, the stand-in of Kite, and back."""
+"""The whole way: REST, the daily login, commit, session, the stand-in of Kite, and back."""
 
 import pytest
 
@@ -63,10 +63,10 @@ def place_order(api, **fields):
 
 def test_orders_go_out_after_the_log_in_and_not_after_the_session_ended(trading, standin):
     wait_for(lambda: get_portfolio(trading)["status"] == "refused")
-    assert "needs today's log-in" in get_portfolio(trading)["error"]
+    assert "needs today's login" in get_portfolio(trading)["error"]
     refused = place_order(trading)
     assert "BROKER_NOT_CONNECTED" in refused.text
-    assert "needs today's log-in" in refused.text
+    assert "needs today's login" in refused.text
     assert not standin.exchange.orders
     log_in(trading, standin)
     wait_for(lambda: get_portfolio(trading)["status"] == "connected")

@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.rules.values import Accepted, Busted, Canceled, Executed, Expired
+from app.ledger.errors import FilledAtBroker
+from app.ledger.service.commands import ReverseTrade
 from app.order_routing.service.request_loading import _convert
 from app.orders.rules.values import Status
 from tests.order_routing.scripted_broker import (
@@ -54,6 +56,17 @@ def test_fills_are_booked_once_as_trades(routing):
         [first.execution_id, second.execution_id]
     )
     assert len(routing.harness.query("SELECT 1 FROM trades")) == 2
+
+
+def test_fill_of_the_broker_is_busted_and_never_reversed(routing):
+    order = routing.place_working_order()
+    routing.broker.fill(order, "10")
+    routing.run_session()
+    [(trade_id,)] = routing.harness.query("SELECT trade_id FROM trades")
+    [outcome] = routing.harness.run(ReverseTrade(routing.harness.build_origin(), trade_id, "Mistaken"))
+    assert isinstance(outcome, FilledAtBroker)
+    assert f"POST /orders/{order.id}/bust" in outcome.detail
+    assert len(routing.harness.query("SELECT trade_id FROM trades")) == 1
 
 
 @pytest.mark.parametrize("fault", [KILLED_BEFORE, KILLED_AFTER, UNANSWERED, LOST, DOWN])

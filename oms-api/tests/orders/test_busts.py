@@ -1,4 +1,4 @@
-"""Executions that their venue cancelled: reversed by additional rows."""
+"""Executions that their venue canceled: reversed by additional rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Orders of many portfolios are cancelled one portfolio after another, even after a crash."""
+"""Orders of many portfolios are canceled one portfolio after another, even after a crash."""
 
 from datetime import timedelta
 

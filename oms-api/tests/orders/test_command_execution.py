@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from app.database import unit_of_work
 from app.orders.queries.book import list_open_orders_in_symbol
@@ -20,10 +20,12 @@ from app.orders.service.commands import (
     CancelOrder,
     ClosePosition,
     CorrectExecution,
+    DecideApproval,
     PlaceGroup,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    ReviewApprovals,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
@@ -206,4 +208,27 @@ def test_decisions_that_count_executions_run_no_statement(harness, bracket_entry
         assert harness.place_order().status is Status.FILLED
         harness.run(publish_quote(harness, "94"))
         assert harness.get_order(bracket_entry).status is Status.FILLED
+        assert statements == []
+
+
+@pytest.mark.parametrize("is_granted", [True, False])
+def test_decisions_on_approvals_run_no_statement(harness, bracket_entry, monkeypatch, is_granted):
+    with unit_of_work(harness.engine) as connection:
+        connection.execute(text("UPDATE portfolios SET approval = :policy"), {"policy": '{"mode":"always"}'})
+    harness.restart()
+    single = harness.place_order(**RESTING)
+    buy = {"quantity": "2", "time_in_force": "GTC"}
+    low, high = (
+        build_ticket(type="LIMIT", limit_price="90", **buy),
+        build_ticket(type="STOP", stop_price="115", **buy),
+    )
+    first, _ = harness.place_pair("OCO", low, high)
+    harness.restart()
+    approver = harness.build_origin()._replace(actor="slack:T1:U9")
+    with record_statements(harness, monkeypatch) as statements:
+        (review,) = harness.run(ReviewApprovals(approver, "approver", 10))
+        assert [one.request.order_id for one in review.approvals][:1] == [single.id]
+        for order in (single, first):
+            harness.run(DecideApproval(approver, order.id, is_granted, "Because", None, "approver"))
+            assert harness.get_order(order).status is (Status.ACCEPTED if is_granted else Status.DENIED)
         assert statements == []

@@ -104,7 +104,7 @@ SCENARIOS: dict[str, list[tuple[Any, tuple[str, int, int]]]] = {
         ("cancel", ("Canceled", 1000, 0)),
     ],
     "D.4.a rejected at once": [("reject", ("Rejected", 0, 0))],
-    "D.8 an order until cancelled outlives the day": [
+    "D.8 an order until canceled outlives the day": [
         (("fill", 1000), ("PartiallyFilled", 1000, 9000)),
         ("next day", ("PartiallyFilled", 1000, 9000)),
         (("fill", 9000), ("Filled", 10000, 0)),

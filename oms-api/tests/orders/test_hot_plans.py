@@ -79,7 +79,7 @@ _CLONED = {
 
 @pytest.fixture(scope="module")
 def unanalysed_database(new_database):
-    """Provide a database whose tables are never analysed."""
+    """Provide a database whose tables are never analyzed."""
     engine = connect_engine(new_database("postgresql"))
     with unit_of_work(engine) as connection:
         for table in _CLONED:

@@ -14,7 +14,7 @@ from app.performance.models import EquitySnapshot
 from app.risk.queries.limits import build_limit_upsert
 from app.risk.queries.losses import find_tenants_with_loss_limits
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
-from app.risk.rules.losses import LOSS_LIMITS
+from app.risk.rules.losses import LOSS_LIMIT_ACTOR
 from app.timestamps import format_timestamp
 from app.verify import check_database
 from tests.orders.test_kept_promises import wait_until
@@ -54,9 +54,9 @@ def test_daily_loss_limit_switches_the_portfolio_to_reducing(losing_harness):
     assert check_losses(losing_harness) == "REDUCING"  # exactly 100
     assert losing_harness.place_order(quantity="1").status is Status.DENIED
     assert losing_harness.place_order(side="SELL", quantity="1").status is Status.FILLED
-    assert list_switches(losing_harness) == [("REDUCING", LOSS_LIMITS)]
+    assert list_switches(losing_harness) == [("REDUCING", LOSS_LIMIT_ACTOR)]
     (told,) = losing_harness.list_events("kill_switch.reducing")
-    assert told["reason"] == "MAX_DAILY_LOSS: the loss of the day is 100, the limit 100."
+    assert told["reason"] == "The daily loss of 100 has reached MAX_DAILY_LOSS, which is 100."
     assert told["name"] == "Growth"
     check_losses(losing_harness)
     assert len(list_switches(losing_harness)) == 1  # once
@@ -117,7 +117,7 @@ def test_next_day_resets_reducing_when_no_limit_is_reached(losing_harness):
     assert check_losses(losing_harness) == "REDUCING"
     losing_harness.now = (losing_harness.now + timedelta(days=1)).replace(hour=0)
     assert check_losses(losing_harness) == "ACTIVE"
-    assert list_switches(losing_harness) == [("REDUCING", LOSS_LIMITS), ("ACTIVE", LOSS_LIMITS)]
+    assert list_switches(losing_harness) == [("REDUCING", LOSS_LIMIT_ACTOR), ("ACTIVE", LOSS_LIMIT_ACTOR)]
     assert find_due_tenants(losing_harness) == [losing_harness.tenant]
 
 
@@ -144,7 +144,7 @@ def test_automatic_switch_passes_verification(serve):
         assert api.put("/limits", limit).status_code == 200
         wait_until(lambda: api.get("/kill-switch").json()[-1]["state"] == "REDUCING")
         switch = api.get("/kill-switch").json()[-1]
-        assert (switch["scope"], switch["set_by"]) == ("portfolio", LOSS_LIMITS)
+        assert (switch["scope"], switch["set_by"]) == ("portfolio", LOSS_LIMIT_ACTOR)
         assert api.post_order().json()["denial"]["code"] == "REDUCING"
     engine = connect_engine(service.database_url)
     with engine.connect() as connection:

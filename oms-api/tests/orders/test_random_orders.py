@@ -49,7 +49,7 @@ def build_prices(kind, price):
 
 
 def compute_position(fills):
-    """Average cost implemented independently: (quantity, cost, realised)."""
+    """Average cost implemented independently: (quantity, cost, realized)."""
     quantity = cost = realised = Decimal(0)
     unit = Decimal("0.00000001")
     for side, size, value in fills:

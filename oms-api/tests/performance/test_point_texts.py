@@ -6,7 +6,7 @@ import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.performance.rules.curves import EquityCurve, parse_amounts
+from app.performance.rules.curves import EquityCurve, convert_to_floats
 from app.performance.rules.drawdowns import compute_drawdowns
 from app.performance.service.point_texts import PointTexts, format_points
 from app.timestamps import format_timestamp
@@ -48,7 +48,7 @@ def test_sliding_window_of_a_curve_is_serialized_as_its_points(day, windows):
 def assert_serialized(cache, requests):
     for first, amounts, flows in requests:
         points = build_curve(first, amounts, flows)
-        drawdowns = compute_drawdowns(*map(parse_amounts, points[1:]))
+        drawdowns = compute_drawdowns(*map(convert_to_floats, points[1:]))
         found = orjson.loads(orjson.dumps(cache.serialize("day", points)))
         assert found == [orjson.loads(text) for text in format_points(points, drawdowns)]
 

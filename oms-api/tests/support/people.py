@@ -88,7 +88,7 @@ def create_person(
 
 
 class SessionServices:
-    """Sessions and log-ins of one process on a database, as the service works: behind the wall."""
+    """Sessions and logins of one process on a database, as the service works: behind the wall."""
 
     def __init__(self, database_url: str) -> None:
         self.now = NOON

@@ -1,4 +1,4 @@
-"""What the process has done that others are forked from: imported the service, and analysed its routes."""
+"""What the process has done that others are forked from: imported the service, and analyzed its routes."""
 
 import gc
 

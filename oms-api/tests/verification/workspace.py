@@ -55,7 +55,7 @@ def fill_tables(service: Service) -> None:
     duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
     duties += ["position records", "roll up bars", "prune ticks"]
     duties += ["prune webhook deliveries", "encrypt webhook secrets again", "portfolio alerts"]
-    duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker log-ins"]
+    duties += ["stale price feed", "interest and borrow fees", "daily statistics", "broker logins"]
     duties += ["broker instruments", "strategy parity", "prune strategy journals", "prune job history"]
     duties += ["verify chains"]
     assert service.app.state.duty_runner.run_due() == duties
@@ -249,7 +249,7 @@ def _set_kill_switches(api: ApiClient) -> None:
     _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
     api.record_trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
-    income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED cancelled the working entries before
+    income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED canceled the working entries before
     api.place_order(**income, quantity="4", limit_price="90", **exits)
     filled = api.get_order(api.place_order(**income, quantity="8", limit_price="98")["id"])  # five fill
     bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}

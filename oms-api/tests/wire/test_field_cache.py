@@ -69,7 +69,7 @@ def test_cached_ticket_validation_equals_full_validation(body):
     )
     assert parsed == whole
     if isinstance(whole, TicketIn):
-        assert parsed.ticket() == whole.ticket()
+        assert parsed.to_ticket() == whole.to_ticket()
         assert parsed.model_fields_set == whole.model_fields_set
 
 

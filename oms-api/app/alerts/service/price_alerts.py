@@ -68,7 +68,7 @@ class PriceAlerts:
         return WatchState(self._checked_at, self._last_error, len(self._pending))
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until canceled."""
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
         self._wake = lambda: loop.call_soon_threadsafe(woken.set)
         while True:

@@ -90,10 +90,10 @@ def list_actions(connection: Connection, *prefixes: str) -> Iterator[AuditedActi
     statement = select(*(getattr(AuditRow, name) for name in names)).where(condition)
     ordered = statement.order_by(AuditRow.tenant_id, AuditRow.sequence)
     for row in connection.execute(ordered, execution_options={"yield_per": _CHUNK}):
-        yield AuditedAction._make((*row[:-2], _facts(row.before), _facts(row.after)))
+        yield AuditedAction._make((*row[:-2], _parse_values(row.before), _parse_values(row.after)))
 
 
-def _facts(text: str | None) -> Any:
+def _parse_values(text: str | None) -> Any:
     try:
         return None if text is None else orjson.loads(text)
     except ValueError:

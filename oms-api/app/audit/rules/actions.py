@@ -6,7 +6,7 @@ from app.timestamps import Timestamp
 
 
 class AuditedAction(NamedTuple):
-    """An entry with its facts: `before` and `after` as parsed JSON."""
+    """An entry with its values: `before` and `after` as parsed JSON."""
 
     tenant_id: int
     sequence: int

@@ -1,4 +1,4 @@
-"""The content of an audit entry: actor, action, target, client, and the facts before and after."""
+"""The content of an audit entry: actor, action, target, client, and the values before and after."""
 
 import re
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-Facts = dict[str, Any]  # JSON values without fractions: amounts are text
+AuditValues = dict[str, Any]  # JSON values without fractions: amounts are text
 
-MAX_FACTS = 20_000  # in characters
+MAX_VALUES_LENGTH = 20_000  # in characters
 _MAX_LENGTHS = {"actor": 300, "via": 100, "action": 60, "target": 400, "address": 60, "request_id": 100}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", re.ASCII)
 _SECRET_WORD = re.compile(
@@ -22,15 +22,15 @@ _PLACEHOLDER = "…"  # replaces text that looks like a secret
 _SECRET_VALUE = re.compile(r"oms_[0-9A-Za-z_-]{30}|eyJ[0-9A-Za-z_-]+\.eyJ|\$argon2|-----BEGIN ", re.ASCII)
 
 
-class InvalidFacts(ValueError):
-    """Raised when the facts contain a secret or are too long, which is a defect of the calling code."""
+class InvalidAuditValues(ValueError):
+    """Raised when the values contain a secret or are too long, which is a defect of the calling code."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """One action. `actor` is the person or key, `via` the way of access. `at` is timezone-aware, in UTC.
 
-    `before` and `after` are the changed facts. Raises InvalidFacts if they contain a secret.
+    `before` and `after` are the changed values. Raises InvalidAuditValues if they contain a secret.
     """
 
     tenant_id: int
@@ -41,37 +41,39 @@ class AuditEntry:
     target: str
     address: str | None = None
     request_id: str | None = None
-    before: Facts | None = None
-    after: Facts | None = None
+    before: AuditValues | None = None
+    after: AuditValues | None = None
 
     def __post_init__(self) -> None:
         for fields in (self.before, self.after):
-            serialize_facts(fields)
+            serialize_values(fields)
 
 
-def serialize_facts(facts: Facts | None) -> str | None:
-    """Return the facts as canonical JSON: sorted names, no spaces. Raises InvalidFacts."""
-    if facts is None:
+def serialize_values(values: AuditValues | None) -> str | None:
+    """Return the values as canonical JSON: sorted names, no spaces. Raises InvalidAuditValues."""
+    if values is None:
         return None
-    for path, value in _leaves(facts, ""):
+    for path, value in _leaves(values, ""):
         _check(path, value)
     try:
-        text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS).decode()
+        text = orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:  # an unpaired surrogate, or a number beyond 64 bits
-        raise InvalidFacts(f"The values are not JSON: {error}.") from None
-    if len(text) > MAX_FACTS:
-        raise InvalidFacts(f"The facts take {len(text):,} characters, more than {MAX_FACTS:,}.")
+        raise InvalidAuditValues(f"The values are not JSON: {error}.") from None
+    if len(text) > MAX_VALUES_LENGTH:
+        raise InvalidAuditValues(
+            f"The values take {len(text):,} characters, more than {MAX_VALUES_LENGTH:,}."
+        )
     return text
 
 
-def mask_secrets(facts: Facts) -> Facts:
-    """Return the facts with a placeholder for each text that looks like a secret.
+def mask_secrets(values: AuditValues) -> AuditValues:
+    """Return the values with a placeholder for each text that looks like a secret.
 
     The action is thus still recorded.
     """
     return {
         name: _PLACEHOLDER if isinstance(value, str) and _SECRET_VALUE.search(value) else value
-        for name, value in facts.items()
+        for name, value in values.items()
     }
 
 
@@ -97,9 +99,11 @@ def _plain(text: str, most: int) -> str:
 def _check(path: str, value: object) -> None:
     if not isinstance(value, str | int | None):  # bool is a subclass of int
         kind = type(value).__name__
-        raise InvalidFacts(f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null.")
+        raise InvalidAuditValues(
+            f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null."
+        )
     if isinstance(value, str) and _SECRET_VALUE.search(value):
-        raise InvalidFacts(f"{path} holds what reads like a secret.")
+        raise InvalidAuditValues(f"{path} holds what reads like a secret.")
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
@@ -115,9 +119,9 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
 
 def _below(path: str, name: object) -> str:
     if not isinstance(name, str):
-        raise InvalidFacts(f"{name!r} is not a name: names are text.")
+        raise InvalidAuditValues(f"{name!r} is not a name: names are text.")
     if _names_a_secret(name):
-        raise InvalidFacts(f"{name!r} is the name of a secret.")
+        raise InvalidAuditValues(f"{name!r} is the name of a secret.")
     return f"{path}.{name}" if path else name
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.audit.queries import trail as queries
 from app.audit.rules.aggregation import CountedEntry
 from app.audit.rules.chain import ChainedEntry, EntryContent, Head, build_chained_entry
-from app.audit.rules.entries import AuditEntry, serialize_facts, truncate_entry
+from app.audit.rules.entries import AuditEntry, serialize_values, truncate_entry
 from app.timestamps import format_timestamp
 
 
@@ -27,13 +27,13 @@ def append_actions(connection: Connection, acts: Sequence[CountedEntry]) -> None
     rows: list[ChainedEntry] = []
     for act in acts:
         tenant_id = act.entry.tenant_id
-        row = build_chained_entry(heads[tenant_id], tenant_id, _count_facts(act))
+        row = build_chained_entry(heads[tenant_id], tenant_id, _build_content(act))
         heads[tenant_id] = Head(row.sequence, row.hash)
         rows.append(row)
     queries.append_rows(connection, rows, heads)
 
 
-def _count_facts(act: CountedEntry) -> EntryContent:
+def _build_content(act: CountedEntry) -> EntryContent:
     entry = truncate_entry(act.entry)
     return EntryContent(
         format_timestamp(entry.at),
@@ -43,7 +43,7 @@ def _count_facts(act: CountedEntry) -> EntryContent:
         entry.target,
         entry.address,
         entry.request_id,
-        serialize_facts(entry.before),
-        serialize_facts(entry.after),
+        serialize_values(entry.before),
+        serialize_values(entry.after),
         act.count,
     )

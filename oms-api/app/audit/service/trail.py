@@ -1,4 +1,4 @@
-"""Actions without a transaction (denials, failed log-ins), written to the trail in the background."""
+"""Actions without a transaction (denials, failed logins), written to the trail in the background."""
 
 import logging
 import threading

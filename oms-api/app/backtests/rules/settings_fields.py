@@ -47,7 +47,7 @@ def _parse(kind: Any, value: Any) -> Any:
         key_kind, value_kind = get_args(kind)
         return {key_kind(key): _parse(value_kind, one) for key, one in value.items()}
     if get_origin(kind) is tuple:  # of any length
-        return tuple(_parse(get_args(kind)[0], one) for one in value)
+        return tuple(_parse(get_args(kind)[0], item) for item in value)
     if not isinstance(kind, type) or not issubclass(kind, tuple | Decimal | StrEnum):
         return _parse_plain(kind, value)
     if issubclass(kind, tuple):

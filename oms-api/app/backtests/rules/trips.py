@@ -11,7 +11,7 @@ class TripTracker:
 
     def __init__(self) -> None:
         self.earned: list[Decimal] = []
-        self._open = ZERO  # realised so far less charges
+        self._open = ZERO  # realized so far less charges
 
     def book(self, previous: Position, current: Position, signed: Decimal, charges: Decimal) -> None:
         """Add a fill of the signed quantity. The charges of one through zero are split by quantity."""

@@ -122,7 +122,7 @@ class BarFiles:
         if not paths:
             raise InvalidBacktest(f"{path}: there is no CSV file.")
         size = max(CHUNK_BYTES // len(paths), _MIN_CHUNK_BYTES)
-        self._files = [BarFile(one, BarParser(interval, allow_gaps=allow_gaps), size) for one in paths]
+        self._files = [BarFile(path, BarParser(interval, allow_gaps=allow_gaps), size) for path in paths]
         self._selections = [selection] * len(paths)
         self._scales: dict[str, tuple[int, int]] = {}
 

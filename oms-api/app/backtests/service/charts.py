@@ -36,7 +36,7 @@ def draw_line_chart(
     title: str, points: Sequence[ChartPoint], style: str, format_value: Callable[[float], str],
     format_time: Callable[[int], str],
 ) -> str:  # fmt: skip
-    """Return a line chart with labelled axes. `style` is the class of the line."""
+    """Return a line chart with labeled axes. `style` is the class of the line."""
     chart_points = thin_points(points)
     low, high = (
         min(chart_point.value for chart_point in chart_points),

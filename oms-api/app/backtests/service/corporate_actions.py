@@ -46,8 +46,8 @@ class CorporateActionBooker:
         rate = account.find_rate(action.currency)
         dividends = [compute_dividend(quantity, action, rate) for quantity in held]
         reason = f"Dividend of {sum(held, ZERO).normalize():f} {action.symbol}"
-        gross = sum((one.gross for one in dividends), ZERO)
-        withheld = sum((one.withheld for one in dividends), ZERO)
+        gross = sum((dividend.gross for dividend in dividends), ZERO)
+        withheld = sum((dividend.withheld for dividend in dividends), ZERO)
         account.book_movement(CashMovement(at, MovementKind.DIVIDEND, gross, reason, action.symbol))
         account.book_movement(CashMovement(at, MovementKind.WITHHOLDING, -withheld, reason, action.symbol))
 

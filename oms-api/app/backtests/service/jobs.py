@@ -75,7 +75,7 @@ class BacktestJobs:
         try:
             self._run(backtest)
         except Canceled:
-            _LOG.info("the backtest %s was cancelled", backtest.id)
+            _LOG.info("the backtest %s was canceled", backtest.id)
         except (InvalidBacktest, StrategyFailed, ArithmeticError, ValueError) as error:
             self._fail(backtest, str(error))
         except Exception as error:  # noqa: BLE001  # the next backtests must still run
@@ -149,7 +149,7 @@ class BacktestJobs:
         try:
             self._finish(backtest, changes, FAILED_EVENT, {})
         except Canceled:
-            _LOG.info("the backtest %s was cancelled", backtest.id)
+            _LOG.info("the backtest %s was canceled", backtest.id)
 
     def _finish(
         self, backtest: Backtest, changes: Mapping[str, Any], event: str, files: Mapping[str, bytes]

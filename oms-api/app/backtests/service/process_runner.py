@@ -26,7 +26,7 @@ class BacktestRunner:
         self._engine, self._now = engine, now
 
     async def run(self) -> None:
-        """Start processes until cancelled. A running one is ended then; its backtest starts again later."""
+        """Start processes until canceled. A running one is ended then; its backtest starts again later."""
         stop = Event()
         try:
             await asyncio.to_thread(self.run_until, stop)

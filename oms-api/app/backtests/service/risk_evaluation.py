@@ -116,12 +116,12 @@ class RiskEvaluator:
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)
         working = [
-            one.build_working_order(
-                ZERO if price is None else self._estimate(one, price, at, rate, one.leaves)
+            other.build_working_order(
+                ZERO if price is None else self._estimate(other, price, at, rate, other.leaves)
             )
-            for one in self._open.get(key.symbol, {}).values()
-            if one is not order and one is not excluded and one.product == key.product
-            for price in (find_order_price(one.build_candidate(), prices),)
+            for other in self._open.get(key.symbol, {}).values()
+            if other is not order and other is not excluded and other.product == key.product
+            for price in (find_order_price(other.build_candidate(), prices),)
         ]
         return build_symbol_book(position.quantity, mark, working, prices, candidate, rate)
 

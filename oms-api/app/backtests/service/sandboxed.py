@@ -25,6 +25,7 @@ from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.children import Child, SandboxSpec, launch_child
+from app.text import replace_unprintable
 from slackoms_strategy import ParameterDescription
 
 PROGRAM = "app.backtests.service.sandbox_child:prepare"
@@ -110,7 +111,7 @@ class SandboxedBacktest:
         if frame.kind != kind:
             raise InvalidFrame(f"It sent {frame.kind[:20]!r} when {kind!r} was expected.")
         for line in _get(frame, "log", str)[: self._limits.log_bytes].splitlines():
-            _LOG.info("%s", "".join(character if character.isprintable() else " " for character in line))
+            _LOG.info("%s", replace_unprintable(line))
         return frame
 
     def _compare(self, frame: Frame) -> None:

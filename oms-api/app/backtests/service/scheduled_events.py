@@ -57,14 +57,14 @@ def build_action_events(
     settings: BacktestSettings, feeds: Mapping[str, Feed], booker: CorporateActionBooker
 ) -> Iterator[ScheduledEvent]:
     """Yield the corporate actions of the symbols."""
-    actions = [one for one in settings.actions if one.symbol in feeds]
+    actions = [action for action in settings.actions if action.symbol in feeds]
     found = [
         ScheduledEvent(
-            _find_instant(one, settings.interval),
-            EventRank.DIVIDEND if one.kind is ActionKind.DIVIDEND else EventRank.SPLIT,
-            partial(booker.book, one),
+            _find_instant(action, settings.interval),
+            EventRank.DIVIDEND if action.kind is ActionKind.DIVIDEND else EventRank.SPLIT,
+            partial(booker.book, action),
         )
-        for one in actions
+        for action in actions
     ]
     yield from sorted(found, key=lambda event: (event.at, event.rank))
 

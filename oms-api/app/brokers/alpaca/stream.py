@@ -53,7 +53,7 @@ class TradeUpdates(BrokerStream):
         keys = {"key_id": self._credentials.key_id, "secret_key": self._credentials.secret_key}
         socket.send(json.dumps({"action": "authenticate", "data": keys}))
         if _read(socket.recv(CONNECT_SECONDS), "authorization").get("status") != "authorized":
-            raise StreamRefused("Alpaca refused the log-in of the stream: check the credentials.")
+            raise StreamRefused("Alpaca refused the login of the stream: check the credentials.")
         socket.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
         if "trade_updates" not in (_read(socket.recv(CONNECT_SECONDS), "listening").get("streams") or ()):
             raise StreamRefused("Alpaca refused the stream of trade updates.")

@@ -179,7 +179,10 @@ class IbkrBroker:
         )
         rows = self.gateway.run(summary)
         self._account = self._receiver.account = self._choose_account()
-        return build_account(self._account, rows)
+        try:
+            return build_account(self._account, rows)
+        except ValueError:
+            raise BrokerUnavailable("TWS reported figures of the account that are no amounts.") from None
 
     def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""

@@ -15,6 +15,7 @@ from app.brokers.ibkr.rules.reports import (
     StatusReport,
     parse_amount,
     parse_end,
+    parse_fill,
     parse_kind,
     parse_optional,
     parse_time_in_force,
@@ -64,7 +65,7 @@ class MessageReceiver:
     ib = SimpleNamespace(TimezoneTWS="")  # likewise
 
     def __init__(self, listener: ReportListener, client_id: int) -> None:
-        self.account: str | None = None  # reports of other accounts of the log-in are ignored
+        self.account: str | None = None  # reports of other accounts of the login are ignored
         self._listener, self._client_id = listener, client_id
         self._keeper: ConnectionKeeper | None = None
         self._rows: dict[str, list[Any]] = {}
@@ -173,9 +174,10 @@ class MessageReceiver:
         """Receive an execution."""
         if self._is_other(execution.acctNumber):
             return
+        quantity, price = parse_fill(execution.shares, execution.price)
         fill = FillReport(
             execution.execId, execution.orderId, execution.clientId, execution.permId, execution.orderRef,
-            parse_amount(execution.shares), parse_amount(execution.price), execution.time.astimezone(UTC),
+            quantity, price, execution.time.astimezone(UTC),
         )  # fmt: skip
         self._listener.receive(fill)
 

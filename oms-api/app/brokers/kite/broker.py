@@ -30,7 +30,7 @@ from app.money import ZERO
 NAME = "zerodha"
 CANCEL_SECONDS = 8.0  # for the cancel of an order that is replaced
 _POLL_SECONDS = 0.25
-_NOT_SENT = "The order was cancelled, but its replacement could not be sent: place a new order."
+_NOT_SENT = "The order was canceled, but its replacement could not be sent: place a new order."
 _LOG = logging.getLogger(__name__)
 
 

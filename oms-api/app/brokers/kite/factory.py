@@ -30,6 +30,6 @@ def create_kite_broker(terms: ConnectionTerms, store: LimitStore = NOT_SHARED) -
 
 
 def get_credentials(terms: ConnectionTerms) -> KiteCredentials:
-    """Return the credentials of a connection, without a token before the first log-in."""
+    """Return the credentials of a connection, without a token before the first login."""
     values = terms.credentials
     return KiteCredentials(values["api_key"], values["api_secret"], values.get("access_token"))

@@ -1,4 +1,4 @@
-"""Exchange the request token of a log-in for the session of a day."""
+"""Exchange the request token of a login for the session of a day."""
 
 from typing import Any
 

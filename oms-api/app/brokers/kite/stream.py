@@ -30,7 +30,7 @@ class Listener(StreamListener, Protocol):
 
 
 class OrderFrames(BrokerStream):
-    """Receives the socket. Kite authenticates by the address, so that there is no log-in to wait for."""
+    """Receives the socket. Kite authenticates by the address, so that there is no login to wait for."""
 
     max_silence_seconds = MAX_SILENCE_SECONDS
 

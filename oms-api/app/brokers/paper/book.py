@@ -72,17 +72,17 @@ class Book:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
         self._left(order, order.quantity, order.leaves - quantity)
         others = self.of(order.symbol) if order.group or order.parent_id else []
-        cancelled = [other for other in others if other.id == order.parent_id]
+        canceled = [other for other in others if other.id == order.parent_id]
         for sibling in others:
             if order.group and sibling.group == order.group and sibling.id != order.id:
                 cut = min(quantity, sibling.leaves)
                 if cut == sibling.leaves:
-                    cancelled.append(sibling)
+                    canceled.append(sibling)
                 else:
                     self._left(sibling, sibling.quantity - cut, sibling.leaves - cut)
-        for other in cancelled:
+        for other in canceled:
             self.remove(other)
-        return [Canceled(other.id, at) for other in cancelled]
+        return [Canceled(other.id, at) for other in canceled]
 
     def _left(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
         changed = order._replace(quantity=quantity, leaves=leaves)

@@ -115,7 +115,7 @@ class RemoteBroker(ABC):
     # The listener of the stream
 
     def synchronize(self) -> None:
-        """Read orders and fills again, after a log-in of the stream."""
+        """Read orders and fills again, after a login of the stream."""
         self.query(self._state.synchronize)
 
     def check_silence(self) -> None:

@@ -1,7 +1,7 @@
 """A broker's WebSocket, received in a separate thread, which connects again until it is closed.
 
 Brokers replay nothing after a reconnect, and a connection can be open and silent. So the listener is called
-after every log-in, to read again what happened meanwhile, and regularly while the connection is quiet.
+after every login, to read again what happened meanwhile, and regularly while the connection is quiet.
 """
 
 import json
@@ -32,14 +32,14 @@ _FRAME_LOG.setLevel(logging.WARNING)  # at a lower level the library would log t
 
 
 class StreamRefused(Exception):
-    """Raised when the broker refused the log-in, or did not follow its protocol."""
+    """Raised when the broker refused the login, or did not follow its protocol."""
 
 
 _EXPECTED = (OSError, WebSocketException, StreamRefused, MalformedResponse, BrokerUnavailable)
 
 
 class _ConnectDirectly(reconnect):
-    """Opens a connection without following redirects: the log-in must not reach another address."""
+    """Opens a connection without following redirects: the login must not reach another address."""
 
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -50,7 +50,7 @@ class StreamListener(Protocol):
     """Its functions are called in the stream's thread."""
 
     def synchronize(self) -> None:
-        """Read again what happened while the stream was down. Called after each log-in."""
+        """Read again what happened while the stream was down. Called after each login."""
         ...
 
     def check_silence(self) -> None:

@@ -131,7 +131,7 @@ class TrailMoved(NamedTuple):
 
 
 class Lapsed(NamedTuple):
-    """The broker cancelled the unfilled rest of an IOC or FOK order."""
+    """The broker canceled the unfilled rest of an IOC or FOK order."""
 
     order_id: str
     reason: str
@@ -139,7 +139,7 @@ class Lapsed(NamedTuple):
 
 
 class Canceled(NamedTuple):
-    """The order was cancelled as requested."""
+    """The order was canceled as requested."""
 
     order_id: str
     at: datetime

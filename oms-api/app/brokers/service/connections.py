@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.rules.entries import Facts
+from app.audit.rules.entries import AuditValues
 from app.brokers import queries
 from app.brokers.errors import (
     ConnectionExists,
@@ -88,7 +88,7 @@ class BrokerConnections:
         )  # fmt: skip
         queries.insert_connection(connection, stored)
         entry = request.build_audit_entry(
-            now, "broker_connection.created", _target(stored), None, _facts(stored)
+            now, "broker_connection.created", _build_target(stored), None, _build_audit_values(stored)
         )
         return ChangeResult(serialize_connection(stored, None, now), [entry], 201)
 
@@ -131,9 +131,9 @@ class BrokerConnections:
     ) -> ChangeResult:  # fmt: skip
         queries.update_connection(connection, stored, values)
         updated = stored._replace(**values)
-        after = {**_facts(updated), **note}
+        after = {**_build_audit_values(updated), **note}
         entry = request.build_audit_entry(
-            now, "broker_connection.updated", _target(stored), _facts(stored), after
+            now, "broker_connection.updated", _build_target(stored), _build_audit_values(stored), after
         )
         return ChangeResult(self._serialize(connection, updated, now), [entry])
 
@@ -161,7 +161,11 @@ class BrokerConnections:
         queries.update_connection(connection, stored, changes)
         updated = stored._replace(**changes)
         entry = request.build_audit_entry(
-            now, "broker_connection.live_enabled", _target(stored), _facts(stored), _facts(updated)
+            now,
+            "broker_connection.live_enabled",
+            _build_target(stored),
+            _build_audit_values(stored),
+            _build_audit_values(updated),
         )
         return ChangeResult(self._serialize(connection, updated, now), [entry])
 
@@ -175,7 +179,7 @@ class BrokerConnections:
             raise ConnectionInUse(name, portfolio_name)
         queries.delete_connection(connection, stored)
         entry = request.build_audit_entry(
-            now, "broker_connection.deleted", _target(stored), _facts(stored), None
+            now, "broker_connection.deleted", _build_target(stored), _build_audit_values(stored), None
         )
         return ChangeResult({}, [entry], 204)
 
@@ -272,9 +276,9 @@ def _require_free_account(
         raise ConnectionExists(f"to this account, {other.name!r}")
 
 
-def _facts(stored: StoredConnection) -> Facts:
+def _build_audit_values(stored: StoredConnection) -> AuditValues:
     return {name: getattr(stored, name) for name in _AUDITED}
 
 
-def _target(stored: StoredConnection) -> str:
+def _build_target(stored: StoredConnection) -> str:
     return f"broker_connection:{stored.name}"

@@ -1,4 +1,4 @@
-"""The daily log-in of a person at a broker. The token is encrypted with the connection's credentials."""
+"""The daily login of a person at a broker. The token is encrypted with the connection's credentials."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,13 +23,13 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
 
 
 class BrokerLogIns:
-    """Creates sessions at brokers that need a log-in."""
+    """Creates sessions at brokers that need a login."""
 
     def __init__(self, keys: KeyRing, policy: AddressPolicy, log_ins: LogIns) -> None:
         self._keys, self._policy, self._log_ins = keys, policy, log_ins
 
     def open_log_in(self, stored: StoredConnection) -> LogIn:
-        """Return the log-in of a connection. It sends nothing yet. Raises NoLogIn."""
+        """Return the login of a connection. It sends nothing yet. Raises NoLogIn."""
         create = self._log_ins.get(stored.broker)
         if create is None:
             raise NoLogIn(f"{stored.broker} keeps its sessions.")

@@ -37,7 +37,7 @@ class CorporateActions:
     now: Now
 
     async def run(self) -> None:
-        """Book the actions that take effect, repeatedly, until cancelled."""
+        """Book the actions that take effect, repeatedly, until canceled."""
         await asyncio.sleep(CHECK_SECONDS)
         await repeat(self.book_due, CHECK_SECONDS, "corporate actions were not checked", _LOG)
 

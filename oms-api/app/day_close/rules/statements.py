@@ -14,7 +14,7 @@ _FIGURES = (
     ("Market value", "market_value"),
     ("Gross exposure", "gross_exposure"),
     ("Deposits less withdrawals", "flows"),
-    ("Realised P&L before charges", "realized_pnl"),
+    ("Realized P&L before charges", "realized_pnl"),
 )
 _PARTS = (
     ("Prices", "price"),
@@ -61,7 +61,7 @@ class StatementRows(NamedTuple):
 
 TRADE_COLUMNS = (
     *("Time", "Trade", "Kind", "Side", "Symbol", "Quantity", "Price", "Currency", "Cash", "Charges"),
-    "Realised P&L",
+    "Realized P&L",
 )
 MOVEMENT_COLUMNS = ("Time", "Kind", "Amount", "Balance", "Symbol", "Reason")
 POSITION_COLUMNS = ("Symbol", "Product", "Quantity", "Cost", "Currency", "Cost there")

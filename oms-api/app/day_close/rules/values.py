@@ -94,7 +94,7 @@ def sign_day(day: DayClose, figures: Sequence[DayFigures], breaks: Sequence[Open
     return SignedDay(day._replace(digest=compute_digest(day, figures, breaks)), figures, breaks)
 
 
-def build_closed_facts(signed: SignedDay) -> dict[str, Any]:
+def build_closed_values(signed: SignedDay) -> dict[str, Any]:
     """Return what the audit log and the event say of a day close."""
     return {
         "date": signed.day.date,
@@ -106,7 +106,7 @@ def build_closed_facts(signed: SignedDay) -> dict[str, Any]:
 
 def build_closed_payload(signed: SignedDay) -> str:
     """Return the payload of day.closed as JSON."""
-    return orjson.dumps(build_closed_facts(signed) | {"signed_by": signed.day.signed_by}).decode()
+    return orjson.dumps(build_closed_values(signed) | {"signed_by": signed.day.signed_by}).decode()
 
 
 def _by_portfolio(figures: DayFigures) -> int:

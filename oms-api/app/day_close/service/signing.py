@@ -18,8 +18,8 @@ from app.day_close.rules.values import (
     DayClose,
     DayFigures,
     OpenBreak,
-    build_closed_facts,
     build_closed_payload,
+    build_closed_values,
     sign_day,
 )
 from app.day_close.service.breaks import (
@@ -74,19 +74,19 @@ class DayCloser:
         if stored is not None:
             raise DayAlreadyClosed(stored.day.date, stored.day.signed_by, stored.day.signed_at)
         self.calendars.refresh(connection)
-        work = _DayWork(self, connection, caller.tenant_id, day, now)
-        figures, breaks = work.collect()
-        rates = work.list_rates(figures)
+        collector = _DayFigureCollector(self, connection, caller.tenant_id, day, now)
+        figures, breaks = collector.collect()
+        rates = collector.list_rates(figures)
         unsigned = DayClose(
             caller.tenant_id, day.isoformat(), caller.actor, caller.name, format_timestamp(now), note,
-            work.rates.base, rates, "",
+            collector.rates.base, rates, "",
         )  # fmt: skip
         signed = sign_day(unsigned, figures, breaks)
         event = NewEvent(
             caller.tenant_id, CLOSED, build_closed_payload(signed), format_timestamp(now), day.isoformat()
         )
         queries.insert_signed_day(connection, signed, build_packed_insert([event]))
-        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_facts(signed))
+        entry = request.build_audit_entry(now, CLOSED, day.isoformat(), None, build_closed_values(signed))
         return ChangeResult(serialize_day(signed), [entry], 201)
 
 
@@ -101,7 +101,7 @@ class _ClosedDay(NamedTuple):
     close: StoredClose | None
 
 
-class _DayWork:
+class _DayFigureCollector:
     """The collection of a day's figures in one transaction."""
 
     def __init__(

@@ -8,11 +8,11 @@ from sqlalchemy import Connection
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.day_close import queries
-from app.day_close.rules.values import build_closed_facts, compute_digest
+from app.day_close.rules.values import build_closed_values, compute_digest
 from app.day_close.service.signing import CLOSED
 from app.risk.queries.audit import list_risk_events
 
-Facts = dict[str, Any]
+AuditValues = dict[str, Any]
 
 
 def verify_day_closes(connection: Connection) -> Iterator[Difference]:
@@ -22,7 +22,7 @@ def verify_day_closes(connection: Connection) -> Iterator[Difference]:
         for signed_day in queries.list_signed_days(connection)
     }
     acts = {(act.tenant_id, act.target): act for act in list_actions(connection, CLOSED)}
-    events: dict[tuple[int, str], list[Facts]] = {}
+    events: dict[tuple[int, str], list[AuditValues]] = {}
     for event in list_risk_events(connection, "day."):
         fields = event.facts | {"at": event.at}
         events.setdefault((event.tenant_id, str(event.facts.get("date"))), []).append(fields)
@@ -33,7 +33,7 @@ def verify_day_closes(connection: Connection) -> Iterator[Difference]:
             yield Difference(place, missing, "none", "one")
             continue
         signed, act = stored[key], acts[key]
-        day, fields = signed.day, build_closed_facts(signed)
+        day, fields = signed.day, build_closed_values(signed)
         found = day._asdict() | fields | {"digest of the rows": compute_digest(*signed)}
         expected = act.after | {"signed_by": act.actor, "source": act.via, "signed_at": act.at}
         digest = act.after["digest"]

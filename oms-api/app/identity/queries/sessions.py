@@ -1,4 +1,4 @@
-"""Queries of log-ins and sessions by exact key. Queries of users need the tenant scope."""
+"""Queries of logins and sessions by exact key. Queries of users need the tenant scope."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -14,7 +14,7 @@ ACTIVE = "active"
 
 
 class FoundLogin(NamedTuple):
-    """A tenant, and its log-in with that e-mail address, if there is one."""
+    """A tenant, and its login with that e-mail address, if there is one."""
 
     tenant_id: int
     user_id: int | None
@@ -72,7 +72,7 @@ class OpenSession(NamedTuple):
 
 
 def find_login(connection: Connection, slug: str, email: str) -> FoundLogin | None:
-    """Return the log-in, or None if the tenant does not exist. Always one query."""
+    """Return the login, or None if the tenant does not exist. Always one query."""
     statement = (
         select(Tenant.id, Login.user_id, Login.password_hash)
         .join(Login, and_(Login.tenant_id == Tenant.id, Login.email == email), isouter=True)

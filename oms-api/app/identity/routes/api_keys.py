@@ -48,7 +48,7 @@ async def make_key(
 
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
-    request, parameters = change_requests.build(caller, body), body.parameters()
+    request, parameters = change_requests.build(caller, body), body.to_parameters()
     return build_response(
         await change_executor.execute(
             request,
@@ -133,7 +133,7 @@ async def rotate_key(
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
-    request, parameters = change_requests.build(caller, body, key_id), body.parameters()
+    request, parameters = change_requests.build(caller, body, key_id), body.to_parameters()
     return build_response(
         await change_executor.execute(
             request,

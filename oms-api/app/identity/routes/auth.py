@@ -55,7 +55,7 @@ async def log_in(
     body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: LoginServiceDep, client: ClientDep
 ) -> Response:
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
-    return build_json_response(serialize_tokens(await login_service.log_in(body.credentials(), client)))
+    return build_json_response(serialize_tokens(await login_service.log_in(body.to_credentials(), client)))
 
 
 @router.post(

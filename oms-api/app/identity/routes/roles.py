@@ -37,7 +37,9 @@ async def grant_role(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Grant a user a role for all portfolios, or for some of them."""
-    return await users.change(change_requests.build(caller, body), body.user_id, body.changes(), status=201)
+    return await users.change(
+        change_requests.build(caller, body), body.user_id, body.to_changes(), status=201
+    )
 
 
 @router.patch(
@@ -51,4 +53,4 @@ async def change_role(
     users: UserUpdaterDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
-    return await users.change(change_requests.build(caller, body, user_id), user_id, body.changes())
+    return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())

@@ -48,7 +48,7 @@ async def make_tenant(
     change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
-    request, parameters = change_requests.build(caller, body), body.parameters()
+    request, parameters = change_requests.build(caller, body), body.to_parameters()
     return build_response(
         await change_executor.execute(
             request,
@@ -110,7 +110,7 @@ async def change_tenant(
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
-    request, changes = change_requests.build(caller, body, slug), body.changes()
+    request, changes = change_requests.build(caller, body, slug), body.to_changes()
     return build_response(
         await change_executor.execute(
             request,

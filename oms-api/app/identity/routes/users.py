@@ -46,7 +46,7 @@ async def make_user(
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
     return build_response(
-        await service.create_user(change_executor, change_requests.build(caller, body), body.parameters())
+        await service.create_user(change_executor, change_requests.build(caller, body), body.to_parameters())
     )
 
 
@@ -101,4 +101,4 @@ async def change_user(
 
     Disabling a user or setting a password ends the user's sessions.
     """
-    return await users.change(change_requests.build(caller, body, user_id), user_id, body.changes())
+    return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())

@@ -1,4 +1,4 @@
-"""The client of a request, as sessions and throttles distinguish clients, and log-in credentials."""
+"""The client of a request, as sessions and throttles distinguish clients, and login credentials."""
 
 import hashlib
 from dataclasses import dataclass, field

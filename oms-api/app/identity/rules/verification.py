@@ -10,7 +10,7 @@ from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import ERASED_NAME
 from app.text import name_key
 
-Facts = dict[str, Any]
+AuditValues = dict[str, Any]
 SESSION_ENDS = {  # the reason that is stored with a session, by the action that ends it
     "session.ended": "logged out",
     "session.revoked": "ended",
@@ -26,11 +26,11 @@ class ExpectedRows:
     """
 
     def __init__(self, slugs: dict[int, str]) -> None:
-        self.tenants: dict[int, Facts] = {}
-        self.users: dict[RowKey, Facts] = {}  # by e-mail address, or else by person
-        self.keys: dict[RowKey, Facts] = {}
-        self.sessions: dict[RowKey, Facts] = {}
-        self.workspaces: dict[str, Facts | None] = {}  # None means released
+        self.tenants: dict[int, AuditValues] = {}
+        self.users: dict[RowKey, AuditValues] = {}  # by e-mail address, or else by person
+        self.keys: dict[RowKey, AuditValues] = {}
+        self.sessions: dict[RowKey, AuditValues] = {}
+        self.workspaces: dict[str, AuditValues | None] = {}  # None means released
         self._workspaces_changed_at: dict[str, str] = {}
         self._slugs = slugs
         self._actions: dict[str, Callable[[AuditedAction], None]] = {
@@ -116,7 +116,7 @@ class ExpectedRows:
         old.update(retired | {"expires_at": act.after["old_expires_at"]})
         self._add_key(act, {name: act.after[name] for name in act.after if name != "old_expires_at"}, old_id)
 
-    def _add_key(self, act: AuditedAction, credentials: Facts, rotated_from: str | None) -> None:
+    def _add_key(self, act: AuditedAction, credentials: AuditValues, rotated_from: str | None) -> None:
         creation = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
         portfolios = {"portfolios": _keys(credentials["portfolios"]), "rotated_from": rotated_from}
         self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | creation
@@ -129,7 +129,7 @@ class ExpectedRows:
         for fields in self._keys_named(act, act.after["name"]):
             fields["revoked_at"] = act.at
 
-    def _keys_named(self, act: AuditedAction, name: str) -> list[Facts]:
+    def _keys_named(self, act: AuditedAction, name: str) -> list[AuditValues]:
         """Return the keys of that name: the active one, because names of revoked keys are free again."""
         keys = [
             fields
@@ -166,7 +166,7 @@ class ExpectedRows:
         if act.before["tenant"] == self._slugs.get(act.tenant_id):
             self._set_workspace(act, None)
 
-    def _set_workspace(self, act: AuditedAction, fields: Facts | None) -> None:
+    def _set_workspace(self, act: AuditedAction, fields: AuditValues | None) -> None:
         """Set what the workspace must be, unless an entry of another tenant is newer."""
         team_id = _named(act)
         if act.at >= self._workspaces_changed_at.get(team_id, ""):

@@ -31,7 +31,7 @@ Email = Annotated[
 
 
 class LoginIn(BaseModel):
-    """Credentials of a log-in. Lengths are in characters."""
+    """Credentials of a login. Lengths are in characters."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -39,7 +39,7 @@ class LoginIn(BaseModel):
     email: Email
     password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
 
-    def credentials(self) -> Credentials:
+    def to_credentials(self) -> Credentials:
         """Return the service's parameters."""
         return Credentials(self.tenant.strip().lower(), self.email, self.password)
 

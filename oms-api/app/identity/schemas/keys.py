@@ -22,7 +22,7 @@ class KeyIn(RequestBody):
     expires_at: Expiry | None = Field(None, description=_EXPIRY)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
-    def parameters(self) -> NewKey:
+    def to_parameters(self) -> NewKey:
         """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         has_expiry = "expires_at" in self.model_fields_set
@@ -53,7 +53,7 @@ class RotationIn(RequestBody):
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = 3600
     expires_at: Expiry | None = None
 
-    def parameters(self) -> Rotation:
+    def to_parameters(self) -> Rotation:
         """Return the service's parameters."""
         return Rotation(self.overlap_seconds, self.expires_at, "expires_at" in self.model_fields_set)
 

@@ -18,7 +18,7 @@ class GrantIn(RequestBody):
     role: WrittenRole
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
-    def changes(self) -> UserChanges:
+    def to_changes(self) -> UserChanges:
         """Return the service's parameters. Without portfolios the role applies to all of them."""
         return {"role": self.role, "portfolios": self.portfolios}
 
@@ -29,7 +29,7 @@ class GrantPatch(Patch):
     role: WrittenRole = omit_field()
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
-    def changes(self) -> UserChanges:
+    def to_changes(self) -> UserChanges:
         """Return the service's parameters."""
         changes: UserChanges = {}
         if "role" in self.model_fields_set:

@@ -32,7 +32,7 @@ class TenantIn(RequestBody):
     name: Name
     slug: Slug
 
-    def parameters(self) -> NewTenant:
+    def to_parameters(self) -> NewTenant:
         """Return the service's parameters."""
         return NewTenant(self.slug, self.name)
 
@@ -53,7 +53,7 @@ class TenantPatch(Patch):
     slack_group_roles: GroupRoles = omit_field()
     status: Annotated[Literal["active", "suspended"], BeforeValidator(to_lower_case)] = omit_field()
 
-    def changes(self) -> TenantChanges:
+    def to_changes(self) -> TenantChanges:
         """Return the service's parameters, with objects as canonical JSON."""
         values = {name: getattr(self, name) for name in self.model_fields_set}
         settings = self.model_dump(include=self.model_fields_set & _JSON_FIELDS)

@@ -47,7 +47,7 @@ class UserIn(RequestBody):
             raise PydanticCustomError("missing", "This field is required.", {"field": "password"})
         return self
 
-    def parameters(self) -> NewUser:
+    def to_parameters(self) -> NewUser:
         """Return the service's parameters."""
         portfolios = None if self.portfolios is None else tuple(self.portfolios)
         return NewUser(self.name, self.role, self.email, self.person, self.password, portfolios)
@@ -62,7 +62,7 @@ class UserPatch(Patch):
     password: Password = omit_field(is_visible=False)
     portfolios: Portfolios | None = Field(None, description=NARROWED)
 
-    def changes(self) -> UserChanges:
+    def to_changes(self) -> UserChanges:
         """Return the service's parameters."""
         return cast("UserChanges", self.model_dump(exclude_unset=True))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.rules.entries import Facts
+from app.audit.rules.entries import AuditValues
 from app.errors import FieldError, Invalid
 from app.identity.errors import KeyHasLimits, KeyNameTaken, KeyNotActive, NoSuchKeyId
 from app.identity.queries import keys as queries
@@ -47,9 +47,11 @@ def create_key(
     portfolios = replace_portfolios(connection, caller, "key_id", get_key_id(key), parameters.portfolios)
     key_row = get_key(connection, caller.tenant_id, get_key_id(key))
     entry = request.build_audit_entry(
-        now, "key.created", _target(key_row), None, _serialize(key_row, portfolios)
+        now, "key.created", _build_target(key_row), None, _serialize(key_row, portfolios)
     )
-    return ChangeResult(_facts(key_row, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True)
+    return ChangeResult(
+        _serialize_key(key_row, portfolios, now) | {"key": key}, [entry], 201, shows_secret=True
+    )
 
 
 def update_key(
@@ -81,14 +83,14 @@ def update_key(
         changes["name"] = name
         entries.append(
             request.build_audit_entry(
-                now, "key.renamed", _target(before), {"name": before.name}, {"name": name}
+                now, "key.renamed", _build_target(before), {"name": before.name}, {"name": name}
             )
         )
     if revoked and before.revoked_at is None:
         changes["revoked_at"] = now
         entries.append(
             request.build_audit_entry(
-                now, "key.revoked", _target(before), None, {"name": name or before.name}
+                now, "key.revoked", _build_target(before), None, {"name": name or before.name}
             )
         )
     if changes:
@@ -137,9 +139,9 @@ def rotate_key(
         {"key_id": key_row.key_id, "old_expires_at": format_timestamp(ends_at)},
     )
     entry = request.build_audit_entry(
-        now, "key.rotated", _target(old), before, after | _serialize(key_row, names)
+        now, "key.rotated", _build_target(old), before, after | _serialize(key_row, names)
     )
-    return ChangeResult(_facts(key_row, names, now) | {"key": key}, [entry], 201, shows_secret=True)
+    return ChangeResult(_serialize_key(key_row, names, now) | {"key": key}, [entry], 201, shows_secret=True)
 
 
 def get_key(connection: Connection, tenant_id: int, key_id: str) -> KeyRow:
@@ -157,7 +159,7 @@ def serialize_keys(
     portfolio_names = list_granted_portfolios(
         connection, tenant_id, "key_id", [key.key_id for key in keys if key.is_narrowed]
     )
-    return [_facts(key, portfolio_names.get(key.key_id), now) for key in keys]
+    return [_serialize_key(key, portfolio_names.get(key.key_id), now) for key in keys]
 
 
 def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool) -> datetime | None:
@@ -168,7 +170,7 @@ def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_sa
     return expires_at
 
 
-def _facts(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str, Any]:
+def _serialize_key(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str, Any]:
     times = {
         name: _time(getattr(key, name)) for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
     }
@@ -184,7 +186,7 @@ def _facts(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str
     }
 
 
-def _serialize(key: KeyRow, portfolios: list[str] | None) -> Facts:
+def _serialize(key: KeyRow, portfolios: list[str] | None) -> AuditValues:
     return {
         "key_id": key.key_id,
         "name": key.name,
@@ -198,5 +200,5 @@ def _time(instant: datetime | None) -> str | None:
     return None if instant is None else format_timestamp(instant)
 
 
-def _target(key: KeyRow) -> str:
+def _build_target(key: KeyRow) -> str:
     return f"key:{key.name}"

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from app.audit.rules.entries import Facts, InvalidFacts
+from app.audit.rules.entries import AuditValues, InvalidAuditValues
 from app.audit.service import AuditEntry, record_entries
 from app.clock import Now
 from app.database import set_tenant_scope
@@ -44,7 +44,12 @@ class ChangeRequest:
     request_id: str | None = None
 
     def build_audit_entry(
-        self, at: datetime, action: str, target: str, before: Facts | None = None, after: Facts | None = None
+        self,
+        at: datetime,
+        action: str,
+        target: str,
+        before: AuditValues | None = None,
+        after: AuditValues | None = None,
     ) -> AuditEntry:
         """Build an audit entry for the caller's own trail."""
         caller = self.caller
@@ -102,7 +107,7 @@ class ChangeExecutor:
             raise OutcomeUnknown(
                 "The database connection was lost during the commit; send it again with the same key."
             ) from None
-        except InvalidFacts:
+        except InvalidAuditValues:
             raise Invalid(
                 "A name looks like a secret, and the audit log would keep it; choose another name."
             ) from None

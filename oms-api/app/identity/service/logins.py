@@ -1,4 +1,4 @@
-"""Log-in by tenant, e-mail address and password. No response reveals which of them was wrong."""
+"""Login by tenant, e-mail address and password. No response reveals which of them was wrong."""
 
 import logging
 from datetime import datetime
@@ -54,7 +54,7 @@ class LoginService:
     async def log_in(self, credentials: Credentials, client: Client) -> Tokens:
         """Check the credentials and return the tokens of a new session.
 
-        Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many log-ins run at once.
+        Raises WrongLogin, TooManyLogIns, TenantSuspended, or Unavailable if too many logins run at once.
         """
         attempt = self._throttle.begin(credentials.account, client.address)
         try:
@@ -147,7 +147,7 @@ class LoginService:
         return session_id
 
     def _note_failure(self, credentials: Credentials, login: FoundLogin | None, client: Client) -> None:
-        _LOG.info("log-in refused", extra={"tenant": credentials.tenant, "address": client.address})
+        _LOG.info("login refused", extra={"tenant": credentials.tenant, "address": client.address})
         if login is None:
             return  # no tenant, so there is no audit trail to write to
         # Do not record an unknown e-mail address: it may be a password typed into the wrong field.

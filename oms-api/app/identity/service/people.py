@@ -18,10 +18,10 @@ from app.identity.service.authenticator import RequestClient
 
 def find_known_person(connection: Connection, tenant_id: int, slack_person: SlackPerson) -> Person | None:
     """Return the person if the tenant has the user and the workspace. Raises WorkspaceNotBound."""
-    home = credentials.find_tenant_of_workspace(connection, slack_person.team_id)
-    if home is None:
+    owner_tenant_id = credentials.find_tenant_of_workspace(connection, slack_person.team_id)
+    if owner_tenant_id is None:
         return None
-    if home != tenant_id:
+    if owner_tenant_id != tenant_id:
         raise WorkspaceNotBound
     set_tenant_scope(connection, [tenant_id])
     return queries.find_person(connection, tenant_id, slack_person.text)

@@ -1,4 +1,4 @@
-"""Sessions: started by a log-in, extended by single-use refresh tokens, ended within one second."""
+"""Sessions: started by a login, extended by single-use refresh tokens, ended within one second."""
 
 import hashlib
 import logging
@@ -36,8 +36,8 @@ from app.identity.service.authenticator import ExpiringCache
 SESSION = "session"
 _PREFIX = f"{SESSION}:"
 _MAX_REMEMBERED = 10_000
-RETENTION_AFTER_END = timedelta(days=90)  # how long the log-in throttle remembers an address of the user
-MAX_DELETED = 100  # old sessions per log-in
+RETENTION_AFTER_END = timedelta(days=90)  # how long the login throttle remembers an address of the user
+MAX_DELETED = 100  # old sessions per login
 _LOG = logging.getLogger(__name__)
 
 

@@ -38,7 +38,7 @@ def create_tenant(
     fields = {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
     entries = copy_to_tenant(
         request,
-        request.build_audit_entry(now, "tenant.created", _target(tenant), None, fields),
+        request.build_audit_entry(now, "tenant.created", _build_target(tenant), None, fields),
         tenant,
     )
     return ChangeResult(serialize_own_tenant(tenant) | {"api_key": key}, entries, 201, shows_secret=True)
@@ -69,7 +69,9 @@ def update_tenant(
     queries.lock_tenant(connection, before.id)
     queries.update_tenant(connection, before.id, changed)
     was = {name: getattr(before, name) for name in changed}
-    entry = request.build_audit_entry(now, "tenant.changed", _target(before), _facts(was), _facts(changed))
+    entry = request.build_audit_entry(
+        now, "tenant.changed", _build_target(before), _select_audit_values(was), _select_audit_values(changed)
+    )
     after = queries.get_tenant(connection, before.id)
     return ChangeResult(serialize_tenant(caller, after), copy_to_tenant(request, entry, after))
 
@@ -77,7 +79,7 @@ def update_tenant(
 def serialize_own_tenant(tenant: TenantRow) -> dict[str, Any]:
     """Serialize a tenant for its own administrators."""
     return (
-        _facts(tenant._asdict())
+        _select_audit_values(tenant._asdict())
         | serialize_slack_settings(tenant)
         | {"created_at": format_timestamp(tenant.created_at)}
     )
@@ -88,7 +90,7 @@ def serialize_slack_settings(tenant: TenantRow) -> dict[str, Any]:
     return {name: json.loads(getattr(tenant, name)) for name in ("slack_channels", "slack_group_roles")}
 
 
-def _facts(values: Mapping[str, Any]) -> dict[str, Any]:
+def _select_audit_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with amounts as text."""
     return {
         name: shorten_amount(format_fixed(value)) if isinstance(value, Decimal) else value
@@ -125,5 +127,5 @@ def copy_to_tenant(request: ChangeRequest, entry: AuditEntry, tenant: TenantRow)
     return [entry, replace(entry, tenant_id=tenant.id)]
 
 
-def _target(tenant: TenantRow) -> str:
+def _build_target(tenant: TenantRow) -> str:
     return f"tenant:{tenant.slug}"

@@ -4,7 +4,7 @@ Three token buckets refill slowly and lose a token with each attempt; a successf
 The bucket of account and address limits a simple guesser. The bucket of an address limits one client that
 tries many accounts. The bucket of an account limits many addresses; an address that has logged in to the
 account before is exempt from the last two.
-Memory is bounded. Processes that share a Redis share the buckets, synchronised every tenth of a second;
+Memory is bounded. Processes that share a Redis share the buckets, synchronized every tenth of a second;
 without Redis each process counts for itself.
 """
 
@@ -38,10 +38,10 @@ ACCOUNT = Allowance(50, 60)
 class TooManyLogIns(TooMany):
     """Wait before the next attempt. The message is the same for existing and unknown accounts."""
 
-    title = "Too many failed log-ins"
+    title = "Too many failed logins"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("Too many failed log-ins; wait before the next one.", max(1, math.ceil(seconds)))
+        super().__init__("Too many failed logins; wait before the next one.", max(1, math.ceil(seconds)))
 
 
 class Buckets:
@@ -117,7 +117,7 @@ class _NamedBucket(Bucket):
 
 
 class Attempt(NamedTuple):
-    """A log-in attempt. `unknown_address_wait` is the wait of an unknown address in seconds."""
+    """A login attempt. `unknown_address_wait` is the wait of an unknown address in seconds."""
 
     account: str
     address: str
@@ -126,12 +126,12 @@ class Attempt(NamedTuple):
 
 
 class Throttle:
-    """Counts log-in attempts. `account` is any text that names an account, existing or not."""
+    """Counts login attempts. `account` is any text that names an account, existing or not."""
 
     def __init__(self, clock: Callable[[], float] = monotonic_seconds, most: int = MAX_BUCKETS) -> None:
-        self._pairs = Buckets(PAIR, clock, most, "log-in pairs")
-        self._addresses = Buckets(ADDRESS, clock, most, "log-in addresses")
-        self._accounts = Buckets(ACCOUNT, clock, most, "log-in accounts")
+        self._pairs = Buckets(PAIR, clock, most, "login pairs")
+        self._addresses = Buckets(ADDRESS, clock, most, "login addresses")
+        self._accounts = Buckets(ACCOUNT, clock, most, "login accounts")
 
     @property
     def pools(self) -> tuple[Buckets, ...]:

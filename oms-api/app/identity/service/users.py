@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.rules.entries import Facts
+from app.audit.rules.entries import AuditValues
 from app.errors import FieldError, Invalid
 from app.identity.errors import NoSuchPerson, NoSuchUser, UserExists
 from app.identity.queries import sessions as credentials
@@ -72,7 +72,7 @@ def set_slack_status(
     require_admin(connection, caller, now)
     before, after = {"slack_status": user.slack_status}, {"slack_status": status}
     return ChangeResult(
-        response, [request.build_audit_entry(now, "user.changed", _target(user), before, after)]
+        response, [request.build_audit_entry(now, "user.changed", _build_target(user), before, after)]
     )
 
 
@@ -116,7 +116,7 @@ def _create(
         credentials.store_login(connection, tenant_id, parameters.email, user_id, password_hash, now)
     user = get_user(connection, tenant_id, user_id)
     entry = request.build_audit_entry(
-        now, "user.created", _target(user), None, _serialize_for_audit(user, portfolios)
+        now, "user.created", _build_target(user), None, _serialize_for_audit(user, portfolios)
     )
     return ChangeResult(_serialize_user(user, portfolios), [entry], 201)
 
@@ -179,9 +179,9 @@ def _serialize_change(
     entries = []
     if changed:
         previous, current = ({name: fields[name] for name in changed} for fields in (before, after))
-        entries.append(request.build_audit_entry(now, "user.changed", _target(user), previous, current))
+        entries.append(request.build_audit_entry(now, "user.changed", _build_target(user), previous, current))
     if password_changed:
-        entries.append(request.build_audit_entry(now, "user.password_changed", _target(user)))
+        entries.append(request.build_audit_entry(now, "user.password_changed", _build_target(user)))
     return ChangeResult(after, entries)
 
 
@@ -192,7 +192,7 @@ def _serialize_user(user: UserRow, portfolios: list[str] | None) -> dict[str, An
     return fields | times | {"can_log_in": bool(user.can_log_in), "portfolios": portfolios}
 
 
-def _serialize_for_audit(user: UserRow, portfolios: list[str] | None) -> Facts:
+def _serialize_for_audit(user: UserRow, portfolios: list[str] | None) -> AuditValues:
     return {
         "email": user.email,
         "person": user.person,
@@ -202,5 +202,5 @@ def _serialize_for_audit(user: UserRow, portfolios: list[str] | None) -> Facts:
     }
 
 
-def _target(user: UserRow) -> str:
+def _build_target(user: UserRow) -> str:
     return f"user:{user.called}"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.audit.queries.trail import list_actions
 from app.audit.rules.actions import Difference, find_differences
 from app.identity.queries.audit import iterate_rows
-from app.identity.rules.verification import ExpectedRows, Facts
+from app.identity.rules.verification import AuditValues, ExpectedRows
 from app.identity.service.sessions import RETENTION_AFTER_END
 from app.money import format_fixed, shorten_amount
 from app.timestamps import format_timestamp
@@ -42,11 +42,11 @@ def verify_identities(connection: Connection) -> Iterator[Difference]:
     yield from _verify_logins(connection, users)
 
 
-def _called(user: Facts) -> str:
+def _called(user: AuditValues) -> str:
     return str(user["email"] or user["person"])
 
 
-def _add_portfolios(connection: Connection, holders: dict[Any, Facts], column: str) -> None:
+def _add_portfolios(connection: Connection, holders: dict[Any, AuditValues], column: str) -> None:
     """Add to users or keys the portfolios that they are restricted to; None means all."""
     for row in holders.values():
         row["portfolios"] = [] if row["is_narrowed"] else None
@@ -57,7 +57,7 @@ def _add_portfolios(connection: Connection, holders: dict[Any, Facts], column: s
 
 
 def _orphaned_grants(
-    connection: Connection, users: Mapping[Any, Facts], keys: Mapping[Any, Facts]
+    connection: Connection, users: Mapping[Any, AuditValues], keys: Mapping[Any, AuditValues]
 ) -> Iterator[Difference]:
     for grant in iterate_rows(connection, "portfolio_grants"):
         tenant_id = grant["tenant_id"]
@@ -68,7 +68,7 @@ def _orphaned_grants(
             yield Difference(f"portfolio grant {grant['id']}", "holder", user_id, "a narrowed user or key")
 
 
-def _sessions(connection: Connection, users: Mapping[Any, Facts]) -> dict[tuple[int, str], Facts]:
+def _sessions(connection: Connection, users: Mapping[Any, AuditValues]) -> dict[tuple[int, str], AuditValues]:
     found = {}
     for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
@@ -76,8 +76,10 @@ def _sessions(connection: Connection, users: Mapping[Any, Facts]) -> dict[tuple[
     return found
 
 
-def _without_deleted(expected: Mapping[Any, Facts], stored: Mapping[Any, Facts]) -> dict[Any, Facts]:
-    """Leave out the missing sessions that are old enough to have been deleted at a later log-in."""
+def _without_deleted(
+    expected: Mapping[Any, AuditValues], stored: Mapping[Any, AuditValues]
+) -> dict[Any, AuditValues]:
+    """Leave out the missing sessions that are old enough to have been deleted at a later login."""
     newest = max((fields.get("created_at") or "" for fields in expected.values()), default="")
     if not newest:
         return dict(expected)
@@ -89,7 +91,9 @@ def _without_deleted(expected: Mapping[Any, Facts], stored: Mapping[Any, Facts])
     }
 
 
-def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | None]) -> Iterator[Difference]:
+def _compare_workspaces(
+    connection: Connection, expected: Mapping[str, AuditValues | None]
+) -> Iterator[Difference]:
     stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
     yield from _compare("workspace", stored, {key: fields for key, fields in expected.items() if fields})
     for team_id, fields in expected.items():
@@ -97,19 +101,21 @@ def _compare_workspaces(connection: Connection, expected: Mapping[str, Facts | N
             yield Difference(f"workspace {team_id}", "row", "a row", "none: it was released")
 
 
-def _verify_logins(connection: Connection, users: Mapping[Any, Facts]) -> Iterator[Difference]:
+def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[Difference]:
     logins = {(row["tenant_id"], row["user_id"]): row for row in iterate_rows(connection, "logins")}
     for key, row in logins.items():
         email = users[key]["email"] if key in users else "that of a user"
         if row["email"] != email:
-            yield Difference(f"log-in of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
+            yield Difference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
     for key, user in users.items():
         # a user without a Slack identity must have a password
         if user["person"] is None and key not in logins:
-            yield Difference(f"user {_called(user)} of tenant {key[0]}", "log-in", "none", "a password")
+            yield Difference(f"user {_called(user)} of tenant {key[0]}", "login", "none", "a password")
 
 
-def _compare(kind: str, stored: Mapping[Any, Facts], expected: Mapping[Any, Facts]) -> Iterator[Difference]:
+def _compare(
+    kind: str, stored: Mapping[Any, AuditValues], expected: Mapping[Any, AuditValues]
+) -> Iterator[Difference]:
     for key, fields in expected.items():
         location = f"{kind} {_words(key)}"
         row = stored.get(key)

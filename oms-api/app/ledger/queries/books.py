@@ -131,8 +131,10 @@ def load_positions_since(connection: Connection, places: Sequence[Row]) -> list[
 
     Each is a key and `_HELD`.
     """
-    home, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
-    return find_matching_rows(connection, POSITIONS, columns, home, places, since="last_sequence")
+    portfolio_columns, columns = ("tenant_id", "portfolio_id"), _POSITION_KEY + _HELD
+    return find_matching_rows(
+        connection, POSITIONS, columns, portfolio_columns, places, since="last_sequence"
+    )
 
 
 def parse_position(values: Sequence[Any]) -> Position:

@@ -155,10 +155,10 @@ def list_trades(
 def _named(page: Select[Any]) -> Select[Any]:
     """Return the trades of a page as `select_trades` does: two look-ups each, no join of whole tables."""
     trade, reversal = page.subquery("page").c, aliased(Trade)
-    home = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
+    is_portfolio = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
     undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     columns = (
-        select(Portfolio.name).where(home).scalar_subquery(),
+        select(Portfolio.name).where(is_portfolio).scalar_subquery(),
         select(reversal.trade_id).where(undone).scalar_subquery(),
     )
     return select(*trade, *columns).order_by(trade.trade_id.desc())

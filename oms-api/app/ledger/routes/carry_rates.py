@@ -47,7 +47,7 @@ class CarryRateIn(BaseModel):
             raise PydanticCustomError("carry_rate", message, {"field": "currency"})
         return self
 
-    def facts(self) -> dict[str, Any]:
+    def to_facts(self) -> dict[str, Any]:
         """Return the rate as it is stored and shown."""
         percent = f"{self.percent:f}"
         return {

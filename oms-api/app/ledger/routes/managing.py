@@ -43,7 +43,7 @@ async def make_portfolio(
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     request = change_requests.build(caller, body)
-    portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.changes())
+    portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.to_changes())
     return build_response(
         await change_executor.execute(
             request,
@@ -72,7 +72,7 @@ async def update_portfolio(
     """
     current_name = parse_portfolio_name(name)
     changes = PortfolioChanges(
-        body.name, body.base_currency, body.opening_cash, body.changes(), body.broker_choice()
+        body.name, body.base_currency, body.opening_cash, body.to_changes(), body.broker_choice()
     )
     request = change_requests.build(caller, body, current_name)
     return build_response(

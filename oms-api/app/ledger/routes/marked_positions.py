@@ -31,7 +31,7 @@ class HeldPositionOut(PositionOut):
     )
     unrealized_pnl: str = Field(examples=["500.00"], description="Market value - cost")
     charges: str = Field(examples=["1.00"], description="Charges of all its trades")
-    total_pnl: str = Field(examples=["499.00"], description="Realised and unrealised P&L - charges")
+    total_pnl: str = Field(examples=["499.00"], description="Realized and unrealized P&L - charges")
     highest_price: str | None = Field(
         examples=["182.50"],
         description="Highest traded price since it was opened, in the instrument's currency; null when flat",
@@ -42,7 +42,7 @@ class HeldPositionOut(PositionOut):
     )
     max_drawdown: str | None = Field(
         examples=["250.00"],
-        description="Largest decline of realised and unrealised P&L since it was opened, before "
+        description="Largest decline of realized and unrealized P&L since it was opened, before "
         "charges; null when flat",
     )
     risk_reward: str | None = Field(

@@ -107,7 +107,7 @@ class ApprovalIn(BaseModel):
             raise PydanticCustomError("approval", "{message}", {"message": message, "field": "instruments"})
         return self
 
-    def facts(self) -> dict[str, Any]:
+    def to_facts(self) -> dict[str, Any]:
         """Return the policy as it is stored and shown."""
         return {
             "mode": self.mode,
@@ -183,7 +183,7 @@ class SettingsIn(BaseModel):
                 )
         return self
 
-    def changes(self) -> dict[str, Any]:
+    def to_changes(self) -> dict[str, Any]:
         """Return the settings in the request, by column, as they are stored."""
         found = {
             name: _COLUMN_CONVERTERS[name](getattr(self, name))
@@ -204,10 +204,10 @@ _COLUMN_CONVERTERS: dict[str, Any] = {
     ),
     "calendar": lambda value: None if value is None else value.value,
     "enforce_sessions": lambda value: value,
-    "approval": lambda value: format_json(None if value is None else value.facts()),
+    "approval": lambda value: format_json(None if value is None else value.to_facts()),
     "participation": lambda value: None if value is None else format_fixed(value),
     "slippage": lambda value: None if value is None else format_fixed(value),
-    "carry_rates": lambda value: format_json([rate.facts() for rate in value or ()]),
+    "carry_rates": lambda value: format_json([rate.to_facts() for rate in value or ()]),
     "when_broker_down": lambda value: value,
 }
 

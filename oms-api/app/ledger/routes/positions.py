@@ -52,7 +52,7 @@ class PositionsQuery(BaseModel):
     product: Product | None = None
     side: PositionSide | None = None
     include_closed: bool = Field(
-        False, description="`true`: include closed positions, which keep their realised P&L"
+        False, description="`true`: include closed positions, which keep their realized P&L"
     )
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

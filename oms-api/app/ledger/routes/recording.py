@@ -126,7 +126,9 @@ def build_record_trade_endpoint(
 
 def _parse(service: TradeService, caller: Caller, request: RequestInfo, key: str | None) -> RecordTrade:
     trade = parse_model(TradeIn, request.headers.get(b"content-type", b""), request.body)
-    return service.build_record_command(AuthenticatedRequest(caller, request.request_id, key), trade.report())
+    return service.build_record_command(
+        AuthenticatedRequest(caller, request.request_id, key), trade.to_report()
+    )
 
 
 def _build(recorded: RecordedTrade) -> JsonResponse:
@@ -142,7 +144,7 @@ def _draft(
     own = authenticated_request._replace(idempotency_key=f"{key}:{index}" if key else None)
     try:
         trade = validate_flat(TradeIn, item, at)
-        return service.build_record_command(own, trade.report(), ".".join(at) + ".")
+        return service.build_record_command(own, trade.to_report(), ".".join(at) + ".")
     except OmsError as refusal:
         return refusal
 

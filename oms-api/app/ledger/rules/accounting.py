@@ -27,7 +27,7 @@ class Side(StrEnum):
 
 
 class Position(NamedTuple):
-    """A position in one symbol and product: quantity, cost, and realised P&L before charges.
+    """A position in one symbol and product: quantity, cost, and realized P&L before charges.
 
     Cost and P&L are in the portfolio's currency. `currency` is the trading currency if it differs (None: the
     portfolio's own), and `local_cost` the cost in it. `opened_at` is when the position last opened or changed
@@ -46,7 +46,7 @@ class Position(NamedTuple):
 
     @property
     def amounts(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-        """Quantity, cost, realised P&L and local cost."""
+        """Quantity, cost, realized P&L and local cost."""
         return (self.quantity, self.cost, self.realized_pnl, self.local_cost)
 
     @property

@@ -121,5 +121,5 @@ def find_uncovered_column(row: TradeRow) -> str | None:
 
 
 def hash_request(*fields: str | None) -> str:
-    """Return the hash of a normalised request. It distinguishes two requests with one idempotency key."""
+    """Return the hash of a normalized request. It distinguishes two requests with one idempotency key."""
     return hashlib.sha256(orjson.dumps(fields)).hexdigest()

@@ -27,7 +27,7 @@ class Mark(NamedTuple):
 class Valuation(NamedTuple):
     """The value of a position at its mark.
 
-    Market value and unrealised P&L (value - cost) are signed and in the portfolio's currency. The age is the
+    Market value and unrealized P&L (value - cost) are signed and in the portfolio's currency. The age is the
     mark's, in seconds.
     """
 
@@ -92,7 +92,7 @@ class MarkedPosition(NamedTuple):
 
     @property
     def total_pnl(self) -> Decimal:
-        """Realised and unrealised P&L less charges, in the portfolio's currency."""
+        """Realized and unrealized P&L less charges, in the portfolio's currency."""
         return self.held.realized_pnl + self.valuation.unrealized_pnl - self.charges
 
     @property

@@ -97,8 +97,8 @@ def create_portfolio(
         "cost_schedule": settings.cost_schedule,
         **serialize_audited_settings(portfolio.settings),
     }
-    entry = request.build_audit_entry(now, "portfolio.created", _target(portfolio.name), None, fields)
-    return ChangeResult(_facts(connection, tenant_id, key), [entry], 201)
+    entry = request.build_audit_entry(now, "portfolio.created", _build_target(portfolio.name), None, fields)
+    return ChangeResult(_load_portfolio(connection, tenant_id, key), [entry], 201)
 
 
 def update_portfolio(
@@ -126,7 +126,7 @@ def update_portfolio(
         key = name_key(changes.name)
         before, after = {"name": previous.name}, {"name": changes.name}
         entries.append(
-            request.build_audit_entry(now, "portfolio.renamed", _target(previous.name), before, after)
+            request.build_audit_entry(now, "portfolio.renamed", _build_target(previous.name), before, after)
         )
     stored = previous.settings._asdict()
     values = dict(changes.settings)
@@ -140,8 +140,10 @@ def update_portfolio(
             {column: stored[column] for column in changed}
         )
         after = {"name": current} | serialize_audited_settings(changed)
-        entries.append(request.build_audit_entry(now, "portfolio.updated", _target(current), before, after))
-    return ChangeResult(_facts(connection, tenant_id, key), entries)
+        entries.append(
+            request.build_audit_entry(now, "portfolio.updated", _build_target(current), before, after)
+        )
+    return ChangeResult(_load_portfolio(connection, tenant_id, key), entries)
 
 
 def _require_unchanged(previous: Managed, changes: PortfolioChanges) -> None:
@@ -176,10 +178,10 @@ def _rename(connection: Connection, tenant_id: int, key: str, new_name: str, gua
     guard.rename(connection, tenant_id, key, new_key, new_name)
 
 
-def _facts(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
+def _load_portfolio(connection: Connection, tenant_id: int, key: str) -> dict[str, Any]:
     book, _ = reading.find_books(connection, tenant_id, [key])[key]
     return build_summary(book)
 
 
-def _target(name: str) -> str:
+def _build_target(name: str) -> str:
     return f"portfolio:{name}"

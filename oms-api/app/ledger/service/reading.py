@@ -144,7 +144,7 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
 
 
 def compute_total_charges(statement: Statement) -> Decimal:
-    """Return all charges: what is missing in cash and cost of what was paid in and the realised P&L."""
+    """Return all charges: what is missing in cash and cost of what was paid in and the realized P&L."""
     book = statement.book
     cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
     paid_in = Decimal(book.opening_cash) + Decimal(book.moved_cash)

@@ -17,6 +17,7 @@ from app.ids import SortableIds
 from app.ledger.errors import (
     AlreadyReversed,
     ExecutedBeforePrevious,
+    FilledAtBroker,
     KeyReused,
     MixesCurrencies,
     NoSuchTrade,
@@ -281,6 +282,8 @@ def _reverse(batch: LedgerBatch, command: ReverseTrade) -> RecordedTrade:
         raise ReversalOfReversal(command.trade_id)
     if key in batch.reversals:
         raise AlreadyReversed(command.trade_id, batch.reversals[key])
+    if original.order_id is not None and batch.portfolio(original.portfolio_key).broker_connection:
+        raise FilledAtBroker(command.trade_id, original.order_id)
     recorded = _book_reversal(batch, command, original)
     batch.reversals[key] = recorded.row.trade_id
     return recorded

@@ -42,9 +42,11 @@ def value_statements(
     connection: Connection, valuer: Valuer, tenant_id: int, statements: Mapping[Key, Statement], at: datetime
 ) -> dict[Key, PortfolioValue]:
     """Return the current value of each portfolio, by the keys of `statements`."""
-    positions = [position for one in statements.values() for position in list_positions_of(tenant_id, one)]
+    positions = [
+        position for statement in statements.values() for position in list_positions_of(tenant_id, statement)
+    ]
     exposures = value_positions(connection, valuer.read_quotes, positions, at)
-    ids = [one.book.id for one in statements.values()]
+    ids = [statement.book.id for statement in statements.values()]
     baselines = valuer.read_baselines(connection, tenant_id, ids)
     flows = sum_flows(connection, [PortfolioKey(tenant_id, number) for number in ids])
     values = {}

@@ -38,7 +38,7 @@ class QuoteSharing:
         self.is_shared = False
 
     async def run(self) -> None:
-        """Share quotes until cancelled."""
+        """Share quotes until canceled."""
         self._market.on_stored = self._collect
         while True:
             redis = self._create_client()

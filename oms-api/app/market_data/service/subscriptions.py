@@ -55,7 +55,7 @@ class SubscribedQuotes:
         self._unsubscribe: Callable[[], None] | None = None
 
     async def run(self) -> None:
-        """Follow the subscriptions until cancelled."""
+        """Follow the subscriptions until canceled."""
         await repeat(self.refresh, REFRESH_SECONDS, "the subscriptions were not read", _LOG)
 
     async def refresh(self) -> None:

@@ -72,7 +72,7 @@ class SessionRunner:
         self._channel = WakeChannel(engine, signal)
 
     async def run(self) -> None:
-        """Keep the sessions running, until cancelled."""
+        """Keep the sessions running, until canceled."""
         run_commands = create_command_runner(self._writer)
         is_prepared = False
         self._channel.start()

@@ -98,10 +98,10 @@ def list_unfinished(connection: Connection, before: datetime) -> list[StoredCanc
     return [_parse(row) for row in connection.execute(statement)]
 
 
-def find_cancelled_orders(
+def find_canceled_orders(
     connection: Connection, cancellation_id: str, portfolio_key: PortfolioKey
 ) -> list[str] | None:
-    """Return the ids of the orders that a cancellation cancelled in a portfolio, None until it is done."""
+    """Return the ids of the orders that a cancellation canceled in a portfolio, None until it is done."""
     statement = select(_PARTS.c.order_ids).where(
         _PARTS.c.tenant_id == portfolio_key.tenant_id,
         _PARTS.c.cancellation_id == cancellation_id,

@@ -165,8 +165,10 @@ def _newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]
 def _page_of(found: Subquery, limit: int) -> Select[Any]:
     """Return the newest of the orders found, with their portfolios' names."""
     page = select(found).order_by(found.c.id.desc()).limit(limit).subquery("page")
-    home = (PORTFOLIOS.c.tenant_id == page.c.tenant_id) & (PORTFOLIOS.c.id == page.c.portfolio_id)
-    name = select(PORTFOLIOS.c.name).where(home).scalar_subquery()  # one look-up for each order of the page
+    is_portfolio = (PORTFOLIOS.c.tenant_id == page.c.tenant_id) & (PORTFOLIOS.c.id == page.c.portfolio_id)
+    name = (
+        select(PORTFOLIOS.c.name).where(is_portfolio).scalar_subquery()
+    )  # one look-up for each order of the page
     return select(page, name.label("portfolio_name")).order_by(page.c.id.desc())
 
 

@@ -17,7 +17,7 @@ from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.values import GroupKind, Status
 from app.orders.schemas.executions import BustIn, CorrectionIn
 from app.orders.schemas.requests import CancelAllIn, CancelIn, ChangesIn, GroupIn, TicketIn
-from app.orders.schemas.responses import CancelledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
+from app.orders.schemas.responses import CanceledOut, OrderOut, OrdersOut, PreviewOut, order_out, preview_out
 from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
@@ -80,9 +80,9 @@ async def place_order(
 ) -> Response:
     """Place an order.
 
-    The response is the order after it was matched once against the market. If a risk check denies the order,
-    it is stored as DENIED, and the response is 422 with a problem document that includes the limit and the
-    requested value.
+    The response is the order after one attempt to match it: FILLED, or open if it did not match. At a broker
+    it is SUBMITTED. If a risk check denies the order, it is stored as DENIED, and the response is 422 with a
+    problem document that includes the limit and the requested value.
     """
     return convert_response(
         await build_place_order_endpoint(service).start(caller, get_request_info(request), key).wait()
@@ -111,7 +111,7 @@ async def place_group(
     if first.take_profit or first.stop_loss or second.take_profit or second.stop_loss:
         message = "An order of a group cannot have legs; leave `take_profit` and `stop_loss` out."
         raise Invalid(message, [FieldError("orders", message, "legs_in_a_group")])
-    tickets = [order.ticket() for order in body.orders]
+    tickets = [order.to_ticket() for order in body.orders]
     done = await service.place_group(request, GroupKind(body.kind), first.portfolio_name, tickets)
     return build_orders_response(raise_if_denied(done), 201)
 
@@ -132,7 +132,7 @@ async def preview_order(
     The response contains the expected price, the resulting cash and position, and the result of each risk
     check.
     """
-    previewed = await service.preview(request, body.portfolio_name, body.ticket())
+    previewed = await service.preview(request, body.portfolio_name, body.to_ticket())
     denial = orjson.loads(denial_text(previewed.denial)) if previewed.denial else None
     return build_json_response(preview_out(previewed, denial))
 
@@ -141,7 +141,7 @@ async def preview_order(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
     status_code=200,
-    responses=document_responses(200, {"model": CancelledOut}, *REFUSALS, headers=REPLAYED_HEADER),
+    responses=document_responses(200, {"model": CanceledOut}, *REFUSALS, headers=REPLAYED_HEADER),
     openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
 )
 async def cancel_all(
@@ -150,9 +150,9 @@ async def cancel_all(
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
-    The request is stored, then the orders are cancelled portfolio by portfolio. `unsettled` lists the
-    portfolios whose orders were not all cancelled within five seconds. The service continues with them, even
-    after a restart. Do not retry.
+    The request is stored, then the orders are canceled portfolio by portfolio. `unsettled` lists the
+    portfolios whose orders were not all canceled within five seconds. The service continues with them, even
+    after a restart: do not send the request again for them.
     """
     if body.portfolio_name is not None:
         done = await service.cancel_all(request, **body.model_dump())
@@ -194,12 +194,12 @@ async def bust_execution(
     request: BustExecutionRequest, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
     service: OrderServiceDep,
 ) -> Response:  # fmt: skip
-    """Reverse an execution that its venue cancelled.
+    """Reverse an execution that its venue canceled.
 
     The trade and its charges are reversed, and the order's filled quantity and average price are computed
     again. The order keeps its status. If it is open, the reversed quantity can fill again. If the execution
-    had reduced a position, the exits again protect the whole position: the quantity of open exits increases,
-    and new orders replace final exits. `legs` lists them.
+    had reduced a position, open exits are increased, and exits that already ended are placed again, so that
+    they cover the whole position. `legs` lists them.
     """
     return build_order_response(await service.bust(request, order_id, body.execution_id, body.reason), 200)
 
@@ -240,9 +240,10 @@ async def replace_order(
 ) -> Response:  # fmt: skip
     """Replace an order.
 
-    The response is the new order. `quantity` is the total order quantity, including filled units.
+    The response is the new order. `quantity` is the total order quantity, including filled units. To keep 5
+    of 10 units open after 5 have filled, send 10.
     """
-    changes = body.changes()
+    changes = body.to_changes()
     if not any(value is not None for value in changes[:-2]):
         raise Invalid(
             "The request changes nothing; send at least one field.",
@@ -266,7 +267,7 @@ def _parse_place_request(
 ) -> PlaceOrder:
     body = parse_model(TicketIn, request.headers.get(b"content-type", b""), request.body)
     return service.build_place_command(
-        AuthenticatedRequest(caller, request.request_id, key), body.portfolio_name, body.ticket()
+        AuthenticatedRequest(caller, request.request_id, key), body.portfolio_name, body.to_ticket()
     )
 
 

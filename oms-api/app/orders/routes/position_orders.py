@@ -64,5 +64,5 @@ async def set_exits(
     They replace the position's present exits, and each closes its whole quantity. The response lists the exit
     orders.
     """
-    done = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.legs())
+    done = await service.set_exits(request, portfolio.strip(), symbol, body.product or "", *body.to_legs())
     return build_orders_response(raise_if_denied(done), 200)

@@ -20,7 +20,7 @@ class CancellationFilter(NamedTuple):
 
 
 class StoredCancellation(NamedTuple):
-    """A cancellation as it is stored. `created_at` is canonical; later orders are not cancelled."""
+    """A cancellation as it is stored. `created_at` is canonical; later orders are not canceled."""
 
     tenant_id: int
     id: str

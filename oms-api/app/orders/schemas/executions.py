@@ -1,4 +1,4 @@
-"""Request bodies on executions that their venue cancelled or corrected."""
+"""Request bodies on executions that their venue canceled or corrected."""
 
 from typing import Annotated
 
@@ -15,14 +15,14 @@ from app.wire.fields import PositiveAmount
 
 
 class BustIn(RequestBody):
-    """The execution that its venue cancelled, and the reason."""
+    """The execution that its venue canceled, and the reason."""
 
     execution_id: ExecutionId = Field(
         description="ID of the execution, as in `fills`", examples=["X16972345671230000a1b2c3d4"]
     )
     reason: Annotated[Note, Field(min_length=1)] = Field(
         description="Reason, for the history and the ledger",
-        examples=["Clearly erroneous, cancelled by NYSE"],
+        examples=["Clearly erroneous, canceled by NYSE"],
     )
 
 

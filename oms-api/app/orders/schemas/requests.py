@@ -86,7 +86,7 @@ class ExitsIn(RequestBody):
     )
     product: Product | None = Field(None, description="Product of an Indian broker", examples=["CNC"])
 
-    def legs(self) -> tuple[Target | None, Protection | None]:
+    def to_legs(self) -> tuple[Target | None, Protection | None]:
         """Return the take-profit and the stop-loss."""
         return read_legs(self.take_profit, self.stop_loss)
 
@@ -163,7 +163,7 @@ class TicketIn(OrderRequestBody):
         examples=[True],
     )
 
-    def ticket(self) -> Ticket:
+    def to_ticket(self) -> Ticket:
         """Return the ticket."""
         take_profit, stop_loss = read_legs(self.take_profit, self.stop_loss)
         return Ticket(
@@ -260,7 +260,7 @@ class ChangesIn(OrderRequestBody):
         None, description="Why the order is changed", examples=["Follow the market"]
     )
 
-    def changes(self) -> Changes:
+    def to_changes(self) -> Changes:
         """Return the changes."""
         facts = {name: getattr(self, name) for name in Changes._fields}
         facts["expires_at"] = None if self.expires_at is None else format_timestamp(self.expires_at)
@@ -270,7 +270,7 @@ class ChangesIn(OrderRequestBody):
 class CancelIn(RequestBody):
     """The reason of a cancellation."""
 
-    reason: OptionalReason = Field(None, description="Why the order is cancelled", examples=["Not needed"])
+    reason: OptionalReason = Field(None, description="Why the order is canceled", examples=["Not needed"])
 
 
 class CancelAllIn(OrderRequestBody):
@@ -283,7 +283,7 @@ class CancelAllIn(OrderRequestBody):
     side: Side | None = Field(None, description="Only `BUY` or only `SELL` orders", examples=["BUY"])
     strategy: OptionalLabel = Field(None, description="Only orders of this strategy", examples=["momentum"])
     reason: OptionalReason = Field(
-        None, description="Why the orders are cancelled", examples=["End of the day"]
+        None, description="Why the orders are canceled", examples=["End of the day"]
     )
 
 

@@ -134,13 +134,13 @@ class OrderDetailOut(OrderOut):
 
 
 class OrdersOut(BaseModel):
-    """The orders that one request created or cancelled."""
+    """The orders that one request created or canceled."""
 
     orders: list[OrderOut]
 
 
-class CancelledOut(OrdersOut):
-    """The orders that a request cancelled, and the portfolios in which it is still cancelling."""
+class CanceledOut(OrdersOut):
+    """The orders that a request canceled, and the portfolios in which it is still canceling."""
 
     unsettled: list[str]
 

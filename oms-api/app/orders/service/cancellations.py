@@ -1,6 +1,6 @@
 """Cancel orders in many portfolios: store the request, then cancel in one portfolio after another.
 
-One transaction for all would lock every portfolio until the last order is cancelled. Each portfolio has a
+One transaction for all would lock every portfolio until the last order is canceled. Each portfolio has a
 transaction of its own instead. What a process does not finish, because it ended or a portfolio was locked for
 too long, is resumed by any process.
 """
@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class CancellationResult(NamedTuple):
-    """The cancelled orders, by id, and the names of the portfolios that are not done yet."""
+    """The canceled orders, by id, and the names of the portfolios that are not done yet."""
 
     orders: list[OrderView]
     unsettled: list[str]
@@ -96,7 +96,7 @@ class Cancellations:
         return CancellationResult(sorted(orders, key=_get_id), sorted(unsettled), stored.id != asked.id)
 
     async def run(self) -> None:
-        """Resume unfinished cancellations repeatedly, until cancelled."""
+        """Resume unfinished cancellations repeatedly, until canceled."""
         await repeat(self.resume, RESUME_PERIOD_SECONDS, "cancellations were not resumed", _LOG)
 
     async def resume(self) -> None:
@@ -123,7 +123,7 @@ class Cancellations:
             try:
                 outcome = await self._writer.submit(command)
             except OmsError as refusal:
-                _LOG.warning("orders of a portfolio were not cancelled yet: %s", refusal.detail)
+                _LOG.warning("orders of a portfolio were not canceled yet: %s", refusal.detail)
                 continue
             assert isinstance(outcome, OrderResult)  # noqa: S101  # for the type checker
             results[portfolio] = outcome

@@ -108,7 +108,7 @@ class ReviewApprovals(NamedTuple):
 
 
 class BustExecution(NamedTuple):
-    """Reverse an execution of an order that its venue cancelled."""
+    """Reverse an execution of an order that its venue canceled."""
 
     origin: Origin
     order_id: str

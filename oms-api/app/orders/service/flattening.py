@@ -22,7 +22,7 @@ from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.service.kill_switches import Effect, Stop
 
 REASON = "Flattened by the kill switch"
-REASONS = {True: "Trading is halted", False: "Cancelled by the kill switch"}
+REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Flattening:
         only: Collection[str] | None,
         seconds: float,
     ) -> tuple[list[str], list[str], tuple[UnconfirmedCancel, ...]]:
-        """Return the ids of the cancelled orders, the portfolios whose orders are not, and those orders."""
+        """Return the ids of the canceled orders, the portfolios whose orders are not, and those orders."""
         names = [name for name in await self._portfolios(request, stop) if only is None or name in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
         keeps = stop.exits is ExitPolicy.KEEP

@@ -75,7 +75,7 @@ class SquareOff(NamedTuple):
 class CancelHalted(NamedTuple):
     """Cancel open orders that a kill switch forbids.
 
-    The process that set the switch may have ended before it cancelled them.
+    The process that set the switch may have ended before it canceled them.
     """
 
     tenant_id: int

@@ -77,10 +77,10 @@ class MarketWatcher:
         self._is_delayed = is_delayed  # with latency, the current quote is still new to orders that arrive
         self._seen: dict[InstrumentKey, tuple[Quote, int]] = {}
         self._next_loss_check = EPOCH
-        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were cancelled
+        self._halts: dict[int, set[SwitchKey]] = {}  # the halts whose orders were canceled
 
     async def run(self) -> None:
-        """Check the market repeatedly, until cancelled."""
+        """Check the market repeatedly, until canceled."""
         await asyncio.sleep(EVERY_SECONDS)
         await repeat(self.check, EVERY_SECONDS, "the market was not checked", _LOG)
 

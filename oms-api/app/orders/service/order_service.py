@@ -150,7 +150,7 @@ class OrderService:
     async def bust(
         self, request: AuthenticatedRequest, order_id: str, execution_id: str, reason: str
     ) -> OrderResult:
-        """Reverse an execution of an order that its venue cancelled."""
+        """Reverse an execution of an order that its venue canceled."""
         origin = self._build_origin(request, "bust", order_id, execution_id, reason)
         return await self._submit_for_orders(BustExecution(origin, order_id, execution_id, reason))
 

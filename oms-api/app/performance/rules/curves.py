@@ -40,13 +40,13 @@ class CurveInterval(StrEnum):
     FIVE_SECONDS = "5s"
     MINUTE = "1m"
     FIVE_MINUTES = "5m"
-    QUARTER = "15m"
+    FIFTEEN_MINUTES = "15m"
     HOUR = "1h"
     DAY = "1d"
 
     @property
     def length(self) -> timedelta:
-        """Return the length."""
+        """Return the time between two points."""
         return _LENGTHS[self]
 
 
@@ -56,7 +56,7 @@ class CurvePeriod(StrEnum):
     DAY = "1D"
     WEEK = "1W"
     MONTH = "1M"
-    QUARTER = "3M"
+    THREE_MONTHS = "3M"
     YEAR = "1Y"
     ALL = "all"
 
@@ -80,28 +80,29 @@ _LENGTHS = {
     CurveInterval.FIVE_SECONDS: timedelta(seconds=5),
     CurveInterval.MINUTE: timedelta(minutes=1),
     CurveInterval.FIVE_MINUTES: timedelta(minutes=5),
-    CurveInterval.QUARTER: timedelta(minutes=15),
+    CurveInterval.FIFTEEN_MINUTES: timedelta(minutes=15),
     CurveInterval.HOUR: timedelta(hours=1),
     CurveInterval.DAY: timedelta(days=1),
 }
 _PERIODS = {
     CurvePeriod.DAY: _PeriodTerms(timedelta(days=1), CurveInterval.MINUTE),
-    CurvePeriod.WEEK: _PeriodTerms(timedelta(days=7), CurveInterval.QUARTER),
+    CurvePeriod.WEEK: _PeriodTerms(timedelta(days=7), CurveInterval.FIFTEEN_MINUTES),
     CurvePeriod.MONTH: _PeriodTerms(timedelta(days=30), CurveInterval.HOUR),
-    CurvePeriod.QUARTER: _PeriodTerms(timedelta(days=90), CurveInterval.DAY),
+    CurvePeriod.THREE_MONTHS: _PeriodTerms(timedelta(days=90), CurveInterval.DAY),
     CurvePeriod.YEAR: _PeriodTerms(timedelta(days=365), CurveInterval.DAY),
     CurvePeriod.ALL: _PeriodTerms(None, CurveInterval.DAY),
 }
 
 
 # The part of an instant's text that identifies its interval: a prefix, or a prefix and the number after it,
-# rounded down to a multiple. Intervals begin at 00:00 UTC.
+# rounded down to a multiple: of five minutes, 2026-11-20T15:07 gives 2026-11-20T15:05. Intervals begin at
+# 00:00 UTC.
 _MINUTE_AT, _SECOND_AT = 14, 17
 _PREFIXES = {CurveInterval.MINUTE: 16, CurveInterval.HOUR: 13, CurveInterval.DAY: 10}
 _MULTIPLES = {
     CurveInterval.FIVE_SECONDS: (_SECOND_AT, 5),
     CurveInterval.FIVE_MINUTES: (_MINUTE_AT, 5),
-    CurveInterval.QUARTER: (_MINUTE_AT, 15),
+    CurveInterval.FIFTEEN_MINUTES: (_MINUTE_AT, 15),
 }
 
 
@@ -118,20 +119,23 @@ def extend_curve(curve: EquityCurve, later: EquityCurve, interval: CurveInterval
     """Return a thinned curve with later points, thinned too: they may continue its last interval."""
     if not later.instants:
         return curve
-    end = EquityCurve._make([*ended[-1:], *column] for ended, column in zip(curve, later, strict=True))
+    end = EquityCurve._make([*earlier[-1:], *column] for earlier, column in zip(curve, later, strict=True))
     thinned = thin_curve(end, interval)
-    return EquityCurve._make([*ended[:-1], *column] for ended, column in zip(curve, thinned, strict=True))
+    return EquityCurve._make([*earlier[:-1], *column] for earlier, column in zip(curve, thinned, strict=True))
 
 
-def prepend_point(point: EquityCurve, curve: EquityCurve, interval: CurveInterval) -> EquityCurve:
-    """Return a thinned curve with an earlier point, unless that is in the curve's first interval."""
+def prepend_curve(earlier: EquityCurve, curve: EquityCurve, interval: CurveInterval) -> EquityCurve:
+    """Return a thinned curve with the last point of an earlier one, unless that is in its first interval."""
     first = EquityCurve._make(column[:1] for column in curve)
-    head = extend_curve(point, first, interval)
+    head = extend_curve(earlier, first, interval)
     return EquityCurve._make([*before, *column[1:]] for before, column in zip(head, curve, strict=True))
 
 
-def parse_amounts(texts: Sequence[str]) -> list[float]:
-    """Return amounts as floats; equal ones, as flows mostly are, are parsed once."""
+def convert_to_floats(texts: Sequence[str]) -> list[float]:
+    """Return amounts as floats, in which statistics are computed.
+
+    If all amounts are equal, as flows often are, one is parsed.
+    """
     if texts and texts.count(texts[0]) == len(texts):
         return [float(texts[0])] * len(texts)
     return list(map(float, texts))

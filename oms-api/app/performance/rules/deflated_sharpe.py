@@ -29,7 +29,7 @@ def compute_expected_maximum(ratios: Sequence[float]) -> float:
 
 
 def compute_period_sharpe(returns: Sequence[float]) -> float | None:
-    """Return the mean of the returns per standard deviation, not annualised. None if it is undefined."""
+    """Return the mean of the returns per standard deviation, not annualized. None if it is undefined."""
     count = len(returns)
     if count < _MIN_RETURNS:
         return None

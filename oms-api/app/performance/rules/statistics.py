@@ -8,18 +8,18 @@ YEAR = timedelta(days=365.25)
 
 
 def compute_volatility(returns: Sequence[float], days_a_year: int) -> float | None:
-    """Return the annualised sample standard deviation (n - 1), or None for fewer than two returns."""
+    """Return the annualized sample standard deviation (n - 1), or None for fewer than two returns."""
     deviation = _standard_deviation(returns)
     return None if deviation is None else deviation * sqrt(days_a_year)
 
 
 def compute_sharpe(returns: Sequence[float], days_a_year: int) -> float | None:
-    """Return the annualised Sharpe ratio, or None if the returns do not vary."""
+    """Return the annualized Sharpe ratio, or None if the returns do not vary."""
     return _annualize_ratio(returns, _standard_deviation(returns), days_a_year)
 
 
 def compute_sortino(returns: Sequence[float], days_a_year: int) -> float | None:
-    """Return the annualised Sortino ratio, or None without a loss. Losses are averaged over all returns."""
+    """Return the annualized Sortino ratio, or None without a loss. Losses are averaged over all returns."""
     if not returns:
         return None
     squares = fsum(loss * loss for loss in returns if loss < 0)

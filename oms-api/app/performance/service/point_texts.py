@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from app.money import shorten_amount
-from app.performance.rules.curves import EquityCurve, parse_amounts
+from app.performance.rules.curves import EquityCurve, convert_to_floats
 from app.performance.rules.drawdowns import extend_peaks, list_drawdowns, list_peaks
 
 MAX_POINTS = 100_000  # of all curves together
@@ -65,7 +65,7 @@ def format_points(points: EquityCurve, drawdowns: Sequence[float | None]) -> lis
 
 
 def _serialize(points: EquityCurve) -> SerializedCurve:
-    equities, flows = parse_amounts(points.equities), parse_amounts(points.flows)
+    equities, flows = convert_to_floats(points.equities), convert_to_floats(points.flows)
     peaks = list_peaks(equities, flows)
     texts = format_points(points, list_drawdowns(equities, peaks))
     return SerializedCurve(points, equities, flows, peaks, texts)
@@ -75,7 +75,7 @@ def _extend(serialized_curve: SerializedCurve, points: EquityCurve) -> Serialize
     """Return the serialized points. The first ones are known."""
     count = len(serialized_curve.texts)
     later = EquityCurve._make(column[count:] for column in points)
-    equities, flows = parse_amounts(later.equities), parse_amounts(later.flows)
+    equities, flows = convert_to_floats(later.equities), convert_to_floats(later.flows)
     peaks = extend_peaks(serialized_curve.peaks[-1], serialized_curve.flows[-1], equities, flows)
     texts = format_points(later, list_drawdowns(equities, peaks))
     return SerializedCurve(

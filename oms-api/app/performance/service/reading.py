@@ -24,7 +24,7 @@ from app.performance.rules.curves import (
     CurvePeriod,
     EquityCurve,
     extend_curve,
-    prepend_point,
+    prepend_curve,
 )
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
@@ -98,7 +98,7 @@ class PerformanceReader:
         stored = self._read_stored(connection, (tenant_id, portfolio.id), Range(start, now), interval)
         if start == portfolio.created_at:
             opening = _build_point(portfolio.created_at, portfolio.opening_cash, ZERO)
-            stored = prepend_point(opening, stored, interval)
+            stored = prepend_curve(opening, stored, interval)
         value = self._value_now(connection, tenant_id, portfolio, now).value
         current = _build_point(now, value.equity, value.flows)
         return Curve(portfolio, EquityCurve._make(map(list.__add__, stored, current)))

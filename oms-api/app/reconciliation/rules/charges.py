@@ -18,7 +18,7 @@ def select_unbooked_charges(
     charges that were booked later. The charges of the executions are in `currency`. Charges of executions
     that are not booked are left out.
     """
-    executions = {one.execution_id: one for one in list_unbusted(booked)}
+    executions = {execution.execution_id: execution for execution in list_unbusted(booked)}
     return [
         charged
         for charged in reported

@@ -45,6 +45,6 @@ class MissingCharges:
         now, key = self._now(), (connection_id, execution_id)
         if key in self._tried and now - self._tried[key] < _RETRY_INTERVAL:
             return False
-        self._tried = {one: at for one, at in self._tried.items() if now - at < _REMEMBERED}
+        self._tried = {key: at for key, at in self._tried.items() if now - at < _REMEMBERED}
         self._tried[key] = now
         return True

@@ -1,4 +1,4 @@
-"""Realised P&L by group, and daily statistics, from the rows of the ledger as they were booked."""
+"""Realized P&L by group, and daily statistics, from the rows of the ledger as they were booked."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -53,9 +53,9 @@ class GroupKey(NamedTuple):
 
 @dataclass(slots=True)
 class Totals:
-    """Sums of rows. `wins` and `losses` count trades that realised a gain or a loss, before charges.
+    """Sums of rows. `wins` and `losses` count trades that realized a gain or a loss, before charges.
 
-    `max_drawdown` is the largest fall of the realised P&L after charges from its peak, at least zero.
+    `max_drawdown` is the largest fall of the realized P&L after charges from its peak, at least zero.
     """
 
     trades: int = 0
@@ -69,7 +69,7 @@ class Totals:
 
     @property
     def net_pnl(self) -> Decimal:
-        """Realised P&L after charges."""
+        """Realized P&L after charges."""
         return self.realized_pnl - self.charges
 
     def add(self, row: BookedRow) -> None:
@@ -94,7 +94,7 @@ class GroupResult(NamedTuple):
 
     @property
     def gross_pnl(self) -> Decimal:
-        """Realised and unrealised P&L before charges."""
+        """Realized and unrealized P&L before charges."""
         return self.totals.realized_pnl + (self.unrealized_pnl or ZERO)
 
     @property
@@ -115,7 +115,7 @@ class Converted:
 
     @property
     def net_pnl(self) -> Decimal:
-        """Realised and unrealised P&L less charges."""
+        """Realized and unrealized P&L less charges."""
         return self.realized_pnl + (self.unrealized_pnl or ZERO) - self.charges
 
 

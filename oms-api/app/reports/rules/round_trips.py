@@ -40,7 +40,7 @@ class RoundTrip(NamedTuple):
 
     @property
     def net_pnl(self) -> Decimal:
-        """Realised P&L after charges."""
+        """Realized P&L after charges."""
         return self.realized_pnl - self.charges
 
 

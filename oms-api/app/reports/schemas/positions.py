@@ -27,9 +27,9 @@ class RoundTripOut(BaseModel):
     opened_at: str = Field(description="Execution of the first trade", examples=[_AT])
     closed_at: str = Field(description="Execution of the trade that closed it", examples=[_AT])
     holding_seconds: float = Field(description="Time from opening to closing, in seconds", examples=[3600.0])
-    realized_pnl: str = Field(description="Realised P&L before charges", examples=["200.00"])
+    realized_pnl: str = Field(description="Realized P&L before charges", examples=["200.00"])
     charges: str = Field(description="Charges of its trades", examples=["2.00"])
-    net_pnl: str = Field(description="Realised P&L less charges", examples=["198.00"])
+    net_pnl: str = Field(description="Realized P&L less charges", examples=["198.00"])
     highest_price: str = Field(description="Highest traded price while it was open", examples=["12.50"])
     lowest_price: str = Field(description="Lowest traded price while it was open", examples=["10.00"])
     max_adverse_excursion: str = Field(

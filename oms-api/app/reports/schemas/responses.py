@@ -24,13 +24,13 @@ class ProfitOut(BaseModel):
     )
     currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
     trades: int = Field(description="Number of trades, without reversals", examples=[12])
-    realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
+    realized_pnl: str = Field(description="Realized P&L before charges", examples=["300.00"])
     unrealized_pnl: str | None = Field(
         description="P&L of the positions that are open now; null if `by` is not `portfolio` or "
         "`symbol`, and for periods that have ended",
         examples=["50.00"],
     )
-    gross_pnl: str = Field(description="Realised and unrealised P&L before charges", examples=["350.00"])
+    gross_pnl: str = Field(description="Realized and unrealized P&L before charges", examples=["350.00"])
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
     net_pnl: str = Field(description="Gross P&L less charges", examples=["348.00"])
 
@@ -49,12 +49,12 @@ class ProfitTotalOut(BaseModel):
     """All groups together in the tenant's currency, at current rates."""
 
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
-    realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
+    realized_pnl: str = Field(description="Realized P&L before charges", examples=["300.00"])
     unrealized_pnl: str | None = Field(
         description="P&L of open positions; null: not computed", examples=["50.00"]
     )
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
-    net_pnl: str = Field(description="Realised and unrealised P&L less charges", examples=["348.00"])
+    net_pnl: str = Field(description="Realized and unrealized P&L less charges", examples=["348.00"])
     rates: list[UsedRateOut] = Field(description="Rates that were used, one for each other currency")
 
 
@@ -101,7 +101,7 @@ class ConvertedDayOut(BaseModel):
     """The P&L of a day in the tenant's currency, at the current rate."""
 
     currency: str = Field(description="ISO 4217 code of the tenant's currency", examples=["USD"])
-    net_pnl: str = Field(description="Realised P&L less charges", examples=["3.56886"])
+    net_pnl: str = Field(description="Realized P&L less charges", examples=["3.56886"])
     rate: str = Field(description="Value of one unit of the portfolio's currency", examples=["0.01197605"])
     age_seconds: float = Field(description="Age of its oldest quote in seconds", examples=[0.25])
 
@@ -113,12 +113,12 @@ class DayStatsOut(BaseModel):
     portfolio_name: str = Field(description="Name of the portfolio", examples=["Tech Portfolio"])
     currency: str = Field(description="ISO 4217 code of the amounts", examples=["USD"])
     trades: int = Field(description="Number of trades, without reversals", examples=[12])
-    wins: int = Field(description="Trades that realised a gain, before charges", examples=[5])
-    losses: int = Field(description="Trades that realised a loss, before charges", examples=[3])
+    wins: int = Field(description="Trades that realized a gain, before charges", examples=[5])
+    losses: int = Field(description="Trades that realized a loss, before charges", examples=[3])
     volume: str = Field(description="Sum of the trades' gross market values", examples=["52000.00"])
-    realized_pnl: str = Field(description="Realised P&L before charges", examples=["300.00"])
+    realized_pnl: str = Field(description="Realized P&L before charges", examples=["300.00"])
     charges: str = Field(description="Charges that were booked", examples=["2.00"])
-    net_pnl: str = Field(description="Realised P&L less charges", examples=["298.00"])
+    net_pnl: str = Field(description="Realized P&L less charges", examples=["298.00"])
     max_drawdown: str = Field(
         description="Largest decline of the day's net P&L from its peak", examples=["40.00"]
     )

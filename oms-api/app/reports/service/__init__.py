@@ -47,7 +47,7 @@ def report_profit(
 ) -> ProfitReport:
     """Return the P&L of the period by group.
 
-    Open positions are valued now, so the unrealised P&L is only reported for portfolios and symbols, and only
+    Open positions are valued now, so the unrealized P&L is only reported for portfolios and symbols, and only
     if the period lasts until now.
     """
     filters = _resolve_symbol(connection, tenant_id, filters)

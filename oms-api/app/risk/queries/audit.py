@@ -31,7 +31,7 @@ def list_risk_events(connection: Connection, prefix: str) -> list[RiskEvent]:
     The facts of a payload that is not an object are empty.
     """
     return [
-        RiskEvent(tenant_id, Timestamp(convert_instant(at)), kind, _facts(payload))
+        RiskEvent(tenant_id, Timestamp(convert_instant(at)), kind, _parse_payload(payload))
         for _, tenant_id, kind, payload, at in iterate_events(connection, [f"{prefix}*"], [_EVENTS.c.id])
     ]
 
@@ -58,7 +58,7 @@ _TABLES = {
 }
 
 
-def _facts(payload: str) -> dict[str, Any]:
+def _parse_payload(payload: str) -> dict[str, Any]:
     try:
         fields = orjson.loads(payload)
     except ValueError:

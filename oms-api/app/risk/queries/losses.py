@@ -13,7 +13,7 @@ from app.money import ZERO
 from app.risk.queries.limits import LIMITS
 from app.risk.queries.switches import CHANGES, SWITCHES
 from app.risk.rules.limits import LimitScope
-from app.risk.rules.losses import LOSS_CODES, LOSS_LIMITS, LossBaseline, SwitchState
+from app.risk.rules.losses import LOSS_CODES, LOSS_LIMIT_ACTOR, LossBaseline, SwitchState
 from app.risk.rules.switches import SwitchScope
 from app.risk.rules.values import TradingState
 from app.timestamps import format_timestamp
@@ -64,7 +64,7 @@ def find_tenants_with_loss_limits(connection: Connection) -> list[int]:
     """
     limited = select(LIMITS.c.tenant_id).where(LIMITS.c.code.in_(LOSS_CODES))
     switched = select(SWITCHES.c.tenant_id).where(
-        SWITCHES.c.set_by == LOSS_LIMITS, SWITCHES.c.state == TradingState.REDUCING
+        SWITCHES.c.set_by == LOSS_LIMIT_ACTOR, SWITCHES.c.state == TradingState.REDUCING
     )
     return list(connection.execute(union(limited, switched)).scalars())
 
@@ -84,7 +84,7 @@ def find_portfolios_with_loss_limits(connection: Connection, tenant_id: int) -> 
     switched = select(SWITCHES.c.name_key).where(
         SWITCHES.c.tenant_id == tenant_id,
         SWITCHES.c.scope == SwitchScope.PORTFOLIO,
-        SWITCHES.c.set_by == LOSS_LIMITS,
+        SWITCHES.c.set_by == LOSS_LIMIT_ACTOR,
         SWITCHES.c.state == TradingState.REDUCING,
     )
     names |= set(connection.execute(switched).scalars())
@@ -116,7 +116,7 @@ def was_set_by_loss_limit(connection: Connection, tenant_id: int, name_key: str,
         CHANGES.c.tenant_id == tenant_id,
         CHANGES.c.scope == SwitchScope.PORTFOLIO,
         CHANGES.c.name_key == name_key,
-        CHANGES.c.set_by == LOSS_LIMITS,
+        CHANGES.c.set_by == LOSS_LIMIT_ACTOR,
         CHANGES.c.state == TradingState.REDUCING,
         CHANGES.c.set_at >= since,
     )

@@ -10,9 +10,9 @@ from app.risk.rules.values import TradingState
 from app.timestamps import Timestamp
 
 # Who sets a kill switch automatically. No API key can have this name.
-LOSS_LIMITS = "~loss limits"
+LOSS_LIMIT_ACTOR = "~loss limits"
 LOSS_CODES = (LimitCode.MAX_DAILY_LOSS, LimitCode.MAX_DRAWDOWN)
-NEW_DAY = "A new day began and no loss limit is exceeded."
+NEW_DAY_REASON = "A new day began and no loss limit is exceeded."
 
 
 class LossBaseline(NamedTuple):
@@ -57,23 +57,23 @@ def find_breach(
 
 def describe_breach(breach: Breach) -> str:
     """Return the reason of the switch, for people."""
-    what = "loss of the day" if breach.code is LimitCode.MAX_DAILY_LOSS else "drawdown"
+    what = "daily loss" if breach.code is LimitCode.MAX_DAILY_LOSS else "drawdown"
     loss, limit = format_grouped_amount(breach.loss), format_grouped_amount(breach.limit)
-    return f"{breach.code}: the {what} is {loss}, the limit {limit}."
+    return f"The {what} of {loss} has reached {breach.code}, which is {limit}."
 
 
-def find_new_state(
+def find_new_switch_state(
     breach: Breach | None, switch: SwitchState | None, day_start: str, *, was_set_today: bool
 ) -> TradingState | None:
     """Return the state that a portfolio's kill switch must change to, None if it stays.
 
-    A breach sets REDUCING once a day, so that a person who sets the switch to ACTIVE is not overruled. What
-    was set automatically ends on the next day, unless a limit is exceeded still.
+    A breach sets REDUCING once a day, so that a person who sets the switch to ACTIVE is not overridden. What
+    was set automatically ends on the next day, unless a limit is still exceeded.
     """
     is_active = switch is None or switch.state is TradingState.ACTIVE
     if breach is not None:
         return TradingState.REDUCING if is_active and not was_set_today else None
-    if switch is None or switch.state is not TradingState.REDUCING or switch.set_by != LOSS_LIMITS:
+    if switch is None or switch.state is not TradingState.REDUCING or switch.set_by != LOSS_LIMIT_ACTOR:
         return None
     return TradingState.ACTIVE if switch.set_at < day_start else None
 

@@ -20,8 +20,8 @@ class ExitPolicy(StrEnum):
     """The effect of HALTED on exits. It always cancels orders that open or increase a position."""
 
     KEEP = "keep"  # exits keep working
-    CANCEL = "cancel"  # exits are cancelled too
-    FLATTEN = "flatten"  # everything is cancelled, and positions are closed at market
+    CANCEL = "cancel"  # exits are canceled too
+    FLATTEN = "flatten"  # everything is canceled, and positions are closed at market
 
 
 _STRICTNESS = {state: rank for rank, state in enumerate(TradingState)}

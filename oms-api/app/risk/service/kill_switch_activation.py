@@ -98,7 +98,7 @@ def apply_states(
 def build_unconfirmed_event(
     tenant_id: int, change: SwitchChange, orders: Sequence[Mapping[str, str]]
 ) -> BulkWrite:
-    """Return the insert of the event that names the orders that their brokers have not cancelled yet."""
+    """Return the insert of the event that names the orders that their brokers have not canceled yet."""
     payload = orjson.dumps(_build_payload(change) | {"orders": orders}).decode()
     return build_event_insert([(tenant_id, UNCONFIRMED, payload, change.set_at)])
 

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from app.sandbox.errors import Failure
+from app.text import replace_unprintable
 
 MAX_MESSAGE_CHARACTERS = 500
 _MAX_LINES = 20
@@ -53,11 +54,7 @@ def _get_name(file: str) -> str:
 
 def _clean(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    return _shorten(
-        "".join(
-            character if character.isprintable() else " " for character in text[: 2 * MAX_MESSAGE_CHARACTERS]
-        )
-    )
+    return _shorten(replace_unprintable(text[: 2 * MAX_MESSAGE_CHARACTERS]))
 
 
 def _shorten(text: str) -> str:

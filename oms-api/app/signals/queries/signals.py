@@ -118,8 +118,8 @@ def count_pending_signals(connection: Connection) -> int:
 
 
 def _select() -> Select[Any]:
-    home = (Portfolio.tenant_id == SignalRow.tenant_id) & (Portfolio.id == SignalRow.portfolio_id)
-    return select(*_COLUMNS, Portfolio.name).join(Portfolio, home)
+    is_portfolio = (Portfolio.tenant_id == SignalRow.tenant_id) & (Portfolio.id == SignalRow.portfolio_id)
+    return select(*_COLUMNS, Portfolio.name).join(Portfolio, is_portfolio)
 
 
 def _visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select[Any]:

@@ -49,7 +49,7 @@ async def create_hook(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
-    request, terms = change_requests.build(caller, body), body.terms()
+    request, terms = change_requests.build(caller, body), body.to_terms()
     return build_response(
         await change_executor.execute(
             request,

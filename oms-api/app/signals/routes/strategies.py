@@ -66,7 +66,7 @@ async def put_strategy(
     symbols = None if body.symbols is None else tuple(body.symbols)
 
     def change(connection: Connection, at: datetime) -> ChangeResult:
-        fields = (body.portfolio, body.mode, body.size(), symbols, caller.actor, at)
+        fields = (body.portfolio, body.mode, body.to_size(), symbols, caller.actor, at)
         return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
     return build_response(await change_executor.execute(request, change))

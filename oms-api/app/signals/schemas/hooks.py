@@ -93,7 +93,7 @@ class HookIn(RequestBody):
             raise PydanticCustomError("one_form", message, {"field": "paths"})
         return self
 
-    def terms(self) -> HookTerms:
+    def to_terms(self) -> HookTerms:
         """Return the service's parameters."""
         networks = None if self.allowed_networks is None else tuple(self.allowed_networks)
         return HookTerms(self.name, self.strategy, self.template, self.paths, networks, self.max_age_seconds)

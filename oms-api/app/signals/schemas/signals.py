@@ -128,7 +128,7 @@ class SizeIn(BaseModel):
             raise PydanticCustomError("close", "Send true, or leave `close` out.", {"field": "close"})
         return self
 
-    def size(self) -> Size | None:
+    def to_size(self) -> Size | None:
         """Return the size, None if there is none."""
         for kind in SizeKind:
             value = getattr(self, kind)
@@ -169,7 +169,7 @@ class SignalIn(SizeIn):
     def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
-        size = self.size()
+        size = self.to_size()
         hashed = request_hash or hash_request(
             *map(_text, (*fields, self.portfolio, self.expires_at)), *map(_text, size or ())
         )

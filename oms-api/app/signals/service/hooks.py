@@ -65,7 +65,9 @@ def create_hook(
         rotated_at=None,
     )
     queries.insert_hook(connection, hook)
-    entry = request.build_audit_entry(now, "signal_hook.created", _target(hook), None, {"name": hook.name})
+    entry = request.build_audit_entry(
+        now, "signal_hook.created", _build_target(hook), None, {"name": hook.name}
+    )
     return ChangeResult(serialize_hook(hook) | _show(token), [entry], 201, shows_secret=True)
 
 
@@ -75,7 +77,9 @@ def rotate_hook(connection: Connection, request: ChangeRequest, hook_id: str, no
     token = _draw_token()
     changes: dict[str, Any] = {"token_hash": _hash_token(token), "rotated_at": now}
     queries.update_hook(connection, hook, changes)
-    entry = request.build_audit_entry(now, "signal_hook.rotated", _target(hook), None, {"name": hook.name})
+    entry = request.build_audit_entry(
+        now, "signal_hook.rotated", _build_target(hook), None, {"name": hook.name}
+    )
     return ChangeResult(
         serialize_hook(hook._replace(**changes)) | _show(token), [entry], 201, shows_secret=True
     )
@@ -85,7 +89,9 @@ def delete_hook(connection: Connection, request: ChangeRequest, hook_id: str, no
     """Delete a hook. Its signals are kept."""
     hook = _get_hook(connection, request, hook_id)
     queries.delete_hook(connection, hook)
-    entry = request.build_audit_entry(now, "signal_hook.deleted", _target(hook), {"name": hook.name}, None)
+    entry = request.build_audit_entry(
+        now, "signal_hook.deleted", _build_target(hook), {"name": hook.name}, None
+    )
     return ChangeResult({}, [entry], 204)
 
 
@@ -124,5 +130,5 @@ def _show(token: str) -> dict[str, Any]:
     return {"token": token, "path": f"/api/v1/signals/hook/{token}"}
 
 
-def _target(hook: Hook) -> str:
+def _build_target(hook: Hook) -> str:
     return f"signal_hook:{hook.id}"

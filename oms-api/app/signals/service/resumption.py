@@ -26,7 +26,7 @@ class SignalResumption:
         self._service, self._readers, self._now = service, readers, now
 
     async def run(self) -> None:
-        """Resume repeatedly, until cancelled."""
+        """Resume repeatedly, until canceled."""
         await repeat(self.resume_pending, RESUME_PERIOD_SECONDS, "signals were not resumed", _LOG)
 
     async def resume_pending(self) -> int:

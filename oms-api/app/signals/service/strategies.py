@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.rules.entries import Facts
+from app.audit.rules.entries import AuditValues
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.instruments.queries import find_symbol
 from app.ledger.service.portfolio_lookup import require_portfolio
@@ -35,9 +35,11 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     ensure_signal_strategy(
         connection, caller.tenant_id, rules.name, portfolio_id, rules.updated_by, rules.updated_at
     )
-    before = None if previous is None else _facts(previous)
+    before = None if previous is None else _build_audit_values(previous)
     target = f"signal_strategy:{rules.name}"
-    entry = request.build_audit_entry(rules.updated_at, "signal_strategy.set", target, before, _facts(stored))
+    entry = request.build_audit_entry(
+        rules.updated_at, "signal_strategy.set", target, before, _build_audit_values(stored)
+    )
     return ChangeResult(serialize_strategy(stored), [entry])
 
 
@@ -49,7 +51,7 @@ def delete_strategy(connection: Connection, request: ChangeRequest, name: str, n
     queries.delete_strategy(connection, previous.tenant_id, name)
     remove_signal_strategy(connection, previous.tenant_id, name)
     entry = request.build_audit_entry(
-        now, "signal_strategy.deleted", f"signal_strategy:{name}", _facts(previous), None
+        now, "signal_strategy.deleted", f"signal_strategy:{name}", _build_audit_values(previous), None
     )
     return ChangeResult({}, [entry], 204)
 
@@ -67,7 +69,7 @@ def serialize_strategy(rules: StrategyRules) -> dict[str, Any]:
     }
 
 
-def _facts(rules: StrategyRules) -> Facts:
+def _build_audit_values(rules: StrategyRules) -> AuditValues:
     size = None if rules.size is None else f"{rules.size.kind} {rules.size.value or ''}".strip()
     symbols = None if rules.symbols is None else " ".join(rules.symbols)
     return {"portfolio": rules.portfolio_name, "mode": str(rules.mode), "size": size, "symbols": symbols}

@@ -30,13 +30,14 @@ def build_parameters(descriptions: Sequence[ParameterDescription]) -> type:
     if len(descriptions) > MAX_PARAMETERS:
         raise ValueError(f"it has more than {MAX_PARAMETERS} parameters")
     declared: dict[str, Parameter[Any]] = {}
-    for one in descriptions:
-        if one.type not in _KINDS or not one.name.isidentifier() or one.name.startswith("_"):
-            raise ValueError(f"its parameter {one.name!r} is none of slackoms_strategy")
+    for description in descriptions:
+        name = description.name
+        if description.type not in _KINDS or not name.isidentifier() or name.startswith("_"):
+            raise ValueError(f"its parameter {description.name!r} is none of slackoms_strategy")
         try:
-            declared[one.name] = _build_parameter(one)
+            declared[description.name] = _build_parameter(description)
         except (ArithmeticError, ValueError, KeyError):
-            raise ValueError(f"its parameter {one.name!r} has a wrong default or range") from None
+            raise ValueError(f"its parameter {description.name!r} has a wrong default or range") from None
     return type("Parameters", (), declared)
 
 
@@ -58,18 +59,22 @@ def serialize_parameters(values: Mapping[str, Any]) -> str:
 
 def describe_parameters(descriptions: Sequence[ParameterDescription]) -> list[dict[str, Any]]:
     """Return what a form shows of each parameter: type, default, range and description."""
-    return [{**one._asdict(), "choices": list(one.choices)} for one in descriptions]
+    return [{**description._asdict(), "choices": list(description.choices)} for description in descriptions]
 
 
-def _build_parameter(one: ParameterDescription) -> Parameter[Any]:
-    kind = _KINDS[one.type]
+def _build_parameter(described: ParameterDescription) -> Parameter[Any]:
+    kind = _KINDS[described.type]
     if kind is DecimalParameter:
-        bounds = [_parse_decimal(bound) for bound in (one.minimum, one.maximum)]
-        return DecimalParameter(one.default, one.description, minimum=bounds[0], maximum=bounds[1])
+        bounds = [_parse_decimal(bound) for bound in (described.minimum, described.maximum)]
+        return DecimalParameter(
+            described.default, described.description, minimum=bounds[0], maximum=bounds[1]
+        )
     convert: Any = {IntegerParameter: int, BooleanParameter: _WORDS.__getitem__}.get(kind, str)
-    low, high = (None if bound is None else convert(bound) for bound in (one.minimum, one.maximum))
-    choices = tuple(map(convert, one.choices))
-    return kind(convert(one.default), one.description, minimum=low, maximum=high, choices=choices)
+    low, high = (
+        None if bound is None else convert(bound) for bound in (described.minimum, described.maximum)
+    )
+    choices = tuple(map(convert, described.choices))
+    return kind(convert(described.default), described.description, minimum=low, maximum=high, choices=choices)
 
 
 def _parse_decimal(text: str | None) -> str | None:

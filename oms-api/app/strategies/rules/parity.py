@@ -71,9 +71,15 @@ def compare_orders(
     differences: list[Difference] = []
     for order_id in sorted(found):
         order = ours.get(order_id) or replayed[order_id]
-        known = {(one.kind, one.ours, one.replayed) for one in found.get(order.replaces or "", ())}
-        differences += [one for one in found[order_id] if (one.kind, one.ours, one.replayed) not in known]
+        earlier = {_get_content(difference) for difference in found.get(order.replaces or "", ())}
+        differences += [
+            difference for difference in found[order_id] if _get_content(difference) not in earlier
+        ]
     return differences
+
+
+def _get_content(difference: Difference) -> tuple[DifferenceKind, str | None, str | None]:
+    return difference.kind, difference.ours, difference.replayed
 
 
 def _compare_order(

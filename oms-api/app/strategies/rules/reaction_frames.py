@@ -26,6 +26,7 @@ from app.sandbox.errors import InvalidFrame
 from app.strategies.errors import MessageLimitExceeded
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, Reaction, ReplaceAction
 from app.strategies.rules.journal import InputKind, JournalInput
+from app.text import replace_unprintable
 
 MAX_ACTIONS = 1_000  # after one input
 MAX_STATE_BYTES = 1_000_000
@@ -109,7 +110,7 @@ def _complete(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:
         raise InvalidCommand(f"{errors[0].field}: {errors[0].message}")
     if ticket.product not in _PRODUCTS:
         raise InvalidCommand("its product is unknown")
-    reason = ticket.reason and "".join(one if one.isprintable() else " " for one in ticket.reason)
+    reason = ticket.reason and replace_unprintable(ticket.reason)
     return ticket._replace(client_order_id=new_id, strategy=scope.strategy, reason=reason)
 
 

@@ -161,7 +161,7 @@ def _inspect(code: FoundCode) -> StrategyCode | Invalid:
 def _list_parameters(code: FoundCode) -> list[ParameterDescription]:
     if code.is_sandboxed:
         return inspect_sandboxed(code.source, [], LIMITS)
-    return [one.describe() for one in list_parameters(load_strategy(code.entry_point))]
+    return [parameter.describe() for parameter in list_parameters(load_strategy(code.entry_point))]
 
 
 def _refuse(message: str, reason: str) -> Invalid:

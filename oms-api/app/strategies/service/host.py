@@ -2,7 +2,7 @@
 
 A lease in the database decides which process is the host. A session ends when its strategy is
 paused, stopped or changed. A strategy that fails gets the status ERROR. When a session ends and its
-strategy is no longer active, the strategy's open entry orders are cancelled.
+strategy is no longer active, the strategy's open entry orders are canceled.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class StrategyHost:
         self._next_renewal = 0.0  # a monotonic time
 
     async def run(self) -> None:
-        """Run the strategies until cancelled."""
+        """Run the strategies until canceled."""
         try:
             while True:
                 try:

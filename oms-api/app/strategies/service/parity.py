@@ -79,8 +79,8 @@ class ParityChecker:
             if order.client_order_id.startswith(f"{strategy.id}-")
             and _parse(order.created_at) < until + timedelta(minutes=1)
         ]
-        names = {one.id: one.client_order_id for one in orders}
-        ours = {one.client_order_id: _build_compared(one, names) for one in orders}
+        names = {order.id: order.client_order_id for order in orders}
+        ours = {order.client_order_id: _build_compared(order, names) for order in orders}
         ours = {name: one for name, one in ours.items() if name in replayed or since <= one.at < until}
         differences = compare_orders(ours, replayed, replay.cause)
         count = 0
@@ -113,7 +113,7 @@ class ParityChecker:
     def _find_paper_settings(self, connection: Connection, order: Order) -> PaperSettings:
         """Return the settings of the paper market for the order's portfolio."""
         book = find_book(connection, order.tenant_id, order.portfolio_id)
-        terms = (None if one is None else Decimal(one) for one in (book.participation, book.slippage))
+        terms = (None if text is None else Decimal(text) for text in (book.participation, book.slippage))
         return set_portfolio_terms(self._paper, *terms)
 
 

@@ -101,7 +101,9 @@ class StrategyRegistry:
         queries.insert_strategy(connection, strategy)
         queries.insert_version(connection, _build_version(strategy))
         entries = [
-            request.build_audit_entry(now, "strategy.created", _target(strategy), None, _facts(strategy))
+            request.build_audit_entry(
+                now, "strategy.created", _build_target(strategy), None, _build_audit_values(strategy)
+            )
         ]
         entries += _set_limits(connection, request, new.limits, now)
         listed_strategy = ListedStrategy(strategy, book.name, None)
@@ -151,8 +153,8 @@ class StrategyRegistry:
             updated = updated._replace(version=strategy.version + 1)
             queries.insert_version(connection, _build_version(updated))
         queries.update_strategy(connection, strategy, values)
-        before, after = _facts(strategy), _facts(updated)
-        entries = [request.build_audit_entry(now, "strategy.updated", _target(strategy), before, after)]
+        before, after = _build_audit_values(strategy), _build_audit_values(updated)
+        entries = [request.build_audit_entry(now, "strategy.updated", _build_target(strategy), before, after)]
         entries += _set_limits(connection, request, changes.get("limits", ()), now)
         updated_listing = ListedStrategy(updated, book_name, listed_strategy.portfolio_name_key)
         return ChangeResult(
@@ -228,11 +230,11 @@ def _set_limits(
     return entries
 
 
-def _target(strategy: Strategy) -> str:
+def _build_target(strategy: Strategy) -> str:
     return f"strategy:{strategy.name}"
 
 
-def _facts(strategy: Strategy) -> dict[str, Any]:
+def _build_audit_values(strategy: Strategy) -> dict[str, Any]:
     return {
         "entry_point": strategy.entry_point,
         "code": strategy.code_hash,

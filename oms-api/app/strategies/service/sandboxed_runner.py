@@ -17,6 +17,7 @@ from app.strategies.rules.actions import Reaction
 from app.strategies.rules.journal import JournalInput
 from app.strategies.rules.reaction_frames import ActionScope, pack_input, parse_reaction
 from app.strategies.service.runner import RunnerSpec
+from app.text import replace_unprintable
 
 PROGRAM = "app.strategies.service.sandbox_child:prepare"
 # The time of other strategies is not at stake: each has a separate thread and process.
@@ -95,7 +96,7 @@ class _LogBudget:
         if self._left <= 0:
             return
         for line in text[: int(self._left)].splitlines():
-            _LOG.info("%s: %s", self._name, "".join(one if one.isprintable() else " " for one in line))
+            _LOG.info("%s: %s", self._name, replace_unprintable(line))
         self._left -= len(text)
         if self._left <= 0:
             _LOG.warning("%s prints more than %d characters a minute", self._name, MAX_LOG_CHARACTERS)

@@ -68,7 +68,7 @@ class Outbox:
         await self._is_drained.wait()
 
     async def run(self) -> None:
-        """Send frames until cancelled, or until the client is too slow."""
+        """Send frames until canceled, or until the client is too slow."""
         while not self.closed.done():
             await self._ready.wait()
             self._ready.clear()

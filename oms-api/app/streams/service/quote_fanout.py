@@ -42,7 +42,7 @@ class QuoteFanout:
         self._lock = Lock()
 
     async def run(self) -> None:
-        """Send changed quotes every FLUSH_SECONDS until cancelled."""
+        """Send changed quotes every FLUSH_SECONDS until canceled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self.flush()

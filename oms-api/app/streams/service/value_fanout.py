@@ -50,7 +50,7 @@ class ValueFanout:
         self._clients: dict[Outbox, _Client] = {}
 
     async def run(self) -> None:
-        """Send changed values every second, until cancelled."""
+        """Send changed values every second, until canceled."""
         await asyncio.sleep(VALUE_SECONDS)
         await repeat(self.flush, VALUE_SECONDS, "portfolios were not valued", _LOG)
 

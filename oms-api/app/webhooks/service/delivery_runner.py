@@ -53,7 +53,7 @@ class DeliveryRunner:
             self._thread.join()
 
     async def run(self) -> None:
-        """Deliver until cancelled, as a background task of the API."""
+        """Deliver until canceled, as a background task of the API."""
         self.start()
         try:
             await asyncio.Event().wait()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.rules.entries import Facts
+from app.audit.rules.entries import AuditValues
 from app.encryption import KeyRing
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
@@ -68,7 +68,9 @@ class WebhookService:
             cursor, 1, caller.actor, now, now,
         )  # fmt: skip
         queries.insert_webhook(connection, webhook)
-        entry = request.build_audit_entry(now, "webhook.created", _target(webhook), None, _facts(webhook))
+        entry = request.build_audit_entry(
+            now, "webhook.created", _build_target(webhook), None, _build_audit_values(webhook)
+        )
         return ChangeResult(serialize_webhook(webhook) | {"secret": secret}, [entry], 201, shows_secret=True)
 
     def put_by_name(
@@ -142,7 +144,7 @@ class WebhookService:
         }
         queries.update_webhook(connection, webhook, changes)
         after = {"overlap_ends_at": format_timestamp(until)}
-        entry = request.build_audit_entry(now, "webhook.rotated", _target(webhook), None, after)
+        entry = request.build_audit_entry(now, "webhook.rotated", _build_target(webhook), None, after)
         answer = serialize_webhook(webhook._replace(**changes))
         return ChangeResult(answer | {"secret": secret}, [entry], 201, shows_secret=True)
 
@@ -152,7 +154,9 @@ class WebhookService:
         """Delete a webhook with its deliveries."""
         webhook = get_webhook(connection, request.caller, webhook_id)
         queries.delete_webhook(connection, webhook)
-        entry = request.build_audit_entry(now, "webhook.deleted", _target(webhook), _facts(webhook), None)
+        entry = request.build_audit_entry(
+            now, "webhook.deleted", _build_target(webhook), _build_audit_values(webhook), None
+        )
         return ChangeResult({}, [entry], 204)
 
     def _encrypt(self, tenant_id: int, webhook_id: str, secret: str) -> str:
@@ -199,14 +203,18 @@ def _apply(
     queries.update_webhook(connection, webhook, {**changes, "updated_at": now})
     updated = webhook._replace(**changes, updated_at=now)
     entry = request.build_audit_entry(
-        now, "webhook.changed", _target(webhook), _facts(webhook), _facts(updated)
+        now,
+        "webhook.changed",
+        _build_target(webhook),
+        _build_audit_values(webhook),
+        _build_audit_values(updated),
     )
     return ChangeResult(serialize_webhook(updated), [entry])
 
 
-def _facts(webhook: StoredWebhook) -> Facts:
+def _build_audit_values(webhook: StoredWebhook) -> AuditValues:
     return {name: getattr(webhook, name) for name in ("name", "status", *_FIELDS)}
 
 
-def _target(webhook: StoredWebhook) -> str:
+def _build_target(webhook: StoredWebhook) -> str:
     return f"webhook:{webhook.id}"

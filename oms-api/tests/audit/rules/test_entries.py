@@ -5,19 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from app.audit.rules.entries import MAX_FACTS, InvalidFacts, serialize_facts, truncate_entry
+from app.audit.rules.entries import MAX_VALUES_LENGTH, InvalidAuditValues, serialize_values, truncate_entry
 from tests.audit.entries import build_entry
 
 
 def test_facts_are_canonical_json():
     fields = {"role": "trader", "portfolios": ["Growth", "Zürich"], "active": True, "limit": 3, "email": None}
     written = '{"active":true,"email":null,"limit":3,"portfolios":["Growth","Zürich"],"role":"trader"}'
-    assert serialize_facts(fields) == written
-    assert serialize_facts(dict(reversed(fields.items()))) == written
+    assert serialize_values(fields) == written
+    assert serialize_values(dict(reversed(fields.items()))) == written
 
 
 def test_missing_facts_are_stored_as_null():
-    assert serialize_facts(None) is None
+    assert serialize_values(None) is None
 
 
 SECRETS = [
@@ -30,7 +30,7 @@ SECRETS = [
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_fact_with_a_secret_like_name_is_rejected(name, side):
-    with pytest.raises(InvalidFacts, match=name):
+    with pytest.raises(InvalidAuditValues, match=name):
         build_entry(**{side: {name: "x"}})
 
 
@@ -38,7 +38,7 @@ def test_fact_with_a_secret_like_name_is_rejected(name, side):
     "facts", [{"a": {"token": 1}}, {"a": [{"token": 1}]}, {"a": ({"b": {"key": None}},)}]
 )
 def test_secrets_are_found_at_any_depth(facts):
-    with pytest.raises(InvalidFacts):
+    with pytest.raises(InvalidAuditValues):
         build_entry(after=facts)
 
 
@@ -60,7 +60,7 @@ def test_fact_about_a_secret_without_its_value_is_accepted(name):
     ],
 )
 def test_secret_like_value_is_rejected_under_any_name(value):
-    with pytest.raises(InvalidFacts, match="note"):
+    with pytest.raises(InvalidAuditValues, match="note"):
         build_entry(after={"note": value})
 
 
@@ -68,19 +68,19 @@ def test_secret_like_value_is_rejected_under_any_name(value):
     "value", [1.5, Decimal(1), datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, b"x", float("nan"), 2**64, "\ud800"]
 )
 def test_values_without_a_canonical_form_are_rejected(value):
-    with pytest.raises(InvalidFacts):
+    with pytest.raises(InvalidAuditValues):
         build_entry(before={"value": value})
 
 
 def test_fact_names_must_be_text():
-    with pytest.raises(InvalidFacts, match="1 is not a name"):
+    with pytest.raises(InvalidAuditValues, match="1 is not a name"):
         build_entry(before={1: "x"})
 
 
 def test_size_of_facts_is_limited():
-    build_entry(after={"note": "x" * (MAX_FACTS - len('{"note":""}'))})
-    with pytest.raises(InvalidFacts, match="more than"):
-        build_entry(after={"note": "x" * MAX_FACTS})
+    build_entry(after={"note": "x" * (MAX_VALUES_LENGTH - len('{"note":""}'))})
+    with pytest.raises(InvalidAuditValues, match="more than"):
+        build_entry(after={"note": "x" * MAX_VALUES_LENGTH})
 
 
 def test_long_text_is_truncated_with_a_mark():

@@ -131,7 +131,7 @@ def test_orders_wait_for_the_log_in_of_the_stream(alpaca, monkeypatch):
     monkeypatch.setattr("app.brokers.remote.adapter.READY_SECONDS", 0.5)
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
     alpaca.faults.stream.refusals = 10
-    with pytest.raises(BrokerUnavailable, match="refused the log-in"):
+    with pytest.raises(BrokerUnavailable, match="refused the login"):
         broker.submit(build_limit_order(), NOW)
     assert count_requests(alpaca, "POST") == 0
     broker.close()
@@ -290,7 +290,7 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, log_records):
     broker.close()
     texts = [*log_records, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
     assert not any(canary in text for text in texts)
-    assert "refused the log-in" in (broker.stream.last_error or "")
+    assert "refused the login" in (broker.stream.last_error or "")
     assert any("HTTP Request" in text for text in log_records)
     assert any("stream of Alpaca is down" in text for text in log_records)
 

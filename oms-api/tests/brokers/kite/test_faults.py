@@ -114,12 +114,12 @@ def test_at_most_ten_orders_a_second_are_sent(kite, broker):
 
 def test_ended_session_is_reported_and_sends_nothing(kite, broker):
     kite.sessions.expire()
-    with pytest.raises(SessionNeeded, match="log-in"):
+    with pytest.raises(SessionNeeded, match="login"):
         broker.account()
     with pytest.raises(SessionNeeded):
         broker.submit(build_limit_order(), NOW)
     kite.ticker.cut()
-    wait_for(lambda: "log-in" in (broker.stream.last_error or ""))
+    wait_for(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.exchange.orders
 
 
@@ -128,7 +128,7 @@ def test_connection_without_a_session_sends_nothing(kite):
     with pytest.raises(SessionNeeded):
         broker.account()
     broker.events()
-    wait_for(lambda: "log-in" in (broker.stream.last_error or ""))
+    wait_for(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.gateway.requests
     broker.close()
 

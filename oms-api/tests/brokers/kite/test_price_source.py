@@ -58,7 +58,7 @@ def test_socket_is_opened_again_after_a_cut_and_needs_a_session(kite, create_sou
     source = create_source(lambda: build_terms(kite, tokens[0]) if tokens else None)
     source.follow(frozenset({"RELIANCE"}))
     wait_for(lambda: source._stream.last_error)
-    assert "today's log-in" in source._stream.last_error
+    assert "today's login" in source._stream.last_error
     tokens[0] = ACCESS_TOKEN
     wait_for(lambda: source.quote("RELIANCE", NOW))
     kite.ticker.cut()

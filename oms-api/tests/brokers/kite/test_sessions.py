@@ -32,7 +32,7 @@ def kite_connection(api, kite, allow_loopback):
 def test_log_in_lets_the_connection_reach_the_account(kite_connection, kite):
     refused = kite_connection.post("/broker-connections/kite:test").json()
     assert refused["ok"] is False
-    assert "needs today's log-in" in refused["error"]
+    assert "needs today's login" in refused["error"]
     page = kite_connection.get("/brokers/kite/session").json()
     assert page == {"login_url": f"{kite.url}/connect/login?v=3&api_key={API_KEY}", "expires_at": None}
     token = kite.sessions.create_request_token()

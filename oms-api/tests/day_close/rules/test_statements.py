@@ -7,8 +7,8 @@ from app.day_close.rules.values import (
     DayFigures,
     OpenBreak,
     SignedDay,
-    build_closed_facts,
     build_closed_payload,
+    build_closed_values,
     compute_digest,
     sign_day,
 )
@@ -44,7 +44,7 @@ def test_digest_covers_every_field_and_no_order():
 
 def test_payload_names_the_signer_and_the_digest():
     signed = sign_day(DAY, [build_figures()], [build_issue()])
-    assert build_closed_facts(signed)["digest"] == signed.day.digest
+    assert build_closed_values(signed)["digest"] == signed.day.digest
     assert '"signed_by":"key:ops"' in build_closed_payload(signed)
 
 

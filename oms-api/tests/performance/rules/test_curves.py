@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from app.performance.rules.curves import (
     CurveInterval,
     EquityCurve,
+    convert_to_floats,
     extend_curve,
-    parse_amounts,
-    prepend_point,
+    prepend_curve,
     thin_curve,
 )
 from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache
@@ -38,13 +38,13 @@ def test_curve_extended_by_parts_equals_the_whole(seconds, cut, begin, interval)
 def test_point_before_a_curve_counts_unless_its_interval_has_a_later_one(seconds, interval):
     point, later = build_curve([0]), build_curve([number + 1 for number in seconds])
     joined = EquityCurve._make([*a, *b] for a, b in zip(point, later, strict=True))
-    assert prepend_point(point, thin_curve(later, interval), interval) == thin_curve(joined, interval)
+    assert prepend_curve(point, thin_curve(later, interval), interval) == thin_curve(joined, interval)
 
 
 def test_amounts_are_parsed():
-    assert parse_amounts(["1.50000000", "1.50000000"]) == [1.5, 1.5]
-    assert parse_amounts(["1.50000000", "2.00000000"]) == [1.5, 2.0]
-    assert parse_amounts([]) == []
+    assert convert_to_floats(["1.50000000", "1.50000000"]) == [1.5, 1.5]
+    assert convert_to_floats(["1.50000000", "2.00000000"]) == [1.5, 2.0]
+    assert convert_to_floats([]) == []
 
 
 def test_cache_drops_the_series_that_was_stored_first():

@@ -19,7 +19,7 @@ def require_ratio(ratio: float | None) -> float:
 
 
 def test_expected_maximum_is_that_of_the_paper():
-    # 100 trials whose annualised ratios have the variance 1/2: 0.1132 a day of 250.
+    # 100 trials whose annualized ratios have the variance 1/2: 0.1132 a day of 250.
     deviation = sqrt(0.5 / 250) * sqrt(99 / 100)
     ratios = [deviation, -deviation] * 50
     assert compute_expected_maximum(ratios) == pytest.approx(0.1132, abs=5e-5)

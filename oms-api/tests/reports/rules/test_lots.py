@@ -55,7 +55,7 @@ def test_lots_sum_up_to_position_values_and_charges(trades):
     total = sum((fill.charges for fill in fills), Decimal(0))
     parts = [lot.charges for lot in found.open] + [closed_lot.charges for closed_lot in found.closed]
     assert sum(parts, Decimal(0)) == total
-    # Bought less sold is what the open lots cost less what the closed ones realised.
+    # Bought less sold is what the open lots cost less what the closed ones realized.
     paid = sum((fill.fill.side.sign * fill.fill.value for fill in fills), Decimal(0))
     held_quantity = sum((lot.side.sign * lot.value for lot in found.open), Decimal(0))
     assert held_quantity - sum((closed_lot.realized_pnl for closed_lot in found.closed), Decimal(0)) == paid

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from app.risk.rules.limits import LimitCode
 from app.risk.rules.losses import (
-    LOSS_LIMITS,
+    LOSS_LIMIT_ACTOR,
     Breach,
     LossBaseline,
     SwitchState,
     describe_breach,
     find_breach,
-    find_new_state,
+    find_new_switch_state,
     get_day_start,
 )
 from app.risk.rules.values import TradingState
@@ -52,9 +52,9 @@ def test_profit_or_zero_loss_reaches_no_limit():
 
 
 def test_loss_reason_names_loss_and_limit():
-    assert describe_breach(BREACH) == "MAX_DAILY_LOSS: the loss of the day is 512.5, the limit 500."
+    assert describe_breach(BREACH) == "The daily loss of 512.5 has reached MAX_DAILY_LOSS, which is 500."
     drawdown = Breach(LimitCode.MAX_DRAWDOWN, Decimal(100), Decimal(200))
-    assert describe_breach(drawdown) == "MAX_DRAWDOWN: the drawdown is 200, the limit 100."
+    assert describe_breach(drawdown) == "The drawdown of 200 has reached MAX_DRAWDOWN, which is 100."
 
 
 @pytest.mark.parametrize(
@@ -63,18 +63,18 @@ def test_loss_reason_names_loss_and_limit():
         (BREACH, None, False, REDUCING),
         (BREACH, SwitchState(ACTIVE, "alice", YESTERDAY), False, REDUCING),
         (BREACH, SwitchState(ACTIVE, "alice", TODAY), True, None),  # a person has decided
-        (BREACH, SwitchState(REDUCING, LOSS_LIMITS, TODAY), True, None),
-        (BREACH, SwitchState(REDUCING, LOSS_LIMITS, YESTERDAY), False, None),  # it stays
+        (BREACH, SwitchState(REDUCING, LOSS_LIMIT_ACTOR, TODAY), True, None),
+        (BREACH, SwitchState(REDUCING, LOSS_LIMIT_ACTOR, YESTERDAY), False, None),  # it stays
         (BREACH, SwitchState(HALTED, "alice", TODAY), False, None),
         (None, None, False, None),
-        (None, SwitchState(REDUCING, LOSS_LIMITS, TODAY), True, None),  # until the next day
-        (None, SwitchState(REDUCING, LOSS_LIMITS, YESTERDAY), False, ACTIVE),
+        (None, SwitchState(REDUCING, LOSS_LIMIT_ACTOR, TODAY), True, None),  # until the next day
+        (None, SwitchState(REDUCING, LOSS_LIMIT_ACTOR, YESTERDAY), False, ACTIVE),
         (None, SwitchState(REDUCING, "alice", YESTERDAY), False, None),  # a person's stays
-        (None, SwitchState(ACTIVE, LOSS_LIMITS, YESTERDAY), False, None),
+        (None, SwitchState(ACTIVE, LOSS_LIMIT_ACTOR, YESTERDAY), False, None),
     ],
 )
 def test_automatic_switch_follows_losses_but_never_overrides_a_user(breach, switch, was_set_today, state):
-    assert find_new_state(breach, switch, MIDNIGHT, was_set_today=was_set_today) == state
+    assert find_new_switch_state(breach, switch, MIDNIGHT, was_set_today=was_set_today) == state
 
 
 def test_loss_day_begins_at_midnight_utc():

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from app.brokers.rules import order_reports
 from app.brokers.rules.connections import PAPER_ACCOUNT_PREFIX
 from app.brokers.rules.values import Account, BrokerOrder, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
@@ -161,9 +162,10 @@ class Attachment(NamedTuple):
 def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Account:
     """Return the account from the rows (account, tag, value, currency) of its summary.
 
-    The cash is the balance in the account's own currency. IBKR holds other currencies beside it.
+    The cash is the balance in the account's own currency. IBKR holds other currencies beside it. Raises
+    ValueError if a figure is no amount.
     """
-    figures = {(tag, currency): Decimal(value) for account, tag, value, currency in rows
+    figures = {(tag, currency): parse_amount(value) for account, tag, value, currency in rows
                if account == number and tag in _FIGURES}  # fmt: skip
     currency = next((currency for tag, currency in figures if tag == "TotalCashValue"), "USD")
     total = figures.get(("TotalCashValue", currency), ZERO)
@@ -177,15 +179,21 @@ def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Acc
 
 
 def parse_amount(value: Any) -> Decimal:
-    """Return a float of the API as the decimal that it was on the wire."""
-    return Decimal(str(value))
+    """Return a float of the API as the decimal that it was on the wire. Raises ValueError if it is none."""
+    return order_reports.parse_amount(str(value))
+
+
+def parse_fill(quantity: Any, price: Any) -> tuple[Decimal, Decimal]:
+    """Return the quantity and the price of an execution; the quantity 0 takes it back. Raises ValueError."""
+    units = order_reports.parse_quantity(str(quantity))
+    return units, order_reports.parse_positive_amount(str(price)) if units else parse_amount(price)
 
 
 def parse_optional(value: Any) -> Decimal | None:
     """Return an amount, None if it is absent. Prices of currency pairs and stocks are never zero."""
     if value is None or value == "":
         return None
-    amount = parse_amount(value)
+    amount = Decimal(str(value))
     return None if not amount or not amount.is_finite() or amount >= _UNSET else amount
 
 

@@ -1,4 +1,4 @@
-"""The daily log-in at Kite: its checksum and its addresses."""
+"""The daily login at Kite: its checksum and its addresses."""
 
 import hashlib
 from urllib.parse import urlencode

@@ -5,15 +5,15 @@ from typing import Any
 
 import orjson
 
-from app.identity.queries.people import find_key_creator, list_person_names
 from app.ledger.service.commands import Origin
 from app.money import format_fixed, shorten_amount, shorten_quantity
-from app.orders.errors import NotAnApprover, NotAwaitingApproval, NotOverridable, OwnOrder, PriceMoved
+from app.orders.errors import NotAwaitingApproval, NotOverridable, PriceMoved
 from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
-from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest, Decider
+from app.orders.rules.approvals import ApprovalMode, ApprovalPolicy, ApprovalRequest
 from app.orders.rules.order_factory import copy_order, get_expiry
 from app.orders.rules.values import Order, Role, Status
+from app.orders.service.approval.deciders import find_decider, require_decider
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
 from app.orders.service.batch.order_results import build_result, find_repeated_change, find_repeated_request
@@ -56,7 +56,7 @@ _DECISIONS = {
 def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResult:
     """Approve or reject a waiting order. The orders of an OCO pair are decided together.
 
-    Raises NoSuchOrder, NotAwaitingApproval, OwnOrder, NotAnApprover, PriceMoved.
+    Raises NoSuchOrder, NotAwaitingApproval, PriceMoved.
     """
     origin = command.origin
     order = context.order_for(origin, command.order_id)
@@ -72,21 +72,6 @@ def decide_approval(context: BatchContext, command: DecideApproval) -> OrderResu
     else:
         _reject(context, order, command)
     return build_result(context, order.tenant_id, [order.id])
-
-
-def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
-    """Return the caller with all names of the person, since `approvers` may contain any of them."""
-    names = list_person_names(context.connection, origin.tenant_id, origin.actor or "")
-    return Decider(names, role)
-
-
-def require_decider(context: BatchContext, order: Order, request: ApprovalRequest, decider: Decider) -> None:
-    """Raise OwnOrder or NotAnApprover if the person may not decide on the order."""
-    creator = None if order.actor else find_key_creator(context.connection, order.tenant_id, order.source)
-    if rules.is_own(order, request, decider, creator):
-        raise OwnOrder(order.id)
-    if not rules.is_approver(request, decider):
-        raise NotAnApprover(order.id, ", ".join(orjson.loads(request.approvers)))
 
 
 def expire_request(context: BatchContext, order: Order, at: Timestamp) -> Order:
@@ -154,7 +139,7 @@ def _approve(context: BatchContext, order: Order, request: ApprovalRequest, comm
             return
     for one in orders:
         if context.order_store.get_current(one).status is not Status.AWAITING_APPROVAL:
-            continue  # a fill of the other cancelled it
+            continue  # a fill of the other canceled it
         prices = {"price_seen": _format_amount(seen), "price": _format_amount(price)}
         payload = _build_payload(one, command) | prices
         publish_approval_event(context, one.tenant_id, rules.GRANTED, payload, at, _build_actor(origin))

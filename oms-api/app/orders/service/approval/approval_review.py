@@ -1,11 +1,11 @@
 """List the orders that wait for approval, each with an estimate at current prices."""
 
 from app.errors import OmsError
-from app.orders.queries import approvals as queries
 from app.orders.rules.approvals import ApprovalRequest
 from app.orders.rules.order_views import ApprovalView
 from app.orders.rules.values import Order, Status
-from app.orders.service.approval.approval_decisions import find_current_denial, find_decider, require_decider
+from app.orders.service.approval.approval_decisions import find_current_denial
+from app.orders.service.approval.deciders import find_decider, require_decider
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_results import build_result
 from app.orders.service.command_results import WaitingApprovals
@@ -20,14 +20,10 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
     origin = command.origin
     decider = find_decider(context, origin, command.role)
     found = []
-    for request in queries.list_waiting_requests(
-        context.connection, origin.tenant_id, origin.portfolios, command.limit
-    ):
+    for request in context.plan.waiting[command]:
         order = context.order_store.find(request.tenant_id, request.order_id)
         if order is None or order.status is not Status.AWAITING_APPROVAL:
             continue
-        if order.portfolio_key not in context.order_store.portfolio_keys:
-            continue  # it began to wait after the locks were taken
         try:
             require_decider(context, order, request, decider)
         except OmsError:

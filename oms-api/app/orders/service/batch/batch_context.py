@@ -101,7 +101,9 @@ class BatchContext:
         self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
         self.signals: SignalBatch[BatchContext] | None = None
         self.request_id: str | None = None  # of the current command, None for a quote
-        self.approval_requests: dict[OrderKey, ApprovalRequest] = {}  # loaded, and of this batch
+        self.approval_requests: dict[OrderKey, ApprovalRequest | None] = {}  # loaded, and of this batch
+        self.person_names: dict[tuple[int, str], frozenset[str]] = {}  # see `deciders`
+        self.key_creators: dict[tuple[int, str], str | None] = {}
         self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # set by this batch: see `execution_latch`
         self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `exposure`
         self.repeats: dict[tuple[int, LatchSubject], set[str]] = {}  # ids of recently executed orders

@@ -67,6 +67,7 @@ class LockPlan:
     overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
     intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
     portfolios_with_loss_limits: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    waiting: dict[ReviewApprovals, list[ApprovalRequest]] = field(default_factory=dict)
     expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
@@ -163,6 +164,7 @@ def _find_portfolios(connection: Connection, plan: LockPlan, commands: Sequence[
             waiting = approvals.list_waiting_requests(
                 connection, origin.tenant_id, origin.portfolios, command.limit
             )
+            plan.waiting[command] = waiting
             plan.portfolio_keys |= {request.portfolio_key for request in waiting}
         elif isinstance(command, CheckLosses):
             limited = find_portfolios_with_loss_limits(connection, command.tenant_id)

@@ -11,7 +11,8 @@ from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import EXITS, reduction_of
-from app.orders.rules.values import FINAL, PENDING, Order, Status
+from app.orders.rules.values import FINAL, PENDING, Order, Role, Status
+from app.orders.service.approval.deciders import find_decider, load_key_creators
 from app.orders.service.batch.batch_context import BatchContext, ExecutionKey
 from app.orders.service.batch.order_records import (
     list_executions,
@@ -44,6 +45,7 @@ from app.orders.service.execution.filling import find_successor
 from app.orders.service.execution.matching import load_consumed_liquidity
 from app.orders.service.internal_commands import BrokerReport, QuoteArrived, ReleaseOrders
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
+from app.orders.service.risk_checks.approvals import load_requests
 from app.orders.service.risk_checks.current_losses import load_firm_profits
 from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
 from app.risk.rules.latches import list_latch_subjects
@@ -52,6 +54,7 @@ from app.risk.rules.latches import list_latch_subjects
 _ExecutionChange = BustExecution | CorrectExecution
 _Reducing = ClosePosition | RecordTrade
 _Reporting = _ExecutionChange | BrokerReport
+_Deciding = DecideApproval | ReviewApprovals
 _Placing = PlaceOrder | PlaceGroup
 _Resent = ReplaceOrder | DecideApproval
 _RiskChecked = (
@@ -79,6 +82,7 @@ def load_decision_inputs(
         for command in rarer
         if isinstance(command, CommandOnOrder) and context.plan.has_order(command)
     ]
+    _load_approvals(context, rarer, actions)
     _load_histories(context, actions)
     _load_executions(context, actions, matched)
     _load_busted_trades(context, actions)
@@ -86,6 +90,27 @@ def load_decision_inputs(
     load_consumed_liquidity(context, _list_matched_quotes(context, rarer, instruments, matched))
     _load_firm_values(context, commands)
     _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
+
+
+def _load_approvals(context: BatchContext, rarer: Sequence[Command], actions: Sequence[_OrderAction]) -> None:
+    """Load the requests for approval of orders that wait, and who may decide on them."""
+    waiting = [
+        order
+        for command, order in actions
+        if order.status is Status.AWAITING_APPROVAL or isinstance(command, DecideApproval)
+    ]
+    waiting += [
+        one for order in waiting if order.role is Role.EITHER for one in context.order_store.group_of(order)
+    ]
+    deciding = [command for command in rarer if isinstance(command, _Deciding)]
+    for command in deciding:
+        find_decider(context, command.origin, command.role)
+        for request in context.plan.waiting[command] if isinstance(command, ReviewApprovals) else ():
+            order = context.order_store.find(request.tenant_id, request.order_id)
+            waiting += [] if order is None else [order]
+    load_requests(context, waiting)
+    if deciding:
+        load_key_creators(context, waiting)
 
 
 def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> None:

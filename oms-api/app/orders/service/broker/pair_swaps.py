@@ -1,4 +1,4 @@
-"""Why an order of a pair at a broker was cancelled by its group, and which one waits for its quote."""
+"""Why an order of a pair at a broker was canceled by its group, and which one waits for its quote."""
 
 from app.orders.rules.broker_requests import is_watched
 from app.orders.rules.contingency import find_siblings
@@ -14,7 +14,7 @@ REASONS = frozenset({SWAPPED, WITHDRAWN, RESIZED})
 
 
 def find_cancel_reason(context: BatchContext, order: Order) -> str | None:
-    """Return the one of the reasons above for which an order was last cancelled, None for any other."""
+    """Return the one of the reasons above for which an order was last canceled, None for any other."""
     requests = list_cancel_requests(context, order)
     return requests[-1].reason if requests and requests[-1].reason in REASONS else None
 

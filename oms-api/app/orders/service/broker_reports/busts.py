@@ -1,4 +1,4 @@
-"""Bust an execution that its venue cancelled: add rows to the ledger and to the executions.
+"""Bust an execution that its venue canceled: add rows to the ledger and to the executions.
 
 An adoption makes our position equal to the broker's. A fill or a bust from before it, which is booked after
 it, would count twice: `reverse_adoption` takes the adoption back. Where it contained more than that, the next

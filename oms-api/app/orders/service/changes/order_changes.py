@@ -11,7 +11,7 @@ from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.commands import Origin
 from app.money import ZERO
 from app.orders.errors import NotReplaceable, OrderIsFinal, OrderIsPending
-from app.orders.queries.cancellations import build_part_update, find_cancelled_orders
+from app.orders.queries.cancellations import build_part_update, find_canceled_orders
 from app.orders.rules.approvals import is_worse
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.cancellations import CancellationFilter
@@ -87,7 +87,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
     origin, cancellation = command.origin, command.cancellation
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
     # Read under the portfolio's lock, since another process may have done the part meanwhile.
-    ids = find_cancelled_orders(context.connection, cancellation.id, portfolio_key)
+    ids = find_canceled_orders(context.connection, cancellation.id, portfolio_key)
     if ids is None:
         found = [
             order

@@ -23,7 +23,7 @@ def close_position(context: BatchContext, command: ClosePosition) -> OrderResult
     Raises NoSuchPortfolio, NothingToClose, MoreThanHeld.
 
     The order's fills reduce the exits to what is left of the position; see `exit_quantities`. If the whole
-    position is closed, competing orders are cancelled first: others that would close it too, and entries that
+    position is closed, competing orders are canceled first: others that would close it too, and entries that
     would continue without their exits. When a strategy is flattened they are kept, because they belong to
     others.
 

@@ -1,7 +1,7 @@
 """Keep the exits of a position at a broker: for every fill of its entry, at the right size, one at a time.
 
 A broker works a pair of exits itself (an OCA group), or the pair is emulated: the stop rests at the broker,
-the take-profit is HELD here, and its quote lets the two change places. The resting one is always cancelled
+the take-profit is HELD here, and its quote lets the two change places. The resting one is always canceled
 and confirmed before the other is sent, so that both together never exceed the position.
 """
 
@@ -58,7 +58,7 @@ def is_broker_entry(order: Order) -> bool:
 def protect_fill(context: BatchContext, entry: Order, quantity: Decimal, at: Timestamp) -> None:
     """Send exits for a fill of an entry: those that wait for the first fill, else further ones of its size.
 
-    An exit that a person cancelled is not sent again. Exits that the broker got with the entry work there
+    An exit that a person canceled is not sent again. Exits that the broker got with the entry work there
     once the entry has filled completely; they may be known to work before all of its fills are.
     """
     children = context.order_store.children_of(entry)

@@ -35,7 +35,7 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     """Return a closing order, or an exit about to fill, reduced to what is left of the position.
 
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
-    is cancelled.
+    is canceled.
     """
     order, left = context.order_store.get_current(known), get_closable_quantity(context, known)
     if order.status not in WORKING or order.leaves_quantity <= left:
@@ -59,7 +59,7 @@ def reduce_competing_orders(
 
     Exits are reduced after any trade that reduces the position, closing orders after an exit's fill. `order`
     is the order that filled, None for a reported or reversed trade. Orders without a quantity left are
-    cancelled.
+    canceled.
     """
     reduction = reduction_of(Decimal(row.position_quantity), Decimal(row.quantity_delta))
     if reduction is None:
@@ -110,7 +110,7 @@ def _can_open(context: BatchContext, order: Order) -> bool:
 
 def _reduce_all(context: BatchContext, orders: list[Order], left: Decimal, at: Timestamp, cause: str) -> None:
     for known, kept_quantity in plan_reductions(_sort_by_need(context, orders), left):
-        one = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
+        one = context.order_store.get_current(known)  # the cancellation of another may have canceled it
         if one.status in FINAL:
             continue
         if kept_quantity:

@@ -47,11 +47,11 @@ def find_reversed_reduction(original: TradeRow, row: TradeRow, reason: str) -> R
 
 
 def restore_exits(context: BatchContext, reversed_reduction: ReversedReduction, at: Timestamp) -> list[Order]:
-    """Restore the exits that the reduction filled, reduced or cancelled.
+    """Restore the exits that the reduction filled, reduced or canceled.
 
     Open exits become larger; at a broker, further exits are placed instead. An exit that has ended gets a
     successor of the same group and terms, because an ended order cannot be reopened. An exit that a person
-    cancelled stays cancelled.
+    canceled stays canceled.
 
     Return the exits that were changed or placed.
     """

@@ -35,8 +35,8 @@ def finalize_order(
 def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> Order:
     """Cancel an open order.
 
-    A working order is cancelled through its broker; the paper broker confirms at once. For an exit that a
-    broker holds, its entry is cancelled: the broker ends both.
+    A working order is canceled through its broker; the paper broker confirms at once. For an exit that a
+    broker holds, its entry is canceled: the broker ends both.
     """
     entry = find_open_entry(context, order)
     if entry is not None:
@@ -54,14 +54,14 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
 def cancel_open_orders(
     context: BatchContext, orders: Iterable[Order], at: Timestamp, actor: str, *, reason: str | None
 ) -> list[str]:
-    """Cancel the orders, without those that their group has cancelled meanwhile. Return their ids."""
-    cancelled = []
+    """Cancel the orders, without those that their group has canceled meanwhile. Return their ids."""
+    canceled = []
     for known in orders:
         order = context.order_store.get_current(known)
         if order.status not in FINAL:
             cancel_order(context, order, at, actor, reason=reason)
-            cancelled.append(order.id)
-    return cancelled
+            canceled.append(order.id)
+    return canceled
 
 
 def complete_order(context: BatchContext, order: Order, at: Timestamp, actor: str, **facts: Any) -> None:

@@ -1,6 +1,6 @@
 """Send exits again that a broker links, after it has ended them: always together, and only what is left.
 
-A broker that got exits in one request ends all of them with the first that is cancelled.
+A broker that got exits in one request ends all of them with the first that is canceled.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,7 +51,7 @@ def continue_linked(context: BatchContext, ended: Order, at: Timestamp) -> None:
         return
     if was_sent_with_entry(context, ended) and _has_open_entry(context, ended):
         return
-    kept = [one for one in exits if not _was_cancelled_by_person(context, one)]
+    kept = [one for one in exits if not _was_canceled_by_person(context, one)]
     if len(kept) < len(exits) or any(_is_cause(context, one) for one in exits):
         is_held = ended.status is Status.EXPIRED
         add_exits(context, kept, _find_rest(context, exits), at, f"{ended.id} ended", is_held=is_held)
@@ -88,7 +88,7 @@ def _list_latest(members: Iterable[Order]) -> list[Order]:
     return list({one.role: one for one in exits}.values())
 
 
-def _was_cancelled_by_person(context: BatchContext, order: Order) -> bool:
+def _was_canceled_by_person(context: BatchContext, order: Order) -> bool:
     return any(event.actor != GROUPS for event in list_cancel_requests(context, order))
 
 

@@ -236,7 +236,7 @@ def _submit_pair(context: BatchContext, first: Order, second: Order) -> None:
 
 
 def send_pair(context: BatchContext, *orders: Order) -> None:
-    """Send orders of which only one can fill. Skip those that a fill of an earlier one has cancelled.
+    """Send orders of which only one can fill. Skip those that a fill of an earlier one has canceled.
 
     One that we watch, because its broker links no orders, is HELD while the other rests at the broker.
     """

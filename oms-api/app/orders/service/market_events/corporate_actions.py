@@ -78,7 +78,7 @@ def _restate_orders(
     mark = _build_mark(action)
     open_orders = context.order_store.open_of(portfolio_key, action.symbol)
     for known in [order for order in open_orders if _is_due(context, order, command)]:
-        order = context.order_store.get_current(known)  # the cancellation of another may have cancelled it
+        order = context.order_store.get_current(known)  # the cancellation of another may have canceled it
         if order.status in _NOT_RESTATED:
             cancel_open_orders(context, [order], at, ACTOR, reason=f"{mark}: place the order again")
             continue

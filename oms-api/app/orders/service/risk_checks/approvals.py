@@ -1,5 +1,6 @@
 """Requests for approval: find the orders that need one, store the requests, and publish their events."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from app.orders.queries import approvals as queries
 from app.orders.rules import approvals as rules
 from app.orders.rules.approvals import ApprovalPolicy, ApprovalRequest
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.values import Order, Role, Status
+from app.orders.rules.values import Order, OrderKey, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.risk_checks.order_estimates import estimate_order, serialize_estimate, sum_exposures
 from app.orders.service.risk_checks.risk_evaluation import risk_input
@@ -116,13 +117,19 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
     return waiting
 
 
+def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:
+    """Load the requests for approval of orders."""
+    missing = sorted({order.key for order in orders} - context.approval_requests.keys())
+    if missing:
+        context.approval_requests.update(dict.fromkeys(missing))
+        for request in queries.find_requests(context.connection, missing):
+            context.approval_requests[OrderKey(request.tenant_id, request.order_id)] = request
+
+
 def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
     """Return the order's request for approval, None if it never needed one."""
-    key = order.key
-    if key not in context.approval_requests:
-        for request in queries.find_requests(context.connection, [key]):
-            context.approval_requests[key] = request
-    return context.approval_requests.get(key)
+    load_requests(context, [order])
+    return context.approval_requests[order.key]
 
 
 def publish_approval_event(

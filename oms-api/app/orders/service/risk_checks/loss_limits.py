@@ -16,13 +16,13 @@ from app.risk.queries import losses as queries
 from app.risk.queries.switches import SwitchChange, load_switches, update_trading_states
 from app.risk.rules.limits import Subject
 from app.risk.rules.losses import (
-    LOSS_LIMITS,
-    NEW_DAY,
+    LOSS_LIMIT_ACTOR,
+    NEW_DAY_REASON,
     Breach,
     LossBaseline,
     describe_breach,
     find_breach,
-    find_new_state,
+    find_new_switch_state,
     get_day_start,
 )
 from app.risk.rules.switches import SwitchScope
@@ -70,7 +70,7 @@ def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBas
     was_set_today = queries.was_set_by_loss_limit(
         connection, portfolio.tenant_id, portfolio.name_key, day_start
     )
-    state = find_new_state(breach, switch, format_timestamp(day_start), was_set_today=was_set_today)
+    state = find_new_switch_state(breach, switch, format_timestamp(day_start), was_set_today=was_set_today)
     if state is not None:
         _set(context, portfolio, state, breach, at)
 
@@ -84,8 +84,8 @@ def _set(
 ) -> None:
     """Set the portfolio's kill switch, under its lock, with the event and the audit entry."""
     tenant_id, key = portfolio.tenant_id, portfolio.name_key
-    reason = NEW_DAY if breach is None else describe_breach(breach)
-    change = SwitchChange(SwitchScope.PORTFOLIO, key, portfolio.name, state, reason, LOSS_LIMITS, at)
+    reason = NEW_DAY_REASON if breach is None else describe_breach(breach)
+    change = SwitchChange(SwitchScope.PORTFOLIO, key, portfolio.name, state, reason, LOSS_LIMIT_ACTOR, at)
     try:
         set_state(context.connection, tenant_id, change)
     except TooManySet as refusal:

@@ -137,7 +137,7 @@ def limits_of(context: BatchContext, order: Order) -> Limits:
 
 
 def count_order_message(context: BatchContext, origin: Origin, order: Order) -> None:
-    """Count a new, changed or cancelled order as a message. Raises TooManyMessages above the limit."""
+    """Count a new, changed or canceled order as a message. Raises TooManyMessages above the limit."""
     limits = limits_of(context, order)
     sender = (origin.tenant_id, origin.source, origin.actor)
     context.count_order_message(sender, limits.messages_per_minute)

@@ -35,7 +35,7 @@ class ChannelWatch:
         self._was_down: bool | None = None
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until canceled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:

@@ -40,7 +40,7 @@ class SignalReceiver:
         self._subscriber = ChannelSubscriber(transactions, intake, self._holder, now)
 
     async def run(self) -> None:
-        """Receive signals until cancelled."""
+        """Receive signals until canceled."""
         await asyncio.gather(
             self._connect_repeatedly("stream", self._read_stream),
             self._connect_repeatedly("channel", self._listen),

@@ -13,6 +13,7 @@ from app.brokers.ibkr.rules.reports import (
     build_account,
     build_terms,
     parse_end,
+    parse_fill,
     parse_kind,
     parse_optional,
     parse_time_in_force,
@@ -149,6 +150,26 @@ def test_absent_amount_is_none(given):
 
 def test_amount_is_the_decimal_that_was_sent():
     assert parse_optional(1.08505) == Decimal("1.08505")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price"),
+    [(-5.0, 1.0), (float("nan"), 1.0), (1e300, 1.0), (5.0, 0.0), (5.0, -1.0), (5.0, float("inf"))],
+)
+def test_execution_that_cannot_be_is_refused(quantity, price):
+    with pytest.raises(ValueError, match=r"not an amount|zero"):
+        parse_fill(quantity, price)
+
+
+def test_execution_of_nothing_takes_one_back():
+    assert parse_fill(0.0, 0.0) == (Decimal(0), Decimal(0))
+    assert parse_fill(5.0, 1.08505) == (Decimal(5), Decimal("1.08505"))
+
+
+@pytest.mark.parametrize("value", ["NaN", "1e400", "much"])
+def test_figure_of_the_account_that_is_no_amount_is_refused(value):
+    with pytest.raises(ValueError, match="not an amount"):
+        build_account("DU1", [("DU1", "TotalCashValue", value, "USD")])
 
 
 @pytest.mark.parametrize(
