@@ -24,7 +24,7 @@ sys.path.insert(0, str(BOT))
 
 from tests import factories  # noqa: E402 - after the path to it
 from tests.fake_oms import FakeOms  # noqa: E402 - after the path to it
-from tests.fakes import Answer, FakeSlack  # noqa: E402 - after the path to it
+from tests.fakes import FakeSlack, Response  # noqa: E402 - after the path to it
 
 CLIENTS = 4
 REQUESTS = 150  # per client
@@ -122,10 +122,10 @@ def load(port: int, payload: Callable[[int], dict], clients: int, requests: int)
 
     def client(number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        bodies = [factories.form_body(payload(number * requests + each)) for each in range(requests)]
+        bodies = [factories.build_form_body(payload(number * requests + each)) for each in range(requests)]
         together.wait(10)
         for body in bodies:
-            headers = factories.signed(body)
+            headers = factories.sign_headers(body)
             began = time.perf_counter()
             status = post(connection, "POST", "/slack/events", body, headers)
             seconds.append(time.perf_counter() - began)
@@ -143,11 +143,11 @@ def load(port: int, payload: Callable[[int], dict], clients: int, requests: int)
 
 
 def command(_number: int) -> dict:
-    return factories.command("AAPL")
+    return factories.build_command("AAPL")
 
 
 def submission(prefix: str) -> Callable[[int], dict]:
-    return lambda number: factories.submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
+    return lambda number: factories.build_submission(id=f"{prefix}{number}", root_view_id=f"{prefix}{number}")
 
 
 def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
@@ -163,7 +163,7 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
         commands = figures(load(port, command, CLIENTS, REQUESTS))
         well = figures(load(port, submission("W"), CLIENTS, REQUESTS))
         for name in ("last_price", "place", "find"):
-            oms.always[name] = Answer(slow=20)
+            oms.default_responses[name] = Response(slow=20)
         hung = figures(load(port, submission("H"), HUNG_AT_ONCE, 1))
         oms.released.set()
     return {

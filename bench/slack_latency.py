@@ -24,7 +24,7 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 import httpx  # noqa: E402 - after the paths
 
 from bench.slack_ack import Figures, WellOms, figures, free_port, load, post, program  # noqa: E402
-from deployment import Deployment, run_deployment, sqlite_in, wait_until  # noqa: E402
+from deployment import Deployment, build_sqlite_url, run_deployment, wait_until  # noqa: E402
 from tests import factories, portfolio_oms  # noqa: E402
 from tests.fakes import FakeSlack  # noqa: E402
 
@@ -43,9 +43,9 @@ class FullOms(portfolio_oms.PortfolioOms, WellOms):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows["/positions"] = [portfolio_oms.position(f"SYM{each}") for each in range(POSITIONS)]
+        self.rows["/positions"] = [portfolio_oms.build_position(f"SYM{each}") for each in range(POSITIONS)]
         self.rows["/orders"] = [
-            portfolio_oms.order(f"O{each:025}", symbol=f"SYM{each}") for each in range(ORDERS)
+            portfolio_oms.build_order(f"O{each:025}", symbol=f"SYM{each}") for each in range(ORDERS)
         ]
 
 
@@ -54,19 +54,19 @@ def _user(number: int) -> str:
 
 
 def _command(name: str, text: str) -> Callable[[int], dict]:
-    return lambda number: factories.command(text, name, user_id=_user(number))
+    return lambda number: factories.build_command(text, name, user_id=_user(number))
 
 
 def _click(number: int) -> dict:
     action = {"action_id": "overview:tab:orders", "block_id": "b", "action_ts": "1.0", "value": "orders"}
-    payload = factories.interaction("block_actions", actions=[action])
+    payload = factories.build_interaction("block_actions", actions=[action])
     return payload | {"user": {"id": _user(number), "team_id": "T1"}}
 
 
 def _choose(number: int) -> dict:
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_suggestion", block_id="portfolio", action_id="portfolio_entry", value="gro",
-        view=factories.view(),
+        view=factories.build_view(),
     )  # fmt: skip
     return payload | {"user": {"id": _user(number), "team_id": "T1"}}
 
@@ -110,11 +110,11 @@ def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
     for tab in ("positions", "orders"):
         seconds = []
         for _ in range(TAB_ROUNDS):
-            before = len(slack.named("views.publish"))
+            before = len(slack.list_requests("views.publish"))
             action = {"action_id": f"overview:tab:{tab}", "block_id": "b", "action_ts": "1.0", "value": tab}
-            body = factories.form_body(factories.interaction("block_actions", actions=[action]))
+            body = factories.build_form_body(factories.build_interaction("block_actions", actions=[action]))
             began = time.monotonic()
-            _send(port, body, factories.signed(body))
+            _send(port, body, factories.sign_headers(body))
             call = slack.wait_for("views.publish", before + 1, WAIT_SECONDS)[-1]
             seconds.append(call.at - began)
             time.sleep(PAUSE_SECONDS)
@@ -127,7 +127,7 @@ def open_overview(port: int, slack: FakeSlack) -> None:
     event = {"type": "app_home_opened", "user": "U1", "tab": "home", "channel": "D1"}
     envelope = {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": event}
     body = json.dumps(envelope)
-    _send(port, body, factories.signed(body) | {"Content-Type": "application/json"})
+    _send(port, body, factories.sign_headers(body) | {"Content-Type": "application/json"})
     slack.wait_for("views.publish", 1, WAIT_SECONDS)
 
 
@@ -163,7 +163,10 @@ def measure_bot() -> dict[str, Figures]:
 
 def measure_fills() -> Figures:
     """Return the times from sending the quote that fills an order until its thread has the fill."""
-    with tempfile.TemporaryDirectory() as folder, run_deployment(sqlite_in(Path(folder))) as deployment:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run_deployment(build_sqlite_url(Path(folder))) as deployment,
+    ):
         deployment.administer("POST", "/portfolios", name="Bench")
         seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
         return figures(seconds[1:])  # the first one creates the person

@@ -27,12 +27,12 @@ NO_BROWSER = (
 )
 
 
-def executable(playwright: Playwright) -> str | None:
+def find_executable(playwright: Playwright) -> str | None:
     """Return the path of a Chromium, None if there is none. Install one if necessary."""
     return _find_installed() or _find_playwrights(playwright) or _download(playwright) or _install_debians()
 
 
-def in_ci() -> bool:
+def is_ci() -> bool:
     """Whether a missing browser is a failure. Outside continuous integration, the tests are skipped."""
     return os.environ.get("CI", "").lower() == "true"
 
@@ -52,7 +52,7 @@ def _download(playwright: Playwright) -> str | None:
 
 
 def _install_debians() -> str | None:
-    if not (in_ci() and os.geteuid() == 0 and shutil.which("apt-get")):
+    if not (is_ci() and os.geteuid() == 0 and shutil.which("apt-get")):
         return None
     _run_quietly(["apt-get", "-qq", "update"], INSTALL_SECONDS)
     _run_quietly(

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import browser as browsers
-from deployment import LOOPBACK, run_deployment, sqlite_in
+from deployment import LOOPBACK, build_sqlite_url, run_deployment
 from slack_page import SlackPage
 from support.any_database import deselect_repeated
 from support.postgres import Databases, PostgresServer
@@ -24,7 +24,7 @@ def chromium():
     with sync_playwright() as playwright:
         path = browsers.executable(playwright)
         if path is None:
-            (pytest.fail if browsers.in_ci() else pytest.skip)(browsers.NO_BROWSER)
+            (pytest.fail if browsers.is_ci() else pytest.skip)(browsers.NO_BROWSER)
         chromium = playwright.chromium.launch(executable_path=path, args=browsers.FLAGS)
         yield chromium
         chromium.close()
@@ -56,7 +56,7 @@ def deployment(request, tmp_path_factory):
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     else:
-        url = sqlite_in(tmp_path_factory.mktemp("desk"))
+        url = build_sqlite_url(tmp_path_factory.mktemp("desk"))
     bot_database = (
         tmp_path_factory.mktemp("bot") / "bot.db"
     )  # a file, so that an operator can connect workspaces

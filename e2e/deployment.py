@@ -136,7 +136,7 @@ class Deployment:
         oms.process.wait(timeout=20)
 
 
-def free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     """Return free ports of this machine, below the range of ephemeral ports."""
     candidates = iter(random.sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL)))
     return list(itertools.islice(filter(_is_free, candidates), count))
@@ -152,7 +152,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def plain_environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """Return the environment that programs need, without settings of the product."""
     return {name: value for name, value in os.environ.items() if name in INHERITED_VARIABLES}
 
@@ -174,7 +174,7 @@ def _run(
     database_url: str, settings: Mapping[str, str], second_bot: tuple[int, int] | None = None
 ) -> Iterator[Deployment]:
     key = secrets.token_urlsafe(48)
-    environment = plain_environment() | {
+    environment = build_environment() | {
         "OMS_API_KEY": key,
         "OMS_API_URL": "http://127.0.0.1",
         "DATABASE_URL": database_url,
@@ -184,7 +184,7 @@ def _run(
         "BOT_DATABASE_URL": "sqlite://",
         **settings,
     }
-    ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
+    ports = dict(zip(run.PORTS, find_free_ports(len(run.PORTS)), strict=True))
     programs = run.list_programs(environment, {}, ports)
     if second_bot is not None:
         _add_second_bot(programs, *second_bot)
@@ -212,7 +212,7 @@ def _add_second_bot(programs: list[Program], balancer_port: int, port: int) -> N
     )
 
 
-def sqlite_in(folder: Path) -> str:
+def build_sqlite_url(folder: Path) -> str:
     """Return the URL of a new SQLite database in the folder."""
     return f"sqlite:///{folder / 'books.db'}"
 

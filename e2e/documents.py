@@ -30,17 +30,17 @@ class Block:
     text: str
 
 
-def documents() -> list[Path]:
+def list_documents() -> list[Path]:
     """Return every document of the repository."""
     return sorted({path for place in DOCUMENT_PATTERNS for path in ROOT.glob(place)})
 
 
-def blocks_of(document: Path) -> list[Block]:
+def list_blocks(document: Path) -> list[Block]:
     """Return the fenced blocks of a document, in order."""
     return [Block(document, language.lower(), text) for language, text in FENCE.findall(_read_text(document))]
 
 
-def commands_of(block: Block) -> list[str]:
+def list_commands(block: Block) -> list[str]:
     """Return the commands of a shell block, without prompts and comments. Continued lines are joined."""
     if block.language not in SHELLS:
         return []
@@ -49,7 +49,7 @@ def commands_of(block: Block) -> list[str]:
     return _join_quoted_lines([line for line in lines if line and not line.startswith("#")])
 
 
-def links_of(document: Path) -> list[str]:
+def list_links(document: Path) -> list[str]:
     """Return the relative links of a document, without anchors."""
     prose = FENCE.sub("", _read_text(document))
     targets = (target.partition("#")[0] for target in LINK.findall(prose))
@@ -58,7 +58,7 @@ def links_of(document: Path) -> list[str]:
     ]
 
 
-def variables_of(document: Path) -> set[str]:
+def list_variables(document: Path) -> set[str]:
     """Return the variables in the first column of tables, written as `NAME`."""
     rows = [line.split("|") for line in _read_text(document).splitlines() if line.lstrip().startswith("|")]
     cells = [row[1] for row in rows if len(row) > 2]

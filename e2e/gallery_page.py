@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, expect
 from typing_extensions import override
 
 import run
-from deployment import LOOPBACK, free_ports, plain_environment
+from deployment import LOOPBACK, build_environment, find_free_ports
 from slack_page import LOOKS, SHOTS
 from supervisor import stop_all
 
@@ -104,7 +104,7 @@ def load_pictures(surface: str) -> list[Json]:
     completed = subprocess.run(
         [sys.executable, "-m", "tests.gallery"],
         cwd=run.ROOT / "slack-bot",
-        env=plain_environment(),
+        env=build_environment(),
         capture_output=True,
         text=True,
         timeout=120,
@@ -120,8 +120,8 @@ def open_gallery(page: Page) -> Iterator[Gallery]:
     bot = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(triggers))
     thread = threading.Thread(target=bot.serve_forever, args=(0.02,))
     thread.start()
-    ports = dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
-    programs = run.list_programs(plain_environment(), {}, ports)
+    ports = dict(zip(run.PORTS, find_free_ports(len(run.PORTS)), strict=True))
+    programs = run.list_programs(build_environment(), {}, ports)
     (simulator,) = (program for program in programs if program.name == "simulator")
     simulator.environment = {**simulator.environment, "BOT_URL": f"http://127.0.0.1:{bot.server_port}"}
     simulator.tell = lambda _name, _line: None

@@ -25,48 +25,48 @@ PLATFORM = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD"}
 VARIABLE = re.compile(r"\$\{(\w+)(:[?-][^}]*)?\}")
 
 
-def parsed(name):
+def parse_file(name):
     return yaml.safe_load((ROOT / name).read_text())
 
 
 @pytest.fixture(scope="module")
 def compose():
-    return parsed("docker-compose.yml")
+    return parse_file("docker-compose.yml")
 
 
 @pytest.fixture(scope="module")
 def render():
-    return parsed("render.yaml")
+    return parse_file("render.yaml")
 
 
 @pytest.fixture(scope="module")
 def settings():
     """Provide the names of the variables that each service's config.py reads, in upper case."""
-    return {service: settings_of(service) for service in SERVICES}
+    return {service: list_settings(service) for service in SERVICES}
 
 
-def settings_of(service):
+def list_settings(service):
     names = runpy.run_path(str(ROOT / service / "app" / "config.py"))["Settings"].__annotations__
     return {name.upper() for name in names if name != "model_config"}
 
 
-def dockerfile(service):
+def parse_dockerfile(service):
     """Return the instructions of a Dockerfile as (name, argument) pairs. Continued lines are joined."""
     text = (ROOT / service / "Dockerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
 
 
-def instruction(service, name):
-    return [argument for each, argument in dockerfile(service) if each == name]
+def get_instruction(service, name):
+    return [argument for each, argument in parse_dockerfile(service) if each == name]
 
 
 def image_environment(service):
-    pairs = (pair.partition("=") for line in instruction(service, "ENV") for pair in shlex.split(line))
+    pairs = (pair.partition("=") for line in get_instruction(service, "ENV") for pair in shlex.split(line))
     return {name: value for name, _, value in pairs}
 
 
-def env_of_render(service):
+def list_render_variables(service):
     return {item["key"]: item for item in service["envVars"]}
 
 
@@ -80,7 +80,7 @@ def test_configuration_matches_its_schema(name):
     Draft202012Validator.check_schema(schema)
     problems = [
         f"{'.'.join(map(str, error.path))}: {error.message}"
-        for error in Draft202012Validator(schema).iter_errors(parsed(name))
+        for error in Draft202012Validator(schema).iter_errors(parse_file(name))
     ]
     assert problems == []
 
@@ -92,17 +92,17 @@ def test_configuration_matches_its_schema(name):
 def test_image_installs_the_pinned_hashed_requirements(service):
     assert any(
         re.search(r"--require-hashes --no-deps -r requirements.txt && pip check", line)
-        for line in instruction(service, "RUN")
+        for line in get_instruction(service, "RUN")
     )
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_runs_as_a_user_of_its_own(service):
-    names = [name for name, _ in dockerfile(service)]
-    (user,) = instruction(service, "USER")
+    names = [name for name, _ in parse_dockerfile(service)]
+    (user,) = get_instruction(service, "USER")
     assert user not in {"root", "0"}
     assert names.index("USER") < names.index("CMD")
-    assert any(f" {user}" in line for line in instruction(service, "RUN") if "useradd" in line)
+    assert any(f" {user}" in line for line in get_instruction(service, "RUN") if "useradd" in line)
 
 
 @pytest.mark.parametrize(("service", "port"), SERVICES.items())
@@ -110,25 +110,25 @@ def test_image_listens_on_its_exposed_port_and_is_probed_there(service, port):
     environment = image_environment(service)
     assert environment["HOST"] == "0.0.0.0"  # noqa: S104  # a container's inside
     assert environment["PORT"] == str(port)
-    assert instruction(service, "EXPOSE") == [str(port)]
-    (check,) = instruction(service, "HEALTHCHECK")
+    assert get_instruction(service, "EXPOSE") == [str(port)]
+    (check,) = get_instruction(service, "HEALTHCHECK")
     assert "/health" in check
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_command_of_an_image_is_the_one_that_make_run_uses(service):
-    (command,) = instruction(service, "CMD")
+    (command,) = get_instruction(service, "CMD")
     program = next(each for each in run.list_programs({}, {}, run.PORTS) if each.name == service)
     assert json.loads(command) == ["python", *program.command[1:]]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_command_of_an_image_exists(service):
-    (command,) = instruction(service, "CMD")
-    assert module_file(service, json.loads(command)).is_file()
+    (command,) = get_instruction(service, "CMD")
+    assert get_module_file(service, json.loads(command)).is_file()
 
 
-def module_file(service, command):
+def get_module_file(service, command):
     if command[1] == "-m":
         return ROOT / service / Path(*command[2].split(".")).with_suffix(".py")
     return ROOT / service / command[1]
@@ -217,7 +217,7 @@ def test_bot_finds_the_oms_by_its_name_and_port_and_has_the_key_of_bots(compose)
 def test_oms_reaches_the_bot_by_its_name_and_port(compose, render):
     bot, oms = (compose["services"][name]["environment"] for name in ("slack-bot", "oms-api"))
     assert bot["OMS_EVENTS_URL"] == oms["WEBHOOK_INTERNAL_URLS"] == "http://slack-bot:3000/oms/events"
-    api, other = (env_of_render(service) for service in render["services"])
+    api, other = (list_render_variables(service) for service in render["services"])
     address = {"type": "web", "name": "slackoms-bot", "property": "hostport"}
     assert api["WEBHOOK_INTERNAL_URLS"]["fromService"] == other["OMS_EVENTS_URL"]["fromService"] == address
 
@@ -242,7 +242,7 @@ def test_migration_runs_once_by_the_same_image_and_command_as_render(compose, re
     assert migrate["image"] == compose["services"]["oms-api"]["image"]
     assert migrate["restart"] == "no"
     assert shlex.join(migrate["command"]) == api["preDeployCommand"]
-    assert module_file("oms-api", migrate["command"]).is_file()
+    assert get_module_file("oms-api", migrate["command"]).is_file()
 
 
 def test_books_and_the_owed_confirmations_are_on_volumes_that_are_declared(compose):
@@ -271,11 +271,11 @@ def test_render_runs_two_bots_on_a_database_of_their_own(render):
 
 def test_render_sets_only_variables_that_the_service_reads(render, settings):
     for service in render["services"]:
-        assert set(env_of_render(service)) <= settings[service["rootDir"]]
+        assert set(list_render_variables(service)) <= settings[service["rootDir"]]
 
 
 def test_render_generates_the_keys_and_the_bot_takes_its_own_from_the_api(render):
-    api, bot = (env_of_render(service) for service in render["services"])
+    api, bot = (list_render_variables(service) for service in render["services"])
     source = {"type": "web", "name": "slackoms-api"}
     for secret in ("OMS_API_KEY", "OMS_BOT_KEY", "BOT_STATEMENT_SECRET", "WEBHOOK_KEYS", "JWT_KEYS"):
         assert api[secret] == {"key": secret, "generateValue": True}
@@ -303,7 +303,7 @@ def test_all_of_render_is_in_one_region_so_that_the_private_network_works(render
 
 
 def test_free_variant_of_render_has_the_same_services_and_no_private_network():
-    free, paid = parsed("render-free.yaml"), parsed("render.yaml")
+    free, paid = parse_file("render-free.yaml"), parse_file("render.yaml")
     plans = {item["plan"] for item in [*free["services"], *free["databases"]]}
     assert plans == {"free"}
     for body, other in zip(free["services"], paid["services"], strict=True):
@@ -311,16 +311,19 @@ def test_free_variant_of_render_has_the_same_services_and_no_private_network():
             *(other["name"], other["rootDir"], other["healthCheckPath"]),
         )
         assert "preDeployCommand" not in body
-        entries = env_of_render(body)
+        entries = list_render_variables(body)
         assert not any(entry.get("fromService", {}).get("property") for entry in entries.values())
-        assert set(entries) - set(env_of_render(other)) <= {"READER_THREADS"}
-        assert set(env_of_render(other)) - set(entries) <= {"WEBHOOK_INTERNAL_URLS", "BOT_DATABASE_URL"}
+        assert set(entries) - set(list_render_variables(other)) <= {"READER_THREADS"}
+        assert set(list_render_variables(other)) - set(entries) <= {
+            "WEBHOOK_INTERNAL_URLS",
+            "BOT_DATABASE_URL",
+        }
     assert "python -m app.migrate && exec python -m app.main" in free["services"][0]["dockerCommand"]
 
 
 def test_render_and_the_images_use_the_same_health_check(render):
     for service in render["services"]:
-        (check,) = instruction(service["rootDir"], "HEALTHCHECK")
+        (check,) = get_instruction(service["rootDir"], "HEALTHCHECK")
         assert f"'{service['healthCheckPath']}'" in check
 
 
@@ -344,7 +347,7 @@ def test_no_template_holds_a_secret():
         assert secret == []
 
 
-def pins(path):
+def list_pins(path):
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / path).read_text(), re.MULTILINE))
 
 
@@ -359,7 +362,7 @@ REQUIREMENTS = [
 def test_one_environment_holds_both_services():
     versions: dict[str, set[str]] = {}
     for path in REQUIREMENTS:
-        for name, version in pins(path).items():
+        for name, version in list_pins(path).items():
             versions.setdefault(name, set()).add(version)
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
@@ -376,12 +379,14 @@ def test_every_requirement_is_pinned_and_hashed_without_addresses(path):
 def test_every_requirement_is_pinned(path):
     lines = (ROOT / path).with_suffix(".in").read_text().splitlines()
     names = {match[0] for line in lines if (match := re.match(r"[a-z][a-z0-9-]+", line))}
-    assert names <= set(pins(path))
+    assert names <= set(list_pins(path))
 
 
 def test_test_tools_stay_out_of_what_the_services_run_on():
     for service in SERVICES:
-        assert not {"pytest", "mypy", "playwright", "hypothesis"} & set(pins(f"{service}/requirements.txt"))
+        assert not {"pytest", "mypy", "playwright", "hypothesis"} & set(
+            list_pins(f"{service}/requirements.txt")
+        )
 
 
 # The Makefile
@@ -419,7 +424,7 @@ def test_scripts_that_the_makefile_runs_exist():
     for path in re.findall(r"\$\(PY\) (\S+\.py)", text):
         assert (ROOT / path).is_file() or (ROOT / "oms-api" / path).is_file(), path
     for module in re.findall(r"\$\(PY\) -m (app\.\w+)", text):
-        file = module_file("oms-api", ["python", "-m", module])
+        file = get_module_file("oms-api", ["python", "-m", module])
         assert file.is_file() or (file.with_suffix("") / "__main__.py").is_file(), module
 
 

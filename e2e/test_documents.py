@@ -12,8 +12,8 @@ import pytest
 
 import run
 from command_check import check_command
-from documents import ROOT, blocks_of, commands_of, documents, links_of, variables_of
-from test_deployment import SERVICES, settings_of
+from documents import ROOT, list_blocks, list_commands, list_documents, list_links, list_variables
+from test_deployment import SERVICES, list_settings
 
 REQUIRED = [
     "README.md",
@@ -35,11 +35,11 @@ ERROR_CODES = {*ERROR_TEXTS["denials"], *ERROR_TEXTS["bot"]}  # written like var
 OMS_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost):8001")
 
 
-def name_of(path):
+def get_name(path):
     return str(path.relative_to(ROOT))
 
 
-every_document = pytest.mark.parametrize("document", documents(), ids=name_of)
+every_document = pytest.mark.parametrize("document", list_documents(), ids=get_name)
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -49,22 +49,22 @@ def test_required_document_exists(name):
 
 @every_document
 def test_links_of_a_document_exist(document):
-    dead = [link for link in links_of(document) if not (document.parent / link).exists()]
+    dead = [link for link in list_links(document) if not (document.parent / link).exists()]
     assert dead == []
 
 
 @every_document
 def test_variables_in_tables_of_a_document_are_read(document):
-    known = OTHERS | ERROR_CODES | {name for service in SERVICES for name in settings_of(service)}
-    assert variables_of(document) - known == set()
+    known = OTHERS | ERROR_CODES | {name for service in SERVICES for name in list_settings(service)}
+    assert list_variables(document) - known == set()
 
 
 @every_document
 def test_commands_of_a_document_exist(document):
     problems = []
-    for block in blocks_of(document):
+    for block in list_blocks(document):
         folder = document.parent if document.parent.name in SERVICES else ROOT
-        for command in commands_of(block):
+        for command in list_commands(block):
             folder, problem = check_command(command, folder)
             problems += [f"{command}: {problem}"] if problem else []
     assert problems == []
@@ -108,15 +108,15 @@ def test_command_check_reports_invalid_commands(command):
 
 @every_document
 def test_python_and_json_of_a_document_are_valid(document):
-    for block in blocks_of(document):
+    for block in list_blocks(document):
         if block.language in {"python", "py"}:
             ast.parse(block.text)
         if block.language == "json":
             json.loads(block.text)
 
 
-def curls_of(document):
-    commands = [command for block in blocks_of(document) for command in commands_of(block)]
+def list_curls(document):
+    commands = [command for block in list_blocks(document) for command in list_commands(block)]
     return [each for each in commands if re.match(r"(\w+=\$\()?curl ", each) and OMS_ADDRESS.search(each)]
 
 
@@ -130,12 +130,13 @@ def test_architecture_lists_every_package_of_the_oms():
 
 @pytest.mark.any_database
 @pytest.mark.e2e
-@pytest.mark.parametrize("document", [each for each in documents() if curls_of(each)], ids=name_of)
+@pytest.mark.parametrize("document", [each for each in list_documents() if list_curls(each)], ids=get_name)
 def test_curl_examples_of_a_document_work(document, deployment, tmp_path):
     if not shutil.which("curl"):
         pytest.skip("curl is not installed here: its examples cannot be run")
-    script = "\n".join(curls_of(document))
+    script = "\n".join(list_curls(document))
     script = OMS_ADDRESS.sub(deployment.url("oms-api"), script)
+    script = script.replace("curl --fail ", "curl ")  # the option excludes that of the wrapper
     wrapper = 'curl() { command curl --silent --show-error --fail-with-body --max-time 20 "$@"; }\n'
     completed = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", wrapper + script],

@@ -12,7 +12,7 @@ OMS_TEMPLATE = "# the key\nOMS_API_KEY=\nOMS_BOT_KEY=\nBOT_STATEMENT_SECRET=\nJW
 BOT_TEMPLATE = "OMS_API_KEY=\nBOT_STATEMENT_SECRET=\nOMS_API_URL=\nSLACK_BOT_TOKEN=\n"
 
 
-def values_of(path):
+def read_values(path):
     return {name: value or "" for name, value in dotenv_values(path).items()}
 
 
@@ -26,7 +26,7 @@ def root(tmp_path):
 
 def test_first_start_gives_the_bot_a_key_of_its_own_that_the_oms_knows(root):
     written = env_files.ensure_service_files(root)
-    oms, bot = (values_of(path) for path in written)
+    oms, bot = (read_values(path) for path in written)
     assert bot["OMS_API_KEY"] == oms["OMS_BOT_KEY"] != oms["OMS_API_KEY"]
     assert bot["BOT_STATEMENT_SECRET"] == oms["BOT_STATEMENT_SECRET"] not in (oms["OMS_BOT_KEY"], "")
     assert len(oms["OMS_API_KEY"]) >= 32
@@ -45,11 +45,11 @@ def test_comments_and_other_settings_of_the_template_stay(root):
 
 def test_every_start_of_a_new_folder_makes_another_key(root):
     env_files.ensure_service_files(root)
-    first = values_of(root / "oms-api" / ".env")["OMS_API_KEY"]
+    first = read_values(root / "oms-api" / ".env")["OMS_API_KEY"]
     for service in ("oms-api", "slack-bot"):
         (root / service / ".env").unlink()
     env_files.ensure_service_files(root)
-    assert values_of(root / "oms-api" / ".env")["OMS_API_KEY"] != first
+    assert read_values(root / "oms-api" / ".env")["OMS_API_KEY"] != first
 
 
 def test_files_are_readable_by_their_owner_only(root):
@@ -68,13 +68,13 @@ def test_existing_files_are_left_alone(root):
 def test_bot_file_made_later_takes_the_bots_key_of_the_oms_and_never_its_own_key(root, bot_key):
     (root / "oms-api" / ".env").write_text(f"OMS_API_KEY={'k' * 40}\nOMS_BOT_KEY={bot_key}\n")
     (path,) = env_files.ensure_service_files(root)
-    assert values_of(path)["OMS_API_KEY"] == bot_key
+    assert read_values(path)["OMS_API_KEY"] == bot_key
 
 
 def test_compose_file_of_an_older_version_gets_the_secrets_that_it_lacks(root):
     (root / ".env").write_text("POSTGRES_PASSWORD=p\nOMS_API_KEY=k\nJWT_KEYS=j\nSLACK_BOT_TOKEN=t")
     (path,) = env_files.ensure_compose_file(root)
-    values = values_of(path)
+    values = read_values(path)
     assert (values["POSTGRES_PASSWORD"], values["OMS_API_KEY"], values["JWT_KEYS"]) == ("p", "k", "j")
     assert values["SLACK_BOT_TOKEN"] == "t"
     assert len(values["OMS_BOT_KEY"]) >= 32
@@ -85,7 +85,7 @@ def test_compose_file_of_an_older_version_gets_the_secrets_that_it_lacks(root):
 def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(root):
     (root / "slack-bot" / ".env").write_text("SLACK_BOT_TOKEN=xoxb-here\nSLACK_SIGNING_SECRET=there\n")
     (path,) = env_files.ensure_compose_file(root)
-    values = values_of(path)
+    values = read_values(path)
     assert (values["SLACK_BOT_TOKEN"], values["SLACK_SIGNING_SECRET"]) == ("xoxb-here", "there")
     assert len(values["POSTGRES_PASSWORD"]) >= 32
     made = {values["POSTGRES_PASSWORD"], values["OMS_API_KEY"], values["JWT_KEYS"].removeprefix("first:")}
@@ -94,4 +94,4 @@ def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(roo
 
 def test_password_fits_into_a_database_url(root):
     (path,) = env_files.ensure_compose_file(root)
-    assert not set(values_of(path)["POSTGRES_PASSWORD"]) & set("@:/?#%+ ")
+    assert not set(read_values(path)["POSTGRES_PASSWORD"]) & set("@:/?#%+ ")

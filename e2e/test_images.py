@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import run
-from deployment import free_ports, plain_environment, sqlite_in, wait_until
+from deployment import build_environment, build_sqlite_url, find_free_ports, wait_until
 from supervisor import Program, stop_all
-from test_deployment import ROOT, SERVICES, image_environment, instruction
+from test_deployment import ROOT, SERVICES, get_instruction, image_environment
 
 pytestmark = pytest.mark.e2e
 REQUIRED = {
@@ -25,7 +25,7 @@ REQUIRED = {
 }
 
 
-def copied(service, target):
+def list_copied_files(service, target):
     """Copy the files of `COPY . ./`: everything that .dockerignore does not list."""
     lines = (ROOT / service / ".dockerignore").read_text().splitlines()
     patterns = [line.removeprefix("**/") for line in lines if line and not line.startswith("#")]
@@ -40,24 +40,24 @@ def copied(service, target):
 @pytest.fixture
 def image(tmp_path):
     def build(service):
-        (port,) = free_ports(1)
-        environment = plain_environment() | image_environment(service) | REQUIRED
-        environment |= {"DATABASE_URL": sqlite_in(tmp_path), "HOST": "127.0.0.1", "PORT": str(port)}
-        (command,) = instruction(service, "CMD")
-        folder = copied(service, tmp_path / service)
+        (port,) = find_free_ports(1)
+        environment = build_environment() | image_environment(service) | REQUIRED
+        environment |= {"DATABASE_URL": build_sqlite_url(tmp_path), "HOST": "127.0.0.1", "PORT": str(port)}
+        (command,) = get_instruction(service, "CMD")
+        folder = list_copied_files(service, tmp_path / service)
         return Program(service, [sys.executable, *json.loads(command)[1:]], folder, environment, port)
 
     return build
 
 
-def migrated(program):
+def run_migration(program):
     command = [sys.executable, "-m", "app.migrate"]
     subprocess.run(command, cwd=program.folder, env=program.environment, check=True, timeout=60)
 
 
-def probe(service, program):
+def run_health_check(service, program):
     """Run the image's health check against the program. Return its exit status."""
-    (check,) = instruction(service, "HEALTHCHECK")
+    (check,) = get_instruction(service, "HEALTHCHECK")
     command = [sys.executable, *json.loads(check.partition("CMD ")[2])[1:]]
     completed = subprocess.run(command, env=program.environment, capture_output=True, timeout=30, check=False)
     return completed.returncode
@@ -67,11 +67,11 @@ def probe(service, program):
 def test_image_content_starts_and_passes_its_health_check(service, image):
     program = image(service)
     if service == "oms-api":
-        migrated(program)
+        run_migration(program)
     program.start()
     try:
         run.wait_until_healthy([program])
-        assert probe(service, program) == 0
+        assert run_health_check(service, program) == 0
     finally:
         assert stop_all([program])
 
@@ -81,14 +81,14 @@ def test_oms_in_production_is_not_healthy_before_its_migration(image):
     program.start()
     try:
         wait_until(lambda: program.ended() is not None or run.answers(program.port))
-        assert probe("oms-api", program) != 0
+        assert run_health_check("oms-api", program) != 0
     finally:
         stop_all([program])
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_leaves_secrets_and_tests_behind(service, tmp_path):
-    names = {path.name for path in copied(service, tmp_path / service).rglob("*")}
+    names = {path.name for path in list_copied_files(service, tmp_path / service).rglob("*")}
     assert not names & {".env", "tests", "requirements-dev.txt"}
     assert "requirements.txt" in names
     assert Path(tmp_path, service, "app").is_dir()

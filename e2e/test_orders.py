@@ -23,36 +23,38 @@ def portfolio(deployment):
     deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
 
 
-def place(deployment: Deployment, portfolio: str, symbol: str, **more: Any) -> None:
+def place_order(deployment: Deployment, portfolio: str, symbol: str, **more: Any) -> None:
     ticket = {"portfolio_name": portfolio, "symbol": symbol, "side": "BUY", "quantity": "10"}
     deployment.administer("POST", "/orders", **ticket | more)
 
 
-def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
+def set_quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
     deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
 def test_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
-    quote(deployment, "DESKA", "1499", "1500")
+    set_quote(deployment, "DESKA", "1499", "1500")
     slack.page.get_by_test_id("desk-button").click()
     orders, positions = (slack.page.get_by_test_id(f"desk-{label}") for label in ("orders", "positions"))
     expect(orders).to_contain_text("Working orders")
     expect(orders).not_to_contain_text("DESKA")
 
     legs = {"take_profit": {"limit_price": "1600"}, "stop_loss": {"stop_price": "1300"}}
-    place(deployment, portfolio, "DESKA", type="LIMIT", limit_price="1450.5", time_in_force="GTC", **legs)
+    place_order(
+        deployment, portfolio, "DESKA", type="LIMIT", limit_price="1450.5", time_in_force="GTC", **legs
+    )
     rows = orders.get_by_role("row").filter(has_text="DESKA")
     expect(rows).to_have_count(3)
     expect(rows.nth(0)).to_contain_text("BUY100LimitGTC · Entry1,450.50Accepted")
     expect(rows.filter(has_text="Take profit")).to_contain_text("Held")
 
-    quote(deployment, "DESKA", "1440", "1450")  # better than the limit: it fills at the ask
+    set_quote(deployment, "DESKA", "1440", "1450")  # better than the limit: it fills at the ask
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="Stop loss")).to_contain_text("Accepted")
     held = positions.get_by_role("row").filter(has_text="DESKA")
     expect(held).to_contain_text("101,450.001,445.00-50.00")
 
-    quote(
+    set_quote(
         deployment, "DESKA", "1601", "1602"
     )  # the take-profit order fills, and the stop-loss order is cancelled
     expect(rows).to_have_count(0)
@@ -61,7 +63,7 @@ def test_page_shows_working_orders_and_positions_and_updates_them(slack, deploym
 
 
 def test_oms_panel_is_accessible_and_closes_on_escape(slack, deployment, portfolio):
-    quote(deployment, "DESKR", "3.5", "3.5")
+    set_quote(deployment, "DESKR", "3.5", "3.5")
     for price in ("3", "3", "4"):
         ticket = {"symbol": "DESKR", "side": "BUY", "quantity": "1", "gmv": price}
         deployment.administer("POST", "/trade", portfolio_name=portfolio, **ticket)
@@ -82,7 +84,7 @@ def test_oms_panel_is_accessible_and_closes_on_escape(slack, deployment, portfol
 
 
 def test_oms_panel_shows_an_outage_and_recovers(slack, deployment, portfolio):
-    place(deployment, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    place_order(deployment, portfolio, "DESKB", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     slack.page.get_by_test_id("desk-button").click()
     orders = slack.page.get_by_test_id("desk-orders")
     expect(orders).to_contain_text("DESKB")
@@ -96,9 +98,11 @@ def test_oms_panel_shows_an_outage_and_recovers(slack, deployment, portfolio):
 
 
 def test_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
-    place(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    place_order(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
     deployment.administer("POST", "/portfolios", name=f"{portfolio} two")
-    place(deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC")
+    place_order(
+        deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC"
+    )
     slack.be("Ben Okafor")
     slack.page.get_by_test_id("desk-button").click()
     orders = slack.page.get_by_test_id("desk-orders")

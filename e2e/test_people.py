@@ -27,16 +27,16 @@ def set_role_of_ben(deployment, slack):
     )  # the OMS registers the person at the first request
     slack.form.get_by_role("button", name="Cancel").click()
     slack.sees_no_form()
-    yield lambda role: become(deployment, role)
-    become(deployment, "trader")
+    yield lambda role: set_role(deployment, role)
+    set_role(deployment, "trader")
 
 
-def become(deployment, role):
+def set_role(deployment, role):
     deployment.change_person(BEN, role=role)
     wait_until(lambda: deployment.get_as(BEN, "/auth/me").json()["role"] == role, seconds=5)
 
 
-def narrow(deployment, portfolios):
+def restrict_portfolios(deployment, portfolios):
     deployment.change_person(BEN, portfolios=portfolios)
     narrowed = portfolios is not None
     wait_until(
@@ -45,7 +45,7 @@ def narrow(deployment, portfolios):
     )
 
 
-def trade(slack, deployment, line, portfolio):
+def place_trade(slack, deployment, line, portfolio):
     slack.type(f"/trade {line}")
     is_new = deployment.get_as(AVA, f"/portfolio/{portfolio}").status_code != 200
     slack.choose_portfolio(portfolio)
@@ -53,7 +53,7 @@ def trade(slack, deployment, line, portfolio):
     slack.sees_no_form()
 
 
-def lines_of(deployment, service, since):
+def read_log_lines(deployment, service, since):
     return [line for line in deployment.log[since:] if line.startswith(service)]
 
 
@@ -61,10 +61,10 @@ def lines_of(deployment, service, since):
 
 
 def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
-    trade(slack, deployment, "buy 10 QQZZ @ 175", "Two people")
+    place_trade(slack, deployment, "buy 10 QQZZ @ 175", "Two people")
     expect(slack.message("BUY 10 QQZZ").filter(has_text="Ava Chen")).to_have_count(1)
     slack.be("Ben Okafor")
-    trade(slack, deployment, "sell 4 QQZZ @ 176", "Two people")
+    place_trade(slack, deployment, "sell 4 QQZZ @ 176", "Two people")
     expect(slack.message("SELL 4 QQZZ").filter(has_text="Ben Okafor")).to_have_count(1)
     rows = {row["side"]: row for row in deployment.trades(portfolio="Two people")}
     assert {side: row["actor"] for side, row in rows.items()} == {"BUY": AVA, "SELL": BEN}
@@ -77,13 +77,14 @@ def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
 
 def test_row_can_be_followed_to_the_messages_of_both_services(slack, deployment):
     since = len(deployment.log)
-    trade(slack, deployment, "buy 3 IBM @ 200", "Followed")
+    place_trade(slack, deployment, "buy 3 IBM @ 200", "Followed")
     (row,) = deployment.trades(portfolio="Followed")
     wait_until(
-        lambda: any(row["request_id"] in line for line in lines_of(deployment, "oms-api", since)), seconds=10
+        lambda: any(row["request_id"] in line for line in read_log_lines(deployment, "oms-api", since)),
+        seconds=10,
     )
     for service in ("slack-bot", "oms-api"):
-        lines = [line for line in lines_of(deployment, service, since) if row["request_id"] in line]
+        lines = [line for line in read_log_lines(deployment, service, since) if row["request_id"] in line]
         assert any(AVA in line for line in lines), f"{service} does not say who it was"
 
 
@@ -102,17 +103,19 @@ def test_entries_of_a_form_never_identify_the_person(slack, deployment):
 
 def test_every_call_of_the_bot_except_health_names_its_user(slack, deployment):
     since = len(deployment.log)
-    trade(slack, deployment, "buy 1 ORCL @ 100", "Every call")
+    place_trade(slack, deployment, "buy 1 ORCL @ 100", "Every call")
     paths = {"/api/v1/auth/me", "/api/v1/portfolios", "/api/v1/trades", "/api/v1/trade"}
 
     def calls():
-        return [line for line in lines_of(deployment, "oms-api", since) if FROM_BOT.search(line)]
+        return [line for line in read_log_lines(deployment, "oms-api", since) if FROM_BOT.search(line)]
 
     wait_until(lambda: all(any(f"{path} " in line for line in calls()) for path in paths))
     for line in calls():
         assert AVA in line, "this call was made for nobody"
     probes = [
-        line for line in lines_of(deployment, "oms-api", since) if any(f"{each} " in line for each in NOBODYS)
+        line
+        for line in read_log_lines(deployment, "oms-api", since)
+        if any(f"{each} " in line for each in NOBODYS)
     ]
     assert not any("slack:" in line for line in probes)
 
@@ -145,10 +148,10 @@ def test_role_change_while_the_form_is_open_refuses_and_keeps_the_entries(slack,
 
 def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, deployment, set_role_of_ben):
     slack.be("Ava Chen")
-    trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ben")
-    trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ava")
+    place_trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ben")
+    place_trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ava")
     slack.be("Ben Okafor")
-    narrow(deployment, ["Open to Ben"])
+    restrict_portfolios(deployment, ["Open to Ben"])
     try:
         slack.type("/trade buy 2 ORCL @ 100")
         field = slack.form.get_by_role("combobox", name="Portfolio")
@@ -166,7 +169,7 @@ def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, de
         slack.sees_no_form()
         assert [row["actor"] for row in deployment.trades(portfolio="Open to Ben")] == [BEN, AVA]
     finally:
-        narrow(deployment, None)
+        restrict_portfolios(deployment, None)
 
 
 def test_disabled_person_is_no_member(slack, deployment, set_role_of_ben):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from env_files import COMPOSE_TEMPLATE, PRODUCTION_TEMPLATE
-from test_deployment import ROOT, VARIABLE, instruction, module_file, settings_of
+from test_deployment import ROOT, VARIABLE, get_instruction, get_module_file, list_settings
 
 OMS = (
     *("migrate", "oms-api-1", "oms-api-2", "worker"),
@@ -53,11 +53,11 @@ def test_only_the_proxy_is_reachable_from_outside_and_databases_have_no_way_out(
 
 
 def test_services_set_only_variables_that_they_read(compose):
-    known = settings_of("oms-api") | {"FLOWER_BASIC_AUTH"}
+    known = list_settings("oms-api") | {"FLOWER_BASIC_AUTH"}
     for name in OMS:
         assert set(compose["services"][name]["environment"]) <= known, name
-        assert instruction("oms-api", "ENV")
-    assert set(compose["services"]["slack-bot"]["environment"]) <= settings_of("slack-bot")
+        assert get_instruction("oms-api", "ENV")
+    assert set(compose["services"]["slack-bot"]["environment"]) <= list_settings("slack-bot")
 
 
 def test_secrets_are_required_and_the_script_writes_them(compose):
@@ -83,7 +83,7 @@ def test_commands_and_mounted_files_exist(compose):
     for name, service in compose["services"].items():
         command = service.get("command", [])
         if command[:2] == ["python", "-m"] and command[2].startswith("app."):
-            assert module_file("oms-api", command).is_file(), name
+            assert get_module_file("oms-api", command).is_file(), name
         for mount in service.get("volumes", []):
             source = re.sub(r"\$\{[^}]*\}", "", mount).partition(":")[0]
             assert not source.startswith("./") or (ROOT / source).exists(), mount
@@ -150,4 +150,4 @@ def test_flower_has_a_password_and_listens_on_this_machine(compose):
 def test_backups_are_on_a_volume_that_the_user_of_the_image_owns(compose):
     worker = compose["services"]["worker"]
     assert worker["volumes"] == [f"backups:{worker['environment']['BACKUP_FOLDER']}"]
-    assert any("--owner=oms --mode=700 /srv/backups" in line for line in instruction("oms-api", "RUN"))
+    assert any("--owner=oms --mode=700 /srv/backups" in line for line in get_instruction("oms-api", "RUN"))

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from deployment import LOOPBACK, run_deployment, sqlite_in, wait_until
+from deployment import LOOPBACK, build_sqlite_url, run_deployment, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -13,9 +13,11 @@ AGAIN = "The OMS made this report again"
 
 
 @pytest.fixture
-def reporting(tmp_path):
+def reporting_product(tmp_path):
     """Provide the product with reports to Slack, after the bot has subscribed to events."""
-    with run_deployment(sqlite_in(tmp_path), REPORTS_SLACK="on", TRADING_CHANNEL=CHANNEL) as deployment:
+    with run_deployment(
+        build_sqlite_url(tmp_path), REPORTS_SLACK="on", TRADING_CHANNEL=CHANNEL
+    ) as deployment:
         wait_until(lambda: bool(deployment.get("/webhooks")))
         yield deployment
 
@@ -27,25 +29,27 @@ def list_reports(deployment):
     return [message for message in messages if message.get("files")]
 
 
-def download(deployment, message):
+def download_lines(deployment, message):
     """Return the lines of the file of a message."""
     (file,) = message["files"]
     url = f"{deployment.url('simulator')}/files/{file['id']}"
     return httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().text.splitlines()
 
 
-def test_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting):
-    reporting.administer("POST", "/portfolios", name="Reported")
-    reporting.administer("POST", JOB)
-    wait_until(lambda: len(list_reports(reporting)) == 3)
-    reports = {message["files"][0]["name"].partition("-")[0]: message for message in list_reports(reporting)}
+def test_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting_product):
+    reporting_product.administer("POST", "/portfolios", name="Reported")
+    reporting_product.administer("POST", JOB)
+    wait_until(lambda: len(list_reports(reporting_product)) == 3)
+    reports = {
+        message["files"][0]["name"].partition("-")[0]: message for message in list_reports(reporting_product)
+    }
     assert reports.keys() == {"pnl", "trades", "risk"}
-    heading, row = download(reporting, reports["risk"])
+    heading, row = download_lines(reporting_product, reports["risk"])
     assert heading.startswith("portfolio_name,")
     assert row.startswith("Reported,USD,")
-    assert download(reporting, reports["trades"])[0].startswith("trade_id,")
+    assert download_lines(reporting_product, reports["trades"])[0].startswith("trade_id,")
     assert not any(AGAIN in message["text"] for message in reports.values())
 
-    reporting.administer("POST", JOB)
-    wait_until(lambda: len(list_reports(reporting)) == 6)
-    assert sum(AGAIN in message["text"] for message in list_reports(reporting)) == 3
+    reporting_product.administer("POST", JOB)
+    wait_until(lambda: len(list_reports(reporting_product)) == 6)
+    assert sum(AGAIN in message["text"] for message in list_reports(reporting_product)) == 3

@@ -14,7 +14,7 @@ import pytest
 from dotenv import dotenv_values
 
 import run
-from deployment import free_ports, plain_environment, wait_until
+from deployment import build_environment, find_free_ports, wait_until
 from support.guarded_programs import start_guarded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +36,7 @@ class Run:
         self.process = start_guarded(
             [sys.executable, "scripts/run.py"],
             cwd=tree,
-            env=plain_environment() | {name: str(port) for name, port in ports.items()} | environment,
+            env=build_environment() | {name: str(port) for name, port in ports.items()} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,11 +95,11 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def ports():
-    return dict(zip(run.PORTS, free_ports(len(run.PORTS)), strict=True))
+    return dict(zip(run.PORTS, find_free_ports(len(run.PORTS)), strict=True))
 
 
 @pytest.fixture
-def start(tree, ports):
+def start_run(tree, ports):
     runs = []
 
     def starter(**environment):
@@ -111,11 +111,11 @@ def start(tree, ports):
         each.close()
 
 
-def key_of(tree):
+def read_key(tree):
     return dotenv_values(tree / "oms-api" / ".env")["OMS_API_KEY"] or ""
 
 
-def oms_process_of(ports):
+def find_oms_process(ports):
     """Return the id of the process that listens on the OMS's port (Linux only)."""
     marker = f":{ports['OMS_PORT']:04X} 00000000:0000 0A"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines() if marker in line]
@@ -129,10 +129,10 @@ def oms_process_of(ports):
     raise AssertionError("nobody listens on the OMS's port")
 
 
-def test_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start, tree, ports):
+def test_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start_run, tree, ports):
     for service in ("oms-api", "slack-bot"):
         (tree / service / ".env").unlink(missing_ok=True)
-    running = start()
+    running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
     assert [oct((tree / name / ".env").stat().st_mode & 0o777) for name in ("oms-api", "slack-bot")] == [
         "0o600"
@@ -144,27 +144,27 @@ def test_first_start_makes_keys_prints_three_addresses_and_stops_cleanly(start, 
     assert not any(run.answers(port) for port in ports.values())
 
 
-def test_ctrl_c_stops_all_programs(start, ports):
-    running = start()
+def test_ctrl_c_stops_all_programs(start_run, ports):
+    running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
     assert running.stop(signal.SIGINT) == 0
     assert not any(run.answers(port) for port in ports.values())
 
 
-def test_no_secret_is_printed(start, tree):
-    running = start()
+def test_no_secret_is_printed(start_run, tree):
+    running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
     running.stop()
-    key = key_of(tree)
+    key = read_key(tree)
     assert key not in running.printed
     assert "xoxb-" not in running.printed
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the process through /proc")
-def test_killed_oms_is_started_again_and_the_others_go_on(start, ports):
-    running = start()
+def test_killed_oms_is_started_again_and_the_others_go_on(start_run, ports):
+    running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
-    os.kill(oms_process_of(ports), signal.SIGKILL)
+    os.kill(find_oms_process(ports), signal.SIGKILL)
     running.wait_for("oms-api   | was killed by SIGKILL")
     assert run.is_healthy(ports["BOT_PORT"])
     running.wait_for("started again")
@@ -173,33 +173,33 @@ def test_killed_oms_is_started_again_and_the_others_go_on(start, ports):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel to stop children with their parent")
-def test_killed_run_leaves_no_orphans(start, ports):
-    running = start()
+def test_killed_run_leaves_no_orphans(start_run, ports):
+    running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
     running.process.kill()
     wait_until(lambda: not any(run.answers(port) for port in ports.values()))
 
 
-def test_taken_port_is_reported_in_a_sentence(start, ports):
+def test_taken_port_is_reported_in_a_sentence(start_run, ports):
     with socket.create_server(("127.0.0.1", ports["BOT_PORT"])):
-        running = start()
+        running = start_run()
         assert running.ended() == 1
     assert f"Port {ports['BOT_PORT']}, which slack-bot needs, is taken" in running.printed
     assert "Traceback" not in running.printed
 
 
-def test_settings_that_are_wrong_stop_everything_with_their_reason(start, ports):
-    running = start(OMS_API_KEY="short")
+def test_settings_that_are_wrong_stop_everything_with_their_reason(start_run, ports):
+    running = start_run(OMS_API_KEY="short")
     assert running.ended() == 1
     assert "OMS_API_KEY" in running.printed
     assert "Traceback" not in running.printed
     assert not any(run.answers(port) for port in ports.values())
 
 
-def test_trades_survive_a_stop_and_a_start(start, tree, ports):
-    running = start()
+def test_trades_survive_a_stop_and_a_start(start_run, tree, ports):
+    running = start_run()
     running.wait_for("Press Ctrl-C to stop.")
-    key = key_of(tree)
+    key = read_key(tree)
     trade = {"symbol": "AAPL", "quantity": "1", "gmv": "175", "side": "BUY", "portfolio_name": "Kept"}
     oms = httpx.Client(
         base_url=f"http://127.0.0.1:{ports['OMS_PORT']}/api/v1", headers={"X-API-Key": key}, trust_env=False
@@ -207,6 +207,6 @@ def test_trades_survive_a_stop_and_a_start(start, tree, ports):
     with oms:
         placed = oms.post("/trade", json=trade).raise_for_status().json()
         running.stop()
-        again = start()
+        again = start_run()
         again.wait_for("Press Ctrl-C to stop.")
         assert oms.get(f"/trades/{placed['trade_id']}").raise_for_status().json() == placed["trade"]

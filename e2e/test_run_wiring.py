@@ -14,12 +14,12 @@ from supervisor import Program, describe_exit
 PORTS = {"OMS_PORT": 8001, "BOT_PORT": 3000, "SIMULATOR_PORT": 3010}
 
 
-def by_name(environment, bot=(), ports=PORTS):
+def index_programs(environment, bot=(), ports=PORTS):
     return {program.name: program for program in run.list_programs(environment, dict(bot), ports)}
 
 
 def test_simulator_starts_without_a_slack_token():
-    assert list(by_name({})) == ["oms-api", "simulator", "slack-bot"]
+    assert list(index_programs({})) == ["oms-api", "simulator", "slack-bot"]
 
 
 def test_brokers_are_added_with_a_secret_that_only_the_oms_shares():
@@ -78,13 +78,13 @@ def test_ibkr_is_added_with_its_process_where_it_is_installed():
 @pytest.mark.parametrize("where", ["environment", "file"])
 def test_simulator_does_not_start_with_a_slack_token(where):
     token = {"SLACK_BOT_TOKEN": "xoxb-real"}
-    programs = by_name(token) if where == "environment" else by_name({}, token)
+    programs = index_programs(token) if where == "environment" else index_programs({}, token)
     assert "simulator" not in programs
     assert "SLACK_API_URL" not in programs["slack-bot"].environment
 
 
 def test_bot_and_simulator_share_secrets_that_the_oms_does_not_see():
-    programs = by_name({})
+    programs = index_programs({})
     for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"):
         assert programs["slack-bot"].environment[name] == programs["simulator"].environment[name]
         assert name not in programs["oms-api"].environment
@@ -122,18 +122,18 @@ def test_secrets_of_a_start_are_new_ones():
 @pytest.mark.parametrize("where", ["environment", "file"])
 def test_simulator_asks_the_bots_oms_with_the_bots_key(where):
     values = {"OMS_API_KEY": "k" * 40, "OMS_API_URL": "https://oms.example.com"}
-    programs = by_name(values) if where == "environment" else by_name({}, values)
+    programs = index_programs(values) if where == "environment" else index_programs({}, values)
     environment = programs["simulator"].environment
     assert {name: environment[name] for name in values} == values
 
 
 def test_oms_of_this_start_is_the_simulators_too():
-    programs = by_name({}, {"OMS_API_KEY": "k" * 40}, PORTS | {"OMS_PORT": 8002})
+    programs = index_programs({}, {"OMS_API_KEY": "k" * 40}, PORTS | {"OMS_PORT": 8002})
     assert programs["simulator"].environment["OMS_API_URL"] == "http://127.0.0.1:8002"
 
 
 def test_each_program_gets_the_addresses_of_the_others():
-    programs = by_name({}, ports={"OMS_PORT": 1, "BOT_PORT": 2, "SIMULATOR_PORT": 3})
+    programs = index_programs({}, ports={"OMS_PORT": 1, "BOT_PORT": 2, "SIMULATOR_PORT": 3})
     assert programs["slack-bot"].environment["OMS_API_URL"] == "http://127.0.0.1:1"
     assert programs["slack-bot"].environment["SLACK_API_URL"] == "http://127.0.0.1:3/api/"
     assert programs["simulator"].environment["BOT_URL"] == "http://127.0.0.1:2"
@@ -141,7 +141,7 @@ def test_each_program_gets_the_addresses_of_the_others():
 
 
 def test_external_oms_stays_the_oms_of_the_bot():
-    programs = by_name({}, {"OMS_API_URL": "https://oms.example.com"})
+    programs = index_programs({}, {"OMS_API_URL": "https://oms.example.com"})
     assert "OMS_API_URL" not in programs["slack-bot"].environment  # set in the bot's own file
 
 

@@ -21,7 +21,7 @@ def portfolio(deployment):
     deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
 
 
-def quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
+def set_quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
     deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
@@ -32,7 +32,7 @@ def list_orders(deployment: Deployment, portfolio: str) -> list[dict[str, Any]]:
 
 
 def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deployment, portfolio):
-    quote(deployment, "SLORD", "409", "410")
+    set_quote(deployment, "SLORD", "409", "410")
     slack.type(f"/order buy 50 SLORD limit 405 gtc in {portfolio} sl 395 tp 440")
     expect(slack.form).to_contain_text("50 SLORD at about 405.00 = 20,250.00")
     expect(slack.form).to_contain_text("buying power")
@@ -44,7 +44,7 @@ def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deploy
     (order,) = list_orders(deployment, portfolio)
     assert (order["status"], order["limit_price"], len(order["legs"])) == ("ACCEPTED", "405.00", 2)
 
-    quote(deployment, "SLORD", "404", "404.5")  # the order fills at the ask
+    set_quote(deployment, "SLORD", "404", "404.5")  # the order fills at the ask
     expect(message).to_contain_text("filled 50 of 50 at 404.50", timeout=30_000)
     expect(message.get_by_role("button", name="Close position")).to_be_visible()
     expect(slack.message("Filled 50 at 404.50")).to_have_count(1)
@@ -62,7 +62,7 @@ def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deploy
 
 
 def test_denied_order_offers_what_passes(slack, deployment, portfolio):
-    quote(deployment, "SLDEN", "99", "100")
+    set_quote(deployment, "SLDEN", "99", "100")
     slack.type(f"/order buy 20000 SLDEN limit 100 gtc in {portfolio}")  # the portfolio has 1,000,000 in cash
     expect(slack.form).to_contain_text("Denied by buying power")  # in the preview
     slack.form.get_by_role("button", name="Place order").click()
@@ -79,7 +79,7 @@ def test_order_waits_until_another_person_approves_it(slack, deployment, portfol
     deployment.become_known("ben", BEN)
     policy = {"mode": "always", "expires_minutes": 30, "approvers": [BEN]}
     deployment.administer("PATCH", f"/portfolios/{portfolio}", approval=policy)
-    quote(deployment, "SLAPP", "99", "100")
+    set_quote(deployment, "SLAPP", "99", "100")
     slack.type(f"/order buy 5 SLAPP limit 90 gtc in {portfolio}")
     expect(slack.form).to_contain_text("Needs the approval of another person.")
     slack.form.get_by_role("button", name="Place order").click()

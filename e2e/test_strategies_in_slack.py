@@ -30,7 +30,7 @@ def get_status(deployment, name):
     return deployment.get(f"/strategies/{name}")["status"]
 
 
-def click(slack, name, label, *, is_confirmed=False):
+def click_button(slack, name, label, *, is_confirmed=False):
     """List the strategies, and click a button of the last one."""
     slack.type("/desk strategies")
     answer = slack.private_message(f"{name}").last
@@ -40,7 +40,7 @@ def click(slack, name, label, *, is_confirmed=False):
 
 
 def test_strategy_is_changed_started_paused_and_stopped(slack, deployment, strategy):
-    click(slack, strategy, "Parameters…")
+    click_button(slack, strategy, "Parameters…")
     fast = slack.form.get_by_role("textbox", name="fast")
     expect(fast).to_have_value("10")
     fast.fill("12")
@@ -57,7 +57,7 @@ def test_strategy_is_changed_started_paused_and_stopped(slack, deployment, strat
         ("Stop", True, "INACTIVE"),
     )
     for number, (label, is_confirmed, status) in enumerate(steps):
-        click(slack, strategy, label, is_confirmed=is_confirmed)
+        click_button(slack, strategy, label, is_confirmed=is_confirmed)
         told = slack.private_message(f"{strategy} is {status} now.")
         expect(told).to_have_count(2 if number == 2 else 1)
         assert get_status(deployment, strategy) == status

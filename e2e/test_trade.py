@@ -33,8 +33,8 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     slack.entry("Symbol", "qqnew")
     slack.entry("Quantity", "100")
     slack.place()
-    expect(slack.form).to_contain_text("There is none called Opening Book yet")
-    expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and nobody has traded it here")
+    expect(slack.form).to_contain_text("There is no portfolio named Opening Book")
+    expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and was never traded here")
     assert deployment.trades(portfolio="Opening Book") == []
     for answer in ("Yes, open Opening Book", "Yes, QQNEW is meant"):
         slack.form.get_by_role("checkbox", name=answer).check()
@@ -72,7 +72,7 @@ def test_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, depl
 def test_mistyped_portfolio_needs_a_confirmation(slack, deployment):
     slack.type("/trade buy 10 MSFT @ 400 in Growht")
     slack.place()
-    expect(slack.form).to_contain_text("There is none called Growht yet")
+    expect(slack.form).to_contain_text("There is no portfolio named Growht")
     assert deployment.trades(portfolio="Growht") == []
     for question in slack.form.get_by_role("checkbox", name="Yes, ").all():
         question.check()
@@ -159,7 +159,7 @@ def test_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
         deployment.start_oms()
     else:
         oms.signal(signal.SIGCONT)
-    expect(slack.form).to_contain_text("Position after it" if end == "goes on" else "Not placed")
+    expect(slack.form).to_contain_text("Resulting position" if end == "goes on" else "Not placed")
     confirmed = slack.message("BUY 2 META").filter(has_text=portfolio)
     wait_until(lambda: confirmed.count() == len(deployment.trades(portfolio=portfolio)) - 1)
     assert len(deployment.trades(portfolio=portfolio)) == (2 if end == "goes on" else 1)

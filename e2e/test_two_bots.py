@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from balancer import run_balancer
-from deployment import LOOPBACK, free_ports, run_two_bots, sqlite_in, wait_until
+from deployment import LOOPBACK, build_sqlite_url, find_free_ports, run_two_bots, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -19,15 +19,15 @@ REPEATED = "you may see it twice"
 @pytest.fixture
 def pair(tmp_path, postgres_databases):
     """Provide the product with two bots, whose messages survive one of them."""
-    front, back = free_ports(2)
+    front, back = find_free_ports(2)
     database = postgres_databases.new()
-    with run_two_bots(sqlite_in(tmp_path), front, back, BOT_DATABASE_URL=database) as deployment:
+    with run_two_bots(build_sqlite_url(tmp_path), front, back, BOT_DATABASE_URL=database) as deployment:
         bots = [deployment.programs[name].port for name in ("slack-bot", "second-bot")]
         with run_balancer(front, bots):
             yield deployment
 
 
-def place(deployment, symbol):
+def place_order(deployment, symbol):
     """Place an order that waits for its price, with a click that either bot may get."""
     deployment.act("ava", "say", channel="trading", text=f"/order buy 5 {symbol} limit 90 gtc in Pair")
     wait_until(lambda: "Preview" in json.dumps(deployment.form_of(AVA) or {}))
@@ -36,17 +36,17 @@ def place(deployment, symbol):
         boxes = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
         ticks = {box["block_id"]: {box["element"]["action_id"]: ["yes"]} for box in boxes}
         deployment.act("ava", "submit", values=ticks)
-    wait_until(lambda: any(symbol in text for text in texts(deployment)))
+    wait_until(lambda: any(symbol in text for text in list_texts(deployment)))
 
 
-def texts(deployment):
+def list_texts(deployment):
     url = f"{deployment.url('simulator')}/control/state?user=ava&channel=trading"
     messages = httpx.get(url, timeout=10, **LOOPBACK).json()["messages"]
     return [message["text"] for message in messages]
 
 
-def fills(deployment):
-    return [text for text in texts(deployment) if "Filled 5 at" in text]
+def list_fills(deployment):
+    return [text for text in list_texts(deployment) if "Filled 5 at" in text]
 
 
 def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
@@ -54,18 +54,18 @@ def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
     symbols = [f"PAIR{number}" for number in range(ORDERS)]
     for symbol in symbols:
         pair.administer("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
-        place(pair, symbol)
+        place_order(pair, symbol)
     for symbol in symbols:
         pair.administer("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
-    wait_until(lambda: fills(pair))
+    wait_until(lambda: list_fills(pair))
     pair.programs["slack-bot"].signal(signal.SIGKILL)
 
     def is_told(symbol):
-        return any(f"5 {symbol} " in text and "filled 5 of 5" in text for text in texts(pair))
+        return any(f"5 {symbol} " in text and "filled 5 of 5" in text for text in list_texts(pair))
 
-    wait_until(lambda: all(map(is_told, symbols)) and len(fills(pair)) >= ORDERS)
-    marked = [text for text in fills(pair) if REPEATED in text]
+    wait_until(lambda: all(map(is_told, symbols)) and len(list_fills(pair)) >= ORDERS)
+    marked = [text for text in list_fills(pair) if REPEATED in text]
     assert len(marked) <= 1, "one message may have been sent when the bot was killed"
-    assert len(fills(pair)) - len(marked) <= ORDERS
-    orders = [text for text in texts(pair) if text.startswith("*BUY 5 PAIR")]
+    assert len(list_fills(pair)) - len(marked) <= ORDERS
+    orders = [text for text in list_texts(pair) if text.startswith("*BUY 5 PAIR")]
     assert len(orders) == ORDERS, "each order has one message"

@@ -26,10 +26,10 @@ def administration(slack):
 
 
 def create_key(deployment, key, name, *scopes):
-    return call(deployment, key, "POST", "/api-keys", name=name, scopes=list(scopes))["key"]
+    return send_request(deployment, key, "POST", "/api-keys", name=name, scopes=list(scopes))["key"]
 
 
-def call(deployment, key, method, path, **body):
+def send_request(deployment, key, method, path, **body):
     """Send a request with the key of another tenant."""
     url = f"{deployment.url('oms-api')}/api/v1{path}"
     headers = {"X-API-Key": key, "Idempotency-Key": secrets.token_hex(8)}
@@ -40,7 +40,7 @@ def call(deployment, key, method, path, **body):
 def trade_and_order(slack, deployment, key):
     """Report a trade and place an order in the workspace of another tenant."""
     book, symbol = f"Partner {secrets.token_hex(3)}", "SLPART"
-    call(deployment, key, "POST", "/portfolios", name=book)
+    send_request(deployment, key, "POST", "/portfolios", name=book)
     slack.type(f"/trade buy 5 {symbol} @ 100 in {book}")
     slack.place_and_confirm()
     slack.sees_no_form()
@@ -49,7 +49,7 @@ def trade_and_order(slack, deployment, key):
     slack.form.get_by_role("button", name="Place order").click()
     slack.sees_no_form()
     expect(slack.message(f"BUY 5 {symbol} limit 90.00 GTC")).to_contain_text("Status: Working")
-    (trade,), (order,) = (call(deployment, key, "GET", f"/{table}") for table in ("trades", "orders"))
+    (trade,), (order,) = (send_request(deployment, key, "GET", f"/{table}") for table in ("trades", "orders"))
     assert {trade["actor"], order["actor"]} == {KIM}
     assert deployment.trades(symbol=symbol) == [], "the books of the other tenant"
 

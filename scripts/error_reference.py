@@ -108,8 +108,15 @@ def _list_bot_messages(modules: list[source.Module], texts: Texts) -> list[str]:
     check_complete("bot", coded, texts)
     rows = [[f"`{code}`", coded[code], *texts[code]] for code in sorted(coded)]
     sentences = {("any", text) for text in source.find_constants(failures).values()}
-    for name, place in (("NotAnAmount", "an amount"), ("NotAName", "a text"), ("BadCommand", "`/trade`")):
-        sentences |= {(place, text) for text in source.find_details(modules, name)}
+    for name, place in (
+        ("InvalidAmount", "an amount"),
+        ("InvalidName", "a text"),
+        ("InvalidCommand", "`/trade`"),
+    ):
+        details = source.find_details(modules, name)
+        if not details:
+            raise MissingText(f"No module raises {name}.")
+        sentences |= {(place, text) for text in details}
     return [
         *_table(["reason", "message", "meaning", "remedy"], rows),
         *_table(["about", "message"], [list(row) for row in sorted(sentences)]),

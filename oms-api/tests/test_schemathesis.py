@@ -28,7 +28,7 @@ CHECKS = [
     "negative_data_rejection",
     "missing_required_header",
     "unsupported_method",
-    # It sends each request twice more; tests/access/test_the_matrix.py asks every route once without a key.
+    # It sends each request twice more; access/test_permission_matrix.py calls every route without a key once.
     *(["ignored_auth"] if LONG_TESTS else ()),
 ]
 

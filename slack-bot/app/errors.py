@@ -17,11 +17,11 @@ class ForeignPerson(BotError):
     """
 
 
-class Saturated(BotError):
+class QueueFull(BotError):
     """Raised when all workers are busy and the queue is full. Nothing was started."""
 
 
-class BadFields(BotError):
+class InvalidEntries(BotError):
     """Raised when entries of a form are invalid: one sentence per block id."""
 
     def __init__(self, sentences: Mapping[str, str]):
@@ -29,7 +29,7 @@ class BadFields(BotError):
         self.sentences = dict(sentences)
 
 
-class BadCommand(BotError):
+class InvalidCommand(BotError):
     """Raised when a command line cannot be parsed.
 
     The message states the reason, and what to type instead.
@@ -46,6 +46,10 @@ class FieldProblem:
 
 class OmsError(BotError):
     """A call to the OMS failed."""
+
+
+class UnreadableResponse(OmsError):
+    """Raised when the response of the OMS to a read has an unknown format."""
 
 
 class NotPlaced(OmsError):
@@ -70,7 +74,7 @@ class OutcomeUnknown(OmsError):
     """
 
 
-class Refused(OmsError):
+class OmsRejected(OmsError):
     """Raised when the OMS refused the request (422, 409, 413), with a reason and the fields at fault.
 
     `kind` is the last part of the problem type, such as `order-denied`. `facts` are all members of the
@@ -92,7 +96,7 @@ class Refused(OmsError):
         self.facts = dict(facts or {})
 
 
-class KeyTaken(OmsError):
+class IdempotencyKeyTaken(OmsError):
     """Raised when the idempotency key belongs to a trade with other entries (409)."""
 
 
@@ -107,7 +111,7 @@ class DenialReason(Enum):
     SUSPENDED = auto()  # the tenant is suspended
 
 
-class NotAllowed(OmsError):
+class OmsForbidden(OmsError):
     """Raised when the OMS answered 401 or 403.
 
     It did not process the request, because of the key or the person.
@@ -121,7 +125,7 @@ class NotAllowed(OmsError):
 def format_log_name(error: BotError) -> str:
     """Return a name of the failure for logs, without the texts of the OMS or of people."""
     kind = type(error).__name__
-    return f"{kind} {error.reason.name.lower()}" if isinstance(error, NotAllowed) else kind
+    return f"{kind} {error.reason.name.lower()}" if isinstance(error, OmsForbidden) else kind
 
 
 TOKEN_CODES = frozenset({

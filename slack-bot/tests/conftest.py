@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.delivery.installation import Installation
-from app.delivery.outbox import Outbox
+from app.delivery.send_queue import SendQueue
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.server.build import Bot, create_bot
@@ -34,26 +34,26 @@ class Workspace:
 
     def deliver(self, payload: dict[str, Any], path: str = "") -> TestResponse:
         """Send a signed request of Slack and return the answer."""
-        body = factories.form_body(payload)
+        body = factories.build_form_body(payload)
         where = path or ("/slack/commands" if "command" in payload else "/slack/interactions")
-        return self.bot.web.test_client().post(where, data=body, headers=factories.signed(body))
+        return self.bot.web.test_client().post(where, data=body, headers=factories.sign_headers(body))
 
     def type(self, text: str, name: str = "/trade", **changes: Any) -> TestResponse:
-        return self.deliver(factories.command(text, name, self.slack.response_url, **changes))
+        return self.deliver(factories.build_command(text, name, self.slack.response_url, **changes))
 
     def submit(
         self, values: dict[str, Any] | None = None, by: str = "U1", team: str = "T1", **view_changes: Any
     ) -> Any:
-        payload = factories.submission(values, **view_changes) | {"user": {"id": by, "team_id": team}}
+        payload = factories.build_submission(values, **view_changes) | {"user": {"id": by, "team_id": team}}
         return self.deliver(payload).get_json(silent=True)
 
     def restarted(self) -> "Workspace":
         """Return the same workspace with a restarted bot."""
         self.bot.services.stop(1.0)
-        return Workspace(make_bot(self.slack, self.oms), self.slack, self.oms)
+        return Workspace(create_test_bot(self.slack, self.oms), self.slack, self.oms)
 
 
-def make_bot(
+def create_test_bot(
     slack: FakeSlack,
     oms: FakeOms,
     waits: Waits = SHORT,
@@ -61,13 +61,13 @@ def make_bot(
     changes: dict[str, str] | None = None,
     **times: float,
 ) -> Bot:
-    settings = factories.settings(slack.api_url, oms.url, **(changes or {}))
+    settings = factories.build_settings(slack.api_url, oms.url, **(changes or {}))
     slack_api = SlackApi(settings)
     slack_api.installation.remember(Installation("T1"))
     workspace = Services(
         oms=OmsClient(settings, write_seconds=times.get("write", 1.2), read_seconds=times.get("read", 0.5)),
         slack=slack_api,
-        outbox=Outbox(pace_seconds=times.get("pace", 0.0)),
+        send_queue=SendQueue(pace_seconds=times.get("pace", 0.0)),
         waits=waits,
         storage=storage or create_storage(),
     )
@@ -97,21 +97,21 @@ def oms() -> Iterator[FakeOms]:
 
 @pytest.fixture
 def workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
-    workspace = Workspace(make_bot(slack, oms), slack, oms)
+    workspace = Workspace(create_test_bot(slack, oms), slack, oms)
     yield workspace
-    close(workspace)
+    close_bot(workspace)
 
 
 @pytest.fixture
 def patient_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
     """Provide a bot whose timeouts a slow machine does not exceed."""
     waits = replace(SHORT, suggestions=30.0)
-    workspace = Workspace(make_bot(slack, oms, waits, read=30.0), slack, oms)
+    workspace = Workspace(create_test_bot(slack, oms, waits, read=30.0), slack, oms)
     yield workspace
-    close(workspace)
+    close_bot(workspace)
 
 
-def close(workspace: Workspace) -> None:
+def close_bot(workspace: Workspace) -> None:
     workspace.slack.released.set()
     workspace.oms.released.set()
     workspace.bot.services.stop_workers(wait=True)  # otherwise a new connection could outlive its pool

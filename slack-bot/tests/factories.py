@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from slack_sdk.signature import SignatureVerifier
 
 from app.config import Settings
-from app.forms.questions import portfolio_id, price_id
+from app.forms.questions import build_portfolio_id, build_price_id
 from app.forms.ticket import Side, Ticket, Trade
 
 SECRET = "signing-secret-for-the-tests"
@@ -19,7 +19,7 @@ OMS_KEY = "k" * 40
 _numbers = itertools.count(1)
 
 
-def settings(
+def build_settings(
     slack_api_url: str = "http://127.0.0.1:9/api/", oms_url: str = "http://127.0.0.1:9", **more: Any
 ) -> Settings:
     values: dict[str, Any] = {
@@ -33,7 +33,7 @@ def settings(
     return Settings(**(values | more))
 
 
-def ticket(**changes: Any) -> Ticket:
+def build_ticket(**changes: Any) -> Ticket:
     values: dict[str, Any] = {
         "symbol": "AAPL",
         "quantity": Decimal(100),
@@ -44,7 +44,7 @@ def ticket(**changes: Any) -> Ticket:
     return Ticket(**(values | changes))
 
 
-def trade(**changes: Any) -> Trade:
+def build_trade(**changes: Any) -> Trade:
     values: dict[str, Any] = {
         "trade_id": "T1697234567123ABC",
         "symbol": "AAPL",
@@ -60,7 +60,7 @@ def trade(**changes: Any) -> Trade:
     return Trade(**(values | changes))
 
 
-def state(
+def build_state(
     *,
     symbol: str | None = "AAPL",
     quantity: str | None = "100",
@@ -92,23 +92,25 @@ def _option(value: str | None, text: str = "") -> dict[str, Any] | None:
     return None if value is None else {"text": {"type": "plain_text", "text": text or value}, "value": value}
 
 
-def answered(*question_ids: str) -> dict[str, Any]:
+def build_answered_state(*question_ids: str) -> dict[str, Any]:
     """Return the state of questions whose checkboxes are ticked."""
     tick = {"entry": {"type": "checkboxes", "selected_options": [_option("yes")]}}
     return dict.fromkeys(question_ids, tick)
 
 
-def opens(portfolio: str) -> dict[str, Any]:
+def build_new_portfolio_state(portfolio: str) -> dict[str, Any]:
     """Return the state of the checkbox that confirms a new portfolio."""
-    return answered(portfolio_id(portfolio))
+    return build_answered_state(build_portfolio_id(portfolio))
 
 
-def ticked(price: str, symbol: str = "AAPL") -> dict[str, Any]:
+def build_confirmed_price_state(price: str, symbol: str = "AAPL") -> dict[str, Any]:
     """Return the state of the checkbox that confirms a price."""
-    return answered(price_id(symbol, Decimal(price)))
+    return build_answered_state(build_price_id(symbol, Decimal(price)))
 
 
-def command(text: str = "", name: str = "/trade", response_url: str = "", **changes: Any) -> dict[str, Any]:
+def build_command(
+    text: str = "", name: str = "/trade", response_url: str = "", **changes: Any
+) -> dict[str, Any]:
     number = next(_numbers)
     return {
         "command": name,
@@ -122,7 +124,7 @@ def command(text: str = "", name: str = "/trade", response_url: str = "", **chan
     } | changes
 
 
-def interaction(kind: str, **more: Any) -> dict[str, Any]:
+def build_interaction(kind: str, **more: Any) -> dict[str, Any]:
     number = next(_numbers)
     return {
         "type": kind,
@@ -133,7 +135,7 @@ def interaction(kind: str, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def view(blocks: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
+def build_view(blocks: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
     return {
         "id": "V1",
         "root_view_id": "V1",
@@ -145,20 +147,22 @@ def view(blocks: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
         "close": {"type": "plain_text", "text": "Cancel"},
         "private_metadata": json.dumps({"v": 1, "channel": "C1", "attempt": 0}),
         "blocks": blocks or [],
-        "state": {"values": state()},
+        "state": {"values": build_state()},
     } | changes
 
 
-def submission(values: dict[str, Any] | None = None, **view_changes: Any) -> dict[str, Any]:
-    return interaction("view_submission", view=view(state={"values": values or state()}, **view_changes))
+def build_submission(values: dict[str, Any] | None = None, **view_changes: Any) -> dict[str, Any]:
+    return build_interaction(
+        "view_submission", view=build_view(state={"values": values or build_state()}, **view_changes)
+    )
 
 
-def form_body(payload: dict[str, Any]) -> str:
+def build_form_body(payload: dict[str, Any]) -> str:
     """Return the body of a command (its fields) or of an interaction (`payload=` JSON)."""
     return urlencode(payload if "command" in payload else {"payload": json.dumps(payload)})
 
 
-def signed(body: str, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
+def sign_headers(body: str, at: float | None = None, secret: str = SECRET) -> dict[str, str]:
     """Return the headers that Slack sends with this body."""
     timestamp = str(int(time.time() if at is None else at))
     signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=body)

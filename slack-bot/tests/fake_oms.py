@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from tests.fake_orders import ORDER_CALLS, FakeOrders, cash_json, name_order_call
-from tests.fakes import Answer, Call, Server, problem, trade_json
+from tests.fakes import FakeServer, Request, Response, build_problem, build_trade_json
 
 PERSON = re.compile(r"slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}", re.ASCII)
 WEBHOOK = "/api/v1/webhooks/by-name/slack-bot"
@@ -21,7 +21,7 @@ CREATED_AT = "2026-11-29T10:00:00.000000Z"
 SCOPES = {"trader": ["read", "trade"], "viewer": ["read"]}
 
 
-class FakeOms(Server):
+class FakeOms(FakeServer):
     """Records trades once per key, and lists them. Calls without a person are refused, except for health."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class FakeOms(Server):
         self.portfolios: list[str] = ["Growth", "Income"]
         self.roles: dict[str, str] = {}  # by person, `trader` by default
         self.narrowed: dict[str, list[str]] = {}  # the portfolios that a person may see, by person
-        self.barred: dict[str, Answer] = {}  # the answer to every call of a person, by person
+        self.barred: dict[str, Response] = {}  # the answer to every call of a person, by person
         self.quotes: dict[str, dict[str, Any]] = {}  # by symbol
         self.aliases: dict[str, str] = {}  # symbols of instruments by their aliases
         self.instruments: dict[str, str] = {"AAPL": "Apple Inc.", "BRK.B": ""}  # names by symbol
@@ -52,7 +52,7 @@ class FakeOms(Server):
         super().__init__()
 
     @override
-    def name_of(self, call: Call) -> str:
+    def name_of(self, call: Request) -> str:
         path = call.path.removeprefix("/api/v1")
         if name := name_order_call(call, path):
             return name
@@ -76,61 +76,61 @@ class FakeOms(Server):
         return [person_of(call) for call in self.calls if call.path not in FOR_NOBODY]
 
     @override
-    def usual(self, call: Call) -> Answer:
+    def build_default_response(self, call: Request) -> Response:
         if call.path == WEBHOOK:
-            return Answer(201, {"id": "wh_1", "secret": "whsec_c2VjcmV0", "created_at": CREATED_AT})
+            return Response(201, {"id": "wh_1", "secret": "whsec_c2VjcmV0", "created_at": CREATED_AT})
         if call.path in FOR_NOBODY:
             settings = {"slack_channels": self.channels, "slack_group_roles": self.group_roles}
-            return Answer(body=settings if call.path == SLACK_SETTINGS else {"status": "ok"})
+            return Response(body=settings if call.path == SLACK_SETTINGS else {"status": "ok"})
         person = person_of(call)
         name = self.name_of(call)
         # the key of the bot may read orders and exports
         is_for_bot = not person and (name == "get_order" or call.path.startswith("/api/v1/exports/"))
         if not is_for_bot and not PERSON.fullmatch(person):
-            return problem(403, "The header X-On-Behalf-Of is missing.", kind="not-a-person")
+            return build_problem(403, "The header X-On-Behalf-Of is missing.", kind="not-a-person")
         if person in self.barred:
             return self.barred[person]
         if name in ("/preferences", "bars"):
-            return Answer(body=self.preferences if name == "/preferences" else self.bars)
+            return Response(body=self.preferences if name == "/preferences" else self.bars)
         return self.orders.answer(name, call, person) if name in ORDER_CALLS else self._answer(call, person)
 
-    def _answer(self, call: Call, person: str) -> Answer:
+    def _answer(self, call: Request, person: str) -> Response:
         name = self.name_of(call)
         if name == "place":
             return self.place(call, person)
         if name == "me":
             role = self.roles.get(person, "trader")
-            return Answer(body={"actor": person, "role": role, "scopes": SCOPES[role]})
+            return Response(body={"actor": person, "role": role, "scopes": SCOPES[role]})
         if name == "portfolios":
             typed = call.query.get("q", "").casefold()
             names = [each for each in self._seen_by(person) if typed in each.casefold()]
-            return Answer(body=[cash_json(each) for each in names] if "detail" in call.query else names)
+            return Response(body=[cash_json(each) for each in names] if "detail" in call.query else names)
         if name == "quoted_price":
             quote = self.quotes.get(call.path.rpartition("/")[2])
-            return Answer(body=quote) if quote else problem(404, "No quote.", kind="not-found")
+            return Response(body=quote) if quote else build_problem(404, "No quote.", kind="not-found")
         if name in ("portfolio_named", "holding", "is_listed", "symbols"):
             return self._described(name, call, person)
-        return Answer(body=self._trades(name, call, person))
+        return Response(body=self._trades(name, call, person))
 
-    def _described(self, name: str, call: Call, person: str) -> Answer:
+    def _described(self, name: str, call: Request, person: str) -> Response:
         if name == "symbols":
             part = call.query.get("q", "").casefold()
             found = {instrument: self.instruments[instrument] for instrument in sorted(self.instruments)}
             matching = {each: name for each, name in found.items() if part in f"{each}\n{name}".casefold()}
-            return Answer(body=[{"symbol": each, "name": name} for each, name in matching.items()])
+            return Response(body=[{"symbol": each, "name": name} for each, name in matching.items()])
         if name == "is_listed":
             symbol = call.path.partition("/instruments/")[2]
             symbol = self.aliases.get(symbol, symbol)
-            return Answer(body={"symbol": symbol, "listed": symbol in self.instruments})
+            return Response(body={"symbol": symbol, "listed": symbol in self.instruments})
         if name == "holding":
             portfolio, symbol = call.path.split("/", 5)[4:]
             held = self.holdings.get((portfolio, symbol))
-            return Answer(body=held) if held else problem(404, "No position.", kind="not-found")
+            return Response(body=held) if held else build_problem(404, "No position.", kind="not-found")
         named = self._portfolio_named(call.path.rpartition("/")[2], person)
         body: dict[str, Any] = cash_json(named or "") | {"positions": {}}
-        return Answer(body=body) if named else problem(404, "No portfolio.", kind="not-found")
+        return Response(body=body) if named else build_problem(404, "No portfolio.", kind="not-found")
 
-    def _trades(self, name: str, call: Call, person: str) -> list[dict[str, Any]]:
+    def _trades(self, name: str, call: Request, person: str) -> list[dict[str, Any]]:
         if name == "find":
             trade = self.trades.get(call.query["idempotency_key"])
             symbol = call.query.get("symbol", trade["symbol"] if trade else "")
@@ -141,27 +141,27 @@ class FakeOms(Server):
         rows = [each for each in self.trades.values() if wanted.items() <= each.items()]
         return [row for row in rows[::-1] if row["timestamp"] >= call.query["from"]]
 
-    def place(self, call: Call, person: str) -> Answer:
+    def place(self, call: Request, person: str) -> Response:
         if (role := self.roles.get(person, "trader")) != "trader":
             detail = f"The role {role!r} does not allow this (report_trade)."
-            return problem(403, detail, kind="forbidden")
+            return build_problem(403, detail, kind="forbidden")
         if call.body["portfolio_name"] not in self.narrowed.get(person, [call.body["portfolio_name"]]):
             detail = "You have no access to this portfolio; ask an administrator for it."
-            return problem(403, detail, kind="not-your-portfolio")
+            return build_problem(403, detail, kind="not-your-portfolio")
         key = call.headers["idempotency-key"]
         if key in self.trades and self.bodies[key] != call.body:
-            return problem(409, "This key was used for another request.", kind="idempotency-key-reused")
+            return build_problem(409, "This key was used for another request.", kind="idempotency-key-reused")
         replayed = {"Idempotent-Replayed": "true"} if key in self.trades else {}
         self.bodies[key] = call.body
         trade_id = f"T{1697234567000 + len(self.trades)}X"
         named = {"symbol": self.aliases.get(call.body["symbol"], call.body["symbol"]), "actor": person}
-        trade = self.trades.setdefault(key, trade_json(call.body, trade_id) | named)
-        return Answer(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
+        trade = self.trades.setdefault(key, build_trade_json(call.body, trade_id) | named)
+        return Response(201, {"success": True, "trade_id": trade["trade_id"], "trade": trade}, replayed)
 
     def record(self, key: str, body: dict[str, Any]) -> None:
         """Record a trade that the bot did not send."""
         self.bodies[key] = body
-        self.trades[key] = trade_json(body, f"T{1697234567000 + len(self.trades)}Z")
+        self.trades[key] = build_trade_json(body, f"T{1697234567000 + len(self.trades)}Z")
 
     def _seen_by(self, person: str) -> list[str]:
         return [name for name in self.portfolios if name in self.narrowed.get(person, self.portfolios)]
@@ -172,6 +172,6 @@ class FakeOms(Server):
         return next((each for each in known if each.casefold() == portfolio.casefold()), None)
 
 
-def person_of(call: Call) -> str:
+def person_of(call: Request) -> str:
     """Return the person that a call was made for. Empty if there is none."""
     return call.headers.get("x-on-behalf-of", "")

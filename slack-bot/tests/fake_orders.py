@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.fakes import Answer, Call, problem
+from tests.fakes import Request, Response, build_problem
 
 ORDER_CALLS = frozenset({
     "place_order", "preview_order", "find_order", "recent_orders", "get_order", "replace_order",
@@ -13,7 +13,7 @@ FINAL = ("FILLED", "CANCELED", "EXPIRED", "REPLACED", "DENIED", "REJECTED")
 _ONE = re.compile(r"/orders/([^/]+)(?:/(cancel|approve|reject))?")
 
 
-def name_order_call(call: Call, path: str) -> str:
+def name_order_call(call: Request, path: str) -> str:
     """Return the name of a call of the order routes. Empty for other calls."""
     fixed = {
         "/orders:preview": "preview_order",
@@ -40,8 +40,8 @@ class FakeOrders:
         self.is_answer_lost = False  # orders are placed, and the connection is dropped
         self.waiting: list[dict[str, Any]] = []  # the answer of `GET /approvals`
 
-    def answer(self, name: str, call: Call, person: str) -> Answer:
-        answer: Answer = getattr(self, f"_{name}")(call, person)
+    def answer(self, name: str, call: Request, person: str) -> Response:
+        answer: Response = getattr(self, f"_{name}")(call, person)
         return answer
 
     def fill(self, order_id: str, quantity: str, price: str) -> None:
@@ -62,12 +62,14 @@ class FakeOrders:
         })  # fmt: skip
         order["status"] = status
 
-    def _place_order(self, call: Call, person: str) -> Answer:
+    def _place_order(self, call: Request, person: str) -> Response:
         key = call.headers["idempotency-key"]
         if key in self.keys:
             body, order_id = self.keys[key]
             if body != call.body:
-                return problem(409, "This key was used for another request.", kind="idempotency-key-reused")
+                return build_problem(
+                    409, "This key was used for another request.", kind="idempotency-key-reused"
+                )
             return self._stored(order_id, 201)
         order = self.add(call.body, person)
         self.keys[key] = (call.body, order["id"])
@@ -76,13 +78,13 @@ class FakeOrders:
             self.move(order["id"], "DENIED", person)
         else:
             self.move(order["id"], self.next_status, person)
-        return Answer(drop=True) if self.is_answer_lost else self._stored(order["id"], 201)
+        return Response(drop=True) if self.is_answer_lost else self._stored(order["id"], 201)
 
-    def _stored(self, order_id: str, status: int) -> Answer:
+    def _stored(self, order_id: str, status: int) -> Response:
         order = self.orders[order_id]
         if order["status"] != "DENIED":
-            return Answer(status, order)
-        answer = problem(422, order["denial"]["message"], kind="order-denied")
+            return Response(status, order)
+        answer = build_problem(422, order["denial"]["message"], kind="order-denied")
         answer.body |= {"order_id": order_id, "denial": order["denial"]}
         return answer
 
@@ -105,9 +107,9 @@ class FakeOrders:
         leg = order_json(order_id, body | {"side": side, "type": kind}, "")
         return leg | {"role": role, "status": "HELD", "time_in_force": "GTC"} | prices
 
-    def _preview_order(self, call: Call, _person: str) -> Answer:
+    def _preview_order(self, call: Request, _person: str) -> Response:
         body = call.body
-        return Answer(body={
+        return Response(body={
             "portfolio_name": body["portfolio_name"], "symbol": body["symbol"], "side": body["side"],
             "quantity": body.get("quantity", "12"), "expected_price": "410.00", "expected_value": "20500.00",
             "expected_charges": "1.20", "cash_after": "79498.80", "position_after": "50", "opens_at": None,
@@ -121,63 +123,65 @@ class FakeOrders:
             ],
         })  # fmt: skip
 
-    def _find_order(self, call: Call, _person: str) -> Answer:
+    def _find_order(self, call: Request, _person: str) -> Response:
         client_order_id = call.query["client_order_id"]
-        return Answer(
+        return Response(
             body=[order for order in self.orders.values() if order["client_order_id"] == client_order_id]
         )
 
-    def _recent_orders(self, call: Call, _person: str) -> Answer:
+    def _recent_orders(self, call: Request, _person: str) -> Response:
         wanted = {name: call.query[name] for name in ("symbol", "side") if name in call.query}
-        return Answer(body=[order for order in self.orders.values() if wanted.items() <= order.items()][::-1])
+        return Response(
+            body=[order for order in self.orders.values() if wanted.items() <= order.items()][::-1]
+        )
 
-    def _get_order(self, call: Call, _person: str) -> Answer:
+    def _get_order(self, call: Request, _person: str) -> Response:
         order = self.orders.get(call.path.rpartition("/")[2])
-        return Answer(body=order) if order else problem(404, "No order.", kind="not-found")
+        return Response(body=order) if order else build_problem(404, "No order.", kind="not-found")
 
-    def _replace_order(self, call: Call, person: str) -> Answer:
+    def _replace_order(self, call: Request, person: str) -> Response:
         previous = self.orders[call.path.rpartition("/")[2]]
         order = self.add(previous | call.body, person)
         self.move(order["id"], "ACCEPTED", person)
         previous["replaced_by"] = order["id"]
         self.move(previous["id"], "REPLACED", person)
-        return Answer(200, order)
+        return Response(200, order)
 
-    def _cancel_order(self, call: Call, person: str) -> Answer:
+    def _cancel_order(self, call: Request, person: str) -> Response:
         order = self.orders[call.path.split("/")[-2]]
         if order["status"] in FINAL:
             sentence = f"Order {order['id']} is {order['status']} and cannot be changed or cancelled."
-            return problem(409, sentence, kind="order-is-final")
+            return build_problem(409, sentence, kind="order-is-final")
         self.move(order["id"], "CANCELED", person)
-        return Answer(200, order)
+        return Response(200, order)
 
-    def _close_position(self, call: Call, person: str) -> Answer:
+    def _close_position(self, call: Request, person: str) -> Response:
         body = call.body | {"side": "SELL", "type": "MARKET", "quantity": "50"}
         order = self.add(body, person, role="closing")
         self.fill(order["id"], "50", "411.00")
-        return Answer(201, order)
+        return Response(201, order)
 
-    def _approvals(self, _call: Call, _person: str) -> Answer:
-        return Answer(body=self.waiting)
+    def _approvals(self, _call: Request, _person: str) -> Response:
+        return Response(body=self.waiting)
 
-    def _approve(self, call: Call, person: str) -> Answer:
+    def _approve(self, call: Request, person: str) -> Response:
         return self._decide(call, person, "ACCEPTED")
 
-    def _reject(self, call: Call, person: str) -> Answer:
+    def _reject(self, call: Request, person: str) -> Response:
         return self._decide(call, person, "DENIED")
 
-    def _decide(self, call: Call, person: str, status: str) -> Answer:
+    def _decide(self, call: Request, person: str, status: str) -> Response:
         order = self.orders[call.path.split("/")[-2]]
         if order["actor"] == person:
-            return problem(403, f"You placed order {order['id']} yourself.", kind="own-order")
+            return build_problem(403, f"You placed order {order['id']} yourself.", kind="own-order")
         if order["status"] != "AWAITING_APPROVAL":
             sentence = f"Order {order['id']} was already approved by slack:T1:U2."
-            return problem(409, sentence, kind="not-awaiting-approval")
+            return build_problem(409, sentence, kind="not-awaiting-approval")
         self.move(order["id"], status, person, call.body.get("reason", ""))
-        return Answer(200, order)
+        return Response(200, order)
 
-    def _reverse(self, _call: Call, _person: str) -> Answer:
-        return Answer(201, {"success": True})
+    def _reverse(self, _call: Request, _person: str) -> Response:
+        return Response(201, {"success": True})
 
 
 def order_json(order_id: str, body: dict[str, Any], person: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 
 @dataclass
-class Call:
+class Request:
     """One request that a fake received."""
 
     method: str
@@ -28,7 +28,7 @@ class Call:
 
 
 @dataclass
-class Answer:
+class Response:
     """The answer of a fake, sent after `slow` seconds.
 
     With `drop`, the fake closes the connection instead.
@@ -41,13 +41,13 @@ class Answer:
     drop: bool = False
 
 
-class Server:
+class FakeServer:
     """A threaded HTTP server. Setting `released` ends every delay."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.scripts: dict[str, deque[Answer]] = defaultdict(deque)
-        self.always: dict[str, Answer] = {}
+        self.calls: list[Request] = []
+        self.queued_responses: dict[str, deque[Response]] = defaultdict(deque)
+        self.default_responses: dict[str, Response] = {}
         self.changed = threading.Condition()
         self.released = threading.Event()
         self._httpd = _Httpd(("127.0.0.1", 0), _handler_for(self))
@@ -55,50 +55,50 @@ class Server:
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
-    def script(self, name: str, *answers: Answer) -> None:
+    def queue_responses(self, name: str, *answers: Response) -> None:
         """Set the answers of the next calls of `name`, in order."""
-        self.scripts[name].extend(answers)
+        self.queued_responses[name].extend(answers)
 
     def stop(self) -> None:
         self.released.set()
         self._httpd.shutdown()
         self._httpd.server_close()
 
-    def named(self, name: str) -> list[Call]:
+    def list_requests(self, name: str) -> list[Request]:
         with self.changed:
             return [call for call in self.calls if self.name_of(call) == name]
 
-    def wait_for(self, name: str, count: int = 1, seconds: float = 30.0) -> list[Call]:
+    def wait_for(self, name: str, count: int = 1, seconds: float = 30.0) -> list[Request]:
         """Return the calls of `name` when there are at least `count`. Fail after a timeout."""
         with self.changed:
-            enough = self.changed.wait_for(lambda: len(self._named(name)) >= count, seconds)
+            enough = self.changed.wait_for(lambda: len(self._list_requests(name)) >= count, seconds)
             assert enough, f"{count} × {name} expected, got {[self.name_of(call) for call in self.calls]}"
-            return self._named(name)
+            return self._list_requests(name)
 
-    def _named(self, name: str) -> list[Call]:
+    def _list_requests(self, name: str) -> list[Request]:
         return [call for call in self.calls if self.name_of(call) == name]
 
-    def receive(self, call: Call) -> Answer:
+    def receive(self, call: Request) -> Response:
         name = self.name_of(call)
         with self.changed:
-            script = self.scripts[name]
-            answer = script.popleft() if script else self.always.get(name)
+            queued = self.queued_responses[name]
+            answer = queued.popleft() if queued else self.default_responses.get(name)
             if answer is None:
-                answer = self.usual(call)
+                answer = self.build_default_response(call)
             self.calls.append(call)
             self.changed.notify_all()
         if answer.slow:
             self.released.wait(answer.slow)
         return answer
 
-    def name_of(self, call: Call) -> str:
+    def name_of(self, call: Request) -> str:
         raise NotImplementedError
 
-    def usual(self, call: Call) -> Answer:
+    def build_default_response(self, call: Request) -> Response:
         raise NotImplementedError
 
 
-class FakeSlack(Server):
+class FakeSlack(FakeServer):
     """The Web API (`api/<method>`) and response URLs (`/respond/…`)."""
 
     def __init__(self) -> None:
@@ -107,7 +107,6 @@ class FakeSlack(Server):
         self.files = 0
         self.teams: dict[str, str] = {}  # workspaces of people, `T1` by default
         self.hashes = 0
-        self.posts = 0
         self.current_hash: dict[str, str] = {}
         self.shown: dict[str, Any] = {}  # the views that people see, by view id
         super().__init__()
@@ -121,23 +120,25 @@ class FakeSlack(Server):
         return f"{self.url}/respond/T1/abc"
 
     def refuse(self, method: str, code: str) -> None:
-        self.always[method] = Answer(body={"ok": False, "error": code})
+        self.default_responses[method] = Response(body={"ok": False, "error": code})
 
     @override
-    def name_of(self, call: Call) -> str:
+    def name_of(self, call: Request) -> str:
         kind = call.path.split("/")[1]
         return kind if kind in ("respond", "upload") else call.path.rpartition("/")[2]
 
     @override
-    def usual(self, call: Call) -> Answer:
+    def build_default_response(self, call: Request) -> Response:
         name = self.name_of(call)
         if name in ("respond", "upload"):
-            return Answer(body={"ok": True})
+            return Response(body={"ok": True})
         if name == "files.getUploadURLExternal":
             self.files += 1
             file_id = f"F{self.files}"
-            return Answer(body={"ok": True, "file_id": file_id, "upload_url": f"{self.url}/upload/{file_id}"})
-        return Answer(body={"ok": True} | self._body(name, call.body))
+            return Response(
+                body={"ok": True, "file_id": file_id, "upload_url": f"{self.url}/upload/{file_id}"}
+            )
+        return Response(body={"ok": True} | self._body(name, call.body))
 
     def _body(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         if name in ("views.open", "views.push"):
@@ -167,7 +168,7 @@ class FakeSlack(Server):
         return {"id": view_id, "root_view_id": view_id, "hash": f"h{self.hashes}"}
 
 
-def trade_json(body: dict[str, Any], trade_id: str) -> dict[str, Any]:
+def build_trade_json(body: dict[str, Any], trade_id: str) -> dict[str, Any]:
     quantity, gmv = Decimal(body["quantity"]), Decimal(body["gmv"])
     return {
         "trade_id": trade_id,
@@ -184,9 +185,9 @@ def trade_json(body: dict[str, Any], trade_id: str) -> dict[str, Any]:
     }
 
 
-def problem(
+def build_problem(
     status: int, detail: str, errors: list[dict[str, str]] | None = None, kind: str = "problem"
-) -> Answer:
+) -> Response:
     """Return a problem document of the OMS."""
     body = {
         "type": f"/problems/{kind}",
@@ -195,7 +196,7 @@ def problem(
         "detail": detail,
         "errors": errors or [],
     }
-    return Answer(status, body, {"Content-Type": "application/problem+json"})
+    return Response(status, body, {"Content-Type": "application/problem+json"})
 
 
 class _Httpd(ThreadingHTTPServer):
@@ -207,7 +208,7 @@ class _Httpd(ThreadingHTTPServer):
         """Ignore clients that close the connection: some tests do."""
 
 
-def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
+def _handler_for(server: FakeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -223,13 +224,13 @@ def _handler_for(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self.answer(server.receive(self.call(None)))
 
-        def call(self, body: Any) -> Call:
+        def call(self, body: Any) -> Request:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
-            return Call(self.command, unquote(parts.path), headers, body, query, time.monotonic())
+            return Request(self.command, unquote(parts.path), headers, body, query, time.monotonic())
 
-        def answer(self, answer: Answer) -> None:
+        def answer(self, answer: Response) -> None:
             if answer.drop:
                 linger = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

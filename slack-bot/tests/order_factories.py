@@ -10,7 +10,7 @@ SHOWN_ALWAYS = {"type": "MARKET", "symbol": "MSFT", "side": "BUY", "quantity": "
 MORE = {"time_in_force": "DAY", "stop_loss": None, "take_profit": None, "portfolio": "Growth", "reason": None}
 
 
-def order_state(revision: str = "", **changes: str | None) -> dict[str, Any]:
+def build_order_state(revision: str = "", **changes: str | None) -> dict[str, Any]:
     """Return a view's `state.values` of the order form in Slack's format."""
     entries = SHOWN_ALWAYS | MORE | changes
     return {f"{name}{revision}": {"order_entry": _element(name, value)} for name, value in entries.items()}
@@ -25,7 +25,7 @@ def _element(name: str, value: str | None) -> dict[str, Any]:
     return {"type": "static_select", "selected_option": value and {"text": text, "value": value}}
 
 
-def order(**changes: Any) -> Order:
+def build_order(**changes: Any) -> Order:
     values: dict[str, Any] = {
         "id": "O17636544000000000a1b2c3d4",
         "status": "ACCEPTED",
@@ -43,5 +43,7 @@ def order(**changes: Any) -> Order:
     return Order(**(values | changes))
 
 
-def event(sequence: int, previous: str, current: str, actor: str = "paper", reason: str = "") -> OrderEvent:
+def build_event(
+    sequence: int, previous: str, current: str, actor: str = "paper", reason: str = ""
+) -> OrderEvent:
     return OrderEvent(sequence, previous, current, actor, reason, "")

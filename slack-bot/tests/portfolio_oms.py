@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from tests.fake_oms import FakeOms, person_of
 from tests.fake_orders import cash_json
-from tests.fakes import Answer, Call, problem
+from tests.fakes import Request, Response, build_problem
 
 SCOPES = {
     "viewer": ["read"],
@@ -17,7 +17,7 @@ SCOPES = {
 }
 
 
-def position(symbol: str = "AAPL", portfolio: str = "Growth", **changes: Any) -> dict[str, Any]:
+def build_position(symbol: str = "AAPL", portfolio: str = "Growth", **changes: Any) -> dict[str, Any]:
     return {
         "portfolio_name": portfolio,
         "symbol": symbol,
@@ -37,7 +37,7 @@ def position(symbol: str = "AAPL", portfolio: str = "Growth", **changes: Any) ->
     } | changes
 
 
-def portfolio(name: str = "Growth", **changes: Any) -> dict[str, Any]:
+def build_portfolio(name: str = "Growth", **changes: Any) -> dict[str, Any]:
     return {
         "portfolio_name": name,
         "base_currency": "USD",
@@ -53,7 +53,7 @@ def portfolio(name: str = "Growth", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def order(order_id: str = "O17952360655300000c5d8cbe8", **changes: Any) -> dict[str, Any]:
+def build_order(order_id: str = "O17952360655300000c5d8cbe8", **changes: Any) -> dict[str, Any]:
     return {
         "id": order_id,
         "status": "ACCEPTED",
@@ -76,7 +76,7 @@ def order(order_id: str = "O17952360655300000c5d8cbe8", **changes: Any) -> dict[
     } | changes
 
 
-def trade(**changes: Any) -> dict[str, Any]:
+def build_trade(**changes: Any) -> dict[str, Any]:
     return {
         "trade_id": "T1697234567123ABC",
         "kind": "trade",
@@ -91,7 +91,7 @@ def trade(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def profit(key: str = "Growth", **changes: Any) -> dict[str, Any]:
+def build_profit(key: str = "Growth", **changes: Any) -> dict[str, Any]:
     return {
         "key": key,
         "currency": "USD",
@@ -102,7 +102,7 @@ def profit(key: str = "Growth", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def exposure(key: str | None = "Growth") -> dict[str, Any]:
+def build_exposure(key: str | None = "Growth") -> dict[str, Any]:
     return {
         "key": key,
         "positions": 1,
@@ -113,7 +113,7 @@ def exposure(key: str | None = "Growth") -> dict[str, Any]:
     }
 
 
-def switch(scope: str = "tenant", name: str | None = None, **changes: Any) -> dict[str, Any]:
+def build_switch(scope: str = "tenant", name: str | None = None, **changes: Any) -> dict[str, Any]:
     return {
         "scope": scope,
         "name": name,
@@ -124,7 +124,7 @@ def switch(scope: str = "tenant", name: str | None = None, **changes: Any) -> di
     } | changes
 
 
-def quote(symbol: str = "AAPL", **changes: Any) -> dict[str, Any]:
+def build_quote(symbol: str = "AAPL", **changes: Any) -> dict[str, Any]:
     return {
         "symbol": symbol,
         "bid": "174.90",
@@ -136,9 +136,9 @@ def quote(symbol: str = "AAPL", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def approval(**changes: Any) -> dict[str, Any]:
+def build_approval(**changes: Any) -> dict[str, Any]:
     return {
-        "order": order(status="AWAITING_APPROVAL"),
+        "order": build_order(status="AWAITING_APPROVAL"),
         "requested_by": "slack:T1:U2",
         "expires_at": "2026-11-29T11:00:00.000000Z",
         "rule": "above_value",
@@ -147,7 +147,7 @@ def approval(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def equities(days: int) -> list[dict[str, Any]]:
+def build_equities(days: int) -> list[dict[str, Any]]:
     return [
         {
             "at": f"2026-11-{day + 1:02}T21:00:00.000000Z",
@@ -158,7 +158,7 @@ def equities(days: int) -> list[dict[str, Any]]:
     ]
 
 
-def alert(**changes: Any) -> dict[str, Any]:
+def build_alert(**changes: Any) -> dict[str, Any]:
     return {
         "id": "A17952423050000000c1937aec",
         "kind": "price",
@@ -172,7 +172,7 @@ def alert(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def preferences(**changes: Any) -> dict[str, Any]:
+def build_preferences(**changes: Any) -> dict[str, Any]:
     return {
         "default_portfolio": None,
         "order_type": "MARKET",
@@ -185,7 +185,7 @@ def preferences(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def strategy(name: str = "trend", **changes: Any) -> dict[str, Any]:
+def build_strategy(name: str = "trend", **changes: Any) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "code",
@@ -202,7 +202,7 @@ def strategy(name: str = "trend", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def backtest(**changes: Any) -> dict[str, Any]:
+def build_backtest(**changes: Any) -> dict[str, Any]:
     return {
         "id": "B1",
         "status": "done",
@@ -233,40 +233,40 @@ class PortfolioOms(FakeOms):
 
     def __init__(self) -> None:
         self.rows: dict[str, Any] = {
-            "/positions": [position()],
+            "/positions": [build_position()],
             "/portfolios": ["Growth"],
-            "/portfolio/Growth": portfolio(),
-            "/portfolio/Growth/history": {"points": equities(3)},
-            "/positions/Growth/AAPL": position(),
-            "/orders": [order()],
-            "/trades": [trade()],
-            "/pnl/today": {"items": [profit(net_pnl="349.00", realized_pnl="0.00")]},
-            "/pnl": {"items": [profit()]},
-            "/exposure": {"currency": "USD", "items": [exposure()], "total": exposure(None)},
-            "/kill-switch": [switch()],
+            "/portfolio/Growth": build_portfolio(),
+            "/portfolio/Growth/history": {"points": build_equities(3)},
+            "/positions/Growth/AAPL": build_position(),
+            "/orders": [build_order()],
+            "/trades": [build_trade()],
+            "/pnl/today": {"items": [build_profit(net_pnl="349.00", realized_pnl="0.00")]},
+            "/pnl": {"items": [build_profit()]},
+            "/exposure": {"currency": "USD", "items": [build_exposure()], "total": build_exposure(None)},
+            "/kill-switch": [build_switch()],
             "/limits": [],
             "/approvals": [],
             "/alerts": [],
-            "/strategies": [strategy()],
-            "/preferences": preferences(),
-            "/quotes/AAPL": quote(),
+            "/strategies": [build_strategy()],
+            "/preferences": build_preferences(),
+            "/quotes/AAPL": build_quote(),
         }
         self.exports: dict[str, bytes] = {}  # CSV files by table
-        self.results: dict[str, Answer] = {}  # answers to changes, by method and path
+        self.results: dict[str, Response] = {}  # answers to changes, by method and path
         self.changes: dict[str, tuple[str, str, Any]] = {}  # method, path and body by idempotency key
         super().__init__()
 
     @override
-    def name_of(self, call: Call) -> str:
+    def name_of(self, call: Request) -> str:
         path = urlsplit(call.path).path.removeprefix("/api/v1")
         return f"{call.method} {path}" if path != "/auth/me" else "me"
 
     @override
-    def _answer(self, call: Call, person: str) -> Answer:
+    def _answer(self, call: Request, person: str) -> Response:
         path = call.path.removeprefix("/api/v1")
         if path == "/auth/me":
             role = self.roles.get(person, "trader")
-            return Answer(
+            return Response(
                 body={
                     "actor": person,
                     "tenant_name": "Alpha Capital",
@@ -277,17 +277,19 @@ class PortfolioOms(FakeOms):
                 }
             )
         if call.method == "GET" and path.startswith("/exports/"):
-            return Answer(
+            return Response(
                 body=self.exports.get(path.rpartition("/")[2], HEADING), headers={"Content-Type": "text/csv"}
             )
         if call.method == "GET":
             found = self.rows.get(path)
             if path == "/portfolios" and "detail" in call.query:
                 found = [cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
-            return problem(404, "Not found.", kind="not-found") if found is None else Answer(body=found)
+            return (
+                build_problem(404, "Not found.", kind="not-found") if found is None else Response(body=found)
+            )
         key = call.headers["idempotency-key"]
         self.changes.setdefault(key, (call.method, path, call.body))
-        return self.results.get(f"{call.method} {path}", problem(404, "Not found.", kind="not-found"))
+        return self.results.get(f"{call.method} {path}", build_problem(404, "Not found.", kind="not-found"))
 
     def reads(self) -> list[tuple[str, dict[str, str]]]:
         """Return the path and query of each read, in order."""
@@ -299,7 +301,7 @@ class PortfolioOms(FakeOms):
         return {person_of(call) for call in self.calls}
 
 
-def parameter(name: str = "fast", **changes: Any) -> dict[str, Any]:
+def build_parameter(name: str = "fast", **changes: Any) -> dict[str, Any]:
     return {
         "name": name,
         "type": "a whole number",

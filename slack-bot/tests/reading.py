@@ -3,38 +3,38 @@
 import time
 
 from app.forms.fields import QUESTION_PREFIXES
-from tests.fakes import problem, trade_json
+from tests.fakes import build_problem, build_trade_json
 
-NOTHING_RECORDED = problem(503, "The books are full.", kind="not-placed")
+NOTHING_RECORDED = build_problem(503, "The books are full.", kind="not-placed")
 
 
-def blocks_of(answer):
+def index_blocks(answer):
     return {block.get("block_id"): block for block in answer["view"]["blocks"]}
 
 
-def banner_of(view):
+def get_banner(view):
     return next(block["text"]["text"] for block in view["blocks"] if block.get("block_id") == "banner")
 
 
-def questions_of(view):
+def list_question_ids(view):
     """Return the ids of the questions of a form."""
     ids = [block["block_id"] for block in view["blocks"]]
     return [each for each in ids if each.startswith(QUESTION_PREFIXES)]
 
 
-def reasons_of(view):
+def get_reasons(view):
     """Return the reasons of a form's questions as one text."""
     blocks = [block for block in view["blocks"] if str(block.get("block_id")).startswith("why:")]
     return " ".join(block["text"]["text"].replace("\u2060", "") for block in blocks)
 
 
-def notice_of(view):
+def get_notice(view):
     return view["blocks"][0]["text"]["text"]
 
 
-def recorded_trade():
+def build_recorded_trade():
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    return trade_json(body, "T9")
+    return build_trade_json(body, "T9")
 
 
 def wait_until(true, seconds=5.0):

@@ -23,4 +23,4 @@ def test_trade_typed_in_slack_is_confirmed_in_the_channel(workspace: Workspace):
         "2026-11-21 10:00:00",
     ):
         assert expected in posted["text"]
-    assert "Position after it: 100 AAPL" in posted["text"]
+    assert "Resulting position: 100 AAPL" in posted["text"]

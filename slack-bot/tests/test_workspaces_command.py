@@ -36,7 +36,7 @@ def store(url, monkeypatch):
     database.close()
 
 
-def run(*arguments, monkeypatch=None, typed=""):
+def run_command(*arguments, monkeypatch=None, typed=""):
     if monkeypatch:
         monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     return workspaces.main(list(arguments))
@@ -44,11 +44,11 @@ def run(*arguments, monkeypatch=None, typed=""):
 
 def test_workspace_is_connected_beside_the_running_bot(store, monkeypatch, capsys):
     store.save(InstalledWorkspace("T2", "", "Second\x1b[2J", "xoxb-2", "", "", 0.0))
-    assert run("list") == 0
+    assert run_command("list") == 0
     assert capsys.readouterr().out == "T2\tactive\tnot connected\t1970-01-01T00:00:00Z\tSecond[2J\n"
-    assert run("bind", "T2", "--oms-key-stdin", monkeypatch=monkeypatch, typed=f"{KEY}\n") == 0
+    assert run_command("bind", "T2", "--oms-key-stdin", monkeypatch=monkeypatch, typed=f"{KEY}\n") == 0
     assert store.find("T2").oms_key == KEY
-    assert run("list") == 0
+    assert run_command("list") == 0
     written = capsys.readouterr().out
     assert "\tconnected\t" in written
     assert KEY not in written
@@ -56,33 +56,33 @@ def test_workspace_is_connected_beside_the_running_bot(store, monkeypatch, capsy
 
 
 def test_failed_connection_of_a_workspace_is_reported(store, monkeypatch, capsys):
-    assert run("bind", "T9", "--oms-key-stdin", monkeypatch=monkeypatch, typed=KEY) == 1
+    assert run_command("bind", "T9", "--oms-key-stdin", monkeypatch=monkeypatch, typed=KEY) == 1
     assert "/slack/install" in capsys.readouterr().err
-    assert run("bind", "T9", "--oms-key-stdin", monkeypatch=monkeypatch, typed="short") == 1
+    assert run_command("bind", "T9", "--oms-key-stdin", monkeypatch=monkeypatch, typed="short") == 1
     assert "32 printable characters" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        run("bind", "T9")
+        run_command("bind", "T9")
     with pytest.raises(SystemExit):
-        run("bind", "../x", "--oms-key-stdin")
+        run_command("bind", "../x", "--oms-key-stdin")
 
 
 def test_workspace_is_removed(store, capsys):
-    assert run("list") == 0
+    assert run_command("list") == 0
     assert "No workspace" in capsys.readouterr().out
     store.save(InstalledWorkspace("T2", bot_token="xoxb-2"))
-    assert run("forget", "T2") == 0
+    assert run_command("forget", "T2") == 0
     assert store.find("T2") is None
-    assert run("forget", "T2") == 1
+    assert run_command("forget", "T2") == 1
 
 
 def test_secrets_of_another_key_are_an_error_with_a_sentence(store, monkeypatch, capsys):
     store.save(InstalledWorkspace("T2", bot_token="xoxb-2"))
     monkeypatch.setenv("SLACK_SIGNING_SECRET", "another-signing-secret")
-    assert run("list") == 1
+    assert run_command("list") == 1
     assert "cannot be decrypted" in capsys.readouterr().err
 
 
 def test_unsafe_settings_are_refused(monkeypatch, capsys):
     monkeypatch.setenv("SLACK_SIGNING_SECRET", "short")
-    assert run("list") == 1
+    assert run_command("list") == 1
     assert "SLACK_SIGNING_SECRET" in capsys.readouterr().err

@@ -77,7 +77,7 @@ class Journal:
     rates: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by pair, as quoted
     unexpected: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    stands: Counter[str] = field(default_factory=Counter)  # orders by status, as the judge found them
+    stands: Counter[str] = field(default_factory=Counter)  # orders by status, as the checks found them
     slowest: float = 0.0
     broken: int = 0  # requests whose connection broke, and that were sent again
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -13,7 +13,7 @@ from random import Random
 from typing_extensions import override
 
 from tests.day.clients import Actor, Client, Journal, Quoter, Switcher, Trader
-from tests.day.judge import find_faults, list_open_orders
+from tests.day.invariant_checks import find_faults, list_open_orders
 from tests.day.random_requests import (
     FOREIGN,
     PORTFOLIOS,
@@ -96,7 +96,7 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
     random, exchange, journal = Random(f"day-{seed}"), Exchange(database_url, logs), Journal()
     try:
         exchange.open()
-        client = Client(journal, exchange.ports, Random(f"judge-{seed}"))
+        client = Client(journal, exchange.ports, Random(f"checks-{seed}"))
         prices = create_opening_prices()
         for symbol, price in prices.items():
             client.quote(symbol, build_jumped_quote(price, 0))

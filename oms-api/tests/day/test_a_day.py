@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.day.judge import recompute_books
+from tests.day.invariant_checks import recompute_books
 from tests.day.simulation import simulate
 
 
@@ -31,7 +31,7 @@ def build_trade(sequence, side, quantity, gmv):
     return fields | {"quantity": quantity, "gmv": gmv}
 
 
-def test_judge_computes_a_position_through_zero():
+def test_checks_compute_a_position_through_zero():
     rows = [
         build_trade(2, "BUY", "100", "1200"),
         build_trade(1, "BUY", "100", "1000"),
@@ -42,7 +42,7 @@ def test_judge_computes_a_position_through_zero():
     assert cash["Growth"] == Decimal(1050)
 
 
-def test_judge_computes_the_cost_in_both_currencies():
+def test_checks_compute_the_cost_in_both_currencies():
     rows = [
         build_trade(1, "BUY", "10", "2000") | {"fx_rate": "83.50"},
         build_trade(2, "SELL", "4", "840") | {"fx_rate": "84"},

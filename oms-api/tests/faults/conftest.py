@@ -9,8 +9,8 @@ import pytest
 
 from app.database import connect_engine
 from app.migrate import migrate
+from tests.faults.invariant_checks import find_faults
 from tests.faults.journal import Journal
-from tests.faults.judge import find_faults
 from tests.faults.process_control import OmsProcess, PostgresProcess, verify_books
 from tests.support.postgres import Databases, get_database_name
 

@@ -6,8 +6,8 @@ from random import Random
 
 from tests.factories import BOOTSTRAP_KEY
 from tests.faults.conftest import FaultSetup
+from tests.faults.invariant_checks import find_faults
 from tests.faults.journal import Intent, Journal
-from tests.faults.judge import find_faults
 from tests.faults.load import build_trade, resolve_open_requests, run_load, wait_for_more
 from tests.faults.process_control import OmsProcess, run_services
 

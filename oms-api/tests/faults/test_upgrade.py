@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.invariant_checks import find_faults
 from tests.faults.journal import Journal
-from tests.faults.judge import find_faults
 from tests.faults.load import resolve_open_requests, run_load, wait_for_more
 from tests.faults.process_control import HERE, OmsProcess, PostgresProcess, verify_books
 from tests.support.postgres import Databases

@@ -213,6 +213,23 @@ def test_entry_that_ends_after_a_part_is_protected_for_that_part(routing, tws, b
     assert [quantity for _, _, quantity in list_open_sales(tws)] == [4, 4]
 
 
+def test_exit_that_tws_kept_is_canceled_there_before_it_is_known_to_work(
+    routing, tws, bracket_entry, monkeypatch
+):
+    fill_part(routing, tws, bracket_entry)
+    tws.exchange.keeps_children = True
+    with monkeypatch.context() as patch:
+        patch.setattr(tws.exchange, "publish_state", lambda _: None)
+        patch.setattr("app.brokers.ibkr.order_log.OrderLog.is_reading_due", False)
+        routing.harness.cancel(bracket_entry)
+        run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
+        assert describe_orders(routing) == WAITING
+        target = list_exits(routing)["take_profit"]
+        routing.harness.cancel(target)
+        run_until(routing, lambda: tws.exchange.find_by_ref(target.id).status == "Cancelled")
+    run_until(routing, lambda: find_status(routing, target) is Status.CANCELED)
+
+
 def test_quantity_of_an_entry_with_exits_is_not_changed(routing, tws, bracket_entry):
     routing.harness.replace(bracket_entry, quantity="20")
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.ACCEPTED)

@@ -1,4 +1,4 @@
-"""The OMS and the stand-in of Kite agree, whatever fails between them."""
+"""The OMS and the stand-in of Kite reconcile after any fault between them."""
 
 import random
 from datetime import timedelta
@@ -116,7 +116,7 @@ def test_exits_of_a_position_rest_one_at_a_time(engine, kite, create_broker):
     assert sum(trade.quantity for trade in kite.exchange.trades) == 20
 
 
-def test_session_that_ends_is_shown_and_orders_go_out_after_the_next_log_in(routing, kite):
+def test_expired_session_is_shown_as_refused(routing, kite):
     kite.sessions.expire()
     kite.ticker.cut()
     run_until(routing, lambda: routing.get_connection().status == "refused")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from app.blocks.amounts import format_figure
-from app.blocks.messages import Message, format_local_time, notice
+from app.blocks.messages import Message, build_notice, format_local_time
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
-from app.blocks.text import code, escape, literal
+from app.blocks.text import escape, format_code, format_literal
 from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
 
@@ -30,7 +30,8 @@ def build_alerts_reply(alerts: Sequence[AlertSummary]) -> Reply:
     ]
     table = Table("Your alerts", ("Condition", "Status", "Fires", "To", "Alert"), rows)
     lines = [
-        f"{literal(describe_condition(alert))}: {alert.status} ({code(alert.id)})" for alert in alerts[:5]
+        f"{format_literal(describe_condition(alert))}: {alert.status} ({format_code(alert.id)})"
+        for alert in alerts[:5]
     ]
     return Reply(
         "\n".join([*lines, *([f"and {len(alerts) - 5} more"] if len(alerts) > 5 else [])]), tables=(table,)
@@ -40,7 +41,7 @@ def build_alerts_reply(alerts: Sequence[AlertSummary]) -> Reply:
 def build_created_reply(alert: AlertSummary) -> Reply:
     """Return the confirmation of a new alert."""
     often = "each time" if alert.repeat else "once"
-    condition = literal(describe_condition(alert))
+    condition = format_literal(describe_condition(alert))
     removal = f"`/desk alert remove {escape(alert.id)}` removes it."
     recipient = (
         "You get a direct message"
@@ -59,6 +60,6 @@ def describe_condition(alert: AlertSummary) -> str:
 
 def build_fired_message(condition: str, value: str, at: str) -> Message:
     """Return the message about an alert whose condition became true."""
-    return notice(
-        f":bell: *{literal(condition)}*: now {escape(format_figure(value))} · {format_local_time(at)}"
+    return build_notice(
+        f":bell: *{format_literal(condition)}*: now {escape(format_figure(value))} · {format_local_time(at)}"
     )

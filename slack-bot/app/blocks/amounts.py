@@ -10,22 +10,22 @@ NOT_KNOWN = "not known"
 CENT = Decimal("0.01")
 
 
-def money(value: Decimal | None) -> Amount | str:
+def build_money_cell(value: Decimal | None) -> Amount | str:
     """Return money rounded half to even to two decimals, and small amounts to four digits."""
     return NOT_KNOWN if value is None else Amount(value, format_rounded(value))
 
 
-def signed_money(value: Decimal | None) -> Amount | str:
+def build_gain_cell(value: Decimal | None) -> Amount | str:
     """Return a gain with a plus sign, or a loss with a minus sign."""
     return NOT_KNOWN if value is None else Amount(value, format_signed(value))
 
 
-def units(value: Decimal) -> Amount:
+def build_quantity_cell(value: Decimal) -> Amount:
     """Return a quantity."""
     return Amount(value, format_grouped(value))
 
 
-def price(value: Decimal | None) -> Amount | str:
+def build_price_cell(value: Decimal | None) -> Amount | str:
     """Return a price per unit, exactly. An empty text if there is none."""
     return "" if value is None else Amount(value, format_money(value))
 
@@ -74,6 +74,6 @@ def format_figure(text: str) -> str:
     return format_with_decimals(value) if value.is_finite() else text
 
 
-def count_things(count: int, noun: str, *, is_cut: bool = False) -> str:
+def format_count(count: int, noun: str, *, is_cut: bool = False) -> str:
     """Return a number with its noun: `1 order`, `3 orders` or `3 or more orders`."""
     return f"{count}{' or more' if is_cut else ''} {noun}{'' if count == 1 and not is_cut else 's'}"

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.blocks.amounts import count_things, format_rounded, format_signed
+from app.blocks.amounts import format_count, format_rounded, format_signed
 from app.blocks.charts import build_backtest_chart, describe_equities
 from app.blocks.replies import Reply
-from app.blocks.text import code, cut, escape, literal, section
+from app.blocks.text import build_section, escape, format_code, format_literal, truncate
 from app.forms.portfolio_values import EquityPoint
 from app.forms.strategy_values import BacktestSummary
 
@@ -23,9 +23,9 @@ def describe_backtest_event(data: Mapping[str, Any]) -> str:
     name, backtest_id = str(data.get("strategy") or ""), str(data.get("backtest_id") or "")
     error = str(data.get("error") or "")
     if data.get("status") != "failed":
-        return f"The backtest of *{literal(name)}* is done ({code(backtest_id)})."
-    why = f": {literal(cut(error, MAX_ERROR_CHARACTERS))}" if error else "."
-    return f"The backtest of *{literal(name)}* failed ({code(backtest_id)}){why}"
+        return f"The backtest of *{format_literal(name)}* is done ({format_code(backtest_id)})."
+    why = f": {format_literal(truncate(error, MAX_ERROR_CHARACTERS))}" if error else "."
+    return f"The backtest of *{format_literal(name)}* failed ({format_code(backtest_id)}){why}"
 
 
 def build_backtest_reply(
@@ -35,21 +35,21 @@ def build_backtest_reply(
     lines = [*_describe_result(backtest), *describe_equities(points, "Equity")]
     text = "\n".join(lines)
     charts = build_backtest_chart(points, MAX_IMAGE_POINTS) if is_for_image else build_backtest_chart(points)
-    return Reply(text, (section(text),), charts=tuple(charts))
+    return Reply(text, (build_section(text),), charts=tuple(charts))
 
 
 def _describe_result(backtest: BacktestSummary) -> list[str]:
-    symbols = escape(cut(", ".join(backtest.symbols), MAX_SYMBOLS_CHARACTERS))
+    symbols = escape(truncate(", ".join(backtest.symbols), MAX_SYMBOLS_CHARACTERS))
     last_day = (datetime.fromisoformat(backtest.until) - timedelta(microseconds=1)).date()
     first_day = datetime.fromisoformat(backtest.since).date()
     sharpe = NOT_DEFINED if backtest.sharpe is None else f"{backtest.sharpe:.2f}"
     return [
-        f"*Backtest of {literal(backtest.strategy)}* is done ({code(backtest.id)})",
+        f"*Backtest of {format_literal(backtest.strategy)}* is done ({format_code(backtest.id)})",
         f"{symbols} · {first_day} to {last_day} · bars of {escape(backtest.interval)}",
         f"P&amp;L {format_signed(backtest.pnl_net)} ({_format_share(backtest.total_return, sign='+')}) · "
         f"equity {format_rounded(backtest.equity_final)} · charges {format_rounded(backtest.charges)}",
-        f"{count_things(backtest.trades, 'round trip')}, {backtest.wins} won · "
-        f"{count_things(backtest.fills, 'fill')} · "
+        f"{format_count(backtest.trades, 'round trip')}, {backtest.wins} won · "
+        f"{format_count(backtest.fills, 'fill')} · "
         f"max drawdown {_format_share(backtest.max_drawdown)} · Sharpe {sharpe}",
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.blocks.form_parts import build_input, build_modal, build_select
-from app.blocks.text import Json, escape, option, section
+from app.blocks.text import Json, build_option, build_section, escape
 from app.forms import action_ids
 from app.forms.portfolio_values import BrokerLogIn
 from app.forms.request_context import RequestContext
@@ -17,11 +17,11 @@ STEPS = (
 
 def build_login_form(log_ins: Sequence[BrokerLogIn], context: RequestContext) -> Json:
     """Return the form with a link to each broker's page, and an entry for the request token."""
-    options = [option(broker_log_in.connection, broker_log_in.connection) for broker_log_in in log_ins]
+    options = [build_option(broker_log_in.connection, broker_log_in.connection) for broker_log_in in log_ins]
     initial = options[0] if len(options) == 1 else None
     token = {"type": "plain_text_input", "max_length": MAX_TOKEN_CHARACTERS}
     blocks = [
-        section("\n".join([STEPS, *map(_format_link, log_ins)])),
+        build_section("\n".join([STEPS, *map(_format_link, log_ins)])),
         build_input(action_ids.CONNECTION, "Connection", build_select(options, initial)),
         build_input(action_ids.REQUEST_TOKEN, "Request token", token),
     ]

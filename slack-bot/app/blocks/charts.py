@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.blocks.amounts import format_rounded, format_signed
-from app.blocks.text import Json, cut
+from app.blocks.text import Json, truncate
 from app.forms.portfolio_values import EquityPoint, Position
 
 MAX_POINTS = 20  # Slack accepts 20 categories
@@ -47,7 +47,7 @@ def build_allocation_chart(positions: Sequence[Position]) -> list[Json]:
     """Return the shares of the positions' market values, the largest first. Nothing for one position."""
     values: dict[str, Decimal] = {}
     for position in positions:
-        label = cut(position.symbol, MAX_LABEL_CHARACTERS)
+        label = truncate(position.symbol, MAX_LABEL_CHARACTERS)
         values[label] = values.get(label, Decimal(0)) + abs(position.market_value)
     ranked = sorted(((value, label) for label, value in values.items() if value), reverse=True)
     if len(ranked) < 2:
@@ -78,7 +78,11 @@ def describe_chart(block: Json) -> str:
 
 def build_image(block: Json, file_id: str) -> Json:
     """Return the block of an uploaded image of a chart."""
-    return {"type": "image", "slack_file": {"id": file_id}, "alt_text": cut(describe_chart(block), 2_000)}
+    return {
+        "type": "image",
+        "slack_file": {"id": file_id},
+        "alt_text": truncate(describe_chart(block), 2_000),
+    }
 
 
 def _build_equity_line(title: str, points: Sequence[EquityPoint], labels: list[str]) -> list[Json]:
@@ -100,4 +104,4 @@ def _label(point: EquityPoint) -> str:
 
 
 def _build_block(title: str, chart: Json) -> Json:
-    return {"type": "data_visualization", "title": cut(title, MAX_TITLE_CHARACTERS), "chart": chart}
+    return {"type": "data_visualization", "title": truncate(title, MAX_TITLE_CHARACTERS), "chart": chart}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from app.blocks.text import Json, option, plain_text, section
+from app.blocks.text import Json, build_option, build_plain_text, build_section
 from app.forms import fields
 from app.forms.numbers import format_plain
 from app.forms.request_context import RequestContext
@@ -17,12 +17,12 @@ MAX_REASON_CHARACTERS = 500
 
 def build_modal(title: str, blocks: Sequence[Json], context: RequestContext, **more: str) -> Json:
     """Return a view. With `submit` and `callback_id`, it is a form."""
-    texts = {name: plain_text(more[name]) for name in ("submit",) if name in more}
+    texts = {name: build_plain_text(more[name]) for name in ("submit",) if name in more}
     callback = {"callback_id": more["callback_id"]} if "callback_id" in more else {}
     return {
         "type": "modal",
-        "title": plain_text(title),
-        "close": plain_text(more.get("close", "Cancel" if texts else "Close")),
+        "title": build_plain_text(title),
+        "close": build_plain_text(more.get("close", "Cancel" if texts else "Close")),
         "private_metadata": context.dump(),
         "blocks": list(blocks),
         **texts,
@@ -32,7 +32,7 @@ def build_modal(title: str, blocks: Sequence[Json], context: RequestContext, **m
 
 def build_text_view(title: str, text: str) -> Json:
     """Return a view with one text in mrkdwn."""
-    return build_modal(title, [section(text)], RequestContext())
+    return build_modal(title, [build_section(text)], RequestContext())
 
 
 def redraw_with_banner(view: Mapping[str, Any], banner: str, context: RequestContext) -> Json:
@@ -41,20 +41,25 @@ def redraw_with_banner(view: Mapping[str, Any], banner: str, context: RequestCon
     blocks = [block for block in view["blocks"] if block.get("block_id") != BANNER]
     return {name: view[name] for name in kept if view.get(name)} | {
         "private_metadata": context.dump(),
-        "blocks": [section(banner, BANNER), *blocks],
+        "blocks": [build_section(banner, BANNER), *blocks],
     }
 
 
 def build_input(block_id: str, label: str, element: Json, *, optional: bool = False, hint: str = "") -> Json:
     """Return an entry of a form."""
-    extra = ({"optional": True} if optional else {}) | ({"hint": plain_text(hint)} if hint else {})
+    extra = ({"optional": True} if optional else {}) | ({"hint": build_plain_text(hint)} if hint else {})
     element = {"action_id": fields.ACTION} | element
-    return {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element} | extra
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": build_plain_text(label),
+        "element": element,
+    } | extra
 
 
 def build_select(options: Sequence[Json], initial: Json | None = None) -> Json:
     """Return a select with up to 10,000 options, in groups of 100 if there are more than 100."""
-    element: Json = {"type": "static_select", "placeholder": plain_text("Choose")}
+    element: Json = {"type": "static_select", "placeholder": build_plain_text("Choose")}
     if initial is not None:
         element |= {"initial_option": initial}
     if len(options) <= MAX_GROUP_OPTIONS:
@@ -62,7 +67,7 @@ def build_select(options: Sequence[Json], initial: Json | None = None) -> Json:
     groups = [options[at : at + MAX_GROUP_OPTIONS] for at in range(0, len(options), MAX_GROUP_OPTIONS)]
     return element | {
         "option_groups": [
-            {"label": plain_text(f"Group {number}"), "options": list(group)}
+            {"label": build_plain_text(f"Group {number}"), "options": list(group)}
             for number, group in enumerate(groups[:100], 1)
         ]
     }
@@ -70,7 +75,7 @@ def build_select(options: Sequence[Json], initial: Json | None = None) -> Json:
 
 def build_choice(choices: Mapping[str, str], initial: str) -> Json:
     """Return radio buttons. `choices` are labels by value."""
-    options = {value: option(label, value) for value, label in choices.items()}
+    options = {value: build_option(label, value) for value, label in choices.items()}
     return {
         "type": "radio_buttons",
         "options": list(options.values()),
@@ -80,7 +85,7 @@ def build_choice(choices: Mapping[str, str], initial: str) -> Json:
 
 def build_checkbox(label: str) -> Json:
     """Return one checkbox with the value `yes`."""
-    return {"type": "checkboxes", "options": [option(label, "yes")]}
+    return {"type": "checkboxes", "options": [build_option(label, "yes")]}
 
 
 def build_number(initial: Decimal | None, largest: Decimal = MAX_PRICE) -> Json:

@@ -1,7 +1,7 @@
 """Build the help about commands in words."""
 
 from app.blocks.replies import Reply
-from app.blocks.text import escape, section
+from app.blocks.text import build_section, escape
 from app.forms.help_text import FOOTER, list_help_lines
 from app.forms.portfolio_values import Member
 
@@ -13,4 +13,4 @@ def build_help_reply(member: Member | None) -> Reply:
     ]
     role = f" Your role is {escape(member.role)}." if member and member.role else ""
     text = "\n".join([f"*What you can type here*{role}", *lines, FOOTER])
-    return Reply(text, (section(text),))
+    return Reply(text, (build_section(text),))

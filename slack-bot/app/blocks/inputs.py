@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.blocks.text import Json, mrkdwn, plain_text
+from app.blocks.text import Json, build_mrkdwn, build_plain_text
 from app.forms.numbers import format_plain
 from app.forms.ticket import MIN_AMOUNT
 
@@ -14,13 +14,18 @@ def build_input(
     block_id: str, label: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
 ) -> Json:
     """Return an input block. With `live`, Slack sends the bot every change of the entry."""
-    block: Json = {"type": "input", "block_id": block_id, "label": plain_text(label), "element": element}
+    block: Json = {
+        "type": "input",
+        "block_id": block_id,
+        "label": build_plain_text(label),
+        "element": element,
+    }
     if live:
         block["dispatch_action"] = True
     if optional:
         block["optional"] = True
     if hint:
-        block["hint"] = plain_text(hint)
+        block["hint"] = build_plain_text(hint)
     return block
 
 
@@ -29,8 +34,8 @@ def build_text_input(action_id: str, initial: str, placeholder: str, longest: in
     element: Json = {"type": "plain_text_input", "action_id": action_id, "max_length": longest}
     return (
         element
-        | given("placeholder", plain_text(placeholder) if placeholder else None)
-        | given("initial_value", initial)
+        | omit_empty("placeholder", build_plain_text(placeholder) if placeholder else None)
+        | omit_empty("initial_value", initial)
     )
 
 
@@ -43,14 +48,14 @@ def build_number_input(action_id: str, initial: str, largest: Decimal) -> Json:
         "min_value": format_plain(MIN_AMOUNT),
         "max_value": format_plain(largest),
     } | LIVE
-    return element | given("initial_value", initial)
+    return element | omit_empty("initial_value", initial)
 
 
 def build_context_line(block_id: str, text: str) -> Json:
     """Return a line of small text in mrkdwn."""
-    return {"type": "context", "block_id": block_id, "elements": [mrkdwn(text)]}
+    return {"type": "context", "block_id": block_id, "elements": [build_mrkdwn(text)]}
 
 
-def given(name: str, value: Any) -> Json:
+def omit_empty(name: str, value: Any) -> Json:
     """Return a dictionary with the property, empty if the value is empty."""
     return {name: value} if value else {}

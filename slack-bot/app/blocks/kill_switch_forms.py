@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.blocks.amounts import count_things
+from app.blocks.amounts import format_count
 from app.blocks.form_parts import (
     build_checkbox,
     build_choice,
@@ -14,9 +14,9 @@ from app.blocks.form_parts import (
 )
 from app.blocks.messages import Message
 from app.blocks.order_reports import format_person
-from app.blocks.replies import actions, button
+from app.blocks.replies import build_actions, build_button
 from app.blocks.risk_reports import describe_switch
-from app.blocks.text import Json, cut, escape, literal, option, section
+from app.blocks.text import Json, build_option, build_section, escape, format_literal, truncate
 from app.forms import action_ids
 from app.forms.portfolio_values import KillSwitch, KillSwitchResult, describe_unconfirmed_cancel
 from app.forms.request_context import RequestContext
@@ -51,10 +51,13 @@ def build_halt_form(
     open_risk: OpenRisk, portfolios: Sequence[str], chosen: str, context: RequestContext
 ) -> Json:
     """Return the form that stops trading. It states what stays open."""
-    options = [option("The whole desk", EVERYTHING), *(option(name, name) for name in portfolios[:99])]
+    options = [
+        build_option("The whole desk", EVERYTHING),
+        *(build_option(name, name) for name in portfolios[:99]),
+    ]
     initial = next((item for item in options if chosen and item["value"] == chosen), options[0])
     blocks = [
-        section(_describe_open_risk(open_risk)),
+        build_section(_describe_open_risk(open_risk)),
         build_input(action_ids.SCOPE, "Stop trading of", build_select(options, initial)),
         build_input(action_ids.MODE, "How", build_choice(MODES, HALT)),
         build_input(
@@ -71,8 +74,8 @@ def build_halt_form(
 
 
 def _describe_open_risk(open_risk: OpenRisk) -> str:
-    orders = count_things(open_risk.orders, "working order", is_cut=open_risk.is_cut)
-    positions = count_things(open_risk.positions, "position", is_cut=open_risk.is_cut)
+    orders = format_count(open_risk.orders, "working order", is_cut=open_risk.is_cut)
+    positions = format_count(open_risk.positions, "position", is_cut=open_risk.is_cut)
     return (
         f"*Open now:* {orders}, {open_risk.exits} of them exits, and {positions}.\n"
         "Positions stay open unless you flatten. Halting cancels the orders that open or increase a "
@@ -83,10 +86,10 @@ def _describe_open_risk(open_risk: OpenRisk) -> str:
 
 def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -> Json:
     """Return the form that resumes trading. `switches` restrict trading, and the person may resume them."""
-    options = [option(cut(_label(switch), 75), get_switch_value(switch)) for switch in switches]
+    options = [build_option(truncate(_label(switch), 75), get_switch_value(switch)) for switch in switches]
     lines = "\n".join(map(describe_switch, switches[:MAX_LISTED]))
     blocks = [
-        section(lines),
+        build_section(lines),
         build_input(
             action_ids.SWITCH, "Resume", build_select(options, options[0] if len(options) == 1 else None)
         ),
@@ -109,22 +112,22 @@ def _label(switch: KillSwitch) -> str:
 
 def name_scope(portfolio: str) -> str:
     """Return what a kill switch covers, in mrkdwn."""
-    return literal(portfolio) if portfolio else "the whole desk"
+    return format_literal(portfolio) if portfolio else "the whole desk"
 
 
 def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     """Return the result of a change of a kill switch in mrkdwn."""
     lines = [f"*Trading of {name_scope(portfolio)}* is {escape(result.state)}."]
     if result.canceled:
-        lines.append(f"Cancelled: {count_things(len(result.canceled), 'order')}.")
+        lines.append(f"Cancelled: {format_count(len(result.canceled), 'order')}.")
     if result.unsettled:
-        names = ", ".join(map(literal, result.unsettled[:MAX_LISTED]))
-        lines.append(f"Not finished yet: {names}. New orders are denied there already.")
+        names = ", ".join(map(format_literal, result.unsettled[:MAX_LISTED]))
+        lines.append(f"Not finished yet: {names}. New orders are already denied there.")
     if result.unconfirmed:
         orders = _list_orders(result.unconfirmed)
-        lines.append(f"Not cancelled at the broker yet, and tried again: {orders}.")
+        lines.append(f"Waiting for the broker to cancel: {orders}.")
     if result.left:
-        names = ", ".join(map(literal, result.left[:MAX_LISTED]))
+        names = ", ".join(map(format_literal, result.left[:MAX_LISTED]))
         lines.append(f"Not closed yet, because there is no price: {names}.")
     return "\n".join(lines)
 
@@ -141,7 +144,7 @@ def describe_unconfirmed_cancels(data: Mapping[str, Any]) -> str:
 
 def _list_orders(orders: Sequence[str]) -> str:
     more = len(orders) - MAX_LISTED
-    listed = ", ".join(map(literal, orders[:MAX_LISTED]))
+    listed = ", ".join(map(format_literal, orders[:MAX_LISTED]))
     return f"{listed} and {more} more" if more > 0 else listed
 
 
@@ -154,18 +157,18 @@ def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Me
     )
     text = (
         f":octagonal_sign: *Trading of {name_scope(portfolio)} is {escape(state)}* "
-        f"by {format_person(actor)}: {literal(reason)}\n"
+        f"by {format_person(actor)}: {format_literal(reason)}\n"
         f"{effect} Another person with the role risk or admin can resume it."
     )
     scope = f" in {portfolio}" if portfolio else ""
-    resume = button("Resume trading…", action_ids.BANNER_RESUME, f"resume{scope}")
-    return Message(text, (section(text), actions(resume)))
+    resume = build_button("Resume trading…", action_ids.BANNER_RESUME, f"resume{scope}")
+    return Message(text, (build_section(text), build_actions(resume)))
 
 
 def build_resumed_banner(portfolio: str, actor: str, reason: str) -> Message:
     """Return the message that replaces the banner when trading is resumed."""
     text = (
         f":white_check_mark: *Trading of {name_scope(portfolio)} was resumed* by {format_person(actor)}: "
-        f"{literal(reason)}"
+        f"{format_literal(reason)}"
     )
-    return Message(text, (section(text),))
+    return Message(text, (build_section(text),))

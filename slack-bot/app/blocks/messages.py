@@ -6,7 +6,7 @@ The `text` of each message is complete without its blocks, because notifications
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from app.blocks.text import Json, code, escape, literal, section
+from app.blocks.text import Json, build_section, escape, format_code, format_literal
 from app.blocks.trade_buttons import build_trade_buttons
 from app.forms.numbers import format_grouped, format_money
 from app.forms.ticket import Trade
@@ -20,8 +20,8 @@ HELP = f"""\
 *Trading from Slack*
 {USAGE}
 GMV is the gross market value, quantity × price per share.
-A placed trade is confirmed in the channel where the command was typed; only you see what went wrong.
-Pressing the button twice, or a repeat by Slack, trades once."""
+A placed trade is confirmed in the channel where the command was typed; only you see errors.
+Clicking the button twice, or a repeated delivery by Slack, records one trade."""
 
 MORE = "`/trade help` shows more."
 
@@ -41,37 +41,37 @@ class Message:
     approval_id: str = ""
 
 
-def notice(sentence: str) -> Message:
+def build_notice(sentence: str) -> Message:
     """Return a message with one sentence in mrkdwn."""
-    return Message(sentence, (section(sentence),))
+    return Message(sentence, (build_section(sentence),))
 
 
-def with_hint(message: Message, hint: str) -> Message:
+def add_hint(message: Message, hint: str) -> Message:
     """Return the message with a sentence in mrkdwn appended."""
-    return replace(message, text=f"{message.text}\n{hint}", blocks=(*message.blocks, section(hint)))
+    return replace(message, text=f"{message.text}\n{hint}", blocks=(*message.blocks, build_section(hint)))
 
 
-def with_reference(sentence: str, reference: str) -> str:
+def add_reference(sentence: str, reference: str) -> str:
     """Append the request id, which is also in the logs of the bot and of the OMS."""
-    return f"{sentence} Reference: {code(reference)}"
+    return f"{sentence} Reference: {format_code(reference)}"
 
 
-def confirmation(trade: Trade, user: str) -> Message:
+def build_confirmation(trade: Trade, user: str) -> Message:
     """Return the confirmation of a trade that `user` (a Slack user id) placed, with its buttons."""
-    message = notice("\n".join(confirmation_lines(trade, user)))
+    message = build_notice("\n".join(build_confirmation_lines(trade, user)))
     return replace(
         message, blocks=(*message.blocks, build_trade_buttons(trade, user)), trade_id=trade.trade_id
     )
 
 
-def confirmation_lines(trade: Trade, user: str) -> list[str]:
+def build_confirmation_lines(trade: Trade, user: str) -> list[str]:
     """Return four lines: the trade, its price, the user and time, and the resulting position."""
     what = f"{escape(trade.side)} {format_grouped(trade.quantity)} {escape(trade.symbol)}"
     return [
-        f"*{what}* in {literal(trade.portfolio)} · {code(trade.trade_id)}",
+        f"*{what}* in {format_literal(trade.portfolio)} · {format_code(trade.trade_id)}",
         f"Price per share {format_money(trade.price)} · GMV {format_money(trade.gmv)}",
         f"By <@{escape(user)}> · {format_local_time(trade.timestamp)}",
-        f"Position after it: {_position(trade)}",
+        f"Resulting position: {_position(trade)}",
     ]
 
 

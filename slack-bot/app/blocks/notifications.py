@@ -5,9 +5,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.blocks.amounts import format_rounded, format_signed
-from app.blocks.messages import Message, format_local_time, notice
+from app.blocks.messages import Message, build_notice, format_local_time
 from app.blocks.order_reports import format_person
-from app.blocks.text import code, escape, literal
+from app.blocks.text import escape, format_code, format_literal
 from app.forms.numbers import format_grouped, format_money
 
 MAX_LINES = 30  # of one message
@@ -17,7 +17,7 @@ MAX_CHARACTERS = 2_700
 def build_notification(lines: Sequence[str]) -> Message:
     """Return one message: the line itself, or a list of several ones. It states how many are left out."""
     if len(lines) == 1:
-        return notice(lines[0])
+        return build_notice(lines[0])
     items: list[str] = []
     for line in lines[:MAX_LINES]:
         if sum(map(len, items)) + len(line) > MAX_CHARACTERS:
@@ -25,23 +25,23 @@ def build_notification(lines: Sequence[str]) -> Message:
         items.append(f"• {line}")
     rest = len(lines) - len(items)
     more = [f"and {rest} more"] if rest else []
-    return notice("\n".join([f"*{len(lines)} updates*", *items, *more]))
+    return build_notice("\n".join([f"*{len(lines)} updates*", *items, *more]))
 
 
 def describe_order_event(event_type: str, data: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about an order that filled, expired or was rejected."""
     what = f"{escape(_text(data, 'side'))} {_units(data, 'quantity')} {escape(_text(data, 'symbol'))}"
-    where = f"in {literal(_text(data, 'portfolio_name'))} · {code(_text(data, 'order_id'))}"
+    where = f"in {format_literal(_text(data, 'portfolio_name'))} · {format_code(_text(data, 'order_id'))}"
     if event_type == "order.filled":
         return f"*Filled:* {what} at {_price(data, 'average_price')} {where}"
     outcome = {"order.expired": "Expired", "order.rejected": "Rejected by the broker"}[event_type]
     reason = _text(data, "reason") or _text(data, "broker_reason")
-    return f"*{outcome}:* {what} {where}{f': {literal(reason)}' if reason else ''}"
+    return f"*{outcome}:* {what} {where}{f': {format_literal(reason)}' if reason else ''}"
 
 
 def describe_approval_event(event_type: str, data: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about an order that waits for approval, or about the decision."""
-    order = code(_text(data, "order_id"))
+    order = format_code(_text(data, "order_id"))
     if event_type == "approval.requested":
         person = format_person(_text(data, "requested_by"))
         return (
@@ -53,7 +53,7 @@ def describe_approval_event(event_type: str, data: Mapping[str, Any]) -> str:
     reason = _text(data, "reason")
     outcome = "Approved" if event_type == "approval.granted" else "Not approved"
     by = format_person(_text(data, "decided_by"))
-    return f"*{outcome}:* your order {order}, by {by}{f': {literal(reason)}' if reason else ''}"
+    return f"*{outcome}:* your order {order}, by {by}{f': {format_literal(reason)}' if reason else ''}"
 
 
 def describe_summary(data: Mapping[str, Any]) -> str:
@@ -61,7 +61,8 @@ def describe_summary(data: Mapping[str, Any]) -> str:
     currency = escape(_text(data, "currency"))
     trades = int(data.get("trades") or 0)
     return (
-        f"*{literal(_text(data, 'portfolio_name'))}* closed {format_local_time(_text(data, 'closed_at'))}: "
+        f"*{format_literal(_text(data, 'portfolio_name'))}* closed "
+        f"{format_local_time(_text(data, 'closed_at'))}: "
         f"P&amp;L {_signed(data, 'day_pnl')} {currency}, equity {_rounded(data, 'equity')}, "
         f"{trades} trade{'' if trades == 1 else 's'} worth {_rounded(data, 'volume')}, "
         f"realised {_signed(data, 'realized_pnl')}, unrealised {_signed(data, 'unrealized_pnl')}, "
@@ -74,8 +75,8 @@ def describe_log_in(data: Mapping[str, Any]) -> str:
     opens_at = _text(data, "opens_at")
     when = f" The market opens {format_local_time(opens_at)}." if opens_at else ""
     return (
-        f"*Log-in needed:* the connection {literal(_text(data, 'connection'))} of the portfolio "
-        f"{literal(_text(data, 'portfolio_name'))} has no session, and its orders are refused.{when} "
+        f"*Log-in needed:* the connection {format_literal(_text(data, 'connection'))} of the portfolio "
+        f"{format_literal(_text(data, 'portfolio_name'))} has no session, and its orders are refused.{when} "
         "A risk manager or admin types `/desk login`."
     )
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, option, plain_text
+from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, build_option, build_plain_text
 from app.forms import fields
 from app.forms.numbers import format_rounded_money
 from app.forms.orders.order import PortfolioCash
-from app.forms.text import NotAName, name_key, parse_portfolio
+from app.forms.text import InvalidName, name_key, parse_portfolio
 
 NO_PORTFOLIOS = "There are no portfolios yet. Type the name of a new one."
 
@@ -23,14 +23,14 @@ def build_portfolio_options(labels: Mapping[str, str], typed: str, exact: str | 
     if exact is not None:
         existing = [exact, *(name for name in existing if name != exact)]
     new_name = _parse_new_name(existing, typed)
-    new = [option(fields.NEW_PORTFOLIO + new_name, new_name)] if new_name else []
+    new = [build_option(fields.NEW_PORTFOLIO + new_name, new_name)] if new_name else []
     listed = existing[: MAX_OPTIONS - len(new)]
-    options = [*(option(labels.get(name, name), name) for name in listed), *new]
+    options = [*(build_option(labels.get(name, name), name) for name in listed), *new]
     if not options:
         return build_reason_option(find_name_error(typed) if typed.strip() else NO_PORTFOLIOS)
     if len(listed) == len(existing):
         return {"options": options}
-    label = plain_text(f"{len(listed)} of more portfolios: type to find others")
+    label = build_plain_text(f"{len(listed)} of more portfolios: type to find others")
     return {"option_groups": [{"label": label, "options": options}]}
 
 
@@ -41,14 +41,14 @@ def build_cash_label(portfolio: PortfolioCash) -> str:
 
 def build_reason_option(reason: str) -> Json:
     """Return one option that explains why the field offers nothing. Choosing it selects no portfolio."""
-    return {"options": [option(reason, fields.NO_CHOICE)]}
+    return {"options": [build_option(reason, fields.NO_CHOICE)]}
 
 
 def find_name_error(typed: str) -> str:
     """Return why the text is not a valid portfolio name. Empty if the name is valid."""
     try:
         parse_portfolio(typed)
-    except NotAName as error:
+    except InvalidName as error:
         return str(error)
     return ""
 
@@ -56,6 +56,6 @@ def find_name_error(typed: str) -> str:
 def _parse_new_name(existing: list[str], typed: str) -> str:
     try:
         name = parse_portfolio(typed)
-    except NotAName:
+    except InvalidName:
         return ""
     return "" if name_key(name) in {name_key(other) for other in existing} else name

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from app.blocks.amounts import count_things, format_order_terms
+from app.blocks.amounts import format_count, format_order_terms
 from app.blocks.form_parts import build_input, build_modal, build_reason, build_select
-from app.blocks.text import Json, code, escape, option
+from app.blocks.text import Json, build_option, escape, format_code
 from app.forms import action_ids
 from app.forms.numbers import format_grouped
 from app.forms.portfolio_values import OrderSummary
@@ -22,8 +22,8 @@ def build_cancel_form(
     `is_chosen`: the command named the orders. `is_cut`: more orders match.
     """
     count = f"more than {len(orders)}" if is_cut else str(len(orders))
-    everything = option(f"All that match ({count} orders)", ALL)
-    order_options = [option(_label(order), order.id) for order in orders]
+    everything = build_option(f"All that match ({count} orders)", ALL)
+    order_options = [build_option(_label(order), order.id) for order in orders]
     options = [everything, *order_options] if len(orders) > 1 else order_options
     initial = options[0] if is_chosen or len(orders) == 1 else None
     blocks = [
@@ -47,7 +47,7 @@ def describe_canceled(orders: Sequence[OrderSummary]) -> str:
     lines = [f"• {_label_markdown(order)}" for order in orders[:MAX_LISTED]]
     more = [f"and {len(orders) - MAX_LISTED} more"] if len(orders) > MAX_LISTED else []
     return "\n".join(
-        [f"*{count_things(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]
+        [f"*{format_count(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]
     )
 
 
@@ -58,4 +58,4 @@ def _label(order: OrderSummary) -> str:
 
 def _label_markdown(order: OrderSummary) -> str:
     what = f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}"
-    return f"{what} {format_order_terms(order)} ({code(order.id)})"
+    return f"{what} {format_order_terms(order)} ({format_code(order.id)})"

@@ -3,25 +3,26 @@
 from collections.abc import Sequence
 
 from app.blocks.amounts import (
+    build_gain_cell,
+    build_price_cell,
+    build_quantity_cell,
     format_order_price,
     format_order_terms,
     format_rounded,
     format_words,
-    price,
-    signed_money,
-    units,
 )
 from app.blocks.messages import format_local_time, format_time
 from app.blocks.orders.approvals import APPROVE, REJECT
 from app.blocks.orders.messages import format_status
-from app.blocks.replies import Reply, actions, build_sentence_reply, button
+from app.blocks.replies import Reply, build_actions, build_button, build_sentence_reply
 from app.blocks.tables import Table
-from app.blocks.text import Json, code, count_fitting, escape, literal, section
+from app.blocks.text import Json, build_section, count_fitting, escape, format_code, format_literal
 from app.forms.numbers import format_grouped, format_money
 from app.forms.portfolio_values import ApprovalSummary, OrderSummary, TradeSummary
 
 NO_ORDERS = (
-    "No order is working. `/order buy 50 MSFT limit 410` places one; `/desk orders all` lists final ones too."
+    "There are no working orders. `/order buy 50 MSFT limit 410` places one; `/desk orders all` includes "
+    "closed orders."
 )
 NO_TRADES = "No trade matches. `/trades` lists the newest ones, and `/trade` reports one."
 NO_APPROVALS = (
@@ -37,7 +38,7 @@ def build_orders_reply(orders: Sequence[OrderSummary], *, is_cut: bool, is_all: 
         return build_sentence_reply(NO_MATCHES if is_all else NO_ORDERS)
     lines = [
         f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)} {format_order_terms(order)}: "
-        f"{format_status(order.status)} ({code(order.id)})"
+        f"{format_status(order.status)} ({format_code(order.id)})"
         for order in orders[:5]
     ]
     more = [f"and {len(orders) - 5} more"] if len(orders) > 5 else []
@@ -52,8 +53,8 @@ def build_order_table(caption: str, orders: Sequence[OrderSummary], *, is_cut: b
         (
             order.symbol,
             order.side,
-            units(order.quantity),
-            units(order.filled_quantity),
+            build_quantity_cell(order.quantity),
+            build_quantity_cell(order.filled_quantity),
             _describe_type(order),
             format_order_price(order),
             format_status(order.status),
@@ -83,9 +84,8 @@ def describe_trade(trade: TradeSummary) -> str:
     """Return a trade as a line in mrkdwn."""
     kind = "reversal: " if trade.kind == "reversal" else ""
     what = f"{kind}{trade.side} {format_grouped(trade.quantity)} {escape(trade.symbol)}"
-    return (
-        f"{what} at {format_money(trade.price)} in {literal(trade.portfolio_name)} ({code(trade.trade_id)})"
-    )
+    portfolio = format_literal(trade.portfolio_name)
+    return f"{what} at {format_money(trade.price)} in {portfolio} ({format_code(trade.trade_id)})"
 
 
 def build_trade_table(trades: Sequence[TradeSummary], *, is_cut: bool) -> Table:
@@ -96,9 +96,9 @@ def build_trade_table(trades: Sequence[TradeSummary], *, is_cut: bool) -> Table:
             format_time(trade.executed_at).removesuffix(" UTC"),
             trade.symbol,
             f"{trade.side} (reversal)" if trade.kind == "reversal" else trade.side,
-            units(trade.quantity),
-            price(trade.price),
-            signed_money(trade.realized_pnl),
+            build_quantity_cell(trade.quantity),
+            build_price_cell(trade.price),
+            build_gain_cell(trade.realized_pnl),
             trade.portfolio_name,
             trade.trade_id,
         )
@@ -117,16 +117,16 @@ def build_approvals_reply(approvals: Sequence[ApprovalSummary]) -> Reply:
     more = [f"and {rest} more, in the home tab of this app"] if rest else []
     blocks = list_approval_blocks(approvals[:count])
     lines = lines[:count]
-    return Reply("\n".join([*lines, *more]), (*blocks, *(section(line) for line in more)))
+    return Reply("\n".join([*lines, *more]), (*blocks, *(build_section(line) for line in more)))
 
 
 def list_approval_blocks(approvals: Sequence[ApprovalSummary]) -> list[Json]:
     """Return the first orders that wait for a decision, each with its buttons."""
     blocks = []
     for approval in approvals[:MAX_APPROVALS]:
-        approve = button("Approve…", APPROVE, approval.order.id, "primary")
-        reject = button("Reject…", REJECT, approval.order.id, "danger")
-        blocks += [section(describe_approval(approval)), actions(approve, reject)]
+        approve = build_button("Approve…", APPROVE, approval.order.id, "primary")
+        reject = build_button("Reject…", REJECT, approval.order.id, "danger")
+        blocks += [build_section(describe_approval(approval)), build_actions(approve, reject)]
     return blocks
 
 
@@ -137,10 +137,10 @@ def describe_approval(approval: ApprovalSummary) -> str:
         f"*{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}* {format_order_terms(order)}"
     )
     value = "" if approval.value is None else f", worth {format_rounded(approval.value)}"
-    why = f" · {literal(approval.reason)}" if approval.reason else ""
+    why = f" · {format_literal(approval.reason)}" if approval.reason else ""
     expiry = f"expires {format_local_time(approval.expires_at)}"
     return (
-        f"{what} in {literal(order.portfolio_name)}{value} · {code(order.id)}\n"
+        f"{what} in {format_literal(order.portfolio_name)}{value} · {format_code(order.id)}\n"
         f"Requested by {format_person(approval.requested_by)}{why} · {expiry}"
     )
 
@@ -149,4 +149,4 @@ def format_person(actor: str | None) -> str:
     """Return a mention of a person in Slack, else the name in the OMS, in mrkdwn."""
     if actor and actor.startswith("slack:"):
         return f"<@{escape(actor.rpartition(':')[2])}>"
-    return code(actor) if actor else "nobody"
+    return format_code(actor) if actor else "nobody"

@@ -20,10 +20,10 @@ from app.blocks.portfolio_reports import (
     describe_portfolio,
 )
 from app.blocks.preference_forms import CHANGE, describe_settings
-from app.blocks.replies import actions, button, position_select
+from app.blocks.replies import build_actions, build_button, build_position_select
 from app.blocks.risk_reports import describe_switches
 from app.blocks.tables import Table, build_data_tables, build_lines
-from app.blocks.text import Json, escape, literal, mrkdwn, section
+from app.blocks.text import Json, build_mrkdwn, build_section, escape, format_literal
 from app.forms import action_ids
 from app.forms.overview_tabs import Tab, list_tabs
 from app.forms.portfolio_values import (
@@ -36,7 +36,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences
 
-NO_ORDERS = "No order is working. Orders that wait for a price or an approval appear here."
+NO_ORDERS = "There are no working orders. Orders that wait for a price or an approval appear here."
 NO_TRADES = "No trades yet. `/trade buy 100 AAPL @ 175 in Growth` reports the first one."
 TYPED_HELP = (
     "`/desk help` shows what you can type. In a direct message to me, type the same words without `/desk`."
@@ -76,26 +76,26 @@ def build_overview(overview_facts: OverviewFacts, *, with_tables: bool) -> Json:
     content = CONTENTS[overview_facts.tab](overview_facts)
     tables = (build_data_tables if with_tables else build_lines)(*content.tables)
     warnings = _build_warnings(describe_switches(overview_facts.switches))
-    age = [{"type": "context", "elements": [mrkdwn(f"As of {overview_facts.shown_at}")]}]
+    age = [{"type": "context", "elements": [build_mrkdwn(f"As of {overview_facts.shown_at}")]}]
     blocks = [_build_tabs(overview_facts), *warnings, *content.head, *tables, *content.foot, *age]
     return {"type": "home", "private_metadata": overview_facts.tab.value, "blocks": blocks}
 
 
 def build_overview_notice(sentence: str) -> Json:
     """Return an overview with one sentence in mrkdwn."""
-    return {"type": "home", "private_metadata": "", "blocks": [section(sentence)]}
+    return {"type": "home", "private_metadata": "", "blocks": [build_section(sentence)]}
 
 
 def _build_warnings(lines: Sequence[str]) -> list[Json]:
     rest = len(lines) - MAX_WARNINGS
-    more = [section(f"and {rest} more: `/desk risk` lists them")] if rest > 0 else []
-    return [*(section(f":octagonal_sign: {line}") for line in lines[:MAX_WARNINGS]), *more]
+    more = [build_section(f"and {rest} more: `/desk risk` lists them")] if rest > 0 else []
+    return [*(build_section(f":octagonal_sign: {line}") for line in lines[:MAX_WARNINGS]), *more]
 
 
 def _build_tabs(overview_facts: OverviewFacts) -> Json:
     tabs = list_tabs(overview_facts.member)
     elements = [
-        button(
+        build_button(
             tab.value.capitalize(),
             action_ids.TAB_PREFIX + tab.value,
             tab.value,
@@ -103,62 +103,64 @@ def _build_tabs(overview_facts: OverviewFacts) -> Json:
         )
         for tab in tabs
     ]
-    return actions(*elements, block_id="tabs")
+    return build_actions(*elements, block_id="tabs")
 
 
 def _build_summary(overview_facts: OverviewFacts) -> Content:
     buttons = [*_build_trade_buttons(overview_facts), *_build_switch_buttons(overview_facts)]
-    foot = [actions(*buttons)] if buttons else []
+    foot = [build_actions(*buttons)] if buttons else []
     if not overview_facts.portfolios:
-        return Content([section(NO_PORTFOLIOS)], foot=[*foot, section(TYPED_HELP)])
+        return Content([build_section(NO_PORTFOLIOS)], foot=[*foot, build_section(TYPED_HELP)])
     if len(overview_facts.portfolios) == 1:
-        return Content([section("\n".join(describe_portfolio(overview_facts.portfolios[0])))], foot=foot)
+        return Content(
+            [build_section("\n".join(describe_portfolio(overview_facts.portfolios[0])))], foot=foot
+        )
     table = build_portfolio_table(overview_facts.portfolios, is_cut=overview_facts.is_cut)
     return Content(tables=[table], foot=foot)
 
 
 def _build_trade_buttons(overview_facts: OverviewFacts) -> list[Json]:
-    if not overview_facts.member.may("trade"):
+    if not overview_facts.member.has_scope("trade"):
         return []
-    place = button("Place an order", action_ids.ORDER_OPEN, style="primary")
-    return [place, button("Report a trade", action_ids.TRADE_OPEN)]
+    place = build_button("Place an order", action_ids.ORDER_OPEN, style="primary")
+    return [place, build_button("Report a trade", action_ids.TRADE_OPEN)]
 
 
 def _build_switch_buttons(overview_facts: OverviewFacts) -> list[Json]:
-    if not overview_facts.member.may("risk", "admin"):
+    if not overview_facts.member.has_scope("risk", "admin"):
         return []
-    stop = button("Stop trading…", action_ids.FORM_OPEN, "halt", "danger")
+    stop = build_button("Stop trading…", action_ids.FORM_OPEN, "halt", "danger")
     is_stopped = any(not switch.is_active for switch in overview_facts.switches)
     resume = {"action_id": f"{action_ids.FORM_OPEN}:resume"}
     return [
         stop,
-        *([button("Resume trading…", action_ids.FORM_OPEN, "resume") | resume] if is_stopped else []),
+        *([build_button("Resume trading…", action_ids.FORM_OPEN, "resume") | resume] if is_stopped else []),
     ]
 
 
 def _build_positions(overview_facts: OverviewFacts) -> Content:
     if not overview_facts.positions.rows:
-        return Content([section(NO_POSITIONS)])
+        return Content([build_section(NO_POSITIONS)])
     table = build_position_table("Positions", overview_facts.positions, with_portfolio=True)
-    select = position_select(overview_facts.positions.rows, max_characters=MAX_SELECT_CHARACTERS)
-    return Content([actions(select, block_id="positions")], [table])
+    select = build_position_select(overview_facts.positions.rows, max_characters=MAX_SELECT_CHARACTERS)
+    return Content([build_actions(select, block_id="positions")], [table])
 
 
 def _build_orders(overview_facts: OverviewFacts) -> Content:
     if not overview_facts.orders:
-        return Content([section(NO_ORDERS)])
+        return Content([build_section(NO_ORDERS)])
     table = build_order_table("Working orders", overview_facts.orders, is_cut=overview_facts.is_cut)
     foot = []
-    if overview_facts.member.may("trade", "risk"):
-        foot = [actions(button("Cancel orders…", action_ids.FORM_OPEN, "cancel"))]
+    if overview_facts.member.has_scope("trade", "risk"):
+        foot = [build_actions(build_button("Cancel orders…", action_ids.FORM_OPEN, "cancel"))]
     return Content(tables=[table], foot=foot)
 
 
 def _build_approvals(overview_facts: OverviewFacts) -> Content:
     if not overview_facts.approvals:
-        return Content([section(NO_APPROVALS)])
+        return Content([build_section(NO_APPROVALS)])
     rest = len(overview_facts.approvals) - MAX_APPROVALS
-    more = [section(f"and {rest} more")] if rest > 0 else []
+    more = [build_section(f"and {rest} more")] if rest > 0 else []
     return Content([*list_approval_blocks(overview_facts.approvals), *more])
 
 
@@ -168,26 +170,28 @@ def _build_activity(overview_facts: OverviewFacts) -> Content:
         tables.append(build_trade_table(overview_facts.trades, is_cut=False))
     if overview_facts.orders:
         tables.append(build_order_table("Newest orders", overview_facts.orders, is_cut=False))
-    return Content([] if overview_facts.trades else [section(NO_TRADES)], tables)
+    return Content([] if overview_facts.trades else [build_section(NO_TRADES)], tables)
 
 
 def _build_settings(overview_facts: OverviewFacts) -> Content:
     member = overview_facts.member
     portfolios = (
-        "all" if member.portfolios is None else ", ".join(map(literal, member.portfolios[:50])) or "none"
+        "all"
+        if member.portfolios is None
+        else ", ".join(map(format_literal, member.portfolios[:50])) or "none"
     )
     lines = [
-        f"You are {format_person(member.actor)} at {literal(member.tenant_name)}.",
+        f"You are {format_person(member.actor)} at {format_literal(member.tenant_name)}.",
         f"Role: *{escape(member.role or 'none')}* · permissions: {escape(', '.join(member.scopes))}",
         f"Portfolios: {portfolios}",
         "An administrator of the desk changes roles and portfolios.",
         TYPED_HELP,
     ]
     if overview_facts.preferences is None:
-        return Content([section("\n".join(lines))])
-    settings = section("\n".join(describe_settings(overview_facts.preferences)))
-    change = actions(button(CHANGE, action_ids.FORM_OPEN, "settings"))
-    return Content([section("\n".join(lines)), settings, change])
+        return Content([build_section("\n".join(lines))])
+    settings = build_section("\n".join(describe_settings(overview_facts.preferences)))
+    change = build_actions(build_button(CHANGE, action_ids.FORM_OPEN, "settings"))
+    return Content([build_section("\n".join(lines)), settings, change])
 
 
 CONTENTS = {

@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 from app.blocks.amounts import (
     NOT_KNOWN,
-    count_things,
+    build_gain_cell,
+    build_money_cell,
+    build_price_cell,
+    build_quantity_cell,
+    format_count,
     format_rounded,
     format_signed,
-    money,
-    price,
-    signed_money,
-    units,
 )
 from app.blocks.charts import build_allocation_chart, build_equity_chart, describe_equities
-from app.blocks.replies import Reply, actions, build_sentence_reply, position_select
+from app.blocks.replies import Reply, build_actions, build_position_select, build_sentence_reply
 from app.blocks.tables import Amount, Cell, Table
-from app.blocks.text import escape, literal, section
+from app.blocks.text import build_section, escape, format_literal
 from app.forms.numbers import format_grouped, format_money
 from app.forms.portfolio_values import EquityPoint, PortfolioValue, Position, ProfitSummary
 
@@ -39,20 +39,20 @@ def build_portfolio_reply(value: PortfolioValue, page: Page, equities: Sequence[
     lines = [*describe_portfolio(value), *describe_equities(equities)]
     charts = (*build_equity_chart(equities), *build_allocation_chart(page.rows))
     count = len(page.rows)
-    text = "\n".join([*lines, f"{count_things(count, 'open position', is_cut=page.is_cut)}."])
+    text = "\n".join([*lines, f"{format_count(count, 'open position', is_cut=page.is_cut)}."])
     if not page.rows:
-        return Reply(text, (section("\n".join([*lines, NO_POSITIONS])),), charts=charts)
+        return Reply(text, (build_section("\n".join([*lines, NO_POSITIONS])),), charts=charts)
     table = build_position_table(f"Positions of {value.portfolio_name}", page, with_portfolio=False)
-    foot = (actions(position_select(page.rows, has_portfolios=False)),)
-    return Reply(text, (section("\n".join(lines)),), (table,), charts, foot)
+    foot = (build_actions(build_position_select(page.rows, has_portfolios=False)),)
+    return Reply(text, (build_section("\n".join(lines)),), (table,), charts, foot)
 
 
 def describe_portfolio(value: PortfolioValue) -> list[str]:
     """Return the equity, cash, P&L and exposure of a portfolio, as lines in mrkdwn."""
     currency = "" if value.equity is None else f" {escape(value.base_currency)}"
     return [
-        f"*{literal(value.portfolio_name)}* · equity {_rounded(value.equity)}{currency}",
-        f"P&amp;L today {_signed(value.day_pnl)} · in all {_signed(value.total_pnl)} "
+        f"*{format_literal(value.portfolio_name)}* · equity {_rounded(value.equity)}{currency}",
+        f"P&amp;L today {_signed(value.day_pnl)} · total {_signed(value.total_pnl)} "
         f"(realised {_signed(value.net_realized_pnl)}, unrealised {_signed(value.unrealized_pnl)})",
         f"Cash {_rounded(value.cash)} · buying power {_rounded(value.buying_power)} · "
         f"exposure {_rounded(value.gross_exposure)} gross, {_rounded(value.net_exposure)} net",
@@ -64,7 +64,7 @@ def build_portfolios_reply(values: Sequence[PortfolioValue], *, is_cut: bool) ->
     if not values:
         return build_sentence_reply(NO_PORTFOLIOS)
     lines = [
-        f"{literal(portfolio.portfolio_name)}: "
+        f"{format_literal(portfolio.portfolio_name)}: "
         f"equity {_rounded(portfolio.equity)} {escape(portfolio.base_currency)}, "
         f"today {_signed(portfolio.day_pnl)}"
         for portfolio in values[:5]
@@ -74,17 +74,17 @@ def build_portfolios_reply(values: Sequence[PortfolioValue], *, is_cut: bool) ->
 
 def build_portfolio_table(values: Sequence[PortfolioValue], *, is_cut: bool) -> Table:
     """Return the table of portfolios."""
-    columns = ("Portfolio", "Currency", "Equity", "Cash", "P&L today", "P&L in all", "Gross", "Net")
+    columns = ("Portfolio", "Currency", "Equity", "Cash", "P&L today", "Total P&L", "Gross", "Net")
     rows = [
         (
             portfolio.portfolio_name,
             portfolio.base_currency,
-            money(portfolio.equity),
-            money(portfolio.cash),
-            signed_money(portfolio.day_pnl),
-            signed_money(portfolio.total_pnl),
-            money(portfolio.gross_exposure),
-            money(portfolio.net_exposure),
+            build_money_cell(portfolio.equity),
+            build_money_cell(portfolio.cash),
+            build_gain_cell(portfolio.day_pnl),
+            build_gain_cell(portfolio.total_pnl),
+            build_money_cell(portfolio.gross_exposure),
+            build_money_cell(portfolio.net_exposure),
         )
         for portfolio in values
     ]
@@ -97,13 +97,15 @@ def build_positions_reply(page: Page) -> Reply:
         return build_sentence_reply(NO_POSITIONS)
     lines = [
         f"{escape(position.symbol)} {format_grouped(position.quantity)} "
-        f"in {literal(position.portfolio_name)}: "
+        f"in {format_literal(position.portfolio_name)}: "
         f"unrealised {_signed(position.unrealized_pnl)} {escape(position.base_currency)}"
         for position in page.rows[:5]
     ]
     more = [f"and {len(page.rows) - 5} more"] if len(page.rows) > 5 else []
     table = build_position_table("Positions", page, with_portfolio=True)
-    return Reply("\n".join([*lines, *more]), tables=(table,), foot=(actions(position_select(page.rows)),))
+    return Reply(
+        "\n".join([*lines, *more]), tables=(table,), foot=(build_actions(build_position_select(page.rows)),)
+    )
 
 
 def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> Table:
@@ -117,8 +119,17 @@ def build_position_table(caption: str, page: Page, *, with_portfolio: bool) -> T
             position.mark, format_money(position.mark) + (" stale" if position.mark_is_stale else "")
         )
         row: list[Cell] = [name, position.portfolio_name] if with_portfolio else [name]
-        row += [units(position.quantity), money(position.avg_cost), mark, money(position.market_value)]
-        row += [signed_money(position.unrealized_pnl), price(position.stop_loss), price(position.take_profit)]
+        row += [
+            build_quantity_cell(position.quantity),
+            build_money_cell(position.avg_cost),
+            mark,
+            build_money_cell(position.market_value),
+        ]
+        row += [
+            build_gain_cell(position.unrealized_pnl),
+            build_price_cell(position.stop_loss),
+            build_price_cell(position.take_profit),
+        ]
         rows.append(row)
     return Table(caption, columns, rows, page.is_cut)
 
@@ -137,12 +148,12 @@ def build_profit_reply(today: Sequence[ProfitSummary], total: Sequence[ProfitSum
         row = (
             name,
             profit_summary.currency,
-            signed_money(realized),
-            signed_money(profit_summary.unrealized_pnl),
+            build_gain_cell(realized),
+            build_gain_cell(profit_summary.unrealized_pnl),
         )
-        rows.append((*row, money(profit_summary.charges), signed_money(profit_summary.net_pnl)))
+        rows.append((*row, build_money_cell(profit_summary.charges), build_gain_cell(profit_summary.net_pnl)))
         lines.append(
-            f"{literal(name)}: realised today {_signed(realized)}, "
+            f"{format_literal(name)}: realised today {_signed(realized)}, "
             f"in all {_signed(profit_summary.net_pnl)} {escape(profit_summary.currency)}"
         )
     columns = ("Portfolio", "Currency", "Realised today", "Unrealised", "Charges", "Net in all")

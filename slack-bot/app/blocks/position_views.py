@@ -7,8 +7,8 @@ from app.blocks.amounts import format_order_terms, format_rounded, format_signed
 from app.blocks.form_parts import build_input, build_modal, build_number, build_reason, build_select
 from app.blocks.order_reports import describe_trade
 from app.blocks.orders.messages import format_status
-from app.blocks.replies import actions, button
-from app.blocks.text import Json, escape, literal, option, section
+from app.blocks.replies import build_actions, build_button
+from app.blocks.text import Json, build_option, build_section, escape, format_literal
 from app.forms import action_ids
 from app.forms.numbers import format_grouped, format_money
 from app.forms.orders.order import Order
@@ -23,21 +23,21 @@ def build_position_view(
     position: Position, trades: Sequence[TradeSummary], orders: Sequence[OrderSummary], *, may_trade: bool
 ) -> Json:
     """Return a position with its exits, working orders and newest trades."""
-    blocks = [section(text) for text in (_describe(position), _describe_exits(position))]
+    blocks = [build_section(text) for text in (_describe(position), _describe_exits(position))]
     if orders:
         lines = [_describe_order(order) for order in orders]
-        blocks.append(section("*Working orders*\n" + "\n".join(lines)))
+        blocks.append(build_section("*Working orders*\n" + "\n".join(lines)))
     history = "\n".join(map(describe_trade, trades)) or NO_TRADES
-    blocks.append(section(f"*Newest trades*\n{history}"))
+    blocks.append(build_section(f"*Newest trades*\n{history}"))
     if may_trade and position.quantity:
         blocks.append(_build_buttons(position.key))
     return build_modal("Position", blocks, RequestContext(subject=position.key))
 
 
 def _build_buttons(key: str) -> Json:
-    return actions(
-        button("Close position…", action_ids.POSITION_CLOSE, key, "danger"),
-        button("Set exits…", action_ids.POSITION_EXITS, key),
+    return build_actions(
+        build_button("Close position…", action_ids.POSITION_CLOSE, key, "danger"),
+        build_button("Set exits…", action_ids.POSITION_EXITS, key),
     )
 
 
@@ -46,7 +46,7 @@ def _describe(position: Position) -> str:
     currency = "" if position.currency == position.base_currency else f" {escape(position.currency)}"
     stale = " (stale)" if position.mark_is_stale else ""
     return (
-        f"*{name}* in {literal(position.portfolio_name)}\n"
+        f"*{name}* in {format_literal(position.portfolio_name)}\n"
         f"{format_grouped(position.quantity)} at an average cost of {format_rounded(position.avg_cost)} "
         f"{escape(position.base_currency)} · mark {format_money(position.mark)}{currency}{stale}\n"
         f"Value {format_rounded(position.market_value)} "
@@ -74,7 +74,7 @@ def build_close_form(
 ) -> Json:
     """Return the form that closes one of these positions. If there is only one, it is chosen."""
     options = [
-        option(
+        build_option(
             f"{position.symbol} {format_grouped(position.quantity)} in {position.portfolio_name}",
             position.key,
         )
@@ -101,7 +101,7 @@ def build_close_form(
 def build_exits_form(position: Position, context: RequestContext) -> Json:
     """Return the form of the stop-loss and the take-profit of a position."""
     blocks = [
-        section(_describe(position)),
+        build_section(_describe(position)),
         build_input(
             action_ids.TAKE_PROFIT,
             "Take-profit",
@@ -126,14 +126,14 @@ def describe_close(key: PositionKey, order: Order) -> str:
     filled = f"{format_grouped(order.filled_quantity)} filled"
     price = "" if order.average_price is None else f" at {format_money(order.average_price)}"
     return (
-        f"*{what}* in {literal(key.portfolio_name)} closes the position: "
+        f"*{what}* in {format_literal(key.portfolio_name)} closes the position: "
         f"{format_status(order.status).lower()}, {filled}{price}."
     )
 
 
 def describe_exits(key: PositionKey, orders: Sequence[OrderSummary]) -> str:
     """Return the result of a change of exits in mrkdwn."""
-    name = f"*{escape(key.symbol)}* in {literal(key.portfolio_name)}"
+    name = f"*{escape(key.symbol)}* in {format_literal(key.portfolio_name)}"
     if not orders:
         return f"{name} has no exits now."
     lines = [_describe_order(order) for order in orders]

@@ -2,8 +2,8 @@
 
 from app.blocks.amounts import format_words
 from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
-from app.blocks.replies import Reply, actions, build_sentence_reply, button
-from app.blocks.text import Json, escape, literal, option, plain_text, section
+from app.blocks.replies import Reply, build_actions, build_button, build_sentence_reply
+from app.blocks.text import Json, build_option, build_plain_text, build_section, escape, format_literal
 from app.forms import action_ids, preferences
 from app.forms.orders.ticket import TIME_NAMES, TYPE_NAMES, TimeInForce
 from app.forms.preferences import (
@@ -19,7 +19,7 @@ from app.forms.request_context import RequestContext
 
 MAX_ENTRY_CHARACTERS = 3000
 MAX_LISTED = 50
-MODE_NAMES = {Mode.PING: "at once", Mode.BUNDLE: "together with others", Mode.OFF: "not at all"}
+MODE_NAMES = {Mode.PING: "at once", Mode.BUNDLE: "bundled", Mode.OFF: "off"}
 CHANGE = "Change settings…"
 
 
@@ -28,7 +28,7 @@ def build_settings_form(current: Preferences, context: RequestContext) -> Json:
     blocks = [
         *_build_order_entries(current),
         *_build_format_entries(current),
-        section("*Direct messages*: how you are told about events"),
+        build_section("*Direct messages*: when you are notified of events"),
         *(_build_mode(name, current) for name in NOTIFICATION_TYPES),
         *_build_watchlists(current),
     ]
@@ -38,9 +38,11 @@ def build_settings_form(current: Preferences, context: RequestContext) -> Json:
 
 
 def _build_order_entries(current: Preferences) -> list[Json]:
-    types = {order_type.value: option(name, order_type.value) for order_type, name in TYPE_NAMES.items()}
+    types = {
+        order_type.value: build_option(name, order_type.value) for order_type, name in TYPE_NAMES.items()
+    }
     times = {
-        time_in_force.value: option(name, time_in_force.value)
+        time_in_force.value: build_option(name, time_in_force.value)
         for time_in_force, name in TIME_NAMES.items()
         if time_in_force is not TimeInForce.GTD
     }
@@ -52,7 +54,7 @@ def _build_order_entries(current: Preferences) -> list[Json]:
             "Default portfolio",
             portfolio,
             optional=True,
-            hint="Forms start with it, unless the command names another one.",
+            hint="Preselected in forms, unless the command names another portfolio.",
         ),
         build_input(
             preferences.ORDER_TYPE,
@@ -81,13 +83,13 @@ def _build_format_entries(current: Preferences) -> list[Json]:
             "Quiet hours",
             _build_text(current.quiet_hours.text if current.quiet_hours else "", "22:00 to 07:00", 40),
             optional=True,
-            hint="In your time zone. Direct messages wait until they end. Empty: none.",
+            hint="In your time zone. Direct messages wait until they end. Leave empty to turn off.",
         ),
     ]
 
 
 def _build_mode(name: str, current: Preferences) -> Json:
-    options = {mode: option(text.capitalize(), mode.value) for mode, text in MODE_NAMES.items()}
+    options = {mode: build_option(text.capitalize(), mode.value) for mode, text in MODE_NAMES.items()}
     chosen = options[current.get_mode(name)]
     label = NOTIFICATION_TYPES[name].label
     return build_input(NOTIFY_PREFIX + name, label, build_select(list(options.values()), chosen))
@@ -96,7 +98,7 @@ def _build_mode(name: str, current: Preferences) -> Json:
 def _build_watchlists(current: Preferences) -> list[Json]:
     text = format_watchlists(current.watchlists)
     if len(text) > MAX_ENTRY_CHARACTERS:
-        return [section("Your watchlists are too long to be changed here. Use the REST API.")]
+        return [build_section("Your watchlists are too long to be changed here. Use the REST API.")]
     element = _build_text(text, "Tech: AAPL, MSFT", MAX_ENTRY_CHARACTERS) | {"multiline": True}
     return [
         build_input(
@@ -110,16 +112,16 @@ def _build_search(action_id: str, placeholder: str, chosen: str) -> Json:
         "type": "external_select",
         "action_id": action_id,
         "min_query_length": 0,
-        "placeholder": plain_text(placeholder),
+        "placeholder": build_plain_text(placeholder),
     }
-    return element | ({"initial_option": option(chosen, chosen)} if chosen else {})
+    return element | ({"initial_option": build_option(chosen, chosen)} if chosen else {})
 
 
 def _build_text(initial: str, placeholder: str, longest: int) -> Json:
     element: Json = {
         "type": "plain_text_input",
         "max_length": longest,
-        "placeholder": plain_text(placeholder),
+        "placeholder": build_plain_text(placeholder),
     }
     return element | ({"initial_value": initial} if initial else {})
 
@@ -127,13 +129,13 @@ def _build_text(initial: str, placeholder: str, longest: int) -> Json:
 def build_settings_reply(current: Preferences) -> Reply:
     """Return the preferences of the person, with a button that changes them."""
     text = "\n".join(["*Your settings*", *describe_settings(current)])
-    return build_sentence_reply(text, actions(button(CHANGE, action_ids.FORM_OPEN, "settings")))
+    return build_sentence_reply(text, build_actions(build_button(CHANGE, action_ids.FORM_OPEN, "settings")))
 
 
 def describe_settings(current: Preferences) -> list[str]:
     """Return the preferences as lines in mrkdwn."""
     lists = [
-        f"{literal(name)}: {escape(', '.join(symbols[:MAX_LISTED]))}"
+        f"{format_literal(name)}: {escape(', '.join(symbols[:MAX_LISTED]))}"
         for name, symbols in current.watchlists.items()
     ]
     by_mode = {
@@ -144,7 +146,7 @@ def describe_settings(current: Preferences) -> list[str]:
     hours = current.quiet_hours.text if current.quiet_hours else "none"
     order_type = escape(format_words(current.order_type))
     return [
-        f"Default portfolio: {literal(current.default_portfolio or 'none')}",
+        f"Default portfolio: {format_literal(current.default_portfolio or 'none')}",
         f"Order type: {order_type} · time in force: {escape(current.time_in_force)}",
         f"Numbers: {escape(current.number_format)} · time zone: {escape(current.time_zone)}",
         f"Quiet hours: {escape(hours)}",

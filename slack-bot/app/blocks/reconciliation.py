@@ -7,8 +7,8 @@ from app.blocks.amounts import format_figure
 from app.blocks.form_parts import build_choice, build_input, build_modal, build_reason
 from app.blocks.messages import Message
 from app.blocks.order_reports import format_person
-from app.blocks.replies import actions, button
-from app.blocks.text import Json, code, escape, literal, section
+from app.blocks.replies import build_actions, build_button
+from app.blocks.text import Json, build_section, escape, format_code, format_literal
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
 
@@ -18,12 +18,12 @@ TITLES = {
     "missing_position": "Position on one side only",
     "quantity_mismatch": "Quantities differ",
     "price_mismatch": "Average costs differ",
-    "unknown_order": "Order of somebody else",
+    "unknown_order": "Order not placed here",
     "missing_execution": "Fill that could not be booked",
     "cash_mismatch": "Cash differs",
 }
 ACTIONS = {
-    "adopt": "Adopt: book the trade that makes our position the broker's",
+    "adopt": "Adopt: book a trade that matches the broker's position",
     "book_missing": "Book the fill: try again",
     "adjust_cash": "Adjust our cash to the broker's",
     "watch": "Watch: leave it open, let the portfolio trade",
@@ -33,9 +33,10 @@ ALWAYS_POSSIBLE = ("watch", "ignore")
 SYMBOLS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":large_blue_circle:"}
 CONNECTION_WORDS = {
     "connected": (":white_check_mark:", "is connected"),
-    "down": (":red_circle:", "is down and tried again; orders wait or are refused"),
-    "refused": (":red_circle:", "was refused, and a person must correct it"),
+    "down": (":red_circle:", "is down and being reconnected; new orders wait or are rejected"),
+    "refused": (":red_circle:", "rejected the log-in"),
 }
+CORRECT = "An administrator must correct the connection."
 LOG_IN = "To log in, type `/desk login`."
 NOTHING = "nothing"
 STOPS = "Orders that open positions are denied until it is resolved."
@@ -46,7 +47,7 @@ def build_issue_card(data: Mapping[str, Any]) -> Message:
     lines = [_describe(data), f"Ours: {_figure(data, 'ours')} · Broker's: {_figure(data, 'theirs')}"]
     if data.get("status") == "resolved":
         lines.append(_describe_resolution(data))
-        return Message("\n".join(lines), (section("\n".join(lines)),))
+        return Message("\n".join(lines), (build_section("\n".join(lines)),))
     proposed = str(data.get("proposed_action") or "")
     lines.append(f"Proposed: {escape(ACTIONS.get(proposed, proposed))}")
     lines.append(f"Owner: {format_person(str(data.get('owned_by') or ''))}{_describe_watch(data)}")
@@ -54,17 +55,21 @@ def build_issue_card(data: Mapping[str, Any]) -> Message:
         lines.append(STOPS)
     text = "\n".join(lines)
     value = build_issue_value(str(data.get("issue_id") or ""), proposed)
-    buttons = actions(button("Take it", TAKE, value), button("Resolve…", RESOLVE, value))
-    return Message(text, (section(text), buttons))
+    buttons = build_actions(
+        build_button("Assign to me", TAKE, value), build_button("Resolve…", RESOLVE, value)
+    )
+    return Message(text, (build_section(text), buttons))
 
 
 def describe_connection(data: Mapping[str, Any]) -> str:
     """Return a line in mrkdwn about a broker connection that has another status."""
-    name, reason = literal(str(data.get("connection") or "")), str(data.get("reason") or "")
+    name, reason = format_literal(str(data.get("connection") or "")), str(data.get("reason") or "")
     status, broker = str(data.get("status")), data.get("broker")
     mark, words = CONNECTION_WORDS.get(status, ("", escape(status)))
-    line = f"{mark} *Broker {name}* {words}{f': {literal(reason)}' if reason else '.'}"
-    return f"{line} {LOG_IN}" if (status, broker) == ("refused", "zerodha") else line
+    line = f"{mark} *Broker {name}* {words}{f': {format_literal(reason)}' if reason else '.'}"
+    if status != "refused":
+        return line
+    return f"{line.removesuffix('.')}. {LOG_IN if broker == 'zerodha' else CORRECT}"
 
 
 def build_issue_value(issue_id: str, proposed_action: str) -> str:
@@ -83,7 +88,7 @@ def build_issue_form(issue_id: str, proposed: str, context: RequestContext) -> J
     names = [name for name in (proposed, *ALWAYS_POSSIBLE) if name in ACTIONS]
     choices = {name: ACTIONS[name] for name in dict.fromkeys(names)}
     blocks = [
-        section(f"Difference {code(issue_id)}. The audit log keeps what you choose, and why."),
+        build_section(f"Difference {format_code(issue_id)}. The audit log keeps what you choose, and why."),
         build_input(ACTION, "What to do", build_choice(choices, next(iter(choices)))),
         build_input(action_ids.REASON, "Reason", build_reason()),
     ]
@@ -94,7 +99,9 @@ def _describe(data: Mapping[str, Any]) -> str:
     severity = str(data.get("severity") or "")
     title = TITLES.get(str(data.get("issue_type")), str(data.get("issue_type") or ""))
     subjects = [escape(str(data[name])) for name in ("symbol", "order_id") if data.get(name)]
-    portfolio, connection = (literal(str(data.get(name) or "")) for name in ("portfolio_name", "connection"))
+    portfolio, connection = (
+        format_literal(str(data.get(name) or "")) for name in ("portfolio_name", "connection")
+    )
     about = "".join(f"{subject} " for subject in subjects)
     mark = SYMBOLS.get(severity, "")
     return f"{mark} *{escape(title)}* ({escape(severity)}): {about}in {portfolio} at {connection}"
@@ -112,4 +119,6 @@ def _describe_resolution(data: Mapping[str, Any]) -> str:
     by = format_person(str(data.get("resolved_by") or ""))
     reason = str(data.get("reason") or "")
     action = escape(str(data.get("action") or ""))
-    return f":white_check_mark: *Resolved* by {by} ({action}){f': {literal(reason)}' if reason else ''}"
+    return (
+        f":white_check_mark: *Resolved* by {by} ({action}){f': {format_literal(reason)}' if reason else ''}"
+    )

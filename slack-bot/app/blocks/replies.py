@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.blocks.messages import Message
 from app.blocks.tables import Table, build_data_tables, build_lines
-from app.blocks.text import Json, option, plain_text, section
+from app.blocks.text import Json, build_option, build_plain_text, build_section
 from app.forms import action_ids
 from app.forms.portfolio_values import Position
 
@@ -33,33 +33,34 @@ class Reply:
         charts = self.images or self.charts
         return Message(
             self.text,
-            (*self.head, *build_data_tables(*self.tables), *charts, *self.foot) or (section(self.text),),
+            (*self.head, *build_data_tables(*self.tables), *charts, *self.foot)
+            or (build_section(self.text),),
         )
 
     def build_plain_message(self) -> Message:
         """Return the message for workspaces that refuse tables or charts."""
         return Message(
-            self.text, (*self.head, *build_lines(*self.tables), *self.foot) or (section(self.text),)
+            self.text, (*self.head, *build_lines(*self.tables), *self.foot) or (build_section(self.text),)
         )
 
 
 def build_sentence_reply(sentence: str, *foot: Json) -> Reply:
     """Return a reply of one sentence in mrkdwn."""
-    return Reply(sentence, (section(sentence),), foot=foot)
+    return Reply(sentence, (build_section(sentence),), foot=foot)
 
 
-def button(text: str, action_id: str, value: str = "", style: str = "") -> Json:
+def build_button(text: str, action_id: str, value: str = "", style: str = "") -> Json:
     """Return a button."""
     extra = ({"value": value} if value else {}) | ({"style": style} if style in BUTTON_STYLES else {})
-    return {"type": "button", "action_id": action_id, "text": plain_text(text)} | extra
+    return {"type": "button", "action_id": action_id, "text": build_plain_text(text)} | extra
 
 
-def actions(*elements: Json, block_id: str = "") -> Json:
+def build_actions(*elements: Json, block_id: str = "") -> Json:
     """Return a block of elements."""
     return {"type": "actions", "elements": list(elements)} | ({"block_id": block_id} if block_id else {})
 
 
-def position_select(
+def build_position_select(
     positions: Iterable[Position], *, has_portfolios: bool = True, max_characters: int = MAX_SELECT_CHARACTERS
 ) -> Json:
     """Return a select that opens a position. It offers the first ones, up to that many characters.
@@ -71,7 +72,7 @@ def position_select(
     for position in positions:
         portfolio = f" in {position.portfolio_name}" if has_portfolios else ""
         product = f" {position.product}" if position.product else ""
-        offered = option(f"{position.symbol}{product}{portfolio}", position.key)
+        offered = build_option(f"{position.symbol}{product}{portfolio}", position.key)
         left -= len(offered["text"]["text"])
         if left < 0 or len(options) == MAX_GROUP_OPTIONS**2:
             break
@@ -81,14 +82,14 @@ def position_select(
     select: Json = {
         "type": "static_select",
         "action_id": action_ids.POSITION_OPEN,
-        "placeholder": plain_text(placeholder),
+        "placeholder": build_plain_text(placeholder),
     }
     if len(groups) == 1:
         return select | {"options": groups[0]}
     labels = [f"{group[0]['text']['text'].split(' in ')[0]} – …"[:75] for group in groups]
     return select | {
         "option_groups": [
-            {"label": plain_text(label), "options": group}
+            {"label": build_plain_text(label), "options": group}
             for label, group in zip(labels, groups, strict=True)
         ]
     }

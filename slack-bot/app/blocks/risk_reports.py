@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.blocks.amounts import format_figure, format_rounded, format_signed, format_words, money, units
+from app.blocks.amounts import (
+    build_money_cell,
+    build_quantity_cell,
+    format_figure,
+    format_rounded,
+    format_signed,
+    format_words,
+)
 from app.blocks.messages import format_local_time
 from app.blocks.order_reports import format_person
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.tables import Table
-from app.blocks.text import cut, escape, literal, section
+from app.blocks.text import build_section, escape, format_literal, truncate
 from app.forms.day_change import DayChange, format_day_change
 from app.forms.numbers import format_money
 from app.forms.portfolio_values import ExposureSummary, KillSwitch, QuoteDetail, RiskLimit
@@ -47,11 +54,11 @@ def build_risk_reply(risk_facts: RiskFacts) -> Reply:
     rows = [
         (
             exposure.key or "Total",
-            units(Decimal(exposure.positions)),
-            money(exposure.long_value),
-            money(exposure.short_value),
-            money(exposure.gross_exposure),
-            money(exposure.net_exposure),
+            build_quantity_cell(Decimal(exposure.positions)),
+            build_money_cell(exposure.long_value),
+            build_money_cell(exposure.short_value),
+            build_money_cell(exposure.gross_exposure),
+            build_money_cell(exposure.net_exposure),
         )
         for exposure in risk_facts.exposures
     ]
@@ -65,7 +72,7 @@ def build_risk_reply(risk_facts: RiskFacts) -> Reply:
         is_cut = len(limits) > MAX_LISTED_LIMITS
         tables.append(Table("Limits", ("Limit", "Value"), limits[:MAX_LISTED_LIMITS], is_cut))
     text = "\n".join([*lines, summary])
-    return Reply(text, (section(text),), tuple(tables))
+    return Reply(text, (build_section(text),), tuple(tables))
 
 
 def _describe_limit(limit: RiskLimit) -> str:
@@ -79,9 +86,13 @@ def describe_switches(switches: Sequence[KillSwitch]) -> list[str]:
 
 def describe_switch(switch: KillSwitch) -> str:
     """Return the state of a kill switch in mrkdwn."""
-    scope = "The whole desk" if switch.scope == "tenant" else f"{switch.scope} {literal(switch.name or '')}"
+    scope = (
+        "The whole desk"
+        if switch.scope == "tenant"
+        else f"{switch.scope} {format_literal(switch.name or '')}"
+    )
     since = f", {format_local_time(switch.set_at)}" if switch.set_at else ""
-    reason = f": {literal(cut(switch.reason, MAX_REASON_CHARACTERS))}" if switch.reason else ""
+    reason = f": {format_literal(truncate(switch.reason, MAX_REASON_CHARACTERS))}" if switch.reason else ""
     return f"*{scope} is {escape(switch.state)}* by {format_person(switch.set_by)}{since}{reason}"
 
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import date
 
 from app.blocks.form_parts import build_choice, build_input, build_modal, build_select
-from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, Json, cut, literal, option, section
+from app.blocks.text import (
+    MAX_OPTION_VALUE_CHARACTERS,
+    Json,
+    build_option,
+    build_section,
+    format_literal,
+    truncate,
+)
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
 from app.forms.strategy_values import BOOLEAN, BOOLEAN_TEXTS, StrategyParameter
@@ -51,8 +58,10 @@ def build_backtest_form(names: Sequence[str], days: tuple[date, date], context: 
 def _build_strategy(names: Sequence[str], chosen: str) -> Json:
     if chosen:
         unknown = "" if chosen in names else NOT_REGISTERED
-        return section(f"Backtest of *{literal(cut(chosen, MAX_NAME_CHARACTERS))}*.{unknown}")
-    options = [option(name, name) for name in names[:MAX_NAMES]]
+        return build_section(
+            f"Backtest of *{format_literal(truncate(chosen, MAX_NAME_CHARACTERS))}*.{unknown}"
+        )
+    options = [build_option(name, name) for name in names[:MAX_NAMES]]
     initial = options[0] if len(options) == 1 else None
     return build_input(action_ids.BACKTEST_STRATEGY, "Strategy", build_select(options, initial))
 
@@ -64,10 +73,10 @@ def _build_day(block_id: str, label: str, day: date) -> Json:
 
 def build_parameters_form(parameters: Sequence[StrategyParameter], context: RequestContext) -> Json:
     """Return the form with the values of the parameters. The subject of the context is the strategy."""
-    heading = f"Parameters of *{literal(cut(context.subject, MAX_NAME_CHARACTERS))}*."
+    heading = f"Parameters of *{format_literal(truncate(context.subject, MAX_NAME_CHARACTERS))}*."
     if len(parameters) > MAX_PARAMETERS:
         heading += f" The first {MAX_PARAMETERS} of {len(parameters)} are shown."
-    blocks = [section(heading), *map(_build_parameter, parameters[:MAX_PARAMETERS])]
+    blocks = [build_section(heading), *map(_build_parameter, parameters[:MAX_PARAMETERS])]
     return build_modal(
         PARAMETERS_TITLE, blocks, context, submit="Change", callback_id=action_ids.PARAMETERS_FORM
     )
@@ -81,7 +90,7 @@ def _build_parameter(parameter: StrategyParameter) -> Json:
         parameter.name,
         _build_entry(parameter),
         optional=not (parameter.choices or parameter.is_number or parameter.type == BOOLEAN),
-        hint=cut(hint, MAX_HINT_CHARACTERS),
+        hint=truncate(hint, MAX_HINT_CHARACTERS),
     )
 
 
@@ -90,8 +99,8 @@ def _build_entry(parameter: StrategyParameter) -> Json:
         return build_choice({text: text for text in BOOLEAN_TEXTS}, parameter.value)
     choices = parameter.choices
     if choices and all(0 < len(choice) <= MAX_OPTION_VALUE_CHARACTERS for choice in choices):
-        options = {choice: option(choice, choice) for choice in choices}
+        options = {choice: build_option(choice, choice) for choice in choices}
         return build_select(list(options.values()), options.get(parameter.value))
-    value = cut(parameter.text, MAX_VALUE_CHARACTERS)
+    value = truncate(parameter.text, MAX_VALUE_CHARACTERS)
     element: Json = {"type": "plain_text_input", "max_length": MAX_VALUE_CHARACTERS}
     return element | ({"initial_value": value} if value else {})

@@ -2,9 +2,17 @@
 
 from collections.abc import Sequence
 
-from app.blocks.amounts import count_things, format_signed
-from app.blocks.replies import Reply, actions, build_sentence_reply, button
-from app.blocks.text import Json, count_fitting, cut, escape, literal, plain_text, section
+from app.blocks.amounts import format_count, format_signed
+from app.blocks.replies import Reply, build_actions, build_button, build_sentence_reply
+from app.blocks.text import (
+    Json,
+    build_plain_text,
+    build_section,
+    count_fitting,
+    escape,
+    format_literal,
+    truncate,
+)
 from app.forms import action_ids
 from app.forms.portfolio_values import Member
 from app.forms.strategy_values import ACTIVE, FAILED, INACTIVE, StrategySummary
@@ -37,12 +45,12 @@ def build_strategies_reply(strategies: Sequence[StrategySummary], member: Member
         if is_cut
         else "*Strategies*"
     )
-    return Reply("\n".join([heading, *lines]), (section(heading), *blocks))
+    return Reply("\n".join([heading, *lines]), (build_section(heading), *blocks))
 
 
 def describe_changed(strategy: StrategySummary) -> str:
     """Return a sentence in mrkdwn about the status that a strategy has now."""
-    return f"*{literal(strategy.name)}* is {escape(strategy.status)} now."
+    return f"*{format_literal(strategy.name)}* is {escape(strategy.status)} now."
 
 
 def _describe(strategy: StrategySummary) -> str:
@@ -51,18 +59,18 @@ def _describe(strategy: StrategySummary) -> str:
 
 def _build_strategy(strategy: StrategySummary, text: str, member: Member) -> list[Json]:
     buttons = _list_buttons(strategy, member)
-    return [section(text), *([actions(*buttons)] if buttons else [])]
+    return [build_section(text), *([build_actions(*buttons)] if buttons else [])]
 
 
 def _describe_first_line(strategy: StrategySummary) -> str:
     name = ORDERS_WITHOUT_STRATEGY if strategy.is_manual else strategy.name
     status = "" if strategy.is_manual else f" · {escape(strategy.status)}"
     rounds = (
-        f"{strategy.wins} of {count_things(strategy.trades, 'round trip')} won"
+        f"{strategy.wins} of {format_count(strategy.trades, 'round trip')} won"
         if strategy.trades
         else "no round trips"
     )
-    return f"*{literal(name)}*{status} · P&amp;L {format_signed(strategy.pnl_net)} · {rounds}"
+    return f"*{format_literal(name)}*{status} · P&amp;L {format_signed(strategy.pnl_net)} · {rounds}"
 
 
 def _describe_details(strategy: StrategySummary) -> list[str]:
@@ -70,17 +78,19 @@ def _describe_details(strategy: StrategySummary) -> list[str]:
     lines = []
     if strategy.portfolio:
         symbols = (
-            f" · {escape(cut(', '.join(strategy.symbols), MAX_REASON_CHARACTERS))}"
+            f" · {escape(truncate(', '.join(strategy.symbols), MAX_REASON_CHARACTERS))}"
             if strategy.symbols
             else ""
         )
         interval = f" · bars of {escape(strategy.interval)}" if strategy.interval else ""
         lines.append(
-            f"{escape(strategy.mode.capitalize())} in {literal(strategy.portfolio)}{symbols}{interval}"
+            f"{escape(strategy.mode.capitalize())} in {format_literal(strategy.portfolio)}{symbols}{interval}"
         )
     reasons = (("Reason", strategy.reason), ("Error", strategy.last_error))
     return lines + [
-        f"{label}: {literal(cut(reason, MAX_REASON_CHARACTERS))}" for label, reason in reasons if reason
+        f"{label}: {format_literal(truncate(reason, MAX_REASON_CHARACTERS))}"
+        for label, reason in reasons
+        if reason
     ]
 
 
@@ -89,15 +99,15 @@ def _list_buttons(strategy: StrategySummary, member: Member) -> list[Json]:
     if strategy.is_manual:
         return []
     buttons = []
-    if strategy.status == ACTIVE and member.may("trade", "risk"):
-        buttons.append(button("Pause", action_ids.STRATEGY_PAUSE, strategy.name))
-    if strategy.status != ACTIVE and member.may("trade"):
+    if strategy.status == ACTIVE and member.has_scope("trade", "risk"):
+        buttons.append(build_button("Pause", action_ids.STRATEGY_PAUSE, strategy.name))
+    if strategy.status != ACTIVE and member.has_scope("trade"):
         buttons.append(_build_start_button(strategy))
-    if strategy.status != INACTIVE and member.may("trade", "risk"):
+    if strategy.status != INACTIVE and member.has_scope("trade", "risk"):
         buttons.append(_build_stop_button(strategy))
-    if strategy.has_code and member.may("trade"):
-        buttons.append(button("Parameters…", action_ids.STRATEGY_PARAMETERS, strategy.name))
-        buttons.append(button("Backtest…", action_ids.STRATEGY_BACKTEST, strategy.name))
+    if strategy.has_code and member.has_scope("trade"):
+        buttons.append(build_button("Parameters…", action_ids.STRATEGY_PARAMETERS, strategy.name))
+        buttons.append(build_button("Backtest…", action_ids.STRATEGY_BACKTEST, strategy.name))
     return buttons
 
 
@@ -109,19 +119,21 @@ def _build_start_button(strategy: StrategySummary) -> Json:
     confirm = _build_confirmation(
         "Start the strategy?", f"{strategy.name} places {strategy.mode} orders{where}.{after}", "Start"
     )
-    return button("Start again" if is_failed else "Start", action_id, strategy.name) | {"confirm": confirm}
+    return build_button("Start again" if is_failed else "Start", action_id, strategy.name) | {
+        "confirm": confirm
+    }
 
 
 def _build_stop_button(strategy: StrategySummary) -> Json:
     effect = "stops, saves its state, and cancels its entries. Its exits and positions stay."
     confirm = _build_confirmation("Stop the strategy?", f"{strategy.name} {effect}", "Stop")
-    return button("Stop", action_ids.STRATEGY_STOP, strategy.name) | {"confirm": confirm}
+    return build_button("Stop", action_ids.STRATEGY_STOP, strategy.name) | {"confirm": confirm}
 
 
 def _build_confirmation(title: str, text: str, label: str) -> Json:
     return {
-        "title": plain_text(title),
-        "text": plain_text(cut(text, 300)),
-        "confirm": plain_text(label),
-        "deny": plain_text("Back"),
+        "title": build_plain_text(title),
+        "text": build_plain_text(truncate(text, 300)),
+        "confirm": build_plain_text(label),
+        "deny": build_plain_text("Back"),
     }

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.blocks.amounts import count_things
-from app.blocks.messages import Message, notice
+from app.blocks.amounts import format_count
+from app.blocks.messages import Message, build_notice
 from app.blocks.order_reports import format_person
-from app.blocks.text import code, cut, escape, literal
+from app.blocks.text import escape, format_code, format_literal, truncate
 
 DRIFT, ERROR = "strategy.drift", "strategy.error"
 MAX_TEXT_CHARACTERS = 1000  # of a reason or an error
@@ -23,10 +23,10 @@ def build_strategy_message(data: Mapping[str, Any]) -> Message:
     parts = [
         f"*Strategy {_format_name(data)}*",
         *([escape(status)] if status else []),
-        *([f"in {literal(portfolio)}"] if portfolio else []),
+        *([f"in {format_literal(portfolio)}"] if portfolio else []),
         *([f"version {data['version']}, start {data['run']}"] if status else []),
     ]
-    return notice("\n".join([" · ".join(parts), "What happens to it is in the thread."]))
+    return build_notice("\n".join([" · ".join(parts), "Updates are posted in this thread."]))
 
 
 def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:
@@ -36,26 +36,26 @@ def describe_strategy_event(event_type: str, data: Mapping[str, Any]) -> str:
         return f":warning: {name} {_describe_drift(data)}"
     if event_type == ERROR:
         error = _format_text(data.get("last_error") or data.get("reason"))
-        return f":warning: {name} failed and does not run any more{error}"
+        return f":warning: {name} failed and was stopped{error}"
     mark, words = VERBS[event_type]
     actor = format_person(str(data.get("actor") or ""))
     return f"{mark} {name} {words} by {actor}{_format_text(data.get('reason'))}"
 
 
 def _describe_drift(data: Mapping[str, Any]) -> str:
-    differences = count_things(int(data.get("differences") or 0), "difference")
-    orders = count_things(int(data.get("compared_orders") or 0), "order")
-    fills = count_things(int(data.get("compared_fills") or 0), "fill")
+    differences = format_count(int(data.get("differences") or 0), "difference")
+    orders = format_count(int(data.get("compared_orders") or 0), "order")
+    fills = format_count(int(data.get("compared_fills") or 0), "fill")
     order_id = str(data.get("order_id") or "")
-    first = f"First at order {code(order_id)}" if order_id else "First"
+    first = f"First at order {format_code(order_id)}" if order_id else "First"
     found = f"{differences} in {orders} and {fills}. {first}{_format_text(data.get('reason'))}"
-    return f"did not do what the replay of its journal gives: {found}"
+    return f"differs from the replay of its journal: {found}"
 
 
 def _format_name(data: Mapping[str, Any]) -> str:
-    return literal(str(data.get("name") or ""))
+    return format_literal(str(data.get("name") or ""))
 
 
 def _format_text(text: Any) -> str:
     """Return a reason after a colon, else a full stop."""
-    return f": {literal(cut(str(text), MAX_TEXT_CHARACTERS))}" if text else "."
+    return f": {format_literal(truncate(str(text), MAX_TEXT_CHARACTERS))}" if text else "."

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.blocks.text import MAX_SECTION_CHARACTERS, Json, cut, literal, section
+from app.blocks.text import MAX_SECTION_CHARACTERS, Json, build_section, format_literal, truncate
 
 MAX_TABLE_ROWS = 100  # rows of one table, without the header
 MAX_TABLE_CHARACTERS = 18_000  # of all cells; Slack accepts 20,000 in a message
@@ -94,8 +94,8 @@ def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list
     for number, line in enumerate(lines):
         left -= len(line) + 1
         if left < 0:
-            return [*map(section, _join(lines[:number])), *_rest(table, number)]
-    return [*map(section, _join(lines)), *_rest(table, len(lines))]
+            return [*map(build_section, _join(lines[:number])), *_rest(table, number)]
+    return [*map(build_section, _join(lines)), *_rest(table, len(lines))]
 
 
 def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
@@ -109,7 +109,7 @@ def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
 
 
 def _cell_text(cell: Cell) -> str:
-    return cut(get_text(cell), MAX_CELL_CHARACTERS) or "–"
+    return truncate(get_text(cell), MAX_CELL_CHARACTERS) or "–"
 
 
 def _cell(cell: Cell) -> Json:
@@ -126,9 +126,11 @@ def _caption(caption: str, number: int, pages: int) -> str:
 def _line(columns: Sequence[str], row: Sequence[Cell]) -> str:
     name, *others = (_cell_text(cell) for cell in row)
     parts = [
-        f"{column} {literal(text)}" for column, text in zip(columns[1:], others, strict=True) if text != "–"
+        f"{column} {format_literal(text)}"
+        for column, text in zip(columns[1:], others, strict=True)
+        if text != "–"
     ]
-    return f"*{literal(name)}* · {' · '.join(parts)}" if parts else f"*{literal(name)}*"
+    return f"*{format_literal(name)}* · {' · '.join(parts)}" if parts else f"*{format_literal(name)}*"
 
 
 def _join(lines: Iterable[str]) -> list[str]:
@@ -145,4 +147,6 @@ def _join(lines: Iterable[str]) -> list[str]:
 def _rest(table: Table, row_count: int) -> list[Json]:
     if not table.is_cut and row_count == len(table.rows):
         return []
-    return [section(f"The first {row_count} are shown. Name a portfolio or a symbol to see the others.")]
+    return [
+        build_section(f"The first {row_count} are shown. Name a portfolio or a symbol to see the others.")
+    ]

@@ -19,42 +19,42 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def code(text: str) -> str:
-    """Escape text for a `code` span. Replace its backticks, because a backtick ends the span."""
+def format_code(text: str) -> str:
+    """Escape text for a `format_code` span. Replace its backticks, because a backtick ends the span."""
     return "`" + escape(text).replace("`", BACKTICK_REPLACEMENT) + "`"
 
 
-def literal(text: str) -> str:
+def format_literal(text: str) -> str:
     """Escape text and prevent Slack from applying emphasis to it."""
     return escape(
         "".join(f"\u2060{character}\u2060" if character in "*_~`" else character for character in text)
     )
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Return the text, truncated to `limit` characters with an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def plain_text(text: str) -> Json:
+def build_plain_text(text: str) -> Json:
     """Return a text object without markup."""
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
-def mrkdwn(text: str) -> Json:
+def build_mrkdwn(text: str) -> Json:
     """Return a text object with markup. The caller escapes text from outside."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def section(text: str, block_id: str | None = None) -> Json:
+def build_section(text: str, block_id: str | None = None) -> Json:
     """Return a section with one text, truncated to 3,000 characters."""
-    block: Json = {"type": "section", "text": mrkdwn(cut(text, MAX_SECTION_CHARACTERS))}
+    block: Json = {"type": "section", "text": build_mrkdwn(truncate(text, MAX_SECTION_CHARACTERS))}
     return block | ({"block_id": block_id} if block_id else {})
 
 
-def option(text: str, value: str) -> Json:
+def build_option(text: str, value: str) -> Json:
     """Return an option. `value` is not truncated: the caller passes at most 150 characters."""
-    return {"text": plain_text(cut(text, MAX_OPTION_TEXT_CHARACTERS)), "value": value}
+    return {"text": build_plain_text(truncate(text, MAX_OPTION_TEXT_CHARACTERS)), "value": value}
 
 
 def count_fitting(texts: Iterable[str], limit: int = MAX_SECTIONS_CHARACTERS) -> int:

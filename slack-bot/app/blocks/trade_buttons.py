@@ -1,7 +1,7 @@
 """Build the buttons under a recorded trade, and the form that reverses it."""
 
 from app.blocks.inputs import build_input, build_text_input
-from app.blocks.text import Json, plain_text, section
+from app.blocks.text import Json, build_plain_text, build_section
 from app.forms.ticket import MAX_NOTE_CHARACTERS, Trade
 from app.forms.trade_buttons import REASON, REASON_ACTION, REVERSAL_FORM, ReversalContext, build_again_value
 
@@ -27,17 +27,17 @@ def build_reversal_form(context: ReversalContext, problem: str = "") -> Json:
     return {
         "type": "modal",
         "callback_id": REVERSAL_FORM,
-        "title": plain_text("Undo trade"),
-        "submit": plain_text("Undo trade"),
-        "close": plain_text("Keep it"),
+        "title": build_plain_text("Undo trade"),
+        "submit": build_plain_text("Undo trade"),
+        "close": build_plain_text("Keep it"),
         "private_metadata": context.dump(),
         "blocks": [
-            *([section(problem)] if problem else []),
-            section(f"A reversal is recorded for this trade:\n{context.text}"),
+            *([build_section(problem)] if problem else []),
+            build_section(f"A reversal is recorded for this trade:\n{context.text}"),
             build_input(REASON, "Reason", entry),
         ],
     }
 
 
 def _button(action_id: str, label: str, value: str) -> Json:
-    return {"type": "button", "action_id": action_id, "text": plain_text(label), "value": value}
+    return {"type": "button", "action_id": action_id, "text": build_plain_text(label), "value": value}

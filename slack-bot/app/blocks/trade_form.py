@@ -12,14 +12,14 @@ from app.blocks.inputs import (
     build_input,
     build_number_input,
     build_text_input,
-    given,
+    omit_empty,
 )
-from app.blocks.text import Json, escape, literal, option, plain_text, section
+from app.blocks.text import Json, build_option, build_plain_text, build_section, escape, format_literal
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.instruments import Instrument, build_symbol_line
 from app.forms.price import Quote, build_price_line
-from app.forms.questions import Question, typed_price_id
+from app.forms.questions import Question, build_typed_price_id
 from app.forms.ticket import (
     MAX_GMV,
     MAX_NOTE_CHARACTERS,
@@ -31,7 +31,7 @@ from app.forms.ticket import (
     Ticket,
 )
 
-SIDES = {Side.BUY: option("Buy", Side.BUY.value), Side.SELL: option("Sell", Side.SELL.value)}
+SIDES = {Side.BUY: build_option("Buy", Side.BUY.value), Side.SELL: build_option("Sell", Side.SELL.value)}
 
 BANNER = "banner"
 MAX_SYMBOL_ENTRY = MAX_SYMBOL_CHARACTERS + 10  # the parser removes quotes, blanks and a `$`
@@ -43,13 +43,13 @@ def build_trade_form(
 ) -> Json:
     """Return the view with the given entries, a banner in mrkdwn, and the blocks of questions."""
     texts = "\n".join(part for part in (banner, escape(draft.read_as)) if part)
-    banners = [section(texts, BANNER)] if texts else []
+    banners = [build_section(texts, BANNER)] if texts else []
     return {
         "type": "modal",
         "callback_id": fields.TRADE_FORM,
-        "title": plain_text("New trade"),
-        "submit": plain_text("Place trade"),
-        "close": plain_text("Cancel"),
+        "title": build_plain_text("New trade"),
+        "submit": build_plain_text("Place trade"),
+        "close": build_plain_text("Cancel"),
         "private_metadata": context.dump(),
         "blocks": [*banners, *questions, *_focused(_entries(draft), draft)],
     }
@@ -73,16 +73,20 @@ def build_question_blocks(question: Question) -> list[Json]:
 
     The checkbox is optional, because the person may change the entry instead.
     """
-    element = {"type": "checkboxes", "action_id": fields.ACTION, "options": [option(question.yes, "yes")]}
+    element = {
+        "type": "checkboxes",
+        "action_id": fields.ACTION,
+        "options": [build_option(question.yes, "yes")],
+    }
     return [
-        section(format_question(question), fields.REASON_PREFIX + question.id),
+        build_section(format_question(question), fields.REASON_PREFIX + question.id),
         build_input(question.id, question.label, element, optional=True),
     ]
 
 
 def format_question(question: Question) -> str:
     """Return the reason for a question in mrkdwn."""
-    return f"*Please check the {question.subject}.* {literal(question.reason)}"
+    return f"*Please check the {question.subject}.* {format_literal(question.reason)}"
 
 
 class MarketFacts(NamedTuple):
@@ -125,7 +129,7 @@ def update_lines(view: Json, draft: Draft, market_facts: MarketFacts = MarketFac
         else block
         for block in view["blocks"]
     ]
-    blocks = _without_old_price_question(blocks, typed_price_id(draft))
+    blocks = _without_old_price_question(blocks, build_typed_price_id(draft))
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
     return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
 
@@ -200,7 +204,7 @@ def _entry(
 def _sides(initial: str) -> Json:
     element: Json = {"type": "radio_buttons", "action_id": fields.ACTION, "options": list(SIDES.values())}
     chosen = next((choice for side, choice in SIDES.items() if side.value == initial), None)
-    return element | given("initial_option", chosen)
+    return element | omit_empty("initial_option", chosen)
 
 
 def _portfolios(draft: Draft) -> Json:
@@ -209,6 +213,8 @@ def _portfolios(draft: Draft) -> Json:
         "type": "external_select",
         "action_id": fields.PORTFOLIO_ACTION,
         "min_query_length": 0,
-        "placeholder": plain_text("Choose, or type a new name"),
+        "placeholder": build_plain_text("Choose, or type a new name"),
     }
-    return element | given("initial_option", option(text, draft.portfolio) if draft.portfolio else None)
+    return element | omit_empty(
+        "initial_option", build_option(text, draft.portfolio) if draft.portfolio else None
+    )

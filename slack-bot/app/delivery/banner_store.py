@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.forms.text import name_key
-from app.storage.database import attempt
+from app.storage.database import execute_or_log
 from app.storage.storage import Storage
 
 
@@ -28,16 +28,18 @@ class BannerStore:
 
     def add(self, portfolio: str, banner: Banner) -> None:
         """Store the banner of a portfolio."""
-        attempt(self._database, _ADD, self._get_team(), name_key(portfolio), banner.channel, banner.timestamp)
+        execute_or_log(
+            self._database, _ADD, self._get_team(), name_key(portfolio), banner.channel, banner.timestamp
+        )
 
     def get(self, portfolio: str) -> Banner | None:
         """Return the banner of a portfolio, None if there is none."""
-        rows = attempt(self._database, _GET, self._get_team(), name_key(portfolio))
+        rows = execute_or_log(self._database, _GET, self._get_team(), name_key(portfolio))
         return Banner(*rows[0]) if rows else None
 
     def remove(self, portfolio: str) -> None:
         """Remove the banner of a portfolio."""
-        attempt(self._database, _REMOVE, self._get_team(), name_key(portfolio))
+        execute_or_log(self._database, _REMOVE, self._get_team(), name_key(portfolio))
 
 
 _ADD = """INSERT INTO banners (team, portfolio, channel, ts) VALUES (?, ?, ?, ?)

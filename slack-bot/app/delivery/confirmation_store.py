@@ -9,13 +9,13 @@ import threading
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
-from app.storage.database import Row, attempt
+from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage, create_storage
 
 MAX_UNSTORED = 1000
 
 
-class State(StrEnum):
+class ConfirmationState(StrEnum):
     """The progress of a confirmation, as stored."""
 
     SUBMITTED = "submitted"  # the trade was sent to the OMS by the bot that owns the row
@@ -27,7 +27,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class OwedConfirmation:
+class PendingConfirmation:
     """A confirmation that has to be sent. Times are Unix seconds; `response_url` may be empty."""
 
     key: str  # the idempotency key of the trade
@@ -47,7 +47,7 @@ class OwedConfirmation:
 class UnresolvedConfirmation:
     """A confirmation of which it is unknown whether it must be sent, or whether it was sent."""
 
-    owed: OwedConfirmation
+    pending: PendingConfirmation
     is_interrupted: bool
 
 
@@ -65,16 +65,16 @@ class ConfirmationStore:
         self._unstored: dict[str, None] = {}  # keys of confirmations that the database did not store
         self._lock = threading.Lock()
 
-    def add(self, owed: OwedConfirmation) -> None:
+    def add(self, pending: PendingConfirmation) -> None:
         """Store a confirmation before its trade is sent.
 
         A confirmation of an earlier, unresolved submission of the form stays owed. One that another bot is
         sending stays as it is.
         """
         with self._lock:
-            self._unstored.pop(owed.key, None)
-            if self._run(_ADD.format(dead=self._is_dead), *astuple(owed), self._bot) is None:
-                self._unstored[owed.key] = None
+            self._unstored.pop(pending.key, None)
+            if self._run(_ADD.format(dead=self._is_dead), *astuple(pending), self._bot) is None:
+                self._unstored[pending.key] = None
                 while len(self._unstored) > MAX_UNSTORED:
                     self._unstored.pop(next(iter(self._unstored)))
 
@@ -87,25 +87,27 @@ class ConfirmationStore:
             self._bot,
         )
 
-    def claim(self, key: str) -> "Receipt | None":
+    def claim(self, key: str) -> "ConfirmationClaim | None":
         """Return the right to send the confirmation. None if another bot has it, or it is not stored.
 
         If the database failed, the right is not recorded, and the confirmation is sent anyway.
         """
         if key in self._unstored:
-            return Receipt(self, key, 0.0)
+            return ConfirmationClaim(self, key, 0.0)
         rows = self._run(f"{_CLAIM} AND state IN ('submitted', 'unknown') {_RETURNING}", self._bot, key)
-        return Receipt(self, key, 0.0) if rows is None else self._build_receipt(key, rows)
+        return ConfirmationClaim(self, key, 0.0) if rows is None else self._build_claim(key, rows)
 
-    def claim_owed(self, key: str) -> "Receipt | None":
+    def claim_pending(self, key: str) -> "ConfirmationClaim | None":
         """Return the right to send it if an earlier submission of the form left it owed."""
         condition = "state IN ('submitted', 'unknown') AND is_owed = 1"
-        return self._build_receipt(key, self._run(f"{_CLAIM} AND {condition} {_RETURNING}", self._bot, key))
+        return self._build_claim(key, self._run(f"{_CLAIM} AND {condition} {_RETURNING}", self._bot, key))
 
-    def claim_unresolved(self, owed: OwedConfirmation) -> "Receipt | None":
+    def claim_unresolved(self, pending: PendingConfirmation) -> "ConfirmationClaim | None":
         """Return the right to send it, unless the form was submitted again since then."""
         statement = f"{_CLAIM} AND state IN ('unknown', 'interrupted') AND submitted_at = ? {_RETURNING}"
-        return self._build_receipt(owed.key, self._run(statement, self._bot, owed.key, owed.submitted_at))
+        return self._build_claim(
+            pending.key, self._run(statement, self._bot, pending.key, pending.submitted_at)
+        )
 
     def list_unresolved(self, team: str | None = None) -> list[UnresolvedConfirmation]:
         """Return the confirmations to find in the OMS, oldest first. With `team`, those of a workspace.
@@ -116,7 +118,7 @@ class ConfirmationStore:
             self._run(f"{statement} AND {self._is_dead}")
         rows = self._run(_LIST_UNRESOLVED, team, team) or []
         return [
-            UnresolvedConfirmation(OwedConfirmation(*columns), state == State.INTERRUPTED)
+            UnresolvedConfirmation(PendingConfirmation(*columns), state == ConfirmationState.INTERRUPTED)
             for *columns, state in rows
         ]
 
@@ -128,33 +130,33 @@ class ConfirmationStore:
         )
         return len(self._run(statement, instant) or [])
 
-    def begin(self, receipt: "Receipt") -> bool:
+    def begin(self, claim: "ConfirmationClaim") -> bool:
         """Record that the call to Slack starts. Return False if another bot has taken the row over."""
-        rows = self._run(_BEGIN, receipt.key, receipt.submitted_at, self._bot)
+        rows = self._run(_BEGIN, claim.key, claim.submitted_at, self._bot)
         return rows is None or bool(rows)
 
-    def retract(self, receipt: "Receipt") -> None:
+    def retract(self, claim: "ConfirmationClaim") -> None:
         """Record that Slack refused the message."""
-        self._run(_RETRACT, receipt.key, receipt.submitted_at, self._bot)
+        self._run(_RETRACT, claim.key, claim.submitted_at, self._bot)
 
-    def remove(self, receipt: "Receipt") -> None:
+    def remove(self, claim: "ConfirmationClaim") -> None:
         """Remove a confirmation that was delivered."""
         statement = "DELETE FROM owed_confirmations WHERE key = ? AND submitted_at = ? AND owner = ?"
-        self._run(statement, receipt.key, receipt.submitted_at, self._bot)
+        self._run(statement, claim.key, claim.submitted_at, self._bot)
 
     def close(self) -> None:
         """Close the storage."""
         self.storage.close()
 
-    def _build_receipt(self, key: str, rows: list[Row] | None) -> "Receipt | None":
-        return Receipt(self, key, rows[0][0]) if rows else None
+    def _build_claim(self, key: str, rows: list[Row] | None) -> "ConfirmationClaim | None":
+        return ConfirmationClaim(self, key, rows[0][0]) if rows else None
 
     def _run(self, statement: str, *values: object) -> list[Row] | None:
-        return attempt(self.storage.database, statement, *values)
+        return execute_or_log(self.storage.database, statement, *values)
 
 
 @dataclass(frozen=True)
-class Receipt:
+class ConfirmationClaim:
     """The right to send one confirmation. It records the progress in the store.
 
     `submitted_at` is 0 for a confirmation that the database did not store.

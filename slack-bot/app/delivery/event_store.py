@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from app.storage.database import Row, attempt
+from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
 RETENTION_DAYS = 7.0  # the OMS repeats a delivery for three days
@@ -65,7 +65,7 @@ class EventStore:
             self._run(_PRUNE, self._get_team(), oldest.isoformat())
 
     def _run(self, statement: str, *values: object) -> list[Row] | None:
-        return attempt(self._database, statement, *values)
+        return execute_or_log(self._database, statement, *values)
 
 
 _FIND = "SELECT 1 FROM event_claims WHERE team = ? AND id = ? AND is_handled = 1"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
-from app.storage.database import Row, attempt
+from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
 CLAIM_SECONDS = 30.0  # after a crash or a failure, what was not sent is sent again
@@ -52,14 +52,14 @@ class NotificationStore:
         """Store a notification, unless it is stored."""
         self._run(_ADD, *astuple(notification))
 
-    def owe(self, notification: Notification) -> "NotificationReceipt | None":
+    def add_and_claim(self, notification: Notification) -> "NotificationClaim | None":
         """Store a notification that this bot sends now. Return the right to send it.
 
         If the database fails, return None: it is sent without. If the bot is killed first, the notification
         is sent when it is due.
         """
-        rows = attempt(self._database, f"{_ADD} RETURNING key", *astuple(notification))
-        return None if rows is None else NotificationReceipt(self, notification.key, notification.due_at)
+        rows = execute_or_log(self._database, f"{_ADD} RETURNING key", *astuple(notification))
+        return None if rows is None else NotificationClaim(self, notification.key, notification.due_at)
 
     def list_new(self) -> list[Notification]:
         """Return the notifications without a time, oldest first."""
@@ -115,11 +115,11 @@ class NotificationStore:
 
     def _run(self, statement: str, *values: object) -> list[Row]:
         """Run a statement and return its rows, none if the database fails."""
-        return attempt(self._database, statement, *values) or []
+        return execute_or_log(self._database, statement, *values) or []
 
 
 @dataclass
-class NotificationReceipt:
+class NotificationClaim:
     """The right to send one notification at once, outside the queue of those that are due."""
 
     store: NotificationStore

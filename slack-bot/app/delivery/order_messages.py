@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 
-from app.storage.database import attempt
+from app.storage.database import execute_or_log
 from app.storage.storage import Storage
 
 
@@ -22,7 +22,7 @@ class MessageKind(StrEnum):
 INTERRUPTED = "interrupted"  # instead of the id of a bot
 
 
-class Claim(Enum):
+class OrderMessageClaim(Enum):
     """Whether a bot may edit a message."""
 
     NEW = auto()
@@ -64,7 +64,7 @@ class OrderMessageStore:
     def save(self, message: OrderMessage) -> None:
         """Add or replace the message of an order. This ends a claim of it."""
         legs = json.dumps(message.legs, separators=(",", ":"))
-        attempt(
+        execute_or_log(
             self._database,
             _SAVE,
             message.order_id,
@@ -81,39 +81,46 @@ class OrderMessageStore:
 
     def find(self, order_id: str, kind: MessageKind) -> OrderMessage | None:
         """Return the message of an order, None if there is none in this workspace."""
-        rows = attempt(self._database, _FIND, order_id, kind.value, self._get_team()) or []
-        return next(map(_message, rows), None)
+        rows = execute_or_log(self._database, _FIND, order_id, kind.value, self._get_team()) or []
+        return next(map(_build_message, rows), None)
 
     def list_open(self, limit: int) -> list[OrderMessage]:
         """Return messages of orders that can still change, those checked longest ago first."""
-        return [_message(row) for row in attempt(self._database, _LIST_OPEN, self._get_team(), limit) or []]
+        return [
+            _build_message(row)
+            for row in execute_or_log(self._database, _LIST_OPEN, self._get_team(), limit) or []
+        ]
 
     def touch(self, message: OrderMessage) -> None:
         """Record that the order was checked now."""
-        attempt(self._database, _TOUCH, time.time(), message.order_id, message.kind.value, message.team)
+        execute_or_log(
+            self._database, _TOUCH, time.time(), message.order_id, message.kind.value, message.team
+        )
 
-    def claim(self, order_id: str) -> Claim:
+    def claim(self, order_id: str) -> OrderMessageClaim:
         """Take the right to edit the message of an order until it is saved or released."""
         keys = (order_id, self._get_team())
         take = f"UPDATE order_messages SET owner = ? WHERE {_IS_ORDER} AND"
-        rows = attempt(self._database, f"{take} owner IN ('', ?) RETURNING 1", self._bot, *keys, self._bot)
+        rows = execute_or_log(
+            self._database, f"{take} owner IN ('', ?) RETURNING 1", self._bot, *keys, self._bot
+        )
         if rows is None or rows:
-            return Claim.NEW
-        rows = attempt(self._database, f"{take} {self._is_dead} RETURNING 1", self._bot, *keys)
-        return Claim.INTERRUPTED if rows else Claim.TAKEN
+            return OrderMessageClaim.NEW
+        rows = execute_or_log(self._database, f"{take} {self._is_dead} RETURNING 1", self._bot, *keys)
+        return OrderMessageClaim.INTERRUPTED if rows else OrderMessageClaim.TAKEN
 
     def interrupt(self, order_id: str) -> None:
         """Record that it is unknown whether Slack has the change: its repetition is marked."""
         statement = f"UPDATE order_messages SET owner = ? WHERE {_IS_ORDER} AND owner = ?"
-        attempt(self._database, statement, INTERRUPTED, order_id, self._get_team(), self._bot)
+        execute_or_log(self._database, statement, INTERRUPTED, order_id, self._get_team(), self._bot)
 
     def release(self, order_id: str) -> None:
         """End the claim of a message."""
         statement = f"UPDATE order_messages SET owner = '' WHERE {_IS_ORDER} AND owner = ?"
-        attempt(self._database, statement, order_id, self._get_team(), self._bot)
+        execute_or_log(self._database, statement, order_id, self._get_team(), self._bot)
 
 
-def _message(row: tuple[object, ...]) -> OrderMessage:
+def _build_message(row: tuple[object, ...]) -> OrderMessage:
     order_id, kind, channel, ts, team, user, sequence, legs, is_open = row
     return OrderMessage(
         order_id=str(order_id),

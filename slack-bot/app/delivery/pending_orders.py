@@ -3,7 +3,7 @@
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 
-from app.storage.database import Row, attempt
+from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
 
@@ -12,7 +12,7 @@ class PendingState(StrEnum):
 
     SUBMITTED = "submitted"  # the bot that owns the row sends the order, or its message is queued
     UNKNOWN = "unknown"  # it is unknown whether the OMS has the order
-    ANNOUNCED = "announced"  # an event states that the message is owed; a form may post it first
+    ANNOUNCED = "announced"  # an event states that the message is pending; a form may post it first
     POSTING = "posting"  # the message was sent to Slack; no answer yet
     INTERRUPTED = "interrupted"  # the bot crashed during the call to Slack
 
@@ -79,7 +79,7 @@ class PendingOrderStore:
         ]
 
     def _run(self, statement: str, *values: object) -> list[Row] | None:
-        return attempt(self._database, statement, *values)
+        return execute_or_log(self._database, statement, *values)
 
 
 _ADOPT = (

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from app.blocks.messages import Message
 from app.blocks.replies import Reply
-from app.blocks.text import Json, cut
-from app.delivery.message_sender import DeliveryReceipt, send_with_receipt
-from app.delivery.outbox import Job, Outbox
+from app.blocks.text import Json, truncate
+from app.delivery.message_sender import DeliveryClaim, send_with_claim
+from app.delivery.send_queue import SendJob, SendQueue
 from app.delivery.slack_api import MAX_TEXT_CHARACTERS, SlackApi, call_slack, repeat_call
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.errors import QueueFull, SlackError, SlackRateLimited, SlackRefused
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class ReplyAddress:
     """Where a reply goes.
 
     A command has a `response_url`. A mention has the `thread_ts` of its thread. `is_direct`: the channel is
-    the direct message of the person with the bot. `receipt` is set for a reply that must survive a crash.
+    the direct message of the person with the bot. `claim` is set for a reply that must survive a crash.
     """
 
     user: str
@@ -37,7 +37,7 @@ class ReplyAddress:
     response_url: str = ""
     thread_ts: str = ""
     is_direct: bool = False
-    receipt: DeliveryReceipt | None = None
+    claim: DeliveryClaim | None = None
 
 
 class ReplySender:
@@ -46,9 +46,9 @@ class ReplySender:
     A message that Slack refuses is sent again without tables, because some workspaces refuse tables.
     """
 
-    def __init__(self, slack: SlackApi, outbox: Outbox):
+    def __init__(self, slack: SlackApi, send_queue: SendQueue):
         self._slack = slack
-        self._outbox = outbox
+        self._send_queue = send_queue
         self.client = slack.client
 
     def send(self, to: ReplyAddress, reply: Reply, *, is_shared: bool = False) -> None:
@@ -59,11 +59,11 @@ class ReplySender:
             self._deliver(to, reply, is_shared=is_shared)
 
         def log_abandoned() -> None:
-            self._log_failure(to, Saturated("given up"))
+            self._log_failure(to, QueueFull("given up"))
 
         try:
-            self._outbox.put(lane, Job(work, log_abandoned), paced=lane.startswith("channel:"))
-        except Saturated as error:
+            self._send_queue.put(lane, SendJob(work, log_abandoned), paced=lane.startswith("channel:"))
+        except QueueFull as error:
             self._log_failure(to, error)
 
     def publish(self, user: str, build: BuildView) -> None:
@@ -90,7 +90,7 @@ class ReplySender:
 
     def _deliver(self, to: ReplyAddress, reply: Reply, *, is_shared: bool) -> None:
         try:
-            send_with_receipt(to.receipt, lambda: self._send_reply(to, reply, is_shared), to.request_id)
+            send_with_claim(to.claim, lambda: self._send_reply(to, reply, is_shared), to.request_id)
         except SlackRateLimited:
             raise
         except SlackError as error:
@@ -148,4 +148,4 @@ class ReplySender:
 
 
 def _content(message: Message) -> Json:
-    return {"text": cut(message.text, MAX_TEXT_CHARACTERS), "blocks": list(message.blocks)}
+    return {"text": truncate(message.text, MAX_TEXT_CHARACTERS), "blocks": list(message.blocks)}

@@ -16,7 +16,7 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
 from app.blocks.messages import Message
-from app.blocks.text import Json, cut
+from app.blocks.text import Json, truncate
 from app.config import Settings, is_loopback
 from app.delivery.installation import Installation, InstallationCache
 from app.delivery.scopes import GrantedScopes, list_manifest_scopes
@@ -37,7 +37,7 @@ MAX_RETRY_SECONDS = 5.0  # a person waits for the result
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedView:
     """A form that Slack opened.
 
     `team` is the workspace of the app, `hash` that of the view. Each is empty if Slack did not return it.
@@ -67,12 +67,12 @@ class SlackApi:
         self.scopes = GrantedScopes(list_manifest_scopes())
         self.installation = InstallationCache(self._load_installation)
 
-    def open_view(self, trigger_id: str, view: Json) -> Opened:
+    def open_view(self, trigger_id: str, view: Json) -> OpenedView:
         """Open a form."""
         response = call_slack("views.open", lambda: self.client.views_open(trigger_id=trigger_id, view=view))
         opened = response["view"]
         team, view_hash = opened.get("app_installed_team_id"), opened.get("hash")
-        return Opened(str(opened["id"]), str(team or ""), str(view_hash or ""))
+        return OpenedView(str(opened["id"]), str(team or ""), str(view_hash or ""))
 
     def update_view(self, view_id: str, view: Json, view_hash: str | None = None) -> str:
         """Replace the content of an open view, and return its new hash.
@@ -95,7 +95,7 @@ class SlackApi:
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel,
-                text=cut(message.text, MAX_TEXT_CHARACTERS),
+                text=truncate(message.text, MAX_TEXT_CHARACTERS),
                 blocks=list(message.blocks),
                 thread_ts=thread_ts,
                 unfurl_links=False,
@@ -112,7 +112,7 @@ class SlackApi:
             lambda: self.client.chat_update(
                 channel=channel,
                 ts=ts,
-                text=cut(message.text, MAX_TEXT_CHARACTERS),
+                text=truncate(message.text, MAX_TEXT_CHARACTERS),
                 blocks=list(message.blocks),
                 metadata=_build_metadata(message),
             ),
@@ -191,7 +191,7 @@ class SlackApi:
         body = {
             "response_type": "in_channel" if in_channel else "ephemeral",
             "replace_original": False,
-            "text": cut(message.text, MAX_TEXT_CHARACTERS),
+            "text": truncate(message.text, MAX_TEXT_CHARACTERS),
             "blocks": list(message.blocks),
         }
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from app.storage.database import attempt
+from app.storage.database import execute_or_log
 from app.storage.storage import Storage
 
 
@@ -19,16 +19,18 @@ class ReportedStatusStore:
     def is_reported(self, user: str, status: str) -> bool:
         """Return whether the status of a person is the last one that was reported."""
         statement = "SELECT 1 FROM reported_statuses WHERE team = ? AND member = ? AND status = ?"
-        return bool(attempt(self._database, statement, self._get_team(), user, status))
+        return bool(execute_or_log(self._database, statement, self._get_team(), user, status))
 
     def record(self, user: str, status: str) -> None:
         """Store a status that was reported."""
-        attempt(self._database, _RECORD, self._get_team(), user, status)
+        execute_or_log(self._database, _RECORD, self._get_team(), user, status)
 
     def list_members(self, status: str) -> set[str]:
         """Return the user ids of people with this status."""
         statement = "SELECT member FROM reported_statuses WHERE team = ? AND status = ?"
-        return {str(row[0]) for row in attempt(self._database, statement, self._get_team(), status) or []}
+        return {
+            str(row[0]) for row in execute_or_log(self._database, statement, self._get_team(), status) or []
+        }
 
 
 _RECORD = """INSERT INTO reported_statuses (team, member, status) VALUES (?, ?, ?)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from app.storage.database import attempt
+from app.storage.database import execute_or_log
 from app.storage.storage import Storage
 
 
@@ -25,16 +25,16 @@ class ViewerStore:
 
     def save(self, viewer: StoredViewer) -> None:
         """Store that a person opened the overview, or chose a tab."""
-        attempt(self._database, _SAVE, self._get_team(), viewer.user, viewer.tab, viewer.active_at)
+        execute_or_log(self._database, _SAVE, self._get_team(), viewer.user, viewer.tab, viewer.active_at)
 
     def list_active(self, tabs: Collection[str], since: float) -> list[StoredViewer]:
         """Return the people who chose one of these tabs and were active since then."""
-        rows = attempt(self._database, _LIST, self._get_team(), since) or []
+        rows = execute_or_log(self._database, _LIST, self._get_team(), since) or []
         return [StoredViewer(*row) for row in rows if row[1] in tabs]
 
     def remove_idle(self, before: float) -> None:
         """Remove the people who were not active since then."""
-        attempt(self._database, "DELETE FROM overview_viewers WHERE active_at < ?", before)
+        execute_or_log(self._database, "DELETE FROM overview_viewers WHERE active_at < ?", before)
 
 
 _SAVE = """INSERT INTO overview_viewers (team, member, tab, active_at) VALUES (?, ?, ?, ?)

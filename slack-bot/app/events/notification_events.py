@@ -7,18 +7,18 @@ from app.blocks.notifications import (
     describe_order_event,
     describe_summary,
 )
-from app.delivery.message_sender import Address
+from app.delivery.message_sender import Recipient
 from app.delivery.order_messages import MessageKind
 from app.events.registry import Event
 from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
 from app.oms_client import Person
 from app.oms_client.daily_reports import parse_report
-from app.services.daily_reports import owe_report
+from app.services.daily_reports import store_report
 from app.services.dependencies import Services
 from app.services.notifications import notify_channel, notify_person
 from app.services.orders.approval_requests import request_approval
-from app.services.owed_notes import send_note
+from app.services.pending_notes import send_note
 from app.services.reminders import add_reminder
 from app.services.slack_settings import find_report_channel
 
@@ -103,7 +103,7 @@ def upload_report(services: Services, event: Event) -> None:
     """Upload a daily report to the channel for reports. Without a channel, nothing is uploaded."""
     channel, report = find_report_channel(services), parse_report(event.data)
     if channel and report is not None:
-        owe_report(services, channel, report, event.id)
+        store_report(services, channel, report, event.id)
 
 
 def find_person(actor: str) -> Person | None:
@@ -121,4 +121,4 @@ def _notify_requester(services: Services, order_id: str, text: str, event_id: st
     """Notify a person in Slack about an order that was placed elsewhere, which no thread shows."""
     request = services.order_messages.find(order_id, MessageKind.APPROVAL)
     if request is not None and request.user:
-        send_note(services, Address(request.user, "", "", event_id), text, f"{event_id}:{request.user}")
+        send_note(services, Recipient(request.user, "", "", event_id), text, f"{event_id}:{request.user}")

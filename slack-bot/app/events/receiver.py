@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from app.delivery.event_store import EventClaim
-from app.errors import NotAllowed, OmsError
+from app.errors import OmsError, OmsForbidden
 from app.events.registry import Event, EventRegistry
 from app.events.webhook_signature import is_signed
 from app.oms_client.event_api import EventApi
@@ -143,7 +143,7 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
         wait = services.waits.register_every
         try:
             receiver.register(api, url)
-        except NotAllowed:
+        except OmsForbidden:
             log.warning("Not registered for events: the API key needs the scope `bot`")
         except OmsError as error:
             log.warning("Not registered for events", extra={"fault": str(error)})

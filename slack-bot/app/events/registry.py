@@ -38,7 +38,7 @@ class EventRegistry:
         """Subscribe to a type ("order.filled"), to a family ("order.*") or to all types ("*").
 
         The function gets each event once, and events of one order in order. It must return quickly: the OMS
-        waits for it. Queue slow work, such as calls to Slack, in `services.outbox` or on workers.
+        waits for it. Queue slow work, such as calls to Slack, in `services.send_queue` or on workers.
         """
         self._subscriptions.append((type_pattern, function))
 

@@ -4,8 +4,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from app.errors import BadCommand
-from app.forms.text import NotAName, parse_portfolio, parse_symbol
+from app.errors import InvalidCommand
+from app.forms.text import InvalidName, parse_portfolio, parse_symbol
 
 EXAMPLE = "Type it like `alert AAPL above 200`, `alert pnl below -500 in Growth` or `alert remove A179…`."
 ALERT = re.compile(
@@ -39,7 +39,7 @@ class AlertRequest:
 
 
 def parse_alert(text: str) -> AlertRequest:
-    """Return the alert of the words after `alert`. Raises `BadCommand`."""
+    """Return the alert of the words after `alert`. Raises `InvalidCommand`."""
     if removal := REMOVAL.fullmatch(text):
         return AlertRequest(removed_id=removal["id"])
     match = ALERT.fullmatch(text)
@@ -47,7 +47,7 @@ def parse_alert(text: str) -> AlertRequest:
         raise _not_understood(text)
     kind = KINDS.get(match["subject"].casefold(), "price")
     if (kind == "price") == bool(match["portfolio"]):
-        raise BadCommand(
+        raise InvalidCommand(
             f"An alert is on a symbol, or on `pnl`, `drawdown` or `limit` of a portfolio. {EXAMPLE}"
         )
     try:
@@ -59,14 +59,14 @@ def parse_alert(text: str) -> AlertRequest:
             match["value"].replace(",", "").replace("$", ""),
             bool(match["repeat"]),
         )
-    except NotAName as error:
-        raise BadCommand(str(error)) from None
+    except InvalidName as error:
+        raise InvalidCommand(str(error)) from None
 
 
-def _not_understood(text: str) -> BadCommand:
+def _not_understood(text: str) -> InvalidCommand:
     """Return the error for words that are not an alert. It suggests `above` or `below` for a similar word."""
     _subject, side, *_rest = [*text.split(), "", ""]
     nearest = difflib.get_close_matches(side.casefold(), SIDES, 1, MIN_LIKENESS)
     if not nearest or nearest[0] == side.casefold():
-        return BadCommand(f"That alert is not understood. {EXAMPLE}")
-    return BadCommand(f"“{side[:40]}” is not understood. Did you mean `{nearest[0]}`? {EXAMPLE}")
+        return InvalidCommand(f"That alert is not understood. {EXAMPLE}")
+    return InvalidCommand(f"“{side[:40]}” is not understood. Did you mean `{nearest[0]}`? {EXAMPLE}")

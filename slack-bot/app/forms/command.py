@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 from app.forms.input_normalization import normalize_punctuation
-from app.forms.numbers import NotAnAmount, format_plain, parse_amount, parse_quantity
+from app.forms.numbers import InvalidAmount, format_plain, parse_amount, parse_quantity
 from app.forms.price import describe_ambiguous, resolve_gmv
-from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
+from app.forms.text import InvalidName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_PRICE, MAX_QUANTITY, Draft
 
 TRADE_LINE = re.compile(
@@ -20,8 +20,8 @@ TRADE_LINE = re.compile(
 IN = re.compile(r"\s+in\s", re.IGNORECASE)
 EXAMPLE = "`/trade buy 100 AAPL @ 175 in Growth`"
 POSITIONS_ADVICE = (
-    "`/trade` enters trades only. `/portfolio` and `/desk positions` show positions, `/trades` shows trades, "
-    "and `/desk orders` shows orders."
+    "`/trade` only records trades. `/portfolio` and `/desk positions` show positions, `/trades` shows "
+    "trades, and `/desk orders` shows orders."
 )
 UNDO_ADVICE = (
     "A recorded trade cannot be deleted. To undo it, enter the opposite trade with the same quantity and "
@@ -40,10 +40,10 @@ class HelpRequest:
 
 
 def parse_command(text: str) -> Draft | HelpRequest:
-    """Return the initial entries of the form for the text after `/trade`. Raises `BadCommand`."""
+    """Return the initial entries of the form for the text after `/trade`. Raises `InvalidCommand`."""
     line = _plain(unescape(text)).strip()
     if len(line) > MAX_LINE_CHARACTERS:
-        raise BadCommand("That line is too long.")
+        raise InvalidCommand("That line is too long.")
     if line.casefold() in ("help", "?", "--help"):
         return HelpRequest()
     if not line:
@@ -52,15 +52,15 @@ def parse_command(text: str) -> Draft | HelpRequest:
         return _full_line(match)
     _refuse_other_commands(line)
     if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
-        raise BadCommand(f"That line is not understood. Type it like {EXAMPLE}.")
+        raise InvalidCommand(f"That line is not understood. Type it like {EXAMPLE}.")
     return Draft(symbol=_symbol(line))
 
 
 def _refuse_other_commands(line: str) -> None:
-    """Raise `BadCommand` with advice for words such as `list`. With a `$`, such a word is a symbol."""
+    """Raise `InvalidCommand` with advice for words such as `list`. With a `$`, such a word is a symbol."""
     word = line.split(maxsplit=1)[0]
     if advice := OTHER_COMMANDS.get(word.casefold()):
-        raise BadCommand(f"{advice} (For a symbol of that name, type `/trade ${word.upper()}`.)")
+        raise InvalidCommand(f"{advice} (For a symbol of that name, type `/trade ${word.upper()}`.)")
 
 
 def _plain(line: str) -> str:
@@ -73,8 +73,8 @@ def _plain(line: str) -> str:
 def _full_line(match: re.Match[str]) -> Draft:
     try:
         quantity = parse_quantity(match["quantity"], MAX_QUANTITY)
-    except NotAnAmount as error:
-        raise BadCommand(f"Quantity: {error}") from None
+    except InvalidAmount as error:
+        raise InvalidCommand(f"Quantity: {error}") from None
     return Draft(
         symbol=_symbol(match["symbol"]),
         quantity=format_plain(quantity),
@@ -89,16 +89,16 @@ def _price(match: re.Match[str], quantity: Decimal) -> Decimal:
     try:
         price = parse_amount(match["price"], MAX_PRICE)
         resolve_gmv(quantity, price, None)
-    except NotAnAmount as error:
-        raise BadCommand(f"Price: {error}") from None
+    except InvalidAmount as error:
+        raise InvalidCommand(f"Price: {error}") from None
     return price
 
 
 def _symbol(text: str) -> str:
     try:
         return parse_symbol(text)
-    except NotAName as error:
-        raise BadCommand(str(error)) from None
+    except InvalidName as error:
+        raise InvalidCommand(str(error)) from None
 
 
 def _portfolio(text: str) -> str:
@@ -106,5 +106,5 @@ def _portfolio(text: str) -> str:
         return ""
     try:
         return parse_portfolio(text)
-    except NotAName as error:
-        raise BadCommand(str(error)) from None
+    except InvalidName as error:
+        raise InvalidCommand(str(error)) from None

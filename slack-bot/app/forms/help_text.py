@@ -57,5 +57,5 @@ def list_help_lines(member: Member | None) -> list[HelpLine]:
     return [
         help_line
         for help_line in LINES
-        if member is None or not help_line.scopes or member.may(*help_line.scopes)
+        if member is None or not help_line.scopes or member.has_scope(*help_line.scopes)
     ]

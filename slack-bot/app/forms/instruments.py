@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.forms.text import NotAName, parse_symbol
+from app.forms.text import InvalidName, parse_symbol
 
 MAX_SHOWN = 5
 SYMBOL_PROMPT = "Type a symbol, or a part of an instrument's name to find its symbol."
@@ -30,7 +30,7 @@ def build_symbol_line(typed: str, instruments: Sequence[Instrument] | None) -> s
         return SYMBOL_PROMPT
     try:
         symbol = parse_symbol(typed)
-    except NotAName:
+    except InvalidName:
         symbol = ""
     if exact := next((instrument for instrument in instruments if instrument.symbol == symbol), None):
         return exact.label

@@ -27,39 +27,39 @@ _HAS_DECIMAL_COMMA: ContextVar[bool] = ContextVar("has_decimal_comma", default=F
 _SWAPPED = str.maketrans(",.", ".,")
 
 
-class NotAnAmount(ValueError):
+class InvalidAmount(ValueError):
     """Raised when the text is not a positive decimal number. The message is a sentence for the person."""
 
 
 def parse_amount(text: str, largest: Decimal) -> Decimal:
     """Return the positive amount of a text such as `1,000.50`, `1,00,000`, `$175` or `175 USD`.
 
-    Raises `NotAnAmount` for exponents, signs, NaN, digits that are not ASCII, more than 8 decimals, zero, and
-    amounts over `largest`.
+    Raises `InvalidAmount` for exponents, signs, NaN, digits that are not ASCII, more than 8 decimals, zero,
+    and amounts over `largest`.
     """
     typed = _strip_currency(text)
     if not typed:
-        raise NotAnAmount("Enter a number.")
+        raise InvalidAmount("Enter a number.")
     _check_format(typed)
     digits = typed.replace(",", "")
     _, _, decimals = digits.partition(".")
     if len(decimals.rstrip("0")) > 8:
-        raise NotAnAmount("Use at most 8 decimal places.")
+        raise InvalidAmount("Use at most 8 decimal places.")
     if len(digits.strip("0").replace(".", "")) > MAX_DIGITS:
-        raise NotAnAmount(f"That number is too long: the largest is {format_grouped(largest)}.")
+        raise InvalidAmount(f"That number is too long: the largest is {format_grouped(largest)}.")
     return _check_range(Decimal(digits), largest)
 
 
 def parse_quantity(text: str, largest: Decimal) -> Decimal:
     """Return the positive quantity of a text such as `1,000` or `10 shares`.
 
-    Raises `NotAnAmount`, also for an amount of money such as `$100`.
+    Raises `InvalidAmount`, also for an amount of money such as `$100`.
     """
     typed = strip_quotes(text)
     counted = UNITS.fullmatch(typed)
     typed = counted[1] if counted else typed
     if _strip_currency(typed) != strip_quotes(typed):
-        raise NotAnAmount("Enter a number of units, without a currency.")
+        raise InvalidAmount("Enter a number of units, without a currency.")
     return parse_amount(typed, largest)
 
 
@@ -78,16 +78,16 @@ def _check_format(typed: str) -> None:
     if AMOUNT_FORMAT.fullmatch(typed):
         return
     if typed[0] == "-":
-        raise NotAnAmount(
+        raise InvalidAmount(
             "Enter a number above zero, without a sign: the side says whether it is bought or sold."
         )
     if not typed.isascii():
-        raise NotAnAmount("Use the digits 0 to 9 only.")
+        raise InvalidAmount("Use the digits 0 to 9 only.")
     if re.fullmatch(r"[0-9.,]+[eE][+-]?[0-9]+", typed):
-        raise NotAnAmount("Write the number out, without an exponent: 1000 instead of 1e3.")
+        raise InvalidAmount("Write the number out, without an exponent: 1000 instead of 1e3.")
     if re.fullmatch(r"[0-9]+,[0-9]+", typed):
-        raise NotAnAmount("Write decimals with a point: 0.5. A comma groups thousands: 1,000.")
-    raise NotAnAmount("Enter a plain number, such as 100 or 1,000.50.")
+        raise InvalidAmount("Write decimals with a point: 0.5. A comma groups thousands: 1,000.")
+    raise InvalidAmount("Enter a plain number, such as 100 or 1,000.50.")
 
 
 def format_rounded_money(value: Decimal) -> str:
@@ -99,9 +99,9 @@ def format_rounded_money(value: Decimal) -> str:
 
 def _check_range(value: Decimal, largest: Decimal) -> Decimal:
     if value <= 0:
-        raise NotAnAmount("Enter a number above zero.")
+        raise InvalidAmount("Enter a number above zero.")
     if value > largest:
-        raise NotAnAmount(f"The largest that can be traded is {format_grouped(largest)}.")
+        raise InvalidAmount(f"The largest that can be traded is {format_grouped(largest)}.")
     return value
 
 

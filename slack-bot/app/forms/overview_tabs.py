@@ -21,7 +21,7 @@ DECIDERS = ("trade", "approve", "risk")  # scopes of those who may decide on ord
 
 def list_tabs(member: Member) -> list[Tab]:
     """Return the tabs that a person sees: approvals only if the person may decide."""
-    return [tab for tab in Tab if tab is not Tab.APPROVALS or member.may(*DECIDERS)]
+    return [tab for tab in Tab if tab is not Tab.APPROVALS or member.has_scope(*DECIDERS)]
 
 
 def parse_tab(text: str) -> Tab:

@@ -3,7 +3,7 @@
 import re
 from datetime import date, datetime, timedelta
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 MONTH = re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)
@@ -14,7 +14,7 @@ MONTH_CHARACTERS = 7
 def parse_period(word: str, now: datetime) -> tuple[str, str] | None:
     """Return the instants from which and before which a period lasts. None if the word is no period.
 
-    Raises `BadCommand`.
+    Raises `InvalidCommand`.
     """
     days = {"today": 0, "yesterday": 1}
     if word in days:
@@ -28,7 +28,7 @@ def parse_period(word: str, now: datetime) -> tuple[str, str] | None:
             first = date.fromisoformat(f"{word}-01")
             return _instants(first, _next_month(first))
     except (ValueError, OverflowError):
-        raise BadCommand(f"“{word}” is not a day or month. Type it like `2026-11-30`.") from None
+        raise InvalidCommand(f"“{word}” is not a day or month. Type it like `2026-11-30`.") from None
     return None
 
 

@@ -225,7 +225,7 @@ class Member:
     scopes: tuple[str, ...]
     portfolios: tuple[str, ...] | None
 
-    def may(self, *scopes: str) -> bool:
+    def has_scope(self, *scopes: str) -> bool:
         """Return whether the person has one of the scopes."""
         return any(scope in self.scopes for scope in scopes)
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.errors import BadFields
+from app.errors import InvalidEntries
 from app.forms.orders.ticket import TYPE_NAMES, TimeInForce
-from app.forms.text import NotAName, parse_symbol
+from app.forms.text import InvalidName, parse_symbol
 
 QUIET_HOURS = re.compile(
     r"([01]?[0-9]|2[0-3]):([0-5][0-9])\s*(?:-|–|to|until)\s*([01]?[0-9]|2[0-3]):([0-5][0-9])",
@@ -116,13 +116,13 @@ class Preferences:
 
 
 def parse_settings(entries: Mapping[str, str], previous: Preferences) -> dict[str, Any]:
-    """Return the preferences of a submitted form, as the OMS names them. Raises `BadFields`."""
+    """Return the preferences of a submitted form, as the OMS names them. Raises `InvalidEntries`."""
     errors: dict[str, str] = {}
 
     def parse(name: str, read: Callable[[str], Any]) -> Any:
         try:
             return read(entries.get(name, ""))
-        except NotAName as error:
+        except InvalidName as error:
             errors[name] = str(error)
             return None
 
@@ -137,34 +137,34 @@ def parse_settings(entries: Mapping[str, str], previous: Preferences) -> dict[st
     chosen = (ORDER_TYPE, TIME_IN_FORCE, NUMBER_FORMAT, TIME_ZONE)
     values |= {name: entries[name] for name in chosen if entries.get(name)}
     if errors:
-        raise BadFields(errors)
+        raise InvalidEntries(errors)
     return values
 
 
 def parse_quiet_hours(text: str) -> QuietHours | None:
-    """Return the period of a text such as `22:00 to 07:00`, None for an empty text. Raises `NotAName`."""
+    """Return the period of a text such as `22:00 to 07:00`, None for an empty text. Raises `InvalidName`."""
     if not text.strip():
         return None
     match = QUIET_HOURS.fullmatch(text.strip())
     if match is None:
-        raise NotAName("Type the hours like 22:00 to 07:00, or leave this empty.")
+        raise InvalidName("Type the hours like 22:00 to 07:00, or leave this empty.")
     hours = QuietHours(f"{int(match[1]):02}:{match[2]}", f"{int(match[3]):02}:{match[4]}")
     if hours.since == hours.until:
-        raise NotAName("The hours must begin and end at different times.")
+        raise InvalidName("The hours must begin and end at different times.")
     return hours
 
 
 def parse_watchlists(text: str) -> dict[str, list[str]]:
-    """Return the lists of a text with one list a line, such as `Tech: AAPL, MSFT`. Raises `NotAName`."""
+    """Return the lists of a text with one list a line, such as `Tech: AAPL, MSFT`. Raises `InvalidName`."""
     lists: dict[str, list[str]] = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         name, colon, symbols = line.partition(":")
         if not (colon and name.strip()):
-            raise NotAName("Type one list a line: a name, a colon and symbols, such as Tech: AAPL, MSFT.")
+            raise InvalidName("Type one list a line: a name, a colon and symbols, such as Tech: AAPL, MSFT.")
         parsed = [parse_symbol(symbol) for symbol in re.split(r"[,\s]+", symbols) if symbol]
         lists[name.strip()] = list(dict.fromkeys(parsed))[:MAX_SYMBOLS]
     if len(lists) > MAX_LISTS:
-        raise NotAName(f"There can be at most {MAX_LISTS} lists.")
+        raise InvalidName(f"There can be at most {MAX_LISTS} lists.")
     return lists
 
 

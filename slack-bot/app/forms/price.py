@@ -4,7 +4,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from app.forms.numbers import (
-    NotAnAmount,
+    InvalidAmount,
     compute_gmv,
     compute_price,
     format_money,
@@ -57,7 +57,7 @@ def find_price_warning(
 def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -> Decimal:
     """Return the GMV of a quantity and either a price or a GMV.
 
-    Raises `NotAnAmount` if both are given and differ by more than the rounding of the price to its own
+    Raises `InvalidAmount` if both are given and differ by more than the rounding of the price to its own
     decimals (at least two), or if quantity × price exceeds the limits.
     """
     if gmv is None:
@@ -66,7 +66,7 @@ def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -
         places = Decimal(1).scaleb(min(_exponent(price), -2))
         if compute_price(gmv, quantity).quantize(places, rounding=ROUND_HALF_UP) != price:
             product = format_money(compute_gmv(quantity, price))
-            raise NotAnAmount(
+            raise InvalidAmount(
                 f"Quantity × price is {product}, not {format_money(gmv)}. Correct one, or clear it."
             )
     return gmv
@@ -114,13 +114,13 @@ def _typed_gmv(draft: Draft) -> Decimal | None:
         if draft.gmv.strip():
             return parse_amount(draft.gmv, MAX_GMV)
         return _check_gmv(compute_gmv(quantity, parse_amount(draft.price, MAX_PRICE)))
-    except NotAnAmount:
+    except InvalidAmount:
         return None
 
 
 def _check_gmv(gmv: Decimal) -> Decimal:
     if not 0 < gmv <= MAX_GMV:
-        raise NotAnAmount(f"Quantity × price has to be above zero and at most {MAX_GMV:,}.")
+        raise InvalidAmount(f"Quantity × price has to be above zero and at most {MAX_GMV:,}.")
     return gmv
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from app.forms import fields
 from app.forms.numbers import compute_price, format_grouped, format_money, format_plain, format_rounded_money
 from app.forms.price import compute_typed_price
-from app.forms.text import NotAName, name_key, parse_symbol
+from app.forms.text import InvalidName, name_key, parse_symbol
 from app.forms.ticket import Draft, Holding, Side, Ticket, Trade
 
 MAX_NEAREST = 3
@@ -31,46 +31,52 @@ class Question(NamedTuple):
     yes: str
 
 
-def price_id(symbol: str, price: Decimal) -> str:
+def build_price_id(symbol: str, price: Decimal) -> str:
     """Return the id of the question about this price of this symbol."""
     return f"{fields.PRICE_OK_PREFIX}{symbol}:{format_plain(price)}"
 
 
-def typed_price_id(draft: Draft) -> str:
+def build_typed_price_id(draft: Draft) -> str:
     """Return the id of a question about the price of the current entries. Empty while they are incomplete."""
     price = compute_typed_price(draft)
     try:
-        return price_id(parse_symbol(draft.symbol), price) if price else ""
-    except NotAName:
+        return build_price_id(parse_symbol(draft.symbol), price) if price else ""
+    except InvalidName:
         return ""
 
 
-def symbol_id(symbol: str) -> str:
+def build_symbol_id(symbol: str) -> str:
     """Return the id of the question about an unknown symbol."""
     return fields.SYMBOL_OK_PREFIX + symbol
 
 
-def portfolio_id(name: str) -> str:
+def build_portfolio_id(name: str) -> str:
     """Return the id of the question about a portfolio that does not exist."""
     return fields.PORTFOLIO_OK_PREFIX + _digest(name_key(name))
 
 
 def build_price_question(ticket: Ticket, reason: str) -> Question:
     """Return the question about an implausible price."""
-    yes = f"Yes, {format_plain(ticket.price)} per share is meant"
-    return Question(price_id(ticket.symbol, ticket.price), "Is this price meant?", "price", reason, yes)
+    yes = f"Yes, {format_plain(ticket.price)} per share is correct"
+    return Question(
+        build_price_id(ticket.symbol, ticket.price), "Is this price correct?", "price", reason, yes
+    )
 
 
 def build_symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
     """Return the question about a symbol that is not listed and was never traded."""
-    reason = f"{symbol} is not a listed instrument, and nobody has traded it here.{_did_you_mean(nearest)}"
-    return Question(symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is meant")
+    reason = f"{symbol} is not a listed instrument, and was never traded here.{_did_you_mean(nearest)}"
+    return Question(
+        build_symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is correct"
+    )
 
 
 def build_portfolio_question(name: str, nearest: Iterable[str]) -> Question:
     """Return the question about a portfolio that the trade would create."""
-    reason = f"There is none called {name} yet.{_did_you_mean(nearest)}"
-    return Question(portfolio_id(name), "Open a new portfolio?", "portfolio", reason, f"Yes, open {name}")
+    reason = f"There is no portfolio named {name}.{_did_you_mean(nearest)}"
+    return Question(
+        build_portfolio_id(name), "Create a new portfolio?", "portfolio", reason, f"Yes, create {name}"
+    )
 
 
 def build_short_question(ticket: Ticket, holding: Holding) -> Question | None:
@@ -91,7 +97,7 @@ def build_short_question(ticket: Ticket, holding: Holding) -> Question | None:
         ticket.symbol, name_key(ticket.portfolio), format_plain(holding.quantity), format_plain(opened)
     )
     yes = f"Yes, sell {format_grouped(opened)} short"
-    return Question(fields.SHORT_OK_PREFIX + about, "Open a short?", "position", reason, yes)
+    return Question(fields.SHORT_OK_PREFIX + about, "Open a short position?", "position", reason, yes)
 
 
 def build_repeat_question(trade: Trade, placed_at: str) -> Question:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from app.errors import BadFields
+from app.errors import InvalidEntries
 from app.forms import fields
-from app.forms.numbers import NotAnAmount, format_plain, parse_amount, parse_quantity
+from app.forms.numbers import InvalidAmount, format_plain, parse_amount, parse_quantity
 from app.forms.price import resolve_gmv
-from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
+from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY, MIN_AMOUNT, Draft, Side, Ticket
 
 State = Mapping[str, Any]
@@ -32,7 +32,7 @@ def read_draft(state: State) -> Draft:
 
 
 def parse_draft(draft: Draft) -> Ticket:
-    """Return the ticket of the entries. Raises `BadFields` with every invalid entry."""
+    """Return the ticket of the entries. Raises `InvalidEntries` with every invalid entry."""
     parser = _FormParser()
     symbol = parser.field(fields.SYMBOL, parse_symbol, draft.symbol)
     quantity = parser.field(fields.QUANTITY, lambda text: parse_quantity(text, MAX_QUANTITY), draft.quantity)
@@ -42,7 +42,7 @@ def parse_draft(draft: Draft) -> Ticket:
     portfolio = parser.field(fields.PORTFOLIO, parse_portfolio, draft.portfolio)
     note = parser.field(fields.NOTE, parse_note, draft.note)
     if symbol is None or quantity is None or gmv is None or side is None or portfolio is None or note is None:
-        raise BadFields(parser.errors)
+        raise InvalidEntries(parser.errors)
     ticket = Ticket(
         symbol=symbol,
         quantity=quantity,
@@ -74,7 +74,7 @@ class FieldParser:
         """Return the parsed text. None if it is invalid."""
         try:
             return parse(text)
-        except (NotAnAmount, NotAName) as error:
+        except (InvalidAmount, InvalidName) as error:
             self.errors[block_id] = str(error)
             return None
 
@@ -114,15 +114,15 @@ def _check_price(ticket: Ticket) -> None:
         sentence = (
             f"GMV / quantity makes a price per share of {format_plain(ticket.price)}; {limits} can be traded."
         )
-        raise BadFields({find_amount_block(ticket): sentence})
+        raise InvalidEntries({find_amount_block(ticket): sentence})
 
 
 def parse_side(text: str) -> Side:
-    """Return the side. Raises `NotAName`."""
+    """Return the side. Raises `InvalidName`."""
     try:
         return Side(text)
     except ValueError:
-        raise NotAName("Choose buy or sell.") from None
+        raise InvalidName("Choose buy or sell.") from None
 
 
 def get_entry(state: State, block_id: str) -> str:

@@ -33,39 +33,39 @@ PATHS = (".", "..")  # HTTP clients remove these from a path
 LINE_BREAKS = re.compile(r"[\t\r\n]+")
 
 
-class NotAName(ValueError):
+class InvalidName(ValueError):
     """Raised when the text is not valid. The message is a sentence for the person."""
 
 
 def parse_symbol(text: str) -> str:
-    """Return the symbol in upper case, without the `$` of a cashtag. Raises `NotAName`."""
+    """Return the symbol in upper case, without the `$` of a cashtag. Raises `InvalidName`."""
     symbol = strip_quotes(text).removeprefix("$").upper()
     if not SYMBOL.fullmatch(symbol):
-        raise NotAName(SYMBOL_SENTENCE)
+        raise InvalidName(SYMBOL_SENTENCE)
     return symbol
 
 
 def parse_portfolio(text: str) -> str:
-    """Return the portfolio name, trimmed and in NFC. Raises `NotAName`."""
+    """Return the portfolio name, trimmed and in NFC. Raises `InvalidName`."""
     name = strip_name_quotes(unicodedata.normalize("NFC", text))
     if not name_key(name) or name == fields.NO_CHOICE:
-        raise NotAName("Choose a portfolio, or type the name of a new one.")
+        raise InvalidName("Choose a portfolio, or type the name of a new one.")
     if len(name) > MAX_PORTFOLIO_CHARACTERS:
-        raise NotAName(f"A portfolio's name has at most {MAX_PORTFOLIO_CHARACTERS} characters.")
+        raise InvalidName(f"A portfolio's name has at most {MAX_PORTFOLIO_CHARACTERS} characters.")
     if "/" in name or INVISIBLE.search(name) or _has_forbidden(name):
-        raise NotAName("A portfolio's name must not contain a slash or invisible characters.")
+        raise InvalidName("A portfolio's name must not contain a slash or invisible characters.")
     if name in PATHS:
-        raise NotAName("A portfolio's name must not consist of dots only.")
+        raise InvalidName("A portfolio's name must not consist of dots only.")
     return name
 
 
 def parse_note(text: str) -> str:
-    """Return the note on one line, trimmed and in NFC. Raises `NotAName`."""
+    """Return the note on one line, trimmed and in NFC. Raises `InvalidName`."""
     note = LINE_BREAKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
     if len(note) > MAX_NOTE_CHARACTERS:
-        raise NotAName(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
+        raise InvalidName(f"A note has at most {MAX_NOTE_CHARACTERS} characters.")
     if _has_forbidden(note):
-        raise NotAName("A note must not contain invisible characters.")
+        raise InvalidName("A note must not contain invisible characters.")
     return note
 
 

@@ -9,12 +9,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 from app.forms.alerts import AlertRequest, parse_alert
 from app.forms.input_normalization import normalize_punctuation, strip_name_quotes
-from app.forms.numbers import NotAnAmount, parse_quantity
+from app.forms.numbers import InvalidAmount, parse_quantity
 from app.forms.periods import parse_period
-from app.forms.text import NotAName, parse_portfolio, parse_symbol, unescape
+from app.forms.text import InvalidName, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_QUANTITY
 
 MAX_LINE_CHARACTERS = 400
@@ -186,10 +186,10 @@ class TextCommand:
 
 
 def parse_text_command(text: str, now: datetime) -> TextCommand:
-    """Return the command of the text. `now` is the time in UTC. Raises `BadCommand`."""
+    """Return the command of the text. `now` is the time in UTC. Raises `InvalidCommand`."""
     line = _clean(text)
     if len(line) > MAX_LINE_CHARACTERS:
-        raise BadCommand("That line is too long.")
+        raise InvalidCommand("That line is too long.")
     word, _, rest = line.partition(" ")
     if not word:
         return TextCommand(Verb.HELP)
@@ -224,11 +224,11 @@ def _parse_verb(word: str) -> Verb:
     if name in VERBS:
         return VERBS[name]
     if name in OTHER_COMMANDS:
-        raise BadCommand(OTHER_COMMANDS[name])
+        raise InvalidCommand(OTHER_COMMANDS[name])
     nearest = difflib.get_close_matches(name, [*VERBS, *OTHER_COMMANDS], 1, MIN_LIKENESS)
     if nearest:
-        raise BadCommand(f"{_quote(word)} is not known here. Did you mean `{nearest[0]}`?")
-    raise BadCommand(f"{_quote(word)} is not known here.")
+        raise InvalidCommand(f"{_quote(word)} is not known here. Did you mean `{nearest[0]}`?")
+    raise InvalidCommand(f"{_quote(word)} is not known here.")
 
 
 def _quote(word: str) -> str:
@@ -249,7 +249,7 @@ def _parse_parts(command: TextCommand, rest: str, now: datetime) -> TextCommand:
 
 
 def _add_word(command: TextCommand, accepted: frozenset[Part], word: str, now: datetime) -> TextCommand:
-    """Return the command with one more word. Raises `BadCommand` if its verb does not accept the word."""
+    """Return the command with one more word. Raises `InvalidCommand` if its verb does not accept the word."""
     name = word.casefold()
     period = parse_period(name, now) if Part.PERIOD in accepted else None
     if period:
@@ -270,24 +270,26 @@ def _add_symbol(command: TextCommand, accepted: frozenset[Part], word: str) -> T
         raise _not_understood(command.verb, word)
     try:
         return replace(command, symbols=(*command.symbols, parse_symbol(word)))
-    except NotAName:
+    except InvalidName:
         raise _not_understood(command.verb, word) from None
 
 
-def _not_understood(verb: Verb, words: str) -> BadCommand:
-    return BadCommand(f"{_quote(words)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`.")
+def _not_understood(verb: Verb, words: str) -> InvalidCommand:
+    return InvalidCommand(
+        f"{_quote(words)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`."
+    )
 
 
 def _parse_portfolio(text: str) -> str:
     name = strip_name_quotes(text)
     try:
         return parse_portfolio(name)
-    except NotAName as error:
-        raise BadCommand(str(error)) from None
+    except InvalidName as error:
+        raise InvalidCommand(str(error)) from None
 
 
 def _parse_quantity(word: str) -> Decimal:
     try:
         return parse_quantity(word, MAX_QUANTITY)
-    except NotAnAmount as error:
-        raise BadCommand(f"Quantity: {error}") from None
+    except InvalidAmount as error:
+        raise InvalidCommand(f"Quantity: {error}") from None

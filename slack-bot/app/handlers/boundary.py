@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt import Ack, BoltContext
 
 from app.blocks import views
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.errors import ForeignPerson
 from app.handlers.person import get_person
 from app.services import failure_messages
@@ -25,7 +25,7 @@ def build_empty_answer(_: str) -> Body:
     return {}
 
 
-def guarded(
+def guard_handler(
     handle: Handler, apology: BuildAnswer = build_empty_answer, refusal: BuildAnswer = build_empty_answer
 ) -> Handler:
     """Return a handler that logs exceptions and acknowledges the request anyway.
@@ -55,18 +55,18 @@ def guarded(
 
 def build_private_answer(text: str) -> Body:
     """Return the answer to a command that only the person sees."""
-    message = notice(text)
+    message = build_notice(text)
     return {"text": message.text, "blocks": list(message.blocks), "response_type": "ephemeral"}
 
 
 def build_push(sentence: str) -> Body:
     """Return the answer that shows a refusal over the form."""
-    return {"response_action": "push", "view": views.refused_view(sentence)}
+    return {"response_action": "push", "view": views.build_refused_view(sentence)}
 
 
 def build_pushed_error(request_id: str) -> Body:
     """Return a view to push over the form, which keeps its entries and its idempotency key."""
-    view = views.failed_view(failure_messages.form_went_wrong(request_id))
+    view = views.build_failed_view(failure_messages.describe_form_error(request_id))
     return {"response_action": "push", "view": view}
 
 

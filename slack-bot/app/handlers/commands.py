@@ -4,9 +4,9 @@ from slack_bolt import Ack, BoltContext
 
 from app.blocks.messages import HELP, MORE
 from app.blocks.text import escape
-from app.errors import BadCommand, Saturated
+from app.errors import InvalidCommand, QueueFull
 from app.forms.command import HelpRequest, parse_command
-from app.handlers.boundary import Body, build_private_answer, get_origin, guarded
+from app.handlers.boundary import Body, build_private_answer, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -19,7 +19,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     def trade(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             command = parse_command(str(body.get("text", "")))
-        except BadCommand as error:
+        except InvalidCommand as error:
             _reply(ack, f"{escape(str(error))} {MORE}")
             return
         if isinstance(command, HelpRequest):
@@ -31,10 +31,10 @@ def register(registry: HandlerRegistry, services: Services) -> None:
             return
         try:
             services.form_workers.submit(origin.request_id, open_form, services, origin, command)
-        except Saturated:
+        except QueueFull:
             _reply(ack, failure_messages.BUSY)
 
-    registry.command("/trade")(guarded(trade, _build_apology, build_private_answer))
+    registry.command("/trade")(guard_handler(trade, _build_apology, build_private_answer))
 
 
 def _reply(ack: Ack, text: str) -> None:
@@ -43,4 +43,4 @@ def _reply(ack: Ack, text: str) -> None:
 
 
 def _build_apology(request_id: str) -> Body:
-    return build_private_answer(failure_messages.went_wrong(request_id))
+    return build_private_answer(failure_messages.describe_bot_error(request_id))

@@ -7,7 +7,7 @@ from typing import Any
 
 from slack_bolt import Ack, BoltContext
 
-from app.handlers.boundary import Body, get_request_id, guarded
+from app.handlers.boundary import Body, get_request_id, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.slack_statuses import report_status
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the events of the manifest."""
 
-    @guarded
+    @guard_handler
     def handle_installation_end(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         remove_installation(services, body, get_request_id(context))
 
-    @guarded
+    @guard_handler
     def handle_user_change(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         profile = (body.get("event") or {}).get("user")
@@ -32,7 +32,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
             request_id = get_request_id(context)
             services.status_workers.submit(request_id, report_status, services, profile, request_id)
 
-    @guarded
+    @guard_handler
     def handle_group_change(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
         services.groups_changed.set()

@@ -6,7 +6,7 @@ from typing import Any
 from slack_bolt import BoltContext, BoltResponse
 
 from app.blocks import views
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.errors import SlackError
 from app.handlers.boundary import get_request_id
 from app.oms_client.person import ID
@@ -38,11 +38,11 @@ def log_refusal(context: BoltContext, reason: str) -> None:
 def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
     """Return the answer that only the person sees. Empty if the request expects no answer."""
     if "command" in body:
-        message = notice(sentence)
+        message = build_notice(sentence)
         private = {"response_type": "ephemeral", "text": message.text, "blocks": list(message.blocks)}
         return BoltResponse(status=200, body=private)
     if body.get("type") == "view_submission":
-        view = views.refused_view(sentence)
+        view = views.build_refused_view(sentence)
         return BoltResponse(status=200, body={"response_action": "push", "view": view})
     if body.get("type") == "block_suggestion":
         return BoltResponse(status=200, body={"options": []})

@@ -4,9 +4,9 @@ import re
 
 from slack_bolt import Ack, BoltContext
 
-from app.errors import Saturated
+from app.errors import QueueFull
 from app.forms import fields
-from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.live_price import update_price_lines
@@ -22,7 +22,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit(services, get_origin(body, context), body["view"]))
 
-    @guarded
+    @guard_handler
     def handle_typing(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin, view_id = get_origin(body, context), str(body["view"]["id"])
@@ -32,15 +32,15 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
             services.price_workers.submit(
                 origin.request_id, update_price_lines, services, forms, origin, view_id
             )
-        except Saturated:
+        except QueueFull:
             # The line keeps the price of an earlier keystroke. The OMS checks the submission as well.
             release_waiter(forms, view_id)
 
-    @guarded
+    @guard_handler
     def ignore(ack: Ack, _body: Body, _context: BoltContext) -> None:
         ack()
 
-    registry.view(fields.TRADE_FORM)(guarded(handle_submission, build_pushed_error, build_push))
+    registry.view(fields.TRADE_FORM)(guard_handler(handle_submission, build_pushed_error, build_push))
     registry.action({"block_id": fields.SYMBOL, "action_id": fields.ACTION})(handle_typing)
     registry.action(fields.QUANTITY_ACTION)(handle_typing)
     registry.action(fields.PRICE_ACTION)(handle_typing)

@@ -9,9 +9,9 @@ from slack_bolt import Ack, BoltContext
 from app.blocks.replies import build_sentence_reply
 from app.blocks.text import escape
 from app.delivery.reply_sender import ReplyAddress
-from app.errors import BadCommand, ForeignPerson, Saturated
+from app.errors import ForeignPerson, InvalidCommand, QueueFull
 from app.forms.text_commands import parse_text_command
-from app.handlers.boundary import Body, get_request_id, guarded
+from app.handlers.boundary import Body, get_request_id, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -26,7 +26,7 @@ MORE = "Type `help` to see what you can type."
 def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the message events of the manifest."""
 
-    @guarded
+    @guard_handler
     def handle_message(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         event = body.get("event") or {}
@@ -36,7 +36,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         to = get_address(event, get_request_id(context))
         try:
             services.query_workers.submit(to.request_id, answer_message, services, event, to, event_id)
-        except Saturated:
+        except QueueFull:
             services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
 
     registry.event("app_mention")(handle_message)
@@ -69,7 +69,7 @@ def answer_message(services: Services, event: Mapping[str, Any], to: ReplyAddres
         log.warning("Foreign person refused", extra={"request_id": to.request_id, "fault": str(error)})
         services.reply_sender.send(to, build_sentence_reply(failure_messages.FOREIGN_PERSON))
         return
-    except BadCommand as error:
+    except InvalidCommand as error:
         services.reply_sender.send(to, build_sentence_reply(f"{escape(str(error))} {MORE}"))
         return
     answer_request(services, TextRequest(person, command, to, event_id))

@@ -3,7 +3,7 @@
 from slack_bolt import Ack, BoltContext
 
 from app.forms import action_ids, fields
-from app.handlers.boundary import Body, get_origin, guarded
+from app.handlers.boundary import Body, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 from app.services.open_forms import OpenForms, postpone_redraw
@@ -26,12 +26,12 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
         get_origin(body, context)
         ack(suggest_time_zones(str(body.get("value", ""))))
 
-    registry.options(fields.PORTFOLIO_ACTION)(guarded(portfolios, build_no_options, build_no_options))
+    registry.options(fields.PORTFOLIO_ACTION)(guard_handler(portfolios, build_no_options, build_no_options))
     for action_id, find in (
         (action_ids.SETTINGS_PORTFOLIO, existing_portfolios),
         (action_ids.SETTINGS_TIME_ZONE, time_zones),
     ):
-        registry.options(action_id)(guarded(find, build_no_options, build_no_options))
+        registry.options(action_id)(guard_handler(find, build_no_options, build_no_options))
 
 
 def build_no_options(_: str) -> Body:

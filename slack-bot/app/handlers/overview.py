@@ -8,12 +8,12 @@ from typing import Any
 from slack_bolt import Ack, BoltContext
 
 from app.blocks.overview_view import build_overview_notice
-from app.errors import ForeignPerson, Saturated, SlackError
+from app.errors import ForeignPerson, QueueFull, SlackError
 from app.forms import action_ids
 from app.forms.orders.ticket import OrderDraft
 from app.forms.overview_tabs import parse_tab
 from app.forms.ticket import Draft
-from app.handlers.boundary import Body, Handler, get_origin, get_request_id, guarded
+from app.handlers.boundary import Body, Handler, get_origin, get_request_id, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.oms_client import Person
 from app.services import failure_messages
@@ -32,14 +32,14 @@ TABS = re.compile(re.escape(action_ids.TAB_PREFIX) + ".*")
 def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the event of the home tab, its tabs and its buttons."""
 
-    @guarded
+    @guard_handler
     def handle_opening(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         event = body.get("event") or {}
         if event.get("tab") == "home" and services.recent_deliveries.add(str(body.get("event_id", ""))):
             _submit(services, get_request_id(context), event)
 
-    @guarded
+    @guard_handler
     def handle_tab(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_origin(body, context)
@@ -59,7 +59,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 def _create_opener(services: Services, open_entry_form: Callable[[Origin], None]) -> Handler:
     """Return a handler of a button that opens an empty form."""
 
-    @guarded
+    @guard_handler
     def handle(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin = get_origin(body, context)
@@ -72,7 +72,7 @@ def _create_opener(services: Services, open_entry_form: Callable[[Origin], None]
 def _submit(services: Services, request_id: str, event: Mapping[str, Any]) -> None:
     try:
         services.query_workers.submit(request_id, open_overview, services, request_id, event)
-    except Saturated:
+    except QueueFull:
         log.warning("Overview not opened", extra={"request_id": request_id})
 
 
@@ -100,5 +100,5 @@ def _publish(services: Services, person: Person, request_id: str) -> None:
     """Show the chosen tab at once. If no worker is free, queue it."""
     try:
         services.query_workers.submit(request_id, show_overview, services, person, request_id)
-    except Saturated:
+    except QueueFull:
         queue_overview(services, person, request_id)

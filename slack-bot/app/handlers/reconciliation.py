@@ -3,7 +3,7 @@
 from slack_bolt import Ack, BoltContext
 
 from app.blocks.reconciliation import FORM, RESOLVE, TAKE
-from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import reconciliation
@@ -19,4 +19,4 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
     registry.action(TAKE)(build_button_handler(services, reconciliation.take_issue, services.trade_workers))
     registry.action(RESOLVE)(build_button_handler(services, reconciliation.open_issue_form))
-    registry.view(FORM)(guarded(handle_form, build_pushed_error, build_push))
+    registry.view(FORM)(guard_handler(handle_form, build_pushed_error, build_push))

@@ -12,7 +12,7 @@ Register = Callable[[Handler], None]
 Constraint = str | re.Pattern[str] | Mapping[str, str]
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     """What Slack sends, and what names the handler."""
 
     COMMAND = "command"
@@ -26,29 +26,29 @@ class HandlerRegistry:
     """Register handlers and find them."""
 
     def __init__(self) -> None:
-        self._handlers: dict[tuple[Kind, str], Handler] = {}
+        self._handlers: dict[tuple[RequestKind, str], Handler] = {}
         self._patterns: list[tuple[Constraint, Handler]] = []  # of actions, in the order of registration
 
     def command(self, name: str) -> Register:
         """Register the handler of a slash command."""
-        return self._register(Kind.COMMAND, name)
+        return self._register(RequestKind.COMMAND, name)
 
     def event(self, event_type: str) -> Register:
         """Register the handler of a type of events."""
-        return self._register(Kind.EVENT, event_type)
+        return self._register(RequestKind.EVENT, event_type)
 
     def view(self, callback_id: str) -> Register:
         """Register the handler of a submitted form."""
-        return self._register(Kind.VIEW, callback_id)
+        return self._register(RequestKind.VIEW, callback_id)
 
     def options(self, action_id: str) -> Register:
         """Register the handler that returns the options of a field."""
-        return self._register(Kind.OPTIONS, action_id)
+        return self._register(RequestKind.OPTIONS, action_id)
 
     def action(self, constraint: Constraint) -> Register:
         """Register the handler of an element by its action id, by a pattern of it, or by both of its ids."""
         if isinstance(constraint, str):
-            return self._register(Kind.ACTION, constraint)
+            return self._register(RequestKind.ACTION, constraint)
 
         def register(handler: Handler) -> None:
             self._patterns.append((constraint, handler))
@@ -58,17 +58,17 @@ class HandlerRegistry:
     def find(self, body: Mapping[str, Any]) -> Handler | None:
         """Return the handler of a request, None if there is none or the request is malformed."""
         if "command" in body:
-            return self._handlers.get((Kind.COMMAND, str(body["command"])))
+            return self._handlers.get((RequestKind.COMMAND, str(body["command"])))
         kind = body.get("type")
         if kind == "event_callback":
-            return self._handlers.get((Kind.EVENT, _read(body.get("event"), "type")))
-        if kind == Kind.VIEW:
-            return self._handlers.get((Kind.VIEW, _read(body.get("view"), "callback_id")))
-        if kind == Kind.OPTIONS:
-            return self._handlers.get((Kind.OPTIONS, _read(body, "action_id")))
-        return self._find_action(body.get("actions")) if kind == Kind.ACTION else None
+            return self._handlers.get((RequestKind.EVENT, _read(body.get("event"), "type")))
+        if kind == RequestKind.VIEW:
+            return self._handlers.get((RequestKind.VIEW, _read(body.get("view"), "callback_id")))
+        if kind == RequestKind.OPTIONS:
+            return self._handlers.get((RequestKind.OPTIONS, _read(body, "action_id")))
+        return self._find_action(body.get("actions")) if kind == RequestKind.ACTION else None
 
-    def _register(self, kind: Kind, name: str) -> Register:
+    def _register(self, kind: RequestKind, name: str) -> Register:
         def register(handler: Handler) -> None:
             self._handlers[kind, name] = handler
 
@@ -77,7 +77,7 @@ class HandlerRegistry:
     def _find_action(self, actions: Any) -> Handler | None:
         action = actions[0] if isinstance(actions, list) and actions else None
         action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
-        if handler := self._handlers.get((Kind.ACTION, action_id)):
+        if handler := self._handlers.get((RequestKind.ACTION, action_id)):
             return handler
         found = (
             action_handler

@@ -7,11 +7,11 @@ from slack_bolt import Ack, BoltContext
 
 from app.blocks.form_parts import build_text_view
 from app.delivery.banner_store import Banner
-from app.errors import BadCommand, Saturated
+from app.errors import InvalidCommand, QueueFull
 from app.forms import action_ids
 from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
-from app.handlers.boundary import Body, Handler, build_push, get_origin, guarded
+from app.handlers.boundary import Body, Handler, build_push, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import (
     backtests,
@@ -47,7 +47,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the forms, and the elements that open them."""
     for callback_id, action in FORMS.items():
         handler = _create_submission_handler(services, action)
-        registry.view(callback_id)(guarded(handler, _build_error_view, build_push))
+        registry.view(callback_id)(guard_handler(handler, _build_error_view, build_push))
     registry.action(action_ids.POSITION_OPEN)(_create_opener(services, _open_position))
     registry.action(action_ids.POSITION_CLOSE)(_create_opener(services, _open_close_form))
     registry.action(action_ids.POSITION_EXITS)(_create_opener(services, _open_exits_form))
@@ -69,10 +69,10 @@ def _create_opener(services: Services, open_view: Open) -> Handler:
             return
         try:
             services.form_workers.submit(origin.request_id, open_view, services, origin, body)
-        except Saturated:
+        except QueueFull:
             return  # the person clicks again
 
-    return guarded(handle)
+    return guard_handler(handle)
 
 
 def get_action_origin(body: Body, context: BoltContext) -> Origin:
@@ -98,7 +98,7 @@ def _open_exits_form(services: Services, origin: Origin, body: Body) -> None:
 def _open_form(services: Services, origin: Origin, body: Body) -> None:
     try:
         command = parse_text_command(str(body["actions"][0].get("value", "")), services.now())
-    except BadCommand:
+    except InvalidCommand:
         return
     if command.verb not in FORM_VERBS:
         return
@@ -125,5 +125,5 @@ def _is_in_modal(body: Body) -> bool:
 
 
 def _build_error_view(request_id: str) -> Body:
-    view = build_text_view("Not known", failure_messages.went_wrong(request_id))
+    view = build_text_view("Not known", failure_messages.describe_bot_error(request_id))
     return {"response_action": "push", "view": view}

@@ -4,9 +4,9 @@ from slack_bolt import Ack, BoltContext
 
 from app.blocks.text import escape
 from app.delivery.reply_sender import ReplyAddress
-from app.errors import BadCommand, Saturated
+from app.errors import InvalidCommand, QueueFull
 from app.forms.text_commands import FORM_VERBS, TextCommand, parse_text_command
-from app.handlers.boundary import Body, Handler, build_private_answer, get_origin, guarded
+from app.handlers.boundary import Body, Handler, build_private_answer, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -22,14 +22,14 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     """Register the commands in words of the manifest."""
     for name, prefix in PREFIXES.items():
         handler = _create_handler(services, prefix)
-        registry.command(name)(guarded(handler, _build_apology, build_private_answer))
+        registry.command(name)(guard_handler(handler, _build_apology, build_private_answer))
 
 
 def _create_handler(services: Services, prefix: str) -> Handler:
     def handle(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             command = parse_text_command(prefix + str(body.get("text", "")), services.now())
-        except BadCommand as error:
+        except InvalidCommand as error:
             ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
             return
         origin = get_origin(body, context)
@@ -37,14 +37,14 @@ def _create_handler(services: Services, prefix: str) -> Handler:
         if services.recent_deliveries.add(origin.trigger_id):
             try:
                 start_request(services, origin, command)
-            except Saturated:
+            except QueueFull:
                 ack(**build_private_answer(failure_messages.BUSY))
 
     return handle
 
 
 def start_request(services: Services, origin: Origin, command: TextCommand) -> None:
-    """Answer a command, or open its form, on a thread. Raises `Saturated`."""
+    """Answer a command, or open its form, on a thread. Raises `QueueFull`."""
     if command.verb in FORM_VERBS:
         services.form_workers.submit(origin.request_id, open_request_form, services, origin, command)
         return
@@ -54,4 +54,4 @@ def start_request(services: Services, origin: Origin, command: TextCommand) -> N
 
 
 def _build_apology(request_id: str) -> Body:
-    return build_private_answer(failure_messages.went_wrong(request_id))
+    return build_private_answer(failure_messages.describe_bot_error(request_id))

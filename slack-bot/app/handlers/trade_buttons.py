@@ -4,7 +4,7 @@ from slack_bolt import Ack, BoltContext
 
 from app.blocks.trade_buttons import AGAIN, UNDO
 from app.forms.trade_buttons import REVERSAL_FORM
-from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.answer_deadline import answer_within_time
@@ -21,4 +21,4 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
     registry.action(UNDO)(build_button_handler(services, open_reversal_form))
     registry.action(AGAIN)(build_button_handler(services, open_form_again))
-    registry.view(REVERSAL_FORM)(guarded(handle_reversal, build_pushed_error, build_push))
+    registry.view(REVERSAL_FORM)(guard_handler(handle_reversal, build_pushed_error, build_push))

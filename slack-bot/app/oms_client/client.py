@@ -10,28 +10,28 @@ from typing import Any
 from urllib.parse import quote
 
 from app.config import Settings
-from app.errors import DenialReason, NotAllowed, NotPlaced, OmsError, OutcomeUnknown
+from app.errors import DenialReason, NotPlaced, OmsError, OmsForbidden, OutcomeUnknown, UnreadableResponse
 from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
 from app.forms.price import Quote
 from app.forms.ticket import Holding, Ticket, Trade
-from app.oms_client.connections import Connections, HttpAnswer, HttpError, NothingSent
+from app.oms_client.connections import Connections, HttpAnswer, HttpError, RequestNotSent
 from app.oms_client.person import Person
 from app.oms_client.statement import get_key_id, sign_statement
 from app.oms_client.trace_context import build_traceparent
 from app.oms_client.wire import (
-    day_bars_from_json,
-    first_trade_from_json,
     has_trade_scope,
-    holding_from_json,
-    instruments_from_json,
-    own_trades_from_json,
+    parse_day_bars,
     parse_error,
+    parse_first_trade,
+    parse_holding,
+    parse_instruments,
     parse_next_cursor,
+    parse_own_trades,
     parse_placed_trade,
+    parse_quote,
     parse_refusal,
-    quote_from_json,
-    ticket_to_json,
+    serialize_ticket,
 )
 
 WRITE_SECONDS = 16.0  # the OMS answers a write within 15
@@ -77,9 +77,9 @@ class OmsClient:
     def place(self, person: Person, ticket: Ticket, *, key: str, request_id: str) -> PlaceResult:
         """Record a trade of this person at most once per `key`.
 
-        Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
+        Raises `NotPlaced`, `OutcomeUnknown`, `OmsRejected`, `IdempotencyKeyTaken` or `OmsForbidden`.
         """
-        body = ticket_to_json(ticket, person.user)
+        body = serialize_ticket(ticket, person.user)
         http_answer = self.write(person, "POST", "/api/v1/trade", body, key=key, request_id=request_id)
         return PlaceResult(
             parse_placed_trade(http_answer.content),
@@ -92,12 +92,12 @@ class OmsClient:
         With `symbol`, return only a trade of the instrument with this symbol or alias.
         """
         parameters = {"idempotency_key": key, "limit": "1"} | ({"symbol": symbol} if symbol else {})
-        return first_trade_from_json(self.read(person, "/api/v1/trades", parameters, request_id))
+        return parse_first_trade(self.read(person, "/api/v1/trades", parameters, request_id))
 
     def get_last_price(self, person: Person, symbol: str, *, request_id: str) -> Decimal | None:
         """Return the price per share of the symbol's latest trade. None if the person sees no trade of it."""
         trades = self.read(person, "/api/v1/trades", {"symbol": symbol, "limit": "1"}, request_id)
-        trade = first_trade_from_json(trades)
+        trade = parse_first_trade(trades)
         return trade.price if trade else None
 
     def get_quote(self, person: Person, symbol: str, *, request_id: str) -> Quote | None:
@@ -112,7 +112,7 @@ class OmsClient:
             http_answer.status_code, http_answer.content, http_answer.headers.get("Retry-After", "")
         ):
             raise refusal
-        return quote_from_json(http_answer.content) if http_answer.status_code == 200 else None
+        return parse_quote(http_answer.content) if http_answer.status_code == 200 else None
 
     def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the stored name of a portfolio. None if the person sees no such portfolio."""
@@ -125,9 +125,9 @@ class OmsClient:
         path = f"/api/v1/positions/{quote(portfolio, safe='')}/{quote(symbol, safe='')}"
         found = self.read(person, path, {}, request_id, absent=None)
         try:
-            return Holding() if found is None else holding_from_json(found)
+            return Holding() if found is None else parse_holding(found)
         except (KeyError, TypeError, ValueError):
-            raise OmsError("The OMS answered a position that cannot be read.") from None
+            raise UnreadableResponse("The OMS returned a position that cannot be read.") from None
 
     def list_own_trades(
         self, person: Person, ticket: Ticket, *, since: datetime, request_id: str
@@ -139,7 +139,7 @@ class OmsClient:
         parameters = {"portfolio": ticket.portfolio, "symbol": ticket.symbol, "side": ticket.side.value}
         moment = since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         rows = self.read(person, "/api/v1/trades", parameters | {"from": moment, "limit": "100"}, request_id)
-        return own_trades_from_json(rows, person.actor)
+        return parse_own_trades(rows, person.actor)
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
         """Return whether the symbol is a listed instrument."""
@@ -152,26 +152,26 @@ class OmsClient:
         """Return listed instruments whose symbol or name contains the text, sorted by symbol."""
         parameters = {"limit": str(limit)} | ({"q": part} if part else {})
         rows = self.read(person, "/api/v1/instruments", parameters, request_id)
-        return instruments_from_json(rows)
+        return parse_instruments(rows)
 
     def list_day_bars(self, person: Person, symbol: str, *, request_id: str) -> list[DayBar]:
         """Return the prices of the newest two days with prices, the newest day first."""
         path = f"/api/v1/bars/{quote(symbol, safe='')}"
         rows = self.read(person, path, {"interval": "1d", "limit": "2"}, request_id, absent=[])
-        return day_bars_from_json(rows)
+        return parse_day_bars(rows)
 
     def list_portfolios(self, person: Person, query: str, *, limit: int, request_id: str) -> list[str]:
         """Return the names of portfolios that the person may see and that match the query."""
         parameters = {"limit": str(limit)} | ({"q": query} if query else {})
         names = self.read(person, "/api/v1/portfolios", parameters, request_id)
         if not isinstance(names, list):
-            raise OmsError("The OMS answered something that is no list.")
+            raise UnreadableResponse("The OMS returned a value that is not a list.")
         return [name for name in names if isinstance(name, str)]
 
     def may_trade(self, person: Person, *, request_id: str) -> bool:
         """Return whether the person's role includes trading.
 
-        Raises `NotAllowed` if the person has no access.
+        Raises `OmsForbidden` if the person has no access.
         """
         return has_trade_scope(self.read(person, "/api/v1/auth/me", {}, request_id))
 
@@ -220,14 +220,14 @@ class OmsClient:
     ) -> HttpAnswer:
         """Send a change of this person once. Return the answer if it has the status 200, 201, 202 or 204.
 
-        Raises `NotPlaced`, `OutcomeUnknown`, `Refused`, `KeyTaken` or `NotAllowed`.
+        Raises `NotPlaced`, `OutcomeUnknown`, `OmsRejected`, `IdempotencyKeyTaken` or `OmsForbidden`.
         """
         headers = self._build_headers(person, request_id) | ({"Idempotency-Key": key} if key else {})
         try:
             http_answer = self._http.request(
                 method, path, seconds=self._write_seconds, headers=headers, body=body
             )
-        except NothingSent:
+        except RequestNotSent:
             raise NotPlaced("The trading system cannot be reached.") from None
         except HttpError as error:
             raise OutcomeUnknown(f"Sent, and then {error}.") from None
@@ -306,7 +306,7 @@ class OmsClient:
 
     def _build_headers(self, person: Person, request_id: str) -> dict[str, str]:
         if self._get_team is not None and person.team != self._get_team():
-            raise NotAllowed(DenialReason.WORKSPACE)
+            raise OmsForbidden(DenialReason.WORKSPACE)
         return {**_build_trace_headers(request_id), ON_BEHALF_OF: person.actor}
 
 
@@ -320,4 +320,4 @@ def _parse_json(http_answer: HttpAnswer) -> Any:
     try:
         return http_answer.json()
     except ValueError:
-        raise OmsError("The OMS returned a response that is not JSON.") from None
+        raise UnreadableResponse("The OMS returned a response that is not JSON.") from None

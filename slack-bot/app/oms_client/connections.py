@@ -30,7 +30,7 @@ class HttpError(Exception):
     """Raised when the request was sent, or a part of it, and there is no complete answer."""
 
 
-class NothingSent(HttpError):
+class RequestNotSent(HttpError):
     """Raised when there is no connection: nothing was sent."""
 
 
@@ -173,7 +173,7 @@ class Connections:
             connection.connect()
         except FAILURES as error:
             connection.close()
-            raise NothingSent(type(error).__name__) from None
+            raise RequestNotSent(type(error).__name__) from None
         return connection
 
 

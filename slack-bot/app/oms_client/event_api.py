@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from app.config import Settings, is_loopback
-from app.errors import OmsError
+from app.errors import OmsError, UnreadableResponse
 from app.oms_client.wire import parse_error
 
 READ_SECONDS = 10.0
@@ -61,7 +61,7 @@ class EventApi:
         response = self._call("GET", EVENTS_PATH, params=params)
         rows = _parse_json(response)
         if not isinstance(rows, list):
-            raise OmsError("The OMS answered something that is no list.")
+            raise UnreadableResponse("The OMS returned a value that is not a list.")
         next_url = response.links.get("next", {}).get("url", "")
         return rows, httpx.URL(next_url).params.get("cursor", "") if next_url else ""
 
@@ -88,11 +88,11 @@ def _parse_registration(response: httpx.Response) -> Registration:
             str(values["id"]), str(values.get("created_at") or ""), str(values.get("secret") or "")
         )
     except (AttributeError, KeyError, TypeError):
-        raise OmsError("The OMS answered a webhook that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a webhook that cannot be read.") from None
 
 
 def _parse_json(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError:
-        raise OmsError("The OMS returned a response that is not JSON.") from None
+        raise UnreadableResponse("The OMS returned a response that is not JSON.") from None

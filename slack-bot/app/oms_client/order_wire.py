@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from app.errors import OmsError, Refused
+from app.errors import OmsRejected, UnreadableResponse
 from app.forms.numbers import format_plain
 from app.forms.orders.order import Approval, Check, Denial, Fill, Order, OrderEvent, PortfolioCash, Preview
 from app.forms.orders.ticket import OrderTicket
-from app.oms_client.wire import Json, amount
+from app.oms_client.wire import Json, parse_amount
 
 T = TypeVar("T")
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def ticket_to_json(ticket: OrderTicket, *, client_order_id: str = "", confirm_repeat: bool = False) -> Json:
+def serialize_order_ticket(
+    ticket: OrderTicket, *, client_order_id: str = "", confirm_repeat: bool = False
+) -> Json:
     """Return the body of `POST /orders`. The OMS takes the person from the header, not from the body."""
     optional = {
         "quantity": _text(ticket.quantity),
@@ -35,10 +37,10 @@ def ticket_to_json(ticket: OrderTicket, *, client_order_id: str = "", confirm_re
     return body | {name: value for name, value in optional.items() if value is not None}
 
 
-def changes_to_json(ticket: OrderTicket, previous: Order, *, client_order_id: str) -> Json:
+def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: str) -> Json:
     """Return the body of `PATCH /orders/{id}`: the terms of the form that differ from those of the order.
 
-    Raises `Refused` if none does.
+    Raises `OmsRejected` if none does.
     """
     terms = _terms(ticket) | ({"quantity": format_plain(ticket.quantity)} if ticket.quantity else {})
     old = {
@@ -53,42 +55,42 @@ def changes_to_json(ticket: OrderTicket, previous: Order, *, client_order_id: st
     if ticket.expires_at and previous.expires_at[:16] == changed.get("expires_at", "")[:16]:
         changed.pop("expires_at")
     if not changed:
-        raise Refused("Nothing was changed: every entry is as it was.")
+        raise OmsRejected("Nothing was changed: every entry is as it was.")
     reason = {"reason": ticket.reason} if ticket.reason else {}
     return changed | reason | {"client_order_id": client_order_id}
 
 
-def order_from_json(values: Any) -> Order:
+def parse_order(values: Any) -> Order:
     """Parse an order with its exits. Raises `OmsError` if it is invalid."""
     return _parse(_order, values, "an order")
 
 
-def orders_from_json(rows: Any) -> list[Order]:
+def parse_orders(rows: Any) -> list[Order]:
     """Parse a list of orders. Raises `OmsError` if it is invalid."""
     return _parse(lambda values: [_order(row) for row in values], rows, "orders")
 
 
-def preview_from_json(values: Any) -> Preview:
+def parse_preview(values: Any) -> Preview:
     """Parse a preview. Raises `OmsError` if it is invalid."""
     return _parse(_preview, values, "a preview")
 
 
-def approvals_from_json(rows: Any) -> list[Approval]:
+def parse_approvals(rows: Any) -> list[Approval]:
     """Parse a list of orders that wait for approval. Raises `OmsError` if it is invalid."""
     return _parse(lambda values: [_approval(row) for row in values], rows, "approvals")
 
 
-def portfolio_cash_from_json(values: Any) -> PortfolioCash:
+def parse_portfolio_cash(values: Any) -> PortfolioCash:
     """Parse the cash of a portfolio. Raises `OmsError` if it is invalid."""
     return _parse(_portfolio_cash, values, "a portfolio")
 
 
-def portfolio_cashes_from_json(rows: Any) -> list[PortfolioCash]:
+def parse_portfolio_cashes(rows: Any) -> list[PortfolioCash]:
     """Parse the summaries of portfolios. Raises `OmsError` if they are invalid."""
     return _parse(lambda values: [_portfolio_cash(row) for row in values], rows, "portfolios")
 
 
-def denial_from_facts(facts: Mapping[str, Any]) -> Denial | None:
+def parse_denial(facts: Mapping[str, Any]) -> Denial | None:
     """Parse the denial of a problem document, None if it has none or it cannot be read."""
     try:
         return _denial(facts.get("denial"))
@@ -113,7 +115,7 @@ def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
     try:
         return parse(values)
     except UNREADABLE:
-        raise OmsError(f"The OMS answered {what} that cannot be read.") from None
+        raise UnreadableResponse(f"The OMS returned {what} that cannot be read.") from None
 
 
 def _order(values: Json) -> Order:
@@ -136,11 +138,11 @@ def _order(values: Json) -> Order:
         portfolio=str(values["portfolio_name"]),
         symbol=str(values["symbol"]),
         side=str(values["side"]),
-        quantity=amount(values["quantity"]),
+        quantity=parse_amount(values["quantity"]),
         type=str(values["type"]),
         time_in_force=str(values["time_in_force"]),
-        filled_quantity=amount(values["filled_quantity"]),
-        leaves_quantity=amount(values["leaves_quantity"]),
+        filled_quantity=parse_amount(values["filled_quantity"]),
+        leaves_quantity=parse_amount(values["leaves_quantity"]),
         legs=tuple(_order(leg) for leg in values.get("legs") or ()),
         denial=_denial(values.get("denial")),
         events=tuple(map(_event, values.get("events") or ())),
@@ -162,7 +164,7 @@ def _event(values: Json) -> OrderEvent:
 
 
 def _fill(values: Json) -> Fill:
-    return Fill(str(values["execution_id"]), amount(values["quantity"]), amount(values["price"]))
+    return Fill(str(values["execution_id"]), parse_amount(values["quantity"]), parse_amount(values["price"]))
 
 
 def _denial(values: Any) -> Denial | None:
@@ -181,12 +183,12 @@ def _denial(values: Any) -> Denial | None:
 def _preview(values: Json) -> Preview:
     return Preview(
         symbol=str(values["symbol"]),
-        quantity=amount(values["quantity"]),
+        quantity=parse_amount(values["quantity"]),
         price=_amount(values["expected_price"]),
         value=_amount(values["expected_value"]),
         charges=_amount(values["expected_charges"]),
         cash_after=_amount(values["cash_after"]),
-        position_after=amount(values["position_after"]),
+        position_after=parse_amount(values["position_after"]),
         opens_at=str(values.get("opens_at") or ""),
         needs_approval=values.get("needs_approval") is True,
         denial=_denial(values["denial"]),
@@ -224,14 +226,14 @@ def _approval(values: Json) -> Approval:
 def _portfolio_cash(values: Json) -> PortfolioCash:
     return PortfolioCash(
         name=str(values["portfolio_name"]),
-        cash=amount(values["cash"]),
+        cash=parse_amount(values["cash"]),
         currency=str(values["base_currency"]),
         buying_power=_amount(values.get("buying_power")),
     )
 
 
 def _amount(value: Any) -> Decimal | None:
-    return None if value is None else amount(value)
+    return None if value is None else parse_amount(value)
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -14,14 +14,14 @@ from app.forms.portfolio_values import PositionKey
 from app.oms_client.client import OmsClient
 from app.oms_client.connections import HttpAnswer
 from app.oms_client.order_wire import (
-    approvals_from_json,
-    changes_to_json,
-    order_from_json,
-    orders_from_json,
-    portfolio_cash_from_json,
-    portfolio_cashes_from_json,
-    preview_from_json,
-    ticket_to_json,
+    parse_approvals,
+    parse_order,
+    parse_orders,
+    parse_portfolio_cash,
+    parse_portfolio_cashes,
+    parse_preview,
+    serialize_changes,
+    serialize_order_ticket,
 )
 from app.oms_client.person import Person
 
@@ -36,22 +36,22 @@ class OrderClient:
 
     def preview(self, person: Person, ticket: OrderTicket, *, request_id: str) -> Preview:
         """Return the effect that the ticket would have now."""
-        body = ticket_to_json(ticket)
+        body = serialize_order_ticket(ticket)
         http_answer = self.oms.write(person, "POST", f"{ORDERS}:preview", body, key="", request_id=request_id)
-        return preview_from_json(_read_json(http_answer))
+        return parse_preview(_read_json(http_answer))
 
     def place(
         self, person: Person, ticket: OrderTicket, *, key: str, confirm_repeat: bool, request_id: str
     ) -> Order:
         """Place an order at most once per `key`, which is also its client order id."""
-        body = ticket_to_json(ticket, client_order_id=key, confirm_repeat=confirm_repeat)
+        body = serialize_order_ticket(ticket, client_order_id=key, confirm_repeat=confirm_repeat)
         return self._write(person, "POST", ORDERS, body, key=key, request_id=request_id)
 
     def replace(
         self, person: Person, previous: Order, ticket: OrderTicket, *, key: str, request_id: str
     ) -> Order:
         """Replace the terms that differ from those of the previous order. Return the new order."""
-        body = changes_to_json(ticket, previous, client_order_id=key)
+        body = serialize_changes(ticket, previous, client_order_id=key)
         return self._write(person, "PATCH", _path(previous.id), body, key=key, request_id=request_id)
 
     def cancel(self, person: Person, order_id: str, *, key: str, request_id: str) -> Order:
@@ -90,7 +90,7 @@ class OrderClient:
 
     def list_approvals(self, person: Person, *, request_id: str) -> list[Approval]:
         """Return the orders on which the person may decide."""
-        return approvals_from_json(self.oms.read(person, "/api/v1/approvals", {}, request_id))
+        return parse_approvals(self.oms.read(person, "/api/v1/approvals", {}, request_id))
 
     def get(self, person: Person | None, order_id: str, *, request_id: str) -> Order | None:
         """Return an order with its history and its fills. None if the person sees no such order.
@@ -102,12 +102,12 @@ class OrderClient:
             found = self.oms.read_as_bot(path, {}, request_id, absent=None)
         else:
             found = self.oms.read(person, path, {}, request_id, absent=None)
-        return None if found is None else order_from_json(found)
+        return None if found is None else parse_order(found)
 
     def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:
         """Return the order with this client order id, None if there is none."""
         parameters = {"client_order_id": client_order_id, "limit": "1"}
-        orders = orders_from_json(self.oms.read(person, ORDERS, parameters, request_id))
+        orders = parse_orders(self.oms.read(person, ORDERS, parameters, request_id))
         return orders[0] if orders else None
 
     def list_since(
@@ -121,7 +121,7 @@ class OrderClient:
             "from": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "limit": "100",
         }
-        return orders_from_json(self.oms.read(person, ORDERS, parameters, request_id))
+        return parse_orders(self.oms.read(person, ORDERS, parameters, request_id))
 
     def list_own_since(
         self, person: Person, portfolio: str, symbol: str, since: datetime, *, request_id: str
@@ -134,18 +134,18 @@ class OrderClient:
             "from": since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "limit": "100",
         }
-        return orders_from_json(self.oms.read(person, ORDERS, parameters, request_id))
+        return parse_orders(self.oms.read(person, ORDERS, parameters, request_id))
 
     def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
         """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
         path = f"/api/v1/portfolio/{quote(portfolio, safe='')}"
         found = self.oms.read(person, path, {}, request_id, absent=None)
-        return None if found is None else portfolio_cash_from_json(found)
+        return None if found is None else parse_portfolio_cash(found)
 
     def list_cash(self, person: Person, query: str, *, limit: int, request_id: str) -> list[PortfolioCash]:
         """Return the portfolios that match the query, with their cash."""
         parameters = {"limit": str(limit), "detail": "true"} | ({"q": query} if query else {})
-        return portfolio_cashes_from_json(self.oms.read(person, "/api/v1/portfolios", parameters, request_id))
+        return parse_portfolio_cashes(self.oms.read(person, "/api/v1/portfolios", parameters, request_id))
 
     def reverse(self, person: Person, trade_id: str, reason: str, *, key: str, request_id: str) -> None:
         """Reverse a reported trade."""
@@ -157,7 +157,7 @@ class OrderClient:
     ) -> Order:
         http_answer = self.oms.write(person, method, path, body, key=key, request_id=request_id)
         try:
-            return order_from_json(_read_json(http_answer))
+            return parse_order(_read_json(http_answer))
         except OmsError as error:  # the change was made; its result is looked up
             raise OutcomeUnknown(str(error)) from None
 

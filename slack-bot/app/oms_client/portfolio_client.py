@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OmsError, OutcomeUnknown
+from app.errors import OutcomeUnknown, UnreadableResponse
 from app.forms.alerts import AlertRequest
 from app.forms.day_change import DayBar
 from app.forms.numbers import format_plain
@@ -120,7 +120,7 @@ class PortfolioClient(PersonClient):
         try:
             currency, total = str(body["currency"]), body["total"]
         except (KeyError, TypeError):
-            raise OmsError("The OMS returned an exposure in an unknown format.") from None
+            raise UnreadableResponse("The OMS returned an exposure that cannot be read.") from None
         return currency, parse_rows(ExposureSummary, [*_items(body), total])
 
     def list_limits(self, *, limit: int) -> list[RiskLimit]:
@@ -233,7 +233,7 @@ class PortfolioClient(PersonClient):
                 if body is not None
             ]
         except (KeyError, TypeError):
-            raise OmsError("The OMS returned broker connections in an unknown format.") from None
+            raise UnreadableResponse("The OMS returned broker connections that cannot be read.") from None
 
     def create_broker_session(self, connection: str, request_token: str, *, idempotency_key: str) -> str:
         """Log in at a broker. Return when the session ends. Raises `OmsError`."""

@@ -5,7 +5,7 @@ from dataclasses import fields
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from app.errors import OmsError
+from app.errors import UnreadableResponse
 from app.forms.portfolio_values import (
     ApprovalSummary,
     KillSwitchResult,
@@ -14,7 +14,7 @@ from app.forms.portfolio_values import (
 )
 from app.forms.preferences import Preferences, QuietHours
 from app.forms.strategy_values import BacktestSummary, StrategyParameter, StrategySummary
-from app.oms_client.wire import amount
+from app.oms_client.wire import parse_amount
 from app.request_priority import pause_background_work
 
 ROWS_WITHOUT_PAUSE = 10
@@ -40,10 +40,10 @@ _PARSERS: dict[Any, Callable[[Any], Any]] = {
     bool: bool,
     int: int,
     float: float,
-    Decimal: amount,
+    Decimal: parse_amount,
     tuple[str, ...]: _texts,
     str | None: _optional(_text),
-    Decimal | None: _optional(amount),
+    Decimal | None: _optional(parse_amount),
     float | None: _optional(float),
     tuple[str, ...] | None: _optional(_texts),
 }
@@ -55,13 +55,13 @@ def parse_row(kind: type[T], row: Any) -> T:
     try:
         return _parse(kind, row)
     except UNREADABLE:
-        raise OmsError("The OMS answered a row that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a row that cannot be read.") from None
 
 
 def parse_rows(kind: type[T], rows: Any) -> list[T]:
     """Parse a JSON array of objects. Raises `OmsError`."""
     if not isinstance(rows, list):
-        raise OmsError("The OMS answered something that is no list.")
+        raise UnreadableResponse("The OMS returned a value that is not a list.")
     found = []
     for number, row in enumerate(rows):
         if number % ROWS_WITHOUT_PAUSE == 0:
@@ -79,14 +79,14 @@ def parse_approvals(rows: Any) -> list[ApprovalSummary]:
                 requested_by=_text(row["requested_by"]),
                 expires_at=_text(row["expires_at"]),
                 rule=_text(row["rule"]),
-                price=_optional(amount)(row["now"]["price"]),
-                value=_optional(amount)(row["now"]["value"]),
+                price=_optional(parse_amount)(row["now"]["price"]),
+                value=_optional(parse_amount)(row["now"]["value"]),
                 reason=_optional(_text)(row.get("reason")),
             )
             for row in rows
         ]
     except UNREADABLE:
-        raise OmsError("The OMS answered approvals that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned approvals that cannot be read.") from None
 
 
 def parse_preferences(body: Any) -> Preferences:
@@ -104,7 +104,7 @@ def parse_preferences(body: Any) -> Preferences:
             watchlists={str(name): _texts(symbols) for name, symbols in body["watchlists"].items()},
         )
     except UNREADABLE:
-        raise OmsError("The OMS answered preferences that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned preferences that cannot be read.") from None
 
 
 def parse_strategy(row: Any) -> StrategySummary:
@@ -112,7 +112,7 @@ def parse_strategy(row: Any) -> StrategySummary:
     try:
         return _parse(StrategySummary, row | row["statistics"])
     except UNREADABLE:
-        raise OmsError("The OMS answered a strategy that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a strategy that cannot be read.") from None
 
 
 def parse_parameters(row: Any) -> list[StrategyParameter]:
@@ -127,7 +127,7 @@ def parse_parameters(row: Any) -> list[StrategyParameter]:
             for definition in definitions
         ]
     except UNREADABLE:
-        raise OmsError("The OMS answered parameters that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned parameters that cannot be read.") from None
 
 
 def parse_backtest(row: Any) -> BacktestSummary:
@@ -137,7 +137,7 @@ def parse_backtest(row: Any) -> BacktestSummary:
         others = {"since": row["from"], "until": row["to"], "total_return": statistics["return"]}
         return _parse(BacktestSummary, row | statistics | others)
     except UNREADABLE:
-        raise OmsError("The OMS answered a backtest that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a backtest that cannot be read.") from None
 
 
 def parse_switch_result(body: Any) -> KillSwitchResult:
@@ -152,7 +152,7 @@ def parse_switch_result(body: Any) -> KillSwitchResult:
             unconfirmed=tuple(describe_unconfirmed_cancel(row) for row in body.get("unconfirmed") or ()),
         )
     except UNREADABLE:
-        raise OmsError("The OMS answered a kill switch that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a kill switch that cannot be read.") from None
 
 
 def _format_value(value: Any) -> str:

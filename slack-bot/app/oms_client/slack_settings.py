@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import OmsError
+from app.errors import UnreadableResponse
 from app.oms_client.client import OmsClient
 
 SETTINGS_PATH = "/api/v1/slack-settings"
@@ -33,7 +33,7 @@ class SlackSettingsClient:
         try:
             return _parse(self._oms.call_as_bot("GET", SETTINGS_PATH).json())
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise OmsError("The OMS answered Slack settings that cannot be read.") from None
+            raise UnreadableResponse("The OMS returned Slack settings that cannot be read.") from None
 
     def report_groups(self, team: str, members: Mapping[str, Sequence[str]]) -> None:
         """Report the members of the user groups that have a role. Raises `OmsError`."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OmsError
+from app.errors import UnreadableResponse
 from app.forms.portfolio_values import EquityPoint
 from app.forms.strategy_values import (
     BacktestRequest,
@@ -27,7 +27,7 @@ class StrategyClient(PersonClient):
         """Return the strategies by name. The first represents the orders that name no strategy."""
         found = self._read("/strategies")
         if not isinstance(found, list):
-            raise OmsError("The OMS answered something that is no list.")
+            raise UnreadableResponse("The OMS returned a value that is not a list.")
         return [parse_strategy(row) for row in found]
 
     def start_strategy(self, name: str, *, acknowledges_error: bool, idempotency_key: str) -> StrategySummary:

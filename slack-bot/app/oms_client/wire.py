@@ -9,13 +9,14 @@ from urllib.parse import unquote
 from app.errors import (
     DenialReason,
     FieldProblem,
-    KeyTaken,
-    NotAllowed,
+    IdempotencyKeyTaken,
     NotPlaced,
     OmsError,
+    OmsForbidden,
+    OmsRejected,
     OutcomeUnknown,
-    Refused,
     TooManyRequests,
+    UnreadableResponse,
 )
 from app.forms.day_change import DayBar
 from app.forms.instruments import Instrument
@@ -41,7 +42,7 @@ PORTFOLIO_NOT_GRANTED = "not-your-portfolio"
 DECISION_REFUSALS = ("own-order", "not-an-approver")  # of approvals: the person may not decide on this order
 
 
-def ticket_to_json(ticket: Ticket, user: str) -> Json:
+def serialize_ticket(ticket: Ticket, user: str) -> Json:
     """Return the body of `POST /trade`. `user` is a label, the Slack user id."""
     body = {
         "symbol": ticket.symbol,
@@ -54,62 +55,64 @@ def ticket_to_json(ticket: Ticket, user: str) -> Json:
     return body | ({"note": ticket.note} if ticket.note else {})
 
 
-def trade_from_json(values: Json) -> Trade:
+def parse_trade(values: Json) -> Trade:
     """Parse a trade of the ledger. Raises KeyError, ValueError or TypeError if it is invalid."""
     position = values["position"]
     return Trade(
         trade_id=str(values["trade_id"]),
         symbol=str(values["symbol"]),
         side=str(values["side"]),
-        quantity=amount(values["quantity"]),
-        price=amount(values["price"]),
-        gmv=amount(values["gmv"]),
+        quantity=parse_amount(values["quantity"]),
+        price=parse_amount(values["price"]),
+        gmv=parse_amount(values["gmv"]),
         portfolio=str(values["portfolio_name"]),
         timestamp=str(values["timestamp"]),
-        position_quantity=amount(position["quantity"]),
-        position_average_cost=amount(position["avg_cost"]),
+        position_quantity=parse_amount(position["quantity"]),
+        position_average_cost=parse_amount(position["avg_cost"]),
     )
 
 
-def holding_from_json(values: Json) -> Holding:
+def parse_holding(values: Json) -> Holding:
     """Parse a position. Raises KeyError, ValueError or TypeError if it is invalid."""
     rate = values.get("fx_rate")
-    held = (amount(values["quantity"]), amount(values["avg_cost"]))
-    return Holding(*held, Decimal(1) if rate is None else amount(rate))
+    held = (parse_amount(values["quantity"]), parse_amount(values["avg_cost"]))
+    return Holding(*held, Decimal(1) if rate is None else parse_amount(rate))
 
 
-def instruments_from_json(rows: Any) -> list[Instrument]:
+def parse_instruments(rows: Any) -> list[Instrument]:
     """Parse a list of instruments. Raises OmsError if it is invalid."""
     try:
         return [Instrument(str(row["symbol"]), str(row.get("name") or "")) for row in rows]
     except (AttributeError, KeyError, TypeError):
-        raise OmsError("The OMS answered instruments that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned instruments that cannot be read.") from None
 
 
-def day_bars_from_json(rows: Any) -> list[DayBar]:
+def parse_day_bars(rows: Any) -> list[DayBar]:
     """Parse a list of bars. Raises OmsError if it is invalid."""
     try:
-        return [DayBar(str(row["start"]), amount(row["open"]), amount(row["close"])) for row in rows]
+        return [
+            DayBar(str(row["start"]), parse_amount(row["open"]), parse_amount(row["close"])) for row in rows
+        ]
     except (KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered bars that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned bars that cannot be read.") from None
 
 
-def own_trades_from_json(rows: Any, actor: str) -> list[Trade]:
+def parse_own_trades(rows: Any, actor: str) -> list[Trade]:
     """Parse a list of trades. Keep those of this person that are not reversed and no reversal.
 
     Raises OmsError if the list is invalid.
     """
     try:
         return [
-            trade_from_json(row)
+            parse_trade(row)
             for row in rows
             if row["actor"] == actor and not row.get("reversed_by") and not row.get("reverses")
         ]
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered trades that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned trades that cannot be read.") from None
 
 
-def amount(value: Any) -> Decimal:
+def parse_amount(value: Any) -> Decimal:
     """Parse an amount exactly. Raises ValueError or TypeError if it is invalid."""
     if not isinstance(value, str):
         raise TypeError("The OMS sends amounts as strings.")
@@ -122,11 +125,11 @@ def amount(value: Any) -> Decimal:
     return number
 
 
-def quote_from_json(body: bytes) -> Quote | None:
+def parse_quote(body: bytes) -> Quote | None:
     """Parse a quote with its mid, else its last price. None if it has neither or is invalid."""
     try:
         values = json.loads(body)
-        price = amount(values["mid"] or values["last"])
+        price = parse_amount(values["mid"] or values["last"])
         return Quote(price, float(values["age_seconds"]), str(values["source"])) if price > 0 else None
     except (KeyError, TypeError, ValueError):
         return None
@@ -144,7 +147,7 @@ def has_trade_scope(about: Any) -> bool:
 def parse_refusal(status: int, body: bytes, retry_after: str) -> OmsError | None:
     """Return why a person was refused (401, 403, 429), None for any other answer."""
     if status == 401:
-        return NotAllowed(DenialReason.KEY)
+        return OmsForbidden(DenialReason.KEY)
     if status == 403:
         return _parse_forbidden(_parse_problem(body))
     return TooManyRequests(_parse_seconds(retry_after)) if status == 429 else None
@@ -154,30 +157,30 @@ def _parse_forbidden(problem: Json) -> OmsError:
     kind = str(problem.get("type", "")).rpartition("/")[2]
     if kind == PORTFOLIO_NOT_GRANTED:
         detail = str(problem.get("detail", ""))
-        return Refused(detail, (FieldProblem("portfolio_name", detail),), 403)
+        return OmsRejected(detail, (FieldProblem("portfolio_name", detail),), 403)
     if kind in DECISION_REFUSALS:
-        return Refused(str(problem.get("detail", "")), (), 403, kind, problem)
-    return NotAllowed(DENIAL_REASONS.get(kind, DenialReason.KEY))
+        return OmsRejected(str(problem.get("detail", "")), (), 403, kind, problem)
+    return OmsForbidden(DENIAL_REASONS.get(kind, DenialReason.KEY))
 
 
 def parse_placed_trade(content: bytes) -> Trade:
     """Return the trade of an answer to `POST /trade`. Raises `OutcomeUnknown`."""
     try:
-        return trade_from_json(json.loads(content)["trade"])
+        return parse_trade(json.loads(content)["trade"])
     except (KeyError, TypeError, ValueError):
         raise OutcomeUnknown("The OMS answered 201 with a body that cannot be read.") from None
 
 
-def first_trade_from_json(trades: Any) -> Trade | None:
+def parse_first_trade(trades: Any) -> Trade | None:
     """Parse the first trade of a list, None if it is empty. Raises `OmsError`."""
     if not isinstance(trades, list):
-        raise OmsError("The OMS answered something that is no list.")
+        raise UnreadableResponse("The OMS returned a value that is not a list.")
     if not trades:
         return None
     try:
-        return trade_from_json(trades[0])
+        return parse_trade(trades[0])
     except (KeyError, TypeError, ValueError):
-        raise OmsError("The OMS answered a trade that cannot be read.") from None
+        raise UnreadableResponse("The OMS returned a trade that cannot be read.") from None
 
 
 def parse_next_cursor(link: str) -> str:
@@ -196,9 +199,9 @@ def parse_error(status: int, body: bytes, retry_after: str = "") -> OmsError:
     if status == 503 and kind.endswith(NOTHING_RECORDED):
         return NotPlaced("The trading system cannot record anything at the moment.")
     if status == 409 and kind.endswith(KEY_TAKEN):
-        return KeyTaken(detail)
+        return IdempotencyKeyTaken(detail)
     if 400 <= status < 500:
-        return Refused(detail, _parse_field_problems(problem), status, kind.rpartition("/")[2], problem)
+        return OmsRejected(detail, _parse_field_problems(problem), status, kind.rpartition("/")[2], problem)
     return OutcomeUnknown(f"The OMS answered {status}.")
 
 

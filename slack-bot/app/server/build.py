@@ -7,7 +7,7 @@ from flask import Flask
 from slack_bolt import App, BoltContext, BoltResponse
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError, Settings
-from app.delivery.outbox import Outbox
+from app.delivery.send_queue import SendQueue
 from app.delivery.slack_api import SlackApi
 from app.events.receiver import EventReceiver
 from app.oms_client import OmsClient
@@ -72,7 +72,7 @@ def create_services(settings: Settings) -> Services:
     return Services(
         oms=OmsClient(settings, get_team=lambda: slack.installation.team),
         slack=slack,
-        outbox=Outbox(),
+        send_queue=SendQueue(),
         storage=open_storage(settings),
         keys=keys,
         trading_channel=settings.trading_channel,

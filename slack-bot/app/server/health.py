@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.errors import Saturated, SlackError
+from app.errors import QueueFull, SlackError
 from app.services.dependencies import Services
 
 MAX_AGE_SECONDS = 15.0
@@ -51,7 +51,7 @@ class ServiceProbe:
             running = self._running = threading.Event()
         try:
             self._workers.submit("health", self._run, running)
-        except Saturated:
+        except QueueFull:
             running.set()
         return running
 

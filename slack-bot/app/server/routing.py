@@ -7,10 +7,10 @@ from typing import Any
 from slack_bolt import App, BoltContext, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 
-from app.blocks.messages import HELP, notice
+from app.blocks.messages import HELP, build_notice
 from app.config import Settings
-from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError
+from app.delivery.send_queue import SendJob
+from app.errors import QueueFull, SlackError
 from app.handlers.events import remove_installation
 from app.handlers.installation_check import refusal
 from app.handlers.messages import is_from_person
@@ -69,7 +69,7 @@ def _refuse(req: BoltRequest, context: BoltContext) -> BoltResponse:
 
 def _answer_unconnected(workspace: Workspace, req: BoltRequest) -> BoltResponse:
     """Help, and say what is missing. Nothing else works without an OMS key."""
-    sentence = failure_messages.not_connected(workspace.services.team)
+    sentence = failure_messages.describe_unconnected_workspace(workspace.services.team)
     if "command" in req.body:
         return refusal(req.body, f"{sentence}\n{HELP}")
     event = req.body.get("event")
@@ -87,7 +87,7 @@ def _handle_unconnected_event(
     channel = str(event.get("channel", ""))
     if not (channel and is_from_person(event) and services.recent_deliveries.add(str(body.get("event_id")))):
         return
-    message = notice(f"{sentence}\n{HELP}")
+    message = build_notice(f"{sentence}\n{HELP}")
 
     def send() -> None:
         services.slack.post(channel, message, thread_ts=event.get("thread_ts"))
@@ -96,6 +96,6 @@ def _handle_unconnected_event(
         log.warning("Help not sent", extra={"team": services.team})
 
     try:
-        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
-    except (Saturated, SlackError):
+        services.send_queue.put(f"channel:{channel}", SendJob(send, log_abandoned))
+    except (QueueFull, SlackError):
         log_abandoned()

@@ -8,8 +8,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from app.blocks.text import Json
-from app.blocks.views import busy_view, done_view, working_view
-from app.errors import Saturated, SlackError
+from app.blocks.views import build_busy_view, build_done_view, build_working_view
+from app.errors import QueueFull, SlackError
 from app.request_priority import REQUESTS
 from app.services.dependencies import Services
 from app.services.origin import Origin
@@ -26,8 +26,8 @@ def answer_within_time(
     """
     try:
         future = services.trade_workers.submit(origin.request_id, work)
-    except Saturated:
-        return {"response_action": "push", "view": busy_view()}
+    except QueueFull:
+        return {"response_action": "push", "view": build_busy_view()}
     try:
         with REQUESTS.exclude():
             return future.result(timeout=services.waits.submission)
@@ -36,7 +36,7 @@ def answer_within_time(
         future.add_done_callback(
             lambda finished: _redraw(services, origin, str(view["id"]), finished, answered_at)
         )
-        return {"response_action": "update", "view": working_view()}
+        return {"response_action": "update", "view": build_working_view()}
 
 
 def _redraw(
@@ -47,6 +47,6 @@ def _redraw(
         return
     services.stopping.wait(max(0.0, answered_at + services.waits.redraw_after - time.monotonic()))
     try:
-        services.slack.update_view(view_id, finished.result().get("view") or done_view())
+        services.slack.update_view(view_id, finished.result().get("view") or build_done_view())
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})

@@ -7,21 +7,21 @@ from datetime import date
 from typing import Any
 
 from app.blocks.backtest_reports import build_backtest_reply, describe_backtest_event
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.replies import Reply
-from app.blocks.text import literal
-from app.delivery.message_sender import Address
+from app.blocks.text import format_literal
+from app.delivery.message_sender import Recipient
 from app.delivery.reply_sender import ReplyAddress
-from app.errors import BadFields, OmsError, Saturated, SlackError, format_log_name
+from app.errors import InvalidEntries, OmsError, QueueFull, SlackError, format_log_name
 from app.forms import action_ids
 from app.forms.strategy_values import BacktestRequest
-from app.forms.text import NotAName, parse_symbol
+from app.forms.text import InvalidName, parse_symbol
 from app.oms_client import Person
 from app.oms_client.strategy_client import StrategyClient
 from app.services.chart_images import add_chart_images
 from app.services.dependencies import Services
 from app.services.form_submission import FormAction, FormSubmission
-from app.services.owed_notes import owe_note, send_note
+from app.services.pending_notes import send_note, store_note
 
 log = logging.getLogger(__name__)
 
@@ -33,20 +33,20 @@ WRONG_ORDER = "The last day must not be before the first day."
 
 
 def request_backtest(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Request the backtest of a submitted form. Raises `BadFields` or `OmsError`."""
+    """Request the backtest of a submitted form. Raises `InvalidEntries` or `OmsError`."""
     entries = submission.entries
     strategy = submission.context.subject or entries.get(action_ids.BACKTEST_STRATEGY, "")
     if not strategy:
-        raise BadFields({action_ids.BACKTEST_STRATEGY: CHOOSE_STRATEGY})
+        raise InvalidEntries({action_ids.BACKTEST_STRATEGY: CHOOSE_STRATEGY})
     first_day = _read_day(entries, action_ids.BACKTEST_FIRST_DAY)
     last_day = _read_day(entries, action_ids.BACKTEST_LAST_DAY)
     if last_day < first_day:
-        raise BadFields({action_ids.BACKTEST_LAST_DAY: WRONG_ORDER})
+        raise InvalidEntries({action_ids.BACKTEST_LAST_DAY: WRONG_ORDER})
     request = BacktestRequest(strategy, first_day, last_day, _read_symbols(entries))
     origin = submission.origin
     client = StrategyClient(services.oms, origin.person, origin.request_id)
     client.request_backtest(request, idempotency_key=submission.key)
-    return "Backtest requested", REQUESTED.format(name=literal(strategy))
+    return "Backtest requested", REQUESTED.format(name=format_literal(strategy))
 
 
 def send_backtest_result(services: Services, person: Person, data: Mapping[str, Any], event_id: str) -> None:
@@ -55,19 +55,19 @@ def send_backtest_result(services: Services, person: Person, data: Mapping[str, 
     A sentence is stored first. If the bot is killed before it has sent the numbers, the person gets it.
     """
     text, key = describe_backtest_event(data), f"{event_id}:{person.user}"
-    to = Address(person.user, "", "", event_id)
+    to = Recipient(person.user, "", "", event_id)
     if data.get("status") == FAILED:
         send_note(services, to, text, key)
         return
-    to = owe_note(services, to, text, key)
+    to = store_note(services, to, text, key)
     try:
         backtest_id = str(data.get("backtest_id") or "")
         services.query_workers.submit(event_id, _send_result, services, person, backtest_id, to)
-    except Saturated:
-        services.message_sender.send_privately(to, notice(text))
+    except QueueFull:
+        services.message_sender.send_privately(to, build_notice(text))
 
 
-def _send_result(services: Services, person: Person, backtest_id: str, to: Address) -> None:
+def _send_result(services: Services, person: Person, backtest_id: str, to: Recipient) -> None:
     """Send the numbers and the picture. If this fails, the stored sentence is sent later."""
     try:
         reply = _load_result(services, person, backtest_id, to.request_id)
@@ -75,7 +75,7 @@ def _send_result(services: Services, person: Person, backtest_id: str, to: Addre
     except (OmsError, SlackError) as error:
         log.warning("Result not sent", extra={"request_id": to.request_id, "fault": format_log_name(error)})
         return
-    address = ReplyAddress(person.user, channel, to.request_id, is_direct=True, receipt=to.receipt)
+    address = ReplyAddress(person.user, channel, to.request_id, is_direct=True, claim=to.claim)
     services.reply_sender.send(address, reply)
 
 
@@ -92,15 +92,15 @@ def _read_day(entries: Mapping[str, str], block_id: str) -> date:
     try:
         return date.fromisoformat(entries.get(block_id, ""))
     except ValueError:
-        raise BadFields({block_id: CHOOSE_DAY}) from None
+        raise InvalidEntries({block_id: CHOOSE_DAY}) from None
 
 
 def _read_symbols(entries: Mapping[str, str]) -> tuple[str, ...]:
     words = entries.get(action_ids.BACKTEST_SYMBOLS, "").replace(",", " ").split()
     try:
         return tuple(dict.fromkeys(map(parse_symbol, words)))
-    except NotAName as error:
-        raise BadFields({action_ids.BACKTEST_SYMBOLS: str(error)}) from None
+    except InvalidName as error:
+        raise InvalidEntries({action_ids.BACKTEST_SYMBOLS: str(error)}) from None
 
 
 BACKTEST = FormAction(request_backtest, "backtests")

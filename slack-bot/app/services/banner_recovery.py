@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from app.delivery.owed_banners import BannerState, OwedBanner
+from app.delivery.pending_banners import BannerState, PendingBanner
 from app.errors import OmsError
 from app.forms.portfolio_values import KillSwitch
 from app.forms.text import name_key
@@ -22,43 +22,45 @@ ALL_PORTFOLIOS = "tenant"
 
 def recover_banners(services: Services, now: float) -> None:
     """Post the banners of changes that the OMS has made. Give up those that are too old."""
-    for owed in services.owed_banners.adopt():
-        age_seconds = now - owed.created_at
+    for pending in services.pending_banners.adopt():
+        age_seconds = now - pending.created_at
         if age_seconds > MAX_AGE_SECONDS:
-            services.owed_banners.remove(owed.key)
-            log.warning("Banner given up", extra={"request_id": owed.request_id})
-        elif not owed.is_intended:
-            queue_banner(services, owed)
+            services.pending_banners.remove(pending.key)
+            log.warning("Banner given up", extra={"request_id": pending.request_id})
+        elif not pending.is_intended:
+            queue_banner(services, pending)
         else:
-            _recover_intended(services, owed, age_seconds)
+            _recover_intended(services, pending, age_seconds)
 
 
-def _recover_intended(services: Services, owed: OwedBanner, age_seconds: float) -> None:
+def _recover_intended(services: Services, pending: PendingBanner, age_seconds: float) -> None:
     """Post the banner if the OMS has made the change. Remove it once the OMS will not make it any more."""
     try:
-        is_made = _is_change_made(services, owed)
+        is_made = _is_change_made(services, pending)
     except OmsError as error:
-        log.info("Stop of trading not looked up", extra={"request_id": owed.request_id, "fault": str(error)})
-        services.owed_banners.release(owed.key, BannerState.INTENDED)
+        log.info(
+            "Stop of trading not looked up", extra={"request_id": pending.request_id, "fault": str(error)}
+        )
+        services.pending_banners.release(pending.key, BannerState.INTENDED)
         return
     if is_made:
-        services.owed_banners.set_state(owed.key, BannerState.QUEUED)
-        queue_banner(services, owed)
+        services.pending_banners.set_state(pending.key, BannerState.QUEUED)
+        queue_banner(services, pending)
     elif age_seconds < NOT_RECORDED_AFTER_SECONDS:
-        services.owed_banners.release(owed.key, BannerState.INTENDED)
+        services.pending_banners.release(pending.key, BannerState.INTENDED)
     else:
-        services.owed_banners.remove(owed.key)
+        services.pending_banners.remove(pending.key)
 
 
-def _is_change_made(services: Services, owed: OwedBanner) -> bool:
+def _is_change_made(services: Services, pending: PendingBanner) -> bool:
     """Return whether the kill switch is in the state that the person wanted, set by this request."""
-    person = Person(services.team, owed.user)
-    switches = PortfolioClient(services.oms, person, owed.request_id).list_switches()
+    person = Person(services.team, pending.user)
+    switches = PortfolioClient(services.oms, person, pending.request_id).list_switches()
     return any(
-        _is_of(switch, owed.portfolio)
-        and switch.is_active == owed.is_end
+        _is_of(switch, pending.portfolio)
+        and switch.is_active == pending.is_end
         and switch.set_by == person.actor
-        and _was_set_since(switch, owed.created_at - CLOCK_SECONDS)
+        and _was_set_since(switch, pending.created_at - CLOCK_SECONDS)
         for switch in switches
     )
 

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from app.blocks.messages import Message, with_hint
+from app.blocks.messages import Message, add_hint
 from app.delivery.banner_store import Banner
-from app.delivery.message_sender import INVITE_HINT, Address
-from app.delivery.outbox import Job
-from app.delivery.owed_banners import BannerState, OwedBanner
-from app.errors import OmsError, OutcomeUnknown, Saturated, SlackError, SlackRateLimited, SlackRefused
+from app.delivery.message_sender import INVITE_HINT, Recipient
+from app.delivery.pending_banners import BannerState, PendingBanner
+from app.delivery.send_queue import SendJob
+from app.errors import OmsError, OutcomeUnknown, QueueFull, SlackError, SlackRateLimited, SlackRefused
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
-from app.services.owed_notes import owe_note
+from app.services.pending_notes import store_note
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 
 NO_CHANNEL = (
-    "No channel got this message, because the form was not opened in one. "
+    "This was not posted to a channel, because the form was opened outside one. "
     "Type `/desk risk share` in the channel of the desk."
 )
 CHANNEL_IDS = ("C", "G")  # the first letters of ids of channels that are no direct messages
@@ -47,31 +47,31 @@ def announce(
     If the answer of the OMS is lost, as when the bot is killed, the recovery finds out whether the OMS has
     made the change.
     """
-    owed = _create(services, origin, channel, portfolio, message, is_end=is_end)
-    if _has_recipient(owed):
-        services.owed_banners.add(replace(owed, is_intended=True))
+    pending = _create(services, origin, channel, portfolio, message, is_end=is_end)
+    if _has_recipient(pending):
+        services.pending_banners.add(replace(pending, is_intended=True))
     try:
         yield
     except OutcomeUnknown:
-        services.owed_banners.release(owed.key, BannerState.INTENDED)
+        services.pending_banners.release(pending.key, BannerState.INTENDED)
         raise
     except OmsError:
-        services.owed_banners.remove(owed.key)
+        services.pending_banners.remove(pending.key)
         raise
-    if _has_recipient(owed):
-        services.owed_banners.set_state(owed.key, BannerState.QUEUED)
-        queue_banner(services, owed)
+    if _has_recipient(pending):
+        services.pending_banners.set_state(pending.key, BannerState.QUEUED)
+        queue_banner(services, pending)
 
 
-def _has_recipient(owed: OwedBanner) -> bool:
+def _has_recipient(pending: PendingBanner) -> bool:
     """Return whether there is a channel, or else a person who is told that no channel sees the stop."""
-    return bool(owed.channel or (owed.user and not owed.is_end))
+    return bool(pending.channel or (pending.user and not pending.is_end))
 
 
 def _create(
     services: Services, origin: Origin | None, channel: str, portfolio: str, message: Message, *, is_end: bool
-) -> OwedBanner:
-    return OwedBanner(
+) -> PendingBanner:
+    return PendingBanner(
         key=secrets.token_hex(8),
         portfolio=portfolio,
         is_end=is_end,
@@ -94,79 +94,85 @@ def _choose_channel(services: Services, channel: str, portfolio: str) -> str:
     return channel if channel.startswith(CHANNEL_IDS) else find_report_channel(services, portfolio)
 
 
-def _store_and_queue(services: Services, owed: OwedBanner) -> None:
-    if _has_recipient(owed):
-        services.owed_banners.add(owed)
-        queue_banner(services, owed)
+def _store_and_queue(services: Services, pending: PendingBanner) -> None:
+    if _has_recipient(pending):
+        services.pending_banners.add(pending)
+        queue_banner(services, pending)
 
 
 # The calls of one channel run one after the other, so that each sees the banner that an earlier one posted.
 
 
-def queue_banner(services: Services, owed: OwedBanner) -> None:
+def queue_banner(services: Services, pending: PendingBanner) -> None:
     """Queue a stored banner. If Slack refuses it, the person gets it with a hint."""
 
     def release() -> None:
-        services.owed_banners.release(owed.key)
-        log.warning("Banner delayed", extra={"request_id": owed.request_id})
+        services.pending_banners.release(pending.key)
+        log.warning("Banner delayed", extra={"request_id": pending.request_id})
 
     try:
-        lane = f"channel:{owed.channel or owed.user}"
-        services.outbox.put(lane, Job(lambda: _post(services, owed), release))
-    except Saturated:
+        lane = f"channel:{pending.channel or pending.user}"
+        services.send_queue.put(lane, SendJob(lambda: _post(services, pending), release))
+    except QueueFull:
         release()
 
 
-def _post(services: Services, owed: OwedBanner) -> None:
-    if not services.owed_banners.set_state(owed.key, BannerState.POSTING):
+def _post(services: Services, pending: PendingBanner) -> None:
+    if not services.pending_banners.set_state(pending.key, BannerState.POSTING):
         return  # another bot posts it
-    message = with_hint(owed.message, failure_messages.MAYBE_REPEATED) if owed.is_repeat else owed.message
+    message = (
+        add_hint(pending.message, failure_messages.MAYBE_REPEATED) if pending.is_repeat else pending.message
+    )
     try:
-        if owed.channel:
-            (_replace if owed.is_end else _show)(services, owed, message)
+        if pending.channel:
+            (_replace if pending.is_end else _show)(services, pending, message)
         else:
-            _send_privately(services, owed, with_hint(message, NO_CHANNEL))
+            _send_privately(services, pending, add_hint(message, NO_CHANNEL))
     except SlackRateLimited:
-        services.owed_banners.set_state(owed.key, BannerState.QUEUED)
+        services.pending_banners.set_state(pending.key, BannerState.QUEUED)
         raise
     except SlackError as error:
-        log.warning("Banner not posted", extra={"request_id": owed.request_id, "fault": str(error)})
+        log.warning("Banner not posted", extra={"request_id": pending.request_id, "fault": str(error)})
         if not isinstance(error, SlackRefused):  # Slack may have it: the recovery repeats it with a mark
-            services.owed_banners.release(owed.key, BannerState.POSTING)
+            services.pending_banners.release(pending.key, BannerState.POSTING)
             return
         if error.is_about_token:
-            services.owed_banners.release(owed.key)  # the app may be installed again
+            services.pending_banners.release(pending.key)  # the app may be installed again
             return
-        _send_privately(services, owed, with_hint(message, INVITE_HINT.format(channel=owed.channel)))
-    services.owed_banners.remove(owed.key)
+        _send_privately(services, pending, add_hint(message, INVITE_HINT.format(channel=pending.channel)))
+    services.pending_banners.remove(pending.key)
 
 
-def _show(services: Services, owed: OwedBanner, message: Message) -> None:
-    banner = services.banners.get(owed.portfolio)
-    if banner is None or not _edit(services, owed, banner):
-        services.banners.add(owed.portfolio, Banner(owed.channel, services.slack.post(owed.channel, message)))
+def _show(services: Services, pending: PendingBanner, message: Message) -> None:
+    banner = services.banners.get(pending.portfolio)
+    if banner is None or not _edit(services, pending, banner):
+        services.banners.add(
+            pending.portfolio, Banner(pending.channel, services.slack.post(pending.channel, message))
+        )
 
 
-def _replace(services: Services, owed: OwedBanner, message: Message) -> None:
-    services.owed_banners.remove_earlier(owed)
-    banner = services.banners.get(owed.portfolio)
-    if banner is None or not _edit(services, owed, banner):
-        services.slack.post(owed.channel, message)
+def _replace(services: Services, pending: PendingBanner, message: Message) -> None:
+    services.pending_banners.remove_earlier(pending)
+    banner = services.banners.get(pending.portfolio)
+    if banner is None or not _edit(services, pending, banner):
+        services.slack.post(pending.channel, message)
         return
-    services.banners.remove(owed.portfolio)  # after the edit, which is repeated if Slack limits the rate
+    services.banners.remove(pending.portfolio)  # after the edit, which is repeated if Slack limits the rate
     services.slack.post(banner.channel, message, thread_ts=banner.timestamp)
 
 
-def _edit(services: Services, owed: OwedBanner, banner: Banner) -> bool:
+def _edit(services: Services, pending: PendingBanner, banner: Banner) -> bool:
     """Edit a banner. Return False if it was deleted: it is forgotten then."""
-    is_edited = services.slack.edit_message(banner.channel, banner.timestamp, owed.message)
+    is_edited = services.slack.edit_message(banner.channel, banner.timestamp, pending.message)
     if not is_edited:
-        services.banners.remove(owed.portfolio)
+        services.banners.remove(pending.portfolio)
     return is_edited
 
 
-def _send_privately(services: Services, owed: OwedBanner, message: Message) -> None:
+def _send_privately(services: Services, pending: PendingBanner, message: Message) -> None:
     """Send the message to the person who made the change. It is stored first, so that a crash loses none."""
-    if owed.user:
-        to = owe_note(services, Address(owed.user, "", "", owed.request_id), message.text, owed.key)
+    if pending.user:
+        to = store_note(
+            services, Recipient(pending.user, "", "", pending.request_id), message.text, pending.key
+        )
         services.message_sender.send_privately(to, message)

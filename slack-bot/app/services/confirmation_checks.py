@@ -12,20 +12,20 @@ from app.forms.price import find_price_warning
 from app.forms.questions import (
     MAX_NEAREST,
     Question,
+    build_portfolio_id,
     build_portfolio_question,
     build_price_question,
     build_repeat_question,
     build_short_question,
+    build_symbol_id,
     build_symbol_question,
     find_nearest_names,
     is_repeat,
-    portfolio_id,
-    symbol_id,
 )
 from app.forms.text import name_key
 from app.forms.ticket import Side
 from app.services.dependencies import Services
-from app.services.ticket_submission import Order
+from app.services.ticket_submission import TradeSubmission
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ REPEAT_SECONDS = 60
 MAX_CANDIDATES = 1000  # results of one call
 
 
-def list_questions(services: Services, order: Order) -> list[Question]:
+def list_questions(services: Services, order: TradeSubmission) -> list[Question]:
     """Compare a ticket with the OMS. Return the questions that the person has not confirmed yet.
 
     Raises `OmsError` if the OMS does not answer. No trade is sent then.
@@ -45,7 +45,9 @@ def list_questions(services: Services, order: Order) -> list[Question]:
     return [question for question in found if not order.is_confirmed(question.id)]
 
 
-def check_symbol_and_price(services: Services, order: Order, price: Decimal | None) -> Iterator[Question]:
+def check_symbol_and_price(
+    services: Services, order: TradeSubmission, price: Decimal | None
+) -> Iterator[Question]:
     """Yield questions about an unknown symbol and an implausible price. Without a price, only the first.
 
     A symbol is known if it has a live quote, was traded, or is a listed instrument.
@@ -57,7 +59,7 @@ def check_symbol_and_price(services: Services, order: Order, price: Decimal | No
         services.oms.get_last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
     )
     is_priced = quoted is not None or last is not None
-    if not (is_priced or order.is_confirmed(symbol_id(ticket.symbol)) or _is_listed(services, order)):
+    if not (is_priced or order.is_confirmed(build_symbol_id(ticket.symbol)) or _is_listed(services, order)):
         yield build_symbol_question(ticket.symbol, _nearest_symbols(services, order))
     if price is None:
         return
@@ -70,11 +72,11 @@ def check_symbol_and_price(services: Services, order: Order, price: Decimal | No
         yield build_price_question(ticket, reason)
 
 
-def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
+def _check_portfolio(services: Services, order: TradeSubmission) -> Iterator[Question]:
     """Yield questions about a new portfolio, a short sale, and a repeated trade."""
     ticket, origin = order.ticket, order.origin
     is_known = _portfolio_exists(services, order)
-    if not (is_known or order.is_confirmed(portfolio_id(ticket.portfolio))):
+    if not (is_known or order.is_confirmed(build_portfolio_id(ticket.portfolio))):
         yield build_portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
     if ticket.side is Side.SELL:
         holding = services.oms.get_holding(
@@ -86,7 +88,7 @@ def _check_portfolio(services: Services, order: Order) -> Iterator[Question]:
         yield from _check_repeats(services, order)
 
 
-def _check_repeats(services: Services, order: Order) -> Iterator[Question]:
+def _check_repeats(services: Services, order: TradeSubmission) -> Iterator[Question]:
     """Yield questions about the same trade by the same person within a minute."""
     ticket, origin = order.ticket, order.origin
     since = datetime.fromtimestamp(time.time() - REPEAT_SECONDS, UTC)
@@ -97,12 +99,12 @@ def _check_repeats(services: Services, order: Order) -> Iterator[Question]:
             yield build_repeat_question(trade, format_time(trade.timestamp))
 
 
-def _is_listed(services: Services, order: Order) -> bool:
+def _is_listed(services: Services, order: TradeSubmission) -> bool:
     person, request_id = order.origin.person, order.origin.request_id
     return services.oms.is_listed(person, order.ticket.symbol, request_id=request_id)
 
 
-def _portfolio_exists(services: Services, order: Order) -> bool:
+def _portfolio_exists(services: Services, order: TradeSubmission) -> bool:
     name, person, request_id = order.ticket.portfolio, order.origin.person, order.origin.request_id
     cache_key = f"{person.actor}:{name_key(name)}"  # people see different portfolios
     if cache_key in services.known_portfolios:
@@ -113,7 +115,7 @@ def _portfolio_exists(services: Services, order: Order) -> bool:
     return True
 
 
-def _nearest_symbols(services: Services, order: Order) -> list[str]:
+def _nearest_symbols(services: Services, order: TradeSubmission) -> list[str]:
     """Return the instruments that match by name, then those with the most similar symbols."""
     person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
     try:
@@ -129,7 +131,7 @@ def _nearest_symbols(services: Services, order: Order) -> list[str]:
     return [names[key] for key in dict.fromkeys(nearest)][:MAX_NEAREST]
 
 
-def _nearest_portfolios(services: Services, order: Order) -> list[str]:
+def _nearest_portfolios(services: Services, order: TradeSubmission) -> list[str]:
     person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
     try:
         first, others = (

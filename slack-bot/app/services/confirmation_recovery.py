@@ -4,17 +4,17 @@ import logging
 import time
 
 from app.blocks import views
-from app.blocks.messages import Message, confirmation, notice, with_hint
-from app.delivery.confirmation_store import OwedConfirmation, UnresolvedConfirmation
-from app.delivery.message_sender import Address
-from app.errors import NotAllowed, OmsError, SlackError
+from app.blocks.messages import Message, add_hint, build_confirmation, build_notice
+from app.delivery.confirmation_store import PendingConfirmation, UnresolvedConfirmation
+from app.delivery.message_sender import Recipient
+from app.errors import OmsError, OmsForbidden, SlackError
 from app.forms.context import FormContext
 from app.forms.numbers import format_grouped
 from app.forms.ticket import Trade
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.ticket_submission import Order
+from app.services.ticket_submission import TradeSubmission
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 1
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 
-def build_owed_confirmation(services: Services, order: Order) -> OwedConfirmation:
+def build_pending_confirmation(services: Services, order: TradeSubmission) -> PendingConfirmation:
     """Return the confirmation to store before the trade is sent."""
     ticket, origin, now = order.ticket, order.origin, time.time()
     response_url, seconds_left = services.urls.get(order.root_view_id)
     quantity = format_grouped(ticket.quantity)
-    return OwedConfirmation(
+    return PendingConfirmation(
         key=order.key,
         submitted_at=now,
         team=origin.person.team,
@@ -54,10 +54,10 @@ def recover_confirmations(services: Services, now: float) -> None:
     if removed := services.confirmations.remove_submitted_before(now - MAX_AGE_SECONDS):
         log.warning("Confirmations given up", extra={"count": removed})
     for unresolved in services.confirmations.list_unresolved(services.team):
-        extra = {"request_id": unresolved.owed.request_id, "key": unresolved.owed.key}
+        extra = {"request_id": unresolved.pending.request_id, "key": unresolved.pending.key}
         try:
             _recover(services, unresolved, now)
-        except NotAllowed as error:
+        except OmsForbidden as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
         except OmsError as error:
             log.info("Confirmation not recovered", extra=extra | {"fault": str(error)})
@@ -67,42 +67,48 @@ def recover_confirmations(services: Services, now: float) -> None:
 
 
 def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float) -> None:
-    owed = unresolved.owed
-    trade = services.oms.find_trade(Person(owed.team, owed.user), owed.key, request_id=owed.request_id)
-    if trade is None and now < owed.submitted_at + NOT_RECORDED_AFTER_SECONDS:
+    pending = unresolved.pending
+    trade = services.oms.find_trade(
+        Person(pending.team, pending.user), pending.key, request_id=pending.request_id
+    )
+    if trade is None and now < pending.submitted_at + NOT_RECORDED_AFTER_SECONDS:
         return
-    receipt = services.confirmations.claim_unresolved(owed)
-    if receipt is None:
+    claim = services.confirmations.claim_unresolved(pending)
+    if claim is None:
         return
-    if now < owed.response_url_expires_at:
-        services.urls.remember(owed.root_view_id, owed.response_url, owed.response_url_expires_at - now)
-    to = Address(owed.user, owed.channel, owed.root_view_id, owed.request_id, receipt)
-    message = _message(owed, trade)
+    if now < pending.response_url_expires_at:
+        services.urls.remember(
+            pending.root_view_id, pending.response_url, pending.response_url_expires_at - now
+        )
+    to = Recipient(pending.user, pending.channel, pending.root_view_id, pending.request_id, claim)
+    message = _message(pending, trade)
     if unresolved.is_interrupted:
-        if trade is not None and services.slack.find_posted(owed.channel, message, owed.submitted_at):
-            receipt.finish()
+        if trade is not None and services.slack.find_posted(pending.channel, message, pending.submitted_at):
+            claim.finish()
             return
-        message = with_hint(message, failure_messages.MAYBE_REPEATED)
-    extra = {"request_id": owed.request_id, "key": owed.key, "recorded": trade is not None}
+        message = add_hint(message, failure_messages.MAYBE_REPEATED)
+    extra = {"request_id": pending.request_id, "key": pending.key, "recorded": trade is not None}
     log.info("Confirmation recovered", extra=extra)
     if trade is None:
         services.message_sender.send_privately(to, message)
     else:
-        services.message_sender.confirm(to, message)
-        _redraw(services, owed, trade)
+        services.message_sender.post_to_channel(to, message)
+        _redraw(services, pending, trade)
 
 
-def _message(owed: OwedConfirmation, trade: Trade | None) -> Message:
+def _message(pending: PendingConfirmation, trade: Trade | None) -> Message:
     if trade is None:
-        return notice(failure_messages.not_recorded(owed.order_text, owed.request_id))
-    return confirmation(trade, owed.user)
+        return build_notice(
+            failure_messages.describe_unrecorded_trade(pending.order_text, pending.request_id)
+        )
+    return build_confirmation(trade, pending.user)
 
 
-def _redraw(services: Services, owed: OwedConfirmation, trade: Trade) -> None:
+def _redraw(services: Services, pending: PendingConfirmation, trade: Trade) -> None:
     """Replace the view "Placing…" with the result. The person may have closed the form."""
     try:
         services.slack.update_view(
-            owed.view_id, views.placed_view(trade, owed.user, FormContext(owed.channel))
+            pending.view_id, views.build_placed_view(trade, pending.user, FormContext(pending.channel))
         )
     except SlackError as error:
-        log.info("Form not redrawn", extra={"request_id": owed.request_id, "fault": str(error)})
+        log.info("Form not redrawn", extra={"request_id": pending.request_id, "fault": str(error)})

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.text import escape
 from app.delivery.file_sender import File
 from app.delivery.notification_store import Notification
-from app.errors import OmsError, Saturated, SlackError, SlackUnreachable, format_log_name
+from app.errors import OmsError, QueueFull, SlackError, SlackUnreachable, format_log_name
 from app.oms_client.daily_reports import DailyReport, download_report
 from app.services.dependencies import Services
 from app.services.exports import MAX_EXPORT_BYTES, get_title
@@ -29,7 +29,7 @@ TOO_LARGE = (
 )
 
 
-def owe_report(services: Services, channel: str, report: DailyReport, event_id: str) -> None:
+def store_report(services: Services, channel: str, report: DailyReport, event_id: str) -> None:
     """Store that a report must be uploaded. Return at once; `start_uploads` uploads it.
 
     A report that was announced before, as by a repeated run of the OMS, is uploaded with a note.
@@ -42,40 +42,40 @@ def owe_report(services: Services, channel: str, report: DailyReport, event_id: 
 
 def start_uploads(services: Services, due: Iterable[Notification]) -> None:
     """Claim the reports that are due, and upload them on the threads for exports."""
-    for owed in due:
-        if not services.notifications.claim(owed, time.time() + CLAIM_SECONDS):
+    for pending in due:
+        if not services.notifications.claim(pending, time.time() + CLAIM_SECONDS):
             continue
         try:
-            services.export_workers.submit(owed.key, _upload, services, owed)
-        except Saturated:
-            services.notifications.retract(owed.key)
+            services.export_workers.submit(pending.key, _upload, services, pending)
+        except QueueFull:
+            services.notifications.retract(pending.key)
 
 
-def _upload(services: Services, owed: Notification) -> None:
+def _upload(services: Services, pending: Notification) -> None:
     """Upload a report. Keep it for later if that fails, for up to a day."""
     try:
-        _send(services, owed)
+        _send(services, pending)
     except (OmsError, SlackError) as error:
-        extra = {"request_id": owed.key, "fault": format_log_name(error)}
+        extra = {"request_id": pending.key, "fault": format_log_name(error)}
         log.warning("Report not uploaded", extra=extra)
         if not isinstance(error, SlackUnreachable):  # nothing was posted
-            services.notifications.retract(owed.key)
-        if time.time() - owed.created_at <= GIVE_UP_SECONDS:
+            services.notifications.retract(pending.key)
+        if time.time() - pending.created_at <= GIVE_UP_SECONDS:
             return
-    services.notifications.remove(owed.key)
+    services.notifications.remove(pending.key)
 
 
-def _send(services: Services, owed: Notification) -> None:
-    stored = json.loads(owed.text)
+def _send(services: Services, pending: Notification) -> None:
+    stored = json.loads(pending.text)
     report = DailyReport(**stored["report"])
     title = f"{get_title(report.report)}, {report.date}"
-    content = download_report(services.oms, report, max_bytes=MAX_EXPORT_BYTES, request_id=owed.key)
-    hint = MAYBE_REPEATED if owed.attempts else "" if stored["is_new"] else ANNOUNCED_BEFORE
+    content = download_report(services.oms, report, max_bytes=MAX_EXPORT_BYTES, request_id=pending.key)
+    hint = MAYBE_REPEATED if pending.attempts else "" if stored["is_new"] else ANNOUNCED_BEFORE
     comment = f"*{escape(title)}* {hint}".rstrip()
     if content is None:
         megabytes = MAX_EXPORT_BYTES // 1_000_000
         text = TOO_LARGE.format(title=comment, megabytes=megabytes, path=report.path)
-        services.slack.post(owed.channel, notice(text))
+        services.slack.post(pending.channel, build_notice(text))
         return
     file = File(f"{report.report}-{report.date}.{report.file_format}", content, title)
-    services.file_sender.share(file, owed.channel, comment)
+    services.file_sender.share(file, pending.channel, comment)

@@ -14,11 +14,11 @@ from app.delivery.file_sender import FileSender
 from app.delivery.message_sender import MessageSender
 from app.delivery.notification_store import NotificationStore
 from app.delivery.order_messages import OrderMessageStore
-from app.delivery.outbox import Outbox
-from app.delivery.owed_banners import OwedBannerStore
+from app.delivery.pending_banners import PendingBannerStore
 from app.delivery.pending_orders import PendingOrderStore
 from app.delivery.reply_sender import ReplySender
 from app.delivery.response_urls import ResponseUrls
+from app.delivery.send_queue import SendQueue
 from app.delivery.slack_api import SlackApi
 from app.delivery.status_store import ReportedStatusStore
 from app.delivery.viewer_store import ViewerStore
@@ -80,7 +80,7 @@ class Services:
 
     oms: OmsClient
     slack: SlackApi
-    outbox: Outbox
+    send_queue: SendQueue
     waits: Waits = Waits()
     urls: ResponseUrls = field(default_factory=ResponseUrls)
     submissions: SubmissionRegistry = field(default_factory=SubmissionRegistry)
@@ -88,8 +88,8 @@ class Services:
     keys: KeyRing = field(default_factory=create_temporary_keys)
     trading_channel: str = ""  # the channel that sees when trading is stopped outside a channel
     overview_viewers: OverviewViewers = field(default_factory=OverviewViewers)
-    overview_outbox: Outbox = field(
-        default_factory=lambda: Outbox(pace_seconds=OVERVIEW_PACE_SECONDS, is_background=True)
+    overview_queue: SendQueue = field(
+        default_factory=lambda: SendQueue(pace_seconds=OVERVIEW_PACE_SECONDS, is_background=True)
     )
     known_members: RecentIds = field(default_factory=RecentIds)  # people of the app's workspace
     known_portfolios: RecentIds = field(default_factory=RecentIds)  # by person and name key
@@ -174,9 +174,9 @@ class Services:
         return BannerStore(self.storage, lambda: self.team)
 
     @cached_property
-    def owed_banners(self) -> OwedBannerStore:
+    def pending_banners(self) -> PendingBannerStore:
         """The banners that are not posted yet."""
-        return OwedBannerStore(self.storage, lambda: self.team)
+        return PendingBannerStore(self.storage, lambda: self.team)
 
     @cached_property
     def reported_statuses(self) -> ReportedStatusStore:
@@ -206,7 +206,7 @@ class Services:
     @property
     def message_sender(self) -> MessageSender:
         """Create a sender of messages."""
-        return MessageSender(self.slack, self.outbox, self.urls)
+        return MessageSender(self.slack, self.send_queue, self.urls)
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -215,7 +215,7 @@ class Services:
     @property
     def reply_sender(self) -> ReplySender:
         """Create a sender of replies."""
-        return ReplySender(self.slack, self.outbox)
+        return ReplySender(self.slack, self.send_queue)
 
     @property
     def file_sender(self) -> FileSender:
@@ -227,7 +227,7 @@ class Services:
         return Services(
             oms=oms,
             slack=slack,
-            outbox=Outbox(pace_seconds=self.outbox.pace_seconds),
+            send_queue=SendQueue(pace_seconds=self.send_queue.pace_seconds),
             waits=self.waits,
             storage=self.storage,
             keys=self.keys,
@@ -252,8 +252,8 @@ class Services:
         """Stop what only this workspace uses."""
         self.stopping.set()
         self.groups_changed.set()  # wakes the thread that waits for it
-        self.outbox.close(within_seconds)
-        self.overview_outbox.close(0.0)
+        self.send_queue.close(within_seconds)
+        self.overview_queue.close(0.0)
         self.oms.close()
 
     def stop_workers(self, *, wait: bool = False) -> None:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from app.blocks.replies import Reply, build_sentence_reply
-from app.blocks.text import escape, literal
+from app.blocks.text import escape, format_literal
 from app.delivery.file_sender import File
 from app.delivery.reply_sender import ReplyAddress
 from app.delivery.scopes import FILES_WRITE
@@ -92,6 +92,6 @@ def count_rows(content: bytes) -> int:
 
 
 def _describe(command: TextCommand, period: str, rows: int) -> str:
-    where = f" in {literal(command.portfolio)}" if command.portfolio else ""
+    where = f" in {format_literal(command.portfolio)}" if command.portfolio else ""
     when = f" of {escape(period)}" if period else " now" if command.table in CURRENT_TABLES else ""
     return f"*{escape(get_title(command.table))}*{when}{where}: {rows:,} row{'' if rows == 1 else 's'}."

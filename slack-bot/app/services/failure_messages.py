@@ -1,10 +1,20 @@
 """Describe failures to people, in mrkdwn. Texts from outside are escaped."""
 
-from app.blocks.messages import with_reference
-from app.blocks.text import escape, literal
-from app.errors import DenialReason, FieldProblem, NotAllowed, NotPlaced, OmsError, Refused, TooManyRequests
+from app.blocks.messages import add_reference
+from app.blocks.text import escape, format_literal
+from app.errors import (
+    DenialReason,
+    FieldProblem,
+    NotPlaced,
+    OmsError,
+    OmsForbidden,
+    OmsRejected,
+    TooManyRequests,
+    UnreadableResponse,
+)
 from app.forms import fields
 
+UNEXPECTED_RESPONSE = "The trading system returned an unexpected response."
 NO_REASON = "The trading system does not accept this."
 AGAIN = "Please run `/trade` again."
 ORDER_AGAIN = "Please run `/order` again."
@@ -12,11 +22,9 @@ CLICK_AGAIN = "Please click again."
 TRIGGER_TOO_OLD = "The form could not be opened in time."
 FORM_NOT_OPENED = "Slack did not open the form."
 BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds."
-NOT_KNOWN = "*Still not known whether this was placed.* The trading system has not confirmed it."
+NOT_KNOWN = "*It is still unknown whether this was placed.* The trading system has not confirmed it."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
-OTHER_FORMS_ARE_NOT = (
-    "Please check the portfolio first: if you place it from a new form, it could trade twice."
-)
+OTHER_FORMS_ARE_NOT = "Please check the portfolio first: a new form could place it twice."
 MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
 ORG_WIDE = (
@@ -49,95 +57,100 @@ TRIGGER_CODES = frozenset({
 })  # fmt: skip
 
 
-def not_connected(team: str) -> str:
+def describe_unconnected_workspace(team: str) -> str:
     """Say that a workspace has no OMS key yet."""
     return NOT_CONNECTED.format(team=team)
 
 
-def not_opened(code: str, request_id: str, again: str = AGAIN) -> str:
+def describe_unopened_form(code: str, request_id: str, again: str = AGAIN) -> str:
     """Return the message about a form that did not open. `again` states what to do."""
     if code in TRIGGER_CODES:
         return f"{TRIGGER_TOO_OLD} {again}"
-    return with_reference(f"{FORM_NOT_OPENED} {again}", request_id)
+    return add_reference(f"{FORM_NOT_OPENED} {again}", request_id)
 
 
-def barred(error: NotAllowed, request_id: str) -> str:
+def describe_refused_person(error: OmsForbidden, request_id: str) -> str:
     """Return the message about a person who may not trade."""
-    return with_reference(f"*You cannot trade here.* {DENIAL_MESSAGES[error.reason]}", request_id)
+    return add_reference(f"*You cannot trade here.* {DENIAL_MESSAGES[error.reason]}", request_id)
 
 
-def not_placed(error: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
+def describe_unplaced_trade(error: OmsError, request_id: str, *, earlier_unknown: bool = False) -> str:
     """Return the message about a trade that was certainly not recorded.
 
     With `earlier_unknown`, an earlier submission of the same form may have been recorded.
     """
     if earlier_unknown:
-        earlier = f"Whether it was placed before is still not known. {SAME_FORM_IS_SAFE}"
-        return with_reference(f"*Not placed this time.* {_why(error)} {earlier}", request_id)
-    return with_reference(f"*Not placed.* {_why(error)}{_nothing_traded(error)}", request_id)
+        earlier = f"It is still unknown whether it was placed before. {SAME_FORM_IS_SAFE}"
+        return add_reference(f"*Not placed this time.* {_describe_reason(error)} {earlier}", request_id)
+    return add_reference(f"*Not placed.* {_describe_reason(error)}{_describe_effect(error)}", request_id)
 
 
-def not_decided(error: OmsError, request_id: str) -> str:
+def describe_failed_action(error: OmsError, request_id: str) -> str:
     """Return the message about a request on an existing order that the OMS did not carry out."""
-    return with_reference(f"*Not done.* {_why(error)}", request_id)
+    return add_reference(f"*Not done.* {_describe_reason(error)}", request_id)
 
 
-def not_known(request_id: str, *, form_is_open: bool) -> str:
+def describe_unknown_outcome(request_id: str, *, form_is_open: bool) -> str:
     """Return the message about a trade of which it is unknown whether it was recorded."""
     advice = SAME_FORM_IS_SAFE if form_is_open else OTHER_FORMS_ARE_NOT
-    return with_reference(f"{NOT_KNOWN} {advice}", request_id)
+    return add_reference(f"{NOT_KNOWN} {advice}", request_id)
 
 
-def not_recorded(order_text: str, request_id: str, again: str = AGAIN) -> str:
+def describe_unrecorded_trade(order_text: str, request_id: str, again: str = AGAIN) -> str:
     """Return the message that a trade with an unknown outcome turned out not to be recorded."""
-    sentence = f"*Not placed.* The trading system has no record of {literal(order_text)}. Nothing was traded."
-    return with_reference(f"{sentence} {again}", request_id)
+    sentence = (
+        f"*Not placed.* The trading system has no record of {format_literal(order_text)}. Nothing was traded."
+    )
+    return add_reference(f"{sentence} {again}", request_id)
 
 
-def already_placed(trade_text: str) -> str:
+def describe_repeated_submission(trade_text: str) -> str:
     """Return the message about a repeated submission whose trade was recorded before."""
     return f"This was placed already, and traded once:\n{trade_text}"
 
 
-def traded_before(trade_text: str) -> str:
+def describe_earlier_trade(trade_text: str) -> str:
     """Return the message about a form that had traded before its entries were changed."""
     return (
         f"*This form had traded already*, before you changed it:\n{trade_text}\n"
-        "What you changed was not traded. For another trade, please run `/trade`."
+        "Your changes were not traded. For another trade, please run `/trade`."
     )
 
 
-def went_wrong(request_id: str, again: str = AGAIN) -> str:
+def describe_bot_error(request_id: str, again: str = AGAIN) -> str:
     """Return the message about an internal error of the bot."""
-    return with_reference(f"*Something went wrong here.* {again}", request_id)
+    return add_reference(f"*An error occurred in the app.* {again}", request_id)
 
 
-def form_went_wrong(request_id: str) -> str:
+def describe_form_error(request_id: str) -> str:
     """Return the message about an internal error after a form was submitted.
 
     It is unknown whether the form traded.
     """
-    sentence = "*Something went wrong here*, and this may or may not have been placed."
-    return with_reference(
+    sentence = "*An error occurred in the app*, and this may or may not have been placed."
+    return add_reference(
         f"{sentence} Go back and place it again: from that form it can trade only once.", request_id
     )
 
 
-def _why(error: OmsError) -> str:
+def _describe_reason(error: OmsError) -> str:
     match error:
-        case NotAllowed(reason=reason):
+        case OmsForbidden(reason=reason):
             return DENIAL_MESSAGES[reason]
         case TooManyRequests(retry_after_seconds=seconds):
-            return f"You have sent too many requests. {_again_in(seconds)}"
-        case Refused(problems=problems) if problems:
+            return f"You have sent too many requests. {format_retry_time(seconds)}"
+        case OmsRejected(problems=problems) if problems:
             return " ".join(_format_problem(problem) for problem in problems)
-        case Refused() | NotPlaced():
+        case OmsRejected() | NotPlaced():
             return escape(str(error))
+        case UnreadableResponse():
+            return f"{UNEXPECTED_RESPONSE} Nothing was sent; please try again."
         case _:
-            return "The trading system does not answer. Nothing was sent; please try again."
+            return "The trading system does not respond. Nothing was sent; please try again."
 
 
-def _again_in(seconds: int | None) -> str:
+def format_retry_time(seconds: int | None) -> str:
+    """Return when to try again, as a sentence."""
     if seconds is None:
         return "Please try again in a while."
     return f"Please try again in {seconds} second{'' if seconds == 1 else 's'}."
@@ -150,6 +163,6 @@ def _format_problem(problem: FieldProblem) -> str:
     return f"{label}: {message}" if label else message
 
 
-def _nothing_traded(error: OmsError) -> str:
-    unexplained = isinstance(error, NotPlaced) or (isinstance(error, Refused) and not error.problems)
+def _describe_effect(error: OmsError) -> str:
+    unexplained = isinstance(error, NotPlaced) or (isinstance(error, OmsRejected) and not error.problems)
     return " Nothing was traded." if unexplained else ""

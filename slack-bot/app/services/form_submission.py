@@ -10,20 +10,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.blocks.form_parts import build_text_view, redraw_with_banner
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.text import Json
-from app.errors import BadFields, OmsError, OutcomeUnknown, Refused, Saturated, SlackError, format_log_name
+from app.errors import (
+    InvalidEntries,
+    OmsError,
+    OmsRejected,
+    OutcomeUnknown,
+    QueueFull,
+    SlackError,
+    format_log_name,
+)
 from app.forms.request_context import RequestContext, read_entries
 from app.request_priority import REQUESTS
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
-from app.services.owed_notes import owe_note
+from app.services.pending_notes import store_note
 from app.services.request_failures import describe_failure
 
 log = logging.getLogger(__name__)
 
-WAITING = "The trading system has not answered yet. The result will be shown here."
+WAITING = "The trading system has not responded yet. The result will be shown here."
 BLOCKS_BY_FIELD = {"take_profit": "take_profit", "stop_loss": "stop_loss", "quantity": "close_quantity"}
 
 
@@ -75,7 +83,7 @@ def submit_form(services: Services, origin: Origin, view: Mapping[str, Any], act
     submission = FormSubmission(origin, view, read_entries(view), context)
     try:
         future = services.trade_workers.submit(origin.request_id, _run, services, submission, action)
-    except Saturated:
+    except QueueFull:
         return {"response_action": "update", "view": redraw_with_banner(view, failure_messages.BUSY, context)}
     try:
         with REQUESTS.exclude():
@@ -92,7 +100,7 @@ def _run(services: Services, submission: FormSubmission, action: FormAction) -> 
     extra = {"request_id": request_id, "person": submission.origin.person.actor, "key": submission.key}
     try:
         title, text = action.perform(services, submission)
-    except BadFields as bad:
+    except InvalidEntries as bad:
         sentence = " ".join(bad.sentences.values())
         return FormResult(redraw_with_banner(submission.view, sentence, context), bad.sentences, sentence)
     except OmsError as error:
@@ -111,7 +119,7 @@ def _run(services: Services, submission: FormSubmission, action: FormAction) -> 
 
 def _find_field_errors(error: OmsError, submission: FormSubmission) -> dict[str, str]:
     """Return the errors by block id. Empty if the form does not have one of the fields at fault."""
-    problems = error.problems if isinstance(error, Refused) else ()
+    problems = error.problems if isinstance(error, OmsRejected) else ()
     errors = {
         block_id: problem.message
         for problem in problems
@@ -133,15 +141,15 @@ def _redraw_later(services: Services, submission: FormSubmission, future: "Futur
         result = future.result()
     except Exception:  # the person waits for a result
         log.exception("Form failed", extra={"request_id": origin.request_id})
-        sentence = failure_messages.went_wrong(origin.request_id)
+        sentence = failure_messages.describe_bot_error(origin.request_id)
         result = FormResult(build_text_view("Not known", sentence), {}, sentence)
-    to = owe_note(services, origin.address(), result.text, f"{submission.key}:{origin.request_id}")
+    to = store_note(services, origin.get_recipient(), result.text, f"{submission.key}:{origin.request_id}")
     services.stopping.wait(max(0.0, began + services.waits.redraw_after - time.monotonic()))
     try:
         services.slack.update_view(str(submission.view["id"]), result.view)
     except SlackError as error:
         log.info("Form not redrawn", extra={"request_id": origin.request_id, "fault": str(error)})
-        services.message_sender.send_privately(to, notice(result.text))
+        services.message_sender.send_privately(to, build_notice(result.text))
     else:
-        if to.receipt is not None:
-            to.receipt.finish()
+        if to.claim is not None:
+            to.claim.finish()

@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from app.blocks.messages import Message, with_hint
+from app.blocks.messages import Message, add_hint
 from app.blocks.reconciliation import build_issue_card
-from app.delivery.message_sender import DeliveryReceipt, send_with_receipt
+from app.delivery.message_sender import DeliveryClaim, send_with_claim
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.delivery.order_messages import MessageKind, OrderMessage
-from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError, SlackRateLimited
+from app.delivery.send_queue import SendJob
+from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
 from app.services.failure_messages import MAYBE_REPEATED
 from app.services.slack_settings import find_report_channel
@@ -33,11 +33,11 @@ def show_issue(services: Services, data: Mapping[str, Any], event_id: str) -> No
     channel = order_message.channel if order_message else find_report_channel(services, portfolio)
     if not issue_id or not channel:
         return
-    receipt, card = _owe_card(services, issue_id, channel, data, event_id), build_issue_card(data)
+    claim, card = _store_card(services, issue_id, channel, data, event_id), build_issue_card(data)
 
     def send() -> None:
         try:
-            send_with_receipt(receipt, lambda: _send(services, issue_id, channel, card), event_id)
+            send_with_claim(claim, lambda: _send(services, issue_id, channel, card), event_id)
         except SlackRateLimited:
             raise
         except SlackError as error:
@@ -47,8 +47,8 @@ def show_issue(services: Services, data: Mapping[str, Any], event_id: str) -> No
         log.warning("Issue delayed", extra={"request_id": event_id})
 
     try:
-        services.outbox.put(f"channel:{channel}", Job(send, log_delayed))
-    except Saturated:
+        services.send_queue.put(f"channel:{channel}", SendJob(send, log_delayed))
+    except QueueFull:
         log_delayed()
 
 
@@ -59,9 +59,9 @@ def send_card(services: Services, notification: Notification) -> None:
     _send(services, notification.thread, notification.channel, card, hint)
 
 
-def _owe_card(
+def _store_card(
     services: Services, issue_id: str, channel: str, data: Mapping[str, Any], event_id: str
-) -> DeliveryReceipt | None:
+) -> DeliveryClaim | None:
     """Store a card instead of earlier ones of the issue. Return the right to send it."""
     now = time.time()
     card = Notification(
@@ -76,14 +76,14 @@ def _owe_card(
         thread=issue_id,
     )
     services.notifications.remove_replaced(card)
-    return services.notifications.owe(card)
+    return services.notifications.add_and_claim(card)
 
 
 def _send(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
     current = services.order_messages.find(issue_id, MessageKind.ISSUE)
     if current and services.slack.edit_message(current.channel, current.ts, card):
         return
-    ts = services.slack.post(channel, with_hint(card, hint) if hint else card)
+    ts = services.slack.post(channel, add_hint(card, hint) if hint else card)
     services.order_messages.save(
         OrderMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
     )

@@ -9,7 +9,7 @@ from app.blocks.kill_switch_forms import (
     describe_result,
     get_switch_value,
 )
-from app.errors import BadFields
+from app.errors import InvalidEntries
 from app.forms import action_ids
 from app.services.banners import announce
 from app.services.dependencies import Services
@@ -21,13 +21,13 @@ CONFIRM_FLATTEN = "Tick this to close every position, or choose another way to s
 
 
 def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Set a kill switch to REDUCING or HALTED. Raises `BadFields` or `OmsError`."""
+    """Set a kill switch to REDUCING or HALTED. Raises `InvalidEntries` or `OmsError`."""
     entries = submission.entries
     scope, mode = entries.get(action_ids.SCOPE, ""), entries.get(action_ids.MODE, "")
     if mode not in STATES or not scope:
-        raise BadFields({action_ids.MODE: "Choose how trading is stopped."})
+        raise InvalidEntries({action_ids.MODE: "Choose how trading is stopped."})
     if mode == FLATTEN and entries.get(action_ids.FLATTEN_OK) != "yes":
-        raise BadFields({action_ids.FLATTEN_OK: CONFIRM_FLATTEN})
+        raise InvalidEntries({action_ids.FLATTEN_OK: CONFIRM_FLATTEN})
     reason = _read_reason(submission)
     portfolio = "" if scope == EVERYTHING else scope
     state, exits = STATES[mode]
@@ -39,7 +39,10 @@ def stop_trading(services: Services, submission: FormSubmission) -> tuple[str, s
 
 
 def resume_trading(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Set a kill switch to ACTIVE, if another person stopped trading. Raises `BadFields` or `OmsError`."""
+    """Set a kill switch to ACTIVE. Another person must have stopped trading.
+
+    Raises `InvalidEntries` or `OmsError`.
+    """
     chosen = submission.entries.get(action_ids.SWITCH, "")
     client, actor = create_client(services, submission.origin), submission.origin.person.actor
     stopped = [
@@ -48,9 +51,9 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
         if get_switch_value(kill_switch) == chosen
     ]
     if not stopped:
-        raise BadFields({action_ids.SWITCH: "This is not stopped any more."})
+        raise InvalidEntries({action_ids.SWITCH: "This is not stopped any more."})
     if stopped[0].set_by == actor:
-        raise BadFields({action_ids.SWITCH: SAME_PERSON})
+        raise InvalidEntries({action_ids.SWITCH: SAME_PERSON})
     reason = _read_reason(submission)
     portfolio = "" if chosen == EVERYTHING else chosen
     banner = build_resumed_banner(portfolio, actor, reason)
@@ -62,7 +65,7 @@ def resume_trading(services: Services, submission: FormSubmission) -> tuple[str,
 def _read_reason(submission: FormSubmission) -> str:
     reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
     if not reason:
-        raise BadFields({action_ids.REASON: "Say why. The audit log keeps it."})
+        raise InvalidEntries({action_ids.REASON: "Say why. The audit log keeps it."})
     return reason
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.blocks.trade_form import MarketFacts, build_lines, get_shown_lines, update_lines
 from app.errors import OmsError, SlackError, format_log_name
 from app.forms.submission import read_draft
-from app.forms.text import NotAName, parse_symbol
+from app.forms.text import InvalidName, parse_symbol
 from app.request_priority import run_outside
 from app.services.dependencies import Services
 from app.services.open_forms import OpenForm, OpenForms
@@ -74,7 +74,7 @@ def load_market_facts(services: Services, origin: Origin, typed: str) -> MarketF
     try:
         instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
         quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
-    except NotAName:
+    except InvalidName:
         return MarketFacts(None, instruments)
     except OmsError as error:
         log.info("No quote", extra={"request_id": request_id, "fault": format_log_name(error)})

@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import filterfalse, groupby
 
-from app.blocks.messages import with_hint
+from app.blocks.messages import add_hint
 from app.blocks.notifications import build_notification
 from app.delivery.message_sender import INVITE_HINT
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.delivery.order_messages import MessageKind
 from app.errors import (
-    NotAllowed,
     OmsError,
-    Saturated,
+    OmsForbidden,
+    QueueFull,
     SlackError,
     SlackRateLimited,
     SlackRefused,
@@ -106,7 +106,7 @@ def _add(services: Services, notification: Notification) -> None:
 
     try:
         services.query_workers.submit(notification.key, deliver)
-    except Saturated:  # the thread that sends what is due sends it later
+    except QueueFull:  # the thread that sends what is due sends it later
         services.queued_order_work.remove(DELIVERY)
 
 
@@ -138,7 +138,7 @@ def _may_be_told(services: Services, person: Person, notification: Notification)
         return True
     try:
         name = services.oms.find_portfolio(person, notification.portfolio, request_id=notification.key)
-    except NotAllowed:
+    except OmsForbidden:
         name = None
     except OmsError as error:
         log.info("Notification delayed", extra={"request_id": notification.key, "fault": str(error)})
@@ -161,7 +161,7 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
         return
     message = build_notification([row.text for row in rows])
     if any(row.attempts for row in rows):
-        message = with_hint(message, MAYBE_REPEATED)
+        message = add_hint(message, MAYBE_REPEATED)
     try:
         channel = rows[0].channel or services.slack.direct_channel(rows[0].user)
         services.slack.post(channel, message, thread_ts=_find_thread(services, rows[0]))

@@ -3,11 +3,11 @@
 import logging
 from dataclasses import replace
 
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.text import Json
 from app.blocks.trade_form import build_trade_form, get_shown_lines, update_lines
-from app.delivery.slack_api import Opened
-from app.errors import ForeignPerson, Saturated, SlackError, SlackRefused
+from app.delivery.slack_api import OpenedView
+from app.errors import ForeignPerson, QueueFull, SlackError, SlackRefused
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
 from app.services import failure_messages
@@ -37,11 +37,11 @@ def open_form(services: Services, origin: Origin, draft: Draft) -> None:
         services.admission_workers.submit(
             origin.request_id, _check_and_load, services, origin, opened, filled, view
         )
-    except Saturated:
+    except QueueFull:
         return  # the OMS checks the submission as well
 
 
-def _check_and_load(services: Services, origin: Origin, opened: Opened, draft: Draft, view: Json) -> None:
+def _check_and_load(services: Services, origin: Origin, opened: OpenedView, draft: Draft, view: Json) -> None:
     """Check whether the person may trade, show the quote, and read the preferences for the next form."""
     if not check_admission(services, origin, opened.view_id):
         return
@@ -56,7 +56,7 @@ def _check_and_load(services: Services, origin: Origin, opened: Opened, draft: D
 
 def open_view(
     services: Services, origin: Origin, view: Json, again: str = failure_messages.AGAIN
-) -> Opened | None:
+) -> OpenedView | None:
     """Open a form. Return None if it is not open; `again` tells the person what to do then.
 
     Nothing else is called first, because the trigger is valid for only 3 seconds.
@@ -66,8 +66,8 @@ def open_view(
     except SlackError as error:
         log.warning("Form not opened", extra={"request_id": origin.request_id, "fault": str(error)})
         code = error.code if isinstance(error, SlackRefused) else ""
-        sentence = failure_messages.not_opened(code, origin.request_id, again)
-        services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+        sentence = failure_messages.describe_unopened_form(code, origin.request_id, again)
+        services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
         return None
     services.urls.remember(opened.view_id, origin.response_url)
     log.info("Form opened", extra={"request_id": origin.request_id})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.delivery.message_sender import Address
+from app.delivery.message_sender import Recipient
 from app.oms_client import Person
 
 
@@ -21,6 +21,6 @@ class Origin:
         """The person's Slack user id."""
         return self.person.user
 
-    def address(self, channel: str = "", view_id: str = "") -> Address:
+    def get_recipient(self, channel: str = "", view_id: str = "") -> Recipient:
         """Return the address for messages about this request."""
-        return Address(self.user, channel or self.channel, view_id, self.request_id)
+        return Recipient(self.user, channel or self.channel, view_id, self.request_id)

@@ -7,10 +7,10 @@ from functools import partial
 from app.blocks.messages import format_local_time
 from app.blocks.overview_view import OverviewFacts, build_overview, build_overview_notice
 from app.blocks.text import Json
-from app.delivery.outbox import Job
 from app.delivery.reply_sender import BuildView
+from app.delivery.send_queue import SendJob
 from app.delivery.viewer_store import StoredViewer
-from app.errors import OmsError, Saturated, SlackError, SlackRateLimited, format_log_name
+from app.errors import OmsError, QueueFull, SlackError, SlackRateLimited, format_log_name
 from app.forms.overview_tabs import Tab, list_tabs
 from app.forms.text_commands import TextCommand, Verb
 from app.oms_client import Person
@@ -87,8 +87,8 @@ def queue_overview(services: Services, person: Person, request_id: str) -> None:
         log.warning("Overview given up", extra={"request_id": request_id, "person": person.actor})
 
     try:
-        services.overview_outbox.put(f"overview:{person.user}", Job(work, log_abandoned))
-    except Saturated:
+        services.overview_queue.put(f"overview:{person.user}", SendJob(work, log_abandoned))
+    except QueueFull:
         services.overview_viewers.release(person)
         log_abandoned()
 

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from app.blocks.order_forms import ALL, describe_canceled
 from app.blocks.position_views import describe_close, describe_exits
-from app.errors import BadFields
+from app.errors import InvalidEntries
 from app.forms import action_ids
-from app.forms.numbers import NotAnAmount, parse_amount
+from app.forms.numbers import InvalidAmount, parse_amount
 from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import TextCommand, Verb, parse_text_command
 from app.forms.ticket import MAX_PRICE, MAX_QUANTITY
@@ -18,7 +18,7 @@ from app.services.origin import Origin
 
 
 def close_position(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Close the chosen position at market. Raises `BadFields` or `OmsError`."""
+    """Close the chosen position at market. Raises `InvalidEntries` or `OmsError`."""
     key = read_position(submission.entries.get(action_ids.POSITION, ""), action_ids.POSITION)
     quantity = _read_amount(submission, action_ids.QUANTITY, MAX_QUANTITY)
     order = close_at_market(
@@ -34,7 +34,7 @@ def close_position(services: Services, submission: FormSubmission) -> tuple[str,
 
 
 def set_exits(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Set the exits of the position of the form. Raises `BadFields` or `OmsError`."""
+    """Set the exits of the position of the form. Raises `InvalidEntries` or `OmsError`."""
     key = read_position(submission.context.subject, action_ids.TAKE_PROFIT)
     target = _read_amount(submission, action_ids.TAKE_PROFIT, MAX_PRICE)
     stop = _read_amount(submission, action_ids.STOP_LOSS, MAX_PRICE)
@@ -45,10 +45,10 @@ def set_exits(services: Services, submission: FormSubmission) -> tuple[str, str]
 
 
 def cancel_orders(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Cancel one order, or all orders that the command named. Raises `BadFields` or `OmsError`."""
+    """Cancel one order, or all orders that the command named. Raises `InvalidEntries` or `OmsError`."""
     chosen = submission.entries.get(action_ids.ORDERS, "")
     if not chosen:
-        raise BadFields({action_ids.ORDERS: "Choose what to cancel."})
+        raise InvalidEntries({action_ids.ORDERS: "Choose what to cancel."})
     command = TextCommand(Verb.CANCEL, order_id=chosen)
     if chosen == ALL:
         command = parse_text_command(submission.context.subject, services.now())
@@ -64,11 +64,11 @@ def create_client(services: Services, origin: Origin) -> PortfolioClient:
 
 
 def read_position(text: str, block_id: str) -> PositionKey:
-    """Return the position that an option or a form names. Raises `BadFields`."""
+    """Return the position that an option or a form names. Raises `InvalidEntries`."""
     try:
         return PositionKey.load(text)
     except ValueError:
-        raise BadFields({block_id: "Choose a position."}) from None
+        raise InvalidEntries({block_id: "Choose a position."}) from None
 
 
 def _read_amount(submission: FormSubmission, block_id: str, largest: Decimal) -> Decimal | None:
@@ -77,8 +77,8 @@ def _read_amount(submission: FormSubmission, block_id: str, largest: Decimal) ->
         return None
     try:
         return parse_amount(typed, largest)
-    except NotAnAmount as error:
-        raise BadFields({block_id: str(error)}) from None
+    except InvalidAmount as error:
+        raise InvalidEntries({block_id: str(error)}) from None
 
 
 CLOSE = FormAction(close_position, "closing positions")

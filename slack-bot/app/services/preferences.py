@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.blocks.options import build_reason_option
 from app.blocks.preference_forms import describe_settings
-from app.blocks.text import Json, option
+from app.blocks.text import Json, build_option
 from app.errors import OmsError, format_log_name
 from app.forms.orders.ticket import OrderDraft
 from app.forms.preferences import Mode, Preferences, get_order_type, get_time_in_force, parse_settings
@@ -60,7 +60,7 @@ def fill_trade_draft(draft: Draft, preferences: Preferences | None) -> Draft:
 
 
 def save_settings(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Save the preferences of a submitted form. Raises `BadFields` or `OmsError`."""
+    """Save the preferences of a submitted form. Raises `InvalidEntries` or `OmsError`."""
     origin = submission.origin
     client = PortfolioClient(services.oms, origin.person, origin.request_id)
     changes = parse_settings(submission.entries, client.get_preferences())
@@ -80,7 +80,9 @@ def _store(services: Services, person: Person, preferences: Preferences) -> None
 def suggest_time_zones(typed: str) -> Json:
     """Return the options of the time zone field."""
     names = find_time_zones(typed)
-    return {"options": [option(name, name) for name in names]} if names else build_reason_option(NO_ZONE)
+    return (
+        {"options": [build_option(name, name) for name in names]} if names else build_reason_option(NO_ZONE)
+    )
 
 
 SETTINGS = FormAction(save_settings, "settings")

@@ -19,7 +19,7 @@ from app.blocks.preference_forms import build_settings_reply
 from app.blocks.replies import Reply, build_sentence_reply
 from app.blocks.risk_reports import QuoteLine, RiskFacts, build_quotes_reply, build_risk_reply
 from app.blocks.strategy_reports import build_strategies_reply
-from app.blocks.text import literal
+from app.blocks.text import format_literal
 from app.errors import OmsError, format_log_name
 from app.forms.day_change import compute_day_change
 from app.forms.portfolio_values import EquityPoint, PortfolioValue
@@ -93,7 +93,7 @@ def _answer_positions(client: PortfolioClient, command: TextCommand) -> Reply:
     if not page.rows and (unknown := _find_unknown_portfolio(client, command)):
         return unknown
     if not page.rows and command.symbol:
-        return build_sentence_reply(f"There is no open position in {literal(command.symbol)}.")
+        return build_sentence_reply(f"There is no open position in {format_literal(command.symbol)}.")
     return build_positions_reply(page)
 
 
@@ -198,8 +198,8 @@ def _find_unknown_portfolio(client: PortfolioClient, command: TextCommand) -> Re
 
 def _build_unknown_portfolio(client: PortfolioClient, name: str) -> Reply:
     nearest = find_nearest_names(name, client.list_portfolio_names(limit=MAX_NAMES))
-    hint = f" Did you mean {' or '.join(map(literal, nearest))}?" if nearest else ""
-    return build_sentence_reply(f"There is no portfolio called {literal(name)}.{hint}")
+    hint = f" Did you mean {' or '.join(map(format_literal, nearest))}?" if nearest else ""
+    return build_sentence_reply(f"There is no portfolio called {format_literal(name)}.{hint}")
 
 
 ANSWERS: dict[Verb, Callable[[PortfolioClient, TextCommand], Reply]] = {

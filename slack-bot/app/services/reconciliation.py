@@ -2,9 +2,9 @@
 
 import logging
 
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.reconciliation import ACTION, build_issue_form, read_issue_value
-from app.errors import BadFields, OmsError, format_log_name
+from app.errors import InvalidEntries, OmsError, format_log_name
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
 from app.services import failure_messages
@@ -33,7 +33,7 @@ def take_issue(services: Services, origin: Origin, value: str, _clicked: Clicked
     except OmsError as error:
         log.warning("Not taken", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
         sentence = describe_failure(error, origin.request_id, permission=PERMISSION)
-        services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+        services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
 def open_issue_form(services: Services, origin: Origin, value: str, clicked: ClickedMessage) -> None:
@@ -44,10 +44,10 @@ def open_issue_form(services: Services, origin: Origin, value: str, clicked: Cli
 
 
 def resolve_issue(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Resolve the issue of a submitted form. Raises `BadFields` or `OmsError`."""
+    """Resolve the issue of a submitted form. Raises `InvalidEntries` or `OmsError`."""
     reason = " ".join(submission.entries.get(action_ids.REASON, "").split())
     if not reason:
-        raise BadFields({action_ids.REASON: SAY_WHY})
+        raise InvalidEntries({action_ids.REASON: SAY_WHY})
     create_client(services, submission.origin).resolve_issue(
         submission.context.subject,
         submission.entries.get(ACTION, ""),

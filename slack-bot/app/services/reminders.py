@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.blocks.messages import notice, with_hint
+from app.blocks.messages import add_hint, build_notice
 from app.blocks.notifications import describe_reminder
 from app.delivery.notification_store import Notification
 from app.delivery.order_messages import MessageKind
@@ -54,6 +54,6 @@ def send_reminder(services: Services, reminder: Notification) -> None:
         return
     order = services.orders.get(Person.find(request.team, request.user), order_id, request_id=reminder.key)
     if order is not None and order.status == AWAITING_APPROVAL:
-        message = notice(reminder.text)
+        message = build_notice(reminder.text)
         hint = MAYBE_REPEATED if reminder.attempts else ""
-        services.slack.post(request.channel, with_hint(message, hint) if hint else message, request.ts)
+        services.slack.post(request.channel, add_hint(message, hint) if hint else message, request.ts)

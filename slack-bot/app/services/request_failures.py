@@ -1,23 +1,23 @@
 """Describe failures of requests that read, or that change orders, positions and kill switches."""
 
-from app.blocks.messages import with_reference
+from app.blocks.messages import add_reference
 from app.blocks.text import escape
 from app.errors import (
     DenialReason,
-    KeyTaken,
-    NotAllowed,
+    IdempotencyKeyTaken,
+    NotPlaced,
     OmsError,
+    OmsForbidden,
+    OmsRejected,
     OutcomeUnknown,
-    Refused,
     TooManyRequests,
+    UnreadableResponse,
 )
-from app.services.failure_messages import DENIAL_MESSAGES
+from app.services.failure_messages import DENIAL_MESSAGES, UNEXPECTED_RESPONSE, format_retry_time
 
 SUBMIT_AGAIN = "Submit this form again: it takes effect once only."
-CHECK_FIRST = (
-    "Please check orders and positions before you do it again: from a new form, it could take effect twice."
-)
-NO_ANSWER = "The trading system does not answer. Please try again."
+CHECK_FIRST = "Please check orders and positions before you retry: a new form could apply the change twice."
+NO_ANSWER = "The trading system does not respond. Please try again."
 
 
 def describe_failure(
@@ -26,28 +26,29 @@ def describe_failure(
     """Return a sentence in mrkdwn. `permission` is what the person's role would have to include."""
     if isinstance(error, OutcomeUnknown):
         advice = SUBMIT_AGAIN if is_form_open else CHECK_FIRST
-        return with_reference(
+        return add_reference(
             f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
         )
-    return with_reference(f"*Not done.* {_explain(error, permission)}", request_id)
+    return add_reference(f"*Not done.* {_explain(error, permission)}", request_id)
 
 
 def describe_read_failure(error: OmsError, request_id: str) -> str:
     """Return a sentence in mrkdwn about an answer that the OMS did not give."""
-    return with_reference(_explain(error, "this"), request_id)
+    return add_reference(_explain(error, "this"), request_id)
 
 
 def _explain(error: OmsError, permission: str) -> str:
     match error:
-        case NotAllowed(reason=DenialReason.ROLE):
+        case OmsForbidden(reason=DenialReason.ROLE):
             return f"Your role at this desk does not include {permission}. Please ask an administrator."
-        case NotAllowed(reason=reason):
+        case OmsForbidden(reason=reason):
             return DENIAL_MESSAGES[reason]
         case TooManyRequests(retry_after_seconds=seconds):
-            return f"You have sent too many requests. Please try again in {seconds or 'a few'} seconds."
-        case Refused(problems=problems) if problems:
+            return f"You have sent too many requests. {format_retry_time(seconds)}"
+        case OmsRejected(problems=problems) if problems:
             return " ".join(escape(problem.message) for problem in problems)
-        case Refused() | KeyTaken():
+        case OmsRejected() | IdempotencyKeyTaken() | NotPlaced():
             return escape(str(error))
         case _:
-            return NO_ANSWER
+            is_unreadable = isinstance(error, UnreadableResponse)
+            return f"{UNEXPECTED_RESPONSE} Please try again." if is_unreadable else NO_ANSWER

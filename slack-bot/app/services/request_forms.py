@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from app.blocks.broker_forms import build_login_form
 from app.blocks.form_parts import build_text_view
 from app.blocks.kill_switch_forms import OpenRisk, build_halt_form, build_resume_form
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.order_forms import build_cancel_form
 from app.blocks.position_views import build_close_form, build_exits_form, build_position_view
 from app.blocks.preference_forms import build_settings_form
 from app.blocks.strategy_forms import PARAMETERS_TITLE, build_backtest_form
-from app.blocks.text import Json, literal
-from app.delivery.slack_api import Opened
+from app.blocks.text import Json, format_literal
+from app.delivery.slack_api import OpenedView
 from app.errors import OmsError, SlackError, SlackRefused, format_log_name
 from app.forms.portfolio_values import KillSwitch, OrderSummary, PositionKey
 from app.forms.request_context import RequestContext
@@ -134,7 +134,7 @@ def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
     trades = client.list_trades(command, limit=NEWEST_TRADES)
     orders = client.list_orders(command, limit=NEWEST_TRADES)
-    return build_position_view(position, trades, orders, may_trade=client.get_member().may("trade"))
+    return build_position_view(position, trades, orders, may_trade=client.get_member().has_scope("trade"))
 
 
 def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:
@@ -151,7 +151,7 @@ def _open(services: Services, request: ViewRequest, build: Build) -> None:
     except SlackError as error:
         log.warning("View not opened", extra=extra | {"fault": str(error)})
         code = error.code if isinstance(error, SlackRefused) else ""
-        _report_not_opened(services, origin, failure_messages.not_opened(code, origin.request_id))
+        _report_not_opened(services, origin, failure_messages.describe_unopened_form(code, origin.request_id))
         return
     view = _build(services, request, opened, build)
     try:
@@ -160,7 +160,7 @@ def _open(services: Services, request: ViewRequest, build: Build) -> None:
         log.info("View not updated", extra=extra | {"fault": str(error)})
 
 
-def _build(services: Services, request: ViewRequest, opened: Opened, build: Build) -> Json:
+def _build(services: Services, request: ViewRequest, opened: OpenedView, build: Build) -> Json:
     origin = request.origin
     if opened.team not in ("", origin.person.team):
         return build_text_view(request.title, failure_messages.FOREIGN_PERSON)
@@ -172,20 +172,20 @@ def _build(services: Services, request: ViewRequest, opened: Opened, build: Buil
         return build_text_view(request.title, describe_read_failure(error, origin.request_id))
 
 
-def _open_loading(services: Services, request: ViewRequest) -> Opened:
+def _open_loading(services: Services, request: ViewRequest) -> OpenedView:
     view = build_text_view(request.title, LOADING)
     if request.is_pushed:
-        return Opened(services.reply_sender.push(request.origin.trigger_id, view), "")
+        return OpenedView(services.reply_sender.push(request.origin.trigger_id, view), "")
     return services.slack.open_view(request.origin.trigger_id, view)
 
 
 def _report_not_opened(services: Services, origin: Origin, sentence: str) -> None:
     sentence = sentence.replace("`/trade`", "the command")
-    services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+    services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
 def _load_close_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
-    if not client.get_member().may("trade"):
+    if not client.get_member().has_scope("trade"):
         return build_text_view(TITLES[Verb.CLOSE], NO_TRADING)
     positions = client.list_positions(command.portfolio, command.symbol, limit=MAX_POSITIONS)
     if not positions:
@@ -194,7 +194,7 @@ def _load_close_form(client: PortfolioClient, command: TextCommand, context: Req
 
 
 def _load_cancel_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
-    if not client.get_member().may("trade", "risk"):
+    if not client.get_member().has_scope("trade", "risk"):
         return build_text_view(TITLES[Verb.CANCEL], NO_TRADING)
     order_summaries = _find_orders(client, command)
     if not order_summaries:
@@ -213,12 +213,12 @@ def _find_orders(client: PortfolioClient, command: TextCommand) -> list[OrderSum
 
 
 def _load_halt_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
-    if not client.get_member().may("risk", "admin"):
+    if not client.get_member().has_scope("risk", "admin"):
         return build_text_view(TITLES[Verb.HALT], NO_KILL_SWITCH)
     names = client.list_portfolio_names(limit=MAX_NAMES)
     chosen = next((name for name in names if name_key(name) == name_key(command.portfolio)), "")
     if command.portfolio and not chosen:
-        sentence = f"There is no portfolio called {literal(command.portfolio)}."
+        sentence = f"There is no portfolio called {format_literal(command.portfolio)}."
         return build_text_view(TITLES[Verb.HALT], sentence)
     portfolios = [chosen, *(name for name in names if name != chosen)] if chosen else names
     return build_halt_form(_read_open_risk(client, chosen), portfolios, chosen, context)
@@ -233,7 +233,7 @@ def _read_open_risk(client: PortfolioClient, portfolio: str) -> OpenRisk:
 
 def _load_resume_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
     member = client.get_member()
-    if not member.may("risk", "admin"):
+    if not member.has_scope("risk", "admin"):
         return build_text_view(TITLES[Verb.RESUME], NO_KILL_SWITCH)
     stopped = list_restricting(client.list_switches())
     if command.portfolio:
@@ -253,7 +253,7 @@ def _load_settings_form(client: PortfolioClient, _command: TextCommand, context:
 
 
 def _load_login_form(client: PortfolioClient, _command: TextCommand, context: RequestContext) -> Json:
-    if not client.get_member().may("risk", "admin"):
+    if not client.get_member().has_scope("risk", "admin"):
         return build_text_view(TITLES[Verb.LOGIN], NO_LOG_IN)
     log_ins = client.list_broker_log_ins()
     if not log_ins:
@@ -262,7 +262,7 @@ def _load_login_form(client: PortfolioClient, _command: TextCommand, context: Re
 
 
 def _load_backtest_form(client: PortfolioClient, command: TextCommand, context: RequestContext) -> Json:
-    if not client.get_member().may("trade"):
+    if not client.get_member().has_scope("trade"):
         return build_text_view(TITLES[Verb.BACKTEST], NO_BACKTESTS)
     names = [strategy.name for strategy in client.strategies.list_strategies() if strategy.has_code]
     if not (names or command.strategy):
@@ -274,7 +274,11 @@ def _load_backtest_form(client: PortfolioClient, command: TextCommand, context: 
 
 
 def _format_no_position(symbol: str) -> str:
-    return f"There is no open position in {literal(symbol)}." if symbol else "There are no open positions."
+    return (
+        f"There is no open position in {format_literal(symbol)}."
+        if symbol
+        else "There are no open positions."
+    )
 
 
 FORMS: dict[Verb, Callable[[PortfolioClient, TextCommand, RequestContext], Json]] = {

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from app.errors import OmsError, Refused, SlackError
+from app.errors import OmsError, OmsRejected, SlackError
 from app.oms_client.slack_settings import SlackSettingsClient
 from app.services.dependencies import Services
 from app.services.slack_settings_cache import MAX_AGE_SECONDS
@@ -16,9 +16,12 @@ NOT_HERE = "Trading is allowed in {channels} only. Nothing was sent. Please type
 
 
 def require_trading_channel(services: Services, channel: str) -> None:
-    """Raise `Refused` if the tenant does not allow trading in a channel. It allows none for an empty one."""
+    """Raise `OmsRejected` if the tenant does not allow trading in a channel.
+
+    An empty channel is never allowed.
+    """
     if sentence := find_channel_refusal(services, channel):
-        raise Refused(sentence)
+        raise OmsRejected(sentence)
 
 
 def find_channel_refusal(services: Services, channel: str) -> str:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import NotAllowed, OmsError, Refused, SlackError, SlackRateLimited
+from app.errors import OmsError, OmsForbidden, OmsRejected, SlackError, SlackRateLimited
 from app.oms_client import Person
 from app.request_priority import run_outside
 from app.services.dependencies import Services
@@ -62,7 +62,7 @@ def report_status(services: Services, profile: Mapping[str, Any], request_id: st
     for _ in range(ATTEMPTS):
         try:
             services.oms.set_slack_status(person, status)
-        except (NotAllowed, Refused) as error:  # such as a person who never used the bot
+        except (OmsForbidden, OmsRejected) as error:  # such as a person who never used the bot
             log.info("Slack status refused", extra=extra | {"fault": str(error)})
             return
         except OmsError as error:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.strategy_reports import describe_changed
 from app.errors import OmsError, format_log_name
 from app.forms.strategy_values import StrategySummary
@@ -55,4 +55,4 @@ def _change(services: Services, origin: Origin, change: Change) -> None:
         extra = {"request_id": origin.request_id, "person": origin.person.actor}
         log.warning("Strategy not changed", extra=extra | {"fault": format_log_name(error)})
         sentence = describe_failure(error, origin.request_id, permission=PERMISSION)
-    services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+    services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))

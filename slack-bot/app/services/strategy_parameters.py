@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from app.blocks.form_parts import build_text_view
 from app.blocks.strategy_forms import PARAMETERS_TITLE, build_parameters_form
-from app.blocks.text import Json, escape, literal
-from app.errors import BadFields
+from app.blocks.text import Json, escape, format_literal
+from app.errors import InvalidEntries
 from app.forms import action_ids
 from app.forms.request_context import RequestContext
 from app.forms.strategy_values import StrategyParameter
@@ -23,16 +23,16 @@ TAKEN_OVER = "If the strategy is running, it takes them over at its next input."
 
 def load_parameters_form(client: PortfolioClient, name: str, context: RequestContext) -> Json:
     """Return the form of a strategy's parameters. Raises `OmsError`."""
-    if not client.get_member().may("trade"):
+    if not client.get_member().has_scope("trade"):
         return build_text_view(PARAMETERS_TITLE, NO_CHANGES)
     parameters = client.strategies.list_parameters(name)
     if not parameters:
-        return build_text_view(PARAMETERS_TITLE, NO_PARAMETERS.format(name=literal(name)))
+        return build_text_view(PARAMETERS_TITLE, NO_PARAMETERS.format(name=format_literal(name)))
     return build_parameters_form(parameters, context)
 
 
 def set_parameters(services: Services, submission: FormSubmission) -> tuple[str, str]:
-    """Set the parameters that the form changes. Raises `BadFields` or `OmsError`."""
+    """Set the parameters that the form changes. Raises `InvalidEntries` or `OmsError`."""
     name = submission.context.subject
     client = create_client(services, submission.origin).strategies
     typed = {
@@ -46,7 +46,7 @@ def set_parameters(services: Services, submission: FormSubmission) -> tuple[str,
         if (problem := strategy_parameter.find_problem(text))
     }
     if problems:
-        raise BadFields(problems)
+        raise InvalidEntries(problems)
     changes = {
         strategy_parameter: text
         for strategy_parameter, text in typed.items()
@@ -61,10 +61,10 @@ def set_parameters(services: Services, submission: FormSubmission) -> tuple[str,
 
 def _describe_changes(name: str, changes: Mapping[StrategyParameter, str]) -> str:
     lines = [
-        f"{escape(parameter.name)}: {literal(parameter.text)} → {literal(text)}"
+        f"{escape(parameter.name)}: {format_literal(parameter.text)} → {format_literal(text)}"
         for parameter, text in changes.items()
     ]
-    return "\n".join([f"The parameters of *{literal(name)}* are changed. {TAKEN_OVER}", *lines])
+    return "\n".join([f"The parameters of *{format_literal(name)}* are changed. {TAKEN_OVER}", *lines])
 
 
 PARAMETERS = FormAction(set_parameters, PERMISSION)

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
-from app.delivery.message_sender import send_with_receipt
+from app.delivery.message_sender import send_with_claim
 from app.delivery.order_messages import MessageKind, OrderMessage
-from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError, SlackRateLimited
+from app.delivery.send_queue import SendJob
+from app.errors import QueueFull, SlackError, SlackRateLimited
 from app.services.dependencies import Services
-from app.services.owed_notes import owe_thread_line
+from app.services.pending_notes import store_thread_line
 from app.services.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
@@ -28,13 +28,13 @@ def show_strategy_event(services: Services, event_type: str, data: Mapping[str, 
     if not name or not channel:
         return
     line = describe_strategy_event(event_type, data)
-    receipt = owe_thread_line(services, channel, _build_key(services, name), line, event_id)
+    claim = store_thread_line(services, channel, _build_key(services, name), line, event_id)
 
     def send() -> None:
         try:
             thread_ts = _show_status(services, name, channel, data)
-            send_with_receipt(
-                receipt, lambda: services.slack.post(channel, notice(line), thread_ts=thread_ts), event_id
+            send_with_claim(
+                claim, lambda: services.slack.post(channel, build_notice(line), thread_ts=thread_ts), event_id
             )
         except SlackRateLimited:
             raise
@@ -45,8 +45,8 @@ def show_strategy_event(services: Services, event_type: str, data: Mapping[str, 
         log.warning("Strategy given up", extra={"request_id": event_id})
 
     try:
-        services.outbox.put(f"channel:{channel}", Job(send, log_abandoned))
-    except Saturated:
+        services.send_queue.put(f"channel:{channel}", SendJob(send, log_abandoned))
+    except QueueFull:
         log_abandoned()
 
 

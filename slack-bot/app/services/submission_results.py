@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from app.blocks.text import Json
 from app.blocks.trade_form import build_question_form, build_trade_form, format_question
-from app.blocks.views import placed_view, traded_before_view
-from app.errors import OmsError, Refused
+from app.blocks.views import build_placed_view, build_traded_before_view
+from app.errors import OmsError, OmsRejected
 from app.forms import fields
 from app.forms.context import FormContext
 from app.forms.questions import Question
@@ -17,12 +17,12 @@ from app.services.submission_registry import Outcome
 
 def build_recorded_outcome(trade: Trade, user: str, context: FormContext) -> Outcome:
     """Return the outcome of a recorded trade: the form closes."""
-    return Outcome({"response_action": "clear"}, placed_view(trade, user, context), is_recorded=True)
+    return Outcome({"response_action": "clear"}, build_placed_view(trade, user, context), is_recorded=True)
 
 
 def build_traded_before_outcome(text: str, context: FormContext) -> Outcome:
     """Return the outcome of a form that had traded before its entries were changed."""
-    view = traded_before_view(text, context)
+    view = build_traded_before_view(text, context)
     return Outcome(build_update(view), view, is_recorded=True)
 
 
@@ -30,7 +30,7 @@ def build_question_outcome(ticket: Ticket, context: FormContext, questions: Sequ
     """Return the outcome of a trade that needs a confirmation: the form shows the questions."""
     reasons = "\n".join(map(format_question, questions))
     view = build_question_form(ticket, context, questions)
-    return _redrawn(view, f"{reasons}\nThis was not sent. {failure_messages.AGAIN}")
+    return _build_redraw(view, f"{reasons}\nThis was not sent. {failure_messages.AGAIN}")
 
 
 def build_failed_outcome(error: OmsError, ticket: Ticket, context: FormContext, request_id: str) -> Outcome:
@@ -38,8 +38,10 @@ def build_failed_outcome(error: OmsError, ticket: Ticket, context: FormContext, 
 
     The form shows an error at each field at fault, else a sentence. Entries are kept.
     """
-    sentence = failure_messages.not_placed(error, request_id, earlier_unknown=context.is_outcome_unknown)
-    redrawn = _redrawn(build_trade_form(ticket.draft(), context, sentence), sentence)
+    sentence = failure_messages.describe_unplaced_trade(
+        error, request_id, earlier_unknown=context.is_outcome_unknown
+    )
+    redrawn = _build_redraw(build_trade_form(ticket.draft(), context, sentence), sentence)
     field_errors = _find_field_errors(error, ticket)
     if not field_errors:
         return redrawn
@@ -52,15 +54,17 @@ def build_unknown_outcome(ticket: Ticket, context: FormContext, request_id: str)
 
     The form keeps its idempotency key, so that submitting it again cannot trade twice.
     """
-    sentence = failure_messages.not_known(request_id, form_is_open=True)
+    sentence = failure_messages.describe_unknown_outcome(request_id, form_is_open=True)
     view = build_trade_form(ticket.draft(), context.with_unknown_outcome(), sentence)
-    closed = failure_messages.not_known(request_id, form_is_open=False)
+    closed = failure_messages.describe_unknown_outcome(request_id, form_is_open=False)
     return Outcome(build_update(view), view, is_unknown=True, notice=closed)
 
 
 def build_busy_outcome(ticket: Ticket, context: FormContext) -> Outcome:
     """Return the outcome of a submission that was not started because no worker is free."""
-    return _redrawn(build_trade_form(ticket.draft(), context, failure_messages.BUSY), failure_messages.BUSY)
+    return _build_redraw(
+        build_trade_form(ticket.draft(), context, failure_messages.BUSY), failure_messages.BUSY
+    )
 
 
 def build_update(view: Json) -> Json:
@@ -68,7 +72,7 @@ def build_update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 
-def _redrawn(view: Json, notice: str) -> Outcome:
+def _build_redraw(view: Json, notice: str) -> Outcome:
     return Outcome(build_update(view), view, notice=notice)
 
 
@@ -77,7 +81,7 @@ def _find_field_errors(error: OmsError, ticket: Ticket) -> dict[str, str]:
 
     Errors of the price or the GMV are reported at the one that was typed.
     """
-    if not isinstance(error, Refused):
+    if not isinstance(error, OmsRejected):
         return {}
     errors: dict[str, str] = {}
     for problem in error.problems:

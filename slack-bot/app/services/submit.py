@@ -5,7 +5,7 @@ from typing import Any
 
 from app.blocks import views
 from app.blocks.text import Json
-from app.errors import BadFields, Saturated
+from app.errors import InvalidEntries, QueueFull
 from app.request_priority import REQUESTS
 from app.services import submission_results
 from app.services.dependencies import Services
@@ -19,10 +19,10 @@ def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     """Return the answer to a `view_submission`. Repeated deliveries share one trade and one answer."""
     try:
         order = read_order(origin, view)
-    except BadFields as bad:
+    except InvalidEntries as bad:
         return {"response_action": "errors", "errors": bad.sentences}
     submission, is_new = services.submissions.claim(
-        order.key, build_delivery_id(origin, view, order.key), views.placing_view(order.context)
+        order.key, build_delivery_id(origin, view, order.key), views.build_placing_view(order.context)
     )
     if is_new:
         busy = submission_results.build_busy_outcome(order.ticket, order.context)
@@ -43,7 +43,7 @@ def start_submission(
     """Start the work of a new submission, or finish it with the outcome `busy` if no worker is free."""
     try:
         services.trade_workers.submit(origin.request_id, work)
-    except Saturated:
+    except QueueFull:
         services.submissions.finish(submission, busy)
 
 

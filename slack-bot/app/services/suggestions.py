@@ -11,13 +11,13 @@ from app.blocks.options import (
     find_name_error,
 )
 from app.blocks.text import MAX_OPTIONS, Json
-from app.errors import BotError, NotAllowed, OmsError, Saturated, TooManyRequests, format_log_name
+from app.errors import BotError, OmsError, OmsForbidden, QueueFull, TooManyRequests, format_log_name
 from app.services.dependencies import Services
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
-NO_ANSWER = "The trading system does not answer. Please try again."
+NO_ANSWER = "The trading system does not respond. Please try again."
 NOT_ALLOWED = "You are not allowed to see portfolios here."
 BUSY = "Too many requests at the moment. Please try again."
 
@@ -38,7 +38,7 @@ def find_within_time(
     request_id = origin.request_id
     try:
         return services.suggestion_workers.submit(request_id, find).result(timeout=services.waits.suggestions)
-    except (OmsError, Saturated, FutureTimeout) as error:
+    except (OmsError, QueueFull, FutureTimeout) as error:
         error_name = format_log_name(error) if isinstance(error, BotError) else type(error).__name__
         log.warning("No suggestions", extra={"request_id": request_id, "fault": error_name})
         return build_reason_option(typing_error or _reason(error))
@@ -46,9 +46,9 @@ def find_within_time(
 
 def _reason(error: Exception) -> str:
     match error:
-        case NotAllowed():
+        case OmsForbidden():
             return NOT_ALLOWED
-        case TooManyRequests() | Saturated():
+        case TooManyRequests() | QueueFull():
             return BUSY
         case _:
             return NO_ANSWER

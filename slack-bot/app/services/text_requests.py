@@ -3,9 +3,9 @@
 import logging
 from dataclasses import dataclass, replace
 
-from app.blocks.replies import Reply, actions, build_sentence_reply, button
+from app.blocks.replies import Reply, build_actions, build_button, build_sentence_reply
 from app.delivery.reply_sender import ReplyAddress
-from app.errors import OmsError, Saturated, format_log_name
+from app.errors import OmsError, QueueFull, format_log_name
 from app.forms import action_ids
 from app.forms.numbers import use_decimal_comma
 from app.forms.text_commands import FORM_VERBS, TextCommand, Verb
@@ -89,11 +89,11 @@ def _start_export(services: Services, request: TextRequest) -> None:
         services.export_workers.submit(
             to.request_id, send_export, services, request.person, request.command, to
         )
-    except Saturated:
+    except QueueFull:
         services.reply_sender.send(to, build_sentence_reply(failure_messages.BUSY))
 
 
 def _build_form_button(command: TextCommand) -> Reply:
     text = BUTTON_TEXTS[command.verb]
-    element = button(text, action_ids.FORM_OPEN, command.text)
-    return build_sentence_reply(f"`{command.verb}` opens a form.", actions(element))
+    element = build_button(text, action_ids.FORM_OPEN, command.text)
+    return build_sentence_reply(f"`{command.verb}` opens a form.", build_actions(element))

@@ -37,7 +37,7 @@ def build_key(form: SubmittedForm) -> str:
 
 
 @dataclass(frozen=True)
-class Order:
+class TradeSubmission:
     """A ticket and the form in which it was entered, with the idempotency key of the submission."""
 
     origin: Origin
@@ -65,12 +65,12 @@ class Order:
         )
 
 
-def read_order(origin: Origin, view: Mapping[str, Any]) -> Order:
-    """Return the order of a submitted view. Raises `BadFields`."""
+def read_order(origin: Origin, view: Mapping[str, Any]) -> TradeSubmission:
+    """Return the order of a submitted view. Raises `InvalidEntries`."""
     state = view["state"]["values"]
     ticket = parse_draft(read_draft(state))
     context = FormContext.load(str(view.get("private_metadata", "")))
-    return Order(
+    return TradeSubmission(
         origin=origin,
         ticket=ticket,
         context=context.with_confirmed(*list_confirmed(state)),

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app.blocks.messages import Message, notice, with_hint
-from app.blocks.text import Json, cut, literal, section
+from app.blocks.messages import Message, add_hint, build_notice
+from app.blocks.text import Json, build_section, format_literal, truncate
 from app.blocks.trade_buttons import build_reversal_form
-from app.delivery.message_sender import DeliveryReceipt, send_with_receipt
+from app.delivery.message_sender import DeliveryClaim, send_with_claim
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.errors import OmsError, OutcomeUnknown, SlackError, format_log_name
 from app.forms.submission import get_entry
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 REVERSAL = "trade.reversal"  # type of the stored reversals
 NOT_AUTHOR = "Only <@{user}>, who reported this trade, can undo it here."
 TOO_LATE = (
-    "A trade can be undone here within a minute. To correct this one, report the opposite trade, or ask an "
-    "administrator to reverse it."
+    "A trade can be undone here for one minute only. To correct this one, report the opposite trade, or ask "
+    "an administrator to reverse it."
 )
 
 
@@ -38,9 +38,9 @@ def open_reversal_form(services: Services, origin: Origin, value: str, clicked: 
     button = ReversalContext.load(value)
     refusal = find_refusal(button, origin, datetime.fromtimestamp(time.time(), UTC))
     if refusal:
-        services.message_sender.respond(origin.address(), origin.response_url, notice(refusal))
+        services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(refusal))
         return
-    text = cut(clicked.text, MAX_TEXT_CHARACTERS)
+    text = truncate(clicked.text, MAX_TEXT_CHARACTERS)
     context = ReversalContext(
         button.trade_id, button.user, button.recorded_at, clicked.channel, clicked.ts, text
     )
@@ -69,7 +69,7 @@ def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> J
     if refusal:
         return {"response_action": "update", "view": build_reversal_form(context, refusal)}
     reason = get_entry(view["state"]["values"], REASON).strip()
-    receipt = _owe_reversal(services, origin, context, reason)
+    claim = _store_reversal(services, origin, context, reason)
     try:
         services.orders.reverse(
             origin.person,
@@ -80,11 +80,11 @@ def reverse_trade(services: Services, origin: Origin, view: dict[str, Any]) -> J
         )
     except OmsError as error:
         log.warning("Not reversed", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
-        if receipt is not None and not isinstance(error, OutcomeUnknown):
-            receipt.finish()
-        sentence = failure_messages.not_decided(error, origin.request_id)
+        if claim is not None and not isinstance(error, OutcomeUnknown):
+            claim.finish()
+        sentence = failure_messages.describe_failed_action(error, origin.request_id)
         return {"response_action": "update", "view": build_reversal_form(context, sentence)}
-    _show_reversal(services, origin, context, reason, receipt)
+    _show_reversal(services, origin, context, reason, claim)
     return {"response_action": "clear"}
 
 
@@ -101,7 +101,7 @@ def send_reversal(services: Services, notification: Notification) -> None:
     message = _build_message(context, person.user, str(values["reason"]))
     if not services.slack.edit_message(context.channel, context.ts, message):
         hint = MAYBE_REPEATED if notification.attempts else ""
-        services.slack.post(context.channel, with_hint(message, hint) if hint else message)
+        services.slack.post(context.channel, add_hint(message, hint) if hint else message)
 
 
 def _build_key(team: str, trade_id: str) -> str:
@@ -109,13 +109,13 @@ def _build_key(team: str, trade_id: str) -> str:
     return f"{team}:{trade_id}:reverse"
 
 
-def _owe_reversal(
+def _store_reversal(
     services: Services, origin: Origin, context: ReversalContext, reason: str
-) -> DeliveryReceipt | None:
+) -> DeliveryClaim | None:
     """Store that a reversal must be shown if the OMS makes it. Return the right to show it."""
     now = time.time()
     values = {"user": origin.user, "context": context.dump(), "reason": reason}
-    return services.notifications.owe(
+    return services.notifications.add_and_claim(
         Notification(
             key=_build_key(origin.person.team, context.trade_id),
             team=origin.person.team,
@@ -130,21 +130,23 @@ def _owe_reversal(
 
 
 def _build_message(context: ReversalContext, user: str, reason: str) -> Message:
-    text = f"{context.text}\n*Reversed* by <@{user}>: {literal(reason)}"
-    return Message(text, (section(text),), trade_id=context.trade_id)
+    text = f"{context.text}\n*Reversed* by <@{user}>: {format_literal(reason)}"
+    return Message(text, (build_section(text),), trade_id=context.trade_id)
 
 
 def _show_reversal(
-    services: Services, origin: Origin, context: ReversalContext, reason: str, receipt: DeliveryReceipt | None
+    services: Services, origin: Origin, context: ReversalContext, reason: str, claim: DeliveryClaim | None
 ) -> None:
     """Show the reversal in the confirmation of the trade, which keeps no buttons."""
     message = _build_message(context, origin.user, reason)
     try:
-        send_with_receipt(
-            receipt,
+        send_with_claim(
+            claim,
             lambda: services.slack.update_message(context.channel, context.ts, message),
             origin.request_id,
         )
     except SlackError as error:
         log.warning("Reversal not shown", extra={"request_id": origin.request_id, "fault": str(error)})
-        services.message_sender.confirm(replace(origin.address(context.channel), receipt=receipt), message)
+        services.message_sender.post_to_channel(
+            replace(origin.get_recipient(context.channel), claim=claim), message
+        )

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.blocks import views
-from app.blocks.messages import confirmation, confirmation_lines, notice
+from app.blocks.messages import build_confirmation, build_confirmation_lines, build_notice
 from app.blocks.text import Json
 from app.errors import (
-    KeyTaken,
+    IdempotencyKeyTaken,
     OmsError,
+    OmsRejected,
     OutcomeUnknown,
-    Refused,
     SlackError,
     SlackRateLimited,
     format_log_name,
@@ -20,19 +20,19 @@ from app.errors import (
 from app.forms.ticket import Trade
 from app.services import failure_messages, submission_results
 from app.services.confirmation_checks import list_questions
-from app.services.confirmation_recovery import build_owed_confirmation
+from app.services.confirmation_recovery import build_pending_confirmation
 from app.services.dependencies import Services
-from app.services.owed_notes import owe_note
+from app.services.pending_notes import store_note
 from app.services.slack_settings import require_trading_channel
 from app.services.submission_registry import Outcome, Submission
-from app.services.ticket_submission import Order, SubmittedForm
+from app.services.ticket_submission import SubmittedForm, TradeSubmission
 
 log = logging.getLogger(__name__)
 
 MAX_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
 
 
-def execute_submission(services: Services, order: Order, submission: Submission) -> None:
+def execute_submission(services: Services, order: TradeSubmission, submission: Submission) -> None:
     """Send the trade at most once and report the outcome, even after an error."""
     extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
     try:
@@ -54,7 +54,7 @@ def execute_submission(services: Services, order: Order, submission: Submission)
     )
 
 
-def _place(services: Services, order: Order, submission: Submission) -> Outcome:
+def _place(services: Services, order: TradeSubmission, submission: Submission) -> Outcome:
     request_id = order.origin.request_id
     try:
         require_trading_channel(services, order.context.channel)
@@ -63,20 +63,20 @@ def _place(services: Services, order: Order, submission: Submission) -> Outcome:
             return _report_earlier_trade(services, order, trade)
         if questions:
             return submission_results.build_question_outcome(order.ticket, order.context, questions)
-        services.confirmations.add(build_owed_confirmation(services, order))
+        services.confirmations.add(build_pending_confirmation(services, order))
         result = services.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, order, submission)
     except OmsError as error:
         log.warning("Not placed", extra={"request_id": request_id, "fault": format_log_name(error)})
-        if isinstance(error, (Refused, KeyTaken)):
+        if isinstance(error, (OmsRejected, IdempotencyKeyTaken)):
             return _handle_denial(services, order, error)
         return submission_results.build_failed_outcome(error, order.ticket, order.context, request_id)
     return (_report_earlier_trade if result.replayed else _confirm)(services, order, result.trade)
 
 
-def _handle_denial(services: Services, order: Order, error: OmsError) -> Outcome:
+def _handle_denial(services: Services, order: TradeSubmission, error: OmsError) -> Outcome:
     """Return the outcome of a refused trade.
 
     If an earlier submission of the form has traded, report that trade: submitting again must not add another
@@ -91,7 +91,7 @@ def _handle_denial(services: Services, order: Order, error: OmsError) -> Outcome
         if trade:
             return _report_earlier_trade(services, order, trade)
         next_context = order.context.with_denial()
-    if isinstance(error, KeyTaken):  # another process sent the trade and owes the confirmation
+    if isinstance(error, IdempotencyKeyTaken):  # another process sent the trade and owes the confirmation
         return replace(
             submission_results.build_unknown_outcome(order.ticket, order.context, request_id),
             is_unknown=False,
@@ -99,11 +99,11 @@ def _handle_denial(services: Services, order: Order, error: OmsError) -> Outcome
     return submission_results.build_failed_outcome(error, order.ticket, next_context, request_id)
 
 
-def _find_outcome(services: Services, order: Order, submission: Submission) -> Outcome:
+def _find_outcome(services: Services, order: TradeSubmission, submission: Submission) -> Outcome:
     """Look up the trade by its key until it is found or the time has expired. Do not send it again."""
-    submission.waiting_view = views.checking_view(order.context)
+    submission.waiting_view = views.build_checking_view(order.context)
     if submission.late_since() is not None:
-        redraw(services, order, submission, submission.waiting_view)
+        redraw_form(services, order, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
     while (trade := _find(services, order)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
@@ -113,15 +113,15 @@ def _find_outcome(services: Services, order: Order, submission: Submission) -> O
     return (_confirm if _matches(services, order, trade) else _report_earlier_trade)(services, order, trade)
 
 
-def _find(services: Services, order: Order) -> Trade | None:
+def _find(services: Services, order: TradeSubmission) -> Trade | None:
     try:
         return services.oms.find_trade(order.origin.person, order.key, request_id=order.origin.request_id)
     except OmsError as error:
-        log.info("Still not known", extra={"request_id": order.origin.request_id, "fault": str(error)})
+        log.info("Outcome still unknown", extra={"request_id": order.origin.request_id, "fault": str(error)})
         return None
 
 
-def _matches(services: Services, order: Order, trade: Trade) -> bool:
+def _matches(services: Services, order: TradeSubmission, trade: Trade) -> bool:
     """Return whether the trade has the entries of this form. The typed symbol may be an alias."""
     typed_symbol = order.ticket.symbol
     if typed_symbol == trade.symbol or not order.matches(replace(trade, symbol=typed_symbol)):
@@ -136,30 +136,36 @@ def _matches(services: Services, order: Order, trade: Trade) -> bool:
     return found is not None
 
 
-def _confirm(services: Services, order: Order, trade: Trade) -> Outcome:
-    to = order.origin.address(order.context.channel, order.root_view_id)
-    receipt = services.confirmations.claim(order.key)
-    if receipt is not None:  # otherwise another bot sends the confirmation
-        services.message_sender.confirm(replace(to, receipt=receipt), confirmation(trade, order.origin.user))
+def _confirm(services: Services, order: TradeSubmission, trade: Trade) -> Outcome:
+    to = order.origin.get_recipient(order.context.channel, order.root_view_id)
+    claim = services.confirmations.claim(order.key)
+    if claim is not None:  # otherwise another bot sends the confirmation
+        services.message_sender.post_to_channel(
+            replace(to, claim=claim), build_confirmation(trade, order.origin.user)
+        )
     return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
 
 
-def _report_earlier_trade(services: Services, order: Order, trade: Trade) -> Outcome:
+def _report_earlier_trade(services: Services, order: TradeSubmission, trade: Trade) -> Outcome:
     """Return the outcome of a form whose earlier submission has traded.
 
-    The channel gets the confirmation if it is still owed; otherwise only the person gets a message.
+    The channel gets the confirmation if it is still pending; otherwise only the person gets a message.
     """
-    to = order.origin.address(order.context.channel, order.root_view_id)
-    text = "\n".join(confirmation_lines(trade, order.origin.user))
-    owed = services.confirmations.claim_owed(order.key)
-    if owed:
-        services.message_sender.confirm(replace(to, receipt=owed), confirmation(trade, order.origin.user))
+    to = order.origin.get_recipient(order.context.channel, order.root_view_id)
+    text = "\n".join(build_confirmation_lines(trade, order.origin.user))
+    pending = services.confirmations.claim_pending(order.key)
+    if pending:
+        services.message_sender.post_to_channel(
+            replace(to, claim=pending), build_confirmation(trade, order.origin.user)
+        )
     if _matches(services, order, trade):
-        if not owed:
-            services.message_sender.send_privately(to, notice(failure_messages.already_placed(text)))
+        if not pending:
+            services.message_sender.send_privately(
+                to, build_notice(failure_messages.describe_repeated_submission(text))
+            )
         return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
-    message = failure_messages.traded_before(text)
-    services.message_sender.send_privately(to, notice(message))
+    message = failure_messages.describe_earlier_trade(text)
+    services.message_sender.send_privately(to, build_notice(message))
     return submission_results.build_traded_before_outcome(message, order.context)
 
 
@@ -175,19 +181,19 @@ def report_outcome(
 
     `release` removes what is stored about the submission, after the note to the person is stored.
     """
-    to = form.origin.address(form.context.channel, form.root_view_id)
+    to = form.origin.get_recipient(form.context.channel, form.root_view_id)
     if outcome.notice and submission.late_since() is not None:  # a recorded trade has a confirmation instead
-        to = owe_note(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
+        to = store_note(services, to, outcome.notice, f"{submission.key}:{form.origin.request_id}")
     release()
     is_late = services.submissions.finish(submission, outcome)
-    if is_late and not redraw(services, form, submission, outcome.view):
+    if is_late and not redraw_form(services, form, submission, outcome.view):
         if outcome.notice:
-            services.message_sender.send_privately(to, notice(outcome.notice))
-    elif to.receipt is not None:
-        to.receipt.finish()
+            services.message_sender.send_privately(to, build_notice(outcome.notice))
+    elif to.claim is not None:
+        to.claim.finish()
 
 
-def redraw(services: Services, form: SubmittedForm, submission: Submission, view: Json) -> bool:
+def redraw_form(services: Services, form: SubmittedForm, submission: Submission, view: Json) -> bool:
     """Replace the view that a late delivery showed. Return whether the form was still open."""
     late_since = submission.late_since() or 0.0
     services.stopping.wait(max(0.0, late_since + services.waits.redraw_after - time.monotonic()))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from app.errors import BotError, Saturated, format_log_name
+from app.errors import BotError, QueueFull, format_log_name
 from app.request_priority import run_in_background
 
 log = logging.getLogger(__name__)
@@ -30,19 +30,19 @@ class Workers:
     def submit(
         self, request_id: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> "Future[T]":
-        """Run `work` on a thread. Raises `Saturated` if the pool is full.
+        """Run `work` on a thread. Raises `QueueFull` if the pool is full.
 
         Failures of `work` are logged, expected ones without a traceback.
         """
         if not self._places.acquire(blocking=False):
             log.warning("No worker is free", extra={"request_id": request_id, "workers": self._name})
-            raise Saturated(self._name)
+            raise QueueFull(self._name)
         try:
             run = _run_in_background if self._is_background else _run
             future = self._pool.submit(run, work, *args, **kwargs)
         except RuntimeError:
             self._places.release()
-            raise Saturated(f"{self._name} is shutting down") from None
+            raise QueueFull(f"{self._name} is shutting down") from None
         future.add_done_callback(lambda finished: self._finished(request_id, finished))
         return future
 

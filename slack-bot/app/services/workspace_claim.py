@@ -2,7 +2,7 @@
 
 import logging
 
-from app.errors import NotAllowed, OmsError, Refused, SlackError
+from app.errors import OmsError, OmsForbidden, OmsRejected, SlackError
 from app.services.dependencies import Services
 
 log = logging.getLogger(__name__)
@@ -14,7 +14,7 @@ def run_workspace_claim(services: Services) -> None:
         try:
             team_id = services.slack.installation.get().team_id
             services.oms.claim_workspace(team_id)
-        except (NotAllowed, Refused) as error:
+        except (OmsForbidden, OmsRejected) as error:
             log.warning("Workspace not claimed", extra={"team": team_id, "fault": str(error)})
             return
         except (OmsError, SlackError) as error:

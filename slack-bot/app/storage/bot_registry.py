@@ -2,7 +2,7 @@
 
 import secrets
 
-from app.storage.database import Database, attempt
+from app.storage.database import Database, execute_or_log
 
 LEASE_SECONDS = 15.0
 BEAT_SECONDS = 3.0
@@ -20,12 +20,12 @@ class BotRegistry:
         self.id = secrets.token_hex(8)
         self._lease_seconds = lease_seconds
         if not database.is_shared:  # the file belongs to one bot, so the earlier ones are dead
-            attempt(database, "DELETE FROM bots")
+            execute_or_log(database, "DELETE FROM bots")
         self.beat()
 
     def beat(self) -> None:
         """Record that this bot is alive."""
-        attempt(
+        execute_or_log(
             self.database,
             f"INSERT INTO bots (id, seen_at) VALUES (?, {self.database.now}) "
             "ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at",
@@ -34,11 +34,11 @@ class BotRegistry:
 
     def retire(self) -> None:
         """Record that this bot ends, so that the others need not wait for its lease."""
-        attempt(self.database, "DELETE FROM bots WHERE id = ?", self.id)
+        execute_or_log(self.database, "DELETE FROM bots WHERE id = ?", self.id)
 
     def remove_dead(self) -> None:
         """Remove the records of bots that have been dead for long."""
-        attempt(self.database, f"DELETE FROM bots WHERE seen_at < {self.database.now} - 3600.0")
+        execute_or_log(self.database, f"DELETE FROM bots WHERE seen_at < {self.database.now} - 3600.0")
 
     def is_dead(self, column: str) -> str:
         """Return an SQL condition: the bot whose id is in this column is not alive. This bot is."""

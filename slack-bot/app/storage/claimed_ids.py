@@ -1,6 +1,6 @@
 """Ids that one of the bots has claimed, such as those of deliveries that Slack repeats."""
 
-from app.storage.database import attempt
+from app.storage.database import execute_or_log
 from app.storage.storage import Storage
 
 RETENTION_SECONDS = 24 * 3600.0
@@ -18,20 +18,20 @@ class ClaimedIds:
             f"INSERT INTO claimed_ids (id, claimed_at) VALUES (?, {self._database.now}) "
             "ON CONFLICT (id) DO NOTHING RETURNING id"
         )
-        rows = attempt(self._database, statement, entry)
+        rows = execute_or_log(self._database, statement, entry)
         return rows is None or bool(rows)
 
     def contains(self, entry: str) -> bool:
         """Return whether the id was claimed."""
-        return bool(attempt(self._database, "SELECT 1 FROM claimed_ids WHERE id = ?", entry))
+        return bool(execute_or_log(self._database, "SELECT 1 FROM claimed_ids WHERE id = ?", entry))
 
     def remove(self, entry: str) -> None:
         """Allow an id to be claimed again."""
-        attempt(self._database, "DELETE FROM claimed_ids WHERE id = ?", entry)
+        execute_or_log(self._database, "DELETE FROM claimed_ids WHERE id = ?", entry)
 
     def remove_old(self) -> None:
         """Remove ids that Slack does not repeat any more."""
-        attempt(
+        execute_or_log(
             self._database,
             f"DELETE FROM claimed_ids WHERE claimed_at < {self._database.now} - ?",
             RETENTION_SECONDS,

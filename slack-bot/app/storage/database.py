@@ -30,7 +30,7 @@ class Database(Protocol):
         """Close the connections."""
 
 
-def attempt(database: Database, statement: str, *values: object) -> list[Row] | None:
+def execute_or_log(database: Database, statement: str, *values: object) -> list[Row] | None:
     """Run a statement and return its rows. If the database fails, log it and return None."""
     try:
         return database.execute(statement, *values)

@@ -1,6 +1,6 @@
 """The secrets of the webhooks by which the OMS sends events, encrypted, for all bots."""
 
-from app.storage.database import attempt
+from app.storage.database import execute_or_log
 from app.storage.encryption import DecryptionFailed, KeyRing
 from app.storage.storage import Storage
 
@@ -14,7 +14,7 @@ class WebhookSecrets:
 
     def save(self, webhook_id: str, secret: str) -> None:
         """Store the secret of a webhook."""
-        attempt(
+        execute_or_log(
             self._database,
             "INSERT INTO webhook_secrets (webhook_id, secret) VALUES (?, ?) "
             "ON CONFLICT (webhook_id) DO UPDATE SET secret = excluded.secret",
@@ -25,7 +25,7 @@ class WebhookSecrets:
     def find(self, webhook_id: str) -> str:
         """Return the secret of a webhook, empty if it is not known or cannot be decrypted."""
         statement = "SELECT secret FROM webhook_secrets WHERE webhook_id = ?"
-        rows = attempt(self._database, statement, webhook_id) or []
+        rows = execute_or_log(self._database, statement, webhook_id) or []
         try:
             return self._keys.decrypt(rows[0][0], _context(webhook_id)) if rows else ""
         except DecryptionFailed:

@@ -9,14 +9,14 @@ from app.blocks import views
 from app.blocks.messages import (
     HELP,
     USAGE,
-    confirmation,
-    confirmation_lines,
+    add_reference,
+    build_confirmation,
+    build_confirmation_lines,
+    build_notice,
     format_time,
-    notice,
-    with_reference,
 )
 from app.blocks.options import build_portfolio_options
-from app.blocks.text import MAX_SECTION_CHARACTERS, cut, escape, section
+from app.blocks.text import MAX_SECTION_CHARACTERS, build_section, escape, truncate
 from app.blocks.trade_form import (
     build_question_blocks,
     build_question_form,
@@ -29,26 +29,26 @@ from app.forms.questions import build_portfolio_question, build_price_question, 
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
-from tests.reading import questions_of, reasons_of
+from tests.reading import get_reasons, list_question_ids
 
 CONTEXT = FormContext("C0123456789", 3)
-ODD = factories.ticket(gmv=Decimal("0.1"))
+ODD = factories.build_ticket(gmv=Decimal("0.1"))
 PRICE = build_price_question(ODD, "Odd.")
 SYMBOL = build_symbol_question("AAPL", [])
 LARGEST = Draft("A" * 20, "1000000", "100000000", "SELL", "<!channel> & " + "x" * 87, "n" * 500)
-NASTY = factories.trade(
+NASTY = factories.build_trade(
     portfolio="<!channel> & *_~`" * 5 + "x" * 15, symbol="A&B", quantity=Decimal("123456.12345678")
 )
 
 
-def label_by_name(*names):
+def index_labels(*names):
     return {name: f"{name} · 1,000.00 USD" for name in names}
 
 
-BOOKS = label_by_name(*(f"Book {number}" for number in range(101)))
+BOOKS = index_labels(*(f"Book {number}" for number in range(101)))
 
 
-def options_of(answer):
+def list_options(answer):
     return answer["options"] if "options" in answer else answer["option_groups"][0]["options"]
 
 
@@ -88,16 +88,16 @@ def test_amounts_are_number_inputs_that_take_decimals_with_limits_as_strings(blo
 
 
 def test_question_keeps_the_entries_and_has_a_reason():
-    ticket = factories.ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
+    ticket = factories.build_ticket(gmv=Decimal("0.1"), portfolio="<!channel>")
     questions = [build_price_question(ticket, "0.001 < 0.01"), build_portfolio_question(ticket.portfolio, [])]
     view = build_question_form(ticket, CONTEXT, questions)
     check_view(view)
-    assert "0.001 &lt; 0.01" in reasons_of(view)
-    assert "none called &lt;!channel&gt; yet" in reasons_of(view)
-    assert questions_of(view) == [question.id for question in questions]
-    assert all(block["optional"] for block in view["blocks"] if block["block_id"] in questions_of(view)), (
-        "another entry may be made instead"
-    )
+    assert "0.001 &lt; 0.01" in get_reasons(view)
+    assert "no portfolio named &lt;!channel&gt;" in get_reasons(view)
+    assert list_question_ids(view) == [question.id for question in questions]
+    assert all(
+        block["optional"] for block in view["blocks"] if block["block_id"] in list_question_ids(view)
+    ), "another entry may be made instead"
 
 
 @pytest.mark.parametrize(
@@ -109,22 +109,22 @@ def test_question_keeps_the_entries_and_has_a_reason():
 )  # fmt: skip
 @pytest.mark.parametrize("others", [[], [SYMBOL]])
 def test_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes(symbol, gmv, stays, others):
-    opened = factories.view(build_question_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
+    opened = factories.build_view(build_question_form(ODD, CONTEXT, [PRICE, *others])["blocks"])
     renewed = update_lines(opened, Draft(symbol, "100", gmv))
     check_view(renewed)
-    assert questions_of(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
-    assert ("Odd." in reasons_of(renewed)) is stays
+    assert list_question_ids(renewed) == [each.id for each in ([PRICE] if stays else []) + others]
+    assert ("Odd." in get_reasons(renewed)) is stays
     has_banner = any(block["block_id"] == "banner" for block in renewed["blocks"])
-    assert has_banner is bool(questions_of(renewed))
+    assert has_banner is bool(list_question_ids(renewed))
 
 
 def test_banner_of_no_question_stays_when_the_price_line_is_renewed():
-    opened = factories.view(build_trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
+    opened = factories.build_view(build_trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
     assert update_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 
 
 def test_renewed_price_line_changes_nothing_else():
-    opened = factories.view(build_trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
+    opened = factories.build_view(build_trade_form(Draft("AAPL", "10", "100"), CONTEXT)["blocks"])
     renewed = update_lines(opened, Draft("AAPL", "10", "200"))
     check_view(renewed)
     changed = [new for old, new in zip(opened["blocks"], renewed["blocks"], strict=True) if old != new]
@@ -134,17 +134,19 @@ def test_renewed_price_line_changes_nothing_else():
     assert "state" not in renewed
 
 
-@pytest.mark.parametrize("trade", [factories.trade(), NASTY, factories.trade(position_quantity=Decimal(0))])
+@pytest.mark.parametrize(
+    "trade", [factories.build_trade(), NASTY, factories.build_trade(position_quantity=Decimal(0))]
+)
 def test_every_other_view_is_one_that_slack_takes(trade):
-    check_view(views.placing_view(CONTEXT))
-    check_view(views.checking_view(CONTEXT))
-    check_view(views.placed_view(trade, "U1", CONTEXT))
-    check_view(views.traded_before_view("\n".join(confirmation_lines(trade, "U1")), CONTEXT))
+    check_view(views.build_placing_view(CONTEXT))
+    check_view(views.build_checking_view(CONTEXT))
+    check_view(views.build_placed_view(trade, "U1", CONTEXT))
+    check_view(views.build_traded_before_view("\n".join(build_confirmation_lines(trade, "U1")), CONTEXT))
 
 
-@pytest.mark.parametrize("trade", [factories.trade(), NASTY])
+@pytest.mark.parametrize("trade", [factories.build_trade(), NASTY])
 def test_confirmation_has_four_lines_and_a_complete_text(trade):
-    message = confirmation(trade, "U1")
+    message = build_confirmation(trade, "U1")
     check_message(message.text, list(message.blocks))
     assert len(message.text.splitlines()) == 4
     for expected in (
@@ -160,32 +162,36 @@ def test_confirmation_has_four_lines_and_a_complete_text(trade):
 
 
 def test_name_contains_no_mention():
-    text = confirmation(NASTY, "U1").text
+    text = build_confirmation(NASTY, "U1").text
     assert "<!channel>" not in text
     assert "&lt;!channel&gt; &amp; " in text
     assert escape("<a> & b") == "&lt;a&gt; &amp; b"
 
 
 def test_flat_position_is_described_in_words():
-    assert "flat in AAPL" in confirmation(factories.trade(position_quantity=Decimal(0)), "U1").text
+    assert (
+        "flat in AAPL" in build_confirmation(factories.build_trade(position_quantity=Decimal(0)), "U1").text
+    )
 
 
 def test_help_usage_and_notices_are_messages_that_slack_takes():
-    for text in (HELP, USAGE, with_reference("Not placed.", "req-1")):
-        message = notice(text)
+    for text in (HELP, USAGE, add_reference("Not placed.", "req-1")):
+        message = build_notice(text)
         check_message(message.text, list(message.blocks))
 
 
 def test_no_message_depends_on_an_emoji():
-    everything = json.dumps([HELP, views.placing_view(CONTEXT), confirmation(factories.trade(), "U1").text])
+    everything = json.dumps(
+        [HELP, views.build_placing_view(CONTEXT), build_confirmation(factories.build_trade(), "U1").text]
+    )
     assert ":white_check_mark:" not in everything
     assert "\\u2705" not in everything
 
 
 def test_truncation_is_shown():
-    assert cut("abcdef", 4) == "abc…"
-    assert len(section("x" * 9000)["text"]["text"]) == MAX_SECTION_CHARACTERS
-    assert section("x" * 9000)["text"]["text"].endswith("…")
+    assert truncate("abcdef", 4) == "abc…"
+    assert len(build_section("x" * 9000)["text"]["text"]) == MAX_SECTION_CHARACTERS
+    assert build_section("x" * 9000)["text"]["text"].endswith("…")
 
 
 def test_unreadable_time_is_shown_unchanged():
@@ -196,9 +202,9 @@ def test_unreadable_time_is_shown_unchanged():
 @pytest.mark.parametrize("typed", ["", "Fresh"])
 def test_any_number_of_portfolios_fits(count, typed):
     portfolio_options = build_portfolio_options(
-        label_by_name(*(f"Book {number} " + "y" * 80 for number in range(count))), typed
+        index_labels(*(f"Book {number} " + "y" * 80 for number in range(count))), typed
     )
-    options = options_of(portfolio_options)
+    options = list_options(portfolio_options)
     if options:
         check_options(options, 100)
     assert ("option_groups" in portfolio_options) is (count + bool(typed) > 100), (
@@ -208,7 +214,7 @@ def test_any_number_of_portfolios_fits(count, typed):
 
 
 def test_new_portfolio_is_marked_and_its_value_is_the_bare_name():
-    options = build_portfolio_options(label_by_name("Growth"), " Gr ")["options"]
+    options = build_portfolio_options(index_labels("Growth"), " Gr ")["options"]
     assert [(option["text"]["text"], option["value"]) for option in options] == [
         ("Growth · 1,000.00 USD", "Growth"), ("New portfolio: Gr", "Gr"),
     ]  # fmt: skip
@@ -217,13 +223,13 @@ def test_new_portfolio_is_marked_and_its_value_is_the_bare_name():
 @pytest.mark.parametrize("typed", ["growth", "Gro\u200dwth", "", " \u200c", "a/b", "x" * 101])
 def test_existing_or_invalid_names_are_not_offered_as_new_portfolios(typed):
     assert [
-        option["value"] for option in build_portfolio_options(label_by_name("Growth"), typed)["options"]
+        option["value"] for option in build_portfolio_options(index_labels("Growth"), typed)["options"]
     ] == ["Growth"]
 
 
 def test_name_too_long_for_an_option_is_left_out_and_a_long_one_keeps_its_value():
     long, too_long = "l" * 100, "t" * 151
-    options = build_portfolio_options(label_by_name(long, too_long), "")["options"]
+    options = build_portfolio_options(index_labels(long, too_long), "")["options"]
     assert [option["value"] for option in options] == [long]
     assert options[0]["text"]["text"].endswith("…")
 
@@ -235,13 +241,13 @@ def test_label_of_a_truncated_list_shows_the_number_of_choices():
 
 
 def test_name_that_exists_beyond_the_cut_is_offered_first_and_not_as_new():
-    options = options_of(build_portfolio_options(BOOKS, "book", "Book"))
+    options = list_options(build_portfolio_options(BOOKS, "book", "Book"))
     assert options[0]["value"] == options[0]["text"]["text"] == "Book"
     assert all(not option["text"]["text"].startswith("New portfolio") for option in options)
 
 
 def test_portfolio_that_was_said_to_be_new_stays_marked_when_the_form_is_shown_again():
-    view = build_trade_form(factories.ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
+    view = build_trade_form(factories.build_ticket(portfolio="Fresh", new_portfolio=True).draft(), CONTEXT)
     chosen = view["blocks"][7]["element"]["initial_option"]
     assert (chosen["text"]["text"], chosen["value"]) == ("New portfolio: Fresh", "Fresh")
 

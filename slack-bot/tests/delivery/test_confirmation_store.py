@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from app.config import DEFAULT_DATABASE_URL, ConfigError
-from app.delivery.confirmation_store import ConfirmationStore, OwedConfirmation
+from app.delivery.confirmation_store import ConfirmationStore, PendingConfirmation
 from app.server import build
 from app.storage import sqlite
 from app.storage.connection import open_database
@@ -14,14 +14,14 @@ from app.storage.database import DatabaseError
 from app.storage.storage import create_storage
 from tests import factories
 
-OWED = OwedConfirmation(
+OWED = PendingConfirmation(
     key="T1:V1:0", submitted_at=1000.0, team="T1", user="U1", channel="C1", view_id="V1", root_view_id="V1",
     request_id="req-1", order_text="BUY 100 AAPL in Growth", response_url="", response_url_expires_at=0.0,
 )  # fmt: skip
 
 
 @pytest.fixture
-def stores(tmp_path):
+def open_store(tmp_path):
     """Open the same file repeatedly. Each time, the previous process has ended."""
     opened: list[ConfirmationStore] = []
 
@@ -36,88 +36,90 @@ def stores(tmp_path):
         store.close()
 
 
-def unresolved(store):
-    return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
+def list_unresolved(store):
+    return [(each.pending.key, each.is_interrupted) for each in store.list_unresolved()]
 
 
-def test_running_submission_is_unresolved_only_after_a_crash(stores):
-    store = stores()
+def test_running_submission_is_unresolved_only_after_a_crash(open_store):
+    store = open_store()
     store.add(OWED)
     assert store.list_unresolved() == []
-    store = stores()
-    assert [each.owed for each in store.list_unresolved()] == [OWED]
-    assert unresolved(store) == [(OWED.key, False)]
+    store = open_store()
+    assert [each.pending for each in store.list_unresolved()] == [OWED]
+    assert list_unresolved(store) == [(OWED.key, False)]
 
 
-def test_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(stores):
-    store = stores()
+def test_confirmation_that_was_queued_is_sent_without_a_note_and_one_that_slack_had_with_one(open_store):
+    store = open_store()
     store.add(OWED)
     assert store.claim(OWED.key)
     assert store.list_unresolved() == []
-    store = stores()
-    assert unresolved(store) == [(OWED.key, False)]
-    receipt = store.claim_unresolved(OWED)
-    receipt.begin()
-    store = stores()
-    assert unresolved(store) == [(OWED.key, True)]
+    store = open_store()
+    assert list_unresolved(store) == [(OWED.key, False)]
+    claim = store.claim_unresolved(OWED)
+    claim.begin()
+    store = open_store()
+    assert list_unresolved(store) == [(OWED.key, True)]
     store.claim_unresolved(OWED).begin()
-    assert unresolved(stores()) == [], "one repeat at most, however often the bot dies"
+    assert list_unresolved(open_store()) == [], "one repeat at most, however often the bot dies"
 
 
-def test_confirmation_that_slack_refused_is_sent_again_without_a_note(stores):
-    store = stores()
+def test_confirmation_that_slack_refused_is_sent_again_without_a_note(open_store):
+    store = open_store()
     store.add(OWED)
-    receipt = store.claim(OWED.key)
-    receipt.begin()
-    receipt.retract()
-    assert unresolved(stores()) == [(OWED.key, False)]
+    claim = store.claim(OWED.key)
+    claim.begin()
+    claim.retract()
+    assert list_unresolved(open_store()) == [(OWED.key, False)]
 
 
-def test_delivered_confirmation_is_removed(stores):
-    store = stores()
+def test_delivered_confirmation_is_removed(open_store):
+    store = open_store()
     store.add(OWED)
-    receipt = store.claim(OWED.key)
-    receipt.begin()
-    receipt.finish()
-    assert unresolved(stores()) == []
+    claim = store.claim(OWED.key)
+    claim.begin()
+    claim.finish()
+    assert list_unresolved(open_store()) == []
 
 
-def test_one_of_two_bots_claims_a_confirmation(stores):
-    store = stores()
+def test_one_of_two_bots_claims_a_confirmation(open_store):
+    store = open_store()
     store.add(OWED)
     assert store.claim(OWED.key)
     assert store.claim(OWED.key) is None
     assert store.claim("T1:V9:0") is None
 
 
-def test_only_confirmations_of_earlier_processes_are_pending(stores):
-    store = stores()
+def test_only_confirmations_of_earlier_processes_are_pending(open_store):
+    store = open_store()
     store.add(OWED)
-    assert store.claim_owed(OWED.key) is None, "this submission was replayed: the earlier one has confirmed"
+    assert store.claim_pending(OWED.key) is None, (
+        "this submission was replayed: the earlier one has confirmed"
+    )
     store.release(OWED.key, is_unknown=True)
     store.add(replace(OWED, submitted_at=1001.0))
-    assert store.claim_owed(OWED.key)
+    assert store.claim_pending(OWED.key)
 
 
 @pytest.mark.parametrize(("is_unknown", "left"), [(False, []), (True, [(OWED.key, False)])])
-def test_confirmed_trade_is_released(stores, is_unknown, left):
-    store = stores()
+def test_confirmed_trade_is_released(open_store, is_unknown, left):
+    store = open_store()
     store.add(OWED)
     store.release(OWED.key, is_unknown=is_unknown)
-    assert unresolved(store) == left
+    assert list_unresolved(store) == left
 
 
-def test_refused_second_submission_keeps_the_confirmation_of_the_first(stores):
-    store = stores()
+def test_refused_second_submission_keeps_the_confirmation_of_the_first(open_store):
+    store = open_store()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
     store.add(OWED)
     store.release(OWED.key, is_unknown=False)
-    assert unresolved(store) == [(OWED.key, False)]
+    assert list_unresolved(store) == [(OWED.key, False)]
 
 
-def test_resubmitted_form_is_left_to_the_new_submission(stores):
-    store = stores()
+def test_resubmitted_form_is_left_to_the_new_submission(open_store):
+    store = open_store()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
     store.add(replace(OWED, submitted_at=1001.0))
@@ -126,27 +128,27 @@ def test_resubmitted_form_is_left_to_the_new_submission(stores):
     assert store.claim_unresolved(replace(OWED, submitted_at=1001.0))
 
 
-def test_submission_does_not_disturb_a_confirmation_in_delivery(stores):
-    store = stores()
+def test_submission_does_not_disturb_a_confirmation_in_delivery(open_store):
+    store = open_store()
     store.add(OWED)
-    receipt = store.claim(OWED.key)
+    claim = store.claim(OWED.key)
     store.add(replace(OWED, submitted_at=1001.0))
     store.release(OWED.key, is_unknown=False)
-    receipt.begin()
-    assert unresolved(stores()) == [(OWED.key, True)]
+    claim.begin()
+    assert list_unresolved(open_store()) == [(OWED.key, True)]
 
 
-def test_old_confirmations_are_removed(stores):
-    store = stores()
+def test_old_confirmations_are_removed(open_store):
+    store = open_store()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
     assert store.remove_submitted_before(1000.0) == 0
     assert store.remove_submitted_before(1000.5) == 1
-    assert unresolved(store) == []
+    assert list_unresolved(store) == []
 
 
-def test_file_is_for_its_owner_and_for_one_bot(stores, tmp_path, monkeypatch):
-    stores()
+def test_file_is_for_its_owner_and_for_one_bot(open_store, tmp_path, monkeypatch):
+    open_store()
     file = tmp_path / "bot.db"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     monkeypatch.setattr(sqlite, "LOCK_TIMEOUT_SECONDS", 0.05)
@@ -159,10 +161,10 @@ def test_failing_file_is_logged_and_delays_nothing(caplog):
     store.close()
     store.add(OWED)
     store.release(OWED.key, is_unknown=True)
-    receipt = store.claim(OWED.key)
-    assert receipt is not None
-    assert receipt.begin(), "the trade is confirmed, although nothing is stored"
-    receipt.finish()
+    claim = store.claim(OWED.key)
+    assert claim is not None
+    assert claim.begin(), "the trade is confirmed, although nothing is stored"
+    claim.finish()
     assert store.list_unresolved() == []
     assert store.remove_submitted_before(1.0) == 0
     assert {record.message for record in caplog.records} == {"Database of the bot failed"}
@@ -171,9 +173,11 @@ def test_failing_file_is_logged_and_delays_nothing(caplog):
 def test_configured_file_that_cannot_be_opened_stops_the_start(tmp_path):
     (tmp_path / "bot.db").write_bytes(b"no database" * 100)
     with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
-        build.open_storage(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))
+        build.open_storage(factories.build_settings(bot_database_url=f"sqlite:///{tmp_path / 'bot.db'}"))
     with pytest.raises(ConfigError, match="BOT_DATABASE_URL"):
-        build.open_storage(factories.settings(bot_database_url=f"sqlite:///{tmp_path / 'none' / 'bot.db'}"))
+        build.open_storage(
+            factories.build_settings(bot_database_url=f"sqlite:///{tmp_path / 'none' / 'bot.db'}")
+        )
 
 
 def test_default_settings_file_is_optional(monkeypatch, caplog):
@@ -181,5 +185,5 @@ def test_default_settings_file_is_optional(monkeypatch, caplog):
         raise DatabaseError("read-only")
 
     monkeypatch.setattr(build, "open_database", refuse)
-    build.open_storage(factories.settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
+    build.open_storage(factories.build_settings(bot_database_url=DEFAULT_DATABASE_URL)).close()
     assert "Owed confirmations are not kept over a restart" in caplog.text

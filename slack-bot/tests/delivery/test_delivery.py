@@ -8,69 +8,69 @@ from unittest.mock import Mock
 
 import pytest
 
-from app.blocks.messages import notice
-from app.delivery.confirmation_store import Receipt
-from app.delivery.message_sender import Address, MessageSender
-from app.delivery.outbox import Job, Outbox
+from app.blocks.messages import build_notice
+from app.delivery.confirmation_store import ConfirmationClaim
+from app.delivery.message_sender import MessageSender, Recipient
 from app.delivery.response_urls import ResponseUrls
+from app.delivery.send_queue import SendJob, SendQueue
 from app.delivery.slack_api import SlackApi
-from app.errors import Saturated, SlackRateLimited, SlackRefused, SlackUnreachable
+from app.errors import QueueFull, SlackRateLimited, SlackRefused, SlackUnreachable
 from tests import factories
-from tests.fakes import Answer, FakeSlack
+from tests.fakes import FakeSlack, Response
 
-TO = Address("U1", "C1", "V1", "req-1")
-MESSAGE = notice("Done.")
+TO = Recipient("U1", "C1", "V1", "req-1")
+MESSAGE = build_notice("Done.")
 
 
-class Post:
+class DeliveryParts:
     def __init__(self, slack: FakeSlack, pace: float = 0.0):
         self.urls = ResponseUrls()
-        self.outbox = Outbox(pace_seconds=pace)
+        self.send_queue = SendQueue(pace_seconds=pace)
         self.sender = MessageSender(
-            SlackApi(factories.settings(slack.api_url), timeout_seconds=1), self.outbox, self.urls
+            SlackApi(factories.build_settings(slack.api_url), timeout_seconds=1), self.send_queue, self.urls
         )
 
 
 @pytest.fixture
-def post(slack):
-    post = Post(slack)
+def delivery(slack):
+    post = DeliveryParts(slack)
     yield post
     slack.released.set()
-    post.outbox.close(1.0)
+    post.send_queue.close(1.0)
 
 
-def test_confirmation_goes_to_the_channel(post, slack):
-    post.sender.confirm(TO, MESSAGE)
+def test_confirmation_goes_to_the_channel(delivery, slack):
+    delivery.sender.post_to_channel(TO, MESSAGE)
     assert slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"])
-def test_refused_channel_message_falls_back_to_the_response_url(post, slack, code):
+def test_refused_channel_message_falls_back_to_the_response_url(delivery, slack, code):
     slack.refuse("chat.postMessage", code)
-    post.urls.remember("V1", slack.response_url)
-    post.sender.confirm(TO, MESSAGE)
+    delivery.urls.remember("V1", slack.response_url)
+    delivery.sender.post_to_channel(TO, MESSAGE)
     body = slack.wait_for("respond")[0].body
     assert (body["response_type"], body["text"]) == ("in_channel", "Done.")
     assert body["replace_original"] is False
 
 
 @pytest.mark.parametrize("url_known", [True, False])
-def test_expired_response_url_falls_back_to_a_direct_message_with_a_hint(post, slack, url_known):
-    slack.script("chat.postMessage", Answer(body={"ok": False, "error": "not_in_channel"}))
-    slack.always["respond"] = Answer(404, b"used_url")
+def test_expired_response_url_falls_back_to_a_direct_message_with_a_hint(delivery, slack, url_known):
+    slack.queue_responses("chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"}))
+    slack.default_responses["respond"] = Response(404, b"used_url")
     if url_known:
-        post.urls.remember("V1", slack.response_url)
-    post.sender.confirm(TO, MESSAGE)
+        delivery.urls.remember("V1", slack.response_url)
+    delivery.sender.post_to_channel(TO, MESSAGE)
     body = slack.wait_for("chat.postMessage", 2)[1].body
     assert body["channel"] == "D-U1"
     assert "Done." in body["text"]
     assert "/invite" in body["text"]
-    assert len(slack.named("respond")) == url_known
+    assert len(slack.list_requests("respond")) == url_known
 
 
-def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, slack):
-    slack.script("chat.postMessage", Answer(drop=True))
-    post.sender.confirm(TO, MESSAGE)
+def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(delivery, slack):
+    slack.queue_responses("chat.postMessage", Response(drop=True))
+    delivery.sender.post_to_channel(TO, MESSAGE)
     calls = slack.wait_for("chat.postMessage", 2)
     assert [call.body["channel"] for call in calls] == ["C1", "D-U1"]
     assert "did not say" in calls[1].body["text"]
@@ -79,78 +79,86 @@ def test_post_with_a_lost_answer_is_not_repeated_but_sent_to_the_person(post, sl
 @pytest.mark.parametrize(
     ("answers", "states"),
     [
-        ([Answer()], ["begin", "finish"]),
+        ([Response()], ["begin", "finish"]),
         (
-            [Answer(429, {"ok": False}, {"Retry-After": "0"}), Answer()],
+            [Response(429, {"ok": False}, {"Retry-After": "0"}), Response()],
             ["begin", "retract", "begin", "finish"],
         ),
-        ([Answer(body={"ok": False, "error": "not_in_channel"})], ["begin", "retract", "begin", "finish"]),
-        ([Answer(drop=True)], ["begin", "begin", "finish"]),
+        ([Response(body={"ok": False, "error": "not_in_channel"})], ["begin", "retract", "begin", "finish"]),
+        ([Response(drop=True)], ["begin", "begin", "finish"]),
     ],
 )
-def test_claim_records_each_attempt(post, slack, answers, states):
-    receipt = Mock(spec=Receipt)
-    slack.script("chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers])
-    post.sender.confirm(replace(TO, receipt=receipt), MESSAGE)
-    assert post.outbox.close(5.0)
-    assert [name for name, _, _ in receipt.method_calls] == states
+def test_claim_records_each_attempt(delivery, slack, answers, states):
+    claim = Mock(spec=ConfirmationClaim)
+    slack.queue_responses(
+        "chat.postMessage", *[replace(each, body=each.body or {"ok": True}) for each in answers]
+    )
+    delivery.sender.post_to_channel(replace(TO, claim=claim), MESSAGE)
+    assert delivery.send_queue.close(5.0)
+    assert [name for name, _, _ in claim.method_calls] == states
 
 
-def test_private_message_is_sent_to_its_user_only(post, slack):
-    post.urls.remember("V1", slack.response_url)
-    post.sender.send_privately(TO, MESSAGE)
+def test_private_message_is_sent_to_its_user_only(delivery, slack):
+    delivery.urls.remember("V1", slack.response_url)
+    delivery.sender.send_privately(TO, MESSAGE)
     assert slack.wait_for("respond")[0].body["response_type"] == "ephemeral"
-    assert slack.named("chat.postMessage") == []
-    assert slack.named("chat.postEphemeral") == []
+    assert slack.list_requests("chat.postMessage") == []
+    assert slack.list_requests("chat.postEphemeral") == []
 
 
-def test_response_url_that_drops_is_replaced_by_a_direct_message(post, slack):
-    slack.script("respond", Answer(drop=True), Answer(429, b"", {"Retry-After": "1"}))
+def test_response_url_that_drops_is_replaced_by_a_direct_message(delivery, slack):
+    slack.queue_responses("respond", Response(drop=True), Response(429, b"", {"Retry-After": "1"}))
     for _ in range(2):
-        post.sender.respond(TO, slack.response_url, MESSAGE)
+        delivery.sender.respond(TO, slack.response_url, MESSAGE)
     assert [call.body["channel"] for call in slack.wait_for("chat.postMessage", 2)] == ["D-U1", "D-U1"]
 
 
-def test_unreachable_person_is_logged(post, slack, caplog):
+def test_unreachable_person_is_logged(delivery, slack, caplog):
     slack.refuse("conversations.open", "user_not_found")
-    post.sender.send_privately(TO, MESSAGE)
+    delivery.sender.send_privately(TO, MESSAGE)
     slack.wait_for("conversations.open")
-    assert post.outbox.close(2.0)
+    assert delivery.send_queue.close(2.0)
     assert "Message not delivered" in caplog.text
 
 
-def test_429_delays_a_message_outside_the_request_threads(post, slack):
-    slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"}))
-    post.sender.confirm(TO, MESSAGE)
-    assert len(slack.named("chat.postMessage")) <= 1  # the caller does not wait for the second attempt
+def test_429_delays_a_message_outside_the_request_threads(delivery, slack):
+    slack.queue_responses(
+        "chat.postMessage", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
+    )
+    delivery.sender.post_to_channel(TO, MESSAGE)
+    assert (
+        len(slack.list_requests("chat.postMessage")) <= 1
+    )  # the caller does not wait for the second attempt
     calls = slack.wait_for("chat.postMessage", 2)
     assert calls[1].at - calls[0].at >= 1.0
 
 
-def test_429_delays_a_direct_message(post, slack):
-    slack.script("chat.postMessage", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}))
-    post.sender.send_privately(TO, MESSAGE)
+def test_429_delays_a_direct_message(delivery, slack):
+    slack.queue_responses(
+        "chat.postMessage", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
+    )
+    delivery.sender.send_privately(TO, MESSAGE)
     assert len(slack.wait_for("chat.postMessage", 2)) == 2
 
 
 def test_channel_gets_one_post_a_second_and_other_channels_do_not_wait_for_it(slack):
-    post = Post(slack, pace=0.2)
+    post = DeliveryParts(slack, pace=0.2)
     for channel in ("C1", "C1", "C1", "C2"):
-        post.sender.confirm(Address("U1", channel, "V1", "req-1"), MESSAGE)
+        post.sender.post_to_channel(Recipient("U1", channel, "V1", "req-1"), MESSAGE)
     calls = slack.wait_for("chat.postMessage", 4)
-    post.outbox.close(1.0)
+    post.send_queue.close(1.0)
     times = [call.at for call in calls if call.body["channel"] == "C1"]
     other = next(call.at for call in calls if call.body["channel"] == "C2")
     assert all(later - earlier >= 0.19 for earlier, later in pairwise(times))
     assert other < times[1]
 
 
-def test_slow_channel_does_not_delay_others(post, slack):
-    slack.script("chat.postMessage", Answer(slow=5.0))
-    post.sender.confirm(TO, MESSAGE)
+def test_slow_channel_does_not_delay_others(delivery, slack):
+    slack.queue_responses("chat.postMessage", Response(slow=5.0))
+    delivery.sender.post_to_channel(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
     began = time.monotonic()
-    post.sender.confirm(Address("U1", "C2", "V1", "req-2"), MESSAGE)
+    delivery.sender.post_to_channel(Recipient("U1", "C2", "V1", "req-2"), MESSAGE)
     slack.wait_for("chat.postMessage", 2)
     assert time.monotonic() - began < 4.0
 
@@ -161,43 +169,45 @@ def test_job_is_dropped_after_many_429s_or_a_long_one():
     def limited():
         raise SlackRateLimited("x", 3600)
 
-    outbox = Outbox(pace_seconds=0)
-    outbox.put("lane", Job(limited, given_up.set))
+    send_queue = SendQueue(pace_seconds=0)
+    send_queue.put("lane", SendJob(limited, given_up.set))
     assert given_up.wait(2)
-    assert outbox.close(1.0)
+    assert send_queue.close(1.0)
 
 
 def test_error_in_a_job_ends_neither_the_sender_nor_the_next_job(caplog):
     done = threading.Event()
-    outbox = Outbox(senders=1, pace_seconds=0)
-    outbox.put("lane", Job(lambda: 1 / 0, lambda: 1 / 0))  # type: ignore[arg-type] # it raises
-    outbox.put("lane", Job(done.set, lambda: None))
+    send_queue = SendQueue(senders=1, pace_seconds=0)
+    send_queue.put("lane", SendJob(lambda: 1 / 0, lambda: 1 / 0))  # type: ignore[arg-type] # it raises
+    send_queue.put("lane", SendJob(done.set, lambda: None))
     assert done.wait(2)
-    assert outbox.close(1.0)
+    assert send_queue.close(1.0)
     assert "could not be sent" in caplog.text
 
 
 def test_full_queue_refuses_a_message_and_logs_it(slack, caplog):
-    outbox = Outbox(capacity=0)
-    with pytest.raises(Saturated):
-        outbox.put("lane", Job(lambda: None, lambda: None))
-    MessageSender(SlackApi(factories.settings(slack.api_url)), outbox, ResponseUrls()).confirm(TO, MESSAGE)
+    send_queue = SendQueue(capacity=0)
+    with pytest.raises(QueueFull):
+        send_queue.put("lane", SendJob(lambda: None, lambda: None))
+    MessageSender(
+        SlackApi(factories.build_settings(slack.api_url)), send_queue, ResponseUrls()
+    ).post_to_channel(TO, MESSAGE)
     assert "Message not delivered" in caplog.text
 
 
-def test_close_sends_the_queued_messages(post, slack):
+def test_close_sends_the_queued_messages(delivery, slack):
     for _ in range(5):
-        post.sender.confirm(TO, MESSAGE)
-    assert post.outbox.close(5.0)
-    assert len(slack.named("chat.postMessage")) == 5
+        delivery.sender.post_to_channel(TO, MESSAGE)
+    assert delivery.send_queue.close(5.0)
+    assert len(slack.list_requests("chat.postMessage")) == 5
 
 
 def test_close_has_a_timeout(slack):
-    post = Post(slack, pace=60)
-    post.sender.confirm(TO, MESSAGE)
-    post.sender.confirm(TO, MESSAGE)
+    post = DeliveryParts(slack, pace=60)
+    post.sender.post_to_channel(TO, MESSAGE)
+    post.sender.post_to_channel(TO, MESSAGE)
     slack.wait_for("chat.postMessage")
-    assert not post.outbox.close(0.05)
+    assert not post.send_queue.close(0.05)
 
 
 def test_response_url_has_five_uses_and_half_an_hour():
@@ -222,18 +232,18 @@ def test_only_the_latest_response_urls_are_kept():
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(body={"ok": False, "error": "no"}), SlackRefused),
-        (Answer(429, {"ok": False, "error": "ratelimited"}), SlackRateLimited),
-        (Answer(500, b"<html>"), SlackUnreachable),
-        (Answer(drop=True), SlackUnreachable),
-        (Answer(slow=2.0), SlackUnreachable),
-        (Answer(body=b"not json"), SlackRefused),
+        (Response(body={"ok": False, "error": "no"}), SlackRefused),
+        (Response(429, {"ok": False, "error": "ratelimited"}), SlackRateLimited),
+        (Response(500, b"<html>"), SlackUnreachable),
+        (Response(drop=True), SlackUnreachable),
+        (Response(slow=2.0), SlackUnreachable),
+        (Response(body=b"not json"), SlackRefused),
     ],
 )
 def test_each_failure_of_slack_is_named(slack, answer, error):
-    slack.script("auth.test", answer)
-    api = SlackApi(factories.settings(slack.api_url), timeout_seconds=1)
+    slack.queue_responses("auth.test", answer)
+    api = SlackApi(factories.build_settings(slack.api_url), timeout_seconds=1)
     with pytest.raises(error):
         api.identify()
     slack.released.set()
-    assert len(slack.named("auth.test")) == 1, "the SDK's own retries are off"
+    assert len(slack.list_requests("auth.test")) == 1, "the SDK's own retries are off"

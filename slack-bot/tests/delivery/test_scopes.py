@@ -6,7 +6,7 @@ import pytest
 
 from app.delivery.scopes import GrantedScopes, list_manifest_scopes
 from tests.conftest import Workspace
-from tests.fakes import Answer
+from tests.fakes import Response
 
 GRANTED = ",".join(
     manifest_scope for manifest_scope in list_manifest_scopes() if manifest_scope != "files:write"
@@ -28,7 +28,7 @@ def test_scopes_are_not_reported_missing_without_the_header():
 
 
 def test_missing_scope_is_logged_and_shown_by_health_and_by_its_command(workspace: Workspace, caplog):
-    workspace.slack.always["auth.test"] = Answer(body=AUTH, headers={"x-oauth-scopes": GRANTED})
+    workspace.slack.default_responses["auth.test"] = Response(body=AUTH, headers={"x-oauth-scopes": GRANTED})
     with caplog.at_level(logging.WARNING, "app.delivery.scopes"):
         workspace.bot.health.probe()
         workspace.bot.health.probe()
@@ -36,6 +36,6 @@ def test_missing_scope_is_logged_and_shown_by_health_and_by_its_command(workspac
     assert workspace.bot.health.report()["missing_scopes"] == ["files:write"]
     workspace.type("export trades", "/desk")
     assert "`files:write`" in workspace.slack.wait_for("respond")[0].body["text"]
-    workspace.slack.always["auth.test"].headers["x-oauth-scopes"] += ",files:write"
+    workspace.slack.default_responses["auth.test"].headers["x-oauth-scopes"] += ",files:write"
     workspace.bot.health.probe()
     assert "missing_scopes" not in workspace.bot.health.report()

@@ -48,7 +48,7 @@ def main(port: int, oms_url: str, key: str, store: Path, events: Path) -> None:
 
     registry.register(ALL_TYPES, keep)
     receiver = EventReceiver(services, registry)
-    api = EventApi(factories.settings(oms_url=oms_url, oms_api_key=key))
+    api = EventApi(factories.build_settings(oms_url=oms_url, oms_api_key=key))
     url = f"http://127.0.0.1:{port}/oms/events"
     threading.Thread(target=run_registration, args=(receiver, services, api, url), daemon=True).start()
     ThreadingHTTPServer(("127.0.0.1", port), _build_handler(receiver)).serve_forever()

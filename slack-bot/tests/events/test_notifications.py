@@ -13,7 +13,7 @@ from app.services.notifications import deliver_notifications
 from app.services.reminders import add_reminder
 from tests import portfolio_oms
 from tests.conftest import Workspace
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 
 FIRED = {
     "alert_id": "A1", "firing": 1, "value": "200.50", "at": "2026-11-29T10:00:00.000000Z", "kind": "price",
@@ -33,30 +33,33 @@ CLOSED = {
 
 
 @pytest.fixture
-def alone(workspace: Workspace, monkeypatch):
+def quiet_workspace(workspace: Workspace, monkeypatch):
     """Provide a workspace whose notifications are sent when the test says so."""
     monkeypatch.setattr(workspace.bot.services.query_workers, "submit", lambda *_: None)
     monkeypatch.setattr("app.services.notifications.SUMMARY_SECONDS", 0.0)
     return workspace
 
 
-def handle(workspace: Workspace, event_type, data, event_id="E1", created_at="2026-11-29T10:00:00Z"):
+def handle_event(workspace: Workspace, event_type, data, event_id="E1", created_at="2026-11-29T10:00:00Z"):
     registry = EventRegistry()
     register_subscriptions(registry)
     registry.handle(workspace.bot.services, Event(event_id, event_type, created_at, data))
 
 
-def fire(workspace: Workspace, event_id="E1", **changes):
-    handle(workspace, "alert.fired", FIRED | changes, event_id)
+def fire_alert(workspace: Workspace, event_id="E1", **changes):
+    handle_event(workspace, "alert.fired", FIRED | changes, event_id)
 
 
-def sent(workspace: Workspace):
+def list_sent_messages(workspace: Workspace):
     """Return the channels and texts of the messages, after those that are due were sent."""
     deliver_notifications(workspace.bot.services)
-    return [(call.body["channel"], call.body["text"]) for call in workspace.slack.named("chat.postMessage")]
+    return [
+        (call.body["channel"], call.body["text"])
+        for call in workspace.slack.list_requests("chat.postMessage")
+    ]
 
 
-def advance(monkeypatch, seconds):
+def advance_clock(monkeypatch, seconds):
     """Advance the clock of the notifications."""
     clock = time.time
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + seconds)
@@ -68,155 +71,157 @@ def place_order(workspace: Workspace, kind=MessageKind.ORDER):
 
 @pytest.mark.parametrize(("target", "channel"), [("me", "D-U1"), ("C7", "C7")])
 def test_alert_goes_to_its_owner_or_its_channel(workspace: Workspace, target, channel):
-    fire(workspace, deliver_to=target)
+    fire_alert(workspace, deliver_to=target)
     message = workspace.slack.wait_for("chat.postMessage")[0].body
     assert message["channel"] == channel
     assert "*AAPL above 200.00*: now 200.50" in message["text"]
 
 
 @pytest.mark.parametrize("owner", ["key:algo", "alice@example.com", None])
-def test_alerts_of_others_are_not_sent(alone: Workspace, owner):
-    fire(alone, owner=owner)
-    assert sent(alone) == []
+def test_alerts_of_others_are_not_sent(quiet_workspace: Workspace, owner):
+    fire_alert(quiet_workspace, owner=owner)
+    assert list_sent_messages(quiet_workspace) == []
 
 
-def test_burst_becomes_a_message_and_a_list(alone: Workspace, monkeypatch):
-    fire(alone)
-    fire(alone)  # the same event again
-    assert len(sent(alone)) == 1
+def test_burst_becomes_a_message_and_a_list(quiet_workspace: Workspace, monkeypatch):
+    fire_alert(quiet_workspace)
+    fire_alert(quiet_workspace)  # the same event again
+    assert len(list_sent_messages(quiet_workspace)) == 1
     for number in range(40):
-        fire(alone, f"E{number + 2}", symbol=f"SYM{number}")
-    assert len(sent(alone)) == 1
+        fire_alert(quiet_workspace, f"E{number + 2}", symbol=f"SYM{number}")
+    assert len(list_sent_messages(quiet_workspace)) == 1
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
-    ((_, first), (channel, text)) = sent(alone)
+    ((_, first), (channel, text)) = list_sent_messages(quiet_workspace)
     assert "AAPL" in first
     assert channel == "D-U1"
     assert text.startswith("*40 updates*\n• :bell: *SYM")
     assert text.endswith("and 17 more")
-    assert len(sent(alone)) == 2
+    assert len(list_sent_messages(quiet_workspace)) == 2
 
 
-def test_preferences_decide_who_is_notified_of_a_fill(alone: Workspace):
-    place_order(alone)
-    handle(alone, "order.filled", FILLED, "E1")
-    assert sent(alone) == []
-    alone.oms.preferences["notify"] = {"order.*": "ping"}
-    handle(alone, "order.filled", FILLED, "E2")
-    assert sent(alone) == [("D-U1", "*Filled:* BUY 1,000 AAPL at 175.50 in Growth · `O1`")]
-    handle(alone, "order.filled", FILLED | {"order_id": "elsewhere"}, "E3")
-    assert len(sent(alone)) == 1
+def test_preferences_decide_who_is_notified_of_a_fill(quiet_workspace: Workspace):
+    place_order(quiet_workspace)
+    handle_event(quiet_workspace, "order.filled", FILLED, "E1")
+    assert list_sent_messages(quiet_workspace) == []
+    quiet_workspace.oms.preferences["notify"] = {"order.*": "ping"}
+    handle_event(quiet_workspace, "order.filled", FILLED, "E2")
+    assert list_sent_messages(quiet_workspace) == [
+        ("D-U1", "*Filled:* BUY 1,000 AAPL at 175.50 in Growth · `O1`")
+    ]
+    handle_event(quiet_workspace, "order.filled", FILLED | {"order_id": "elsewhere"}, "E3")
+    assert len(list_sent_messages(quiet_workspace)) == 1
 
 
-def test_bundled_event_waits_for_others(alone: Workspace, monkeypatch):
-    alone.oms.preferences["notify"] = {"alert.fired": "bundle"}
-    fire(alone, "E1")
-    fire(alone, "E2", symbol="MSFT")
-    assert sent(alone) == []
-    advance(monkeypatch, 61)
-    ((_, text),) = sent(alone)
+def test_bundled_event_waits_for_others(quiet_workspace: Workspace, monkeypatch):
+    quiet_workspace.oms.preferences["notify"] = {"alert.fired": "bundle"}
+    fire_alert(quiet_workspace, "E1")
+    fire_alert(quiet_workspace, "E2", symbol="MSFT")
+    assert list_sent_messages(quiet_workspace) == []
+    advance_clock(monkeypatch, 61)
+    ((_, text),) = list_sent_messages(quiet_workspace)
     assert text.startswith("*2 updates*")
 
 
-def test_quiet_hours_hold_messages_until_they_end(alone: Workspace, monkeypatch):
+def test_quiet_hours_hold_messages_until_they_end(quiet_workspace: Workspace, monkeypatch):
     now = datetime.now(UTC)
     since, until = ((now + timedelta(minutes=each)).strftime("%H:%M") for each in (-60, 60))
-    alone.oms.preferences["quiet_hours"] = {"from": since, "to": until}
-    fire(alone)
-    assert sent(alone) == []
-    advance(monkeypatch, 3601)
-    assert len(sent(alone)) == 1
+    quiet_workspace.oms.preferences["quiet_hours"] = {"from": since, "to": until}
+    fire_alert(quiet_workspace)
+    assert list_sent_messages(quiet_workspace) == []
+    advance_clock(monkeypatch, 3601)
+    assert len(list_sent_messages(quiet_workspace)) == 1
 
 
-def test_rate_limit_delays_a_message_and_loses_none(alone: Workspace, monkeypatch):
-    alone.slack.refuse("chat.postMessage", "ratelimited")
-    alone.slack.always["chat.postMessage"].status = 429
-    fire(alone)
-    sent(alone)
-    del alone.slack.always["chat.postMessage"]
-    before = len(sent(alone))
-    advance(monkeypatch, 31)
-    assert len(sent(alone)) == before + 1
+def test_rate_limit_delays_a_message_and_loses_none(quiet_workspace: Workspace, monkeypatch):
+    quiet_workspace.slack.refuse("chat.postMessage", "ratelimited")
+    quiet_workspace.slack.default_responses["chat.postMessage"].status = 429
+    fire_alert(quiet_workspace)
+    list_sent_messages(quiet_workspace)
+    del quiet_workspace.slack.default_responses["chat.postMessage"]
+    before = len(list_sent_messages(quiet_workspace))
+    advance_clock(monkeypatch, 31)
+    assert len(list_sent_messages(quiet_workspace)) == before + 1
 
 
-def test_channel_that_refuses_an_alert_sends_it_to_its_owner(alone: Workspace):
-    alone.slack.refuse("chat.postMessage", "not_in_channel")
-    fire(alone, deliver_to="C7")
-    deliver_notifications(alone.bot.services)
-    del alone.slack.always["chat.postMessage"]
-    calls = sent(alone)
+def test_channel_that_refuses_an_alert_sends_it_to_its_owner(quiet_workspace: Workspace):
+    quiet_workspace.slack.refuse("chat.postMessage", "not_in_channel")
+    fire_alert(quiet_workspace, deliver_to="C7")
+    deliver_notifications(quiet_workspace.bot.services)
+    del quiet_workspace.slack.default_responses["chat.postMessage"]
+    calls = list_sent_messages(quiet_workspace)
     assert [channel for channel, _ in calls] == ["C7", "D-U1"]
     assert "`/invite`" in calls[1][1]
-    assert len(sent(alone)) == 2
+    assert len(list_sent_messages(quiet_workspace)) == 2
 
 
-def test_alert_that_slack_may_have_taken_is_repeated_with_a_mark(alone: Workspace, monkeypatch):
-    alone.slack.script("chat.postMessage", Answer(status=503))
-    fire(alone)
-    assert len(sent(alone)) == 1
+def test_alert_that_slack_may_have_taken_is_repeated_with_a_mark(quiet_workspace: Workspace, monkeypatch):
+    quiet_workspace.slack.queue_responses("chat.postMessage", Response(status=503))
+    fire_alert(quiet_workspace)
+    assert len(list_sent_messages(quiet_workspace)) == 1
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
-    advance(monkeypatch, 31)
-    (_, first), (_, second) = sent(alone)
+    advance_clock(monkeypatch, 31)
+    (_, first), (_, second) = list_sent_messages(quiet_workspace)
     assert "you may see it twice" not in first
     assert "you may see it twice" in second
-    assert len(sent(alone)) == 2
+    assert len(list_sent_messages(quiet_workspace)) == 2
 
 
-def test_notification_of_a_killed_bot_is_repeated_with_a_mark(alone: Workspace, monkeypatch):
-    fire(alone)
-    services = alone.bot.services
+def test_notification_of_a_killed_bot_is_repeated_with_a_mark(quiet_workspace: Workspace, monkeypatch):
+    fire_alert(quiet_workspace)
+    services = quiet_workspace.bot.services
     services.notifications.set_due("E1:U1", 1.0)
     (row,) = services.notifications.list_due(2.0)
     services.notifications.claim(row, 3.0)  # and then it is killed
-    ((_, text),) = sent(alone)
+    ((_, text),) = list_sent_messages(quiet_workspace)
     assert "you may see it twice" in text
 
 
-def test_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(alone: Workspace):
-    services = alone.bot.services
+def test_close_is_summed_up_in_the_channel_and_for_people_who_may_see_it(quiet_workspace: Workspace):
+    services = quiet_workspace.bot.services
     object.__setattr__(services, "trading_channel", "C9")
-    alone.oms.preferences["notify"] = {"portfolio.summary": "ping"}
-    alone.oms.narrowed["slack:T1:U2"] = ["Income"]
+    quiet_workspace.oms.preferences["notify"] = {"portfolio.summary": "ping"}
+    quiet_workspace.oms.narrowed["slack:T1:U2"] = ["Income"]
     for user in ("U1", "U2"):
         services.notifications.subscribe("T1", user)
-    handle(alone, "portfolio.summary", CLOSED)
-    messages = dict(sent(alone))
+    handle_event(quiet_workspace, "portfolio.summary", CLOSED)
+    messages = dict(list_sent_messages(quiet_workspace))
     assert messages.keys() == {"C9", "D-U1"}
     assert "*Growth* closed <!date^" in messages["C9"]
     assert "P&amp;L -35.25 USD, equity 1,000,500.00, 3 trades worth 5,000.00" in messages["C9"]
 
 
-def test_summary_waits_until_the_oms_returns_its_readers(alone: Workspace):
-    alone.oms.preferences["notify"] = {"portfolio.summary": "ping"}
+def test_summary_waits_until_the_oms_returns_its_readers(quiet_workspace: Workspace):
+    quiet_workspace.oms.preferences["notify"] = {"portfolio.summary": "ping"}
     for user in ("U1", "U2"):
-        alone.bot.services.notifications.subscribe("T1", user)
-    alone.oms.barred["slack:T1:U1"] = Answer(503)
-    alone.oms.barred["slack:T1:U2"] = problem(403, "Deactivated.", kind="person-refused")
-    handle(alone, "portfolio.summary", CLOSED)
-    assert sent(alone) == []
-    alone.oms.barred.pop("slack:T1:U1")
-    ((channel, text),) = sent(alone)
+        quiet_workspace.bot.services.notifications.subscribe("T1", user)
+    quiet_workspace.oms.barred["slack:T1:U1"] = Response(503)
+    quiet_workspace.oms.barred["slack:T1:U2"] = build_problem(403, "Deactivated.", kind="person-refused")
+    handle_event(quiet_workspace, "portfolio.summary", CLOSED)
+    assert list_sent_messages(quiet_workspace) == []
+    quiet_workspace.oms.barred.pop("slack:T1:U1")
+    ((channel, text),) = list_sent_messages(quiet_workspace)
     assert (channel, "*Growth* closed" in text) == ("D-U1", True)
-    assert alone.bot.services.notifications.list_new() == []
+    assert quiet_workspace.bot.services.notifications.list_new() == []
 
 
-def test_daily_log_in_is_asked_for_in_the_channel(alone: Workspace):
-    object.__setattr__(alone.bot.services, "trading_channel", "C9")
+def test_daily_log_in_is_asked_for_in_the_channel(quiet_workspace: Workspace):
+    object.__setattr__(quiet_workspace.bot.services, "trading_channel", "C9")
     data = {"connection": "zerodha", "portfolio_name": "India", "opens_at": "2026-11-30T03:45:00.000000Z"}
-    handle(alone, "broker_connection.log_in_needed", data)
-    ((channel, text),) = sent(alone)
+    handle_event(quiet_workspace, "broker_connection.log_in_needed", data)
+    ((channel, text),) = list_sent_messages(quiet_workspace)
     assert channel == "C9"
     assert "the connection zerodha of the portfolio India has no session" in text
     assert "The market opens <!date^" in text
     assert "`/desk login`" in text
 
 
-def test_named_approvers_are_notified_but_never_the_requester(alone: Workspace):
+def test_named_approvers_are_notified_but_never_the_requester(quiet_workspace: Workspace):
     request = {
         "order_id": "O1", "requested_by": "slack:T1:U1", "expires_at": "2999-01-01T00:00:00Z",
         "approvers": ["slack:T1:U1", "slack:T1:U2", "alice@example.com"],
     }  # fmt: skip
-    handle(alone, "approval.requested", request)
-    ((channel, text),) = sent(alone)
+    handle_event(quiet_workspace, "approval.requested", request)
+    ((channel, text),) = list_sent_messages(quiet_workspace)
     assert channel == "D-U2"
     assert "*Approval needed:* order `O1`, requested by <@U1>" in text
 
@@ -226,51 +231,57 @@ def test_named_approvers_are_notified_but_never_the_requester(alone: Workspace):
     [(-16, "AWAITING_APPROVAL", 1), (-16, "ACCEPTED", 0), (-14, "AWAITING_APPROVAL", 0)],
 )
 def test_approvers_are_reminded_once_after_half_of_the_time(
-    alone: Workspace, minutes, status, count, monkeypatch
+    quiet_workspace: Workspace, minutes, status, count, monkeypatch
 ):
-    place_order(alone, MessageKind.APPROVAL)
-    alone.oms.orders.orders["O1"] = portfolio_oms.order("O1", status=status, leaves_quantity="10")
+    place_order(quiet_workspace, MessageKind.APPROVAL)
+    quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
+        "O1", status=status, leaves_quantity="10"
+    )
     asked = datetime.now(UTC) + timedelta(minutes=minutes)
     request = {
         "order_id": "O1", "expires_at": (asked + timedelta(minutes=30)).isoformat(),
         "approvers": ["slack:T1:U2"], "requested_by": "slack:T1:U2",
     }  # fmt: skip
-    handle(alone, "approval.requested", request, created_at=asked.isoformat())
-    alone.oms.script("get_order", Answer(drop=True))  # a failure delays the reminder
-    sent(alone)
-    advance(monkeypatch, 31)
+    handle_event(quiet_workspace, "approval.requested", request, created_at=asked.isoformat())
+    quiet_workspace.oms.queue_responses("get_order", Response(drop=True))  # a failure delays the reminder
+    list_sent_messages(quiet_workspace)
+    advance_clock(monkeypatch, 31)
     for _ in range(2):
-        sent(alone)
-    reminders = [call.body for call in alone.slack.named("chat.postMessage")]
+        list_sent_messages(quiet_workspace)
+    reminders = [call.body for call in quiet_workspace.slack.list_requests("chat.postMessage")]
     assert [(reminder["channel"], reminder["thread_ts"]) for reminder in reminders] == [("C1", "1.0")] * count
     assert all("<@U2> This order still waits for a decision." in reminder["text"] for reminder in reminders)
 
 
-@pytest.mark.parametrize(("answer", "is_marked"), [(Answer(503), True), (Answer(429), False)])
-def test_reminder_that_slack_did_not_confirm_is_repeated(alone: Workspace, answer, is_marked, monkeypatch):
-    place_order(alone, MessageKind.APPROVAL)
-    alone.oms.orders.orders["O1"] = portfolio_oms.order("O1", status="AWAITING_APPROVAL", leaves_quantity="1")
+@pytest.mark.parametrize(("answer", "is_marked"), [(Response(503), True), (Response(429), False)])
+def test_reminder_that_slack_did_not_confirm_is_repeated(
+    quiet_workspace: Workspace, answer, is_marked, monkeypatch
+):
+    place_order(quiet_workspace, MessageKind.APPROVAL)
+    quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
+        "O1", status="AWAITING_APPROVAL", leaves_quantity="1"
+    )
     asked = datetime.now(UTC) - timedelta(minutes=16)
     expires_at = (asked + timedelta(minutes=30)).isoformat()
     request = {"order_id": "O1", "expires_at": expires_at, "approvers": ["slack:T1:U2"]}
-    add_reminder(alone.bot.services, asked.isoformat(), request)
+    add_reminder(quiet_workspace.bot.services, asked.isoformat(), request)
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
-    alone.slack.script("chat.postMessage", answer)
-    sent(alone)
-    advance(monkeypatch, 31)
+    quiet_workspace.slack.queue_responses("chat.postMessage", answer)
+    list_sent_messages(quiet_workspace)
+    advance_clock(monkeypatch, 31)
     for _ in range(2):
-        reminders = sent(alone)
+        reminders = list_sent_messages(quiet_workspace)
     assert ["you may see it twice" in text for _, text in reminders] == [False, is_marked]
 
 
-def test_another_workspace_sends_its_own_notifications(alone: Workspace):
-    fire(alone, owner="slack:T2:U1")
-    assert sent(alone) == []
+def test_another_workspace_sends_its_own_notifications(quiet_workspace: Workspace):
+    fire_alert(quiet_workspace, owner="slack:T2:U1")
+    assert list_sent_messages(quiet_workspace) == []
 
 
-def test_two_bots_send_a_message_once(alone: Workspace):
-    fire(alone)
-    services = alone.bot.services
+def test_two_bots_send_a_message_once(quiet_workspace: Workspace):
+    fire_alert(quiet_workspace)
+    services = quiet_workspace.bot.services
     services.notifications.set_due("E1:U1", 1.0)
     (row,) = services.notifications.list_due(2.0)
     assert [services.notifications.claim(row, 100.0) for _ in range(2)] == [True, False]

@@ -25,24 +25,24 @@ def registry() -> EventRegistry:
     return registry
 
 
-def handle(workspace: Workspace, registry: EventRegistry, kind: str, **data):
+def handle_event(workspace: Workspace, registry: EventRegistry, kind: str, **data):
     registry.handle(workspace.bot.services, Event("E1", kind, "2026-11-29T10:00:00.000000Z", data))
 
 
 def test_fill_redraws_the_overview_of_who_looks_at_orders(workspace: Workspace, registry):
     workspace.bot.services.overview_viewers.record(Person("T1", "U1"), Tab.ORDERS)
-    handle(workspace, registry, "order.filled", order_id="O1")
+    handle_event(workspace, registry, "order.filled", order_id="O1")
     assert workspace.slack.wait_for("views.publish")[0].body["user_id"] == "U1"
 
 
 def test_stop_by_a_loss_limit_is_shown_in_the_channel_until_it_ends(workspace: Workspace, registry):
     services = workspace.bot.services
     object.__setattr__(services, "trading_channel", "C9")
-    handle(workspace, registry, "kill_switch.reducing", **LOSSES)
+    handle_event(workspace, registry, "kill_switch.reducing", **LOSSES)
     banner = workspace.slack.wait_for("chat.postMessage")[0].body
     assert banner["channel"] == "C9"
     assert "Trading of Growth is REDUCING* by `~loss limits`: no reason given" in banner["text"]
-    handle(
+    handle_event(
         workspace, registry, "kill_switch.activated", **LOSSES | {"state": "ACTIVE", "reason": "A new day"}
     )
     assert (
@@ -55,14 +55,14 @@ def test_stops_in_slack_and_of_strategies_are_not_shown_again(workspace: Workspa
     services = workspace.bot.services
     object.__setattr__(services, "trading_channel", "C9")
     services.banners.add("Growth", Banner("C1", "1.0"))
-    handle(workspace, registry, "kill_switch.halted", **LOSSES | change)
-    services.outbox.close(1.0)
+    handle_event(workspace, registry, "kill_switch.halted", **LOSSES | change)
+    services.send_queue.close(1.0)
     assert workspace.slack.calls == []
 
 
 def test_without_a_channel_nothing_is_posted(workspace: Workspace, registry):
-    handle(workspace, registry, "kill_switch.halted", **LOSSES)
-    workspace.bot.services.outbox.close(1.0)
+    handle_event(workspace, registry, "kill_switch.halted", **LOSSES)
+    workspace.bot.services.send_queue.close(1.0)
     assert workspace.slack.calls == []
 
 
@@ -70,7 +70,9 @@ def test_orders_that_brokers_still_have_are_named_in_the_channel(workspace: Work
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
     order = {"order_id": "O1", "portfolio_name": "Growth", "broker": "alpaca", "symbol": "AAPL"}
     orders = [order | {"side": "BUY", "leaves": "100"}]
-    handle(workspace, registry, "cancellation.unconfirmed", **LOSSES | {"state": "HALTED", "orders": orders})
+    handle_event(
+        workspace, registry, "cancellation.unconfirmed", **LOSSES | {"state": "HALTED", "orders": orders}
+    )
     text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
     assert "O1: BUY 100 AAPL in Growth at alpaca" in text
     assert "HALTED" in text

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from app.delivery.event_store import EventStore
-from app.delivery.outbox import Outbox
+from app.delivery.send_queue import SendQueue
 from app.delivery.slack_api import SlackApi
 from app.errors import OmsError
 from app.events.receiver import EventReceiver, run_registration
@@ -24,17 +24,17 @@ from app.storage.connection import open_database
 from app.storage.storage import Storage, create_storage
 from tests import factories
 from tests.conftest import SHORT
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
 BY_NAME = "/webhooks/by-name/slack-bot"
 ROTATE = "/webhooks/wh_1:rotate"
-CREATED = Answer(201, {"id": "wh_1", "secret": SECRET, "created_at": "2026-11-29T10:00:00.000000Z"})
-KNOWN = Answer(200, {"id": "wh_1", "created_at": "2026-11-29T10:00:00.000000Z"})
+CREATED = Response(201, {"id": "wh_1", "secret": SECRET, "created_at": "2026-11-29T10:00:00.000000Z"})
+KNOWN = Response(200, {"id": "wh_1", "created_at": "2026-11-29T10:00:00.000000Z"})
 URL = "http://127.0.0.1:3000/oms/events"
 
 
-def sign(body, message_id="e1", at=None, secret=SECRET):
+def sign_event(body, message_id="e1", at=None, secret=SECRET):
     timestamp = str(int(time.time() if at is None else at))
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
@@ -42,55 +42,57 @@ def sign(body, message_id="e1", at=None, secret=SECRET):
     return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
 
-def written(event_id="e1", event_type="order.filled", created_at="2026-11-29T10:00:01.000000Z"):
+def build_event_body(event_id="e1", event_type="order.filled", created_at="2026-11-29T10:00:01.000000Z"):
     return {"id": event_id, "type": event_type, "created_at": created_at, "data": {"order_id": "O1"}}
 
 
 @pytest.fixture
 def services(slack, oms):
-    settings = factories.settings(slack.api_url, oms.url)
-    services = Services(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=SHORT)
+    settings = factories.build_settings(slack.api_url, oms.url)
+    services = Services(
+        oms=OmsClient(settings), slack=SlackApi(settings), send_queue=SendQueue(), waits=SHORT
+    )
     yield services
     services.stop(1.0)
 
 
 @pytest.fixture
 def api(oms):
-    api = EventApi(factories.settings(oms_url=oms.url))
+    api = EventApi(factories.build_settings(oms_url=oms.url))
     yield api
     api.close()
 
 
 @pytest.fixture
-def handled():
+def handled_events():
     return []
 
 
 @pytest.fixture
-def receiver(services, handled):
+def receiver(services, handled_events):
     registry = EventRegistry()
-    registry.register("order.*", lambda _, event: handled.append(event.id))
+    registry.register("order.*", lambda _, event: handled_events.append(event.id))
     return EventReceiver(services, registry)
 
 
 @pytest.fixture
-def registered(receiver, api, oms):
-    oms.script(BY_NAME, CREATED)
+def registered_receiver(receiver, api, oms):
+    oms.queue_responses(BY_NAME, CREATED)
     receiver.register(api, URL)
     return receiver
 
 
-def test_registration_names_the_address_and_the_subscribed_types(registered, oms):
-    (call,) = oms.named(BY_NAME)
+def test_registration_names_the_address_and_the_subscribed_types(registered_receiver, oms):
+    (call,) = oms.list_requests(BY_NAME)
     assert (call.method, call.body) == ("PUT", {"url": URL, "event_types": ["order.*"]})
     assert "x-on-behalf-of" not in call.headers
 
 
-def test_signed_event_is_handled_once_however_often_it_is_delivered(registered, handled):
-    body = json.dumps(written()).encode()
-    assert registered.receive(sign(body), body) == 204
-    assert registered.receive(sign(body), body) == 204
-    assert handled == ["e1"]
+def test_signed_event_is_handled_once_however_often_it_is_delivered(registered_receiver, handled_events):
+    body = json.dumps(build_event_body()).encode()
+    assert registered_receiver.receive(sign_event(body), body) == 204
+    assert registered_receiver.receive(sign_event(body), body) == 204
+    assert handled_events == ["e1"]
 
 
 @pytest.mark.parametrize(
@@ -104,138 +106,152 @@ def test_signed_event_is_handled_once_however_often_it_is_delivered(registered, 
         {},
     ],
 )
-def test_unsigned_event_is_refused(registered, handled, change):
-    body = json.dumps(written()).encode()
-    headers = sign(body) | change if change else {}
-    assert registered.receive(headers, body) == 401
-    assert handled == []
+def test_unsigned_event_is_refused(registered_receiver, handled_events, change):
+    body = json.dumps(build_event_body()).encode()
+    headers = sign_event(body) | change if change else {}
+    assert registered_receiver.receive(headers, body) == 401
+    assert handled_events == []
 
 
 def test_nothing_is_accepted_before_the_secret_is_known(receiver):
-    body = json.dumps(written()).encode()
-    assert receiver.receive(sign(body), body) == 401
+    body = json.dumps(build_event_body()).encode()
+    assert receiver.receive(sign_event(body), body) == 401
 
 
-def test_signature_of_either_secret_counts_during_a_rotation(registered, handled):
-    body = json.dumps(written()).encode()
-    other = sign(body, secret="whsec_" + base64.b64encode(b"o" * 24).decode())
-    headers = sign(body)
+def test_signature_of_either_secret_counts_during_a_rotation(registered_receiver, handled_events):
+    body = json.dumps(build_event_body()).encode()
+    other = sign_event(body, secret="whsec_" + base64.b64encode(b"o" * 24).decode())
+    headers = sign_event(body)
     headers["webhook-signature"] = f"{other['webhook-signature']} {headers['webhook-signature']}"
-    assert registered.receive(headers, body) == 204
+    assert registered_receiver.receive(headers, body) == 204
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 20_000, b'{"id":"e1"}', b'{"id":1,"data":{}}'])
-def test_signed_body_that_is_no_event_is_a_400(registered, body):
-    assert registered.receive(sign(body), body) == 400
+def test_signed_body_that_is_no_event_is_a_400(registered_receiver, body):
+    assert registered_receiver.receive(sign_event(body), body) == 400
 
 
-def test_secret_that_was_shown_before_is_rotated(receiver, api, oms, handled):
-    oms.script(BY_NAME, KNOWN)
-    oms.script(ROTATE, Answer(201, {"id": "wh_1", "secret": SECRET}))
+def test_secret_that_was_shown_before_is_rotated(receiver, api, oms, handled_events):
+    oms.queue_responses(BY_NAME, KNOWN)
+    oms.queue_responses(ROTATE, Response(201, {"id": "wh_1", "secret": SECRET}))
     receiver.register(api, URL)
-    body = json.dumps(written()).encode()
-    assert receiver.receive(sign(body), body) == 204
-    assert handled == ["e1"]
+    body = json.dumps(build_event_body()).encode()
+    assert receiver.receive(sign_event(body), body) == 204
+    assert handled_events == ["e1"]
 
 
 @pytest.fixture
-def other_receiver(services, handled, slack, oms):
+def other_receiver(services, handled_events, slack, oms):
     """Provide another bot on the same database."""
-    settings = factories.settings(slack.api_url, oms.url)
+    settings = factories.build_settings(slack.api_url, oms.url)
     database = services.storage.database
     storage = Storage(database, BotRegistry(database))
     other = Services(
         oms=OmsClient(settings),
         slack=SlackApi(settings),
-        outbox=Outbox(),
+        send_queue=SendQueue(),
         waits=SHORT,
         storage=storage,
         keys=services.keys,
     )
     services.storage.bots.beat()  # the second registry found the first bot of its file dead
     registry = EventRegistry()
-    registry.register("order.*", lambda _, event: handled.append(event.id))
+    registry.register("order.*", lambda _, event: handled_events.append(event.id))
     yield EventReceiver(other, registry)
     other.stop_workspace(0.0)
     other.stop_workers()
 
 
-def test_bots_share_the_secret_and_handle_each_event_once(registered, other_receiver, api, oms, handled):
-    oms.script(BY_NAME, KNOWN)
-    oms.script("/events", Answer(200, []))
+def test_bots_share_the_secret_and_handle_each_event_once(
+    registered_receiver, other_receiver, api, oms, handled_events
+):
+    oms.queue_responses(BY_NAME, KNOWN)
+    oms.queue_responses("/events", Response(200, []))
     other_receiver._store.add("start", "2026-11-29T10:00:00Z")
     other_receiver.register(api, URL)
-    assert oms.named(ROTATE) == []
-    body = json.dumps(written()).encode()
-    assert other_receiver.receive(sign(body), body) == registered.receive(sign(body), body) == 204
-    assert handled == ["e1"]
+    assert oms.list_requests(ROTATE) == []
+    body = json.dumps(build_event_body()).encode()
+    assert (
+        other_receiver.receive(sign_event(body), body)
+        == registered_receiver.receive(sign_event(body), body)
+        == 204
+    )
+    assert handled_events == ["e1"]
 
 
-def test_event_that_the_other_bot_handles_is_sent_again_later(registered, other_receiver, handled):
+def test_event_that_the_other_bot_handles_is_sent_again_later(
+    registered_receiver, other_receiver, handled_events
+):
     other_receiver._store.claim("e1", "2026-11-29T10:00:01Z")
-    body = json.dumps(written()).encode()
-    assert registered.receive(sign(body), body) == 503
+    body = json.dumps(build_event_body()).encode()
+    assert registered_receiver.receive(sign_event(body), body) == 503
     other_receiver._store.add("e1", "2026-11-29T10:00:01Z")
-    assert registered.receive(sign(body), body) == 204
-    assert handled == []
+    assert registered_receiver.receive(sign_event(body), body) == 204
+    assert handled_events == []
 
 
-def test_secret_that_the_other_bot_replaced_is_loaded(registered, services, handled):
+def test_secret_that_the_other_bot_replaced_is_loaded(registered_receiver, services, handled_events):
     other = "whsec_" + base64.b64encode(b"o" * 24).decode()
-    body = json.dumps(written()).encode()
-    assert registered.receive(sign(body, secret=other), body) == 401
+    body = json.dumps(build_event_body()).encode()
+    assert registered_receiver.receive(sign_event(body, secret=other), body) == 401
     services.webhook_secrets.save("wh_1", other)
-    registered._reloaded_at = 0.0
-    assert registered.receive(sign(body, secret=other), body) == 204
+    registered_receiver._reloaded_at = 0.0
+    assert registered_receiver.receive(sign_event(body, secret=other), body) == 204
     assert "whsec" not in str(services.storage.database.execute("SELECT * FROM webhook_secrets"))
 
 
 def test_one_bot_replaces_a_lost_secret(receiver, other_receiver, api, oms):
     receiver._clock = other_receiver._clock = lambda: 1000.0  # both within one minute
-    oms.always[BY_NAME] = KNOWN
-    oms.script(ROTATE, Answer(201, {"id": "wh_1", "secret": SECRET}))
-    oms.always["/events"] = Answer(200, [])
+    oms.default_responses[BY_NAME] = KNOWN
+    oms.queue_responses(ROTATE, Response(201, {"id": "wh_1", "secret": SECRET}))
+    oms.default_responses["/events"] = Response(200, [])
     receiver.register(api, URL)
     receiver._services.webhook_secrets.save("wh_1", "")
     with pytest.raises(OmsError, match="Another bot"):
         other_receiver.register(api, URL)
-    assert len(oms.named(ROTATE)) == 1
+    assert len(oms.list_requests(ROTATE)) == 1
 
 
-def test_missed_events_are_handled_once_and_in_order_after_a_restart(services, receiver, api, oms, handled):
+def test_missed_events_are_handled_once_and_in_order_after_a_restart(
+    services, receiver, api, oms, handled_events
+):
     services.handled_events.add("e1", "2026-11-29T10:00:01.000000Z")
-    oms.script(BY_NAME, CREATED)
-    newest = [written("e4", created_at="2026-11-29T11:00:00Z"), written("e3")]
+    oms.queue_responses(BY_NAME, CREATED)
+    newest = [build_event_body("e4", created_at="2026-11-29T11:00:00Z"), build_event_body("e3")]
     next_page = {"Link": '</api/v1/events?from=x&cursor=e3>; rel="next"'}
-    oms.script("/events", Answer(200, newest, next_page), Answer(200, [written("e2"), written("e1")]))
+    oms.queue_responses(
+        "/events",
+        Response(200, newest, next_page),
+        Response(200, [build_event_body("e2"), build_event_body("e1")]),
+    )
     receiver.register(api, URL)
-    assert handled == ["e2", "e3", "e4"]
-    first, second = oms.named("/events")
+    assert handled_events == ["e2", "e3", "e4"]
+    first, second = oms.list_requests("/events")
     assert first.query["from"] == "2026-11-29T09:55:01Z"
     assert (first.query["type"], second.query["cursor"]) == ("order.*", "e3")
     assert receiver.handle_once(Event("e3", "order.filled", "2026-11-29T10:00:01Z")) is False
 
 
-def test_first_start_handles_no_history_and_the_next_one_begins_there(registered, services, oms):
-    assert oms.named("/events") == []
+def test_first_start_handles_no_history_and_the_next_one_begins_there(registered_receiver, services, oms):
+    assert oms.list_requests("/events") == []
     assert services.handled_events.find_cursor() == "2026-11-29T10:00:00.000000Z"
 
 
 def test_registration_is_tried_again_until_the_oms_answers(receiver, services, api, oms):
-    oms.script(BY_NAME, Answer(503), Answer(200, []), CREATED)
+    oms.queue_responses(BY_NAME, Response(503), Response(200, []), CREATED)
     object.__setattr__(services, "waits", type(SHORT)(register_again=0.01, register_every=60.0))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
     thread.start()
     oms.wait_for(BY_NAME, 3)
     services.stopping.set()
     thread.join(10)
-    assert len(oms.named(BY_NAME)) == 3
+    assert len(oms.list_requests(BY_NAME)) == 3
 
 
 def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     receiver, services, api, oms, caplog
 ):
-    oms.script(BY_NAME, problem(403, "no", kind="forbidden"), CREATED)
+    oms.queue_responses(BY_NAME, build_problem(403, "no", kind="forbidden"), CREATED)
     object.__setattr__(services, "waits", type(SHORT)(register_again=0.01))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
     thread.start()
@@ -243,7 +259,7 @@ def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     time.sleep(0.2)
     services.stopping.set()
     thread.join(10)
-    assert len(oms.named(BY_NAME)) == 1
+    assert len(oms.list_requests(BY_NAME)) == 1
     assert [record.message for record in caplog.records] == [
         "Not registered for events: the API key needs the scope `bot`"
     ]
@@ -273,7 +289,7 @@ def test_old_events_are_pruned():
 
 
 def test_server_answers_deliveries_of_the_oms(slack, oms, services):
-    bot = create_bot(factories.settings(slack.api_url, oms.url), services)
-    response = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign(b"{}"))
+    bot = create_bot(factories.build_settings(slack.api_url, oms.url), services)
+    response = bot.web.test_client().post("/oms/events", data=b"{}", headers=sign_event(b"{}"))
     assert response.status_code == 401
     assert "webhook.disabled" in bot.receiver.patterns

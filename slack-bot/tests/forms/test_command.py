@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 from app.forms.command import HelpRequest, parse_command
 from app.forms.ticket import Draft
 
@@ -71,7 +71,7 @@ def test_help_is_requested(typed):
     ],
 )
 def test_invalid_command_is_refused_with_a_sentence(typed):
-    with pytest.raises(BadCommand, match=r"\.$"):
+    with pytest.raises(InvalidCommand, match=r"\.$"):
         parse_command(typed)
 
 
@@ -92,5 +92,5 @@ def test_ambiguous_numbers_are_explained(typed, expected):
 def test_any_text_gives_a_draft_help_or_a_refusal(text):
     try:
         parse_command(text)
-    except BadCommand as error:
+    except InvalidCommand as error:
         assert str(error)  # noqa: PT017 - both results are correct

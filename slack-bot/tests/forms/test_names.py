@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.forms import text as bot_text
-from app.forms.text import NotAName, name_key, parse_note, parse_portfolio
+from app.forms.text import InvalidName, name_key, parse_note, parse_portfolio
 
 OMS_FILE = Path(__file__).parents[3] / "oms-api" / "app" / "text.py"
 
@@ -56,7 +56,7 @@ def test_name_is_refused_where_the_oms_refuses_it(name):
     surrounded = f"x{name.replace('/', '')}x"  # the bot removes quotes around a name, and refuses a slash
     try:
         accepted = parse_portfolio(surrounded)
-    except NotAName:
+    except InvalidName:
         accepted = None
     assert accepted == OMS_TEXT.clean_name(surrounded)
 
@@ -65,7 +65,7 @@ def test_name_is_refused_where_the_oms_refuses_it(name):
 def test_oms_accepts_every_note_that_the_bot_accepts(note):
     try:
         accepted = parse_note(note)
-    except NotAName:
+    except InvalidName:
         return
     assert OMS_TEXT.clean_text(accepted) == accepted
 

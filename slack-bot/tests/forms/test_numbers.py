@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.forms.numbers import (
-    NotAnAmount,
+    InvalidAmount,
     compute_gmv,
     compute_price,
     format_grouped,
@@ -85,7 +85,7 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
     ],
 )
 def test_invalid_amount_is_refused_with_a_sentence(typed, expected):
-    with pytest.raises(NotAnAmount, match=expected) as refused:
+    with pytest.raises(InvalidAmount, match=expected) as refused:
         parse_amount(typed, MILLION)
     assert str(refused.value).endswith(".")
 
@@ -100,7 +100,7 @@ def test_amount_survives_being_written_and_read(amount):
 @given(st.integers(1, 999999), st.integers(1, 6))
 def test_comma_is_never_dropped_from_what_may_be_a_decimal(number, digits):
     for typed in (f"0,{number:0{digits}d}", f"0{number},{number % 1000:03d}"):
-        with pytest.raises(NotAnAmount):
+        with pytest.raises(InvalidAmount):
             parse_amount(typed, MILLION)
 
 
@@ -108,7 +108,7 @@ def test_comma_is_never_dropped_from_what_may_be_a_decimal(number, digits):
 def test_grouped_number_has_exactly_three_digits_behind_its_last_comma(typed):
     try:
         amount = parse_amount(typed, MILLION)
-    except NotAnAmount:
+    except InvalidAmount:
         return
     whole = typed.partition(".")[0]
     assert "," not in whole or (len(whole.rpartition(",")[2]) == 3 and whole[0] != "0")
@@ -136,7 +136,7 @@ def test_quantity_may_name_its_unit(typed):
 
 @pytest.mark.parametrize("typed", ["$10", "10 USD", "₹10", "$10 shares"])
 def test_money_is_no_quantity(typed):
-    with pytest.raises(NotAnAmount, match="without a currency"):
+    with pytest.raises(InvalidAmount, match="without a currency"):
         parse_quantity(typed, MILLION)
 
 
@@ -159,7 +159,7 @@ def test_ambiguous_numbers_are_recognized(typed, two):
 def test_any_text_is_an_amount_within_limits_or_a_sentence(text):
     try:
         amount = parse_amount(text, MILLION)
-    except NotAnAmount as refused:
+    except InvalidAmount as refused:
         assert str(refused)  # noqa: PT017 - either way out is right
     else:
         assert 0 < amount <= MILLION

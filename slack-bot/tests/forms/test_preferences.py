@@ -5,7 +5,7 @@ import pytest
 
 from app.forms.numbers import format_grouped, format_money, use_decimal_comma
 from app.forms.preferences import Mode, Preferences, QuietHours, parse_quiet_hours, parse_watchlists
-from app.forms.text import NotAName
+from app.forms.text import InvalidName
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_type_takes_precedence_over_its_family_and_both_over_the_default():
 
 @pytest.mark.parametrize("text", ["22:00", "25:00 to 07:00", "9 to 5", "07:00 to 7:00"])
 def test_unclear_quiet_hours_are_refused(text):
-    with pytest.raises(NotAName):
+    with pytest.raises(InvalidName):
         parse_quiet_hours(text)
 
 
 @pytest.mark.parametrize("text", ["AAPL", ": AAPL", "Tech: A$B^", "\n".join(f"L{n}:" for n in range(21))])
 def test_unclear_watchlists_are_refused(text):
-    with pytest.raises(NotAName):
+    with pytest.raises(InvalidName):
         parse_watchlists(text)
 
 

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import BadFields
-from app.forms.questions import portfolio_id
+from app.errors import InvalidEntries
+from app.forms.questions import build_portfolio_id
 from app.forms.submission import list_confirmed, parse_draft, read_draft
-from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
+from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import Draft, Side
 from tests import factories
 
 
 def test_filled_form_becomes_a_ticket():
-    ticket = parse_draft(read_draft(factories.state(symbol=" aapl ", quantity="1,000", note=" why ")))
+    ticket = parse_draft(read_draft(factories.build_state(symbol=" aapl ", quantity="1,000", note=" why ")))
     assert (ticket.symbol, ticket.quantity, ticket.side, ticket.note) == (
         "AAPL",
         Decimal(1000),
@@ -25,19 +25,19 @@ def test_filled_form_becomes_a_ticket():
 
 
 def test_ticket_makes_the_same_form_again():
-    ticket = factories.ticket(note="why")
+    ticket = factories.build_ticket(note="why")
     assert parse_draft(ticket.draft()) == ticket
 
 
 def test_all_bad_fields_are_named_at_once():
     draft = Draft("!", "1e3", "-1", "", "a/b", "\u202e")
-    with pytest.raises(BadFields) as bad:
+    with pytest.raises(InvalidEntries) as bad:
         parse_draft(draft)
     assert set(bad.value.sentences) == {"symbol", "quantity", "gmv", "side", "portfolio", "note"}
 
 
 def test_empty_form_needs_everything_but_the_note():
-    with pytest.raises(BadFields) as bad:
+    with pytest.raises(InvalidEntries) as bad:
         parse_draft(read_draft({}))
     assert set(bad.value.sentences) == {"symbol", "quantity", "price", "side", "portfolio"}
 
@@ -75,7 +75,7 @@ def test_price_and_a_gmv_that_do_not_agree_are_refused_at_a_field(typed, block_i
     if not block_id:
         assert parse_draft(draft).gmv == Decimal(100_000_000)
         return
-    with pytest.raises(BadFields) as bad:
+    with pytest.raises(InvalidEntries) as bad:
         parse_draft(draft)
     assert list(bad.value.sentences) == [block_id]
     assert bad.value.sentences[block_id].startswith(sentence)
@@ -83,21 +83,25 @@ def test_price_and_a_gmv_that_do_not_agree_are_refused_at_a_field(typed, block_i
 
 def test_product_that_cannot_be_traded_is_refused_at_the_price():
     for quantity, price in (("1000000", "1000000"), ("0.00000001", "0.00000001")):
-        with pytest.raises(BadFields) as bad:
+        with pytest.raises(InvalidEntries) as bad:
             parse_draft(Draft("X", quantity, "", "BUY", "Growth", price=price))
         assert list(bad.value.sentences) == ["price"]
 
 
 @pytest.mark.parametrize(("quantity", "gmv"), [("0.00000001", "1"), ("1000000", "0.00000001")])
 def test_price_beyond_the_books_limits_is_refused_at_the_gmv(quantity, gmv):
-    with pytest.raises(BadFields) as bad:
+    with pytest.raises(InvalidEntries) as bad:
         parse_draft(Draft("X", quantity, gmv, "BUY", "Growth"))
     assert list(bad.value.sentences) == ["gmv"]
 
 
 def test_only_ticked_questions_are_confirmed():
-    state = factories.state() | factories.ticked("175") | factories.opens("Growht")
-    assert list_confirmed(state) == ["price_ok:AAPL:175", portfolio_id("Growht")]
+    state = (
+        factories.build_state()
+        | factories.build_confirmed_price_state("175")
+        | factories.build_new_portfolio_state("Growht")
+    )
+    assert list_confirmed(state) == ["price_ok:AAPL:175", build_portfolio_id("Growht")]
     assert list_confirmed({"price_ok:AAPL:175": {"entry": {"selected_options": []}}}) == []
 
 
@@ -109,7 +113,7 @@ def test_only_ticked_questions_are_confirmed():
     ],
 )
 def test_portfolio_name_that_would_confuse_is_refused(name):
-    with pytest.raises(NotAName):
+    with pytest.raises(InvalidName):
         parse_portfolio(name)
 
 
@@ -120,7 +124,7 @@ def test_names_are_normalised():
 
 def test_symbol_has_up_to_forty_characters():
     assert parse_symbol("a" * 40) == "A" * 40
-    with pytest.raises(NotAName, match="40 characters at most"):
+    with pytest.raises(InvalidName, match="40 characters at most"):
         parse_symbol("a" * 41)
 
 
@@ -136,7 +140,7 @@ def test_portfolio_name_may_be_in_any_script(text):
 
 def test_note_has_its_limits():
     assert parse_note(" two\r\nlines ") == "two lines"
-    with pytest.raises(NotAName, match="500"):
+    with pytest.raises(InvalidName, match="500"):
         parse_note("x" * 501)
 
 
@@ -144,7 +148,7 @@ def test_note_has_its_limits():
 def test_any_entries_make_a_ticket_or_sentences(symbol, quantity, gmv, portfolio):
     try:
         ticket = parse_draft(Draft(symbol, quantity, gmv, "SELL", portfolio))
-    except BadFields as bad:
+    except InvalidEntries as bad:
         assert all(bad.sentences.values())  # noqa: PT017 - either way out is right
     else:
         assert ticket.quantity > 0

@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 from app.forms.alerts import AlertRequest
 from app.forms.text_commands import EXAMPLES, TextCommand, Verb, parse_text_command
 
 NOW = datetime(2026, 11, 30, 1, 2, tzinfo=UTC)
 
 
-def parse(text) -> TextCommand:
+def parse_line(text) -> TextCommand:
     return parse_text_command(text, NOW)
 
 
@@ -44,7 +44,7 @@ def parse(text) -> TextCommand:
     ],
 )
 def test_words_come_in_any_order_and_the_portfolio_comes_last(text, facts):
-    command = parse(text)
+    command = parse_line(text)
     assert {name: getattr(command, name) for name in facts} == facts
 
 
@@ -52,7 +52,7 @@ def test_words_come_in_any_order_and_the_portfolio_comes_last(text, facts):
     "text", ["", "help", "?", "HELP", "<@U0BOT>", "positions help", "cancel ?", "halt --help"]
 )
 def test_every_verb_answers_help(text):
-    assert parse(text).verb is Verb.HELP
+    assert parse_line(text).verb is Verb.HELP
 
 
 @pytest.mark.parametrize(
@@ -85,28 +85,28 @@ def test_every_verb_answers_help(text):
     ],
 )
 def test_unknown_words_are_quoted(text, sentence):
-    with pytest.raises(BadCommand) as caught:
-        parse(text)
+    with pytest.raises(InvalidCommand) as caught:
+        parse_line(text)
     assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize("verb", Verb)
 def test_example_of_each_verb_is_understood(verb):
-    assert parse(EXAMPLES[verb]).verb is verb
+    assert parse_line(EXAMPLES[verb]).verb is verb
 
 
 @pytest.mark.parametrize("text", ["cancel AAPL in Growth", "close 5 AAPL", "halt", "resume"])
 def test_text_of_a_command_is_parsed_again_to_the_same_command(text):
-    command = parse(text)
-    assert parse(command.text) == command
+    command = parse_line(text)
+    assert parse_line(command.text) == command
 
 
 @pytest.mark.parametrize(
     "junk", ["\u202e" * 10, "😀 🚀", "/", "//", "-", "`positions`", "\x00", "<!channel>", "in", "share"]
 )
 def test_any_text_is_parsed_or_refused(junk):
-    with contextlib.suppress(BadCommand):
-        assert isinstance(parse(junk), TextCommand)
+    with contextlib.suppress(InvalidCommand):
+        assert isinstance(parse_line(junk), TextCommand)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def test_any_text_is_parsed_or_refused(junk):
     ],
 )
 def test_alerts_are_on_a_symbol_or_a_portfolio(text, alert):
-    assert parse(text).alert == alert
+    assert parse_line(text).alert == alert

@@ -7,7 +7,7 @@ from app.blocks import broker_forms, notifications, reconciliation
 from app.forms.portfolio_values import BrokerLogIn
 from app.forms.request_context import RequestContext
 from tests.gallery import values
-from tests.gallery.picture import Picture, message, sentence, view
+from tests.gallery.picture import Picture, draw_message, draw_sentence, draw_view
 
 CONTEXT = RequestContext("C1")
 ISSUE: dict[str, Any] = {
@@ -75,15 +75,15 @@ def _list_broker_pictures() -> Iterator[Picture]:
     login = broker_forms.build_login_form
     address = "https://kite.zerodha.com/connect/login?v=3&api_key=" + "k" * 100
     log_ins = [BrokerLogIn("kite", address, ""), BrokerLogIn("w" * 60, address, values.INSTANT)]
-    yield from view("login-form", login, login(log_ins[:1], CONTEXT), login(log_ins, CONTEXT))
+    yield from draw_view("login-form", login, login(log_ins[:1], CONTEXT), login(log_ins, CONTEXT))
     card = reconciliation.build_issue_card
-    yield from message("issue", card, *map(card, (ISSUE, LARGE_ISSUE, RESOLVED)))
+    yield from draw_message("issue", card, *map(card, (ISSUE, LARGE_ISSUE, RESOLVED)))
     issue_form = reconciliation.build_issue_form
-    yield from view(
+    yield from draw_view(
         "issue-form", issue_form, issue_form("R1", "", CONTEXT), issue_form(values.LONG_ID, "adopt", CONTEXT)
     )
     connection = reconciliation.describe_connection
-    yield from sentence(
+    yield from draw_sentence(
         "connection",
         connection,
         connection({"connection": "alpaca", "status": "connected"}),
@@ -95,15 +95,19 @@ def _list_notifications() -> Iterator[Picture]:
     order_event, approval_event = notifications.describe_order_event, notifications.describe_approval_event
     rejected = ORDER_EVENT | {"reason": values.LONG_REASON[:500], "portfolio_name": values.LONG_NAME}
     lines = [order_event("order.filled", ORDER_EVENT), order_event("order.rejected", rejected)]
-    yield from sentence("order-event", order_event, *lines, order_event("order.expired", ORDER_EVENT))
+    yield from draw_sentence("order-event", order_event, *lines, order_event("order.expired", ORDER_EVENT))
     kinds = ("approval.requested", "approval.granted", "approval.rejected", "approval.expired")
-    yield from sentence("approval-event", approval_event, *(approval_event(kind, rejected) for kind in kinds))
+    yield from draw_sentence(
+        "approval-event", approval_event, *(approval_event(kind, rejected) for kind in kinds)
+    )
     bundle = notifications.build_notification
-    yield from message("notification", bundle, bundle(lines[:1]), bundle(lines), bundle(lines * 100))
-    yield from sentence("summary", notifications.describe_summary, notifications.describe_summary(SUMMARY))
+    yield from draw_message("notification", bundle, bundle(lines[:1]), bundle(lines), bundle(lines * 100))
+    yield from draw_sentence(
+        "summary", notifications.describe_summary, notifications.describe_summary(SUMMARY)
+    )
     log_in = {"connection": "kite", "portfolio_name": values.LONG_NAME, "opens_at": values.INSTANT}
-    yield from sentence("log-in", notifications.describe_log_in, notifications.describe_log_in(log_in))
+    yield from draw_sentence("log-in", notifications.describe_log_in, notifications.describe_log_in(log_in))
     remind = notifications.describe_reminder
-    yield from sentence(
+    yield from draw_sentence(
         "reminder", remind, remind([], values.INSTANT), remind([values.LONG_ACTOR] * 20, values.INSTANT)
     )

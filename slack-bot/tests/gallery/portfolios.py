@@ -18,9 +18,9 @@ from app.forms.overview_tabs import Tab
 from app.forms.portfolio_values import PositionKey, QuoteDetail, RiskLimit
 from app.forms.request_context import RequestContext
 from tests.gallery import values
-from tests.gallery.picture import Picture, message, reply, sentence, view
+from tests.gallery.picture import Picture, draw_message, draw_reply, draw_sentence, draw_view
 from tests.gallery.settings_and_strategies import LARGE_PREFERENCES, PREFERENCES
-from tests.order_factories import order
+from tests.order_factories import build_order
 
 KEY = PositionKey("Growth", "AAPL")
 LARGE_KEY = PositionKey(values.LONG_NAME, values.LONG_SYMBOL)
@@ -50,15 +50,15 @@ def list_pictures() -> Iterator[Picture]:
 
 def _list_portfolio_pictures() -> Iterator[Picture]:
     build, page = portfolio_reports.build_portfolio_reply, portfolio_reports.Page
-    yield from reply(
+    yield from draw_reply(
         "portfolio",
         build,
         build(values.SMALL_PORTFOLIO, page([])),
-        build(values.portfolio(), values.POSITIONS, values.EQUITIES),
+        build(values.build_portfolio(), values.POSITIONS, values.EQUITIES),
         build(values.LARGE_PORTFOLIO, values.LARGE_POSITIONS, values.LARGE_EQUITIES),
     )
     build_all = portfolio_reports.build_portfolios_reply
-    yield from reply(
+    yield from draw_reply(
         "portfolios",
         build_all,
         build_all([], is_cut=False),
@@ -67,9 +67,9 @@ def _list_portfolio_pictures() -> Iterator[Picture]:
     )
     build_positions = portfolio_reports.build_positions_reply
     pages = (page([]), values.POSITIONS, values.LARGE_POSITIONS)
-    yield from reply("positions", build_positions, *map(build_positions, pages))
+    yield from draw_reply("positions", build_positions, *map(build_positions, pages))
     build_profit = portfolio_reports.build_profit_reply
-    yield from reply(
+    yield from draw_reply(
         "profit",
         build_profit,
         build_profit([], []),
@@ -77,14 +77,16 @@ def _list_portfolio_pictures() -> Iterator[Picture]:
         build_profit(values.LARGE_PROFITS, values.LARGE_PROFITS),
     )
     for role in ("viewer", "trader", "admin"):
-        yield from reply(
-            f"help-{role}", help_reply.build_help_reply, help_reply.build_help_reply(values.member(role))
+        yield from draw_reply(
+            f"help-{role}",
+            help_reply.build_help_reply,
+            help_reply.build_help_reply(values.build_member(role)),
         )
 
 
 def _list_order_lists() -> Iterator[Picture]:
     build = order_reports.build_orders_reply
-    yield from reply(
+    yield from draw_reply(
         "orders",
         build,
         build([], is_cut=False, is_all=False),
@@ -93,7 +95,7 @@ def _list_order_lists() -> Iterator[Picture]:
         build(values.LARGE_ORDERS, is_cut=True, is_all=True),
     )
     build_trades = order_reports.build_trades_reply
-    yield from reply(
+    yield from draw_reply(
         "trades",
         build_trades,
         build_trades([], is_cut=False),
@@ -101,27 +103,33 @@ def _list_order_lists() -> Iterator[Picture]:
         build_trades(values.LARGE_TRADES, is_cut=True),
     )
     build_approvals = order_reports.build_approvals_reply
-    yield from reply(
+    yield from draw_reply(
         "approvals", build_approvals, *map(build_approvals, ([], values.APPROVALS, values.LARGE_APPROVALS))
     )
 
 
 def _list_risk_pictures() -> Iterator[Picture]:
     build, facts = risk_reports.build_risk_reply, risk_reports.RiskFacts
-    yield from reply(
+    yield from draw_reply(
         "risk",
         build,
         build(facts("USD", values.EXPOSURES, [], [])),
         build(facts("USD", values.LARGE_EXPOSURES, values.LARGE_SWITCHES, LIMITS)),
     )
     build_quotes = risk_reports.build_quotes_reply
-    yield from reply("quotes", build_quotes, build_quotes(SYMBOL_QUOTES[1:2]), build_quotes(SYMBOL_QUOTES))
+    yield from draw_reply(
+        "quotes", build_quotes, build_quotes(SYMBOL_QUOTES[1:2]), build_quotes(SYMBOL_QUOTES)
+    )
     build_alerts = alert_reports.build_alerts_reply
-    yield from reply("alerts", build_alerts, *map(build_alerts, ([], values.ALERTS, values.LARGE_ALERTS)))
+    yield from draw_reply(
+        "alerts", build_alerts, *map(build_alerts, ([], values.ALERTS, values.LARGE_ALERTS))
+    )
     created = alert_reports.build_created_reply
-    yield from reply("alert-created", created, created(values.ALERTS[0]), created(values.LARGE_ALERTS[0]))
+    yield from draw_reply(
+        "alert-created", created, created(values.ALERTS[0]), created(values.LARGE_ALERTS[0])
+    )
     fired = alert_reports.build_fired_message
-    yield from message(
+    yield from draw_message(
         "alert-fired",
         fired,
         fired("AAPL above 200", "201.5", values.INSTANT),
@@ -132,33 +140,37 @@ def _list_risk_pictures() -> Iterator[Picture]:
 def _list_position_pictures() -> Iterator[Picture]:
     build = position_views.build_position_view
     large = values.LARGE_POSITIONS.rows[0]
-    small = replace(values.position(), stop_loss=None)
-    yield from view(
+    small = replace(values.build_position(), stop_loss=None)
+    yield from draw_view(
         "position",
         build,
         build(small, [], [], may_trade=False),
-        build(values.position(), values.TRADES, values.ORDERS, may_trade=True),
+        build(values.build_position(), values.TRADES, values.ORDERS, may_trade=True),
         build(large, values.LARGE_TRADES[:10], values.LARGE_ORDERS[:10], may_trade=True),
     )
     context = RequestContext("C1", "close")
     close = position_views.build_close_form
-    yield from view(
+    yield from draw_view(
         "close-form",
         close,
-        close([values.position()], None, context),
+        close([values.build_position()], None, context),
         close(values.LARGE_POSITIONS.rows, Decimal("123456.12345678"), context),
     )
     exits = position_views.build_exits_form
-    yield from view("exits-form", exits, exits(small, context), exits(large, context))
-    yield from sentence(
+    yield from draw_view("exits-form", exits, exits(small, context), exits(large, context))
+    yield from draw_sentence(
         "closed",
         position_views.describe_close,
         *(
             position_views.describe_close(key, shown)
-            for key, shown in ((KEY, order()), (KEY, values.FILLED_ORDER), (LARGE_KEY, values.LARGE_ORDER))
+            for key, shown in (
+                (KEY, build_order()),
+                (KEY, values.FILLED_ORDER),
+                (LARGE_KEY, values.LARGE_ORDER),
+            )
         ),
     )
-    yield from sentence(
+    yield from draw_sentence(
         "exits-set",
         position_views.describe_exits,
         *(
@@ -171,7 +183,7 @@ def _list_position_pictures() -> Iterator[Picture]:
 def _list_overviews() -> Iterator[Picture]:
     build = overview_view.build_overview
     facts = overview_view.OverviewFacts(
-        values.member("admin"), Tab.OVERVIEW, shown_at="2026-11-29 10:00:00 UTC"
+        values.build_member("admin"), Tab.OVERVIEW, shown_at="2026-11-29 10:00:00 UTC"
     )
     filled = replace(
         facts,
@@ -185,7 +197,7 @@ def _list_overviews() -> Iterator[Picture]:
     )
     largest = replace(
         facts,
-        member=values.member("admin", (values.LONG_NAME,) * 50),
+        member=values.build_member("admin", (values.LONG_NAME,) * 50),
         switches=values.LARGE_SWITCHES,
         portfolios=values.LARGE_PORTFOLIOS,
         positions=values.LARGE_POSITIONS,
@@ -197,12 +209,12 @@ def _list_overviews() -> Iterator[Picture]:
     )
     for tab in Tab:
         sizes = [build(replace(each, tab=tab), with_tables=True) for each in (facts, filled, largest)]
-        yield from view(
+        yield from draw_view(
             f"home-{tab.value}", build, *sizes, build(replace(filled, tab=tab), with_tables=False)
         )
     one = replace(filled, portfolios=[values.LARGE_PORTFOLIO])
-    yield from view("home-one-portfolio", build, build(one, with_tables=True))
-    viewer = replace(facts, member=values.member("viewer"))
-    yield from view("home-viewer", build, build(viewer, with_tables=True))
+    yield from draw_view("home-one-portfolio", build, build(one, with_tables=True))
+    viewer = replace(facts, member=values.build_member("viewer"))
+    yield from draw_view("home-viewer", build, build(viewer, with_tables=True))
     notice = overview_view.build_overview_notice
-    yield from view("home-notice", notice, notice(values.LONG_REASON))
+    yield from draw_view("home-notice", notice, notice(values.LONG_REASON))

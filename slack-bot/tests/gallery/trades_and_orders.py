@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from app.blocks import trade_form, views
-from app.blocks.messages import confirmation
+from app.blocks.messages import build_confirmation
 from app.blocks.order_forms import build_cancel_form, describe_canceled
 from app.blocks.orders import approvals, form, messages
 from app.blocks.orders.preview import build_preview
@@ -29,11 +29,11 @@ from app.forms.ticket import Draft, Holding, Side
 from app.forms.trade_buttons import ReversalContext
 from tests import factories
 from tests.gallery import values
-from tests.gallery.picture import Picture, message, sentence, view
-from tests.order_factories import event, order
+from tests.gallery.picture import Picture, draw_message, draw_sentence, draw_view
+from tests.order_factories import build_event, build_order
 
 CONTEXT = FormContext("C0123456789")
-LARGE_TRADE = factories.trade(
+LARGE_TRADE = factories.build_trade(
     portfolio=values.LONG_NAME,
     symbol=values.LONG_SYMBOL,
     quantity=Decimal("123456.12345678"),
@@ -42,10 +42,10 @@ LARGE_TRADE = factories.trade(
     position_quantity=Decimal("-123456.12345678"),
     position_average_cost=Decimal("1234567.12345678"),
 )
-SHORT = factories.ticket(side=Side.SELL, quantity=Decimal(500))
+SHORT = factories.build_ticket(side=Side.SELL, quantity=Decimal(500))
 TRADE_QUESTIONS = [
     build_price_question(
-        factories.ticket(gmv=Decimal("0.1")), "It is 0.001 a share, and the quote is 175.00."
+        factories.build_ticket(gmv=Decimal("0.1")), "It is 0.001 a share, and the quote is 175.00."
     ),
     build_symbol_question(values.LONG_SYMBOL, ["WWW", "WWX", "WWY"]),
     build_portfolio_question(values.LONG_NAME, ["Growth", "Growth 2", "Income"]),
@@ -121,7 +121,7 @@ def _list_trade_pictures() -> Iterator[Picture]:
     build = trade_form.build_trade_form
     filled = Draft("AAPL", "100", "", "BUY", "Growth", price="175")
     largest = Draft(values.LONG_SYMBOL, "1000000", "100000000", "SELL", values.LONG_NAME, "n" * 500)
-    yield from view(
+    yield from draw_view(
         "trade-form",
         build,
         build(Draft(), CONTEXT),
@@ -130,31 +130,35 @@ def _list_trade_pictures() -> Iterator[Picture]:
     )
     asked = [question for question in TRADE_QUESTIONS if question]
     ask = trade_form.build_question_form
-    yield from view("trade-question", ask, ask(SHORT, CONTEXT, asked[:1]), ask(SHORT, CONTEXT, asked))
+    yield from draw_view("trade-question", ask, ask(SHORT, CONTEXT, asked[:1]), ask(SHORT, CONTEXT, asked))
     quote = Quote(Decimal(175), 2.5, "manual")
     facts = trade_form.MarketFacts(quote, ())
-    yield from view(
+    yield from draw_view(
         "trade-lines", trade_form.update_lines, trade_form.update_lines(build(filled, CONTEXT), filled, facts)
     )
-    yield from view("trade-placing", views.placing_view, views.placing_view(CONTEXT))
-    yield from view("trade-checking", views.checking_view, views.checking_view(CONTEXT))
-    small, placed = factories.trade(), views.placed_view
-    yield from view(
+    yield from draw_view("trade-placing", views.build_placing_view, views.build_placing_view(CONTEXT))
+    yield from draw_view("trade-checking", views.build_checking_view, views.build_checking_view(CONTEXT))
+    small, placed = factories.build_trade(), views.build_placed_view
+    yield from draw_view(
         "trade-placed", placed, placed(small, "U0AVACHEN01", CONTEXT), placed(LARGE_TRADE, "U1", CONTEXT)
     )
-    before = confirmation(LARGE_TRADE, "U0AVACHEN01").text
-    yield from view("traded-before", views.traded_before_view, views.traded_before_view(before, CONTEXT))
-    for build_notice in (views.failed_view, views.refused_view):
-        yield from view(build_notice.__name__, build_notice, build_notice(values.LONG_REASON))
-    for build_state in (views.working_view, views.done_view, views.busy_view):
-        yield from view(build_state.__name__, build_state, build_state())
-    flat = factories.trade(position_quantity=Decimal(0), portfolio="G")
-    yield from message(
-        "confirmation", confirmation, *(confirmation(trade, "U0AVACHEN01") for trade in (flat, LARGE_TRADE))
+    before = build_confirmation(LARGE_TRADE, "U0AVACHEN01").text
+    yield from draw_view(
+        "traded-before", views.build_traded_before_view, views.build_traded_before_view(before, CONTEXT)
+    )
+    for build_notice in (views.build_failed_view, views.build_refused_view):
+        yield from draw_view(build_notice.__name__, build_notice, build_notice(values.LONG_REASON))
+    for build_state in (views.build_working_view, views.build_done_view, views.build_busy_view):
+        yield from draw_view(build_state.__name__, build_state, build_state())
+    flat = factories.build_trade(position_quantity=Decimal(0), portfolio="G")
+    yield from draw_message(
+        "confirmation",
+        build_confirmation,
+        *(build_confirmation(trade, "U0AVACHEN01") for trade in (flat, LARGE_TRADE)),
     )
     reversal = ReversalContext("T1697234567123ABC", "U0AVACHEN01", values.INSTANT, "C1", "1.0", before[:1200])
     problem = "*Not done.* " + values.LONG_REASON[:300]
-    yield from view(
+    yield from draw_view(
         "reversal-form",
         build_reversal_form,
         build_reversal_form(reversal),
@@ -165,17 +169,17 @@ def _list_trade_pictures() -> Iterator[Picture]:
 def _list_form_pictures() -> Iterator[Picture]:
     build = form.build_order_form
     context = OrderContext("C0123456789")
-    yield from view("order-form", build, build(OrderDraft(), context))
+    yield from draw_view("order-form", build, build(OrderDraft(), context))
     for kind in OrderType:
         draft = OrderDraft(type=kind.value, symbol="MSFT", side="BUY", quantity="50", portfolio="Growth")
-        yield from view(f"order-form-{kind.value.lower()}", build, build(draft, context))
+        yield from draw_view(f"order-form-{kind.value.lower()}", build, build(draft, context))
     repeated = build_repeated_order_question(values.LARGE_ORDER, "2026-11-29 10:00:00 UTC")
     proposal = form.build_proposal(values.LARGE_DENIAL, LARGE_DRAFT)
     assert proposal
     blocks = [proposal, *trade_form.build_question_blocks(repeated)]
     preview = build_preview(LARGE_PREVIEW, CASH)
     lines = (f"{values.LONG_SYMBOL}: bid 1,234,567.12 · ask 1,234,568.12", preview)
-    yield from view(
+    yield from draw_view(
         "order-form-largest",
         build,
         build(
@@ -187,11 +191,13 @@ def _list_form_pictures() -> Iterator[Picture]:
         ),
     )
     ask = form.build_order_question_form
-    yield from view("order-question", ask, ask(LARGE_DRAFT, context, [repeated], lines))
+    yield from draw_view("order-question", ask, ask(LARGE_DRAFT, context, [repeated], lines))
     change = OrderContext("C1", replaces="O1")
-    yield from view("order-change", build, build(build_order_draft(order()), change))
-    yield from view("order-loading", form.build_loading_view, form.build_loading_view(messages.ORDER_HELP))
-    yield from view(
+    yield from draw_view("order-change", build, build(build_order_draft(build_order()), change))
+    yield from draw_view(
+        "order-loading", form.build_loading_view, form.build_loading_view(messages.ORDER_HELP)
+    )
+    yield from draw_view(
         "order-lines",
         form.update_order_lines,
         *(
@@ -201,46 +207,46 @@ def _list_form_pictures() -> Iterator[Picture]:
             for each, cash in ((SMALL_PREVIEW, None), (APPROVED_PREVIEW, CASH))
         ),
     )
-    yield from sentence(
+    yield from draw_sentence(
         "order-denial", form.format_denial, *map(form.format_denial, (values.DENIAL, values.LARGE_DENIAL))
     )
 
 
 def _list_order_pictures() -> Iterator[Picture]:
     build = messages.build_order_message
-    shown = [order(), values.FILLED_ORDER, values.LARGE_ORDER, values.DECIDED_ORDER]
-    yield from message("order", build, *map(build, shown), build(order(), "Cancelling…"))
+    shown = [build_order(), values.FILLED_ORDER, values.LARGE_ORDER, values.DECIDED_ORDER]
+    yield from draw_message("order", build, *map(build, shown), build(build_order(), "Cancelling…"))
     changes = [
-        event(1, "INITIALIZED", "AWAITING_APPROVAL", values.LONG_ACTOR),
-        event(2, "AWAITING_APPROVAL", "SUBMITTED", "slack:T1:U0BENOKAF02", values.LONG_REASON[:500]),
-        event(3, "ACCEPTED", "CANCELED", "ava@example.com"),
+        build_event(1, "INITIALIZED", "AWAITING_APPROVAL", values.LONG_ACTOR),
+        build_event(2, "AWAITING_APPROVAL", "SUBMITTED", "slack:T1:U0BENOKAF02", values.LONG_REASON[:500]),
+        build_event(3, "ACCEPTED", "CANCELED", "ava@example.com"),
     ]
-    lines = messages.format_changes(order(events=tuple(changes), actor=values.LONG_ACTOR), 0)
+    lines = messages.format_changes(build_order(events=tuple(changes), actor=values.LONG_ACTOR), 0)
     build_thread = messages.build_thread_message
-    yield from message(
+    yield from draw_message(
         "order-thread", build_thread, build_thread(lines), build_thread(["Filled 1 at 2.00"] * 500)
     )
     orders, large = values.ORDERS, values.LARGE_ORDERS
     context = RequestContext("C1", "cancel")
-    yield from view(
+    yield from draw_view(
         "cancel-form",
         build_cancel_form,
         build_cancel_form(orders[:1], context, is_cut=False, is_chosen=False),
         build_cancel_form(large, context, is_cut=True, is_chosen=True),
     )
-    yield from sentence("cancelled", describe_canceled, *map(describe_canceled, ([], orders, large)))
+    yield from draw_sentence("cancelled", describe_canceled, *map(describe_canceled, ([], orders, large)))
 
 
 def _list_approval_pictures() -> Iterator[Picture]:
     for build in (approvals.build_approval_request, approvals.build_decided_message):
         name = build.__name__.removeprefix("build_").replace("_", "-")
-        yield from message(
+        yield from draw_message(
             name,
             build,
-            *map(build, (order(actor=values.LONG_ACTOR), values.LARGE_ORDER, values.DECIDED_ORDER)),
+            *map(build, (build_order(actor=values.LONG_ACTOR), values.LARGE_ORDER, values.DECIDED_ORDER)),
         )
     unchanged = Approval(
-        order(),
+        build_order(),
         "always",
         values.LONG_ACTOR,
         values.INSTANT,
@@ -264,7 +270,7 @@ def _list_approval_pictures() -> Iterator[Picture]:
         "MAX_ORDER_VALUE",
     )
     build_form = approvals.build_decision_form
-    yield from view(
+    yield from draw_view(
         "decision-form",
         build_form,
         build_form(DecisionContext("O1", is_approval=True), approvals.format_review(unchanged)),

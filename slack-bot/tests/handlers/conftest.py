@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import close, make_bot
+from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.portfolio_oms import PortfolioOms
@@ -19,6 +19,6 @@ def portfolio_oms() -> Iterator[PortfolioOms]:
 
 @pytest.fixture
 def trading(slack: FakeSlack, portfolio_oms: PortfolioOms) -> Iterator[PortfolioWorkspace]:
-    workspace = PortfolioWorkspace(make_bot(slack, portfolio_oms, read=5.0), slack, portfolio_oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, portfolio_oms, read=5.0), slack, portfolio_oms)
     yield workspace
-    close(workspace)
+    close_bot(workspace)

@@ -22,7 +22,7 @@ class PortfolioWorkspace(Workspace):
 
     def query(self, text: str, name: str = "/desk", **changes: Any) -> Any:
         """Type a command and return the reply that came by its response URL."""
-        before = len(self.slack.named("respond"))
+        before = len(self.slack.list_requests("respond"))
         response = self.type(text, name, **changes)
         if response.data:
             return response.get_json()
@@ -37,7 +37,7 @@ class PortfolioWorkspace(Workspace):
             "event": inner,
         }
         body = json.dumps(envelope | changes)
-        headers = factories.signed(body) | {"Content-Type": "application/json"}
+        headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
         return self.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code
 
     def mention(self, text: str, **changes: Any) -> int:
@@ -52,7 +52,7 @@ class PortfolioWorkspace(Workspace):
         """Click a button, or choose an option of a select."""
         option = {"text": {"type": "plain_text", "text": value or "-"}, "value": value}
         action = {"action_id": action_id, "block_id": "b", "action_ts": "1.0", "value": value}
-        payload = factories.interaction("block_actions", actions=[action | {"selected_option": option}])
+        payload = factories.build_interaction("block_actions", actions=[action | {"selected_option": option}])
         payload |= {"user": {"id": by, "team_id": "T1"}, "channel": {"id": "C1"}} | more
         return self.deliver(payload).status_code
 
@@ -69,7 +69,7 @@ class PortfolioWorkspace(Workspace):
             if block["type"] == "input"
         }
         shown = view | {"id": view_id, "root_view_id": view_id, "hash": "h", "state": {"values": values}}
-        payload = factories.interaction("view_submission", view=shown)
+        payload = factories.build_interaction("view_submission", view=shown)
         response = self.deliver(payload | {"user": {"id": by, "team_id": "T1"}})
         assert response.status_code == 200
         return response.get_json()
@@ -88,5 +88,5 @@ def _state(element: dict[str, Any], value: str | None) -> dict[str, Any]:
     return {"type": kind, "value": element.get("initial_value") if value is None else value}
 
 
-def texts_of(view: dict[str, Any]) -> str:
+def list_texts(view: dict[str, Any]) -> str:
     return json.dumps(view["blocks"], ensure_ascii=False).replace("\u2060", "")

@@ -12,13 +12,13 @@ from app.blocks.kill_switch_forms import EVERYTHING, HALT
 from app.forms.orders.approvals import DecisionContext
 from app.forms.request_context import RequestContext
 from app.forms.trade_buttons import ReversalContext
-from app.handlers.registry import Kind
+from app.handlers.registry import RequestKind
 from tests import factories
-from tests.conftest import close, make_bot
-from tests.fakes import Answer, FakeSlack, problem
+from tests.conftest import close_bot, create_test_bot
+from tests.fakes import FakeSlack, Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
-from tests.order_factories import order_state
-from tests.portfolio_oms import PortfolioOms, alert
+from tests.order_factories import build_order_state
+from tests.portfolio_oms import PortfolioOms, build_alert
 from tests.reading import wait_until
 
 Request = dict[str, Any]
@@ -44,11 +44,11 @@ JUNK: tuple[Any, ...] = (
 
 
 @pytest.fixture
-def attacked() -> Iterator[PortfolioWorkspace]:
+def attacked_workspace() -> Iterator[PortfolioWorkspace]:
     slack, oms = FakeSlack(), PortfolioOms()
-    workspace = PortfolioWorkspace(make_bot(slack, oms, read=5.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=5.0), slack, oms)
     yield workspace
-    close(workspace)
+    close_bot(workspace)
     slack.stop()
     oms.stop()
 
@@ -56,7 +56,7 @@ def attacked() -> Iterator[PortfolioWorkspace]:
 READ_PARTS = {"private_metadata", "user"}  # with every junk value
 
 
-def list_handlers(workspace: PortfolioWorkspace) -> list[tuple[Kind, str]]:
+def list_handlers(workspace: PortfolioWorkspace) -> list[tuple[RequestKind, str]]:
     """Return the kind and name of each handler, with an action id for each pattern."""
     first = workspace.bot.workspaces.first
     assert first is not None
@@ -64,19 +64,19 @@ def list_handlers(workspace: PortfolioWorkspace) -> list[tuple[Kind, str]]:
     handlers = sorted(registry._handlers)
     found = {registry.find(build_action(name)) for name in PATTERNS}
     assert {handler for _, handler in registry._patterns} <= found, "a pattern without an action id here"
-    return [*handlers, *((Kind.ACTION, name) for name in sorted(PATTERNS))]
+    return [*handlers, *((RequestKind.ACTION, name) for name in sorted(PATTERNS))]
 
 
-def option(value: str) -> Request:
+def build_option(value: str) -> Request:
     return {"text": {"type": "plain_text", "text": value or "-"}, "value": value}
 
 
 def build_action(name: str) -> Request:
     value = VALUES.get(name, "O17952360655300000c5d8cbe8")
     action = {"action_id": name, "block_id": "symbol", "action_ts": "1.0", "type": "button", "value": value}
-    return factories.interaction(
+    return factories.build_interaction(
         "block_actions",
-        actions=[action | {"selected_option": option(value)}],
+        actions=[action | {"selected_option": build_option(value)}],
         channel={"id": "C1"},
         container={"type": "message", "channel_id": "C1", "message_ts": "1.0"},
         message={"ts": "1.0", "text": "BUY", "blocks": []},
@@ -84,9 +84,9 @@ def build_action(name: str) -> Request:
     )
 
 
-def entry(value: str) -> Request:
+def build_entry(value: str) -> Request:
     texts = {"type": "plain_text_input", "value": value, "selected_date": value}
-    return {"entry": texts | {"selected_option": option(value)}}
+    return {"entry": texts | {"selected_option": build_option(value)}}
 
 
 ENTRIES: dict[str, dict[str, str]] = {
@@ -110,13 +110,13 @@ def build_view(callback_id: str) -> Request:
         ).dump(),
         "exits_form": RequestContext("C1", POSITION).dump(),
     }
-    states = {"trade_form": factories.state(), "order_form": order_state()}
-    values = {block: entry(value) for block, value in ENTRIES.get(callback_id, {}).items()}
+    states = {"trade_form": factories.build_state(), "order_form": build_order_state()}
+    values = {block: build_entry(value) for block, value in ENTRIES.get(callback_id, {}).items()}
     for block in ("decision_reason", "reversal_reason"):
         if block in values:
             values[block] = {f"{block}_entry": values[block]["entry"]}
     number = next(NUMBERS)
-    return factories.view(
+    return factories.build_view(
         id=f"V{number}",
         root_view_id=f"V{number}",
         callback_id=callback_id,
@@ -125,12 +125,12 @@ def build_view(callback_id: str) -> Request:
     )
 
 
-def build_request(kind: Kind, name: str) -> Request:
+def build_request(kind: RequestKind, name: str) -> Request:
     """Return a request that Slack would send to the handler."""
     match kind:
-        case Kind.COMMAND:
-            return factories.command("positions" if name == "/desk" else "", name)
-        case Kind.EVENT:
+        case RequestKind.COMMAND:
+            return factories.build_command("positions" if name == "/desk" else "", name)
+        case RequestKind.EVENT:
             event = {"type": name, "user": "U1", "team": "T1", "channel": "D1", "channel_type": "im"}
             event |= {"text": "positions", "ts": "1.5", "tab": "home"}
             return {
@@ -139,23 +139,23 @@ def build_request(kind: Kind, name: str) -> Request:
                 "event_id": f"Ev-attack-{next(NUMBERS)}",
                 "event": event,
             }
-        case Kind.ACTION:
+        case RequestKind.ACTION:
             return build_action(name)
-        case Kind.VIEW:
-            return factories.interaction("view_submission", view=build_view(name))
-        case Kind.OPTIONS:
+        case RequestKind.VIEW:
+            return factories.build_interaction("view_submission", view=build_view(name))
+        case RequestKind.OPTIONS:
             view = build_view("order_form" if name.startswith("order_") else "trade_form")
             action = {"action_id": name, "block_id": "b", "value": "x"}
-            return factories.interaction("block_suggestion", view=view, **action)
+            return factories.build_interaction("block_suggestion", view=view, **action)
 
 
-def send(workspace: PortfolioWorkspace, request: Request) -> tuple[int, str]:
+def send_signed(workspace: PortfolioWorkspace, request: Request) -> tuple[int, str]:
     """Send a signed request. Return the status and the body of the answer."""
     if request.get("type") != "event_callback":
         response = workspace.deliver(request)
         return response.status_code, response.get_data(as_text=True)
     body = json.dumps(request)
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     response = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
     return response.status_code, response.get_data(as_text=True)
 
@@ -189,10 +189,10 @@ def wait_for_work(workspace: PortfolioWorkspace) -> None:
     )
     places: list[Any] = [pool._places for pool in pools]
     wait_until(lambda: all(each._value == each._initial_value for each in places), 30.0)
-    wait_until(lambda: not services.outbox._waiting, 30.0)
+    wait_until(lambda: not services.send_queue._waiting, 30.0)
 
 
-def forge(request: Request, user: str, team: str) -> Request:
+def forge_request(request: Request, user: str, team: str) -> Request:
     """Return the request as a person of another workspace would send it in a shared channel."""
     if "command" in request:
         return request | {"team_id": team, "user_id": user}
@@ -201,88 +201,100 @@ def forge(request: Request, user: str, team: str) -> Request:
     return request | {"user": {"id": user, "team_id": team}}
 
 
-def test_invalid_values_are_answered_and_act_for_no_other_user(attacked: PortfolioWorkspace):
+def test_invalid_values_are_answered_and_act_for_no_other_user(attacked_workspace: PortfolioWorkspace):
     failures = []
-    for kind, name in list_handlers(attacked):
+    for kind, name in list_handlers(attacked_workspace):
         if name in UNINSTALL:
             continue
         request = build_request(kind, name)
         for path in list_paths(request):
             values = JUNK if path[-1] in READ_PARTS else (JUNK[next(NUMBERS) % len(JUNK)],)
             for junk in values:
-                status, answer = send(attacked, replace_at(request, path, junk))
+                status, answer = send_signed(attacked_workspace, replace_at(request, path, junk))
                 if status not in (200, 400, 404) or "Traceback" in answer:
                     failures.append((kind, name, path, junk, status))
-    wait_for_work(attacked)
+    wait_for_work(attacked_workspace)
     assert failures == []
-    assert attacked.oms.person_of_calls() <= {"slack:T1:U1", ""}
-    assert attacked.submit(id="V-last", root_view_id="V-last") is not None
+    assert attacked_workspace.oms.person_of_calls() <= {"slack:T1:U1", ""}
+    assert attacked_workspace.submit(id="V-last", root_view_id="V-last") is not None
 
 
-def test_people_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace):
-    attacked.slack.teams["U7"] = "T2"
-    for kind, name in list_handlers(attacked):
+def test_people_of_other_workspaces_reach_nothing(attacked_workspace: PortfolioWorkspace):
+    attacked_workspace.slack.teams["U7"] = "T2"
+    for kind, name in list_handlers(attacked_workspace):
         if name not in WITHOUT_PERSON:
-            assert send(attacked, forge(build_request(kind, name), "U7", "T2"))[0] == 200, name
-    wait_for_work(attacked)
-    assert attacked.oms.calls == []
-    told = {attacked.slack.name_of(call) for call in attacked.slack.calls}
+            assert (
+                send_signed(attacked_workspace, forge_request(build_request(kind, name), "U7", "T2"))[0]
+                == 200
+            ), name
+    wait_for_work(attacked_workspace)
+    assert attacked_workspace.oms.calls == []
+    told = {attacked_workspace.slack.name_of(call) for call in attacked_workspace.slack.calls}
     assert told <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
-    assert "Only members of the workspace" in json.dumps([call.body for call in attacked.slack.calls])
+    assert "Only members of the workspace" in json.dumps(
+        [call.body for call in attacked_workspace.slack.calls]
+    )
 
 
-def test_requests_of_other_workspaces_reach_nothing(attacked: PortfolioWorkspace):
-    for kind, name in list_handlers(attacked):
-        request = forge(build_request(kind, name), "U1", "T2") | {"team": {"id": "T2"}, "team_id": "T2"}
-        assert send(attacked, request)[0] == 200, name
-    wait_for_work(attacked)
-    assert (attacked.oms.calls, attacked.slack.calls) == ([], [])
-    assert send(attacked, build_request(Kind.COMMAND, "/desk"))[0] == 200
-    attacked.oms.wait_for("GET /positions")
+def test_requests_of_other_workspaces_reach_nothing(attacked_workspace: PortfolioWorkspace):
+    for kind, name in list_handlers(attacked_workspace):
+        request = forge_request(build_request(kind, name), "U1", "T2") | {
+            "team": {"id": "T2"},
+            "team_id": "T2",
+        }
+        assert send_signed(attacked_workspace, request)[0] == 200, name
+    wait_for_work(attacked_workspace)
+    assert (attacked_workspace.oms.calls, attacked_workspace.slack.calls) == ([], [])
+    assert send_signed(attacked_workspace, build_request(RequestKind.COMMAND, "/desk"))[0] == 200
+    attacked_workspace.oms.wait_for("GET /positions")
 
 
-def test_deactivated_user_is_refused_everywhere_and_changes_nothing(attacked: PortfolioWorkspace):
-    attacked.oms.barred["slack:T1:U1"] = problem(403, "Deactivated.", kind="person-refused")
+def test_deactivated_user_is_refused_everywhere_and_changes_nothing(attacked_workspace: PortfolioWorkspace):
+    attacked_workspace.oms.barred["slack:T1:U1"] = build_problem(403, "Deactivated.", kind="person-refused")
     untold = []
-    for kind, name in list_handlers(attacked):
+    for kind, name in list_handlers(attacked_workspace):
         if name in WITHOUT_PERSON | QUIET:
             continue
-        attacked.slack.calls.clear()
-        _, answer = send(attacked, build_request(kind, name))
-        wait_for_work(attacked)
-        shown = answer + json.dumps([call.body for call in attacked.slack.calls])
+        attacked_workspace.slack.calls.clear()
+        _, answer = send_signed(attacked_workspace, build_request(kind, name))
+        wait_for_work(attacked_workspace)
+        shown = answer + json.dumps([call.body for call in attacked_workspace.slack.calls])
         if "not a member of this desk" not in shown and "not allowed to see" not in shown:
             untold.append(f"{kind.value} {name}")
     assert untold == []
-    assert attacked.oms.changes == {}
+    assert attacked_workspace.oms.changes == {}
 
 
-def test_replay_of_any_request_changes_nothing_more(attacked: PortfolioWorkspace):
-    for kind, name in list_handlers(attacked):
+def test_replay_of_any_request_changes_nothing_more(attacked_workspace: PortfolioWorkspace):
+    for kind, name in list_handlers(attacked_workspace):
         if name in UNINSTALL:
             continue
         request = build_request(kind, name)
-        send(attacked, request)
-        wait_for_work(attacked)
-        changes = set(attacked.oms.changes)
-        assert send(attacked, request)[0] == 200, name
-        wait_for_work(attacked)
-        assert set(attacked.oms.changes) == changes, name
-    assert len(attacked.oms.changes) > 10
+        send_signed(attacked_workspace, request)
+        wait_for_work(attacked_workspace)
+        changes = set(attacked_workspace.oms.changes)
+        assert send_signed(attacked_workspace, request)[0] == 200, name
+        wait_for_work(attacked_workspace)
+        assert set(attacked_workspace.oms.changes) == changes, name
+    assert len(attacked_workspace.oms.changes) > 10
 
 
 @pytest.mark.parametrize("by_command", [True, False])
-def test_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked, by_command):
-    attacked.oms.results["POST /alerts"] = Answer(201, alert())
+def test_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked_workspace, by_command):
+    attacked_workspace.oms.results["POST /alerts"] = Response(201, build_alert())
     text = "alert AAPL above 200"
-    request = build_request(Kind.EVENT, "app_mention")
+    request = build_request(RequestKind.EVENT, "app_mention")
     request["event"]["text"] = text
     if by_command:
-        request = factories.command(text, "/desk", attacked.slack.response_url)
-    send(attacked, request)
-    attacked.oms.wait_for("POST /alerts")
-    again = PortfolioWorkspace(make_bot(attacked.slack, attacked.oms, read=5.0), attacked.slack, attacked.oms)
-    send(again, request)
-    attacked.oms.wait_for("POST /alerts", 2)
-    close(again)
-    assert len(attacked.oms.changes) == 1, "the OMS gets the same idempotency key"
+        request = factories.build_command(text, "/desk", attacked_workspace.slack.response_url)
+    send_signed(attacked_workspace, request)
+    attacked_workspace.oms.wait_for("POST /alerts")
+    again = PortfolioWorkspace(
+        create_test_bot(attacked_workspace.slack, attacked_workspace.oms, read=5.0),
+        attacked_workspace.slack,
+        attacked_workspace.oms,
+    )
+    send_signed(again, request)
+    attacked_workspace.oms.wait_for("POST /alerts", 2)
+    close_bot(again)
+    assert len(attacked_workspace.oms.changes) == 1, "the OMS gets the same idempotency key"

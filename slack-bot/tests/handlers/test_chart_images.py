@@ -9,7 +9,7 @@ from app.blocks.charts import describe_chart
 from app.services import chart_images
 from app.services.chart_images import draw_chart
 from tests import portfolio_oms
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.limits import check_message
 
@@ -42,7 +42,7 @@ def drawing(trading: PortfolioWorkspace, monkeypatch):
     """Provide a workspace with the extra, whose images are drawn at once."""
     monkeypatch.setattr(chart_images, "has_matplotlib", lambda: True)
     monkeypatch.setattr(chart_images, "draw_chart", lambda block: PNG + block["title"].encode())
-    trading.oms.rows["/positions"] = [portfolio_oms.position(), portfolio_oms.position("MSFT")]
+    trading.oms.rows["/positions"] = [portfolio_oms.build_position(), portfolio_oms.build_position("MSFT")]
     return trading
 
 
@@ -69,13 +69,15 @@ def test_portfolio_shows_images_in_place_of_charts(drawing: PortfolioWorkspace):
     assert [block["slack_file"]["id"] for block in images] == ["F1", "F2"]
     assert "AAPL 50.0%" in images[1]["alt_text"]
     assert not any(block["type"] == "data_visualization" for block in message["blocks"])
-    assert [call.body[:8] for call in drawing.slack.named("upload")] == [PNG, PNG]
-    shared = [call.body.get("channel_id") for call in drawing.slack.named("files.completeUploadExternal")]
+    assert [call.body[:8] for call in drawing.slack.list_requests("upload")] == [PNG, PNG]
+    shared = [
+        call.body.get("channel_id") for call in drawing.slack.list_requests("files.completeUploadExternal")
+    ]
     assert shared == [None, None]
 
 
 def test_images_that_slack_refuses_become_charts(drawing: PortfolioWorkspace):
-    drawing.slack.script("respond", Answer(400, b"invalid_blocks"))
+    drawing.slack.queue_responses("respond", Response(400, b"invalid_blocks"))
     drawing.type("Growth", "/portfolio")
     blocks = drawing.slack.wait_for("respond", 2)[-1].body["blocks"]
     assert [block["type"] for block in blocks].count("data_visualization") == 2

@@ -9,16 +9,16 @@ from app.blocks.trade_form import get_shown_lines
 from app.services.open_forms import postpone_redraw
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer
-from tests.portfolio_oms import quote
+from tests.fakes import Response
+from tests.portfolio_oms import build_quote
 
 
-def entry(view, block_id):
+def get_entry(view, block_id):
     return next(block["element"] for block in view["blocks"] if block["block_id"] == block_id)
 
 
 def test_command_is_acknowledged_before_slack_has_opened_the_form(workspace: Workspace):
-    workspace.slack.script("views.open", Answer(slow=5.0))
+    workspace.slack.queue_responses("views.open", Response(slow=5.0))
     began = time.monotonic()
     response = workspace.type("AAPL")
     assert (response.status_code, response.data) == (200, b"")
@@ -47,13 +47,13 @@ def test_form_is_opened_before_any_other_call(workspace: Workspace):
 def test_symbol_is_filled_in(workspace: Workspace, typed, symbol):
     workspace.type(typed)
     view = workspace.slack.wait_for("views.open")[0].body["view"]
-    assert entry(view, "symbol")["initial_value"] == symbol
-    assert "initial_option" not in entry(view, "side")
+    assert get_entry(view, "symbol")["initial_value"] == symbol
+    assert "initial_option" not in get_entry(view, "side")
 
 
 def test_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspace: Workspace):
     workspace.oms.instruments["AAPL"] = "Apple"
-    workspace.oms.quotes["AAPL"] = quote("AAPL")
+    workspace.oms.quotes["AAPL"] = build_quote("AAPL")
     workspace.type("buy 10 AAPL @ 175")
     lines = get_shown_lines(workspace.slack.wait_for("views.update")[0].body["view"])
     assert lines["symbol_line"] == "AAPL (Apple)"
@@ -61,26 +61,26 @@ def test_form_that_opens_with_a_symbol_shows_its_instrument_and_quote(workspace:
 
 
 def test_form_is_not_redrawn_during_typing(workspace: Workspace):
-    workspace.oms.script("symbols", Answer(body=[], slow=30.0))
+    workspace.oms.queue_responses("symbols", Response(body=[], slow=30.0))
     workspace.type("AAPL")
     workspace.oms.wait_for("symbols")
     postpone_redraw(workspace.bot.services.open_forms, "V1")  # a keystroke
     workspace.oms.released.set()
     workspace.oms.wait_for("/preferences")  # read after the quote
-    assert workspace.slack.named("views.update") == []
+    assert workspace.slack.list_requests("views.update") == []
 
 
 def test_full_line_fills_the_whole_form(workspace: Workspace):
     workspace.type("buy 100 AAPL @ 175 in R&amp;D")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
-    assert [entry(view, each)["initial_value"] for each in ("symbol", "quantity", "price")] == [
+    assert [get_entry(view, each)["initial_value"] for each in ("symbol", "quantity", "price")] == [
         "AAPL",
         "100",
         "175",
     ]
-    assert "initial_value" not in entry(view, "gmv")
-    assert entry(view, "side")["initial_option"]["value"] == "BUY"
-    assert entry(view, "portfolio")["initial_option"]["value"] == "R&D"
+    assert "initial_value" not in get_entry(view, "gmv")
+    assert get_entry(view, "side")["initial_option"]["value"] == "BUY"
+    assert get_entry(view, "portfolio")["initial_option"]["value"] == "R&D"
     assert "Price per share: 175.00 \u00b7 GMV: 17,500.00" in json.dumps(view, ensure_ascii=False)
 
 
@@ -112,8 +112,8 @@ def test_invalid_command_gets_one_private_hint(workspace: Workspace, text):
     ("text", "expected"),
     [
         ("positions", "`/desk positions` show positions"),
-        ("list", "enters trades only"),
-        ("LIST trades", "enters trades only"),
+        ("list", "only records trades"),
+        ("LIST trades", "only records trades"),
         ("undo", "`/trade sell 100 AAPL @ 175 in Growth`"),
         ("cancel T123", "enter the opposite trade"),
     ],
@@ -126,7 +126,7 @@ def test_other_commands_are_answered_with_advice(workspace: Workspace, text, exp
 def test_symbol_that_is_also_a_wish_is_typed_as_a_cashtag(workspace: Workspace):
     workspace.type("$list")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
-    assert entry(view, "symbol")["initial_value"] == "LIST"
+    assert get_entry(view, "symbol")["initial_value"] == "LIST"
 
 
 def test_number_with_two_readings_is_echoed_in_the_form(workspace: Workspace):
@@ -146,18 +146,18 @@ def test_trigger_that_is_too_old_asks_privately_to_run_the_command_again(workspa
 
 
 @pytest.mark.parametrize(
-    "trouble", [Answer(drop=True), Answer(503, b"oops"), Answer(body={"ok": False, "error": "fatal"})]
+    "trouble", [Response(drop=True), Response(503, b"oops"), Response(body={"ok": False, "error": "fatal"})]
 )
 def test_any_other_failure_is_reported_privately_with_a_reference(workspace: Workspace, trouble):
-    workspace.slack.script("views.open", trouble)
+    workspace.slack.queue_responses("views.open", trouble)
     request_id = workspace.type("AAPL").headers["X-Request-ID"]
     assert request_id in workspace.slack.wait_for("respond")[0].body["text"]
-    assert len(workspace.slack.named("views.open")) == 1, "a send is never repeated blindly"
+    assert len(workspace.slack.list_requests("views.open")) == 1, "a send is never repeated blindly"
 
 
 def test_answer_without_a_response_url_is_sent_as_a_direct_message(workspace: Workspace):
     workspace.slack.refuse("views.open", "expired_trigger_id")
-    workspace.slack.always["respond"] = Answer(404, b"expired_url")
+    workspace.slack.default_responses["respond"] = Response(404, b"expired_url")
     workspace.type("AAPL")
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "D-U1"
 
@@ -165,7 +165,7 @@ def test_answer_without_a_response_url_is_sent_as_a_direct_message(workspace: Wo
 def test_replayed_command_is_answered_like_the_first_and_opens_nothing(workspace: Workspace, monkeypatch):
     started = []
     monkeypatch.setattr(workspace.bot.services.form_workers, "submit", lambda *work: started.append(work))
-    payload = factories.command("AAPL", response_url=workspace.slack.response_url)
+    payload = factories.build_command("AAPL", response_url=workspace.slack.response_url)
     first, second = workspace.deliver(payload), workspace.deliver(payload)
     assert (first.status_code, first.data) == (second.status_code, second.data)
     assert len(started) == 1

@@ -14,17 +14,17 @@ from app.forms.ticket import Draft
 from app.services.slack_statuses import report_changes
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.limits import check_options, check_view
 
 
 def request_options(workspace: Workspace, typed=""):
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_suggestion",
         action_id="portfolio_entry",
         block_id="portfolio",
         value=typed,
-        view=factories.view(),
+        view=factories.build_view(),
         container={"type": "view", "view_id": "V1"},
     )
     answer = workspace.deliver(payload).get_json()
@@ -41,7 +41,7 @@ def test_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
         "Income · 100,000.00 USD",
         "New portfolio: Inc",
     ]
-    assert workspace.oms.named("portfolios")[0].query == {
+    assert workspace.oms.list_requests("portfolios")[0].query == {
         "q": "Inc",
         "limit": "101",
         "detail": "true",
@@ -65,23 +65,23 @@ def test_name_that_exists_beyond_the_hundred_is_not_offered_as_new(workspace: Wo
     assert not any(option["text"]["text"].startswith("New") for option in offered)
 
 
-SILENT = "The trading system does not answer. Please try again."
+SILENT = "The trading system does not respond. Please try again."
 
 
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        (Answer(500), SILENT),
-        (Answer(drop=True), SILENT),
-        (Answer(body=b"nonsense"), SILENT),
-        (Answer(body={"a": 1}), SILENT),
-        (Answer(401), "You are not allowed to see portfolios here."),
-        (Answer(403), "You are not allowed to see portfolios here."),
-        (Answer(429), "Too many requests at the moment. Please try again."),
+        (Response(500), SILENT),
+        (Response(drop=True), SILENT),
+        (Response(body=b"nonsense"), SILENT),
+        (Response(body={"a": 1}), SILENT),
+        (Response(401), "You are not allowed to see portfolios here."),
+        (Response(403), "You are not allowed to see portfolios here."),
+        (Response(429), "Too many requests at the moment. Please try again."),
     ],
 )
 def test_failing_oms_is_explained_by_the_only_option(workspace: Workspace, trouble, reason):
-    workspace.oms.script("portfolios", trouble)
+    workspace.oms.queue_responses("portfolios", trouble)
     offered = request_options(workspace, "x")
     check_options(offered, 1)
     assert [option["text"]["text"] for option in offered] == [reason]
@@ -96,31 +96,33 @@ def test_failing_oms_is_explained_by_the_only_option(workspace: Workspace, troub
         ("", "There are no portfolios yet. Type the name of a new one."),
     ],
 )
-@pytest.mark.parametrize("trouble", [None, Answer(422)])
+@pytest.mark.parametrize("trouble", [None, Response(422)])
 def test_only_option_explains_an_empty_result(workspace: Workspace, typed, reason, trouble):
     workspace.oms.portfolios = []
     if trouble and typed:
-        workspace.oms.script("portfolios", trouble)
+        workspace.oms.queue_responses("portfolios", trouble)
     offered = request_options(workspace, typed)
     check_options(offered, 1)
     assert [option["text"]["text"] for option in offered] == [reason]
 
 
 def test_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
-    workspace.oms.script("portfolios", Answer(500))
+    workspace.oms.queue_responses("portfolios", Response(500))
     (option,) = request_options(workspace, "x")
-    body = workspace.submit(factories.state(portfolio=option["value"], portfolio_text=option["text"]["text"]))
+    body = workspace.submit(
+        factories.build_state(portfolio=option["value"], portfolio_text=option["text"]["text"])
+    )
     assert body["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
 
 
 def test_suggestions_arrive_in_time_or_report_a_timeout(workspace: Workspace):
-    workspace.oms.script("portfolios", Answer(slow=5.0))
+    workspace.oms.queue_responses("portfolios", Response(slow=5.0))
     began = time.monotonic()
     assert [option["text"]["text"] for option in request_options(workspace, "x")] == [SILENT]
     assert time.monotonic() - began < 4.0
 
 
-def typed(
+def type_in_form(
     workspace: Workspace,
     *,
     quantity: str,
@@ -132,8 +134,10 @@ def typed(
     symbol: str = "AAPL",
 ):
     blocks = build_trade_form(Draft("AAPL"), FormContext("C1"))["blocks"]
-    view = factories.view(
-        blocks, hash=view_hash, state={"values": factories.state(symbol=symbol, quantity=quantity, gmv=gmv)}
+    view = factories.build_view(
+        blocks,
+        hash=view_hash,
+        state={"values": factories.build_state(symbol=symbol, quantity=quantity, gmv=gmv)},
     )
     action = {
         "type": "number_input",
@@ -142,12 +146,12 @@ def typed(
         "value": quantity,
         "action_ts": at,
     }
-    return workspace.deliver(factories.interaction("block_actions", view=view, actions=[action]))
+    return workspace.deliver(factories.build_interaction("block_actions", view=view, actions=[action]))
 
 
 @pytest.mark.parametrize("action", ["quantity_entry", "price_entry", "gmv_entry"])
 def test_price_per_share_is_shown_while_filling_in(workspace: Workspace, action):
-    assert typed(workspace, quantity="100", gmv="17500", action=action).status_code == 200
+    assert type_in_form(workspace, quantity="100", gmv="17500", action=action).status_code == 200
     redrawn = workspace.slack.wait_for("views.update")[0].body
     check_view(redrawn["view"])
     assert "Price per share: 175.00" in str(redrawn["view"]["blocks"])
@@ -157,10 +161,10 @@ def test_price_per_share_is_shown_while_filling_in(workspace: Workspace, action)
 def test_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
     quote = {"source": "manual", "mid": "174.95", "last": None, "age_seconds": 2.2}
     workspace.oms.quotes["AAPL"] = quote
-    typed(workspace, quantity="100", gmv="")
+    type_in_form(workspace, quantity="100", gmv="")
     redrawn = workspace.slack.wait_for("views.update")[0].body
     assert "Quote: 174.95, 2 s old" in str(redrawn["view"]["blocks"])
-    assert workspace.oms.named("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
+    assert workspace.oms.list_requests("quoted_price")[0].headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
 @pytest.mark.parametrize(
@@ -174,23 +178,23 @@ def test_quote_and_its_age_are_shown_while_filling_in(workspace: Workspace):
     ],
 )
 def test_symbol_being_typed_is_searched_by_symbol_and_name(workspace: Workspace, symbol, line):
-    typed(workspace, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
+    type_in_form(workspace, quantity="", gmv="", action="entry", block="symbol", symbol=symbol)
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(redrawn)
     assert get_shown_lines(redrawn)["symbol_line"] == line
 
 
-@pytest.mark.parametrize("trouble", [Answer(500), Answer(403), Answer(drop=True), Answer(body=b"x")])
+@pytest.mark.parametrize("trouble", [Response(500), Response(403), Response(drop=True), Response(body=b"x")])
 def test_price_per_share_is_shown_without_a_quote(workspace: Workspace, trouble):
-    workspace.oms.script("quoted_price", trouble)
-    typed(workspace, quantity="100", gmv="17500")
+    workspace.oms.queue_responses("quoted_price", trouble)
+    type_in_form(workspace, quantity="100", gmv="17500")
     assert "Price per share: 175.00" in str(
         workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
     )
 
 
 def test_redraw_keeps_block_and_action_ids(workspace: Workspace):
-    typed(workspace, quantity="100", gmv="17500")
+    type_in_form(workspace, quantity="100", gmv="17500")
     redrawn = workspace.slack.wait_for("views.update")[0].body["view"]["blocks"]
     first = build_trade_form(Draft(), FormContext("C1"))["blocks"]
     ids = [(block["block_id"], block.get("element", {}).get("action_id")) for block in first]
@@ -198,17 +202,17 @@ def test_redraw_keeps_block_and_action_ids(workspace: Workspace):
 
 
 def test_line_that_stays_the_same_is_not_redrawn(workspace: Workspace):
-    typed(workspace, quantity="100", gmv="", symbol="")
-    typed(workspace, quantity="100", gmv="17500", at="2.0")
+    type_in_form(workspace, quantity="100", gmv="", symbol="")
+    type_in_form(workspace, quantity="100", gmv="17500", at="2.0")
     workspace.slack.wait_for("views.update")
-    assert len(workspace.slack.named("views.update")) == 1
+    assert len(workspace.slack.list_requests("views.update")) == 1
 
 
 def test_last_of_quick_keystrokes_is_shown(workspace: Workspace):
     workspace.slack.current_hash["V1"] = "h1"
     threads = [
         threading.Thread(
-            target=typed,
+            target=type_in_form,
             args=(workspace,),
             kwargs={"quantity": "1" + "0" * n, "gmv": "17500", "at": f"{n}.0"},
         )
@@ -238,23 +242,23 @@ def test_form_with_typed_text_is_not_redrawn(workspace: Workspace, monkeypatch):
     for module in ("live_price", "open_forms"):
         monkeypatch.setattr(f"app.services.{module}.time", clock)
     for number in range(6):
-        typed(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
+        type_in_form(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")
         clock.now += pause * 0.9
     for text in "Growth":
         request_options(workspace, text)
         clock.now += pause * 0.9
     time.sleep(3 * pause)  # the waiting thread reads the clock repeatedly
-    assert workspace.slack.named("views.update") == []
+    assert workspace.slack.list_requests("views.update") == []
     clock.now += pause
     workspace.slack.wait_for("views.update")
     workspace.bot.services.price_workers.stop(wait=True)
-    assert len(workspace.slack.named("views.update")) == 1
+    assert len(workspace.slack.list_requests("views.update")) == 1
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 
 
 def test_changed_form_keeps_its_line(workspace: Workspace, caplog):
     workspace.slack.refuse("views.update", "hash_conflict")
-    assert typed(workspace, quantity="100", gmv="17500").status_code == 200
+    assert type_in_form(workspace, quantity="100", gmv="17500").status_code == 200
     workspace.slack.wait_for("views.update")
     assert all(record.levelname != "ERROR" for record in caplog.records)
 
@@ -263,7 +267,7 @@ def test_unknown_action_is_acknowledged(workspace: Workspace):
     action = {"type": "button", "action_id": "old_button", "block_id": "b", "action_ts": "1.0"}
     assert (
         workspace.deliver(
-            factories.interaction("block_actions", view=factories.view(), actions=[action])
+            factories.build_interaction("block_actions", view=factories.build_view(), actions=[action])
         ).status_code
         == 200
     )
@@ -276,7 +280,7 @@ def test_end_of_an_installation_is_acknowledged_and_logged_once(workspace: Works
         "event": {"type": event, "tokens": {"bot": ["U1"]}},
     })  # fmt: skip
     for _ in range(2):
-        headers = factories.signed(body) | {"Content-Type": "application/json"}
+        headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
         assert (
             workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code
             == 200
@@ -287,13 +291,13 @@ def test_end_of_an_installation_is_acknowledged_and_logged_once(workspace: Works
 def deliver_profile(workspace: Workspace, event_id: str, **profile: Any) -> None:
     event = {"type": "user_change", "user": {"id": "U2", "team_id": "T1", "deleted": True} | profile}
     body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": event_id, "event": event})
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     response = workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
     assert response.status_code == 200
 
 
 def test_deactivated_person_is_reported_until_the_oms_answers(workspace: Workspace):
-    workspace.oms.script("/slack-status", Answer(503), Answer(drop=True))
+    workspace.oms.queue_responses("/slack-status", Response(503), Response(drop=True))
     deliver_profile(workspace, "Ev1")
     deliver_profile(workspace, "Ev1")
     calls = workspace.oms.wait_for("/slack-status", 3)
@@ -308,29 +312,29 @@ def test_changes_of_a_profile_are_reported_only_if_the_status_changed(workspace:
     for number, deleted in enumerate([False, False, True, False, False]):
         deliver_profile(workspace, f"Ev{number}", deleted=deleted)
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
-    statuses = [call.body["status"] for call in workspace.oms.named("/slack-status")]
+    statuses = [call.body["status"] for call in workspace.oms.list_requests("/slack-status")]
     assert statuses == ["active", "deactivated", "active"]
 
 
 def test_people_of_other_workspaces_and_strangers_to_the_oms_are_not_reported_again(workspace: Workspace):
     deliver_profile(workspace, "Ev1", team_id="T2")
     deliver_profile(workspace, "Ev2", id="no id")
-    workspace.oms.script("/slack-status", problem(404, "No such person.", kind="not-found"))
+    workspace.oms.queue_responses("/slack-status", build_problem(404, "No such person.", kind="not-found"))
     deliver_profile(workspace, "Ev3")
     workspace.bot.services.status_workers.submit("r", lambda: None).result(30)  # behind the others
-    assert len(workspace.oms.named("/slack-status")) == 1
+    assert len(workspace.oms.list_requests("/slack-status")) == 1
 
 
 def test_people_who_were_deactivated_while_the_bot_was_down_are_reported_at_its_start(workspace: Workspace):
     def page(cursor, *members):
-        return Answer(
+        return Response(
             body={"ok": True, "members": list(members), "response_metadata": {"next_cursor": cursor}}
         )
 
     def member(user, **more):
         return {"id": user, "team_id": "T1", "deleted": True} | more
 
-    workspace.slack.script(
+    workspace.slack.queue_responses(
         "users.list",
         page("more", member("U2"), member("U3", deleted=False), member("U4", is_bot=True)),
         page("", member("U5", team_id="T2"), member("U6")),

@@ -3,7 +3,7 @@
 import pytest
 
 from app.services import exports
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
 TRADES = b'trade_id,note\r\nT1,"two\r\nlines"\r\nT2,\'=1+1\r\n'
@@ -22,8 +22,8 @@ def test_table_is_sent_as_a_file_in_a_direct_message(exporter: PortfolioWorkspac
     assert "`trades-2026-11.csv` is in your direct messages" in body["text"]
     wanted = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z", "portfolio": "Growth"}
     assert exporter.oms.reads()[-1] == ("/exports/trades", wanted)
-    assert exporter.slack.named("upload")[0].body == TRADES
-    sent = exporter.slack.named("files.completeUploadExternal")[0]
+    assert exporter.slack.list_requests("upload")[0].body == TRADES
+    sent = exporter.slack.list_requests("files.completeUploadExternal")[0]
     assert sent.body["channel_id"] == "D-U1"
     assert sent.body["files"] == [{"id": "F1", "title": "trades-2026-11.csv"}]
     assert sent.body["initial_comment"] == "*Trades* of 2026-11 in Growth: 2 rows."
@@ -35,14 +35,14 @@ def test_export_in_a_direct_message_is_answered_by_the_file(exporter: PortfolioW
     sent = exporter.slack.wait_for("files.completeUploadExternal")[0]
     assert sent.body["channel_id"] == "D1"
     exporter.bot.services.stop_workers(wait=True)
-    assert exporter.slack.named("chat.postMessage") == []
+    assert exporter.slack.list_requests("chat.postMessage") == []
 
 
 @pytest.mark.parametrize("table", ["orders", "positions", "pnl", "cash", "charges"])
 def test_every_table_is_exported(exporter: PortfolioWorkspace, table):
     exporter.oms.exports[table] = b"a\r\n1\r\n"
     assert "1 row." in exporter.query(f"export {table}")["text"]
-    assert exporter.slack.named("files.getUploadURLExternal")[0].body["filename"] == f"{table}.csv"
+    assert exporter.slack.list_requests("files.getUploadURLExternal")[0].body["filename"] == f"{table}.csv"
 
 
 def test_risk_is_exported_as_of_now_whatever_the_period(exporter: PortfolioWorkspace):
@@ -50,7 +50,7 @@ def test_risk_is_exported_as_of_now_whatever_the_period(exporter: PortfolioWorks
     body = exporter.query("export risk 2026-11 in Growth")
     assert body["text"].startswith("*Use of risk limits* now in Growth: 1 row.")
     assert exporter.oms.reads()[-1] == ("/exports/risk", {"portfolio": "Growth"})
-    assert exporter.slack.named("files.getUploadURLExternal")[0].body["filename"] == "risk.csv"
+    assert exporter.slack.list_requests("files.getUploadURLExternal")[0].body["filename"] == "risk.csv"
 
 
 def test_share_stays_private(exporter: PortfolioWorkspace):
@@ -62,25 +62,25 @@ def test_share_stays_private(exporter: PortfolioWorkspace):
 )
 def test_export_without_rows_has_no_file(exporter: PortfolioWorkspace, text, sentence):
     assert sentence in exporter.query(text)["text"]
-    assert exporter.slack.named("files.getUploadURLExternal") == []
+    assert exporter.slack.list_requests("files.getUploadURLExternal") == []
 
 
 def test_file_that_is_too_large_is_refused_with_what_to_do(exporter: PortfolioWorkspace, monkeypatch):
     monkeypatch.setattr(exports, "MAX_EXPORT_BYTES", 20)
     assert "is larger than 10 MB" in exporter.query("export trades")["text"]
-    assert exporter.slack.named("files.getUploadURLExternal") == []
+    assert exporter.slack.list_requests("files.getUploadURLExternal") == []
 
 
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        (Answer(drop=True), "does not answer"),
-        (Answer(429, headers={"Retry-After": "7"}), "in 7 seconds"),
-        (problem(403, "No.", kind="forbidden"), "does not include"),
+        (Response(drop=True), "does not respond"),
+        (Response(429, headers={"Retry-After": "7"}), "in 7 seconds"),
+        (build_problem(403, "No.", kind="forbidden"), "does not include"),
     ],
 )
 def test_failing_oms_is_explained(exporter: PortfolioWorkspace, trouble, sentence):
-    exporter.oms.script("GET /exports/trades", trouble)
+    exporter.oms.queue_responses("GET /exports/trades", trouble)
     assert sentence in exporter.query("export trades")["text"]
 
 
@@ -97,9 +97,9 @@ def test_file_that_slack_refuses_is_explained(exporter: PortfolioWorkspace, meth
 
 
 def test_upload_that_fails_is_explained(exporter: PortfolioWorkspace):
-    exporter.slack.script("upload", Answer(500))
+    exporter.slack.queue_responses("upload", Response(500))
     assert "Slack did not take the file" in exporter.query("export trades")["text"]
-    assert exporter.slack.named("files.completeUploadExternal") == []
+    assert exporter.slack.list_requests("files.completeUploadExternal") == []
 
 
 def test_too_many_exports_at_once_are_refused(exporter: PortfolioWorkspace):

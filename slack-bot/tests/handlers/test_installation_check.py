@@ -9,16 +9,16 @@ from app.delivery.installation import Installation, InstallationCache
 from app.errors import SlackUnreachable
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import notice_of
+from tests.reading import get_notice
 
 REFUSED = "Request of another installation refused"
 TYPED = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
 SUGGESTION = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": "x"}
 
 
-def of_team(team, enterprise=None, *, org_wide=False):
+def build_team(team, enterprise=None, *, org_wide=False):
     """Return the fields of an interaction that identify its workspace."""
     return {
         "team": {"id": team, "domain": "theirs"} if team else None,
@@ -28,7 +28,7 @@ def of_team(team, enterprise=None, *, org_wide=False):
     }
 
 
-def of_command(team, enterprise=None, *, org_wide=False):
+def build_command_team(team, enterprise=None, *, org_wide=False):
     fields = {"team_id": team or "", "is_enterprise_install": "true" if org_wide else "false"}
     return fields | ({"enterprise_id": enterprise} if enterprise else {})
 
@@ -37,7 +37,7 @@ def deliver_event(workspace, **fields):
     body = json.dumps(
         {"type": "event_callback", "event_id": "Ev1", "event": {"type": "app_uninstalled"}} | fields
     )
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     return workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers)
 
 
@@ -54,12 +54,20 @@ OTHERS = [
 def test_no_request_of_another_installation_reaches_the_oms(
     workspace: Workspace, caplog, team, enterprise, org_wide
 ):
-    interaction = of_team(team, enterprise, org_wide=org_wide)
-    command = workspace.type("buy 1 AAPL @ 1", **of_command(team, enterprise, org_wide=org_wide)).get_json()
-    submitted = workspace.deliver(factories.submission() | interaction).get_json()
-    payload = factories.interaction("block_suggestion", view=factories.view(), **SUGGESTION) | interaction
-    typed = factories.interaction("block_actions", view=factories.view(), actions=[TYPED]) | interaction
-    closed = factories.interaction("view_closed", view=factories.view()) | interaction
+    interaction = build_team(team, enterprise, org_wide=org_wide)
+    command = workspace.type(
+        "buy 1 AAPL @ 1", **build_command_team(team, enterprise, org_wide=org_wide)
+    ).get_json()
+    submitted = workspace.deliver(factories.build_submission() | interaction).get_json()
+    payload = (
+        factories.build_interaction("block_suggestion", view=factories.build_view(), **SUGGESTION)
+        | interaction
+    )
+    typed = (
+        factories.build_interaction("block_actions", view=factories.build_view(), actions=[TYPED])
+        | interaction
+    )
+    closed = factories.build_interaction("view_closed", view=factories.build_view()) | interaction
 
     assert command["response_type"] == "ephemeral"
     assert submitted["response_action"] == "push", "the form underneath keeps its entries"
@@ -69,7 +77,7 @@ def test_no_request_of_another_installation_reaches_the_oms(
         assert (workspace.deliver(ignored).status_code, workspace.deliver(ignored).data) == (200, b"")
     expected = "whole organization" if org_wide else "Only members of the workspace"
     assert expected in command["text"]
-    assert expected in notice_of(submitted["view"])
+    assert expected in get_notice(submitted["view"])
     assert workspace.oms.calls == workspace.slack.calls == []
     assert [record.message for record in caplog.records].count(REFUSED) == 7, "one line a request"
 
@@ -99,12 +107,12 @@ def test_event_in_a_shared_channel_counts_by_the_workspace_that_authorized_it(wo
 
 def test_enterprise_grid_request_must_match_workspace_and_enterprise(workspace: Workspace):
     workspace.bot.services.slack.installation.remember(Installation("T1", "E1"))
-    assert workspace.deliver(factories.submission() | of_team("T1", "E1")).get_json() == {
+    assert workspace.deliver(factories.build_submission() | build_team("T1", "E1")).get_json() == {
         "response_action": "clear"
     }
-    refused = workspace.deliver(factories.submission() | of_team("T1", "E2")).get_json()
+    refused = workspace.deliver(factories.build_submission() | build_team("T1", "E2")).get_json()
     assert refused["response_action"] == "push"
-    sister = workspace.type("AAPL", **of_command("T3", "E1")).get_json()
+    sister = workspace.type("AAPL", **build_command_team("T3", "E1")).get_json()
     assert "Only members of the workspace" in sister["text"]
 
 
@@ -118,24 +126,24 @@ def test_ids_that_slack_does_not_make_are_not_logged(workspace: Workspace, caplo
     assert "forged" not in str([vars(record) for record in caplog.records])
 
 
-def forget(workspace, *answers):
+def forget_installation(workspace, *answers):
     slack = workspace.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
-    workspace.slack.script("auth.test", *answers)
+    workspace.slack.queue_responses("auth.test", *answers)
 
 
 def test_first_request_reads_the_workspace_of_the_token(workspace: Workspace):
-    forget(workspace)
+    forget_installation(workspace)
     assert workspace.type("AAPL", team_id="T2").get_json()["response_type"] == "ephemeral"
     assert workspace.submit() == {"response_action": "clear"}
-    assert len(workspace.slack.named("auth.test")) == 1
+    assert len(workspace.slack.list_requests("auth.test")) == 1
 
 
 def test_form_keeps_its_entries_and_sends_nothing_while_the_workspace_is_unknown(workspace: Workspace):
-    forget(workspace, Answer(500))
+    forget_installation(workspace, Response(500))
     body = workspace.submit()
     assert body["response_action"] == "push"
-    assert "could not ask Slack which workspace" in notice_of(body["view"])
+    assert "could not ask Slack which workspace" in get_notice(body["view"])
     assert workspace.oms.calls == []
 
 

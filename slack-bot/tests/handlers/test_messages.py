@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 
 
@@ -67,7 +67,7 @@ def test_repeated_event_is_answered_once(trading: PortfolioWorkspace):
         )  # fmt: skip
     trading.slack.wait_for("chat.postMessage")
     time.sleep(0.1)
-    assert len(trading.slack.named("chat.postMessage")) == 1
+    assert len(trading.slack.list_requests("chat.postMessage")) == 1
 
 
 @pytest.mark.parametrize("change", [{"team": "T2"}, {"user_team": "T2"}])
@@ -83,7 +83,7 @@ def test_workspace_is_read_from_slack_once_if_the_event_names_none(trading: Port
     trading.slack.wait_for("chat.postEphemeral")
     trading.mention("quote AAPL", team=None)
     trading.slack.wait_for("chat.postEphemeral", 2)
-    assert len(trading.slack.named("users.info")) == 1
+    assert len(trading.slack.list_requests("users.info")) == 1
     trading.mention("quote AAPL", team=None, user="U9")
     assert "Only members" in trading.slack.wait_for("chat.postEphemeral", 3)[-1].body["text"]
 
@@ -95,6 +95,6 @@ def test_refused_channel_answer_is_sent_as_a_direct_message(trading: PortfolioWo
 
 
 def test_rate_limit_is_honoured(trading: PortfolioWorkspace):
-    trading.slack.script("chat.postMessage", Answer(429, headers={"Retry-After": "0"}))
+    trading.slack.queue_responses("chat.postMessage", Response(429, headers={"Retry-After": "0"}))
     trading.write_directly("quote AAPL")
     assert len(trading.slack.wait_for("chat.postMessage", 2)) == 2

@@ -10,47 +10,47 @@ from app.oms_client import Person
 from app.services.overview import queue_changed_overviews
 from app.services.overview_viewers import MAX_IDLE_SECONDS, OverviewViewers
 from tests import portfolio_oms
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.limits import check_overview
 
 
 def open_overview(trading: PortfolioWorkspace, user="U1", **changes):
     """Open the home tab and return the view that was published."""
-    before = len(trading.slack.named("views.publish"))
+    before = len(trading.slack.list_requests("views.publish"))
     event = {"type": "app_home_opened", "user": user, "channel": "D1", "tab": "home"}
     assert trading.send_event(event | changes) == 200
     return trading.slack.wait_for("views.publish", before + 1)[-1].body["view"]
 
 
-def choose(trading: PortfolioWorkspace, tab: str, user="U1"):
-    before = len(trading.slack.named("views.publish"))
+def choose_tab(trading: PortfolioWorkspace, tab: str, user="U1"):
+    before = len(trading.slack.list_requests("views.publish"))
     assert trading.click(f"overview:tab:{tab}", tab, by=user) == 200
     return trading.slack.wait_for("views.publish", before + 1)[-1].body["view"]
 
 
-def words_of(view):
+def list_words(view):
     return json.dumps(view, ensure_ascii=False).replace("\u2060", "")
 
 
-def tabs_of(view):
+def list_tabs(view):
     return [element["value"] for element in view["blocks"][0]["elements"]]
 
 
 def test_opening_shows_the_overview(trading: PortfolioWorkspace):
     view = open_overview(trading)
     check_overview(view)
-    assert tabs_of(view) == [tab.value for tab in Tab]
-    assert "equity 1,000,500.00 USD" in words_of(view)
-    assert "Report a trade" in words_of(view)
-    assert "Stop trading" not in words_of(view)
+    assert list_tabs(view) == [tab.value for tab in Tab]
+    assert "equity 1,000,500.00 USD" in list_words(view)
+    assert "Report a trade" in list_words(view)
+    assert "Stop trading" not in list_words(view)
 
 
 @pytest.mark.parametrize("tab", Tab)
 def test_empty_tab_explains_its_content(trading: PortfolioWorkspace, tab):
     for path in ("/positions", "/orders", "/trades", "/approvals", "/portfolios"):
         trading.oms.rows[path] = []
-    view = choose(trading, tab.value)
+    view = choose_tab(trading, tab.value)
     check_overview(view)
     assert view["private_metadata"] == tab.value
 
@@ -60,38 +60,42 @@ def test_empty_tab_explains_its_content(trading: PortfolioWorkspace, tab):
 def test_every_tab_fits_at_its_largest(trading: PortfolioWorkspace, tab, role):
     trading.oms.roles["slack:T1:U1"] = role
     names = [f"{'SYMBOL-' * 5}{number:03}" for number in range(201)]
-    orders = [portfolio_oms.order(f"O{name[-30:]}", portfolio_name="P" * 100) for name in names[:101]]
+    orders = [portfolio_oms.build_order(f"O{name[-30:]}", portfolio_name="P" * 100) for name in names[:101]]
     rows = trading.oms.rows
-    rows["/positions"] = [portfolio_oms.position(name, "P" * 100, product="NRML") for name in names]
+    rows["/positions"] = [portfolio_oms.build_position(name, "P" * 100, product="NRML") for name in names]
     rows["/orders"] = orders
-    rows["/trades"] = [portfolio_oms.trade(portfolio_name="P" * 100) for _ in range(20)]
-    rows["/approvals"] = [portfolio_oms.approval(order=order, reason="r" * 500) for order in orders[:100]]
+    rows["/trades"] = [portfolio_oms.build_trade(portfolio_name="P" * 100) for _ in range(20)]
+    rows["/approvals"] = [
+        portfolio_oms.build_approval(order=order, reason="r" * 500) for order in orders[:100]
+    ]
     rows["/portfolios"] = [f"{'P' * 97}{number:03}" for number in range(100)]
-    rows |= {f"/portfolio/{name}": portfolio_oms.portfolio(name) for name in rows["/portfolios"]}
+    rows |= {f"/portfolio/{name}": portfolio_oms.build_portfolio(name) for name in rows["/portfolios"]}
     rows["/kill-switch"] = [
-        portfolio_oms.switch("portfolio", "P" * 100, state="HALTED", reason="r" * 500, set_by="slack:T1:U2")
+        portfolio_oms.build_switch(
+            "portfolio", "P" * 100, state="HALTED", reason="r" * 500, set_by="slack:T1:U2"
+        )
         for _ in range(100)
     ]
-    check_overview(choose(trading, tab.value))
+    check_overview(choose_tab(trading, tab.value))
 
 
 def test_viewer_sees_no_approvals_and_no_buttons(trading: PortfolioWorkspace):
     trading.oms.roles["slack:T1:U1"] = "viewer"
     view = open_overview(trading)
-    assert "approvals" not in tabs_of(view)
-    assert "Report a trade" not in words_of(view)
-    assert choose(trading, "approvals")["private_metadata"] == "overview"
-    assert "Cancel orders" not in words_of(choose(trading, "orders"))
+    assert "approvals" not in list_tabs(view)
+    assert "Report a trade" not in list_words(view)
+    assert choose_tab(trading, "approvals")["private_metadata"] == "overview"
+    assert "Cancel orders" not in list_words(choose_tab(trading, "orders"))
 
 
 def test_risk_manager_sees_the_kill_switch_and_its_state(trading: PortfolioWorkspace):
     trading.oms.roles["slack:T1:U1"] = "risk"
-    trading.oms.rows["/kill-switch"] = [portfolio_oms.switch(state="HALTED", set_by="slack:T1:U2")]
+    trading.oms.rows["/kill-switch"] = [portfolio_oms.build_switch(state="HALTED", set_by="slack:T1:U2")]
     view = open_overview(trading)
     check_overview(view)
-    assert "As of <!date^" in words_of(view), "in the time zone of the reader"
-    assert "The whole desk is HALTED* by <@U2>" in words_of(view)
-    assert "Stop trading…" in words_of(view)
+    assert "As of <!date^" in list_words(view), "in the time zone of the reader"
+    assert "The whole desk is HALTED* by <@U2>" in list_words(view)
+    assert "Stop trading…" in list_words(view)
     assert trading.click("form:open:resume", "resume", view=view) == 200
     assert trading.wait_for_view()["callback_id"] == "resume_form"
 
@@ -103,8 +107,8 @@ def test_buttons_of_the_overview_open_the_forms(trading: PortfolioWorkspace, for
 
 
 def test_waiting_orders_have_buttons_that_decide(trading: PortfolioWorkspace):
-    trading.oms.rows["/approvals"] = [portfolio_oms.approval()]
-    view = choose(trading, "approvals")
+    trading.oms.rows["/approvals"] = [portfolio_oms.build_approval()]
+    view = choose_tab(trading, "approvals")
     buttons = view["blocks"][2]["elements"]
     assert [button["action_id"] for button in buttons] == ["approval_approve", "approval_reject"]
     trading.click(buttons[0]["action_id"], buttons[0]["value"], channel=None)
@@ -112,42 +116,42 @@ def test_waiting_orders_have_buttons_that_decide(trading: PortfolioWorkspace):
 
 
 def test_chosen_tab_stays_at_the_next_opening(trading: PortfolioWorkspace):
-    choose(trading, "orders")
+    choose_tab(trading, "orders")
     assert open_overview(trading)["private_metadata"] == "orders"
     assert open_overview(trading, user="U2")["private_metadata"] == "overview"
 
 
 def test_two_hundred_positions_and_a_hundred_orders_are_published(trading: PortfolioWorkspace):
-    trading.oms.rows["/positions"] = [portfolio_oms.position(f"SYM{number}") for number in range(200)]
-    trading.oms.rows["/orders"] = [portfolio_oms.order(f"O{number}") for number in range(100)]
-    check_overview(choose(trading, "positions"))
+    trading.oms.rows["/positions"] = [portfolio_oms.build_position(f"SYM{number}") for number in range(200)]
+    trading.oms.rows["/orders"] = [portfolio_oms.build_order(f"O{number}") for number in range(100)]
+    check_overview(choose_tab(trading, "positions"))
 
 
 def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
-    trading.slack.script("views.publish", Answer(body={"ok": False, "error": "invalid_blocks"}))
+    trading.slack.queue_responses("views.publish", Response(body={"ok": False, "error": "invalid_blocks"}))
     trading.click("overview:tab:positions", "positions")
     view = trading.slack.wait_for("views.publish", 2)[-1].body["view"]
     check_overview(view)
     assert not any(block["type"] == "data_table" for block in view["blocks"])
-    assert "*AAPL* · Portfolio Growth · Quantity 100" in words_of(view)
+    assert "*AAPL* · Portfolio Growth · Quantity 100" in list_words(view)
 
 
 def test_burst_of_events_redraws_each_overview_at_most_twice(trading: PortfolioWorkspace):
     open_overview(trading)
     open_overview(trading, user="U2")
-    services, before = trading.bot.services, len(trading.slack.named("views.publish"))
+    services, before = trading.bot.services, len(trading.slack.list_requests("views.publish"))
     for _ in range(50):
         queue_changed_overviews(services, "trade.recorded", "req-1")
     trading.slack.wait_for("views.publish", before + 2)
     time.sleep(0.3)
-    assert len(trading.slack.named("views.publish")) <= before + 4
-    assert services.overview_outbox is not services.outbox, "confirmations must not wait for overviews"
+    assert len(trading.slack.list_requests("views.publish")) <= before + 4
+    assert services.overview_queue is not services.send_queue, "confirmations must not wait for overviews"
 
 
 def test_only_the_tabs_that_change_are_redrawn(trading: PortfolioWorkspace):
-    choose(trading, "settings")
-    choose(trading, "orders", user="U2")
-    before = len(trading.slack.named("views.publish"))
+    choose_tab(trading, "settings")
+    choose_tab(trading, "orders", user="U2")
+    before = len(trading.slack.list_requests("views.publish"))
     for event_type in ("trade.recorded", "order.filled", "limit.changed", "webhook.disabled"):
         queue_changed_overviews(trading.bot.services, event_type, "req-1")
     drawn = trading.slack.wait_for("views.publish", before + 1)[before:]
@@ -158,7 +162,7 @@ def test_only_the_tabs_that_change_are_redrawn(trading: PortfolioWorkspace):
 def test_overviews_of_other_users_are_not_redrawn(trading: PortfolioWorkspace):
     queue_changed_overviews(trading.bot.services, "kill_switch.halted", "req-1")
     time.sleep(0.1)
-    assert trading.slack.named("views.publish") == []
+    assert trading.slack.list_requests("views.publish") == []
 
 
 def test_overview_of_an_inactive_user_is_not_redrawn():
@@ -173,18 +177,18 @@ def test_overview_of_an_inactive_user_is_not_redrawn():
 
 @pytest.mark.parametrize(
     ("trouble", "expected"),
-    [(Answer(500), "does not answer"), (problem(403, "No.", kind="person-refused"), "not a member")],
+    [(Response(500), "does not respond"), (build_problem(403, "No.", kind="person-refused"), "not a member")],
 )
 def test_failing_oms_is_reported_in_the_overview(trading: PortfolioWorkspace, trouble, expected):
-    trading.oms.script("me", trouble)
+    trading.oms.queue_responses("me", trouble)
     view = open_overview(trading)
     check_overview(view)
-    assert expected in words_of(view)
+    assert expected in list_words(view)
 
 
 def test_people_of_another_workspace_see_a_refusal(trading: PortfolioWorkspace):
     trading.slack.teams["U9"] = "T9"
-    assert "Only members" in words_of(open_overview(trading, user="U9"))
+    assert "Only members" in list_words(open_overview(trading, user="U9"))
     assert trading.oms.calls == []
 
 
@@ -196,6 +200,6 @@ def test_messages_tab_is_left_alone(trading: PortfolioWorkspace):
 
 
 def test_after_a_rate_limit_the_overview_is_published(trading: PortfolioWorkspace):
-    trading.slack.script("views.publish", Answer(429, headers={"Retry-After": "0"}))
+    trading.slack.queue_responses("views.publish", Response(429, headers={"Retry-After": "0"}))
     trading.click("overview:tab:orders", "orders")
     assert trading.slack.wait_for("views.publish", 2)[-1].body["view"]["private_metadata"] == "orders"

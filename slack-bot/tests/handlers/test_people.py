@@ -8,18 +8,18 @@ from app.oms_client import Person
 from app.services.admission import check_admission
 from app.services.origin import Origin
 from tests import factories
-from tests.conftest import Workspace, make_bot
-from tests.fakes import Answer, problem
+from tests.conftest import Workspace, create_test_bot
+from tests.fakes import Response, build_problem
 from tests.limits import check_view
-from tests.reading import banner_of, blocks_of, notice_of, reasons_of, wait_until
+from tests.reading import get_banner, get_notice, get_reasons, index_blocks, wait_until
 
 ANN, BOB = "slack:T1:U1", "slack:T1:U2"
-ELSEWHERE = {"view": factories.view(app_installed_team_id="T1")}
+ELSEWHERE = {"view": factories.build_view(app_installed_team_id="T1")}
 
 
 def request_options(workspace: Workspace, by: str = "U1", typed: str = "", **changes):
     action = {"action_id": "portfolio_entry", "block_id": "portfolio", "value": typed}
-    payload = factories.interaction("block_suggestion", view=factories.view(), **action)
+    payload = factories.build_interaction("block_suggestion", view=factories.build_view(), **action)
     answer = workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}} | changes).get_json()
     return [option["text"]["text"] for option in answer["options"]]
 
@@ -41,7 +41,7 @@ def test_every_call_to_the_oms_names_the_person(workspace: Workspace):
 
 
 def test_lookup_of_a_trade_names_the_person_too(workspace: Workspace):
-    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit(by="U2")
     assert workspace.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
 
@@ -65,17 +65,17 @@ def test_typed_text_never_identifies_the_person(workspace: Workspace):
     workspace.type(f"buy 1 AAPL @ 1 in {claim}", user_name="U9", team_domain="T9")
     workspace.oms.wait_for("me")
     metadata = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "user": "U9", "team": "T9", "actor": claim})
-    values = factories.state(note=claim, portfolio=claim, portfolio_text=f"New portfolio: {claim}")
-    values |= factories.opens(claim)
-    payload = factories.submission(values, private_metadata=metadata)
+    values = factories.build_state(note=claim, portfolio=claim, portfolio_text=f"New portfolio: {claim}")
+    values |= factories.build_new_portfolio_state(claim)
+    payload = factories.build_submission(values, private_metadata=metadata)
     payload["user"] |= {"name": claim, "username": claim}
     assert workspace.deliver(payload).get_json() == {"response_action": "clear"}
     assert set(workspace.oms.people) == {ANN}
 
 
 def test_person_header_from_outside_is_ignored(workspace: Workspace):
-    body = factories.form_body(factories.submission())
-    headers = factories.signed(body) | {"X-On-Behalf-Of": "slack:T1:U9"}
+    body = factories.build_form_body(factories.build_submission())
+    headers = factories.sign_headers(body) | {"X-On-Behalf-Of": "slack:T1:U9"}
     workspace.bot.web.test_client().post("/slack/interactions", data=body, headers=headers)
     assert set(workspace.oms.people) == {ANN}
 
@@ -107,23 +107,23 @@ NOBODY = [
 
 @pytest.mark.parametrize("who", [*STRANGERS, *NOBODY])
 def test_user_of_another_workspace_can_neither_trade_nor_read(workspace: Workspace, who):
-    answer = workspace.deliver(factories.submission() | who).get_json()
+    answer = workspace.deliver(factories.build_submission() | who).get_json()
     assert answer["response_action"] == "push", "the form underneath keeps its entries"
     check_view(answer["view"])
-    assert "Only members of the workspace" in notice_of(answer["view"])
+    assert "Only members of the workspace" in get_notice(answer["view"])
     assert request_options(workspace, **who) == []
     assert workspace.oms.calls == []
 
 
 def test_keystroke_of_a_foreign_person_is_acknowledged_without_a_redraw(workspace: Workspace):
     action = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
-    typed = factories.interaction("block_actions", view=factories.view(), actions=[action])
+    typed = factories.build_interaction("block_actions", view=factories.build_view(), actions=[action])
     assert workspace.deliver(typed | STRANGERS[0]).status_code == 200
     assert workspace.slack.calls == []
 
 
 def test_foreign_person_is_logged_as_a_warning(workspace: Workspace, caplog):
-    workspace.deliver(factories.submission() | STRANGERS[0])
+    workspace.deliver(factories.build_submission() | STRANGERS[0])
     assert "Foreign person refused" in caplog.text
     assert all(record.exc_info is None for record in caplog.records)
 
@@ -137,16 +137,16 @@ def test_command_without_a_person_is_refused_privately(workspace: Workspace):
 
 def test_form_that_slack_opened_for_another_installation_is_taken_back(workspace: Workspace):
     view = {"id": "V1", "root_view_id": "V1", "hash": "h1", "app_installed_team_id": "T2"}
-    workspace.slack.script("views.open", Answer(body={"ok": True, "view": view}))
+    workspace.slack.queue_responses("views.open", Response(body={"ok": True, "view": view}))
     workspace.type("AAPL")
     shown = workspace.slack.wait_for("views.update")[0].body["view"]
-    assert "Only members of the workspace" in notice_of(shown)
+    assert "Only members of the workspace" in get_notice(shown)
     assert workspace.oms.calls == []
 
 
 def test_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspace: Workspace):
-    assert workspace.deliver(factories.submission() | {"team": None} | ELSEWHERE | {
-        "view": factories.view(app_installed_team_id="T1", state={"values": factories.state()})
+    assert workspace.deliver(factories.build_submission() | {"team": None} | ELSEWHERE | {
+        "view": factories.build_view(app_installed_team_id="T1", state={"values": factories.build_state()})
     }).get_json() == {"response_action": "clear"}  # fmt: skip
 
 
@@ -154,14 +154,14 @@ def test_person_of_the_apps_workspace_is_accepted_when_the_view_names_it(workspa
 
 
 REFUSALS = [
-    (problem(403, "raw", kind="person-refused"), "You are not a member of this desk"),
-    (problem(403, "raw", kind="forbidden"), "Your role at this desk does not include trading"),
-    (problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected"),
-    (problem(403, "raw", kind="tenant-suspended"), "This desk is suspended"),
-    (problem(403, "raw", kind="may-not-act-as"), "This app's key may not act for people"),
-    (problem(403, "raw", kind="not-a-person"), "does not accept this app's key"),
-    (Answer(403, b"<html>raw"), "does not accept this app's key"),
-    (problem(401, "raw"), "does not accept this app's key"),
+    (build_problem(403, "raw", kind="person-refused"), "You are not a member of this desk"),
+    (build_problem(403, "raw", kind="forbidden"), "Your role at this desk does not include trading"),
+    (build_problem(403, "raw", kind="workspace-elsewhere"), "This Slack workspace is not connected"),
+    (build_problem(403, "raw", kind="tenant-suspended"), "This desk is suspended"),
+    (build_problem(403, "raw", kind="may-not-act-as"), "This app's key may not act for people"),
+    (build_problem(403, "raw", kind="not-a-person"), "does not accept this app's key"),
+    (Response(403, b"<html>raw"), "does not accept this app's key"),
+    (build_problem(401, "raw"), "does not accept this app's key"),
 ]
 
 
@@ -170,16 +170,16 @@ REFUSALS = [
 def test_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     workspace: Workspace, answer, sentence, at, caplog
 ):
-    workspace.oms.script(at, answer)
-    delivered = workspace.deliver(factories.submission(factories.state(note="why")))
+    workspace.oms.queue_responses(at, answer)
+    delivered = workspace.deliver(factories.build_submission(factories.build_state(note="why")))
     shown = delivered.get_json()
     check_view(shown["view"])
-    banner = banner_of(shown["view"])
+    banner = get_banner(shown["view"])
     assert banner.startswith("*Not placed.*")
     assert sentence in banner
     assert delivered.headers["X-Request-ID"] in banner
     assert "raw" not in banner
-    entries = blocks_of(shown)
+    entries = index_blocks(shown)
     assert entries["quantity"]["element"]["initial_value"] == "100"
     assert entries["note"]["element"]["initial_value"] == "why"
     assert workspace.oms.trades == {}
@@ -187,7 +187,7 @@ def test_person_who_may_not_trade_gets_a_refusal_and_keeps_the_entries(
     assert workspace.submit(private_metadata=shown["view"]["private_metadata"]) == {
         "response_action": "clear"
     }
-    assert workspace.oms.named("place")[-1].headers["idempotency-key"] == "T1:V1:0"
+    assert workspace.oms.list_requests("place")[-1].headers["idempotency-key"] == "T1:V1:0"
 
 
 def test_viewer_is_refused_when_the_form_opens(workspace: Workspace):
@@ -196,38 +196,45 @@ def test_viewer_is_refused_when_the_form_opens(workspace: Workspace):
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
     assert "submit" not in view
-    assert "*You cannot trade here.* Your role at this desk does not include trading" in notice_of(view)
-    assert request_id in notice_of(view)
+    assert "*You cannot trade here.* Your role at this desk does not include trading" in get_notice(view)
+    assert request_id in get_notice(view)
 
 
 def test_viewer_is_refused_at_submission(workspace: Workspace):
     workspace.oms.roles[BOB] = "viewer"
-    assert "Your role at this desk" in banner_of(workspace.submit(by="U2")["view"])
+    assert "Your role at this desk" in get_banner(workspace.submit(by="U2")["view"])
     assert workspace.submit(by="U1", id="V2", root_view_id="V2") == {"response_action": "clear"}
     assert [trade["actor"] for trade in workspace.oms.trades.values()] == [ANN]
 
 
 @pytest.mark.parametrize(("answer", "sentence"), REFUSALS)
 def test_person_without_access_gets_a_refusal_when_the_form_opens(workspace: Workspace, answer, sentence):
-    workspace.oms.script("me", answer)
+    workspace.oms.queue_responses("me", answer)
     workspace.type("AAPL")
-    assert sentence in notice_of(workspace.slack.wait_for("views.update")[0].body["view"])
+    assert sentence in get_notice(workspace.slack.wait_for("views.update")[0].body["view"])
 
 
 @pytest.mark.parametrize(
     "answer",
-    [Answer(404), Answer(500), Answer(429), Answer(drop=True), Answer(body=[]), Answer(body={"scopes": "?"})],
+    [
+        Response(404),
+        Response(500),
+        Response(429),
+        Response(drop=True),
+        Response(body=[]),
+        Response(body={"scopes": "?"}),
+    ],
 )
 def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: Workspace, answer):
-    workspace.oms.script("me", answer)
+    workspace.oms.queue_responses("me", answer)
     check_admission(workspace.bot.services, Origin("req-1", Person("T1", "U1"), "trigger-1"), "V1")
-    assert len(workspace.oms.named("me")) == 1
+    assert len(workspace.oms.list_requests("me")) == 1
     assert workspace.slack.calls == []
 
 
 def test_forms_open_at_once_while_the_oms_hangs(slack, oms):
-    oms.always["me"] = Answer(slow=5.0)
-    bot = make_bot(slack, oms, read=5.0)
+    oms.default_responses["me"] = Response(slow=5.0)
+    bot = create_test_bot(slack, oms, read=5.0)
     workspace = Workspace(bot, slack, oms)
     for number in range(60):
         assert workspace.type("AAPL", trigger_id=f"t{number}").data == b""
@@ -242,7 +249,7 @@ def test_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(
     workspace.slack.refuse("views.update", "not_found")
     workspace.type("AAPL")
     wait_until(lambda: "Form not redrawn" in caplog.text)
-    assert "Your role at this desk" in banner_of(workspace.submit()["view"])
+    assert "Your role at this desk" in get_banner(workspace.submit()["view"])
 
 
 # Rate limits
@@ -262,10 +269,10 @@ def test_form_that_slack_does_not_redraw_is_refused_at_submission_at_the_latest(
 )
 @pytest.mark.parametrize("at", ["last_price", "place"])
 def test_rate_limited_user_sees_when_to_try_again(workspace: Workspace, at, retry_after, expected):
-    refusal = problem(429, "raw", kind="rate-limited")
+    refusal = build_problem(429, "raw", kind="rate-limited")
     refusal.headers |= {"Retry-After": retry_after.encode().decode("latin-1")} if retry_after else {}
-    workspace.oms.script(at, refusal)
-    banner = banner_of(workspace.submit()["view"])
+    workspace.oms.queue_responses(at, refusal)
+    banner = get_banner(workspace.submit()["view"])
     assert banner.startswith("*Not placed.* You have sent too many requests")
     assert expected in banner
     assert "Nothing was traded." in banner
@@ -285,12 +292,12 @@ def test_portfolio_suggestions_of_one_user_are_hidden_from_others(workspace: Wor
     workspace.oms.narrowed[BOB] = ["Income"]
     assert workspace.submit(by="U1") == {"response_action": "clear"}
     body = workspace.submit(by="U2", id="V2", root_view_id="V2")
-    assert "There is none called Growth yet" in reasons_of(body["view"])
+    assert "There is no portfolio named Growth" in get_reasons(body["view"])
 
 
 def test_portfolio_that_is_not_the_persons_is_refused_at_its_field(workspace: Workspace):
     workspace.oms.narrowed[BOB] = ["Income"]
-    values = factories.state() | factories.opens("Growth")
+    values = factories.build_state() | factories.build_new_portfolio_state("Growth")
     assert workspace.submit(values, by="U2") == {
         "response_action": "errors",
         "errors": {"portfolio": "You have no access to this portfolio; ask an administrator for it."},

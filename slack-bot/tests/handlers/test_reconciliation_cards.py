@@ -16,8 +16,8 @@ from app.events.subscriptions import register_subscriptions
 from app.forms.request_context import RequestContext
 from app.services.notifications import deliver_notifications
 from tests.conftest import Workspace
-from tests.fakes import Answer, problem
-from tests.handlers.orders.test_order_messages import buttons, click
+from tests.fakes import Response, build_problem
+from tests.handlers.orders.test_order_messages import click_button, list_buttons
 from tests.limits import check_message, check_view
 from tests.reading import wait_until
 
@@ -32,20 +32,20 @@ PATH = "/api/v1/reconciliation/issues/ri_1/resolve"
 
 
 @pytest.fixture
-def cards(workspace: Workspace):
+def workspace_with_issues(workspace: Workspace):
     """Provide a workspace whose OMS answers to resolutions."""
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
     return workspace
 
 
-def report(workspace: Workspace, state="opened", **changes):
+def report_issue(workspace: Workspace, state="opened", **changes):
     registry = EventRegistry()
     register_subscriptions(registry)
     event = Event(f"E{next(NUMBERS)}", f"reconciliation.{state}", "2026-11-29T10:00:00Z", ISSUE | changes)
     registry.handle(workspace.bot.services, event)
 
 
-def resolve(workspace: Workspace, action, reason):
+def resolve_issue(workspace: Workspace, action, reason):
     value = {"option": {"value": action}}
     values = {
         "issue_action": {"entry": {"type": "radio_buttons", "selected_option": value["option"]}},
@@ -56,24 +56,24 @@ def resolve(workspace: Workspace, action, reason):
     return workspace.submit(values, callback_id="issue_form", private_metadata=context, blocks=view["blocks"])
 
 
-def test_card_is_posted_once_and_edited_when_it_is_resolved(cards: Workspace):
-    report(cards)
-    posted = cards.slack.wait_for("chat.postMessage")[0].body
+def test_card_is_posted_once_and_edited_when_it_is_resolved(workspace_with_issues: Workspace):
+    report_issue(workspace_with_issues)
+    posted = workspace_with_issues.slack.wait_for("chat.postMessage")[0].body
     check_message(posted["text"], posted["blocks"])
     assert posted["channel"] == "C9"
     assert "*Quantities differ* (critical): AAPL in Growth at alpaca-paper" in posted["text"]
     assert "Ours: 100 · Broker's: 90" in posted["text"]
     assert "Owner: nobody" in posted["text"]
-    assert buttons(posted) == ["Take it", "Resolve…"]
+    assert list_buttons(posted) == ["Assign to me", "Resolve…"]
     outcome = {"action": "adopt", "reason": "Bought by phone", "resolved_by": "slack:T1:U1"}
-    report(cards, "resolved", status="resolved", **outcome)
-    edited = cards.slack.wait_for("chat.update")[0].body
+    report_issue(workspace_with_issues, "resolved", status="resolved", **outcome)
+    edited = workspace_with_issues.slack.wait_for("chat.update")[0].body
     assert "*Resolved* by <@U1> (adopt): Bought by phone" in edited["text"]
-    assert buttons(edited) == []
-    assert len(cards.slack.named("chat.postMessage")) == 1
+    assert list_buttons(edited) == []
+    assert len(workspace_with_issues.slack.list_requests("chat.postMessage")) == 1
 
 
-def deliver(workspace: Workspace, monkeypatch):
+def send_due_messages(workspace: Workspace, monkeypatch):
     """Send what is due half a minute later."""
     clock = time.time
     with monkeypatch.context() as later:
@@ -81,92 +81,106 @@ def deliver(workspace: Workspace, monkeypatch):
         deliver_notifications(workspace.bot.services)
 
 
-def owed(workspace: Workspace):
+def list_pending(workspace: Workspace):
     return workspace.bot.services.notifications.list_due(1e12)
 
 
-def cards_of(workspace: Workspace):
-    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+def list_cards(workspace: Workspace):
+    return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
-@pytest.mark.parametrize("answer", [Answer(503), Answer(drop=True)])
-def test_card_that_slack_may_have_is_repeated_with_a_mark(cards: Workspace, answer, monkeypatch):
-    cards.slack.script("chat.postMessage", answer)
-    report(cards)
-    cards.slack.wait_for("chat.postMessage")
+@pytest.mark.parametrize("answer", [Response(503), Response(drop=True)])
+def test_card_that_slack_may_have_is_repeated_with_a_mark(
+    workspace_with_issues: Workspace, answer, monkeypatch
+):
+    workspace_with_issues.slack.queue_responses("chat.postMessage", answer)
+    report_issue(workspace_with_issues)
+    workspace_with_issues.slack.wait_for("chat.postMessage")
     for _ in range(2):
-        deliver(cards, monkeypatch)
-    assert [MARK in text for text in cards_of(cards)] == [False, True]
-    assert owed(cards) == []
+        send_due_messages(workspace_with_issues, monkeypatch)
+    assert [MARK in text for text in list_cards(workspace_with_issues)] == [False, True]
+    assert list_pending(workspace_with_issues) == []
 
 
-def test_card_of_a_killed_bot_is_posted_once_by_the_next_one(cards: Workspace, monkeypatch):
+def test_card_of_a_killed_bot_is_posted_once_by_the_next_one(workspace_with_issues: Workspace, monkeypatch):
     with monkeypatch.context() as killed:
-        killed.setattr(cards.bot.services.outbox, "put", lambda *_, **__: None)
-        report(cards)
-    assert cards_of(cards) == []
+        killed.setattr(workspace_with_issues.bot.services.send_queue, "put", lambda *_, **__: None)
+        report_issue(workspace_with_issues)
+    assert list_cards(workspace_with_issues) == []
     for _ in range(2):
-        deliver(cards, monkeypatch)
-    (text,) = cards_of(cards)
+        send_due_messages(workspace_with_issues, monkeypatch)
+    (text,) = list_cards(workspace_with_issues)
     assert MARK not in text
 
 
-def test_earlier_state_of_an_issue_is_never_shown_after_a_later_one(cards: Workspace, monkeypatch):
+def test_earlier_state_of_an_issue_is_never_shown_after_a_later_one(
+    workspace_with_issues: Workspace, monkeypatch
+):
     jobs = []
     with monkeypatch.context() as delayed:
-        delayed.setattr(cards.bot.services.outbox, "put", lambda _lane, job, **__: jobs.append(job))
-        report(cards)
-    report(cards, "resolved", status="resolved", action="adopt", reason="Bought by phone")
-    cards.slack.wait_for("chat.postMessage")
-    wait_until(lambda: not owed(cards))
+        delayed.setattr(
+            workspace_with_issues.bot.services.send_queue, "put", lambda _lane, job, **__: jobs.append(job)
+        )
+        report_issue(workspace_with_issues)
+    report_issue(
+        workspace_with_issues, "resolved", status="resolved", action="adopt", reason="Bought by phone"
+    )
+    workspace_with_issues.slack.wait_for("chat.postMessage")
+    wait_until(lambda: not list_pending(workspace_with_issues))
     jobs[0].work()
-    deliver(cards, monkeypatch)
-    (text,) = cards_of(cards)
+    send_due_messages(workspace_with_issues, monkeypatch)
+    (text,) = list_cards(workspace_with_issues)
     assert "*Resolved*" in text
-    assert cards.slack.named("chat.update") == []
+    assert workspace_with_issues.slack.list_requests("chat.update") == []
 
 
-def test_card_that_was_deleted_is_posted_again(cards: Workspace):
-    report(cards)
-    cards.slack.wait_for("chat.postMessage")
-    wait_until(lambda: not owed(cards))
-    cards.slack.script("chat.update", Answer(body={"ok": False, "error": "message_not_found"}))
-    report(cards, "changed", ours="95")
-    assert "Ours: 95" in cards.slack.wait_for("chat.postMessage", 2)[1].body["text"]
+def test_card_that_was_deleted_is_posted_again(workspace_with_issues: Workspace):
+    report_issue(workspace_with_issues)
+    workspace_with_issues.slack.wait_for("chat.postMessage")
+    wait_until(lambda: not list_pending(workspace_with_issues))
+    workspace_with_issues.slack.queue_responses(
+        "chat.update", Response(body={"ok": False, "error": "message_not_found"})
+    )
+    report_issue(workspace_with_issues, "changed", ours="95")
+    assert "Ours: 95" in workspace_with_issues.slack.wait_for("chat.postMessage", 2)[1].body["text"]
 
 
-def test_card_that_slack_refuses_is_given_up(cards: Workspace, monkeypatch):
-    cards.slack.refuse("chat.postMessage", "not_in_channel")
-    report(cards)
-    cards.slack.wait_for("chat.postMessage")
-    deliver(cards, monkeypatch)
-    assert owed(cards) == []
+def test_card_that_slack_refuses_is_given_up(workspace_with_issues: Workspace, monkeypatch):
+    workspace_with_issues.slack.refuse("chat.postMessage", "not_in_channel")
+    report_issue(workspace_with_issues)
+    workspace_with_issues.slack.wait_for("chat.postMessage")
+    send_due_messages(workspace_with_issues, monkeypatch)
+    assert list_pending(workspace_with_issues) == []
 
 
-def test_person_takes_an_issue(cards: Workspace):
-    cards.oms.script(PATH.removeprefix("/api/v1"), Answer(200, {"id": "ri_1"}))
-    click(cards, "issue_take", build_issue_value("ri_1", "adopt"))
-    sent = cards.oms.wait_for(PATH.removeprefix("/api/v1"))[0]
+def test_person_takes_an_issue(workspace_with_issues: Workspace):
+    workspace_with_issues.oms.queue_responses(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
+    click_button(workspace_with_issues, "issue_take", build_issue_value("ri_1", "adopt"))
+    sent = workspace_with_issues.oms.wait_for(PATH.removeprefix("/api/v1"))[0]
     assert sent.body == {"action": "assign", "reason": "Taken in Slack"}
     assert sent.headers["x-on-behalf-of"] == "slack:T1:U1"
 
 
-def test_user_without_the_right_is_refused(cards: Workspace):
-    cards.oms.script(PATH.removeprefix("/api/v1"), problem(403, "Not allowed.", kind="forbidden"))
-    click(cards, "issue_take", build_issue_value("ri_1", "adopt"))
-    assert "the reconciliation with brokers" in cards.slack.wait_for("respond")[0].body["text"]
+def test_user_without_the_right_is_refused(workspace_with_issues: Workspace):
+    workspace_with_issues.oms.queue_responses(
+        PATH.removeprefix("/api/v1"), build_problem(403, "Not allowed.", kind="forbidden")
+    )
+    click_button(workspace_with_issues, "issue_take", build_issue_value("ri_1", "adopt"))
+    assert (
+        "the reconciliation with brokers" in workspace_with_issues.slack.wait_for("respond")[0].body["text"]
+    )
 
 
-def test_form_offers_what_is_possible_and_needs_a_reason(cards: Workspace):
-    click(cards, "issue_resolve", build_issue_value("ri_1", "adopt"))
-    view = cards.slack.wait_for("views.open")[0].body["view"]
+def test_form_offers_what_is_possible_and_needs_a_reason(workspace_with_issues: Workspace):
+    click_button(workspace_with_issues, "issue_resolve", build_issue_value("ri_1", "adopt"))
+    view = workspace_with_issues.slack.wait_for("views.open")[0].body["view"]
     check_view(view)
     options = view["blocks"][1]["element"]["options"]
     assert [option["value"] for option in options] == ["adopt", "watch", "ignore"]
-    assert resolve(cards, "adopt", " ")["response_action"] == "errors"
-    cards.oms.script(PATH.removeprefix("/api/v1"), Answer(200, {"id": "ri_1"}))
-    assert resolve(cards, "adopt", "Bought by phone")["response_action"] == "update"
-    sent = cards.oms.named(PATH.removeprefix("/api/v1"))[-1]
+    assert resolve_issue(workspace_with_issues, "adopt", " ")["response_action"] == "errors"
+    workspace_with_issues.oms.queue_responses(PATH.removeprefix("/api/v1"), Response(200, {"id": "ri_1"}))
+    assert resolve_issue(workspace_with_issues, "adopt", "Bought by phone")["response_action"] == "update"
+    sent = workspace_with_issues.oms.list_requests(PATH.removeprefix("/api/v1"))[-1]
     assert sent.body == {"action": "adopt", "reason": "Bought by phone"}
 
 
@@ -177,20 +191,22 @@ def test_card_escapes_names_and_shows_missing_sides():
     assert "Ours: nothing" in card.text
 
 
-def test_lost_broker_is_reported_in_the_channel(cards: Workspace):
+def test_lost_broker_is_reported_in_the_channel(workspace_with_issues: Workspace):
     registry = EventRegistry()
     register_subscriptions(registry)
     data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down", "reason": "No answer"}
-    registry.handle(cards.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data))
-    body = cards.slack.wait_for("chat.postMessage")[0].body
+    registry.handle(
+        workspace_with_issues.bot.services, Event("E2", "broker.down", "2026-11-29T10:00:00Z", data)
+    )
+    body = workspace_with_issues.slack.wait_for("chat.postMessage")[0].body
     assert body["channel"] == "C9"
-    assert "*Broker alpaca-paper* is down and tried again" in body["text"]
+    assert "*Broker alpaca-paper* is down and being reconnected" in body["text"]
 
 
 def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(workspace: Workspace):
     workspace.oms.channels = {"C3": {"portfolio": "Other"}, "C5": {"portfolio": "growth"}}
     workspace.bot.services.slack_settings._loaded_at = None
-    report(workspace)
+    report_issue(workspace)
     registry = EventRegistry()
     register_subscriptions(registry)
     data = {"connection": "alpaca-paper", "broker": "alpaca", "status": "down"}
@@ -202,15 +218,13 @@ def test_workspace_without_a_channel_of_the_environment_uses_that_of_its_tenant(
 
 
 def test_nothing_is_posted_without_a_channel(workspace: Workspace):
-    report(workspace)
-    assert workspace.slack.named("chat.postMessage") == []
+    report_issue(workspace)
+    assert workspace.slack.list_requests("chat.postMessage") == []
 
 
 def test_refused_broker_that_needs_a_log_in_names_the_command():
     refused = {"connection": "kite", "broker": "zerodha", "status": "refused", "reason": "No session."}
     line = describe_connection(refused)
-    assert line.endswith(
-        "was refused, and a person must correct it: No session. To log in, type `/desk login`."
-    )
+    assert line.endswith("rejected the log-in: No session. To log in, type `/desk login`.")
     for changes in ({"broker": "alpaca"}, {"status": "down"}):
         assert "/desk login" not in describe_connection(refused | changes)

@@ -8,7 +8,7 @@ import pytest
 from app.handlers.registry import Handler, HandlerRegistry
 
 
-def act(action_id, block_id="b"):
+def build_action(action_id, block_id="b"):
     return {"type": "block_actions", "actions": [{"action_id": action_id, "block_id": block_id}]}
 
 
@@ -38,11 +38,11 @@ def registry():
         ({"type": "view_submission", "view": {"callback_id": "form"}}, "view"),
         ({"type": "view_closed", "view": {"callback_id": "form"}}, None),
         ({"type": "block_suggestion", "action_id": "field"}, "options"),
-        (act("button"), "action"),
-        (act("entry", "symbol"), "both ids"),
-        (act("entry", "other"), None),
-        (act("home:tab:orders"), "pattern"),
-        (act("nothing"), None),
+        (build_action("button"), "action"),
+        (build_action("entry", "symbol"), "both ids"),
+        (build_action("entry", "other"), None),
+        (build_action("home:tab:orders"), "pattern"),
+        (build_action("nothing"), None),
     ],
 )
 def test_request_finds_the_handler_of_its_kind_and_name(registry, body, handler):

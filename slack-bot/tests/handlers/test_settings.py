@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests import factories, portfolio_oms
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.limits import check_message, check_view
-from tests.reading import blocks_of
+from tests.reading import index_blocks
 
 BERLIN = {
     "default_portfolio": "Growth",
@@ -21,31 +21,35 @@ BERLIN = {
 
 @pytest.fixture
 def settings_view(trading: PortfolioWorkspace):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(
+    trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(
         **BERLIN, notify={"order.*": "bundle", "limit.changed": "ping"}
     )
     trading.type("settings", "/desk")
     return trading.wait_for_view()
 
 
-def initial(view, block_id):
-    element = blocks_of({"view": view})[block_id]["element"]
+def get_initial_value(view, block_id):
+    element = index_blocks({"view": view})[block_id]["element"]
     return element.get("initial_value") or (element.get("initial_option") or {}).get("value")
 
 
 def test_form_shows_the_preferences(settings_view):
     check_view(settings_view)
-    assert {name: initial(settings_view, name) for name in BERLIN} == BERLIN
-    assert initial(settings_view, "quiet_hours") == "22:00 to 07:00"
-    assert initial(settings_view, "watchlists") == "Tech: AAPL"
-    assert [initial(settings_view, f"notify:{name}") for name in ("order.filled", "alert.fired")] == [
+    assert {name: get_initial_value(settings_view, name) for name in BERLIN} == BERLIN
+    assert get_initial_value(settings_view, "quiet_hours") == "22:00 to 07:00"
+    assert get_initial_value(settings_view, "watchlists") == "Tech: AAPL"
+    assert [
+        get_initial_value(settings_view, f"notify:{name}") for name in ("order.filled", "alert.fired")
+    ] == [
         "bundle",
         "ping",
     ]
 
 
 def test_form_replaces_the_preferences(trading: PortfolioWorkspace, settings_view):
-    trading.oms.results["PUT /preferences"] = Answer(body=portfolio_oms.preferences(time_zone="Asia/Tokyo"))
+    trading.oms.results["PUT /preferences"] = Response(
+        body=portfolio_oms.build_preferences(time_zone="Asia/Tokyo")
+    )
     entries = {
         "default_portfolio": "Income", "quiet_hours": "9:30 - 10:00", "time_zone": "Asia/Tokyo",
         "watchlists": "Tech: msft, AAPL AAPL\nEnergy: XOM", "notify:order.filled": "ping",
@@ -72,7 +76,7 @@ def test_invalid_entries_are_reported_at_their_fields(trading: PortfolioWorkspac
     assert body["errors"].keys() == {"quiet_hours", "watchlists"}
     assert trading.oms.changes == {}
     errors = [{"field": "time_zone", "message": "Must be an IANA time zone."}]
-    trading.oms.results["PUT /preferences"] = problem(422, "Not valid.", errors)
+    trading.oms.results["PUT /preferences"] = build_problem(422, "Not valid.", errors)
     body = trading.submit_view(settings_view)
     assert body["errors"] == {"time_zone": "Must be an IANA time zone."}
 
@@ -82,24 +86,24 @@ def test_invalid_entries_are_reported_at_their_fields(trading: PortfolioWorkspac
     [("berlin", "Europe/Berlin"), ("new york", "America/New_York"), ("", "UTC"), ("zzz", "/")],
 )
 def test_time_zones_are_searched(trading: PortfolioWorkspace, typed, expected):
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_suggestion", block_id="time_zone", action_id="settings:time_zone", value=typed,
-        view=factories.view(),
+        view=factories.build_view(),
     )  # fmt: skip
     assert expected in [option["value"] for option in trading.deliver(payload).get_json()["options"]]
 
 
 def test_portfolios_are_searched(trading: PortfolioWorkspace):
-    trading.oms.rows["/portfolios"] = [portfolio_oms.portfolio()]
-    payload = factories.interaction(
+    trading.oms.rows["/portfolios"] = [portfolio_oms.build_portfolio()]
+    payload = factories.build_interaction(
         "block_suggestion", block_id="default_portfolio", action_id="settings:portfolio", value="gro",
-        view=factories.view(),
+        view=factories.build_view(),
     )  # fmt: skip
     assert [option["value"] for option in trading.deliver(payload).get_json()["options"]] == ["Growth"]
 
 
 def test_direct_message_shows_the_settings_with_a_button(trading: PortfolioWorkspace):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(
+    trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(
         watchlists={f"{'L' * 98}{number:02}": ["S" * 40] * 200 for number in range(20)}, quiet_hours=None
     )
     trading.write_directly("settings")
@@ -112,7 +116,7 @@ def test_direct_message_shows_the_settings_with_a_button(trading: PortfolioWorks
 
 
 def test_numbers_are_written_as_the_person_prefers_unless_others_read_them(trading: PortfolioWorkspace):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(number_format="1.234,5")
+    trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(number_format="1.234,5")
     message = trading.query("Growth", "/portfolio")
     assert "equity 1.000.500,00 USD" in message["text"]
     assert "17.500,00" in json.dumps(message["blocks"])
@@ -122,17 +126,17 @@ def test_numbers_are_written_as_the_person_prefers_unless_others_read_them(tradi
 def test_order_form_starts_with_the_defaults_unless_the_command_says_more(
     trading: PortfolioWorkspace,
 ):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(**BERLIN)
+    trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(**BERLIN)
     trading.type("", "/order")
     first = trading.wait_for_view("V1")
-    assert [initial(first, f"{name}~1") for name in ("type", "time_in_force", "portfolio")] == [
+    assert [get_initial_value(first, f"{name}~1") for name in ("type", "time_in_force", "portfolio")] == [
         "LIMIT",
         "GTC",
         "Growth",
     ]
     trading.type("market day in Income", "/order")
     second = trading.slack.wait_for("views.open", 2)[-1].body["view"]
-    assert [initial(second, name) for name in ("type", "time_in_force", "portfolio")] == [
+    assert [get_initial_value(second, name) for name in ("type", "time_in_force", "portfolio")] == [
         "MARKET",
         "DAY",
         "Income",
@@ -140,8 +144,8 @@ def test_order_form_starts_with_the_defaults_unless_the_command_says_more(
 
 
 def test_trade_form_starts_with_the_known_default_portfolio(trading: PortfolioWorkspace):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(**BERLIN)
+    trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(**BERLIN)
     trading.query("positions")
     trading.type("AAPL", "/trade")
     opened = trading.slack.wait_for("views.open")[0].body["view"]
-    assert initial(opened, "portfolio") == "Growth"
+    assert get_initial_value(opened, "portfolio") == "Growth"

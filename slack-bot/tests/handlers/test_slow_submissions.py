@@ -8,13 +8,13 @@ import pytest
 
 from app.services.dependencies import Waits
 from tests import factories
-from tests.conftest import Workspace, make_bot
-from tests.fakes import Answer, problem
-from tests.reading import banner_of, notice_of, recorded_trade, wait_until
+from tests.conftest import Workspace, create_test_bot
+from tests.fakes import Response, build_problem
+from tests.reading import build_recorded_trade, get_banner, get_notice, wait_until
 
 
 def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
-    workspace.oms.script("place", Answer(201, {"trade": recorded_trade()}, slow=0.8))
+    workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=0.8))
     body = workspace.submit()
     assert body["view"]["title"]["text"] == "Placing…"
     redrawn = workspace.slack.wait_for("views.update")[0].body
@@ -24,25 +24,25 @@ def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_com
 
 
 def test_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace):
-    workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert view["callback_id"] == "trade_form"
-    assert "No." in banner_of(view)
+    assert "No." in get_banner(view)
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
 
 def test_slow_refusal_names_the_fields(workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
-    workspace.oms.script("place", Answer(422, problem(422, "No.", errors).body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.", errors).body, slow=0.8))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[0].body["view"]
-    assert "*Not placed.* Quantity: Too many. GMV: Too much." in banner_of(view)
+    assert "*Not placed.* Quantity: Too many. GMV: Too much." in get_banner(view)
 
 
 def test_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
     workspace.slack.refuse("views.update", "not_found")
-    workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
     workspace.submit()
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "D-U1"
@@ -50,17 +50,19 @@ def test_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
 
 
 def test_redraw_waits_out_a_429(workspace: Workspace):
-    workspace.slack.script(
-        "views.update", Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
+    workspace.slack.queue_responses(
+        "views.update", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
-    workspace.oms.script("place", Answer(422, problem(422, "No.").body, slow=0.8))
+    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
     workspace.submit()
     assert len(workspace.slack.wait_for("views.update", 2)) == 2
 
 
 def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(patient_workspace: Workspace):
     workspace = patient_workspace
-    workspace.oms.always["last_price"] = workspace.oms.always["place"] = Answer(slow=60.0)
+    workspace.oms.default_responses["last_price"] = workspace.oms.default_responses["place"] = Response(
+        slow=60.0
+    )
     answers, threads = [], []
 
     def submit(number):
@@ -78,8 +80,8 @@ def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(pat
 
 
 def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(slack, oms):
-    oms.always["place"] = Answer(slow=60.0)
-    bot = make_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
+    oms.default_responses["place"] = Response(slow=60.0)
+    bot = create_test_bot(slack, oms, waits=Waits(), write=60.0, read=30.0)
     workspace, answers = Workspace(bot, slack, oms), []
 
     def submit(number):
@@ -102,17 +104,17 @@ def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(sla
 def test_form_shows_busy_and_sends_nothing_without_a_free_worker(workspace: Workspace):
     workspace.bot.services.trade_workers.stop()
     body = workspace.submit()
-    assert "busy" in banner_of(body["view"])
+    assert "busy" in get_banner(body["view"])
     assert workspace.oms.calls == []
 
 
 def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
-    workspace.oms.always["last_price"] = Answer(slow=2.0)
+    workspace.oms.default_responses["last_price"] = Response(slow=2.0)
     view = workspace.submit()["view"]
     if "Nothing was sent" not in str(view):  # the answer came after the time limit
         view = workspace.slack.wait_for("views.update")[0].body["view"]
-    assert "Nothing was sent" in banner_of(view)
-    assert workspace.oms.named("place") == []
+    assert "Nothing was sent" in get_banner(view)
+    assert workspace.oms.list_requests("place") == []
 
 
 # Unknown outcomes
@@ -120,44 +122,44 @@ def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Worksp
 
 def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(workspace: Workspace):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    workspace.oms.script("place", Answer(slow=2.0))
-    workspace.oms.script("find", Answer(body=[]), Answer(500, b"?"))
+    workspace.oms.queue_responses("place", Response(slow=2.0))
+    workspace.oms.queue_responses("find", Response(body=[]), Response(500, b"?"))
     workspace.submit()
     workspace.oms.wait_for("find", 2)
     workspace.oms.record("T1:V1:0", body)
     updates = workspace.slack.wait_for("views.update", 2)
     assert [call.body["view"]["title"]["text"] for call in updates] == ["Checking…", "Trade placed"]
     assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        problem(503, "?", kind="outcome-unknown"),
-        Answer(500, b"oops"),
-        Answer(502, b"<html>"),
-        Answer(drop=True),
-        Answer(201, {"no": "trade"}),
-        Answer(503, {"type": 1}),
-        Answer(201, b"not json"),
+        build_problem(503, "?", kind="outcome-unknown"),
+        Response(500, b"oops"),
+        Response(502, b"<html>"),
+        Response(drop=True),
+        Response(201, {"no": "trade"}),
+        Response(503, {"type": 1}),
+        Response(201, b"not json"),
     ],
 )
 def test_unclear_answer_is_looked_up(workspace: Workspace, answer):
-    workspace.oms.script("place", answer)
-    workspace.oms.script("find", Answer(body=[recorded_trade()]))
+    workspace.oms.queue_responses("place", answer)
+    workspace.oms.queue_responses("find", Response(body=[build_recorded_trade()]))
     workspace.submit()
     assert "T9" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(workspace: Workspace):
-    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
     view = workspace.slack.wait_for("views.update")[-1].body["view"]
     if view["title"]["text"] != "New trade":
         view = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
-    assert "Still not known" in banner_of(view)
+    assert "still unknown" in get_banner(view)
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
@@ -170,8 +172,8 @@ def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace
         "portfolio_name": "Growth",
         "user_id": "U1",
     }
-    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
-    workspace.oms.always["find"] = Answer(500, b"?")
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.default_responses["find"] = Response(500, b"?")
     workspace.submit()
     workspace.slack.wait_for("views.update", 1)
     wait_until(workspace.bot.services.confirmations.list_unresolved)
@@ -184,55 +186,57 @@ ORDERED = {
     "symbol": "AAPL", "quantity": "100", "gmv": "17500",
     "side": "BUY", "portfolio_name": "Growth", "user_id": "U1",
 }  # fmt: skip
-EDITED = factories.state(quantity="90", gmv="15750")
+EDITED = factories.build_state(quantity="90", gmv="15750")
 
 
 @pytest.fixture
-def unsettled(workspace: Workspace):
+def unknown_outcome_metadata(workspace: Workspace):
     """Provide the metadata of a form whose outcome stayed unknown."""
-    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.submit()
-    wait_until(lambda: "Still not known" in str(workspace.slack.shown.get("V1")))
+    wait_until(lambda: "still unknown" in str(workspace.slack.shown.get("V1")))
     return workspace.slack.shown["V1"]["private_metadata"]
 
 
-def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, unsettled):
+def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, unknown_outcome_metadata):
     workspace.oms.record("T1:V1:0", ORDERED)
-    view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
-    assert "had traded already" in notice_of(view)
-    workspace.bot.services.outbox.close(2.0)
-    messages = [call.body for call in workspace.slack.named("chat.postMessage")]
+    view = workspace.submit(EDITED, private_metadata=unknown_outcome_metadata)["view"]
+    assert "had traded already" in get_notice(view)
+    workspace.bot.services.send_queue.close(2.0)
+    messages = [call.body for call in workspace.slack.list_requests("chat.postMessage")]
     assert sorted(message["channel"] for message in messages) == ["C1", "D-U1"], (
-        "the channel was owed its confirmation"
+        "the confirmation of the channel was pending"
     )
     assert len(workspace.oms.trades) == 1
-    assert len(workspace.oms.named("place")) == 1
+    assert len(workspace.oms.list_requests("place")) == 1
 
 
 def test_edited_form_trades_its_new_entries_if_the_first_submission_did_not_trade(
-    workspace: Workspace, unsettled
+    workspace: Workspace, unknown_outcome_metadata
 ):
-    assert workspace.submit(EDITED, private_metadata=unsettled) == {"response_action": "clear"}
+    assert workspace.submit(EDITED, private_metadata=unknown_outcome_metadata) == {"response_action": "clear"}
     assert [trade["quantity"] for trade in workspace.oms.trades.values()] == ["90"]
 
 
-@pytest.mark.parametrize("again", [problem(422, "No."), problem(503, "Full.", kind="not-placed")])
-def test_refusal_after_an_unknown_outcome_keeps_the_key(workspace: Workspace, unsettled, again):
-    workspace.oms.script("place", again)
-    view = workspace.submit(EDITED, private_metadata=unsettled)["view"]
-    assert "*Not placed this time.*" in banner_of(view)
-    assert "Whether it was placed before is still not known" in banner_of(view)
-    assert "Nothing was traded" not in banner_of(view)
-    assert json.loads(view["private_metadata"]) == json.loads(unsettled)
+@pytest.mark.parametrize("again", [build_problem(422, "No."), build_problem(503, "Full.", kind="not-placed")])
+def test_refusal_after_an_unknown_outcome_keeps_the_key(
+    workspace: Workspace, unknown_outcome_metadata, again
+):
+    workspace.oms.queue_responses("place", again)
+    view = workspace.submit(EDITED, private_metadata=unknown_outcome_metadata)["view"]
+    assert "*Not placed this time.*" in get_banner(view)
+    assert "It is still unknown whether it was placed before" in get_banner(view)
+    assert "Nothing was traded" not in get_banner(view)
+    assert json.loads(view["private_metadata"]) == json.loads(unknown_outcome_metadata)
 
 
 def test_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
-    workspace.oms.script("place", problem(503, "?", kind="outcome-unknown"))
+    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
     workspace.slack.refuse("views.update", "not_found")
     workspace.submit()
     text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
-    assert "Still not known" in text
-    assert "it could trade twice" in text
+    assert "still unknown" in text
+    assert "could place it twice" in text
     assert "from this form" not in text
 
 
@@ -241,5 +245,5 @@ def test_unexpected_error_is_logged_and_reported_as_unknown(workspace: Workspace
         raise ZeroDivisionError
 
     monkeypatch.setattr(workspace.bot.services.oms, "place", broken)
-    assert "Still not known" in banner_of(workspace.submit()["view"])
+    assert "still unknown" in get_banner(workspace.submit()["view"])
     assert "Submission failed" in caplog.text

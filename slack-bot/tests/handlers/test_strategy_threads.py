@@ -20,81 +20,83 @@ DRIFT = {
 
 
 @pytest.fixture
-def reporting(workspace: Workspace) -> Workspace:
+def reporting_workspace(workspace: Workspace) -> Workspace:
     object.__setattr__(workspace.bot.services, "trading_channel", "C9")
     return workspace
 
 
-def report(workspace: Workspace, event_id, kind, data):
+def report_event(workspace: Workspace, event_id, kind, data):
     registry = EventRegistry()
     register_subscriptions(registry)
     registry.handle(workspace.bot.services, Event(event_id, f"strategy.{kind}", "2026-11-29T10:00:00Z", data))
 
 
-def test_thread_starts_once_and_its_first_message_shows_the_status(reporting: Workspace):
-    report(reporting, "E1", "started", STATUS)
-    root, line = (call.body for call in reporting.slack.wait_for("chat.postMessage", 2))
+def test_thread_starts_once_and_its_first_message_shows_the_status(reporting_workspace: Workspace):
+    report_event(reporting_workspace, "E1", "started", STATUS)
+    root, line = (call.body for call in reporting_workspace.slack.wait_for("chat.postMessage", 2))
     check_message(root["text"], root["blocks"])
     assert root["channel"] == "C9"
     assert root["text"].startswith("*Strategy trend* · ACTIVE · in Growth · version 2, start 3")
     assert line["text"] == ":arrow_forward: *trend* was started by <@U1>: Checked the backtest"
     assert line["thread_ts"] == "1.0"
     error = "ValueError: no data (trend.py, line 12)"
-    report(reporting, "E2", "error", STATUS | {"status": "ERROR", "last_error": error, "actor": "host"})
-    failed = reporting.slack.wait_for("chat.postMessage", 3)[2].body
-    assert failed["text"] == f":warning: *trend* failed and does not run any more: {error}"
+    report_event(
+        reporting_workspace, "E2", "error", STATUS | {"status": "ERROR", "last_error": error, "actor": "host"}
+    )
+    failed = reporting_workspace.slack.wait_for("chat.postMessage", 3)[2].body
+    assert failed["text"] == f":warning: *trend* failed and was stopped: {error}"
     assert failed["thread_ts"] == "1.0"
-    (edited,) = reporting.slack.named("chat.update")
+    (edited,) = reporting_workspace.slack.list_requests("chat.update")
     assert "*Strategy trend* · ERROR" in edited.body["text"]
     assert edited.body["ts"] == "1.0"
 
 
-def test_drift_keeps_the_status(reporting: Workspace):
-    report(reporting, "E1", "paused", STATUS | {"status": "PAUSED", "reason": None})
-    report(reporting, "E2", "drift", DRIFT)
-    text = reporting.slack.wait_for("chat.postMessage", 3)[2].body["text"]
+def test_drift_keeps_the_status(reporting_workspace: Workspace):
+    report_event(reporting_workspace, "E1", "paused", STATUS | {"status": "PAUSED", "reason": None})
+    report_event(reporting_workspace, "E2", "drift", DRIFT)
+    text = reporting_workspace.slack.wait_for("chat.postMessage", 3)[2].body["text"]
     assert "1 difference in 12 orders and 10 fills. First at order `O1`: price: the quote was older" in text
-    assert reporting.slack.named("chat.update") == []
+    assert reporting_workspace.slack.list_requests("chat.update") == []
 
 
-def test_first_message_that_was_deleted_is_posted_again(reporting: Workspace):
-    report(reporting, "E1", "started", STATUS)
-    reporting.slack.wait_for("chat.postMessage", 2)
-    reporting.slack.refuse("chat.update", "message_not_found")
-    report(reporting, "E2", "stopped", STATUS | {"status": "INACTIVE", "reason": None})
-    root, line = (call.body for call in reporting.slack.wait_for("chat.postMessage", 4)[2:])
+def test_first_message_that_was_deleted_is_posted_again(reporting_workspace: Workspace):
+    report_event(reporting_workspace, "E1", "started", STATUS)
+    reporting_workspace.slack.wait_for("chat.postMessage", 2)
+    reporting_workspace.slack.refuse("chat.update", "message_not_found")
+    report_event(reporting_workspace, "E2", "stopped", STATUS | {"status": "INACTIVE", "reason": None})
+    root, line = (call.body for call in reporting_workspace.slack.wait_for("chat.postMessage", 4)[2:])
     assert "INACTIVE" in root["text"]
     assert line["text"] == ":black_square_for_stop: *trend* was stopped by <@U1>."
     assert line["thread_ts"] == "3.0"
 
 
-def test_refused_thread_line_stays_pending(reporting: Workspace):
-    reporting.slack.refuse("chat.postMessage", "not_in_channel")
-    report(reporting, "E1", "started", STATUS)
-    reporting.slack.wait_for("chat.postMessage")
-    (owed,) = reporting.bot.services.notifications.list_due(1e12)
-    assert (owed.channel, owed.text[:23]) == ("C9", ":arrow_forward: *trend*")
+def test_refused_thread_line_stays_pending(reporting_workspace: Workspace):
+    reporting_workspace.slack.refuse("chat.postMessage", "not_in_channel")
+    report_event(reporting_workspace, "E1", "started", STATUS)
+    reporting_workspace.slack.wait_for("chat.postMessage")
+    (pending,) = reporting_workspace.bot.services.notifications.list_due(1e12)
+    assert (pending.channel, pending.text[:23]) == ("C9", ":arrow_forward: *trend*")
 
 
-def test_pending_thread_line_of_a_killed_bot_is_posted(reporting: Workspace, monkeypatch):
-    report(reporting, "E1", "started", STATUS)
-    reporting.slack.wait_for("chat.postMessage", 2)
-    services = reporting.bot.services
-    services.outbox.close(5.0)
+def test_pending_thread_line_of_a_killed_bot_is_posted(reporting_workspace: Workspace, monkeypatch):
+    report_event(reporting_workspace, "E1", "started", STATUS)
+    reporting_workspace.slack.wait_for("chat.postMessage", 2)
+    services = reporting_workspace.bot.services
+    services.send_queue.close(5.0)
     with monkeypatch.context() as killed:
-        killed.setattr(services.outbox, "put", lambda *_, **__: None)
-        report(reporting, "E2", "paused", STATUS | {"status": "PAUSED"})
+        killed.setattr(services.send_queue, "put", lambda *_, **__: None)
+        report_event(reporting_workspace, "E2", "paused", STATUS | {"status": "PAUSED"})
     services.storage.database.execute("UPDATE notifications SET due_at = 1.0")
     deliver_notifications(services)
-    line = reporting.slack.wait_for("chat.postMessage", 3)[2].body
+    line = reporting_workspace.slack.wait_for("chat.postMessage", 3)[2].body
     assert (line["channel"], line["thread_ts"]) == ("C9", "1.0")
     assert line["text"].startswith(":double_vertical_bar: *trend* was paused by <@U1>")
     assert services.notifications.list_due(1e12) == []
 
 
 def test_without_a_channel_nothing_is_posted(workspace: Workspace):
-    report(workspace, "E1", "started", STATUS)
-    assert workspace.slack.named("chat.postMessage") == []
+    report_event(workspace, "E1", "started", STATUS)
+    assert workspace.slack.list_requests("chat.postMessage") == []
     assert workspace.bot.services.notifications.list_due(1e12) == []
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests import portfolio_oms
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import ALL_VERBS, PortfolioWorkspace
 from tests.limits import check_message
 
@@ -24,7 +24,7 @@ READS = [
 ]
 
 
-def words_of(message):
+def list_words(message):
     return json.dumps(message, ensure_ascii=False).replace("\u2060", "")
 
 
@@ -59,14 +59,14 @@ def test_help_shows_what_the_role_may_do(trading: PortfolioWorkspace):
 
 
 def test_help_without_an_oms_shows_everything(trading: PortfolioWorkspace):
-    trading.oms.script("me", Answer(drop=True))
+    trading.oms.queue_responses("me", Response(drop=True))
     assert "/desk halt" in trading.query("help")["text"]
 
 
 def test_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWorkspace):
     message = trading.query("Growth", "/portfolio")
     assert "equity 1,000,500.00 USD" in message["text"]
-    assert "today -20.00 · in all +500.00" in message["text"]
+    assert "today -20.00 · total +500.00" in message["text"]
     assert "Cash 982,500.00" in message["text"]
     table = next(block for block in message["blocks"] if block["type"] == "data_table")
     assert [cell["text"] for cell in table["rows"][1]] == [
@@ -75,35 +75,40 @@ def test_portfolio_shows_equity_cash_profit_and_positions(trading: PortfolioWork
     assert table["rows"][1][5]["value"] == 350.0
 
 
-def charts_of(message):
+def list_charts(message):
     return [block["chart"] for block in message["blocks"] if block["type"] == "data_visualization"]
 
 
 def test_portfolio_shows_its_equity_as_a_line_with_its_numbers_in_words(trading: PortfolioWorkspace):
     message = trading.query("Growth", "/portfolio")
-    (line,) = charts_of(message)
+    (line,) = list_charts(message)
     assert [point["value"] for point in line["series"][0]["data"]] == [1_000_000, 1_000_100, 1_000_200]
     sentence = "from 1,000,000.00 to 1,000,200.00 (+200.00), lowest 1,000,000.00, highest 1,000,200.00"
     assert sentence in message["text"]
 
 
 def test_largest_charts_fit(trading: PortfolioWorkspace):
-    trading.oms.rows["/portfolio/Growth/history"] = {"points": portfolio_oms.equities(30)}
-    rows = [portfolio_oms.position("S" * 37 + f"{n:03}", market_value=f"-{n}.00") for n in range(200)]
-    trading.oms.rows["/positions"] = [portfolio_oms.position(f"L{n}") for n in range(13)] + rows
+    trading.oms.rows["/portfolio/Growth/history"] = {"points": portfolio_oms.build_equities(30)}
+    rows = [portfolio_oms.build_position("S" * 37 + f"{n:03}", market_value=f"-{n}.00") for n in range(200)]
+    trading.oms.rows["/positions"] = [portfolio_oms.build_position(f"L{n}") for n in range(13)] + rows
     message = trading.query("Growth", "/portfolio")
     check_message(message["text"], message["blocks"])
-    line, pie = charts_of(message)
+    line, pie = list_charts(message)
     assert len(line["axis_config"]["categories"]) == 20
     assert pie["segments"][-1]["label"] == "Other positions"
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(500), Answer(body={"points": []}), Answer(body={"points": portfolio_oms.equities(1)})]
+    "answer",
+    [
+        Response(500),
+        Response(body={"points": []}),
+        Response(body={"points": portfolio_oms.build_equities(1)}),
+    ],
 )
 def test_portfolio_without_history_has_no_curve(trading: PortfolioWorkspace, answer):
-    trading.oms.script("GET /portfolio/Growth/history", answer)
-    assert charts_of(trading.query("Growth", "/portfolio")) == []
+    trading.oms.queue_responses("GET /portfolio/Growth/history", answer)
+    assert list_charts(trading.query("Growth", "/portfolio")) == []
 
 
 def test_unknown_portfolio_is_answered_with_the_nearest_name(trading: PortfolioWorkspace):
@@ -148,38 +153,42 @@ def test_empty_lists_show_the_next_step(trading: PortfolioWorkspace):
 def test_largest_answers_fit_and_say_that_more_exist(trading: PortfolioWorkspace, text):
     names = [f"{'SYMBOL-' * 5}{number:03}" for number in range(201)]
     rows = trading.oms.rows
-    rows["/positions"] = [portfolio_oms.position(name, "P" * 100, product="NRML") for name in names]
-    rows["/orders"] = [portfolio_oms.order(f"O{name}", symbol=name[-38:]) for name in names[:101]]
-    rows["/trades"] = [portfolio_oms.trade(symbol=name, portfolio_name="P" * 100) for name in names[:101]]
+    rows["/positions"] = [portfolio_oms.build_position(name, "P" * 100, product="NRML") for name in names]
+    rows["/orders"] = [portfolio_oms.build_order(f"O{name}", symbol=name[-38:]) for name in names[:101]]
+    rows["/trades"] = [
+        portfolio_oms.build_trade(symbol=name, portfolio_name="P" * 100) for name in names[:101]
+    ]
     message = trading.query(text)
     check_message(message["text"], message["blocks"])
-    assert "are shown" in words_of(message)
+    assert "are shown" in list_words(message)
 
 
 def test_two_hundred_usual_positions_are_all_shown(trading: PortfolioWorkspace):
-    rows = [portfolio_oms.position(f"SYM{number}") for number in range(200)]
+    rows = [portfolio_oms.build_position(f"SYM{number}") for number in range(200)]
     trading.oms.rows["/positions"] = rows
     message = trading.query("positions")
     check_message(message["text"], message["blocks"])
     tables = [block for block in message["blocks"] if block["type"] == "data_table"]
     assert sum(len(table["rows"]) - 1 for table in tables) == 200
-    assert "are shown" not in words_of(message)
+    assert "are shown" not in list_words(message)
 
 
 def test_workspace_that_refuses_tables_gets_lines(trading: PortfolioWorkspace):
-    trading.slack.script("respond", Answer(400, b"invalid_blocks"))
-    trading.oms.rows["/positions"] = [portfolio_oms.position(f"SYM{number}") for number in range(200)]
+    trading.slack.queue_responses("respond", Response(400, b"invalid_blocks"))
+    trading.oms.rows["/positions"] = [portfolio_oms.build_position(f"SYM{number}") for number in range(200)]
     trading.type("positions", "/desk")
     message = trading.slack.wait_for("respond", 2)[-1].body
     check_message(message["text"], message["blocks"])
     assert not any(block["type"] == "data_table" for block in message["blocks"])
-    assert "*SYM0* · Portfolio Growth · Quantity 100 · Average cost 171.50" in words_of(message)
+    assert "*SYM0* · Portfolio Growth · Quantity 100 · Average cost 171.50" in list_words(message)
     assert sum(len(block.get("text", {}).get("text", "")) for block in message["blocks"]) < 12_000
 
 
 def test_texts_of_the_oms_are_escaped(trading: PortfolioWorkspace):
     trading.oms.rows["/kill-switch"] = [
-        portfolio_oms.switch("portfolio", "<!channel>", state="HALTED", reason="*_~`& <@U9>", set_by="key:a")
+        portfolio_oms.build_switch(
+            "portfolio", "<!channel>", state="HALTED", reason="*_~`& <@U9>", set_by="key:a"
+        )
     ]
     text = trading.query("risk")["text"]
     assert "<!channel>" not in text
@@ -201,24 +210,24 @@ def test_junk_is_answered_privately_at_once(trading: PortfolioWorkspace, junk):
 @pytest.mark.parametrize(
     ("trouble", "expected"),
     [
-        (Answer(drop=True), "does not answer"),
-        (Answer(500), "does not answer"),
-        (Answer(body={"rows": 1}), "does not answer"),
-        (Answer(429, headers={"Retry-After": "7"}), "in 7 seconds"),
-        (problem(403, "No.", kind="person-refused"), "not a member"),
-        (problem(403, "No.", kind="tenant-suspended"), "suspended"),
-        (Answer(401), "does not accept this app's key"),
+        (Response(drop=True), "does not respond"),
+        (Response(500), "does not respond"),
+        (Response(body={"rows": 1}), "returned an unexpected response"),
+        (Response(429, headers={"Retry-After": "7"}), "in 7 seconds"),
+        (build_problem(403, "No.", kind="person-refused"), "not a member"),
+        (build_problem(403, "No.", kind="tenant-suspended"), "suspended"),
+        (Response(401), "does not accept this app's key"),
     ],
 )
 def test_failing_oms_is_explained_with_a_reference(trading: PortfolioWorkspace, trouble, expected):
-    trading.oms.script("GET /positions", trouble)
+    trading.oms.queue_responses("GET /positions", trouble)
     message = trading.query("positions")
     assert expected in message["text"]
     assert "Reference: `req-" in message["text"]
 
 
 def test_dead_response_url_becomes_a_direct_message(trading: PortfolioWorkspace):
-    trading.slack.always["respond"] = Answer(404, b"expired_url")
+    trading.slack.default_responses["respond"] = Response(404, b"expired_url")
     trading.type("quote AAPL", "/desk")
     call = trading.slack.wait_for("chat.postMessage")[0].body
     assert call["channel"] == "D-U1"
@@ -235,7 +244,7 @@ def test_people_of_another_workspace_read_nothing(trading: PortfolioWorkspace, v
 def test_repeated_delivery_is_answered_once(trading: PortfolioWorkspace):
     trading.query("quote AAPL", trigger_id="same")
     assert trading.type("quote AAPL", "/desk", trigger_id="same").status_code == 200
-    assert len(trading.oms.named("GET /quotes/AAPL")) == 1
+    assert len(trading.oms.list_requests("GET /quotes/AAPL")) == 1
 
 
 def test_user_gets_a_message_without_a_free_worker(trading: PortfolioWorkspace):
@@ -244,22 +253,22 @@ def test_user_gets_a_message_without_a_free_worker(trading: PortfolioWorkspace):
 
 
 def test_alert_is_created_listed_and_removed(trading: PortfolioWorkspace):
-    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
+    trading.oms.results["POST /alerts"] = Response(201, portfolio_oms.build_alert())
     message = trading.query("alert AAPL above 200")
     assert "*Alert set:* AAPL above 200.00" in message["text"]
     body = {"kind": "price", "above": "200", "repeat": False, "deliver_to": "me", "symbol": "AAPL"}
     assert list(trading.oms.changes.values()) == [("POST", "/alerts", body)]
     pnl = {"kind": "day_pnl", "symbol": None, "portfolio_name": "Growth", "above": None, "below": "-500.00"}
-    trading.oms.rows["/alerts"] = [portfolio_oms.alert(), portfolio_oms.alert(**pnl, repeat=True)]
+    trading.oms.rows["/alerts"] = [portfolio_oms.build_alert(), portfolio_oms.build_alert(**pnl, repeat=True)]
     message = trading.query("alerts")
     check_message(message["text"], message["blocks"])
     assert "P&amp;L today of Growth below -500.00: armed" in message["text"]
-    trading.oms.results["DELETE /alerts/A1"] = Answer(204, b"")
+    trading.oms.results["DELETE /alerts/A1"] = Response(204, b"")
     assert "is removed" in trading.query("alert remove A1")["text"]
 
 
 def test_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace):
-    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert(deliver_to="C1"))
+    trading.oms.results["POST /alerts"] = Response(201, portfolio_oms.build_alert(deliver_to="C1"))
     message = trading.query("alert AAPL above 200 share")
     assert message["response_type"] == "in_channel"
     assert "<#C1> gets a message once." in message["text"]
@@ -267,7 +276,7 @@ def test_shared_alert_is_delivered_to_the_channel(trading: PortfolioWorkspace):
 
 
 def test_shared_alert_of_a_direct_message_is_delivered_to_the_person(trading: PortfolioWorkspace):
-    trading.oms.results["POST /alerts"] = Answer(201, portfolio_oms.alert())
+    trading.oms.results["POST /alerts"] = Response(201, portfolio_oms.build_alert())
     trading.write_directly("alert AAPL above 200 share")
     trading.slack.wait_for("chat.postMessage")
     assert [change[2]["deliver_to"] for change in trading.oms.changes.values()] == ["me"]
@@ -275,12 +284,12 @@ def test_shared_alert_of_a_direct_message_is_delivered_to_the_person(trading: Po
 
 def test_alert_that_the_oms_refuses_is_explained(trading: PortfolioWorkspace):
     errors = [{"field": "above", "message": "Must be positive."}]
-    trading.oms.results["POST /alerts"] = problem(422, "Not valid.", errors)
+    trading.oms.results["POST /alerts"] = build_problem(422, "Not valid.", errors)
     assert "Must be positive." in trading.query("alert AAPL above 0")["text"]
 
 
 def test_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
-    trading.oms.results["PUT /preferences"] = Answer(body=portfolio_oms.preferences())
+    trading.oms.results["PUT /preferences"] = Response(body=portfolio_oms.build_preferences())
     message = trading.query("watch AAPL MSFT")
     assert "bid 174.90" in message["text"]
     assert "*MSFT* has no quote." in message["text"]
@@ -289,5 +298,5 @@ def test_symbol_is_added_to_the_watchlist_once(trading: PortfolioWorkspace):
 
 
 def test_empty_watchlist_says_how_to_fill_it(trading: PortfolioWorkspace):
-    trading.oms.rows["/preferences"] = portfolio_oms.preferences(watchlists={})
+    trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(watchlists={})
     assert "is empty" in trading.query("watch")["text"]

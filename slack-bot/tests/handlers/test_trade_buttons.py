@@ -9,18 +9,18 @@ import pytest
 from app.forms.trade_buttons import ReversalContext, build_again_value
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import problem
-from tests.handlers.orders.test_order_messages import click
+from tests.fakes import build_problem
+from tests.handlers.orders.test_order_messages import click_button
 from tests.limits import check_view
 
 
-def button_value(seconds_ago: float = 5.0, user: str = "U1") -> str:
+def build_button_value(seconds_ago: float = 5.0, user: str = "U1") -> str:
     at = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=seconds_ago)
     return ReversalContext("T1X", user, at.isoformat()).dump()
 
 
 def open_reversal(workspace: Workspace):
-    click(workspace, "trade_undo", button_value())
+    click_button(workspace, "trade_undo", build_button_value())
     return workspace.slack.wait_for("views.open")[0].body["view"]
 
 
@@ -33,7 +33,7 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
     view = open_reversal(workspace)
     check_view(view)
     assert submit_reason(workspace, view) == {"response_action": "clear"}
-    sent = workspace.oms.named("reverse")[0]
+    sent = workspace.oms.list_requests("reverse")[0]
     assert (sent.path, sent.body) == ("/api/v1/trades/T1X:reverse", {"reason": "Reported twice"})
     assert sent.headers["idempotency-key"] == "T1:T1X:reverse"
     edited = workspace.slack.wait_for("chat.update")[0].body
@@ -44,22 +44,22 @@ def test_author_undoes_a_trade_within_a_minute(workspace: Workspace):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (lambda: button_value(61), "within a minute"),
-        (lambda: button_value(user="U2"), "Only <@U2>, who reported this trade"),
-        (lambda: "{}", "within a minute"),
-        (lambda: "junk", "within a minute"),
+        (lambda: build_button_value(61), "for one minute only"),
+        (lambda: build_button_value(user="U2"), "Only <@U2>, who reported this trade"),
+        (lambda: "{}", "for one minute only"),
+        (lambda: "junk", "for one minute only"),
     ],
     ids=["late", "another person", "empty", "junk"],
 )
 def test_undo_is_limited_to_the_author_and_one_minute(workspace: Workspace, value, said):
-    click(workspace, "trade_undo", value())
+    click_button(workspace, "trade_undo", value())
     assert said in workspace.slack.wait_for("respond")[0].body["text"]
-    assert workspace.slack.named("views.open") == []
+    assert workspace.slack.list_requests("views.open") == []
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"recorded_at": "2026-11-21T10:00:00.000000Z"}, "within a minute"), ({"user": "U2"}, "Only <@U2>")],
+    [({"recorded_at": "2026-11-21T10:00:00.000000Z"}, "for one minute only"), ({"user": "U2"}, "Only <@U2>")],
     ids=["late", "another person"],
 )
 def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace, changes, said):
@@ -68,20 +68,22 @@ def test_person_and_minute_are_checked_again_at_submission(workspace: Workspace,
     body = submit_reason(workspace, {"private_metadata": json.dumps(context)})
     check_view(body["view"])
     assert said in body["view"]["blocks"][0]["text"]["text"]
-    assert workspace.oms.named("reverse") == []
+    assert workspace.oms.list_requests("reverse") == []
 
 
 def test_refusal_of_the_oms_is_shown_in_the_form(workspace: Workspace):
     view = open_reversal(workspace)
-    workspace.oms.script("reverse", problem(409, "The trade is reversed already.", kind="conflict"))
+    workspace.oms.queue_responses(
+        "reverse", build_problem(409, "The trade is reversed already.", kind="conflict")
+    )
     body = submit_reason(workspace, view)
     check_view(body["view"])
     assert "The trade is reversed already." in body["view"]["blocks"][0]["text"]["text"]
-    assert workspace.slack.named("chat.update") == []
+    assert workspace.slack.list_requests("chat.update") == []
 
 
 def test_trade_again_fills_in_the_form(workspace: Workspace):
-    click(workspace, "trade_again", build_again_value(factories.trade()))
+    click_button(workspace, "trade_again", build_again_value(factories.build_trade()))
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
     assert [entries[name]["initial_value"] for name in ("symbol", "quantity", "price")] == [

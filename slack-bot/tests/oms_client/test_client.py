@@ -2,40 +2,40 @@ import inspect
 
 import pytest
 
-from app.errors import NotAllowed, NotPlaced, OmsError, OutcomeUnknown
+from app.errors import NotPlaced, OmsError, OmsForbidden, OutcomeUnknown
 from app.oms_client import OmsClient, Person
 from tests import factories
-from tests.fakes import Answer
+from tests.fakes import Response
 
 AVA = Person("T1", "U1")
 OTHER_TRADES = [
-    Answer(body={"a": 1}),
-    Answer(body=[{"no": "trade"}]),
-    Answer(body=[3]),
-    Answer(body=b"x"),
-    Answer(500),
+    Response(body={"a": 1}),
+    Response(body=[{"no": "trade"}]),
+    Response(body=[3]),
+    Response(body=b"x"),
+    Response(500),
 ]
 
 
 @pytest.fixture
 def client(oms):
-    client = OmsClient(factories.settings(oms_url=oms.url), write_seconds=0.4, read_seconds=0.4)
+    client = OmsClient(factories.build_settings(oms_url=oms.url), write_seconds=0.4, read_seconds=0.4)
     yield client
     oms.released.set()
     client.close()
 
 
-def place(client):
-    return client.place(AVA, factories.ticket(), key="T1:V1:0", request_id="req-1")
+def place_trade(client):
+    return client.place(AVA, factories.build_ticket(), key="T1:V1:0", request_id="req-1")
 
 
 def test_trade_is_recorded_once_and_a_repeat_is_recognized(client, oms):
-    first, second = place(client), place(client)
+    first, second = place_trade(client), place_trade(client)
     assert (first.replayed, second.replayed) == (False, True)
     assert first.trade == second.trade
     assert client.find_trade(AVA, "T1:V1:0", request_id="req-1") == first.trade
     assert client.get_last_price(AVA, "AAPL", request_id="req-1") == first.trade.price
-    traces = [call.headers["traceparent"].split("-") for call in oms.named("place")]
+    traces = [call.headers["traceparent"].split("-") for call in oms.list_requests("place")]
     assert traces[0][1] == traces[1][1]
     assert traces[0][2] != traces[1][2]
 
@@ -48,28 +48,28 @@ def test_symbol_without_trades_has_no_price(client):
 def test_refused_connection_is_not_placed(client, oms):
     oms.stop()
     with pytest.raises(NotPlaced):
-        place(client)
+        place_trade(client)
 
 
-@pytest.mark.parametrize("trouble", [Answer(slow=5.0), Answer(drop=True)])
+@pytest.mark.parametrize("trouble", [Response(slow=5.0), Response(drop=True)])
 def test_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
-    oms.script("place", trouble)
+    oms.queue_responses("place", trouble)
     with pytest.raises(OutcomeUnknown):
-        place(client)
-    assert len(oms.named("place")) == 1
+        place_trade(client)
+    assert len(oms.list_requests("place")) == 1
 
 
 @pytest.mark.parametrize("answer", OTHER_TRADES)
 def test_list_that_cannot_be_read_is_no_trade(client, oms, answer):
-    oms.script("last_price", answer)
+    oms.queue_responses("last_price", answer)
     with pytest.raises(OmsError):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_api_key_is_reported(client, oms, status):
-    oms.script("last_price", Answer(status))
-    with pytest.raises(NotAllowed, match="key"):
+    oms.queue_responses("last_price", Response(status))
+    with pytest.raises(OmsForbidden, match="key"):
         client.get_last_price(AVA, "AAPL", request_id="req-1")
 
 

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from app.oms_client import connections
-from app.oms_client.connections import Connections, HttpError, NothingSent
+from app.oms_client.connections import Connections, HttpError, RequestNotSent
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -99,7 +99,7 @@ def test_request_is_never_sent_again(client, server, monkeypatch):
 def test_request_without_a_connection_is_not_sent(server):
     server.shutdown()  # a thread that waits for connections keeps the port open
     server.server_close()
-    with pytest.raises(NothingSent):
+    with pytest.raises(RequestNotSent):
         Connections(f"http://127.0.0.1:{server.server_port}", {}, 5.0).request("GET", "/x", seconds=10.0)
 
 

@@ -1,4 +1,4 @@
-"""Responses of the OMS in an unknown format are errors of the OMS."""
+"""Responses of the OMS that cannot be read are errors of the OMS."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def create_client(body: Any) -> PortfolioClient:
 
 @pytest.mark.parametrize("body", [None, 5, [{"name": "zerodha"}], ["zerodha"]])
 def test_broker_connections_in_an_unknown_format_are_an_error(body):
-    with pytest.raises(OmsError, match="broker connections in an unknown format"):
+    with pytest.raises(OmsError, match="broker connections that cannot be read"):
         create_client(body).list_broker_log_ins()
 
 

@@ -23,7 +23,7 @@ def test_statement_is_what_the_oms_reads():
     ("key", "secret", "can"), [(KEY, "s" * 40, True), (KEY, "", False), ("k" * 40, "s" * 40, True)]
 )
 def test_only_a_bot_with_the_secret_claims(key, secret, can):
-    settings = factories.settings(oms_api_key=key, bot_statement_secret=secret)
+    settings = factories.build_settings(oms_api_key=key, bot_statement_secret=secret)
     client = OmsClient(settings)
     assert client.can_claim_workspace is can
     client.close()

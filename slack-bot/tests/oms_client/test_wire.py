@@ -2,29 +2,36 @@ from decimal import Decimal
 
 import pytest
 
-from app.errors import KeyTaken, NotAllowed, NotPlaced, OutcomeUnknown, Refused, TooManyRequests
-from app.oms_client.wire import amount, parse_error, ticket_to_json, trade_from_json
+from app.errors import (
+    IdempotencyKeyTaken,
+    NotPlaced,
+    OmsForbidden,
+    OmsRejected,
+    OutcomeUnknown,
+    TooManyRequests,
+)
+from app.oms_client.wire import parse_amount, parse_error, parse_trade, serialize_ticket
 from tests import factories
-from tests.fakes import trade_json
+from tests.fakes import build_trade_json
 
 
 def test_amounts_travel_as_strings_and_exactly():
-    body = ticket_to_json(
-        factories.ticket(quantity=Decimal("0.00000001"), gmv=Decimal("99999999.12345678")), "U1"
+    body = serialize_ticket(
+        factories.build_ticket(quantity=Decimal("0.00000001"), gmv=Decimal("99999999.12345678")), "U1"
     )
     assert (body["quantity"], body["gmv"]) == ("0.00000001", "99999999.12345678")
-    assert amount("99999999.12345678") == Decimal("99999999.12345678")
+    assert parse_amount("99999999.12345678") == Decimal("99999999.12345678")
 
 
 @pytest.mark.parametrize("value", [1.5, 1, None, "x", "NaN", "Infinity", ""])
 def test_inexact_amount_of_the_oms_is_an_error(value):
     with pytest.raises((TypeError, ValueError)):
-        amount(value)
+        parse_amount(value)
 
 
 def test_trade_is_read_with_the_position_after_it():
     body = {"symbol": "AAPL", "quantity": "4", "gmv": "10", "side": "BUY", "portfolio_name": "Growth"}
-    trade = trade_from_json(trade_json(body, "T1"))
+    trade = parse_trade(build_trade_json(body, "T1"))
     assert (trade.price, trade.position_quantity, trade.position_average_cost) == (
         Decimal("2.50"),
         Decimal(4),
@@ -35,14 +42,14 @@ def test_trade_is_read_with_the_position_after_it():
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (401, b"", NotAllowed),
-        (403, b"{}", NotAllowed),
-        (409, b"[]", Refused),
-        (409, b'{"type": "urn:x:problem/conflict"}', Refused),
-        (409, b'{"type": "urn:x:problem/idempotency-key-reused"}', KeyTaken),
-        (413, b"<html>", Refused),
-        (422, b'{"errors": 3}', Refused),
-        (422, b'{"errors": [3]}', Refused),
+        (401, b"", OmsForbidden),
+        (403, b"{}", OmsForbidden),
+        (409, b"[]", OmsRejected),
+        (409, b'{"type": "urn:x:problem/conflict"}', OmsRejected),
+        (409, b'{"type": "urn:x:problem/idempotency-key-reused"}', IdempotencyKeyTaken),
+        (413, b"<html>", OmsRejected),
+        (422, b'{"errors": 3}', OmsRejected),
+        (422, b'{"errors": [3]}', OmsRejected),
         (429, b"", TooManyRequests),
         (500, b"", OutcomeUnknown),
         (502, b"<html>", OutcomeUnknown),
@@ -62,6 +69,6 @@ def test_each_error_states_whether_a_trade_may_have_been_recorded(status, body, 
 def test_problem_document_names_its_fields():
     body = b'{"detail": "No.", "errors": [{"field": "quantity", "message": "Too many."}]}'
     fault = parse_error(422, body)
-    assert isinstance(fault, Refused)
+    assert isinstance(fault, OmsRejected)
     assert [(problem.field, problem.message) for problem in fault.problems] == [("quantity", "Too many.")]
     assert str(fault) == "No."

@@ -26,7 +26,7 @@ def test_every_event_of_the_manifest_is_handled(workspace: Workspace, event):
     kind, _, channel_type = event.partition(".")
     inner = {"type": kind, "channel_type": channel_type}
     body = json.dumps({"type": "event_callback", "event_id": event, "event": inner})
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     assert (
         workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
     )

@@ -9,8 +9,8 @@ from app.delivery.scopes import list_manifest_scopes
 from app.server.build import create_bot
 from app.storage.installations import InstalledWorkspace
 from tests import factories
-from tests.conftest import Workspace, make_bot
-from tests.fakes import Answer
+from tests.conftest import Workspace, create_test_bot
+from tests.fakes import Response
 
 CLIENT = {"slack_client_id": "1.2", "slack_client_secret": "client-canary"}
 GRANTED = {
@@ -29,43 +29,45 @@ REDIRECT = "/slack/oauth_redirect"
 @pytest.fixture
 def open_workspace(slack, oms):
     """Provide a bot that other workspaces can install."""
-    workspace = Workspace(make_bot(slack, oms, changes=CLIENT), slack, oms)
-    slack.always["oauth.v2.access"] = Answer(body=GRANTED)
+    workspace = Workspace(create_test_bot(slack, oms, changes=CLIENT), slack, oms)
+    slack.default_responses["oauth.v2.access"] = Response(body=GRANTED)
     yield workspace
     workspace.bot.stop(1.0)
 
 
-def start(workspace):
+def start_installation(workspace):
     response = workspace.bot.web.test_client().get("/slack/install")
     assert response.status_code == 302
     return urlsplit(response.headers["Location"])
 
 
-def state_of(address):
+def get_state(address):
     return parse_qs(address.query)["state"][0]
 
 
-def finish(workspace, **arguments):
+def finish_installation(workspace, **arguments):
     return workspace.bot.web.test_client().get(REDIRECT, query_string=arguments)
 
 
 def test_install_link_leads_to_slack_with_the_scopes_of_the_manifest(open_workspace, slack):
-    address = start(open_workspace)
+    address = start_installation(open_workspace)
     assert f"{address.scheme}://{address.netloc}{address.path}" == f"{slack.url}/oauth/v2/authorize"
     body = parse_qs(address.query)
     assert (body["client_id"], body["scope"]) == (["1.2"], [",".join(list_manifest_scopes())])
-    assert len(state_of(address)) >= 40
-    assert factories.settings("https://slack.com/api/").slack_authorize_url == (
+    assert len(get_state(address)) >= 40
+    assert factories.build_settings("https://slack.com/api/").slack_authorize_url == (
         "https://slack.com/oauth/v2/authorize"
     )
 
 
 def test_workspace_that_consents_is_stored_and_waits_for_the_operator(open_workspace, slack):
-    response = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
+    response = finish_installation(
+        open_workspace, code="c1", state=get_state(start_installation(open_workspace))
+    )
     assert response.status_code == 200
     assert "Second &lt;desk&gt; (T2)" in response.text
     assert "no-referrer" in response.headers["Referrer-Policy"]
-    (call,) = slack.named("oauth.v2.access")
+    (call,) = slack.list_requests("oauth.v2.access")
     assert call.body["code"] == "c1"
     found = open_workspace.bot.services.installations.find("T2")
     assert (found.bot_token, found.oms_key, found.scopes) == ("xoxb-second", "", "commands,chat:write")
@@ -73,47 +75,55 @@ def test_workspace_that_consents_is_stored_and_waits_for_the_operator(open_works
 
 
 def test_another_bot_on_the_database_finishes_the_installation(open_workspace, slack, oms):
-    state = state_of(start(open_workspace))
-    other = make_bot(slack, oms, storage=open_workspace.bot.services.storage, changes=CLIENT)
-    assert finish(Workspace(other, slack, oms), code="c1", state=state).status_code == 200
-    assert finish(open_workspace, code="c1", state=state).status_code == 400
+    state = get_state(start_installation(open_workspace))
+    other = create_test_bot(slack, oms, storage=open_workspace.bot.services.storage, changes=CLIENT)
+    assert finish_installation(Workspace(other, slack, oms), code="c1", state=state).status_code == 200
+    assert finish_installation(open_workspace, code="c1", state=state).status_code == 400
     other.services.stop_workspace(1.0)
     other.services.stop_workers()
 
 
 @pytest.mark.parametrize("state", ["", "forged", "é" * 40])
 def test_state_that_the_bot_did_not_issue_is_refused(open_workspace, slack, state):
-    assert finish(open_workspace, code="c1", state=state).status_code == 400
+    assert finish_installation(open_workspace, code="c1", state=state).status_code == 400
     assert slack.calls == []
 
 
 def test_person_who_declines_installs_nothing(open_workspace, slack):
-    response = finish(open_workspace, error="access_denied", state=state_of(start(open_workspace)))
+    response = finish_installation(
+        open_workspace, error="access_denied", state=get_state(start_installation(open_workspace))
+    )
     assert (response.status_code, slack.calls) == (400, [])
 
 
 def test_organization_is_refused_with_a_sentence_and_its_token_returned(open_workspace, slack):
-    slack.script("oauth.v2.access", Answer(body=GRANTED | {"is_enterprise_install": True, "team": None}))
-    response = finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
+    slack.queue_responses(
+        "oauth.v2.access", Response(body=GRANTED | {"is_enterprise_install": True, "team": None})
+    )
+    response = finish_installation(
+        open_workspace, code="c1", state=get_state(start_installation(open_workspace))
+    )
     assert response.status_code == 400
     assert "whole organization" in response.text
-    assert len(slack.named("auth.revoke")) == 1
+    assert len(slack.list_requests("auth.revoke")) == 1
     assert open_workspace.bot.services.installations.list_all() == []
 
 
 @pytest.mark.parametrize(
     ("trouble", "status"),
     [
-        (Answer(body={"ok": False, "error": "invalid_code"}), 400),
-        (Answer(body=GRANTED | {"access_token": "xoxp-person"}), 400),
-        (Answer(body=GRANTED | {"team": None}), 400),
-        (Answer(503), 502),
-        (Answer(drop=True), 502),
+        (Response(body={"ok": False, "error": "invalid_code"}), 400),
+        (Response(body=GRANTED | {"access_token": "xoxp-person"}), 400),
+        (Response(body=GRANTED | {"team": None}), 400),
+        (Response(503), 502),
+        (Response(drop=True), 502),
     ],
 )
 def test_refused_installation_is_reported_and_not_stored(open_workspace, slack, trouble, status, caplog):
-    slack.script("oauth.v2.access", trouble)
-    response = finish(open_workspace, code="code-canary", state=state_of(start(open_workspace)))
+    slack.queue_responses("oauth.v2.access", trouble)
+    response = finish_installation(
+        open_workspace, code="code-canary", state=get_state(start_installation(open_workspace))
+    )
     assert response.status_code == status
     assert open_workspace.bot.services.installations.list_all() == []
     logged = str([vars(record) for record in caplog.records]) + response.text
@@ -123,7 +133,7 @@ def test_refused_installation_is_reported_and_not_stored(open_workspace, slack, 
 def test_reinstalled_workspace_keeps_its_key(open_workspace):
     store = open_workspace.bot.services.installations
     store.save(InstalledWorkspace("T2", "", "", "xoxb-old", "s" * 40, "", 1.0))
-    finish(open_workspace, code="c1", state=state_of(start(open_workspace)))
+    finish_installation(open_workspace, code="c1", state=get_state(start_installation(open_workspace)))
     assert (store.find("T2").bot_token, store.find("T2").oms_key) == ("xoxb-second", "s" * 40)
 
 
@@ -133,7 +143,7 @@ def test_installation_needs_a_client_id(workspace):
 
 
 def test_bot_without_a_token_of_its_own_serves_those_that_install_it(slack, oms):
-    settings = factories.settings(slack.api_url, oms.url, slack_bot_token="", oms_api_key="", **CLIENT)
+    settings = factories.build_settings(slack.api_url, oms.url, slack_bot_token="", oms_api_key="", **CLIENT)
     bot = create_bot(replace(settings, bot_database_url="sqlite://"))
     assert bot.workspaces.first is None
     assert bot.health.report()["slack"] == "ok"

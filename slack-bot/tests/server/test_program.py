@@ -23,25 +23,29 @@ from app.server import logs, run
 from app.server.run import connect_forever, load_charts, tune_interpreter
 from support.guarded_programs import start_guarded
 from tests import factories
-from tests.conftest import make_bot
-from tests.fakes import Answer
+from tests.conftest import create_test_bot
+from tests.fakes import Response
 
 FOLDER = Path(__file__).parents[2]
 
 
-def environment(**values):
+def build_environment(**values):
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return inherited | values
 
 
-def start(**values):
+def start_program(**values):
     return start_guarded(
-        [sys.executable, "main.py"], cwd=FOLDER, env=environment(**values), stderr=subprocess.PIPE, text=True
+        [sys.executable, "main.py"],
+        cwd=FOLDER,
+        env=build_environment(**values),
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
 def test_missing_configuration_stops_the_start_with_a_sentence():
-    program = start(SLACK_BOT_TOKEN="", SLACK_SIGNING_SECRET="", OMS_API_KEY="", OMS_API_URL="")
+    program = start_program(SLACK_BOT_TOKEN="", SLACK_SIGNING_SECRET="", OMS_API_KEY="", OMS_API_URL="")
     _, output = program.communicate(timeout=60)
     assert program.returncode == 2
     assert "Set SLACK_BOT_TOKEN" in output
@@ -59,7 +63,7 @@ def start_bot(slack, oms, tmp_path):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        program = start(
+        program = start_program(
             SLACK_BOT_TOKEN=factories.TOKEN,
             SLACK_SIGNING_SECRET=factories.SECRET,
             SLACK_API_URL=slack.api_url,
@@ -83,7 +87,7 @@ def start_bot(slack, oms, tmp_path):
 
 
 @pytest.fixture
-def running(start_bot):
+def running_bot(start_bot):
     return start_bot()
 
 
@@ -98,19 +102,19 @@ def wait_for_health(url, seconds=60.0):
             time.sleep(0.02)
 
 
-def post(url, payload):
-    body = factories.form_body(payload)
-    request = urllib.request.Request(f"{url}/slack/events", body.encode(), factories.signed(body))  # noqa: S310 - loopback
+def post_payload(url, payload):
+    body = factories.build_form_body(payload)
+    request = urllib.request.Request(f"{url}/slack/events", body.encode(), factories.sign_headers(body))  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
         return answer.status
 
 
-def test_program_serves_stays_small_and_stops_cleanly(running, slack):
-    program, url = running
+def test_program_serves_stays_small_and_stops_cleanly(running_bot, slack):
+    program, url = running_bot
     assert wait_for_health(url)["bot"] == "ok"
-    assert post(url, factories.command("AAPL")) == 200
+    assert post_payload(url, factories.build_command("AAPL")) == 200
     slack.wait_for("views.open")
-    assert post(url, factories.submission()) == 200
+    assert post_payload(url, factories.build_submission()) == 200
     slack.wait_for("chat.postMessage")
     resident_kib = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{program.pid}/status").read_text())[0])
     assert resident_kib <= 60 * 1024
@@ -128,26 +132,26 @@ def send_in_background(url, payload):
         with contextlib.suppress(
             OSError, http.client.HTTPException
         ):  # the test kills the bot during this time
-            post(url, payload)
+            post_payload(url, payload)
 
     threading.Thread(target=send, daemon=True).start()
 
 
-def kill(program):
+def kill_program(program):
     program.kill()
     program.wait(60)
 
 
 def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(start_bot, slack, oms):
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    oms.script("place", Answer(slow=60.0))
-    slack.script("chat.postMessage", Answer(slow=60.0), Answer(slow=60.0))
+    oms.queue_responses("place", Response(slow=60.0))
+    slack.queue_responses("chat.postMessage", Response(slow=60.0), Response(slow=60.0))
     program, url = start_bot()
     wait_for_health(url)
-    send_in_background(url, factories.submission())
+    send_in_background(url, factories.build_submission())
     oms.wait_for("place")
     oms.record("T1:V1:0", body)
-    kill(program)  # between the trade and its confirmation
+    kill_program(program)  # between the trade and its confirmation
 
     program, url = start_bot()
     first = slack.wait_for("chat.postMessage")[0].body
@@ -156,19 +160,19 @@ def test_bot_that_is_killed_confirms_after_its_restart_and_repeats_at_most_once(
         True,
         False,
     )
-    kill(program)  # during the call to Slack
+    kill_program(program)  # during the call to Slack
 
     program, url = start_bot()
     second = slack.wait_for("chat.postMessage", 2)[1].body
     assert (second["channel"], "see it twice" in second["text"]) == ("C1", True)
     assert second["metadata"] == first["metadata"]
-    kill(program)  # during the repeated call to Slack
+    kill_program(program)  # during the repeated call to Slack
 
     program, url = start_bot()
     wait_for_health(url)
-    assert post(url, factories.submission()) == 200
+    assert post_payload(url, factories.build_submission()) == 200
     slack.wait_for("chat.postMessage", 3)
-    channels = [call.body["channel"] for call in slack.named("chat.postMessage")]
+    channels = [call.body["channel"] for call in slack.list_requests("chat.postMessage")]
     assert channels == ["C1", "C1", "D-U1"], "a later submission gets a private message"
     assert len(oms.trades) == 1
 
@@ -177,7 +181,7 @@ def test_port_in_use_is_reported_in_a_sentence(slack, oms):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        program = start(
+        program = start_program(
             SLACK_BOT_TOKEN=factories.TOKEN,
             SLACK_SIGNING_SECRET=factories.SECRET,
             SLACK_API_URL=slack.api_url,
@@ -194,8 +198,8 @@ def test_port_in_use_is_reported_in_a_sentence(slack, oms):
 
 def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, oms, caplog):
     caplog.set_level("INFO")
-    bot = make_bot(slack, oms)
-    slack.always["apps.connections.open"] = Answer(body={"ok": False, "error": "invalid_auth"})
+    bot = create_test_bot(slack, oms)
+    slack.default_responses["apps.connections.open"] = Response(body={"ok": False, "error": "invalid_auth"})
     object.__setattr__(bot.settings, "slack_app_token", "xapp-1")
     thread = threading.Thread(target=connect_forever, args=(bot,))
     thread.start()
@@ -206,25 +210,27 @@ def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, om
     assert "Slack refused the app token" in caplog.text
 
 
-def record(**extra):
+def build_record(**extra):
     log_record = logging.LogRecord("app.x", logging.INFO, "", 1, "Trade %s", ("T1",), None)
     log_record.__dict__.update(extra)
     return log_record
 
 
 def test_json_line_has_the_named_values():
-    line = json.loads(logs.JsonLines().format(record(request_id="req-1")))
+    line = json.loads(logs.JsonLines().format(build_record(request_id="req-1")))
     assert line | {"level": "info", "event": "Trade T1", "request_id": "req-1", "logger": "app.x"} == line
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
 
 
 def test_console_line_has_the_named_values_after_the_event():
-    assert logs.Console().format(record(request_id="req-1")).endswith("info    Trade T1 request_id=req-1")
+    assert (
+        logs.Console().format(build_record(request_id="req-1")).endswith("info    Trade T1 request_id=req-1")
+    )
 
 
 @pytest.mark.parametrize("formatter", [logs.JsonLines(), logs.Console()])
 def test_exception_is_logged_with_its_traceback(formatter):
-    log_record = record()
+    log_record = build_record()
     error = ZeroDivisionError("no")
     log_record.exc_info = (type(error), error, None)
     assert "ZeroDivisionError" in formatter.format(log_record)

@@ -11,13 +11,13 @@ from app.blocks.kill_switch_forms import EVERYTHING, HALT
 from app.forms.request_context import RequestContext
 from support.guarded_programs import start_guarded
 from tests import factories
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.portfolio_oms import PortfolioOms
-from tests.server.test_program import FOLDER, environment, post, wait_for_health
+from tests.server.test_program import FOLDER, build_environment, post_payload, wait_for_health
 from tests.storage.conftest import postgres_url, server_url  # noqa: F401 - fixtures
 
 
-def start(slack, oms, url):
+def start_process(slack, oms, url):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -30,7 +30,7 @@ def start(slack, oms, url):
         "BOT_DATABASE_URL": url,
         "PORT": str(port),
     }
-    program = start_guarded([sys.executable, "main.py"], cwd=FOLDER, env=environment(**values))
+    program = start_guarded([sys.executable, "main.py"], cwd=FOLDER, env=build_environment(**values))
     address = f"http://127.0.0.1:{port}"
     wait_for_health(address)
     return program, address
@@ -38,17 +38,17 @@ def start(slack, oms, url):
 
 @pytest.mark.long
 def test_confirmation_of_a_killed_process_is_sent_by_the_other_one_once(slack, oms, postgres_url):  # noqa: F811 - the fixture
-    programs = [start(slack, oms, postgres_url) for _ in range(2)]
+    programs = [start_process(slack, oms, postgres_url) for _ in range(2)]
     try:
         (first, address), _ = programs
-        slack.script("chat.postMessage", Answer(slow=60.0))
-        assert post(address, factories.submission()) == 200
+        slack.queue_responses("chat.postMessage", Response(slow=60.0))
+        assert post_payload(address, factories.build_submission()) == 200
         slack.wait_for("chat.postMessage")
         first.kill()
         _, repeated = slack.wait_for("chat.postMessage", 2, 60.0)
         assert "you may see it twice" in repeated.body["text"]
         time.sleep(6)  # the next round of the recovery
-        assert len(slack.named("chat.postMessage")) == 2
+        assert len(slack.list_requests("chat.postMessage")) == 2
         assert len(oms.trades) == 1
     finally:
         for program, _ in programs:
@@ -66,11 +66,11 @@ def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postg
         "canceled": [],
         "flattened": None,
     }
-    oms.results["POST /kill-switch"] = Answer(body=switch)
-    programs = [start(slack, oms, postgres_url) for _ in range(2)]
+    oms.results["POST /kill-switch"] = Response(body=switch)
+    programs = [start_process(slack, oms, postgres_url) for _ in range(2)]
     try:
         (first, address), _ = programs
-        slack.script("chat.postMessage", Answer(slow=60.0))
+        slack.queue_responses("chat.postMessage", Response(slow=60.0))
         entries = {"scope": EVERYTHING, "mode": HALT, "reason": "Bad prices"}
         values = {
             block: {
@@ -79,15 +79,17 @@ def test_banner_of_a_killed_process_is_posted_by_the_other_one_once(slack, postg
             for block, value in entries.items()
         }
         context = RequestContext("C1", "halt").dump()
-        view = factories.view(callback_id="halt_form", private_metadata=context, state={"values": values})
-        assert post(address, factories.interaction("view_submission", view=view)) == 200
+        view = factories.build_view(
+            callback_id="halt_form", private_metadata=context, state={"values": values}
+        )
+        assert post_payload(address, factories.build_interaction("view_submission", view=view)) == 200
         slack.wait_for("chat.postMessage")
         first.kill()
         _, repeated = slack.wait_for("chat.postMessage", 2, 60.0)
         assert "Trading of the whole desk is" in repeated.body["text"]
         assert "you may see it twice" in repeated.body["text"]
         time.sleep(6)  # the next round of the recovery
-        assert len(slack.named("chat.postMessage")) == 2
+        assert len(slack.list_requests("chat.postMessage")) == 2
         assert len(oms.changes) == 1
     finally:
         for program, _ in programs:

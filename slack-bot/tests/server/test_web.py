@@ -11,22 +11,22 @@ from app.server.signature import is_signed
 from app.server.slack_endpoint import MAX_BODY_BYTES, parse_request
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import notice_of, wait_until
+from tests.reading import get_notice, wait_until
 
-BODY = factories.form_body(factories.command("help"))
+BODY = factories.build_form_body(factories.build_command("help"))
 
 
-def post(workspace: Workspace, headers, body=BODY, path="/slack/commands"):
+def post_request(workspace: Workspace, headers, body=BODY, path="/slack/commands"):
     return workspace.bot.web.test_client().post(path, data=body, headers=headers)
 
 
-def without(headers, name):
+def build_headers_without(headers, name):
     return {each: value for each, value in headers.items() if each != name}
 
 
-GOOD = factories.signed(BODY)
+GOOD = factories.sign_headers(BODY)
 
 
 @pytest.mark.parametrize(
@@ -41,22 +41,22 @@ GOOD = factories.signed(BODY)
         GOOD | {"X-Slack-Request-Timestamp": "1" * 5000},
         GOOD | {"X-Slack-Request-Timestamp": "1.5"},
         GOOD | {"X-Slack-Request-Timestamp": "-1"},
-        without(GOOD, "X-Slack-Signature"),
-        without(GOOD, "X-Slack-Request-Timestamp"),
-        factories.signed(BODY, at=time.time() - 40_000),
-        factories.signed(BODY, at=time.time() + 40_000),
-        factories.signed(BODY, secret="another-secret"),
-        factories.signed(BODY + "&user_id=U2"),
+        build_headers_without(GOOD, "X-Slack-Signature"),
+        build_headers_without(GOOD, "X-Slack-Request-Timestamp"),
+        factories.sign_headers(BODY, at=time.time() - 40_000),
+        factories.sign_headers(BODY, at=time.time() + 40_000),
+        factories.sign_headers(BODY, secret="another-secret"),
+        factories.sign_headers(BODY + "&user_id=U2"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/slack/events", "/slack/commands", "/slack/interactions"])
 def test_unsigned_request_is_refused_before_it_is_parsed(workspace: Workspace, headers, path, monkeypatch):
     monkeypatch.setattr(slack_endpoint, "parse_request", lambda *_: pytest.fail("parsed"))
-    assert post(workspace, headers, path=path).status_code == 401
+    assert post_request(workspace, headers, path=path).status_code == 401
 
 
 def test_signature_holds_for_five_minutes_either_way():
-    headers = factories.signed(BODY, at=1000)
+    headers = factories.sign_headers(BODY, at=1000)
     signature = headers["X-Slack-Signature"]
     secret, body = factories.SECRET, BODY.encode()
     assert is_signed(secret, "1000", signature, body, now=1300)
@@ -67,9 +67,9 @@ def test_signature_holds_for_five_minutes_either_way():
 
 def test_body_is_never_logged(workspace: Workspace, caplog):
     caplog.set_level("DEBUG")
-    body = factories.form_body(factories.command("canary-in-the-body"))
-    post(workspace, factories.signed(body), body)
-    post(workspace, {}, body)
+    body = factories.build_form_body(factories.build_command("canary-in-the-body"))
+    post_request(workspace, factories.sign_headers(body), body)
+    post_request(workspace, {}, body)
     workspace.type("canary-in-the-body")
     assert "canary-in-the-body" not in caplog.text
     assert factories.SECRET not in caplog.text
@@ -82,7 +82,7 @@ def test_secrets_appear_in_no_repr(workspace: Workspace):
 
 def test_body_beyond_the_cap_is_refused(workspace: Workspace):
     body = "x" * (MAX_BODY_BYTES + 1)
-    assert post(workspace, factories.signed(body), body).status_code == 413
+    assert post_request(workspace, factories.sign_headers(body), body).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,16 @@ def test_body_beyond_the_cap_is_refused(workspace: Workspace):
 )  # fmt: skip
 def test_signed_but_malformed_payload_is_a_400(workspace: Workspace, payload, caplog):
     body = f"payload={payload}"
-    assert post(workspace, factories.signed(body), body, "/slack/interactions").status_code == 400
+    assert (
+        post_request(workspace, factories.sign_headers(body), body, "/slack/interactions").status_code == 400
+    )
     assert all(record.exc_info is None for record in caplog.records)
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "1", "[" * 20_000, '{"type":"event_callback","event":[]}'])
 def test_signed_but_malformed_event_is_a_400(workspace: Workspace, body):
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
-    assert post(workspace, headers, body, "/slack/events").status_code == 400
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
+    assert post_request(workspace, headers, body, "/slack/events").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -128,17 +130,19 @@ def test_other_content_is_left_to_the_parser_of_forms(content):
 
 def test_slacks_url_check_is_answered(workspace: Workspace):
     body = '{"type":"url_verification","challenge":"abc"}'
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
-    assert b"abc" in post(workspace, headers, body, "/slack/events").data
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
+    assert b"abc" in post_request(workspace, headers, body, "/slack/events").data
 
 
 def test_delivery_that_nobody_handles_is_a_404_and_not_an_error(workspace: Workspace):
-    assert workspace.deliver(factories.interaction("shortcut", callback_id="unknown")).status_code == 404
+    assert (
+        workspace.deliver(factories.build_interaction("shortcut", callback_id="unknown")).status_code == 404
+    )
 
 
 def test_every_delivery_gets_a_request_id_of_our_own(workspace: Workspace):
-    headers = factories.signed(BODY) | {"X-Request-ID": "forged"}
-    first, second = (post(workspace, headers).headers["X-Request-ID"] for _ in range(2))
+    headers = factories.sign_headers(BODY) | {"X-Request-ID": "forged"}
+    first, second = (post_request(workspace, headers).headers["X-Request-ID"] for _ in range(2))
     assert first.startswith("req-")
     assert len({first, second, "forged"}) == 3
 
@@ -147,7 +151,7 @@ def test_slack_paths_take_posts_only(workspace: Workspace):
     assert workspace.bot.web.test_client().get("/slack/events").status_code == 405
 
 
-def health(workspace: Workspace):
+def get_health(workspace: Workspace):
     response = workspace.bot.web.test_client().get("/health")
     assert response.status_code == 200
     return response.get_json()
@@ -165,31 +169,31 @@ def clock(workspace: Workspace, monkeypatch):
 def test_first_health_check_probes_both_services_and_returns_the_age_of_the_results(
     workspace: Workspace, clock
 ):
-    assert health(workspace) == {
+    assert get_health(workspace) == {
         "status": "ok", "service": "slack-bot", "bot": "ok", "slack": "ok", "oms": "ok", "age_seconds": 0.0,
     }  # fmt: skip
     clock[0] += 4.0
-    assert health(workspace)["age_seconds"] == 4.0
+    assert get_health(workspace)["age_seconds"] == 4.0
 
 
 def test_service_that_does_not_answer_within_the_time_out_is_failing(workspace: Workspace, monkeypatch):
     monkeypatch.setattr(workspace.bot.health, "_timeout_seconds", 0.1)
-    workspace.slack.always["auth.test"] = Answer(slow=5.0)
+    workspace.slack.default_responses["auth.test"] = Response(slow=5.0)
     workspace.bot.health._probes["oms"].run()
-    result = health(workspace)
+    result = get_health(workspace)
     assert (result["slack"], result["oms"]) == ("failing", "ok")
-    assert health(workspace)["slack"] == "failing"
+    assert get_health(workspace)["slack"] == "failing"
     workspace.slack.wait_for("auth.test")
-    assert len(workspace.slack.named("auth.test")) == 1, "one check at a time"
+    assert len(workspace.slack.list_requests("auth.test")) == 1, "one check at a time"
 
 
 def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
-    workspace.oms.always["/health/ready"] = Answer(503)
+    workspace.oms.default_responses["/health/ready"] = Response(503)
     workspace.bot.health.probe()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "ok", "oms": "failing"} == result
     workspace.slack.refuse("auth.test", "invalid_auth")
-    workspace.oms.always["/health/ready"] = Answer()
+    workspace.oms.default_responses["/health/ready"] = Response()
     workspace.bot.health.probe()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
@@ -197,37 +201,43 @@ def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
 
 def test_health_result_is_cached_between_probes(workspace: Workspace, clock):
     for _ in range(20):
-        health(workspace)
-    assert len(workspace.slack.named("auth.test")) == len(workspace.oms.named("/health/ready")) == 1
+        get_health(workspace)
+    assert (
+        len(workspace.slack.list_requests("auth.test"))
+        == len(workspace.oms.list_requests("/health/ready"))
+        == 1
+    )
 
 
 def test_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace, clock):
-    assert health(workspace)["oms"] == "ok"
-    workspace.oms.always["/health/ready"] = Answer(503)
+    assert get_health(workspace)["oms"] == "ok"
+    workspace.oms.default_responses["/health/ready"] = Response(503)
     clock[0] += 3600.0
-    result = health(workspace)
+    result = get_health(workspace)
     assert (result["oms"], result["age_seconds"]) == ("failing", 0.0)
 
 
 def test_health_probes_again_soon_after_a_failure(workspace: Workspace, clock):
-    workspace.oms.always["/health/ready"] = Answer(503)
+    workspace.oms.default_responses["/health/ready"] = Response(503)
     workspace.bot.health.probe()
-    workspace.oms.always["/health/ready"] = Answer()
+    workspace.oms.default_responses["/health/ready"] = Response()
     clock[0] += 1.0
-    assert health(workspace)["oms"] == "failing"
-    assert len(workspace.oms.named("/health/ready")) == 1
+    assert get_health(workspace)["oms"] == "failing"
+    assert len(workspace.oms.list_requests("/health/ready")) == 1
     clock[0] += 2.0
-    health(workspace)
+    get_health(workspace)
     workspace.oms.wait_for("/health/ready", 2)
-    wait_until(lambda: health(workspace)["oms"] == "ok")
+    wait_until(lambda: get_health(workspace)["oms"] == "ok")
 
 
 @pytest.mark.parametrize("age", [8.0, 15.0])
 def test_recent_result_is_returned_at_once_and_refreshed_in_the_background(workspace: Workspace, clock, age):
-    health(workspace)
-    workspace.oms.always["/health/ready"] = workspace.slack.always["auth.test"] = Answer(slow=5.0)
+    get_health(workspace)
+    workspace.oms.default_responses["/health/ready"] = workspace.slack.default_responses["auth.test"] = (
+        Response(slow=5.0)
+    )
     clock[0] += age
-    result = health(workspace)
+    result = get_health(workspace)
     assert (result["oms"], result["slack"], result["age_seconds"]) == ("ok", "ok", age)
     workspace.oms.wait_for("/health/ready", 2)
     workspace.slack.wait_for("auth.test", 2)
@@ -235,7 +245,7 @@ def test_recent_result_is_returned_at_once_and_refreshed_in_the_background(works
 
 def test_health_is_failing_if_the_oms_is_down(workspace: Workspace):
     workspace.oms.stop()
-    assert health(workspace)["oms"] == "failing"
+    assert get_health(workspace)["oms"] == "failing"
 
 
 def test_failing_command_is_logged_and_answered_with_a_reference(workspace: Workspace, monkeypatch, caplog):
@@ -254,7 +264,7 @@ def test_failing_command_is_logged_and_answered_with_a_reference(workspace: Work
 def test_internal_error_of_a_submission_is_shown_over_the_form(
     workspace: Workspace, monkeypatch, caplog, broken
 ):
-    payload = factories.submission()
+    payload = factories.build_submission()
     if broken == "claim":
         monkeypatch.setattr(workspace.bot.services.submissions, "claim", lambda *_: 1 / 0)
     else:
@@ -263,12 +273,14 @@ def test_internal_error_of_a_submission_is_shown_over_the_form(
     result = response.get_json()
     assert (response.status_code, result["response_action"]) == (200, "push"), "the form stays underneath"
     check_view(result["view"])
-    assert "Something went wrong here" in notice_of(result["view"])
-    assert response.headers["X-Request-ID"] in notice_of(result["view"])
+    assert "An error occurred in the app" in get_notice(result["view"])
+    assert response.headers["X-Request-ID"] in get_notice(result["view"])
     assert "Handler failed" in caplog.text
 
 
 def test_failed_option_request_returns_no_options(workspace: Workspace, monkeypatch):
     monkeypatch.setattr(workspace.bot.services.suggestion_workers, "submit", lambda *_, **__: 1 / 0)
-    payload = factories.interaction("block_suggestion", action_id="portfolio_entry", block_id="p", value="x")
+    payload = factories.build_interaction(
+        "block_suggestion", action_id="portfolio_entry", block_id="p", value="x"
+    )
     assert workspace.deliver(payload).get_json() == {"options": []}

@@ -9,7 +9,7 @@ import pytest
 
 from app.delivery.installation import InstallationCache
 from app.delivery.order_messages import MessageKind
-from app.errors import NotAllowed
+from app.errors import OmsForbidden
 from app.events.registry import Event
 from app.oms_client import Person
 from app.server import workspaces as workspaces_module
@@ -17,7 +17,7 @@ from app.server.supervision import start_new, store_first
 from app.storage.installations import InstalledWorkspace
 from tests import factories
 from tests.conftest import Workspace
-from tests.events.test_receiver import sign
+from tests.events.test_receiver import sign_event
 from tests.reading import wait_until
 from tests.services.test_approval_requests import TICKET
 
@@ -26,13 +26,13 @@ KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch):
+def immediate_refresh(monkeypatch):
     """Compare with the store at each request."""
     monkeypatch.setattr(workspaces_module, "CHECK_SECONDS", 0.0)
 
 
 @pytest.fixture
-def several(workspace: Workspace) -> Iterator[Workspace]:
+def three_workspaces(workspace: Workspace) -> Iterator[Workspace]:
     """Provide a bot for T1 (token in the environment), T2 (connected) and T3 (not connected)."""
     store = workspace.bot.services.installations
     store.save(InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], "", 1000.0))
@@ -43,7 +43,7 @@ def several(workspace: Workspace) -> Iterator[Workspace]:
         each.services.stop_workspace(1.0)
 
 
-def found(workspace: Workspace, team: str) -> Any:
+def find_workspace(workspace: Workspace, team: str) -> Any:
     return workspace.bot.workspaces.find(team)
 
 
@@ -53,7 +53,7 @@ def secrets_used(workspace: Workspace) -> tuple[set[str], set[str]]:
     return tokens, keys
 
 
-def of_team(payload: dict[str, Any], team: str, user: str = "U1") -> dict[str, Any]:
+def build_team_payload(payload: dict[str, Any], team: str, user: str = "U1") -> dict[str, Any]:
     return payload | {"team": {"id": team}, "user": {"id": user, "team_id": team}}
 
 
@@ -61,66 +61,68 @@ def deliver_event(workspace: Workspace, event: dict[str, Any], team: str, **more
     number = len(workspace.slack.calls)
     payload = {"type": "event_callback", "team_id": team, "event_id": f"Ev{team}{number}", "event": event}
     body = json.dumps(payload | more)
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     return workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code
 
 
-def test_each_workspace_is_answered_with_its_own_token_and_key(several: Workspace):
+def test_each_workspace_is_answered_with_its_own_token_and_key(three_workspaces: Workspace):
     for team in ("T1", "T2"):
-        several.slack.calls.clear()
-        several.oms.calls.clear()
-        response = several.deliver(
-            of_team(factories.submission(id=f"V{team}", root_view_id=f"V{team}"), team)
+        three_workspaces.slack.calls.clear()
+        three_workspaces.oms.calls.clear()
+        response = three_workspaces.deliver(
+            build_team_payload(factories.build_submission(id=f"V{team}", root_view_id=f"V{team}"), team)
         )
         assert response.get_json() == {"response_action": "clear"}
-        several.slack.wait_for("chat.postMessage")
-        assert secrets_used(several) == ({TOKENS[team]}, {KEYS[team]})
-        assert set(several.oms.people) == {f"slack:{team}:U1"}
+        three_workspaces.slack.wait_for("chat.postMessage")
+        assert secrets_used(three_workspaces) == ({TOKENS[team]}, {KEYS[team]})
+        assert set(three_workspaces.oms.people) == {f"slack:{team}:U1"}
 
 
 @pytest.mark.parametrize(("installed", "other"), [("T1", "T2"), ("T2", "T1"), ("T1", "T9"), ("T2", "T9")])
-def test_forged_ids_of_another_workspace_reach_no_oms(several: Workspace, installed, other):
-    several.type("AAPL", team_id=installed, team=other)
-    submission = factories.submission()
-    several.deliver(submission | {"team": {"id": installed}, "user": {"id": "U1", "team_id": other}})
+def test_forged_ids_of_another_workspace_reach_no_oms(three_workspaces: Workspace, installed, other):
+    three_workspaces.type("AAPL", team_id=installed, team=other)
+    submission = factories.build_submission()
+    three_workspaces.deliver(submission | {"team": {"id": installed}, "user": {"id": "U1", "team_id": other}})
     submission["view"]["app_installed_team_id"] = installed
-    several.deliver(submission | {"team": {"id": other}, "user": {"id": "U1", "team_id": other}})
-    click = factories.interaction("block_actions", actions=[{"action_id": "order_cancel", "value": "O1"}])
-    several.deliver(click | {"team": {"id": other}, "user": {"id": "U1", "team_id": installed}})
+    three_workspaces.deliver(submission | {"team": {"id": other}, "user": {"id": "U1", "team_id": other}})
+    click = factories.build_interaction(
+        "block_actions", actions=[{"action_id": "order_cancel", "value": "O1"}]
+    )
+    three_workspaces.deliver(click | {"team": {"id": other}, "user": {"id": "U1", "team_id": installed}})
     mention = {"type": "app_mention", "user": "U1", "user_team": other, "text": "positions", "channel": "C1"}
-    deliver_event(several, mention, installed)
-    several.bot.services.stop_workers(wait=True)
-    assert several.oms.calls == []
-    assert several.oms.trades == {}
+    deliver_event(three_workspaces, mention, installed)
+    three_workspaces.bot.services.stop_workers(wait=True)
+    assert three_workspaces.oms.calls == []
+    assert three_workspaces.oms.trades == {}
 
 
-def test_workspace_without_the_app_gets_a_sentence(several: Workspace, caplog):
-    several.bot.workspaces.find("T1")
-    text = several.type("AAPL", team_id="T9").get_json()["text"]
+def test_workspace_without_the_app_gets_a_sentence(three_workspaces: Workspace, caplog):
+    three_workspaces.bot.workspaces.find("T1")
+    text = three_workspaces.type("AAPL", team_id="T9").get_json()["text"]
     assert "Only members of the workspace" in text
-    assert several.oms.calls == []
+    assert three_workspaces.oms.calls == []
 
 
-def test_unconnected_workspace_gets_help_only(several: Workspace):
-    text = several.type("buy 100 AAPL @ 175 in Growth", team_id="T3").get_json()["text"]
+def test_unconnected_workspace_gets_help_only(three_workspaces: Workspace):
+    text = three_workspaces.type("buy 100 AAPL @ 175 in Growth", team_id="T3").get_json()["text"]
     assert "python -m app.workspaces bind T3 --oms-key-stdin" in text
     assert "`/trade` opens the trade form" in text
-    answer = several.deliver(of_team(factories.submission(), "T3")).get_json()
+    answer = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
     assert answer["response_action"] == "push"
     message = {"type": "message", "channel_type": "im", "user": "U3", "text": "positions", "channel": "D3"}
-    assert deliver_event(several, message, "T3") == 200
-    (call,) = several.slack.wait_for("chat.postMessage")
+    assert deliver_event(three_workspaces, message, "T3") == 200
+    (call,) = three_workspaces.slack.wait_for("chat.postMessage")
     assert call.headers["authorization"] == "Bearer xoxb-third"
     assert "not connected" in call.body["text"]
-    assert several.oms.calls == []
+    assert three_workspaces.oms.calls == []
 
 
-def test_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
-    several.type("AAPL", team_id="T3")
-    assert several.bot.services.installations.save_oms_key("T3", "t" * 40)
-    answer = several.deliver(of_team(factories.submission(), "T3")).get_json()
+def test_workspace_that_is_connected_meanwhile_is_served(three_workspaces: Workspace):
+    three_workspaces.type("AAPL", team_id="T3")
+    assert three_workspaces.bot.services.installations.save_oms_key("T3", "t" * 40)
+    answer = three_workspaces.deliver(build_team_payload(factories.build_submission(), "T3")).get_json()
     assert answer == {"response_action": "clear"}
-    assert secrets_used(several)[1] == {"t" * 40}
+    assert secrets_used(three_workspaces)[1] == {"t" * 40}
 
 
 @pytest.mark.parametrize(
@@ -128,102 +130,104 @@ def test_workspace_that_is_connected_meanwhile_is_served(several: Workspace):
     [{"type": "app_uninstalled"}, {"type": "tokens_revoked", "tokens": {"bot": ["UBOT"], "oauth": []}}],
 )
 @pytest.mark.parametrize("team", ["T2", "T3"])
-def test_uninstalled_workspace_is_removed(several: Workspace, event, team):
-    assert deliver_event(several, event, team, event_time=1000) == 200
-    stored: Any = several.bot.services.installations.find(team)
+def test_uninstalled_workspace_is_removed(three_workspaces: Workspace, event, team):
+    assert deliver_event(three_workspaces, event, team, event_time=1000) == 200
+    stored: Any = three_workspaces.bot.services.installations.find(team)
     assert (stored.is_active, stored.bot_token, stored.oms_key) == (False, "", "")
-    several.type("AAPL", team_id=team)
-    assert several.oms.calls == several.slack.calls == []
+    three_workspaces.type("AAPL", team_id=team)
+    assert three_workspaces.oms.calls == three_workspaces.slack.calls == []
 
 
 @pytest.mark.parametrize(
     ("event", "at"),
     [({"type": "app_uninstalled"}, 999), ({"type": "tokens_revoked", "tokens": {"oauth": ["U1"]}}, 2000)],
 )
-def test_old_event_and_the_token_of_a_person_change_nothing(several: Workspace, event, at):
-    deliver_event(several, event, "T2", event_time=at)
-    stored: Any = several.bot.services.installations.find("T2")
+def test_old_event_and_the_token_of_a_person_change_nothing(three_workspaces: Workspace, event, at):
+    deliver_event(three_workspaces, event, "T2", event_time=at)
+    stored: Any = three_workspaces.bot.services.installations.find("T2")
     assert stored.is_active
 
 
-def test_workspace_of_the_environment_is_the_first_of_the_store(several: Workspace):
-    slack = several.bot.services.slack
+def test_workspace_of_the_environment_is_the_first_of_the_store(three_workspaces: Workspace):
+    slack = three_workspaces.bot.services.slack
     slack.installation = InstallationCache(slack._load_installation)
-    assert several.bot.services.team == ""
-    assert store_first(several.bot.workspaces)
-    stored: Any = several.bot.services.installations.find("T1")
+    assert three_workspaces.bot.services.team == ""
+    assert store_first(three_workspaces.bot.workspaces)
+    stored: Any = three_workspaces.bot.services.installations.find("T1")
     assert (stored.bot_token, stored.oms_key) == (TOKENS["T1"], KEYS["T1"])
-    version = several.bot.services.installations.find_version("T1")
-    assert store_first(several.bot.workspaces)
-    assert several.bot.services.installations.find_version("T1") == version
+    version = three_workspaces.bot.services.installations.find_version("T1")
+    assert store_first(three_workspaces.bot.workspaces)
+    assert three_workspaces.bot.services.installations.find_version("T1") == version
 
 
-def test_missing_scopes_of_an_installed_workspace_are_named(several: Workspace, caplog):
+def test_missing_scopes_of_an_installed_workspace_are_named(three_workspaces: Workspace, caplog):
     scopes = "commands,chat:write"
-    several.bot.services.installations.save(
+    three_workspaces.bot.services.installations.save(
         InstalledWorkspace("T2", "", "Second", TOKENS["T2"], KEYS["T2"], scopes, 2000.0)
     )
-    assert not found(several, "T2").services.slack.scopes.has("im:history")
+    assert not find_workspace(three_workspaces, "T2").services.slack.scopes.has("im:history")
     (record,) = [each for each in caplog.records if each.message.startswith("Scopes missing")]
     assert "im:history" in record.scopes
     assert "commands" not in record.scopes
 
 
-def test_key_of_a_workspace_acts_for_its_own_people_only(several: Workspace):
-    services = found(several, "T2").services
-    with pytest.raises(NotAllowed):
+def test_key_of_a_workspace_acts_for_its_own_people_only(three_workspaces: Workspace):
+    services = find_workspace(three_workspaces, "T2").services
+    with pytest.raises(OmsForbidden):
         services.oms.may_trade(Person("T1", "U1"), request_id="r")
-    assert several.oms.calls == []
+    assert three_workspaces.oms.calls == []
 
 
-def test_threads_start_once_for_each_connected_workspace(several: Workspace, monkeypatch):
+def test_threads_start_once_for_each_connected_workspace(three_workspaces: Workspace, monkeypatch):
     started: list[object] = []
     monkeypatch.setattr("app.server.supervision.start_threads", started.append)
-    connected = several.bot.workspaces.list_connected()
+    connected = three_workspaces.bot.workspaces.list_connected()
     assert [workspace.services.team for workspace in connected] == ["T2"]
     running = start_new(connected, [])
-    start_new(several.bot.workspaces.list_connected(), running)
+    start_new(three_workspaces.bot.workspaces.list_connected(), running)
     assert started == connected
 
 
-def test_store_that_fails_leaves_the_known_workspaces_served(several: Workspace):
-    several.bot.workspaces.find("T2")
-    several.bot.services.storage.database.close()
-    assert found(several, "T2").services.team == "T2"
-    assert several.bot.workspaces.find("T1") is several.bot.workspaces.first
-    assert several.bot.workspaces.find("T3") is None
+def test_store_that_fails_leaves_the_known_workspaces_served(three_workspaces: Workspace):
+    three_workspaces.bot.workspaces.find("T2")
+    three_workspaces.bot.services.storage.database.close()
+    assert find_workspace(three_workspaces, "T2").services.team == "T2"
+    assert three_workspaces.bot.workspaces.find("T1") is three_workspaces.bot.workspaces.first
+    assert three_workspaces.bot.workspaces.find("T3") is None
 
 
-def test_event_is_handled_for_the_workspaces_of_its_tenant(several: Workspace, monkeypatch):
+def test_event_is_handled_for_the_workspaces_of_its_tenant(three_workspaces: Workspace, monkeypatch):
     handled: list[tuple[str, str]] = []
     for team in ("T1", "T2"):
-        receiver = found(several, team).receiver
+        receiver = find_workspace(three_workspaces, team).receiver
         receiver._secret = f"whsec_{base64.b64encode(team.encode() * 12).decode()}"
         registry = receiver._registry
         registry.register("order.filled", lambda services, event: handled.append((services.team, event.id)))
     event = {"id": "e1", "type": "order.filled", "created_at": "2026-11-29T10:00:01Z", "data": {}}
     body = json.dumps(event).encode()
     for team, status in (("T2", 204), ("T9", 401)):
-        headers = sign(body, secret=f"whsec_{base64.b64encode(team.encode() * 12).decode()}")
-        response = several.bot.web.test_client().post("/oms/events", data=body, headers=headers)
+        headers = sign_event(body, secret=f"whsec_{base64.b64encode(team.encode() * 12).decode()}")
+        response = three_workspaces.bot.web.test_client().post("/oms/events", data=body, headers=headers)
         assert response.status_code == status
     assert handled == [("T2", "e1")]
 
 
-def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(several: Workspace):
-    orders, teams = several.oms.orders, {"T1": "C1", "T2": "C2"}
+def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(three_workspaces: Workspace):
+    orders, teams = three_workspaces.oms.orders, {"T1": "C1", "T2": "C2"}
     order = orders.add(TICKET | {"client_order_id": "s-1"}, "")
     orders.move(order["id"], "AWAITING_APPROVAL", "")
-    everyone = [found(several, team).services for team in teams]
+    everyone = [find_workspace(three_workspaces, team).services for team in teams]
     for services in everyone:
         object.__setattr__(services, "approvals_channel", teams[services.team])
-    send_to_all(several, "approval.requested", {"order_id": order["id"], "requested_by": "key:strategy-1"})
-    several.slack.wait_for("chat.postMessage", 2)
+    send_to_all(
+        three_workspaces, "approval.requested", {"order_id": order["id"], "requested_by": "key:strategy-1"}
+    )
+    three_workspaces.slack.wait_for("chat.postMessage", 2)
     for services in everyone:
         wait_until(lambda: services.order_messages.find(order["id"], MessageKind.APPROVAL))  # noqa: B023
     orders.move(order["id"], "DENIED", "slack:T1:U3", "Too large")
-    send_to_all(several, "order.denied", {"order_id": order["id"]})
-    edited = several.slack.wait_for("chat.update", 2)
+    send_to_all(three_workspaces, "order.denied", {"order_id": order["id"]})
+    edited = three_workspaces.slack.wait_for("chat.update", 2)
     assert sorted(call.body["channel"] for call in edited) == ["C1", "C2"]
     assert {call.headers["authorization"] for call in edited} == {f"Bearer {TOKENS[team]}" for team in teams}
     assert all("*Rejected by <@U3>*" in call.body["text"] for call in edited)
@@ -232,4 +236,4 @@ def test_workspaces_of_one_tenant_each_update_their_message_of_an_order(several:
 def send_to_all(several: Workspace, event_type: str, data: dict[str, Any]) -> None:
     for team in ("T1", "T2"):
         event = Event(f"{event_type}-1", event_type, "2026-11-29T10:00:00Z", data)
-        assert found(several, team).receiver.handle_once(event)
+        assert find_workspace(several, team).receiver.handle_once(event)

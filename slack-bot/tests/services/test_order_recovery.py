@@ -14,8 +14,8 @@ from app.services.orders.recovery import recover_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
 from tests.conftest import Workspace
-from tests.fakes import Answer
-from tests.order_factories import order_state
+from tests.fakes import Response
+from tests.order_factories import build_order_state
 from tests.reading import wait_until
 
 KEY = "T1:V1:0"
@@ -23,7 +23,7 @@ PENDING = PendingOrder(KEY, 1000.0, "T1", "U1", "C1", "req-1", "BUY 50 MSFT in G
 TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
 
 
-def place(workspace: Workspace, status="ACCEPTED"):
+def add_pending_order(workspace: Workspace, status="ACCEPTED"):
     orders = workspace.oms.orders
     order = orders.add(TICKET | {"client_order_id": KEY}, "slack:T1:U1")
     orders.move(order["id"], status, "slack:T1:U1")
@@ -31,19 +31,19 @@ def place(workspace: Workspace, status="ACCEPTED"):
 
 
 def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace):
-    place(workspace)
+    add_pending_order(workspace)
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1030.0)
     posted = workspace.slack.wait_for("chat.postMessage")[0].body
     assert (posted["channel"], "BUY 50 MSFT" in posted["text"]) == ("C1", True)
     wait_until(lambda: not workspace.bot.services.pending_orders.list_unresolved())
     recover_orders(workspace.bot.services, 1035.0)
-    workspace.bot.services.outbox.close(5.0)
-    assert len(workspace.slack.named("chat.postMessage")) == 1
+    workspace.bot.services.send_queue.close(5.0)
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
-    place(workspace)
+    add_pending_order(workspace)
     workspace.bot.services.pending_orders.add(replace(PENDING, state=PendingState.INTERRUPTED))
     recover_orders(workspace.bot.services, 1030.0)
     assert "you may see it twice" in workspace.slack.wait_for("chat.postMessage")[0].body["text"]
@@ -52,7 +52,7 @@ def test_interrupted_post_is_repeated_with_a_note(workspace: Workspace):
 @pytest.mark.parametrize("status", ["", "DENIED"])
 def test_order_that_was_not_placed_is_reported_to_its_user(workspace: Workspace, status):
     if status:
-        place(workspace, status)
+        add_pending_order(workspace, status)
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1030.0)
     body = workspace.slack.wait_for("chat.postMessage")[0].body
@@ -63,24 +63,24 @@ def test_order_that_was_not_placed_is_reported_to_its_user(workspace: Workspace,
 
 def test_note_survives_a_bot_that_is_killed_before_it_sends_it(workspace: Workspace, monkeypatch):
     services = workspace.bot.services
-    monkeypatch.setattr(services.outbox, "put", lambda *_, **__: None)  # the bot is killed first
+    monkeypatch.setattr(services.send_queue, "put", lambda *_, **__: None)  # the bot is killed first
     services.pending_orders.add(PENDING)
     recover_orders(services, 1030.0)
     assert services.pending_orders.list_unresolved() == []
     clock = time.time
     monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
     deliver_notifications(services)
-    (call,) = workspace.slack.named("chat.postMessage")
+    (call,) = workspace.slack.list_requests("chat.postMessage")
     assert (call.body["channel"], "no record of BUY 50 MSFT" in call.body["text"]) == ("D-U1", True)
 
 
 def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     workspace: Workspace, monkeypatch
 ):
-    services, order_id = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
+    services, order_id = workspace.bot.services, add_pending_order(workspace, "AWAITING_APPROVAL")
     services.pending_orders.add(PENDING)
     with monkeypatch.context() as killed:
-        killed.setattr(services.outbox, "put", lambda *_, **__: None)
+        killed.setattr(services.send_queue, "put", lambda *_, **__: None)
         recover_orders(services, 1030.0)
     services.storage.database.execute("UPDATE pending_orders SET owner = 'dead'")
     for _ in range(2):
@@ -88,8 +88,8 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     texts = [call.body["text"] for call in workspace.slack.wait_for("chat.postMessage", 2)]
     assert sum(text.startswith("*Approval needed*") for text in texts) == 1
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
-    services.outbox.close(5.0)
-    assert len(workspace.slack.named("chat.postMessage")) == 2
+    services.send_queue.close(5.0)
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 2
     assert services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
 
 
@@ -107,16 +107,16 @@ def test_message_of_a_close_is_posted_after_a_restart(workspace: Workspace):
 def test_oms_has_time_to_record_an_order(workspace: Workspace):
     workspace.bot.services.pending_orders.add(PENDING)
     recover_orders(workspace.bot.services, 1005.0)
-    workspace.oms.always["find_order"] = Answer(500)
+    workspace.oms.default_responses["find_order"] = Response(500)
     recover_orders(workspace.bot.services, 1030.0)
-    assert workspace.slack.named("chat.postMessage") == []
+    assert workspace.slack.list_requests("chat.postMessage") == []
     assert workspace.bot.services.pending_orders.list_unresolved() == [PENDING]
 
 
 def test_placed_order_and_a_denied_one_leave_nothing_pending(workspace: Workspace):
     services = workspace.bot.services
     workspace.oms.instruments["MSFT"] = "Microsoft"
-    workspace.submit(order_state(), callback_id="order_form")
+    workspace.submit(build_order_state(), callback_id="order_form")
     workspace.slack.wait_for("chat.postMessage")
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
 

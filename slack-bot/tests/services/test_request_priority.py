@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from app import request_priority
-from app.delivery.outbox import Job, Outbox
+from app.delivery.send_queue import SendJob, SendQueue
 from app.request_priority import RequestCounter, count_requests, run_in_background, run_outside
 from app.services.workers import Workers
 
@@ -38,14 +38,14 @@ def test_queued_redraws_of_the_overview_wait_for_the_end_of_a_request(counter, m
         busy.append(counter.is_busy())
         done.set()
 
-    outbox = Outbox(is_background=True)
+    send_queue = SendQueue(is_background=True)
     with counter.count():
-        outbox.put("overview:U1", Job(work, done.set))
+        send_queue.put("overview:U1", SendJob(work, done.set))
         assert waiting.wait(60)
         assert not done.is_set()
     assert done.wait(60)
     assert busy == [False]
-    assert outbox.close(60.0)
+    assert send_queue.close(60.0)
 
 
 def test_request_that_never_ends_does_not_stop_background_work(counter, monkeypatch):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.blocks.messages import notice
-from app.delivery.message_sender import Address
+from app.blocks.messages import build_notice
+from app.delivery.message_sender import Recipient
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.reply_sender import ReplyAddress
 from app.errors import SlackError
@@ -19,12 +19,12 @@ from app.forms.text_commands import parse_text_command
 from app.forms.trade_buttons import ReversalContext
 from app.oms_client import Person
 from app.oms_client.daily_reports import DailyReport
-from app.oms_client.order_wire import order_from_json
+from app.oms_client.order_wire import parse_order
 from app.oms_client.slack_settings import SlackSettings
 from app.services.backtests import send_backtest_result
 from app.services.banner_recovery import recover_banners
 from app.services.banners import announce
-from app.services.daily_reports import owe_report
+from app.services.daily_reports import store_report
 from app.services.exports import send_export
 from app.services.issue_cards import show_issue
 from app.services.notifications import deliver_notifications, notify_channel
@@ -34,15 +34,15 @@ from app.services.orders.messages import publish_order, refresh_open_orders, ref
 from app.services.orders.recovery import recover_orders
 from app.services.origin import Origin
 from app.services.overview import show_overview
-from app.services.owed_notes import send_note
+from app.services.pending_notes import send_note
 from app.services.reminders import add_reminder
 from app.services.slack_settings import sync_group_roles
 from app.services.slack_statuses import report_changes
 from app.services.strategy_threads import show_strategy_event
 from app.services.trade_reversal import reverse_trade
 from tests import portfolio_oms
-from tests.conftest import close, make_bot
-from tests.fakes import Answer, FakeSlack
+from tests.conftest import close_bot, create_test_bot
+from tests.fakes import FakeSlack, Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.reading import wait_until
 
@@ -50,11 +50,11 @@ CODES = (
     "not_in_channel", "channel_not_found", "is_archived", "account_inactive", "token_revoked", "msg_too_long",
     "invalid_blocks", "expired_trigger_id",
 )  # fmt: skip
-FAILURES = {code: Answer(body={"ok": False, "error": code}) for code in CODES}
+FAILURES = {code: Response(body={"ok": False, "error": code}) for code in CODES}
 FAILURES |= {
-    "429": Answer(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}),
-    "503": Answer(503),
-    "no answer": Answer(drop=True),
+    "429": Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"}),
+    "503": Response(503),
+    "no answer": Response(drop=True),
 }
 AVA = Person("T1", "U1")
 TICKET = {
@@ -66,88 +66,88 @@ Reached = Callable[[], bool]  # whether the outcome is reached
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[PortfolioWorkspace]:
+def shared_bot() -> Iterator[PortfolioWorkspace]:
     """One bot and one pair of servers for all combinations."""
     slack, oms = FakeSlack(), portfolio_oms.PortfolioOms()
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
-    workspace = PortfolioWorkspace(make_bot(slack, oms, read=10.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=10.0), slack, oms)
     object.__setattr__(workspace.bot.services, "trading_channel", "C1")
     yield workspace
-    close(workspace)
+    close_bot(workspace)
     slack.stop()
     oms.stop()
 
 
 @pytest.fixture
-def workspace(shared: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
+def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
     monkeypatch.setattr("app.services.notifications.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.owed_notes.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.pending_notes.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.issue_cards.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.daily_reports.CLAIM_SECONDS", 0.2)
     monkeypatch.setattr("app.services.notification_pace.BURST_SECONDS", 0.0)
     monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
-    for each in (shared.slack.calls, shared.slack.scripts):
+    for each in (shared_bot.slack.calls, shared_bot.slack.queued_responses):
         each.clear()
     for table in ("banners", "owed_banners", "order_messages", "pending_orders", "notifications"):
-        shared.bot.services.storage.database.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
-    return shared
+        shared_bot.bot.services.storage.database.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
+    return shared_bot
 
 
-def origin() -> Origin:
+def build_origin() -> Origin:
     return Origin(f"req-{next(NUMBERS)}", AVA, f"trigger-{next(NUMBERS)}", "C1")
 
 
-def posts(workspace: PortfolioWorkspace, text: str) -> list[dict]:
+def list_posts(workspace: PortfolioWorkspace, text: str) -> list[dict]:
     """Return the messages with a text, whichever way they were sent."""
     calls = [
         call.body
         for method in ("chat.postMessage", "chat.postEphemeral", "respond", "chat.update")
-        for call in workspace.slack.named(method)
+        for call in workspace.slack.list_requests(method)
     ]
     return [each for each in calls if text in json.dumps(each, ensure_ascii=False)]
 
 
-def reached_twice(workspace: PortfolioWorkspace, text: str) -> bool:
+def is_repeated(workspace: PortfolioWorkspace, text: str) -> bool:
     """Return whether a message was sent again after the attempt that failed."""
-    return len(posts(workspace, text)) >= 2
+    return len(list_posts(workspace, text)) >= 2
 
 
-def place(workspace: PortfolioWorkspace, status="ACCEPTED"):
+def place_order(workspace: PortfolioWorkspace, status="ACCEPTED"):
     order = workspace.oms.orders.add(TICKET, "slack:T1:U1")
     workspace.oms.orders.move(order["id"], status, "slack:T1:U1")
     workspace.oms.rows[f"/orders/{order['id']}"] = order
-    return order_from_json(order)
+    return parse_order(order)
 
 
-def show(workspace: PortfolioWorkspace, order, kind=MessageKind.ORDER):
+def show_order(workspace: PortfolioWorkspace, order, kind=MessageKind.ORDER):
     store = workspace.bot.services.order_messages
     store.save(OrderMessage(order.id, kind, "C1", "5.0", "T1", "U1", sequence=1))
     return store
 
 
 def post_order(workspace: PortfolioWorkspace) -> Reached:
-    services, order = workspace.bot.services, place(workspace)
-    publish_order(services, origin(), order, "C1")
+    services, order = workspace.bot.services, place_order(workspace)
+    publish_order(services, build_origin(), order, "C1")
     return lambda: services.order_messages.find(order.id, MessageKind.ORDER) is not None
 
 
 def edit_order(workspace: PortfolioWorkspace) -> Reached:
-    services, order = workspace.bot.services, place(workspace)
-    store = show(workspace, order)
+    services, order = workspace.bot.services, place_order(workspace)
+    store = show_order(workspace, order)
     workspace.oms.orders.fill(order.id, "50", "410")
     refresh_order(services, order.id, "r")
 
     def is_told() -> bool:
         refresh_open_orders(services)
         shown = store.find(order.id, MessageKind.ORDER)
-        return shown is not None and not shown.is_open and bool(posts(workspace, "Filled 50 at"))
+        return shown is not None and not shown.is_open and bool(list_posts(workspace, "Filled 50 at"))
 
     return is_told
 
 
-def request(workspace: PortfolioWorkspace) -> Reached:
-    services, order = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
-    publish_approval(services, origin(), order, "C1")
+def request_approval(workspace: PortfolioWorkspace) -> Reached:
+    services, order = workspace.bot.services, place_order(workspace, "AWAITING_APPROVAL")
+    publish_approval(services, build_origin(), order, "C1")
 
     def is_asked() -> bool:
         recover_orders(services, time.time())
@@ -159,13 +159,13 @@ def request(workspace: PortfolioWorkspace) -> Reached:
 def announce_change(workspace: PortfolioWorkspace, text: str) -> None:
     """Post the banner of a change that the OMS has made."""
     services, is_end = workspace.bot.services, text == "Resumed"
-    with announce(services, origin(), "C1", "Growth", notice(text), is_end=is_end):
+    with announce(services, build_origin(), "C1", "Growth", build_notice(text), is_end=is_end):
         pass
 
 
 def show_stop(workspace: PortfolioWorkspace) -> Reached:
     announce_change(workspace, "Stopped")
-    return lambda: _recover(workspace) and reached_twice(workspace, "Stopped")
+    return lambda: _recover(workspace) and is_repeated(workspace, "Stopped")
 
 
 def show_end(workspace: PortfolioWorkspace) -> Reached:
@@ -173,7 +173,7 @@ def show_end(workspace: PortfolioWorkspace) -> Reached:
     announce_change(workspace, "Stopped")
     wait_until(lambda: services.banners.get("Growth"))
     announce_change(workspace, "Resumed")
-    return lambda: _recover(workspace) and reached_twice(workspace, "Resumed")
+    return lambda: _recover(workspace) and is_repeated(workspace, "Resumed")
 
 
 def _recover(workspace: PortfolioWorkspace) -> bool:
@@ -184,7 +184,7 @@ def _recover(workspace: PortfolioWorkspace) -> bool:
 def alert_channel(workspace: PortfolioWorkspace) -> Reached:
     services, key = workspace.bot.services, f"E{next(NUMBERS)}"
     notify_channel(services, "C1", "alert.fired", "Alert fired", key, AVA)
-    return lambda: _deliver(workspace) and reached_twice(workspace, "Alert fired")
+    return lambda: _deliver(workspace) and is_repeated(workspace, "Alert fired")
 
 
 def _deliver(workspace: PortfolioWorkspace) -> bool:
@@ -192,79 +192,81 @@ def _deliver(workspace: PortfolioWorkspace) -> bool:
     return True
 
 
-def note(workspace: PortfolioWorkspace) -> Reached:
+def send_private_note(workspace: PortfolioWorkspace) -> Reached:
     key = f"N{next(NUMBERS)}"
-    send_note(workspace.bot.services, Address("U1", "", "", key), "A note", key)
+    send_note(workspace.bot.services, Recipient("U1", "", "", key), "A note", key)
     workspace.slack.wait_for("conversations.open")  # the attempt that fails
-    return lambda: _deliver(workspace) and bool(posts(workspace, "A note"))
+    return lambda: _deliver(workspace) and bool(list_posts(workspace, "A note"))
 
 
-def answer(workspace: PortfolioWorkspace) -> Reached:
+def answer_command(workspace: PortfolioWorkspace) -> Reached:
     workspace.mention("positions")
-    return lambda: reached_twice(workspace, "Growth")
+    return lambda: is_repeated(workspace, "Growth")
 
 
 def mention_without_team(workspace: PortfolioWorkspace) -> Reached:
     workspace.mention("positions", team="", user=f"U{next(NUMBERS)}")
-    return lambda: bool(workspace.slack.named("chat.postEphemeral"))
+    return lambda: bool(workspace.slack.list_requests("chat.postEphemeral"))
 
 
-def respond(workspace: PortfolioWorkspace) -> Reached:
+def respond_to_command(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("positions", "/desk")
-    return lambda: reached_twice(workspace, "Growth")
+    return lambda: is_repeated(workspace, "Growth")
 
 
 def open_form(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("buy 50 MSFT in Growth", "/order")
-    return lambda: bool(workspace.slack.named("respond"))
+    return lambda: bool(workspace.slack.list_requests("respond"))
 
 
 def open_request_form(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("close MSFT", "/desk")
-    return lambda: bool(workspace.slack.named("respond"))
+    return lambda: bool(workspace.slack.list_requests("respond"))
 
 
-def fill_in(workspace: PortfolioWorkspace) -> Reached:
+def fill_in_form(workspace: PortfolioWorkspace) -> Reached:
     workspace.type("close MSFT", "/desk")
-    return lambda: len(workspace.slack.named("views.update")) >= 2
+    return lambda: len(workspace.slack.list_requests("views.update")) >= 2
 
 
-def publish(workspace: PortfolioWorkspace) -> Reached:
+def publish_overview(workspace: PortfolioWorkspace) -> Reached:
     show_overview(workspace.bot.services, AVA, "r")
-    return lambda: len(workspace.slack.named("views.publish")) >= 2
+    return lambda: len(workspace.slack.list_requests("views.publish")) >= 2
 
 
-def export(workspace: PortfolioWorkspace) -> Reached:
+def export_trades(workspace: PortfolioWorkspace) -> Reached:
     command = parse_text_command("export trades", workspace.bot.services.now())
     send_export(
         workspace.bot.services, AVA, command, ReplyAddress("U1", "C1", "r", workspace.slack.response_url)
     )
-    return lambda: bool(posts(workspace, "Slack did not take the file"))
+    return lambda: bool(list_posts(workspace, "Slack did not take the file"))
 
 
 def upload_report(workspace: PortfolioWorkspace) -> Reached:
     services, day = workspace.bot.services, "2026-11-20T00:00:00Z"
     report = DailyReport("trades", "2026-11-20", "csv", day, "2026-11-21T00:00:00Z")
-    owe_report(services, "C1", report, f"E{next(NUMBERS)}")
+    store_report(services, "C1", report, f"E{next(NUMBERS)}")
 
     def is_uploaded() -> bool:
         deliver_notifications(services)
-        return bool(workspace.slack.named("files.completeUploadExternal")) and not (
+        return bool(workspace.slack.list_requests("files.completeUploadExternal")) and not (
             services.notifications.list_due(1e12)
         )
 
     return is_uploaded
 
 
-def confirm(workspace: PortfolioWorkspace) -> Reached:
-    workspace.bot.services.message_sender.confirm(Address("U1", "C1", "", "r"), notice("Confirmed"))
-    return lambda: reached_twice(workspace, "Confirmed")
+def confirm_trade(workspace: PortfolioWorkspace) -> Reached:
+    workspace.bot.services.message_sender.post_to_channel(
+        Recipient("U1", "C1", "", "r"), build_notice("Confirmed")
+    )
+    return lambda: is_repeated(workspace, "Confirmed")
 
 
-def refuse(workspace: PortfolioWorkspace) -> Reached:
-    to, url = Address("U1", "C1", "", "r"), workspace.slack.response_url
-    workspace.bot.services.message_sender.respond(to, url, notice("Refused"))
-    return lambda: reached_twice(workspace, "Refused")
+def refuse_person(workspace: PortfolioWorkspace) -> Reached:
+    to, url = Recipient("U1", "C1", "", "r"), workspace.slack.response_url
+    workspace.bot.services.message_sender.respond(to, url, build_notice("Refused"))
+    return lambda: is_repeated(workspace, "Refused")
 
 
 ISSUE = {
@@ -279,15 +281,15 @@ def show_card(workspace: PortfolioWorkspace) -> Reached:
     services.order_messages.save(OrderMessage("ri_2", MessageKind.ISSUE, "C1", "5.0", "T1", ""))
     for issue_id in ("ri_1", "ri_2"):
         show_issue(services, ISSUE | {"issue_id": issue_id}, f"E{next(NUMBERS)}")
-    wait_until(lambda: reached_twice(workspace, "Cash differs"))  # the first attempts, one of which fails
-    return lambda: _deliver(workspace) and len(posts(workspace, "Cash differs")) >= 3
+    wait_until(lambda: is_repeated(workspace, "Cash differs"))  # the first attempts, one of which fails
+    return lambda: _deliver(workspace) and len(list_posts(workspace, "Cash differs")) >= 3
 
 
 def show_strategy(workspace: PortfolioWorkspace) -> Reached:
     started = {"name": "trend", "portfolio_name": "Growth", "status": "ACTIVE", "version": 1, "run": 1}
     show_strategy_event(workspace.bot.services, "strategy.started", started, f"E{next(NUMBERS)}")
-    wait_until(lambda: posts(workspace, "*Strategy"))  # the first attempt, which fails
-    return lambda: _deliver(workspace) and bool(posts(workspace, "was started"))
+    wait_until(lambda: list_posts(workspace, "*Strategy"))  # the first attempt, which fails
+    return lambda: _deliver(workspace) and bool(list_posts(workspace, "was started"))
 
 
 def edit_strategy(workspace: PortfolioWorkspace) -> Reached:
@@ -296,25 +298,25 @@ def edit_strategy(workspace: PortfolioWorkspace) -> Reached:
     return show_strategy(workspace)
 
 
-def remind(workspace: PortfolioWorkspace) -> Reached:
-    services, order = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
-    show(workspace, order, MessageKind.APPROVAL)
+def remind_approver(workspace: PortfolioWorkspace) -> Reached:
+    services, order = workspace.bot.services, place_order(workspace, "AWAITING_APPROVAL")
+    show_order(workspace, order, MessageKind.APPROVAL)
     request = {"order_id": order.id, "approvers": ["slack:T1:U2"], "expires_at": "2026-11-21T00:00:00Z"}
     add_reminder(services, "2026-11-20T00:00:00Z", request)
-    return lambda: _deliver(workspace) and reached_twice(workspace, "still waits for a decision")
+    return lambda: _deliver(workspace) and is_repeated(workspace, "still waits for a decision")
 
 
 def send_result(workspace: PortfolioWorkspace) -> Reached:
     data = {"backtest_id": "B1", "strategy": "trend", "status": "done", "actor": "slack:T1:U1"}
-    workspace.oms.rows |= {"/backtests/B1": portfolio_oms.backtest(), "/backtests/B1/equity": []}
+    workspace.oms.rows |= {"/backtests/B1": portfolio_oms.build_backtest(), "/backtests/B1/equity": []}
     send_backtest_result(workspace.bot.services, AVA, data, f"E{next(NUMBERS)}")
     workspace.slack.wait_for("conversations.open")
-    return lambda: _deliver(workspace) and bool(posts(workspace, "trend"))
+    return lambda: _deliver(workspace) and bool(list_posts(workspace, "trend"))
 
 
 def close_request(workspace: PortfolioWorkspace) -> Reached:
-    services, order = workspace.bot.services, place(workspace, "AWAITING_APPROVAL")
-    store = show(workspace, order, MessageKind.APPROVAL)
+    services, order = workspace.bot.services, place_order(workspace, "AWAITING_APPROVAL")
+    store = show_order(workspace, order, MessageKind.APPROVAL)
     workspace.oms.orders.move(order.id, "ACCEPTED", "slack:T1:U2")
 
     def is_ended() -> bool:
@@ -325,26 +327,28 @@ def close_request(workspace: PortfolioWorkspace) -> Reached:
     return is_ended
 
 
-def cancel(workspace: PortfolioWorkspace) -> Reached:
-    services, order = workspace.bot.services, place(workspace)
-    show(workspace, order)
-    cancel_order(services, origin(), order.id, ClickedMessage("C1", "5.0", "BUY", ()))
-    return lambda: reached_twice(workspace, "BUY 50 MSFT") or len(workspace.slack.named("chat.update")) >= 2
+def submit_cancel(workspace: PortfolioWorkspace) -> Reached:
+    services, order = workspace.bot.services, place_order(workspace)
+    show_order(workspace, order)
+    cancel_order(services, build_origin(), order.id, ClickedMessage("C1", "5.0", "BUY", ()))
+    return lambda: (
+        is_repeated(workspace, "BUY 50 MSFT") or len(workspace.slack.list_requests("chat.update")) >= 2
+    )
 
 
-def reverse(workspace: PortfolioWorkspace) -> Reached:
-    workspace.oms.results["POST /trades/T1X:reverse"] = Answer(body={})
+def submit_reversal(workspace: PortfolioWorkspace) -> Reached:
+    workspace.oms.results["POST /trades/T1X:reverse"] = Response(body={})
     context = ReversalContext("T1X", "U1", datetime.now(UTC).isoformat(), "C1", "5.0", "BUY 1 AAPL")
     values = {"reversal_reason": {"reversal_reason_entry": {"type": "plain_text_input", "value": "Twice"}}}
     view = {"id": "V1", "private_metadata": context.dump(), "state": {"values": values}}
-    assert reverse_trade(workspace.bot.services, origin(), view) == {"response_action": "clear"}
-    return lambda: reached_twice(workspace, "*Reversed* by")
+    assert reverse_trade(workspace.bot.services, build_origin(), view) == {"response_action": "clear"}
+    return lambda: is_repeated(workspace, "*Reversed* by")
 
 
 def push_form(workspace: PortfolioWorkspace) -> Reached:
     view = {"type": "modal", "id": "V1"}
     workspace.click("position:close", "/Growth/AAPL", view=view, response_url=workspace.slack.response_url)
-    return lambda: bool(workspace.slack.named("respond"))
+    return lambda: bool(workspace.slack.list_requests("respond"))
 
 
 def sync_groups(workspace: PortfolioWorkspace) -> Reached:
@@ -368,11 +372,11 @@ SITES = {
     "order message": ("chat.postMessage", post_order, "orders/message_queue"),
     "edit of an order message": ("chat.update", edit_order, "orders/messages"),
     "line in the thread": ("chat.postMessage", edit_order, "orders/messages"),
-    "request for approval": ("chat.postMessage", request, "orders/approvals"),
+    "request for approval": ("chat.postMessage", request_approval, "orders/approvals"),
     "end of a request": ("chat.update", close_request, "orders/messages"),
-    "clicked button": ("chat.update", cancel, "orders/actions"),
-    "confirmation": ("chat.postMessage", confirm, "message_sender"),
-    "reversal": ("chat.update", reverse, "trade_reversal"),
+    "clicked button": ("chat.update", submit_cancel, "orders/actions"),
+    "confirmation": ("chat.postMessage", confirm_trade, "message_sender"),
+    "reversal": ("chat.update", submit_reversal, "trade_reversal"),
     "banner": ("chat.postMessage", show_stop, "banners"),
     "end of a banner": ("chat.update", show_end, "banners"),
     "card": ("chat.postMessage", show_card, "issue_cards"),
@@ -380,20 +384,20 @@ SITES = {
     "message of a strategy": ("chat.postMessage", show_strategy, "strategy_threads"),
     "edit of a strategy": ("chat.update", edit_strategy, "strategy_threads"),
     "message of an alert": ("chat.postMessage", alert_channel, "notifications"),
-    "reminder": ("chat.postMessage", remind, "reminders"),
-    "note": ("conversations.open", note, "message_sender"),
+    "reminder": ("chat.postMessage", remind_approver, "reminders"),
+    "note": ("conversations.open", send_private_note, "message_sender"),
     "result of a backtest": ("conversations.open", send_result, "backtests"),
-    "reply to a mention": ("chat.postEphemeral", answer, "reply_sender"),
+    "reply to a mention": ("chat.postEphemeral", answer_command, "reply_sender"),
     "who writes": ("users.info", mention_without_team, "event_person"),
-    "reply by a response URL": ("respond", respond, "reply_sender"),
-    "refusal by a response URL": ("respond", refuse, "message_sender"),
+    "reply by a response URL": ("respond", respond_to_command, "reply_sender"),
+    "refusal by a response URL": ("respond", refuse_person, "message_sender"),
     "form": ("views.open", open_form, "open_form"),
     "form of a request": ("views.open", open_request_form, "request_forms"),
     "form over a form": ("views.push", push_form, "request_forms"),
-    "overview": ("views.publish", publish, "overview"),
-    "place for a file": ("files.getUploadURLExternal", export, "exports"),
-    "file": ("files.completeUploadExternal", export, "exports"),
-    "content of a file": ("upload", export, "exports"),
+    "overview": ("views.publish", publish_overview, "overview"),
+    "place for a file": ("files.getUploadURLExternal", export_trades, "exports"),
+    "file": ("files.completeUploadExternal", export_trades, "exports"),
+    "content of a file": ("upload", export_trades, "exports"),
     "place for a report": ("files.getUploadURLExternal", upload_report, "daily_reports"),
     "report": ("files.completeUploadExternal", upload_report, "daily_reports"),
     "content of a report": ("upload", upload_report, "daily_reports"),
@@ -439,21 +443,21 @@ COMBINATIONS = [
 @pytest.mark.parametrize(("site", "failure"), COMBINATIONS)
 def test_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
     method, act, _ = SITES[site]
-    workspace.slack.script(method, FAILURES[failure])
+    workspace.slack.queue_responses(method, FAILURES[failure])
     wait_until(act(workspace), 10.0)
 
 
 @pytest.mark.parametrize("failure", sorted(REPEATABLE))
 def test_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
-    workspace.slack.script("views.update", FAILURES[failure])
-    wait_until(fill_in(workspace), 10.0)
+    workspace.slack.queue_responses("views.update", FAILURES[failure])
+    wait_until(fill_in_form(workspace), 10.0)
 
 
 def test_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
-    workspace.slack.script("chat.postMessage", FAILURES["503"])
+    workspace.slack.queue_responses("chat.postMessage", FAILURES["503"])
     wait_until(edit_order(workspace), 10.0)
-    wait_until(lambda: reached_twice(workspace, "Filled 50 at"))
-    first, second = posts(workspace, "Filled 50 at")
+    wait_until(lambda: is_repeated(workspace, "Filled 50 at"))
+    first, second = list_posts(workspace, "Filled 50 at")
     assert "you may see it twice" not in first["text"]
     assert "you may see it twice" in second["text"]
 

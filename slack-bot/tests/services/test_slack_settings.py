@@ -11,8 +11,8 @@ from app.forms.orders.context import OrderContext
 from app.services.slack_settings import run_group_sync, sync_group_roles
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import Answer, problem
-from tests.order_factories import order_state
+from tests.fakes import Response, build_problem
+from tests.order_factories import build_order_state
 
 GROUPS = "/slack-groups"
 SETTINGS = "/slack-settings"
@@ -37,9 +37,9 @@ def test_submission_of_another_channel_trades_nothing(workspace: Workspace):
     workspace.bot.services.slack_settings._loaded_at = None
     assert "Trading is allowed in" in str(workspace.submit())
     workspace.oms.instruments["MSFT"] = "Microsoft"
-    assert "Trading is allowed in" in str(workspace.submit(order_state(), callback_id="order_form"))
+    assert "Trading is allowed in" in str(workspace.submit(build_order_state(), callback_id="order_form"))
     assert workspace.oms.trades == {}
-    assert workspace.oms.named("place") == workspace.oms.named("place_order") == []
+    assert workspace.oms.list_requests("place") == workspace.oms.list_requests("place_order") == []
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_form_that_slack_did_not_replace_is_refused_at_submission(workspace: Wor
     workspace.oms.channels = {"C7": {"portfolio": None}}
     workspace.bot.services.slack_settings._loaded_at = None
     workspace.oms.instruments["MSFT"] = "Microsoft"
-    workspace.submit(order_state(), callback_id="order_form", private_metadata=context.dump())
-    assert len(workspace.oms.named("place_order")) == is_allowed
+    workspace.submit(build_order_state(), callback_id="order_form", private_metadata=context.dump())
+    assert len(workspace.oms.list_requests("place_order")) == is_allowed
     workspace.submit(private_metadata=FormContext(context.channel).dump(), id="V2", root_view_id="V2")
-    assert len(workspace.oms.named("place")) == (context.channel == "C7")
+    assert len(workspace.oms.list_requests("place")) == (context.channel == "C7")
 
 
 def test_private_order_remembers_where_it_was_typed(workspace: Workspace):
@@ -83,7 +83,7 @@ def test_channel_preselects_its_portfolio_unless_the_line_names_one(workspace: W
 
 
 def test_trading_continues_if_settings_cannot_be_loaded(workspace: Workspace):
-    workspace.oms.always[SETTINGS] = problem(403, "no", kind="forbidden")
+    workspace.oms.default_responses[SETTINGS] = build_problem(403, "no", kind="forbidden")
     workspace.bot.services.slack_settings._loaded_at = None
     assert workspace.submit() == {"response_action": "clear"}
 
@@ -96,12 +96,14 @@ def test_members_of_groups_with_a_role_are_reported(workspace: Workspace):
     workspace.bot.services.slack_settings._loaded_at = None
     users = {"S1": ["U1", "U2"], "S2": []}
     for group in ("S1", "S2"):
-        workspace.slack.script("usergroups.users.list", Answer(body={"ok": True, "users": users[group]}))
+        workspace.slack.queue_responses(
+            "usergroups.users.list", Response(body={"ok": True, "users": users[group]})
+        )
     sync_group_roles(services)
-    (call,) = workspace.oms.named(GROUPS)
+    (call,) = workspace.oms.list_requests(GROUPS)
     assert call.method == "PUT"
     assert call.body == {"team_id": "T1", "groups": users}
-    workspace.oms.script(GROUPS, Answer(503))
+    workspace.oms.queue_responses(GROUPS, Response(503))
     with pytest.raises(OmsError):
         sync_group_roles(services)
 
@@ -114,7 +116,7 @@ def test_change_of_a_group_is_reported_at_once(workspace: Workspace):
     workspace.oms.wait_for(GROUPS)
     event = {"type": "subteam_members_changed", "subteam_id": "S1", "team_id": "T1"}
     body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": event})
-    headers = factories.signed(body) | {"Content-Type": "application/json"}
+    headers = factories.sign_headers(body) | {"Content-Type": "application/json"}
     assert (
         workspace.bot.web.test_client().post("/slack/events", data=body, headers=headers).status_code == 200
     )

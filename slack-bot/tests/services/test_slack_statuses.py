@@ -2,7 +2,7 @@
 
 from app.services.slack_statuses import report_changes, report_status
 from tests.conftest import Workspace
-from tests.fakes import Answer
+from tests.fakes import Response
 
 
 def test_people_who_are_active_again_get_access_back_although_the_event_is_lost(workspace: Workspace):
@@ -12,7 +12,7 @@ def test_people_who_are_active_again_get_access_back_although_the_event_is_lost(
     members = [
         {"id": user, "team_id": "T1", "deleted": False, "is_bot": False} for user in ("U1", "U2", "U3")
     ]
-    workspace.slack.always["users.list"] = Answer(body={"ok": True, "members": members})
+    workspace.slack.default_responses["users.list"] = Response(body={"ok": True, "members": members})
     for _ in range(2):
         report_changes(services)
     reported = [call.body for call in workspace.oms.calls if call.path.endswith("/slack-status")]
@@ -26,4 +26,4 @@ def test_bots_share_what_was_reported(workspace: Workspace):
     report_status(services, person, "r")
     services.storage.database.execute("UPDATE reported_statuses SET status = 'active'")  # by the other bot
     report_status(services, person, "r")
-    assert len(workspace.oms.named("/slack-status")) == 2
+    assert len(workspace.oms.list_requests("/slack-status")) == 2

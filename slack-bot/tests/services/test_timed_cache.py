@@ -7,21 +7,21 @@ from app.services.timed_cache import TimedCache
 
 
 @pytest.fixture
-def now():
+def clock():
     return [100.0]
 
 
 @pytest.fixture
-def cache(now):
-    return TimedCache[int](1.0, clock=lambda: now[0])
+def cache(clock):
+    return TimedCache[int](1.0, clock=lambda: clock[0])
 
 
-def test_expired_result_is_loaded_again(cache, now):
+def test_expired_result_is_loaded_again(cache, clock):
     loaded = iter(range(10))
     assert [cache.get_or_load("A", lambda: next(loaded)) for _ in range(3)] == [0, 0, 0]
-    now[0] += 0.9
+    clock[0] += 0.9
     assert cache.get_or_load("A", lambda: next(loaded)) == 0
-    now[0] += 0.1
+    clock[0] += 0.1
     assert cache.get_or_load("A", lambda: next(loaded)) == 1
     assert cache.get_or_load("B", lambda: next(loaded)) == 2
 
@@ -32,9 +32,9 @@ def test_failure_is_not_cached(cache):
     assert cache.get_or_load("A", lambda: 7) == 7
 
 
-def test_age_counts_from_the_start_of_the_load(cache, now):
+def test_age_counts_from_the_start_of_the_load(cache, clock):
     def load_slowly():
-        now[0] += 5.0
+        clock[0] += 5.0
         return 1
 
     assert cache.get_or_load("A", load_slowly) == 1

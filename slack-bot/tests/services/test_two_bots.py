@@ -1,4 +1,4 @@
-"""Two bots share a database: each thing that is owed is sent once, even when one of them dies."""
+"""Two bots share a database: each pending message is sent once, even if one of them crashes."""
 
 import time
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.blocks.messages import notice
-from app.delivery.confirmation_store import ConfirmationStore, Receipt
+from app.blocks.messages import build_notice
+from app.delivery.confirmation_store import ConfirmationClaim, ConfirmationStore
 from app.delivery.event_store import EventClaim, EventStore
-from app.delivery.order_messages import Claim, MessageKind, OrderMessage, OrderMessageStore
+from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
@@ -21,15 +21,15 @@ from app.services.shared_ids import SharedIds
 from app.storage.bot_registry import BotRegistry
 from app.storage.sqlite import SqliteDatabase
 from app.storage.storage import Storage
-from tests.conftest import Workspace, close, make_bot
+from tests.conftest import Workspace, close_bot, create_test_bot
 from tests.delivery.test_confirmation_store import OWED
-from tests.fakes import Answer
+from tests.fakes import Response
 from tests.reading import wait_until
 from tests.services.test_confirmation_recovery import BODY
 from tests.services.test_order_recovery import PENDING
 
 
-def share(database: SqliteDatabase) -> tuple[Storage, Storage]:
+def create_storages(database: SqliteDatabase) -> tuple[Storage, Storage]:
     """Return the storages of two bots."""
     database.is_shared = True
     return Storage(database, BotRegistry(database)), Storage(database, BotRegistry(database))
@@ -38,45 +38,45 @@ def share(database: SqliteDatabase) -> tuple[Storage, Storage]:
 @pytest.fixture
 def storages() -> Iterator[tuple[Storage, Storage]]:
     database = SqliteDatabase()
-    yield share(database)
+    yield create_storages(database)
     database.close()
 
 
-def die(storage: Storage) -> None:
+def expire_lease(storage: Storage) -> None:
     """Let the lease of a bot expire."""
     storage.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", storage.bots.id)
 
 
-def require(receipt: Receipt | None) -> Receipt:
-    assert receipt is not None
-    return receipt
+def require_claim(claim: ConfirmationClaim | None) -> ConfirmationClaim:
+    assert claim is not None
+    return claim
 
 
-def keys_of(store):
-    return [(each.owed.key, each.is_interrupted) for each in store.list_unresolved()]
+def list_keys(store):
+    return [(each.pending.key, each.is_interrupted) for each in store.list_unresolved()]
 
 
 def test_messages_of_a_running_bot_are_not_adopted(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
-    assert keys_of(second) == []
-    receipt = require(first.claim(OWED.key))
-    assert receipt.begin()
-    assert keys_of(second) == []
+    assert list_keys(second) == []
+    claim = require_claim(first.claim(OWED.key))
+    assert claim.begin()
+    assert list_keys(second) == []
     assert second.claim(OWED.key) is None
-    receipt.finish()
+    claim.finish()
 
 
 def test_pending_messages_of_a_stopped_bot_are_adopted_once_and_refused_to_that_bot(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
-    paused = require(first.claim(OWED.key))
-    die(storages[0])
-    assert keys_of(second) == [(OWED.key, False)]
-    receipt = require(second.claim_unresolved(OWED))
+    paused = require_claim(first.claim(OWED.key))
+    expire_lease(storages[0])
+    assert list_keys(second) == [(OWED.key, False)]
+    claim = require_claim(second.claim_unresolved(OWED))
     assert second.claim_unresolved(OWED) is None
     assert not paused.begin(), "the bot only paused; the other one sends the confirmation"
-    assert receipt.begin()
+    assert claim.begin()
     paused.finish()
     assert storages[0].database.execute("SELECT state FROM owed_confirmations") == [("sending",)]
 
@@ -85,21 +85,21 @@ def test_repeated_delivery_at_the_other_bot_does_not_lose_the_confirmation(stora
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
     second.add(replace(OWED, submitted_at=1001.0))
-    assert second.claim_owed(OWED.key) is None, "the OMS answered that the trade was recorded before"
+    assert second.claim_pending(OWED.key) is None, "the OMS answered that the trade was recorded before"
     second.release(OWED.key, is_unknown=False)
-    assert require(first.claim(OWED.key)).begin()
+    assert require_claim(first.claim(OWED.key)).begin()
 
 
 def test_interrupted_confirmation_is_repeated_once_after_several_crashes(storages):
     first, second = map(ConfirmationStore, storages)
     first.add(OWED)
-    require(first.claim(OWED.key)).begin()
-    die(storages[0])
-    assert keys_of(second) == [(OWED.key, True)]
-    require(second.claim_unresolved(OWED)).begin()
-    die(storages[1])
+    require_claim(first.claim(OWED.key)).begin()
+    expire_lease(storages[0])
+    assert list_keys(second) == [(OWED.key, True)]
+    require_claim(second.claim_unresolved(OWED)).begin()
+    expire_lease(storages[1])
     storages[0].bots.beat()
-    assert keys_of(first) == []
+    assert list_keys(first) == []
 
 
 def test_order_message_is_posted_by_one_bot(storages):
@@ -107,7 +107,7 @@ def test_order_message_is_posted_by_one_bot(storages):
     first.add(PENDING)
     first.set_state(PENDING.key, PendingState.POSTING)
     assert second.list_unresolved() == []
-    die(storages[0])
+    expire_lease(storages[0])
     (adopted,) = second.list_unresolved()
     assert adopted.state is PendingState.INTERRUPTED
     assert second.claim(adopted)
@@ -121,16 +121,16 @@ def test_message_is_edited_by_one_bot_at_a_time(storages):
     first, second = (OrderMessageStore(storage, lambda: "T1") for storage in storages)
     order_message = OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3)
     first.save(order_message)
-    assert first.claim("O1") is first.claim("O1") is Claim.NEW
-    assert second.claim("O1") is Claim.TAKEN
+    assert first.claim("O1") is first.claim("O1") is OrderMessageClaim.NEW
+    assert second.claim("O1") is OrderMessageClaim.TAKEN
     second.release("O1")
-    assert second.claim("O1") is Claim.TAKEN
+    assert second.claim("O1") is OrderMessageClaim.TAKEN
     first.release("O1")
-    assert second.claim("O1") is Claim.NEW
-    die(storages[1])
-    assert first.claim("O1") is Claim.INTERRUPTED
+    assert second.claim("O1") is OrderMessageClaim.NEW
+    expire_lease(storages[1])
+    assert first.claim("O1") is OrderMessageClaim.INTERRUPTED
     first.save(replace(order_message, sequence=4))
-    assert second.claim("O1") is Claim.NEW
+    assert second.claim("O1") is OrderMessageClaim.NEW
 
 
 def test_event_is_handled_by_one_bot_and_again_if_that_bot_stops(storages):
@@ -139,7 +139,7 @@ def test_event_is_handled_by_one_bot_and_again_if_that_bot_stops(storages):
     assert first.claim("e1", at) is EventClaim.NEW
     assert second.claim("e1", at) is EventClaim.TAKEN
     assert second.find_cursor() is None, "an event that is being handled is no cursor"
-    die(storages[0])
+    expire_lease(storages[0])
     assert second.claim("e1", at) is EventClaim.NEW
     second.add("e1", at)
     assert first.claim("e1", at) is EventClaim.HANDLED
@@ -158,68 +158,74 @@ def test_delivery_that_slack_repeats_at_the_other_bot_opens_no_second_form(stora
 @pytest.fixture
 def bots(slack, oms) -> Iterator[tuple[Workspace, Workspace]]:
     """Provide two complete bots on one database."""
-    first_storage, second_storage = share(SqliteDatabase())
-    first = Workspace(make_bot(slack, oms, storage=first_storage), slack, oms)
-    second = Workspace(make_bot(slack, oms, storage=second_storage), slack, oms)
+    first_storage, second_storage = create_storages(SqliteDatabase())
+    first = Workspace(create_test_bot(slack, oms, storage=first_storage), slack, oms)
+    second = Workspace(create_test_bot(slack, oms, storage=second_storage), slack, oms)
     yield first, second
-    close(first)
-    close(second)
+    close_bot(first)
+    close_bot(second)
 
 
-def texts_of(workspace: Workspace) -> list[str]:
-    return [call.body["text"] for call in workspace.slack.named("chat.postMessage")]
+def list_texts(workspace: Workspace) -> list[str]:
+    return [call.body["text"] for call in workspace.slack.list_requests("chat.postMessage")]
 
 
 def test_submission_that_reaches_both_bots_is_confirmed_once(bots):
     first, second = bots
     assert first.submit() == second.submit() == {"response_action": "clear"}
     first.slack.wait_for("chat.postMessage", 2)
-    wait_until(lambda: not (first.bot.services.outbox._waiting or second.bot.services.outbox._waiting))
-    channels = [call.body["channel"] for call in first.slack.named("chat.postMessage")]
+    wait_until(
+        lambda: not (first.bot.services.send_queue._waiting or second.bot.services.send_queue._waiting)
+    )
+    channels = [call.body["channel"] for call in first.slack.list_requests("chat.postMessage")]
     assert sorted(channels) == ["C1", "D-U1"], "one confirmation, and a private note"
     assert len(first.oms.trades) == 1
 
 
 def test_confirmation_of_a_bot_that_was_killed_is_sent_by_the_other_one_with_a_mark(bots):
     first, second = bots
-    first.slack.script("chat.postMessage", Answer(slow=30.0))
+    first.slack.queue_responses("chat.postMessage", Response(slow=30.0))
     first.submit()
     first.slack.wait_for("chat.postMessage")
-    die(first.bot.services.storage)
+    expire_lease(first.bot.services.storage)
     for _ in range(2):
         recover_confirmations(second.bot.services, time.time())
     second.slack.wait_for("chat.postMessage", 2)
-    wait_until(lambda: not second.bot.services.outbox._waiting)
-    assert len(texts_of(second)) == 2
-    assert "you may see it twice" in texts_of(second)[1]
+    wait_until(lambda: not second.bot.services.send_queue._waiting)
+    assert len(list_texts(second)) == 2
+    assert "you may see it twice" in list_texts(second)[1]
 
 
 def test_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
     first, second = bots
-    first.slack.script("chat.postMessage", Answer(slow=30.0))
+    first.slack.queue_responses("chat.postMessage", Response(slow=30.0))
     first.submit()
     (posted,) = first.slack.wait_for("chat.postMessage")
-    die(first.bot.services.storage)
+    expire_lease(first.bot.services.storage)
     seen = {"ts": "7.0", "metadata": posted.body["metadata"]}
-    first.slack.always["conversations.history"] = Answer(body={"ok": True, "messages": [{"ts": "6.0"}, seen]})
+    first.slack.default_responses["conversations.history"] = Response(
+        body={"ok": True, "messages": [{"ts": "6.0"}, seen]}
+    )
     recover_confirmations(second.bot.services, time.time())
-    wait_until(lambda: not second.bot.services.outbox._waiting)
-    assert len(texts_of(second)) == 1
+    wait_until(lambda: not second.bot.services.send_queue._waiting)
+    assert len(list_texts(second)) == 1
     assert second.bot.services.confirmations.list_unresolved() == []
 
 
 def test_two_recovering_bots_send_one_confirmation(bots):
     first, second = bots
     first.oms.record(OWED.key, BODY)
-    owed = replace(OWED, submitted_at=time.time() - 60)
-    first.bot.services.confirmations.add(owed)
-    first.bot.services.confirmations.release(owed.key, is_unknown=True)
+    pending = replace(OWED, submitted_at=time.time() - 60)
+    first.bot.services.confirmations.add(pending)
+    first.bot.services.confirmations.release(pending.key, is_unknown=True)
     for workspace in bots:
         recover_confirmations(workspace.bot.services, time.time())
         recover_orders(workspace.bot.services, time.time())
     first.slack.wait_for("chat.postMessage")
-    wait_until(lambda: not (first.bot.services.outbox._waiting or second.bot.services.outbox._waiting))
-    assert len(texts_of(first)) == 1
+    wait_until(
+        lambda: not (first.bot.services.send_queue._waiting or second.bot.services.send_queue._waiting)
+    )
+    assert len(list_texts(first)) == 1
 
 
 def test_event_at_one_bot_redraws_the_overview_of_a_user_at_the_other(bots):
@@ -231,18 +237,18 @@ def test_event_at_one_bot_redraws_the_overview_of_a_user_at_the_other(bots):
     second.slack.wait_for("views.publish", 2)
     assert second.bot.services.overview_viewers.get_tab(ava) is Tab.ORDERS
     queue_changed_overviews(second.bot.services, "cash.deposited", "e2")  # not on this tab
-    wait_until(lambda: not second.bot.services.overview_outbox._waiting)
-    assert len(second.slack.named("views.publish")) == 2
+    wait_until(lambda: not second.bot.services.overview_queue._waiting)
+    assert len(second.slack.list_requests("views.publish")) == 2
 
 
 def test_banner_of_one_bot_is_edited_by_the_other(bots):
     first, second = bots
     for workspace, channel in zip(bots, ("C1", "C2"), strict=True):
         object.__setattr__(workspace.bot.services, "trading_channel", channel)
-    show_banner(first.bot.services, "Growth", notice("Trading is stopped"))
+    show_banner(first.bot.services, "Growth", build_notice("Trading is stopped"))
     first.slack.wait_for("chat.postMessage")
     wait_until(lambda: first.bot.services.banners.get("growth") is not None)
-    replace_banner(second.bot.services, "Growth", notice("Trading is resumed"))
+    replace_banner(second.bot.services, "Growth", build_notice("Trading is resumed"))
     (edited,) = second.slack.wait_for("chat.update")
     assert (edited.body["channel"], edited.body["text"]) == ("C1", "Trading is resumed")
     wait_until(lambda: first.bot.services.banners.get("Growth") is None)

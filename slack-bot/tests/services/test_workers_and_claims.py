@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from app.errors import Saturated
+from app.errors import QueueFull
 from app.services.open_forms import MAX_ENTRIES as FORMS
 from app.services.open_forms import OpenForms
 from app.services.submission_registry import MAX_ENTRIES, Outcome, RecentIds, SubmissionRegistry
@@ -15,7 +15,7 @@ DENIED = Outcome({}, {})
 def test_work_beyond_the_capacity_is_refused_at_once():
     workers, release = Workers("test", threads=1, waiting=1), threading.Event()
     running = [workers.submit("req-1", release.wait) for _ in range(2)]
-    with pytest.raises(Saturated):
+    with pytest.raises(QueueFull):
         workers.submit("req-1", release.wait)
     release.set()
     assert all(each.result(2) for each in running)

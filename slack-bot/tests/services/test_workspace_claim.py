@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.delivery.outbox import Outbox
+from app.delivery.send_queue import SendQueue
 from app.delivery.slack_api import SlackApi
 from app.oms_client import OmsClient
 from app.oms_client.statement import sign_statement
@@ -14,27 +14,31 @@ from app.services.dependencies import Services
 from app.services.workspace_claim import run_workspace_claim
 from tests import factories
 from tests.conftest import SHORT
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.oms_client.test_statement import KEY
 
 CLAIM = "/workspaces:claim"
-CLAIMED = Answer(201, {"team_id": "T1", "tenant": "alpha"})
+CLAIMED = Response(201, {"team_id": "T1", "tenant": "alpha"})
 
 
 @pytest.fixture
 def services(slack, oms):
-    settings = factories.settings(slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40)
+    settings = factories.build_settings(
+        slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40
+    )
     waits = replace(SHORT, claim_every=0.01)
-    services = Services(oms=OmsClient(settings), slack=SlackApi(settings), outbox=Outbox(), waits=waits)
+    services = Services(
+        oms=OmsClient(settings), slack=SlackApi(settings), send_queue=SendQueue(), waits=waits
+    )
     yield services
     services.stop(1.0)
 
 
 def test_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_person(services, slack, oms):
-    oms.script(CLAIM, CLAIMED)
+    oms.queue_responses(CLAIM, CLAIMED)
     run_workspace_claim(services)
-    (call,) = oms.named(CLAIM)
-    assert len(slack.named("auth.test")) == 1
+    (call,) = oms.list_requests(CLAIM)
+    assert len(slack.list_requests("auth.test")) == 1
     assert "x-on-behalf-of" not in call.headers
     assert call.body["team_id"] == "T1"
     match = re.fullmatch(r"v1:T1:k3j9x0q2w7ab:(\d+):([0-9a-f]{32}):[0-9a-f]{64}", call.body["statement"])
@@ -46,18 +50,18 @@ def test_workspace_of_the_token_is_claimed_with_a_signed_statement_without_a_per
 
 
 def test_claim_is_retried_with_a_new_statement_until_both_services_answer(services, slack, oms):
-    slack.script("auth.test", Answer(500))
+    slack.queue_responses("auth.test", Response(500))
     services.slack.installation._clock = iter(range(0, 1000, 10)).__next__
-    oms.script(CLAIM, Answer(503), Answer(drop=True), CLAIMED)
+    oms.queue_responses(CLAIM, Response(503), Response(drop=True), CLAIMED)
     run_workspace_claim(services)
-    assert len({call.body["statement"] for call in oms.named(CLAIM)}) == 3
+    assert len({call.body["statement"] for call in oms.list_requests(CLAIM)}) == 3
 
 
 def test_refusal_is_logged_once_and_not_repeated(services, oms, caplog):
-    oms.script(CLAIM, problem(403, "no", kind="workspace-elsewhere"))
+    oms.queue_responses(CLAIM, build_problem(403, "no", kind="workspace-elsewhere"))
     run_workspace_claim(services)
     assert [record.message for record in caplog.records] == ["Workspace not claimed"]
-    assert len(oms.named(CLAIM)) == 1
+    assert len(oms.list_requests(CLAIM)) == 1
 
 
 def test_bot_that_stops_claims_nothing(services, oms):

@@ -9,7 +9,7 @@ from slack_sdk import WebClient
 
 from simulator.config import Settings
 from simulator.server import Server
-from tests.simulator.doubles import SECRET, TOKEN, FakeBot, Page, modal
+from tests.simulator.doubles import SECRET, TOKEN, FakeBot, Page, build_modal
 
 
 @pytest.fixture
@@ -54,6 +54,6 @@ def open_form(slack, page, bot):
     """Open a form with these blocks for Ava."""
 
     def open_(*blocks, **more):
-        return slack.views_open(trigger_id=page.trigger(bot), view=modal(*blocks, **more))["view"]
+        return slack.views_open(trigger_id=page.trigger(bot), view=build_modal(*blocks, **more))["view"]
 
     return open_

@@ -202,37 +202,42 @@ def _decoded(body: bytes) -> Any:
         return body.decode()
 
 
-def plain(text: str) -> dict[str, Any]:
+def build_plain_text(text: str) -> dict[str, Any]:
     return {"type": "plain_text", "text": text}
 
 
-def option(value: str, text: str = "") -> dict[str, Any]:
-    return {"text": plain(text or value), "value": value}
+def build_option(value: str, text: str = "") -> dict[str, Any]:
+    return {"text": build_plain_text(text or value), "value": value}
 
 
-def field_block(block_id: str, element: dict[str, Any], **more: Any) -> dict[str, Any]:
+def build_field_block(block_id: str, element: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "type": "input",
         "block_id": block_id,
-        "label": plain(block_id),
+        "label": build_plain_text(block_id),
         "element": {"action_id": "a"} | element,
     } | more
 
 
-def modal(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
+def build_modal(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Return a form with one text field, or with the given blocks."""
-    default = field_block("symbol", {"type": "plain_text_input"})
-    about = {"type": "modal", "title": plain("Trade"), "submit": plain("Place"), "callback_id": "trade"}
+    default = build_field_block("symbol", {"type": "plain_text_input"})
+    about = {
+        "type": "modal",
+        "title": build_plain_text("Trade"),
+        "submit": build_plain_text("Place"),
+        "callback_id": "trade",
+    }
     return about | {"blocks": list(blocks) or [default]} | more
 
 
-def section(text: str) -> dict[str, Any]:
+def build_section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
 
 
-def button(action_id: str = "go", **more: Any) -> dict[str, Any]:
-    return {"type": "button", "action_id": action_id, "text": plain("Go")} | more
+def build_button(action_id: str = "go", **more: Any) -> dict[str, Any]:
+    return {"type": "button", "action_id": action_id, "text": build_plain_text("Go")} | more
 
 
-def actions(*elements: dict[str, Any], block_id: str = "acts") -> dict[str, Any]:
+def build_actions(*elements: dict[str, Any], block_id: str = "acts") -> dict[str, Any]:
     return {"type": "actions", "block_id": block_id, "elements": list(elements)}

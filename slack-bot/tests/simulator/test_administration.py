@@ -5,8 +5,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from simulator import workspace
-from tests.simulator.doubles import AVA, BEN, TRADING, section
-from tests.simulator.test_oauth import get
+from tests.simulator.doubles import AVA, BEN, TRADING, build_section
+from tests.simulator.test_oauth import get_page
 
 PARTNER = workspace.NEIGHBOUR.id
 KIM, THEIR_CHANNEL = "U0KIMPARK05", "C0PARTDESK1"
@@ -17,9 +17,9 @@ def install(server):
     """Install the app in the second workspace, and return a client with its token."""
 
     def consent():
-        _, page = get(f"{server.url}/oauth/v2/authorize?scope=commands&state=s&team={PARTNER}")
+        _, page = get_page(f"{server.url}/oauth/v2/authorize?scope=commands&state=s&team={PARTNER}")
         assert "wants access to Partner Fund" in page
-        answer, _ = get(f"{server.url}/oauth/v2/authorize/allow?scope=commands&state=s&team={PARTNER}")
+        answer, _ = get_page(f"{server.url}/oauth/v2/authorize/allow?scope=commands&state=s&team={PARTNER}")
         code = answer.headers["Location"].partition("code=")[2].partition("&")[0]
         client = WebClient(base_url=f"{server.url}/api/", timeout=5, retry_handlers=[])
         granted = client.oauth_v2_access(client_id="1", client_secret="2", code=code)
@@ -47,7 +47,7 @@ def test_command_in_the_other_workspace_needs_the_app_there(page, bot, install):
     page.send_text("/trade", channel="partner-desk", user="kim")
     command = bot.last.fields
     assert (command["team_id"], command["channel_id"]) == (PARTNER, THEIR_CHANNEL)
-    blocks = [section("x")]
+    blocks = [build_section("x")]
     title = {"type": "plain_text", "text": "Trade"}
     view = {"type": "modal", "title": title, "blocks": blocks}
     opened = theirs.views_open(trigger_id=command["trigger_id"], view=view)["view"]

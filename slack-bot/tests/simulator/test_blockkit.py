@@ -2,7 +2,15 @@ import pytest
 
 from simulator.blockkit.options import check_answer
 from simulator.blockkit.surfaces import check_message, check_view
-from tests.simulator.doubles import actions, button, field_block, modal, option, plain, section
+from tests.simulator.doubles import (
+    build_actions,
+    build_button,
+    build_field_block,
+    build_modal,
+    build_option,
+    build_plain_text,
+    build_section,
+)
 
 TEXT = {"type": "plain_text_input"}
 GOOD_ELEMENTS = [
@@ -12,7 +20,7 @@ GOOD_ELEMENTS = [
         "min_length": 1,
         "max_length": 3_000,
         "initial_value": "",
-        "placeholder": plain("x"),
+        "placeholder": build_plain_text("x"),
     },
     {
         "type": "number_input",
@@ -21,15 +29,22 @@ GOOD_ELEMENTS = [
         "max_value": "10",
         "initial_value": "0.5",
     },
-    {"type": "static_select", "options": [option("a"), option("b")], "initial_option": option("b")},
-    {"type": "static_select", "option_groups": [{"label": plain("g"), "options": [option("a")]}]},
-    {"type": "external_select", "min_query_length": 0, "initial_option": option("a")},
-    {"type": "multi_static_select", "options": [option("a")], "max_selected_items": 1},
+    {
+        "type": "static_select",
+        "options": [build_option("a"), build_option("b")],
+        "initial_option": build_option("b"),
+    },
+    {
+        "type": "static_select",
+        "option_groups": [{"label": build_plain_text("g"), "options": [build_option("a")]}],
+    },
+    {"type": "external_select", "min_query_length": 0, "initial_option": build_option("a")},
+    {"type": "multi_static_select", "options": [build_option("a")], "max_selected_items": 1},
     {"type": "users_select", "initial_user": "U1"},
     {"type": "conversations_select", "default_to_current_conversation": True, "response_url_enabled": True},
     {"type": "channels_select"},
-    {"type": "checkboxes", "options": [option("a")], "initial_options": [option("a")]},
-    {"type": "radio_buttons", "options": [option(str(number)) for number in range(10)]},
+    {"type": "checkboxes", "options": [build_option("a")], "initial_options": [build_option("a")]},
+    {"type": "radio_buttons", "options": [build_option(str(number)) for number in range(10)]},
     {"type": "datepicker", "initial_date": "2026-11-20"},
     {"type": "timepicker", "initial_time": "23:59"},
     {"type": "datetimepicker", "initial_date_time": 1_700_000_000},
@@ -41,7 +56,7 @@ GOOD_ELEMENTS = [
 
 @pytest.mark.parametrize("element", GOOD_ELEMENTS, ids=lambda element: element["type"])
 def test_valid_element_passes(element):
-    assert check_view(modal(field_block("b", element))) == []
+    assert check_view(build_modal(build_field_block("b", element))) == []
 
 
 BAD_ELEMENTS = {
@@ -50,31 +65,37 @@ BAD_ELEMENTS = {
     "options twice": (
         {
             "type": "static_select",
-            "options": [option("a")],
-            "option_groups": [{"label": plain("g"), "options": [option("a")]}],
+            "options": [build_option("a")],
+            "option_groups": [{"label": build_plain_text("g"), "options": [build_option("a")]}],
         },
         "only one of options and option_groups",
     ),
     "101 options": (
-        {"type": "static_select", "options": [option(str(n)) for n in range(101)]},
+        {"type": "static_select", "options": [build_option(str(n)) for n in range(101)]},
         "no more than 100",
     ),
-    "option text": ({"type": "static_select", "options": [option("a", "x" * 76)]}, "less than 76 characters"),
+    "option text": (
+        {"type": "static_select", "options": [build_option("a", "x" * 76)]},
+        "less than 76 characters",
+    ),
     "option value": (
-        {"type": "static_select", "options": [option("x" * 151, "a")]},
+        {"type": "static_select", "options": [build_option("x" * 151, "a")]},
         "less than 151 characters",
     ),
-    "same values": ({"type": "static_select", "options": [option("a"), option("a", "b")]}, "unique values"),
+    "same values": (
+        {"type": "static_select", "options": [build_option("a"), build_option("a", "b")]},
+        "unique values",
+    ),
     "not offered": (
-        {"type": "static_select", "options": [option("a")], "initial_option": option("b")},
+        {"type": "static_select", "options": [build_option("a")], "initial_option": build_option("b")},
         "initial_option must match one of the options",
     ),
     "not all offered": (
-        {"type": "checkboxes", "options": [option("a")], "initial_options": [option("b")]},
+        {"type": "checkboxes", "options": [build_option("a")], "initial_options": [build_option("b")]},
         "initial_options must match the options",
     ),
     "11 radio buttons": (
-        {"type": "radio_buttons", "options": [option(str(n)) for n in range(11)]},
+        {"type": "radio_buttons", "options": [build_option(str(n)) for n in range(11)]},
         "no more than 10",
     ),
     "max_length": (TEXT | {"max_length": 3_001}, "must be between 1 and 3000"),
@@ -92,7 +113,7 @@ BAD_ELEMENTS = {
         "as a string",
     ),
     "decimals not said": ({"type": "number_input"}, "missing required field: is_decimal_allowed"),
-    "placeholder": (TEXT | {"placeholder": plain("x" * 151)}, "less than 151 characters"),
+    "placeholder": (TEXT | {"placeholder": build_plain_text("x" * 151)}, "less than 151 characters"),
     "placeholder kind": (
         TEXT | {"placeholder": {"type": "mrkdwn", "text": "x"}},
         "must be one of: plain_text",
@@ -100,7 +121,7 @@ BAD_ELEMENTS = {
     "date": ({"type": "datepicker", "initial_date": "20.11.2026"}, "YYYY-MM-DD"),
     "time": ({"type": "timepicker", "initial_time": "24:00"}, "HH:mm"),
     "unknown property": (TEXT | {"colour": "red"}, "invalid additional property: colour"),
-    "a button in an input": (button(), "unsupported type: button"),
+    "a button in an input": (build_button(), "unsupported type: button"),
     "unknown element": ({"type": "slider"}, "unsupported type: slider"),
     "element no object": ([], "unsupported type: None"),
     "flag": (TEXT | {"multiline": "yes"}, "must be a boolean"),
@@ -111,32 +132,38 @@ BAD_ELEMENTS = {
 
 @pytest.mark.parametrize(("element", "problem"), BAD_ELEMENTS.values(), ids=BAD_ELEMENTS.keys())
 def test_invalid_element_is_refused_with_the_reason(element, problem):
-    block = field_block("b", {}) | {
+    block = build_field_block("b", {}) | {
         "element": {"action_id": "a"} | element if isinstance(element, dict) else element
     }
-    assert any(problem in line for line in check_view(modal(block))), check_view(modal(block))
+    assert any(problem in line for line in check_view(build_modal(block))), check_view(build_modal(block))
 
 
 BAD_BLOCKS = {
     "51 blocks": ([{"type": "divider"}] * 51, "no more than 50 items"),
-    "section text": ([section("x" * 3_001)], "less than 3001"),
-    "empty text": ([section("")], "more than 0 characters"),
+    "section text": ([build_section("x" * 3_001)], "less than 3001"),
+    "empty text": ([build_section("")], "more than 0 characters"),
     "empty section": ([{"type": "section"}], "missing required field: text or fields"),
-    "header": ([{"type": "header", "text": plain("x" * 151)}], "less than 151"),
+    "header": ([{"type": "header", "text": build_plain_text("x" * 151)}], "less than 151"),
     "header in mrkdwn": (
         [{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}],
         "must be one of: plain_text",
     ),
-    "11 fields": ([{"type": "section", "fields": [plain("x")] * 11}], "no more than 10 items"),
-    "field text": ([{"type": "section", "fields": [plain("x" * 2_001)]}], "less than 2001"),
+    "11 fields": ([{"type": "section", "fields": [build_plain_text("x")] * 11}], "no more than 10 items"),
+    "field text": ([{"type": "section", "fields": [build_plain_text("x" * 2_001)]}], "less than 2001"),
     "same block ids": (
-        [section("a") | {"block_id": "b"}, section("b") | {"block_id": "b"}],
+        [build_section("a") | {"block_id": "b"}, build_section("b") | {"block_id": "b"}],
         "`block_id` b already exists",
     ),
-    "same action ids": ([actions(button(), button())], "`action_id` go already exists"),
-    "26 elements": ([actions(*[button(str(number)) for number in range(26)])], "no more than 25 items"),
-    "no elements": ([actions()], "no fewer than 1 items"),
-    "11 in a context": ([{"type": "context", "elements": [plain("x")] * 11}], "no more than 10 items"),
+    "same action ids": ([build_actions(build_button(), build_button())], "`action_id` go already exists"),
+    "26 elements": (
+        [build_actions(*[build_button(str(number)) for number in range(26)])],
+        "no more than 25 items",
+    ),
+    "no elements": ([build_actions()], "no fewer than 1 items"),
+    "11 in a context": (
+        [{"type": "context", "elements": [build_plain_text("x")] * 11}],
+        "no more than 10 items",
+    ),
     "no alt text": (
         [{"type": "image", "image_url": "http://127.0.0.1/x.png"}],
         "missing required field: alt_text",
@@ -145,15 +172,15 @@ BAD_BLOCKS = {
     "unknown block": ([{"type": "carpet"}], "unsupported type: carpet"),
     "no block": (["text"], "unsupported type: None"),
     "no list": ({"type": "divider"}, "must be an array"),
-    "button text": ([actions(button(text=plain("x" * 76)))], "less than 76"),
-    "button value": ([actions(button(value="x" * 2_001))], "less than 2001"),
-    "button style": ([actions(button(style="loud"))], "primary, danger"),
+    "button text": ([build_actions(build_button(text=build_plain_text("x" * 76)))], "less than 76"),
+    "button value": ([build_actions(build_button(value="x" * 2_001))], "less than 2001"),
+    "button style": ([build_actions(build_button(style="loud"))], "primary, danger"),
     "6 in an overflow": (
-        [actions({"type": "overflow", "options": [option(str(n)) for n in range(6)]})],
+        [build_actions({"type": "overflow", "options": [build_option(str(n)) for n in range(6)]})],
         "no more than 5",
     ),
-    "text input outside of a form": ([actions(TEXT)], "unsupported type: plain_text_input"),
-    "text no string": ([section("x") | {"text": {"type": "mrkdwn", "text": 5}}], "must be a string"),
+    "text input outside of a form": ([build_actions(TEXT)], "unsupported type: plain_text_input"),
+    "text no string": ([build_section("x") | {"text": {"type": "mrkdwn", "text": 5}}], "must be a string"),
     "rich text part": (
         [{"type": "rich_text", "elements": [{"type": "poem", "elements": []}]}],
         "rich_text_section",
@@ -167,32 +194,37 @@ def test_invalid_blocks_are_refused_with_the_reason(blocks, problem):
 
 
 def test_valid_blocks_pass():
-    confirm = {"title": plain("Sure?"), "text": plain("Really"), "confirm": plain("Yes"), "deny": plain("No")}
+    confirm = {
+        "title": build_plain_text("Sure?"),
+        "text": build_plain_text("Really"),
+        "confirm": build_plain_text("Yes"),
+        "deny": build_plain_text("No"),
+    }
     image = {"type": "image", "image_url": "http://127.0.0.1/x.png", "alt_text": "x"}
     blocks = [
-        section("a") | {"accessory": button(confirm=confirm)},
-        section("b") | {"accessory": image},
-        {"type": "context", "elements": [plain("x"), image]},
+        build_section("a") | {"accessory": build_button(confirm=confirm)},
+        build_section("b") | {"accessory": image},
+        {"type": "context", "elements": [build_plain_text("x"), image]},
         image,
         {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": []}]},
         {"type": "markdown", "text": "**x**"},
         {"type": "video"},
-        actions(button("a"), button("b"), {"type": "workflow_button"}),
+        build_actions(build_button("a"), build_button("b"), {"type": "workflow_button"}),
     ]
     assert check_message(blocks) == []
 
 
 BAD_VIEWS = {
-    "title": (modal(title=plain("x" * 25)), "/view/title/text"),
-    "submit": (modal(submit=plain("x" * 25)), "/view/submit/text"),
-    "close": (modal(close=plain("x" * 25)), "/view/close/text"),
-    "metadata": (modal(private_metadata="x" * 3_001), "/view/private_metadata"),
-    "callback id": (modal(callback_id="x" * 256), "/view/callback_id"),
-    "101 blocks": (modal(*[{"type": "divider"}] * 101), "no more than 100 items"),
-    "type": (modal(type="home"), "must be one of: modal"),
-    "unknown property": (modal(colour="red"), "invalid additional property: colour"),
+    "title": (build_modal(title=build_plain_text("x" * 25)), "/view/title/text"),
+    "submit": (build_modal(submit=build_plain_text("x" * 25)), "/view/submit/text"),
+    "close": (build_modal(close=build_plain_text("x" * 25)), "/view/close/text"),
+    "metadata": (build_modal(private_metadata="x" * 3_001), "/view/private_metadata"),
+    "callback id": (build_modal(callback_id="x" * 256), "/view/callback_id"),
+    "101 blocks": (build_modal(*[{"type": "divider"}] * 101), "no more than 100 items"),
+    "type": (build_modal(type="home"), "must be one of: modal"),
+    "unknown property": (build_modal(colour="red"), "invalid additional property: colour"),
     "two focused": (
-        modal(*[field_block(name, TEXT | {"focus_on_load": True}) for name in "ab"]),
+        build_modal(*[build_field_block(name, TEXT | {"focus_on_load": True}) for name in "ab"]),
         "only one element can have focus_on_load",
     ),
     "no object": ("text", "must be an object"),
@@ -205,23 +237,23 @@ def test_invalid_view_is_refused_with_the_path(view, problem):
 
 
 def test_input_needs_a_submit_button():
-    view = modal()
+    view = build_modal()
     del view["submit"]
     assert any("`submit` is required" in line for line in check_view(view))
 
 
 def test_form_of_100_blocks_passes():
-    assert check_view(modal(*[{"type": "divider"}] * 100)) == []
+    assert check_view(build_modal(*[{"type": "divider"}] * 100)) == []
 
 
 @pytest.mark.parametrize(
     ("answer", "good"),
     [
         ({"options": []}, True),
-        ({"options": [option("a")]}, True),
-        ({"option_groups": [{"label": plain("g"), "options": [option("a")]}]}, True),
-        ({"options": [option("a")] * 101}, False),
-        ({"options": [option("a", "x" * 76)]}, False),
+        ({"options": [build_option("a")]}, True),
+        ({"option_groups": [{"label": build_plain_text("g"), "options": [build_option("a")]}]}, True),
+        ({"options": [build_option("a")] * 101}, False),
+        ({"options": [build_option("a", "x" * 76)]}, False),
         ({}, False),
         (None, False),
     ],

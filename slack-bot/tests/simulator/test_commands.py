@@ -1,11 +1,11 @@
 import pytest
 
 from simulator import request_delivery
-from tests.simulator.doubles import AVA, PRIVATE, TRADING, button
+from tests.simulator.doubles import AVA, PRIVATE, TRADING, build_button
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def short_timeout(monkeypatch):
     """Shorten the timeout of three seconds."""
     monkeypatch.setattr(request_delivery, "TIMEOUT_SECONDS", 0.2)
 
@@ -58,7 +58,7 @@ def test_answer_with_invalid_blocks_is_dropped_and_logged(page, bot):
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
-def test_silent_bot_is_a_timeout(page, bot, impatient):
+def test_silent_bot_is_a_timeout(page, bot, short_timeout):
     bot.will(silent=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
@@ -145,7 +145,7 @@ def test_opening_the_home_tab_is_an_event(page, bot):
 
 
 def test_button_of_a_message_sends_who_what_and_where(page, bot, slack):
-    acts = {"type": "actions", "block_id": "acts", "elements": [button(value="T1", style="danger")]}
+    acts = {"type": "actions", "block_id": "acts", "elements": [build_button(value="T1", style="danger")]}
     ts = slack.chat_postMessage(channel=TRADING, text="x", blocks=[acts])["ts"]
     page.do("use", "ben", channel=TRADING, ts=ts, action_id="go")
     payload = bot.last.fields
@@ -166,7 +166,7 @@ def test_button_of_a_message_sends_who_what_and_where(page, bot, slack):
 
 
 def test_private_message_is_not_sent_back(page, bot, slack):
-    acts = [{"type": "actions", "elements": [button()]}]
+    acts = [{"type": "actions", "elements": [build_button()]}]
     ts = slack.chat_postEphemeral(channel=TRADING, user=AVA, text="x", blocks=acts)["message_ts"]
     page.do("use", channel=TRADING, ts=ts, action_id="go")
     assert "message" not in bot.last.fields
@@ -177,7 +177,7 @@ def test_private_message_is_not_sent_back(page, bot, slack):
 
 def test_unanswered_button_shows_a_private_message(page, bot, slack):
     ts = slack.chat_postMessage(
-        channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [button()]}]
+        channel=TRADING, text="x", blocks=[{"type": "actions", "elements": [build_button()]}]
     )["ts"]
     bot.will(status=500)
     assert page.do("use", channel=TRADING, ts=ts, action_id="go")["outcome"] == "failed"

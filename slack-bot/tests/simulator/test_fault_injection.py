@@ -5,27 +5,27 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
-from tests.simulator.doubles import SECRET, TRADING, modal
-from tests.simulator.test_webapi import error_of
+from tests.simulator.doubles import SECRET, TRADING, build_modal
+from tests.simulator.test_webapi import get_error
 
 
-def post(slack):
+def post_message(slack):
     return slack.chat_postMessage(channel=TRADING, text="x")
 
 
 def test_method_fails_the_set_number_of_times(slack, page):
     page.rig("faults/calls", method="chat.postMessage", error="internal_error", times=2)
-    assert error_of(post, slack) == "internal_error"
+    assert get_error(post_message, slack) == "internal_error"
     assert slack.auth_test()["ok"]
-    assert error_of(post, slack) == "internal_error"
-    assert post(slack)["ok"]
+    assert get_error(post_message, slack) == "internal_error"
+    assert post_message(slack)["ok"]
     assert len(page.messages()) == 1
 
 
 def test_ratelimited_is_a_429_with_retry_after(slack, page):
     page.rig("faults/calls", error="ratelimited", retry_after=7)
     with pytest.raises(SlackApiError) as caught:
-        post(slack)
+        post_message(slack)
     assert caught.value.response.status_code == 429
     assert caught.value.response["error"] == "ratelimited"
     assert caught.value.response.headers["Retry-After"] == "7"
@@ -43,20 +43,20 @@ def test_plain_http_status_can_be_set(page, bot):
 def test_connection_is_cut_before_or_after_the_work_is_done(slack, page, after, posted):
     page.rig("faults/calls", method="chat.postMessage", drop=True, after=after)
     with pytest.raises((URLError, ConnectionError)):
-        post(slack)
+        post_message(slack)
     assert len(page.messages()) == posted
 
 
 def test_slow_call_is_completed(slack, page):
     page.rig("faults/calls", method="chat.postMessage", slow_seconds=0.05)
-    assert post(slack)["ok"]
+    assert post_message(slack)["ok"]
 
 
 def test_faults_can_be_disarmed(slack, page):
     page.rig("faults/calls", error="internal_error", times=100)
     page.rig("faults/deliveries", lose=True, times=100)
     assert page.rig("faults/clear") == {"calls": [], "deliveries": []}
-    assert post(slack)["ok"]
+    assert post_message(slack)["ok"]
     assert page.send_text("/trade")["outcome"] == "answered"
 
 
@@ -98,7 +98,7 @@ def test_delayed_delivery_arrives_later(page, bot):
 
 
 def test_delivery_is_repeated_byte_for_byte(page, bot, slack, trigger):
-    slack.views_open(trigger_id=trigger, view=modal())
+    slack.views_open(trigger_id=trigger, view=build_modal())
     page.do("submit", values={"symbol": {"a": "AAPL"}})
     body = page.rig("repeat", times=3, signature="same")
     first, *repeats = bot.received[-4:]
@@ -142,9 +142,9 @@ def test_log_has_deliveries_with_their_answers(page, bot):
 
 def test_membership_is_given_and_taken(page, slack):
     page.rig("membership", channel="trading", user="bot", member=False)
-    assert error_of(post, slack) == "not_in_channel"
+    assert get_error(post_message, slack) == "not_in_channel"
     page.rig("membership", channel="trading", user="bot", member=True)
-    assert post(slack)["ok"]
+    assert post_message(slack)["ok"]
     assert page.post("/control/membership", channel="nowhere", user="bot")[0] == 404
 
 
@@ -154,16 +154,16 @@ def test_only_members_write_in_a_channel(page):
 
 
 def test_reset_starts_over(page, slack, trigger):
-    slack.views_open(trigger_id=trigger, view=modal())
-    post(slack)
+    slack.views_open(trigger_id=trigger, view=build_modal())
+    post_message(slack)
     page.rig("faults/calls", error="internal_error")
     page.rig("reset")
     assert (page.messages(), page.form(), page.log()) == ([], None, {"calls": [], "deliveries": []})
-    assert post(slack)["ok"]
+    assert post_message(slack)["ok"]
 
 
 def test_state_can_be_inspected(page, slack, trigger):
-    slack.views_open(trigger_id=trigger, view=modal())
+    slack.views_open(trigger_id=trigger, view=build_modal())
     slack.chat_postEphemeral(channel=TRADING, user="U0AVACHEN01", text="psst")
     state = page.get("/control/state")[1]
     trading = next(room for room in state["channels"] if room["name"] == "trading")

@@ -6,7 +6,7 @@ from tests.simulator.doubles import AVA, TRADING
 PNG = b"\x89PNG\r\n\x1a\n and the rest"
 
 
-def send(slack, page, name="trades.csv", content=b"a,b\r\n1,2\r\n"):
+def upload_file(slack, page, name="trades.csv", content=b"a,b\r\n1,2\r\n"):
     """Upload a file, and return its id."""
     body = slack.files_getUploadURLExternal(filename=name, length=len(content))
     path = body["upload_url"].removeprefix(page.url)
@@ -15,7 +15,7 @@ def send(slack, page, name="trades.csv", content=b"a,b\r\n1,2\r\n"):
 
 
 def test_file_is_uploaded_shared_and_downloaded(slack, page):
-    file_id = send(slack, page)
+    file_id = upload_file(slack, page)
     channel = slack.conversations_open(users=[AVA])["channel"]["id"]
     slack.files_completeUploadExternal(
         files=[{"id": file_id, "title": "Trades"}], channel_id=channel, initial_comment="Here they are"
@@ -30,7 +30,7 @@ def test_file_is_uploaded_shared_and_downloaded(slack, page):
 
 
 def test_uploaded_image_is_shown_by_a_block(slack, page):
-    file_id = send(slack, page, "equity.png", PNG)
+    file_id = upload_file(slack, page, "equity.png", PNG)
     block = {"type": "image", "slack_file": {"id": file_id}, "alt_text": "Equity"}
     with pytest.raises(SlackApiError, match="invalid_blocks"):
         slack.chat_postMessage(channel=TRADING, text="Equity", blocks=[block])  # it is not complete

@@ -1,18 +1,27 @@
 import pytest
 
-from tests.simulator.doubles import AVA, TRADING, actions, button, field_block, modal, option, plain
+from tests.simulator.doubles import (
+    AVA,
+    TRADING,
+    build_actions,
+    build_button,
+    build_field_block,
+    build_modal,
+    build_option,
+    build_plain_text,
+)
 
 TEXT = {"type": "plain_text_input"}
 CONNECTION_ERROR = "We had some trouble connecting. Try again?"
 
 
-def submit(page, value="AAPL"):
+def submit_form(page, value="AAPL"):
     return page.do("submit", values={"symbol": {"a": value}})
 
 
 def test_submission_sends_the_view_with_its_state(page, bot, open_form):
     view = open_form(private_metadata="C1")
-    assert submit(page)["outcome"] == "closed"
+    assert submit_form(page)["outcome"] == "closed"
     assert page.form() is None
     payload = bot.last.fields
     assert (bot.last.path, bot.last.signed, payload["type"]) == (
@@ -31,10 +40,10 @@ def test_submission_sends_the_view_with_its_state(page, bot, open_form):
 def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_form):
     open_form()
     bot.will({"response_action": "errors", "errors": {"symbol": "No such symbol."}})
-    assert submit(page, "??")["errors"] == {"symbol": "No such symbol."}
+    assert submit_form(page, "??")["errors"] == {"symbol": "No such symbol."}
     assert page.form()["errors"] == {"symbol": "No such symbol."}
     assert page.form()["state"]["values"]["symbol"]["a"]["value"] == "??"
-    assert submit(page)["outcome"] == "closed"
+    assert submit_form(page)["outcome"] == "closed"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +60,7 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
 def test_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, answer):
     open_form()
     bot.will(answer)
-    outcome = submit(page)
+    outcome = submit_form(page)
     assert (outcome["outcome"], outcome["notice"]) == ("failed", CONNECTION_ERROR)
     assert page.form()["notice"] == CONNECTION_ERROR
     assert page.log()["deliveries"][-1]["problem"]
@@ -60,21 +69,21 @@ def test_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, answer
 def test_bot_that_fails_leaves_the_form_open(page, bot, open_form):
     open_form()
     bot.will(status=500)
-    assert submit(page)["notice"] == CONNECTION_ERROR
-    assert submit(page)["outcome"] == "closed"
+    assert submit_form(page)["notice"] == CONNECTION_ERROR
+    assert submit_form(page)["outcome"] == "closed"
 
 
 def test_update_redraws_the_same_view(page, bot, open_form):
     view = open_form()
-    bot.will({"response_action": "update", "view": modal(title=plain("Placing…"))})
-    assert submit(page)["outcome"] == "updated"
+    bot.will({"response_action": "update", "view": build_modal(title=build_plain_text("Placing…"))})
+    assert submit_form(page)["outcome"] == "updated"
     assert (page.form()["id"], page.form()["title"]["text"]) == (view["id"], "Placing…")
 
 
 def test_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
     view = open_form()
-    bot.will({"response_action": "push", "view": modal(title=plain("Sure?"))})
-    assert submit(page)["outcome"] == "pushed"
+    bot.will({"response_action": "push", "view": build_modal(title=build_plain_text("Sure?"))})
+    assert submit_form(page)["outcome"] == "pushed"
     assert page.form()["previous_view_id"] == view["id"]
     page.do("close")
     assert page.form()["id"] == view["id"]
@@ -82,19 +91,19 @@ def test_push_goes_on_top_and_closing_it_goes_back(page, bot, open_form):
 
 def test_clear_closes_all_views(page, bot, open_form):
     open_form()
-    bot.will({"response_action": "push", "view": modal()})
-    submit(page)
+    bot.will({"response_action": "push", "view": build_modal()})
+    submit_form(page)
     bot.will({"response_action": "clear"})
-    assert submit(page)["outcome"] == "cleared"
+    assert submit_form(page)["outcome"] == "cleared"
     assert page.form() is None
 
 
 def test_empty_answer_closes_the_front_form_only(page, bot, open_form):
     view = open_form()
-    bot.will({"response_action": "push", "view": modal()})
-    submit(page)
+    bot.will({"response_action": "push", "view": build_modal()})
+    submit_form(page)
     bot.will({})
-    assert submit(page)["outcome"] == "closed"
+    assert submit_form(page)["outcome"] == "closed"
     assert page.form()["id"] == view["id"]
 
 
@@ -102,9 +111,11 @@ def test_view_updated_while_the_submission_waits_is_what_stays(page, bot, slack,
     view = open_form()
     bot.will(
         {"response_action": "errors", "errors": {"symbol": "Again."}},
-        meanwhile=lambda _: slack.views_update(view_id=view["id"], view=modal(title=plain("Meanwhile"))),
+        meanwhile=lambda _: slack.views_update(
+            view_id=view["id"], view=build_modal(title=build_plain_text("Meanwhile"))
+        ),
     )
-    submit(page)
+    submit_form(page)
     assert page.form()["title"]["text"] == "Meanwhile"
 
 
@@ -120,8 +131,8 @@ def test_closed_view_is_reported_to_the_bot_only_on_request(page, bot, open_form
 
 def test_closing_everything_is_cleared(page, bot, open_form):
     open_form(notify_on_close=True)
-    bot.will({"response_action": "push", "view": modal(notify_on_close=True)})
-    submit(page)
+    bot.will({"response_action": "push", "view": build_modal(notify_on_close=True)})
+    submit_form(page)
     page.do("close", everything=True)
     assert [request.fields["is_cleared"] for request in bot.received[-2:]] == [True, True]
     assert page.form() is None
@@ -137,9 +148,13 @@ REFUSED = [
     ({"type": "number_input", "is_decimal_allowed": True, "max_value": "1"}, "1.5", "at most 1"),
     ({"type": "email_text_input"}, "me", "email"),
     ({"type": "url_text_input"}, "me", "link"),
-    ({"type": "static_select", "options": [option("a")]}, None, "required"),
+    ({"type": "static_select", "options": [build_option("a")]}, None, "required"),
     (
-        {"type": "multi_static_select", "options": [option("a"), option("b")], "max_selected_items": 1},
+        {
+            "type": "multi_static_select",
+            "options": [build_option("a"), build_option("b")],
+            "max_selected_items": 1,
+        },
         ["a", "b"],
         "at most 1",
     ),
@@ -148,7 +163,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("element", "value", "sentence"), REFUSED)
 def test_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, value, sentence):
-    open_form(field_block("b", element))
+    open_form(build_field_block("b", element))
     sent = len(bot.received)
     outcome = page.do("submit", values={"b": {"a": value}})
     assert (outcome["outcome"], outcome["sent"]) == ("errors", False)
@@ -157,10 +172,25 @@ def test_form_refuses_the_same_entries_as_slack(page, bot, open_form, element, v
 
 
 HELD = [
-    ({"type": "static_select", "options": [option("a", "A")]}, "a", "selected_option", option("a", "A")),
-    ({"type": "radio_buttons", "options": [option("a")]}, "a", "selected_option", option("a")),
-    ({"type": "checkboxes", "options": [option("a"), option("b")]}, ["b"], "selected_options", [option("b")]),
-    ({"type": "multi_static_select", "options": [option("a")]}, ["a"], "selected_options", [option("a")]),
+    (
+        {"type": "static_select", "options": [build_option("a", "A")]},
+        "a",
+        "selected_option",
+        build_option("a", "A"),
+    ),
+    ({"type": "radio_buttons", "options": [build_option("a")]}, "a", "selected_option", build_option("a")),
+    (
+        {"type": "checkboxes", "options": [build_option("a"), build_option("b")]},
+        ["b"],
+        "selected_options",
+        [build_option("b")],
+    ),
+    (
+        {"type": "multi_static_select", "options": [build_option("a")]},
+        ["a"],
+        "selected_options",
+        [build_option("a")],
+    ),
     ({"type": "users_select"}, AVA, "selected_user", AVA),
     ({"type": "multi_users_select"}, [AVA], "selected_users", [AVA]),
     ({"type": "channels_select"}, TRADING, "selected_channel", TRADING),
@@ -168,7 +198,12 @@ HELD = [
     ({"type": "timepicker"}, "09:30", "selected_time", "09:30"),
     ({"type": "datetimepicker"}, 1_700_000_000, "selected_date_time", 1_700_000_000),
     ({"type": "number_input", "is_decimal_allowed": True}, "0.5", "value", "0.5"),
-    ({"type": "external_select", "initial_option": option("a")}, "a", "selected_option", option("a")),
+    (
+        {"type": "external_select", "initial_option": build_option("a")},
+        "a",
+        "selected_option",
+        build_option("a"),
+    ),
     (
         {"type": "conversations_select", "default_to_current_conversation": True},
         TRADING,
@@ -184,18 +219,20 @@ HELD = [
     ids=lambda part: part.get("type") if isinstance(part, dict) else None,
 )
 def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, value, key, held):
-    open_form(field_block("b", element))
+    open_form(build_field_block("b", element))
     assert page.do("submit", values={"b": {"a": value}})["outcome"] == "closed"
     assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: held}
 
 
 def test_conversation_that_one_is_in_is_chosen_at_first(page, open_form):
-    open_form(field_block("b", {"type": "conversations_select", "default_to_current_conversation": True}))
+    open_form(
+        build_field_block("b", {"type": "conversations_select", "default_to_current_conversation": True})
+    )
     assert page.form()["state"]["values"]["b"]["a"]["selected_conversation"] == TRADING
 
 
 def test_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
-    open_form(field_block("b", {"type": "conversations_select", "response_url_enabled": True}))
+    open_form(build_field_block("b", {"type": "conversations_select", "response_url_enabled": True}))
     page.do("submit", values={"b": {"a": TRADING}})
     (url,) = bot.last.fields["response_urls"]
     assert (url["block_id"], url["action_id"], url["channel_id"]) == ("b", "a", TRADING)
@@ -203,7 +240,7 @@ def test_chosen_conversation_comes_with_a_response_url(page, bot, open_form):
 
 
 def test_only_offered_options_can_be_chosen(page, open_form):
-    open_form(field_block("b", {"type": "static_select", "options": [option("a")]}))
+    open_form(build_field_block("b", {"type": "static_select", "options": [build_option("a")]}))
     status, body = page.post("/control/submit", user="ava", values={"b": {"a": "z"}})
     assert (status, body["error"]) == (422, "a offers no option 'z'.")
     assert page.post("/control/submit", user="ava", values={"c": {"a": "z"}})[0] == 404
@@ -211,7 +248,9 @@ def test_only_offered_options_can_be_chosen(page, open_form):
 
 def test_field_that_dispatches_sends_the_whole_state(page, bot, open_form):
     number = {"type": "number_input", "is_decimal_allowed": True}
-    view = open_form(field_block("symbol", TEXT), field_block("quantity", number, dispatch_action=True))
+    view = open_form(
+        build_field_block("symbol", TEXT), build_field_block("quantity", number, dispatch_action=True)
+    )
     page.do("use", block_id="quantity", action_id="a", value="100", values={"symbol": {"a": "AAPL"}})
     payload = bot.last.fields
     assert payload["container"] == {"type": "view", "view_id": view["id"]}
@@ -230,18 +269,18 @@ def test_field_that_does_not_dispatch_keeps_its_value_only(page, bot, open_form)
 
 
 def test_buttons_and_menus_act_in_forms_too(page, bot, open_form):
-    menu = {"type": "overflow", "action_id": "more", "options": [option("edit")]}
-    open_form(actions(button(value="1"), menu))
+    menu = {"type": "overflow", "action_id": "more", "options": [build_option("edit")]}
+    open_form(build_actions(build_button(value="1"), menu))
     page.do("use", action_id="go")
     assert bot.last.fields["actions"][0]["value"] == "1"
     page.do("use", action_id="more", value="edit")
-    assert bot.last.fields["actions"][0]["selected_option"] == option("edit")
+    assert bot.last.fields["actions"][0]["selected_option"] == build_option("edit")
     assert page.post("/control/use", user="ava", action_id="more", value="burn")[0] == 422
     assert page.post("/control/use", user="ava", action_id="none")[0] == 404
 
 
 def test_button_that_the_bot_does_not_answer_is_a_notice_in_the_form(page, bot, open_form):
-    open_form(actions(button()))
+    open_form(build_actions(build_button()))
     bot.will(status=500)
     assert page.do("use", action_id="go")["outcome"] == "failed"
     assert page.form()["notice"] == CONNECTION_ERROR

@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from tests.simulator.doubles import TOKEN
 
 
-def get(url):
+def get_page(url):
     """Return the answer to a GET and its body. Redirects are not followed."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=10)
@@ -23,10 +23,10 @@ def get(url):
 
 
 def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, bot):
-    _, page = get(f"{server.url}/oauth/v2/authorize?client_id=1.2&scope=commands,chat:write&state=s%26t")
+    _, page = get_page(f"{server.url}/oauth/v2/authorize?client_id=1.2&scope=commands,chat:write&state=s%26t")
     assert "<li>chat:write</li>" in page
     link = re.findall('id=allow href="([^"]+)"', page)[0].replace("&amp;", "&")
-    answer, _ = get(f"{server.url}{link}")
+    answer, _ = get_page(f"{server.url}{link}")
     back = urlsplit(answer.headers["Location"])
     assert f"{back.scheme}://{back.netloc}{back.path}" == f"{bot.url}/slack/oauth_redirect"
     arguments = parse_qs(back.query)
@@ -41,7 +41,7 @@ def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, b
 
 
 def test_declining_leads_back_without_a_code(server, bot):
-    _, page = get(f"{server.url}/oauth/v2/authorize?scope=%3Cscript%3E&state=s1")
+    _, page = get_page(f"{server.url}/oauth/v2/authorize?scope=%3Cscript%3E&state=s1")
     assert "<script>" not in page
     link = re.findall('id=cancel href="([^"]+)"', page)[0].replace("&amp;", "&")
     assert link == f"{bot.url}/slack/oauth_redirect?error=access_denied&state=s1"

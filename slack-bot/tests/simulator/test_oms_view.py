@@ -12,15 +12,15 @@ from simulator.config import Settings
 from simulator.errors import ConfigError
 from simulator.oms_view import ORDER_FIELDS, POSITION_FIELDS, group_child_orders
 from simulator.server import Server
-from tests.fakes import Answer, Call
-from tests.fakes import Server as Fake
+from tests.fakes import FakeServer as Fake
+from tests.fakes import Request, Response
 from tests.simulator.doubles import SECRET, TOKEN, Page
 
 KEY = "desk-key-for-tests-0123456789abcdef"
 GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "http://127.0.0.1:9"}
 
 
-def order(order_id, parent_id=None, **more):
+def build_order(order_id, parent_id=None, **more):
     facts = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
     return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
 
@@ -33,12 +33,12 @@ class FakeOms(Fake):
         super().__init__()
 
     @override
-    def name_of(self, call: Call) -> str:
+    def name_of(self, call: Request) -> str:
         return call.path.removeprefix("/api/v1/")
 
     @override
-    def usual(self, call: Call) -> Answer:
-        return Answer(body=self.rows.get(self.name_of(call), {"day_pnl": "-12.50"}))
+    def build_default_response(self, call: Request) -> Response:
+        return Response(body=self.rows.get(self.name_of(call), {"day_pnl": "-12.50"}))
 
 
 @pytest.fixture
@@ -66,13 +66,15 @@ def get_oms_view(page, user="ava"):
 
 
 def test_oms_view_shows_working_orders_and_positions(page, oms):
-    oms.rows["orders"] = [order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
+    oms.rows["orders"] = [build_order("O1", type="LIMIT", limit_price="170.00", filled_quantity="3")]
     oms.rows["positions"] = [{"symbol": "AAPL", "mark": "171.00", "unrealized_pnl": "3.00"}]
     oms.rows["portfolios"] = [{"portfolio_name": "Growth", "base_currency": "USD", "cash": "982500.00"}]
     oms_view = get_oms_view(page)
     assert oms_view["problem"] == ""
     assert oms_view["portfolios"] == [{**oms.rows["portfolios"][0], "day_pnl": "-12.50"}]
-    assert oms.named("portfolio/Growth")[0].headers["x-on-behalf-of"] == "slack:T0DESK00001:U0AVACHEN01"
+    assert (
+        oms.list_requests("portfolio/Growth")[0].headers["x-on-behalf-of"] == "slack:T0DESK00001:U0AVACHEN01"
+    )
     assert oms_view["orders"] == oms.rows["orders"]
     assert oms_view["positions"] == [dict.fromkeys(POSITION_FIELDS) | oms.rows["positions"][0]]
     assert page.screen()["has_desk"]
@@ -83,13 +85,13 @@ def test_oms_view_has_the_data_of_its_user(page, oms):
     persons = [call.headers["x-on-behalf-of"] for call in oms.calls]
     assert persons == ["slack:T0DESK00001:U0AVACHEN01"] * 3 + ["slack:T0PARTNER02:U0KIMPARK05"] * 3
     assert {call.headers["x-api-key"] for call in oms.calls} == {KEY}
-    assert oms.named("orders")[0].query["open"] == "true"
-    assert oms.named("portfolios")[0].query["detail"] == "true"
+    assert oms.list_requests("orders")[0].query["open"] == "true"
+    assert oms.list_requests("portfolios")[0].query["detail"] == "true"
 
 
 def test_page_never_gets_the_key(page, oms):
-    for problem in (Answer(), Answer(403, {"detail": "Not yours."}), Answer(drop=True)):
-        oms.script("orders", problem)
+    for problem in (Response(), Response(403, {"detail": "Not yours."}), Response(drop=True)):
+        oms.queue_responses("orders", problem)
         for path in ("/control/desk?user=ava", "/control/state", "/control/state?user=ava", "/control/log"):
             assert KEY not in str(page.get(path))
 
@@ -97,17 +99,17 @@ def test_page_never_gets_the_key(page, oms):
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        (Answer(drop=True), "The OMS does not answer."),
-        (Answer(403, {"detail": "Disabled."}), "The OMS answered 403: Disabled."),
-        (Answer(500, ["?"]), "The OMS answered 500."),
-        (Answer(200, {"detail": None}), "The OMS answered 200."),
+        (Response(drop=True), "The OMS does not answer."),
+        (Response(403, {"detail": "Disabled."}), "The OMS answered 403: Disabled."),
+        (Response(500, ["?"]), "The OMS answered 500."),
+        (Response(200, {"detail": None}), "The OMS answered 200."),
     ],
 )
 @pytest.mark.parametrize("what", ["positions", "portfolios", "portfolio/Growth"])
 def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, problem, what):
-    oms.rows["orders"] = [order("O1")]
+    oms.rows["orders"] = [build_order("O1")]
     oms.rows["portfolios"] = [{"portfolio_name": "Growth"}]
-    oms.script(what, answer)
+    oms.queue_responses(what, answer)
     assert get_oms_view(page) == {
         "orders": [],
         "positions": [],
@@ -120,8 +122,8 @@ def test_unreadable_data_is_reported_without_partial_rows(page, oms, answer, pro
 @pytest.mark.parametrize("what", ["orders", "positions", "portfolios"])
 def test_oms_view_names_incomplete_lists(page, oms, what):
     link = {"Link": f'</api/v1/{what}?limit=200&cursor=c>; rel="next"'}
-    row = order("O1") if what == "orders" else {"symbol": "AAPL", "portfolio_name": "Growth"}
-    oms.script(what, Answer(200, [row], link))
+    row = build_order("O1") if what == "orders" else {"symbol": "AAPL", "portfolio_name": "Growth"}
+    oms.queue_responses(what, Response(200, [row], link))
     assert get_oms_view(page)["more"] == [what]
     assert get_oms_view(page)["more"] == []
 
@@ -138,7 +140,8 @@ def test_oms_view_needs_an_oms(server):
 
 def test_child_orders_follow_their_parent_and_others_keep_their_place():
     newest_first = [
-        order("L2", "P"), order("L1", "P"), order("P"), order("stray", "gone"), order("old"),
+        build_order("L2", "P"), build_order("L1", "P"), build_order("P"),
+        build_order("stray", "gone"), build_order("old"),
     ]  # fmt: skip
     assert [item["id"] for item in group_child_orders(newest_first)] == ["P", "L1", "L2", "stray", "old"]
 

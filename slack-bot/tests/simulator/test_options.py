@@ -1,14 +1,16 @@
 import pytest
 
-from tests.simulator.doubles import field_block, option, plain
+from tests.simulator.doubles import build_field_block, build_option, build_plain_text
 
-EXTERNAL = field_block("book", {"type": "external_select", "min_query_length": 0})
+EXTERNAL = build_field_block("book", {"type": "external_select", "min_query_length": 0})
 
 
 def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     view = open_form(EXTERNAL)
-    bot.will({"options": [option("Growth")]})
-    assert page.do("options", block_id="book", action_id="a", query="gr")["options"] == [option("Growth")]
+    bot.will({"options": [build_option("Growth")]})
+    assert page.do("options", block_id="book", action_id="a", query="gr")["options"] == [
+        build_option("Growth")
+    ]
     fields = bot.last.fields
     assert (fields["type"], fields["value"], fields["block_id"], fields["action_id"]) == (
         "block_suggestion",
@@ -19,10 +21,12 @@ def test_options_of_the_bot_can_be_chosen(page, bot, open_form):
     assert fields["view"]["id"] == view["id"]
     assert fields["container"] == {"type": "view", "view_id": view["id"]}
     page.do("submit", values={"book": {"a": "Growth"}})
-    assert bot.last.fields["view"]["state"]["values"]["book"]["a"]["selected_option"] == option("Growth")
+    assert bot.last.fields["view"]["state"]["values"]["book"]["a"]["selected_option"] == build_option(
+        "Growth"
+    )
 
 
-@pytest.mark.parametrize("answer", [{"options": [option("x" * 151)]}, {"rows": []}, b"no"])
+@pytest.mark.parametrize("answer", [{"options": [build_option("x" * 151)]}, {"rows": []}, b"no"])
 def test_invalid_options_are_dropped(page, bot, open_form, answer):
     open_form(EXTERNAL)
     bot.will(answer)
@@ -33,8 +37,10 @@ def test_invalid_options_are_dropped(page, bot, open_form, answer):
 
 def test_options_in_groups_can_be_chosen(page, bot, open_form):
     open_form(EXTERNAL)
-    bot.will({"option_groups": [{"label": plain("Mine"), "options": [option("Growth")]}]})
-    assert page.do("options", block_id="book", action_id="a")["groups"][0]["options"] == [option("Growth")]
+    bot.will({"option_groups": [{"label": build_plain_text("Mine"), "options": [build_option("Growth")]}]})
+    assert page.do("options", block_id="book", action_id="a")["groups"][0]["options"] == [
+        build_option("Growth")
+    ]
     assert page.do("submit", values={"book": {"a": "Growth"}})["outcome"] == "closed"
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.simulator.doubles import TRADING, button
+from tests.simulator.doubles import TRADING, build_button
 
 DEAD = 404
 
@@ -45,7 +45,7 @@ def test_invalid_answer_is_refused_and_not_counted(respond, body):
 
 
 def test_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
-    acts = [{"type": "actions", "elements": [button()]}]
+    acts = [{"type": "actions", "elements": [build_button()]}]
     ts = slack.chat_postMessage(channel=TRADING, text="ask", blocks=acts)["ts"]
     page.do("use", channel=TRADING, ts=ts, action_id="go")
     path = bot.last.fields["response_url"].removeprefix(page.url)

@@ -23,7 +23,7 @@ HOME = Path(simulator.__file__).parent
 GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "http://127.0.0.1:9"}
 
 
-def own_host(server):
+def get_host(server):
     return urlsplit(server.url).netloc
 
 
@@ -60,7 +60,7 @@ def test_foreign_page_cannot_read(page):
 
 
 def test_page_runs_its_own_scripts_only(server):
-    connection = http.client.HTTPConnection(own_host(server), timeout=5)
+    connection = http.client.HTTPConnection(get_host(server), timeout=5)
     connection.request("GET", "/")
     response = connection.getresponse()
     policy = response.headers["Content-Security-Policy"]
@@ -88,7 +88,7 @@ def test_every_file_of_the_page_is_served(page):
 
 
 def test_page_is_notified_of_changes(server, page):
-    connection = http.client.HTTPConnection(own_host(server), timeout=5)
+    connection = http.client.HTTPConnection(get_host(server), timeout=5)
     connection.request("GET", "/control/stream")
     stream = connection.getresponse()
     assert stream.headers["Content-Type"].startswith("text/event-stream")
@@ -131,7 +131,7 @@ def test_invalid_settings_are_named(name, value):
         config.load(GOOD | {name: value})
 
 
-def start(**environment):
+def start_simulator(**environment):
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("SLACK", "BOT", "HOST"))
     }
@@ -150,7 +150,7 @@ def start(**environment):
     [({}, "SLACK_BOT_TOKEN"), (GOOD | {"HOST": EVERYWHERE}, "HOST=0.0.0.0 is refused")],
 )
 def test_impossible_start_ends_with_a_sentence_and_status_2(environment, words):
-    process = start(**environment)
+    process = start_simulator(**environment)
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 2
     assert words in errors
@@ -159,7 +159,7 @@ def test_impossible_start_ends_with_a_sentence_and_status_2(environment, words):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_simulator_stops_within_a_second_with_open_pages(number):
-    process = start(**GOOD, PORT="0")
+    process = start_simulator(**GOOD, PORT="0")
     assert process.stdout
     line = process.stdout.readline()
     connection = http.client.HTTPConnection(urlsplit(line.split()[-1]).netloc, timeout=5)
@@ -174,7 +174,7 @@ def test_simulator_stops_within_a_second_with_open_pages(number):
 
 
 def test_taken_port_is_reported(server):
-    process = start(**GOOD, PORT=str(urlsplit(server.url).port))
+    process = start_simulator(**GOOD, PORT=str(urlsplit(server.url).port))
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert "cannot listen" in errors

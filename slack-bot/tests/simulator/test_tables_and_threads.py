@@ -15,14 +15,14 @@ TABLE = {
 }
 
 
-def table(**changes):
+def build_table(**changes):
     return copy.deepcopy(TABLE) | changes
 
 
 def test_table_is_valid_in_messages_and_home_tabs_and_not_in_forms():
-    assert surfaces.check_message([table(), table()]) == []
-    assert surfaces.check_view({"type": "home", "blocks": [table()]}, "home") == []
-    modal = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": [table()]}
+    assert surfaces.check_message([build_table(), build_table()]) == []
+    assert surfaces.check_view({"type": "home", "blocks": [build_table()]}, "home") == []
+    modal = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": [build_table()]}
     assert "unsupported type: data_table" in surfaces.check_view(modal)[0]
 
 
@@ -47,12 +47,12 @@ def test_table_is_valid_in_messages_and_home_tabs_and_not_in_forms():
     ],
 )
 def test_invalid_tables_are_refused(changes, problem):
-    assert problem in "\n".join(surfaces.check_message([table(**changes)]))
+    assert problem in "\n".join(surfaces.check_message([build_table(**changes)]))
 
 
 def test_text_of_tables_does_not_count_towards_the_text_of_blocks():
     rows = [[CELL], *([CELL | {"text": "x" * 150}] for _ in range(100))]
-    assert surfaces.text_length([table(rows=rows)]) == 0
+    assert surfaces.text_length([build_table(rows=rows)]) == 0
 
 
 LINE = {

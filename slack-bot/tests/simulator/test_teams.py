@@ -3,7 +3,7 @@
 import pytest
 
 from simulator import workspace
-from tests.simulator.doubles import AVA, option
+from tests.simulator.doubles import AVA, build_option
 
 KIM, THEIRS, OURS = "U0KIMPARK05", workspace.NEIGHBOUR.id, workspace.HOME.id
 SELECT = {"type": "external_select", "action_id": "a", "min_query_length": 0}
@@ -40,7 +40,7 @@ def test_form_names_the_workspaces_of_the_person_and_the_app(page, bot, form_of_
 
 
 def test_question_for_options_names_them_too(page, bot, form_of_kim):
-    bot.will({"options": [option("Growth")]})
+    bot.will({"options": [build_option("Growth")]})
     page.do("options", "kim", block_id="book", action_id="a", query="")
     assert bot.last.fields["user"]["team_id"] == THEIRS
 

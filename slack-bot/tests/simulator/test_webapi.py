@@ -13,14 +13,14 @@ from tests.simulator.doubles import (
     PRIVATE,
     TOKEN,
     TRADING,
-    actions,
-    button,
-    modal,
-    plain,
+    build_actions,
+    build_button,
+    build_modal,
+    build_plain_text,
 )
 
 
-def error_of(call, *args, **kwargs):
+def get_error(call, *args, **kwargs):
     with pytest.raises(SlackApiError) as caught:
         call(*args, **kwargs)
     return caught.value.response["error"]
@@ -35,7 +35,7 @@ def test_auth_test_identifies_the_token(slack):
 
 
 def test_wrong_token_is_invalid_auth(server):
-    assert error_of(WebClient("xoxb-wrong", base_url=f"{server.url}/api/").auth_test) == "invalid_auth"
+    assert get_error(WebClient("xoxb-wrong", base_url=f"{server.url}/api/").auth_test) == "invalid_auth"
 
 
 def test_no_token_is_not_authed(page):
@@ -80,8 +80,8 @@ def test_body_that_is_no_json_object_is_refused(page, body, error):
     ],
 )
 def test_refused_post_returns_the_reason(slack, channel, error):
-    assert error_of(slack.chat_postMessage, channel=channel, text="hello") == error
-    assert error_of(slack.chat_postEphemeral, channel=channel, user=AVA, text="hello") == error
+    assert get_error(slack.chat_postMessage, channel=channel, text="hello") == error
+    assert get_error(slack.chat_postEphemeral, channel=channel, user=AVA, text="hello") == error
 
 
 def test_posted_message_is_visible_to_everybody_in_the_channel(slack, page):
@@ -98,23 +98,25 @@ def test_ephemeral_is_for_one_person(slack, page):
 
 def test_ephemeral_to_somebody_outside_is_refused(slack, page):
     page.rig("membership", channel="trading", user="ben", member=False)
-    assert error_of(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"
     assert (
-        error_of(slack.chat_postEphemeral, channel=TRADING, user="U0", text="psst") == "user_not_in_channel"
+        get_error(slack.chat_postEphemeral, channel=TRADING, user=BEN, text="psst") == "user_not_in_channel"
+    )
+    assert (
+        get_error(slack.chat_postEphemeral, channel=TRADING, user="U0", text="psst") == "user_not_in_channel"
     )
 
 
 def test_text_is_required_and_limited(slack):
-    assert error_of(slack.api_call, "chat.postMessage", json={"channel": TRADING, "text": " "}) == "no_text"
-    assert error_of(slack.chat_postMessage, channel=TRADING, text="x" * 40_001) == "msg_too_long"
-    many = [{"type": "section", "text": plain("x" * 2_999)}] * 5
-    assert error_of(slack.chat_postMessage, channel=TRADING, text="x", blocks=many) == "msg_blocks_too_long"
+    assert get_error(slack.api_call, "chat.postMessage", json={"channel": TRADING, "text": " "}) == "no_text"
+    assert get_error(slack.chat_postMessage, channel=TRADING, text="x" * 40_001) == "msg_too_long"
+    many = [{"type": "section", "text": build_plain_text("x" * 2_999)}] * 5
+    assert get_error(slack.chat_postMessage, channel=TRADING, text="x", blocks=many) == "msg_blocks_too_long"
 
 
 def test_invalid_blocks_are_refused_with_the_path(slack):
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(
-            channel=TRADING, text="x", blocks=[{"type": "section", "text": plain("x" * 3_001)}]
+            channel=TRADING, text="x", blocks=[{"type": "section", "text": build_plain_text("x" * 3_001)}]
         )
     assert caught.value.response["error"] == "invalid_blocks"
     messages = caught.value.response["response_metadata"]["messages"]
@@ -129,7 +131,7 @@ def test_missing_argument_is_named(slack):
 
 
 def test_message_is_edited_in_place(slack, page):
-    ts = slack.chat_postMessage(channel=TRADING, text="placing", blocks=[actions(button())])["ts"]
+    ts = slack.chat_postMessage(channel=TRADING, text="placing", blocks=[build_actions(build_button())])["ts"]
     slack.chat_update(channel=TRADING, ts=ts, text="placed", blocks=[])
     (message,) = page.messages()
     assert (message["text"], message.get("blocks"), message["edited"]["user"]) == (
@@ -141,8 +143,8 @@ def test_message_is_edited_in_place(slack, page):
 
 def test_only_own_messages_that_exist_are_edited(slack, page):
     ts = page.send_text("mine")["ts"]
-    assert error_of(slack.chat_update, channel=TRADING, ts=ts, text="x") == "cant_update_message"
-    assert error_of(slack.chat_update, channel=TRADING, ts="1.000001", text="x") == "message_not_found"
+    assert get_error(slack.chat_update, channel=TRADING, ts=ts, text="x") == "cant_update_message"
+    assert get_error(slack.chat_update, channel=TRADING, ts="1.000001", text="x") == "message_not_found"
 
 
 def test_reply_names_its_thread(slack, page):
@@ -150,7 +152,7 @@ def test_reply_names_its_thread(slack, page):
     slack.chat_postMessage(channel=TRADING, text="second", thread_ts=ts)
     assert page.messages()[-1]["thread_ts"] == ts
     assert (
-        error_of(slack.chat_postMessage, channel=TRADING, text="x", thread_ts="1.000001")
+        get_error(slack.chat_postMessage, channel=TRADING, text="x", thread_ts="1.000001")
         == "thread_not_found"
     )
 
@@ -161,8 +163,8 @@ def test_direct_message_is_opened_and_reaches_the_person(slack, page):
     assert page.texts("ava", "dm") == ["in private"]
     assert page.texts("ben", "dm") == []
     assert slack.conversations_open(channel=channel)["channel"]["id"] == channel
-    assert error_of(slack.conversations_open, users=["U0"]) == "user_not_found"
-    assert error_of(slack.conversations_open, users=[]) == "users_list_not_supplied"
+    assert get_error(slack.conversations_open, users=["U0"]) == "user_not_found"
+    assert get_error(slack.conversations_open, users=[]) == "users_list_not_supplied"
 
 
 def test_person_s_id_is_a_channel_too(slack, page):
@@ -174,9 +176,9 @@ def test_channels_and_people_are_described(slack):
     assert slack.conversations_info(channel=TRADING)["channel"]["is_member"] is True
     assert slack.conversations_info(channel=PRIVATE)["channel"]["is_member"] is False
     assert slack.conversations_info(channel=f"D{AVA[1:]}")["channel"]["user"] == AVA
-    assert error_of(slack.conversations_info, channel=HIDDEN) == "channel_not_found"
+    assert get_error(slack.conversations_info, channel=HIDDEN) == "channel_not_found"
     assert slack.users_info(user=AVA)["user"]["profile"]["display_name"] == "ava"
-    assert error_of(slack.users_info, user="U0") == "user_not_found"
+    assert get_error(slack.users_info, user="U0") == "user_not_found"
 
 
 def test_log_has_the_call_but_not_the_token(slack, page, server):
@@ -189,10 +191,10 @@ def test_log_has_the_call_but_not_the_token(slack, page, server):
 
 
 def test_view_is_not_accepted_as_a_string_that_is_no_json(slack, trigger):
-    answer = error_of(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
+    answer = get_error(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
     assert answer == "invalid_arguments"
     assert (
-        error_of(slack.api_call, "chat.postMessage", data={"channel": TRADING, "blocks": "{"})
+        get_error(slack.api_call, "chat.postMessage", data={"channel": TRADING, "blocks": "{"})
         == "invalid_blocks_format"
     )
-    assert slack.api_call("views.open", data={"trigger_id": trigger, "view": json.dumps(modal())})["ok"]
+    assert slack.api_call("views.open", data={"trigger_id": trigger, "view": json.dumps(build_modal())})["ok"]

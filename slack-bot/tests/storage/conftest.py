@@ -34,12 +34,12 @@ def server_url():
 def postgres_url(server_url):
     """Provide an empty database."""
     name = f"bot_test_{uuid.uuid4().hex[:12]}"
-    run(server_url, f"CREATE DATABASE {name}")
+    execute(server_url, f"CREATE DATABASE {name}")
     yield f"{server_url.rpartition('/')[0]}/{name}"
-    run(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def run(url, statement):
+def execute(url, statement):
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:

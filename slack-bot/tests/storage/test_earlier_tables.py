@@ -9,7 +9,7 @@ from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageS
 from app.storage.connection import open_database
 from app.storage.database import Database
 from app.storage.storage import create_storage
-from tests.storage.conftest import run
+from tests.storage.conftest import execute
 
 EARLIER = """CREATE TABLE order_messages (
     order_id TEXT NOT NULL, kind TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL,
@@ -19,7 +19,7 @@ EARLIER = """CREATE TABLE order_messages (
 ROW = "INSERT INTO order_messages VALUES ('O1', 'order', 'C1', '1.0', 'T1', 'U1', 3, '{}', 1, 5.0)"
 
 
-def check(open_it) -> None:
+def check_messages(open_it) -> None:
     """Each workspace has its own message of an order, even after the database was opened again."""
     for round_number in range(2):
         database: Database = open_it()
@@ -38,7 +38,7 @@ def test_sqlite_gets_a_message_for_each_workspace(tmp_path: Path):
         earlier.execute(EARLIER)
         earlier.execute(ROW)
     earlier.close()
-    check(lambda: open_database(f"sqlite:///{path}"))
+    check_messages(lambda: open_database(f"sqlite:///{path}"))
 
 
 def test_postgresql_gets_a_message_for_each_workspace(postgres_url):
@@ -47,8 +47,8 @@ def test_postgresql_gets_a_message_for_each_workspace(postgres_url):
         EARLIER.replace("order_messages", "slack_bot.order_messages"),
         ROW.replace("order_messages", "slack_bot.order_messages"),
     ):
-        run(postgres_url, statement)
-    check(lambda: open_database(postgres_url))
+        execute(postgres_url, statement)
+    check_messages(lambda: open_database(postgres_url))
     connection = psycopg2.connect(postgres_url)
     with connection.cursor() as cursor:
         cursor.execute(

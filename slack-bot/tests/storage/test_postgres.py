@@ -8,7 +8,7 @@ import pytest
 
 from app.delivery.confirmation_store import ConfirmationStore
 from app.delivery.event_store import EventClaim, EventStore
-from app.delivery.order_messages import Claim, MessageKind, OrderMessage, OrderMessageStore
+from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim, OrderMessageStore
 from app.delivery.pending_orders import PendingOrderStore, PendingState
 from app.storage import postgres
 from app.storage.bot_registry import BotRegistry
@@ -22,8 +22,8 @@ from app.storage.storage import Storage
 from app.storage.webhook_secrets import WebhookSecrets
 from tests.delivery.test_confirmation_store import OWED
 from tests.services.test_order_recovery import PENDING
-from tests.services.test_two_bots import require
-from tests.storage.conftest import run
+from tests.services.test_two_bots import require_claim
+from tests.storage.conftest import execute
 
 
 @pytest.fixture
@@ -40,15 +40,18 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
     confirmations = [ConfirmationStore(storage) for storage in storages]
     confirmations[0].add(OWED)
     confirmations[1].add(replace(OWED, submitted_at=1001.0))
-    receipt = require(confirmations[0].claim(OWED.key))
-    assert receipt.begin()
-    receipt.retract()
+    claim = require_claim(confirmations[0].claim(OWED.key))
+    assert claim.begin()
+    claim.retract()
     pending = [PendingOrderStore(storage) for storage in storages]
     pending[0].add(PENDING)
     assert pending[0].set_state(PENDING.key, PendingState.POSTING)
     messages = [OrderMessageStore(storage, lambda: "T1") for storage in storages]
     messages[0].save(OrderMessage("O1", MessageKind.ORDER, "C1", "1.0", "T1", "U1", 3, {"O2": "Held"}))
-    assert (messages[0].claim("O1"), messages[1].claim("O1")) == (Claim.NEW, Claim.TAKEN)
+    assert (messages[0].claim("O1"), messages[1].claim("O1")) == (
+        OrderMessageClaim.NEW,
+        OrderMessageClaim.TAKEN,
+    )
     events = [EventStore(storage, lambda: "T1") for storage in storages]
     assert events[0].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
     assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.TAKEN
@@ -58,11 +61,11 @@ def test_every_store_works_between_two_bots_and_passes_on_what_a_dead_one_claime
     first.database.execute("UPDATE bots SET seen_at = seen_at - 60 WHERE id = ?", first.bots.id)
     (unresolved,) = confirmations[1].list_unresolved("T1")
     assert confirmations[1].list_unresolved("T2") == []
-    assert require(confirmations[1].claim_unresolved(unresolved.owed)).begin()
-    assert not receipt.begin()
+    assert require_claim(confirmations[1].claim_unresolved(unresolved.pending)).begin()
+    assert not claim.begin()
     (adopted,) = pending[1].list_unresolved("T1")
     assert pending[1].claim(adopted)
-    assert messages[1].claim("O1") is Claim.INTERRUPTED
+    assert messages[1].claim("O1") is OrderMessageClaim.INTERRUPTED
     messages[1].touch(messages[1].list_open(5)[0])
     assert events[1].claim("e1", "2026-11-29T10:00:00Z") is EventClaim.NEW
     events[1].add("e1", "2026-11-29T10:00:00Z")
@@ -113,7 +116,7 @@ def test_connections_that_the_server_closed_are_replaced(storages, server_url):
     assert database.execute("SELECT ?", "100%") == [("100%",)]
     name = database.execute("SELECT current_database()")[0][0]
     others = f"FROM pg_stat_activity WHERE datname = '{name}'"
-    run(server_url, f"SELECT pg_terminate_backend(pid) {others}")
+    execute(server_url, f"SELECT pg_terminate_backend(pid) {others}")
     assert database.execute("SELECT 1") == [(1,)]
 
 

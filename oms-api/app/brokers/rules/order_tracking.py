@@ -31,7 +31,7 @@ _REFUSALS = {
     "order_replace_rejected": "The broker did not replace the order.",
 }
 _CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
-_NEED_ALL_FILLS = frozenset({"canceled", "expired"})  # what the order left depends on them
+_NEED_ALL_FILLS = frozenset({"canceled", "expired", "rejected"})  # what the order left depends on them
 MAX_INCOMPLETE_READINGS = 5  # that lack fills, before the end of an order is reported without them
 _REJECTED = "The broker rejected the order."
 _ENDED_BY_BROKER = "The broker canceled the order."
@@ -225,7 +225,7 @@ class OrderTracker:
                 return [Replaced(order_id, tracked.successor_id or self._find_successor(report), at)]
             case "rejected" if report.replaces is not None:
                 return self._refuse_replacement(report, reason or _REJECTED)
-            case "rejected":
+            case "rejected" if not report.filled:  # else the rest lapses
                 return [Rejected(order_id, reason or _REJECTED, at)]
             case _ if tracked.is_cancel_requested:
                 return [Canceled(order_id, at)]
@@ -283,6 +283,8 @@ def build_end(report: OrderReport, successor_id: str | None) -> End | None:
             return Canceled(order_id, at)
         case "expired":
             return Expired(order_id, at)
+        case "rejected" if report.filled:
+            return Canceled(order_id, at)
         case "rejected":
             return Rejected(order_id, report.reason or _REJECTED, at)
         case "replaced":

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.brokers.rules.order_reports import FillReport, OrderReport, Update
 from app.brokers.rules.order_tracking import MAX_INCOMPLETE_READINGS, OrderTracker, build_end
-from app.brokers.rules.values import Accepted, Executed, OrderType, TimeInForce
+from app.brokers.rules.values import Accepted, Canceled, Executed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import format_events
 
@@ -99,6 +99,17 @@ def test_end_does_not_wait_for_ever_for_fills_that_no_reading_lists():
     ]
     assert not any(readings[:-1])
     assert format_events(readings[-1]) == ["A expired"]
+
+
+def test_rejection_after_a_part_ends_what_is_left_once_the_part_is_known():
+    tracker: Any = OrderTracker()
+    tracker.apply_report(build_report())
+    rejected = build_report("rejected", "4", reason="No margin")
+    assert tracker.apply_report(rejected) == []
+    (execution, end) = tracker.apply_reading([rejected], [build_fill("E1", "4")])
+    assert format_events([execution, end]) == ["A 4 @ 95", "A lapsed"]
+    assert end.reason == "No margin"
+    assert build_end(rejected, None) == Canceled("A", rejected.changed_at)
 
 
 def test_missing_fills_are_noticed():

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from app.blocks.inputs import build_input, build_text_input
-from app.blocks.messages import Message, format_local_time, notice
+from app.blocks.messages import Message, build_notice, format_local_time
 from app.blocks.orders.form import format_denial
 from app.blocks.orders.messages import format_order, format_reason, format_status, mention
-from app.blocks.text import Json, code, escape, literal, plain_text, section
+from app.blocks.text import Json, build_plain_text, build_section, escape, format_code, format_literal
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.approvals import DECISION_FORM, DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Approval, Order
@@ -18,10 +18,10 @@ AMOUNTS = {
     "price": "Expected price",
     "value": "Value",
     "charges": "Charges",
-    "cash_after": "Cash after it",
-    "position_after": "Position after it",
-    "gross_exposure": "Gross exposure before it",
-    "net_exposure": "Net exposure before it",
+    "cash_after": "Resulting cash",
+    "position_after": "Resulting position",
+    "gross_exposure": "Current gross exposure",
+    "net_exposure": "Current net exposure",
     "equity": "Equity",
 }
 MAX_REASON_CHARACTERS = 500
@@ -31,7 +31,8 @@ UNKNOWN = "unknown"
 def build_approval_request(order: Order) -> Message:
     """Return the message that asks the approvers to decide on an order."""
     text = (
-        f"*Approval needed*: {format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
+        f"*Approval needed*: {format_order(order)} in {format_literal(order.portfolio)} · "
+        f"{format_code(order.id)}\n"
         f"Requested by {_format_requester(order)} · {format_local_time(order.created_at)}"
     )
     buttons = [
@@ -39,7 +40,7 @@ def build_approval_request(order: Order) -> Message:
         _button(REJECT, "Reject", order.id, "danger"),
     ]
     actions = {"type": "actions", "block_id": "approval_actions", "elements": buttons}
-    return Message(text, (section(text), actions), approval_id=order.id)
+    return Message(text, (build_section(text), actions), approval_id=order.id)
 
 
 def build_decided_message(order: Order) -> Message:
@@ -55,15 +56,16 @@ def build_decided_message(order: Order) -> Message:
     }.get(ended.current if ended else "", f"Approved by {who}")
     state = format_status(order.status)
     text = (
-        f"*{outcome}*{reason}\n{format_order(order)} in {literal(order.portfolio)} · {code(order.id)}\n"
+        f"*{outcome}*{reason}\n{format_order(order)} in {format_literal(order.portfolio)} · "
+        f"{format_code(order.id)}\n"
         f"Requested by {_format_requester(order)} · now: {state}"
     )
-    return Message(text, notice(text).blocks, approval_id=order.id)
+    return Message(text, build_notice(text).blocks, approval_id=order.id)
 
 
 def _format_requester(order: Order) -> str:
     """Return the person, or the name of the key of a program that acted for nobody."""
-    return mention(order.actor) if order.actor else literal(order.source)
+    return mention(order.actor) if order.actor else format_literal(order.source)
 
 
 def build_decision_form(context: DecisionContext, body: str, reason: str = "") -> Json:
@@ -73,12 +75,12 @@ def build_decision_form(context: DecisionContext, body: str, reason: str = "") -
     return {
         "type": "modal",
         "callback_id": DECISION_FORM,
-        "title": plain_text(f"{label} order"),
-        "submit": plain_text(label),
-        "close": plain_text("Back"),
+        "title": build_plain_text(f"{label} order"),
+        "submit": build_plain_text(label),
+        "close": build_plain_text("Back"),
         "private_metadata": context.dump(),
         "blocks": [
-            section(body, "decision_body"),
+            build_section(body, "decision_body"),
             build_input(REASON, "Reason", entry, optional=context.is_approval),
         ],
     }
@@ -88,13 +90,13 @@ def format_review(approval: Approval) -> str:
     """Return what an approver must know, in mrkdwn: the order, and the estimates then and now."""
     order = approval.order
     lines = [
-        f"*{format_order(order)}* in {literal(order.portfolio)} · {code(order.id)}",
+        f"*{format_order(order)}* in {format_literal(order.portfolio)} · {format_code(order.id)}",
         f"Requested by {mention(approval.requested_by)} · expires {format_local_time(approval.expires_at)}",
     ]
     if approval.waived:
         lines.append(
             f"Exceeds {escape(approval.waived.replace('_', ' ').lower())}: "
-            f"{literal(approval.override_reason)}"
+            f"{format_literal(approval.override_reason)}"
         )
     lines += _format_estimates(approval)
     if approval.denial:
@@ -138,7 +140,7 @@ def _button(action_id: str, label: str, order_id: str, style: str) -> Json:
     return {
         "type": "button",
         "action_id": action_id,
-        "text": plain_text(label),
+        "text": build_plain_text(label),
         "style": style,
         "value": order_id,
     }

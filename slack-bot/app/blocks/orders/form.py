@@ -9,9 +9,9 @@ from app.blocks.inputs import (
     build_input,
     build_number_input,
     build_text_input,
-    given,
+    omit_empty,
 )
-from app.blocks.text import Json, escape, option, plain_text, section
+from app.blocks.text import Json, build_option, build_plain_text, build_section, escape
 from app.blocks.trade_form import ASKING, BANNER, SIDES, build_question_blocks
 from app.forms.instruments import SYMBOL_PROMPT
 from app.forms.numbers import format_grouped, format_plain, is_whole_text
@@ -23,8 +23,10 @@ from app.forms.orders.ticket import PRICE_ENTRIES, TIME_NAMES, TYPE_NAMES, Order
 from app.forms.questions import Question
 from app.forms.ticket import MAX_GMV, MAX_NOTE_CHARACTERS, MAX_PRICE, MAX_QUANTITY
 
-TYPES = {order_type.value: option(name, order_type.value) for order_type, name in TYPE_NAMES.items()}
-TIMES = {time_in_force.value: option(name, time_in_force.value) for time_in_force, name in TIME_NAMES.items()}
+TYPES = {order_type.value: build_option(name, order_type.value) for order_type, name in TYPE_NAMES.items()}
+TIMES = {
+    time_in_force.value: build_option(name, time_in_force.value) for time_in_force, name in TIME_NAMES.items()
+}
 PREVIEW_PROMPT = "Fill in the entries above: price, charges, cash and limits are shown here."
 STOPS = ("HALTED", "REDUCING")  # codes of denials by a kill switch
 STOP_HINT = "`/desk risk` shows who stopped it, and why."
@@ -44,13 +46,13 @@ def build_order_form(
     `lines` are the line below the symbol and the preview, in mrkdwn.
     """
     texts = "\n".join(part for part in (banner, escape(draft.read_as)) if part)
-    banners = [section(texts, BANNER)] if texts else []
+    banners = [build_section(texts, BANNER)] if texts else []
     return {
         "type": "modal",
         "callback_id": fields.ORDER_FORM,
-        "title": plain_text("Change order" if context.replaces else "New order"),
-        "submit": plain_text("Change order" if context.replaces else "Place order"),
-        "close": plain_text("Close"),
+        "title": build_plain_text("Change order" if context.replaces else "New order"),
+        "submit": build_plain_text("Change order" if context.replaces else "Place order"),
+        "close": build_plain_text("Close"),
         "private_metadata": hide_entries(draft, context).dump(),
         "blocks": [*banners, *questions, *_build_entries(draft, context, *lines)],
     }
@@ -60,10 +62,10 @@ def build_loading_view(sentence: str) -> Json:
     """Return the view to show until the form is filled in, or instead of it."""
     return {
         "type": "modal",
-        "title": plain_text("Order"),
-        "close": plain_text("Close"),
+        "title": build_plain_text("Order"),
+        "close": build_plain_text("Close"),
         "private_metadata": "",
-        "blocks": [section(sentence)],
+        "blocks": [build_section(sentence)],
     }
 
 
@@ -89,7 +91,7 @@ def build_proposal(denial: Denial, draft: OrderDraft) -> Json | None:
         "type": "button",
         "action_id": fields.PROPOSAL_ACTION,
         "style": "primary",
-        "text": plain_text(label),
+        "text": build_plain_text(label),
         "value": f"{entry}{PROPOSAL_SEPARATOR}{text}",
     }
     return {"type": "actions", "block_id": fields.PROPOSAL, "elements": [button]}
@@ -126,7 +128,7 @@ def update_order_lines(view: Json, symbol_line: str, preview: str) -> Json:
     """Return the content of an open view for `views.update`, with its lines updated."""
     updated = {
         fields.SYMBOL_LINE: build_context_line(fields.SYMBOL_LINE, symbol_line),
-        fields.PREVIEW: section(preview, fields.PREVIEW),
+        fields.PREVIEW: build_section(preview, fields.PREVIEW),
     }
     blocks = [updated.get(block.get("block_id"), block) for block in view["blocks"]]
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
@@ -159,14 +161,14 @@ def _build_entries(draft: OrderDraft, context: OrderContext, symbol_line: str, p
         *exits,
         builder.portfolio(),
         builder.reason(),
-        section(preview, fields.PREVIEW),
+        build_section(preview, fields.PREVIEW),
     ]
 
 
 def _build_fixed_terms(draft: OrderDraft) -> Json:
     type_name = TYPE_NAMES[draft.order_type].lower()
     text = f"*{escape(draft.side)} {escape(draft.symbol)}* · {type_name} order in {escape(draft.portfolio)}"
-    return section(text, "fixed_terms")
+    return build_section(text, "fixed_terms")
 
 
 class _EntryBuilder:
@@ -191,10 +193,10 @@ class _EntryBuilder:
             "type": "external_select",
             "action_id": fields.SYMBOL_ACTION,
             "min_query_length": 0,
-            "placeholder": plain_text("Type a symbol or a name"),
+            "placeholder": build_plain_text("Type a symbol or a name"),
         }
-        chosen = option(symbol, symbol) if symbol else None
-        return self._build(fields.SYMBOL, element | given("initial_option", chosen), live=True)
+        chosen = build_option(symbol, symbol) if symbol else None
+        return self._build(fields.SYMBOL, element | omit_empty("initial_option", chosen), live=True)
 
     def side(self) -> Json:
         chosen = next((choice for side, choice in SIDES.items() if side.value == self._draft.side), None)
@@ -203,7 +205,7 @@ class _EntryBuilder:
             "action_id": fields.LIVE_ACTION,
             "options": list(SIDES.values()),
         }
-        return self._build(fields.SIDE, element | given("initial_option", chosen), live=True)
+        return self._build(fields.SIDE, element | omit_empty("initial_option", chosen), live=True)
 
     def number(self, entry: str, *, optional: bool = False, hint: str = "") -> Json:
         largest = {fields.QUANTITY: MAX_QUANTITY, fields.VALUE: MAX_GMV}.get(entry, MAX_PRICE)
@@ -222,7 +224,7 @@ class _EntryBuilder:
         seconds = self._draft.expires_at
         element: Json = {"type": "datetimepicker", "action_id": fields.ENTRY_ACTION}
         return self._build(
-            fields.EXPIRES, element | given("initial_date_time", int(seconds) if seconds else None)
+            fields.EXPIRES, element | omit_empty("initial_date_time", int(seconds) if seconds else None)
         )
 
     def portfolio(self) -> Json:
@@ -231,10 +233,10 @@ class _EntryBuilder:
             "type": "external_select",
             "action_id": fields.PORTFOLIO_ACTION,
             "min_query_length": 0,
-            "placeholder": plain_text("Choose a portfolio"),
+            "placeholder": build_plain_text("Choose a portfolio"),
         }
-        chosen = option(name, name) if name else None
-        return self._build(fields.PORTFOLIO, element | given("initial_option", chosen), live=True)
+        chosen = build_option(name, name) if name else None
+        return self._build(fields.PORTFOLIO, element | omit_empty("initial_option", chosen), live=True)
 
     def reason(self) -> Json:
         element = build_text_input(fields.ENTRY_ACTION, self._draft.reason, "", MAX_NOTE_CHARACTERS)
@@ -265,12 +267,12 @@ def format_denial(denial: Denial) -> str:
 
 def _format_nearest(denial: Denial) -> str:
     if denial.nearest_price is not None:
-        return f" The nearest price that passes is {format_grouped(denial.nearest_price)}."
+        return f" The nearest allowed price is {format_grouped(denial.nearest_price)}."
     if denial.largest_passing is None:
         return ""
     if not denial.largest_passing:
-        return " No quantity passes."
-    return f" The largest quantity that passes is {format_grouped(denial.largest_passing)}."
+        return " No quantity is allowed."
+    return f" The largest allowed quantity is {format_grouped(denial.largest_passing)}."
 
 
 def _format_figure(text: str) -> str:

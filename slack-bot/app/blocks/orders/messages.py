@@ -1,7 +1,16 @@
 """Build the message of an order, the lines of its thread, and its buttons."""
 
-from app.blocks.messages import Message, format_local_time, notice
-from app.blocks.text import MAX_SECTION_CHARACTERS, Json, code, cut, escape, literal, plain_text, section
+from app.blocks.messages import Message, build_notice, format_local_time
+from app.blocks.text import (
+    MAX_SECTION_CHARACTERS,
+    Json,
+    build_plain_text,
+    build_section,
+    escape,
+    format_code,
+    format_literal,
+    truncate,
+)
 from app.forms.numbers import format_grouped, format_money
 from app.forms.orders.order import AWAITING_APPROVAL, PENDING_STATUSES, Denial, Fill, Order, OrderEvent
 from app.forms.orders.ticket import TYPE_NAMES, OrderType
@@ -41,16 +50,16 @@ MAX_LINES = 20  # of one message in a thread
 def build_order_message(order: Order, working: str = "") -> Message:
     """Return the message of an order. With `working`, its buttons are replaced by that sentence."""
     lines = [
-        f"*{format_order(order)}* in {literal(order.portfolio)} · {code(order.id)}",
+        f"*{format_order(order)}* in {format_literal(order.portfolio)} · {format_code(order.id)}",
         _format_state(order),
         *(_format_leg(leg) for leg in order.legs),
         _format_origin(order),
     ]
-    text = cut("\n".join(line for line in lines if line), MAX_SECTION_CHARACTERS)
+    text = truncate("\n".join(line for line in lines if line), MAX_SECTION_CHARACTERS)
     buttons = [] if working else list_buttons(order)
     end = [{"type": "actions", "block_id": ACTIONS, "elements": buttons}] if buttons else []
-    working_line = [section(working)] if working else []
-    return Message(text, (section(text), *working_line, *end), order_id=order.id)
+    working_line = [build_section(working)] if working else []
+    return Message(text, (build_section(text), *working_line, *end), order_id=order.id)
 
 
 def format_status(status: str) -> str:
@@ -98,7 +107,7 @@ def build_thread_message(lines: list[str]) -> Message:
     """Return one message with the changes of an order. Older lines are left out if there are many."""
     left_out = len(lines) - MAX_LINES
     more = [f"{left_out} earlier changes are not shown."] if left_out > 0 else []
-    return notice("\n".join([*more, *lines[-MAX_LINES:]]))
+    return build_notice("\n".join([*more, *lines[-MAX_LINES:]]))
 
 
 def format_changes(order: Order, after: int) -> list[str]:
@@ -130,7 +139,7 @@ def mention(actor: str) -> str:
 def format_reason(event: OrderEvent) -> str:
     """Return the reason of a change after a colon, without the approver, whom the line names already."""
     reason = event.reason.removeprefix(f"{event.actor}{REJECTION}")
-    return f": {literal(reason)}" if reason else ""
+    return f": {format_literal(reason)}" if reason else ""
 
 
 def _format_state(order: Order) -> str:
@@ -146,7 +155,7 @@ def _format_state(order: Order) -> str:
 def _format_denial(denial: Denial) -> str:
     actor, _, reason = denial.message.partition(REJECTION)
     if reason and denial.code == "APPROVAL_REJECTED":
-        return f"{mention(actor)} rejected it: {literal(reason)}"
+        return f"{mention(actor)} rejected it: {format_literal(reason)}"
     return escape(denial.message)
 
 
@@ -155,7 +164,7 @@ def _format_leg(leg: Order) -> str:
 
 
 def _format_origin(order: Order) -> str:
-    reason = f" · {literal(order.reason)}" if order.reason else ""
+    reason = f" · {format_literal(order.reason)}" if order.reason else ""
     return f"By {mention(order.actor)} · {format_local_time(order.created_at)}{reason}"
 
 
@@ -194,10 +203,10 @@ def _format_decision(order: Order, event: OrderEvent, who: str, why: str) -> str
 def _confirm_close(order: Order) -> Json:
     what = f"This closes the position in {order.symbol} of {order.portfolio} at market."
     return {
-        "title": plain_text("Close the position?"),
-        "text": plain_text(what[:300]),
-        "confirm": plain_text("Close position"),
-        "deny": plain_text("Keep it"),
+        "title": build_plain_text("Close the position?"),
+        "text": build_plain_text(what[:300]),
+        "confirm": build_plain_text("Close position"),
+        "deny": build_plain_text("Keep it"),
     }
 
 
@@ -205,6 +214,6 @@ def _button(
     action_id: str, label: str, order: Order, *, style: str = "", confirm: Json | None = None
 ) -> Json:
     button: Json = {
-        "type": "button", "action_id": action_id, "text": plain_text(label), "value": order.id
+        "type": "button", "action_id": action_id, "text": build_plain_text(label), "value": order.id
     }  # fmt: skip
     return button | ({"style": style} if style else {}) | ({"confirm": confirm} if confirm else {})

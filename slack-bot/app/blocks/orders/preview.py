@@ -37,7 +37,7 @@ def format_limits(checks: Iterable[Check]) -> str:
         f"{format_grouped(largest)} ({escape((check.code or check.name).replace('_', ' ').lower())})"
         for largest, check in limited[:MAX_LIMITS]
     ]
-    return f"Limits pass at most {', '.join(texts)}" if texts else ""
+    return f"Largest quantity within limits: {', '.join(texts)}" if texts else ""
 
 
 def _format_price(preview: Preview) -> str:
@@ -53,11 +53,11 @@ def _format_price(preview: Preview) -> str:
 
 def _format_effects(preview: Preview, cash: PortfolioCash | None) -> str:
     currency = f" {escape(cash.currency)}" if cash else ""
-    parts = [f"Position after it {format_grouped(preview.position_after)}"]
+    parts = [f"Resulting position {format_grouped(preview.position_after)}"]
     if cash:
         parts.append(f"cash {format_rounded_money(cash.cash)}{currency}")
     if preview.cash_after is not None:
-        parts.append(f"after it {format_rounded_money(preview.cash_after)}{currency}")
+        parts.append(f"resulting cash {format_rounded_money(preview.cash_after)}{currency}")
     if cash and cash.buying_power is not None:
         parts.append(f"buying power {format_rounded_money(cash.buying_power)}{currency}")
     return " · ".join(parts)

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 from app.forms.command import MAX_LINE_CHARACTERS, HelpRequest
 from app.forms.input_normalization import GROUPING_SPACE, normalize_punctuation
-from app.forms.numbers import NotAnAmount, format_plain, parse_amount, parse_quantity
+from app.forms.numbers import InvalidAmount, format_plain, parse_amount, parse_quantity
 from app.forms.orders import fields
 from app.forms.orders.submission import parse_trail
 from app.forms.orders.ticket import OrderDraft, OrderType, TimeInForce
 from app.forms.price import describe_ambiguous
-from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol, unescape
+from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol, unescape
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
 
 EXAMPLE = "`/order buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440`"
@@ -143,7 +143,7 @@ class _Reader:
     def _parse(self, entry: str, parse: Callable[[str], str], text: str, token: str) -> None:
         try:
             self._set(entry, parse(text), token)
-        except (NotAnAmount, NotAName) as error:
+        except (InvalidAmount, InvalidName) as error:
             self._refuse(token, str(error))
 
     def _set(self, entry: str, text: str, token: str) -> None:
@@ -171,17 +171,17 @@ PARSERS: dict[str, Callable[[str], str]] = {
 def parse_order_command(text: str) -> OrderDraft | HelpRequest:
     """Return the initial entries of the order form for the text after `/order`.
 
-    `read_as` states exactly what was not understood. Raises `BadCommand` if nothing was.
+    `read_as` states exactly what was not understood. Raises `InvalidCommand` if nothing was.
     """
     line = PRICE_SIGN.sub(" @ ", GROUPING_SPACE.sub(",", unescape(text))).strip()
     if len(line) > MAX_LINE_CHARACTERS:
-        raise BadCommand("That line is too long.")
+        raise InvalidCommand("That line is too long.")
     if line.casefold() in ("help", "?", "--help"):
         return HelpRequest()
     reader = _Reader(TOKEN.findall(line))
     reader.read()
     if reader.problems and not reader.entries:
-        raise BadCommand(f"Not understood: {'; '.join(reader.problems)}. Type it like {EXAMPLE}.")
+        raise InvalidCommand(f"Not understood: {'; '.join(reader.problems)}. Type it like {EXAMPLE}.")
     return _build_draft(reader)
 
 
@@ -207,7 +207,7 @@ TYPED_PRICES = (fields.LIMIT, fields.STOP, fields.TRAIL)
 def _is_amount(text: str) -> bool:
     try:
         parse_amount(text, MAX_GMV)
-    except NotAnAmount:
+    except InvalidAmount:
         return False
     return True
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.errors import BadFields
+from app.errors import InvalidEntries
 from app.forms.numbers import parse_amount, parse_quantity
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
@@ -19,7 +19,7 @@ from app.forms.orders.ticket import (
     to_instant,
 )
 from app.forms.submission import FieldParser, State, get_entry, parse_side
-from app.forms.text import NotAName, parse_note, parse_portfolio, parse_symbol
+from app.forms.text import InvalidName, parse_note, parse_portfolio, parse_symbol
 from app.forms.ticket import MAX_GMV, MAX_PRICE, MAX_QUANTITY
 
 MAX_PERCENT = Decimal(100)
@@ -48,7 +48,7 @@ def hide_entries(draft: OrderDraft, context: OrderContext) -> OrderContext:
 
 
 def parse_order_draft(draft: OrderDraft) -> OrderTicket:
-    """Return the ticket of the entries. Raises `BadFields` with every invalid entry."""
+    """Return the ticket of the entries. Raises `InvalidEntries` with every invalid entry."""
     parser = _OrderParser()
     prices = PRICE_ENTRIES[draft.order_type]
     symbol = parser.field(fields.SYMBOL, parse_symbol, draft.symbol)
@@ -67,7 +67,7 @@ def parse_order_draft(draft: OrderDraft) -> OrderTicket:
     )
     expires_at = parser.expiry(draft)
     if parser.errors or symbol is None or side is None or portfolio is None:
-        raise BadFields(parser.errors)
+        raise InvalidEntries(parser.errors)
     return OrderTicket(
         type=draft.order_type,
         symbol=symbol,
@@ -87,7 +87,7 @@ def parse_order_draft(draft: OrderDraft) -> OrderTicket:
 
 
 def parse_trail(text: str) -> Trail:
-    """Return the distance of a text such as `2.50` or `5%`. Raises `NotAnAmount`."""
+    """Return the distance of a text such as `2.50` or `5%`. Raises `InvalidAmount`."""
     typed = text.strip()
     if typed.endswith("%"):
         return Trail(parse_amount(typed[:-1], MAX_PERCENT), is_percent=True)
@@ -124,7 +124,7 @@ class _OrderParser(FieldParser):
 def _parse_moment(seconds: str) -> datetime:
     moment = to_instant(seconds) if seconds.isascii() and seconds.isdigit() else None
     if moment is None:
-        raise NotAName("Choose when the order expires.")
+        raise InvalidName("Choose when the order expires.")
     return moment
 
 

@@ -44,10 +44,10 @@ TIME_NAMES = {
     TimeInForce.DAY: "Day: until the close",
     TimeInForce.GTC: "GTC: until it is cancelled",
     TimeInForce.GTD: "GTD: until a date",
-    TimeInForce.IOC: "IOC: at once, or cancel the rest",
-    TimeInForce.FOK: "FOK: all at once, or nothing",
-    TimeInForce.OPG: "OPG: in the opening",
-    TimeInForce.CLS: "CLS: in the closing",
+    TimeInForce.IOC: "IOC: fill now, cancel the rest",
+    TimeInForce.FOK: "FOK: fill all now, or cancel",
+    TimeInForce.OPG: "OPG: at the open",
+    TimeInForce.CLS: "CLS: at the close",
 }
 PRICE_ENTRIES = {
     OrderType.MARKET: (),

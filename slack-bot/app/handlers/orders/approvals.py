@@ -4,7 +4,7 @@ from slack_bolt import Ack, BoltContext
 
 from app.blocks.orders.approvals import APPROVE, REJECT
 from app.forms.orders.approvals import DECISION_FORM
-from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.answer_deadline import answer_within_time
@@ -23,7 +23,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
 
     registry.action(APPROVE)(build_button_handler(services, _open_approval))
     registry.action(REJECT)(build_button_handler(services, _open_rejection))
-    registry.view(DECISION_FORM)(guarded(handle_decision, build_pushed_error, build_push))
+    registry.view(DECISION_FORM)(guard_handler(handle_decision, build_pushed_error, build_push))
 
 
 def _open_approval(services: Services, origin: Origin, order_id: str, _clicked: ClickedMessage) -> None:

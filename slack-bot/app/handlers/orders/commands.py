@@ -4,10 +4,10 @@ from slack_bolt import Ack, BoltContext
 
 from app.blocks.orders.messages import ORDER_HELP
 from app.blocks.text import escape
-from app.errors import BadCommand, Saturated
+from app.errors import InvalidCommand, QueueFull
 from app.forms.command import HelpRequest
 from app.forms.orders.command import parse_order_command
-from app.handlers.boundary import Body, build_private_answer, get_origin, guarded
+from app.handlers.boundary import Body, build_private_answer, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -22,7 +22,7 @@ def register(registry: HandlerRegistry, services: Services) -> None:
     def order(ack: Ack, body: Body, context: BoltContext) -> None:
         try:
             order_command = parse_order_command(str(body.get("text", "")))
-        except BadCommand as error:
+        except InvalidCommand as error:
             ack(**build_private_answer(f"{escape(str(error))} {MORE}"))
             return
         if isinstance(order_command, HelpRequest):
@@ -34,10 +34,12 @@ def register(registry: HandlerRegistry, services: Services) -> None:
             return
         try:
             services.form_workers.submit(origin.request_id, open_order_form, services, origin, order_command)
-        except Saturated:
+        except QueueFull:
             ack(**build_private_answer(failure_messages.BUSY))
 
     def build_apology(request_id: str) -> Body:
-        return build_private_answer(failure_messages.went_wrong(request_id, failure_messages.ORDER_AGAIN))
+        return build_private_answer(
+            failure_messages.describe_bot_error(request_id, failure_messages.ORDER_AGAIN)
+        )
 
-    registry.command("/order")(guarded(order, build_apology, build_private_answer))
+    registry.command("/order")(guard_handler(order, build_apology, build_private_answer))

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from slack_bolt import Ack, BoltContext
 
-from app.errors import Saturated
+from app.errors import QueueFull
 from app.forms.orders import fields
-from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guarded
+from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.options import build_no_options
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
@@ -25,7 +25,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
     def handle_submission(ack: Ack, body: Body, context: BoltContext) -> None:
         ack(**submit_order(services, get_origin(body, context), body["view"]))
 
-    @guarded
+    @guard_handler
     def handle_input(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin, view_id = get_origin(body, context), str(body["view"]["id"])
@@ -35,7 +35,7 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
             services.price_workers.submit(
                 origin.request_id, update_lines_when_idle, services, forms, origin, view_id, ORDER_LINES
             )
-        except Saturated:  # the preview stays as it is; the OMS checks the submission as well
+        except QueueFull:  # the preview stays as it is; the OMS checks the submission as well
             release_waiter(forms, view_id)
 
     def handle_portfolio_options(ack: Ack, body: Body, context: BoltContext) -> None:
@@ -46,16 +46,18 @@ def register(registry: HandlerRegistry, services: Services, forms: OpenForms) ->
         postpone_redraw(forms, str((body.get("view") or {}).get("id", "")))
         ack(suggest_symbols(services, get_origin(body, context), str(body.get("value", ""))))
 
-    registry.view(fields.ORDER_FORM)(guarded(handle_submission, build_pushed_error, build_push))
+    registry.view(fields.ORDER_FORM)(guard_handler(handle_submission, build_pushed_error, build_push))
     registry.action(fields.LIVE_ACTION)(handle_input)
     registry.action(fields.PORTFOLIO_ACTION)(handle_input)
     registry.action(fields.SYMBOL_ACTION)(handle_input)
     registry.action(fields.CHOICE_ACTION)(_build_view_handler(services, forms, redraw_choice))
     registry.action(fields.PROPOSAL_ACTION)(_build_view_handler(services, forms, apply_proposal))
     registry.options(fields.PORTFOLIO_ACTION)(
-        guarded(handle_portfolio_options, build_no_options, build_no_options)
+        guard_handler(handle_portfolio_options, build_no_options, build_no_options)
     )
-    registry.options(fields.SYMBOL_ACTION)(guarded(handle_symbol_options, build_no_options, build_no_options))
+    registry.options(fields.SYMBOL_ACTION)(
+        guard_handler(handle_symbol_options, build_no_options, build_no_options)
+    )
 
 
 def _build_view_handler(
@@ -63,7 +65,7 @@ def _build_view_handler(
 ) -> Callable[[Ack, Body, BoltContext], None]:
     """Return a handler that acknowledges an action in the form and redraws the form once."""
 
-    @guarded
+    @guard_handler
     def handle_action(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         origin, value = get_origin(body, context), str(body["actions"][0].get("value", ""))

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from slack_bolt import Ack, BoltContext
 
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.orders.messages import AGAIN, CANCEL, CHANGE, CLOSE
-from app.errors import Saturated
-from app.handlers.boundary import Body, get_origin, guarded
+from app.errors import QueueFull
+from app.handlers.boundary import Body, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
@@ -37,7 +37,7 @@ def build_button_handler(
     """
     run = (workers or services.form_workers).submit
 
-    @guarded
+    @guard_handler
     def handle_click(ack: Ack, body: Body, context: BoltContext) -> None:
         ack()
         clicked = read_clicked_message(body)
@@ -47,9 +47,9 @@ def build_button_handler(
         value = str(body["actions"][0].get("value", ""))
         try:
             run(origin.request_id, action, services, origin, value, clicked)
-        except Saturated:
-            busy = notice(failure_messages.BUSY)
-            services.message_sender.respond(origin.address(), origin.response_url, busy)
+        except QueueFull:
+            busy = build_notice(failure_messages.BUSY)
+            services.message_sender.respond(origin.get_recipient(), origin.response_url, busy)
 
     return handle_click
 

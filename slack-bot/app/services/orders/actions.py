@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from app.blocks.messages import Message, notice
-from app.blocks.text import Json, section
+from app.blocks.messages import Message, build_notice
+from app.blocks.text import Json, build_section
 from app.errors import BotError, OmsError, OutcomeUnknown, SlackError, format_log_name
 from app.forms.portfolio_values import PositionKey
 from app.services import failure_messages
@@ -52,14 +52,18 @@ def close_position(services: Services, origin: Origin, order_id: str, clicked: C
     """
     mark = _mark_close(services, order_id)
     if not mark:
-        services.message_sender.respond(origin.address(), origin.response_url, notice(REPEATED_CLOSE))
+        services.message_sender.respond(
+            origin.get_recipient(), origin.response_url, build_notice(REPEATED_CLOSE)
+        )
         return
     strip_buttons(services, origin, clicked, CLOSING)
     try:
         order = services.orders.get(origin.person, order_id, request_id=origin.request_id)
         if order is None:
             services.recent_deliveries.remove(mark)
-            services.message_sender.respond(origin.address(), origin.response_url, notice(NO_ACCESS))
+            services.message_sender.respond(
+                origin.get_recipient(), origin.response_url, build_notice(NO_ACCESS)
+            )
         else:
             key = f"{origin.person.team}:{origin.trigger_id}:close"
             position = PositionKey(order.portfolio, order.symbol)
@@ -74,7 +78,7 @@ def close_position(services: Services, origin: Origin, order_id: str, clicked: C
 def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, sentence: str) -> None:
     """Replace the buttons of a message by a sentence, so that nobody clicks a second time."""
     kept = [block for block in clicked.blocks if block.get("type") != "actions"]
-    message = Message(clicked.text, (*kept, section(sentence)))
+    message = Message(clicked.text, (*kept, build_section(sentence)))
     try:
         services.slack.update_message(clicked.channel, clicked.ts, message)
     except SlackError as error:
@@ -86,11 +90,11 @@ def report_failure(services: Services, origin: Origin, error: BotError) -> None:
     extra = {"request_id": origin.request_id, "person": origin.person.actor}
     log.warning("Order action failed", extra=extra | {"fault": format_log_name(error)})
     sentence = (
-        failure_messages.not_decided(error, origin.request_id)
+        failure_messages.describe_failed_action(error, origin.request_id)
         if isinstance(error, OmsError)
-        else failure_messages.went_wrong(origin.request_id, failure_messages.CLICK_AGAIN)
+        else failure_messages.describe_bot_error(origin.request_id, failure_messages.CLICK_AGAIN)
     )
-    services.message_sender.respond(origin.address(), origin.response_url, notice(sentence))
+    services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
 
 
 def read_clicked_message(body: dict[str, Any]) -> ClickedMessage:

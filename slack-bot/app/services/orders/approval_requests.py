@@ -36,41 +36,43 @@ def request_approval(
         return
     user = requester.user if requester else ""
     key, state = build_request_key(services.team, order_id), PendingState.ANNOUNCED
-    owed = PendingOrder(key, time.time(), services.team, user, channel, request_id, "", state)
-    services.pending_orders.add_if_absent(owed)
+    pending = PendingOrder(key, time.time(), services.team, user, channel, request_id, "", state)
+    services.pending_orders.add_if_absent(pending)
 
     def post() -> None:
         try:
-            recover_request(services, owed, time.time())
+            recover_request(services, pending, time.time())
         except OmsError as error:  # the recovery tries again
             log.info("Request not posted yet", extra={"request_id": request_id, "fault": str(error)})
 
     queue_work(services, f"order:{order_id}", post, request_id, paced=False)
 
 
-def recover_request(services: Services, owed: PendingOrder, now: float) -> None:
+def recover_request(services: Services, pending: PendingOrder, now: float) -> None:
     """Post a request for approval that is still owed. Raises `OmsError`."""
-    order_id = owed.key.rpartition(":")[2]
-    person = Person.find(owed.team, owed.user)
-    order = services.orders.get(person, order_id, request_id=owed.request_id)
-    if order is not None and _is_being_posted(owed, order, now):
+    order_id = pending.key.rpartition(":")[2]
+    person = Person.find(pending.team, pending.user)
+    order = services.orders.get(person, order_id, request_id=pending.request_id)
+    if order is not None and _is_being_posted(pending, order, now):
         return
-    if not services.pending_orders.claim(owed):
+    if not services.pending_orders.claim(pending):
         return
     if order is None or order.status != AWAITING_APPROVAL or is_requested(services, order_id):
-        services.pending_orders.remove(owed.key)
+        services.pending_orders.remove(pending.key)
         return
-    is_repeat = owed.state is PendingState.INTERRUPTED
+    is_repeat = pending.state is PendingState.INTERRUPTED
     message = build_approval_request(order)
-    ts = services.slack.find_posted(owed.channel, message, owed.submitted_at) if is_repeat else ""
+    ts = services.slack.find_posted(pending.channel, message, pending.submitted_at) if is_repeat else ""
     if ts:
-        save_request(services, owed, order_id, owed.channel, ts)
-        services.pending_orders.remove(owed.key)
+        save_request(services, pending, order_id, pending.channel, ts)
+        services.pending_orders.remove(pending.key)
     else:
-        queue_request(services, owed, order, hint=failure_messages.MAYBE_REPEATED if is_repeat else "")
+        queue_request(services, pending, order, hint=failure_messages.MAYBE_REPEATED if is_repeat else "")
 
 
-def _is_being_posted(owed: PendingOrder, order: Order, now: float) -> bool:
+def _is_being_posted(pending: PendingOrder, order: Order, now: float) -> bool:
     """Return whether the form that placed the order may still post the request, in its own channel."""
-    is_of_form = order.client_order_id.startswith(f"{owed.team}:")
-    return owed.state is PendingState.ANNOUNCED and is_of_form and now - owed.submitted_at < FORM_SECONDS
+    is_of_form = order.client_order_id.startswith(f"{pending.team}:")
+    return (
+        pending.state is PendingState.ANNOUNCED and is_of_form and now - pending.submitted_at < FORM_SECONDS
+    )

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from app.blocks.messages import Message, with_hint
+from app.blocks.messages import Message, add_hint
 from app.blocks.orders.approvals import (
     REASON,
     build_approval_request,
@@ -16,23 +16,23 @@ from app.blocks.orders.form import format_denial
 from app.blocks.text import Json, escape
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.delivery.pending_orders import PendingOrder
-from app.errors import OmsError, Refused, format_log_name
+from app.errors import OmsError, OmsRejected, format_log_name
 from app.forms.orders.approvals import DecisionContext
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.forms.submission import get_entry
 from app.oms_client import Person
-from app.oms_client.order_wire import denial_from_facts
+from app.oms_client.order_wire import parse_denial
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.open_form import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
 from app.services.orders.messages import is_requested, publish_order, refresh_order
-from app.services.orders.pending_messages import post_owed_message
+from app.services.orders.pending_messages import post_pending_message
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
 
-REQUEST_PREFIX = "approval:"  # of the keys of owed requests
+REQUEST_PREFIX = "approval:"  # of the keys of pending requests
 PRICE_MOVED = "price-moved"
 LOADING = "Loading the order…"
 NOT_LISTED = (
@@ -54,42 +54,44 @@ def publish_approval(
     services: Services, origin: Origin, order: Order, channel: str, *, hint: str = ""
 ) -> None:
     """Post the request for approval of an order that waits, in the approvers' channel."""
-    owed = _store_request(services, origin, order, channel)
-    if owed is not None:
-        queue_request(services, owed, order, hint=hint)
+    pending = _store_request(services, origin, order, channel)
+    if pending is not None:
+        queue_request(services, pending, order, hint=hint)
 
 
-def queue_request(services: Services, owed: PendingOrder, order: Order, *, hint: str = "") -> None:
+def queue_request(services: Services, pending: PendingOrder, order: Order, *, hint: str = "") -> None:
     """Post a request for approval that is stored as owed."""
 
     def post() -> None:
         message = build_approval_request(order)
-        posted_in, ts = _post_request(services, owed, with_hint(message, hint) if hint else message)
-        save_request(services, owed, order.id, posted_in, ts)
+        posted_in, ts = _post_request(services, pending, add_hint(message, hint) if hint else message)
+        save_request(services, pending, order.id, posted_in, ts)
 
     def work() -> None:
-        post_owed_message(services, owed.key, is_posted=lambda: is_requested(services, order.id), post=post)
+        post_pending_message(
+            services, pending.key, is_posted=lambda: is_requested(services, order.id), post=post
+        )
 
-    queue_in_channel(services, owed.channel or owed.user, work, owed.request_id)
+    queue_in_channel(services, pending.channel or pending.user, work, pending.request_id)
 
 
-def save_request(services: Services, owed: PendingOrder, order_id: str, channel: str, ts: str) -> None:
+def save_request(services: Services, pending: PendingOrder, order_id: str, channel: str, ts: str) -> None:
     """Store which message asks for the approval of an order."""
     services.order_messages.save(
-        OrderMessage(order_id, MessageKind.APPROVAL, channel, ts, owed.team, owed.user)
+        OrderMessage(order_id, MessageKind.APPROVAL, channel, ts, pending.team, pending.user)
     )
 
 
 def build_request_key(team: str, order_id: str) -> str:
-    """Return the key of an owed request. Each workspace of a tenant asks its own approvers."""
+    """Return the key of a pending request. Each workspace of a tenant asks its own approvers."""
     return f"{REQUEST_PREFIX}{team}:{order_id}"
 
 
-def _post_request(services: Services, owed: PendingOrder, message: Message) -> tuple[str, str]:
+def _post_request(services: Services, pending: PendingOrder, message: Message) -> tuple[str, str]:
     """Post in the channel, else to the person who placed the order, if that is a person in Slack."""
-    if person := Person.find(owed.team, owed.user):
-        return post_message(services, Origin(owed.request_id, person, ""), owed.channel, message)
-    return owed.channel, services.slack.post(owed.channel, message)
+    if person := Person.find(pending.team, pending.user):
+        return post_message(services, Origin(pending.request_id, person, ""), pending.channel, message)
+    return pending.channel, services.slack.post(pending.channel, message)
 
 
 def _store_request(services: Services, origin: Origin, order: Order, channel: str) -> PendingOrder | None:
@@ -98,9 +100,9 @@ def _store_request(services: Services, origin: Origin, order: Order, channel: st
         return None
     person, target = origin.person, services.approvals_channel or channel
     key = build_request_key(person.team, order.id)
-    owed = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
-    services.pending_orders.add(owed)
-    return owed
+    pending = PendingOrder(key, time.time(), person.team, person.user, target, origin.request_id, "")
+    services.pending_orders.add(pending)
+    return pending
 
 
 def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_approval: bool) -> None:
@@ -140,7 +142,7 @@ def _send(services: Services, origin: Origin, context: DecisionContext, reason: 
 
 def _build_refusal(context: DecisionContext, error: OmsError, reason: str, request_id: str) -> Json:
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
-    if isinstance(error, Refused) and error.kind == PRICE_MOVED:
+    if isinstance(error, OmsRejected) and error.kind == PRICE_MOVED:
         fields = error.facts
         seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
         body = (
@@ -148,8 +150,8 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
             f"Press Approve again if you agree to {escape(price)}."
         )
         return _update(build_decision_form(replace(context, price_seen=price), body, reason))
-    sentence = failure_messages.not_decided(error, request_id)
-    denial = denial_from_facts(error.facts) if isinstance(error, Refused) else None
+    sentence = failure_messages.describe_failed_action(error, request_id)
+    denial = parse_denial(error.facts) if isinstance(error, OmsRejected) else None
     body = f"{sentence}\n{format_denial(denial)}" if denial else sentence
     return _update(build_decision_form(context, body, reason))
 
@@ -162,6 +164,6 @@ def _review(services: Services, origin: Origin, order_id: str) -> str:
     try:
         waiting = services.orders.list_approvals(origin.person, request_id=origin.request_id)
     except OmsError as error:
-        return failure_messages.not_decided(error, origin.request_id)
+        return failure_messages.describe_failed_action(error, origin.request_id)
     found = next((approval for approval in waiting if approval.order.id == order_id), None)
     return format_review(found) if found else NOT_LISTED

@@ -19,7 +19,7 @@ from app.forms.ticket import Side, Ticket
 from app.services.confirmation_checks import REPEAT_SECONDS, check_symbol_and_price
 from app.services.dependencies import Services
 from app.services.orders.submitted_order import SubmittedOrder
-from app.services.ticket_submission import Order
+from app.services.ticket_submission import TradeSubmission
 
 
 def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[Question]:
@@ -44,7 +44,9 @@ def _check_price(services: Services, submitted: SubmittedOrder) -> Iterator[Ques
     trade = build_trade_ticket(submitted.ticket, Decimal(1))
     if trade is None:
         return
-    form = Order(submitted.origin, trade, submitted.context, submitted.view_id, submitted.root_view_id)
+    form = TradeSubmission(
+        submitted.origin, trade, submitted.context, submitted.view_id, submitted.root_view_id
+    )
     yield from check_symbol_and_price(services, form, price)
 
 

@@ -15,7 +15,7 @@ from app.blocks.orders.form import (
 )
 from app.blocks.orders.preview import build_preview
 from app.blocks.text import Json, escape
-from app.errors import BadFields, OmsError, Refused, SlackError, format_log_name
+from app.errors import InvalidEntries, OmsError, OmsRejected, SlackError, format_log_name
 from app.forms.day_change import DayChange, format_day_change
 from app.forms.instruments import Instrument, build_symbol_line
 from app.forms.orders import fields
@@ -24,7 +24,7 @@ from app.forms.orders.order import Order, PortfolioCash, Preview, build_order_dr
 from app.forms.orders.submission import parse_order_draft, read_order_draft
 from app.forms.orders.ticket import OrderDraft
 from app.forms.price import Quote, format_quote
-from app.forms.text import NotAName, parse_symbol
+from app.forms.text import InvalidName, parse_symbol
 from app.services import failure_messages
 from app.services.admission import check_admission
 from app.services.dependencies import Services
@@ -87,7 +87,7 @@ def open_form_for_order(services: Services, origin: Origin, order_id: str, *, is
             else _build_form_for_order(origin, order, is_change)
         )
     except OmsError as error:
-        view = build_loading_view(failure_messages.not_decided(error, origin.request_id))
+        view = build_loading_view(failure_messages.describe_failed_action(error, origin.request_id))
     update_opened_view(services, origin, opened.view_id, view, opened.hash)
 
 
@@ -176,7 +176,7 @@ def _load_draft_facts(services: Services, origin: Origin, draft: OrderDraft) -> 
         ticket = parse_order_draft(draft)
         cash = services.orders.get_cash(origin.person, ticket.portfolio, request_id=origin.request_id)
         preview = services.orders.preview(origin.person, ticket, request_id=origin.request_id)
-    except BadFields:
+    except InvalidEntries:
         return order_facts
     except OmsError as error:
         log.info("No preview", extra={"request_id": origin.request_id, "fault": format_log_name(error)})
@@ -191,14 +191,14 @@ def _load_symbol(services: Services, origin: Origin, typed: str) -> OrderFacts:
     instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
     try:
         symbol = parse_symbol(typed)
-    except NotAName:
+    except InvalidName:
         return OrderFacts(instruments)
     quote = services.oms.get_quote(person, symbol, request_id=request_id)
     return OrderFacts(instruments, quote, find_day_change(services, origin, symbol, quote))
 
 
 def _describe(error: OmsError) -> str:
-    if isinstance(error, Refused):
+    if isinstance(error, OmsRejected):
         return " ".join(problem.message for problem in error.problems) or str(error)
     return "There is no preview at the moment."
 

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 
-from app.blocks.messages import Message, with_hint
+from app.blocks.messages import Message, add_hint
 from app.delivery.message_sender import INVITE_HINT, MAYBE_HINT
-from app.delivery.outbox import Job
-from app.errors import Saturated, SlackError, SlackRateLimited, SlackUnreachable
+from app.delivery.send_queue import SendJob
+from app.errors import QueueFull, SlackError, SlackRateLimited, SlackUnreachable
 from app.services.dependencies import Services
 from app.services.origin import Origin
 
@@ -27,7 +27,7 @@ def post_message(services: Services, origin: Origin, channel: str, message: Mess
             is_unknown = isinstance(error, SlackUnreachable)
             hint = (MAYBE_HINT if is_unknown else INVITE_HINT).format(channel=channel)
     direct = services.slack.direct_channel(origin.user)
-    return direct, services.slack.post(direct, with_hint(message, hint) if hint else message)
+    return direct, services.slack.post(direct, add_hint(message, hint) if hint else message)
 
 
 def queue_in_channel(services: Services, channel: str, work: Callable[[], None], request_id: str) -> None:
@@ -44,8 +44,8 @@ def queue_work(
         log.warning("Order message not delivered", extra={"request_id": request_id})
 
     try:
-        services.outbox.put(lane, Job(work, log_abandoned), paced=paced)
-    except Saturated as error:
+        services.send_queue.put(lane, SendJob(work, log_abandoned), paced=paced)
+    except QueueFull as error:
         log.warning("Order message not queued", extra={"request_id": request_id, "fault": str(error)})
         return False
     return True

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-from app.blocks.messages import Message, with_hint
+from app.blocks.messages import Message, add_hint
 from app.blocks.orders.approvals import build_decided_message
 from app.blocks.orders.messages import (
     build_order_message,
@@ -14,14 +14,14 @@ from app.blocks.orders.messages import (
     format_leg_change,
     format_leg_state,
 )
-from app.delivery.order_messages import Claim, MessageKind, OrderMessage
+from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageClaim
 from app.errors import OmsError, SlackError, SlackRateLimited, SlackRefused, SlackUnreachable
 from app.forms.orders.order import AWAITING_APPROVAL, Order
 from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders.message_queue import post_message, queue_in_channel, queue_work
-from app.services.orders.pending_messages import post_owed_message
+from app.services.orders.pending_messages import post_pending_message
 from app.services.origin import Origin
 
 log = logging.getLogger(__name__)
@@ -51,11 +51,11 @@ def publish_order(
     def post() -> None:
         current = _load(services, origin.person, order.id, origin.request_id) or order
         message = build_order_message(current)
-        posted_in, ts = post_message(services, origin, channel, with_hint(message, hint) if hint else message)
+        posted_in, ts = post_message(services, origin, channel, add_hint(message, hint) if hint else message)
         save_order_message(services, origin, current, posted_in, ts)
 
     def work() -> None:
-        post_owed_message(services, key, is_posted=lambda: is_published(services, order.id), post=post)
+        post_pending_message(services, key, is_posted=lambda: is_published(services, order.id), post=post)
 
     queue_in_channel(services, channel or origin.user, work, origin.request_id)
 
@@ -183,10 +183,10 @@ def refresh_open_orders(services: Services) -> None:
 def _update(services: Services, order_id: str, request_id: str) -> None:
     """Edit the message of an order, unless another bot is editing it. The refresh shows later changes."""
     claim = services.order_messages.claim(order_id)
-    if claim is Claim.TAKEN:
+    if claim is OrderMessageClaim.TAKEN:
         return
     try:
-        _update_claimed(services, order_id, request_id, may_repeat=claim is Claim.INTERRUPTED)
+        _update_claimed(services, order_id, request_id, may_repeat=claim is OrderMessageClaim.INTERRUPTED)
     except SlackUnreachable as error:  # the refresh tries again
         log.warning("Order message not updated", extra={"request_id": request_id, "fault": str(error)})
     finally:
@@ -213,7 +213,7 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     _edit(services, updated, build_order_message(current), request_id)
     if lines:
         message = build_thread_message(lines)
-        message = with_hint(message, failure_messages.MAYBE_REPEATED) if may_repeat else message
+        message = add_hint(message, failure_messages.MAYBE_REPEATED) if may_repeat else message
         _post_in_thread(services, order_message, message, request_id)
     if current.id != order_id:
         services.order_messages.save(

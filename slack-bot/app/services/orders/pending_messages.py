@@ -7,7 +7,7 @@ from app.errors import SlackError, SlackRateLimited, SlackRefused
 from app.services.dependencies import Services
 
 
-def post_owed_message(
+def post_pending_message(
     services: Services, key: str, *, is_posted: Callable[[], bool], post: Callable[[], None]
 ) -> None:
     """Post the message of a stored row, unless it was posted, or another bot has adopted the row."""

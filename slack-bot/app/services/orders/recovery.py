@@ -22,7 +22,7 @@ from app.services.orders.messages import (
     save_order_message,
 )
 from app.services.origin import Origin
-from app.services.owed_notes import send_note
+from app.services.pending_notes import send_note
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,10 @@ def _recover(services: Services, pending: PendingOrder, now: float) -> None:
     origin = Origin(pending.request_id, person, "", pending.channel)
     log.info("Order message recovered", extra={"request_id": pending.request_id, "placed": order is not None})
     if order is None or order.status == "DENIED":
-        sentence = failure_messages.not_recorded(
+        sentence = failure_messages.describe_unrecorded_trade(
             pending.order_text, pending.request_id, failure_messages.ORDER_AGAIN
         )
-        send_note(services, origin.address(), sentence, f"{pending.key}:{pending.request_id}")
+        send_note(services, origin.get_recipient(), sentence, f"{pending.key}:{pending.request_id}")
         services.pending_orders.remove(pending.key)
     elif is_published(services, order.id) or age_seconds > MAX_AGE_SECONDS:
         services.pending_orders.remove(pending.key)

@@ -8,14 +8,21 @@ from decimal import Decimal
 from typing import Any
 
 from app.blocks import views
-from app.blocks.messages import notice
+from app.blocks.messages import build_notice
 from app.blocks.orders.messages import build_order_message
 from app.blocks.text import Json
 from app.delivery.pending_orders import PendingOrder, PendingState
-from app.errors import BadFields, KeyTaken, OmsError, OutcomeUnknown, Refused, format_log_name
+from app.errors import (
+    IdempotencyKeyTaken,
+    InvalidEntries,
+    OmsError,
+    OmsRejected,
+    OutcomeUnknown,
+    format_log_name,
+)
 from app.forms.numbers import format_grouped
 from app.forms.orders.order import Order
-from app.oms_client.order_wire import denial_from_facts
+from app.oms_client.order_wire import parse_denial
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.orders import submission_results
@@ -27,7 +34,7 @@ from app.services.origin import Origin
 from app.services.slack_settings import require_trading_channel
 from app.services.submission_registry import Outcome, Submission
 from app.services.submit import build_answer, build_delivery_id, start_submission
-from app.services.trade_submission import redraw, report_outcome
+from app.services.trade_submission import redraw_form, report_outcome
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +45,11 @@ def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) ->
     """Return the answer to a `view_submission`. Repeated deliveries share one order and one answer."""
     try:
         submitted = read_submitted_order(origin, view)
-    except BadFields as bad:
+    except InvalidEntries as bad:
         return {"response_action": "errors", "errors": bad.sentences}
     delivery = build_delivery_id(origin, view, submitted.key)
     submission, is_new = services.submissions.claim(
-        submitted.key, delivery, views.placing_view(submitted.context)
+        submitted.key, delivery, views.build_placing_view(submitted.context)
     )
     if is_new:
         busy = submission_results.build_busy_order_outcome(submitted)
@@ -105,7 +112,7 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
-    except KeyTaken:  # the form was edited after it had placed an order, and the answer was lost
+    except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the answer was lost
         found = _find(services, submitted)
         return (
             _report_order(services, submitted, found)
@@ -130,7 +137,7 @@ def _send(services: Services, submitted: SubmittedOrder) -> Order:
         )
     previous = services.orders.get(person, submitted.context.replaces, request_id=request_id)
     if previous is None:
-        raise Refused("You have no access to this order.")
+        raise OmsRejected("You have no access to this order.")
     return services.orders.replace(
         person, previous, submitted.ticket, key=submitted.key, request_id=request_id
     )
@@ -141,9 +148,9 @@ def _handle_refusal(submitted: SubmittedOrder, error: OmsError) -> Outcome:
 
     A denied order is stored under the idempotency key, so the next submission gets a new one.
     """
-    if not isinstance(error, Refused):
+    if not isinstance(error, OmsRejected):
         return submission_results.build_refused_outcome(submitted, error, submitted.context)
-    denial = denial_from_facts(error.facts) if error.kind == DENIED else None
+    denial = parse_denial(error.facts) if error.kind == DENIED else None
     if denial is None:
         return submission_results.build_refused_outcome(submitted, error, submitted.context.with_denial())
     context = replace(submitted.context, is_outcome_unknown=False).with_denial()
@@ -152,9 +159,9 @@ def _handle_refusal(submitted: SubmittedOrder, error: OmsError) -> Outcome:
 
 def _find_outcome(services: Services, submitted: SubmittedOrder, submission: Submission) -> Outcome:
     """Look up the order by its key until it is found or the time has expired. Do not send it again."""
-    submission.waiting_view = views.checking_view(submitted.context)
+    submission.waiting_view = views.build_checking_view(submitted.context)
     if submission.late_since() is not None:
-        redraw(services, submitted, submission, submission.waiting_view)
+        redraw_form(services, submitted, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
     while (order := _find(services, submitted)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
@@ -167,7 +174,7 @@ def _find(services: Services, submitted: SubmittedOrder) -> Order | None:
     try:
         return services.orders.find(person, submitted.key, request_id=request_id)
     except OmsError as error:
-        log.info("Still not known", extra={"request_id": request_id, "fault": str(error)})
+        log.info("Outcome still unknown", extra={"request_id": request_id, "fault": str(error)})
         return None
 
 
@@ -181,9 +188,9 @@ def _report_order(services: Services, submitted: SubmittedOrder, order: Order) -
         refresh_order(services, context.replaces, origin.request_id)
         publish_approval(services, origin, order, context.channel)
     elif is_published(services, order.id):
-        to = origin.address(context.channel, submitted.root_view_id)
-        text = failure_messages.already_placed(build_order_message(order).text)
-        services.message_sender.send_privately(to, notice(text))
+        to = origin.get_recipient(context.channel, submitted.root_view_id)
+        text = failure_messages.describe_repeated_submission(build_order_message(order).text)
+        services.message_sender.send_privately(to, build_notice(text))
         services.pending_orders.remove(submitted.key)
     else:
         publish_with_approval(services, origin, order, context.channel, key=submitted.key)

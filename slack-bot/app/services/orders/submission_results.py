@@ -7,9 +7,9 @@ from app.blocks.orders.form import (
     format_denial,
 )
 from app.blocks.orders.messages import build_order_message
-from app.blocks.text import Json, plain_text
+from app.blocks.text import Json, build_plain_text
 from app.blocks.trade_form import format_question
-from app.errors import OmsError, Refused
+from app.errors import OmsError, OmsRejected
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
 from app.forms.orders.order import Denial, Order
@@ -26,8 +26,8 @@ def build_placed_outcome(order: Order, context: OrderContext) -> Outcome:
     """Return the outcome of an order that the OMS accepted: the form closes."""
     view = {
         "type": "modal",
-        "title": plain_text("Order changed" if context.replaces else "Order placed"),
-        "close": plain_text("Close"),
+        "title": build_plain_text("Order changed" if context.replaces else "Order placed"),
+        "close": build_plain_text("Close"),
         "private_metadata": context.dump(),
         "blocks": [build_order_message(order).blocks[0]],
     }
@@ -38,7 +38,7 @@ def build_order_question_outcome(submitted: SubmittedOrder, questions: list[Ques
     """Return the outcome of an order that needs a confirmation: the form shows the questions."""
     reasons = "\n".join(map(format_question, questions))
     view = build_order_question_form(submitted.draft, submitted.context, questions, submitted.lines)
-    return _redrawn(view, f"{reasons}\nThis was not sent. {failure_messages.ORDER_AGAIN}")
+    return _build_redraw(view, f"{reasons}\nThis was not sent. {failure_messages.ORDER_AGAIN}")
 
 
 def build_denied_outcome(submitted: SubmittedOrder, denial: Denial, context: OrderContext) -> Outcome:
@@ -48,15 +48,17 @@ def build_denied_outcome(submitted: SubmittedOrder, denial: Denial, context: Ord
     view = build_order_form(
         submitted.draft, context, sentence, [proposal] if proposal else [], submitted.lines
     )
-    return _redrawn(view, sentence)
+    return _build_redraw(view, sentence)
 
 
 def build_refused_outcome(submitted: SubmittedOrder, error: OmsError, context: OrderContext) -> Outcome:
     """Return the outcome of an order that the OMS did not accept, with an error at each field at fault."""
-    sentence = failure_messages.not_placed(
+    sentence = failure_messages.describe_unplaced_trade(
         error, submitted.origin.request_id, earlier_unknown=context.is_outcome_unknown
     )
-    redrawn = _redrawn(build_order_form(submitted.draft, context, sentence, lines=submitted.lines), sentence)
+    redrawn = _build_redraw(
+        build_order_form(submitted.draft, context, sentence, lines=submitted.lines), sentence
+    )
     errors = _find_entry_errors(error, submitted)
     if not errors:
         return redrawn
@@ -67,27 +69,27 @@ def build_refused_outcome(submitted: SubmittedOrder, error: OmsError, context: O
 def build_unknown_order_outcome(submitted: SubmittedOrder) -> Outcome:
     """Return the outcome of an order that may have been placed. The form keeps its idempotency key."""
     request_id = submitted.origin.request_id
-    sentence = failure_messages.not_known(request_id, form_is_open=True)
+    sentence = failure_messages.describe_unknown_outcome(request_id, form_is_open=True)
     view = build_order_form(
         submitted.draft, submitted.context.with_unknown_outcome(), sentence, lines=submitted.lines
     )
-    closed = failure_messages.not_known(request_id, form_is_open=False)
+    closed = failure_messages.describe_unknown_outcome(request_id, form_is_open=False)
     return Outcome(build_update(view), view, is_unknown=True, notice=closed)
 
 
 def build_busy_order_outcome(submitted: SubmittedOrder) -> Outcome:
     """Return the outcome of a submission that was not started because no worker is free."""
     view = build_order_form(submitted.draft, submitted.context, failure_messages.BUSY)
-    return _redrawn(view, failure_messages.BUSY)
+    return _build_redraw(view, failure_messages.BUSY)
 
 
-def _redrawn(view: Json, notice: str) -> Outcome:
+def _build_redraw(view: Json, notice: str) -> Outcome:
     return Outcome(build_update(view), view, notice=notice)
 
 
 def _find_entry_errors(error: OmsError, submitted: SubmittedOrder) -> dict[str, str]:
     """Return the errors by entry. Empty if the OMS reports a field that the form does not have."""
-    if not isinstance(error, Refused):
+    if not isinstance(error, OmsRejected):
         return {}
     if error.status == 404 and not submitted.context.replaces:
         return {fields.PORTFOLIO: NO_PORTFOLIO.format(name=submitted.ticket.portfolio)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.blocks.orders.form import PREVIEW_PROMPT, build_order_form, get_shown_order_lines
-from app.errors import BadFields
+from app.errors import InvalidEntries
 from app.forms.instruments import SYMBOL_PROMPT
 from app.forms.orders import fields
 from app.forms.orders.context import OrderContext
@@ -35,14 +35,14 @@ class SubmittedOrder:
 
 
 def read_submitted_order(origin: Origin, view: Mapping[str, Any]) -> SubmittedOrder:
-    """Return the order of a submitted view. Raises `BadFields` with the block ids of the form."""
+    """Return the order of a submitted view. Raises `InvalidEntries` with the block ids of the form."""
     state = view["state"]["values"]
     context = OrderContext.load(str(view.get("private_metadata", "")))
     draft = read_order_draft(state, context)
     try:
         ticket = parse_order_draft(draft)
-    except BadFields as bad:
-        raise BadFields(find_block_errors(bad.sentences, draft, context)) from None
+    except InvalidEntries as bad:
+        raise InvalidEntries(find_block_errors(bad.sentences, draft, context)) from None
     return SubmittedOrder(
         origin=origin,
         ticket=ticket,

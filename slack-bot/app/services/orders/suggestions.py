@@ -1,7 +1,7 @@
 """Find the options of the portfolio field of the order form: existing portfolios with their cash."""
 
 from app.blocks.options import build_cash_label, build_reason_option
-from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, option
+from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, build_option
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.suggestions import find_within_time
@@ -19,7 +19,7 @@ def _find(services: Services, origin: Origin, query: str) -> Json:
         origin.person, query, limit=MAX_OPTIONS, request_id=origin.request_id
     )
     options = [
-        option(build_cash_label(portfolio_cash), portfolio_cash.name)
+        build_option(build_cash_label(portfolio_cash), portfolio_cash.name)
         for portfolio_cash in portfolio_cashes
         if 0 < len(portfolio_cash.name) <= MAX_OPTION_VALUE_CHARACTERS
     ]

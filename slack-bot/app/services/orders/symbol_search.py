@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterable
 
 from app.blocks.options import build_reason_option
-from app.blocks.text import MAX_OPTIONS, Json, option
+from app.blocks.text import MAX_OPTIONS, Json, build_option
 from app.errors import OmsError
 from app.forms.day_change import DayChange, compute_day_change, format_day_change
 from app.forms.instruments import Instrument
 from app.forms.numbers import format_money
 from app.forms.price import Quote, format_duration
-from app.forms.text import NotAName, parse_symbol
+from app.forms.text import InvalidName, parse_symbol
 from app.services.dependencies import Services
 from app.services.origin import Origin
 from app.services.suggestions import find_within_time
@@ -53,7 +53,7 @@ def _find(services: Services, origin: Origin, typed: str) -> Json:
     options = list(_build_options(services, origin, instruments))
     if symbol and all(instrument.symbol != symbol for instrument in instruments):
         label = f"{symbol} · {_describe_quote(services, origin, symbol) or NOT_LISTED}"
-        options.append(option(label, symbol))
+        options.append(build_option(label, symbol))
     if not options:
         return build_reason_option(NO_MATCH if typed else NO_INSTRUMENTS)
     return {"options": options[:MAX_OPTIONS]}
@@ -65,7 +65,7 @@ def _build_options(services: Services, origin: Origin, instruments: Iterable[Ins
         is_quoted = number < MAX_QUOTED and time.monotonic() - began < QUOTE_SECONDS
         quote_text = _describe_quote(services, origin, instrument.symbol) if is_quoted else ""
         texts = (instrument.symbol, quote_text, instrument.name)
-        yield option(" · ".join(text for text in texts if text), instrument.symbol)
+        yield build_option(" · ".join(text for text in texts if text), instrument.symbol)
 
 
 def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
@@ -85,5 +85,5 @@ def _describe_quote(services: Services, origin: Origin, symbol: str) -> str:
 def _parse(typed: str) -> str:
     try:
         return parse_symbol(typed)
-    except NotAName:
+    except InvalidName:
         return ""

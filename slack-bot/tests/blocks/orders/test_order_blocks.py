@@ -22,7 +22,7 @@ from app.blocks.orders.messages import (
     mention,
 )
 from app.blocks.orders.preview import build_preview, format_limits
-from app.blocks.text import literal
+from app.blocks.text import format_literal
 from app.blocks.trade_buttons import build_reversal_form, build_trade_buttons
 from app.blocks.trade_form import build_question_blocks
 from app.forms.orders.approvals import DecisionContext
@@ -34,7 +34,7 @@ from app.forms.orders.ticket import OrderDraft, OrderType
 from app.forms.trade_buttons import MAX_TEXT_CHARACTERS, ReversalContext
 from tests import factories
 from tests.limits import check_blocks, check_message, check_view
-from tests.order_factories import event, order, order_state
+from tests.order_factories import build_event, build_order, build_order_state
 
 NAME = "<!channel> & *_~`" * 5 + "x" * 15
 LARGEST_DRAFT = OrderDraft(
@@ -43,10 +43,12 @@ LARGEST_DRAFT = OrderDraft(
     stop_loss="1000000", take_profit="1000000", portfolio=NAME, reason="r" * 500, read_as="?" * 3000,
 )  # fmt: skip
 DENIAL = Denial("MAX_ORDER_QUANTITY", "m" * 3000, "1" * 500, "2" * 500, Decimal("0.00000001"), None)
-LARGEST_ORDER = order(
+LARGEST_ORDER = build_order(
     id="O" * 32, portfolio=NAME, symbol="A" * 40, quantity=Decimal("123456.12345678"), reason="r" * 500,
     filled_quantity=Decimal("1.5"), average_price=Decimal("409.95"), denial=DENIAL,
-    legs=tuple(order(id=f"L{n}", role="stop_loss", type="STOP", stop_price=Decimal(395)) for n in range(2)),
+    legs=tuple(
+        build_order(id=f"L{n}", role="stop_loss", type="STOP", stop_price=Decimal(395)) for n in range(2)
+    ),
 )  # fmt: skip
 
 
@@ -76,10 +78,11 @@ def test_largest_form_state_fits_in_the_metadata():
 
 
 def test_form_that_changes_an_order_keeps_its_fixed_terms():
-    draft = build_order_draft(order())
+    draft = build_order_draft(build_order())
     metadata = build_order_form(draft, OrderContext("C1", replaces="O1"))["private_metadata"]
     state = {
-        name: order_state(limit_price="409")[name] for name in ("quantity", "limit_price", "time_in_force")
+        name: build_order_state(limit_price="409")[name]
+        for name in ("quantity", "limit_price", "time_in_force")
     }
     read = read_order_draft(state, OrderContext.load(metadata))
     assert (read.symbol, read.side, read.portfolio, read.type) == ("MSFT", "BUY", "Growth", "LIMIT")
@@ -95,7 +98,7 @@ def test_damaged_form_state_is_parsed_as_empty(text):
 
 
 @pytest.mark.parametrize(
-    "shown", [order(), LARGEST_ORDER, order(status="FILLED", filled_quantity=Decimal(50))]
+    "shown", [build_order(), LARGEST_ORDER, build_order(status="FILLED", filled_quantity=Decimal(50))]
 )
 @pytest.mark.parametrize("working", ["", "Cancelling…"])
 def test_message_of_an_order_is_one_that_slack_takes(shown, working):
@@ -119,24 +122,24 @@ def test_message_of_an_order_is_one_that_slack_takes(shown, working):
     ],
 )
 def test_buttons_are_those_that_the_state_allows(status, filled, labels):
-    shown = order(status=status, filled_quantity=Decimal(filled))
+    shown = build_order(status=status, filled_quantity=Decimal(filled))
     assert [button["text"]["text"] for button in list_buttons(shown)] == labels
 
 
 def test_thread_says_what_changed_and_cuts_long_lists():
     events = (
-        event(1, "", "INITIALIZED"),
-        event(2, "INITIALIZED", "AWAITING_APPROVAL", "slack:T1:U1"),
-        event(3, "AWAITING_APPROVAL", "SUBMITTED", "slack:T1:U2", "Fine"),
-        event(4, "SUBMITTED", "ACCEPTED"),
-        event(5, "ACCEPTED", "CANCELED", "ava@example.com", "<!here>"),
+        build_event(1, "", "INITIALIZED"),
+        build_event(2, "INITIALIZED", "AWAITING_APPROVAL", "slack:T1:U1"),
+        build_event(3, "AWAITING_APPROVAL", "SUBMITTED", "slack:T1:U2", "Fine"),
+        build_event(4, "SUBMITTED", "ACCEPTED"),
+        build_event(5, "ACCEPTED", "CANCELED", "ava@example.com", "<!here>"),
     )
-    assert format_changes(order(events=events), 0) == [
+    assert format_changes(build_order(events=events), 0) == [
         "Awaiting approval",
         "<@U1>, your order was approved by <@U2>: Fine",
         "Cancelled by ava@example.com: &lt;!here&gt;",
     ]
-    assert format_changes(order(events=events), 4) == ["Cancelled by ava@example.com: &lt;!here&gt;"]
+    assert format_changes(build_order(events=events), 4) == ["Cancelled by ava@example.com: &lt;!here&gt;"]
     message = build_thread_message(["Filled 1 at 2.00"] * 500)
     check_message(message.text, list(message.blocks))
     assert message.text.startswith(f"{500 - MAX_LINES} earlier changes are not shown.")
@@ -151,7 +154,7 @@ def test_thread_says_what_changed_and_cuts_long_lists():
     ],
 )
 def test_end_of_a_wait_is_reported(last, said, outcome):
-    ended = order(status=last, events=(event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
+    ended = build_order(status=last, events=(build_event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
     assert format_changes(ended, 0) == [said]
     message = build_decided_message(ended)
     check_message(message.text, list(message.blocks))
@@ -160,12 +163,12 @@ def test_end_of_a_wait_is_reported(last, said, outcome):
 
 def test_rejection_names_the_approver_once_and_as_a_mention():
     message = "slack:T1:U2 rejected it: Too *large*"
-    rejected = order(
+    rejected = build_order(
         status="DENIED",
         denial=Denial("APPROVAL_REJECTED", message, "", ""),
-        events=(event(1, "AWAITING_APPROVAL", "DENIED", "slack:T1:U2", message),),
+        events=(build_event(1, "AWAITING_APPROVAL", "DENIED", "slack:T1:U2", message),),
     )
-    reason = literal("Too *large*")
+    reason = format_literal("Too *large*")
     assert format_changes(rejected, 0) == [f"<@U1>, your order was rejected by <@U2>: {reason}"]
     assert f"*Rejected by <@U2>*: {reason}" in build_decided_message(rejected).text
     assert f"Status: *Denied* · <@U2> rejected it: {reason}" in build_order_message(rejected).text
@@ -176,7 +179,7 @@ def test_help_and_other_views_are_ones_that_slack_takes():
     check_message(
         build_approval_request(LARGEST_ORDER).text, list(build_approval_request(LARGEST_ORDER).blocks)
     )
-    trade = factories.trade(portfolio=NAME, symbol="A" * 40)
+    trade = factories.build_trade(portfolio=NAME, symbol="A" * 40)
     check_blocks([build_trade_buttons(trade, "U0123456789")], 50)
     assert all(len(element["value"]) <= 2000 for element in build_trade_buttons(trade, "U1")["elements"])
     reversal = ReversalContext("T" * 32, "U1", trade.timestamp, "C1", "1.0", '"' * MAX_TEXT_CHARACTERS)
@@ -208,8 +211,8 @@ def test_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
         (
             "REDUCING",
             80,
-            " The largest quantity that passes is 80.",
-            "Limits pass at most 80 (reducing)",
+            " The largest allowed quantity is 80.",
+            "Largest quantity within limits: 80 (reducing)",
         ),
     ],
 )
@@ -246,7 +249,10 @@ def test_preview_shows_estimates_and_checks(denial, price, said):
     text = build_preview(preview, PortfolioCash("Growth", Decimal(1), "USD", Decimal(2)))
     assert said in text
     assert "It opens <!date^1796049000^{date_short_pretty} at {time}|2026-11-30 14:30:00 UTC>" in text
-    assert "Limits pass at most 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)" in text
+    assert (
+        "Largest quantity within limits: 971 (check 29), 972 (check 28), 973 (check 27), 974 (check 26)"
+        in text
+    )
     check_view(build_order_form(OrderDraft(), OrderContext("C1"), lines=("x" * 2000, text)))
 
 

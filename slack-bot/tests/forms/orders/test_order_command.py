@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import BadCommand
+from app.errors import InvalidCommand
 from app.forms.command import HelpRequest
 from app.forms.orders.command import parse_order_command
 from app.forms.orders.ticket import OrderDraft
@@ -19,7 +19,7 @@ FULL = OrderDraft(
 )  # fmt: skip
 
 
-def read_draft(line: str) -> OrderDraft:
+def parse_draft(line: str) -> OrderDraft:
     draft = parse_order_command(line)
     assert isinstance(draft, OrderDraft)
     return draft
@@ -86,14 +86,14 @@ def test_every_word_has_its_meaning(line, entries):
     ],
 )
 def test_unknown_words_are_reported(line, said):
-    draft = read_draft(line)
+    draft = parse_draft(line)
     assert said in draft.read_as
     assert draft.symbol == "MSFT"
 
 
 @pytest.mark.parametrize("line", ["1e9", "-5", "sl", "x" * 401, "?!"])
 def test_line_without_any_known_word_is_refused(line):
-    with pytest.raises(BadCommand):
+    with pytest.raises(InvalidCommand):
         parse_order_command(line)
 
 
@@ -104,11 +104,11 @@ def test_help_is_recognized(line):
 
 @given(st.text(max_size=100))
 def test_every_text_gives_a_command_or_a_known_error(text):
-    with contextlib.suppress(BadCommand):
+    with contextlib.suppress(InvalidCommand):
         parse_order_command(text)
 
 
 def test_no_two_words_mean_the_same_entry_silently():
     for first, second in itertools.permutations(("limit 410", "@ 411")):
-        draft = read_draft(f"buy 5 MSFT {first} {second}")
+        draft = parse_draft(f"buy 5 MSFT {first} {second}")
         assert "limit price is already" in draft.read_as

@@ -8,10 +8,10 @@ from app.delivery.order_messages import MessageKind
 from app.services.orders.messages import refresh_order
 from tests import factories
 from tests.conftest import Workspace
-from tests.fakes import problem
-from tests.handlers.orders.test_order_messages import buttons, click
+from tests.fakes import build_problem
+from tests.handlers.orders.test_order_messages import click_button, list_buttons
 from tests.limits import check_message, check_view
-from tests.order_factories import order_state
+from tests.order_factories import build_order_state
 from tests.reading import wait_until
 
 ESTIMATE = {
@@ -26,7 +26,7 @@ def order_id(workspace: Workspace):
     workspace.oms.instruments["MSFT"] = "Microsoft"
     workspace.oms.orders.next_status = "AWAITING_APPROVAL"
     object.__setattr__(workspace.bot.services, "approvals_channel", "C-APPROVERS")
-    workspace.submit(order_state(type="LIMIT", limit_price="410"), callback_id="order_form")
+    workspace.submit(build_order_state(type="LIMIT", limit_price="410"), callback_id="order_form")
     workspace.slack.wait_for("chat.postMessage", 2)
     (placed,) = workspace.oms.orders.orders
     store = workspace.bot.services.order_messages
@@ -34,12 +34,12 @@ def order_id(workspace: Workspace):
     return placed
 
 
-def request_of(workspace: Workspace):
-    posted = workspace.slack.named("chat.postMessage")
+def get_approval_request(workspace: Workspace):
+    posted = workspace.slack.list_requests("chat.postMessage")
     return next(call.body for call in posted if call.body["channel"] == "C-APPROVERS")
 
 
-def decide(workspace: Workspace, view, by="U2", reason="Within the mandate"):
+def submit_decision(workspace: Workspace, view, by="U2", reason="Within the mandate"):
     values = {"decision_reason": {"decision_reason_entry": {"type": "plain_text_input", "value": reason}}}
     return workspace.submit(
         values, by=by, callback_id="decision_form", private_metadata=view["private_metadata"]
@@ -47,16 +47,16 @@ def decide(workspace: Workspace, view, by="U2", reason="Within the mandate"):
 
 
 def open_decision(workspace: Workspace, order_id, action="approval_approve", by="U2"):
-    click(workspace, action, order_id, by=by, channel="C-APPROVERS")
+    click_button(workspace, action, order_id, by=by, channel="C-APPROVERS")
     return workspace.slack.wait_for("views.update")[-1].body["view"]
 
 
 def test_request_is_posted_in_the_approvers_channel(workspace: Workspace, order_id):
-    request = request_of(workspace)
+    request = get_approval_request(workspace)
     check_message(request["text"], request["blocks"])
     assert "*Approval needed*: BUY 50 MSFT limit 410.00 DAY in Growth" in request["text"]
     assert "Requested by <@U1>" in request["text"]
-    assert buttons(request) == ["Approve", "Reject"]
+    assert list_buttons(request) == ["Approve", "Reject"]
 
 
 def build_waiting(workspace: Workspace, order_id, price, estimate):
@@ -90,8 +90,8 @@ def test_form_reports_an_unchanged_order_once(workspace: Workspace, order_id):
 
 
 def test_approval_notifies_the_requester_and_closes_the_request(workspace: Workspace, order_id):
-    assert decide(workspace, open_decision(workspace, order_id)) == {"response_action": "clear"}
-    sent = workspace.oms.named("approve")[0]
+    assert submit_decision(workspace, open_decision(workspace, order_id)) == {"response_action": "clear"}
+    sent = workspace.oms.list_requests("approve")[0]
     assert (sent.body, sent.headers["x-on-behalf-of"]) == ({"reason": "Within the mandate"}, "slack:T1:U2")
     thread = workspace.slack.wait_for("chat.postMessage", 3)[2].body
     assert thread["text"] == "<@U1>, your order was approved by <@U2>: Within the mandate"
@@ -101,13 +101,13 @@ def test_approval_notifies_the_requester_and_closes_the_request(workspace: Works
         if call.body["channel"] == "C-APPROVERS"
     )
     assert "*Approved by <@U2>*: Within the mandate" in closed["text"]
-    assert buttons(closed) == []
+    assert list_buttons(closed) == []
 
 
 def test_rejection_requires_and_shows_a_reason(workspace: Workspace, order_id):
     view = open_decision(workspace, order_id, "approval_reject")
     assert "optional" not in view["blocks"][1]
-    decide(workspace, view, reason="Too large today")
+    submit_decision(workspace, view, reason="Too large today")
     assert (
         "was rejected by <@U2>: Too large today"
         in workspace.slack.wait_for("chat.postMessage", 3)[2].body["text"]
@@ -115,46 +115,46 @@ def test_rejection_requires_and_shows_a_reason(workspace: Workspace, order_id):
 
 
 def test_user_cannot_approve_their_own_order(workspace: Workspace, order_id):
-    body = decide(workspace, open_decision(workspace, order_id, by="U1"), by="U1")
+    body = submit_decision(workspace, open_decision(workspace, order_id, by="U1"), by="U1")
     assert f"You placed order {order_id} yourself." in body["view"]["blocks"][0]["text"]["text"]
     assert workspace.oms.orders.orders[order_id]["status"] == "AWAITING_APPROVAL"
 
 
 def test_second_approver_sees_the_first_decision(workspace: Workspace, order_id):
     first, second = open_decision(workspace, order_id), open_decision(workspace, order_id, by="U3")
-    decide(workspace, first)
-    body = decide(workspace, second, by="U3")
+    submit_decision(workspace, first)
+    body = submit_decision(workspace, second, by="U3")
     check_view(body["view"])
     assert "already approved by slack:T1:U2" in body["view"]["blocks"][0]["text"]["text"]
 
 
 def test_moved_price_is_shown_and_confirmed_by_approving_again(workspace: Workspace, order_id):
-    moved = problem(409, "The price has moved.", kind="price-moved")
+    moved = build_problem(409, "The price has moved.", kind="price-moved")
     moved.body |= {"price_seen": "410.00", "price": "421.00", "max_move_percent": "1"}
-    workspace.oms.script("approve", moved)
-    view = decide(workspace, open_decision(workspace, order_id))["view"]
+    workspace.oms.queue_responses("approve", moved)
+    view = submit_decision(workspace, open_decision(workspace, order_id))["view"]
     check_view(view)
     assert "from 410.00 to 421.00" in view["blocks"][0]["text"]["text"]
-    assert decide(workspace, view) == {"response_action": "clear"}
-    first, second = workspace.oms.named("approve")
+    assert submit_decision(workspace, view) == {"response_action": "clear"}
+    first, second = workspace.oms.list_requests("approve")
     assert second.body["price_seen"] == "421.00"
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
 
 
 def test_person_of_another_workspace_decides_nothing(workspace: Workspace, order_id):
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_actions", channel={"id": "C1"}, message={"ts": "1.0", "text": "x", "blocks": []},
         user={"id": "U2", "team_id": "T2"},
         actions=[{"type": "button", "action_id": "approval_approve", "value": order_id}],
     )  # fmt: skip
     workspace.deliver(payload)
-    assert workspace.slack.named("views.open") == []
-    assert workspace.oms.named("approve") == []
+    assert workspace.slack.list_requests("views.open") == []
+    assert workspace.oms.list_requests("approve") == []
 
 
 def test_form_that_opens_too_late_is_reported_to_its_user(workspace: Workspace, order_id):
     workspace.slack.refuse("views.open", "expired_trigger_id")
-    click(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
+    click_button(workspace, "approval_approve", order_id, by="U2", channel="C-APPROVERS")
     text = workspace.slack.wait_for("respond")[0].body["text"]
     assert text == "The form could not be opened in time. Please click again."
 
@@ -162,11 +162,11 @@ def test_form_that_opens_too_late_is_reported_to_its_user(workspace: Workspace, 
 def test_slow_decision_is_answered_in_time_and_shown_later(workspace: Workspace, order_id):
     view = open_decision(workspace, order_id)
     object.__setattr__(workspace.bot.services, "waits", replace(workspace.bot.services.waits, submission=0.1))
-    moved = problem(409, "The price has moved.", kind="price-moved")
+    moved = build_problem(409, "The price has moved.", kind="price-moved")
     moved.body |= {"price_seen": "410.00", "price": "421.00"}
     moved.slow = 1.0
-    workspace.oms.script("approve", moved)
-    body = decide(workspace, view)
+    workspace.oms.queue_responses("approve", moved)
+    body = submit_decision(workspace, view)
     check_view(body["view"])
     assert body["view"]["title"]["text"] == "Working…"
     shown = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
@@ -182,4 +182,4 @@ def test_changed_order_closes_its_request(workspace: Workspace, order_id):
     edited = [call.body for call in workspace.slack.wait_for("chat.update", 2)]
     closed = next(item for item in edited if item["channel"] == "C-APPROVERS")
     assert "*Changed by <@U1>*" in closed["text"]
-    assert buttons(closed) == []
+    assert list_buttons(closed) == []

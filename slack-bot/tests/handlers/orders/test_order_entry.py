@@ -11,22 +11,24 @@ from app.forms.orders.ticket import OrderDraft
 from tests import factories
 from tests.conftest import Workspace
 from tests.fake_orders import denial_json
-from tests.fakes import Answer, problem
+from tests.fakes import Response, build_problem
 from tests.limits import check_message, check_view
-from tests.order_factories import order_state
-from tests.reading import banner_of, blocks_of, questions_of, wait_until
+from tests.order_factories import build_order_state
+from tests.reading import get_banner, index_blocks, list_question_ids, wait_until
 
 LINE = "buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440"
-LIMIT = order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395", take_profit="440")
+LIMIT = build_order_state(
+    type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395", take_profit="440"
+)
 
 
 @pytest.fixture(autouse=True)
-def listed(workspace: Workspace):
+def listed_instrument(workspace: Workspace):
     """List the instrument, so that no question is asked about it."""
     workspace.oms.instruments["MSFT"] = "Microsoft"
 
 
-def submit(workspace: Workspace, values=None, **changes):
+def submit_form(workspace: Workspace, values=None, **changes):
     return workspace.submit(values or LIMIT, callback_id="order_form", **changes)
 
 
@@ -34,7 +36,7 @@ def opened_view(workspace: Workspace):
     return workspace.slack.wait_for("views.open")[-1].body["view"]
 
 
-def element(view, block_id):
+def get_element(view, block_id):
     return next(block["element"] for block in view["blocks"] if block.get("block_id") == block_id)
 
 
@@ -43,22 +45,22 @@ def test_full_line_opens_the_form_filled_in_with_a_preview(workspace: Workspace)
     view = opened_view(workspace)
     check_view(view)
     entries = ("quantity", "limit_price", "stop_loss", "take_profit")
-    assert element(view, "symbol")["initial_option"]["value"] == "MSFT"
-    assert [element(view, each)["initial_value"] for each in entries] == ["50", "410", "395", "440"]
-    assert element(view, "type")["initial_option"]["value"] == "LIMIT"
-    assert element(view, "time_in_force")["initial_option"]["value"] == "GTC"
-    assert element(view, "portfolio")["initial_option"]["value"] == "Growth"
+    assert get_element(view, "symbol")["initial_option"]["value"] == "MSFT"
+    assert [get_element(view, each)["initial_value"] for each in entries] == ["50", "410", "395", "440"]
+    assert get_element(view, "type")["initial_option"]["value"] == "LIMIT"
+    assert get_element(view, "time_in_force")["initial_option"]["value"] == "GTC"
+    assert get_element(view, "portfolio")["initial_option"]["value"] == "Growth"
     shown = workspace.slack.wait_for("views.update")[-1].body["view"]
     check_view(shown)
     preview = next(block["text"]["text"] for block in shown["blocks"] if block["block_id"] == "order_preview")
     assert "50 MSFT at about 410.00 = 20,500.00 · charges 1.20" in preview
-    assert "cash 100,000.00 USD · after it 79,498.80 USD · buying power 100,000.00 USD" in preview
-    assert "Limits pass at most 243 (buying power)" in preview
+    assert "cash 100,000.00 USD · resulting cash 79,498.80 USD · buying power 100,000.00 USD" in preview
+    assert "Largest quantity within limits: 243 (buying power)" in preview
 
 
 def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
     workspace.type("buy 50 MSFT at 1e3 limitt", "/order")
-    banner = banner_of(opened_view(workspace))
+    banner = get_banner(opened_view(workspace))
     assert "“at 1e3”: Write the number out, without an exponent" in banner
     assert "“limitt”: symbol is already MSFT" in banner
 
@@ -68,14 +70,14 @@ def test_help_and_junk_are_answered_privately(workspace: Workspace):
         answer = workspace.type(text, "/order").get_json()
         assert answer["response_type"] == "ephemeral"
         assert said in answer["text"]
-    assert workspace.slack.named("views.open") == []
+    assert workspace.slack.list_requests("views.open") == []
 
 
 def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(workspace: Workspace):
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_actions",
-        view=factories.view(
-            callback_id="order_form", state={"values": order_state(type="STOP_LIMIT", quantity="7")}
+        view=factories.build_view(
+            callback_id="order_form", state={"values": build_order_state(type="STOP_LIMIT", quantity="7")}
         ),
         actions=[
             {"action_id": "order_choice", "block_id": "type", "type": "static_select", "action_ts": "1.0"}
@@ -88,15 +90,17 @@ def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(worksp
     assert "stop_price" in shown
     assert "limit_price" in shown
     assert not {"trail", "expires_at"} & set(shown)
-    assert element(view, "quantity")["initial_value"] == "7"
+    assert get_element(view, "quantity")["initial_value"] == "7"
 
 
 def test_price_that_another_type_hides_returns_with_its_type(workspace: Workspace):
     hidden = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "hidden": {"limit_price": "410"}})
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_actions",
-        view=factories.view(
-            callback_id="order_form", state={"values": order_state(type="LIMIT")}, private_metadata=hidden
+        view=factories.build_view(
+            callback_id="order_form",
+            state={"values": build_order_state(type="LIMIT")},
+            private_metadata=hidden,
         ),
         actions=[
             {"action_id": "order_choice", "block_id": "type", "type": "static_select", "action_ts": "1.0"}
@@ -104,12 +108,12 @@ def test_price_that_another_type_hides_returns_with_its_type(workspace: Workspac
     )
     workspace.deliver(payload)
     view = workspace.slack.wait_for("views.update")[0].body["view"]
-    assert element(view, "limit_price")["initial_value"] == "410"
+    assert get_element(view, "limit_price")["initial_value"] == "410"
 
 
 def test_order_is_placed_once_and_its_message_is_posted_in_the_channel(workspace: Workspace):
-    assert submit(workspace) == {"response_action": "clear"}
-    call = workspace.oms.named("place_order")[0]
+    assert submit_form(workspace) == {"response_action": "clear"}
+    call = workspace.oms.list_requests("place_order")[0]
     assert call.body == {
         "portfolio_name": "Growth",
         "symbol": "MSFT",
@@ -135,29 +139,31 @@ def test_order_is_placed_once_and_its_message_is_posted_in_the_channel(workspace
 
 
 def test_eight_deliveries_place_one_order_with_one_message(workspace: Workspace):
-    payload = factories.submission(LIMIT, callback_id="order_form")
+    payload = factories.build_submission(LIMIT, callback_id="order_form")
     for _ in range(8):
         assert workspace.deliver(payload).get_json() == {"response_action": "clear"}
     workspace.slack.wait_for("chat.postMessage")
-    assert len(workspace.oms.named("place_order")) == 1
-    assert len(workspace.slack.named("chat.postMessage")) == 1
+    assert len(workspace.oms.list_requests("place_order")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
 def test_message_without_a_usable_channel_is_sent_as_a_direct_message(workspace: Workspace):
-    workspace.slack.script("chat.postMessage", Answer(body={"ok": False, "error": "not_in_channel"}))
-    submit(workspace)
+    workspace.slack.queue_responses(
+        "chat.postMessage", Response(body={"ok": False, "error": "not_in_channel"})
+    )
+    submit_form(workspace)
     posted = workspace.slack.wait_for("chat.postMessage", 2)[1].body
     assert posted["channel"] == "D-U1"
     assert "type `/invite`" in posted["text"]
 
 
 def test_all_bad_fields_are_reported_at_once(workspace: Workspace):
-    values = order_state(
+    values = build_order_state(
         type="STOP_LIMIT", quantity=None, symbol="?", portfolio=None, stop_price="0", limit_price=None
     )
-    errors = submit(workspace, values)["errors"]
+    errors = submit_form(workspace, values)["errors"]
     assert set(errors) == {"quantity", "symbol", "portfolio", "stop_price", "limit_price"}
-    assert workspace.oms.named("place_order") == []
+    assert workspace.oms.list_requests("place_order") == []
 
 
 @pytest.mark.parametrize(
@@ -169,34 +175,36 @@ def test_all_bad_fields_are_reported_at_once(workspace: Workspace):
     ],
 )
 def test_fields_that_contradict_each_other_are_refused(workspace: Workspace, changes, block):
-    assert set(submit(workspace, order_state(**changes))["errors"]) == {block}
+    assert set(submit_form(workspace, build_order_state(**changes))["errors"]) == {block}
 
 
 def test_errors_of_the_oms_are_shown_at_their_fields(workspace: Workspace):
     errors = [{"field": "stop_loss.stop_price", "message": "Must be below the limit."}]
-    workspace.oms.script("place_order", problem(422, "Invalid.", errors))
-    assert submit(workspace)["errors"] == {"stop_loss": "Must be below the limit."}
+    workspace.oms.queue_responses("place_order", build_problem(422, "Invalid.", errors))
+    assert submit_form(workspace)["errors"] == {"stop_loss": "Must be below the limit."}
 
 
 def test_unknown_portfolio_is_reported_at_its_field(workspace: Workspace):
-    workspace.oms.script("place_order", problem(404, "There is no portfolio.", kind="not-found"))
-    assert "There is no portfolio called Growth" in submit(workspace)["errors"]["portfolio"]
+    workspace.oms.queue_responses(
+        "place_order", build_problem(404, "There is no portfolio.", kind="not-found")
+    )
+    assert "There is no portfolio called Growth" in submit_form(workspace)["errors"]["portfolio"]
 
 
 def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(workspace: Workspace):
     workspace.oms.orders.denial = denial_json()
-    body = submit(workspace)
+    body = submit_form(workspace)
     view = body["view"]
     check_view(view)
-    assert "*Denied by max order quantity* (limit 40, asked 50)" in banner_of(view)
-    assert "The largest quantity that passes is 40." in banner_of(view)
-    button = blocks_of(body)["proposal"]["elements"][0]
+    assert "*Denied by max order quantity* (limit 40, asked 50)" in get_banner(view)
+    assert "The largest allowed quantity is 40." in get_banner(view)
+    button = index_blocks(body)["proposal"]["elements"][0]
     assert button["text"]["text"] == "Use quantity 40 instead"
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_actions",
-        view=factories.view(
+        view=factories.build_view(
             callback_id="order_form",
             state={"values": LIMIT},
             private_metadata=view["private_metadata"],
@@ -208,19 +216,22 @@ def test_denial_names_rule_and_numbers_and_offers_what_passes_as_a_button(worksp
     workspace.deliver(payload)
     filled = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     check_view(filled)
-    assert "Quantity 40 is filled in" in banner_of(filled)
-    assert workspace.oms.named("preview_order")[-1].body["quantity"] == "40"
-    assert "Limits pass at most 243" in blocks_of({"view": filled})["order_preview"]["text"]["text"]
-    assert element(filled, "quantity~1")["initial_value"] == "40"
-    assert element(filled, "limit_price~1")["initial_value"] == "410"
+    assert "Quantity 40 is filled in" in get_banner(filled)
+    assert workspace.oms.list_requests("preview_order")[-1].body["quantity"] == "40"
+    assert (
+        "Largest quantity within limits: 243"
+        in index_blocks({"view": filled})["order_preview"]["text"]["text"]
+    )
+    assert get_element(filled, "quantity~1")["initial_value"] == "40"
+    assert get_element(filled, "limit_price~1")["initial_value"] == "410"
     values = {
         f"{name}~1": state
-        for name, state in (LIMIT | {"quantity": order_state(quantity="40")["quantity"]}).items()
+        for name, state in (LIMIT | {"quantity": build_order_state(quantity="40")["quantity"]}).items()
     }
-    assert submit(workspace, values, private_metadata=filled["private_metadata"]) == {
+    assert submit_form(workspace, values, private_metadata=filled["private_metadata"]) == {
         "response_action": "clear"
     }
-    placed = workspace.oms.named("place_order")[-1]
+    placed = workspace.oms.list_requests("place_order")[-1]
     assert (placed.body["quantity"], placed.headers["idempotency-key"]) == ("40", "T1:V1:1")
 
 
@@ -235,42 +246,46 @@ def test_denial_offers_whole_units_for_an_order_in_whole_units(asked, passing, o
 
 def test_denied_price_is_offered_at_the_limit(workspace: Workspace):
     workspace.oms.orders.denial = denial_json(largest_passing=None, nearest_price="405.00")
-    button = blocks_of(submit(workspace))["proposal"]["elements"][0]
+    button = index_blocks(submit_form(workspace))["proposal"]["elements"][0]
     assert button["value"] == "limit_price:405"
 
 
 def test_denial_has_no_button_if_no_quantity_passes(workspace: Workspace):
     workspace.oms.orders.denial = denial_json(largest_passing="0")
-    body = submit(workspace)
-    assert "No quantity passes." in banner_of(body["view"])
-    assert "proposal" not in blocks_of(body)
+    body = submit_form(workspace)
+    assert "No quantity is allowed." in get_banner(body["view"])
+    assert "proposal" not in index_blocks(body)
 
 
 def test_all_confirmations_are_requested_in_one_step(workspace: Workspace):
     workspace.oms.instruments.clear()
     workspace.oms.quotes["MSFT"] = {"mid": "300.00", "last": None, "age_seconds": 1.0, "source": "manual"}
     del workspace.oms.quotes["MSFT"]
-    submit(workspace, LIMIT | factories.answered("symbol_ok:MSFT"), id="V0", root_view_id="V0")
-    values = order_state(type="LIMIT", limit_price="410", side="SELL", time_in_force="GTC")
-    body = submit(workspace, values)
+    submit_form(
+        workspace, LIMIT | factories.build_answered_state("symbol_ok:MSFT"), id="V0", root_view_id="V0"
+    )
+    values = build_order_state(type="LIMIT", limit_price="410", side="SELL", time_in_force="GTC")
+    body = submit_form(workspace, values)
     check_view(body["view"])
-    kinds = [each.partition(":")[0] for each in questions_of(body["view"])]
+    kinds = [each.partition(":")[0] for each in list_question_ids(body["view"])]
     assert kinds == ["symbol_ok", "short_ok"]
 
 
 def test_repeated_order_within_a_minute_needs_a_confirmation(workspace: Workspace):
-    submit(workspace)
-    body = submit(workspace, id="V2", root_view_id="V2")
-    repeat = questions_of(body["view"])
+    submit_form(workspace)
+    body = submit_form(workspace, id="V2", root_view_id="V2")
+    repeat = list_question_ids(body["view"])
     assert [each.partition(":")[0] for each in repeat] == ["repeat_ok"]
-    again = submit(workspace, LIMIT | factories.answered(*repeat), id="V2", root_view_id="V2")
+    again = submit_form(
+        workspace, LIMIT | factories.build_answered_state(*repeat), id="V2", root_view_id="V2"
+    )
     assert again == {"response_action": "clear"}
-    assert workspace.oms.named("place_order")[-1].body["confirm_repeat"] is True
+    assert workspace.oms.list_requests("place_order")[-1].body["confirm_repeat"] is True
 
 
 def test_unusual_limit_price_needs_a_confirmation(workspace: Workspace):
     workspace.oms.quotes["MSFT"] = {"mid": "41.00", "last": None, "age_seconds": 1.0, "source": "manual"}
-    assert questions_of(submit(workspace)["view"]) == ["price_ok:MSFT:410"]
+    assert list_question_ids(submit_form(workspace)["view"]) == ["price_ok:MSFT:410"]
 
 
 @pytest.mark.parametrize(
@@ -287,37 +302,42 @@ def test_unusual_limit_price_needs_a_confirmation(workspace: Workspace):
 )
 def test_reached_stop_needs_a_confirmation(workspace: Workspace, side, stop, age, asked):
     workspace.oms.quotes["MSFT"] = {"mid": "410.00", "last": None, "age_seconds": age, "source": "manual"}
-    values = order_state(type="STOP", side=side, stop_price=stop, time_in_force="GTC")
-    body = submit(workspace, values)
-    questions = questions_of(body["view"]) if "view" in body else []
+    values = build_order_state(type="STOP", side=side, stop_price=stop, time_in_force="GTC")
+    body = submit_form(workspace, values)
+    questions = list_question_ids(body["view"]) if "view" in body else []
     assert [each for each in questions if each.startswith("stop_ok")] == asked
 
 
 def test_reached_stop_is_placed_after_it_is_confirmed(workspace: Workspace):
     workspace.oms.quotes["MSFT"] = {"mid": "410.00", "last": None, "age_seconds": 1.0, "source": "manual"}
-    values = order_state(type="STOP", stop_price="400", time_in_force="GTC")
-    view = submit(workspace, values)["view"]
+    values = build_order_state(type="STOP", stop_price="400", time_in_force="GTC")
+    view = submit_form(workspace, values)["view"]
     check_view(view)
     assert "The quote at 410.00 is at or above the stop at 400.00, so the order triggers at once." in str(
         view["blocks"]
     )
-    assert not workspace.oms.named("place_order")
-    again = submit(workspace, values | factories.answered(*questions_of(view)), id="V2", root_view_id="V2")
+    assert not workspace.oms.list_requests("place_order")
+    again = submit_form(
+        workspace,
+        values | factories.build_answered_state(*list_question_ids(view)),
+        id="V2",
+        root_view_id="V2",
+    )
     assert again == {"response_action": "clear"}
-    assert workspace.oms.named("place_order")[-1].body["stop_price"] == "400"
+    assert workspace.oms.list_requests("place_order")[-1].body["stop_price"] == "400"
 
 
 def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: Workspace):
     workspace.oms.orders.is_answer_lost = True
-    answer = submit(workspace)
-    wait_until(lambda: workspace.slack.named("chat.postMessage"))
-    assert len(workspace.oms.named("place_order")) == 1
+    answer = submit_form(workspace)
+    wait_until(lambda: workspace.slack.list_requests("chat.postMessage"))
+    assert len(workspace.oms.list_requests("place_order")) == 1
     assert answer == {"response_action": "clear"}
 
 
 def test_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):
-    payload = factories.interaction(
-        "block_suggestion", view=factories.view(callback_id="order_form"),
+    payload = factories.build_interaction(
+        "block_suggestion", view=factories.build_view(callback_id="order_form"),
         block_id="portfolio", action_id="order_portfolio", value="gro",
     )  # fmt: skip
     options = workspace.deliver(payload).get_json()["options"]
@@ -332,11 +352,11 @@ def test_user_without_trading_rights_sees_a_refusal_instead_of_the_form(workspac
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "You cannot trade here" in view["blocks"][0]["text"]["text"]
     workspace.bot.services.stop_workers(wait=True)
-    assert len(workspace.slack.named("views.update")) == 1
+    assert len(workspace.slack.list_requests("views.update")) == 1
 
 
 def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
-    workspace.oms.script("preview_order", Answer(500, slow=0.5))
+    workspace.oms.queue_responses("preview_order", Response(500, slow=0.5))
     workspace.type(LINE, "/order")
     workspace.oms.wait_for("preview_order")
     workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
@@ -355,16 +375,20 @@ def test_denied_form_keeps_its_lines_and_groups_the_figures(workspace: Workspace
         },
         {"type": "section", "block_id": "order_preview", "text": {"type": "mrkdwn", "text": "at 175"}},
     ]
-    body = submit(workspace, blocks=lines)
-    assert "(limit 1,000,000, asked 2000000.5 USD)" in banner_of(body["view"])
-    shown = blocks_of(body)
+    body = submit_form(workspace, blocks=lines)
+    assert "(limit 1,000,000, asked 2000000.5 USD)" in get_banner(body["view"])
+    shown = index_blocks(body)
     assert shown["order_symbol_line"]["elements"][0]["text"] == "Apple"
     assert shown["order_preview"]["text"]["text"] == "at 175"
 
 
-def search(workspace: Workspace, typed):
-    payload = factories.interaction(
-        "block_suggestion", block_id="symbol", action_id="order_symbol", value=typed, view=factories.view()
+def search_symbols(workspace: Workspace, typed):
+    payload = factories.build_interaction(
+        "block_suggestion",
+        block_id="symbol",
+        action_id="order_symbol",
+        value=typed,
+        view=factories.build_view(),
     )
     options = workspace.deliver(payload).get_json()["options"]
     return [(option["value"], option["text"]["text"]) for option in options]
@@ -378,17 +402,17 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
         {"start": today, "open": "170.00", "close": "175.00"},
         {"start": "2026-01-05T00:00:00Z", "open": "160.00", "close": "172.00"},
     ]
-    assert search(workspace, "app") == [
+    assert search_symbols(workspace, "app") == [
         ("AAPL", "AAPL · 175.00 · today +3.00 (+1.74%) · 3 s old · Apple Inc."),
         ("APP", "APP · not listed"),
     ]
-    assert [value for value, _ in search(workspace, "")] == ["AAPL", "BRK.B", "MSFT"]
-    assert search(workspace, "no such?") == [("/", "No instrument matches.")]
+    assert [value for value, _ in search_symbols(workspace, "")] == ["AAPL", "BRK.B", "MSFT"]
+    assert search_symbols(workspace, "no such?") == [("/", "No instrument matches.")]
 
 
 def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
     patient_workspace.oms.instruments = {}
-    assert search(patient_workspace, " ") == [
+    assert search_symbols(patient_workspace, " ") == [
         ("/", "No instruments are listed. Type a symbol, such as AAPL.")
     ]
 
@@ -396,7 +420,7 @@ def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_wor
 def test_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
     workspace = patient_workspace
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
-    assert [search(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
-    asked = [call.path for call in workspace.oms.named("quoted_price")]
+    assert [search_symbols(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
+    asked = [call.path for call in workspace.oms.list_requests("quoted_price")]
     assert sum(path.endswith("/AAPL") for path in asked) == 1
-    assert len(workspace.oms.named("bars")) == 1
+    assert len(workspace.oms.list_requests("bars")) == 1

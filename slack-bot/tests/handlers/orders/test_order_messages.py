@@ -12,13 +12,13 @@ from app.services.orders.messages import refresh_open_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
 from tests import factories
-from tests.conftest import SHORT, Workspace, close, make_bot
-from tests.fakes import problem
+from tests.conftest import SHORT, Workspace, close_bot, create_test_bot
+from tests.fakes import build_problem
 from tests.limits import check_message, check_view
-from tests.order_factories import order_state
+from tests.order_factories import build_order_state
 from tests.reading import wait_until
 
-LIMIT = order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395")
+LIMIT = build_order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395")
 
 NUMBERS = itertools.count(1)
 
@@ -43,13 +43,13 @@ def send_change(workspace: Workspace, **data):
     assert workspace.bot.receiver.handle_once(event)
 
 
-def click(workspace: Workspace, action, value, by="U1", channel="C1"):
+def click_button(workspace: Workspace, action, value, by="U1", channel="C1"):
     message = {
         "ts": "1.0",
         "text": "BUY",
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "BUY"}}],
     }
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_actions",
         container={"type": "message", "message_ts": "1.0", "channel_id": channel},
         channel={"id": channel},
@@ -60,7 +60,7 @@ def click(workspace: Workspace, action, value, by="U1", channel="C1"):
     assert workspace.deliver(payload | {"user": {"id": by, "team_id": "T1"}}).status_code == 200
 
 
-def buttons(message):
+def list_buttons(message):
     return [
         element["text"]["text"]
         for block in message["blocks"]
@@ -76,7 +76,7 @@ def test_fill_edits_the_message_and_adds_one_line_to_its_thread(workspace: Works
     check_message(edited["text"], edited["blocks"])
     assert (edited["channel"], edited["ts"]) == ("C1", "1.0")
     assert "Status: *Partially filled* · filled 20 of 50 at 409.95" in edited["text"]
-    assert buttons(edited) == ["Cancel", "Change", "Close position"]
+    assert list_buttons(edited) == ["Cancel", "Change", "Close position"]
     line = workspace.slack.wait_for("chat.postMessage", 2)[1].body
     assert (line["thread_ts"], line["text"]) == ("1.0", "Filled 20 at 409.95")
 
@@ -88,16 +88,16 @@ def test_same_event_twice_changes_nothing_more(workspace: Workspace, order_id):
     send_change(workspace, order_id=order_id)
     refresh_open_orders(workspace.bot.services)
     workspace.oms.wait_for("get_order", 4)
-    workspace.bot.services.outbox.close(5.0)
-    assert len(workspace.slack.named("chat.update")) == 1
-    assert len(workspace.slack.named("chat.postMessage")) == 2
+    workspace.bot.services.send_queue.close(5.0)
+    assert len(workspace.slack.list_requests("chat.update")) == 1
+    assert len(workspace.slack.list_requests("chat.postMessage")) == 2
 
 
 def test_refresh_finds_changes_without_an_event(workspace: Workspace, order_id):
     workspace.oms.orders.move(order_id, "EXPIRED", "calendar")
     refresh_open_orders(workspace.bot.services)
     edited = workspace.slack.wait_for("chat.update")[0].body
-    assert buttons(edited) == ["Trade again"]
+    assert list_buttons(edited) == ["Trade again"]
     assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Expired"
 
 
@@ -111,27 +111,30 @@ def test_exit_is_reported_in_the_thread_of_its_order(workspace: Workspace, order
 
 
 def test_cancel_strips_the_buttons_at_once_and_shows_who_cancelled(workspace: Workspace, order_id):
-    click(workspace, "order_cancel", order_id, by="U2")
+    click_button(workspace, "order_cancel", order_id, by="U2")
     first, last = workspace.slack.wait_for("chat.update", 2)
-    assert buttons(first.body) == []
+    assert list_buttons(first.body) == []
     assert "Cancelling…" in first.body["blocks"][-1]["text"]["text"]
     assert "Status: *Cancelled*" in last.body["text"]
-    assert workspace.oms.named("cancel_order")[0].headers["x-on-behalf-of"] == "slack:T1:U2"
+    assert workspace.oms.list_requests("cancel_order")[0].headers["x-on-behalf-of"] == "slack:T1:U2"
     assert workspace.slack.wait_for("chat.postMessage", 2)[1].body["text"] == "Cancelled by <@U2>"
 
 
 def test_late_cancel_is_reported_privately_and_restores_the_buttons(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
-    click(workspace, "order_cancel", order_id)
+    click_button(workspace, "order_cancel", order_id)
     body = workspace.slack.wait_for("respond")[0].body
     assert body["response_type"] == "ephemeral"
     assert f"Order {order_id} is FILLED" in body["text"]
-    assert buttons(workspace.slack.wait_for("chat.update", 2)[-1].body) == ["Close position", "Trade again"]
+    assert list_buttons(workspace.slack.wait_for("chat.update", 2)[-1].body) == [
+        "Close position",
+        "Trade again",
+    ]
 
 
 def test_user_without_trading_rights_cannot_cancel(workspace: Workspace, order_id):
-    workspace.oms.script("cancel_order", problem(403, "Not allowed.", kind="forbidden"))
-    click(workspace, "order_cancel", order_id, by="U9")
+    workspace.oms.queue_responses("cancel_order", build_problem(403, "Not allowed.", kind="forbidden"))
+    click_button(workspace, "order_cancel", order_id, by="U9")
     assert (
         "Your role at this desk does not include trading"
         in workspace.slack.wait_for("respond")[0].body["text"]
@@ -139,7 +142,7 @@ def test_user_without_trading_rights_cannot_cancel(workspace: Workspace, order_i
 
 
 def test_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
-    payload = factories.interaction(
+    payload = factories.build_interaction(
         "block_actions", channel={"id": "C1"}, message={"ts": "1.0", "text": "x", "blocks": []},
         response_url=workspace.slack.response_url,
         actions=[{"type": "button", "action_id": "order_cancel", "value": order_id}],
@@ -147,17 +150,17 @@ def test_repeated_delivery_of_a_click_acts_once(workspace: Workspace, order_id):
     for _ in range(3):
         workspace.deliver(payload)
     workspace.slack.wait_for("chat.update", 2)
-    assert len(workspace.oms.named("cancel_order")) == 1
+    assert len(workspace.oms.list_requests("cancel_order")) == 1
 
 
 def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(workspace: Workspace, order_id):
-    click(workspace, "order_change", order_id)
+    click_button(workspace, "order_change", order_id)
     opened = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(opened)
     assert opened["submit"]["text"] == "Change order"
     ids = [block["block_id"] for block in opened["blocks"]]
     assert ids == ["fixed_terms", "quantity", "limit_price", "time_in_force", "reason"]
-    shown = {name: order_state(limit_price="409.5", time_in_force="GTC")[name] for name in ids[1:]}
+    shown = {name: build_order_state(limit_price="409.5", time_in_force="GTC")[name] for name in ids[1:]}
     answer = workspace.submit(
         shown,
         callback_id="order_form",
@@ -166,7 +169,7 @@ def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(wo
         root_view_id="V7",
     )
     assert answer == {"response_action": "clear"}
-    changed = workspace.oms.named("replace_order")[0]
+    changed = workspace.oms.list_requests("replace_order")[0]
     assert changed.body == {"limit_price": "409.5", "client_order_id": "T1:V7:0"}
     edited = workspace.slack.wait_for("chat.update")[0].body
     assert "limit 409.50" in edited["text"]
@@ -182,10 +185,10 @@ def test_change_opens_the_form_with_the_terms_and_sends_only_what_was_changed(wo
 
 
 def test_change_without_a_difference_is_refused(workspace: Workspace, order_id):
-    click(workspace, "order_change", order_id)
+    click_button(workspace, "order_change", order_id)
     opened = workspace.slack.wait_for("views.update")[0].body["view"]
     names = ("quantity", "limit_price", "time_in_force", "reason")
-    same = {name: order_state(limit_price="410", time_in_force="GTC")[name] for name in names}
+    same = {name: build_order_state(limit_price="410", time_in_force="GTC")[name] for name in names}
     body = workspace.submit(
         same,
         callback_id="order_form",
@@ -194,41 +197,43 @@ def test_change_without_a_difference_is_refused(workspace: Workspace, order_id):
         root_view_id="V7",
     )
     assert "Nothing was changed" in body["view"]["blocks"][0]["text"]["text"]
-    assert workspace.oms.named("replace_order") == []
+    assert workspace.oms.list_requests("replace_order") == []
 
 
 def test_final_order_cannot_be_changed(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
-    click(workspace, "order_change", order_id)
+    click_button(workspace, "order_change", order_id)
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     assert "no longer open" in view["blocks"][0]["text"]["text"]
 
 
 def test_close_posts_the_closing_order_and_a_second_click_closes_nothing(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
-    click(workspace, "order_close", order_id)
+    click_button(workspace, "order_close", order_id)
     posted = workspace.slack.wait_for("chat.postMessage", 2)
     closing = next(call.body for call in posted if "SELL 50 MSFT market" in call.body["text"])
     assert closing["channel"] == "C1"
     assert "thread_ts" not in closing
-    assert buttons(closing) == ["Trade again"]
-    click(workspace, "order_close", order_id)
+    assert list_buttons(closing) == ["Trade again"]
+    click_button(workspace, "order_close", order_id)
     assert "being closed already" in workspace.slack.wait_for("respond")[0].body["text"]
-    assert len(workspace.oms.named("close_position")) == 1
+    assert len(workspace.oms.list_requests("close_position")) == 1
 
 
 def test_close_that_the_oms_refused_can_be_clicked_again_at_once(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
-    workspace.oms.script("close_position", problem(409, "The market is closed.", kind="conflict"))
-    click(workspace, "order_close", order_id)
+    workspace.oms.queue_responses(
+        "close_position", build_problem(409, "The market is closed.", kind="conflict")
+    )
+    click_button(workspace, "order_close", order_id)
     assert "The market is closed." in workspace.slack.wait_for("respond")[0].body["text"]
-    click(workspace, "order_close", order_id)
+    click_button(workspace, "order_close", order_id)
     assert len(workspace.oms.wait_for("close_position", 2)) == 2
 
 
 def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
-    click(workspace, "order_again", order_id)
+    click_button(workspace, "order_again", order_id)
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
     entries = {block["block_id"]: block["element"] for block in view["blocks"] if block["type"] == "input"}
@@ -254,7 +259,9 @@ def test_messages_of_orders_survive_a_restart(tmp_path):
 
 def test_events_without_a_change_do_not_delay_other_messages(slack, oms):
     workspace = Workspace(
-        make_bot(slack, oms, replace(SHORT, submission=20.0), read=20.0, write=20.0, pace=1.0), slack, oms
+        create_test_bot(slack, oms, replace(SHORT, submission=20.0), read=20.0, write=20.0, pace=1.0),
+        slack,
+        oms,
     )
     oms.instruments["MSFT"] = "Microsoft"
     workspace.submit(LIMIT, callback_id="order_form")
@@ -264,9 +271,9 @@ def test_events_without_a_change_do_not_delay_other_messages(slack, oms):
     for _ in range(30):
         send_change(workspace, order_id=placed)
     began = time.monotonic()
-    other = order_state(type="LIMIT", limit_price="409")
+    other = build_order_state(type="LIMIT", limit_price="409")
     workspace.submit(other, callback_id="order_form", id="V2", root_view_id="V2")
     slack.wait_for("chat.postMessage", 2)
     assert time.monotonic() - began < 15.0
-    assert slack.named("chat.update") == []
-    close(workspace)
+    assert slack.list_requests("chat.update") == []
+    close_bot(workspace)

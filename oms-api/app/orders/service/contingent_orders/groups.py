@@ -12,7 +12,7 @@ from app.orders.rules.protection import round_to_tick
 from app.orders.rules.values import FINAL, GroupKind, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.broker.broker_orders import request_cancel, request_submission
-from app.orders.service.broker.linked_exits import find_open_entry
+from app.orders.service.broker.linked_exits import find_open_entry, is_held_at_broker
 from app.orders.service.broker.pair_swaps import find_cancel_reason
 from app.orders.service.risk_checks.approvals import await_approval, find_required_request, load_request
 from app.orders.service.risk_checks.risk_evaluation import denial_text, find_denial
@@ -36,12 +36,15 @@ def cancel_order(context: BatchContext, order: Order, at: Timestamp, actor: str,
     """Cancel an open order.
 
     A working order is canceled through its broker; the paper broker confirms at once. For an exit that a
-    broker holds, its entry is canceled: the broker ends both.
+    broker holds, its entry is canceled: the broker ends both. If the entry has ended after a part, the
+    broker may work the exit already.
     """
     entry = find_open_entry(context, order)
     if entry is not None:
         cancel_order(context, entry, at, actor, **facts)
         return order
+    if order.status is Status.HELD and is_held_at_broker(context, order):
+        order = context.order_store.change_status(order, Status.SUBMITTED, at, order.broker)
     if order.status in {Status.INITIALIZED, Status.HELD, Status.AWAITING_APPROVAL}:
         return finalize_order(context, order, Status.CANCELED, at, actor, **facts)
     if is_remote(order):

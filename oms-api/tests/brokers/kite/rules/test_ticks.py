@@ -21,7 +21,7 @@ BY_SYMBOL = {(listing.exchange, listing.symbol): listing for listing in LISTINGS
 RELIANCE, NIFTY, DOLLAR = (
     BY_SYMBOL[key] for key in (("NSE", "RELIANCE"), ("NSE", "NIFTY 50"), ("CDS", "USDINR26DECFUT"))
 )
-JUDGE = KiteTicker("key", "token")
+OFFICIAL_PARSER = KiteTicker("key", "token")
 
 
 def parse_ticks(*packets):
@@ -62,7 +62,7 @@ def test_absent_prices_and_times_are_none():
 def test_official_sdk_reads_the_same_prices(listing, mode):
     quote = QUOTE._replace(bid=QUOTE.bid / 20, ask=QUOTE.ask / 20)
     frame = build_frame([build_packet(listing, quote, mode, AT)] * 2)
-    for tick, body in zip(parse_frame(frame), JUDGE._parse_binary(frame), strict=True):
+    for tick, body in zip(parse_frame(frame), OFFICIAL_PARSER._parse_binary(frame), strict=True):
         assert (tick.token, float(tick.last or 0)) == (body["instrument_token"], body["last_price"])
         if "depth" in body:
             assert float(tick.bid or 0) == body["depth"]["buy"][0]["price"]

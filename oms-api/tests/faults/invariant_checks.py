@@ -69,8 +69,8 @@ def find_faults(journal: Journal, database_url: str) -> list[str]:
     """Return what is wrong, nothing when all is well."""
     tables = _read(database_url, ("trades", "portfolios", "positions", "events"))
     faults = [f"unexpected answer: {answer}" for answer in journal.unexpected]
-    faults += _judge_journal(journal, tables["trades"])
-    faults += _judge_events(tables)
+    faults += _check_journal(journal, tables["trades"])
+    faults += _check_events(tables)
     books = defaultdict(list)
     for row in sorted(tables["trades"], key=lambda row: row["sequence"]):
         books[row["portfolio_id"]].append(row)
@@ -81,18 +81,18 @@ def find_faults(journal: Journal, database_url: str) -> list[str]:
     return faults
 
 
-def _judge_journal(journal: Journal, rows: list[Row]) -> list[str]:
+def _check_journal(journal: Journal, rows: list[Row]) -> list[str]:
     recorded = defaultdict(list)
     for row in rows:
         recorded[row["kind"], row["idempotency_key"]].append(row)
     faults = []
     for intent in journal.intents.values():
-        fault = _judge_intent(intent, recorded.pop((intent.kind, intent.key), []))
+        fault = _check_intent(intent, recorded.pop((intent.kind, intent.key), []))
         faults += [f"{intent.key}: {fault}"] if fault else []
     return faults + [f"{key}: in the ledger, not in the journal" for key in recorded]
 
 
-def _judge_intent(intent: Intent, rows: list[Row]) -> str | None:
+def _check_intent(intent: Intent, rows: list[Row]) -> str | None:
     if len(rows) > 1:
         return "recorded twice"
     if intent.acknowledged and not rows:
@@ -112,7 +112,7 @@ def _difference(intent: Intent, row: Row) -> str | None:
     return None if same else f"recorded otherwise: {row}"
 
 
-def _judge_events(tables: dict[str, list[Row]]) -> list[str]:
+def _check_events(tables: dict[str, list[Row]]) -> list[str]:
     recorded = [event for event in tables["events"] if event["type"] == "trade.recorded"]
     told = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
     due = Counter(row["trade_id"] for row in tables["trades"])

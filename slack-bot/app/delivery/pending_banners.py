@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from app.blocks.messages import Message
-from app.storage.database import Row, attempt
+from app.storage.database import Row, execute_or_log
 from app.storage.storage import Storage
 
 
@@ -19,7 +19,7 @@ class BannerState(StrEnum):
 
 
 @dataclass(frozen=True)
-class OwedBanner:
+class PendingBanner:
     """A message about stopped or resumed trading. An empty `user` is a change that nobody in Slack made.
 
     `is_end`: trading is resumed. `is_repeat`: an earlier attempt was interrupted, Slack may have the message.
@@ -38,8 +38,8 @@ class OwedBanner:
     is_intended: bool = False
 
 
-class OwedBannerStore:
-    """Store owed banners. `get_team` returns the workspace; those of others are not found."""
+class PendingBannerStore:
+    """Store pending banners. `get_team` returns the workspace; those of others are not found."""
 
     def __init__(self, storage: Storage, get_team: Callable[[], str]):
         self._database = storage.database
@@ -47,24 +47,24 @@ class OwedBannerStore:
         self._is_dead = storage.bots.is_dead("owner")
         self._get_team = get_team
 
-    def add(self, owed: OwedBanner) -> None:
+    def add(self, pending: PendingBanner) -> None:
         """Store a banner before it is queued, or before the change is sent.
 
         A repeated request takes over the row that an earlier one left.
         """
-        blocks = json.dumps([owed.message.text, *owed.message.blocks], separators=(",", ":"))
+        blocks = json.dumps([pending.message.text, *pending.message.blocks], separators=(",", ":"))
         self._run(
             _ADD,
-            owed.key,
+            pending.key,
             self._get_team(),
-            owed.portfolio,
-            int(owed.is_end),
-            owed.channel,
-            owed.user,
-            owed.request_id,
+            pending.portfolio,
+            int(pending.is_end),
+            pending.channel,
+            pending.user,
+            pending.request_id,
             blocks,
-            owed.created_at,
-            (BannerState.INTENDED if owed.is_intended else BannerState.QUEUED).value,
+            pending.created_at,
+            (BannerState.INTENDED if pending.is_intended else BannerState.QUEUED).value,
             self._bot,
         )
 
@@ -81,14 +81,14 @@ class OwedBannerStore:
         """Remove a banner that was posted or given up."""
         self._run("DELETE FROM owed_banners WHERE key = ?", key)
 
-    def remove_earlier(self, owed: OwedBanner) -> None:
+    def remove_earlier(self, pending: PendingBanner) -> None:
         """Remove the banners of stops that this resumption has ended."""
-        self._run(_REMOVE_EARLIER, self._get_team(), owed.portfolio, owed.created_at)
+        self._run(_REMOVE_EARLIER, self._get_team(), pending.portfolio, pending.created_at)
 
-    def adopt(self) -> list[OwedBanner]:
+    def adopt(self) -> list[PendingBanner]:
         """Take over the banners of crashed bots. Return them, oldest first."""
         where = f"team = ? AND state = ? AND {self._is_dead}"
-        owed_banners = [
+        pending_banners = [
             replace(
                 _banner(row),
                 is_repeat=state is BannerState.POSTING,
@@ -100,16 +100,16 @@ class OwedBannerStore:
             )
             or []
         ]
-        return sorted(owed_banners, key=lambda owed_banner: owed_banner.created_at)
+        return sorted(pending_banners, key=lambda pending_banner: pending_banner.created_at)
 
     def _run(self, statement: str, *values: object) -> list[Row] | None:
-        return attempt(self._database, statement, *values)
+        return execute_or_log(self._database, statement, *values)
 
 
-def _banner(row: Row) -> OwedBanner:
+def _banner(row: Row) -> PendingBanner:
     key, portfolio, is_end, channel, user, request_id, content, created_at = row
     text, *blocks = json.loads(content)
-    return OwedBanner(
+    return PendingBanner(
         key=key,
         portfolio=portfolio,
         is_end=bool(is_end),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from app.errors import Saturated, SlackRateLimited
+from app.errors import QueueFull, SlackRateLimited
 from app.request_priority import run_in_background
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ MAX_WAIT_SECONDS = 60.0  # a job with a longer Retry-After is given up
 
 
 @dataclass(eq=False)
-class Job:
+class SendJob:
     """A call to Slack.
 
     It is retried after `SlackRateLimited`. After the last attempt, `give_up` is called.
@@ -36,12 +36,12 @@ class Job:
 @dataclass(eq=False)
 class _Lane:
     pace_seconds: float
-    jobs: deque[Job] = field(default_factory=deque)
+    jobs: deque[SendJob] = field(default_factory=deque)
     ready_at: float = 0.0
     is_busy: bool = False
 
 
-class Outbox:
+class SendQueue:
     """Run the jobs of all lanes on shared threads.
 
     Each lane runs one job at a time, in the order of the queue. With `is_background`, the jobs pause while
@@ -71,11 +71,11 @@ class Outbox:
         """The seconds between two messages of a lane."""
         return self._pace_seconds
 
-    def put(self, lane: str, job: Job, *, paced: bool = True) -> None:
-        """Queue a job. Raises `Saturated` when the queue is full."""
+    def put(self, lane: str, job: SendJob, *, paced: bool = True) -> None:
+        """Queue a job. Raises `QueueFull` when the queue is full."""
         with self._changed:
             if self._waiting >= self._capacity:
-                raise Saturated("Too many messages wait to be sent.")
+                raise QueueFull("Too many messages wait to be sent.")
             self._waiting += 1
             self._lane(lane, paced=paced).jobs.append(job)
             self._start_sender()
@@ -110,7 +110,7 @@ class Outbox:
             wait_seconds = self._run(job)
             self._put_back(lane, job, wait_seconds)
 
-    def _take(self) -> tuple[_Lane, Job] | None:
+    def _take(self) -> tuple[_Lane, SendJob] | None:
         """Wait for the next job and mark its lane as busy. Return None when the outbox is closed."""
         with self._changed:
             while not self._closing:
@@ -133,7 +133,7 @@ class Outbox:
         for name in idle:
             del self._lanes[name]
 
-    def _run(self, job: Job) -> float | None:
+    def _run(self, job: SendJob) -> float | None:
         """Run a job once. Return how many seconds to wait before the retry, None if there is none."""
         job.attempts += 1
         try:
@@ -148,13 +148,13 @@ class Outbox:
             self._abandon(job)
         return None
 
-    def _abandon(self, job: Job) -> None:
+    def _abandon(self, job: SendJob) -> None:
         try:
             job.give_up()
         except Exception:  # a failed callback must not end the thread
             log.exception("A message was given up")
 
-    def _put_back(self, lane: _Lane, job: Job, wait_seconds: float | None) -> None:
+    def _put_back(self, lane: _Lane, job: SendJob, wait_seconds: float | None) -> None:
         with self._changed:
             lane.is_busy = False
             lane.ready_at = time.monotonic() + (lane.pace_seconds if wait_seconds is None else wait_seconds)

@@ -3,27 +3,27 @@
 import time
 from dataclasses import replace
 
-from app.blocks.messages import notice
-from app.delivery.message_sender import Address, DeliveryReceipt
+from app.blocks.messages import build_notice
+from app.delivery.message_sender import DeliveryClaim, Recipient
 from app.delivery.notification_store import CLAIM_SECONDS, Notification
 from app.services.dependencies import Services
 
 PRIVATE_NOTE = "note"  # a notice of their own request is sent, whatever their preferences
 
 
-def owe_note(services: Services, to: Address, text: str, key: str) -> Address:
+def store_note(services: Services, to: Recipient, text: str, key: str) -> Recipient:
     """Store a note to a person, and return the address that records its delivery.
 
     If the bot is killed before Slack accepts it, the person gets it as a direct message.
     """
     now = time.time()
     note = Notification(key, services.team, to.user, "", PRIVATE_NOTE, text, now, now + CLAIM_SECONDS)
-    return replace(to, receipt=services.notifications.owe(note))
+    return replace(to, claim=services.notifications.add_and_claim(note))
 
 
-def owe_thread_line(
+def store_thread_line(
     services: Services, channel: str, thread: str, text: str, event_id: str
-) -> DeliveryReceipt | None:
+) -> DeliveryClaim | None:
     """Store a line about a strategy, and return the right to post it.
 
     If the bot is killed before Slack accepts it, it is posted later: in the thread of the message with the id
@@ -41,9 +41,9 @@ def owe_thread_line(
         due_at=now + CLAIM_SECONDS,
         thread=thread,
     )
-    return services.notifications.owe(line)
+    return services.notifications.add_and_claim(line)
 
 
-def send_note(services: Services, to: Address, text: str, key: str) -> None:
+def send_note(services: Services, to: Recipient, text: str, key: str) -> None:
     """Send a note to a person that a crash does not lose. `key` identifies it."""
-    services.message_sender.send_privately(owe_note(services, to, text, key), notice(text))
+    services.message_sender.send_privately(store_note(services, to, text, key), build_notice(text))

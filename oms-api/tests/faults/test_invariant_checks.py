@@ -1,4 +1,4 @@
-"""Controls: the judge finds the faults of a sabotaged service and of tampered books."""
+"""Controls: the invariant checks find the faults of a sabotaged service and of tampered books."""
 
 import shutil
 import sqlite3
@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import FaultSetup
+from tests.faults.invariant_checks import find_faults
 from tests.faults.journal import Journal
-from tests.faults.judge import find_faults
 from tests.faults.load import resolve_open_requests, run_load, wait_for_more
 from tests.faults.process_control import OmsProcess, run_services
 from tests.faults.seeds import create_random, sleep_at_random
 
 
 def find_faults_after_kill(stage: FaultSetup, journal: Journal, fault: str) -> str:
-    """Kill a sabotaged service under load, resolve through an honest one, and return what the judge says."""
+    """Kill a sabotaged service under load, resolve through an unmodified one, and return the faults found."""
     random, oms = create_random(0, fault), stage.oms(fault)
     with run_services(oms):
         with run_load(journal, [oms.port], fault.partition(":")[0]):

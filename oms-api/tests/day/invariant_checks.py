@@ -28,14 +28,14 @@ def find_faults(client: Client, journal: Journal) -> list[str]:
     journal.stands.update(order["status"] for order in orders.values())
     trades = list(_every(client, "/trades"))
     faults = [f"unexpected: {answer}" for answer in journal.unexpected]
-    faults += _judge_journal(journal, orders)
-    faults += _judge_halts(journal)
+    faults += _check_journal(journal, orders)
+    faults += _check_halts(journal)
     for order in orders.values():
-        faults += [f"{order['id']}: {fault}" for fault in _judge_order(order, orders)]
-    faults += _judge_fills(orders, trades)
-    faults += _judge_rates(trades, journal.rates)
-    faults += _judge_books(client, trades)
-    return faults + _judge_sample(client, orders)
+        faults += [f"{order['id']}: {fault}" for fault in _check_order(order, orders)]
+    faults += _check_fills(orders, trades)
+    faults += _check_rates(trades, journal.rates)
+    faults += _check_books(client, trades)
+    return faults + _check_sample(client, orders)
 
 
 def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
@@ -54,7 +54,7 @@ def list_open_orders(client: Client) -> list[Row]:
     return list(_every(client, "/orders", open="true"))
 
 
-def _judge_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
+def _check_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
     named = defaultdict(list)
     for order in orders.values():
         named[order["client_order_id"]].append(order["id"])
@@ -64,7 +64,7 @@ def _judge_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
         if intent.kind in {"order", "pair"}:
             bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
             meant |= {body["client_order_id"] for body in bodies}
-        faults += _judge_intent(intent, orders, named)
+        faults += _check_intent(intent, orders, named)
     strangers = {name for name, ids in named.items() if name not in ids} - meant
     return faults + [f"{name}: stands, and nobody asked for it" for name in strangers]
 
@@ -74,7 +74,7 @@ def _came_too_late(intent: Any) -> bool:
     return [error["field"] for error in intent.told.get("errors", ())] == ["expires_at"]
 
 
-def _judge_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
+def _check_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
     said = f"{intent.kind} {intent.path} {intent.status}"
     if intent.kind == "order" and intent.status == 422 and _came_too_late(intent):
         return [f"{said}: too late, and it stands"] if intent.body["client_order_id"] in named else []
@@ -97,7 +97,7 @@ def _judge_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str
     return []
 
 
-def _judge_halts(journal: Journal) -> list[str]:
+def _check_halts(journal: Journal) -> list[str]:
     """Return a fault for each order that was accepted while an acknowledged HALTED was in force."""
     return [
         f"{intent.body} came through {halt}"
@@ -108,7 +108,7 @@ def _judge_halts(journal: Journal) -> list[str]:
     ]
 
 
-def _judge_order(order: Row, orders: dict[str, Row]) -> Iterator[str]:
+def _check_order(order: Row, orders: dict[str, Row]) -> Iterator[str]:
     quantity, filled = Decimal(order["quantity"]), Decimal(order["filled_quantity"])
     if order["status"] not in FINAL:
         yield f"is still {order['status']}"
@@ -130,7 +130,7 @@ def _carried(order: Row, orders: dict[str, Row]) -> Decimal:
     )
 
 
-def _judge_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
+def _check_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
     """Compare what orders filled with what the ledger holds, by portfolio, symbol and side."""
     filled: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for order in orders.values():
@@ -141,7 +141,7 @@ def _judge_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
     return [f"{place}: orders and trades differ by {left}" for place, left in filled.items() if left]
 
 
-def _judge_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str]:
+def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str]:
     """Check that trades in another currency were booked at a rate that was quoted."""
     known: dict[str | None, set[Decimal]] = {None: set()}
     for pair, prices in quoted.items():
@@ -157,7 +157,7 @@ def _judge_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
             yield f"{trade['trade_id']}: {currency} at {rate}, which nobody quoted"
 
 
-def _judge_books(client: Client, trades: list[Row]) -> list[str]:
+def _check_books(client: Client, trades: list[Row]) -> list[str]:
     held, cash = recompute_books(trades)
     told = {
         (row["portfolio_name"], row["symbol"]): tuple(
@@ -222,7 +222,7 @@ def _rounded(amount: Decimal) -> Decimal:
     return amount.quantize(_UNIT, context=_EXACT)
 
 
-def _judge_sample(client: Client, orders: dict[str, Row]) -> list[str]:
+def _check_sample(client: Client, orders: dict[str, Row]) -> list[str]:
     """Check a sample of orders: their histories lead to their present state, their fills add up."""
     faults = []
     for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
