@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import multiprocessing
+import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from zlib import crc32
 
@@ -17,6 +20,7 @@ PartitionKey = Callable[[RequestInfo], bytes | None]
 CountOutcome = Callable[[str], None]
 RETRY_SECONDS = 0.25
 CLOSE_SECONDS = 16.0
+SUPERVISOR_CHECK_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,6 +57,8 @@ class Forwarder:
         self._tasks += [
             asyncio.create_task(self._stay_connected(number)) for number in range(self._slots.count)
         ]
+        if (supervisor := multiprocessing.parent_process()) is not None:
+            self._tasks.append(asyncio.create_task(_stop_after(supervisor)))
 
     async def close(self) -> None:
         """Finish the forwarded requests of other workers, and release the slot."""
@@ -129,6 +135,16 @@ class Forwarder:
                     await connection.closed
                     self._connections[number] = None
             await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _stop_after(supervisor: BaseProcess) -> None:
+    """Stop this worker when its supervisor has been killed. It would otherwise keep the port forever."""
+    while True:
+        await asyncio.sleep(SUPERVISOR_CHECK_SECONDS)
+        if not supervisor.is_alive():
+            _LOG.error("the supervisor ended: this worker process stops")
+            signal.raise_signal(signal.SIGTERM)
+            return
 
 
 async def _connect(path: Path) -> PeerConnection | None:
