@@ -48,12 +48,12 @@ class Request:
         cycle = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
         direct = DirectRequest(lambda _: None, cycle, {}, self._respond, lambda: None)
         info = RequestInfo({}, self._body, PATH, "id")
-        return worker.forwarder.forward(direct, info, lambda: self._end("here"), lambda: self._end("unknown"))
+        return worker.forwarder.forward(direct, info, lambda: self._set_result("here"), lambda: self._set_result("unknown"))
 
     def _respond(self, _, status, fields, body):
-        self._end((status, fields, body))
+        self._set_result((status, fields, body))
 
-    def _end(self, result):
+    def _set_result(self, result):
         assert not self.done.done(), "two results of one request"
         self.done.set_result(result)
 
