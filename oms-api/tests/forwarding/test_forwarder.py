@@ -48,7 +48,9 @@ class Request:
         cycle = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
         direct = DirectRequest(lambda _: None, cycle, {}, self._respond, lambda: None)
         info = RequestInfo({}, self._body, PATH, "id")
-        return worker.forwarder.forward(direct, info, lambda: self._set_result("here"), lambda: self._set_result("unknown"))
+        return worker.forwarder.forward(
+            direct, info, lambda: self._set_result("here"), lambda: self._set_result("unknown")
+        )
 
     def _respond(self, _, status, fields, body):
         self._set_result((status, fields, body))
