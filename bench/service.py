@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OMS_API, SLACK_BOT = ROOT / "oms-api", ROOT / "slack-bot"
 START_SECONDS = 120
 _POLL_SECONDS = 0.02
+_READY = b'"event":"ready"'
+_DAILY_JOB = b'oms_duty_runs_total{duty="verify chains"'
 
 Environment = dict[str, str]
 
@@ -155,7 +157,10 @@ def api(
     environment = api_environment(database_url, key, port, workers) | (settings or {})
     with _running(command, folder, environment, log) as process:
         _await(f"http://127.0.0.1:{port}/health/ready", process, log)
-        yield Service(port, key, process.pid)
+        _await_workers(workers, log)
+        service = Service(port, key, process.pid)
+        _await_daily_job(service)
+        yield service
 
 
 @contextmanager
@@ -183,6 +188,31 @@ def _running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _await_workers(workers: int, log: Path) -> None:
+    """Wait until each worker process is ready. Otherwise the first one would get all connections."""
+    deadline = monotonic() + START_SECONDS
+    while log.read_bytes().count(_READY) < workers:
+        if monotonic() > deadline:
+            raise RuntimeError(f"not all of {workers} processes start: {log.read_text()[-2000:]}")
+        sleep(_POLL_SECONDS)
+
+
+def _await_daily_job(service: Service) -> None:
+    """Wait until the daily verification has run once, which it does soon after the start of a new database.
+
+    It would otherwise compete with the seconds of the load.
+    """
+    request = urllib.request.Request(f"http://127.0.0.1:{service.port}/metrics")
+    request.add_header("X-API-Key", service.key)
+    deadline = monotonic() + START_SECONDS
+    while monotonic() < deadline:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  # our own http address
+            if _DAILY_JOB in response.read():
+                return
+        sleep(_POLL_SECONDS)
+    raise RuntimeError("the daily verification does not run")
 
 
 def _await(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

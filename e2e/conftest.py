@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def chromium():
     with sync_playwright() as playwright:
-        path = browsers.executable(playwright)
+        path = browsers.find_executable(playwright)
         if path is None:
             (pytest.fail if browsers.is_ci() else pytest.skip)(browsers.NO_BROWSER)
         chromium = playwright.chromium.launch(executable_path=path, args=browsers.FLAGS)

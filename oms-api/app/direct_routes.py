@@ -80,12 +80,14 @@ class DirectRequest:
     """A request of an HTTP connection that a direct route serves when its body is complete.
 
     `cycle` is uvicorn's object for the request and its response. `respond` sends a whole response to it.
+    `decline` lets the ASGI application serve the request.
     """
 
     route: DirectRoute
     cycle: Any
     headers: Mapping[bytes, bytes]
     respond: Callable[[Any, int, bytes, bytes], None]
+    decline: Callable[[], None]
     is_timed: bool = False  # whether it waits for the rest of the body
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,7 +19,8 @@ from app.clock import Now
 from app.correlation import correlate, parse_trace_id, set_correlation
 from app.deadline import Deadline
 from app.direct_routes import DirectRequest, DirectRoute, JsonResponse, PendingResponse, RequestInfo
-from app.errors import Forbidden, Malformed, OmsError, Unexpected
+from app.errors import Forbidden, Malformed, OmsError, OutcomeUnknown, Unexpected
+from app.forwarding import ForwardedCycle, Forwarder
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
@@ -47,6 +48,7 @@ _SINGLE_VALUE_HEADERS = (
 )
 # Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
+_WORKER_STOPPED = "The process that had the request stopped; send it again with the same key."
 _LOG = logging.getLogger(__name__)
 
 
@@ -71,9 +73,11 @@ class Edge:
         addresses: AddressResolver | None = None,
         body_seconds: float = BODY_SECONDS,
         direct_routes: dict[tuple[str, str], DirectRoute] | None = None,
+        forwarder: Forwarder | None = None,
     ) -> None:
         self.direct_routes = direct_routes or {}
         self._app = app
+        self._forwarder = forwarder
         self._addresses = addresses or AddressResolver()
         self._body_deadline = Deadline(body_seconds)
         self._headers = headers
@@ -82,7 +86,7 @@ class Edge:
         self._now = now
         self._async_direct_routes = async_direct_routes
         self._common_fields = _encode(headers)
-        self._refusals: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Pass everything but HTTP through, a WebSocket with its request."""
@@ -99,22 +103,61 @@ class Edge:
             scope, request, response_sender, started, self._serve(scope, receive, request, response_sender)
         )
 
-    def start_direct(self, direct_request: DirectRequest) -> bool:
-        """Start to serve a request by its direct route. Return False if the route declines it."""
-        started, scope, headers = time.perf_counter(), direct_request.cycle.scope, direct_request.headers
+    def start_direct(self, direct_request: DirectRequest) -> None:
+        """Start to serve a request by its direct route: in the worker process of its partition, or here."""
+        started = time.perf_counter()
+        request = self._build_direct_request(direct_request)
+        if self._forwarder is not None and self._forwarder.forward(
+            *(direct_request, request, partial(self._start_direct_here, direct_request, request, started)),
+            partial(self._report_unknown, direct_request, request, started),
+        ):
+            return
+        self._start_direct_here(direct_request, request, started)
+
+    def start_forwarded(self, cycle: ForwardedCycle) -> None:
+        """Start to serve a request that another worker process forwarded."""
+
+        def decline() -> None:
+            self._keep(self(cycle.scope, cycle.receive, cycle.send))
+
+        route = self.direct_routes.get((cycle.scope["method"], cycle.scope["path"]))
+        if route is None:
+            decline()
+            return
+        direct_request = DirectRequest(route, cycle, cycle.headers, cycle.respond, decline)
+        started = time.perf_counter()
+        self._start_direct_here(direct_request, self._build_direct_request(direct_request), started)
+
+    def _build_direct_request(self, direct_request: DirectRequest) -> RequestInfo:
+        scope, headers = direct_request.cycle.scope, direct_request.headers
         request = RequestInfo(headers, bytes(direct_request.cycle.body), scope["path"], _request_id(headers))
         request.address, request.trace_id = self._address(scope), parse_trace_id(headers.get(b"traceparent"))
+        return request
+
+    def _start_direct_here(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
         try:
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
                 pending = direct_request.route(request)
         except Exception:  # noqa: BLE001  # the ASGI application meets the same error, and responds
-            return False
+            pending = None
         if pending is None:
-            return False
-        scope["oms_route"] = request.path
+            direct_request.decline()
+        else:
+            self._await_direct(direct_request, request, pending, started)
+
+    def _report_unknown(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
+        """Respond that the outcome is unknown, because the worker process that had the request stopped."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_exception(OutcomeUnknown(_WORKER_STOPPED))
+        pending = PendingResponse(future, build=_build_no_response)
+        self._await_direct(direct_request, request, pending, started)
+
+    def _await_direct(
+        self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float
+    ) -> None:
+        direct_request.cycle.scope["oms_route"] = request.path
         finish = partial(self._finish_direct, direct_request, request, pending, started)
         pending.future.add_done_callback(finish)
-        return True
 
     def _finish_direct(
         self, direct_request: DirectRequest, request: RequestInfo, pending: PendingResponse, started: float,
@@ -128,9 +171,7 @@ class Edge:
             work = self._respond(
                 cycle.scope, request, response_sender, started, response_sender.send_pending(pending)
             )
-            task = asyncio.get_running_loop().create_task(work)
-            self._refusals.add(task)
-            task.add_done_callback(self._refusals.discard)
+            self._keep(work)
             return
         fields = b"content-type: application/json\r\ncontent-length: %d\r\n%b%bx-request-id: %b\r\n%b" % (
             len(response.body),
@@ -141,6 +182,12 @@ class Edge:
         )
         direct_request.respond(cycle, response.status, fields, response.body)
         self._log_request(cycle.scope, request, response.status, time.perf_counter() - started)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in a task that is referenced until it ends."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _respond(
         self, scope: Scope, request: RequestInfo, response_sender: "_ResponseSender", started: float,
@@ -246,6 +293,10 @@ class _ResponseSender:
         headers.append((b"content-length", str(len(body)).encode()))
         await self({"type": "http.response.start", "status": error.status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
+
+
+def _build_no_response(_: object) -> JsonResponse:
+    raise Unexpected  # its future always has an error
 
 
 def _encode(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

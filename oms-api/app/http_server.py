@@ -5,7 +5,7 @@ uvicorn's own parser reads headers of any size and waits for them without a time
 
 import asyncio
 import socket
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -198,18 +198,23 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if route is None or scope["query_string"] or self.flow.write_paused:
             return None
         headers = get_direct_headers(scope["headers"])
-        return None if headers is None else DirectRequest(route, cycle, headers, self.send_response)
+        if headers is None:
+            return None
+        decline = partial(super()._start_asgi_task, cycle, self.app)
+        return DirectRequest(route, cycle, headers, self.send_response, decline)
 
     def _start_direct(self, direct_request: DirectRequest) -> None:
         self._pending_direct_request = None
-        if self._edge is None or not self._edge.start_direct(direct_request):
-            super()._start_asgi_task(direct_request.cycle, self.app)
+        if self._edge is None:
+            direct_request.decline()
+        else:
+            self._edge.start_direct(direct_request)
 
     def _hand_over(self, direct_request: DirectRequest) -> None:
         """Let the ASGI application wait for the rest of a body. It has a timeout for it."""
         if self._pending_direct_request is direct_request:
             self._pending_direct_request = None
-            super()._start_asgi_task(direct_request.cycle, self.app)
+            direct_request.decline()
 
     def send_response(self, cycle: RequestResponseCycle, status: int, fields: bytes, body: bytes) -> None:
         """Send a whole response in one write, with these header fields and the server's."""

@@ -29,6 +29,7 @@ from app.edge import API_PREFIX, COMMON_HEADERS, PRODUCTION_HEADERS, Edge, Scope
 from app.error_reports import configure_error_reports
 from app.events import routes as event_routes
 from app.exports import routes as export_routes
+from app.forwarding import ForwardedCycle, Forwarder, worker_directory
 from app.health import routes as health_routes
 from app.identity.routes import api_keys, roles, slack_settings, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
@@ -41,6 +42,7 @@ from app.market_data.routes import subscriptions as subscription_routes
 from app.orders.routes import approvals, order_entry, position_orders
 from app.orders.routes import reading as order_reading
 from app.performance import routes as performance_routes
+from app.portfolio_partitions import build_forwarder
 from app.preferences import routes as preference_routes
 from app.reconciliation import routes as reconciliation_routes
 from app.reports import routes as report_routes
@@ -50,7 +52,7 @@ from app.signals.routes import hooks as signal_hook_routes
 from app.signals.routes import signals as signal_routes
 from app.signals.routes import strategies as signal_strategy_routes
 from app.signals.routes import trading as trading_routes
-from app.startup import CannotStart, lifespan, raise_file_limit
+from app.startup import CannotStart, Forwarding, lifespan, raise_file_limit
 from app.strategies import routes as strategy_routes
 from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
@@ -128,11 +130,17 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     configure_logging(settings.logs_as_json, settings.log_level)
     configure_error_reports(settings)
     components = assemble(settings, now or SteadyClock(), AccessLog(settings.logs_as_json))
+    forwarder = build_forwarder(settings, components.authentication, components.metrics)
+
+    def serve_forwarded(cycle: ForwardedCycle) -> None:
+        app.edge.start_forwarded(cycle)
+
+    forwarding = None if forwarder is None else Forwarding(forwarder, serve_forwarded)
     app = Application(
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, components.parts()),
+        lifespan=lifespan(settings, components.parts(), forwarding),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
@@ -144,12 +152,12 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    app.edge = _edge(app, components)
+    app.edge = _edge(app, components, forwarder)
     app.openapi = lambda: build_openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
-def _edge(app: Application, components: Components) -> Edge:
+def _edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
         ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
@@ -178,6 +186,7 @@ def _edge(app: Application, components: Components) -> Edge:
         AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
         direct_routes,
+        forwarder,
     )
 
 
@@ -230,19 +239,20 @@ def run() -> int:
     set_timeouts(
         settings.header_timeout_seconds, settings.body_timeout_seconds, settings.write_timeout_seconds
     )
-    uvicorn.run(
-        app,
-        workers=settings.web_concurrency,
-        host=settings.host,
-        port=settings.port,
-        http=LimitedHttpProtocol,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=20,
-        timeout_worker_healthcheck=WORKER_START_SECONDS,
-    )
+    with worker_directory():
+        uvicorn.run(
+            app,
+            workers=settings.web_concurrency,
+            host=settings.host,
+            port=settings.port,
+            http=LimitedHttpProtocol,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=20,
+            timeout_worker_healthcheck=WORKER_START_SECONDS,
+        )
     return 0
 
 

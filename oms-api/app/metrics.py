@@ -224,6 +224,12 @@ class Metrics:
             ("broker",),
             registry=self.registry,
         )
+        self._forwarded = Counter(
+            "oms_forwarded_requests",
+            "Requests that this process forwarded to the one of their portfolio",
+            ("outcome",),
+            registry=self.registry,
+        )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -238,6 +244,10 @@ class Metrics:
             self._known[key] = children
         children[0].inc()
         children[1].observe(seconds)
+
+    def count_forwarded(self, outcome: str) -> None:
+        """Count a forwarded request: "answered", "declined" or "lost"."""
+        self._forwarded.labels(outcome).inc()
 
     def batch(self, size: int, seconds: float) -> None:
         """Count a batch of the writer."""

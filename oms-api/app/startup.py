@@ -19,6 +19,7 @@ from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
 from app.database.failures import format_reason
 from app.database.files import DatabaseFile
+from app.forwarding import Forwarder, Serve
 from app.group_commit import GroupCommit
 from app.logs import AccessLog
 from app.migrate import get_migration_url, migrate
@@ -52,8 +53,16 @@ class ManagedComponents:
     background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()  # each runs until it is canceled
 
 
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """The forwarder of a worker process, and the function that serves the requests of other workers."""
+
+    forwarder: Forwarder
+    serve: Serve
+
+
 def lifespan(
-    settings: Settings, parts: ManagedComponents
+    settings: Settings, parts: ManagedComponents, forwarding: Forwarding | None = None
 ) -> Callable[[object], AbstractAsyncContextManager[None]]:
     """Return the application's lifespan, which raises CannotStart if the database is down or unsafe."""
 
@@ -67,7 +76,11 @@ def lifespan(
         parts.trail.start()
         background_tasks = [asyncio.create_task(duty()) for duty in parts.background_tasks]
         _LOG.info("ready", extra={"database": parts.engine.dialect.name, "version": __version__})
+        if forwarding is not None:
+            await forwarding.forwarder.start(forwarding.serve)
         yield
+        if forwarding is not None:
+            await forwarding.forwarder.close()
         await _cancel(background_tasks)
         if parts.sharing is not None:
             await parts.sharing.close()

@@ -9,16 +9,21 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from typing_extensions import override
 
+from app.direct_routes import DirectRoute, PendingResponse, RequestInfo
 from app.edge import Edge
+from app.forwarding import Forwarder, Serve, WorkerSlots
 from app.http_server import LimitedHttpProtocol
+from app.main import Application
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
 from tests.support.postgres import find_free_port
@@ -28,6 +33,7 @@ pytestmark = pytest.mark.any_database
 
 ANSWERS = Path(__file__).with_name("answers.json")
 PAUSE_SECONDS = 0.05
+KEY_OF_SLOT_0 = b"d"
 _SENTENCES = {"title", "detail", "message"}
 BODY_SECONDS = 0.2  # until a connection closes whose client sends the rest of a refused body
 _VARYING = (
@@ -46,14 +52,41 @@ _VARYING = (
 )
 
 
+class Server(uvicorn.Server):
+    """A server that starts and closes `forwarders` in its event loop."""
+
+    def __init__(self, config: uvicorn.Config, forwarders: Sequence[Forwarder], serve: Serve) -> None:
+        super().__init__(config)
+        self._forwarders, self._serve_forwarded = forwarders, serve
+
+    @override
+    async def startup(self, sockets: Any = None) -> None:
+        for forwarder in self._forwarders:
+            await forwarder.start(self._serve_forwarded)
+            await asyncio.sleep(0)  # it takes its slot
+        await super().startup(sockets)
+
+    @override
+    async def shutdown(self, sockets: Any = None) -> None:
+        await super().shutdown(sockets)
+        for forwarder in self._forwarders:
+            await forwarder.close()
+
+
+def get_edge(service: Service) -> Edge:
+    """Return the outermost middleware of the application."""
+    assert isinstance(service.app, Application)
+    return service.app.edge
+
+
 @contextmanager
-def serve_http(service: Service) -> Iterator[int]:
+def serve_http(service: Service, forwarders: Sequence[Forwarder] = ()) -> Iterator[int]:
     """Serve the application over HTTP in another thread, and yield its port."""
     port = find_free_port()
     config = uvicorn.Config(
         service.app, port=port, http=LimitedHttpProtocol, lifespan="off", log_config=None, access_log=False
     )
-    server = uvicorn.Server(config)
+    server = Server(config, forwarders, get_edge(service).start_forwarded)
     thread = threading.Thread(target=server.run)
     body_seconds, LimitedHttpProtocol.body_seconds = LimitedHttpProtocol.body_seconds, BODY_SECONDS
     thread.start()
@@ -180,15 +213,40 @@ def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch
     assert {name: told for name, told in generic.items() if told != answers[name]} == {}
 
 
+def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypatch, tmp_path):
+    service: Service = serving_port[0]
+    outcomes: list[str] = []
+    # The forwarder of the second slot forwards everything to the first. Both belong to one application.
+    keys = dict.fromkeys(get_edge(service).direct_routes, lambda _: KEY_OF_SLOT_0)
+    forwarders = [Forwarder(WorkerSlots(tmp_path, 2), keys, outcomes.append) for _ in range(2)]
+    with serve_http(service, forwarders) as port:
+        monkeypatch.setattr(get_edge(service), "_forwarder", forwarders[1])
+        while not forwarders[1].is_connected:
+            time.sleep(0.01)
+        forwarded = send_corpus(service, port)
+        monkeypatch.undo()
+    assert {name: told for name, told in forwarded.items() if told != answers[name]} == {}
+    assert len(outcomes) > len(forwarded) / 2
+    assert set(outcomes) == {"answered"}
+
+
 def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
     service, port = serving_port
-    edge, taken = service.app.edge, []
+    started = []
 
-    def start_direct(*given: Any) -> bool:
-        taken.append(Edge.start_direct(edge, *given))
-        return taken[-1]
+    def record(route: DirectRoute) -> DirectRoute:
+        def start(request: RequestInfo) -> PendingResponse | None:
+            pending = None
+            try:
+                pending = route(request)
+            finally:
+                started.append(pending is not None)
+            return pending
 
-    monkeypatch.setattr(edge, "start_direct", start_direct)
+        return start
+
+    routes = get_edge(service).direct_routes
+    monkeypatch.setattr(get_edge(service), "direct_routes", {key: record(routes[key]) for key in routes})
     send_one = Writer(BOOTSTRAP_KEY).request
     for body in (
         build_trade_body(),
@@ -198,4 +256,4 @@ def test_valid_requests_use_the_direct_routes(serving_port, monkeypatch):
     ):
         asyncio.run(send_exchange(port, Exchange("trade", (send_one(TRADE, body),))))
     asyncio.run(send_exchange(port, Exchange("order", (send_one(ORDERS, build_ticket_body()),))))
-    assert taken == [True, True, True, False, True]
+    assert started == [True, True, True, False, True]

@@ -1,0 +1,129 @@
+"""The connection to another worker process, over which requests are forwarded to it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from typing_extensions import override
+
+from app.forwarding.frames import FrameReader, InvalidFrame, ResponseFrame, decode_response, encode_request
+
+ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
+SILENCE_SECONDS = 3.0  # after which a worker that has requests counts as hung
+# An empty frame. A worker that accepts requests sends it first, and as the reply to one.
+READY = b"\x00\x00\x00\x00"
+_CHECK_SECONDS = 1.0
+_MAX_BUFFER_BYTES = 1_000_000
+_LOG = logging.getLogger(__name__)
+
+
+class Handlers(NamedTuple):
+    """What to do with the result of a forwarded request.
+
+    `lost` is called if the connection ends before the response, when the outcome is unknown.
+    """
+
+    answered: Callable[[ResponseFrame], None]
+    lost: Callable[[], None]
+
+
+class PeerConnection(asyncio.Protocol):
+    """A connection to the worker of another slot.
+
+    Requests of one iteration of the event loop are sent together.
+    """
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader = FrameReader()
+        self._is_ready = False
+        self._number = 0
+        self._pending: dict[int, tuple[Handlers, float]] = {}
+        self._unsent: list[bytes] = []
+        self._check: asyncio.TimerHandle | None = None
+        self._received_at = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the other worker accepts requests and keeps up with them."""
+        transport = self._transport
+        return (
+            self._is_ready and transport is not None and transport.get_write_buffer_size() < _MAX_BUFFER_BYTES
+        )
+
+    def send(
+        self, method: str, path: str, address: str, headers: Mapping[bytes, bytes], body: bytes,
+        handlers: Handlers,
+    ) -> bool:  # fmt: skip
+        """Forward a request. Return False if it cannot be forwarded."""
+        self._number = (self._number + 1) & 0xFFFFFFFF
+        frame = encode_request(self._number, method, path, address, headers, body)
+        if frame is None:
+            return False
+        self._pending[self._number] = (handlers, self._loop.time())
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(frame)
+        if self._check is None:
+            self._received_at = self._loop.time()
+            self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
+        return True
+
+    def _flush(self) -> None:
+        frames, self._unsent = self._unsent, []
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(frames))
+
+    def _check_worker(self) -> None:
+        """Close the connection if the worker is silent, or did not answer a request. Else ask for a reply."""
+        self._check = None
+        if not self._pending:
+            return
+        _, since = next(iter(self._pending.values()))
+        now = self._loop.time()
+        if now - self._received_at > SILENCE_SECONDS or now - since > ANSWER_SECONDS:
+            _LOG.error("a worker process does not answer")
+            self.close()
+            return
+        self._check = self._loop.call_later(_CHECK_SECONDS, self._check_worker)
+        if self._transport is not None:
+            self._transport.write(READY)
+
+    def close(self) -> None:
+        """Close the connection. Pending requests are lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        self._transport = transport
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._received_at = self._loop.time()
+        try:
+            for frame in self._reader.feed(data):
+                if frame == READY:
+                    self._is_ready = True
+                else:
+                    self._answer(decode_response(frame))
+        except InvalidFrame:
+            _LOG.exception("a worker process sent an invalid frame")
+            self.close()
+
+    def _answer(self, response: ResponseFrame) -> None:
+        entry = self._pending.pop(response.number, None)
+        if entry is not None:
+            entry[0].answered(response)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_ready = False
+        pending, self._pending = self._pending, {}
+        for handlers, _ in pending.values():
+            handlers.lost()
+        if not self.closed.done():
+            self.closed.set_result(None)

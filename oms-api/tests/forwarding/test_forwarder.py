@@ -1,0 +1,226 @@
+"""A request is served by the worker of its partition, and by another one when that worker cannot."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from zlib import crc32
+
+import pytest
+
+from app.direct_routes import DirectRequest, RequestInfo
+from app.forwarding import ForwardedCycle, Forwarder, WorkerSlots, peer_connection
+from app.forwarding.forwarder import RETRY_SECONDS
+
+PATH = "/api/v1/trade"
+KEYS_BY_SLOT: dict[int, bytes] = {crc32(key) % 2: key for key in (b"a", b"d")}
+
+
+class Worker:
+    """One worker process, in the event loop of the test. `held` are the requests that it does not answer."""
+
+    def __init__(self, directory):
+        self.outcomes: list[str] = []
+        self.served: list[bytes] = []
+        self.held: list[ForwardedCycle] | None = None
+        keys = {("POST", PATH): lambda request: request.body or None}
+        self.forwarder = Forwarder(WorkerSlots(directory, 2), keys, self.outcomes.append)
+
+    def serve(self, cycle):
+        self.served.append(cycle.body)
+        if self.held is None:
+            cycle.respond(cycle, 201, b"x-served: yes\r\n", cycle.body)
+        else:
+            self.held.append(cycle)
+
+    async def start(self):
+        await self.forwarder.start(self.serve)
+
+
+class Request:
+    """A request of a client of a worker, and what became of it."""
+
+    def __init__(self, body):
+        self.done = asyncio.get_running_loop().create_future()
+        self._body = body
+
+    def send(self, worker):
+        """Offer the request to the forwarder, and return whether it takes it."""
+        cycle = SimpleNamespace(scope={"client": ("10.0.0.7", 5)})
+        direct = DirectRequest(lambda _: None, cycle, {}, self._respond, lambda: None)
+        info = RequestInfo({}, self._body, PATH, "id")
+        return worker.forwarder.forward(
+            direct, info, lambda: self._set_result("here"), lambda: self._set_result("unknown")
+        )
+
+    def _respond(self, _, status, fields, body):
+        self._set_result((status, fields, body))
+
+    def _set_result(self, result):
+        assert not self.done.done(), "two results of one request"
+        self.done.set_result(result)
+
+    async def result(self):
+        return await asyncio.wait_for(self.done, 20)
+
+
+async def until(condition):
+    """Wait until the condition holds."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # the condition changes in callbacks of other objects
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def two_workers(directory):
+    """Run the workers of slots 0 and 1, connected to each other."""
+    first, second = Worker(directory), Worker(directory)
+    try:
+        await first.start()
+        await until(lambda: first.forwarder._number == 0)
+        await second.start()
+        await until(lambda: first.forwarder.is_connected)
+        await until(lambda: second.forwarder.is_connected)
+        yield first, second
+    finally:
+        for worker in (first, second):
+            for cycle in worker.held or ():
+                cycle.respond(cycle, 503, b"", b"")
+            await worker.forwarder.close()
+
+
+def run(directory, scenario):
+    async def run_scenario():
+        async with two_workers(directory) as workers:
+            await scenario(*workers)
+
+    asyncio.run(run_scenario())
+
+
+def test_a_request_is_answered_by_the_worker_of_its_partition(tmp_path):
+    async def scenario(first, second):
+        requests = [Request(KEYS_BY_SLOT[1]) for _ in range(100)]
+        assert all(request.send(first) for request in requests)
+        results = [await request.result() for request in requests]
+        assert set(results) == {(201, b"x-served: yes\r\n", KEYS_BY_SLOT[1])}
+        assert (len(second.served), first.served) == (100, [])
+        assert first.outcomes == ["answered"] * 100
+
+    run(tmp_path, scenario)
+
+
+def test_a_worker_serves_its_own_partition_and_requests_without_one(tmp_path):
+    async def scenario(first, second):
+        assert not Request(KEYS_BY_SLOT[0]).send(first)
+        assert not Request(b"").send(first)
+        assert not Request(KEYS_BY_SLOT[1]).send(second)
+        assert first.served == second.served == []
+
+    run(tmp_path, scenario)
+
+
+def test_the_outcome_of_a_request_is_unknown_when_its_worker_ends(tmp_path):
+    async def scenario(first, second):
+        second.held = []
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        await until(lambda: second.held)
+        for connection in tuple(second.forwarder._listener.connections):
+            connection._transport.abort()
+        assert await request.result() == "unknown"
+        assert first.outcomes == ["lost"]
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("limit", ["ANSWER_SECONDS", "SILENCE_SECONDS"])
+def test_a_worker_that_does_not_answer_is_disconnected(tmp_path, monkeypatch, limit):
+    """Its event loop hangs and receives nothing, or it never answers this request."""
+    monkeypatch.setattr(peer_connection, limit, 0.1)
+    monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.05)
+
+    async def scenario(first, second):
+        second.held = []
+        if limit == "SILENCE_SECONDS":
+            for connection in second.forwarder._listener.connections:
+                connection._transport.pause_reading()
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        assert await request.result() == "unknown"
+        await until(lambda: first.forwarder.is_connected)  # it connects again
+
+    run(tmp_path, scenario)
+
+
+def test_a_slow_worker_that_replies_stays_connected(tmp_path, monkeypatch):
+    monkeypatch.setattr(peer_connection, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(peer_connection, "_CHECK_SECONDS", 0.02)
+
+    async def scenario(first, second):
+        second.held = []
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        await asyncio.sleep(0.6)
+        second.held[0].respond(None, 201, b"", b"late")
+        assert await request.result() == (201, b"", b"late")
+        second.held = None
+
+    run(tmp_path, scenario)
+
+
+def test_a_stopping_worker_answers_what_it_has_and_declines_the_rest(tmp_path):
+    async def scenario(first, second):
+        second.held = []
+        early, late = Request(KEYS_BY_SLOT[1]), Request(KEYS_BY_SLOT[1])
+        assert early.send(first)
+        await until(lambda: second.held)
+        closing = asyncio.create_task(second.forwarder._listener.close(20))
+        await asyncio.sleep(0)
+        if late.send(first):
+            assert await late.result() == "here"
+        second.held[0].respond(None, 201, b"", b"done")
+        assert await early.result() == (201, b"", b"done")
+        await closing
+        assert len(second.held) == 1
+
+    run(tmp_path, scenario)
+
+
+def test_a_new_worker_takes_the_slot_of_one_that_ended(tmp_path):
+    async def scenario(first, second):
+        third = Worker(tmp_path)
+        await third.start()
+        await asyncio.sleep(0)
+        assert third.forwarder._number is None
+        await second.forwarder.close()
+        await until(lambda: third.forwarder._number == 1)
+        await until(lambda: first.forwarder.is_connected)
+        request = Request(KEYS_BY_SLOT[1])
+        assert request.send(first)
+        assert (await request.result())[0] == 201
+        assert third.served == [KEYS_BY_SLOT[1]]
+        await third.forwarder.close()
+
+    run(tmp_path, scenario)
+
+
+def test_a_worker_without_the_other_one_serves_everything_itself(tmp_path):
+    async def scenario():
+        only = Worker(tmp_path)
+        await only.start()
+        await until(lambda: only.forwarder._number == 0)
+        await asyncio.sleep(2 * RETRY_SECONDS)
+        assert not Request(KEYS_BY_SLOT[1]).send(only)
+        await only.forwarder.close()
+
+    asyncio.run(scenario())
+
+
+def test_frames_that_cannot_be_read_end_the_connection(tmp_path):
+    async def scenario(first, second):
+        before = first.forwarder._connections[1]
+        before._transport.write(b"\xff" * 20)
+        await asyncio.wait_for(before.closed, 20)
+        await until(lambda: first.forwarder.is_connected)
+        assert second.served == []
+
+    run(tmp_path, scenario)
