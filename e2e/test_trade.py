@@ -36,7 +36,7 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     expect(slack.form).to_contain_text("There is no portfolio named Opening Book")
     expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and was never traded here")
     assert deployment.trades(portfolio="Opening Book") == []
-    for answer in ("Yes, open Opening Book", "Yes, QQNEW is meant"):
+    for answer in ("Yes, create Opening Book", "Yes, QQNEW is correct"):
         slack.form.get_by_role("checkbox", name=answer).check()
     slack.place()
     slack.sees_no_form()
@@ -153,7 +153,7 @@ def test_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
     oms = deployment.programs["oms-api"]
     oms.signal(signal.SIGSTOP)
     slack.place()
-    expect(slack.form).to_contain_text("has not answered yet")
+    expect(slack.form).to_contain_text("has not responded yet")
     if end == "is killed":
         deployment.kill_oms()
         deployment.start_oms()

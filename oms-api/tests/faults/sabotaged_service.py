@@ -56,14 +56,14 @@ def exit_before_writing(number: int) -> None:
 
 def exit_during_writing(number: int) -> None:
     """Die with the ledger's rows written, and none of its projections."""
-    write, tick = vars(batch)["write"], call_at(number, kill_process)
+    write, tick = vars(batch)["execute_writes"], call_at(number, kill_process)
 
     def dying(connection: Any, *writes: Any) -> None:
         write(connection, writes[0])
         tick()
         write(connection, *writes[1:])
 
-    replace_attribute(batch, "write", dying)
+    replace_attribute(batch, "execute_writes", dying)
 
 
 def exit_before_commit(number: int) -> None:

@@ -5,7 +5,7 @@ from app.sandbox.child.strategies import load_class
 from app.sandbox.rules.frames import Frame
 
 
-def prepare_program(options):
+def prepare(options):
     """Return the program."""
 
     def run(environment):

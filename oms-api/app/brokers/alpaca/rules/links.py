@@ -26,6 +26,7 @@ class Links:
         self._broker_ids: dict[str, str] = {}  # of legs, by our id
         self._names: dict[str, str] = {}  # our ids of legs, by Alpaca's
         self._waiting: set[str] = set()  # Alpaca's ids of the legs whose entries have not filled
+        self._filled: set[str] = set()  # entries that filled before the ids of their legs were known
         self._held: dict[str, OrderReport] = {}  # the latest reports of legs that Alpaca holds, by our id
 
     def add(self, links: Iterable[OrderLink]) -> None:
@@ -36,6 +37,7 @@ class Links:
 
     def remove(self, primary_id: str) -> None:
         """Forget the legs of an order that was not sent."""
+        self._filled.discard(primary_id)
         for leg_id in self._legs.pop(primary_id, {}).values():
             del self._links[leg_id]
 
@@ -124,12 +126,14 @@ class Links:
                 self._note(leg.order_id, leg.broker_id)  # its replacement has our id
             elif is_stop not in renamed and is_stop in legs:
                 self._note(legs[is_stop], leg.broker_id)
-            if is_entry and report.status != "filled":
+            if is_entry and report.status != "filled" and primary_id not in self._filled:
                 self._waiting.add(leg.broker_id)
             else:
                 self._waiting.discard(leg.broker_id)
         if report.status == "filled":
             self._waiting -= {self._broker_ids.get(leg_id, "") for leg_id in legs.values()}
+            if not self._broker_ids.keys() >= set(legs.values()):
+                self._filled.add(primary_id)  # an older report will name the legs
 
     def _note(self, leg_id: str, broker_id: str) -> None:
         self._names[broker_id] = leg_id

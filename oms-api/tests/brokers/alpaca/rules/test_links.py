@@ -101,3 +101,11 @@ def test_links_follow_the_successor_of_their_order(links):
     assert (links.list_legs("E"), links.find_primary("S")) == ([], "E2")
     links.remove("E2")
     assert (links.list_group("E2"), links.find_primary("S")) == (["E2"], None)
+
+
+def test_held_stop_works_if_its_entry_filled_before_an_older_report_names_it(links):
+    """The stream reported the fill before the response to the request, which was written earlier."""
+    links.name_reports(build_order(status="filled"))
+    legs = [build_leg(TARGET, "new"), build_leg(STOP)]
+    assert describe_orders(links.name_reports(build_order(legs=legs)))[1:] == [("T", "new"), ("S", "new")]
+    links.remove("E")
