@@ -557,8 +557,8 @@ def list_open_ids(routing):
     return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 
-# All seeds are `long`. The exits of a part are sent one after the other. If the price has reached the first one
-# when it is sent, the second one can arrive before that fill is booked, and works until its cancel arrives.
+# All seeds are `long`: new exits of a part are sent one after the other. If the price reached the first one,
+# the second one can arrive before that fill is booked. It can sell too much until its cancel arrives.
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 8)])
 def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
