@@ -29,6 +29,7 @@ from app.orders.service.broker.pair_swaps import (
     waits_for_quote,
     was_cancel_requested,
 )
+from app.orders.service.contingent_orders.exit_quantities import trim_kept_exits
 from app.orders.service.contingent_orders.exit_restoration import (
     add_exits,
     copy_exit,
@@ -95,6 +96,7 @@ def _sum_covered(exits: Iterable[Order]) -> Decimal:
 def continue_pair(context: BatchContext, ended: Order, at: Timestamp) -> None:
     """Do what follows from the end of an order at a broker that shares its quantity, or closes a position."""
     if is_broker_entry(ended):
+        trim_kept_exits(context, ended, at)
         restore_exits_sent_with_entry(context, ended, at)
     if not is_remote(ended) or ended.role not in SHARING | {Role.CLOSING}:
         return
@@ -165,7 +167,7 @@ def _limit_rest(context: BatchContext, ended: Order, rest: Decimal) -> Decimal:
 def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *, is_held: bool) -> None:
     """Place an order again with what it left, in its group. One of a new day is sent with the next quote."""
     left = _limit_rest(context, ended, rest)
-    if not left:
+    if not left or _has_pair_filled(context, ended):
         return
     copied = copy_exit(context, ended, left, at)
     added = context.order_store.add(copied, copied.placed_by, f"Continues {ended.id}")
@@ -173,6 +175,12 @@ def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *,
         context.order_store.change_status(added, Status.HELD, at, GROUPS)
     else:
         release_order(context, added, at)
+
+
+def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
+    """Return whether the other order of the pair has filled: it closed what the ended one would close."""
+    pair = [one for one in context.order_store.group_of(ended) if one.role in SHARING]
+    return any(one.status is Status.FILLED for one in pair)
 
 
 def _ended_with_the_day(context: BatchContext, ended: Order) -> bool:

@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.ledger.rules.chain import TradeRow
-from app.money import format_plain_amount
+from app.money import ZERO, format_plain_amount
 from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.contingency import (
     EXITS,
     SHARING,
     Reduction,
     closes_only,
+    exit_quantity,
     find_siblings,
     plan_reductions,
     reduction_of,
 )
 from app.orders.rules.values import FINAL, WORKING, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
-from app.orders.service.broker.linked_exits import is_held_at_broker
+from app.orders.service.broker.linked_exits import is_held_at_broker, was_sent_with_entry
 from app.orders.service.broker.pair_swaps import RESIZED
 from app.orders.service.contingent_orders.groups import (
     GROUPS,
@@ -37,19 +38,34 @@ def trim_to_position(context: BatchContext, known: Order, at: Timestamp) -> Orde
     Another close or a reported trade may have reduced the position meanwhile. If nothing is left, the order
     is canceled.
     """
-    order, left = context.order_store.get_current(known), get_closable_quantity(context, known)
+    return _trim(context, context.order_store.get_current(known), get_closable_quantity(context, known), at)
+
+
+def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
+    """Reduce an exit that its broker works to the part with which its entry ended.
+
+    Other entries may have opened the rest of the position: it has exits of theirs.
+    """
+    entry = context.order_store.parent_of(order)
+    if entry is not None and entry.status in FINAL and entry.filled_quantity:
+        part = exit_quantity(entry, context.order_store.children_of(entry))
+        _trim(context, order, max(min(part, get_closable_quantity(context, order)), ZERO), at)
+
+
+def trim_kept_exits(context: BatchContext, entry: Order, at: Timestamp) -> None:
+    """Reduce the exits that a broker was known to work before the end of their entry was."""
+    for known in context.order_store.children_of(entry):
+        order = context.order_store.get_current(known)
+        if order.status in WORKING and order.accepted_at is not None and was_sent_with_entry(context, order):
+            trim_accepted(context, order, at)
+
+
+def _trim(context: BatchContext, order: Order, left: Decimal, at: Timestamp) -> Order:
     if order.status not in WORKING or order.leaves_quantity <= left:
         return order
     if not left:
         return cancel_order(context, order, at, GROUPS, reason="The position is closed.")
     return _reduce(context, order, left, at)
-
-
-def trim_accepted(context: BatchContext, order: Order, at: Timestamp) -> None:
-    """Reduce an exit that its broker works after its entry has ended with a part of its quantity."""
-    entry = context.order_store.parent_of(order)
-    if entry is not None and entry.status in FINAL and entry.filled_quantity:
-        trim_to_position(context, order, at)
 
 
 def reduce_competing_orders(
