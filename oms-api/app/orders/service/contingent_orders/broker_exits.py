@@ -178,8 +178,12 @@ def _renew(context: BatchContext, ended: Order, rest: Decimal, at: Timestamp, *,
 
 
 def _has_pair_filled(context: BatchContext, ended: Order) -> bool:
-    """Return whether the other order of the pair has filled: it closed what the ended one would close."""
-    pair = [one for one in context.order_store.group_of(ended) if one.role in SHARING]
+    """Return whether the other order of the pair has filled: it closed what the ended one would close.
+
+    Exits of an earlier part of the entry do not count.
+    """
+    group = context.order_store.group_of(ended)
+    pair = [one for one in group if one.role is Role.EITHER] + list_latest_exits(group)
     return any(one.status is Status.FILLED for one in pair)
 
 
