@@ -112,11 +112,19 @@ def test_each_process_follows_the_subscriptions_of_all_tenants(service, api):
 def test_health_reports_a_silent_feed(service, api, monkeypatch):
     market = service.app.state.market
     monkeypatch.setattr(market, "_source", SilentSource())
-    monkeypatch.setattr(market, "_followed", frozenset())
-    assert api.get("/market-data/health").json()["status"] == "ok"  # nothing is subscribed
-    monkeypatch.setattr(market, "_followed", frozenset({"AAPL"}))
+    unsubscribe = market.subscribe([InstrumentKey(api.tenant_id, "AAPL")], lambda *_: None)
     health = api.get("/market-data/health").json()
+    unsubscribe()
     assert (health["status"], health["silence_seconds"]) == ("stale", 60.0)
+
+
+def test_feed_is_not_silent_while_no_symbol_is_subscribed():
+    market, now = Market(SilentSource(), None), utc_now()  # type: ignore[arg-type]  # nothing is read
+    assert market.feed_silence(now) is None
+    unsubscribe = market.subscribe([InstrumentKey(1, "AAPL")], lambda *_: None)
+    assert market.feed_silence(now) == timedelta(minutes=1)
+    unsubscribe()
+    assert market.feed_silence(now) is None
 
 
 def build_quote(last, at):
