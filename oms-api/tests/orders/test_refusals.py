@@ -1,7 +1,7 @@
 """A refused command leaves the state of its batch unchanged."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -43,9 +43,12 @@ from tests.orders.writer_harness import build_ticket
 NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `capture_state`
     "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
     "BatchContext": {
-        *("ledger", "services", "connection", "order_store", "request_id", "_command", "_messages"),
-        *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
-        *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
+        *("ledger", "services", "connection", "order_store", "loaded", "request_id", "_command", "_messages"),
+        *("_rate_counts", "exposures", "_symbol_states", "limits"),
+    },
+    "LoadedState": {
+        *("unlocked_totals", "consumed_liquidity", "recent_executions", "recent_orders", "quotes"),
+        *("instruments", "last_trade_prices"),
     },
     "LedgerBatch": {
         *("connection", "guard", "get_reserved_quantity", "originals"),
@@ -57,9 +60,10 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
 def capture_state(context):
     """Return the whole memory of a batch, to be compared."""
     state = {}
-    for part in (context.ledger, context.order_store, context):
-        kind = type(part).__name__
-        for name, value in vars(part).items():
+    loaded = {field.name: getattr(context.loaded, field.name) for field in fields(context.loaded)}
+    parts = [(type(part).__name__, vars(part)) for part in (context.ledger, context.order_store, context)]
+    for kind, values in [*parts, ("LoadedState", loaded)]:
+        for name, value in values.items():
             if name not in NOT_COMPARED[kind]:
                 state[kind, name] = copy.deepcopy(value)
     changed = {

@@ -112,10 +112,10 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
     risk = risk_input(context, order, confirm_repeat=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
-    context.approval_requests[order.key] = request  # from here on the limit is waived
+    context.loaded.approval_requests[order.key] = request  # from here on the limit is waived
     denial = find_denial(context, order, confirm_repeat=True)
     if denial is not None:
-        del context.approval_requests[order.key]
+        del context.loaded.approval_requests[order.key]
         deny_order(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)

@@ -13,7 +13,8 @@ from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import EXITS, reduction_of
 from app.orders.rules.values import FINAL, PENDING, Order, Role, Status
 from app.orders.service.approval.deciders import find_decider, load_key_creators
-from app.orders.service.batch.batch_context import BatchContext, ExecutionKey
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import (
     list_executions,
     load_executed_orders,
@@ -80,7 +81,7 @@ def load_decision_inputs(
     actions = [
         (command, context.order_store.get(*get_order_key(command)))
         for command in rarer
-        if isinstance(command, CommandOnOrder) and context.plan.has_order(command)
+        if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
     _load_approvals(context, rarer, actions)
     _load_histories(context, actions)
@@ -105,7 +106,7 @@ def _load_approvals(context: BatchContext, rarer: Sequence[Command], actions: Se
     deciding = [command for command in rarer if isinstance(command, _Deciding)]
     for command in deciding:
         find_decider(context, command.origin, command.role)
-        for request in context.plan.waiting[command] if isinstance(command, ReviewApprovals) else ():
+        for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
             waiting += [] if order is None else [order]
     load_requests(context, waiting)
@@ -212,7 +213,7 @@ def _list_matched_quotes(
             keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
         elif isinstance(command, QuoteArrived) and command.is_new and command.instrument_key in keys:
             found.add((tenant_id, command.quote))
-        elif isinstance(command, _Resent) and context.plan.has_order(command):
+        elif isinstance(command, _Resent) and context.loaded.has_order(command):
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
     quotes = {(key.tenant_id, context.quote(*key)) for key in keys}
     return found | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
@@ -220,7 +221,7 @@ def _list_matched_quotes(
 
 def _load_firm_values(context: BatchContext, commands: Sequence[Command]) -> None:
     """Load the totals and the P&L of all portfolios for commands that a firm-wide limit may deny."""
-    limited = {one for one in context.switches if has_firm_limits(context, one)}
+    limited = {one for one in context.loaded.switches if has_firm_limits(context, one)}
     if limited:
         checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
         for tenant_id in sorted(checked & limited):
@@ -232,7 +233,7 @@ def _load_execution_counts(
     context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
 ) -> None:
     """Load what those who place orders automatically have executed, where repeated executions are limited."""
-    counting = {one for one in context.switches if context.services.controls.counts_executions(one)}
+    counting = {one for one in context.loaded.switches if context.services.controls.counts_executions(one)}
     if not counting:
         return
     holders = {(order.tenant_id, one) for order in orders for one in list_holders(order)[:1]}

@@ -73,9 +73,9 @@ def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredCo
     """Return the name and the state of the order's connection, which is read once in a batch."""
     name = context.portfolio(order).broker_connection or ""
     key = (order.tenant_id, name)
-    if key not in context.broker_connections:
-        context.broker_connections[key] = find_connection(context.connection, *key)
-    return name, context.broker_connections[key]
+    if key not in context.loaded.broker_connections:
+        context.loaded.broker_connections[key] = find_connection(context.connection, *key)
+    return name, context.loaded.broker_connections[key]
 
 
 def count_critical_issues(context: BatchContext, order: Order) -> int:

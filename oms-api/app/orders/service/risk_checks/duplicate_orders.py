@@ -42,16 +42,16 @@ def plan_repeat_checks(context: BatchContext, commands: Sequence[Command]) -> No
             name = PortfolioNameKey(tenant_id, command.portfolio_name_key)
             portfolio_id = context.ledger.portfolio_ids.get(name)
             if portfolio_id is not None:
-                context.repeat_keys.add(queries.RepeatKey(tenant_id, symbol, portfolio_id, actor))
+                context.loaded.repeat_keys.add(queries.RepeatKey(tenant_id, symbol, portfolio_id, actor))
 
 
 def _list_recent_orders(context: BatchContext, order: Order, actor: str, within: timedelta) -> list[Order]:
     """Return at least the person's orders within that time. One statement reads those of the whole batch."""
-    known = context.recent_orders
+    known = context.loaded.recent_orders
     key = queries.RepeatKey(order.tenant_id, order.symbol, order.portfolio_id, actor)
     since = datetime.fromisoformat(order.created_at) - within
     if key not in known or known[key].since > since:
-        keys = {key, *(context.repeat_keys - known.keys())}
+        keys = {key, *(context.loaded.repeat_keys - known.keys())}
         found = {one: RecentOrders(since - _MAX_SPREAD) for one in keys}
         for one in queries.list_recent_orders(context.connection, sorted(keys), since - _MAX_SPREAD):
             repeat_key = queries.RepeatKey(one.tenant_id, one.symbol, one.portfolio_id, one.actor or "")

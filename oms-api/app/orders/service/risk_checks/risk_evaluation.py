@@ -108,7 +108,7 @@ def risk_input(
 
 def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
     """Return the denial code that the order's override waives. Overrides must be loaded before."""
-    request = context.approval_requests.get(order.key) if context.approval_requests else None
+    request = context.loaded.approval_requests.get(order.key) if context.loaded.approval_requests else None
     return frozenset({request.waived}) if request is not None and request.waived else _NO_CODES
 
 
