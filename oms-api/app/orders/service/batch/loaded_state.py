@@ -78,9 +78,9 @@ class LoadedState:
     def index_request_keys(self, orders: Iterable[Order]) -> None:
         """Index recorded orders by client order id and by idempotency key."""
         for order in orders:
-            for prefix, name in (("/", order.client_order_id), ("", order.idempotency_key)):
+            for name in (f"/{order.client_order_id}", order.idempotency_key):
                 if name:
-                    self.orders_by_request_key.setdefault((order.tenant_id, prefix + name), []).append(order)
+                    self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
 
     def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
         """Return the tenant's portfolios that the batch locks."""

@@ -1,6 +1,7 @@
 """The histories and executions of orders: loaded, and those that the batch has not written yet."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from app.orders.queries.book import list_histories
 from app.orders.queries.executions import find_executed_orders
@@ -13,9 +14,18 @@ from app.orders.service.batch.loaded_state import ExecutionKey
 
 def load_histories(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the histories of orders."""
-    missing = sorted({order.key for order in orders} - context.loaded.histories.keys())
+    missing = _list_unread(context, orders, context.loaded.histories)
     if missing:
         context.loaded.histories.update(list_histories(context.connection, missing))
+
+
+def _list_unread(
+    context: BatchContext, orders: Iterable[Order], loaded: dict[OrderKey, list[Any]]
+) -> list[OrderKey]:
+    """Return the keys of orders whose rows must be read. Orders of this batch have no stored rows."""
+    missing = {order.key for order in orders} - loaded.keys()
+    loaded.update((key, []) for key in missing)
+    return sorted(key for key in missing if not context.order_store.is_new(key))
 
 
 def list_history(context: BatchContext, order: Order) -> list[OrderEvent]:
@@ -27,9 +37,8 @@ def list_history(context: BatchContext, order: Order) -> list[OrderEvent]:
 
 def load_executions(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the executions of orders."""
-    missing = sorted({order.key for order in orders} - context.loaded.executions.keys())
+    missing = _list_unread(context, orders, context.loaded.executions)
     if missing:
-        context.loaded.executions.update((key, []) for key in missing)
         for row in list_stored_executions(context.connection, missing):
             context.loaded.executions[OrderKey(row.tenant_id, row.order_id)].append(row)
 
