@@ -126,7 +126,7 @@ def apply_broker_events(
 def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
     while context.arrivals:
-        arrived = context.arrivals.pop()
+        arrived = context.order_store.get_current(context.arrivals.pop())  # the fill may have reduced it
         if arrived.status in WORKING:
             match_new_order(context, arrived, at)
 
