@@ -119,6 +119,7 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
         deny_order(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)
+        context.loaded.overridden[denied.key] = True
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -227,9 +228,17 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
         raise NotOverridable(f"{code} cannot be overridden, only these limits: {listed}.")
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
-    if queries.has_live_override(context.connection, denied.tenant_id, denied.id):
+    if load_override(context, denied):
         raise NotOverridable(f"Order {denied.id} has an override already.")
     return code
+
+
+def load_override(context: BatchContext, denied: Order) -> bool:
+    """Load whether a denied order has an override that is not decided against."""
+    loaded = context.loaded.overridden
+    if denied.key not in loaded:
+        loaded[denied.key] = queries.has_live_override(context.connection, *denied.key)
+    return loaded[denied.key]
 
 
 def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:

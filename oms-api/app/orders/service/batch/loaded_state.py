@@ -60,10 +60,10 @@ class LoadedState:
     switches: dict[int, Switches] = field(default_factory=dict)  # by tenant
     broker_connections: dict[tuple[int, str], StoredConnection | None] = field(default_factory=dict)
     unlocked_totals: dict[int, dict[str, Totals]] = field(default_factory=dict)  # see `aggregates`
+    switched_by_losses: dict[PortfolioKey, bool] = field(default_factory=dict)  # see `current_losses`
     firm_currencies: dict[int, str] = field(default_factory=dict)  # by tenant
     # The ids of the orders that a holder executed lately: see `execution_latch`.
     recent_executions: dict[tuple[int, LatchSubject], set[str]] = field(default_factory=dict)
-    repeat_keys: set[RepeatKey] = field(default_factory=set)  # of the orders of the batch
     recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
 
     approval_requests: dict[OrderKey, ApprovalRequest | None] = field(default_factory=dict)
@@ -72,6 +72,9 @@ class LoadedState:
     histories: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
     executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)
     executed_orders: dict[ExecutionKey, str | None] = field(default_factory=dict)
+    overridden: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override
+    # The orders that a cancellation has canceled in a portfolio, None if it was not there yet.
+    canceled_orders: dict[tuple[str, PortfolioKey], list[str] | None] = field(default_factory=dict)
     # The exits that were open after a time: see `exit_restoration`.
     recent_exits: dict[tuple[PositionKey, str], list[Order]] = field(default_factory=dict)
 

@@ -91,7 +91,9 @@ def risk_input(
         latch=latch_of(context, order),
         is_person=order.actor is not None,
         confirm_repeat=confirm_repeat,
-        same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
+        same_order_seconds=None
+        if confirm_repeat
+        else same_order_seconds(context, order, limits.repeat_order_seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
