@@ -17,7 +17,8 @@ from app.verify import format_report, verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import PostgresServer, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import PostgresServer
 from tests.support.processes import Program, start_program
 
 HERE = Path(__file__).resolve().parents[2]

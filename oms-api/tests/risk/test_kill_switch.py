@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from app.ledger.models import Portfolio
-from tests.orders.test_kept_promises import wait_until
 from tests.risk.risk_requests import list_events, post_order, put_limit, set_quote, set_switch
+from tests.support.conditions import wait_until
 
 
 @pytest.fixture
@@ -242,9 +242,7 @@ def test_halt_is_answered_while_a_portfolio_is_locked(service, api, backend):
         )
         assert api.post_trade(portfolio_name="Free").status_code == 422
         holding.rollback()
-    deadline = time.monotonic() + 10
-    while read_state(service, api, "Held") != "HALTED":
-        assert time.monotonic() < deadline
+    wait_until(lambda: read_state(service, api, "Held") == "HALTED")
     assert api.post_trade(portfolio_name="Held").status_code == 422
 
 
@@ -311,9 +309,7 @@ def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
         assert set_switch(api, "HALTED").json()["unsettled"] == ["Held"]
         maker.commit()
         holder.rollback()
-    deadline = time.monotonic() + 10
-    while read_state(service, api, "Late") != "HALTED":
-        assert time.monotonic() < deadline
+    wait_until(lambda: read_state(service, api, "Late") == "HALTED")
     assert api.post_trade(portfolio_name="Late").status_code == 422
 
 

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,9 @@ from pathlib import Path
 
 import psycopg2
 
-START_SECONDS = 30
+from .ports import find_free_port  # noqa: TID252  # other services import this package as `support`
+
+START_SECONDS = 180
 _SERVANT = "nobody"
 _GUARD = Path(__file__).with_name("server_guard.py")
 _LOCK = "owner.lock"
@@ -193,13 +194,6 @@ class Databases:
 def get_database_name(url: str) -> str:
     """Return the database's name in its address."""
     return url.rpartition("/")[2].partition("?")[0]
-
-
-def find_free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def find_program(name: str) -> Path:

@@ -22,6 +22,7 @@ import pytest
 from app.server import logs, run
 from app.server.run import connect_forever, load_charts, tune_interpreter
 from support.guarded_programs import start_guarded
+from support.ports import find_free_port
 from tests import factories
 from tests.conftest import create_test_bot
 from tests.fakes import Response
@@ -60,9 +61,7 @@ def start_bot(slack, oms, tmp_path):
     without_extras.write_text("import sys\n\nsys.modules['matplotlib'] = None\n")
 
     def start_once():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = find_free_port()
         program = start_program(
             SLACK_BOT_TOKEN=factories.TOKEN,
             SLACK_SIGNING_SECRET=factories.SECRET,
