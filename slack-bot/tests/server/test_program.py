@@ -204,7 +204,7 @@ def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, om
     thread.start()
     slack.wait_for("apps.connections.open")
     bot.services.stop(1.0)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert "Slack refused the app token" in caplog.text
 

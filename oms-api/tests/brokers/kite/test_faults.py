@@ -111,7 +111,7 @@ def test_rate_limit_waits_for_the_retry_after_of_kite(kite, broker):
 def test_at_most_ten_orders_a_second_are_sent():
     now = [0.0]
     bucket = LocalTokenBucket(BURST, lambda: now[0], BURST_SECONDS)
-    sent = []
+    sent: list[float] = []
     while len(sent) < 30:
         if seconds := bucket.take(0):
             now[0] += seconds
