@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg2
 
@@ -154,7 +157,12 @@ class PostgresServer:
 
 
 class Databases:
-    """Makes databases on a server; `template` is a migrated one that others are copied from."""
+    """Makes databases on a server; `template` is a migrated one that others are copied from.
+
+    Each statement runs in a context of `statement_context`, which may give it more time.
+    """
+
+    statement_context: ClassVar[Callable[..., AbstractContextManager[object]]] = nullcontext
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
@@ -180,15 +188,12 @@ class Databases:
 
     def run(self, statement: str) -> object:
         """Run a statement outside any transaction and return the first value that it gives, if any."""
-        connection = psycopg2.connect(self._server_url)
-        try:
+        with self.statement_context(), closing(psycopg2.connect(self._server_url)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(statement)
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
-        finally:
-            connection.close()
 
 
 def get_database_name(url: str) -> str:
