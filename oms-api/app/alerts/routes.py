@@ -13,9 +13,9 @@ from app.alerts.rules.conditions import Alert
 from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
 from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeResult
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
 from app.wire.fields import SearchText
@@ -46,25 +46,25 @@ class AlertQuery(BaseModel):
     openapi_extra=documented_body(AlertIn, EXAMPLE),
 )
 async def post_alert(
-    caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
+    caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))], change_requests: ChangeRequestsDep,
+    price_alerts: PriceAlertsDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
         *(body.kind, body.symbol, body.portfolio_name, body.direction, body.threshold, body.repeat),
         body.deliver_to,
     )
-    request, created = change_requests.build(caller, body), list[Alert]()
+    created = list[Alert]()
 
-    def create(connection: Connection, now: datetime) -> ChangeResult:
+    def create(connection: Connection, _: ChangeRequest, now: datetime) -> ChangeResult:
         listed_alert = create_alert(connection, caller, terms, now)
         created[:] = [listed_alert.alert]
         return ChangeResult(serialize_alert(listed_alert), [], 201)
 
-    result = await change_executor.execute(request, create)
+    response = await change_requests.execute(change_requests.build(caller, body), create)
     for alert in created:
         price_alerts.add(alert)
-    return build_response(result)
+    return response
 
 
 @router.get(

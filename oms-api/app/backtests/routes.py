@@ -28,9 +28,9 @@ from app.backtests.service.requests import create_backtest, read_file, read_rows
 from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeResult
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.wire.body import documented_body, json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
 from app.wire.fields import SearchText
@@ -57,19 +57,19 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 )
 async def post_backtest(
     caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
-    prepare_code: CodePreparationDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    prepare_code: CodePreparationDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
-    backtest_request, request = body.build(), change_requests.build(caller, body)
+    backtest_request = body.build()
     find_code = await prepare_code(caller, backtest_request.strategy)
 
-    def create(connection: Connection, now: datetime) -> ChangeResult:
+    def create(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
         backtest = create_backtest(connection, caller, backtest_request, find_code, now)
         fields = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
         entry = request.build_audit_entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
         return ChangeResult(serialize_backtest(backtest), [entry], 202)
 
-    return build_response(await change_executor.execute(request, create))
+    return await change_requests.execute(change_requests.build(caller, body), create)
 
 
 @router.get(

@@ -14,12 +14,11 @@ from app.brokers.schemas import (
     ConnectionIn,
     ConnectionOut,
     ConnectionPatch,
-    NoFields,
 )
 from app.brokers.service.account_checks import check_connection, check_ownership
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import format_timestamp
 from app.wire.body import documented_body, json_body
@@ -53,15 +52,11 @@ _CHANGED = document_responses(200, {"model": ConnectionOut}, 404, 409, 413, 415,
 )
 async def create_connection(
     caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
-    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
     request, new = change_requests.build(caller, body), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request, lambda connection, now: connections.create(connection, request, new, now)
-        )
-    )
+    return await change_requests.execute(request, connections.create, new)
 
 
 @router.get(
@@ -100,17 +95,12 @@ async def get_one_connection(
 )
 async def update_connection(
     caller: Manager, connection_name: NameDep,
-    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))],
-    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))], connections: BrokerConnectionsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
     request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: connections.update(connection, request, connection_name, changes, now),
-        )
-    )
+    return await change_requests.execute(request, connections.update, connection_name, changes)
 
 
 @router.delete(
@@ -122,15 +112,11 @@ async def update_connection(
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
-    request = change_requests.build(caller, NoFields(), connection_name)
-    await change_executor.execute(
-        request,
-        lambda connection, now: connections.delete(connection, request, connection_name, now),
-    )
-    return Response(status_code=204)
+    request = change_requests.build(caller, None, connection_name)
+    return await change_requests.execute(request, connections.delete, connection_name)
 
 
 @router.post(
@@ -169,19 +155,14 @@ async def test_connection(
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
 
     Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
-    request = change_requests.build(caller, NoFields(), connection_name)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: connections.enable_live(connection, request, connection_name, now),
-        )
-    )
+    request = change_requests.build(caller, None, connection_name)
+    return await change_requests.execute(request, connections.enable_live, connection_name)
 
 
 @sessions_router.get(
@@ -216,9 +197,8 @@ async def get_log_in(
 )
 async def create_session(
     caller: Operator, connection_name: NameDep,
-    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
-    log_ins: BrokerLogInsDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))], log_ins: BrokerLogInsDep,
+    readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Exchange the request token of a login for today's session, and connect with it."""
     tenant_id = caller.tenant_id
@@ -227,9 +207,4 @@ async def create_session(
     )
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
     request = change_requests.build(caller, body, connection_name)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: log_ins.store(connection, request, connection_name, token, now),
-        )
-    )
+    return await change_requests.execute(request, log_ins.store, connection_name, token)

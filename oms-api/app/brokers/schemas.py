@@ -193,7 +193,3 @@ class BrokerLogInOut(BaseModel):
     expires_at: str | None = Field(
         description="End of the current session, in UTC; null: there is none", examples=[_AT]
     )
-
-
-class NoFields(RequestBody):
-    """An empty body."""

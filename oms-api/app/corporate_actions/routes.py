@@ -22,7 +22,7 @@ from app.corporate_actions.schemas import (
 from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import Action
 from app.market_data.dependencies import MarketDep
@@ -77,8 +77,8 @@ async def preview(
     openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
 )
 async def create(
-    caller: Manager, body: Body, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
+    caller: Manager, body: Body, change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep,
+    readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
@@ -86,10 +86,7 @@ async def create(
     before the ex-date. Open orders are restated (split) or canceled (symbol change).
     """
     request, draft = change_requests.build(caller, body), body.to_draft()
-    result = await change_executor.execute(
-        request,
-        lambda connection, at: create_action(connection, request, draft, market.rate, at),
-    )
+    result = await change_requests.executor.execute(request, create_action, draft, market.rate)
     action_id = orjson.loads(result.body)["id"]
     action = await _find(readers, caller, action_id)
     if action.booked_at is None and action.reversed_at is None:
@@ -148,8 +145,8 @@ async def get_corporate_action(
 )
 async def reverse(
     caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
+    change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep, readers: ReadersDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 
@@ -159,10 +156,7 @@ async def reverse(
     action = await _find(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
-    result = await change_executor.execute(
-        request,
-        lambda connection, at: record_reversal(connection, request, action_id, body.reason, at),
-    )
+    result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
     if not result.replayed:  # also what a booking wrote in between: later ones see that it is reversed
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}

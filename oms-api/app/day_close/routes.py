@@ -13,7 +13,7 @@ from app.day_close.rules.statements import Statement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
 from app.day_close.service.statements import find_day, read_statement
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.wire.body import documented_body, json_body
@@ -48,20 +48,15 @@ _STATEMENT = {
 )
 async def close_day(
     caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
-    body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))],
-    closer: DayCloserDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))], closer: DayCloserDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
 
     A day can be signed off once.
     """
     request = change_requests.build(caller, body, day)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: closer.close_day(connection, request, day, body.note, now),
-        )
-    )
+    return await change_requests.execute(request, closer.close_day, day, body.note)
 
 
 @router.get(

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.reconciliation.dependencies import AdoptionDep
 from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
-from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
+from app.reconciliation.schemas import IssueOut, IssueQuery, ResolutionIn, RunOut
 from app.reconciliation.service import issues as service
 from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
@@ -49,16 +49,10 @@ async def list_issues(
     status_code=202,
     responses=document_responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
 )
-async def run_reconciliation(
-    caller: Resolver, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep
-) -> Response:
+async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    request = change_requests.build(caller, NoFields())
-    return build_response(
-        await change_executor.execute(
-            request, lambda connection, now: service.request_run(connection, request, now)
-        )
-    )
+    request = change_requests.build(caller)
+    return await change_requests.execute(request, service.request_run)
 
 
 @router.post(
@@ -69,8 +63,8 @@ async def run_reconciliation(
 )
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
-    body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
+    body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))], change_requests: ChangeRequestsDep,
+    adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 
@@ -80,11 +74,4 @@ async def resolve_issue(
     request = change_requests.build(caller, body, issue_id)
     if body.action == ADOPT:
         await adoption.adopt(request, issue_id, body.reason)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.resolve_issue(
-                connection, request, issue_id, body.action, body.reason, now
-            ),
-        )
-    )
+    return await change_requests.execute(request, service.resolve_issue, issue_id, body.action, body.reason)

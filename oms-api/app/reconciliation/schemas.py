@@ -86,7 +86,3 @@ class RunOut(BaseModel):
     run_id: str = Field(description="ID of the request", examples=["rr_0123456789abcdef01234567"])
     connections: int = Field(description="Number of connections to compare", examples=[1])
     requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
-
-
-class NoFields(RequestBody):
-    """An empty body."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request
@@ -234,8 +234,8 @@ async def list_latches(
 )
 async def release_latch(
     caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
-    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], change_executor: ChangeExecutorDep,
-    controls: ControlsDep, change_requests: ChangeRequestsDep,
+    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], controls: ControlsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a latch, so that its strategy or API key can trade the symbol again.
 
@@ -244,9 +244,6 @@ async def release_latch(
     Requires a logged-in user, or an API key acting for a user.
     """
     request = change_requests.build(caller, body, latch_id)
-    result = await change_executor.execute(
-        request,
-        lambda connection, now: latch_service.release(connection, request, latch_id, body.reason, now),
-    )
+    response = await change_requests.execute(request, latch_service.release, latch_id, body.reason)
     controls.forget(caller.tenant_id)
-    return build_response(result)
+    return response

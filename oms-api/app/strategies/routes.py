@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequests, ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
+from app.identity.service.change_executor import ChangeRequest
 from app.ledger.schemas import Label
 from app.orders.dependencies import OrderServiceDep
 from app.orders.service.order_service import OrderService
@@ -58,9 +58,8 @@ _CHANGED = document_responses(200, {"model": StrategyOut}, 404, 409, 413, 415, h
     openapi_extra=documented_body(StrategyIn, EXAMPLE),
 )
 async def post_strategy(
-    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))],
-    inspector: CodeInspectorDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    clock: ClockDep, controls: ControlsDep,
+    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))], inspector: CodeInspectorDep,
+    change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits.
 
@@ -68,11 +67,9 @@ async def post_strategy(
     """
     request, new = change_requests.build(caller, body), body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
-    result = await change_executor.execute(
-        request, lambda connection, now: registry.create(connection, request, new, now)
-    )
+    response = await change_requests.execute(request, registry.create, new)
     controls.forget(caller.tenant_id)
-    return build_response(result)
+    return response
 
 
 @router.get("", summary="List strategies", responses=document_responses(200, {"model": list[StrategyOut]}))
@@ -116,10 +113,9 @@ async def get_strategy(
     openapi_extra=documented_body(StrategyPatch, PATCH_EXAMPLE),
 )
 async def patch_strategy(
-    caller: Editor, strategy_name: NameDep,
-    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], inspector: CodeInspectorDep,
-    readers: ReadersDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    clock: ClockDep, controls: ControlsDep,
+    caller: Editor, strategy_name: NameDep, body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))],
+    inspector: CodeInspectorDep, readers: ReadersDep, change_requests: ChangeRequestsDep, clock: ClockDep,
+    controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Change parameters, or as an administrator also other settings.
 
@@ -130,12 +126,9 @@ async def patch_strategy(
     changes = body.build(strategy_name, caller.actor, clock())
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
-    result = await change_executor.execute(
-        request,
-        lambda connection, now: registry.update(connection, request, strategy_name, changes, now),
-    )
+    response = await change_requests.execute(request, registry.update, strategy_name, changes)
     controls.forget(caller.tenant_id)
-    return build_response(result)
+    return response
 
 
 @router.post(
@@ -145,19 +138,14 @@ async def patch_strategy(
     openapi_extra=documented_body(StartIn, START_EXAMPLE, required=False),
 )
 async def start_strategy(
-    caller: Starter, strategy_name: NameDep, body: StartDep,
-    inspector: CodeInspectorDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    caller: Starter, strategy_name: NameDep, body: StartDep, inspector: CodeInspectorDep, readers: ReadersDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
     status_request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
     request = change_requests.build(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
-    return build_response(
-        await change_executor.execute(
-            request, lambda connection, now: changes.change(connection, request, status_request, now)
-        )
-    )
+    return await change_requests.execute(request, changes.change, status_request)
 
 
 @router.post(
@@ -168,15 +156,12 @@ async def start_strategy(
 )
 async def pause_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
-    orders: OrderServiceDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
     status_request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
     request = change_requests.build(caller, body, strategy_name)
-    return build_response(
-        await _halt(status_request, request, _Services(inspector, orders, readers, change_executor))
-    )
+    return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
 @router.post(
@@ -187,22 +172,19 @@ async def pause_strategy(
 )
 async def stop_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
-    orders: OrderServiceDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
     status_request = StatusRequest(Action.STOP, strategy_name, body.reason)
     request = change_requests.build(caller, body, strategy_name)
-    return build_response(
-        await _halt(status_request, request, _Services(inspector, orders, readers, change_executor))
-    )
+    return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
 class _Services(NamedTuple):
     inspector: CodeInspector
     orders: OrderService
     readers: Readers
-    change_executor: ChangeExecutor
+    change_requests: ChangeRequests
 
 
 async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, name: str) -> Inspected:
@@ -218,14 +200,12 @@ async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str 
     return await readers.run(read, caller.tenant_id)
 
 
-async def _halt(status_request: StatusRequest, request: ChangeRequest, services: _Services) -> ChangeResponse:
+async def _halt(status_request: StatusRequest, request: ChangeRequest, services: _Services) -> Response:
     """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
     changes = StatusChanges(
         await _inspect(services.inspector, services.readers, request.caller, status_request.name)
     )
-    result = await services.change_executor.execute(
-        request, lambda connection, now: changes.change(connection, request, status_request, now)
-    )
+    response = await services.change_requests.execute(request, changes.change, status_request)
     request_id = request.request_id or ""
     await cancel_entries(services.orders, services.readers, request.caller, status_request.name, request_id)
-    return result
+    return response

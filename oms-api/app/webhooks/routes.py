@@ -7,16 +7,14 @@ from sqlalchemy import Connection
 
 from app.events.dependencies import FeedDep
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeResult
 from app.webhooks.dependencies import WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
 from app.webhooks.schemas import (
     DeliveriesOut,
     DeliveryOut,
     DeliveryQuery,
-    NothingIn,
     SecretRotationIn,
     WebhookIn,
     WebhookMadeOut,
@@ -56,7 +54,7 @@ _QUEUED = document_responses(202, {"model": DeliveryOut}, 404, 409, headers=REPL
 )
 async def create_webhook(
     caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: WebhooksDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, feed: FeedDep,
+    change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
 
@@ -68,12 +66,7 @@ async def create_webhook(
         body.to_parameters(),
         await feed.horizon(caller.tenant_id),
     )
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.create(connection, request, new, cursor, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.create, new, cursor)
 
 
 @router.put(
@@ -85,9 +78,8 @@ async def create_webhook(
 )
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
-    body: Annotated[WebhookIn, Depends(json_body(WebhookIn))],
-    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    feed: FeedDep,
+    body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: WebhooksDep,
+    change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it.
 
@@ -98,12 +90,7 @@ async def put_webhook(
     webhooks.check_url(body.url)
     request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
     cursor = await feed.horizon(caller.tenant_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.put_by_name(connection, request, webhook_name, new, cursor, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.put_by_name, webhook_name, new, cursor)
 
 
 @router.get("", summary="List webhooks", responses=document_responses(200, {"model": list[WebhookOut]}))
@@ -133,18 +120,13 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
 )
 async def change_webhook(
     caller: Manager, webhook_id: IdDep, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
-    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    webhooks: WebhooksDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.to_changes()
     webhooks.check_url(changes.get("url"))
     request = change_requests.build(caller, body, webhook_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.change(connection, request, webhook_id, changes, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.change, webhook_id, changes)
 
 
 @router.delete(
@@ -155,15 +137,11 @@ async def change_webhook(
     responses=document_responses(204, {}, 404, 409),
 )
 async def delete_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep
+) -> Response:
     """Delete a webhook and its deliveries."""
-    request = change_requests.build(caller, NothingIn(), webhook_id)
-    await change_executor.execute(
-        request, lambda connection, now: webhooks.delete(connection, request, webhook_id, now)
-    )
-    return Response(status_code=204)
+    request = change_requests.build(caller, None, webhook_id)
+    return await change_requests.execute(request, webhooks.delete, webhook_id)
 
 
 @router.post(
@@ -175,7 +153,7 @@ async def delete_webhook(
 )
 async def rotate_secret(
     caller: Manager, webhook_id: IdDep, http_request: Request, webhooks: WebhooksDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace the secret by a new one, which is shown once.
 
@@ -187,12 +165,7 @@ async def rotate_secret(
         content_type = request_info.headers.get(b"content-type", b"")
         body = validate_model(SecretRotationIn, read_json(content_type, content))
     request, seconds = change_requests.build(caller, body, webhook_id), body.overlap_seconds
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.rotate(connection, request, webhook_id, seconds, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.rotate, webhook_id, seconds)
 
 
 @router.post(
@@ -201,38 +174,25 @@ async def rotate_secret(
     responses=document_responses(200, {"model": WebhookOut}, 404, 409),
 )
 async def enable_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep, feed: FeedDep,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep,
+    feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
     List the events that occurred while it was disabled with `GET /events`.
     """
-    request = change_requests.build(caller, NothingIn(), webhook_id)
+    request = change_requests.build(caller, None, webhook_id)
     cursor = await feed.horizon(caller.tenant_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.enable(connection, request, webhook_id, cursor, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.enable, webhook_id, cursor)
 
 
 @router.post("/{webhook_id}:test", summary="Test a webhook", status_code=202, responses=_QUEUED)
 async def test_webhook(
-    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep
+) -> Response:
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
-    request = change_requests.build(caller, NothingIn(), webhook_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: ChangeResult(
-                deliveries.send_test(connection, caller, webhook_id, now), (), 202
-            ),
-        )
-    )
+    request = change_requests.build(caller, None, webhook_id)
+    return await change_requests.execute(request, deliveries.send_test, webhook_id)
 
 
 @router.get(
@@ -261,15 +221,8 @@ async def list_deliveries(
 )
 async def resend_delivery(
     caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-    request = change_requests.build(caller, NothingIn(), f"{webhook_id} {delivery_id}")
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: ChangeResult(
-                deliveries.resend(connection, caller, webhook_id, delivery_id, now), (), 202
-            ),
-        )
-    )
+    request = change_requests.build(caller, None, f"{webhook_id} {delivery_id}")
+    return await change_requests.execute(request, deliveries.resend, webhook_id, delivery_id)

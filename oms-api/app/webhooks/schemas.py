@@ -84,10 +84,6 @@ class SecretRotationIn(RequestBody):
     )
 
 
-class NothingIn(RequestBody):
-    """An empty body."""
-
-
 class WebhookOut(BaseModel):
     """A webhook without its secret."""
 

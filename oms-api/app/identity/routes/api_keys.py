@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
@@ -41,20 +41,14 @@ _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portf
     openapi_extra=documented_body(KeyIn, _EXAMPLE),
 )
 async def make_key(
-    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], change_requests: ChangeRequestsDep
+) -> Response:
     """Create a key, which is shown once.
 
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
     request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_key(connection, request, parameters, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_key, parameters)
 
 
 @router.get(
@@ -104,18 +98,11 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
 )
 async def change_key(
     caller: Manager, key_id: KeyIdDep, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    request, name, revoked = change_requests.build(caller, body, key_id), body.new_name(), body.ends()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.update_key(
-                connection, request, key_id, name, now, revoked=revoked
-            ),
-        )
-    )
+    request = change_requests.build(caller, body, key_id)
+    return await change_requests.execute(request, service.update_key, key_id, body.new_name(), body.ends())
 
 
 @router.post(
@@ -127,16 +114,11 @@ async def change_key(
 )
 async def rotate_key(
     caller: Manager, key_id: KeyIdDep, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace a key by a new one with the same name and rights, which is shown once.
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
     request, parameters = change_requests.build(caller, body, key_id), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.rotate_key(connection, request, key_id, parameters, now),
-        )
-    )
+    return await change_requests.execute(request, service.rotate_key, key_id, parameters)

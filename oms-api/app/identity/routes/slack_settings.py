@@ -1,19 +1,16 @@
 """Routes by which a bot follows the Slack settings of its tenant."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries.tenants import get_tenant
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
 from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
 from app.identity.service import users
-from app.identity.service.change_executor import ChangeResult
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
 from app.wire.body import documented_body, json_body
@@ -48,7 +45,7 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
 )
 async def set_slack_groups(
     caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the members of the user groups that have a role in `slack_group_roles`.
 
@@ -58,10 +55,7 @@ async def set_slack_groups(
     """
     request = change_requests.build(caller, body)
 
-    def apply(connection: Connection, now: datetime) -> ChangeResult:
-        return apply_groups(connection, request, body.team_id, body.groups, now)
-
-    return build_response(await change_executor.execute(request, apply))
+    return await change_requests.execute(request, apply_groups, body.team_id, body.groups)
 
 
 @router.put(
@@ -72,7 +66,7 @@ async def set_slack_groups(
 )
 async def set_slack_status(
     caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set whether Slack has deactivated a person's account.
 
@@ -81,7 +75,4 @@ async def set_slack_status(
     """
     request = change_requests.build(caller, body)
 
-    def change(connection: Connection, now: datetime) -> ChangeResult:
-        return users.set_slack_status(connection, request, body.person, body.status, now)
-
-    return build_response(await change_executor.execute(request, change))
+    return await change_requests.execute(request, users.set_slack_status, body.person, body.status)

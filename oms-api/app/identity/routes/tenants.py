@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
 from app.identity.schemas.fields import SLUG, PageQuery
 from app.identity.schemas.tenants import (
@@ -45,16 +45,11 @@ _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
 )
 async def make_tenant(
     caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
     request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_tenant(connection, request, parameters, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_tenant, parameters)
 
 
 @router.get(
@@ -103,7 +98,7 @@ async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Resp
 )
 async def change_tenant(
     caller: Manager, slug: SlugDep, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a tenant.
 
@@ -111,12 +106,7 @@ async def change_tenant(
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
     request, changes = change_requests.build(caller, body, slug), body.to_changes()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.update_tenant(connection, request, slug, changes, now),
-        )
-    )
+    return await change_requests.execute(request, service.update_tenant, slug, changes)
 
 
 @router.post(
@@ -129,19 +119,14 @@ async def change_tenant(
 )
 async def claim_workspace(
     caller: Operator, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
 
     A repeat returns 200. Only the operator's key may call this.
     """
     request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: workspaces.claim_workspace(connection, request, slug, team_id, now),
-        )
-    )
+    return await change_requests.execute(request, workspaces.claim_workspace, slug, team_id)
 
 
 @router.post(
@@ -152,13 +137,8 @@ async def claim_workspace(
 )
 async def release_workspace(
     caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
     request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: workspaces.release_workspace(connection, request, slug, team_id, now),
-        )
-    )
+    return await change_requests.execute(request, workspaces.release_workspace, slug, team_id)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep, build_response
 from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
@@ -41,13 +41,11 @@ _EXAMPLE = {
     openapi_extra=documented_body(UserIn, _EXAMPLE),
 )
 async def make_user(
-    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], change_requests: ChangeRequestsDep
+) -> Response:
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
-    return build_response(
-        await service.create_user(change_executor, change_requests.build(caller, body), body.to_parameters())
-    )
+    request = change_requests.build(caller, body)
+    return build_response(await service.create_user(change_requests.executor, request, body.to_parameters()))
 
 
 @router.get(

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashPosition
@@ -130,7 +130,7 @@ class CashQuery(BaseModel):
 )
 async def record_cash(
     caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
+    change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
 
@@ -139,12 +139,7 @@ async def record_cash(
     flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
     move = CashMove(parse_portfolio_name(name), *flow)
     request = change_requests.build(caller, body, move.portfolio)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: move_cash(connection, request, move, cash_reader.buying_powers, now),
-        )
-    )
+    return await change_requests.execute(request, move_cash, move, cash_reader.buying_powers)
 
 
 @router.get(

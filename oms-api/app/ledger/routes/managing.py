@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
@@ -39,17 +39,12 @@ _EXAMPLE = {
 )
 async def make_portfolio(
     caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, guard: GuardDep,
+    change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     request = change_requests.build(caller, body)
     portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.to_changes())
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_portfolio(connection, request, portfolio, guard, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_portfolio, portfolio, guard)
 
 
 @router.patch(
@@ -62,8 +57,8 @@ async def make_portfolio(
 )
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
-    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep, guard: GuardDep,
+    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], change_requests: ChangeRequestsDep,
+    guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.
 
@@ -75,11 +70,4 @@ async def update_portfolio(
         body.name, body.base_currency, body.opening_cash, body.to_changes(), body.broker_choice()
     )
     request = change_requests.build(caller, body, current_name)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.update_portfolio(
-                connection, request, current_name, changes, guard, now
-            ),
-        )
-    )
+    return await change_requests.execute(request, service.update_portfolio, current_name, changes, guard)

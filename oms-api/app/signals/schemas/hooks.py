@@ -99,10 +99,6 @@ class HookIn(RequestBody):
         return HookTerms(self.name, self.strategy, self.template, self.paths, networks, self.max_age_seconds)
 
 
-class NothingIn(RequestBody):
-    """An empty body."""
-
-
 class HookOut(BaseModel):
     """A hook without its token."""
 
