@@ -83,9 +83,7 @@ async def get_backtests(
     """List the backtests of the tenant, newest first."""
     tenant_id = caller.tenant_id
     before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    backtests = await readers.run(
-        lambda connection: list_backtests(connection, tenant_id, query.limit + 1, before), tenant_id
-    )
+    backtests = await readers.read(tenant_id, list_backtests, query.limit + 1, before)
     page = backtests[: query.limit]
     cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(backtests) > query.limit else None
     return build_json_response(
@@ -118,9 +116,7 @@ async def compare_backtests(
 async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
-    backtest = await readers.run(
-        lambda connection: require_backtest(connection, tenant_id, backtest_id), tenant_id
-    )
+    backtest = await readers.read(tenant_id, require_backtest, backtest_id)
     return build_json_response(serialize_backtest(backtest))
 
 
@@ -190,9 +186,7 @@ async def get_backtest_equity(
 async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get the report with charts as one HTML file."""
     tenant_id = caller.tenant_id
-    content = await readers.run(
-        lambda connection: read_file(connection, tenant_id, backtest_id, REPORT_NAME), tenant_id
-    )
+    content = await readers.read(tenant_id, read_file, backtest_id, REPORT_NAME)
     headers = {"Content-Security-Policy": _REPORT_POLICY}
     return Response(content, 200, headers, media_type="text/html; charset=utf-8")
 

@@ -65,9 +65,7 @@ async def create_connection(
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(
-        await readers.run(lambda connection: list_serialized(connection, tenant_id, now), tenant_id)
-    )
+    return build_json_response(await readers.read(tenant_id, list_serialized, now))
 
 
 @router.get(
@@ -80,11 +78,7 @@ async def get_one_connection(
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(
-        await readers.run(
-            lambda connection: get_serialized(connection, tenant_id, connection_name, now), tenant_id
-        )
-    )
+    return build_json_response(await readers.read(tenant_id, get_serialized, connection_name, now))
 
 
 @router.patch(
@@ -130,9 +124,7 @@ async def test_connection(
 ) -> Response:  # fmt: skip
     """Log in at the broker and read the account. Nothing is traded."""
     tenant_id = caller.tenant_id
-    stored = await readers.run(
-        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
-    )
+    stored = await readers.read(tenant_id, get_connection, connection_name)
     check = await asyncio.to_thread(
         check_connection, stored, connections.keys, connections.policy, create_broker
     )
@@ -175,9 +167,7 @@ async def get_log_in(
 ) -> Response:
     """Get the address of the page where a person logs in, and when the current session ends."""
     tenant_id = caller.tenant_id
-    stored = await readers.run(
-        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
-    )
+    stored = await readers.read(tenant_id, get_connection, connection_name)
     expires_at = stored.session_expires_at
     return build_json_response(
         {
@@ -202,9 +192,7 @@ async def create_session(
 ) -> Response:  # fmt: skip
     """Exchange the request token of a login for today's session, and connect with it."""
     tenant_id = caller.tenant_id
-    stored = await readers.run(
-        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
-    )
+    stored = await readers.read(tenant_id, get_connection, connection_name)
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
     request = change_requests.build(caller, body, connection_name)
     return await change_requests.execute(request, log_ins.store, connection_name, token)

@@ -166,6 +166,4 @@ async def reverse(
 
 
 async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
-    return await readers.run(
-        lambda connection: get_record(connection, caller.tenant_id, action_id), caller.tenant_id
-    )
+    return await readers.read(caller.tenant_id, get_record, action_id)

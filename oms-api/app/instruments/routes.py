@@ -84,9 +84,7 @@ async def list_instruments(
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
     tenant_id = caller.tenant_id
-    listing = await readers.run(
-        lambda connection: service.find_listing(connection, tenant_id, symbol), tenant_id
-    )
+    listing = await readers.read(tenant_id, service.find_listing, symbol)
     return build_json_response(serialize_instrument(*listing))
 
 

@@ -69,11 +69,8 @@ async def get_performance(
 ) -> Response:  # fmt: skip
     """Get returns, risk and the statistics of round trips over a period."""
     at, portfolio = now(), parse_portfolio_name(name)
-    report = await readers.run(
-        lambda connection: performance.read_report(
-            connection, caller.tenant_id, portfolio, query.since, query.until, at
-        ),
-        caller.tenant_id,
+    report = await readers.read(
+        caller.tenant_id, performance.read_report, portfolio, query.since, query.until, at
     )
     _require_visible(caller, portfolio)
     return build_json_response(

@@ -30,10 +30,7 @@ async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
 
     The default portfolio is null if the caller may no longer see it.
     """
-    fields = await readers.run(
-        lambda connection: queries.find_preferences(connection, caller.tenant_id, caller.actor),
-        caller.tenant_id,
-    )
+    fields = await readers.read(caller.tenant_id, queries.find_preferences, caller.actor)
     return build_json_response(_serialize(caller, fields))
 
 

@@ -37,9 +37,7 @@ async def list_issues(
     tenant_id, now = caller.tenant_id, clock()
     key = None if query.portfolio is None else name_key(query.portfolio)
     issue_filter = IssueFilter(query.status, query.severity, key)
-    issues = await readers.run(
-        lambda connection: read_issues(connection, tenant_id, issue_filter, MAX_LISTED), tenant_id
-    )
+    issues = await readers.read(tenant_id, read_issues, issue_filter, MAX_LISTED)
     return build_json_response([service.serialize_issue(issue, now) for issue in issues])
 
 

@@ -51,21 +51,15 @@ router = APIRouter(tags=["reports"])
     responses=document_responses(200, {"model": ProfitReportOut}),
 )
 async def get_profit(
-    caller: Reader,
-    query: Annotated[ProfitQuery, Query()],
-    readers: ReadersDep,
-    market: MarketDep,
+    caller: Reader, query: Annotated[ProfitQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
-) -> Response:
+) -> Response:  # fmt: skip
     """Get the realized P&L and the charges of a period by portfolio, strategy, symbol, day or user.
 
     A row counts on the day on which it was booked. A reversal therefore changes the day of the reversal.
     """
     at, filters = now(), query.filter(caller)
-    report = await readers.run(
-        lambda connection: report_profit(connection, market, caller.tenant_id, query.by, filters, at),
-        caller.tenant_id,
-    )
+    report = await readers.read(caller.tenant_id, report_profit, market, query.by, filters, at)
     return build_json_response(serialize_profit(query.by, filters, report))
 
 
@@ -75,23 +69,15 @@ async def get_profit(
     responses=document_responses(200, {"model": ProfitReportOut}),
 )
 async def get_todays_profit(
-    caller: Reader,
-    query: Annotated[TodayQuery, Query()],
-    readers: ReadersDep,
-    market: MarketDep,
+    caller: Reader, query: Annotated[TodayQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
-) -> Response:
+) -> Response:  # fmt: skip
     """Get the P&L since 00:00 UTC by portfolio, with the unrealized P&L of the current positions."""
     at = now()
     start = datetime.combine(at.date(), time(tzinfo=UTC))
     key = None if query.portfolio is None else name_key(query.portfolio.strip())
     filters = ReportFilter(key, since=start, portfolios=caller.portfolios)
-    report = await readers.run(
-        lambda connection: report_profit(
-            connection, market, caller.tenant_id, Grouping.PORTFOLIO, filters, at
-        ),
-        caller.tenant_id,
-    )
+    report = await readers.read(caller.tenant_id, report_profit, market, Grouping.PORTFOLIO, filters, at)
     return build_json_response(serialize_profit(Grouping.PORTFOLIO, filters, report))
 
 
@@ -122,18 +108,12 @@ async def explain_profit(
     responses=document_responses(200, {"model": ExposureReportOut}),
 )
 async def get_exposure(
-    caller: Reader,
-    query: Annotated[ExposureQuery, Query()],
-    readers: ReadersDep,
-    market: MarketDep,
+    caller: Reader, query: Annotated[ExposureQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
-) -> Response:
+) -> Response:  # fmt: skip
     """Get long, short, gross and net exposure by portfolio, symbol, currency, asset class or sector."""
     at, filters = now(), query.filter(caller)
-    report = await readers.run(
-        lambda connection: report_exposure(connection, market, caller.tenant_id, query.by, filters, at),
-        caller.tenant_id,
-    )
+    report = await readers.read(caller.tenant_id, report_exposure, market, query.by, filters, at)
     return build_json_response(serialize_exposure(query.by, report))
 
 
@@ -148,9 +128,7 @@ async def list_daily_stats(
 ) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
     at, filters = now(), query.filter(caller)
-    report = await readers.run(
-        lambda connection: report_days(connection, market, caller.tenant_id, filters, at), caller.tenant_id
-    )
+    report = await readers.read(caller.tenant_id, report_days, market, filters, at)
     return build_json_response(serialize_days(report))
 
 
@@ -164,10 +142,7 @@ async def list_round_trips(
 ) -> Response:
     """List round trips: positions that were opened and closed, the latest first."""
     filters = query.filter(caller)
-    trips = await readers.run(
-        lambda connection: report_round_trips(connection, caller.tenant_id, filters, query.limit, query.skip),
-        caller.tenant_id,
-    )
+    trips = await readers.read(caller.tenant_id, report_round_trips, filters, query.limit, query.skip)
     return build_json_response(list(map(serialize_round_trip, trips)))
 
 

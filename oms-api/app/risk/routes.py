@@ -132,9 +132,7 @@ async def put_limit(
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     """List the tenant's kill switch, and all portfolio and strategy kill switches that were ever set."""
     tenant_id = caller.tenant_id
-    switch_changes = await readers.run(
-        lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
-    )
+    switch_changes = await readers.read(tenant_id, switch_queries.list_switches)
     if not switch_changes or switch_changes[0].scope is not SwitchScope.TENANT:
         switch_changes.insert(0, _DEFAULT_STATE)
     seen = [
@@ -215,10 +213,7 @@ async def list_latches(
     """
     tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
     before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
-    latches = await readers.run(
-        lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, is_active),
-        tenant_id,
-    )
+    latches = await readers.read(tenant_id, latch_queries.list_latches, count, before, is_active)
     page = latches[: query.limit]
     cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(latches) > query.limit else None
     return build_json_response(

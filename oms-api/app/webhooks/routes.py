@@ -97,9 +97,7 @@ async def put_webhook(
 async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
-    stored_webhooks = await readers.run(
-        lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id
-    )
+    stored_webhooks = await readers.read(tenant_id, read_webhooks, owner)
     return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 

@@ -36,10 +36,7 @@ async def list_entries(
     """List the recorded actions, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
     before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
-    chained_entries = await readers.run(
-        lambda connection: queries.list_entries(connection, tenant_id, filters, query.limit + 1, before),
-        tenant_id,
-    )
+    chained_entries = await readers.read(tenant_id, queries.list_entries, filters, query.limit + 1, before)
     page = chained_entries[: query.limit]
     more = len(chained_entries) > query.limit
     cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
@@ -62,7 +59,7 @@ async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsD
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
+        head = await readers.read(tenant_id, queries.get_head)
         export = TrailExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)
 
@@ -77,7 +74,7 @@ async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) ->
     were rewritten or truncated since.
     """
     tenant_id, at = caller.tenant_id, now()
-    head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
+    head = await readers.read(tenant_id, queries.get_head)
     return build_json_response(
         {"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": format_timestamp(at)}
     )

@@ -166,10 +166,7 @@ async def list_trades(
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
-    listed_trade = await readers.run(
-        lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
-        caller.tenant_id,
-    )
+    listed_trade = await readers.read(caller.tenant_id, reading.get_trade, trade_id, caller.portfolios)
     return build_json_response(_listed(listed_trade))
 
 
@@ -223,12 +220,7 @@ async def list_portfolios(
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
     after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
-    books = await readers.run(
-        lambda connection: queries.list_books(
-            connection, tenant_id, part, query.limit + 1, after, caller.portfolios
-        ),
-        tenant_id,
-    )
+    books = await readers.read(tenant_id, queries.list_books, part, query.limit + 1, after, caller.portfolios)
     page = books[: query.limit]
     more = len(books) > query.limit
     cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None

@@ -148,9 +148,7 @@ async def list_marks(
     """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()
     after = cursors.read(tenant_id, _MARKS, query.cursor) if query.cursor else None
-    mark_overrides = await readers.run(
-        lambda connection: list_overrides(connection, tenant_id, at, query.limit + 1, after), tenant_id
-    )
+    mark_overrides = await readers.read(tenant_id, list_overrides, at, query.limit + 1, after)
     page = mark_overrides[: query.limit]
     cursor = cursors.make(tenant_id, _MARKS, page[-1].symbol) if len(mark_overrides) > query.limit else None
     return build_json_response(list(map(serialize_mark, page)), headers=build_link_header(request, cursor))

@@ -54,9 +54,7 @@ async def create_hook(
 @router.get("/hooks", summary="List hooks", responses=document_responses(200, {"model": list[HookOut]}))
 async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
-    hooks = await readers.run(
-        lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
-    )
+    hooks = await readers.read(caller.tenant_id, queries.list_hooks)
     return build_json_response(list(map(service.serialize_hook, hooks)))
 
 

@@ -87,10 +87,7 @@ async def list_signals(
     before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
     portfolio_name_key = None if query.portfolio is None else name_key(query.portfolio)
     filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_name_key, caller.portfolios)
-    listed_signals = await readers.run(
-        lambda connection: queries.list_signals(connection, tenant_id, filters, query.limit + 1, before),
-        tenant_id,
-    )
+    listed_signals = await readers.read(tenant_id, queries.list_signals, filters, query.limit + 1, before)
     page = listed_signals[: query.limit]
     last = str(page[-1].signal.number) if len(listed_signals) > query.limit else None
     cursor = None if last is None else cursors.make(tenant_id, _LIST, last)
@@ -109,9 +106,7 @@ async def get_signal(
 ) -> Response:
     """Get one signal, its outcome, and the current statuses of its orders."""
     tenant_id = caller.tenant_id
-    listed_signal = await readers.run(
-        lambda connection: queries.find_signal(connection, tenant_id, signal_id, caller.portfolios), tenant_id
-    )
+    listed_signal = await readers.read(tenant_id, queries.find_signal, signal_id, caller.portfolios)
     if listed_signal is None:
         raise NoSuchSignal(signal_id)
     return build_json_response(serialize_signal(listed_signal))

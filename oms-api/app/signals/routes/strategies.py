@@ -32,9 +32,7 @@ StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of
 )
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
-    found = await readers.run(
-        lambda connection: queries.list_strategies(connection, caller.tenant_id), caller.tenant_id
-    )
+    found = await readers.read(caller.tenant_id, queries.list_strategies)
     visible = [
         strategy_rules
         for strategy_rules in found

@@ -44,9 +44,7 @@ async def get_trading_portfolio(
     now: ClockDep, cash_reader: CashReaderDep, planner: SignalPlannerDep,
 ) -> Response:  # fmt: skip
     """Get the cash, equity, P&L and positions of a portfolio: the same as `GET /portfolio/{name}`."""
-    name = query.portfolio or await readers.run(
-        lambda connection: planner.find_default_portfolio(connection, caller.tenant_id), caller.tenant_id
-    )
+    name = query.portfolio or await readers.read(caller.tenant_id, planner.find_default_portfolio)
     if name is None:
         raise refuse_field("portfolio", "Send the name of a portfolio.", "missing")
     return await get_portfolio(caller, name, readers, MomentQuery(), valuer, now, cash_reader)
