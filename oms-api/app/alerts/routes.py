@@ -16,12 +16,12 @@ from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
 from app.wire.fields import SearchText
 from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
@@ -38,16 +38,10 @@ class AlertQuery(BaseModel):
     cursor: Cursor | None = None
 
 
-@router.post(
-    "",
-    summary="Create an alert",
-    status_code=201,
-    responses=document_responses(201, {"model": AlertOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(AlertIn, EXAMPLE),
-)
+@router.post("", summary="Create an alert", status_code=201, responses=document_responses(201, AlertOut, 409))
 async def post_alert(
-    caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn))], change_requests: ChangeRequestsDep,
-    price_alerts: PriceAlertsDep,
+    caller: Owner, body: Annotated[AlertIn, Depends(json_body(AlertIn, EXAMPLE))],
+    change_requests: ChangeRequestsDep, price_alerts: PriceAlertsDep,
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
@@ -67,11 +61,7 @@ async def post_alert(
     return response
 
 
-@router.get(
-    "",
-    summary="List your alerts",
-    responses=document_responses(200, {"model": list[AlertOut]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List your alerts", responses=document_responses(200, list[AlertOut]))
 async def list_alerts(
     caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
@@ -94,7 +84,6 @@ async def list_alerts(
     "/{alert_id}",
     summary="Delete an alert",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_alert(

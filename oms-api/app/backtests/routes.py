@@ -31,12 +31,12 @@ from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
 from app.wire.fields import SearchText
 from app.wire.lists import build_link_header
 from app.wire.pages import Cursors
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
@@ -49,14 +49,10 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @router.post(
-    "",
-    summary="Request a backtest",
-    status_code=202,
-    responses=document_responses(202, {"model": BacktestOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(BacktestIn, EXAMPLE),
+    "", summary="Request a backtest", status_code=202, responses=document_responses(202, BacktestOut, 409)
 )
 async def post_backtest(
-    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
+    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn, EXAMPLE))],
     prepare_code: CodePreparationDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
@@ -72,11 +68,7 @@ async def post_backtest(
     return await change_requests.execute(change_requests.build(caller, body), create)
 
 
-@router.get(
-    "",
-    summary="List backtests",
-    responses=document_responses(200, {"model": list[BacktestOut]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List backtests", responses=document_responses(200, list[BacktestOut]))
 async def get_backtests(
     caller: Reader, query: PageDep, readers: ReadersDep, cursors: CursorsDep, request: Request
 ) -> Response:
@@ -91,9 +83,7 @@ async def get_backtests(
     )
 
 
-@router.get(
-    "/compare", summary="Compare backtests", responses=document_responses(200, {"model": ComparisonOut}, 404)
-)
+@router.get("/compare", summary="Compare backtests", responses=document_responses(200, ComparisonOut, 404))
 async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: ReadersDep
 ) -> Response:
@@ -110,9 +100,7 @@ async def compare_backtests(
     return build_json_response(serialize_comparison(backtests))
 
 
-@router.get(
-    "/{backtest_id}", summary="Get a backtest", responses=document_responses(200, {"model": BacktestOut}, 404)
-)
+@router.get("/{backtest_id}", summary="Get a backtest", responses=document_responses(200, BacktestOut, 404))
 async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
@@ -124,7 +112,6 @@ async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) 
     "/{backtest_id}",
     summary="Delete a backtest",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
@@ -141,7 +128,7 @@ async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDe
 @router.get(
     "/{backtest_id}/orders",
     summary="List orders of a backtest",
-    responses=document_responses(200, {"model": list[BacktestOrderOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, list[BacktestOrderOut], 404, 409),
 )
 async def get_backtest_orders(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
@@ -154,7 +141,7 @@ async def get_backtest_orders(
 @router.get(
     "/{backtest_id}/fills",
     summary="List fills of a backtest",
-    responses=document_responses(200, {"model": list[BacktestFillOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, list[BacktestFillOut], 404, 409),
 )
 async def get_backtest_fills(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
@@ -167,7 +154,7 @@ async def get_backtest_fills(
 @router.get(
     "/{backtest_id}/equity",
     summary="List the equity of a backtest",
-    responses=document_responses(200, {"model": list[EquityPointOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, list[EquityPointOut], 404, 409),
 )
 async def get_backtest_equity(
     caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,

@@ -21,9 +21,9 @@ from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import format_timestamp
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -40,18 +40,16 @@ _EXAMPLE = {
 }
 _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
 _SESSION_EXAMPLE = {"request_token": "your-request-token"}
-_CHANGED = document_responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a broker connection",
     status_code=201,
-    responses=document_responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ConnectionIn, _EXAMPLE),
+    responses=document_responses(201, ConnectionOut, 409),
 )
 async def create_connection(
-    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
+    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
     connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
@@ -59,9 +57,7 @@ async def create_connection(
     return await change_requests.execute(request, connections.create, new)
 
 
-@router.get(
-    "", summary="List broker connections", responses=document_responses(200, {"model": list[ConnectionOut]})
-)
+@router.get("", summary="List broker connections", responses=document_responses(200, list[ConnectionOut]))
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
@@ -71,7 +67,7 @@ async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep)
 @router.get(
     "/{connection_name}",
     summary="Get a broker connection",
-    responses=document_responses(200, {"model": ConnectionOut}, 404),
+    responses=document_responses(200, ConnectionOut, 404),
 )
 async def get_one_connection(
     caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
@@ -84,13 +80,12 @@ async def get_one_connection(
 @router.patch(
     "/{connection_name}",
     summary="Update a broker connection",
-    responses=_CHANGED,
-    openapi_extra=documented_body(ConnectionPatch, _PATCH_EXAMPLE),
+    responses=document_responses(200, ConnectionOut, 404, 409),
 )
 async def update_connection(
     caller: Manager, connection_name: NameDep,
-    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))], connections: BrokerConnectionsDep,
-    change_requests: ChangeRequestsDep,
+    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch, _PATCH_EXAMPLE))],
+    connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
     request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
@@ -101,7 +96,6 @@ async def update_connection(
     "/{connection_name}",
     summary="Delete a broker connection",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {}, 404, 409),
 )
 async def delete_connection(
@@ -116,7 +110,7 @@ async def delete_connection(
 @router.post(
     "/{connection_name}:test",
     summary="Test a broker connection",
-    responses=document_responses(200, {"model": ConnectionCheckOut}, 404),
+    responses=document_responses(200, ConnectionCheckOut, 404),
 )
 async def test_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -143,7 +137,7 @@ async def test_connection(
 @router.post(
     "/{connection_name}:enable-live",
     summary="Enable live trading of a broker connection",
-    responses=_CHANGED,
+    responses=document_responses(200, ConnectionOut, 404, 409, 413, 415),
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -160,7 +154,7 @@ async def enable_live(
 @sessions_router.get(
     "/{connection_name}/session",
     summary="Get the login page of a broker connection",
-    responses=document_responses(200, {"model": BrokerLogInOut}, 404, 409),
+    responses=document_responses(200, BrokerLogInOut, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
@@ -180,15 +174,12 @@ async def get_log_in(
 @sessions_router.post(
     "/{connection_name}/session",
     summary="Create the daily session of a broker connection",
-    responses=document_responses(
-        200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
+    responses=document_responses(200, BrokerSessionOut, 404, 409),
 )
 async def create_session(
     caller: Operator, connection_name: NameDep,
-    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))], log_ins: BrokerLogInsDep,
-    readers: ReadersDep, change_requests: ChangeRequestsDep,
+    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn, _SESSION_EXAMPLE))],
+    log_ins: BrokerLogInsDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Exchange the request token of a login for today's session, and connect with it."""
     tenant_id = caller.tenant_id

@@ -27,14 +27,13 @@ from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import Action
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import build_link_header
 from app.wire.paths import ID
-from app.wire.responses import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import REPLAYED, build_json_response, document_responses
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
-Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn))]
 ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
 
 router = APIRouter(tags=["corporate actions"])
@@ -47,13 +46,14 @@ EXAMPLE = {
     "ex_date": "2026-11-23",
     "reason": "Announced on 2026-10-30",
 }
+Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn, EXAMPLE))]
+ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "Wrong ratio"}))]
 
 
 @router.post(
     "/corporate-actions:preview",
     summary="Preview a corporate action",
-    responses=document_responses(200, {"model": CorporateActionPreviewOut}, 409, 413, 415),
-    openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
+    responses=document_responses(200, CorporateActionPreviewOut, 409),
 )
 async def preview(
     caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
@@ -73,8 +73,7 @@ async def preview(
     "/corporate-actions",
     summary="Create a corporate action",
     status_code=201,
-    responses=document_responses(201, {"model": CorporateActionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
+    responses=document_responses(201, CorporateActionOut, 409),
 )
 async def create(
     caller: Manager, body: Body, change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep,
@@ -99,7 +98,7 @@ async def create(
 @router.get(
     "/corporate-actions",
     summary="List corporate actions",
-    responses=document_responses(200, {"model": list[CorporateActionOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[CorporateActionOut]),
 )
 async def list_corporate_actions(
     caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep,
@@ -124,7 +123,7 @@ async def list_corporate_actions(
 @router.get(
     f"/corporate-actions/{{action_id:{ID}}}",
     summary="Get a corporate action",
-    responses=document_responses(200, {"model": CorporateActionOut}, 404),
+    responses=document_responses(200, CorporateActionOut, 404),
 )
 async def get_corporate_action(
     caller: Reader, action_id: ActionId, readers: ReadersDep, now: ClockDep
@@ -138,15 +137,11 @@ async def get_corporate_action(
 @router.post(
     "/corporate-actions/{action_id}:reverse",
     summary="Reverse a corporate action",
-    responses=document_responses(
-        200, {"model": CorporateActionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(ReversalIn, {"reason": "Wrong ratio"}),
+    responses=document_responses(200, CorporateActionOut, 404, 409),
 )
 async def reverse(
-    caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
-    change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep, readers: ReadersDep,
-    now: ClockDep,
+    caller: Manager, action_id: ActionId, body: ReversalBody, change_requests: ChangeRequestsDep,
+    corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
 

@@ -17,7 +17,7 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -27,7 +27,7 @@ JobName = Annotated[str, Path(max_length=40, description="Name of the job; hyphe
 SHOWN_RUNS = 10
 
 
-@router.get("", summary="List background jobs", responses=document_responses(200, {"model": JobsOut}))
+@router.get("", summary="List background jobs", responses=document_responses(200, JobsOut))
 async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
@@ -54,7 +54,7 @@ async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now:
     "/{job_name}:run",
     summary="Request a run of a job",
     status_code=202,
-    responses=document_responses(202, {"model": JobRequestOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, JobRequestOut, 404, 409),
 )
 async def run_job(
     caller: Requester, job_name: JobName, runner: DutyRunnerDep, change_requests: ChangeRequestsDep

@@ -22,7 +22,7 @@ from app.wire.dependencies import ReadersDep
 from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["events"])
 
@@ -71,11 +71,7 @@ class StreamQuery(BaseModel):
     type: Types | None = None
 
 
-@router.get(
-    "/events",
-    summary="List events",
-    responses=document_responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER),
-)
+@router.get("/events", summary="List events", responses=document_responses(200, list[EventOut]))
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
     opaque_ids: OpaqueIdsDep, request: Request,

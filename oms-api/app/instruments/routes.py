@@ -15,12 +15,12 @@ from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import SearchText
 from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 
@@ -50,9 +50,7 @@ class InstrumentQuery(BaseModel):
 
 
 @router.get(
-    "/instruments",
-    summary="List instruments",
-    responses=document_responses(200, {"model": list[InstrumentOut]}, headers=NEXT_HEADER),
+    "/instruments", summary="List instruments", responses=document_responses(200, list[InstrumentOut])
 )
 async def list_instruments(
     caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
@@ -79,7 +77,7 @@ async def list_instruments(
 @router.get(
     "/instruments/{symbol:path}",
     summary="Get an instrument",
-    responses=document_responses(200, {"model": InstrumentOut}, 404),
+    responses=document_responses(200, InstrumentOut, 404),
 )
 async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], readers: ReadersDep) -> Response:
     """Get one instrument. A symbol that is not listed can be traded, with the smallest tick and lot size."""
@@ -91,12 +89,11 @@ async def get_instrument(caller: Reader, symbol: Annotated[Symbol, Path()], read
 @router.put(
     "/instruments/{symbol:path}",
     summary="Set the terms of an instrument",
-    responses=document_responses(200, {"model": InstrumentOut}, 404, 409, 413, 415),
-    openapi_extra=documented_body(InstrumentIn, EXAMPLE),
+    responses=document_responses(200, InstrumentOut, 404, 409),
 )
 async def put_instrument(
     caller: Lister, symbol: Annotated[Symbol, Path()],
-    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn))], changes: ChangesDep,
+    body: Annotated[InstrumentIn, Depends(json_body(InstrumentIn, EXAMPLE))], changes: ChangesDep,
     find_currencies: CurrenciesInUseDep, is_in_use: IsSymbolInUseDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set the terms of a symbol.

@@ -14,21 +14,24 @@ from app.reconciliation.schemas import IssueOut, IssueQuery, ResolutionIn, RunOu
 from app.reconciliation.service import issues as service
 from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
+ResolutionBody = Annotated[
+    ResolutionIn, Depends(json_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}))
+]
 
 
 @router.get(
     "/reconciliation/issues",
     summary="List reconciliation issues",
-    responses=document_responses(200, {"model": list[IssueOut]}),
+    responses=document_responses(200, list[IssueOut]),
 )
 async def list_issues(
     caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
@@ -45,7 +48,7 @@ async def list_issues(
     "/reconciliation:run",
     summary="Request a reconciliation",
     status_code=202,
-    responses=document_responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, RunOut, 409),
 )
 async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
@@ -56,13 +59,11 @@ async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDe
 @router.post(
     "/reconciliation/issues/{issue_id}/resolve",
     summary="Resolve a reconciliation issue",
-    responses=document_responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}),
+    responses=document_responses(200, IssueOut, 404, 409),
 )
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
-    body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))], change_requests: ChangeRequestsDep,
-    adoption: AdoptionDep,
+    body: ResolutionBody, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 

@@ -46,9 +46,7 @@ router = APIRouter(tags=["reports"])
 
 
 @router.get(
-    "/pnl",
-    summary="Get profit and loss by group",
-    responses=document_responses(200, {"model": ProfitReportOut}),
+    "/pnl", summary="Get profit and loss by group", responses=document_responses(200, ProfitReportOut)
 )
 async def get_profit(
     caller: Reader, query: Annotated[ProfitQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -66,7 +64,7 @@ async def get_profit(
 @router.get(
     "/pnl/today",
     summary="Get profit and loss since 00:00 UTC",
-    responses=document_responses(200, {"model": ProfitReportOut}),
+    responses=document_responses(200, ProfitReportOut),
 )
 async def get_todays_profit(
     caller: Reader, query: Annotated[TodayQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -84,7 +82,7 @@ async def get_todays_profit(
 @router.get(
     "/pnl/explain",
     summary="Get the causes of the profit and loss of a day",
-    responses=document_responses(200, {"model": ExplanationOut}),
+    responses=document_responses(200, ExplanationOut),
 )
 async def explain_profit(
     caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -103,9 +101,7 @@ async def explain_profit(
 
 
 @router.get(
-    "/exposure",
-    summary="Get the exposure by group",
-    responses=document_responses(200, {"model": ExposureReportOut}),
+    "/exposure", summary="Get the exposure by group", responses=document_responses(200, ExposureReportOut)
 )
 async def get_exposure(
     caller: Reader, query: Annotated[ExposureQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -118,9 +114,7 @@ async def get_exposure(
 
 
 @router.get(
-    "/daily-stats",
-    summary="List daily statistics",
-    responses=document_responses(200, {"model": list[DayStatsOut]}),
+    "/daily-stats", summary="List daily statistics", responses=document_responses(200, list[DayStatsOut])
 )
 async def list_daily_stats(
     caller: Reader, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -132,11 +126,7 @@ async def list_daily_stats(
     return build_json_response(serialize_days(report))
 
 
-@router.get(
-    "/round-trips",
-    summary="List round trips",
-    responses=document_responses(200, {"model": list[RoundTripOut]}),
-)
+@router.get("/round-trips", summary="List round trips", responses=document_responses(200, list[RoundTripOut]))
 async def list_round_trips(
     caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
 ) -> Response:
@@ -146,7 +136,7 @@ async def list_round_trips(
     return build_json_response(list(map(serialize_round_trip, trips)))
 
 
-@router.get("/lots", summary="List tax lots", responses=document_responses(200, {"model": LotsOut}))
+@router.get("/lots", summary="List tax lots", responses=document_responses(200, LotsOut))
 async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)

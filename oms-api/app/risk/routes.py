@@ -36,11 +36,11 @@ from app.risk.service.limit_changes import change_limit
 from app.risk.service.limit_listing import list_visible_limits
 from app.timestamps import BEFORE_ALL, format_timestamp
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
 from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["risk"])
 
@@ -67,13 +67,10 @@ SWITCH_EXAMPLE: dict[str, Any] = {
 _LIMITS, _LATCHES = "limits", "latches"
 _MAX_ID = 32
 _DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
+ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The feed is repaired"}))]
 
 
-@router.get(
-    "/limits",
-    summary="List risk limits",
-    responses=document_responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER),
-)
+@router.get("/limits", summary="List risk limits", responses=document_responses(200, list[LimitOut]))
 async def list_limits(
     caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
     cursors: CursorsDep, request: Request,
@@ -95,15 +92,10 @@ async def list_limits(
     )
 
 
-@router.put(
-    "/limits",
-    summary="Set or remove a risk limit",
-    responses=document_responses(200, {"model": LimitOut}, 409, 413, 415),
-    openapi_extra=documented_body(LimitIn, LIMIT_EXAMPLE),
-)
+@router.put("/limits", summary="Set or remove a risk limit", responses=document_responses(200, LimitOut, 409))
 async def put_limit(
-    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: ChangesDep,
-    controls: ControlsDep, now: ClockDep, request: Request,
+    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn, LIMIT_EXAMPLE))],
+    changes: ChangesDep, controls: ControlsDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a limit. To remove it, set `value` to null.
 
@@ -124,11 +116,7 @@ async def put_limit(
     return build_json_response(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
 
 
-@router.get(
-    "/kill-switch",
-    summary="List kill switches",
-    responses=document_responses(200, {"model": list[SwitchOut]}),
-)
+@router.get("/kill-switch", summary="List kill switches", responses=document_responses(200, list[SwitchOut]))
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     """List the tenant's kill switch, and all portfolio and strategy kill switches that were ever set."""
     tenant_id = caller.tenant_id
@@ -146,11 +134,10 @@ async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
 @router.post(
     "/kill-switch",
     summary="Set a kill switch",
-    responses=document_responses(200, {"model": KillSwitchResultOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
+    responses=document_responses(200, KillSwitchResultOut, 409, headers=REPLAYED_HEADER),
 )
 async def set_kill_switch(
-    caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
+    caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn, SWITCH_EXAMPLE))],
     kill_switches: KillSwitchesDep, key: IdempotencyKey, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a kill switch.
@@ -198,11 +185,7 @@ def _get_actor(caller: Caller) -> str:
     return caller.person or caller.name
 
 
-@router.get(
-    "/latches",
-    summary="List execution latches",
-    responses=document_responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER),
-)
+@router.get("/latches", summary="List execution latches", responses=document_responses(200, list[LatchOut]))
 async def list_latches(
     caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
@@ -224,13 +207,11 @@ async def list_latches(
 @router.post(
     "/latches/{latch_id}/release",
     summary="Release an execution latch",
-    responses=document_responses(200, {"model": LatchOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ReleaseIn, {"reason": "The feed is repaired"}),
+    responses=document_responses(200, LatchOut, 404, 409),
 )
 async def release_latch(
-    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
-    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], controls: ControlsDep,
-    change_requests: ChangeRequestsDep,
+    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
+    controls: ControlsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a latch, so that its strategy or API key can trade the symbol again.
 

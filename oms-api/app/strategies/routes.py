@@ -34,9 +34,9 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.presentation import describe_manual, describe_strategies
 from app.strategies.service.registry import StrategyRegistry, require_strategy
 from app.strategies.service.status_changes import StatusChanges, StatusRequest
-from app.wire.body import documented_body, json_body, optional_json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -45,21 +45,16 @@ Editor = Annotated[Caller, Depends(require_permission(Operation.CHANGE_STRATEGY)
 Starter = Annotated[Caller, Depends(require_permission(Operation.START_STRATEGY))]
 Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))]
 NameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
-StartDep = Annotated[StartIn, Depends(optional_json_body(StartIn))]
-ReasonDep = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
-_CHANGED = document_responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+StartDep = Annotated[StartIn, Depends(json_body(StartIn, START_EXAMPLE, is_required=False))]
+ReasonDep = Annotated[ReasonIn, Depends(json_body(ReasonIn, REASON_EXAMPLE, is_required=False))]
 
 
 @router.post(
-    "",
-    summary="Create a strategy",
-    status_code=201,
-    responses=document_responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(StrategyIn, EXAMPLE),
+    "", summary="Create a strategy", status_code=201, responses=document_responses(201, StrategyOut, 409)
 )
 async def post_strategy(
-    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))], inspector: CodeInspectorDep,
-    change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
+    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn, EXAMPLE))],
+    inspector: CodeInspectorDep, change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits.
 
@@ -72,7 +67,7 @@ async def post_strategy(
     return response
 
 
-@router.get("", summary="List strategies", responses=document_responses(200, {"model": list[StrategyOut]}))
+@router.get("", summary="List strategies", responses=document_responses(200, list[StrategyOut]))
 async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
@@ -86,11 +81,7 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.get(
-    "/{strategy_name}",
-    summary="Get a strategy",
-    responses=document_responses(200, {"model": StrategyOut}, 404),
-)
+@router.get("/{strategy_name}", summary="Get a strategy", responses=document_responses(200, StrategyOut, 404))
 async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
@@ -107,13 +98,11 @@ async def get_strategy(
 
 
 @router.patch(
-    "/{strategy_name}",
-    summary="Update a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(StrategyPatch, PATCH_EXAMPLE),
+    "/{strategy_name}", summary="Update a strategy", responses=document_responses(200, StrategyOut, 404, 409)
 )
 async def patch_strategy(
-    caller: Editor, strategy_name: NameDep, body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))],
+    caller: Editor, strategy_name: NameDep,
+    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch, PATCH_EXAMPLE))],
     inspector: CodeInspectorDep, readers: ReadersDep, change_requests: ChangeRequestsDep, clock: ClockDep,
     controls: ControlsDep,
 ) -> Response:  # fmt: skip
@@ -134,8 +123,7 @@ async def patch_strategy(
 @router.post(
     "/{strategy_name}:start",
     summary="Start a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(StartIn, START_EXAMPLE, required=False),
+    responses=document_responses(200, StrategyOut, 404, 409),
 )
 async def start_strategy(
     caller: Starter, strategy_name: NameDep, body: StartDep, inspector: CodeInspectorDep, readers: ReadersDep,
@@ -151,8 +139,7 @@ async def start_strategy(
 @router.post(
     "/{strategy_name}:pause",
     summary="Pause a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
+    responses=document_responses(200, StrategyOut, 404, 409),
 )
 async def pause_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
@@ -167,8 +154,7 @@ async def pause_strategy(
 @router.post(
     "/{strategy_name}:stop",
     summary="Stop a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
+    responses=document_responses(200, StrategyOut, 404, 409),
 )
 async def stop_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,

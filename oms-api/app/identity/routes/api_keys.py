@@ -18,11 +18,11 @@ from app.identity.schemas.keys import (
     RotationIn,
 )
 from app.identity.service import api_keys as service
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import build_link_header
 from app.wire.paths import ID
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
@@ -31,18 +31,17 @@ KeyIdDep = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
+KeyPatchBody = Annotated[KeyPatch, Depends(json_body(KeyPatch, {"revoked": True}))]
+RotationBody = Annotated[RotationIn, Depends(json_body(RotationIn, {"overlap_seconds": 3600}))]
 
 
 @router.post(
-    "",
-    summary="Create an API key",
-    status_code=201,
-    responses=document_responses(201, {"model": KeyMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(KeyIn, _EXAMPLE),
+    "", summary="Create an API key", status_code=201, responses=document_responses(201, KeyMadeOut, 409)
 )
 async def make_key(
-    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], change_requests: ChangeRequestsDep
-) -> Response:
+    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep,
+) -> Response:  # fmt: skip
     """Create a key, which is shown once.
 
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
@@ -51,11 +50,7 @@ async def make_key(
     return await change_requests.execute(request, service.create_key, parameters)
 
 
-@router.get(
-    "",
-    summary="List API keys",
-    responses=document_responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List API keys", responses=document_responses(200, list[KeyOut]))
 async def list_keys(
     caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     clock: ClockDep, request: Request,
@@ -77,7 +72,7 @@ async def list_keys(
     )
 
 
-@router.get(_ONE, summary="Get an API key", responses=document_responses(200, {"model": KeyOut}, 404))
+@router.get(_ONE, summary="Get an API key", responses=document_responses(200, KeyOut, 404))
 async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock: ClockDep) -> Response:
     """Get one key, without its secret."""
     now = clock()
@@ -91,15 +86,11 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
 
 
 @router.patch(
-    _ONE,
-    summary="Update or revoke an API key",
-    responses=document_responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(KeyPatch, {"revoked": True}),
+    _ONE, summary="Update or revoke an API key", responses=document_responses(200, KeyOut, 404, 409)
 )
 async def change_key(
-    caller: Manager, key_id: KeyIdDep, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, key_id: KeyIdDep, body: KeyPatchBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     request = change_requests.build(caller, body, key_id)
     return await change_requests.execute(request, service.update_key, key_id, body.new_name(), body.ends())
@@ -109,13 +100,11 @@ async def change_key(
     "/{key_id}:rotate",
     summary="Rotate an API key",
     status_code=201,
-    responses=document_responses(201, {"model": KeyMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(RotationIn, {"overlap_seconds": 3600}),
+    responses=document_responses(201, KeyMadeOut, 404, 409),
 )
 async def rotate_key(
-    caller: Manager, key_id: KeyIdDep, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, key_id: KeyIdDep, body: RotationBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Replace a key by a new one with the same name and rights, which is shown once.
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.

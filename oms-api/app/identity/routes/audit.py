@@ -13,7 +13,7 @@ from app.timestamps import format_timestamp
 from app.wire.dependencies import ClockDep, CursorsDep, ExportsDep, ReadersDep
 from app.wire.exports import Read, describe_lines
 from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
@@ -21,11 +21,7 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
 _ENTRIES = "audit"  # the name of the list in cursors
 
 
-@router.get(
-    "",
-    summary="List audit log entries",
-    responses=document_responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List audit log entries", responses=document_responses(200, list[EntryOut]))
 async def list_entries(
     caller: Auditor,
     query: Annotated[AuditQuery, Query()],
@@ -66,7 +62,7 @@ async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsD
     return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")
 
 
-@router.get("/head", summary="Get the audit log head", responses=document_responses(200, {"model": HeadOut}))
+@router.get("/head", summary="Get the audit log head", responses=document_responses(200, HeadOut))
 async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the current head of the audit log: the sequence number and hash of its last entry.
 

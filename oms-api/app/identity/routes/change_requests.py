@@ -1,7 +1,7 @@
 """Parameters and responses that administrators' routes share."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from app.identity.service.change_executor import (
 )
 from app.wire.app_state import Component, get_request_info
 from app.wire.idempotency import IdempotencyKey
-from app.wire.responses import REPLAYED
+from app.wire.responses import REPLAYED, REPLAYED_HEADER, describe_headers
 
 CHANGE_EXECUTOR = Component[ChangeExecutor]("change_executor")
 ChangeExecutorDep = Annotated[ChangeExecutor, Depends(CHANGE_EXECUTOR)]
@@ -24,6 +24,8 @@ ChangeExecutorDep = Annotated[ChangeExecutor, Depends(CHANGE_EXECUTOR)]
 
 class ChangeRequests:
     """Builds a `ChangeRequest` of an HTTP request, and executes it once per idempotency key."""
+
+    describes: ClassVar = {"success_headers": describe_headers(REPLAYED_HEADER)}  # for OpenAPI
 
     def __init__(self, request: Request, key: IdempotencyKey, executor: ChangeExecutorDep) -> None:
         self._request, self._key, self.executor = request, key, executor

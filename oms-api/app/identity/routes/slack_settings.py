@@ -13,20 +13,23 @@ from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
 from app.identity.service import users
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
+SlackStatusBody = Annotated[
+    SlackStatusIn, Depends(json_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}))
+]
 
 
 @router.get(
     "/slack-settings",
     summary="Get the settings of the bot",
-    responses=document_responses(200, {"model": SlackSettingsOut}),
+    responses=document_responses(200, SlackSettingsOut),
 )
 async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
@@ -40,11 +43,10 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
 @router.put(
     "/slack-groups",
     summary="Set roles from user groups",
-    responses=document_responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SlackGroupsIn, _EXAMPLE),
+    responses=document_responses(200, SlackGroupsOut, 409),
 )
 async def set_slack_groups(
-    caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
+    caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the members of the user groups that have a role in `slack_group_roles`.
@@ -61,13 +63,11 @@ async def set_slack_groups(
 @router.put(
     "/slack-status",
     summary="Set the workspace status of a person",
-    responses=document_responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}),
+    responses=document_responses(200, SlackStatusOut, 404, 409),
 )
 async def set_slack_status(
-    caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: StatusSetter, body: SlackStatusBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Set whether Slack has deactivated a person's account.
 
     Within one second, requests by and on behalf of a deactivated person are refused. A user whom an

@@ -20,10 +20,10 @@ from app.identity.schemas.tenants import (
 )
 from app.identity.service import tenants as service
 from app.identity.service import workspaces
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -34,17 +34,14 @@ SlugDep = Annotated[str, Path(pattern=SLUG, max_length=60)]
 _TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
+TenantPatchBody = Annotated[TenantPatch, Depends(json_body(TenantPatch, {"name": "Alpha Capital Partners"}))]
 
 
 @router.post(
-    "",
-    summary="Create a tenant",
-    status_code=201,
-    responses=document_responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(TenantIn, _EXAMPLE),
+    "", summary="Create a tenant", status_code=201, responses=document_responses(201, TenantMadeOut, 409)
 )
 async def make_tenant(
-    caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
+    caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
@@ -52,11 +49,7 @@ async def make_tenant(
     return await change_requests.execute(request, service.create_tenant, parameters)
 
 
-@router.get(
-    "",
-    summary="List tenants",
-    responses=document_responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List tenants", responses=document_responses(200, list[TenantListed]))
 async def list_tenants(
     caller: Reader,
     query: Annotated[PageQuery, Query()],
@@ -78,9 +71,7 @@ async def list_tenants(
 
 
 @router.get(
-    "/{slug}",
-    summary="Get a tenant",
-    responses=document_responses(200, {"model": TenantOut | TenantListed}, 404),
+    "/{slug}", summary="Get a tenant", responses=document_responses(200, TenantOut | TenantListed, 404)
 )
 async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
@@ -91,15 +82,11 @@ async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Resp
 @router.patch(
     "/{slug}",
     summary="Update a tenant",
-    responses=document_responses(
-        200, {"model": TenantOut | TenantListed}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(TenantPatch, {"name": "Alpha Capital Partners"}),
+    responses=document_responses(200, TenantOut | TenantListed, 404, 409),
 )
 async def change_tenant(
-    caller: Manager, slug: SlugDep, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, slug: SlugDep, body: TenantPatchBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Change a tenant.
 
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
@@ -113,12 +100,11 @@ async def change_tenant(
     "/{slug}/workspaces",
     summary="Claim a workspace for a tenant",
     status_code=201,
-    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | document_responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
+    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 404, 409),
 )
 async def claim_workspace(
-    caller: Operator, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
+    caller: Operator, slug: SlugDep,
+    body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
@@ -132,11 +118,10 @@ async def claim_workspace(
 @router.post(
     "/{slug}/workspaces:release",
     summary="Release a workspace of a tenant",
-    responses=document_responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
+    responses=document_responses(200, WorkspaceOut, 404, 409),
 )
 async def release_workspace(
-    caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
+    caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""

@@ -12,9 +12,9 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
 from app.identity.service.workspaces import claim_by_statement
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep
-from app.wire.responses import REPLAYED_HEADER, document_responses
+from app.wire.responses import document_responses
 
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
@@ -25,12 +25,10 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
     status_code=201,
-    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | document_responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WorkspaceClaimIn, _EXAMPLE),
+    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 409),
 )
 async def claim_own_workspace(
-    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
+    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.

@@ -20,12 +20,12 @@ from app.ledger.service.cash import CashMove, move_cash
 from app.ledger.service.cash_statement import CashStatement, read_cash_statement
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import PositiveAmount, to_lower_case
 from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
@@ -125,11 +125,10 @@ class CashQuery(BaseModel):
     "/{name}/cash",
     summary="Create a deposit, withdrawal or transfer",
     status_code=201,
-    responses=document_responses(201, {"model": CashRowOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CashIn, _EXAMPLE),
+    responses=document_responses(201, CashRowOut, 404, 409),
 )
 async def record_cash(
-    caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
+    caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
@@ -145,7 +144,7 @@ async def record_cash(
 @router.get(
     "/{name}/cash",
     summary="List the cash movements of a portfolio",
-    responses=document_responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, CashOut, 404),
 )
 async def list_cash(
     caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: ReadersDep,

@@ -23,7 +23,7 @@ from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
 from app.wire.fields import SearchText, to_lower_case, to_upper_case
 from app.wire.lists import Cursor, Limit, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["positions"])
 
@@ -72,11 +72,7 @@ class ProductQuery(BaseModel):
     product: Product | None = None
 
 
-@router.get(
-    "/positions",
-    summary="List positions",
-    responses=document_responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
-)
+@router.get("/positions", summary="List positions", responses=document_responses(200, list[HeldPositionOut]))
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
     cursors: CursorsDep, now: ClockDep, exits: ExitsDep, request: Request,
@@ -102,7 +98,7 @@ async def list_positions(
 @router.get(
     "/positions/{portfolio}/{symbol:position_symbol}",
     summary="Get a position",
-    responses=document_responses(200, {"model": HeldPositionOut}, 404),
+    responses=document_responses(200, HeldPositionOut, 404),
 )
 async def get_position(
     caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],

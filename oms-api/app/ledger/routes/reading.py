@@ -55,7 +55,7 @@ from app.wire.lists import (
     parse_instant,
 )
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter()
 
@@ -128,10 +128,7 @@ class PortfolioQuery(BaseModel):
 
 
 @router.get(
-    "/trades",
-    summary="List trades",
-    tags=["trades"],
-    responses=document_responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
+    "/trades", summary="List trades", tags=["trades"], responses=document_responses(200, list[TradeOut])
 )
 async def list_trades(
     caller: Reader,
@@ -162,7 +159,7 @@ async def list_trades(
     "/trades/{trade_id}",
     summary="Get a trade",
     tags=["trades"],
-    responses=document_responses(200, {"model": TradeOut}, 404),
+    responses=document_responses(200, TradeOut, 404),
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
@@ -174,7 +171,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], rea
     "/portfolio/{name}",
     summary="Get a portfolio with its positions",
     tags=["portfolios"],
-    responses=document_responses(200, {"model": PortfolioOut}, 404),
+    responses=document_responses(200, PortfolioOut, 404),
 )
 async def get_portfolio(
     caller: Reader,
@@ -211,7 +208,7 @@ async def get_portfolio(
     "/portfolios",
     summary="List portfolios",
     tags=["portfolios"],
-    responses=document_responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
     caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, cursors: CursorsDep,

@@ -28,11 +28,11 @@ from app.market_data.schemas import (
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import format_timestamp
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
 from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
@@ -73,9 +73,7 @@ class BarQuery(Period):
 
 
 @router.get(
-    "/quotes/{symbol:path}",
-    summary="Get the latest quote",
-    responses=document_responses(200, {"model": QuoteOut}, 404),
+    "/quotes/{symbol:path}", summary="Get the latest quote", responses=document_responses(200, QuoteOut, 404)
 )
 async def get_quote(
     caller: Reader, symbol: Annotated[Symbol, Path()], market: MarketDep, now: ClockDep
@@ -86,14 +84,11 @@ async def get_quote(
 
 
 @router.put(
-    "/quotes/{symbol:path}",
-    summary="Publish a quote",
-    responses=document_responses(200, {"model": QuoteOut}, 404, 413, 415),
-    openapi_extra=documented_body(QuoteIn, EXAMPLE),
+    "/quotes/{symbol:path}", summary="Publish a quote", responses=document_responses(200, QuoteOut, 404)
 )
 async def put_quote(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
-    body: Annotated[QuoteIn, Depends(json_body(QuoteIn))], publish: PublisherDep, market: MarketDep,
+    body: Annotated[QuoteIn, Depends(json_body(QuoteIn, EXAMPLE))], publish: PublisherDep, market: MarketDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Set a quote.
@@ -106,9 +101,7 @@ async def put_quote(
 
 
 @router.get(
-    "/bars/{symbol:path}",
-    summary="List price bars",
-    responses=document_responses(200, {"model": list[BarOut]}, 404, headers=NEXT_HEADER),
+    "/bars/{symbol:path}", summary="List price bars", responses=document_responses(200, list[BarOut], 404)
 )
 async def list_bars(
     caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
@@ -136,11 +129,7 @@ async def list_bars(
     )
 
 
-@router.get(
-    "/marks",
-    summary="List manual marks",
-    responses=document_responses(200, {"model": list[MarkOut]}, headers=NEXT_HEADER),
-)
+@router.get("/marks", summary="List manual marks", responses=document_responses(200, list[MarkOut]))
 async def list_marks(
     caller: Reader, query: Annotated[MarkQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     now: ClockDep, request: Request,
@@ -154,15 +143,11 @@ async def list_marks(
     return build_json_response(list(map(serialize_mark, page)), headers=build_link_header(request, cursor))
 
 
-@router.put(
-    "/marks/{symbol:path}",
-    summary="Set a mark",
-    responses=document_responses(200, {"model": MarkOut}, 404, 413, 415),
-    openapi_extra=documented_body(MarkIn, MARK_EXAMPLE),
-)
+@router.put("/marks/{symbol:path}", summary="Set a mark", responses=document_responses(200, MarkOut, 404))
 async def put_mark(
     caller: Quoter, symbol: Annotated[Symbol, Path()],
-    body: Annotated[MarkIn, Depends(json_body(MarkIn))], changes: ChangesDep, now: ClockDep, request: Request,
+    body: Annotated[MarkIn, Depends(json_body(MarkIn, MARK_EXAMPLE))], changes: ChangesDep, now: ClockDep,
+    request: Request,
 ) -> Response:  # fmt: skip
     """Value positions in a symbol at this price, instead of the market's, until it expires.
 

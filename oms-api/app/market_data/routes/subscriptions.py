@@ -19,7 +19,7 @@ from app.market_data.service import Market
 from app.market_data.service.subscriptions import add_subscriptions, remove_subscription
 from app.timestamps import format_timestamp
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.responses import build_json_response, document_responses
 
@@ -33,11 +33,10 @@ EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
     "/subscriptions",
     summary="Create subscriptions",
     status_code=201,
-    responses=document_responses(201, {"model": list[SubscriptionOut]}, 409, 413, 415),
-    openapi_extra=documented_body(SubscriptionsIn, EXAMPLE),
+    responses=document_responses(201, list[SubscriptionOut], 409),
 )
 async def create_subscriptions(
-    caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn))],
+    caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn, EXAMPLE))],
     market: MarketDep, changes: ChangesDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Follow the quotes of symbols until the subscriptions are deleted, and return their last quotes.
@@ -56,9 +55,7 @@ async def create_subscriptions(
 
 
 @router.get(
-    "/subscriptions",
-    summary="List subscriptions",
-    responses=document_responses(200, {"model": list[SubscriptionOut]}),
+    "/subscriptions", summary="List subscriptions", responses=document_responses(200, list[SubscriptionOut])
 )
 async def list_subscriptions(
     caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep
@@ -98,9 +95,7 @@ async def delete_subscription(
 
 
 @router.get(
-    "/health",
-    summary="Get the health of market data",
-    responses=document_responses(200, {"model": FeedHealthOut}),
+    "/health", summary="Get the health of market data", responses=document_responses(200, FeedHealthOut)
 )
 async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep) -> Response:
     """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""

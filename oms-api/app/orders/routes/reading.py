@@ -28,7 +28,7 @@ from app.wire.fields import SearchText, Side
 from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.problems import UNKNOWN_FIELD
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
@@ -111,11 +111,7 @@ class OrderQuery(Period):
         )
 
 
-@router.get(
-    "/orders",
-    summary="List orders",
-    responses=document_responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER),
-)
+@router.get("/orders", summary="List orders", responses=document_responses(200, list[OrderOut]))
 async def list_orders(
     caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
@@ -140,7 +136,7 @@ async def list_orders(
 @router.get(
     "/orders/{order_id}",
     summary="Get an order with its history",
-    responses=document_responses(200, {"model": OrderDetailOut}, 404),
+    responses=document_responses(200, OrderDetailOut, 404),
 )
 async def get_order(
     caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep

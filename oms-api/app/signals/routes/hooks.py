@@ -22,11 +22,11 @@ from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptO
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body, validate_model
+from app.wire.body import json_body, validate_model
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.json import parse_json
 from app.wire.lists import parse_instant
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/signals", tags=["signals"])
 
@@ -37,21 +37,18 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
 
 
 @router.post(
-    "/hooks",
-    summary="Create a hook",
-    status_code=201,
-    responses=document_responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(HookIn, _EXAMPLE),
+    "/hooks", summary="Create a hook", status_code=201, responses=document_responses(201, HookMadeOut, 409)
 )
 async def create_hook(
-    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], change_requests: ChangeRequestsDep
-) -> Response:
+    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep,
+) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
     request, terms = change_requests.build(caller, body), body.to_terms()
     return await change_requests.execute(request, service.create_hook, terms)
 
 
-@router.get("/hooks", summary="List hooks", responses=document_responses(200, {"model": list[HookOut]}))
+@router.get("/hooks", summary="List hooks", responses=document_responses(200, list[HookOut]))
 async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
     hooks = await readers.read(caller.tenant_id, queries.list_hooks)
@@ -62,7 +59,7 @@ async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     "/hooks/{hook_id}:rotate",
     summary="Rotate the token of a hook",
     status_code=201,
-    responses=document_responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(201, HookMadeOut, 404, 409),
 )
 async def rotate_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
@@ -74,7 +71,6 @@ async def rotate_hook(caller: Manager, hook_id: HookId, change_requests: ChangeR
     "/hooks/{hook_id}",
     summary="Delete a hook",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def delete_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
@@ -88,7 +84,7 @@ async def delete_hook(caller: Manager, hook_id: HookId, change_requests: ChangeR
     "/hook/{token}",
     summary="Send a signal to a hook",
     status_code=202,
-    responses=document_responses(202, {"model": HookReceiptOut}, 404, 413),
+    responses=document_responses(202, HookReceiptOut, 404, 413),
     openapi_extra={"x-operation": "anybody", "x-roles": []},
 )
 async def receive_message(

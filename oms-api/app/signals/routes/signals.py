@@ -28,12 +28,12 @@ from app.signals.schemas.signals import (
 )
 from app.signals.service.signal_service import SignalService, get_processed_signal
 from app.text import name_key
-from app.wire.body import documented_body, json_body, parse_model
+from app.wire.body import json_body, parse_model
 from app.wire.dependencies import CursorsDep, ReadersDep
 from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
 from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["signals"])
@@ -42,13 +42,13 @@ SIGNAL_PATHS = ("/api/v1/signals", "/api/v1/trading/signal")
 
 Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
-_ACCEPTED = document_responses(201, {"model": SignalOut}, 409, 413, 415)
-_BODY = documented_body(SignalIn, EXAMPLE)
 
 
-@router.post("/signals", summary="Send a signal", status_code=201, responses=_ACCEPTED, openapi_extra=_BODY)
+@router.post(
+    "/signals", summary="Send a signal", status_code=201, responses=document_responses(201, SignalOut, 409)
+)
 async def post_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: SignalsDep,
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Store a signal and place its order by the rules of its strategy.
@@ -62,22 +62,20 @@ async def post_signal(
 
 
 @router.post(
-    "/trading/signal", summary="Send a signal (alias)", status_code=201, responses=_ACCEPTED,
-    openapi_extra=_BODY,
-)  # fmt: skip
+    "/trading/signal",
+    summary="Send a signal (alias)",
+    status_code=201,
+    responses=document_responses(201, SignalOut, 409),
+)
 async def post_trading_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: SignalsDep,
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Send a signal: the same as `POST /signals`."""
     return await post_signal(caller, body, signals, key)
 
 
-@router.get(
-    "/signals",
-    summary="List signals",
-    responses=document_responses(200, {"model": list[SignalDetailOut]}, headers=NEXT_HEADER),
-)
+@router.get("/signals", summary="List signals", responses=document_responses(200, list[SignalDetailOut]))
 async def list_signals(
     caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
     request: Request,
@@ -95,9 +93,7 @@ async def list_signals(
 
 
 @router.get(
-    "/signals/{signal_id}",
-    summary="Get a signal",
-    responses=document_responses(200, {"model": SignalDetailOut}, 404),
+    "/signals/{signal_id}", summary="Get a signal", responses=document_responses(200, SignalDetailOut, 404)
 )
 async def get_signal(
     caller: Reader,

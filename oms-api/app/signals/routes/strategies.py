@@ -15,9 +15,9 @@ from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
 from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
 from app.text import name_key
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
@@ -25,11 +25,7 @@ Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS)
 StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
 
 
-@router.get(
-    "",
-    summary="List rules of strategies",
-    responses=document_responses(200, {"model": list[StrategyRulesOut]}),
-)
+@router.get("", summary="List rules of strategies", responses=document_responses(200, list[StrategyRulesOut]))
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
     found = await readers.read(caller.tenant_id, queries.list_strategies)
@@ -44,14 +40,12 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
 @router.put(
     "/{strategy_name}",
     summary="Set the rules of a strategy",
-    responses=document_responses(
-        200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(StrategyRulesIn, STRATEGY_EXAMPLE),
+    responses=document_responses(200, StrategyRulesOut, 404, 409),
 )
 async def put_strategy(
     caller: Manager, strategy_name: StrategyPath,
-    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], change_requests: ChangeRequestsDep,
+    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn, STRATEGY_EXAMPLE))],
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the portfolio, default size, allowed symbols and mode for the signals of a strategy."""
     symbols = None if body.symbols is None else tuple(body.symbols)
@@ -67,7 +61,6 @@ async def put_strategy(
     "/{strategy_name}",
     summary="Delete the rules of a strategy",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def remove_strategy(
