@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
@@ -17,11 +17,12 @@ from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ChangesDep, ReadersDep
 from app.wire.fields import SearchText
-from app.wire.lists import Cursor, Limit, build_link_header
+from app.wire.list_pages import PagesDep
+from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import build_json_response, document_responses
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
@@ -63,21 +64,17 @@ async def post_alert(
 
 @router.get("", summary="List your alerts", responses=document_responses(200, list[AlertOut]))
 async def list_alerts(
-    caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the alerts of the person in `X-On-Behalf-Of`, or of the API key, newest first.
 
     Alerts of portfolios that the caller may not see are left out.
     """
-    tenant_id = caller.tenant_id
-    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    listed_alerts = await readers.run(
-        lambda connection: queries.list_alerts(connection, caller, query.limit + 1, before), tenant_id
+    page = pages.open(caller.tenant_id, _LIST, query)
+    alerts = await readers.run(
+        lambda connection: queries.list_alerts(connection, caller, page.count, page.start), caller.tenant_id
     )
-    page = listed_alerts[: query.limit]
-    cursor = cursors.make(tenant_id, _LIST, page[-1].alert.id) if len(listed_alerts) > query.limit else None
-    return build_json_response(list(map(serialize_alert, page)), headers=build_link_header(request, cursor))
+    return page.build_response(alerts, serialize_alert, lambda last: last.alert.id)
 
 
 @router.delete(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.backtests.dependencies import CodePreparationDep
@@ -32,10 +32,9 @@ from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ChangesDep, ReadersDep
 from app.wire.fields import SearchText
-from app.wire.lists import build_link_header
-from app.wire.pages import Cursors
+from app.wire.list_pages import ListPages, PagesDep
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
@@ -69,18 +68,11 @@ async def post_backtest(
 
 
 @router.get("", summary="List backtests", responses=document_responses(200, list[BacktestOut]))
-async def get_backtests(
-    caller: Reader, query: PageDep, readers: ReadersDep, cursors: CursorsDep, request: Request
-) -> Response:
+async def get_backtests(caller: Reader, query: PageDep, readers: ReadersDep, pages: PagesDep) -> Response:
     """List the backtests of the tenant, newest first."""
-    tenant_id = caller.tenant_id
-    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    backtests = await readers.read(tenant_id, list_backtests, query.limit + 1, before)
-    page = backtests[: query.limit]
-    cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(backtests) > query.limit else None
-    return build_json_response(
-        list(map(serialize_backtest, page)), headers=build_link_header(request, cursor)
-    )
+    page = pages.open(caller.tenant_id, _LIST, query)
+    backtests = await readers.read(caller.tenant_id, list_backtests, page.count, page.start)
+    return page.build_response(backtests, serialize_backtest, lambda last: last.id)
 
 
 @router.get("/compare", summary="Compare backtests", responses=document_responses(200, ComparisonOut, 404))
@@ -131,11 +123,10 @@ async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDe
     responses=document_responses(200, list[BacktestOrderOut], 404, 409),
 )
 async def get_backtest_orders(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the orders of a finished backtest in the order in which they became final."""
-    return await _FileList(backtest_id, "orders.csv", readers, cursors).respond(caller, query, request)
+    return await _FileList(backtest_id, "orders.csv", readers, pages).respond(caller, query)
 
 
 @router.get(
@@ -144,11 +135,10 @@ async def get_backtest_orders(
     responses=document_responses(200, list[BacktestFillOut], 404, 409),
 )
 async def get_backtest_fills(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the fills of a finished backtest in time order."""
-    return await _FileList(backtest_id, "fills.csv", readers, cursors).respond(caller, query, request)
+    return await _FileList(backtest_id, "fills.csv", readers, pages).respond(caller, query)
 
 
 @router.get(
@@ -157,11 +147,10 @@ async def get_backtest_fills(
     responses=document_responses(200, list[EquityPointOut], 404, 409),
 )
 async def get_backtest_equity(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the points of the equity curve of a finished backtest in time order."""
-    return await _FileList(backtest_id, "equity.csv", readers, cursors).respond(caller, query, request)
+    return await _FileList(backtest_id, "equity.csv", readers, pages).respond(caller, query)
 
 
 @router.get(
@@ -181,19 +170,17 @@ async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: Reade
 class _FileList:
     """The rows of a file of a backtest, as a list in pages."""
 
-    def __init__(self, backtest_id: str, name: str, readers: Readers, cursors: Cursors) -> None:
-        self._id, self._name, self._readers, self._cursors = backtest_id, name, readers, cursors
+    def __init__(self, backtest_id: str, name: str, readers: Readers, pages: ListPages) -> None:
+        self._id, self._name, self._readers, self._pages = backtest_id, name, readers, pages
 
-    async def respond(self, caller: Caller, query: BacktestQuery, request: Request) -> Response:
+    async def respond(self, caller: Caller, query: BacktestQuery) -> Response:
         """Return a page of the rows."""
-        tenant_id, listed = caller.tenant_id, f"{self._id}/{self._name}"
-        first = int(self._cursors.read(tenant_id, listed, query.cursor)) if query.cursor else 0
+        page = self._pages.open(caller.tenant_id, f"{self._id}/{self._name}", query)
+        first = int(page.start or 0)
 
         def read(connection: Connection) -> list[dict[str, Any]]:
-            content = read_file(connection, tenant_id, self._id, self._name)
-            return list(read_rows(content, first, query.limit + 1))
+            content = read_file(connection, caller.tenant_id, self._id, self._name)
+            return list(read_rows(content, first, page.count))
 
-        found = await self._readers.run(read, tenant_id)
-        has_more = len(found) > query.limit
-        cursor = self._cursors.make(tenant_id, listed, str(first + query.limit)) if has_more else None
-        return build_json_response(found[: query.limit], headers=build_link_header(request, cursor))
+        rows = await self._readers.run(read, caller.tenant_id)
+        return page.build_response(rows, lambda row: row, lambda _: str(first + query.limit))

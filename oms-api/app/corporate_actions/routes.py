@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.corporate_actions import queries
@@ -28,8 +28,8 @@ from app.ledger.rules.corporate_actions import Action
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
 from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
+from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.list_pages import PagesDep
 from app.wire.paths import ID
 from app.wire.responses import REPLAYED, build_json_response, document_responses
 
@@ -101,22 +101,19 @@ async def create(
     responses=document_responses(200, list[CorporateActionOut]),
 )
 async def list_corporate_actions(
-    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep,
-    cursors: CursorsDep, now: ClockDep, request: Request,
+    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep, pages: PagesDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """List the corporate actions, the newest first."""
     tenant_id = caller.tenant_id
-    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, _LIST, query)
 
     def read(connection: Connection) -> list[ActionRecord]:
-        return queries.list_actions(connection, tenant_id, query.symbol, query.limit + 1, before)
+        return queries.list_actions(connection, tenant_id, query.symbol, page.count, page.start)
 
-    actions = await readers.run(read, tenant_id)
-    page, at = actions[: query.limit], format_timestamp(now())
-    is_last = len(actions) <= query.limit
-    cursor = None if is_last else cursors.make(tenant_id, _LIST, page[-1].action.id)
-    return build_json_response(
-        [serialize_record(action, at) for action in page], headers=build_link_header(request, cursor)
+    actions, at = await readers.run(read, tenant_id), format_timestamp(now())
+    return page.build_response(
+        actions, lambda action: serialize_record(action, at), lambda last: last.action.id
     )
 
 

@@ -16,9 +16,10 @@ from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, seriali
 from app.instruments.service import Listing
 from app.wire.app_state import get_request_info
 from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.fields import SearchText
-from app.wire.lists import Cursor, Limit, build_link_header
+from app.wire.list_pages import PagesDep
+from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.responses import build_json_response, document_responses
 
@@ -53,24 +54,22 @@ class InstrumentQuery(BaseModel):
     "/instruments", summary="List instruments", responses=document_responses(200, list[InstrumentOut])
 )
 async def list_instruments(
-    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[InstrumentQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the instruments whose terms are set, by symbol."""
     tenant_id, part = caller.tenant_id, (query.q or "").strip()
-    after = cursors.read(tenant_id, _LISTED, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, _LISTED, query)
 
     def read(connection: Connection) -> list[Listing]:
-        instruments = queries.list_instruments(connection, tenant_id, part, query.limit + 1, after)
+        instruments = queries.list_instruments(connection, tenant_id, part, page.count, page.start)
         keys = [InstrumentKey(tenant_id, terms.symbol) for terms in instruments]
         aliases = queries.find_aliases(connection, keys)
         return [Listing(terms, aliases[key]) for key, terms in zip(keys, instruments, strict=True)]
 
-    listings = await readers.run(read, tenant_id)
-    page = listings[: query.limit]
-    cursor = cursors.make(tenant_id, _LISTED, page[-1].terms.symbol) if len(listings) > query.limit else None
-    return build_json_response(
-        [serialize_instrument(*listing) for listing in page], headers=build_link_header(request, cursor)
+    return page.build_response(
+        await readers.run(read, tenant_id),
+        lambda listing: serialize_instrument(*listing),
+        lambda last: last.terms.symbol,
     )
 
 

@@ -37,9 +37,9 @@ from app.risk.service.limit_listing import list_visible_limits
 from app.timestamps import BEFORE_ALL, format_timestamp
 from app.wire.app_state import get_request_info
 from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
-from app.wire.lists import build_link_header
+from app.wire.list_pages import PagesDep
 from app.wire.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["risk"])
@@ -72,24 +72,21 @@ ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The 
 
 @router.get("/limits", summary="List risk limits", responses=document_responses(200, list[LimitOut]))
 async def list_limits(
-    caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
-    cursors: CursorsDep, request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep, pages: PagesDep
+) -> Response:
     """List risk limits, sorted by scope, name and code.
 
     Paper portfolios without limits use the default profile. Live portfolios cannot trade until limits are
     set.
     """
     tenant_id, at = caller.tenant_id, format_timestamp(now())
-    after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
+    requested = pages.open(tenant_id, _LIMITS, query)
     page = await readers.run(
-        lambda connection: list_visible_limits(connection, caller, after, query.limit, at), tenant_id
+        lambda connection: list_visible_limits(connection, caller, requested.start or "", query.limit, at),
+        tenant_id,
     )
-    cursor = None if page.next_key is None else cursors.make(tenant_id, _LIMITS, page.next_key)
-    return build_json_response(
-        [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits],
-        headers=build_link_header(request, cursor),
-    )
+    limits = [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits]
+    return requested.build_content_response(limits, page.next_key)
 
 
 @router.put("/limits", summary="Set or remove a risk limit", responses=document_responses(200, LimitOut, 409))
@@ -187,21 +184,17 @@ def _get_actor(caller: Caller) -> str:
 
 @router.get("/latches", summary="List execution latches", responses=document_responses(200, list[LatchOut]))
 async def list_latches(
-    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List execution latches, newest first.
 
     A latch stops a strategy or API key that trades a symbol too often. A person must release it.
     """
-    tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
-    before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
-    latches = await readers.read(tenant_id, latch_queries.list_latches, count, before, is_active)
-    page = latches[: query.limit]
-    cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(latches) > query.limit else None
-    return build_json_response(
-        list(map(latch_service.serialize_latch, page)), headers=build_link_header(request, cursor)
+    page = pages.open(caller.tenant_id, _LATCHES, query)
+    latches = await readers.read(
+        caller.tenant_id, latch_queries.list_latches, page.count, page.start, query.is_active
     )
+    return page.build_response(latches, latch_service.serialize_latch, lambda last: last.id)
 
 
 @router.post(

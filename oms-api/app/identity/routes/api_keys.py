@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
@@ -19,8 +19,8 @@ from app.identity.schemas.keys import (
 )
 from app.identity.service import api_keys as service
 from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
+from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.list_pages import PagesDep
 from app.wire.paths import ID
 from app.wire.responses import build_json_response, document_responses
 
@@ -52,24 +52,23 @@ async def make_key(
 
 @router.get("", summary="List API keys", responses=document_responses(200, list[KeyOut]))
 async def list_keys(
-    caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    clock: ClockDep, request: Request,
+    caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep,
+    clock: ClockDep,
 ) -> Response:  # fmt: skip
     """List keys, newest first, without their secrets."""
     tenant_id, now = caller.tenant_id, clock()
-    before = parse_cursor(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _KEYS, query)
+    before = None if page.start is None else parse_cursor(page.start)
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        keys = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
+        keys = queries.list_key_rows(connection, tenant_id, page.count, before)
         return service.serialize_keys(connection, tenant_id, keys[: query.limit], now), len(
             keys
         ) > query.limit
 
-    page, more = await readers.run(read, tenant_id)
-    last = format_cursor(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
-    return build_json_response(
-        page, headers=build_link_header(request, cursors.make(tenant_id, _KEYS, last) if more else None)
-    )
+    content, more = await readers.run(read, tenant_id)
+    last = format_cursor(content[-1]["created_at"], content[-1]["key_id"]) if more else None
+    return page.build_content_response(content, last)
 
 
 @router.get(_ONE, summary="Get an API key", responses=document_responses(200, KeyOut, 404))

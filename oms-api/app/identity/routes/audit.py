@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
@@ -10,9 +10,9 @@ from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.timestamps import format_timestamp
-from app.wire.dependencies import ClockDep, CursorsDep, ExportsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.wire.exports import Read, describe_lines
-from app.wire.lists import build_link_header
+from app.wire.list_pages import PagesDep
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -23,20 +23,14 @@ _ENTRIES = "audit"  # the name of the list in cursors
 
 @router.get("", summary="List audit log entries", responses=document_responses(200, list[EntryOut]))
 async def list_entries(
-    caller: Auditor,
-    query: Annotated[AuditQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Auditor, query: Annotated[AuditQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the recorded actions, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
-    before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
-    chained_entries = await readers.read(tenant_id, queries.list_entries, filters, query.limit + 1, before)
-    page = chained_entries[: query.limit]
-    more = len(chained_entries) > query.limit
-    cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
-    return build_json_response(list(map(serialize_entry, page)), headers=build_link_header(request, cursor))
+    page = pages.open(tenant_id, _ENTRIES, query)
+    before = None if page.start is None else int(page.start)
+    chained_entries = await readers.read(tenant_id, queries.list_entries, filters, page.count, before)
+    return page.build_response(chained_entries, serialize_entry, lambda last: str(last.sequence))
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
@@ -21,8 +21,8 @@ from app.identity.schemas.tenants import (
 from app.identity.service import tenants as service
 from app.identity.service import workspaces
 from app.wire.body import json_body
-from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
+from app.wire.dependencies import ReadersDep
+from app.wire.list_pages import PagesDep
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
@@ -51,23 +51,15 @@ async def make_tenant(
 
 @router.get("", summary="List tenants", responses=document_responses(200, list[TenantListed]))
 async def list_tenants(
-    caller: Reader,
-    query: Annotated[PageQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
         return build_json_response([service.serialize_listed_tenant(own)])
-    after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
-    tenants = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
-    page, has_more = tenants[: query.limit], len(tenants) > query.limit
-    cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if has_more else None
-    return build_json_response(
-        list(map(service.serialize_listed_tenant, page)), headers=build_link_header(request, cursor)
-    )
+    page = pages.open(caller.tenant_id, _TENANTS, query)
+    tenants = await readers.run(lambda connection: queries.list_tenants(connection, page.count, page.start))
+    return page.build_response(tenants, service.serialize_listed_tenant, lambda last: last.slug)
 
 
 @router.get(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
@@ -14,8 +14,8 @@ from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
 from app.wire.body import json_body
-from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
+from app.wire.dependencies import ReadersDep
+from app.wire.list_pages import PagesDep
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
@@ -46,25 +46,20 @@ async def make_user(
 
 @router.get("", summary="List users", responses=document_responses(200, list[UserOut]))
 async def list_users(
-    caller: Reader,
-    query: Annotated[UserQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[UserQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List users, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
-    before = parse_cursor(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _USERS, query)
+    before = None if page.start is None else parse_cursor(page.start)
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        users = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
+        users = queries.list_users(connection, tenant_id, filters, page.count, before)
         return service.serialize_users(connection, tenant_id, users[: query.limit]), len(users) > query.limit
 
-    page, more = await readers.run(read, tenant_id)
-    last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
-    return build_json_response(
-        page, headers=build_link_header(request, cursors.make(tenant_id, _USERS, last) if more else None)
-    )
+    content, more = await readers.run(read, tenant_id)
+    last = format_cursor(content[-1]["created_at"], content[-1]["id"]) if more else None
+    return page.build_content_response(content, last)
 
 
 @router.get("/{user_id}", summary="Get a user", responses=document_responses(200, UserOut, 404))

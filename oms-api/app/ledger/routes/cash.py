@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
@@ -21,11 +21,12 @@ from app.ledger.service.cash_statement import CashStatement, read_cash_statement
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
 from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import PositiveAmount, to_lower_case
-from app.wire.lists import Cursor, Limit, build_link_header
+from app.wire.list_pages import PagesDep
+from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import build_json_response, document_responses
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
@@ -148,24 +149,21 @@ async def record_cash(
 )
 async def list_cash(
     caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: ReadersDep,
-    cursors: CursorsDep, now: ClockDep, cash_reader: CashReaderDep, request: Request,
+    pages: PagesDep, now: ClockDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()
     listed = f"{_LIST} {name_key(portfolio_name)}"
-    before = _parse_cursor(cursors.read(caller.tenant_id, listed, query.cursor)) if query.cursor else None
+    page = pages.open(caller.tenant_id, listed, query)
+    before = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> CashStatement:
-        page = (before, query.limit + 1)
-        return read_cash_statement(connection, caller, portfolio_name, page, cash_reader, at)
+        return read_cash_statement(connection, caller, portfolio_name, (before, page.count), cash_reader, at)
 
     statement = await readers.run(read, caller.tenant_id)
     rows = statement.rows[: query.limit]
-    position = rows[-1][0] if len(statement.rows) > query.limit else None
-    cursor = None if position is None else cursors.make(caller.tenant_id, listed, _format_cursor(position))
-    return build_json_response(
-        _serialize(statement, [row for _, row in rows]), headers=build_link_header(request, cursor)
-    )
+    position = _format_cursor(rows[-1][0]) if len(statement.rows) > query.limit else None
+    return page.build_content_response(_serialize(statement, [row for _, row in rows]), position)
 
 
 def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -42,15 +42,15 @@ from app.ledger.service.reading import AsOf, Statement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import SearchText, Side
+from app.wire.list_pages import PagesDep
 from app.wire.lists import (
     Count,
     Cursor,
     Limit,
     Period,
     QueryTime,
-    build_link_header,
     is_plain_integer,
     parse_instant,
 )
@@ -131,28 +131,23 @@ class PortfolioQuery(BaseModel):
     "/trades", summary="List trades", tags=["trades"], responses=document_responses(200, list[TradeOut])
 )
 async def list_trades(
-    caller: Reader,
-    query: Annotated[TradeQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
     listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, listed, query)
 
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
         if filters.symbol is not None:
             resolved = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
-        return queries.list_trades(connection, tenant_id, resolved, query.limit + 1, query.skip, after)
+        return queries.list_trades(connection, tenant_id, resolved, page.count, query.skip, page.start)
 
     listed_trades = await readers.run(read, tenant_id)
-    page = listed_trades[: query.limit]
-    position = queries.get_cursor_position(page[-1], filters) if len(listed_trades) > query.limit else None
-    cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return build_json_response(list(map(_listed, page)), headers=build_link_header(request, cursor))
+    return page.build_response(
+        listed_trades, _listed, lambda last: queries.get_cursor_position(last, filters)
+    )
 
 
 @router.get(
@@ -211,18 +206,17 @@ async def get_portfolio(
     responses=document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
-    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
-    after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
-    books = await readers.read(tenant_id, queries.list_books, part, query.limit + 1, after, caller.portfolios)
-    page = books[: query.limit]
-    more = len(books) > query.limit
-    cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
-    content = [reading.build_summary(book) if query.detail else book.name for book in page]
-    return build_json_response(content, headers=build_link_header(request, cursor))
+    page = pages.open(tenant_id, _PORTFOLIOS, query)
+    books = await readers.read(tenant_id, queries.list_books, part, page.count, page.start, caller.portfolios)
+    return page.build_response(
+        books,
+        lambda book: reading.build_summary(book) if query.detail else book.name,
+        lambda last: name_key(last.name),
+    )
 
 
 def build_portfolio_route(

@@ -29,8 +29,9 @@ from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_m
 from app.timestamps import format_timestamp
 from app.wire.app_state import get_request_info
 from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.wire.list_pages import PagesDep
+from app.wire.lists import Cursor, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.responses import build_json_response, document_responses
 
@@ -104,8 +105,8 @@ async def put_quote(
     "/bars/{symbol:path}", summary="List price bars", responses=document_responses(200, list[BarOut], 404)
 )
 async def list_bars(
-    caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()],
-    market: MarketDep, cursors: CursorsDep, now: ClockDep, request: Request,
+    caller: Reader, symbol: Annotated[Symbol, Path()], query: Annotated[BarQuery, Query()], market: MarketDep,
+    pages: PagesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """List bars, newest first.
 
@@ -116,31 +117,23 @@ async def list_bars(
     symbol = await market.symbol(tenant_id, symbol)
     listed = f"bars {query.interval} {symbol}"
     end = min(query.until or now(), now())
-    if query.cursor:
-        end = min(end, datetime.fromisoformat(cursors.read(tenant_id, listed, query.cursor)))
+    requested = pages.open(tenant_id, listed, query)
+    if requested.start is not None:
+        end = min(end, datetime.fromisoformat(requested.start))
     start = max(query.since or EPOCH, EPOCH)
-    bars = await market.bars(tenant_id, symbol, query.interval, start, end, query.limit + 1)
-    page = bars[-query.limit :]
-    cursor = (
-        cursors.make(tenant_id, listed, format_timestamp(page[0].start)) if len(bars) > query.limit else None
-    )
-    return build_json_response(
-        [serialize_bar(bar) for bar in reversed(page)], headers=build_link_header(request, cursor)
-    )
+    bars = await market.bars(tenant_id, symbol, query.interval, start, end, requested.count)
+    return requested.build_response(bars[::-1], serialize_bar, lambda last: format_timestamp(last.start))
 
 
 @router.get("/marks", summary="List manual marks", responses=document_responses(200, list[MarkOut]))
 async def list_marks(
-    caller: Reader, query: Annotated[MarkQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    now: ClockDep, request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[MarkQuery, Query()], readers: ReadersDep, pages: PagesDep, now: ClockDep
+) -> Response:
     """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()
-    after = cursors.read(tenant_id, _MARKS, query.cursor) if query.cursor else None
-    mark_overrides = await readers.read(tenant_id, list_overrides, at, query.limit + 1, after)
-    page = mark_overrides[: query.limit]
-    cursor = cursors.make(tenant_id, _MARKS, page[-1].symbol) if len(mark_overrides) > query.limit else None
-    return build_json_response(list(map(serialize_mark, page)), headers=build_link_header(request, cursor))
+    page = pages.open(tenant_id, _MARKS, query)
+    mark_overrides = await readers.read(tenant_id, list_overrides, at, page.count, page.start)
+    return page.build_response(mark_overrides, serialize_mark, lambda last: last.symbol)
 
 
 @router.put("/marks/{symbol:path}", summary="Set a mark", responses=document_responses(200, MarkOut, 404))

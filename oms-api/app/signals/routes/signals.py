@@ -4,7 +4,7 @@ import re
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.identity.dependencies import Reader, require_permission
@@ -29,10 +29,10 @@ from app.signals.schemas.signals import (
 from app.signals.service.signal_service import SignalService, get_processed_signal
 from app.text import name_key
 from app.wire.body import json_body, parse_model
-from app.wire.dependencies import CursorsDep, ReadersDep
+from app.wire.dependencies import ReadersDep
 from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
-from app.wire.lists import build_link_header
+from app.wire.list_pages import PagesDep
 from app.wire.responses import build_json_response, document_responses
 from app.wire.write_endpoint import WriteEndpoint
 
@@ -77,19 +77,16 @@ async def post_trading_signal(
 
 @router.get("/signals", summary="List signals", responses=document_responses(200, list[SignalDetailOut]))
 async def list_signals(
-    caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List signals with their outcome and its latency, newest first."""
     tenant_id = caller.tenant_id
-    before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _LIST, query)
+    before = None if page.start is None else int(page.start)
     portfolio_name_key = None if query.portfolio is None else name_key(query.portfolio)
     filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_name_key, caller.portfolios)
-    listed_signals = await readers.read(tenant_id, queries.list_signals, filters, query.limit + 1, before)
-    page = listed_signals[: query.limit]
-    last = str(page[-1].signal.number) if len(listed_signals) > query.limit else None
-    cursor = None if last is None else cursors.make(tenant_id, _LIST, last)
-    return build_json_response(list(map(serialize_signal, page)), headers=build_link_header(request, cursor))
+    listed_signals = await readers.read(tenant_id, queries.list_signals, filters, page.count, before)
+    return page.build_response(listed_signals, serialize_signal, lambda last: str(last.signal.number))
 
 
 @router.get(
