@@ -6,10 +6,9 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.database import execute_writes
 from app.events.queries import find_last_number
 from app.events.rules import EVENT_ID_KIND
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
@@ -61,10 +60,7 @@ class WebhookDeliveries:
         """Send an event `webhook.test` to this webhook only."""
         webhook = get_webhook(connection, request.caller, webhook_id)
         webhook_queries.update_webhook(connection, webhook, {})
-        payload = orjson.dumps({"webhook_id": webhook.id}).decode()
-        execute_writes(
-            connection, build_event_insert([(webhook.tenant_id, TEST_EVENT, payload, format_timestamp(now))])
-        )
+        publish_event(connection, webhook.tenant_id, TEST_EVENT, {"webhook_id": webhook.id}, now)
         number = find_last_number(connection, webhook.tenant_id, TEST_EVENT)
         return self._add(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
 
