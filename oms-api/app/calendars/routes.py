@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record_entries
+from app.audit.service import record_entries
 from app.calendars.dependencies import CalendarsDep
 from app.calendars.schemas import (
     CalendarDayIn,
@@ -21,6 +21,7 @@ from app.calendars.schemas import (
 from app.calendars.service import serialize_override
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.service.caller_entries import build_caller_entry
 from app.wire.app_state import get_request_info
 from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
@@ -83,11 +84,8 @@ async def put_calendar_day(
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)
         before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
-        who = (caller.tenant_id, at, caller.actor, caller.name, "calendar.set", f"{market} {day}")
-        before_and_after = (before, serialize_override(updated))
-        record_entries(
-            connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
-        )
+        what = ("calendar.set", f"{market} {day}", before, serialize_override(updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
 
     await changes.run(write, caller.tenant_id)
     await readers.run_single(calendars.refresh)

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record_entries
+from app.audit.service import record_entries
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.service.caller_entries import build_caller_entry
 from app.instruments import queries, service
 from app.instruments.dependencies import CurrenciesInUseDep, IsSymbolInUseDep
 from app.instruments.rules import InstrumentKey
@@ -111,14 +112,9 @@ async def put_instrument(
         previous, updated = service.set_terms(
             connection, tenant_id, terms, body.aliases, find_currencies, is_in_use, at
         )
-        before_and_after = (
-            serialize_instrument(*previous) if previous.terms.is_listed else None,
-            serialize_instrument(*updated),
-        )
-        who = (tenant_id, at, caller.actor, caller.name, "instrument.set", updated.terms.symbol)
-        record_entries(
-            connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
-        )
+        before = serialize_instrument(*previous) if previous.terms.is_listed else None
+        what = ("instrument.set", updated.terms.symbol, before, serialize_instrument(*updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
         return updated
 
     return build_json_response(serialize_instrument(*await changes.run(write, tenant_id)))

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record_entries
+from app.audit.service import record_entries
 from app.clock import EPOCH
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import MarketDep, PublisherDep
 from app.market_data.queries.marks import list_overrides
@@ -153,18 +154,8 @@ async def put_mark(
 
     def write(connection: Connection) -> MarkOverride:
         previous, updated = set_mark(connection, tenant_id, override)
-        who = (
-            tenant_id,
-            at,
-            caller.actor,
-            caller.name,
-            SET,
-            updated.symbol,
-            request_info.address,
-            request_info.request_id,
-        )
-        fields = (None if previous is None else serialize_mark(previous), serialize_mark(updated))
-        record_entries(connection, [AuditEntry(*who, *fields)])
+        what = (SET, updated.symbol, previous and serialize_mark(previous), serialize_mark(updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
         return updated
 
     return build_json_response(serialize_mark(await changes.run(write, tenant_id)))
@@ -185,11 +176,8 @@ async def delete_mark(
 
     def write(connection: Connection) -> None:
         removed = remove_mark(connection, tenant_id, symbol, at)
-        who = (tenant_id, at, caller.actor, caller.name, REMOVED, removed.symbol)
-        record_entries(
-            connection,
-            [AuditEntry(*who, request_info.address, request_info.request_id, serialize_mark(removed))],
-        )
+        what = (REMOVED, removed.symbol, serialize_mark(removed))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)

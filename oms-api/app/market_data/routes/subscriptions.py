@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record_entries
+from app.audit.service import record_entries
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import MarketDep
@@ -48,7 +49,10 @@ async def create_subscriptions(
     def write(connection: Connection) -> list[dict[str, Any]]:
         subscriptions = add_subscriptions(connection, tenant_id, body.symbols, caller.actor, at)
         target = " ".join(subscription.symbol for subscription in subscriptions)[:400]
-        record_entries(connection, [_build_entry(caller, at, request, "market_data.subscribed", target)])
+        record_entries(
+            connection,
+            [build_caller_entry(caller, get_request_info(request), at, "market_data.subscribed", target)],
+        )
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
     return build_json_response(await changes.run(write, tenant_id), 201)
@@ -88,7 +92,10 @@ async def delete_subscription(
 
     def write(connection: Connection) -> None:
         removed = remove_subscription(connection, tenant_id, symbol)
-        record_entries(connection, [_build_entry(caller, at, request, "market_data.unsubscribed", removed)])
+        record_entries(
+            connection,
+            [build_caller_entry(caller, get_request_info(request), at, "market_data.unsubscribed", removed)],
+        )
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)
@@ -131,9 +138,3 @@ def _serialize_subscriptions(
         is_stale = None if quote is None else market.is_stale(quote, at)
         serialized.append(serialize_subscription(subscription, quote, at, is_stale=is_stale))
     return serialized
-
-
-def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
-    request_info = get_request_info(request)
-    who = (caller.tenant_id, at, caller.actor, caller.name)
-    return AuditEntry(*who, action, target, request_info.address, request_info.request_id)
