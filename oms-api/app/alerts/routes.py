@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from app.alerts import queries
@@ -20,23 +19,13 @@ from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ReadersDep
 from app.wire.fields import SearchText
 from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import PageQuery
 from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
 Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 _LIST = "alerts"
-
-
-class AlertQuery(BaseModel):
-    """A page of the alerts."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
 
 
 @router.post("", summary="Create an alert", status_code=201, responses=document_responses(201, AlertOut, 409))
@@ -64,7 +53,7 @@ async def post_alert(
 
 @router.get("", summary="List your alerts", responses=document_responses(200, list[AlertOut]))
 async def list_alerts(
-    caller: Owner, query: Annotated[AlertQuery, Query()], readers: ReadersDep, pages: PagesDep
+    caller: Owner, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the alerts of the person in `X-On-Behalf-Of`, or of the API key, newest first.
 

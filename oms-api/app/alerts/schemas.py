@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     WithJsonSchema,
@@ -25,6 +24,7 @@ from app.money import format_fixed, is_storable, shorten_amount
 from app.timestamps import format_timestamp
 from app.wire.fields import parse_amount, to_lower_case
 from app.wire.json import JsonNumber
+from app.wire.request_models import RequestModel
 
 _PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"
 _SCHEMA = {"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}
@@ -50,10 +50,9 @@ SignedAmount = Annotated[
 Destination = Annotated[str, Field(pattern=r"^(me|[CG][A-Z0-9]{2,20})$")]
 
 
-class AlertIn(BaseModel):
+class AlertIn(RequestModel):
     """The condition of an alert, and where the alert is delivered."""
 
-    model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "portfolio": "Did you mean `portfolio_name`?",
         "price": "Use `above` or `below`.",

@@ -16,7 +16,6 @@ from app.backtests.schemas import (
     BacktestIn,
     BacktestOrderOut,
     BacktestOut,
-    BacktestQuery,
     ComparisonOut,
     ComparisonQuery,
     EquityPointOut,
@@ -35,13 +34,14 @@ from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ReadersDep
 from app.wire.fields import SearchText
 from app.wire.list_pages import ListPages, PagesDep
+from app.wire.lists import PageQuery
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
 Runner = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
 IdDep = Annotated[SearchText, Path(max_length=32, description="ID of the backtest")]
-PageDep = Annotated[BacktestQuery, Query()]
+PageDep = Annotated[PageQuery, Query()]
 _LIST = "backtests"
 _HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -173,7 +173,7 @@ class _FileList:
     def __init__(self, backtest_id: str, name: str, readers: Readers, pages: ListPages) -> None:
         self._id, self._name, self._readers, self._pages = backtest_id, name, readers, pages
 
-    async def respond(self, caller: Caller, query: BacktestQuery) -> Response:
+    async def respond(self, caller: Caller, query: PageQuery) -> Response:
         """Return a page of the rows."""
         page = self._pages.open(caller.tenant_id, f"{self._id}/{self._name}", query)
         first = int(page.start or 0)

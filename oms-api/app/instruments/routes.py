@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.audit.service import record_entries
@@ -22,6 +22,7 @@ from app.wire.fields import SearchText
 from app.wire.list_pages import PagesDep
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import RequestModel
 from app.wire.responses import build_json_response, document_responses
 
 Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
@@ -39,10 +40,8 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class InstrumentQuery(BaseModel):
+class InstrumentQuery(RequestModel):
     """Filters and cursor of the list of instruments."""
-
-    model_config = ConfigDict(extra="forbid")
 
     q: SearchText | None = Field(
         None, description="Part of the symbol, of an alias or of the name, in any letter case"

@@ -12,7 +12,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SkipValidation,
     WithJsonSchema,
@@ -40,6 +39,7 @@ from app.wire.fields import (
     clean_name,
 )
 from app.wire.problems import Problem
+from app.wire.request_models import RequestModel
 
 _REPORTED = attrgetter(*ReportedTrade._fields)
 USER_LENGTH = 100
@@ -93,7 +93,6 @@ class TradeIn(ExecutionTimeIn):
     Give either `gmv` (gross market value) or `price` (per unit), in the instrument's currency.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     symbol: Symbol = Field(
@@ -132,19 +131,15 @@ class TradeIn(ExecutionTimeIn):
         return ReportedTrade(*_REPORTED(self))
 
 
-class BatchIn(BaseModel):
+class BatchIn(RequestModel):
     """Up to 1,000 trades. Each succeeds or fails on its own."""
-
-    model_config = ConfigDict(extra="forbid")
 
     # Each trade is validated on its own later, so that an invalid one does not refuse the others.
     trades: list[Annotated[TradeIn, SkipValidation]] = Field(min_length=1, max_length=MAX_TRADES)
 
 
-class TradeReversalIn(BaseModel):
+class TradeReversalIn(RequestModel):
     """The reason of a reversal."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[Note, Field(min_length=1)]
 

@@ -22,7 +22,6 @@ from app.risk.schemas import (
     LatchQuery,
     LimitIn,
     LimitOut,
-    LimitQuery,
     ReleaseIn,
     SwitchIn,
     SwitchOut,
@@ -40,6 +39,7 @@ from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
 from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
 from app.wire.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["risk"])
@@ -72,7 +72,7 @@ ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The 
 
 @router.get("/limits", summary="List risk limits", responses=document_responses(200, list[LimitOut]))
 async def list_limits(
-    caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep, pages: PagesDep
+    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, now: ClockDep, pages: PagesDep
 ) -> Response:
     """List risk limits, sorted by scope, name and code.
 

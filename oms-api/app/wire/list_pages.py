@@ -13,7 +13,7 @@ from app.wire.responses import build_json_response
 Item = TypeVar("Item")
 
 
-class PageQuery(Protocol):
+class PageParameters(Protocol):
     """The parameters of a list."""
 
     limit: int
@@ -28,7 +28,7 @@ class ListPage:
     """
 
     def __init__(
-        self, request: Request, cursors: Cursors, tenant_id: int, list_name: str, query: PageQuery
+        self, request: Request, cursors: Cursors, tenant_id: int, list_name: str, query: PageParameters
     ) -> None:
         self._request, self._cursors, self._list = request, cursors, (tenant_id, list_name)
         self._limit, self.count = query.limit, query.limit + 1
@@ -54,7 +54,7 @@ class ListPages:
     def __init__(self, request: Request, cursors: CursorsDep) -> None:
         self._request, self._cursors = request, cursors
 
-    def open(self, tenant_id: int, list_name: str, query: PageQuery) -> ListPage:
+    def open(self, tenant_id: int, list_name: str, query: PageParameters) -> ListPage:
         """Return the page of a list of the tenant. Raises Invalid if the cursor is not one of the list."""
         return ListPage(self._request, self._cursors, tenant_id, list_name, query)
 

@@ -9,7 +9,7 @@ from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
+from app.identity.schemas.fields import KEY_ID, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
     KeyIn,
     KeyMadeOut,
@@ -21,6 +21,7 @@ from app.identity.service import api_keys as service
 from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
 from app.wire.paths import ID
 from app.wire.responses import build_json_response, document_responses
 

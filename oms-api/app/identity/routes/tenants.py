@@ -8,7 +8,7 @@ from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
-from app.identity.schemas.fields import SLUG, PageQuery
+from app.identity.schemas.fields import SLUG
 from app.identity.schemas.tenants import (
     TenantIn,
     TenantListed,
@@ -23,6 +23,7 @@ from app.identity.service import workspaces
 from app.wire.body import json_body
 from app.wire.dependencies import ReadersDep
 from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])

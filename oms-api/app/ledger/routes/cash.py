@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
@@ -24,8 +24,8 @@ from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import PositiveAmount, to_lower_case
 from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import PageQuery
+from app.wire.request_models import RequestModel
 from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
@@ -36,10 +36,9 @@ _LIST = "cash"
 _EXAMPLE = {"kind": "deposit", "amount": "50000.00", "currency": "USD", "reason": "New capital"}
 
 
-class CashIn(BaseModel):
+class CashIn(RequestModel):
     """A deposit, a withdrawal, or a transfer to another portfolio of the same currency."""
 
-    model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {"to": "Did you mean `to_portfolio`?", "note": "Use `reason`."}
 
     kind: Annotated[Literal["deposit", "withdrawal", "transfer"], BeforeValidator(to_lower_case)] = Field(
@@ -113,15 +112,6 @@ class CashOut(BaseModel):
     rows: list[CashRowOut] = Field(description="Rows of the page, newest first")
 
 
-class CashQuery(BaseModel):
-    """A page of the rows."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
 @router.post(
     "/{name}/cash",
     summary="Create a deposit, withdrawal or transfer",
@@ -148,7 +138,7 @@ async def record_cash(
     responses=document_responses(200, CashOut, 404),
 )
 async def list_cash(
-    caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: ReadersDep,
+    caller: Reader, name: PortfolioPath, query: Annotated[PageQuery, Query()], readers: ReadersDep,
     pages: PagesDep, now: ClockDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""

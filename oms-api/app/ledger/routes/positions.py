@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from sqlalchemy import Connection
 from starlette.convertors import PathConvertor, register_url_convertor
 
@@ -24,6 +24,7 @@ from app.wire.fields import SearchText, to_lower_case, to_upper_case
 from app.wire.list_pages import PagesDep
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import RequestModel
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["positions"])
@@ -43,10 +44,8 @@ PositionSide = Annotated[Literal["long", "short"], BeforeValidator(to_lower_case
 Product = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
-class PositionsQuery(BaseModel):
+class PositionsQuery(RequestModel):
     """Filters of the list of positions, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = None
     symbol: Symbol | None = None
@@ -65,10 +64,8 @@ class PositionsQuery(BaseModel):
         return PositionFilter(*values, caller.portfolios)
 
 
-class ProductQuery(BaseModel):
+class ProductQuery(RequestModel):
     """The product of a position."""
-
-    model_config = ConfigDict(extra="forbid")
 
     product: Product | None = None
 

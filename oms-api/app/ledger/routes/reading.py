@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.clock import Now
@@ -55,6 +55,7 @@ from app.wire.lists import (
     parse_instant,
 )
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.wire.request_models import RequestModel
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter()
@@ -67,8 +68,6 @@ _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "po
 
 class TradeQuery(Period):
     """Filters of the list of trades, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
@@ -106,20 +105,16 @@ class TradeQuery(Period):
         )
 
 
-class MomentQuery(BaseModel):
+class MomentQuery(RequestModel):
     """The time of a statement."""
-
-    model_config = ConfigDict(extra="forbid")
 
     as_of: str | None = Field(
         None, max_length=40, description="An instant (RFC 3339, with offset) or a sequence number"
     )
 
 
-class PortfolioQuery(BaseModel):
+class PortfolioQuery(RequestModel):
     """Filters of the list of portfolios, its detail, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     q: SearchText | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False

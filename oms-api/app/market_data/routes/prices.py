@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.audit.service import record_entries
@@ -32,7 +32,7 @@ from app.wire.app_state import get_request_info
 from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit, Period, QueryTime
+from app.wire.lists import Cursor, Limit, PageQuery, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.responses import build_json_response, document_responses
 
@@ -51,19 +51,8 @@ MARK_EXAMPLE: dict[str, Any] = {
 _MARKS = "marks"
 
 
-class MarkQuery(BaseModel):
-    """Cursor of the list of marks."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
 class BarQuery(Period):
     """Filters and cursor of the list of bars."""
-
-    model_config = ConfigDict(extra="forbid")
 
     interval: Interval = Interval.MINUTE
     since: QueryTime | None = Field(
@@ -128,7 +117,7 @@ async def list_bars(
 
 @router.get("/marks", summary="List manual marks", responses=document_responses(200, list[MarkOut]))
 async def list_marks(
-    caller: Reader, query: Annotated[MarkQuery, Query()], readers: ReadersDep, pages: PagesDep, now: ClockDep
+    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep, now: ClockDep
 ) -> Response:
     """List the marks that people set and that replace the market's price at present, by symbol."""
     tenant_id, at = caller.tenant_id, now()

@@ -9,7 +9,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StringConstraints,
@@ -30,6 +29,7 @@ from app.wire.fields import PositiveAmount, Side, parse_amount, to_lower_case
 from app.wire.json import JsonNumber
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 SIGNAL_ID = r"^[A-Za-z0-9._:+=@-]{1,100}$"
 MAX_SYMBOLS = 500
@@ -94,10 +94,9 @@ OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
 Percent = Annotated[PositiveAmount, AfterValidator(_at_most_percent)]
 
 
-class SizeIn(BaseModel):
+class SizeIn(FrozenRequestModel):
     """The size of a signal: one of these."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "quantity": "Did you mean `qty`?",
         "action": "Did you mean `side`?",
@@ -226,10 +225,8 @@ class SignalDetailOut(SignalOut):
     )
 
 
-class SignalQuery(BaseModel):
+class SignalQuery(RequestModel):
     """Filters of the list of signals, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Annotated[SignalStatus, BeforeValidator(to_lower_case)] | None = None
     strategy: Label | None = None
@@ -270,10 +267,8 @@ class StrategyRulesOut(BaseModel):
     updated_at: str = Field(description="Time of the last change, in UTC", examples=[_AT])
 
 
-class TradingPortfolioQuery(BaseModel):
+class TradingPortfolioQuery(RequestModel):
     """The portfolio of the snapshot."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: Annotated[str, Field(max_length=400)] | None = Field(
         None, description="Name of the portfolio; default: SIGNALS_PORTFOLIO"
