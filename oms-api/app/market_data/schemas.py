@@ -11,19 +11,13 @@ from app.instruments.schemas import Symbol
 from app.market_data.errors import ExpiryPassed
 from app.market_data.queries.subscriptions import Subscription
 from app.market_data.rules.values import Bar, MarkOverride, Quote, compute_age, compute_mid
-from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
+from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.timestamps import format_timestamp
-from app.wire.fields import Amount, PositiveAmount, check_length, clean
+from app.wire.fields import Amount, PositiveAmount, check_length, clean, require_storable
 from app.wire.lists import QueryTime
 from app.wire.request_models import FrozenRequestModel
 
 _AT = "2026-11-20T15:04:05.123456Z"
-
-
-def _storable(amount: Decimal) -> Decimal:
-    if not is_storable(amount):
-        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    return amount
 
 
 MAX_REASON_LENGTH = 500
@@ -33,7 +27,7 @@ Reason = Annotated[
     AfterValidator(clean),
     AfterValidator(check_length(MAX_REASON_LENGTH)),
 ]
-Size = Annotated[Amount, AfterValidator(_storable)]
+Size = Annotated[Amount, AfterValidator(require_storable)]
 
 
 class QuoteIn(FrozenRequestModel):
