@@ -6,7 +6,8 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
-from app.worker import CannotWork, run
+from app.command_line import CannotWork
+from app.worker import run
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings
 
