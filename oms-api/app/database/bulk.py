@@ -189,7 +189,7 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
         return f"UPDATE {table.name} SET {changes} WHERE {where}"  # noqa: S608  # names of the code
     names = columns + key
     changes = ", ".join(f"{name} = r.c{index}" for index, name in enumerate(columns))
-    where = " AND ".join(f"t.{name} = r.c{len(columns) + index}" for index, name in enumerate(key))
+    where = _look_up(key, len(columns))
     return f"UPDATE {table.name} t SET {changes} FROM {_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
 
 
@@ -206,10 +206,18 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
-        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above
+        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {_look_up(key)} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+
+
+def _look_up(key: Names, first: int = 0) -> str:
+    """Return the condition that the row has the key, whose members are columns of `r` from number `first`.
+
+    PostgreSQL cannot hash it. It would otherwise read all rows of the table if it has a few hundred.
+    """
+    return " AND ".join(f"t.{name} = ANY (ARRAY[r.c{first + index}])" for index, name in enumerate(key))
 
 
 @cache
