@@ -205,7 +205,7 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
         return f"UPDATE {table.name} SET {changes} WHERE {where}"  # noqa: S608  # names of the code
     names = columns + key
     changes = ", ".join(f"{name} = r.c{index}" for index, name in enumerate(columns))
-    where = _look_up(key, len(columns))
+    where = _build_lookup(key, len(columns))
     return f"UPDATE {table.name} t SET {changes} FROM {_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
 
 
@@ -222,7 +222,7 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
-        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {_look_up(key)} {order}"  # noqa: S608  # as above
+        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {_build_lookup(key)} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
@@ -235,11 +235,11 @@ def _lock_changed(table: Table, columns: Names, key: Names) -> str:
     known = _recordset_of([*(_kind(table, name) for name in key), "TEXT"])
     changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
     changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
-    source = f"{table.name} t JOIN {known} ON {_look_up(key)} LEFT JOIN LATERAL ({changed}) s ON true"
+    source = f"{table.name} t JOIN {known} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
     return f"SELECT {picked} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
 
 
-def _look_up(key: Names, first: int = 0) -> str:
+def _build_lookup(key: Names, first: int = 0) -> str:
     """Return the condition that the row has the key, whose members are columns of `r` from number `first`.
 
     PostgreSQL cannot hash it. It would otherwise read all rows of the table if it has a few hundred.

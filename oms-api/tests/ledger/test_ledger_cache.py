@@ -141,8 +141,8 @@ def test_instrument_of_a_cached_position_is_looked_up(handler, connection, owner
     with owner.begin() as other:
         other.execute(
             text(
-                "INSERT INTO instruments (tenant_id, symbol, exchange, asset_class, currency, tick_size, lot_size,"
-                " is_tradable, is_restricted, updated_at)"
+                "INSERT INTO instruments (tenant_id, symbol, exchange, asset_class, currency, tick_size,"
+                " lot_size, is_tradable, is_restricted, updated_at)"
                 " VALUES (1, 'APC', 'XETR', 'equity', 'USD', 0.01, 1, true, false, now())"
             )
         )
