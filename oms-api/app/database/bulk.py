@@ -222,7 +222,8 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
-        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {_build_lookup(key)} {order}"  # noqa: S608  # as above
+        source = f"{table.name} t JOIN {_recordset(table, key)} ON {_build_lookup(key)}"
+        return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
