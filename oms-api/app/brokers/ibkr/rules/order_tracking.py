@@ -158,8 +158,9 @@ class OrderTracker:
         tracked = self._by_id.setdefault(order_id, TrackedOrder([order_id]))
         if tracked.is_closed:
             return []
-        self._close(tracked, Canceled(order_id, at))
-        return [Lapsed(order_id, _UNKNOWN_NOW, at)]
+        end = Lapsed(order_id, _UNKNOWN_NOW, at)
+        self._close(tracked, end)
+        return [end]
 
     def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of exits that are open while their entry is not, after all were read."""
@@ -229,12 +230,11 @@ class OrderTracker:
         if tracked.is_closed:
             return []
         tracked.is_cancel_confirmed |= report.status == PENDING_CANCEL
+        is_known = report.filled is not None
         if report.status in CANCELED:
-            return self._cancel(tracked, at, is_filled_known=report.filled is not None)
+            return self._cancel(tracked, at, is_filled_known=is_known)
         if report.status == INACTIVE:
-            return self._reject(
-                tracked, tracked.reason or _REJECTED, at, is_filled_known=report.filled is not None
-            )
+            return self._reject(tracked, tracked.reason or _REJECTED, at, is_filled_known=is_known)
         if report.status == FILLED:
             self._close(tracked)
             if tracked.report is not None:
@@ -278,7 +278,7 @@ class OrderTracker:
         tracked.is_cancel_requested = False
         return [held.event, *self._refuse(tracked, _ENDED, at)]
 
-    def _close(self, tracked: TrackedOrder, end: Canceled | Rejected | None = None) -> None:
+    def _close(self, tracked: TrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
         tracked.close(end)
         self._held.pop(tracked.ids[0], None)
 
@@ -288,7 +288,7 @@ class OrderTracker:
         if tracked.is_accepted:
             tracked.reason = reason
             return self._cancel(tracked, at, is_filled_known=is_filled_known)
-        end = Rejected(tracked.order_id, reason, at)
+        end = tracked.build_rejection(reason, at)
         self._close(tracked, end)
         return [end]
 

@@ -65,6 +65,7 @@ class OrderBatchHandler:
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
 
         def run_after_commit() -> None:
+            result.on_commit()
             update_caches()
             count_trades(self._services.metrics, result.outcomes)
 
