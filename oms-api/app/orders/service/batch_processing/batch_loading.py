@@ -49,6 +49,7 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
+from app.orders.service.risk_checks.exposure import load_marks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
 
@@ -82,7 +83,8 @@ def load_batch(
     loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
     if ledger:
         loaded.portfolio_keys |= find_portfolios_to_match(batch)
-    load_portfolios(context, loaded.portfolio_keys, instruments)
+    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(rarer))
+    load_marks(context, loaded.portfolio_keys)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
@@ -95,6 +97,16 @@ def load_batch(
     load_decision_inputs(context, commands, instruments, matched)
     match_unmatched_quotes(context)
     return context, commands
+
+
+def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
+    """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
+    found = {command.instrument_key for command in commands if isinstance(command, QuoteArrived)}
+    return found | {
+        InstrumentKey(command.origin.tenant_id, command.symbol)
+        for command in commands
+        if isinstance(command, (ClosePosition, SetExits))
+    }
 
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
@@ -122,7 +134,7 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
             keys.update(context.loaded.intraday[command.tenant_id])
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.overdue[command]:
-                overdue += context.order_store.get_open_orders(key).overdue(command.at)
+                overdue += context.order_store.open_orders[key].overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.open_in(key)]
 
 
