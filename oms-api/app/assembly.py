@@ -171,25 +171,36 @@ class Components:
         backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
         hosts = [self._create_strategy_host().run] if self.settings.strategy_host == "embedded" else []
         market_watcher = MarketWatcher(
-            *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
+            self.readers, self.writer, self.market, self.now, self.calendars, is_delayed=delayed
         )
         return ManagedComponents(
-            *(self.engine, self.readers, self.writer, self.trail, self.access_log),
+            self.engine,
+            self.readers,
+            self.writer,
+            self.trail,
+            self.access_log,
             database_file=self.database_file,
             first_to_close=(
-                *(self.duty_runner.close, self.passwords.close, self.transactions.close),
+                self.duty_runner.close,
+                self.passwords.close,
+                self.transactions.close,
                 self.changes.close,
             ),
             sharing=self.sharing,
             background_tasks=(
-                *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                market_watcher.run,
+                self.corporate_actions.run,
+                self.price_alerts.run,
                 self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *self._list_signal_receivers(),
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *(*duties, *deliveries, *backtests, *hosts),
+                *duties,
+                *deliveries,
+                *backtests,
+                *hosts,
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -232,7 +243,9 @@ class Components:
             return needs_confirmation
 
         return SessionRunner(
-            *(self.engine, self.readers, self.writer),
+            self.engine,
+            self.readers,
+            self.writer,
             lambda stored: open_broker(stored, keys, policy, self.create_broker),
             self.broker_notifier,
             self.now,
@@ -245,23 +258,19 @@ class Components:
     def create_health_components(self) -> HealthComponents:
         """Return what the health checks examine."""
         return HealthComponents(
-            *(
-                self.readers,
-                is_current,
-                describe_row_security,
-                lambda: self.writer.alive,
-                self.metrics,
-                self.now,
-            ),
+            self.readers,
+            is_current,
+            describe_row_security,
+            lambda: self.writer.alive,
+            self.metrics,
+            self.now,
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            *(
-                self._describe_feed,
-                self._describe_webhooks,
-                describe_broker_connections,
-                self._describe_alerts,
-            ),
+            self._describe_feed,
+            self._describe_webhooks,
+            describe_broker_connections,
+            self._describe_alerts,
             describe_connections=self._describe_connections,
             list_portfolio_values=self._list_portfolio_values,
             signal_channel=self.signal_channel,
@@ -326,7 +335,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     message_rate = MessageRate()
     broker_notifier, planner = BrokerRequestNotifier(), create_signal_planner(settings)
     services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        market,
+        controls,
+        load_paper_settings(settings),
+        calendars,
+        settings.enforce_sessions,
         message_rate=message_rate,
         broker_notifier=broker_notifier,
         metrics=metrics,
@@ -340,8 +353,14 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     limiter, sharing = make_limiter(settings, message_rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
     streams = create_hub(
-        *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
-        *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
+        Feed(readers),
+        readers,
+        OpaqueIds(settings.oms_api_key),
+        market,
+        Valuer(market.marks_for, find_baselines),
+        serialize_quote,
+        now,
+        settings.websocket_origins,
     )
     metrics.watch_websockets(lambda: streams.connections.used)
     return Components(
@@ -416,7 +435,11 @@ def _build_writer(
     guard = OrderTradeGuard(services.controls)
     handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.rate), services)
     return GroupCommit(
-        *(engine, handler, settings.write_queue_limit, settings.write_batch_limit, services.metrics),
+        engine,
+        handler,
+        settings.write_queue_limit,
+        settings.write_batch_limit,
+        services.metrics,
         get_lock_group,
     )
 

@@ -154,7 +154,10 @@ def _create_report_duties(
 ) -> list[Duty]:
     """Return the duty that reports each day, if REPORTS_FOLDER, REPORTS_URL or REPORTS_SLACK is set."""
     targets = ReportTargets(
-        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format),
+        settings.reports_folder,
+        settings.reports_url,
+        settings.reports_tenants,
+        settings.reports_format,
         is_to_slack=settings.reports_slack == "on",
     )
     if targets.folder is None and targets.url is None and not targets.is_to_slack:

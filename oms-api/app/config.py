@@ -123,11 +123,28 @@ class Settings(BaseSettings):
     metrics_portfolios: Annotated[tuple[tuple[str, str], ...], NoDecode] = ()
 
     @field_validator(
-        *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
-        *("ib_host", "ib_port", "ib_account"),
-        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys", "sentry_dsn"),
-        *("sheets_credentials_file", "backup_folder", "reports_folder", "reports_url"),
+        "oms_api_key_previous",
+        "oms_bot_key",
+        "jwt_keys",
+        "bot_statement_secret",
+        "redis_url",
+        "webhook_keys",
+        "broker_keys",
+        "alpaca_api_key",
+        "alpaca_api_secret",
+        "alpaca_base_url",
+        "ib_host",
+        "ib_port",
+        "ib_account",
+        "signals_strategy",
+        "signals_portfolio",
+        "signals_tenant",
+        "backup_keys",
+        "sentry_dsn",
+        "sheets_credentials_file",
+        "backup_folder",
+        "reports_folder",
+        "reports_url",
         mode="before",
     )
     @classmethod

@@ -43,9 +43,9 @@ COMMON_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _SINGLE_VALUE_HEADERS = (
-    *(b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type"),
-    *(b"content-encoding", b"x-request-id"),
-)
+    b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type",
+    b"content-encoding", b"x-request-id",
+)  # fmt: skip
 # Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 _WORKER_STOPPED = "The process that had the request stopped; send it again with the same key."
@@ -108,7 +108,9 @@ class Edge:
         started = time.perf_counter()
         request = self._build_direct_request(direct_request)
         if self._forwarder is not None and self._forwarder.forward(
-            *(direct_request, request, partial(self._start_direct_here, direct_request, request, started)),
+            direct_request,
+            request,
+            partial(self._start_direct_here, direct_request, request, started),
             partial(self._report_unknown, direct_request, request, started),
         ):
             return
@@ -250,8 +252,15 @@ class Edge:
         schedule = asyncio.get_running_loop().call_later
         path = f"{HOOK_PATH}…" if request.path.startswith(HOOK_PATH) else request.path
         self._access_log.add(
-            *(schedule, self._now(), method, path, status, seconds),
-            *(request.request_id, request.caller, request.trace_id),
+            schedule,
+            self._now(),
+            method,
+            path,
+            status,
+            seconds,
+            request.request_id,
+            request.caller,
+            request.trace_id,
         )
 
 

@@ -51,7 +51,9 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
         return create_broker(terms, settings.ib_client_id, chains)
 
     return SessionRunner(
-        *(engine, components.readers, components.writer),
+        engine,
+        components.readers,
+        components.writer,
         lambda stored: open_broker(stored, keys, policy, partial(create, stored)),
         components.broker_notifier,
         now,

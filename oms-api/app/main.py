@@ -63,41 +63,22 @@ from app.wire.methods import METHODS, MethodTable
 from app.wire.openapi import build_openapi_document
 
 ROUTERS = (
-    *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
+    recording.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
-    *(
-        managing.router,
-        cash.router,
-        positions.router,
-        order_entry.router,
-        position_orders.router,
-        order_reading.router,
-    ),
+    managing.router, cash.router, positions.router, order_entry.router, position_orders.router,
+    order_reading.router,
     approvals.router,
-    *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
-    *(
-        instrument_routes.router,
-        price_routes.router,
-        subscription_routes.router,
-        risk_routes.router,
-        event_routes.router,
-    ),
-    *(strategy_routes.router, backtest_routes.router, stream_routes.router, webhook_routes.router),
-    *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
-    *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
-    *(preference_routes.router, alert_routes.router, day_close_routes.router),
-    *(
-        tenants.router,
-        workspaces.router,
-        slack_settings.router,
-        users.router,
-        roles.router,
-        api_keys.router,
-        audit_routes.router,
-        auth_routes.router,
-    ),
-    *(cost_routes.router, job_routes.router, health_routes.router),
-)
+    signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router,
+    instrument_routes.router, price_routes.router, subscription_routes.router, risk_routes.router,
+    event_routes.router,
+    strategy_routes.router, backtest_routes.router, stream_routes.router, webhook_routes.router,
+    broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router,
+    calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router,
+    preference_routes.router, alert_routes.router, day_close_routes.router,
+    tenants.router, workspaces.router, slack_settings.router, users.router, roles.router,
+    api_keys.router, audit_routes.router, auth_routes.router,
+    cost_routes.router, job_routes.router, health_routes.router,
+)  # fmt: skip
 WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
@@ -161,8 +142,11 @@ def _edge(app: Application, components: Components, forwarder: Forwarder | None)
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
         ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
-            *(authentication, components.readers, components.cash_reader),
-            *(components.valuer, components.now),
+            authentication,
+            components.readers,
+            components.cash_reader,
+            components.valuer,
+            components.now,
         ),
     }
     report = recording.build_record_trade_endpoint(components.trade_service)
@@ -175,14 +159,12 @@ def _edge(app: Application, components: Components, forwarder: Forwarder | None)
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
-        *(
-            app.framework,
-            components.metrics,
-            components.access_log,
-            components.now,
-            async_direct_routes,
-            headers,
-        ),
+        app.framework,
+        components.metrics,
+        components.access_log,
+        components.now,
+        async_direct_routes,
+        headers,
         AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
         direct_routes,

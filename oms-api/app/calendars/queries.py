@@ -52,9 +52,9 @@ def set_day(
 ) -> None:
     """Set the sessions of a date."""
     row = (
-        *(override.market, override.date.isoformat(), override.kind, format_sessions(override.sessions)),
-        *(override.name, override.source, version, set_by, format_timestamp(at)),
-    )
+        override.market, override.date.isoformat(), override.kind, format_sessions(override.sessions),
+        override.name, override.source, version, set_by, format_timestamp(at),
+    )  # fmt: skip
     execute_writes(connection, build_upsert(_TABLE, _COLUMNS, _KEY, [row]))
 
 

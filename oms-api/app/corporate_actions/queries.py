@@ -15,8 +15,8 @@ from app.orders.models import IS_OPEN, OrderRecord
 
 COLUMNS = tuple(column.name for column in CorporateAction.__table__.columns)
 _OTHERS = (
-    *("pay_date", "reason", "created_by", "created_at", "booked_at", "reversed_at", "reversal_reason"),
-)
+    "pay_date", "reason", "created_by", "created_at", "booked_at", "reversed_at", "reversal_reason",
+)  # fmt: skip
 _ROW = select(
     *(getattr(CorporateAction, name) for name in Action._fields),
     *(getattr(CorporateAction, name) for name in _OTHERS),

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Amount, Base, Instant
 
 KINDS = (
-    *("working_order", "awaiting_approval", "stale_mark", "unverified_row"),
-    *("trading_stopped", "missing_close", "missing_rate"),
-)
+    "working_order", "awaiting_approval", "stale_mark", "unverified_row",
+    "trading_stopped", "missing_close", "missing_rate",
+)  # fmt: skip
 
 
 def _of_a_day() -> ForeignKeyConstraint:

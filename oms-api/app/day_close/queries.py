@@ -155,8 +155,10 @@ def _missing(tenant_id: int, date: str) -> DayClose:
 
 def _is_between(tenant_id: int, portfolio_id: int, first: int, last: int) -> list[ColumnElement[bool]]:
     return [
-        *(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id),
-        *(Trade.sequence > first, Trade.sequence <= last),
+        Trade.tenant_id == tenant_id,
+        Trade.portfolio_id == portfolio_id,
+        Trade.sequence > first,
+        Trade.sequence <= last,
     ]
 
 

@@ -94,10 +94,10 @@ def list_charge_movements(
     is portfolio id and sequence of the last row.
     """
     columns = (
-        *(CashMovement.portfolio_id, CashMovement.sequence, Portfolio.name, CashMovement.currency),
-        *(CashMovement.kind, cast(CashMovement.amount, Text), CashMovement.symbol, CashMovement.reason),
+        CashMovement.portfolio_id, CashMovement.sequence, Portfolio.name, CashMovement.currency,
+        CashMovement.kind, cast(CashMovement.amount, Text), CashMovement.symbol, CashMovement.reason,
         _format_instant(connection, CashMovement.created_at),
-    )
+    )  # fmt: skip
     is_portfolio = (Portfolio.tenant_id == CashMovement.tenant_id) & (
         Portfolio.id == CashMovement.portfolio_id
     )
@@ -204,17 +204,17 @@ def _build_columns(connection: Connection, trade: Any) -> list[Any]:
     undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     texts = {name: cast(trade[name], Text) for name in ("quantity", "price", "gmv", "charges")}
     return [
-        *(trade.trade_id, trade.sequence, trade.kind),
-        *(trade.portfolio_id, trade.symbol, trade.product, trade.side),
-        *(texts["quantity"], texts["price"], texts["gmv"], trade.currency),
-        *(cast(trade.fx_rate, Text), texts["charges"], cast(trade.realized_pnl, Text), null()),
+        trade.trade_id, trade.sequence, trade.kind,
+        trade.portfolio_id, trade.symbol, trade.product, trade.side,
+        texts["quantity"], texts["price"], texts["gmv"], trade.currency,
+        cast(trade.fx_rate, Text), texts["charges"], cast(trade.realized_pnl, Text), null(),
         _format_instant(connection, trade.executed_at),
         _format_instant(connection, trade.created_at),
-        *(trade.user_id, trade.actor, trade.source, trade.order_id, trade.note, trade.idempotency_key),
+        trade.user_id, trade.actor, trade.source, trade.order_id, trade.note, trade.idempotency_key,
         trade.reverses,
         select(reversal.trade_id).where(undone).scalar_subquery(),
-        *(trade.backdated_reason, trade.request_id, trade.hash),
-    ]
+        trade.backdated_reason, trade.request_id, trade.hash,
+    ]  # fmt: skip
 
 
 def _list_conditions(filters: ExportFilter) -> list[ColumnElement[bool]]:

@@ -104,7 +104,11 @@ class Forwarder:
 
         client = direct_request.cycle.scope["client"]
         return connection.send(
-            *("POST", request.path, client[0] if client else "", request.headers, request.body),
+            "POST",
+            request.path,
+            client[0] if client else "",
+            request.headers,
+            request.body,
             Handlers(answer, handle_loss),
         )
 

@@ -64,7 +64,9 @@ def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:
     for report in reports:
         state = report.state
         metrics.set_duty(
-            *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
+            state.name,
+            report.lag_seconds,
+            (state.duration_ms or 0) / 1000,
             has_failed=state.error is not None,
         )
 

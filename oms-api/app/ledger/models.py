@@ -81,7 +81,8 @@ class Portfolio(Base):
         UniqueConstraint("tenant_id", "id"),
         Index(
             "uq_portfolios_broker_connection",
-            *("tenant_id", "broker_connection"),
+            "tenant_id",
+            "broker_connection",
             unique=True,
             postgresql_where=_IS_CONNECTED,
             sqlite_where=_IS_CONNECTED,
@@ -161,7 +162,9 @@ class Trade(Base):
         Index(None, "tenant_id", "user_id", "trade_id"),
         Index(
             "ix_trades_of_actors",
-            *("tenant_id", "actor", "trade_id"),
+            "tenant_id",
+            "actor",
+            "trade_id",
             postgresql_where=_HAS_ACTOR,
             sqlite_where=_HAS_ACTOR,
         ),
@@ -286,7 +289,7 @@ class CashMovement(Base):
         Index(None, "tenant_id", "portfolio_id", "kind", "symbol", "day"),
         Index(
             "uq_cash_movements_daily",
-            *("tenant_id", "portfolio_id", "kind", "day"),
+            "tenant_id", "portfolio_id", "kind", "day",
             unique=True,
             postgresql_where=_IS_DAILY,
             sqlite_where=_IS_DAILY,
@@ -298,7 +301,7 @@ class CashMovement(Base):
             "'dividend', 'withholding', 'interest', 'borrow', 'adjustment')",
             name="kind_is_known",
         ),
-    )
+    )  # fmt: skip
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -62,9 +62,9 @@ def iterate_booked_rows(
     """Yield the rows that were booked in the period, in the order of their booking."""
     strategy = OrderRecord.strategy if with_strategies else null()
     columns: tuple[Any, ...] = (
-        *(Portfolio.name, Portfolio.base_currency, Trade.symbol, Trade.user_id, strategy),
-        *(Trade.created_at, Trade.kind, Trade.realized_pnl, Trade.charges, Trade.cash_delta),
-    )
+        Portfolio.name, Portfolio.base_currency, Trade.symbol, Trade.user_id, strategy,
+        Trade.created_at, Trade.kind, Trade.realized_pnl, Trade.charges, Trade.cash_delta,
+    )  # fmt: skip
     statement = select(*columns)
     if with_strategies:
         is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
@@ -73,8 +73,16 @@ def iterate_booked_rows(
     for row in _stream(connection, statement.order_by(Trade.trade_id)):
         name, currency, symbol, user, strategy_name, created_at, kind, realized_pnl, charges, cash_delta = row
         yield BookedRow(
-            *(name, currency, symbol, user, strategy_name, created_at.date(), kind == "trade"),
-            *(realized_pnl, charges, abs(cash_delta + charges)),
+            name,
+            currency,
+            symbol,
+            user,
+            strategy_name,
+            created_at.date(),
+            kind == "trade",
+            realized_pnl,
+            charges,
+            abs(cash_delta + charges),
         )
 
 
@@ -87,9 +95,9 @@ def iterate_unreversed_steps(
     read the steps of a position before it asks for the next one.
     """
     columns: tuple[Any, ...] = (
-        *(Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency),
-        *(Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL),
-    )
+        Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency,
+        Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL,
+    )  # fmt: skip
     statement = (
         _in_portfolios(select(*columns), tenant_id, filters)
         .where(Trade.kind != "reversal", ~is_undone())

@@ -14,19 +14,10 @@ from app.backtests.service.orders import BacktestOrder
 from slackoms_strategy import Fill
 
 ORDER_COLUMNS = (
-    *(
-        "order_id",
-        "symbol",
-        "side",
-        "type",
-        "quantity",
-        "limit_price",
-        "stop_price",
-        "time_in_force",
-        "status",
-    ),
-    *("filled_quantity", "filled_value", "created_at", "updated_at", "parent_id", "reason"),
-)
+    "order_id", "symbol", "side", "type", "quantity", "limit_price", "stop_price", "time_in_force",
+    "status",
+    "filled_quantity", "filled_value", "created_at", "updated_at", "parent_id", "reason",
+)  # fmt: skip
 FILL_COLUMNS = ("order_id", "symbol", "side", "quantity", "price", "value", "charges", "at")
 EQUITY_COLUMNS = ("at", "equity", "cash", "market_value", "gross_exposure", "charges", "is_close")
 CASH_COLUMNS = ("at", "kind", "symbol", "amount", "reason")

@@ -232,9 +232,9 @@ def serialize_connection(
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
     instants = (
-        *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
-        *("circuit_opened_at", "next_attempt_at"),
-    )
+        "connected_since", "last_event_at", "session_expires_at", "live_enabled_at",
+        "circuit_opened_at", "next_attempt_at",
+    )  # fmt: skip
     return {
         "name": stored.name,
         "broker": stored.broker,

@@ -21,9 +21,9 @@ _OPTIONAL = {
     ActionKind.DIVIDEND: ("withholding_percent", "pay_date"),
 }
 _TERMS = (
-    *("new_symbol", "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"),
-    *("currency", "pay_date"),
-)
+    "new_symbol", "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price",
+    "currency", "pay_date",
+)  # fmt: skip
 
 
 class Draft(NamedTuple):
@@ -45,9 +45,19 @@ class Draft(NamedTuple):
     def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> Action:
         """Return the action under an id."""
         return Action(
-            *(tenant_id, action_id, self.kind, self.symbol, effective_at, self.ex_date.isoformat()),
-            *(self.new_symbol, self.new_units, self.old_units, self.amount, self.withholding_percent),
-            *(self.cash_in_lieu_price, self.currency),
+            tenant_id,
+            action_id,
+            self.kind,
+            self.symbol,
+            effective_at,
+            self.ex_date.isoformat(),
+            self.new_symbol,
+            self.new_units,
+            self.old_units,
+            self.amount,
+            self.withholding_percent,
+            self.cash_in_lieu_price,
+            self.currency,
         )
 
 

@@ -89,8 +89,8 @@ def get_record(connection: Connection, tenant_id: int, action_id: str) -> Action
 
 
 _AMOUNTS: Sequence[str] = (
-    *("new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"),
-)
+    "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price",
+)  # fmt: skip
 
 
 def serialize_terms(created: ActionRecord) -> dict[str, str | None]:

@@ -34,9 +34,9 @@ _UNITS: dict[str, frozenset[Unit]] = {
     "dp_charge": frozenset({Unit.PER_SCRIP_AND_DAY}),
 }
 COLUMNS = (
-    *("schedule", "component", "exchange", "product", "side", "effective_from"),
-    *("rate", "unit", "minimum", "maximum", "step", "source"),
-)
+    "schedule", "component", "exchange", "product", "side", "effective_from",
+    "rate", "unit", "minimum", "maximum", "step", "source",
+)  # fmt: skip
 
 
 class Rate(NamedTuple):

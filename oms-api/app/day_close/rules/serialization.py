@@ -10,9 +10,9 @@ from app.day_close.rules.values import DayFigures, OpenBreak, SignedDay
 from app.money import ZERO, format_fixed, multiply, shorten_amount
 
 _AMOUNTS = (
-    *("cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl"),
-    *("price", "interest", "borrow", "dividends", "fees", "adjustments", "day_pnl"),
-)
+    "cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl",
+    "price", "interest", "borrow", "dividends", "fees", "adjustments", "day_pnl",
+)  # fmt: skip
 
 
 def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[str, Any]:

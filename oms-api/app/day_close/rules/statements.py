@@ -60,9 +60,9 @@ class StatementRows(NamedTuple):
 
 
 TRADE_COLUMNS = (
-    *("Time", "Trade", "Kind", "Side", "Symbol", "Quantity", "Price", "Currency", "Cash", "Charges"),
+    "Time", "Trade", "Kind", "Side", "Symbol", "Quantity", "Price", "Currency", "Cash", "Charges",
     "Realized P&L",
-)
+)  # fmt: skip
 MOVEMENT_COLUMNS = ("Time", "Kind", "Amount", "Balance", "Symbol", "Reason")
 POSITION_COLUMNS = ("Symbol", "Product", "Quantity", "Cost", "Currency", "Cost there")
 

@@ -72,10 +72,10 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
 
 def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
     return [
-        *(trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol),
-        *(shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base),
+        trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol,
+        shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base,
         *map(shorten_amount, (trade.cash_delta, trade.charges, trade.realized_pnl)),
-    ]
+    ]  # fmt: skip
 
 
 def _format_movement(row: CashRow) -> list[Cell]:

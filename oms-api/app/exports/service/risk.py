@@ -76,9 +76,9 @@ def _list_rows(
             (max(-value.day_pnl, Decimal(0)), limits.max_daily_loss),
         )
         amounts = (
-            *(value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net),
-            *(limits.max_net_exposure, value.day_pnl, limits.max_daily_loss),
-        )
+            value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net,
+            limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
+        )  # fmt: skip
         texts = [None if amount is None else format_money(amount) for amount in amounts]
         yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
 

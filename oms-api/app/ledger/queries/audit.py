@@ -72,10 +72,10 @@ def iterate_portfolio_rows(connection: Connection, where: str = "") -> Generator
 def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield the creation values of all portfolios with their settings. Amounts and instants are canonical."""
     names = (
-        *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
-        *("cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval"),
-        *("participation", "slippage", "carry_rates", "broker", "broker_connection", "when_broker_down"),
-    )
+        "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at",
+        "cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval",
+        "participation", "slippage", "carry_rates", "broker", "broker_connection", "when_broker_down",
+    )  # fmt: skip
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
         yield dict(zip(names, map(format_canonical, row), strict=True))

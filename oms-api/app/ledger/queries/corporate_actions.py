@@ -34,9 +34,9 @@ from app.timestamps import BEFORE_ALL, format_timestamp
 
 INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
 _ACTION = (
-    *("tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units"),
-    *("amount", "withholding_percent", "cash_in_lieu_price", "currency"),
-)
+    "tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units",
+    "amount", "withholding_percent", "cash_in_lieu_price", "currency",
+)  # fmt: skip
 _CHUNK = 10_000
 # Databases use a partial index only for a condition without parameters.
 _IS_ACTION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROWS)])
@@ -230,7 +230,9 @@ def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill
 def _in_position(key: PositionKey, until: int | None) -> list[ColumnElement[bool]]:
     tenant_id, portfolio_id, symbol, product = key
     conditions: list[ColumnElement[bool]] = [
-        *(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id),
-        *(Trade.symbol == symbol, Trade.product == product),
+        Trade.tenant_id == tenant_id,
+        Trade.portfolio_id == portfolio_id,
+        Trade.symbol == symbol,
+        Trade.product == product,
     ]
     return conditions if until is None else [*conditions, Trade.sequence <= until]

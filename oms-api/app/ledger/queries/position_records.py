@@ -92,7 +92,11 @@ def list_rows_since(
     for matching_row in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
         sequence, at, kind, price, charges, *held = matching_row[4:]
         row = LedgerRow(
-            *(sequence, parse_instant(at), kind == "trade", Decimal(price), Decimal(charges)),
+            sequence,
+            parse_instant(at),
+            kind == "trade",
+            Decimal(price),
+            Decimal(charges),
             Holding(*map(Decimal, held)),
         )
         rows.setdefault(PositionKey(*matching_row[:4]), []).append(row)

@@ -34,11 +34,11 @@ def list_positions(
 ) -> list[HeldPosition]:
     """Return positions by portfolio, symbol and product. `after` is the key of the last position seen."""
     columns = (
-        *(Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol),
-        *(PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl),
-        *(PositionRow.currency, PositionRow.local_cost, PositionRow.opened_at, PositionRow.closed_at),
-        *(PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence),
-    )
+        Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol,
+        PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl,
+        PositionRow.currency, PositionRow.local_cost, PositionRow.opened_at, PositionRow.closed_at,
+        PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence,
+    )  # fmt: skip
     sort_key = (Portfolio.name_key, PositionRow.symbol, PositionRow.product)
     is_same_portfolio = (Portfolio.tenant_id == PositionRow.tenant_id) & (
         Portfolio.id == PositionRow.portfolio_id

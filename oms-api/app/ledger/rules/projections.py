@@ -100,17 +100,15 @@ def build_holdings(
         timed = replay(key) if key in end.replayed else position
         rows.append(
             HoldingRow(
-                *(tenant_id, portfolio_id, *key),
-                *(
-                    format_fixed(position.quantity),
-                    format_fixed(position.cost),
-                    format_fixed(position.realized_pnl),
-                ),
-                *(
-                    last,
-                    position.currency,
-                    None if position.currency is None else format_fixed(position.local_cost),
-                ),
+                tenant_id,
+                portfolio_id,
+                *key,
+                format_fixed(position.quantity),
+                format_fixed(position.cost),
+                format_fixed(position.realized_pnl),
+                last,
+                position.currency,
+                None if position.currency is None else format_fixed(position.local_cost),
                 *timed.times,
             )
         )

@@ -214,17 +214,12 @@ class LedgerBatch:
         portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
         values = (
-            *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
-            *(format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash)),
-            *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
-            *(
-                origin.source,
-                origin.actor,
-                origin.request_id,
-                origin.idempotency_key,
-                format_timestamp(origin.at),
-            ),
-        )
+            portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value,
+            format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash),
+            portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason,
+    origin.source, origin.actor, origin.request_id, origin.idempotency_key,
+    format_timestamp(origin.at),
+        )  # fmt: skip
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
         self._pending.add_cash_movement(row, portfolio.name)

@@ -111,7 +111,10 @@ def _prepare_portfolios(
     for name in sorted(missing & first.keys()):
         origin, display_name = first[name].origin, first[name].portfolio_name
         portfolio = build_portfolio(
-            *(new_row_id(), name.tenant_id, display_name, name.name_key),
+            new_row_id(),
+            name.tenant_id,
+            display_name,
+            name.name_key,
             opening_cash=cash[name.tenant_id],
             trading_state=batch.guard.opening_state(batch.connection, *name),
         )

@@ -101,15 +101,15 @@ def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosi
         if quantity:
             local_cost = None if holding.local_cost is None else Decimal(holding.local_cost)
             yield OpenPosition(
-                *(
-                    portfolio,
-                    holding.symbol,
-                    holding.product,
-                    quantity,
-                    Decimal(holding.cost),
-                    holding.currency,
-                ),
-                *(local_cost, holding.last_sequence, statement.book.base_currency),
+                portfolio,
+                holding.symbol,
+                holding.product,
+                quantity,
+                Decimal(holding.cost),
+                holding.currency,
+                local_cost,
+                holding.last_sequence,
+                statement.book.base_currency,
             )
 
 

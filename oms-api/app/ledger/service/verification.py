@@ -55,9 +55,9 @@ __all__ = [
 ]
 
 _ROW_CHECKS = (
-    *(Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION),
-    *(Check.CASH, Check.COUNTERS, Check.TENANT),
-)
+    Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION,
+    Check.CASH, Check.COUNTERS, Check.TENANT,
+)  # fmt: skip
 _BOOK = attrgetter("tenant_id", "portfolio_id")
 
 

@@ -84,7 +84,12 @@ class BrokerSession:
         key = (engine, stored.tenant_id, stored.name)
         self._missed_reports = MissedReports(*key, broker, self._reports, now)
         self._sender = RequestSender(
-            *(*key, broker, self._apply_answer, now, queue, is_woken),
+            *key,
+            broker,
+            self._apply_answer,
+            now,
+            queue,
+            is_woken,
             self._note_answer,
         )
         self._cursor = stored.cursor

@@ -90,9 +90,9 @@ def get_net_executed_quantities(
 
 
 _POSITION = (
-    *("portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl"),
-    *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
-)
+    "portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl",
+    "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
+)  # fmt: skip
 _IS_POSITION, _IS_ORDER = 0, 1
 
 

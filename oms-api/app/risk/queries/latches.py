@@ -14,9 +14,9 @@ from app.timestamps import Timestamp
 
 LATCHES = cast("Table", LatchRow.__table__)
 _COLUMNS = (
-    *("id", "scope", "name", "symbol", "executions", "most", "set_at"),
-    *("released_at", "released_by", "reason"),
-)
+    "id", "scope", "name", "symbol", "executions", "most", "set_at",
+    "released_at", "released_by", "reason",
+)  # fmt: skip
 _PICKED = [LATCHES.c[name] for name in _COLUMNS]
 
 ActiveLatches = dict[LatchSubject, Latch]

@@ -22,8 +22,19 @@ from app.timestamps import format_timestamp
 _RATIO_PLACES = 8
 _NOTHING: dict[str, Any] = dict.fromkeys(
     (
-        *("entry_point", "code_hash", "portfolio", "interval", "reason", "last_error", "failed_at"),
-        *("started_by", "started_at", "created_by", "created_at", "updated_by", "updated_at"),
+        "entry_point",
+        "code_hash",
+        "portfolio",
+        "interval",
+        "reason",
+        "last_error",
+        "failed_at",
+        "started_by",
+        "started_at",
+        "created_by",
+        "created_at",
+        "updated_by",
+        "updated_at",
     )
 )
 

@@ -40,7 +40,10 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     """
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     booking = Booking(
-        *(context.ledger, context.ledger.portfolio(portfolio_key), command.origin, action),
+        context.ledger,
+        context.ledger.portfolio(portfolio_key),
+        command.origin,
+        action,
         partial(_find_rate, context, portfolio_key, action.symbol),
     )
     changes = context.changes
