@@ -163,7 +163,7 @@ class Components:
     signal_channel: ChannelState
     streams: StreamHub
 
-    def parts(self) -> ManagedComponents:
+    def build_managed_components(self) -> ManagedComponents:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
@@ -295,7 +295,7 @@ class Components:
         }
 
     def _describe_feed(self) -> ComponentHealth:
-        silence = self.market.feed_silence(self.now())
+        silence = self.market.compute_feed_silence(self.now())
         seconds = None if silence is None else round(silence.total_seconds(), 3)
         return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
@@ -357,7 +357,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         readers,
         OpaqueIds(settings.oms_api_key),
         market,
-        Valuer(market.marks_for, find_baselines),
+        Valuer(market.find_marks, find_baselines),
         serialize_quote,
         now,
         settings.websocket_origins,
@@ -369,7 +369,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         metrics=metrics,
         access_log=access_log,
         engine=engine,
-        database_file=DatabaseFile.of(engine),
+        database_file=DatabaseFile.from_engine(engine),
         readers=readers,
         transactions=transactions,
         changes=changes,
@@ -391,7 +391,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
-        valuer=Valuer(market.marks_for, find_baselines),
+        valuer=Valuer(market.find_marks, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
@@ -433,7 +433,7 @@ def _build_writer(
     settings: Settings, engine: Engine, services: BatchServices
 ) -> GroupCommit[Command, Outcome]:
     guard = OrderTradeGuard(services.controls)
-    handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.rate), services)
+    handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.find_rate), services)
     return GroupCommit(
         engine,
         handler,

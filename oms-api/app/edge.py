@@ -201,11 +201,11 @@ class Edge:
         except Disconnected:
             return
         except OmsError as error:
-            await response_sender.problem(error)
+            await response_sender.send_problem(error)
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
                 _LOG.exception("unexpected error")
-            await response_sender.problem(Unexpected())
+            await response_sender.send_problem(Unexpected())
         if response_sender.status == Forbidden.status and request.on_denied is not None:
             request.on_denied()
         self._log_request(scope, request, response_sender.status, time.perf_counter() - started)
@@ -292,7 +292,7 @@ class _ResponseSender:
     async def send_pending(self, pending: PendingResponse) -> None:
         await self.send_response(await pending.wait())
 
-    async def problem(self, error: OmsError) -> None:
+    async def send_problem(self, error: OmsError) -> None:
         if self._is_whole:
             return  # the framework has already responded
         if self.status:

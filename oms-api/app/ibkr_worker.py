@@ -67,7 +67,9 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the sessions until `stop` is set. Raises CannotStart or ConfigurationError."""
     components = assemble(settings, SteadyClock(), AccessLog(settings.logs_as_json))
-    parts = replace(components.parts(), background_tasks=(create_ibkr_runner(components).run,))
+    parts = replace(
+        components.build_managed_components(), background_tasks=(create_ibkr_runner(components).run,)
+    )
     async with lifespan(settings, parts)(None):
         await stop.wait()
 

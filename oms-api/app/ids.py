@@ -55,7 +55,7 @@ class SortableIds:
         self._lock = threading.Lock()
         self._last: dict[int, tuple[int, int]] = {}
 
-    def next(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
+    def generate(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
         """Return an id above all of the tenant's previous ones and, if given, above `after`."""
         moment = to_milliseconds(now)
         with self._lock:

@@ -100,7 +100,7 @@ class Application(FastAPI):
             send = _replace_traceback(send)
         await self.edge(scope, receive, send)
 
-    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve_by_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request by FastAPI, without the wrapping middleware."""
         await super().__call__(scope, receive, send_as_accepted(scope, send))
 
@@ -121,7 +121,7 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, components.parts(), forwarding),
+        lifespan=lifespan(settings, components.build_managed_components(), forwarding),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
@@ -159,7 +159,7 @@ def _edge(app: Application, components: Components, forwarder: Forwarder | None)
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
-        app.framework,
+        app.serve_by_framework,
         components.metrics,
         components.access_log,
         components.now,

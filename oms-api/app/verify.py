@@ -54,7 +54,7 @@ def _compared(
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1
         for difference in differences(connection):
-            verdict.blame(
+            verdict.add_findings(
                 difference.location,
                 [Finding(check, difference.field, difference.stored, difference.expected)],
             )
@@ -153,7 +153,7 @@ def check_database(connection: Connection) -> Verdict:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             words = f"{type(error).__name__}: {error}"
-            verdict.blame(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
+            verdict.add_findings(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
     return verdict
 
 

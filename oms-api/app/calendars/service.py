@@ -113,13 +113,13 @@ def verify_calendars(connection: Connection) -> Iterator[Difference]:
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:
     try:
-        return calendar.next_open(instant)
+        return calendar.find_next_open(instant)
     except SessionsUnknown:
         return None
 
 
 def _find_next_close(calendar: Calendar, instant: datetime) -> datetime | None:
     try:
-        return calendar.next_close(instant)
+        return calendar.find_next_close(instant)
     except SessionsUnknown:
         return None

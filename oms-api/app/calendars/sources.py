@@ -88,7 +88,7 @@ class ReleasedCalendars:
             return
         while True:
             try:
-                session = self._calendars[key].session_from(at)
+                session = self._calendars[key].find_session_or_next(at)
             except SessionsUnknown:
                 return
             found, at = find_square_off(key, session, self._square_off_rules), session.close
@@ -121,11 +121,11 @@ class ReleasedCalendars:
     def _find_last_square_off(self, key: CalendarKey, instant: datetime) -> datetime | None:
         calendar = self._calendars[key]
         try:
-            session = calendar.session_until(instant)
+            session = calendar.find_session_or_previous(instant)
             square_off = find_square_off(key, session, self._square_off_rules)
             if square_off is None or square_off <= instant:
                 return square_off
-            session = calendar.session_until(session.open - _MICROSECOND)
+            session = calendar.find_session_or_previous(session.open - _MICROSECOND)
         except SessionsUnknown:
             return None
         return find_square_off(key, session, self._square_off_rules)

@@ -63,7 +63,7 @@ async def preview(
 
     def read(connection: Connection) -> tuple[Action, ActionPreview]:
         action = build_action(connection, caller.tenant_id, draft)
-        return action, preview_action(connection, action, market.rate, at)
+        return action, preview_action(connection, action, market.find_rate, at)
 
     action, action_preview = await readers.run(read, caller.tenant_id)
     return build_json_response(serialize_preview(action.effective_at, action.new_symbol, action_preview))
@@ -88,7 +88,7 @@ async def create(
     request, draft = change_requests.build(caller, body), body.to_draft()
     result = await change_executor.execute(
         request,
-        lambda connection, at: create_action(connection, request, draft, market.rate, at),
+        lambda connection, at: create_action(connection, request, draft, market.find_rate, at),
     )
     action_id = orjson.loads(result.body)["id"]
     action = await _find(readers, caller, action_id)

@@ -65,9 +65,9 @@ class EstimateIn(BaseModel):
 
     def to_execution(self) -> Execution:
         """Return the execution that fills the order."""
-        return Execution.at_price(self.quantity, self.price)
+        return Execution.from_price(self.quantity, self.price)
 
-    def terms(self, on: datetime.date) -> OrderTerms:
+    def to_terms(self, on: datetime.date) -> OrderTerms:
         """Return the terms of the order on that day."""
         return OrderTerms(self.schedule, self.exchange, self.side, on, self.product)
 
@@ -137,7 +137,7 @@ def serialize_estimate(
 ) -> dict[str, Any]:  # fmt: skip
     """Serialize the estimate as `EstimateOut`."""
     total = _money(charges.total)
-    components = charges.components(order.schedule)
+    components = charges.list_components(order.schedule)
     return {
         "schedule": order.schedule.value,
         "exchange": order.exchange,

@@ -16,7 +16,7 @@ class DatabaseFile:
         self._identity: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, engine: Engine) -> "DatabaseFile":
+    def from_engine(cls, engine: Engine) -> "DatabaseFile":
         """Return the file of an engine's database."""
         return cls(engine.url.database if engine.dialect.name == "sqlite" else None)
 

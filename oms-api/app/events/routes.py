@@ -85,7 +85,7 @@ async def list_events(
     if query.cursor:
         below = _decode_event_id(opaque_ids, tenant_id, query.cursor, "cursor")
     else:
-        below = await feed.horizon(tenant_id) + 1
+        below = await feed.get_horizon(tenant_id) + 1
     stored_events = await readers.run_single(
         lambda connection: read_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1

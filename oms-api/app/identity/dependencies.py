@@ -194,7 +194,7 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
     ) -> Caller:  # fmt: skip
         return await AUTHENTICATION.get(request).authorize(get_request_info(request), operation)
 
-    roles = [role.value for role in TABLE[operation].roles()]
+    roles = [role.value for role in TABLE[operation].list_roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return authorize
 

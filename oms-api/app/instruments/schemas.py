@@ -60,7 +60,7 @@ class InstrumentIn(BaseModel):
         examples=[["BRK-B"]],
     )
 
-    def terms(self, symbol: str) -> Instrument:
+    def to_instrument(self, symbol: str) -> Instrument:
         """Return the instrument."""
         kind = (self.exchange, self.asset_class, self.currency)
         return Instrument(

@@ -52,7 +52,7 @@ class Limit:
         self._label = f'"{name}"'.encode()
         self._buckets: dict[Hashable, Bucket] = {}
 
-    def bucket(self, key: Hashable, now: float) -> Bucket:
+    def refill_bucket(self, key: Hashable, now: float) -> Bucket:
         """Return the bucket of `key`, refilled."""
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -62,12 +62,12 @@ class Limit:
 
     def take(self, key: Hashable, now: float) -> None:
         """Take one token from the bucket of `key`. Raises OverLimit if it is empty."""
-        bucket = self.bucket(key, now)
+        bucket = self.refill_bucket(key, now)
         if bucket.level < 1:
             raise OverLimit(RateState(self, bucket.level))
         bucket.level -= 1
 
-    def field(self, remaining: int, seconds: int) -> bytes:
+    def format_header(self, remaining: int, seconds: int) -> bytes:
         """Return the value of the header field RateLimit."""
         return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)
 
@@ -105,7 +105,7 @@ class Unlimited(Limit):
         self._endless = Bucket(self, "", 0.0)
 
     @override
-    def bucket(self, key: Hashable, now: float) -> Bucket:
+    def refill_bucket(self, key: Hashable, now: float) -> Bucket:
         return self._endless
 
 
@@ -128,7 +128,7 @@ class RateState(NamedTuple):
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
         """The two header fields of the rate limit."""
-        field = self.limit.field(self.remaining, self.more_after_seconds)
+        field = self.limit.format_header(self.remaining, self.more_after_seconds)
         return (b"ratelimit-policy", self.limit.policy), (b"ratelimit", field)
 
 

@@ -51,7 +51,7 @@ _LOG = logging.getLogger(__name__)
 class Pool(Protocol):
     """Buckets of one process that are shared with other processes."""
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Start to record what is taken."""
         ...
 
@@ -97,7 +97,7 @@ class Sharing:
         )
         self._script = self._redis.register_script(_SCRIPT)
         for pool in self._pools:
-            pool.share()
+            pool.start_recording()
 
     def start(self) -> None:
         """Start the exchange. Redis need not be available."""

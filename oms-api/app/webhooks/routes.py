@@ -66,7 +66,7 @@ async def create_webhook(
     request, new, cursor = (
         change_requests.build(caller, body),
         body.to_parameters(),
-        await feed.horizon(caller.tenant_id),
+        await feed.get_horizon(caller.tenant_id),
     )
     return build_response(
         await change_executor.execute(
@@ -97,7 +97,7 @@ async def put_webhook(
     """
     webhooks.check_url(body.url)
     request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
-    cursor = await feed.horizon(caller.tenant_id)
+    cursor = await feed.get_horizon(caller.tenant_id)
     return build_response(
         await change_executor.execute(
             request,
@@ -209,7 +209,7 @@ async def enable_webhook(
     List the events that occurred while it was disabled with `GET /events`.
     """
     request = change_requests.build(caller, NothingIn(), webhook_id)
-    cursor = await feed.horizon(caller.tenant_id)
+    cursor = await feed.get_horizon(caller.tenant_id)
     return build_response(
         await change_executor.execute(
             request,

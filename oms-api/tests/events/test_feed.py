@@ -143,9 +143,9 @@ def test_horizon_waits_a_limited_time_for_open_transactions(engine, readers, bac
         with engine.connect() as slow, slow.begin():
             slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
             with pytest.raises(Unavailable):
-                await feed.horizon(1)
+                await feed.get_horizon(1)
         assert len(paused) == 100
-        assert await feed.horizon(1) > 0
+        assert await feed.get_horizon(1) > 0
 
     run_async(work())
 

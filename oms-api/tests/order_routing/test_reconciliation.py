@@ -31,7 +31,7 @@ def list_issues(routing, status="open"):
 def set_broker_position(routing, quantity, cost=None):
     """Let the broker hold a position in AAPL, whatever its fills say."""
     cost = Decimal(quantity if cost is None else cost)
-    routing.broker.positions = lambda: [Holding(0, "AAPL", Decimal(quantity), cost)]
+    routing.broker.list_positions = lambda: [Holding(0, "AAPL", Decimal(quantity), cost)]
 
 
 def run_reconciliation(routing):

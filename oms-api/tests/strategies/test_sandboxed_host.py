@@ -53,13 +53,13 @@ def test_orders_state_restart_and_replay_are_those_of_a_strategy_in_this_process
     (order,) = stage.orders
     assert (order["status"], order["side"], order["quantity"]) == ("FILLED", "BUY", "1")
     assert order["client_order_id"] == f"{stage.listed.strategy.id}-1-2-1"
-    assert session.step()
-    assert not session.step()
+    assert session.run_step()
+    assert not session.run_step()
     assert stage.state["state"] == {"bars": 1, "fills": 1}
     session.close()
     again = stage.start()
     again.deliver([build_bar_input(1)])
-    again.step()
+    again.run_step()
     again.close()
     assert stage.state["state"] == {"bars": 2, "fills": 2}
     report = compare_with_replay(stage)

@@ -88,7 +88,7 @@ class PortfolioAlerts:
 
     def _find_limits(self, portfolio: WatchedPortfolio) -> PortfolioLimits:
         subject = Subject(portfolio.name_key, "", is_live=portfolio.is_live)
-        limits = self._controls.limits(portfolio.tenant_id, subject)
+        limits = self._controls.get_limits(portfolio.tenant_id, subject)
         return PortfolioLimits(
             limits.max_gross_exposure, limits.max_net_exposure, limits.max_daily_loss, limits.max_drawdown
         )

@@ -102,7 +102,7 @@ class Aggregator:
         held.waiting = _combine(held.leaving, held.waiting)
         held.leaving = None
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """Return the number of actions that are not written yet."""
         parts = (part for held in self._held.values() for part in (held.waiting, held.leaving))
         return sum(part.count for part in parts if part)

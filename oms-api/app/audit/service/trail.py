@@ -66,7 +66,7 @@ class Trail:
         if not self.is_running:
             self.flush(everything=True)
         with self._lock:
-            lost = self._gathering.waiting()
+            lost = self._gathering.count_waiting()
         if lost:
             _LOG.error("actions were not written to the audit trail", extra={"acts": lost})
             self._dropped(lost)

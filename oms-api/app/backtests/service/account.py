@@ -143,22 +143,22 @@ class Account:
         """What each closed round trip earned, net of charges."""
         return [pnl for tracker in self._trips.values() for pnl in tracker.earned]
 
-    def position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
     def find_quantity(self, symbol: str, product_name: str) -> Decimal:
         """Return the signed quantity of a position."""
-        return self.position(HoldingKey(symbol, product_name)).quantity
+        return self.get_position(HoldingKey(symbol, product_name)).quantity
 
-    def position_of(self, order: BacktestOrder) -> Position:
+    def get_order_position(self, order: BacktestOrder) -> Position:
         """Return the position that an order changes."""
-        return self.position(HoldingKey(order.ticket.symbol, order.product))
+        return self.get_position(HoldingKey(order.ticket.symbol, order.product))
 
     def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
         """Book a fill, and return its charges. Raises InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
-        position, sign = self.position(key), order.side.sign
+        position, sign = self.get_position(key), order.side.sign
         currency, rate = self.find_currency(order.instrument, position), None
         if currency is not None:
             rate = self._currency_rates.require(currency, int(fill.at.timestamp()))
@@ -192,7 +192,7 @@ class Account:
 
     def book_fraction(self, key: HoldingKey, fill: Fill, at: int, reason: str) -> None:
         """Book the cash in lieu of the fraction that a split leaves: a trade without charges."""
-        held = self.position(key)
+        held = self.get_position(key)
         current = apply_fill(held, fill)
         self.positions[key] = current
         self.realized_pnl += current.realized_pnl - held.realized_pnl

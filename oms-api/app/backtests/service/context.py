@@ -89,7 +89,7 @@ class BacktestContext:
 
     def position(self, symbol: str, product: str | None = None) -> Position:
         """See `Context`."""
-        held = self._account.position(HoldingKey(symbol, self._product if product is None else product))
+        held = self._account.get_position(HoldingKey(symbol, self._product if product is None else product))
         return Position(held.quantity, held.cost, held.realized_pnl)
 
     def price(self, symbol: str) -> Decimal | None:

@@ -131,7 +131,7 @@ class OrderManager:
             if order.ends_at is not None and bar.start >= order.ends_at:
                 self._withdraw(order)
                 self._close(order, Status.EXPIRED, start, _EXPIRED)
-        orders = self._book.of(feed.symbol)
+        orders = self._book.list_orders(feed.symbol)
         if not orders or not self._sessions.is_open(self.get_instrument(feed.symbol), bar.start):
             return
         for event in match_bar(orders, bar, self._settings.market):
@@ -252,7 +252,7 @@ class OrderManager:
     def _update_group(self, order: BacktestOrder, symbol: str) -> None:
         """Copy the quantities of the filled order's siblings, which the fill has reduced."""
         if order.group is not None:
-            for working in self._book.of(symbol):
+            for working in self._book.list_orders(symbol):
                 if working.group == order.group:
                     self.open[symbol][working.id].quantity = working.quantity
 
@@ -264,7 +264,7 @@ class OrderManager:
                 created.move(Status.SUBMITTED, now)
                 self._start_working(created, now)
         if open_orders:
-            self._exits.cut(open_orders, order.product, self._account.position_of(order).quantity, now)
+            self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
 
     def _reduce(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
         """Change the total quantity of a working exit; one that has nothing left is canceled."""

@@ -81,7 +81,7 @@ class RiskEvaluator:
         prices, limits = Prices(last=self._find_price(symbol)), self._get_limits(instrument)
         instant = datetime.fromtimestamp(at, UTC)
         key = HoldingKey(symbol, order.product)
-        rate = account.find_rate_to_value(instrument, account.position(key))
+        rate = account.find_rate_to_value(instrument, account.get_position(key))
         charges: Callable[[Decimal], Decimal] = charge_nothing
         price = find_order_price(candidate, prices)
         if price is not None and not account.calculator.terms.is_free:
@@ -112,7 +112,7 @@ class RiskEvaluator:
         excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
     ) -> SymbolExposure:  # fmt: skip
         """Return the book of a symbol and product, without an order and the one that it replaces."""
-        mark, position = self._find_price(key.symbol), self._account.position(key)
+        mark, position = self._find_price(key.symbol), self._account.get_position(key)
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)
         working = [

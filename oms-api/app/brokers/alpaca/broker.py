@@ -135,11 +135,11 @@ class AlpacaBroker(RemoteBroker):
         """Note the linked orders that an earlier process sent."""
         self._linked.add(links)
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[Holding]:
         """Return the open positions."""
         return self.query(self._list_positions)
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power."""
         return self.query(lambda: responses.parse_account(self._client.get("/v2/account")))
 

@@ -89,7 +89,7 @@ class IbkrBroker:
         self._require_ready()
         if self._orders.find(order.id) is not None:
             return ()
-        account = self._account or self.account().number or ""
+        account = self._account or self.get_account().number or ""
         before, losses = self._orders.log.length, self._orders.losses
         tracked = self.gateway.run(self._send(order, account))
         if not self._wait_for(lambda: tracked.is_accepted or tracked.is_closed, losses):
@@ -149,7 +149,7 @@ class IbkrBroker:
         )
         return [state.order for state in states if state and state.is_open and not state.is_waiting]
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[Holding]:
         """Return the open positions."""
         self._require_ready()
         rows = self.gateway.run(self.gateway.query("positions", "reqPositions", end="cancelPositions"))
@@ -159,7 +159,7 @@ class IbkrBroker:
             if quantity and account == (self._account or account)
         ]
 
-    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+    def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order, or of all. TWS reports those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
@@ -167,11 +167,11 @@ class IbkrBroker:
             self.gateway.run(self._readings.read_executions())
         return self._orders.list_executions(order_id)
 
-    def execution_charges(self) -> Sequence[Charged]:
+    def list_execution_charges(self) -> Sequence[Charged]:
         """Return the commissions that IBKR reported for the executions that are known. It sends nothing."""
         return self._orders.list_charges()
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power. The cash is that in the account's currency."""
         self._require_ready()
         summary = self.gateway.query(
@@ -184,7 +184,7 @@ class IbkrBroker:
         except ValueError:
             raise BrokerUnavailable("TWS reported figures of the account that are no amounts.") from None
 
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
         self.gateway.start()
         return self._orders.log.list_after(after)

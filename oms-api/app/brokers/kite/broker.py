@@ -127,11 +127,11 @@ class KiteBroker(RemoteBroker):
             return state._replace(is_open=True, end=None)
         return state._replace(end=Replaced(order_id, successor.order_id, self._now()))
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[Holding]:
         """Return the open positions: holdings of earlier days and the day's net positions."""
         return self.query(self._list_positions)
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power of the equity segment."""
         return self.query(self._read_account)
 
@@ -177,7 +177,7 @@ class KiteBroker(RemoteBroker):
         if not needs_holding(order):
             return None
         held_quantity = sum(
-            (holding.quantity for holding in self.positions() if holding.symbol == order.symbol), ZERO
+            (holding.quantity for holding in self.list_positions() if holding.symbol == order.symbol), ZERO
         )
         if held_quantity >= order.quantity:
             return None

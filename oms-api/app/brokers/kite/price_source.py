@@ -50,7 +50,7 @@ class KiteSource:
         self._heard_at: datetime | None = None
         self._stream = _TickStream(self, find_terms, now)
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
         """Return the latest quote, or None if none was received."""
         return self._quotes.get(symbol)
 
@@ -58,7 +58,9 @@ class KiteSource:
         """Return when the socket sent a frame last, also an empty one. Before the first, return 1970."""
         return self._heard_at or EPOCH
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:  # noqa: ARG002  # the protocol's
+    def get_bars(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
+    ) -> Sequence[Bar] | None:  # fmt: skip
         """Return None: the bars are those of the quotes that were stored."""
         return None
 

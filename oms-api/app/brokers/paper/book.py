@@ -35,7 +35,7 @@ class Book:
         """Add a working order."""
         self._symbols.setdefault(order.symbol, {})[order.id] = order
 
-    def of(self, symbol: str) -> list[BrokerOrder]:
+    def list_orders(self, symbol: str) -> list[BrokerOrder]:
         """Return the working orders of a symbol, oldest first."""
         working = self._symbols.get(symbol)
         return list(working.values()) if working else []
@@ -71,7 +71,7 @@ class Book:
     def _filled(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
         self._left(order, order.quantity, order.leaves - quantity)
-        others = self.of(order.symbol) if order.group or order.parent_id else []
+        others = self.list_orders(order.symbol) if order.group or order.parent_id else []
         canceled = [other for other in others if other.id == order.parent_id]
         for sibling in others:
             if order.group and sibling.group == order.group and sibling.id != order.id:

@@ -25,11 +25,11 @@ class Liquidity:
         self._used = dict(used)
         self._by_side = by_side
 
-    def volume(self, side: Side) -> Decimal | None:
+    def get_volume(self, side: Side) -> Decimal | None:
         """Return the volume available to an order of `side`, or None if it is unknown."""
         return self._volumes[side]
 
-    def available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
+    def compute_available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
         """Return the available part of `wanted`, rounded down to lots if the budget limits it."""
         volume = self._volumes[order.side]
         if volume is None or self._share is None:

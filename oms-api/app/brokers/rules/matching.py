@@ -137,7 +137,7 @@ class _MatchingRun:
     def _serve_one(self, order: BrokerOrder, look: PriceEffect, leaves: Decimal) -> None:
         if look.triggers:
             self._events.append(Triggered(order.id, self._at))
-        quantity = ZERO if look.price is None else self._supply.available(order, leaves)
+        quantity = ZERO if look.price is None else self._supply.compute_available(order, leaves)
         if order.time_in_force is _FOK and quantity < leaves:
             quantity = ZERO
         if quantity and look.price is not None:
@@ -149,7 +149,7 @@ class _MatchingRun:
     def _price(self, order: BrokerOrder, look: PriceEffect, price: Decimal, quantity: Decimal) -> Decimal:
         if not look.slips:
             return price
-        volume = self._supply.volume(order.side)
+        volume = self._supply.get_volume(order.side)
         return apply_slippage(order, price, quantity, self._settings, self._half, volume)
 
     def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:

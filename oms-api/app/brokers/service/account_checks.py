@@ -72,7 +72,7 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
     Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
     """
     try:
-        account = broker.account()
+        account = broker.get_account()
     except SessionNeeded as error:
         raise LogInNeeded(str(error)) from None
     problem = find_account_problem(

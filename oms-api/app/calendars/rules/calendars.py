@@ -41,31 +41,31 @@ class Calendar(Protocol):
         Days of the kind UNKNOWN are included.
         """
 
-    def sessions_of(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[Session, ...]:
         """Return the sessions of a local date in time order. Weekends and holidays have none."""
 
-    def session_at(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> Session | None:
         """Return the session at the instant, or None."""
 
-    def session_from(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> Session:
         """Return the session at the instant, or else the next one."""
 
-    def session_until(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> Session:
         """Return the session at the instant, or else the one before it."""
 
-    def next_open(self, instant: datetime) -> datetime:
+    def find_next_open(self, instant: datetime) -> datetime:
         """Return the first open after the instant."""
 
-    def next_close(self, instant: datetime) -> datetime:
+    def find_next_close(self, instant: datetime) -> datetime:
         """Return the first close after the instant."""
 
-    def previous_close(self, instant: datetime) -> datetime:
+    def find_previous_close(self, instant: datetime) -> datetime:
         """Return the last close at or before the instant."""
 
 
 def is_open(calendar: Calendar, instant: datetime) -> bool:
     """Return whether a session is open at the instant."""
-    return calendar.session_at(instant) is not None
+    return calendar.find_session(instant) is not None
 
 
 def is_known_open(calendar: Calendar, instant: datetime) -> bool:
@@ -78,7 +78,7 @@ def is_known_open(calendar: Calendar, instant: datetime) -> bool:
 
 def find_phase(calendar: Calendar, instant: datetime) -> Phase | None:
     """Return the phase at the instant, or None."""
-    session = calendar.session_at(instant)
+    session = calendar.find_session(instant)
     if session is None:
         return None
     return next(phase for phase in session.phases if instant < phase.close)
@@ -116,7 +116,7 @@ class TableCalendar:
             raise self._unknown("to")
         return list(self._days[bisect_left(self._dates, start) : bisect_right(self._dates, end)])
 
-    def sessions_of(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[Session, ...]:
         """See `Calendar`."""
         if not self._terms.known_from <= day <= self._terms.known_until:
             raise self._unknown()
@@ -127,35 +127,35 @@ class TableCalendar:
             raise self._unknown()
         return self._days[index].sessions
 
-    def session_at(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> Session | None:
         """See `Calendar`."""
         self._require_known(instant, instant)
         index = bisect_right(self._opens, instant) - 1
         is_open_then = index >= 0 and instant < self._closes[index]
         return self._sessions[index] if is_open_then else None
 
-    def session_from(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> Session:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant)
         is_found = index < len(self._sessions)
         self._require_known(instant, self._opens[index] if is_found else _END)
         return self._sessions[index]
 
-    def session_until(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> Session:
         """See `Calendar`."""
         index = bisect_right(self._opens, instant) - 1
         self._require_known(self._opens[index] if index >= 0 else _BEGINNING, instant)
         return self._sessions[index]
 
-    def next_open(self, instant: datetime) -> datetime:
+    def find_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
         return self._first_after(self._opens, instant)
 
-    def next_close(self, instant: datetime) -> datetime:
+    def find_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
         return self._first_after(self._closes, instant)
 
-    def previous_close(self, instant: datetime) -> datetime:
+    def find_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant) - 1
         found = self._closes[index] if index >= 0 else _BEGINNING
@@ -199,35 +199,35 @@ class ContinuousCalendar:
     def list_days(self, start: date, end: date) -> list[Day]:
         """See `Calendar`."""
         dates = (start + number * ONE_DAY for number in range((end - start).days + 1))
-        return [Day(day, DayKind.REGULAR, self.sessions_of(day), "", "computed") for day in dates]
+        return [Day(day, DayKind.REGULAR, self.list_sessions(day), "", "computed") for day in dates]
 
-    def sessions_of(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[Session, ...]:
         """See `Calendar`."""
         if day == date.max:
             raise SessionsUnknown(Market.CRYPTO, date.min, date.max - ONE_DAY)
         start = datetime.combine(day, time.min, UTC)
         return (Session(day, (Phase(PhaseName.CONTINUOUS, start, start + ONE_DAY),)),)
 
-    def session_at(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> Session | None:
         """See `Calendar`."""
-        return self.session_from(instant)
+        return self.find_session_or_next(instant)
 
-    def session_from(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> Session:
         """See `Calendar`."""
-        return self.sessions_of(instant.astimezone(UTC).date())[0]
+        return self.list_sessions(instant.astimezone(UTC).date())[0]
 
-    def session_until(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> Session:
         """See `Calendar`."""
-        return self.session_from(instant)
+        return self.find_session_or_next(instant)
 
-    def next_open(self, instant: datetime) -> datetime:
+    def find_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.next_close(instant)
+        return self.find_next_close(instant)
 
-    def next_close(self, instant: datetime) -> datetime:
+    def find_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.session_from(instant).close
+        return self.find_session_or_next(instant).close
 
-    def previous_close(self, instant: datetime) -> datetime:
+    def find_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.session_from(instant).open
+        return self.find_session_or_next(instant).open

@@ -51,7 +51,7 @@ def create_action(
     Raises InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
     """
     caller = request.caller
-    action = build_action(connection, caller.tenant_id, draft, IDS.next(caller.tenant_id, now))
+    action = build_action(connection, caller.tenant_id, draft, IDS.generate(caller.tenant_id, now))
     preview_action(connection, action, rates, now)  # raises what would stop the booking
     pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
     created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)

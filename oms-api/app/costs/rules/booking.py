@@ -78,7 +78,7 @@ def compute_booked_charges(
     fill_charges = compute_fill_charges(order, Totals(filled, previous), trade.execution, table)
     components = {
         name: amount if trade.rate is None else multiply(amount, trade.rate)
-        for name, amount in fill_charges.charges.components(order.schedule).items()
+        for name, amount in fill_charges.charges.list_components(order.schedule).items()
     }
     current = fill_charges.totals.day
     is_kept = current == previous or (day is not None and day > on)

@@ -42,7 +42,7 @@ class Execution(NamedTuple):
     value: Decimal
 
     @classmethod
-    def at_price(cls, quantity: Decimal, price: Decimal) -> "Execution":
+    def from_price(cls, quantity: Decimal, price: Decimal) -> "Execution":
         """Return a fill at that price per unit, with its value rounded like the ledger's."""
         return cls(quantity, multiply(quantity, price))
 
@@ -91,7 +91,7 @@ class Charges:
         """The sum of all components."""
         return sum((getattr(self, name) for name in ALL_COMPONENTS), ZERO)
 
-    def components(self, schedule: Schedule) -> dict[str, Decimal]:
+    def list_components(self, schedule: Schedule) -> dict[str, Decimal]:
         """Return the components that the schedule has, by name."""
         return {name: getattr(self, name) for name in COMPONENTS[schedule]}
 

@@ -49,7 +49,7 @@ class Feed:
         """Return the number of followers."""
         return self._slots.used
 
-    async def horizon(self, tenant_id: int) -> int:
+    async def get_horizon(self, tenant_id: int) -> int:
         """Return the number up to which the tenant's events are final.
 
         It covers all that was committed before the call. It is lower while a transaction takes long. Raises
@@ -86,7 +86,7 @@ class Feed:
         many followers. Without a key, the caller serves many clients, which it limits itself.
         """
         async with self._watching(tenant_id, key) as watch:
-            seen = await self.horizon(tenant_id) if after is None else after
+            seen = await self.get_horizon(tenant_id) if after is None else after
             yield []
             while True:
                 if watch.horizon.safe <= seen:

@@ -69,7 +69,7 @@ def _list_rows(
     controls = Controls()
     controls.refresh(connection, [tenant_id], at)
     for name, (statement, value) in sorted(portfolios.items()):
-        limits = controls.limits(tenant_id, Subject(name_key(name), "", is_live=False))
+        limits = controls.get_limits(tenant_id, Subject(name_key(name), "", is_live=False))
         uses = (
             (value.exposure.gross, limits.max_gross_exposure),
             (abs(value.exposure.net), limits.max_net_exposure),

@@ -107,7 +107,7 @@ async def change_key(
     change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    request, name, revoked = change_requests.build(caller, body, key_id), body.new_name(), body.ends()
+    request, name, revoked = change_requests.build(caller, body, key_id), body.get_new_name(), body.ends()
     return build_response(
         await change_executor.execute(
             request,

@@ -90,7 +90,7 @@ async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
 @router.get("/me", summary="Get the current caller", responses=document_responses(200, {"model": MeOut}))
 async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
-    return build_json_response(serialize_identity(me, await sessions.me(me)))
+    return build_json_response(serialize_identity(me, await sessions.describe_caller(me)))
 
 
 @router.post(

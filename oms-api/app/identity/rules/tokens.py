@@ -50,7 +50,7 @@ class KeyRing:
 
     keys: tuple[SigningKey, ...]
 
-    def signer(self) -> SigningKey:
+    def get_signer(self) -> SigningKey:
         """Return the key that signs."""
         return self.keys[0]
 
@@ -97,7 +97,7 @@ def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_
     """Return the signed access token."""
     import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
 
-    key = ring.signer()
+    key = ring.get_signer()
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -138,7 +138,7 @@ def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaim
 
 def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str:
     """Return the session's refresh token of that generation. The result is deterministic."""
-    key = ring.signer()
+    key = ring.get_signer()
     return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
 
 

@@ -84,7 +84,7 @@ class LoginService:
         Raises NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
         session_id = get_session_id(caller)
-        me = await self._sessions.me(caller)
+        me = await self._sessions.describe_caller(caller)
         credentials = Credentials(me.tenant_slug, me.email or "", current)
         require_good(password, [name for name in (me.email, me.name) if name])
         attempt = self._throttle.begin(credentials.account, client.address)
@@ -125,7 +125,7 @@ class LoginService:
         session_id = await self._transactions.run(
             lambda connection: self._write(connection, owner, login, verdict, client, now)
         )
-        return self._sessions.tokens(owner, session_id, 0, now) if session_id else None
+        return self._sessions.build_tokens(owner, session_id, 0, now) if session_id else None
 
     def _write(
         self, connection: Connection, owner: UserKey, login: FoundLogin, verdict: Verdict,

@@ -109,7 +109,7 @@ class Sessions:
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
-    def tokens(self, owner: UserKey, session_id: str, generation: int, now: datetime) -> Tokens:
+    def build_tokens(self, owner: UserKey, session_id: str, generation: int, now: datetime) -> Tokens:
         """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
         whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
         access = AccessClaims(*owner, session_id, whole_seconds + self._terms.access)
@@ -134,7 +134,7 @@ class Sessions:
         if session is None:
             self._live.remove(session_id)
             raise NotRefreshed
-        return self.tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
+        return self.build_tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process immediately. Raises NoSession for an API key."""
@@ -172,7 +172,7 @@ class Sessions:
             caller.tenant_id,
         )
 
-    async def me(self, caller: Caller) -> Me:
+    async def describe_caller(self, caller: Caller) -> Me:
         """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
         return await self._readers.run(

@@ -74,7 +74,7 @@ class Buckets:
             self._full_at[name] -= tokens * self._allowance.seconds_each
             self._note(name, -tokens)
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Start to record what is taken, for `drain`."""
         self._changed_buckets = {}
 

@@ -269,7 +269,7 @@ class PortfolioPatch(SettingsIn):
             raise PydanticCustomError("connection", message, {"field": "connection"})
         return self
 
-    def broker_choice(self) -> BrokerChoice | None:
+    def get_broker_choice(self) -> BrokerChoice | None:
         """Return the broker of the request, None where it names none."""
         return None if self.broker is None else BrokerChoice(self.broker, self.connection)
 

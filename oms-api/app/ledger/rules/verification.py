@@ -172,11 +172,11 @@ def _expected_position(
         return reversed_trade.position if reversed_trade else amounts.position._replace(currency=row.currency)
     side, in_its_own = Side(row.side), (amounts.gmv, row.currency)
     local = in_its_own if row.currency is not None else (ZERO, None)
-    return apply_fill(before.held(row), Fill(side, amounts.quantity, amounts.value, *local))
+    return apply_fill(before.get_position(row), Fill(side, amounts.quantity, amounts.value, *local))
 
 
 def _position(row: TradeRow, amounts: Amounts, before: LedgerState, after: Position) -> Iterator[Finding]:
-    position, stored = before.held(row), amounts.position
+    position, stored = before.get_position(row), amounts.position
     if stored.amounts != after.amounts:
         names = ("position_quantity", "position_cost", "position_realized_pnl", "position_local_cost")
         yield from _differences(names, row, stored, after)

@@ -192,7 +192,7 @@ class LedgerBatch:
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
         at = format_timestamp(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
-        portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
+        portfolio.last_trade_id = self._ids.generate(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = build_trade_row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after

@@ -49,7 +49,7 @@ class CashReader:
         powers = self.buying_powers(connection, cash, at) if cash else {}
         return {
             book.id: CashFigures(
-                powers[book.id], *self.settlements.total_cash(connection, tenant_id, book, at)
+                powers[book.id], *self.settlements.compute_cash(connection, tenant_id, book, at)
             )
             for book in books
         }

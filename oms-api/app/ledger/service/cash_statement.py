@@ -87,7 +87,7 @@ def _serialize_trade(
     trade: TradeCash, book: Book, instrument: Instrument, settlements: Settlements, at: datetime
 ) -> dict[str, Any]:
     market = settlements.find_market(instrument, book)
-    day = settlements.settles_on(market, datetime.fromisoformat(trade.executed_at))
+    day = settlements.find_settlement(market, datetime.fromisoformat(trade.executed_at))
     return {
         "kind": "trade",
         "amount": shorten_amount(trade.cash_delta),

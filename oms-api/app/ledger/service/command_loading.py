@@ -116,7 +116,7 @@ def _prepare_portfolios(
             display_name,
             name.name_key,
             opening_cash=cash[name.tenant_id],
-            trading_state=batch.guard.opening_state(batch.connection, *name),
+            trading_state=batch.guard.get_opening_state(batch.connection, *name),
         )
         batch.add_new_portfolio(portfolio, build_portfolio_row(portfolio, origin.at))
         batch.portfolio_ids[name] = portfolio.id

@@ -67,7 +67,7 @@ class PortfolioState:
         """The key of the portfolio."""
         return PortfolioKey(self.tenant_id, self.id)
 
-    def schedule_in(self, exchange: str) -> str:
+    def get_schedule(self, exchange: str) -> str:
         """Return the cost schedule of trades at an exchange. `exchange` may be empty."""
         market = MARKETS.get(exchange)
         return schedule_for(self.cost_schedule, self.cost_schedules, None if market is None else market.code)

@@ -81,7 +81,9 @@ def _marked(
     for held_position in held_positions:
         if held_position.currency is not None:
             symbols.update(list_pairs(held_position.currency, held_position.base_currency))
-    quotes = market.marks_for(connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now)
+    quotes = market.find_marks(
+        connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now
+    )
     by_symbol = {key.symbol: quote for key, quote in quotes.items()}
     marked = []
     for held_position in held_positions:

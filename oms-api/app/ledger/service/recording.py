@@ -206,7 +206,7 @@ def _charged_trade(
     if command.charges is not None:
         return None
     exchange = batch.exchange_of(portfolio.tenant_id, command.symbol)
-    schedule = portfolio.schedule_in(exchange)
+    schedule = portfolio.get_schedule(exchange)
     if schedule == Schedule.NONE:
         return None
     return ChargedTrade(

@@ -53,7 +53,7 @@ class Settlements:
         """Apply the calendar dates that the operator has set. The market watcher also does so."""
         self._calendars.refresh(connection)
 
-    def total_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
+    def compute_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
         """Return the settled and the unsettled cash of a portfolio."""
         amounts = self._load_amounts(connection, tenant_id, book, now)
         instruments = find_instruments(
@@ -63,7 +63,7 @@ class Settlements:
         for (symbol, ten_minutes), amount in amounts.items():
             executed_at = datetime.fromisoformat(f"{ten_minutes}0:00Z")
             market = self.find_market(instruments[InstrumentKey(tenant_id, symbol)], book)
-            if not self.is_settled(market, self.settles_on(market, executed_at), now):
+            if not self.is_settled(market, self.find_settlement(market, executed_at), now):
                 unsettled += amount
         return CashTotals(Decimal(book.cash) - unsettled, unsettled)
 
@@ -74,7 +74,7 @@ class Settlements:
             SettlementTerms(instrument.exchange, instrument.asset_class, currency, book.calendar)
         )
 
-    def settles_on(self, market: Market, executed_at: datetime) -> date | None:
+    def find_settlement(self, market: Market, executed_at: datetime) -> date | None:
         """Return when a trade settles: on the next session day of its market, for crypto on the same day.
 
         None where the sessions are not known.

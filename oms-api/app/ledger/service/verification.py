@@ -163,7 +163,7 @@ def _verify_book(
                 Finding(Check.TENANT, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
             )
         if findings:
-            verdict.blame(describe_location(row, book.portfolio), findings)
+            verdict.add_findings(describe_location(row, book.portfolio), findings)
         balance.add(build_event_fact(row))
         rows += 1
         reversals += row.kind == REVERSAL
@@ -172,7 +172,7 @@ def _verify_book(
     movements.apply_before(state)
     for movement, found in movements.findings:
         name = _name(book.key, book.portfolio)
-        verdict.blame(f"cash movement {movement.sequence} of {name}", found)
+        verdict.add_findings(f"cash movement {movement.sequence} of {name}", found)
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     verdict.checked.update({Check.REVERSAL: reversals, Check.ACTION: actions, Check.KEY: keys})
     verdict.checked[Check.HOLDING] += len(state.holdings)
@@ -195,17 +195,17 @@ def _verify_projections(connection: Connection, book: Book, end: LedgerState, ve
         verdict.checked[Check.PORTFOLIO] += 1
         findings = check_portfolio(book.portfolio, end)
         if findings:
-            verdict.blame(f"projections of {name}", findings)
+            verdict.add_findings(f"projections of {name}", findings)
     due = build_holdings(*book.key, end, build_replay(connection, book.key))
     for (symbol, product), findings in check_holdings(book.holdings, due):
-        verdict.blame(f"position {symbol}{product and f' ({product})'} of {name}", findings)
+        verdict.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 
 def _verify_keys(connection: Connection, verdict: Verdict) -> None:
     row = audit.find_repeated_key(connection)
     if row:
         finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
-        verdict.blame(describe_location(row, None), [finding])
+        verdict.add_findings(describe_location(row, None), [finding])
 
 
 def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:

@@ -36,7 +36,7 @@ def mark_closes(
 def find_closed_session(calendar: Calendar, at: datetime) -> Session | None:
     """Return the last session before an instant, None while one is open or where sessions are unknown."""
     try:
-        session = calendar.session_until(at)
+        session = calendar.find_session_or_previous(at)
     except SessionsUnknown:
         return None
     return session if session.close <= at else None

@@ -43,7 +43,7 @@ class SimulatedSource:
         self._walks: dict[str, tuple[bytes, BasePrice] | None] = {}
         self._last_quotes: dict[str, tuple[int, Quote]] = {}
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the quote of the second that contains `at`, or None for an unknown currency pair."""
         second = _seconds(at)
         cached = self._last_quotes.get(symbol)
@@ -66,7 +66,7 @@ class SimulatedSource:
         """Return None: prices are computed for any instant."""
         return None
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
+    def get_bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
         """Return the bars that begin in [start, end), the last up to `end`, or None without a price."""
         walk = self._walk(symbol)
         if walk is None:

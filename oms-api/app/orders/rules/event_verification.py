@@ -143,7 +143,7 @@ def _filled_after(
     for order_event in history:
         if order_event.execution_id is not None and filled is not None:
             execution = executions.get(order_event.execution_id)
-            filled = execution and filled.plus(Filled(Decimal(execution.quantity), Decimal(execution.value)))
+            filled = execution and filled.add(Filled(Decimal(execution.quantity), Decimal(execution.value)))
         yield None if is_forgotten else filled
 
 

@@ -39,7 +39,7 @@ class Filled(NamedTuple):
     value: Decimal = ZERO
     is_beyond: bool = False
 
-    def plus(self, other: "Filled") -> "Filled":
+    def add(self, other: "Filled") -> "Filled":
         """Return the sum."""
         is_beyond = self.is_beyond or other.is_beyond
         return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)

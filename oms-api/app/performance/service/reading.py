@@ -116,12 +116,12 @@ class PerformanceReader:
         if since is not None:
             equity_series = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
             start = equity_series if equity_series.instants else start
-        series = start.followed_by(
+        series = start.concatenate(
             self._read_kept(connection, (tenant_id, portfolio.id), start.instants[0], end)
         )
         current = self._value_now(connection, tenant_id, portfolio, now)
         if until is None or until >= now:
-            series = series.followed_by(_build_row(current, now))
+            series = series.concatenate(_build_row(current, now))
         started_at = parse_timestamp(start.instants[0])
         # The first trade may create the portfolio at the same instant, so it is included. The trades at the
         # instant of a close are part of that close.
@@ -158,7 +158,7 @@ class PerformanceReader:
         if settled > until:
             range_ = Range(since, settled)
             self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
-        return extend_curve(curve, newer, interval).since(format_timestamp(period.since))
+        return extend_curve(curve, newer, interval).select_since(format_timestamp(period.since))
 
     def _read_kept(
         self, connection: Connection, key: tuple[int, int], start: Timestamp, end: datetime
@@ -171,7 +171,7 @@ class PerformanceReader:
             cached = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
         (since, until), series, _ = cached
         read = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
-        series = series.followed_by(read)
+        series = series.concatenate(read)
         if read.instants and settled > until and read.instants[-1] <= format_timestamp(settled):
             known = Range(since, settled)
             self._series.put((*key, start), CachedSnapshots(known, series, count(known)))

@@ -38,7 +38,7 @@ class BookedRow(NamedTuple):
     charges: Decimal
     volume: Decimal
 
-    def key(self, grouping: Grouping) -> str | None:
+    def get_group(self, grouping: Grouping) -> str | None:
         """Return the group that the row belongs to, None for rows without a user or strategy."""
         value = getattr(self, grouping.value)
         return value if value is None else str(value)
@@ -131,7 +131,7 @@ def sum_by(grouping: Grouping, rows: Iterable[BookedRow]) -> dict[GroupKey, Tota
     """Return the sums of each group and currency."""
     groups: dict[GroupKey, Totals] = {}
     for row in rows:
-        groups.setdefault(GroupKey(row.key(grouping), row.currency), Totals()).add(row)
+        groups.setdefault(GroupKey(row.get_group(grouping), row.currency), Totals()).add(row)
     return groups
 
 

@@ -118,7 +118,7 @@ class ProfitExplainer(NamedTuple):
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
         keys = [InstrumentKey(self.tenant_id, pair) for pair in list_pairs(currency, base)]
-        read = self.market.marks_for if at is None else self.market.marks_at
+        read = self.market.find_marks if at is None else self.market.find_past_marks
         found = read(self.connection, keys, at or self.now)
         return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
 

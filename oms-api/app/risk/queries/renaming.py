@@ -27,7 +27,7 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
     for table in (_SWITCHES, _LIMITS):
         new_names = {"name_key": new_key, "name": new_name}
         connection.execute(update(table).where(*_of(table, tenant_id, key)).values(**new_names))
-    state, _ = load_switches(connection, [tenant_id])[tenant_id].state(new_key)
+    state, _ = load_switches(connection, [tenant_id])[tenant_id].get_state(new_key)
     mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
     connection.execute(update(_PORTFOLIOS).where(*mine).values(trading_state=state.value))
 

@@ -44,7 +44,7 @@ class MessageRate:
                 bucket.taken += messages
                 self._changed_buckets[bucket] = None
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Record from now on which buckets tokens were taken from, for `drain`."""
         self._changed_buckets = {}
 

@@ -62,7 +62,7 @@ def _verify_switches(
         key = build_key(row["tenant_id"], row["scope"], row["name"])
         if row["name_key"] != key[2]:
             finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
-            verdict.blame(f"kill switch change {row['id']}", [finding])
+            verdict.add_findings(f"kill switch change {row['id']}", [finding])
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
@@ -101,10 +101,10 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
     switches = load_switches(connection, {row[0] for row in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
         verdict.checked[RiskCheck.STATE] += 1
-        due = switches[tenant_id].state(key)[0].value
+        due = switches[tenant_id].get_state(key)[0].value
         if stored != due:
             place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
-            verdict.blame(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
+            verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
 
 
 def _verify_limits(
@@ -122,7 +122,7 @@ def _verify_limits(
         stored[key] = rules.build_limit_facts(_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
-            verdict.blame(f"limit {key}", [finding])
+            verdict.add_findings(f"limit {key}", [finding])
     _compare(verdict, "limit", RiskCheck.LIMIT, stored, due)
 
 
@@ -204,11 +204,11 @@ def _compare(
 ) -> None:
     verdict.checked[check] += len(stored)
     for key, findings in rules.find_row_differences(check, stored, due):
-        verdict.blame(
+        verdict.add_findings(
             f"{name} {' '.join(str(part) for part in key[1:] if part != '')} of tenant {key[0]}", findings
         )
 
 
 def _blame_all(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.blame(place, [finding])
+        verdict.add_findings(place, [finding])

@@ -142,7 +142,7 @@ class InputCollector:
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:
         keys = [InstrumentKey(self._strategy.tenant_id, symbol) for symbol in self._strategy.symbol_names]
-        found = self._market.quotes_for(connection, keys, now)
+        found = self._market.find_quotes(connection, keys, now)
         new = [quote for key, quote in sorted(found.items()) if self._quotes.get(key.symbol) != quote]
         self._quotes |= {quote.symbol: quote for quote in new}
         return [

@@ -135,14 +135,14 @@ class LiveAccount:
         )
         return self.cash + sum(values, ZERO)
 
-    def position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
     def book(self, fill: Fill, product_name: str) -> None:
         """Book a fill."""
         key, side = HoldingKey(fill.symbol, product_name), LedgerSide(fill.side.value)
-        self.positions[key] = apply_fill(self.position(key), LedgerFill(side, fill.quantity, fill.value))
+        self.positions[key] = apply_fill(self.get_position(key), LedgerFill(side, fill.quantity, fill.value))
         self.cash -= side.sign * fill.value + fill.charges
 
     def serialize(self) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class ParityChecker:
         working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at)
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
-            quotes = self._market.quotes_at(connection, [order.instrument_key], at)
+            quotes = self._market.find_past_quotes(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
             events = [] if quote is None else compute_fills([working], quote, fill.at, paper)
             candidates += [

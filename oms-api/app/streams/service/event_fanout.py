@@ -44,7 +44,7 @@ class TenantEvents:
     async def start(self) -> None:
         """Start to follow the events from now on. Raises Unavailable."""
         if self._task is None:
-            self.position = max(self.position, await self._feed.horizon(self._tenant_id))
+            self.position = max(self.position, await self._feed.get_horizon(self._tenant_id))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
@@ -134,7 +134,7 @@ class EventFanout:
         events.users += 1
         try:
             await events.start()
-            position = await self._feed.horizon(tenant_id) if after is None else after
+            position = await self._feed.get_horizon(tenant_id) if after is None else after
             subscription = EventSubscription(outbox, kind, position)
             await events.join(subscription)
         except BaseException:

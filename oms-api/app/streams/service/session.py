@@ -138,7 +138,7 @@ class Session:
             if missing:
                 raise MessageRefused("unknown_channel", f"There is no portfolio {missing[0]!r}.")
         self._channels |= set(message.channels)
-        position = after if after is not None else await self._fanouts.feed.horizon(tenant_id)
+        position = after if after is not None else await self._fanouts.feed.get_horizon(tenant_id)
         event_id = self._fanouts.opaque_ids.encode(tenant_id, EVENT_ID_KIND, position)
         self._reply("subscribed", event_id, channels=[str(channel) for channel in message.channels])
         if ChannelKind.QUOTES in names:

@@ -73,7 +73,7 @@ class Dispatcher:
         """Whether there is nothing to poll for: no endpoints and no results to store."""
         return not self._queues and not self._updates
 
-    async def cycle(self) -> None:
+    async def run_cycle(self) -> None:
         """Do what is due. Raises SQLAlchemyError; then nothing is lost, and the next call continues."""
         if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
             await self._refresh()

@@ -59,7 +59,7 @@ def test_answer_that_is_no_list_means_that_alpaca_is_not_available(answer):
     broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS)
     broker._client = create_client(positions=answer)
     with pytest.raises(BrokerUnavailable, match="the positions"):
-        broker.positions()
+        broker.list_positions()
     reader = create_reader(orders=answer, FILL=answer)
     with pytest.raises(MalformedResponse):
         reader.list_open()

@@ -70,13 +70,13 @@ def test_instrument_may_trade_in_extended_hours_or_an_unknown_market(exchange, i
 )
 def test_intraday_positions_are_closed_before_continuous_trading_ends(segment, day, local):
     key = CalendarKey(Market.XNSE, segment)
-    (session,) = CALENDARS.get_calendar(*key).sessions_of(date.fromisoformat(day))
+    (session,) = CALENDARS.get_calendar(*key).list_sessions(date.fromisoformat(day))
     expected = datetime.fromisoformat(f"{day}T{local}:00+05:30")
     assert find_square_off(key, session, RULES) == expected
 
 
 def test_new_york_has_no_square_off_and_a_short_session_squares_off_at_its_open():
-    (session,) = CALENDARS.get_calendar(Market.XNYS).sessions_of(date(2026, 11, 20))
+    (session,) = CALENDARS.get_calendar(Market.XNYS).list_sessions(date(2026, 11, 20))
     assert find_square_off(CalendarKey(Market.XNYS), session, RULES) is None
     (phase,) = session.phases
     short = session._replace(phases=(phase._replace(close=phase.open + timedelta(minutes=3)),))

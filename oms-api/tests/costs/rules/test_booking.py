@@ -30,7 +30,7 @@ def build_trade(quantity="3", price="100", **changes):
         "exchange": "NASDAQ",
         "product": "",
         "side": "SELL",
-        "execution": Execution.at_price(Decimal(quantity), Decimal(price)),
+        "execution": Execution.from_price(Decimal(quantity), Decimal(price)),
         "currency": "USD",
         "rate": None,
         "at": NOON,

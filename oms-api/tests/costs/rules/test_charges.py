@@ -28,7 +28,7 @@ def charge_us_order(side="SELL", schedule="us_equity", on=NOVEMBER):
 
 
 def build_executions(price, *quantities):
-    return [Execution.at_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
+    return [Execution.from_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
 
 
 def charge_fills(order, fills, totals=None):
@@ -222,7 +222,7 @@ def test_ibkr_minimum_applies_once_per_order():
 def test_ibkr_charges_the_us_fees_too():
     charges = compute_charges(charge_us_order("SELL", "ibkr_fixed"), 100, 3)
     assert charges == Charges(commission=Decimal("1.00"), regulatory=Decimal("0.02"))
-    assert charges.components(Schedule.IBKR_FIXED) == {
+    assert charges.list_components(Schedule.IBKR_FIXED) == {
         "commission": Decimal("1.00"),
         "regulatory": Decimal("0.02"),
     }
@@ -279,7 +279,7 @@ def test_fills_of_any_split_add_up_to_the_charge_of_the_order(order, price, quan
 
 
 FILLS = st.lists(
-    st.builds(Execution.at_price, st.decimals("0.001", "40000", places=3), PRICES), min_size=1, max_size=8
+    st.builds(Execution.from_price, st.decimals("0.001", "40000", places=3), PRICES), min_size=1, max_size=8
 )
 DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 
@@ -288,8 +288,8 @@ DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 def test_no_fill_has_a_negative_charge(order, on, fills):
     charges, _ = charge_fills(order._replace(on=on), fills)
     for one in charges:
-        assert min(one.components(order.schedule).values(), default=ZERO) >= 0
-        assert one.total == sum(one.components(order.schedule).values(), ZERO)
+        assert min(one.list_components(order.schedule).values(), default=ZERO) >= 0
+        assert one.total == sum(one.list_components(order.schedule).values(), ZERO)
 
 
 @given(FILLS)

@@ -167,22 +167,22 @@ def test_child_order_waits_for_its_parent_not_for_the_session():
 @given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
 def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
     hold = find_hold(build_order(), calendar, format_timestamp(instant))
-    session = calendar.session_at(instant)
+    session = calendar.find_session(instant)
     assert (hold is None) == (session is not None)
     ends_at = datetime.fromisoformat(
         find_session_end(build_order(), calendar, format_timestamp(instant)) or ""
     )
     assert ends_at > instant
     opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
-    assert calendar.session_at(opens) == calendar.session_at(ends_at - timedelta(microseconds=1))
-    assert calendar.session_at(ends_at) is None
+    assert calendar.find_session(opens) == calendar.find_session(ends_at - timedelta(microseconds=1))
+    assert calendar.find_session(ends_at) is None
 
 
 @given(instants)
 def test_opening_auction_order_expires_after_a_future_open(instant):
     made = build_order(time_in_force="OPG")
     end = datetime.fromisoformat(find_session_end(made, XNYS, format_timestamp(instant)) or "")
-    session = XNYS.session_at(end - OPENING)
+    session = XNYS.find_session(end - OPENING)
     assert session is not None
     assert session.open == end - OPENING > instant
     assert made.time_in_force == TimeInForce.OPG

@@ -30,7 +30,7 @@ def build_point(day, equity, gross=0, charges=0, flows=0, is_close=True):
 
 
 def join_curves(*rows):
-    return reduce(EquitySeries.followed_by, rows)
+    return reduce(EquitySeries.concatenate, rows)
 
 
 def test_equity_of_a_period_is_summarized():

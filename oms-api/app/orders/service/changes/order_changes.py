@@ -234,7 +234,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
 def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
     at = format_timestamp(origin.at)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
+    order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, order.id)
     fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
     if _trails(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}

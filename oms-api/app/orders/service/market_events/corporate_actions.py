@@ -152,7 +152,7 @@ def _replace_trailing_stop(
     context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str
 ) -> None:
     store = context.order_store
-    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    order_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at), order.id)
     successor = copy_order(
         order,
         order_id,

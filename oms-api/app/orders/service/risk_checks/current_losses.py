@@ -100,7 +100,7 @@ def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
     positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
-    exposures = value_positions(connection, market.marks_for, positions, context.now)
+    exposures = value_positions(connection, market.find_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
     profits: dict[str, Decimal] = {}

@@ -79,7 +79,7 @@ def estimate_charges(
         exchange=market.exchange,
         product=order.product,
         side=order.side,
-        execution=Execution.at_price(quantity, price),
+        execution=Execution.from_price(quantity, price),
         currency=market.currency,
         rate=market.rate,
         at=datetime.fromisoformat(order.created_at),
