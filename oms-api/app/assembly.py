@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine
 
 from app.alerts.service.price_alerts import PriceAlerts
-from app.audit.service import Trail
+from app.audit.service import AuditTrail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
@@ -30,14 +30,14 @@ from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
 from app.database import Readers, connect_engine, set_all_tenants_scope, set_tenant_scope
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.duties.queries import is_leased
 from app.duties.rules.schedule import DutyReport
 from app.duties.service import DutyRunner
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
 from app.health.rules import (
@@ -48,10 +48,10 @@ from app.health.rules import (
     describe_feed,
     describe_webhooks,
 )
-from app.health.service import ValuedPortfolio, list_portfolio_values
+from app.health.service import PortfolioGauges, list_portfolio_values
 from app.identity.dependencies import Authentication
 from app.identity.service.passwords import Passwords
-from app.identity.service.sessions import Sessions
+from app.identity.service.sessions import LoginSessions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
@@ -135,14 +135,14 @@ class Components:
     database_file: DatabaseFile
     readers: Readers
     transactions: Transactions
-    changes: Changes
-    trail: Trail
+    changes: ChangeWriter
+    trail: AuditTrail
     market: Market
     calendars: Calendars
     controls: Controls
     writer: GroupCommit[Command, Outcome]
     passwords: Passwords
-    sessions: Sessions
+    sessions: LoginSessions
     throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
@@ -279,7 +279,7 @@ class Components:
             uses_sandbox=self.settings.strategy_sandbox == "on",
         )
 
-    def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:
+    def _list_portfolio_values(self, connection: Connection) -> list[PortfolioGauges]:
         names: dict[str, list[str]] = {}
         for slug, name in self.settings.metrics_portfolios:
             names.setdefault(slug, []).append(name)
@@ -347,13 +347,13 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.depth)
-    trail = Trail(engine, now, metrics.count_dropped_actions)
+    trail = AuditTrail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
-    throttle, changes = Throttle(), Changes(engine)
+    throttle, changes = Throttle(), ChangeWriter(engine)
     limiter, sharing = make_limiter(settings, message_rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
     streams = create_hub(
-        Feed(readers),
+        EventFeed(readers),
         readers,
         OpaqueIds(settings.oms_api_key),
         market,

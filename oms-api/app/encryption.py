@@ -27,7 +27,7 @@ class DecryptionFailed(Exception):
     """Raised when the ciphertext was changed, belongs to another row, or its key is not in the ring."""
 
 
-class KeyRing:
+class EncryptionKeys:
     """Keys by their ids. The first one encrypts."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:

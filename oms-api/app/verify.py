@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.rules.actions import Difference
+from app.audit.rules.actions import ActionDifference
 from app.audit.rules.export_verification import TRAIL
 from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
 from app.audit.service.trail_verification import TrailResult, examine_trails
@@ -49,7 +49,7 @@ CLEAN, LIES, CANNOT = 0, 1, 2
 
 
 def _compared(
-    check: StrEnum, differences: Callable[[Connection], Iterator[Difference]]
+    check: StrEnum, differences: Callable[[Connection], Iterator[ActionDifference]]
 ) -> Callable[[Connection, Verdict], None]:
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1

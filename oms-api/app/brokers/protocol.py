@@ -8,11 +8,11 @@ from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
+    BrokerPosition,
     Canceled,
     Charged,
     Executed,
     Expired,
-    Holding,
     Rejected,
     Replaced,
 )
@@ -91,7 +91,7 @@ class Broker(Protocol):
         """Return the working orders, oldest first."""
         ...
 
-    def list_positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
         ...
 

@@ -24,7 +24,7 @@ from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
 from app.wire.body import documented_body, json_body
@@ -61,7 +61,7 @@ async def preview(
     """Compute the changes of positions, cash and open orders without recording anything."""
     draft, at = body.to_draft(), now()
 
-    def read(connection: Connection) -> tuple[Action, ActionPreview]:
+    def read(connection: Connection) -> tuple[CorporateActionTerms, ActionPreview]:
         action = build_action(connection, caller.tenant_id, draft)
         return action, preview_action(connection, action, market.find_rate, at)
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.costs.rules.markets import Exchange, Market
+from app.costs.rules.markets import CostMarket, Exchange
 from app.costs.rules.rates import Rate, Unit
-from app.costs.rules.values import Charges, Execution, OrderTerms, Schedule
+from app.costs.rules.values import ChargedExecution, Charges, OrderTerms, Schedule
 from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
 from app.wire.fields import PositiveAmount, to_upper_case
 
@@ -63,9 +63,9 @@ class EstimateIn(BaseModel):
             raise PydanticCustomError("amount", "{message}", {"message": message, "field": "quantity"})
         return self
 
-    def to_execution(self) -> Execution:
+    def to_execution(self) -> ChargedExecution:
         """Return the execution that fills the order."""
-        return Execution.from_price(self.quantity, self.price)
+        return ChargedExecution.from_price(self.quantity, self.price)
 
     def to_terms(self, on: datetime.date) -> OrderTerms:
         """Return the terms of the order on that day."""
@@ -133,7 +133,7 @@ class EstimateOut(BaseModel):
 
 def serialize_estimate(
     body: EstimateIn, order: OrderTerms, charges: Charges, dp_charge: Decimal | None, rates: tuple[Rate, ...],
-    market: Market, *, is_covered: bool,
+    market: CostMarket, *, is_covered: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Serialize the estimate as `EstimateOut`."""
     total = _money(charges.total)

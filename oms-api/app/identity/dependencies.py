@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.audit.service import AuditEntry, Trail
+from app.audit.service import AuditEntry, AuditTrail
 from app.clock import Now
 from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
@@ -17,7 +17,7 @@ from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.authenticator import Authenticator, People, RequestClient
 from app.identity.service.logins import LoginService
-from app.identity.service.sessions import Sessions
+from app.identity.service.sessions import LoginSessions
 from app.rate_limit import RateLimiter
 from app.wire.app_state import Component, get_request_info
 
@@ -43,9 +43,9 @@ class Authentication:
 
     authenticator: Authenticator
     people: People
-    sessions: Sessions
+    sessions: LoginSessions
     limiter: RateLimiter
-    trail: Trail
+    trail: AuditTrail
     now: Now
 
     async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -174,8 +174,8 @@ AUTHENTICATION = Component[Authentication]("authentication")
 AuthenticationDep = Annotated[Authentication, Depends(AUTHENTICATION)]
 LOGIN_SERVICE = Component[LoginService]("login_service")
 LoginServiceDep = Annotated[LoginService, Depends(LOGIN_SERVICE)]
-SESSIONS = Component[Sessions]("sessions")
-SessionsDep = Annotated[Sessions, Depends(SESSIONS)]
+SESSIONS = Component[LoginSessions]("sessions")
+SessionsDep = Annotated[LoginSessions, Depends(SESSIONS)]
 STATEMENTS = Component[StatementReader]("statements")
 StatementsDep = Annotated[StatementReader, Depends(STATEMENTS)]
 

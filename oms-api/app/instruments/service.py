@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
@@ -76,7 +76,7 @@ def set_terms(
     return ListingChange(previous, updated)
 
 
-def verify_instruments(connection: Connection) -> Iterator[Difference]:
+def verify_instruments(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
     stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
@@ -87,7 +87,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
         place = f"instrument {key.symbol} of tenant {key.tenant_id}"
         row = stored.get(key)
         if row is None:
-            yield Difference(place, "row", "none", "a row, as the audit log says")
+            yield ActionDifference(place, "row", "none", "a row, as the audit log says")
         else:
             fields = _serialize_instrument(*row) | {"aliases": list(aliases[key])}
             yield from find_differences(place, fields, act.after | {"updated_at": act.at})

@@ -22,7 +22,7 @@ from app.ledger.rules.corporate_actions import (
     ACTION_ROWS,
     SPLIT,
     TRANSFER,
-    Action,
+    CorporateActionTerms,
     FractionSale,
     Split,
     Step,
@@ -33,8 +33,8 @@ from app.ledger.rules.corporate_actions import (
 from app.money import ZERO, divide
 from app.orders.models import OrderRecord
 from app.reports.models import DailyStatsRow
-from app.reports.rules.explanation import BookedMovement, BookedTrade
-from app.reports.rules.profit import BookedRow, DayKey, Totals
+from app.reports.rules.explanation import BookedMovement, ExplainedTrade
+from app.reports.rules.profit import BookedRow, DayKey, ProfitTotals
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
 from app.timestamps import BEFORE_ALL
 
@@ -110,14 +110,14 @@ def iterate_unreversed_steps(
         yield key, read(rows)
 
 
-def _order_steps(rows: Iterable[Any], actions: dict[str, Action]) -> Iterator[BookedStep]:
+def _order_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
     for step, row in order_by_effect(steps, lambda pair: pair[0]):
         yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
 
 
-def _read_step(row: Any, actions: dict[str, Action]) -> Step:
+def _read_step(row: Any, actions: dict[str, CorporateActionTerms]) -> Step:
     fill = fill_of(row[9:])
     at = fill.at or BEFORE_ALL
     if row.kind == SPLIT:
@@ -172,7 +172,7 @@ class DayBounds(NamedTuple):
 
 def list_booked_trades(
     connection: Connection, tenant_id: int, portfolio_id: int, bounds: DayBounds
-) -> list[BookedTrade]:
+) -> list[ExplainedTrade]:
     """Return the rows of a portfolio's ledger that were booked in a period, in order.
 
     Rows of corporate actions move no cash.
@@ -190,7 +190,7 @@ def list_booked_trades(
     trades = []
     for kind, currency, side, gmv, rate, charges, cash_delta in connection.execute(statement):
         local_cash = ZERO if kind in ACTION_ROWS else -Side(side).sign * gmv
-        trades.append(BookedTrade(currency, cash_delta + charges, charges, local_cash, rate))
+        trades.append(ExplainedTrade(currency, cash_delta + charges, charges, local_cash, rate))
     return trades
 
 
@@ -212,7 +212,7 @@ def _within(column: Any, bounds: DayBounds) -> list[ColumnElement[bool]]:  # a c
     return after if bounds.end is None else [*after, column <= bounds.end]
 
 
-class DayTotals(NamedTuple):
+class StoredDayTotals(NamedTuple):
     """The columns of a stored day, in canonical form."""
 
     date: str
@@ -267,7 +267,7 @@ def list_stored_until(
     return list(map(StoredUntil._make, connection.execute(statement)))
 
 
-def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
+def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, ProfitTotals]:
     """Return the stored days of the portfolios of a filter, whose period consists of whole days."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
@@ -282,16 +282,16 @@ def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     if filters.until is not None:
         statement = statement.where(row.date < filters.until.date().isoformat())
     return {
-        DayKey(date.fromisoformat(day), name, currency): Totals(*totals)
+        DayKey(date.fromisoformat(day), name, currency): ProfitTotals(*totals)
         for day, name, currency, *totals in connection.execute(statement)
     }
 
 
-def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, dict[str, DayTotals]]]:
+def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, dict[str, StoredDayTotals]]]:
     """Yield each portfolio that has stored days with these, by date, for the verification."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
-    columns = (getattr(row, name) for name in DayTotals._fields)
+    columns = (getattr(row, name) for name in StoredDayTotals._fields)
     statement = (
         select(row.tenant_id, row.portfolio_id, Portfolio.name_key, *columns)
         .outerjoin(Portfolio, is_owner)
@@ -299,7 +299,7 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     )
     rows = connection.execute(statement).fetchall()
     for key, found in groupby(rows, lambda row: tuple(row[:3])):
-        stored = [DayTotals._make(map(format_canonical, row[3:])) for row in found]
+        stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in found]
         yield (
             StatsOwner(*key),
             {day_totals.date: day_totals for day_totals in stored},
@@ -308,4 +308,4 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that stores days. Those that are already stored do not change."""
-    return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *DayTotals._fields), rows)
+    return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *StoredDayTotals._fields), rows)

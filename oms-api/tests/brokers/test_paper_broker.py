@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from typing_extensions import override
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.paper.replay import replay
@@ -146,7 +146,7 @@ def test_rejected_order_never_becomes_working():
 
 def test_paper_book_rejects_events_that_the_market_does_not_create():
     with pytest.raises(ValueError, match="Accepted is not the market's to say"):
-        Book([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
+        PaperOrderBook([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
 
 
 def test_replay_fills_from_the_next_bar_and_trails_from_the_close():

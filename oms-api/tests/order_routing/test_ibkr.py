@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
@@ -55,7 +55,7 @@ def routing(engine, tws, monkeypatch, request):
 
     def create():
         chains = partial(load_chains, engine, harness.tenant, NAME)
-        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), GatewayTimeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 

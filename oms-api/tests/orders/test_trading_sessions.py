@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.orders.queries.book import list_order_events
 from app.orders.rules.values import Protection, Status, Target

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.service.host import run_session
 from app.strategies.service.sandboxed_runner import MAX_LOG_CHARACTERS
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.any_database,
 ]
 ON = SandboxPolicy(is_on=True)
-QUICK = Limits(
+QUICK = SandboxLimits(
     memory_bytes=300_000_000, callback_seconds=0.3, callback_wall_seconds=20, answer_seconds=1,
     answer_wall_seconds=30, log_bytes=2_000, frame_bytes=2_000_000,
 )  # fmt: skip

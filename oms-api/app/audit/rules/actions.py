@@ -19,7 +19,7 @@ class AuditedAction(NamedTuple):
     after: Any
 
 
-class Difference(NamedTuple):
+class ActionDifference(NamedTuple):
     """A column of another table that differs from the audit log."""
 
     location: str
@@ -28,10 +28,12 @@ class Difference(NamedTuple):
     expected: str | int | None
 
 
-def find_differences(location: str, stored: dict[str, Any], expected: dict[str, Any]) -> list[Difference]:
+def find_differences(
+    location: str, stored: dict[str, Any], expected: dict[str, Any]
+) -> list[ActionDifference]:
     """Return the fields of `expected` that are stored differently."""
     return [
-        Difference(location, name, _text(stored.get(name)), _text(value))
+        ActionDifference(location, name, _text(stored.get(name)), _text(value))
         for name, value in expected.items()
         if stored.get(name) != value
     ]

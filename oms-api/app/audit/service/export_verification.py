@@ -7,7 +7,14 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.audit.rules.chain import Head
-from app.audit.rules.export_verification import MAX_LINE_BYTES, Chain, ExportVerifier, Finding, Form, Heads
+from app.audit.rules.export_verification import (
+    MAX_LINE_BYTES,
+    ExportChain,
+    ExportFinding,
+    ExportVerifier,
+    Form,
+    Heads,
+)
 
 
 class InvalidHeads(Exception):
@@ -18,7 +25,7 @@ class ExportResult(NamedTuple):
     """What was read, and the first error, if any."""
 
     proof: ExportVerifier
-    finding: Finding | None
+    finding: ExportFinding | None
 
 
 def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
@@ -39,10 +46,10 @@ def read_heads(file: BinaryIO) -> Heads:
     return heads
 
 
-def _head(line: bytes) -> tuple[Chain, Head]:
+def _head(line: bytes) -> tuple[ExportChain, Head]:
     try:
         stated = orjson.loads(line)
-        chain = Chain(stated["tenant"], stated.get("portfolio", 0))
+        chain = ExportChain(stated["tenant"], stated.get("portfolio", 0))
         head = Head(stated["sequence"], stated["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'

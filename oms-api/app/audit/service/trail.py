@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 Batch = list[tuple[Key, CountedEntry]]
 
 
-class Trail:
+class AuditTrail:
     """Collects actions and writes them once a second in its own thread.
 
     Actions that cannot be written are kept in bounded memory. Those beyond it are dropped, and `dropped` is

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.currency_pairs import parse_pair
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 
@@ -16,7 +16,7 @@ _SOURCE = "bars"
 class CurrencyRates:
     """Computes rates to the currency of the portfolio, by the rules of the service."""
 
-    def __init__(self, base: str, feeds: Mapping[str, Feed]) -> None:
+    def __init__(self, base: str, feeds: Mapping[str, BarFeed]) -> None:
         self.base = base
         named = ((parse_pair(symbol), feed) for symbol, feed in feeds.items())
         self._feeds = {pair: feed for pair, feed in named if pair is not None}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from app.backtests.rules.equity_points import EquityPoint
-from app.backtests.rules.movements import CashMovement
+from app.backtests.rules.movements import BacktestCashMovement
 from app.backtests.service.orders import BacktestOrder
 from slackoms_strategy import Fill
 
@@ -109,7 +109,7 @@ class Recorder:
             is_close = "1" if point.is_close else "0"
             self._equity.write(",".join((format_instant(point.at), *map(_short, amounts), is_close)))
 
-    def record_movement(self, movement: CashMovement) -> None:
+    def record_movement(self, movement: BacktestCashMovement) -> None:
         """Record a movement of cash that is not a fill."""
         self._cash.write(
             f"{format_instant(movement.at)},{movement.kind},{movement.symbol},{_short(movement.amount)},"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.account import BacktestAccount
 from app.backtests.service.orders import BacktestOrder
 from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey
@@ -37,7 +37,11 @@ class RiskEvaluator:
     """Evaluates the orders of a backtest. Losses are measured from the last UTC midnight and the peak."""
 
     def __init__(
-        self, settings: BacktestSettings, account: Account, open_orders: OpenOrders, find_price: FindPrice
+        self,
+        settings: BacktestSettings,
+        account: BacktestAccount,
+        open_orders: OpenOrders,
+        find_price: FindPrice,
     ) -> None:
         self._settings, self._account = settings, account
         self._open, self._find_price = open_orders, find_price

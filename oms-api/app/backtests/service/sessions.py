@@ -14,7 +14,7 @@ from app.orders.rules.values import Ticket, TimeInForce
 from app.risk.rules.values import Denial
 
 
-class Sessions:
+class BacktestSessions:
     """The sessions of instruments. Without calendars, an instrument is always open."""
 
     def __init__(self, settings: BacktestSettings, calendars: ReleasedCalendars | None) -> None:

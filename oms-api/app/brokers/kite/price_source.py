@@ -17,7 +17,7 @@ from app.brokers.kite.client import LABEL, KiteClient, KiteCredentials
 from app.brokers.kite.factory import get_credentials
 from app.brokers.kite.rules.sessions import build_stream_address
 from app.brokers.kite.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.remote.stream import BrokerStream
 from app.brokers.rules.connections import ConnectionTerms
 from app.clock import EPOCH, Now, monotonic_seconds, utc_now
@@ -158,7 +158,7 @@ class _TickStream(BrokerStream):
 
 
 def _fetch_tokens(base_url: str) -> dict[str, int]:
-    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=Timeouts(response=DUMP_SECONDS))
+    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=DUMP_SECONDS))
     try:
         return list_tokens(client.get_text("/instruments").splitlines(), EXCHANGES)
     finally:

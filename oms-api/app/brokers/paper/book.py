@@ -18,7 +18,7 @@ from app.money import ZERO
 Working = dict[str, BrokerOrder]
 
 
-class Book:
+class PaperOrderBook:
     """The working orders of a paper market. Closed orders keep their last state."""
 
     def __init__(self, orders: Iterable[BrokerOrder] = ()) -> None:

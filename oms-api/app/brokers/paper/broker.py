@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import compute_fills, match_bar
@@ -16,9 +16,9 @@ from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
+    BrokerPosition,
     Canceled,
     Executed,
-    Holding,
     MarketEvent,
     OrderType,
     Refused,
@@ -50,7 +50,7 @@ class PaperBroker:
     ) -> None:
         self.holdings = Holdings(cash)
         self._settings = settings
-        self._book = Book(orders)
+        self._book = PaperOrderBook(orders)
         self._events: list[BrokerEvent] = []
         self._quotes: dict[str, Quote] = {}
         self._bars: dict[str, Bar] = {}
@@ -109,7 +109,7 @@ class PaperBroker:
         """Return the working orders, oldest first."""
         return sorted(self._book, key=lambda order: (order.accepted_at, order.id))
 
-    def list_positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the positions that result from its own fills."""
         return self.holdings.open()
 

@@ -14,11 +14,11 @@ from app.calendars.rules.schedules import ONE_DAY, build_instant
 from app.calendars.rules.values import (
     Day,
     DayKind,
-    Market,
+    MarketIdentifier,
     MarketTerms,
     Phase,
     PhaseName,
-    Session,
+    TradingSession,
 )
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -41,16 +41,16 @@ class Calendar(Protocol):
         Days of the kind UNKNOWN are included.
         """
 
-    def list_sessions(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """Return the sessions of a local date in time order. Weekends and holidays have none."""
 
-    def find_session(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> TradingSession | None:
         """Return the session at the instant, or None."""
 
-    def find_session_or_next(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> TradingSession:
         """Return the session at the instant, or else the next one."""
 
-    def find_session_or_previous(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> TradingSession:
         """Return the session at the instant, or else the one before it."""
 
     def find_next_open(self, instant: datetime) -> datetime:
@@ -116,7 +116,7 @@ class TableCalendar:
             raise self._unknown("to")
         return list(self._days[bisect_left(self._dates, start) : bisect_right(self._dates, end)])
 
-    def list_sessions(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """See `Calendar`."""
         if not self._terms.known_from <= day <= self._terms.known_until:
             raise self._unknown()
@@ -127,21 +127,21 @@ class TableCalendar:
             raise self._unknown()
         return self._days[index].sessions
 
-    def find_session(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> TradingSession | None:
         """See `Calendar`."""
         self._require_known(instant, instant)
         index = bisect_right(self._opens, instant) - 1
         is_open_then = index >= 0 and instant < self._closes[index]
         return self._sessions[index] if is_open_then else None
 
-    def find_session_or_next(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant)
         is_found = index < len(self._sessions)
         self._require_known(instant, self._opens[index] if is_found else _END)
         return self._sessions[index]
 
-    def find_session_or_previous(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         index = bisect_right(self._opens, instant) - 1
         self._require_known(self._opens[index] if index >= 0 else _BEGINNING, instant)
@@ -201,22 +201,22 @@ class ContinuousCalendar:
         dates = (start + number * ONE_DAY for number in range((end - start).days + 1))
         return [Day(day, DayKind.REGULAR, self.list_sessions(day), "", "computed") for day in dates]
 
-    def list_sessions(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """See `Calendar`."""
         if day == date.max:
-            raise SessionsUnknown(Market.CRYPTO, date.min, date.max - ONE_DAY)
+            raise SessionsUnknown(MarketIdentifier.CRYPTO, date.min, date.max - ONE_DAY)
         start = datetime.combine(day, time.min, UTC)
-        return (Session(day, (Phase(PhaseName.CONTINUOUS, start, start + ONE_DAY),)),)
+        return (TradingSession(day, (Phase(PhaseName.CONTINUOUS, start, start + ONE_DAY),)),)
 
-    def find_session(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> TradingSession | None:
         """See `Calendar`."""
         return self.find_session_or_next(instant)
 
-    def find_session_or_next(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         return self.list_sessions(instant.astimezone(UTC).date())[0]
 
-    def find_session_or_previous(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         return self.find_session_or_next(instant)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.errors import FieldError
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.timestamps import Timestamp
 
 _HUNDRED = Decimal(100)
@@ -27,7 +27,7 @@ _TERMS = (
 
 
 class Draft(NamedTuple):
-    """The terms of an action as they are requested, without its id. The fields are as in `Action`."""
+    """The requested terms of an action, without its id. The fields are those of `CorporateActionTerms`."""
 
     kind: ActionKind
     symbol: str
@@ -42,9 +42,9 @@ class Draft(NamedTuple):
     currency: str | None = None
     pay_date: date | None = None
 
-    def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> Action:
+    def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> CorporateActionTerms:
         """Return the action under an id."""
-        return Action(
+        return CorporateActionTerms(
             tenant_id,
             action_id,
             self.kind,

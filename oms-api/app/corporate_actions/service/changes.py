@@ -20,7 +20,7 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.money import format_fixed
 from app.timestamps import format_timestamp
 
@@ -28,7 +28,9 @@ IDS = SortableIds("C")
 BOOKED_BY = "corporate action"
 
 
-def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id: str = "") -> Action:
+def build_action(
+    connection: Connection, tenant_id: int, draft: Draft, action_id: str = ""
+) -> CorporateActionTerms:
     """Return the action that a request describes. Raises InvalidCorporateAction."""
     current_draft = draft._replace(
         symbol=find_symbol(connection, tenant_id, draft.symbol),
@@ -62,7 +64,7 @@ def create_action(
     return ChangeResult({"id": action.id}, [entry], 201)
 
 
-def record_booking(connection: Connection, action: Action, at: datetime) -> None:
+def record_booking(connection: Connection, action: CorporateActionTerms, at: datetime) -> None:
     """Note that all portfolios are booked, unless that was noted before."""
     if queries.mark_booked(connection, action, at):
         who = (action.tenant_id, at, BOOKED_BY, BOOKED_BY, "corporate_action.booked", action.id)

@@ -7,19 +7,24 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.corporate_actions import queries
 from app.ledger.queries.audit import get_portfolio_row
 from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
 from app.ledger.rules.cash import CashKind, CashRow
-from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, replay_to_close
+from app.ledger.rules.corporate_actions import (
+    ActionKind,
+    CorporateActionTerms,
+    compute_dividend,
+    replay_to_close,
+)
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
 Facts = dict[str, Any]
 
 
-def verify_corporate_actions(connection: Connection) -> Iterator[Difference]:
+def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifference]:
     """Yield the differences between corporate actions, the audit log and the booked dividends."""
     stored = {
         (stored_fact["tenant_id"], stored_fact["id"]): stored_fact
@@ -31,7 +36,7 @@ def verify_corporate_actions(connection: Connection) -> Iterator[Difference]:
         fields, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
         if fields is None or due is None:
             stored_text, due_text = ("none" if row is None else "a row" for row in (fields, due))
-            yield Difference(location, "row", stored_text, due_text)
+            yield ActionDifference(location, "row", stored_text, due_text)
         else:
             yield from find_differences(location, fields, due)
             yield from _dividend_differences(connection, location, tenant_id, action_id)
@@ -53,7 +58,7 @@ def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
 
 def _dividend_differences(
     connection: Connection, location: str, tenant_id: int, action_id: str
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     """Yield the amounts of a dividend that do not follow from the position before its ex-date.
 
     Where a rate converted it, only the withholding can be compared: the rate is not stored.
@@ -70,8 +75,8 @@ def _dividend_differences(
 
 
 def _amount_differences(
-    connection: Connection, location: str, action: Action, rows: list[CashRow]
-) -> Iterator[Difference]:
+    connection: Connection, location: str, action: CorporateActionTerms, rows: list[CashRow]
+) -> Iterator[ActionDifference]:
     """Yield the first amount of each kind that differs. A reversal has the opposite amount."""
     first = rows[0]
     portfolio_key = PortfolioKey(first.tenant_id, first.portfolio_id)
@@ -90,6 +95,6 @@ def _amount_differences(
     for kind, amount in due.items():
         booked = [Decimal(row.amount) for row in rows if row.kind == kind]
         if booked[:1] != ([amount] if amount else []):
-            yield Difference(
+            yield ActionDifference(
                 location, f"{kind} of portfolio {portfolio_key.portfolio_id}", str(booked), str(amount)
             )

@@ -10,14 +10,14 @@ from decimal import Decimal
 from app.costs.rules.markets import is_covered
 from app.costs.rules.rates import Rate, RateTable
 from app.costs.rules.values import (
+    ChargedExecution,
     Charges,
+    ChargeTotals,
     DayTotals,
-    Execution,
     FillCharges,
     OrderTerms,
     OrderTotals,
     Schedule,
-    Totals,
 )
 from app.money import ZERO, multiply_exactly, round_to_nearest_step, round_up_to_step
 
@@ -38,7 +38,7 @@ _SOURCES: dict[Schedule, tuple[tuple[Schedule, tuple[str, ...]], ...]] = {
     ),
 }
 _DELIVERY = "CNC"
-_NOTHING = Totals()  # totals that cost nothing, whatever the rates
+_NOTHING = ChargeTotals()  # totals that cost nothing, whatever the rates
 
 
 def find_rates(order: OrderTerms, table: RateTable) -> Rates:
@@ -68,14 +68,14 @@ def _read_rates(order: OrderTerms, table: RateTable) -> Rates:
 
 
 def compute_fill_charges(
-    order: OrderTerms, before: Totals, execution: Execution, table: RateTable
+    order: OrderTerms, before: ChargeTotals, execution: ChargedExecution, table: RateTable
 ) -> FillCharges:
     """Return the charges of an execution after the totals `before`, and the totals after it.
 
     Raises RateUnknown.
     """
     rates = find_rates(order, table)
-    after = Totals(
+    after = ChargeTotals(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
         _add_to_day(before.day, execution, rates),
     )
@@ -95,7 +95,7 @@ def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
     return rate.rate if rate else ZERO
 
 
-def _add_to_day(day: DayTotals, execution: Execution, rates: Rates) -> DayTotals:
+def _add_to_day(day: DayTotals, execution: ChargedExecution, rates: Rates) -> DayTotals:
     """Add an execution to the totals of the fees that apply to its order."""
     return DayTotals(
         day.quantity + (execution.quantity if "cat" in rates else ZERO),
@@ -104,7 +104,7 @@ def _add_to_day(day: DayTotals, execution: Execution, rates: Rates) -> DayTotals
     )
 
 
-def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
+def _charges_up_to(totals: ChargeTotals, rates: Rates) -> Charges:
     filled = totals.order
     brokerage = _rounded(filled.value, rates.get("brokerage"))
     exchange = _rounded(filled.value, rates.get("exchange"))

@@ -14,7 +14,7 @@ from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
 from app.ledger.rules.chain import GENESIS, hash_of
 from app.ledger.rules.marks import STALE_AFTER
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import list_positions_of
 from app.market_data.rules.values import compute_mark
 from app.market_data.service import Market
@@ -61,7 +61,7 @@ def list_state_breaks(portfolio: ClosedPortfolio) -> Iterator[FoundBreak]:
 
 
 def list_mark_breaks(
-    connection: Connection, market: Market, tenant_id: int, statement: Statement, close: StoredClose
+    connection: Connection, market: Market, tenant_id: int, statement: PortfolioStatement, close: StoredClose
 ) -> Iterator[FoundBreak]:
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
     symbols = {position.symbol for position in list_positions_of(tenant_id, statement)}

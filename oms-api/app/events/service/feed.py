@@ -34,7 +34,7 @@ class _Watch:
     looks: asyncio.Task[None] | None = None
 
 
-class Feed:
+class EventFeed:
     """The feed of a process, for one event loop."""
 
     def __init__(self, readers: Readers, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

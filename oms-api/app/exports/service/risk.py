@@ -12,7 +12,7 @@ from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, Page, Source
 from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_fixed, shorten_amount
 from app.risk.rules.limits import Subject
@@ -25,7 +25,7 @@ MAX_PORTFOLIOS = 1_000
 class ValuedPortfolio(NamedTuple):
     """A portfolio with its current value."""
 
-    statement: Statement
+    statement: PortfolioStatement
     value: PortfolioValue
 
 
@@ -50,7 +50,7 @@ def value_portfolios(
         visible = key if visible is None else visible & key
     listed = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
     books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in listed])
-    statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
+    statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
         statement.book.name: ValuedPortfolio(statement, values[number])

@@ -45,7 +45,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRing:
+class TokenKeys:
     """The first key signs and all keys verify, so that keys can be rotated without ending sessions."""
 
     keys: tuple[SigningKey, ...]
@@ -72,15 +72,17 @@ class AccessClaims:
     expires_at: datetime
 
 
-def build_key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
+def build_key_ring(
+    jwt_keys: str | None, master_key: str, previous_master_key: str | None = None
+) -> TokenKeys:
     """Return the keys of `jwt_keys` ("name:secret,…"; a name may be left out).
 
     Without any, return keys derived from the current and the previous master key.
     """
     if jwt_keys:
-        return KeyRing(tuple(_written_keys(jwt_keys)))
+        return TokenKeys(tuple(_written_keys(jwt_keys)))
     masters = [master_key, *([previous_master_key] if previous_master_key else [])]
-    return KeyRing(tuple(_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters))
+    return TokenKeys(tuple(_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters))
 
 
 def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
@@ -93,7 +95,7 @@ def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 3
     return material[:length]
 
 
-def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_id: str) -> str:
+def sign_access_token(access: AccessClaims, ring: TokenKeys, now: datetime, token_id: str) -> str:
     """Return the signed access token."""
     import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
 
@@ -112,7 +114,7 @@ def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_
     return jwt.encode(claims, key.secret, ALGORITHM, {"typ": TYPE, "kid": key.kid})
 
 
-def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaims:
+def verify_access_token(token: str, ring: TokenKeys, now: datetime) -> AccessClaims:
     """Return the claims of a valid token signed by one of the keys. Raises BadToken otherwise."""
     import jwt  # noqa: PLC0415  # as above
 
@@ -136,13 +138,13 @@ def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaim
     return _access(claims, now)
 
 
-def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str:
+def create_refresh_token(session_id: str, generation: int, ring: TokenKeys) -> str:
     """Return the session's refresh token of that generation. The result is deterministic."""
     key = ring.get_signer()
     return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
 
 
-def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
+def verify_refresh_token(token: str, ring: TokenKeys) -> tuple[str, int]:
     """Return the session and generation of a refresh token signed by one of the keys.
 
     Raises BadToken otherwise.

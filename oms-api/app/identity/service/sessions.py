@@ -21,8 +21,8 @@ from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
     AccessClaims,
     BadToken,
-    KeyRing,
     RefreshDecision,
+    TokenKeys,
     Tokens,
     create_refresh_token,
     decide_refresh,
@@ -75,11 +75,11 @@ class TokenLifetimes:
     idle: timedelta
 
 
-class Sessions:
+class LoginSessions:
     """The sessions of the callers of one process, on one event loop."""
 
     def __init__(
-        self, ring: KeyRing, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
+        self, ring: TokenKeys, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
     ) -> None:
         self._ring, self._terms, self._now = ring, terms, now
         self._readers, self._transactions = readers, transactions

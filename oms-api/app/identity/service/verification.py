@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import AuditValues, ExpectedRows
 from app.identity.service.sessions import RETENTION_AFTER_END
@@ -18,7 +18,7 @@ _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "password.", "work
 _RENAMED = "portfolio.renamed"
 
 
-def verify_identities(connection: Connection) -> Iterator[Difference]:
+def verify_identities(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in iterate_rows(connection, "tenants")}
     for row in tenants.values():
@@ -58,14 +58,16 @@ def _add_portfolios(connection: Connection, holders: dict[Any, AuditValues], col
 
 def _orphaned_grants(
     connection: Connection, users: Mapping[Any, AuditValues], keys: Mapping[Any, AuditValues]
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     for grant in iterate_rows(connection, "portfolio_grants"):
         tenant_id = grant["tenant_id"]
         holder = users.get((tenant_id, grant["user_id"])) or keys.get((tenant_id, grant["key_id"]))
         is_for_one = (grant["user_id"] is None) != (grant["key_id"] is None)
         if holder is None or not holder["is_narrowed"] or not is_for_one:
             user_id = grant["user_id"] or grant["key_id"]
-            yield Difference(f"portfolio grant {grant['id']}", "holder", user_id, "a narrowed user or key")
+            yield ActionDifference(
+                f"portfolio grant {grant['id']}", "holder", user_id, "a narrowed user or key"
+            )
 
 
 def _sessions(connection: Connection, users: Mapping[Any, AuditValues]) -> dict[tuple[int, str], AuditValues]:
@@ -93,34 +95,34 @@ def _without_deleted(
 
 def _compare_workspaces(
     connection: Connection, expected: Mapping[str, AuditValues | None]
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
     yield from _compare("workspace", stored, {key: fields for key, fields in expected.items() if fields})
     for team_id, fields in expected.items():
         if fields is None and team_id in stored:
-            yield Difference(f"workspace {team_id}", "row", "a row", "none: it was released")
+            yield ActionDifference(f"workspace {team_id}", "row", "a row", "none: it was released")
 
 
-def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[Difference]:
+def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[ActionDifference]:
     logins = {(row["tenant_id"], row["user_id"]): row for row in iterate_rows(connection, "logins")}
     for key, row in logins.items():
         email = users[key]["email"] if key in users else "that of a user"
         if row["email"] != email:
-            yield Difference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
+            yield ActionDifference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
     for key, user in users.items():
         # a user without a Slack identity must have a password
         if user["person"] is None and key not in logins:
-            yield Difference(f"user {_called(user)} of tenant {key[0]}", "login", "none", "a password")
+            yield ActionDifference(f"user {_called(user)} of tenant {key[0]}", "login", "none", "a password")
 
 
 def _compare(
     kind: str, stored: Mapping[Any, AuditValues], expected: Mapping[Any, AuditValues]
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     for key, fields in expected.items():
         location = f"{kind} {_words(key)}"
         row = stored.get(key)
         if row is None:
-            yield Difference(location, "row", "none", "a row, as the audit log says")
+            yield ActionDifference(location, "row", "none", "a row, as the audit log says")
         else:
             yield from find_differences(location, row, fields)
 

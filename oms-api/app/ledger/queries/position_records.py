@@ -13,7 +13,7 @@ from app.database.bulk import BulkWrite, Row
 from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
 from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.keys import PositionKey
-from app.ledger.rules.position_extremes import Extremes, Holding, LedgerRow, PositionRecord
+from app.ledger.rules.position_extremes import Extremes, LedgerRow, PositionRecord, PositionState
 from app.market_data.models import QuoteRow
 from app.money import ZERO, format_fixed
 from app.timestamps import format_timestamp
@@ -97,7 +97,7 @@ def list_rows_since(
             kind == "trade",
             Decimal(price),
             Decimal(charges),
-            Holding(*map(Decimal, held)),
+            PositionState(*map(Decimal, held)),
         )
         rows.setdefault(PositionKey(*matching_row[:4]), []).append(row)
     for ledgers in rows.values():
@@ -149,7 +149,7 @@ def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
 def _record(values: tuple[Any, ...]) -> PositionRecord:
     sequence, until, quantity, cost, realized_pnl, charges, *extremes = values
     found = None if extremes[0] is None else Extremes._make(extremes)
-    return PositionRecord(sequence, until, Holding(quantity, cost, realized_pnl), charges, found)
+    return PositionRecord(sequence, until, PositionState(quantity, cost, realized_pnl), charges, found)
 
 
 def _values(record: PositionRecord) -> Row:

@@ -31,7 +31,7 @@ from app.text import list_spellings
 _TRADE = tuple(getattr(Trade, name) for name in COLUMNS)
 
 
-class Book(NamedTuple):
+class PortfolioSummary(NamedTuple):
     """A portfolio's counters and amounts (canonical text), now or at an earlier sequence number."""
 
     id: int
@@ -171,29 +171,31 @@ def get_cursor_position(trade: ListedTrade, filters: TradeFilter) -> str:
 
 def find_books(
     connection: Connection, tenant_id: int, name_keys: Sequence[str]
-) -> dict[str, tuple[Book, list[Holding]]]:
+) -> dict[str, tuple[PortfolioSummary, list[Holding]]]:
     """Return the existing portfolios by name key, each with its positions by symbol, including flat ones.
 
     One statement reads all.
     """
-    books: dict[str, tuple[Book, list[Holding]]] = {}
-    width = len(Book._fields)
+    books: dict[str, tuple[PortfolioSummary, list[Holding]]] = {}
+    width = len(PortfolioSummary._fields)
     names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
     for name_key, *row in connection.execute(_BOOKS, names):
         if name_key not in books:
-            books[name_key] = (Book._make(row[:width]), [])
+            books[name_key] = (PortfolioSummary._make(row[:width]), [])
         if row[width] is not None:
             books[name_key][1].append(Holding._make(row[width:]))
     return books
 
 
-def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> Book:
+def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioSummary:
     """Return a portfolio that exists."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
-    return Book._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
+    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
 
 
-def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
+def book_at(
+    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
+) -> PortfolioSummary:
     """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""
     columns = (
         Trade.trades_after,
@@ -210,7 +212,7 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     )
 
 
-def find_sequence(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
+def find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, instant: datetime) -> int:
     """Return the sequence of the last row recorded at `instant` or before, 0 if there is none.
 
     A binary search finds it, because sequences have no gaps and `created_at` never decreases along them.
@@ -226,7 +228,9 @@ def find_sequence(connection: Connection, tenant_id: int, book: Book, instant: d
     return low
 
 
-def load_holdings(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
+def load_holdings(
+    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
+) -> list[Holding]:
     """Return the positions after row `sequence`. The last row of each symbol holds its position."""
     earlier = aliased(Trade)
     last = (
@@ -257,7 +261,7 @@ def list_books(
     limit: int,
     after: str | None,
     portfolios: frozenset[str] | None,
-) -> list[Book]:
+) -> list[PortfolioSummary]:
     """Return portfolios sorted by name.
 
     `part` matches a part of the name key, `after` is the name key of the last portfolio seen, `portfolios`
@@ -269,7 +273,8 @@ def list_books(
     if after is not None:
         statement = statement.where(Portfolio.name_key > after)
     return [
-        Book._make(row) for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))
+        PortfolioSummary._make(row)
+        for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.routes.carry_rates import CarryRateIn
@@ -136,7 +136,7 @@ class SettingsIn(BaseModel):
         "markets are not charged",
         examples=[{"IN": "zerodha", "US": "us_equity"}],
     )
-    calendar: Annotated[Market, BeforeValidator(to_upper_case)] | None = Field(
+    calendar: Annotated[MarketIdentifier, BeforeValidator(to_upper_case)] | None = Field(
         None, description="Market whose sessions define its P&L days; null: days of UTC", examples=["XNYS"]
     )
     enforce_sessions: Sessions | None = Field(

@@ -38,7 +38,7 @@ from app.ledger.schemas import (
 )
 from app.ledger.service import reading
 from app.ledger.service.cash_figures import CashFigures, CashReader
-from app.ledger.service.reading import AsOf, Statement
+from app.ledger.service.reading import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
@@ -197,7 +197,7 @@ async def get_portfolio(
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
-    def read(connection: Connection) -> tuple[Statement, PortfolioValue | None]:
+    def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
         found = reading.get_statement(connection, caller.tenant_id, portfolio_name, cash_reader, at, moment)
         if moment is not None:
             return found, None
@@ -272,7 +272,7 @@ def _value_tenant(
     connection: Connection,
     valuer: Valuer,
     tenant_id: int,
-    statements: Mapping[PortfolioNameKey, Statement],
+    statements: Mapping[PortfolioNameKey, PortfolioStatement],
     at: datetime,
 ) -> dict[PortfolioNameKey, PortfolioValue]:
     mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
@@ -292,7 +292,7 @@ def _listed(trade: ListedTrade) -> dict[str, Any]:
     return serialize_trade(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
+def _statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
         _position_name(holding.symbol, holding.product): _shown(
             holding.quantity, holding.cost, holding.realized_pnl

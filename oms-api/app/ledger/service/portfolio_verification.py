@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.ledger.queries.audit import iterate_portfolio_values
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.money import shorten_amount
@@ -15,7 +15,7 @@ from app.text import name_key
 Facts = dict[str, Any]
 
 
-def verify_portfolios(connection: Connection) -> Iterator[Difference]:
+def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
     """Yield the differences between portfolios and the audit log.
 
     A portfolio that a first trade created has no audit entry.
@@ -30,7 +30,7 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
     for tenant_id, name in sorted(stored.keys() | expected.keys()):
         location = f"portfolio {name!r} of tenant {tenant_id}"
         if (tenant_id, name) not in stored:
-            yield Difference(location, "row", "none", "a row, as the audit log says")
+            yield ActionDifference(location, "row", "none", "a row, as the audit log says")
         else:
             fields = DEFAULT_SETTINGS._asdict() | expected.get((tenant_id, name), {})
             yield from find_differences(location, stored[tenant_id, name], fields)

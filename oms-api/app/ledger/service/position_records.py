@@ -16,9 +16,9 @@ from app.ledger.queries.position_records import RecordedPosition
 from app.ledger.rules.keys import PositionKey, RateKey
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.rules.position_extremes import (
-    Holding,
     LedgerRow,
     PositionRecord,
+    PositionState,
     PriceHistory,
     PricePoint,
     RateAt,
@@ -212,7 +212,7 @@ def _start(record: PositionRecord | None, rows: Sequence[LedgerRow], now: dateti
             opened_at = row.at
         previous = row.holding.quantity
     until = get_bar_start(opened_at if previous else now, Interval.MINUTE)
-    return PositionRecord(0, until, Holding(), ZERO, None)
+    return PositionRecord(0, until, PositionState(), ZERO, None)
 
 
 def _is_due(position: RecordedPosition, updated: PositionRecord) -> bool:

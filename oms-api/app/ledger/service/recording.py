@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
-from app.costs.rules.values import Execution, OrderTotals, Schedule
+from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.database import set_tenant_scope
 from app.errors import OmsError
@@ -214,7 +214,7 @@ def _charged_trade(
         exchange=exchange,
         product=command.product,
         side=command.side.value,
-        execution=Execution(command.trade.quantity, command.trade.gmv),
+        execution=ChargedExecution(command.trade.quantity, command.trade.gmv),
         currency=currency or portfolio.base_currency,
         rate=rate,
         at=command.origin.at if command.executed_at is None else datetime.fromisoformat(command.executed_at),

@@ -62,7 +62,7 @@ _BOOK = attrgetter("tenant_id", "portfolio_id")
 
 
 @dataclass(slots=True)
-class Book:
+class StoredPortfolioRows:
     """The rows of one portfolio in three tables. `portfolio` is None if only the other tables have rows."""
 
     key: PortfolioKey
@@ -127,7 +127,7 @@ def check_rows(
         yield row, findings
 
 
-def _books(connection: Connection) -> Iterator[Book]:
+def _books(connection: Connection) -> Iterator[StoredPortfolioRows]:
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.iterate_portfolio_rows(connection)
     rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
@@ -136,7 +136,7 @@ def _books(connection: Connection) -> Iterator[Book]:
     while portfolio or group or held:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
         key = PortfolioKey(*min(keys + [part[0] for part in (group, held) if part]))
-        book = Book(key, None, iter(()), [])
+        book = StoredPortfolioRows(key, None, iter(()), [])
         if portfolio and keys[0] == key:
             book.portfolio, portfolio = portfolio, next(portfolios, None)
         if held and held[0] == key:
@@ -150,7 +150,11 @@ def _books(connection: Connection) -> Iterator[Book]:
 
 
 def _verify_book(
-    connection: Connection, book: Book, verdict: Verdict, balance: Balance, cash_events: Counter[CashFact]
+    connection: Connection,
+    book: StoredPortfolioRows,
+    verdict: Verdict,
+    balance: Balance,
+    cash_events: Counter[CashFact],
 ) -> None:
     movements = load_cash_movements(connection, book.portfolio) if book.portfolio else CashMovements()
     cash_events.update(map(build_cash_fact, movements.rows))
@@ -189,7 +193,9 @@ def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[Holding
     return lambda holding: replay_position(connection, PositionKey(*key, *holding))
 
 
-def _verify_projections(connection: Connection, book: Book, end: LedgerState, verdict: Verdict) -> None:
+def _verify_projections(
+    connection: Connection, book: StoredPortfolioRows, end: LedgerState, verdict: Verdict
+) -> None:
     name = _name(book.key, book.portfolio)
     if book.portfolio:
         verdict.checked[Check.PORTFOLIO] += 1

@@ -44,7 +44,7 @@ def list_unbusted(rows: Sequence[ExecutionRow]) -> list[ExecutionRow]:
     ]
 
 
-class Trade(Protocol):
+class StoredTrade(Protocol):
     """The ledger's trade of an execution; see `ledger.rules.chain.TradeRow`."""
 
     def _asdict(self) -> dict[str, str | int | None]: ...
@@ -57,7 +57,7 @@ class ExecutionEvent(NamedTuple):
     note: str | None
 
 
-def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None) -> Iterator[Finding]:
+def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade | None) -> Iterator[Finding]:
     """Yield the differences between an execution, its trade and its order."""
     if trade is None:
         yield _finding(row, "trade_id", row.trade_id, "a trade of the ledger")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
-from app.calendars.rules.values import Session
+from app.calendars.rules.values import TradingSession
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
 from app.timestamps import Timestamp, format_timestamp
@@ -149,7 +149,7 @@ def is_square_off(order: Order) -> bool:
     return is_internal and order.role is Role.CLOSING and order.product == INTRADAY
 
 
-def _find_session(calendar: Calendar, instant: datetime) -> Session | None:
+def _find_session(calendar: Calendar, instant: datetime) -> TradingSession | None:
     try:
         return calendar.find_session(instant)
     except SessionsUnknown:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import (
     Protection,
     Target,
@@ -260,11 +260,11 @@ class ChangesIn(OrderRequestBody):
         None, description="Why the order is changed", examples=["Follow the market"]
     )
 
-    def to_changes(self) -> Changes:
+    def to_changes(self) -> OrderChanges:
         """Return the changes."""
-        facts = {name: getattr(self, name) for name in Changes._fields}
+        facts = {name: getattr(self, name) for name in OrderChanges._fields}
         facts["expires_at"] = None if self.expires_at is None else format_timestamp(self.expires_at)
-        return Changes(**facts)
+        return OrderChanges(**facts)
 
 
 class CancelIn(RequestBody):

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
-from app.ledger.service.reading import Statement, compute_total_charges
+from app.ledger.service.reading import PortfolioStatement, compute_total_charges
 from app.ledger.service.valuation import Valuer, list_positions_of, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed
@@ -67,7 +67,7 @@ class Report(NamedTuple):
     risks: list[Risk | None]
 
 
-class Valuation(NamedTuple):
+class PortfolioValuation(NamedTuple):
     """The value of a portfolio now, the charges paid so far, and whether it has open positions."""
 
     value: PortfolioValue
@@ -179,12 +179,12 @@ class PerformanceReader:
 
     def _value_now(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
-    ) -> Valuation:
+    ) -> PortfolioValuation:
         key = name_key(portfolio.name)
-        statement = Statement(*find_books(connection, tenant_id, [key])[key])
+        statement = PortfolioStatement(*find_books(connection, tenant_id, [key])[key])
         values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
         is_invested = any(True for _ in list_positions_of(tenant_id, statement))
-        return Valuation(values[portfolio.id], compute_total_charges(statement), is_invested)
+        return PortfolioValuation(values[portfolio.id], compute_total_charges(statement), is_invested)
 
     def _compute_risks(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
@@ -211,7 +211,7 @@ def _build_point(at: datetime, equity: Decimal, flows: Decimal) -> EquityCurve:
     return EquityCurve([format_timestamp(at)], [format_fixed(equity)], [format_fixed(flows)])
 
 
-def _build_row(valuation: Valuation, at: datetime) -> EquitySeries:
+def _build_row(valuation: PortfolioValuation, at: datetime) -> EquitySeries:
     value = valuation.value
     return EquitySeries(
         [format_timestamp(at)],

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from app.audit.service import AuditEntry, record_entries
 from app.clock import monotonic_seconds
 from app.database import execute_writes
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
@@ -47,7 +47,7 @@ class Stop(NamedTuple):
     exits: ExitPolicy
 
 
-class Effect(NamedTuple):
+class KillSwitchEffect(NamedTuple):
     """The effect on orders.
 
     `canceled` are order ids, `unsettled` the names of portfolios whose orders are not canceled yet, and
@@ -60,7 +60,7 @@ class Effect(NamedTuple):
     unconfirmed: tuple[UnconfirmedCancel, ...] = ()
 
 
-NO_EFFECT = Effect([], [], None)
+NO_EFFECT = KillSwitchEffect([], [], None)
 
 
 class StopOrders(Protocol):
@@ -73,7 +73,7 @@ class StopOrders(Protocol):
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
-    ) -> Effect:
+    ) -> KillSwitchEffect:
         """Stop orders within `seconds` and return the effect.
 
         Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
@@ -102,7 +102,7 @@ class StopResult(NamedTuple):
 class KillSwitches:
     """Sets kill switches. One instance serves a process. The orders package provides `stop_orders`."""
 
-    changes: Changes
+    changes: ChangeWriter
     controls: Controls
     stop_orders: StopOrders | None = None
     _retries: set[asyncio.Task[None]] = field(default_factory=set)

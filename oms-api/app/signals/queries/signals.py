@@ -14,7 +14,7 @@ from app.ledger.models import Portfolio
 from app.money import format_fixed
 from app.orders.models import OrderRecord
 from app.signals.models import IS_RECEIVED, SignalRow
-from app.signals.rules.values import Channel, Signal, SignalMode, SignalStatus, SizeKind
+from app.signals.rules.values import Signal, SignalChannel, SignalMode, SignalStatus, SizeKind
 from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", SignalRow.__table__)
@@ -147,7 +147,7 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
 def _build(row: tuple[Any, ...]) -> Signal:
     signal = Signal._make(row)
     return signal._replace(
-        channel=Channel(signal.channel),
+        channel=SignalChannel(signal.channel),
         size_kind=SizeKind(signal.size_kind),
         mode=SignalMode(signal.mode),
         status=SignalStatus(signal.status),

@@ -24,7 +24,15 @@ from app.ledger.schemas import Label, Note, PortfolioName
 from app.money import format_fixed, is_storable, shorten_quantity
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.serialization import serialize_size
-from app.signals.rules.values import Channel, Signal, SignalMode, SignalRequest, SignalStatus, Size, SizeKind
+from app.signals.rules.values import (
+    Signal,
+    SignalChannel,
+    SignalMode,
+    SignalRequest,
+    SignalStatus,
+    Size,
+    SizeKind,
+)
 from app.timestamps import format_timestamp
 from app.wire.fields import PositiveAmount, Side, parse_amount, to_lower_case
 from app.wire.json import JsonNumber
@@ -166,7 +174,9 @@ class SignalIn(SizeIn):
     )
     expires_at: InstantInput | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
-    def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
+    def request(
+        self, channel: SignalChannel, signal_id: str, request_hash: str | None = None
+    ) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.to_size()
@@ -206,7 +216,7 @@ class SignalOut(BaseModel):
 class SignalDetailOut(SignalOut):
     """A signal with its content, and the current statuses of its orders."""
 
-    channel: Channel = Field(description="How it arrived", examples=["rest"])
+    channel: SignalChannel = Field(description="How it arrived", examples=["rest"])
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
     side: str | None = Field(description="BUY or SELL; null: the signal has none", examples=["BUY"])
     size: dict[str, Any] = Field(description="Size of the order", examples=[{"qty": "10"}])

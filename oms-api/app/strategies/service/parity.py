@@ -24,7 +24,7 @@ from app.strategies.rules.journal import InputKind, JournalInput, find_break
 from app.strategies.rules.parity import (
     ComparedFill,
     ComparedOrder,
-    Difference,
+    ParityDifference,
     compare_fill,
     compare_orders,
 )
@@ -48,7 +48,7 @@ class ParityReport(NamedTuple):
 
     orders: int
     fills: int
-    differences: list[Difference]
+    differences: list[ParityDifference]
 
 
 class ParityChecker:
@@ -90,7 +90,9 @@ class ParityChecker:
                 differences += self._compare_fill(connection, order, fill)
         return ParityReport(len(ours.keys() | replayed.keys()), count, differences)
 
-    def _compare_fill(self, connection: Connection, order: Order, fill: OwnExecution) -> list[Difference]:
+    def _compare_fill(
+        self, connection: Connection, order: Order, fill: OwnExecution
+    ) -> list[ParityDifference]:
         """Match the order against the quotes of the time of a fill. Brokers match by their own rules."""
         if order.broker != _PAPER:
             return []

@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 
 WAIT_SECONDS = 60.0
@@ -37,7 +37,7 @@ def alpaca(running_alpaca):
 
 @pytest.fixture
 def broker(alpaca):
-    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=WAIT_SECONDS))
     broker.stream.start()
     wait_for(broker.stream.is_ready.is_set)
     alpaca.gateway.requests.clear()

@@ -9,7 +9,7 @@ import pytest
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
 from tests.brokers.market import format_events, parse_order_text
@@ -51,7 +51,7 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(alpaca, bro
 
 
 def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
-    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=1.0))
+    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=1.0))
     broker.list_events()  # starts the stream
     wait_for(broker.stream.is_ready.is_set)
     alpaca.faults.add("hang", method="POST", seconds=2.0)
@@ -121,7 +121,7 @@ def test_order_that_alpaca_cannot_execute_is_refused_before_it_is_sent(alpaca, b
 
 
 def test_unreachable_alpaca_gets_nothing():
-    broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=Timeouts(connect=1.0))
+    broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
     with pytest.raises(BrokerUnavailable):
         broker.get_account()
     broker.close()

@@ -8,7 +8,7 @@ import pytest
 from app.brokers.alpaca import order_reader
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.linked_orders import LinkedOrders
-from app.brokers.alpaca.order_reader import OrderReader
+from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
 from tests.brokers.alpaca.conftest import CREDENTIALS
@@ -35,8 +35,8 @@ def create_client(**paths: Any) -> Any:
     return Answers(**paths)
 
 
-def create_reader(**paths: Any) -> OrderReader:
-    return OrderReader(create_client(**paths), LinkedOrders())
+def create_reader(**paths: Any) -> AlpacaOrderReader:
+    return AlpacaOrderReader(create_client(**paths), LinkedOrders())
 
 
 def test_order_of_several_legs_is_left_out_of_lists(monkeypatch):

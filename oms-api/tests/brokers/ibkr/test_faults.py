@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
 from tests.brokers.ibkr.conftest import WAIT_SECONDS, wait_for
 from tests.brokers.market import NOON, format_events, parse_order_text
@@ -204,7 +204,7 @@ def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tw
     assert not state.is_open
     first.close()
     tws.quote("AAPL", "94", "95.5")
-    second = create_broker(load_chains=lambda: [Chain(("A", "B"))])
+    second = create_broker(load_chains=lambda: [ReplacementChain(("A", "B"))])
     assert [fill.order_id for fill in second.list_executions("B")] == ["B"]
     assert len(tws.exchange.orders) == 1
 
@@ -217,7 +217,7 @@ def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_br
     with pytest.raises(OutcomeOpen):
         first.replace("A", successor, NOW)
     first.close()
-    second = create_broker(load_chains=lambda: [Chain(("A",), successor)])
+    second = create_broker(load_chains=lambda: [ReplacementChain(("A",), successor)])
     state = second.find("B")
     assert state is not None
     assert state.is_open

@@ -10,7 +10,7 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen, SessionNeeded
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.client import KiteCredentials
 from app.brokers.kite.rules.tags import build_tag
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.kite.conftest import CREDENTIALS
@@ -93,7 +93,7 @@ def refuse_with(message):
 
 
 def test_unreachable_kite_gets_nothing():
-    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=Timeouts(connect=1.0))
+    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
     with pytest.raises(BrokerUnavailable):
         broker.get_account()
     broker.close()

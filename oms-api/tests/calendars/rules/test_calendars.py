@@ -12,19 +12,22 @@ from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import TableCalendar, find_phase, is_known_open, is_open
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_hours
-from app.calendars.rules.values import Market, MarketTerms, PhaseName, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment, MarketTerms, PhaseName
 from app.calendars.service import Calendars
 
 CALENDARS = Calendars.load()
-XNYS = CALENDARS.get_calendar(Market.XNYS)
-XNSE = CALENDARS.get_calendar(Market.XNSE)
-CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
-SHARES_WITH_DERIVATIVES = CALENDARS.get_calendar(Market.XNSE, Segment.SHARES_WITH_DERIVATIVES)
-EQUITY_DERIVATIVES = CALENDARS.get_calendar(Market.XNSE, Segment.EQUITY_DERIVATIVES)
+XNYS = CALENDARS.get_calendar(MarketIdentifier.XNYS)
+XNSE = CALENDARS.get_calendar(MarketIdentifier.XNSE)
+CRYPTO = CALENDARS.get_calendar(MarketIdentifier.CRYPTO)
+SHARES_WITH_DERIVATIVES = CALENDARS.get_calendar(MarketIdentifier.XNSE, MarketSegment.SHARES_WITH_DERIVATIVES)
+EQUITY_DERIVATIVES = CALENDARS.get_calendar(MarketIdentifier.XNSE, MarketSegment.EQUITY_DERIVATIVES)
 MICROSECOND = timedelta(microseconds=1)
 EVERY = [
-    *(CALENDARS.get_calendar(market) for market in Market),
-    *(CALENDARS.get_calendar(market, Segment.EQUITY_DERIVATIVES) for market in (Market.XNSE, Market.XBOM)),
+    *(CALENDARS.get_calendar(market) for market in MarketIdentifier),
+    *(
+        CALENDARS.get_calendar(market, MarketSegment.EQUITY_DERIVATIVES)
+        for market in (MarketIdentifier.XNSE, MarketIdentifier.XBOM)
+    ),
     SHARES_WITH_DERIVATIVES,
 ]
 instants = st.datetimes(datetime(2023, 12, 1), datetime(2028, 2, 1), timezones=st.just(UTC))  # noqa: DTZ001  # given one
@@ -94,11 +97,11 @@ def test_holidays_and_weekends_have_no_session(calendar, day):
 
 
 def test_last_known_date_may_be_a_weekend():
-    terms = MarketTerms(Market.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
+    terms = MarketTerms(MarketIdentifier.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
     rows = parse_hours(
         "market,segment,phase,valid_from,open,close,source\nXNYS,shares,continuous,2024-01-01,09:30,16:00,x"
     )
-    calendar = TableCalendar(terms, build_days(terms, Segment.SHARES, rows, []))
+    calendar = TableCalendar(terms, build_days(terms, MarketSegment.SHARES, rows, []))
     assert calendar.list_sessions(date(2026, 11, 28)) == ()
     assert calendar.find_session(parse_time("2026-11-27T06:00Z")) is None
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.orders.rules.order_factory import NO_LINKS, Placement, new_order
 from app.orders.rules.trading_sessions import (
@@ -29,9 +29,9 @@ from app.timestamps import Timestamp, format_timestamp
 from tests.orders.writer_harness import build_ticket
 
 CALENDARS = Calendars.load()
-XNYS, XNSE = CALENDARS.get_calendar(Market.XNYS), CALENDARS.get_calendar(Market.XNSE)
-EXTENDED = CALENDARS.get_calendar(Market.XNYS, Segment.EXTENDED_HOURS)
-CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
+XNYS, XNSE = CALENDARS.get_calendar(MarketIdentifier.XNYS), CALENDARS.get_calendar(MarketIdentifier.XNSE)
+EXTENDED = CALENDARS.get_calendar(MarketIdentifier.XNYS, MarketSegment.EXTENDED_HOURS)
+CRYPTO = CALENDARS.get_calendar(MarketIdentifier.CRYPTO)
 instants = st.datetimes(datetime(2024, 2, 1), datetime(2026, 10, 31), timezones=st.just(UTC))  # noqa: DTZ001  # given one
 
 

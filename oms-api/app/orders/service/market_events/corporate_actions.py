@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from app.ledger.errors import NoRate
-from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
 from app.orders.rules.order_factory import copy_order
@@ -125,7 +125,7 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
     return not is_restated and order.created_at < command.action.effective_at
 
 
-def _build_mark(action: Action) -> str:
+def _build_mark(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
