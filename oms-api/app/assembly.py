@@ -387,7 +387,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             settings, engine, readers, transactions, sessions, limiter, trail, now
         ),
         trade_service=TradeService(
-            cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _limits(settings), now
+            cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _build_trade_limits(settings), now
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
@@ -444,7 +444,7 @@ def _build_writer(
     )
 
 
-def _price_source(settings: Settings, engine: Engine) -> PriceSource:
+def _create_price_source(settings: Settings, engine: Engine) -> PriceSource:
     if settings.price_source == KITE:
         return _create_kite_source(settings, engine)
     make = SOURCES.get(settings.price_source)
@@ -469,11 +469,11 @@ def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raises ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    source = _price_source(settings, engine)
+    source = _create_price_source(settings, engine)
     if settings.redis_url is not None and settings.price_source in {ALPACA, KITE}:
         source = SharedFeed(settings.redis_url, source)
     return Market(source, readers, silence, calendars)
 
 
-def _limits(settings: Settings) -> TradeLimits:
+def _build_trade_limits(settings: Settings) -> TradeLimits:
     return TradeLimits(settings.max_quantity, settings.max_gmv, settings.min_price, settings.max_price)

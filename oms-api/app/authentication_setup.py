@@ -65,13 +65,13 @@ def create_authentication(
     now: Now,
 ) -> Authentication:
     """Return the authentication of a process."""
-    people = _people(readers, transactions, now)
+    people = _create_people(readers, transactions, now)
     return Authentication(
-        _authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
+        _create_authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
     )
 
 
-def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
+def _create_authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
     async def find(key_id: str) -> StoredKey | None:
         return await readers.run(lambda connection: credentials.find_key(connection, key_id))
 
@@ -90,7 +90,7 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
     return Authenticator(keys, find, note_use, now)
 
 
-def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
+def _create_people(readers: Readers, transactions: Transactions, now: Now) -> People:
     new_user_limit = Limit(
         "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
     )

@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         schemes = ("sqlite:///", "postgres://", "postgresql://", "postgresql+psycopg2://")
         if value is not None and not value.startswith(schemes):
             raise ValueError("DATABASE_URL must start with postgresql:// or sqlite:///")
-        if value is not None and not _names_a_database(value):
+        if value is not None and not _is_database_url(value):
             raise ValueError(
                 "DATABASE_URL must name a database, as postgresql://user@host/name or sqlite:///file.db"
             )
@@ -331,7 +331,7 @@ def _complete_internal_url(text: str) -> str:
     return text if "://" in text else f"http://{text}/oms/events"
 
 
-def _names_a_database(url: str) -> bool:
+def _is_database_url(url: str) -> bool:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -347,10 +347,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise ConfigurationError("\n".join(map(_sentence, error.errors(include_input=False)))) from None
+        raise ConfigurationError("\n".join(map(_format_problem, error.errors(include_input=False)))) from None
 
 
-def _sentence(problem: ErrorDetails) -> str:
+def _format_problem(problem: ErrorDetails) -> str:
     location, kind = problem["loc"], problem["type"]
     message = problem["msg"].removeprefix("Value error, ")
     name = ".".join(str(part) for part in location).upper()

@@ -133,7 +133,10 @@ class Edge:
     def _build_direct_request(self, direct_request: DirectRequest) -> RequestInfo:
         scope, headers = direct_request.cycle.scope, direct_request.headers
         request = RequestInfo(headers, bytes(direct_request.cycle.body), scope["path"], _request_id(headers))
-        request.address, request.trace_id = self._address(scope), parse_trace_id(headers.get(b"traceparent"))
+        request.address, request.trace_id = (
+            self._find_address(scope),
+            parse_trace_id(headers.get(b"traceparent")),
+        )
         return request
 
     def _start_direct_here(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
@@ -212,11 +215,13 @@ class Edge:
 
     def _build_request(self, scope: Scope) -> RequestInfo:
         headers = dict(scope["headers"])
-        request = RequestInfo(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request = RequestInfo(
+            headers, b"", scope["path"], _request_id(headers), address=self._find_address(scope)
+        )
         request.trace_id = parse_trace_id(headers.get(b"traceparent"))
         return request
 
-    def _address(self, scope: Scope) -> str:
+    def _find_address(self, scope: Scope) -> str:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
@@ -247,7 +252,7 @@ class Edge:
 
     def _log_request(self, scope: Scope, request: RequestInfo, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = scope.get("oms_route") or _route_template(scope)
+        route = scope.get("oms_route") or _get_route_template(scope)
         self._metrics.request(method, route, status, seconds)
         schedule = asyncio.get_running_loop().call_later
         path = f"{HOOK_PATH}…" if request.path.startswith(HOOK_PATH) else request.path
@@ -336,7 +341,7 @@ def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
             raise Malformed("A query parameter occurs twice.")
 
 
-def _route_template(scope: Scope) -> str:
+def _get_route_template(scope: Scope) -> str:
     route = scope.get("route")
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(path, str):

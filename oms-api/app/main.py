@@ -133,12 +133,12 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    app.edge = _edge(app, components, forwarder)
+    app.edge = _create_edge(app, components, forwarder)
     app.openapi = lambda: build_openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
-def _edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
+def _create_edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
         ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(

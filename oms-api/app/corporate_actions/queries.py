@@ -84,13 +84,15 @@ def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
 
 def mark_booked(connection: Connection, action: CorporateActionTerms, at: datetime) -> bool:
     """Note that an action is booked. Return whether it was not before."""
-    pending = _mine(action).where(CorporateAction.booked_at.is_(None), CorporateAction.reversed_at.is_(None))
+    pending = _is_action(action).where(
+        CorporateAction.booked_at.is_(None), CorporateAction.reversed_at.is_(None)
+    )
     return connection.execute(pending.values(booked_at=at)).rowcount == 1
 
 
 def mark_reversed(connection: Connection, action: CorporateActionTerms, at: datetime, reason: str) -> bool:
     """Note that an action is reversed. Return whether it was not before."""
-    standing = _mine(action).where(CorporateAction.reversed_at.is_(None))
+    standing = _is_action(action).where(CorporateAction.reversed_at.is_(None))
     return connection.execute(standing.values(reversed_at=at, reversal_reason=reason)).rowcount == 1
 
 
@@ -117,7 +119,7 @@ def list_products(connection: Connection, tenant_id: int, portfolio_id: int, sym
     return sorted(connection.execute(statement).scalars())
 
 
-def _mine(action: CorporateActionTerms) -> Any:
+def _is_action(action: CorporateActionTerms) -> Any:
     mine = (CorporateAction.tenant_id == action.tenant_id, CorporateAction.id == action.id)
     return update(CorporateAction).where(*mine)
 

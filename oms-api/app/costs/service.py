@@ -37,10 +37,10 @@ def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: Rate
     """Return the charges of the order. Raises RateUnknown if the table begins after the order's day."""
     rates = find_rates(order, table)
     charges = compute_fill_charges(order, ChargeTotals(), execution, table).charges
-    return Estimate(charges, _dp_charge(order, table), tuple(rates.values()))
+    return Estimate(charges, _find_dp_charge(order, table), tuple(rates.values()))
 
 
-def _dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
+def _find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
     try:
         return find_dp_charge(order, table)
     except RateUnknown:

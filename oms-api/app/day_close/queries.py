@@ -145,11 +145,12 @@ def list_signed_days(connection: Connection) -> list[SignedDay]:
         breaks.setdefault((open_break.tenant_id, open_break.date), []).append(open_break)
     keys = sorted(days.keys() | figures.keys() | breaks.keys())
     return [
-        SignedDay(days.get(key, _missing(*key)), figures.get(key, []), breaks.get(key, [])) for key in keys
+        SignedDay(days.get(key, _build_missing_day(*key)), figures.get(key, []), breaks.get(key, []))
+        for key in keys
     ]
 
 
-def _missing(tenant_id: int, date: str) -> DayClose:
+def _build_missing_day(tenant_id: int, date: str) -> DayClose:
     return DayClose(tenant_id, date, "", "", "", None, "", "", "")
 
 

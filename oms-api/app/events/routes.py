@@ -38,7 +38,7 @@ STREAM = {
 }
 
 
-def _types(text: str) -> str:
+def _parse_types(text: str) -> str:
     if not all(_TYPE.fullmatch(part) for part in text.split(",")):
         raise ValueError("must be types such as trade.recorded or order.*, parted by commas")
     return text
@@ -47,7 +47,7 @@ def _types(text: str) -> str:
 Types = Annotated[
     str,
     Field(max_length=500, description="`trade.recorded`, `order.*`, …, parted by commas"),
-    AfterValidator(_types),
+    AfterValidator(_parse_types),
 ]
 
 

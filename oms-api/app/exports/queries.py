@@ -105,7 +105,9 @@ def list_charge_movements(
         select(*columns)
         .join(Portfolio, is_portfolio)
         .where(CashMovement.tenant_id == filters.tenant_id, CashMovement.kind.in_(_CHARGE_KINDS))
-        .where(*_within(filters), *_between(filters, CashMovement.created_at))
+        .where(
+            *_build_portfolio_conditions(filters), *_build_time_conditions(filters, CashMovement.created_at)
+        )
         .order_by(CashMovement.portfolio_id, CashMovement.sequence.desc())
         .limit(limit)
     )
@@ -218,13 +220,13 @@ def _build_columns(connection: Connection, trade: Any) -> list[Any]:
 
 
 def _list_conditions(filters: ExportFilter) -> list[ColumnElement[bool]]:
-    conditions = _between(filters, Trade.created_at)
+    conditions = _build_time_conditions(filters, Trade.created_at)
     if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
         conditions.append(Trade.trade_id >= build_first_trade_id(filters.since))
     return conditions
 
 
-def _between(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:
+def _build_time_conditions(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.since is not None:
         conditions.append(column >= filters.since)
@@ -234,10 +236,12 @@ def _between(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:
 
 
 def _select_portfolios(filters: ExportFilter) -> Select[Any]:
-    return select(Portfolio.id).where(Portfolio.tenant_id == filters.tenant_id, *_within(filters))
+    return select(Portfolio.id).where(
+        Portfolio.tenant_id == filters.tenant_id, *_build_portfolio_conditions(filters)
+    )
 
 
-def _within(filters: ExportFilter) -> list[ColumnElement[bool]]:
+def _build_portfolio_conditions(filters: ExportFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.portfolio_name_key is not None:
         conditions.append(Portfolio.name_key == filters.portfolio_name_key)

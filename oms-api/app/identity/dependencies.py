@@ -55,7 +55,7 @@ class Authentication:
         """
         caller = await self.authenticate(request, operation)
         if not caller.may(operation):
-            raise _refusal(caller, TABLE[operation])
+            raise _build_error(caller, TABLE[operation])
         return caller
 
     async def authenticate(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -87,7 +87,7 @@ class Authentication:
             if caller is not None and person is not None:
                 caller = self.people.find_cached(caller, person.decode("latin-1"))
         else:
-            caller = None if key or person else self.sessions.find_cached(_token(bearer))
+            caller = None if key or person else self.sessions.find_cached(_parse_token(bearer))
         return caller if caller is not None and caller.may(operation) else None
 
     def count(self, request: RequestInfo, caller: Caller) -> None:
@@ -133,7 +133,7 @@ class Authentication:
         if bearer is not None and key is not None:
             raise Malformed("Send either X-API-Key or Authorization, not both.")
         if bearer is not None:
-            caller = await self.sessions.authenticate(_token(bearer))
+            caller = await self.sessions.authenticate(_parse_token(bearer))
         else:
             caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
         request.on_denied = partial(self._record_denial, request, caller, operation)
@@ -148,7 +148,7 @@ class Authentication:
         return caller
 
 
-def _refusal(caller: Caller, rule: Rule) -> OmsError:
+def _build_error(caller: Caller, rule: Rule) -> OmsError:
     if rule.operator_only and caller.scopes & rule.required_scopes:
         return OperatorRequired()
     if rule.requires_person and caller.scopes & rule.required_scopes and caller.person is None:
@@ -163,7 +163,7 @@ def get_rate_limit_key(caller: Caller) -> str:
     return f"{caller.key_id.partition(':')[0]}|{caller.tenant_id}|{caller.person}"
 
 
-def _token(header: bytes) -> str:
+def _parse_token(header: bytes) -> str:
     scheme, _, token = header.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NoValidKey

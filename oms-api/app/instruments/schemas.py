@@ -11,7 +11,7 @@ from app.money import format_fixed, shorten_quantity
 from app.wire.fields import PositiveAmount, clean, to_lower_case
 
 
-def _symbol(value: Any) -> str:  # any JSON value
+def _validate_symbol(value: Any) -> str:  # any JSON value
     symbol = normalize_symbol(value) if isinstance(value, str) else None
     if symbol is None:
         message = (
@@ -23,7 +23,9 @@ def _symbol(value: Any) -> str:  # any JSON value
 
 
 Symbol = Annotated[
-    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
+    str,
+    BeforeValidator(_validate_symbol),
+    WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"}),
 ]
 AssetClassName = Literal[
     "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"

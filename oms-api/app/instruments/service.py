@@ -69,7 +69,7 @@ def set_terms(
         before, after = get_trading_currency(previous.terms, base), get_trading_currency(terms, base)
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
-    updated = Listing(terms, _aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
+    updated = Listing(terms, _resolve_aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
     queries.set_terms(connection, tenant_id, terms, at)
     if updated.aliases != previous.aliases:
         queries.replace_aliases(connection, key, updated.aliases)
@@ -101,7 +101,7 @@ def _serialize_instrument(terms: Instrument, updated_at: Timestamp) -> dict[str,
     return {**kind, **steps, **flags, "updated_at": updated_at}
 
 
-def _aliases(
+def _resolve_aliases(
     connection: Connection,
     tenant_id: int,
     previous: Listing,
@@ -113,7 +113,7 @@ def _aliases(
     if aliases is None and previous.terms.is_listed:
         return previous.aliases
     default_aliases = list_default_aliases(terms) if aliases is None else aliases
-    owners = _owners(connection, tenant_id, default_aliases)
+    owners = _find_owners(connection, tenant_id, default_aliases)
     if aliases is None:
         return tuple(
             name
@@ -129,7 +129,7 @@ def _aliases(
     return tuple(sorted(set(aliases)))
 
 
-def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
+def _find_owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return, by name, the symbol of its instrument. Unknown names are left out."""
     keys = [InstrumentKey(tenant_id, name) for name in names]
     instruments = queries.find_instruments(connection, keys).values()

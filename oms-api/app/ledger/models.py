@@ -36,7 +36,7 @@ CURRENCY_IS_WHOLE = (
 _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
 
-def _in_portfolio() -> ForeignKeyConstraint:
+def _build_portfolio_key() -> ForeignKeyConstraint:
     """Return the foreign key that keeps a row in a portfolio of its own tenant."""
     return ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"])
 
@@ -137,7 +137,7 @@ class Trade(Base):
 
     __tablename__ = "trades"
     __table_args__ = (
-        _in_portfolio(),
+        _build_portfolio_key(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
         # The key comes first, so that `find_rows_by_name` can use this index.
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
@@ -231,7 +231,7 @@ class PositionRow(Base):
 
     __tablename__ = "positions"
     __table_args__ = (
-        _in_portfolio(),
+        _build_portfolio_key(),
         CheckConstraint("(currency IS NULL) = (local_cost IS NULL)", name="currency_is_whole"),
     )
 
@@ -258,7 +258,7 @@ class PositionRecordRow(Base):
     """
 
     __tablename__ = "position_records"
-    __table_args__ = (_in_portfolio(),)
+    __table_args__ = (_build_portfolio_key(),)
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -285,7 +285,7 @@ class CashMovement(Base):
 
     __tablename__ = "cash_movements"
     __table_args__ = (
-        _in_portfolio(),
+        _build_portfolio_key(),
         Index(None, "tenant_id", "portfolio_id", "kind", "symbol", "day"),
         Index(
             "uq_cash_movements_daily",

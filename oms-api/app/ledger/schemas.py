@@ -53,30 +53,30 @@ OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
 }
 
 
-def _portfolio_name(value: str) -> str:
+def _validate_portfolio_name(value: str) -> str:
     message = find_portfolio_name_error(value)
     if message:
         raise PydanticCustomError("portfolio_name", "{message}", {"message": message})
     return value
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
-def _storable(amount: Decimal) -> Decimal:
+def _require_storable(amount: Decimal) -> Decimal:
     if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
 
 
-def _small_letters(value: object) -> object:
+def _convert_to_lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(build_amount_schema(zero=True))]
+Charges = Annotated[Amount, AfterValidator(_require_storable), WithJsonSchema(build_amount_schema(zero=True))]
 PortfolioName = Annotated[
-    str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
+    str, AfterValidator(clean_name), AfterValidator(_validate_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
 Label = Annotated[
@@ -114,10 +114,10 @@ class TradeIn(ExecutionTimeIn):
         "portfolio",
         examples=["1.00"],
     )
-    user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = Field(
+    user_id: Annotated[Label | None, AfterValidator(_convert_empty_to_none)] = Field(
         None, description="Person that the trade is for", examples=["U123"]
     )
-    note: Annotated[Note | None, AfterValidator(_empty_is_none)] = Field(
+    note: Annotated[Note | None, AfterValidator(_convert_empty_to_none)] = Field(
         None, description="Note that is stored with the trade", examples=["Block trade"]
     )
 
@@ -149,7 +149,7 @@ class TradeReversalIn(BaseModel):
     reason: Annotated[Note, Field(min_length=1)]
 
 
-CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
+CostSchedule = Annotated[Schedule, BeforeValidator(_convert_to_lower_case)]
 
 
 class PositionOut(BaseModel):

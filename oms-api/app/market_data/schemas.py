@@ -19,7 +19,7 @@ from app.wire.lists import QueryTime
 _AT = "2026-11-20T15:04:05.123456Z"
 
 
-def _storable(amount: Decimal) -> Decimal:
+def _require_storable(amount: Decimal) -> Decimal:
     if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
     return amount
@@ -32,7 +32,7 @@ Reason = Annotated[
     AfterValidator(clean),
     AfterValidator(check_length(MAX_REASON_LENGTH)),
 ]
-Size = Annotated[Amount, AfterValidator(_storable)]
+Size = Annotated[Amount, AfterValidator(_require_storable)]
 
 
 class QuoteIn(BaseModel):
@@ -183,12 +183,12 @@ def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
     """Serialize the quote as `QuoteOut`."""
     return {
         "symbol": quote.symbol,
-        "bid": _price(quote.bid),
-        "ask": _price(quote.ask),
-        "last": _price(quote.last),
-        "mid": _price(compute_mid(quote)),
-        "bid_size": _quantity(quote.bid_size),
-        "ask_size": _quantity(quote.ask_size),
+        "bid": _format_price(quote.bid),
+        "ask": _format_price(quote.ask),
+        "last": _format_price(quote.last),
+        "mid": _format_price(compute_mid(quote)),
+        "bid_size": _format_quantity(quote.bid_size),
+        "ask_size": _format_quantity(quote.ask_size),
         "at": format_timestamp(quote.at),
         "age_seconds": round(compute_age(quote, now).total_seconds(), 3),
         "source": quote.source,
@@ -199,17 +199,17 @@ def serialize_bar(bar: Bar) -> dict[str, Any]:
     """Serialize the bar as `BarOut`."""
     return {
         "start": format_timestamp(bar.start),
-        "open": _price(bar.open),
-        "high": _price(bar.high),
-        "low": _price(bar.low),
-        "close": _price(bar.close),
-        "volume": _quantity(bar.volume),
+        "open": _format_price(bar.open),
+        "high": _format_price(bar.high),
+        "low": _format_price(bar.low),
+        "close": _format_price(bar.close),
+        "volume": _format_quantity(bar.volume),
     }
 
 
-def _price(price: Decimal | None) -> str | None:
+def _format_price(price: Decimal | None) -> str | None:
     return None if price is None else shorten_amount(format_fixed(price))
 
 
-def _quantity(quantity: Decimal | None) -> str | None:
+def _format_quantity(quantity: Decimal | None) -> str | None:
     return None if quantity is None else shorten_quantity(format_fixed(quantity))

@@ -56,7 +56,7 @@ class Limit:
         """Return the bucket of `key`, refilled."""
         bucket = self._buckets.get(key)
         if bucket is None:
-            return self._fresh(key, now)
+            return self._create_bucket(key, now)
         bucket.refill(now)
         return bucket
 
@@ -71,7 +71,7 @@ class Limit:
         """Return the value of the header field RateLimit."""
         return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)
 
-    def _fresh(self, key: Hashable, now: float) -> Bucket:
+    def _create_bucket(self, key: Hashable, now: float) -> Bucket:
         if len(self._buckets) >= MAX_BUCKETS:
             self._make_room(now)
         bucket = self._buckets[key] = Bucket(self, key, now)

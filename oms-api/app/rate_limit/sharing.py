@@ -121,9 +121,9 @@ class Sharing:
         """
         uses = [(pool, count) for pool in self._pools for count in pool.drain()]
         for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
-            await self._exchange(uses[start : start + _MAX_BUCKETS_PER_CALL])
+            await self._exchange_uses(uses[start : start + _MAX_BUCKETS_PER_CALL])
 
-    async def _exchange(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
+    async def _exchange_uses(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
         numbers = [
             number

@@ -69,8 +69,8 @@ def iterate_booked_rows(
     if with_strategies:
         is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
         statement = statement.outerjoin(OrderRecord, is_its_order)
-    statement = _in_portfolios(statement, tenant_id, filters).where(*_booked_between(filters))
-    for row in _stream(connection, statement.order_by(Trade.trade_id)):
+    statement = _filter_portfolios(statement, tenant_id, filters).where(*_build_time_conditions(filters))
+    for row in _stream_rows(connection, statement.order_by(Trade.trade_id)):
         name, currency, symbol, user, strategy_name, created_at, kind, realized_pnl, charges, cash_delta = row
         yield BookedRow(
             name,
@@ -99,18 +99,18 @@ def iterate_unreversed_steps(
         Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL,
     )  # fmt: skip
     statement = (
-        _in_portfolios(select(*columns), tenant_id, filters)
+        _filter_portfolios(select(*columns), tenant_id, filters)
         .where(Trade.kind != "reversal", ~is_undone())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     actions = find_all_actions(connection, tenant_id)
     changed = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
-    for key, rows in groupby(_stream(connection, statement), lambda row: BookKey._make(row[:4])):
-        read = partial(_order_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
+    for key, rows in groupby(_stream_rows(connection, statement), lambda row: BookKey._make(row[:4])):
+        read = partial(_sort_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
         yield key, read(rows)
 
 
-def _order_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
+def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
     for step, row in order_by_effect(steps, lambda pair: pair[0]):
@@ -132,7 +132,7 @@ def _read_fill(row: Any) -> BookedFill:
     return BookedFill(row.trade_id, fill_of(row[9:]), price, row.charges)
 
 
-def _in_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
+def _filter_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
     is_owner = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
     conditions = _list_portfolio_conditions(filters)
     if filters.symbol is not None:
@@ -149,7 +149,7 @@ def _list_portfolio_conditions(filters: ReportFilter) -> list[ColumnElement[bool
     return conditions
 
 
-def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:
+def _build_time_conditions(filters: ReportFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
         first = build_first_trade_id(filters.since)
@@ -159,7 +159,7 @@ def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
+def _stream_rows(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     yield from connection.execute(statement, execution_options={"yield_per": _CHUNK})
 
 
@@ -182,7 +182,7 @@ def list_booked_trades(
             Trade.kind, Trade.currency, Trade.side, Trade.gmv, Trade.fx_rate, Trade.charges, Trade.cash_delta
         )
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(*_within(Trade.created_at, bounds))
+        .where(*_build_range_conditions(Trade.created_at, bounds))
         .order_by(Trade.sequence)
     )
     if bounds.start is not None:
@@ -202,12 +202,14 @@ def list_booked_movements(
     statement = (
         select(row.kind, row.amount)
         .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id)
-        .where(*_within(row.created_at, bounds))
+        .where(*_build_range_conditions(row.created_at, bounds))
     )
     return [BookedMovement._make(found) for found in connection.execute(statement)]
 
 
-def _within(column: Any, bounds: DayBounds) -> list[ColumnElement[bool]]:  # a column of instants
+def _build_range_conditions(
+    column: Any, bounds: DayBounds
+) -> list[ColumnElement[bool]]:  # a column of instants
     after = [] if bounds.start is None else [column > bounds.start]
     return after if bounds.end is None else [*after, column <= bounds.end]
 

@@ -33,11 +33,11 @@ def find_differences(
 ) -> list[ActionDifference]:
     """Return the fields of `expected` that are stored differently."""
     return [
-        ActionDifference(location, name, _text(stored.get(name)), _text(value))
+        ActionDifference(location, name, _format_value(stored.get(name)), _format_value(value))
         for name, value in expected.items()
         if stored.get(name) != value
     ]
 
 
-def _text(value: Any) -> str | int | None:
+def _format_value(value: Any) -> str | int | None:
     return value if value is None or isinstance(value, str | int) else str(value)

@@ -106,7 +106,7 @@ class ExportVerifier:
     def _parse(self, line: bytes) -> tuple[Form, dict[str, Any]]:
         if not line.endswith(b"\n"):
             raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
-        row = _object(line)
+        row = _parse_object(line)
         form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
         if (
             form is None
@@ -170,7 +170,7 @@ class _BadLine(Exception):
     """Raised when a line is invalid."""
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _parse_object(line: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -31,7 +31,7 @@ class ExportResult(NamedTuple):
 def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
     """Read the export up to the first invalid line, in bounded memory."""
     proof = ExportVerifier(forms, heads)
-    for line in _lines(export):
+    for line in _read_lines(export):
         finding = proof.take(line)
         if finding:
             return ExportResult(proof, finding)
@@ -40,13 +40,13 @@ def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Expo
 
 def read_heads(file: BinaryIO) -> Heads:
     """Parse a file of detached heads, one per line. Raises InvalidHeads."""
-    heads = dict(map(_head, _lines(file)))
+    heads = dict(map(_parse_head, _read_lines(file)))
     if not heads:
         raise InvalidHeads("there is no head in it")
     return heads
 
 
-def _head(line: bytes) -> tuple[ExportChain, Head]:
+def _parse_head(line: bytes) -> tuple[ExportChain, Head]:
     try:
         stated = orjson.loads(line)
         chain = ExportChain(stated["tenant"], stated.get("portfolio", 0))
@@ -59,5 +59,5 @@ def _head(line: bytes) -> tuple[ExportChain, Head]:
     return chain, head
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def _read_lines(file: BinaryIO) -> Iterator[bytes]:
     return iter(partial(file.readline, MAX_LINE_BYTES), b"")

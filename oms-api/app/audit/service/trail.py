@@ -78,7 +78,7 @@ class AuditTrail:
                 due = self._gathering.take(self._now(), everything=everything)
             batches = [
                 (tenant_id, list(batch))
-                for tenant_id, batch in groupby(sorted(due.items(), key=_tenant), _tenant)
+                for tenant_id, batch in groupby(sorted(due.items(), key=_get_tenant), _get_tenant)
             ]
             for index, (tenant_id, batch) in enumerate(batches):
                 if not self._write(tenant_id, batch):
@@ -112,5 +112,5 @@ class AuditTrail:
                     self._gathering.restore(key)
 
 
-def _tenant(noted: tuple[Key, CountedEntry]) -> int:
+def _get_tenant(noted: tuple[Key, CountedEntry]) -> int:
     return noted[0].tenant_id

@@ -74,10 +74,10 @@ class SandboxedBacktest:
             launch_child(SandboxSpec(code.source, self._program, options), self._limits) as child,
         ):
             parameters = _get(self._receive(child, "loaded"), "parameters", dict)
-            run = self._replay.run(self._exchange(child, blocks))
+            run = self._replay.run(self._exchange_blocks(child, blocks))
         return SandboxedRun(run, {str(name): str(value) for name, value in parameters.items()})
 
-    def _exchange(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
+    def _exchange_blocks(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
         """Send blocks some steps ahead, and yield each with its commands ready."""
         waiting: deque[BarBlock] = deque()
         for block in blocks:

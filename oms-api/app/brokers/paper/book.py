@@ -57,7 +57,7 @@ class PaperOrderBook:
         order = self._symbols[symbol][event.order_id]
         match event:
             case Executed():
-                return self._filled(order, event.quantity, at)
+                return self._apply_fill(order, event.quantity, at)
             case Triggered():
                 self.add(order._replace(triggered=True))
             case TrailMoved():
@@ -68,9 +68,9 @@ class PaperOrderBook:
                 raise ValueError(f"{type(event).__name__} is not the market's to say")
         return []
 
-    def _filled(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
+    def _apply_fill(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
-        self._left(order, order.quantity, order.leaves - quantity)
+        self._set_leaves(order, order.quantity, order.leaves - quantity)
         others = self.list_orders(order.symbol) if order.group or order.parent_id else []
         canceled = [other for other in others if other.id == order.parent_id]
         for sibling in others:
@@ -79,12 +79,12 @@ class PaperOrderBook:
                 if cut == sibling.leaves:
                     canceled.append(sibling)
                 else:
-                    self._left(sibling, sibling.quantity - cut, sibling.leaves - cut)
+                    self._set_leaves(sibling, sibling.quantity - cut, sibling.leaves - cut)
         for other in canceled:
             self.remove(other)
         return [Canceled(other.id, at) for other in canceled]
 
-    def _left(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
+    def _set_leaves(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
         changed = order._replace(quantity=quantity, leaves=leaves)
         if leaves > ZERO:
             self.add(changed)

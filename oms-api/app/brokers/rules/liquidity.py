@@ -34,13 +34,13 @@ class Liquidity:
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return quantity
-        left = volume * self._share - self._used.get(self._key(order), ZERO)
+        left = volume * self._share - self._used.get(self._build_key(order), ZERO)
         return quantity if quantity <= left else max(round_down_to_step(left, order.lot), ZERO)
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""
-        key = self._key(order)
+        key = self._build_key(order)
         self._used[key] = self._used.get(key, ZERO) + quantity
 
-    def _key(self, order: BrokerOrder) -> tuple[int, Side]:
+    def _build_key(self, order: BrokerOrder) -> tuple[int, Side]:
         return order.portfolio_id, order.side if self._by_side else _EITHER

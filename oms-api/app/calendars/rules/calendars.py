@@ -111,20 +111,20 @@ class TableCalendar:
     def list_days(self, start: date, end: date) -> list[Day]:
         """See `Calendar`."""
         if start < self._terms.known_from:
-            raise self._unknown("from")
+            raise self._build_unknown_error("from")
         if end > self._terms.known_until:
-            raise self._unknown("to")
+            raise self._build_unknown_error("to")
         return list(self._days[bisect_left(self._dates, start) : bisect_right(self._dates, end)])
 
     def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """See `Calendar`."""
         if not self._terms.known_from <= day <= self._terms.known_until:
-            raise self._unknown()
+            raise self._build_unknown_error()
         index = bisect_left(self._dates, day)
         if index == len(self._dates) or self._dates[index] != day:
             return ()
         if self._days[index].kind is DayKind.UNKNOWN:
-            raise self._unknown()
+            raise self._build_unknown_error()
         return self._days[index].sessions
 
     def find_session(self, instant: datetime) -> TradingSession | None:
@@ -149,11 +149,11 @@ class TableCalendar:
 
     def find_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self._first_after(self._opens, instant)
+        return self._find_first_after(self._opens, instant)
 
     def find_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self._first_after(self._closes, instant)
+        return self._find_first_after(self._closes, instant)
 
     def find_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
@@ -162,7 +162,7 @@ class TableCalendar:
         self._require_known(found, instant)
         return found
 
-    def _first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
+    def _find_first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
         index = bisect_right(instants, instant)
         found = instants[index] if index < len(instants) else _END
         self._require_known(instant, found)
@@ -170,9 +170,9 @@ class TableCalendar:
 
     def _require_known(self, start: datetime, end: datetime) -> None:
         if any(start < gap.end and gap.start <= end for gap in self._gaps):
-            raise self._unknown()
+            raise self._build_unknown_error()
 
-    def _unknown(self, field: str | None = None) -> SessionsUnknown:
+    def _build_unknown_error(self, field: str | None = None) -> SessionsUnknown:
         terms = self._terms
         return SessionsUnknown(terms.market, terms.known_from, terms.known_until, field)
 

@@ -30,7 +30,7 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
         (stored_fact["tenant_id"], stored_fact["id"]): stored_fact
         for stored_fact in queries.list_stored_facts(connection)
     }
-    expected = _expected(connection)
+    expected = _list_expected(connection)
     for tenant_id, action_id in sorted(stored.keys() | expected.keys()):
         location = f"corporate action {action_id} of tenant {tenant_id}"
         fields, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
@@ -39,10 +39,10 @@ def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifferenc
             yield ActionDifference(location, "row", stored_text, due_text)
         else:
             yield from find_differences(location, fields, due)
-            yield from _dividend_differences(connection, location, tenant_id, action_id)
+            yield from _find_dividend_differences(connection, location, tenant_id, action_id)
 
 
-def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
+def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
     for act in list_actions(connection, "corporate_action."):
         key = (act.tenant_id, act.target)
@@ -56,7 +56,7 @@ def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     return expected
 
 
-def _dividend_differences(
+def _find_dividend_differences(
     connection: Connection, location: str, tenant_id: int, action_id: str
 ) -> Iterator[ActionDifference]:
     """Yield the amounts of a dividend that do not follow from the position before its ex-date.
@@ -71,10 +71,10 @@ def _dividend_differences(
         by_portfolio.setdefault(row.portfolio_id, []).append(row)
     for portfolio_id, rows in by_portfolio.items():
         if get_portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
-            yield from _amount_differences(connection, location, action, rows)
+            yield from _find_amount_differences(connection, location, action, rows)
 
 
-def _amount_differences(
+def _find_amount_differences(
     connection: Connection, location: str, action: CorporateActionTerms, rows: list[CashRow]
 ) -> Iterator[ActionDifference]:
     """Yield the first amount of each kind that differs. A reversal has the opposite amount."""

@@ -80,9 +80,11 @@ def build_key_ring(
     Without any, return keys derived from the current and the previous master key.
     """
     if jwt_keys:
-        return TokenKeys(tuple(_written_keys(jwt_keys)))
+        return TokenKeys(tuple(_parse_keys(jwt_keys)))
     masters = [master_key, *([previous_master_key] if previous_master_key else [])]
-    return TokenKeys(tuple(_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters))
+    return TokenKeys(
+        tuple(_build_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters)
+    )
 
 
 def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
@@ -135,13 +137,13 @@ def verify_access_token(token: str, ring: TokenKeys, now: datetime) -> AccessCla
         )
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise BadToken from None
-    return _access(claims, now)
+    return _build_access_claims(claims, now)
 
 
 def create_refresh_token(session_id: str, generation: int, ring: TokenKeys) -> str:
     """Return the session's refresh token of that generation. The result is deterministic."""
     key = ring.get_signer()
-    return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
+    return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_compute_mac(key, session_id, generation)}"
 
 
 def verify_refresh_token(token: str, ring: TokenKeys) -> tuple[str, int]:
@@ -153,7 +155,7 @@ def verify_refresh_token(token: str, ring: TokenKeys) -> tuple[str, int]:
     if parts is None:
         raise BadToken
     session_id, generation, kid, mac = parts.groups()
-    if not hmac.compare_digest(mac, _mac(ring.find(kid), session_id, int(generation))):
+    if not hmac.compare_digest(mac, _compute_mac(ring.find(kid), session_id, int(generation))):
         raise BadToken
     return session_id, int(generation)
 
@@ -202,23 +204,23 @@ def decide_refresh(
     return RefreshDecision.REUSED
 
 
-def _written_keys(jwt_keys: str) -> Iterator[SigningKey]:
+def _parse_keys(jwt_keys: str) -> Iterator[SigningKey]:
     for written in jwt_keys.split(","):
         name, colon, secret = written.strip().partition(":")
-        yield _key(name, secret.encode()) if colon else _key("", name.encode())
+        yield _build_key(name, secret.encode()) if colon else _build_key("", name.encode())
 
 
-def _key(name: str, secret: bytes) -> SigningKey:
+def _build_key(name: str, secret: bytes) -> SigningKey:
     kid = name or derive_key(secret, b"slackoms key name v1", length=6).hex()
     return SigningKey(kid, secret, derive_key(secret, b"slackoms refresh v1"))
 
 
-def _mac(key: SigningKey, session_id: str, generation: int) -> str:
+def _compute_mac(key: SigningKey, session_id: str, generation: int) -> str:
     mac = hmac.digest(key.refresh_secret, f"{session_id}.{generation}".encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-def _access(claims: dict[str, Any], now: datetime) -> AccessClaims:
+def _build_access_claims(claims: dict[str, Any], now: datetime) -> AccessClaims:
     numbers = [claims[name] for name in ("tid", "iat", "nbf", "exp")]
     if not all(type(number) is int and 0 < number < _MAX_TIMESTAMP for number in numbers):
         raise BadToken

@@ -38,7 +38,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password that `require_good` accepted."""
-        return await self._threads.run(lambda: _hasher().hash(normalize_password(password)))
+        return await self._threads.run(lambda: _get_hasher().hash(normalize_password(password)))
 
     async def verify(self, stored: str | None, password: str) -> PasswordCheck:
         """Compare a password with a stored hash. None (unknown user) takes as long and never matches."""
@@ -68,7 +68,7 @@ def _verify(stored: str | None, password: str) -> PasswordCheck:
 
     written = normalize_password(password)
     try:
-        _hasher().verify(stored or PLACEHOLDER_HASH, written)
+        _get_hasher().verify(stored or PLACEHOLDER_HASH, written)
     except VerificationError:
         return PasswordCheck(False)
     except InvalidHashError:
@@ -76,11 +76,13 @@ def _verify(stored: str | None, password: str) -> PasswordCheck:
         return PasswordCheck(False)
     if stored is None:
         return PasswordCheck(False)
-    return PasswordCheck(True, _hasher().hash(written) if _hasher().check_needs_rehash(stored) else None)
+    return PasswordCheck(
+        True, _get_hasher().hash(written) if _get_hasher().check_needs_rehash(stored) else None
+    )
 
 
 @cache
-def _hasher() -> "PasswordHasher":
+def _get_hasher() -> "PasswordHasher":
     from argon2 import PasswordHasher  # noqa: PLC0415  # a service that nobody logs in to does without
 
     return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)

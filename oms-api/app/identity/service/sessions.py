@@ -88,11 +88,11 @@ class LoginSessions:
 
     def find_cached(self, token: str) -> Caller | None:
         """Return the caller of an access token, or None if that needs a query. Raises NoValidKey."""
-        return self._live.get(self._access(token).session_id)
+        return self._live.get(self._parse_access(token).session_id)
 
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of an access token. Raises NoValidKey or TenantSuspended."""
-        access = self._access(token)
+        access = self._parse_access(token)
         caller = self._live.get(access.session_id)
         if caller is None:
             asked_at = monotonic_seconds()
@@ -129,7 +129,7 @@ class LoginSessions:
             raise NotRefreshed from None
         now = self._now()
         session = await self._transactions.run(
-            lambda connection: self._exchange(connection, session_id, generation, client, now)
+            lambda connection: self._exchange_session(connection, session_id, generation, client, now)
         )
         if session is None:
             self._live.remove(session_id)
@@ -179,7 +179,7 @@ class LoginSessions:
             lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
         )
 
-    def _access(self, token: str) -> AccessClaims:
+    def _parse_access(self, token: str) -> AccessClaims:
         now = self._now()
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         access = self._read.get(digest)
@@ -207,9 +207,9 @@ class LoginSessions:
             raise NoValidKey
         if not user.tenant_is_active:
             raise TenantSuspended
-        return _caller(access, user)
+        return _build_caller(access, user)
 
-    def _exchange(
+    def _exchange_session(
         self, connection: Connection, session_id: str, generation: int, client: Client, now: datetime
     ) -> FoundSession | None:
         session = queries.find_session(connection, session_id)
@@ -265,7 +265,7 @@ def _revoke_reused(
         )
 
 
-def _caller(access: AccessClaims, user: FoundUser) -> Caller:
+def _build_caller(access: AccessClaims, user: FoundUser) -> Caller:
     return Caller(
         access.tenant_id,
         f"{_PREFIX}{access.session_id}",

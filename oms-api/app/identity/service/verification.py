@@ -30,19 +30,19 @@ def verify_identities(connection: Connection) -> Iterator[ActionDifference]:
     keys = {(row["tenant_id"], row["key_id"]): row for row in iterate_rows(connection, "api_keys")}
     for row in keys.values():
         row["scopes"] = sorted(row["scopes"].split())
-    yield from _orphaned_grants(connection, users, keys)
+    yield from _find_orphaned_grants(connection, users, keys)
     _add_portfolios(connection, keys, "key_id")
-    users_by_name = {(tenant_id, _called(row)): row for (tenant_id, _), row in users.items()}
+    users_by_name = {(tenant_id, _format_user_name(row)): row for (tenant_id, _), row in users.items()}
     yield from _compare("tenant", tenants, expected.tenants)
     yield from _compare("user", users_by_name, expected.users)
     yield from _compare("key", keys, expected.keys)
-    sessions = _sessions(connection, users)
-    yield from _compare("session", sessions, _without_deleted(expected.sessions, sessions))
+    sessions = _list_sessions(connection, users)
+    yield from _compare("session", sessions, _remove_deleted(expected.sessions, sessions))
     yield from _compare_workspaces(connection, expected.workspaces)
     yield from _verify_logins(connection, users)
 
 
-def _called(user: AuditValues) -> str:
+def _format_user_name(user: AuditValues) -> str:
     return str(user["email"] or user["person"])
 
 
@@ -56,7 +56,7 @@ def _add_portfolios(connection: Connection, holders: dict[Any, AuditValues], col
             holder["portfolios"] = sorted([*holder["portfolios"], grant["portfolio_key"]])
 
 
-def _orphaned_grants(
+def _find_orphaned_grants(
     connection: Connection, users: Mapping[Any, AuditValues], keys: Mapping[Any, AuditValues]
 ) -> Iterator[ActionDifference]:
     for grant in iterate_rows(connection, "portfolio_grants"):
@@ -70,15 +70,17 @@ def _orphaned_grants(
             )
 
 
-def _sessions(connection: Connection, users: Mapping[Any, AuditValues]) -> dict[tuple[int, str], AuditValues]:
+def _list_sessions(
+    connection: Connection, users: Mapping[Any, AuditValues]
+) -> dict[tuple[int, str], AuditValues]:
     found = {}
     for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
-        found[row["tenant_id"], row["session_id"]] = row | {"user": _called(user) if user else None}
+        found[row["tenant_id"], row["session_id"]] = row | {"user": _format_user_name(user) if user else None}
     return found
 
 
-def _without_deleted(
+def _remove_deleted(
     expected: Mapping[Any, AuditValues], stored: Mapping[Any, AuditValues]
 ) -> dict[Any, AuditValues]:
     """Leave out the missing sessions that are old enough to have been deleted at a later login."""
@@ -112,14 +114,16 @@ def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> 
     for key, user in users.items():
         # a user without a Slack identity must have a password
         if user["person"] is None and key not in logins:
-            yield ActionDifference(f"user {_called(user)} of tenant {key[0]}", "login", "none", "a password")
+            yield ActionDifference(
+                f"user {_format_user_name(user)} of tenant {key[0]}", "login", "none", "a password"
+            )
 
 
 def _compare(
     kind: str, stored: Mapping[Any, AuditValues], expected: Mapping[Any, AuditValues]
 ) -> Iterator[ActionDifference]:
     for key, fields in expected.items():
-        location = f"{kind} {_words(key)}"
+        location = f"{kind} {_format_key(key)}"
         row = stored.get(key)
         if row is None:
             yield ActionDifference(location, "row", "none", "a row, as the audit log says")
@@ -127,5 +131,5 @@ def _compare(
             yield from find_differences(location, row, fields)
 
 
-def _words(key: Hashable) -> str:
+def _format_key(key: Hashable) -> str:
     return f"{key[1]} of tenant {key[0]}" if isinstance(key, tuple) else str(key)

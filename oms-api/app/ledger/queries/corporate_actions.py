@@ -102,7 +102,7 @@ def replay_position(
 
 def has_action_rows(connection: Connection, key: PositionKey, until: int | None = None) -> bool:
     """Return whether a corporate action changed the position, up to a sequence."""
-    statement = select(Trade.trade_id).where(*_in_position(key, until), _IS_ACTION).limit(1)
+    statement = select(Trade.trade_id).where(*_build_position_conditions(key, until), _IS_ACTION).limit(1)
     return connection.execute(statement).first() is not None
 
 
@@ -112,7 +112,7 @@ def list_steps(
     """Return the unreversed fills and adjustments of a position in the order of the ledger."""
     statement = (
         select(Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
-        .where(*_in_position(key, until), Trade.kind != "reversal")
+        .where(*_build_position_conditions(key, until), Trade.kind != "reversal")
         .where(Trade.trade_id != without, ~is_undone(until))
         .order_by(Trade.sequence)
     )
@@ -130,7 +130,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     key, action_id = row.position_key, parse_action_key(row.idempotency_key)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(*_in_position(key, None), _IS_ACTION, ~is_undone())
+        .where(*_build_position_conditions(key, None), _IS_ACTION, ~is_undone())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )
@@ -197,7 +197,9 @@ def find_booking_action(connection: Connection, row: TradeRow) -> CorporateActio
 def find_last_price(connection: Connection, key: PositionKey) -> Any:
     """Return the price and the rate of the position's last row that has a price."""
     statement = (
-        select(Trade.price, Trade.fx_rate).where(*_in_position(key, None)).order_by(Trade.sequence.desc())
+        select(Trade.price, Trade.fx_rate)
+        .where(*_build_position_conditions(key, None))
+        .order_by(Trade.sequence.desc())
     )
     return connection.execute(statement.limit(1)).first()
 
@@ -231,7 +233,7 @@ def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill
     return Fill(side, abs(quantity), abs(cost), local_value, fill.currency, fill.at)
 
 
-def _in_position(key: PositionKey, until: int | None) -> list[ColumnElement[bool]]:
+def _build_position_conditions(key: PositionKey, until: int | None) -> list[ColumnElement[bool]]:
     tenant_id, portfolio_id, symbol, product = key
     conditions: list[ColumnElement[bool]] = [
         Trade.tenant_id == tenant_id,

@@ -107,7 +107,7 @@ def list_rows_since(
 
 def build_record_write(records: Mapping[PositionKey, PositionRecord]) -> BulkWrite:
     """Return the write that stores the records of positions."""
-    rows: list[Row] = [(*key, *_values(record)) for key, record in sorted(records.items())]
+    rows: list[Row] = [(*key, *_serialize_record(record)) for key, record in sorted(records.items())]
     return build_upsert(_RECORDS, _KEY + _COLUMNS, _KEY, rows)
 
 
@@ -136,10 +136,10 @@ def _list(
         .order_by(*(getattr(position, name) for name in _KEY))
         .limit(limit)
     )
-    return [_recorded(tuple(row)) for row in connection.execute(statement)]
+    return [_build_record(tuple(row)) for row in connection.execute(statement)]
 
 
-def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
+def _build_record(row: tuple[Any, ...]) -> RecordedPosition:
     last_sequence, currency, cost, local_cost, base = row[4:9]
     rate = None if currency is None else compute_rate_of_cost(cost, local_cost)
     record = None if row[9] is None else _record(row[9:])
@@ -152,7 +152,7 @@ def _record(values: tuple[Any, ...]) -> PositionRecord:
     return PositionRecord(sequence, until, PositionState(quantity, cost, realized_pnl), charges, found)
 
 
-def _values(record: PositionRecord) -> Row:
+def _serialize_record(record: PositionRecord) -> Row:
     held = (*map(format_fixed, record.holding), format_fixed(record.charges))
     extremes = (
         [None] * len(_EXTREMES) if record.extremes is None else list(map(format_fixed, record.extremes))

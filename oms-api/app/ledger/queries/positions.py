@@ -43,7 +43,7 @@ def list_positions(
     is_same_portfolio = (Portfolio.tenant_id == PositionRow.tenant_id) & (
         Portfolio.id == PositionRow.portfolio_id
     )
-    conditions = _conditions(filters)
+    conditions = _build_conditions(filters)
     if after is not None:
         conditions.append(tuple_(*sort_key) > tuple_(*after))
     page = (
@@ -64,7 +64,7 @@ def list_positions(
     return [HeldPosition._make(row) for row in connection.execute(statement)]
 
 
-def _conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
+def _build_conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
     exact = {
         Portfolio.name_key: filters.portfolio_name_key,
         PositionRow.symbol: filters.symbol,

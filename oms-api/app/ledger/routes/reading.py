@@ -155,7 +155,7 @@ async def list_trades(
     page = listed_trades[: query.limit]
     position = queries.get_cursor_position(page[-1], filters) if len(listed_trades) > query.limit else None
     cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return build_json_response(list(map(_listed, page)), headers=build_link_header(request, cursor))
+    return build_json_response(list(map(_serialize_trade, page)), headers=build_link_header(request, cursor))
 
 
 @router.get(
@@ -170,7 +170,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], rea
         lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
         caller.tenant_id,
     )
-    return build_json_response(_listed(listed_trade))
+    return build_json_response(_serialize_trade(listed_trade))
 
 
 @router.get(
@@ -193,7 +193,7 @@ async def get_portfolio(
     Positions are valued at the current marks. As of an earlier time they are not valued.
     """
     at = now()
-    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, at)
+    portfolio_name, moment = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
@@ -207,7 +207,7 @@ async def get_portfolio(
     statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
-    return build_json_response(_statement(statement, value))
+    return build_json_response(_serialize_statement(statement, value))
 
 
 @router.get(
@@ -252,7 +252,8 @@ def build_portfolio_route(
             for key, value in _value_tenant(connection, valuer, tenant_id, statements, at).items()
         }
         return {
-            key: orjson.dumps(_statement(statement, values[key])) for key, statement in statements.items()
+            key: orjson.dumps(_serialize_statement(statement, values[key]))
+            for key, statement in statements.items()
         }
 
     bodies: GroupRead[PortfolioNameKey, bytes] = GroupRead(readers, read_bodies)
@@ -288,13 +289,13 @@ def parse_portfolio_name(text: str) -> str:
     return name
 
 
-def _listed(trade: ListedTrade) -> dict[str, Any]:
+def _serialize_trade(trade: ListedTrade) -> dict[str, Any]:
     return serialize_trade(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
+def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
-        _position_name(holding.symbol, holding.product): _shown(
+        _format_position_name(holding.symbol, holding.product): _serialize_amounts(
             holding.quantity, holding.cost, holding.realized_pnl
         )
         for holding in statement.holdings
@@ -306,12 +307,12 @@ def _statement(statement: PortfolioStatement, value: PortfolioValue | None) -> d
         "charges": shorten_amount(format_fixed(charges)),
         "net_realized_pnl": shorten_amount(format_fixed(net)),
         **serialize_value(value),
-        **_cash_figures(statement.figures),
+        **_serialize_cash_figures(statement.figures),
         "positions": positions,
     }
 
 
-def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
+def _serialize_cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
     """Return the figures that only the present has; None for an earlier time."""
     if figures is None:
         return dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
@@ -323,7 +324,7 @@ def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
 
 
 @lru_cache(maxsize=8192)
-def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
+def _serialize_amounts(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     """Return the position's response body.
 
     It is cached, because positions are read far more often than they change.
@@ -331,11 +332,11 @@ def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     return serialize_position(quantity, cost, realized_pnl)
 
 
-def _position_name(symbol: str, product: str) -> str:
+def _format_position_name(symbol: str, product: str) -> str:
     return f"{symbol} {product}" if product else symbol
 
 
-def _as_of(text: str | None, now: datetime) -> AsOf | None:
+def _parse_as_of(text: str | None, now: datetime) -> AsOf | None:
     if text is None:
         return None
     if is_plain_integer(text):

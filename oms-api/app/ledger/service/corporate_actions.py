@@ -245,15 +245,17 @@ def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
         return
     rate = None if currency == base else booking.find_rate(currency)
     dividends = [compute_dividend(quantity, action, rate) for quantity in held]
-    terms = f"{_text(action.amount or ZERO)} {currency}" + ("" if rate is None else f" at {_text(rate)}")
+    terms = f"{_format_amount(action.amount or ZERO)} {currency}" + (
+        "" if rate is None else f" at {_format_amount(rate)}"
+    )
     amounts = {
         CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
         CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
-    _append_movements(booking, amounts, f"{_text(sum(held, ZERO))} {action.symbol} × {terms}")
+    _append_movements(booking, amounts, f"{_format_amount(sum(held, ZERO))} {action.symbol} × {terms}")
 
 
-def _text(amount: Decimal) -> str:
+def _format_amount(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))
 
 

@@ -66,7 +66,7 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
         verdict.checked[Check.EVENT] += 1
     odd = balance.list_unbalanced_buckets()
     if odd:
-        _blame_events(connection, verdict, odd)
+        _find_odd_events(connection, verdict, odd)
     _verify_positions(connection, verdict, names)
     for row_id, kind in find_unverified_events(connection):
         verdict.add_findings(
@@ -112,7 +112,7 @@ def _check_name(verdict: Verdict, event: RecordedEvent, portfolio: tuple[Any, An
         verdict.add_findings(f"event {event.id}", [finding])
 
 
-def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
+def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
     """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     due = Counter(
@@ -147,7 +147,7 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
     }
     events = audit.iterate_recorded_events(connection, audit.MOVED)
     while chunk := list(islice(events, _CHUNK)):
-        keyed_events = [(event, _row_key(event)) for event in chunk]
+        keyed_events = [(event, _get_row_key(event)) for event in chunk]
         rows = audit.load_trades_by_key(connection, [key for _, key in keyed_events if key])
         for event, key in keyed_events:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
@@ -160,7 +160,7 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
         )
 
 
-def _row_key(event: RecordedEvent) -> LedgerRowKey | None:
+def _get_row_key(event: RecordedEvent) -> LedgerRowKey | None:
     try:
         fields = orjson.loads(event.payload)
         key = LedgerRowKey(event.tenant_id, fields["portfolio_id"], fields["sequence"])

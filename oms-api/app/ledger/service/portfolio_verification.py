@@ -25,8 +25,8 @@ def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"])}
         yield from find_differences(location, row, fixed_facts)
-        stored[row["tenant_id"], row["name"]] = _as_audited(row)
-    expected = _expected(connection)
+        stored[row["tenant_id"], row["name"]] = _convert_to_audited(row)
+    expected = _list_expected(connection)
     for tenant_id, name in sorted(stored.keys() | expected.keys()):
         location = f"portfolio {name!r} of tenant {tenant_id}"
         if (tenant_id, name) not in stored:
@@ -36,12 +36,12 @@ def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
             yield from find_differences(location, stored[tenant_id, name], fields)
 
 
-def _as_audited(row: Facts) -> Facts:
+def _convert_to_audited(row: Facts) -> Facts:
     """Return the values that the audit log has in another form. Raises ValueError for invalid JSON."""
     return serialize_audited_settings(row) | {"opening_cash": shorten_amount(row["opening_cash"])}
 
 
-def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
+def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
     for act in list_actions(connection, "portfolio."):
         if act.action == "portfolio.created":

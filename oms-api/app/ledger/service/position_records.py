@@ -91,7 +91,7 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.held.place: _key(tenant_id, position) for position in marked_positions}
+    keys = {position.held.place: _build_key(tenant_id, position) for position in marked_positions}
     positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
@@ -235,6 +235,6 @@ def _get_no_rate(_: datetime) -> None:
     return None
 
 
-def _key(tenant_id: int, position: MarkedPosition) -> PositionKey:
+def _build_key(tenant_id: int, position: MarkedPosition) -> PositionKey:
     held_position = position.held
     return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)

@@ -66,9 +66,9 @@ def get_statement(
         return PortfolioStatement(
             book, holdings, cash_reader.read(connection, tenant_id, [book], now)[book.id]
         )
-    sequence = _sequence(connection, tenant_id, book, as_of)
+    sequence = _find_sequence(connection, tenant_id, book, as_of)
     until = format_timestamp(as_of) if isinstance(as_of, datetime) else None
-    return _statement_at(connection, tenant_id, book, sequence, until)
+    return _build_statement_at(connection, tenant_id, book, sequence, until)
 
 
 def get_statement_at_instant(
@@ -76,7 +76,7 @@ def get_statement_at_instant(
 ) -> PortfolioStatement:
     """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
     sequence = queries.find_sequence(connection, tenant_id, book, instant)
-    return _statement_at(connection, tenant_id, book, sequence, format_timestamp(instant))
+    return _build_statement_at(connection, tenant_id, book, sequence, format_timestamp(instant))
 
 
 def get_statements(
@@ -155,7 +155,7 @@ def compute_total_charges(statement: PortfolioStatement) -> Decimal:
     return paid_in + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
 
 
-def _sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, as_of: AsOf) -> int:
+def _find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, as_of: AsOf) -> int:
     if isinstance(as_of, datetime):
         return queries.find_sequence(connection, tenant_id, book, as_of)
     if as_of > book.last_sequence:
@@ -166,7 +166,7 @@ def _sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, as
     return as_of
 
 
-def _statement_at(
+def _build_statement_at(
     connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int, until: Timestamp | None
 ) -> PortfolioStatement:
     """Return the portfolio after the trade `sequence`, and the cash movements up to the instant `until`.

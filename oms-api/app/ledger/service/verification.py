@@ -102,7 +102,7 @@ def verify_ledger(connection: Connection, verdict: Verdict | None = None) -> Ver
     """
     verdict, balance = verdict or Verdict(), Balance()
     cash_events: Counter[CashFact] = Counter()
-    for book in _books(connection):
+    for book in _iterate_portfolios(connection):
         _verify_book(connection, book, verdict, balance, cash_events)
     _verify_keys(connection, verdict)
     verify_events(connection, verdict, balance)
@@ -127,7 +127,7 @@ def check_rows(
         yield row, findings
 
 
-def _books(connection: Connection) -> Iterator[StoredPortfolioRows]:
+def _iterate_portfolios(connection: Connection) -> Iterator[StoredPortfolioRows]:
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.iterate_portfolio_rows(connection)
     rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
@@ -175,7 +175,7 @@ def _verify_book(
         keys += row.idempotency_key is not None
     movements.apply_before(state)
     for movement, found in movements.findings:
-        name = _name(book.key, book.portfolio)
+        name = _format_name(book.key, book.portfolio)
         verdict.add_findings(f"cash movement {movement.sequence} of {name}", found)
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     verdict.checked.update({Check.REVERSAL: reversals, Check.ACTION: actions, Check.KEY: keys})
@@ -196,7 +196,7 @@ def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[Holding
 def _verify_projections(
     connection: Connection, book: StoredPortfolioRows, end: LedgerState, verdict: Verdict
 ) -> None:
-    name = _name(book.key, book.portfolio)
+    name = _format_name(book.key, book.portfolio)
     if book.portfolio:
         verdict.checked[Check.PORTFOLIO] += 1
         findings = check_portfolio(book.portfolio, end)
@@ -216,11 +216,11 @@ def _verify_keys(connection: Connection, verdict: Verdict) -> None:
 
 def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:
     """Return the description of a row's location for reports."""
-    name = _name(row.portfolio_key, portfolio)
+    name = _format_name(row.portfolio_key, portfolio)
     return f"trade {row.trade_id}, {name}, sequence {row.sequence}"
 
 
-def _name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
+def _format_name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
     named = f" {portfolio.name!r}" if portfolio else ""
     tenant = "" if key.tenant_id == 1 else f" of tenant {key.tenant_id}"
     return f"portfolio{named} (id {key.portfolio_id}){tenant}"

@@ -75,7 +75,7 @@ class Market:
                 quote = self._source.get_quote(key.symbol, at)
             if quote is not None:
                 quotes[key] = quote
-        return self._remember(quotes, queried_at)
+        return self._store_quotes(quotes, queried_at)
 
     def find_past_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
@@ -95,7 +95,7 @@ class Market:
                 quote = self._source.get_quote(key.symbol, at)
             if quote is not None:
                 found[key] = quote
-        self._remember({}, {key.symbol: at for key in keys if key not in stored})
+        self._store_quotes({}, {key.symbol: at for key in keys if key not in stored})
         return found
 
     def find_marks(
@@ -107,7 +107,7 @@ class Market:
         """
         overrides = find_overrides(connection, keys, at)
         quotes = self.find_quotes(connection, [key for key in keys if key not in overrides], at)
-        quotes |= self._name_closes(connection, quotes, at)
+        quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
 
     def find_past_marks(
@@ -116,10 +116,10 @@ class Market:
         """Return what valued positions at a time in the past: as `find_marks`, with past quotes."""
         overrides = find_overrides(connection, keys, at)
         quotes = self.find_past_quotes(connection, [key for key in keys if key not in overrides], at)
-        quotes |= self._name_closes(connection, quotes, at)
+        quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
 
-    def _name_closes(
+    def _mark_closes(
         self, connection: Connection, quotes: Mapping[InstrumentKey, Quote], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return the closes among the quotes. The prices of the source move around the clock."""
@@ -248,14 +248,14 @@ class Market:
     def poll(self, connection: Connection, at: datetime) -> None:
         """Query new quotes of all subscribed symbols."""
         with self._lock:
-            instrument_keys = self._wanted()
+            instrument_keys = self._list_followed()
         if instrument_keys:
             tenants = {key.tenant_id for key in instrument_keys}
             self.find_quotes(set_tenant_scope(connection, tenants), sorted(instrument_keys), at)
 
     def receive_quote(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
-        self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
+        self._store_quotes({InstrumentKey(tenant_id, quote.symbol): quote}, {})
         if self.on_stored is not None:
             self.on_stored(tenant_id, quote)
 
@@ -263,14 +263,14 @@ class Market:
         """Notify listeners of a quote that was sent to another process, unless a later one is known."""
         last = self.get_last_quote(tenant_id, quote.symbol)
         if last is None or last.source != quote.source or last.at < quote.at:
-            self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
+            self._store_quotes({InstrumentKey(tenant_id, quote.symbol): quote}, {})
 
     @property
     def followed_symbols(self) -> int:
         """The number of symbols that the source follows."""
         return len(self._followed)
 
-    def _remember(
+    def _store_quotes(
         self, quotes: dict[InstrumentKey, Quote], queried_at: Mapping[str, datetime]
     ) -> dict[InstrumentKey, Quote]:
         """Keep the quotes, and call the listeners of new ones. Return known ones as the known object."""
@@ -293,12 +293,12 @@ class Market:
             listener(tenant_id, quote)
         return quotes | known
 
-    def _wanted(self) -> set[InstrumentKey]:
+    def _list_followed(self) -> set[InstrumentKey]:
         return {key for keys, _ in self._listeners.values() for key in keys}
 
     def _notify_source(self) -> None:
         """Call the source under the lock, so that it receives changes in order. The call never blocks."""
-        symbols = frozenset(key.symbol for key in self._wanted()) | self._asked.keys()
+        symbols = frozenset(key.symbol for key in self._list_followed()) | self._asked.keys()
         if symbols != self._followed:
             self._followed = symbols
             self._source.follow(symbols)

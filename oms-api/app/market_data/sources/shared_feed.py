@@ -124,14 +124,14 @@ class SharedFeed:
                 protocol=2,
             )
             try:
-                self._share(redis)
+                self._run_sharing(redis)
             except Exception as error:  # noqa: BLE001  # this process reads the feed itself
                 self._leave(type(error).__name__)
             finally:
                 redis.close()
             self._stop.wait(RENEW_SECONDS)
 
-    def _share(self, redis: "Redis") -> None:
+    def _run_sharing(self, redis: "Redis") -> None:
         """Share quotes until this process stops. Raises RedisError."""
         pubsub: PubSub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         with pubsub:

@@ -160,7 +160,7 @@ def is_status_change(previous: Order, current: Order) -> bool:
     return current == changed(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
 
 
-def _reader(name: str) -> Callable[[Any], Any] | None:
+def _find_reader(name: str) -> Callable[[Any], Any] | None:
     if name in _AMOUNTS:
         return parse_decimal
     if name in _INSTANTS:
@@ -169,4 +169,4 @@ def _reader(name: str) -> Callable[[Any], Any] | None:
 
 
 # The columns whose values are converted: their indexes and the conversions.
-_READERS = [(index, read) for index, name in enumerate(COLUMNS) if (read := _reader(name)) is not None]
+_READERS = [(index, read) for index, name in enumerate(COLUMNS) if (read := _find_reader(name)) is not None]

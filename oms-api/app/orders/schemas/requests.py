@@ -66,7 +66,7 @@ def read_legs(
     )
 
 
-def _as_object(name: str) -> BeforeValidator:
+def _accept_bare_price(name: str) -> BeforeValidator:
     """Accept a bare price in place of the object with that one field."""
     return BeforeValidator(lambda value: value if value is None or isinstance(value, dict) else {name: value})
 
@@ -74,12 +74,12 @@ def _as_object(name: str) -> BeforeValidator:
 class ExitsIn(RequestBody):
     """The exits of a position. An exit that you leave out or set to null is removed."""
 
-    take_profit: Annotated[TakeProfitIn | None, _as_object("limit_price")] = Field(
+    take_profit: Annotated[TakeProfitIn | None, _accept_bare_price("limit_price")] = Field(
         None,
         description="Limit order that takes the profit; a bare price is read as its `limit_price`",
         examples=[{"limit_price": "190.00"}],
     )
-    stop_loss: Annotated[StopLossIn | None, _as_object("stop_price")] = Field(
+    stop_loss: Annotated[StopLossIn | None, _accept_bare_price("stop_price")] = Field(
         None,
         description="Stop order that limits the loss; a bare price is read as its `stop_price`",
         examples=[{"stop_price": "160.00"}],

@@ -133,7 +133,7 @@ class PerformanceReader:
         )
         return Report(
             portfolio,
-            summarize_equity(series, traded, _days_a_year(portfolio)),
+            summarize_equity(series, traded, _get_days_a_year(portfolio)),
             None if earned is None else summarize_trips(earned),
             risks,
         )
@@ -223,7 +223,7 @@ def _build_row(valuation: PortfolioValuation, at: datetime) -> EquitySeries:
     )
 
 
-def _days_a_year(portfolio: PortfolioTerms) -> int:
+def _get_days_a_year(portfolio: PortfolioTerms) -> int:
     is_continuous = portfolio.calendar in {None, MarketCode.CRYPTO}
     return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 

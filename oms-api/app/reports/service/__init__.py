@@ -120,7 +120,7 @@ def report_round_trips(
 ) -> list[RoundTrip]:
     """Return the round trips that closed in the period, the latest first."""
     round_trips = nlargest(
-        skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_closing_order
+        skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_get_closing_order
     )
     return round_trips[skip:]
 
@@ -150,7 +150,7 @@ def _iterate_round_trips(
                 yield trip
 
 
-def _closing_order(trip: RoundTrip) -> tuple[str, str]:
+def _get_closing_order(trip: RoundTrip) -> tuple[str, str]:
     return (trip.closed_at, trip.closing_trade_id)
 
 

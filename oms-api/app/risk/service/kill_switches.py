@@ -182,7 +182,7 @@ class KillSwitches:
             applied = await self._run_twice(first, tenant_id)
             portfolios, settled = await self.changes.run(free, tenant_id)
             skipped = [portfolio for portfolio in portfolios if portfolio[0] not in settled]
-            locked = await self._one_by_one(tenant_id, skipped, deadline)
+            locked = await self._apply_one_by_one(tenant_id, skipped, deadline)
             if not locked:
                 await self._is_settled(tenant_id)  # includes portfolios that were being created
             return applied, len(portfolios) - len(locked), locked
@@ -193,7 +193,7 @@ class KillSwitches:
         except IntegrityError:  # another process has used the key meanwhile; the retry finds it
             return await self.changes.run(write, tenant_id)
 
-    async def _one_by_one(
+    async def _apply_one_by_one(
         self, tenant_id: int, portfolios: Sequence[PortfolioRef], deadline: float
     ) -> list[PortfolioRef]:
         """Return the portfolios to which the state could not be applied."""
@@ -243,7 +243,7 @@ class KillSwitches:
         unsettled: list[str],
     ) -> tuple[list[PortfolioRef], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not settled."""
-        still = await self._one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
+        still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
         if (
             not stop

@@ -76,7 +76,7 @@ def _require_storable(amount: Decimal) -> Decimal:
     return amount
 
 
-def _at_most_percent(amount: Decimal) -> Decimal:
+def _require_percent(amount: Decimal) -> Decimal:
     if amount > MAX_PERCENT:
         raise PydanticCustomError("amount", f"At most {MAX_PERCENT}.")
     return amount
@@ -88,7 +88,7 @@ def _parse_time(value: Any) -> datetime:  # any JSON value
     return parse_instant(value)
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
@@ -98,8 +98,8 @@ SignedQuantity = Annotated[
 InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 StrategyName = Annotated[Label, Field(min_length=1)]
 SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
-OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
-Percent = Annotated[PositiveAmount, AfterValidator(_at_most_percent)]
+OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
+Percent = Annotated[PositiveAmount, AfterValidator(_require_percent)]
 
 
 class SizeIn(BaseModel):
@@ -181,7 +181,7 @@ class SignalIn(SizeIn):
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.to_size()
         hashed = request_hash or hash_request(
-            *map(_text, (*fields, self.portfolio, self.expires_at)), *map(_text, size or ())
+            *map(_format_amount, (*fields, self.portfolio, self.expires_at)), *map(_format_amount, size or ())
         )
         return SignalRequest(
             id=signal_id,
@@ -323,7 +323,7 @@ def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str | None:  # a field of a signal
+def _format_amount(value: Any) -> str | None:  # a field of a signal
     if isinstance(value, Decimal):
         return format_fixed(value)
     return format_timestamp(value) if isinstance(value, datetime) else value

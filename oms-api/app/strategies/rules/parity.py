@@ -103,7 +103,7 @@ def _compare_terms(
     )
     for kind, one, other in terms:
         if one != other:
-            yield ParityDifference(kind, order_id, _text(one), _text(other), cause)
+            yield ParityDifference(kind, order_id, _format_amount(one), _format_amount(other), cause)
     if compared_order.at - replayed.at > MAX_DELAY:
         late = (
             f"The order was placed {(compared_order.at - replayed.at).total_seconds():.0f} s after its input."
@@ -136,5 +136,5 @@ def compare_fill(
     ]
 
 
-def _text(amount: Decimal | None) -> str | None:
+def _format_amount(amount: Decimal | None) -> str | None:
     return None if amount is None else format_fixed(amount)

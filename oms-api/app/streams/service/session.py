@@ -130,7 +130,7 @@ class StreamSession:
         if len(self._channels | set(message.channels)) > MAX_CHANNELS:
             raise MessageRefused("too_many", f"A connection has at most {MAX_CHANNELS} channels.")
         tenant_id, after = self._caller.tenant_id, self._decode_event_id(message.after)
-        names = _group_names(message.channels)
+        names = _group_channel_names(message.channels)
         if ChannelKind.PNL in names:
             missing = await self._fanouts.values.add(
                 tenant_id, self._outbox, names[ChannelKind.PNL], self._caller.portfolios
@@ -157,7 +157,7 @@ class StreamSession:
             self._fanouts.events.unsubscribe(tenant_id, previous)
 
     async def _unsubscribe(self, message: Unsubscribe) -> None:
-        tenant_id, names = self._caller.tenant_id, _group_names(message.channels)
+        tenant_id, names = self._caller.tenant_id, _group_channel_names(message.channels)
         if ChannelKind.QUOTES in names:
             await self._fanouts.quotes.remove(tenant_id, self._outbox, names[ChannelKind.QUOTES])
         self._fanouts.values.remove(self._outbox, names.get(ChannelKind.PNL, ()))
@@ -198,7 +198,7 @@ class StreamSession:
         self._fanouts.values.unsubscribe_all(self._outbox)
 
 
-def _group_names(channels: tuple[StreamChannel, ...]) -> dict[ChannelKind, list[str]]:
+def _group_channel_names(channels: tuple[StreamChannel, ...]) -> dict[ChannelKind, list[str]]:
     names: dict[ChannelKind, list[str]] = {}
     for channel in channels:
         names.setdefault(channel.kind, []).append(channel.name)

@@ -91,7 +91,7 @@ class ValueFanout:
                 for key in client.wanted
             }
             texts = await self._readers.run(
-                lambda connection, tenant_id=tenant_id, wanted=keys: self._value(  # type: ignore[misc]  # bound
+                lambda connection, tenant_id=tenant_id, wanted=keys: self._read_values(  # type: ignore[misc]  # bound
                     connection, tenant_id, wanted
                 ),
                 tenant_id,
@@ -100,7 +100,9 @@ class ValueFanout:
                 if client.tenant_id == tenant_id:
                     _send(outbox, client, texts)
 
-    def _value(self, connection: Connection, tenant_id: int, wanted: set[str]) -> dict[str, PortfolioText]:
+    def _read_values(
+        self, connection: Connection, tenant_id: int, wanted: set[str]
+    ) -> dict[str, PortfolioText]:
         keys = wanted - {_ALL}
         if _ALL in wanted:
             books = list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)

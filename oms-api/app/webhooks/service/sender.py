@@ -73,7 +73,7 @@ class WebhookSender:
         reader, writer = await asyncio.open_connection(
             address,
             target.port,
-            ssl=_tls_context() if target.is_encrypted else None,
+            ssl=_get_tls_context() if target.is_encrypted else None,
             server_hostname=target.host if target.is_encrypted else None,
             limit=MAX_RESPONSE_BYTES,
         )
@@ -99,7 +99,7 @@ class WebhookSender:
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
+def _get_tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
