@@ -111,8 +111,8 @@ def _format_access_text(
 ) -> str:  # fmt: skip
     trace = "" if trace_id is None else f" trace_id={trace_id}"
     return (
-        f"{format_timestamp(at)[11:23]} INFO    {method} {_format_line(path)} {status} {seconds * 1000:.1f}ms "
-        f"request_id={request_id}{trace} caller={_format_line(caller)}\n"
+        f"{format_timestamp(at)[11:23]} INFO    {method} {_format_line(path)} {status} "
+        f"{seconds * 1000:.1f}ms request_id={request_id}{trace} caller={_format_line(caller)}\n"
     )
 
 
