@@ -45,6 +45,20 @@ def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
     return next((price for price in prices if is_stop_reached(Side(order.side), price, stop)), None)
 
 
+def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
+    """Return the orders of a pair in the order in which they are sent: one that may fill at once comes last.
+
+    The other one is then at the broker, which reduces it by that fill.
+    """
+    touches = [prices.last, prices.bid, prices.ask]
+    levels = [price for price in touches if price is not None]
+
+    def may_fill(order: Order) -> bool:
+        return fills_at_once(order, prices) or reached_stop(order, levels) is not None
+
+    return sorted(orders, key=may_fill)
+
+
 def nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
     """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
     if is_above:

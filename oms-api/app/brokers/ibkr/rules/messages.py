@@ -15,6 +15,7 @@ _REMARKS = frozenset({109, 165, 399, 404, 10167, 10311, COMPETING_SESSION})
 _WARNINGS = range(2100, 2200)
 _CANCEL_REFUSED = frozenset({135, 136, 161, 10147, 10148})
 _REJECTED = "IBKR rejected the order."
+_GROUP_IS_FILLED = "OCA group is already filled"  # TWS has no code of its own for it
 
 
 class MessageEffect(StrEnum):
@@ -38,6 +39,11 @@ def find_effect(code: int) -> MessageEffect:
     if code in _REMARKS or code in _WARNINGS:
         return MessageEffect.NONE
     return MessageEffect.REFUSES_LAST_REQUEST
+
+
+def is_group_filled(text: str) -> bool:
+    """Return whether TWS did not take an order because another one of its OCA group has filled."""
+    return _GROUP_IS_FILLED in text
 
 
 def format_reason(text: str) -> str:

@@ -163,8 +163,9 @@ class IbkrOrderTracker:
         tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
             return []
-        self._close(tracked, Canceled(order_id, at))
-        return [Lapsed(order_id, _UNKNOWN_NOW, at)]
+        end = Lapsed(order_id, _UNKNOWN_NOW, at)
+        self._close(tracked, end)
+        return [end]
 
     def release_waiting(self, open_venue_ids: Iterable[int], at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of exits that are open while their entry is not, after all were read."""
@@ -236,12 +237,11 @@ class IbkrOrderTracker:
         if tracked.is_closed:
             return []
         tracked.is_cancel_confirmed |= report.status == PENDING_CANCEL
+        is_known = report.filled is not None
         if report.status in CANCELED:
-            return self._cancel(tracked, at, is_filled_known=report.filled is not None)
+            return self._cancel(tracked, at, is_filled_known=is_known)
         if report.status == INACTIVE:
-            return self._reject(
-                tracked, tracked.reason or _REJECTED, at, is_filled_known=report.filled is not None
-            )
+            return self._reject(tracked, tracked.reason or _REJECTED, at, is_filled_known=is_known)
         if report.status == FILLED:
             self._close(tracked)
             if tracked.report is not None:
@@ -285,7 +285,7 @@ class IbkrOrderTracker:
         tracked.is_cancel_requested = False
         return [held.event, *self._refuse(tracked, _ENDED, at)]
 
-    def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Rejected | None = None) -> None:
+    def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
         tracked.close(end)
         self._held.pop(tracked.ids[0], None)
 
@@ -295,7 +295,7 @@ class IbkrOrderTracker:
         if tracked.is_accepted:
             tracked.reason = reason
             return self._cancel(tracked, at, is_filled_known=is_filled_known)
-        end = Rejected(tracked.order_id, reason, at)
+        end = tracked.build_rejection(reason, at)
         self._close(tracked, end)
         return [end]
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from app.brokers.ibkr.rules.messages import is_group_filled
 from app.brokers.ibkr.rules.reports import IbkrFillReport, IbkrOrderReport
 from app.brokers.protocol import OrderState
 from app.brokers.rules.values import (
@@ -21,6 +22,7 @@ from app.money import ZERO, multiply
 
 MAX_INCOMPLETE_READINGS = 5  # of executions, before the end of an order is reported without its last fills
 ENDED_BY_BROKER = "IBKR canceled the order."
+PAIR_FILLED = "The other order of the pair has filled."
 
 
 class ReplacementChain(NamedTuple):
@@ -111,9 +113,16 @@ class IbkrTrackedOrder:
         self.held_end = HeldEnd(event, is_known, 0 if previous is None else previous.readings)
         self.is_cancel_confirmed = True
 
-    def close(self, end: Canceled | Rejected | None) -> None:
+    def close(self, end: Canceled | Lapsed | Rejected | None) -> None:
         """Note the end of the order, None if it has filled."""
-        self.is_closed, self.is_waiting, self.held_end, self.end = True, False, None, end
+        self.is_closed, self.is_waiting, self.held_end = True, False, None
+        self.end = Canceled(end.order_id, end.at) if isinstance(end, Lapsed) else end
+
+    def build_rejection(self, reason: str, at: datetime) -> Lapsed | Rejected:
+        """Return the end of an order that TWS did not take. A pair that has filled needs it no more."""
+        if is_group_filled(reason):
+            return Lapsed(self.order_id, PAIR_FILLED, at)
+        return Rejected(self.order_id, reason, at)
 
     def _build_end(self, at: datetime) -> Canceled | Expired | Lapsed:
         if self.is_cancel_requested:

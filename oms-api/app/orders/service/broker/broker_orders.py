@@ -14,8 +14,8 @@ from app.orders.queries.broker_requests import (
     build_request_insert,
     build_sending_insert,
 )
-from app.orders.rules.broker_requests import RequestKind, build_broker_order, replaces_exits
-from app.orders.rules.contingency import EXITS, PARENTS
+from app.orders.rules.broker_requests import RequestKind, build_broker_order
+from app.orders.rules.contingency import EXITS, PARENTS, SHARING
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import row_of
 from app.orders.rules.values import Order, Role, Status
@@ -90,14 +90,14 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     """Store the request that sends a SUBMITTED order to its broker after the commit.
 
     If the session runs in this process and has nothing else to send, it gets the order in memory. Orders that
-    one request sends, and exits that wait for others to end, are read from the database.
+    one request sends, and those that share a quantity, are read from the database.
     """
     if is_sent_with_pair(context, order):
         return
     name = context.portfolio(order).broker_connection or ""
     linked = list_linked(context, order)
     mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
-    is_stored = bool(linked) or replaces_exits(order)  # both depend on other orders when they are sent
+    is_stored = bool(linked) or order.role in SHARING  # it depends on other orders when it is sent
     if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return

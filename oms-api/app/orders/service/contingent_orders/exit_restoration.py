@@ -15,7 +15,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
-from app.orders.service.broker.pair_swaps import is_watched_order
+from app.orders.service.broker.pair_swaps import is_watched_order, sort_pair
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
@@ -172,7 +172,7 @@ def add_exits(
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
     """Send exits to their broker. One of an emulated pair that is watched is HELD."""
-    for known in orders:
+    for known in sort_pair(context, orders):
         order = context.order_store.get_current(known)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
             release_order(context, order, at)

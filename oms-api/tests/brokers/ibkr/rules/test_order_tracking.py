@@ -8,7 +8,7 @@ import pytest
 from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
 from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
 from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
-from app.brokers.rules.values import OrderType, TimeInForce
+from app.brokers.rules.values import Canceled, Lapsed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import NOON, format_events, parse_order_text
 
@@ -163,6 +163,14 @@ def test_message_rejects_an_order_that_was_not_accepted(tracker):
     (event,) = tracker.apply_message(1, 201, "Order rejected - reason:No margin", NOON)
     assert event.reason == "No margin"
     assert tracker.apply_message(2, 201, "unknown order", NOON) == []
+
+
+def test_order_that_arrives_after_its_pair_has_filled_has_lapsed(tracker):
+    tracker.register("A", 1)
+    (event,) = tracker.apply_message(1, 201, "Order rejected - reason:OCA group is already filled.", NOON)
+    assert event == Lapsed("A", "The other order of the pair has filled.", NOON)
+    assert tracker.apply_order(report_open_order("Inactive"), NOON) == []
+    assert tracker.find("A").build_state("A", 1, NOON).end == Canceled("A", NOON)
 
 
 def test_order_that_is_not_sent_is_rejected_once(tracker, working_order):
