@@ -56,7 +56,9 @@ def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> B
 def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert `rows`. If a row with the same `key` exists, overwrite its other columns."""
     return BulkWrite(
-        _upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows
+        _build_upsert(table, columns, key, sqlite=False),
+        _build_upsert(table, columns, key, sqlite=True),
+        rows,
     )
 
 
@@ -77,7 +79,9 @@ def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
         for pending_write in pending:
             connection.exec_driver_sql(pending_write.on_sqlite, [tuple(row) for row in pending_write.rows])
     elif pending:
-        statements = [(pending_write.on_postgresql, _json(pending_write.rows)) for pending_write in pending]
+        statements = [
+            (pending_write.on_postgresql, _serialize_rows(pending_write.rows)) for pending_write in pending
+        ]
         keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
 
@@ -152,34 +156,34 @@ def _find(
     connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
-        return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
-    return read_json_statements(connection, [*locks, (statement, _json(keys))])
+        return [tuple(row) for row in connection.exec_driver_sql(statement, (_serialize_rows(keys),))]
+    return read_json_statements(connection, [*locks, (statement, _serialize_rows(keys))])
 
 
 def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _json(rows: Sequence[Row]) -> str:
+def _serialize_rows(rows: Sequence[Row]) -> str:
     """Return the rows as JSON objects with the short names c0, c1, …, which are faster to parse."""
-    names = _short(len(rows[0]))
+    names = _list_short_names(len(rows[0]))
     return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
 
 @cache
-def _short(count: int) -> Names:
+def _list_short_names(count: int) -> Names:
     return tuple(f"c{index}" for index in range(count))
 
 
-def _recordset(table: Table, columns: Names) -> str:
-    return _recordset_of([_kind(table, name) for name in columns])
+def _build_recordset(table: Table, columns: Names) -> str:
+    return _build_recordset_of([_get_kind(table, name) for name in columns])
 
 
-def _recordset_of(kinds: Sequence[str]) -> str:
+def _build_recordset_of(kinds: Sequence[str]) -> str:
     return f"json_to_recordset(%s) AS r({', '.join(f'c{index} {kind}' for index, kind in enumerate(kinds))})"
 
 
-def _kind(table: Table, name: str) -> str:
+def _get_kind(table: Table, name: str) -> str:
     return table.c[name].type.compile(_POSTGRESQL).replace("BIGSERIAL", "BIGINT")
 
 
@@ -188,11 +192,13 @@ def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
     head = f"INSERT INTO {table.name} ({', '.join(columns)})"
     if sqlite:
         return f"{head} VALUES ({', '.join('?' for _ in columns)})"
-    return f"{head} SELECT {', '.join(_short(len(columns)))} FROM {_recordset(table, columns)}"  # noqa: S608  # names of the code
+    return (
+        f"{head} SELECT {', '.join(_list_short_names(len(columns)))} FROM {_build_recordset(table, columns)}"  # noqa: S608  # names of the code
+    )
 
 
 @cache
-def _upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
+def _build_upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
     return f"{_insert(table, columns, sqlite=sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
@@ -206,7 +212,7 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     names = columns + key
     changes = ", ".join(f"{name} = r.c{index}" for index, name in enumerate(columns))
     where = _build_lookup(key, len(columns))
-    return f"UPDATE {table.name} t SET {changes} FROM {_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
+    return f"UPDATE {table.name} t SET {changes} FROM {_build_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
 
 
 @cache
@@ -222,18 +228,18 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
-        source = f"{table.name} t JOIN {_recordset(table, key)} ON {_build_lookup(key)}"
+        source = f"{table.name} t JOIN {_build_recordset(table, key)} ON {_build_lookup(key)}"
         return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
 
 
 @cache
 def _lock_changed(table: Table, columns: Names, key: Names) -> str:
     version = "CAST(t.xmin AS text)"
     picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
-    known = _recordset_of([*(_kind(table, name) for name in key), "TEXT"])
+    known = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
     changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
     changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
     source = f"{table.name} t JOIN {known} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
@@ -261,14 +267,14 @@ def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
         ]
         source = "json_each(?) r"
     else:
-        joins = [f"LATERAL ({_found(part)}) t{number} ON true" for number, part in enumerate(parts)]
-        kinds = {index: _kind(part.table, name) for part in parts for name, index in part.on}
-        source = _recordset_of([kinds[index] for index in range(width)])
+        joins = [f"LATERAL ({_build_selection(part)}) t{number} ON true" for number, part in enumerate(parts)]
+        kinds = {index: _get_kind(part.table, name) for part in parts for name, index in part.on}
+        source = _build_recordset_of([kinds[index] for index in range(width)])
     joined = " LEFT JOIN ".join([source, *joins])
     return f"SELECT {', '.join(picked)} FROM {joined} WHERE {found}"  # noqa: S608  # as above
 
 
-def _found(part: Part) -> str:
+def _build_selection(part: Part) -> str:
     on = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
     columns = dict.fromkeys((part.on[0][0], *part.columns))
     return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
@@ -279,4 +285,6 @@ def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
     on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     picked = ", ".join(f"t.{column}" for column in columns)
-    return f"SELECT {picked} FROM {_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    return (
+        f"SELECT {picked} FROM {_build_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    )

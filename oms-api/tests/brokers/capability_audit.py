@@ -49,4 +49,4 @@ def check_capabilities(
 
 
 def _list_ids(broker: Broker, *kinds: type) -> set[str]:
-    return {record.event.order_id for record in broker.events() if isinstance(record.event, kinds)}
+    return {record.event.order_id for record in broker.list_events() if isinstance(record.event, kinds)}

@@ -196,14 +196,14 @@ def test_composed_and_decomposed_passwords_match_the_same_hash(password_checker)
 
 def test_dummy_hash_has_the_same_parameters_and_never_matches(password_checker, monkeypatch):
     verified = []
-    hasher = service._hasher()
+    hasher = service._get_hasher()
 
     class Counting:
         def verify(self, stored, password):
             verified.append(stored)
             return hasher.verify(stored, password)
 
-    monkeypatch.setattr(service, "_hasher", Counting)
+    monkeypatch.setattr(service, "_get_hasher", Counting)
     assert not asyncio.run(password_checker.verify(None, GOOD)).matches
     assert verified == [PLACEHOLDER_HASH]
     assert not hasher.check_needs_rehash(PLACEHOLDER_HASH)
@@ -236,7 +236,7 @@ def test_hashing_runs_outside_the_event_loop(password_checker, monkeypatch):
             where.append(threading.current_thread())
             return "hash"
 
-    monkeypatch.setattr(service, "_hasher", Noting)
+    monkeypatch.setattr(service, "_get_hasher", Noting)
     asyncio.run(password_checker.hash(GOOD))
     assert where[0] is not threading.main_thread()
 

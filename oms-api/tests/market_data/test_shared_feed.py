@@ -40,7 +40,7 @@ class Feed(ManualSource):
         return self.heard_at
 
     @override
-    def quote(self, symbol, _at):
+    def get_quote(self, symbol, _at):
         return self.quotes.get(symbol) if symbol in self.followed else None
 
     def set_price(self, symbol, price):
@@ -82,7 +82,7 @@ def follow_symbols(processes):
 
 
 def get_price(feed, symbol):
-    quote = feed.quote(symbol, EPOCH)
+    quote = feed.get_quote(symbol, EPOCH)
     return None if quote is None else quote.last
 
 
@@ -96,7 +96,7 @@ def test_one_process_reads_the_symbols_of_all(two_feeds):
     for price in (100, 101):
         source.set_price("MSFT", price)
         wait_until(partial(has_price, reader, "MSFT", price))
-    assert reader.quote("MSFT", EPOCH) == source.quotes["MSFT"]  # with the time, which gives its age
+    assert reader.get_quote("MSFT", EPOCH) == source.quotes["MSFT"]  # with the time, which gives its age
     assert get_price(owner, "MSFT") == 101
 
 

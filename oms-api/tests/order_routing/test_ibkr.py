@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
@@ -56,7 +56,7 @@ def routing(engine, tws, monkeypatch, request):
 
     def create():
         chains = partial(load_chains, engine, harness.tenant, NAME)
-        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), GatewayTimeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
@@ -492,9 +492,9 @@ def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, t
     target, stop = (
         tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
     )
-    booked = len(routing.broker.executions())
+    booked = len(routing.broker.list_executions())
     tws.call(lambda: tws.exchange.fill(target, "4", "120"))
-    wait_until(lambda: len(routing.broker.executions()) > booked)
+    wait_until(lambda: len(routing.broker.list_executions()) > booked)
     routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
     assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}

@@ -279,9 +279,11 @@ def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, a
 
 
 def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
-    reported = len(routing.broker.events())
+    reported = len(routing.broker.list_events())
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
-    wait_until(lambda: any(isinstance(one.event, Executed) for one in routing.broker.events()[reported:]))
+    wait_until(
+        lambda: any(isinstance(one.event, Executed) for one in routing.broker.list_events()[reported:])
+    )
     routing.harness.replace(protected_entry[1], stop_price="85")  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry[1]) is Status.REPLACED)
     reduced = [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]

@@ -12,7 +12,7 @@ from app.orders.errors import NotOverridable
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.executions import executions_of
 from app.orders.rules.cancellations import StoredCancellation
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
 from app.orders.service.batch_processing import batch_handler
 from app.orders.service.batch_processing.command_execution import execute_all
@@ -102,7 +102,7 @@ def bracket_entry(harness: WriterHarness):
 
 def list_commands(harness, entry):
     """Return commands that a desk sends every day, in turn."""
-    changes = Changes(*(None,) * len(Changes._fields))._replace(quantity=Decimal(12))
+    changes = OrderChanges(*(None,) * len(OrderChanges._fields))._replace(quantity=Decimal(12))
     yield place_order(harness)
     yield place_order(harness, side="SELL", quantity="1", **RESTING | {"limit_price": "120"})
     yield place_order(harness, **RESTING, **EXITS)

@@ -16,7 +16,7 @@ from app.ledger.service.commands import Origin, RecordedTrade, RecordTrade
 from app.ledger.service.portfolio_state import build_portfolio
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import EXITS
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import FINAL, GroupKind, Order, Protection, Role, Target
 from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
@@ -158,7 +158,7 @@ class Decisions(RuleBasedStateMachine):
 
     @rule(number=NUMBERS, quantity=st.none() | QUANTITIES, price=st.none() | PRICES)
     def replace_order(self, number: int, quantity: int | None, price: int | None) -> None:
-        changes = Changes(
+        changes = OrderChanges(
             quantity=None if quantity is None else Decimal(quantity),
             limit_price=None if price is None else Decimal(price),
         )

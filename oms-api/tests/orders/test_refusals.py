@@ -16,7 +16,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, TimeInForce
 from app.orders.service.batch_processing import command_execution
 from app.orders.service.commands import (
@@ -133,10 +133,10 @@ def make_commands(harness):
             CancelOrder(harness.build_origin(), "O-unknown", None),
             CancelOrder(harness.build_origin(), done.id, None),
             CancelOrder(harness.build_origin(), ending.id, None),
-            ReplaceOrder(harness.build_origin(), "O-unknown", Changes(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), done.id, Changes(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(client_order_id="mine")),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(limit_price=Decimal(-1))),
+            ReplaceOrder(harness.build_origin(), "O-unknown", OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), done.id, OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(client_order_id="mine")),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(-1))),
             CancelAll(harness.build_origin(), "nowhere", "Nowhere", None, None, None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
@@ -158,7 +158,7 @@ def make_commands(harness):
             build_place_order(harness, type="LIMIT", limit_price="90"),
             build_place_order(harness, quantity="999999", type="LIMIT", limit_price="101"),  # denied
             PlaceGroup(harness.build_origin(), GroupKind.OCO, (limit, limit), "Growth", "growth"),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(limit_price=Decimal(91))),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(91))),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(1), None),
         ]
         return passing, refused

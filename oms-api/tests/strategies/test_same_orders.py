@@ -34,7 +34,7 @@ def run_strategy_host(stage, quote):
         quote(CLOSES[number + 1])
         session.deliver([build_bar_input(number, close)])
         wait_until(lambda: all(order["status"] == "FILLED" for order in stage.orders))
-        while session.step():  # the fill of the order, and its status
+        while session.run_step():  # the fill of the order, and its status
             pass
     return [
         (order["side"], Decimal(order["quantity"]), Decimal(order["average_price"]))

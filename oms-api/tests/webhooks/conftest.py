@@ -83,7 +83,7 @@ class Dispatching:
             deadline = time.monotonic() + WAIT_SECONDS
             while not until():
                 assert time.monotonic() < deadline, "it did not come true"
-                await one.cycle()
+                await one.run_cycle()
                 await asyncio.sleep(0.01)
             if not kill:
                 await one.close(1.0)

@@ -35,24 +35,24 @@ INSTRUMENTS = cast("Table", InstrumentRow.__table__)
 ALIASES = cast("Table", InstrumentAliasRow.__table__)
 
 STATE = (
-    *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
-    *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
-    *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
-    *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
-    *("moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection"),
+    "id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys",
+    "last_sequence", "last_hash", "last_trade_id", "last_created_at",
+    "kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals",
+    "cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage",
+    "moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection",
     "when_broker_down",
-)
+)  # fmt: skip
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")
 _NEW = (
-    *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
-    *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
-)
+    "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl",
+    "total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state",
+)  # fmt: skip
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
 _POSITION = (
-    *("quantity", "cost", "realized_pnl", "last_sequence"),
-    *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
-)
+    "quantity", "cost", "realized_pnl", "last_sequence",
+    "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
+)  # fmt: skip
 _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
 _LISTED_PART = Part(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))

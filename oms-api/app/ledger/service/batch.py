@@ -214,7 +214,7 @@ class LedgerBatch:
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
         at = format_timestamp(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
-        portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
+        portfolio.last_trade_id = self._ids.generate(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = build_trade_row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after
@@ -236,17 +236,12 @@ class LedgerBatch:
         portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
         values = (
-            *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
-            *(format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash)),
-            *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
-            *(
-                origin.source,
-                origin.actor,
-                origin.request_id,
-                origin.idempotency_key,
-                format_timestamp(origin.at),
-            ),
-        )
+            portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value,
+            format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash),
+            portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason,
+    origin.source, origin.actor, origin.request_id, origin.idempotency_key,
+    format_timestamp(origin.at),
+        )  # fmt: skip
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
         self._pending.add_cash_movement(row, portfolio.name)

@@ -96,7 +96,7 @@ class Controls:
             for tenant_id, latches in list_active_latches(connection, counted).items():
                 self._known[tenant_id].latches = latches
 
-    def limits(self, tenant_id: int, subject: Subject) -> Limits:
+    def get_limits(self, tenant_id: int, subject: Subject) -> Limits:
         """Return the limits of an order."""
         known = self._known[tenant_id]
         subject = drop_unlimited_names(subject, known.places)
@@ -111,7 +111,7 @@ class Controls:
 
     def get_firm_limits(self, tenant_id: int) -> Limits:
         """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
-        return self.limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
+        return self.get_limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
 
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list of what may be traded."""

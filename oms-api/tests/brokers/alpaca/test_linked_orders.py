@@ -25,7 +25,7 @@ def build_bracket(name="A"):
 
 
 def list_events(broker):
-    return format_events([record.event for record in broker.events()])
+    return format_events([record.event for record in broker.list_events()])
 
 
 def list_open_orders(broker):

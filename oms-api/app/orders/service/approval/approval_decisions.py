@@ -244,7 +244,7 @@ def load_override(context: BatchContext, denied: Order) -> bool:
 def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = format_timestamp(origin.at)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
+    order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, denied.id)
     order = copy_order(
         denied,
         order_id,

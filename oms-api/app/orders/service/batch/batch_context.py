@@ -114,7 +114,7 @@ class BatchContext:
         """Load quotes and instruments that are not loaded yet."""
         missing = [key for key in keys if key not in self.loaded.quotes]
         if missing:
-            quotes = self.services.market.quotes_for(self.connection, missing, self.now)
+            quotes = self.services.market.find_quotes(self.connection, missing, self.now)
             for key, instrument in find_instruments(self.connection, missing).items():
                 self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
                 self.services.portfolios.prices.update(key, quotes.get(key), instrument)
@@ -200,7 +200,7 @@ class BatchContext:
         switches = self.loaded.switches.get(order.tenant_id, ALL_ACTIVE)
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
             return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
-        state, scope = switches.state(portfolio.name_key, order.strategy)
+        state, scope = switches.get_state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
         return (
             (own, SwitchScope.PORTFOLIO) if get_strictest_state(state, own) is not state else (state, scope)

@@ -144,8 +144,11 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
         written = CachedPortfolio(
-            *(ledger.positions(portfolio_key), state.last_sequence, state.last_hash),
-            *(context.order_store.open_orders[portfolio_key], exposure),
+            ledger.positions(portfolio_key),
+            state.last_sequence,
+            state.last_hash,
+            context.order_store.open_orders[portfolio_key],
+            exposure,
         )
         updates.append((portfolio_key, get_version(context.connection, state), written))
 

@@ -77,7 +77,7 @@ def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     if quote is None or quote.at < end:
         return quote
     key = order.instrument_key
-    return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
+    return context.services.market.find_quotes(context.connection, [key], end - _MICROSECOND).get(key)
 
 
 def _run_matching(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:

@@ -57,7 +57,7 @@ def load_losses(context: BatchContext, key: PortfolioKey) -> None:
         return
     portfolio = context.ledger.portfolio(key)
     subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=portfolio.kind == "live")
-    limits = context.services.controls.limits(key.tenant_id, subject)
+    limits = context.services.controls.get_limits(key.tenant_id, subject)
     if limits.max_daily_loss is None and limits.max_drawdown is None:
         return
     baseline, equity = _get_baseline(context, key), compute_equity(context, key)
@@ -118,7 +118,7 @@ def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
     positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
-    exposures = value_positions(connection, market.marks_for, positions, context.now)
+    exposures = value_positions(connection, market.find_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
     profits: dict[str, Decimal] = {}

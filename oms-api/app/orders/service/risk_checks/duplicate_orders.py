@@ -12,9 +12,9 @@ from app.orders.service.batch.open_orders import RecentOrders
 from app.orders.service.commands import Command, PlaceGroup, PlaceOrder, PreviewOrder, list_tickets
 
 _SAME = (
-    *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
-    *("limit_price", "stop_price", "trail_amount", "trail_percent"),
-)
+    "tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity",
+    "limit_price", "stop_price", "trail_amount", "trail_percent",
+)  # fmt: skip
 _MAX_AHEAD = timedelta(seconds=5)  # an order further in the future was placed with a wrong clock
 _PLACING = (PlaceOrder, PlaceGroup, PreviewOrder)
 _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})

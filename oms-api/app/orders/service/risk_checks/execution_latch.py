@@ -62,7 +62,7 @@ def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -
 
 def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
     tenant_id, holder = key
-    latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
+    latch_id = context.services.latch_ids.generate(tenant_id, datetime.fromisoformat(at))
     latch = Latch(latch_id, holder, len(context.loaded.recent_executions.pop(key)), most, at)
     if not queries.set_latch(context.connection, tenant_id, latch):  # another process has set it
         latch = queries.list_active_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)

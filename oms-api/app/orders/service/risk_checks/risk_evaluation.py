@@ -133,7 +133,9 @@ def limits_of(context: BatchContext, order: Order) -> Limits:
     found = context.limits.get(key)
     if found is None:
         instrument = context.instrument(order.tenant_id, order.symbol)
-        found = context.services.controls.limits(order.tenant_id, _build_subject(context, order, instrument))
+        found = context.services.controls.get_limits(
+            order.tenant_id, _build_subject(context, order, instrument)
+        )
         context.limits[key] = found
     return found
 
@@ -162,7 +164,7 @@ def _format_value(value: Decimal | str | None) -> str | None:
 
 
 def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:
-    span = None if quote is None else context.services.market.silence(quote, context.now)
+    span = None if quote is None else context.services.market.compute_silence(quote, context.now)
     return None if span is None else Decimal(int(span.total_seconds()))
 
 

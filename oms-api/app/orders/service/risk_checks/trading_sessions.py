@@ -99,7 +99,7 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
     squared_off = find_last_square_off(context, portfolio_key, order.symbol, at)
     if squared_off is None:
         return None
-    session = calendars.regular.session_at(at)
+    session = calendars.regular.find_session(at)
     if session is None or squared_off < session.open:
         return None
     return Hold(describe_square_off(squared_off), find_next_open(calendars.regular, at).opens_at)
