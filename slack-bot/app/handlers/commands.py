@@ -10,7 +10,7 @@ from app.handlers.boundary import Body, build_private_answer, get_origin, guard_
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.open_form import open_form
+from app.services.trades.form import open_form
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:

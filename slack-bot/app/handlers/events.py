@@ -10,7 +10,7 @@ from slack_bolt import Ack, BoltContext
 from app.handlers.boundary import Body, get_request_id, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.slack_statuses import report_status
+from app.services.settings.slack_statuses import report_status
 from app.storage.database import DatabaseError
 
 log = logging.getLogger(__name__)

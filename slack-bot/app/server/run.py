@@ -18,7 +18,7 @@ from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.slack_endpoint import MAX_BODY_BYTES
 from app.server.supervision import run_heartbeat, run_supervision, start_threads
-from app.services.chart_images import load_matplotlib
+from app.services.queries.chart_images import load_matplotlib
 from app.storage.database import DatabaseError
 from app.storage.encryption import DecryptionFailed
 

@@ -8,9 +8,9 @@ import pytest
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
-from app.services import notification_pace
-from app.services.notifications import deliver_notifications
-from app.services.reminders import add_reminder
+from app.services.notifications.delivery import deliver_notifications
+from app.services.notifications.reminders import add_reminder
+from app.services.state import notification_pace
 from tests import portfolio_oms
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
@@ -36,7 +36,7 @@ CLOSED = {
 def quiet_workspace(workspace: Workspace, monkeypatch):
     """Provide a workspace whose notifications are sent when the test says so."""
     monkeypatch.setattr(workspace.bot.services.query_workers, "submit", lambda *_: None)
-    monkeypatch.setattr("app.services.notifications.SUMMARY_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.notifications.delivery.SUMMARY_SECONDS", 0.0)
     return workspace
 
 
@@ -62,7 +62,7 @@ def list_sent_messages(workspace: Workspace):
 def advance_clock(monkeypatch, seconds):
     """Advance the clock of the notifications."""
     clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + seconds)
+    monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + seconds)
 
 
 def place_order(workspace: Workspace, kind=MessageKind.ORDER):

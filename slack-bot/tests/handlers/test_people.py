@@ -5,8 +5,8 @@ import json
 import pytest
 
 from app.oms_client import Person
-from app.services.admission import check_admission
 from app.services.origin import Origin
+from app.services.trades.admission import check_admission
 from tests import factories
 from tests.conftest import Workspace, create_test_bot
 from tests.fakes import Response, build_problem

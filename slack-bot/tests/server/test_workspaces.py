@@ -19,7 +19,7 @@ from tests import factories
 from tests.conftest import Workspace
 from tests.events.test_receiver import sign_event
 from tests.reading import wait_until
-from tests.services.test_approval_requests import TICKET
+from tests.services.orders.test_approval_requests import TICKET
 
 TOKENS = {"T1": factories.TOKEN, "T2": "xoxb-second", "T3": "xoxb-third"}
 KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}

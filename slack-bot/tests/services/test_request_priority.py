@@ -7,7 +7,7 @@ import pytest
 from app import request_priority
 from app.delivery.send_queue import SendJob, SendQueue
 from app.request_priority import RequestCounter, count_requests, run_in_background, run_outside
-from app.services.workers import Workers
+from app.services.state.workers import Workers
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageC
 from app.delivery.pending_orders import PendingOrderStore, PendingState
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
-from app.services.banners import replace_banner, show_banner
-from app.services.confirmation_recovery import recover_confirmations
+from app.services.kill_switches.banners import replace_banner, show_banner
 from app.services.orders.recovery import recover_orders
-from app.services.overview import publish_overview, queue_changed_overviews
-from app.services.shared_ids import SharedIds
+from app.services.queries.overview import publish_overview, queue_changed_overviews
+from app.services.state.shared_ids import SharedIds
+from app.services.trades.confirmation_recovery import recover_confirmations
 from app.storage.bot_registry import BotRegistry
 from app.storage.sqlite import SqliteDatabase
 from app.storage.storage import Storage
@@ -25,8 +25,8 @@ from tests.conftest import Workspace, close_bot, create_test_bot
 from tests.delivery.test_confirmation_store import OWED
 from tests.fakes import Response
 from tests.reading import wait_until
-from tests.services.test_confirmation_recovery import BODY
-from tests.services.test_order_recovery import PENDING
+from tests.services.orders.test_recovery import PENDING
+from tests.services.trades.test_confirmation_recovery import BODY
 
 
 def create_storages(database: SqliteDatabase) -> tuple[Storage, Storage]:

@@ -21,7 +21,7 @@ from app.storage.oauth_states import OAuthStates
 from app.storage.storage import Storage
 from app.storage.webhook_secrets import WebhookSecrets
 from tests.delivery.test_confirmation_store import OWED
-from tests.services.test_order_recovery import PENDING
+from tests.services.orders.test_recovery import PENDING
 from tests.services.test_two_bots import require_claim
 from tests.storage.conftest import execute
 

@@ -24,7 +24,7 @@ from app.oms_client import Person
 from app.oms_client.order_wire import parse_denial
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.open_form import open_view, update_opened_view
+from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
 from app.services.orders.messages import is_requested, publish_order, refresh_order
 from app.services.orders.pending_messages import post_pending_message
