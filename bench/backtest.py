@@ -175,7 +175,7 @@ def measure(folder: Path, count: int, memory_count: int, python: Path | None) ->
 def _lines(label: str, own: list[float], reference: list[float], must: float, reach: float) -> list[Line]:
     lines = [Line(f"bars, {label}", f"{median(own):,.0f}/s")]
     if reference:
-        ratio = median([one / other for one, other in zip(own, reference, strict=True)])
+        ratio = median([first / second for first, second in zip(own, reference, strict=True)])
         base = f"backtesting.py, {median(reference):,.0f}/s"
         lines.append(Line(f"  compared with {base}", f"{ratio:.2f} ×", at_least(ratio, must, reach)))
     return lines

@@ -103,8 +103,14 @@ def _measure_latencies(server: Server, base_url: str) -> tuple[float, float]:
     theirs = {order["client_order_id"]: order for order in _list_orders(base_url)}
     committed = _read_commits(server, "order_events WHERE sequence = 1")
     booked = _read_commits(server, "executions")
-    sent = [_seconds(theirs[one]["submitted_at"]) - at for one, at in committed.items() if one in theirs]
-    filled = [at - _seconds(theirs[one]["filled_at"]) for one, at in booked.items() if one in theirs]
+    sent = [
+        _seconds(theirs[order_id]["submitted_at"]) - at
+        for order_id, at in committed.items()
+        if order_id in theirs
+    ]
+    filled = [
+        at - _seconds(theirs[order_id]["filled_at"]) for order_id, at in booked.items() if order_id in theirs
+    ]
     return _p99(sent), _p99(filled)
 
 

@@ -104,7 +104,7 @@ def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
     api_time = median([result.load.api for result in results])
     server_time = median([result.load.server for result in results])
     must, reach = (bounds.fast if is_fast else bounds.slow for bounds in (case.must, case.reach))
-    found = [
+    lines = [
         Line(f"{case.name}, {rate:,.0f}/s, of pgbench", f"{ratio:.2f}", at_least(ratio, must, reach)),
         Line(
             "processor time of a request in the API, in the server", f"{api_time:.0f}, {server_time:.0f} µs"
@@ -114,16 +114,19 @@ def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
     verdict = ""
     if case.p99 is not None:
         verdict = at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
-    return [*found, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
+    return [*lines, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
 
 
 def _compare(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
     """Return the lines that compare several processes with the first case, which has one."""
-    one, lines = results[cases[0].name], []
+    first_result, lines = results[cases[0].name], []
     for case in cases:
         if case.workers > 1 and case.path == cases[0].path:
             gain = median(
-                [many.ratio / single.ratio for many, single in zip(results[case.name], one, strict=True)]
+                [
+                    many.ratio / single.ratio
+                    for many, single in zip(results[case.name], first_result, strict=True)
+                ]
             )
             label = f"{case.name}, compared with one process"
             lines.append(Line(label, f"{gain:.2f} ×", at_least(gain, 1.2, 1.6)))

@@ -25,13 +25,16 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
     ratios: dict[str, list[float]] = {path: [] for path in LOADS}
     with scratch() as folder, postgres(folder) as server:
         for turn in range(rounds):
-            for path, found in ratios.items():
+            for path, path_ratios in ratios.items():
                 settings = (WITHOUT, WITH) if turn % 2 else (WITH, WITHOUT)
                 rates = {
                     setting["DUTIES"]: _drive(server, folder, path, seconds, setting) for setting in settings
                 }
-                found.append(rates["embedded"] / rates["worker"])
-                print(f"  {LOADS[path]}: {rates['embedded']:,.0f}/s, {found[-1]:.2f} of without", flush=True)
+                path_ratios.append(rates["embedded"] / rates["worker"])
+                print(
+                    f"  {LOADS[path]}: {rates['embedded']:,.0f}/s, {path_ratios[-1]:.2f} of without",
+                    flush=True,
+                )
     return [
         Line(
             f"{label} while marks run, of without",

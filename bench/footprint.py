@@ -22,7 +22,7 @@ def measure(rounds: int = 7) -> list[Line]:
         database_url, key = f"sqlite:///{folder}/idle.db", fresh_key()
         environment = os.environ | {"OMS_API_KEY": key, "DATABASE_URL": database_url}
         imported = min(_seconds(_IMPORT, environment) for _ in range(rounds))
-        made = min(_seconds(_IMPORT_AND_MAKE, environment) for _ in range(rounds))
+        seconds = min(_seconds(_IMPORT_AND_MAKE, environment) for _ in range(rounds))
         migrate(database_url, key)
         with (
             api(database_url, folder / "api.log", key) as served,
@@ -33,7 +33,7 @@ def measure(rounds: int = 7) -> list[Line]:
     musts = {"API": 100.0, "bot": 60.0}
     return [
         Line(
-            f"import of the API ({made:.2f} s with the application made)",
+            f"import of the API ({seconds:.2f} s with the application made)",
             f"{imported:.2f} s",
             at_most(imported, 0.6, 0.6),
         ),

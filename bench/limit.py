@@ -149,7 +149,7 @@ def pgbench(
 
 
 def _figure(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    if not found:
+    match = re.search(pattern, text)
+    if not match:
         raise ValueError(f"pgbench printed no {pattern}: {text}")
-    return float(found[1])
+    return float(match[1])

@@ -55,12 +55,12 @@ def quotes() -> list[Line]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
     book = Book(order for name in names for order in _resting(name, RESTING // SYMBOLS, 10))
-    seconds, told = [], 0
+    seconds, event_count = [], 0
     for place, name in enumerate(names * 3):
         taken, events = _timed(book.of(name), _quote(name, Decimal(place % 21 - 10) / 10))
         seconds.append(taken)
-        told += events
-    each = f"{told / len(seconds):.1f} events"
+        event_count += events
+    each = f"{event_count / len(seconds):.1f} events"
     middle = median(seconds) * 1000
     return [
         Line(
@@ -92,9 +92,9 @@ def _timed(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
 
 def bars() -> list[Line]:
     """Return the number of bars per second, with matching and accounting."""
-    made = _bars(BARS)
-    market = median([_rate(made, OrderType.MARKET) for _ in range(ROUNDS)])
-    limit = median([_rate(made, OrderType.LIMIT) for _ in range(ROUNDS)])
+    bars_data = _bars(BARS)
+    market = median([_rate(bars_data, OrderType.MARKET) for _ in range(ROUNDS)])
+    limit = median([_rate(bars_data, OrderType.LIMIT) for _ in range(ROUNDS)])
     label = f"bars of one symbol, an order every {BARS_AN_ORDER} bars"
     return [
         Line(f"{label}, at market", f"{market:,.0f}/s", at_least(market, 150_000, 400_000)),
@@ -104,12 +104,12 @@ def bars() -> list[Line]:
 
 def _bars(count: int) -> list[Bar]:
     """Return minutes of a random walk in cents."""
-    draw, made, last = Random(7), [], 20_000
+    draw, bars_data, last = Random(7), [], 20_000
     for number in range(count):
         path = [last := max(last + draw.randint(-3, 3), 5_000) for _ in range(4)]
         first, highest, lowest, end = (price * _CENT for price in (path[0], max(path), min(path), path[-1]))
-        made.append(Bar("AAPL", START + number * timedelta(minutes=1), first, highest, lowest, end))
-    return made
+        bars_data.append(Bar("AAPL", START + number * timedelta(minutes=1), first, highest, lowest, end))
+    return bars_data
 
 
 def _rate(made: list[Bar], kind: OrderType) -> float:

@@ -69,8 +69,8 @@ class Server:
     def pgbench(self) -> Path | None:
         """Return the path of pgbench, or None if it is not installed."""
         beside = self.binaries / "pgbench"
-        found = beside if beside.exists() else shutil.which("pgbench")
-        return Path(found) if found else None
+        program = beside if beside.exists() else shutil.which("pgbench")
+        return Path(program) if program else None
 
 
 @contextmanager

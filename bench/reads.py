@@ -42,7 +42,7 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         Line(f"a page of {PAGE} at depth {int(large.trades * DEPTH_PART):,} against the first page",
              f"{page:.2f} ×", at_most(page, 1.5, 1.1)),
         Line("GET /portfolio of 50 positions, one process, 20 books in turn "
-             f"(p99 {median([one.p99 for one in every_book]):.1f} ms; all at one book {best:,.0f}/s)",
+             f"(p99 {median([figures.p99 for figures in every_book]):.1f} ms; all at one book {best:,.0f}/s)",
              f"{rate:,.0f}/s", at_least(rate, 2000, 4500)),
     ]  # fmt: skip
 
@@ -57,7 +57,7 @@ def _compare(much: Callable[[], Load], little: Callable[[], Load], rounds: int) 
 
 
 def _same_size(old: Service, young: Service) -> None:
-    sizes = [len(json.loads(_get(one, BOOK)[0])["positions"]) for one in (old, young)]
+    sizes = [len(json.loads(_get(client, BOOK)[0])["positions"]) for client in (old, young)]
     if sizes != [50, 50]:
         raise ValueError(f"the books compared hold {sizes} positions, not 50 each")
 
@@ -66,10 +66,10 @@ def _page_at(service: Service, depth: int) -> str:
     """Follow the list's links to `depth` and return the address of that page."""
     address = f"/api/v1/trades?limit={MAX_PAGE}"
     for _ in range(depth // MAX_PAGE):
-        found = _NEXT.fullmatch(_get(service, address)[1])
-        if not found:
+        link = _NEXT.fullmatch(_get(service, address)[1])
+        if not link:
             raise ValueError(f"the list ends before {depth:,}")
-        address = found[1]
+        address = link[1]
     return address.replace(f"limit={MAX_PAGE}", f"limit={PAGE}")
 
 

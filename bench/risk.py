@@ -57,8 +57,8 @@ def situation(quantity: str = "100") -> RiskInput:
 
 
 def _limits() -> Limits:
-    found = find_limits(Subject("growth", "AAPL", "U1"), index_limits(_every_limit()))
-    return found._replace(permission=LISTED)
+    limits = find_limits(Subject("growth", "AAPL", "U1"), index_limits(_every_limit()))
+    return limits._replace(permission=LISTED)
 
 
 def _every_limit() -> list[SetLimit]:

@@ -95,9 +95,12 @@ class Service:
             check=True,
             timeout=limit,
         )
-        used = [read_processor_seconds(one) - earlier for one, earlier in zip(processes, before, strict=True)]
+        used = [
+            read_processor_seconds(process) - earlier
+            for process, earlier in zip(processes, before, strict=True)
+        ]
         result = json.loads(completed.stdout)
-        api_time, server_time = (1e6 * one / result["requests"] for one in (*used, 0.0)[:2])
+        api_time, server_time = (1e6 * microseconds / result["requests"] for microseconds in (*used, 0.0)[:2])
         return Load(**result, api=api_time, server=server_time)
 
 

@@ -85,9 +85,9 @@ def _close(components: Components) -> float:
 
 def _require_all_expired(connection: Connection, orders: int) -> None:
     set_tenant_scope(connection, [_TENANT])
-    found = dict(map(tuple, connection.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))))
-    if found != {"EXPIRED": orders}:
-        raise AssertionError(f"not every order is EXPIRED: {found}")
+    counts = dict(map(tuple, connection.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))))
+    if counts != {"EXPIRED": orders}:
+        raise AssertionError(f"not every order is EXPIRED: {counts}")
 
 
 def _fill(engine: Engine, orders: int) -> None:
@@ -99,10 +99,10 @@ def _fill(engine: Engine, orders: int) -> None:
             set_terms(connection, _TENANT, terms, _OPEN)
         names = [f"Book {number}" for number in range(PORTFOLIOS)]
         cash = Decimal(1_000_000)
-        made = [
+        keys = [
             build_portfolio(new_row_id(), _TENANT, name, name_key(name), opening_cash=cash) for name in names
         ]
-        insert_portfolios(connection, [build_portfolio_row(one, _OPEN) for one in made])
+        insert_portfolios(connection, [build_portfolio_row(key, _OPEN) for key in keys])
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")
     handler = OrderBatchHandler(LedgerBatchHandler(), services)

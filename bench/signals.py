@@ -24,8 +24,8 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
         migrate(url, key)
         with api(url, folder / "api.log", key) as service:
             service.open_portfolios(portfolio_names(PORTFOLIOS))
-            found = [_measure_round(service, seconds) for _ in range(rounds)]
-    p99, ratio = (median(values) for values in zip(*found, strict=True))
+            results = [_measure_round(service, seconds) for _ in range(rounds)]
+    p99, ratio = (median(values) for values in zip(*results, strict=True))
     return [
         Line(
             f"signal over REST → filled on paper, {AT_ONCE} at once, p99",

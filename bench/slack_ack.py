@@ -192,14 +192,14 @@ def main() -> int:
     print(f"{'':42}{'p50':>9}{'p99':>9}{'max':>9}  ms")
     print(f"{'bare Flask under waitress (the limit)':42}{bare.p50:9.1f}{bare.p99:9.1f}{bare.worst:9.1f}")
     met = True
-    for name, found in measured.items():
+    for name, result in measured.items():
         which, at_most = musts[name]
-        good = getattr(found, which) <= at_most
+        good = getattr(result, which) <= at_most
         met = met and good
         verdict = (
-            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {found.p99 / bare.p99:.1f} × bare"
+            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {result.p99 / bare.p99:.1f} × bare"
         )
-        print(f"{name:42}{found.p50:9.1f}{found.p99:9.1f}{found.worst:9.1f}  {verdict}")
+        print(f"{name:42}{result.p50:9.1f}{result.p99:9.1f}{result.worst:9.1f}  {verdict}")
     return 0 if met else 1
 
 

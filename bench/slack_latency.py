@@ -89,8 +89,8 @@ def _run_clients(port: int, name: str) -> list[float]:
     """Run the clients in a separate process: the fakes would take the processor from them."""
     command = [sys.executable, __file__, str(port), name]
     completed = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    found: list[float] = json.loads(completed.stdout)
-    return found
+    milliseconds: list[float] = json.loads(completed.stdout)
+    return milliseconds
 
 
 def send_clicks(port: int, name: str) -> list[float]:
@@ -106,7 +106,7 @@ def send_clicks(port: int, name: str) -> list[float]:
 def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
     """Return the times from a click on a tab of the home tab until Slack gets the view."""
     open_overview(port, slack)
-    found = {}
+    results = {}
     for tab in ("positions", "orders"):
         seconds = []
         for _ in range(TAB_ROUNDS):
@@ -118,8 +118,8 @@ def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
             call = slack.wait_for("views.publish", before + 1, WAIT_SECONDS)[-1]
             seconds.append(call.at - began)
             time.sleep(PAUSE_SECONDS)
-        found[f"overview, {tab}"] = figures(seconds)
-    return found
+        results[f"overview, {tab}"] = figures(seconds)
+    return results
 
 
 def open_overview(port: int, slack: FakeSlack) -> None:
@@ -216,10 +216,10 @@ ACKNOWLEDGEMENT = 100.0
 def main() -> int:
     """Print the figures, and return the exit status."""
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
-    found = measure_bot() | {"fill to its thread": measure_fills()}
+    results = measure_bot() | {"fill to its thread": measure_fills()}
     print(f"{'':28}{'p50':>9}{'p99':>9}{'max':>9}  ms")
     is_met = True
-    for name, each in found.items():
+    for name, each in results.items():
         at_most = MUSTS.get(name.partition(" ")[0], ACKNOWLEDGEMENT)
         is_good = each.p99 <= at_most
         is_met = is_met and is_good

@@ -68,11 +68,11 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         engine = connect_engine(url, readers=1, tenant_scoped=True)
         opened = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
         for number in range(WARM_BARS):
-            for one in opened:
-                one.session.deliver([_build_bar(number)])
+            for strategy in opened:
+                strategy.session.deliver([_build_bar(number)])
         took = [[_deliver(one.session, WARM_BARS + number) for one in opened] for number in range(bars)]
-        for one in opened:
-            one.session.close()
+        for strategy in opened:
+            strategy.session.close()
         engine.dispose()
     starts = ", ".join(f"{one.start_seconds:.2f} s" for one in opened)
     lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
@@ -122,8 +122,8 @@ def _build_bar(number: int) -> NewInput:
 
 def _deliver(session: StrategySession, number: int) -> float:
     """Return the seconds until the order of a bar is accepted and the state is saved."""
-    one, started = _build_bar(number), perf_counter()
-    session.deliver([one])
+    bar, started = _build_bar(number), perf_counter()
+    session.deliver([bar])
     took = perf_counter() - started
     session.step()
     return took

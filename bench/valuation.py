@@ -183,9 +183,9 @@ def _open_portfolios(engine: Engine, names: dict[int, str], at: datetime) -> Non
 
 
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    found = list(rows)
-    for start in range(0, len(found), _CHUNK):
-        yield found[start : start + _CHUNK]
+    samples = list(rows)
+    for start in range(0, len(samples), _CHUNK):
+        yield samples[start : start + _CHUNK]
 
 
 def main() -> int:

@@ -40,11 +40,11 @@ _END_SECONDS = 3.0
 
 def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
     """Return the lines of the table: one endpoint, and 1,000 of which 10 hang."""
-    one = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
+    single = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
     many = _measure(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
     label = f"{ENDPOINTS:,} webhooks, {HANGING} of which hang: the others, p99"
     return [
-        Line(f"commit → webhook at {RATE} events/s, p99", f"{one:.0f} ms", at_most(one, 500, 150)),
+        Line(f"commit → webhook at {RATE} events/s, p99", f"{single:.0f} ms", at_most(single, 500, 150)),
         Line(label, f"{many:.0f} ms", at_most(many, 1_000, 300)),
     ]
 

@@ -364,7 +364,7 @@ def test_one_environment_holds_both_services():
     for path in REQUIREMENTS:
         for name, version in list_pins(path).items():
             versions.setdefault(name, set()).add(version)
-    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+    assert {name: tags for name, tags in versions.items() if len(tags) > 1} == {}
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS)

@@ -40,8 +40,8 @@ def portfolio(deployment, slack):
 
 
 def _is_admin(deployment: Deployment, person: str) -> bool:
-    found: bool = deployment.get_as(person, "/auth/me").json()["role"] == "admin"
-    return found
+    is_admin: bool = deployment.get_as(person, "/auth/me").json()["role"] == "admin"
+    return is_admin
 
 
 def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):

@@ -27,8 +27,8 @@ def set_quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
 
 def list_orders(deployment: Deployment, portfolio: str) -> list[dict[str, Any]]:
     """Return the orders of a portfolio without their exits."""
-    found: list[dict[str, Any]] = deployment.get("/orders", portfolio=portfolio)
-    return [order for order in found if order["parent_id"] is None]
+    response: list[dict[str, Any]] = deployment.get("/orders", portfolio=portfolio)
+    return [order for order in response if order["parent_id"] is None]
 
 
 def test_order_is_previewed_placed_filled_and_another_is_cancelled(slack, deployment, portfolio):

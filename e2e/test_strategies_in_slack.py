@@ -58,8 +58,8 @@ def test_strategy_is_changed_started_paused_and_stopped(slack, deployment, strat
     )
     for number, (label, is_confirmed, status) in enumerate(steps):
         click_button(slack, strategy, label, is_confirmed=is_confirmed)
-        told = slack.private_message(f"{strategy} is {status} now.")
-        expect(told).to_have_count(2 if number == 2 else 1)
+        message = slack.private_message(f"{strategy} is {status} now.")
+        expect(message).to_have_count(2 if number == 2 else 1)
         assert get_status(deployment, strategy) == status
     slack.type("/desk strategies")
     expect(slack.private_message(strategy).last).to_contain_text("INACTIVE")

@@ -117,14 +117,14 @@ def _called(node: ast.Call) -> str:
 
 def find_details(modules: list[Module], name: str) -> list[str]:
     """Return the sentences of an error class: those of its constructor, or those that it is created with."""
-    found: list[str] = []
+    problems: list[str] = []
     for module in modules:
         if name in module.classes:
             calls = _super_calls(module.classes[name])
-            found += [text for call in calls for text in _argument(module, call, 0)]
-    if not found:
-        found = [text for module, call in find_calls(modules, name) for text in _argument(module, call, 0)]
-    return list(dict.fromkeys(found))
+            problems += [text for call in calls for text in _argument(module, call, 0)]
+    if not problems:
+        problems = [text for module, call in find_calls(modules, name) for text in _argument(module, call, 0)]
+    return list(dict.fromkeys(problems))
 
 
 def _super_calls(node: ast.ClassDef) -> Iterator[ast.Call]:
@@ -139,16 +139,16 @@ def find_coded(modules: list[Module], name: str, code: int, message: int) -> Ite
         if len(call.args) <= max(code, message):
             continue
         for coded, worded in _pairs(module, call.args[code], call.args[message]):
-            for one in _texts(module, coded):
+            for sentence in _texts(module, coded):
                 for text in _texts(module, worded):
-                    yield one, _with_context(module, call, text)
+                    yield sentence, _with_context(module, call, text)
 
 
 def _pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Yield code and message. If both are parameters of a function, yield what each of its calls passes."""
     function = module.functions.get(code)
     parameters = [arg.arg for arg in function.args.args] if function else []
-    names = [getattr(one, "id", "") for one in (code, message)]
+    names = [getattr(node, "id", "") for node in (code, message)]
     if function is None or not set(names) <= set(parameters):
         yield code, message
         return
@@ -210,8 +210,8 @@ def _texts(module: Module, node: ast.expr) -> list[str]:
             return [text]
         case ast.JoinedStr(values=parts):
             return ["".join(_part(module, part) for part in parts)]
-        case ast.IfExp(body=one, orelse=other):
-            return [*_texts(module, one), *_texts(module, other)]
+        case ast.IfExp(body=body, orelse=other):
+            return [*_texts(module, body), *_texts(module, other)]
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return [a + b for a in _texts(module, left) for b in _texts(module, right)]
         case ast.Name(id=name):
@@ -236,7 +236,7 @@ def _assigned_texts(module: Module, function: Function, use: ast.Name) -> list[s
     """Return the texts that a local variable can have where it is used."""
     found: list[str] = []
     lines = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AugAssign)]
-    for line in sorted(lines, key=lambda one: one.lineno):
+    for line in sorted(lines, key=lambda node: node.lineno):
         targets = [line.target] if isinstance(line, ast.AugAssign) else line.targets
         if line.lineno > use.lineno or use.id not in {getattr(target, "id", None) for target in targets}:
             continue
@@ -257,20 +257,20 @@ def _leaves(block: Block) -> bool:
 
 
 def _enclosing_blocks(module: Module, node: ast.AST) -> list[Block]:
-    found: list[Block] = []
+    blocks: list[Block] = []
     while node in module.blocks:
-        found.append(module.blocks[node])
+        blocks.append(module.blocks[node])
         node = module.blocks[node][0]
-    return found
+    return blocks
 
 
 def _passed_texts(module: Module, function: str, index: int, name: str) -> list[str]:
     """Return the texts that the calls within the module pass for a parameter."""
-    found: list[str] = []
+    texts: list[str] = []
     for _, call in find_calls([module], function):
         named = [argument.value for argument in call.keywords if argument.arg == name]
-        found += [text for value in named for text in _texts(module, value)] or _argument(module, call, index)
-    return found
+        texts += [text for value in named for text in _texts(module, value)] or _argument(module, call, index)
+    return texts
 
 
 def _part(module: Module, part: ast.expr) -> str:

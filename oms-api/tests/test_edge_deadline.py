@@ -40,18 +40,18 @@ def test_late_operation_fails_not_before_its_deadline():
 
 def test_each_operation_has_its_own_deadline():
     async def run_scenario():
-        deadline, told = Deadline(0.05), []
+        deadline, calls = Deadline(0.05), []
 
         async def wait(name):
             with pytest.raises(TimeoutError):
                 await deadline.wait_for(wait_forever())
-            told.append(name)
+            calls.append(name)
 
         task = asyncio.create_task(wait("one"))
         await asyncio.sleep(0.03)  # the second begins later
         two = asyncio.create_task(wait("two"))
         await task
-        assert told == ["one"]
+        assert calls == ["one"]
         await two
 
     asyncio.run(run_scenario())

@@ -51,9 +51,9 @@ class Call:
 def list_guarded_operations(document: dict[str, Any]) -> list[Call]:
     """Return the operations that ask who is calling."""
     calls = [
-        Call(method, path, facts)
+        Call(method, path, operation)
         for path, item in document["paths"].items()
-        for method, facts in item.items()
+        for method, operation in item.items()
         if method in METHODS
     ]
     guarded = [call for call in calls if call.path not in UNGUARDED]

@@ -198,8 +198,10 @@ def test_every_operation_is_in_the_access_matrix(operations):
 
 
 def test_every_operation_names_its_permission_and_every_permission_is_used(operations):
-    asked = {call.facts.get("x-operation") for call in operations}
-    assert asked == {operation.value for operation in Operation} == {one.value for one in TABLE}
+    operations_in_document = {call.facts.get("x-operation") for call in operations}
+    assert (
+        operations_in_document == {operation.value for operation in Operation} == {row.value for row in TABLE}
+    )
 
 
 def test_openapi_document_names_the_permitted_roles(operations):

@@ -16,7 +16,7 @@ def build_line(minute: int, prices: str, symbol: str = "AAPL", volume: str = "10
 
 def join_lines(lines: Iterable[str]) -> str:
     """Return lines with their line feeds, as a parser takes them."""
-    return "".join(f"{one}\n" for one in lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def closes_to_lines(closes: Sequence[str], symbol: str = "AAPL") -> list[str]:

@@ -23,7 +23,7 @@ def _list_fills(folder):
 
 def _interleave(first, second):
     pairs = zip(closes_to_lines(first, "AAA"), closes_to_lines(second, "BBB"), strict=True)
-    return [one for pair in pairs for one in pair]
+    return [bar for pair in pairs for bar in pair]
 
 
 def test_moving_average_cross_buys_the_rise_and_sells_the_fall(tmp_path):

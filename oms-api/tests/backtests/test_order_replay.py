@@ -113,9 +113,9 @@ def test_settings_round_trip():
 
 
 def test_blocks_round_trip():
-    bar_block, two = (build_blocks(closes_to_lines(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT"))
-    both = build_block({**bar_block.columns, **two.columns})
-    assert parse_block(*pack_block(bar_block)) == bar_block
+    first, second = (build_blocks(closes_to_lines(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT"))
+    both = build_block({**first.columns, **second.columns})
+    assert parse_block(*pack_block(first)) == first
     assert parse_block(*pack_block(both)) == both
 
 

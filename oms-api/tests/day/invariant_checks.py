@@ -42,8 +42,8 @@ def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
     """Yield all rows of a list, page by page."""
     cursor: str | None = ""
     while cursor is not None:
-        asked = "&".join(f"{name}={value}" for name, value in conditions.items())
-        page = f"/api/v1{path}?limit=1000&{asked}" + (f"&cursor={cursor}" if cursor else "")
+        query = "&".join(f"{name}={value}" for name, value in conditions.items())
+        page = f"/api/v1{path}?limit=1000&{query}" + (f"&cursor={cursor}" if cursor else "")
         rows, link = client.page(page)
         yield from rows
         cursor = parse_qs(urlsplit(link).query)["cursor"][0] if link else None
@@ -75,25 +75,27 @@ def _came_too_late(intent: Any) -> bool:
 
 
 def _check_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
-    said = f"{intent.kind} {intent.path} {intent.status}"
+    description = f"{intent.kind} {intent.path} {intent.status}"
     if intent.kind == "order" and intent.status == 422 and _came_too_late(intent):
-        return [f"{said}: too late, and it stands"] if intent.body["client_order_id"] in named else []
+        return [f"{description}: too late, and it stands"] if intent.body["client_order_id"] in named else []
     if intent.status == 422 and not intent.told["type"].endswith(_MADE_NO_ORDER):
         denied = orders.get(intent.told.get("order_id", ""))
-        return [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{said}: {intent.told}"]
+        return (
+            [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{description}: {intent.told}"]
+        )
     if intent.kind in {"order", "pair"} and intent.status == 201:
         bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
         told = intent.told["orders"] if intent.kind == "pair" else [intent.told]
         pairs = zip(bodies, told, strict=True)
         lost = [body for body, order in pairs if named.get(body["client_order_id"]) != [order["id"]]]
-        return [f"{said}: acknowledged and lost: {body}" for body in lost]
+        return [f"{description}: acknowledged and lost: {body}" for body in lost]
     if intent.kind == "cancel" and intent.status == 200:
         stands = orders[intent.told["id"]]["status"]
-        return [] if stands == "CANCELED" else [f"{said}: canceled, and stands as {stands}"]
+        return [] if stands == "CANCELED" else [f"{description}: canceled, and stands as {stands}"]
     if intent.kind == "replace" and intent.status == 200:
         before = orders[intent.told["replaces"]]
         link = (before["status"], before["replaced_by"], intent.told["id"] in orders)
-        return [] if link == ("REPLACED", intent.told["id"], True) else [f"{said}: {link}"]
+        return [] if link == ("REPLACED", intent.told["id"], True) else [f"{description}: {link}"]
     return []
 
 
@@ -145,10 +147,12 @@ def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
     """Check that trades in another currency were booked at a rate that was quoted."""
     known: dict[str | None, set[Decimal]] = {None: set()}
     for pair, prices in quoted.items():
-        one, other = pair.split("/")
+        first, second = pair.split("/")
         rates = {Decimal(price) for price in prices}
-        is_inverse = one == _BASE
-        known[other if is_inverse else one] = {_rounded(1 / rate) for rate in rates} if is_inverse else rates
+        is_inverse = first == _BASE
+        known[second if is_inverse else first] = (
+            {_rounded(1 / rate) for rate in rates} if is_inverse else rates
+        )
     for trade in trades:
         currency, rate = trade["currency"], trade["fx_rate"]
         if currency != FOREIGN.get(trade["symbol"]):
@@ -159,16 +163,16 @@ def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
 
 def _check_books(client: Client, trades: list[Row]) -> list[str]:
     held, cash = recompute_books(trades)
-    told = {
+    amounts = {
         (row["portfolio_name"], row["symbol"]): tuple(
             map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"], row["local_cost"] or 0))
         )
         for row in _every(client, "/positions", include_closed="true")
     }
     faults = [
-        f"{corner}: holds {told.get(corner)}, its fills make {held.get(corner)}"
-        for corner in held.keys() | told.keys()
-        if held.get(corner) != told.get(corner)
+        f"{corner}: holds {amounts.get(corner)}, its fills make {held.get(corner)}"
+        for corner in held.keys() | amounts.keys()
+        if held.get(corner) != amounts.get(corner)
     ]
     stands = {
         row["portfolio_name"]: Decimal(row["cash"]) for row in _every(client, "/portfolios", detail="true")
@@ -190,7 +194,7 @@ def recompute_books(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]
     held: dict[Corner, tuple[Decimal, ...]] = {}
     local: dict[Corner, tuple[Decimal, ...]] = {}
     cash: dict[str, Decimal] = defaultdict(Decimal)
-    for trade in sorted(trades, key=lambda one: (one["portfolio_name"], one["sequence"])):
+    for trade in sorted(trades, key=lambda row: (row["portfolio_name"], row["sequence"])):
         corner = (trade["portfolio_name"], trade["symbol"])
         sign = 1 if trade["side"] == "BUY" else -1
         fill, value = sign * Decimal(trade["quantity"]), sign * _value(trade)

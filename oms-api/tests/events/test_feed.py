@@ -40,11 +40,11 @@ def add_events(engine, *numbers, **where):
 
 async def take_events(pages, count):
     """Return the payloads of the next `count` events."""
-    found = []
+    rows = []
     async for page in pages:
-        found += [event.payload for event in page]
-        if len(found) >= count:
-            return found
+        rows += [event.payload for event in page]
+        if len(rows) >= count:
+            return rows
     raise AssertionError("the stream ended")
 
 

@@ -114,9 +114,11 @@ def _difference(intent: Intent, row: Row) -> str | None:
 
 def _check_events(tables: dict[str, list[Row]]) -> list[str]:
     recorded = [event for event in tables["events"] if event["type"] == "trade.recorded"]
-    told = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
+    counts = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
     due = Counter(row["trade_id"] for row in tables["trades"])
-    return [f"event of {trade_id} stands {told[trade_id]} times" for trade_id in (told - due) + (due - told)]
+    return [
+        f"event of {trade_id} stands {counts[trade_id]} times" for trade_id in (counts - due) + (due - counts)
+    ]
 
 
 class _Book:
@@ -154,8 +156,8 @@ class _Book:
         hashed = self._hash + json.dumps(row["hashed"], separators=(",", ":"), ensure_ascii=False)
         self._hash = hashlib.sha256(hashed.encode()).hexdigest()
         place = f"row {row['sequence']}"
-        said = (row["position_quantity"], row["position_cost"], row["position_realized_pnl"])
-        self._expect(said, after, f"position of {place}")
+        stored = (row["position_quantity"], row["position_cost"], row["position_realized_pnl"])
+        self._expect(stored, after, f"position of {place}")
         self._expect(row["cash_after"], self._cash, f"cash of {place}")
         self._expect(row["hash"], self._hash, f"hash of {place}")
         if row["created_at"] < self._at or row["trade_id"] <= self._trade_id:
@@ -211,14 +213,14 @@ def _read(database_url: str, tables: tuple[str, ...]) -> dict[str, list[Row]]:
 def _rows(cursor: Any, table: str, canonical: Any) -> list[Row]:
     cursor.execute(f"SELECT * FROM {table}")  # noqa: S608  # a constant of this module
     names = [column[0] for column in cursor.description]
-    found = []
+    problems = []
     for values in cursor.fetchall():
         texts = {name: canonical(name, value) for name, value in zip(names, values, strict=True)}
         row: Row = {name: _units(text) if _is_amount(name, text) else text for name, text in texts.items()}
         if table == "trades":
             row["hashed"] = [texts[name] for name in HASHED]
-        found.append(row)
-    return found
+        problems.append(row)
+    return problems
 
 
 _AMOUNTS = frozenset(

@@ -79,8 +79,8 @@ class Sender:
         """Send a trade or reversal; None where the connection broke, and nobody knows."""
         answer = self._call(intent.path, intent.body, intent.key)
         if answer:
-            status, headers, told = answer
-            self.journal.hear(intent, status, told.get("trade", told), "retry-after" in headers)
+            status, headers, body = answer
+            self.journal.hear(intent, status, body.get("trade", body), "retry-after" in headers)
         return answer
 
     def send_batch(self, key: str, intents: Sequence[Intent]) -> None:

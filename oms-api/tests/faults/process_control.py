@@ -212,10 +212,10 @@ def verify_books(database_url: str) -> None:
 def _parents() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended meanwhile
-        yield int(folder.name), int(facts[1])
+        yield int(folder.name), int(fields[1])
 
 
 def _is_running(pid: int) -> bool:

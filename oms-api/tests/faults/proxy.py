@@ -47,8 +47,8 @@ class Network:
         """Cut all connections; new ones work."""
         with self._lock:
             sockets, self._sockets = self._sockets, []
-        for one in sockets:
-            _cut(one)
+        for peer in sockets:
+            _cut(peer)
 
     def close(self) -> None:
         """Take no connection any more, and cut those that stand."""

@@ -129,5 +129,5 @@ def test_sqlite_with_a_file_size_limit_loses_nothing_and_recovers(sqlite_setup: 
 
 
 def _owner(folder: Path) -> tuple[int, int]:
-    facts = folder.stat()
-    return facts.st_uid, facts.st_gid
+    status = folder.stat()
+    return status.st_uid, status.st_gid

@@ -33,9 +33,9 @@ def list_audit_entries(services, engine):
 
 
 def assert_login_refused(services: SessionServices, credentials, client=LAPTOP):
-    with pytest.raises(WrongLogin) as told:
+    with pytest.raises(WrongLogin) as caught:
         services.log_in(credentials, client)
-    return told.value
+    return caught.value
 
 
 def list_wrong_credentials(alice):
@@ -71,7 +71,7 @@ def test_every_login_failure_has_the_same_answer_and_cost(session_services, alic
             return hasher.verify(stored, password)
 
     monkeypatch.setattr(passwords_service, "_hasher", Counting)
-    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
     assert error.detail == "The tenant, the e-mail address or the password is wrong."
@@ -176,9 +176,9 @@ def test_no_password_or_token_is_stored(session_services, alice, engine, caplog)
 def test_ten_failures_throttle_even_the_correct_password(session_services, alice):
     for _ in range(PAIR.attempts):
         assert_login_refused(session_services, alice.says(WRONG))
-    with pytest.raises(TooManyLogIns) as told:
+    with pytest.raises(TooManyLogIns) as caught:
         session_services.log_in(alice.says())
-    assert told.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
+    assert caught.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
 
 
 def test_throttled_login_does_no_hashing(session_services, alice, monkeypatch):
@@ -190,7 +190,7 @@ def test_throttled_login_does_no_hashing(session_services, alice, monkeypatch):
 
     monkeypatch.setattr(session_services.passwords, "verify", verify)
     queries: list[str] = []
-    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     with pytest.raises(TooManyLogIns):
         session_services.log_in(alice.says())
     assert queries == []
@@ -243,7 +243,7 @@ def test_known_addresses_persist_across_restarts_and_processes(
 def count_queries_of_refusal(services, credentials):
     """Return how many queries a refused login makes, and what its refusal says."""
     queries: list[str] = []
-    listen = lambda *facts: queries.append(facts[2])  # noqa: E731  # to be taken off again
+    listen = lambda *args: queries.append(args[2])  # noqa: E731  # to be taken off again
     event.listen(services.engine, "before_cursor_execute", listen)
     with pytest.raises(TooManyLogIns) as refusal:
         services.log_in(credentials, Client("198.51.100.200", "bot", "r"))
@@ -253,13 +253,13 @@ def count_queries_of_refusal(services, credentials):
 
 def test_throttling_does_not_reveal_existing_accounts(services_with_quick_hasher, alice):
     nobody = alice.says(WRONG, email="nobody@x")
-    told = []
+    seconds = []
     for credentials in (alice.says(WRONG), nobody):
         guess_passwords(services_with_quick_hasher, credentials, ACCOUNT.attempts)
         tries = [count_queries_of_refusal(services_with_quick_hasher, credentials) for _ in range(5)]
-        told.append(min(tries))  # the audit log is written beside some of them
-    assert told[0][:2] == told[1][:2]
-    assert abs(told[0][2] - told[1][2]) <= 5  # seconds to wait, of two attacks one after the other
+        seconds.append(min(tries))  # the audit log is written beside some of them
+    assert seconds[0][:2] == seconds[1][:2]
+    assert abs(seconds[0][2] - seconds[1][2]) <= 5  # seconds to wait, of two attacks one after the other
 
 
 def test_login_that_could_not_be_verified_is_not_counted(services_with_quick_hasher, alice, monkeypatch):
@@ -286,11 +286,11 @@ def test_full_hashing_queue_returns_retry_after(session_services, alice):
         ]
         return await asyncio.gather(*attempts, return_exceptions=True)
 
-    told = asyncio.run(crowd())
-    refusals = [one for one in told if isinstance(one, Unavailable)]
+    results = asyncio.run(crowd())
+    refusals = [result for result in results if isinstance(result, Unavailable)]
     assert refusals
     assert {unavailable.retry_after_seconds for unavailable in refusals} == {1}
-    assert sum(isinstance(one, WrongLogin) for one in told) == 200 - len(refusals)
+    assert sum(isinstance(result, WrongLogin) for result in results) == 200 - len(refusals)
 
 
 # On the wire
@@ -348,9 +348,9 @@ def test_every_login_failure_has_the_same_http_response(client, alice):
         post_login(client, "login", build_credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
-    told = [{**response.json(), "request_id": ""} for response in answers]
+    bodies = [{**response.json(), "request_id": ""} for response in answers]
     assert [response.status_code for response in answers] == [401] * 3
-    assert told[0] == told[1] == told[2]
+    assert bodies[0] == bodies[1] == bodies[2]
 
 
 def test_ten_failures_return_429_with_retry_after(client, alice):

@@ -122,9 +122,9 @@ def test_token_reuse_keeps_other_sessions_of_the_user(session_services, alice):
 def test_concurrent_refreshes_of_one_client_return_one_successor(database_url, alice, engine):
     with run_session_services(database_url, 2) as both:
         first = both[0].log_in(alice.says())
-        told = refresh_concurrently(both, first.refresh, [LAPTOP] * RACERS)
-    assert all(isinstance(one, Tokens) for one in told), told
-    assert {one.refresh for one in told} == {
+        results = refresh_concurrently(both, first.refresh, [LAPTOP] * RACERS)
+    assert all(isinstance(result, Tokens) for result in results), results
+    assert {result.refresh for result in results} == {
         create_refresh_token(verify_refresh_token(first.refresh, RING)[0], 1, RING)
     }
     assert [row.generation for row in query(engine, "SELECT generation FROM sessions")] == [1]
@@ -135,10 +135,10 @@ def test_concurrent_refreshes_of_many_clients_end_the_session(database_url, alic
     racers = [Client(f"198.51.100.{number}", "browser", "r") for number in range(RACERS)]
     with run_session_services(database_url, 2) as both:
         first = both[0].log_in(alice.says())
-        told = refresh_concurrently(both, first.refresh, racers)
-        winners = [one for one in told if isinstance(one, Tokens)]
+        results = refresh_concurrently(both, first.refresh, racers)
+        winners = [result for result in results if isinstance(result, Tokens)]
         assert len(winners) == 1
-        assert sum(isinstance(one, NotRefreshed) for one in told) == RACERS - 1
+        assert sum(isinstance(result, NotRefreshed) for result in results) == RACERS - 1
         with pytest.raises(NotRefreshed):
             both[1].refresh(winners[0].refresh, racers[0])
     assert [row.generation for row in query(engine, "SELECT generation FROM sessions")] == [1]

@@ -39,14 +39,14 @@ def log_out(services, caller, client=LAPTOP):
 
 def count_statements(services, work):
     """Return how many statements the work takes, and what it gives."""
-    seen = []
+    statements = []
 
     def listen(*facts):
-        seen.append(facts[2])
+        statements.append(facts[2])
 
     event.listen(services.engine, "before_cursor_execute", listen)
     try:
-        return work(), len([statement for statement in seen if statement != "BEGIN"])
+        return work(), len([statement for statement in statements if statement != "BEGIN"])
     finally:
         event.remove(services.engine, "before_cursor_execute", listen)
 
@@ -242,12 +242,12 @@ def test_token_of_an_unknown_session_is_rejected(session_services, alice):
 
 def test_malformed_token_causes_no_database_query(session_services, alice):
     tokens = session_services.log_in(alice.says())
-    seen = []
-    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
+    statements = []
+    event.listen(session_services.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     for token in ("", "x", "a.b.c", tokens.refresh, tokens.access + "x", "x" * 1_000_000, "\ud800"):
         with pytest.raises(NoValidKey):
             session_services.caller(token)
-    assert seen == []
+    assert statements == []
 
 
 def test_token_cache_size_is_bounded(session_services, alice, monkeypatch):

@@ -85,7 +85,7 @@ def follow_symbols(processes):
     first.follow(frozenset({"AAPL"}))
     second.follow(frozenset({"MSFT"}))
     wait_until(lambda: first.is_connected and second.is_connected and first.is_owner != second.is_owner)
-    return sorted(processes, key=lambda one: not one[0].is_owner)
+    return sorted(processes, key=lambda process: not process[0].is_owner)
 
 
 def get_price(feed, symbol):
@@ -165,14 +165,14 @@ def test_two_services_send_the_requests_of_one(redis_server, new_database):
         alpaca.exchange.quote("AAPL", "99", "101")
         alpaca.exchange.quote("MSFT", "199", "201")
         settings |= {"ALPACA_API_SECRET": SECRET_KEY, "ALPACA_DATA_URL": alpaca.url}
-        with run_process(**settings) as one, run_process(**settings) as two:
-            wait_until(lambda: get_bid(one, "AAPL") == "99.00" and get_bid(two, "MSFT") == "199.00")
+        with run_process(**settings) as process, run_process(**settings) as two:
+            wait_until(lambda: get_bid(process, "AAPL") == "99.00" and get_bid(two, "MSFT") == "199.00")
             alpaca.exchange.quote("AAPL", "100", "101")
-            wait_until(lambda: get_bid(two, "AAPL") == get_bid(one, "AAPL") == "100.00")
+            wait_until(lambda: get_bid(two, "AAPL") == get_bid(process, "AAPL") == "100.00")
             alpaca.gateway.requests.clear()
             began = time.monotonic()
             time.sleep(5)
-            read = [one for one in alpaca.gateway.requests if "/quotes/latest" in str(one)]
+            read = [request for request in alpaca.gateway.requests if "/quotes/latest" in str(request)]
             # each process that reads sends one request a second
             assert 1 <= len(read) <= time.monotonic() - began + 2
 

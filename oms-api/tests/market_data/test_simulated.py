@@ -74,8 +74,8 @@ def test_quote_is_constant_within_its_second(source):
     within = source.quote("AAPL", NOON + timedelta(milliseconds=999))
     assert within == source.quote("AAPL", NOON)
     assert within.at == NOON
-    seen = {source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
-    assert len(seen) > 5
+    prices = {source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
+    assert len(prices) > 5
 
 
 @pytest.mark.parametrize("interval", Interval)
@@ -89,9 +89,9 @@ def test_bars_match_the_walk(source, interval):
 
 
 def test_minute_bar_covers_the_prices_of_its_seconds(source):
-    (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
+    (bar,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
     lasts = [source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
-    assert (one.open, one.high, one.low, one.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
+    assert (bar.open, bar.high, bar.low, bar.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
 
 
 def test_longer_bars_match_the_shorter_bars_within(source):
@@ -101,9 +101,9 @@ def test_longer_bars_match_the_shorter_bars_within(source):
         assert (
             shorter[-1].close == longer[-1].close == source.quote("AAPL", until - timedelta(seconds=1)).last
         )
-        assert max(one.high for one in longer) <= max(one.high for one in shorter)
-        assert min(one.low for one in longer) >= min(one.low for one in shorter)
-    assert [one.start for one in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
+        assert max(bar.high for bar in longer) <= max(bar.high for bar in shorter)
+        assert min(bar.low for bar in longer) >= min(bar.low for bar in shorter)
+    assert [bar.start for bar in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
 
 
 @pytest.mark.parametrize("interval", Interval)
@@ -127,8 +127,8 @@ def test_newest_bar_is_updated_until_its_end(source):
 
 
 def test_bar_exists_from_its_first_instant(source):
-    (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
-    assert one.open == one.high == one.low == one.close == source.quote("AAPL", NOON).last
+    (bar,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
+    assert bar.open == bar.high == bar.low == bar.close == source.quote("AAPL", NOON).last
     assert source.bars("AAPL", Interval.MINUTE, NOON, NOON) == []
 
 
@@ -136,7 +136,7 @@ def test_bars_do_not_exceed_their_end_or_the_first_instant(source):
     assert source.bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     early = source.bars("AAPL", Interval.MINUTE, epoch - timedelta(hours=1), epoch + timedelta(minutes=2))
-    assert [one.start for one in early] == [epoch, epoch + timedelta(minutes=1)]
+    assert [bar.start for bar in early] == [epoch, epoch + timedelta(minutes=1)]
 
 
 def test_symbol_cache_size_is_bounded(source, monkeypatch):

@@ -104,7 +104,7 @@ class NaivePortfolio:
             for at, sign in ((end, 1), (start, -1)):
                 if at is None:
                     continue
-                for symbol in {one.symbol for one in mine}:
+                for symbol in {trade.symbol for trade in mine}:
                     quantity = self.quantity(symbol, at)
                     value = multiply(quantity, self.quotes.mark(symbol, at)) if quantity else ZERO
                     there += sign * value
@@ -170,8 +170,8 @@ def compute_performance(points: Iterable[tuple[Figures, bool]]) -> dict[str, flo
             returns.append(chained - 1)
             chained = 1.0
     mean = sum(returns) / len(returns)
-    deviation = sqrt(sum((one - mean) ** 2 for one in returns) / (len(returns) - 1))
-    downside = sqrt(sum(min(one, 0) ** 2 for one in returns) / len(returns))
+    deviation = sqrt(sum((value - mean) ** 2 for value in returns) / (len(returns) - 1))
+    downside = sqrt(sum(min(value, 0) ** 2 for value in returns) / len(returns))
     falls = [1 - level / max(levels[: number + 1]) for number, level in enumerate(levels)]
     return {
         "time_weighted_return": levels[-1] - 1,

@@ -42,23 +42,28 @@ def connect_broker(service):
 
 def wait_for(condition):
     deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.05)
-    return found
+    return value
 
 
 def set_up_portfolio(http):
     """Let the portfolio Growth trade at Alpaca."""
     assert http.put("/quotes/AAPL", json={"bid": "99", "ask": "101", "last": "100"}).status_code == 200
-    wait_for(lambda: [one["status"] for one in http.get("/broker-connections").json()] == ["connected"])
+    wait_for(
+        lambda: (
+            [broker_connection["status"] for broker_connection in http.get("/broker-connections").json()]
+            == ["connected"]
+        )
+    )
     assert http.post("/portfolios", json={"name": "Growth"}).status_code == 201
     to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}
     assert http.patch("/portfolios/Growth", json=to_alpaca).status_code == 200
 
 
 def list_at_alpaca(alpaca):
-    return sorted((one.side, one.type, one.status) for one in alpaca.exchange.orders.values())
+    return sorted((order.side, order.type, order.status) for order in alpaca.exchange.orders.values())
 
 
 def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, database_url):
@@ -84,4 +89,4 @@ def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, datab
 
 
 def find_exits(http, entry):
-    return {one["type"]: one["status"] for one in http.get(f"/orders/{entry['id']}").json()["legs"]}
+    return {leg["type"]: leg["status"] for leg in http.get(f"/orders/{entry['id']}").json()["legs"]}

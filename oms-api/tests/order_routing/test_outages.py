@@ -66,7 +66,7 @@ def test_held_order_that_our_quote_would_fill_is_filled_by_the_broker_only(routi
     assert routing.list_executions() == []
     fill = routing.broker.fill(order, "10", "100")
     routing.run_session()
-    assert [one[0] for one in routing.list_executions()] == [fill.execution_id]
+    assert [execution[0] for execution in routing.list_executions()] == [fill.execution_id]
     assert routing.harness.get_order(order).status is Status.FILLED
 
 
@@ -152,7 +152,7 @@ def test_loss_and_return_of_a_broker_are_events(routing):
         "connection": "paper", "broker": "alpaca", "status": "down",
         "reason": "The broker does not answer.",
     }  # fmt: skip
-    assert [one["status"] for one in routing.harness.list_events("broker.connected")] == [
+    assert [event["status"] for event in routing.harness.list_events("broker.connected")] == [
         "connected",
         "connected",
     ]

@@ -31,9 +31,13 @@ def test_override_by_a_second_user_lets_one_order_exceed_a_limit(client):
     order_id = place_denied_order(client)
     waiting = request_override(client, order_id)
     assert (waiting.status_code, waiting.json()["status"]) == (201, "AWAITING_APPROVAL")
-    (shown,) = client.list_waiting_orders("risk")
-    assert (shown["rule"], shown["waived"], shown["override_of"]) == ("override", "MAX_ORDER_VALUE", order_id)
-    assert (shown["reason"], shown["denial"]) == ("Client block", None)
+    (waiting_order,) = client.list_waiting_orders("risk")
+    assert (waiting_order["rule"], waiting_order["waived"], waiting_order["override_of"]) == (
+        "override",
+        "MAX_ORDER_VALUE",
+        order_id,
+    )
+    assert (waiting_order["reason"], waiting_order["denial"]) == ("Client block", None)
     assert client.list_waiting_orders("approver") == []
     assert client.decide_order(waiting.json(), role="approver").status_code == 403
     assert client.approve_order(waiting.json(), role="risk")["status"] == "FILLED"

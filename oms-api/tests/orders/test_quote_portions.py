@@ -103,7 +103,11 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small
     asyncio.run(
         create_matcher(harness, readers, writer).publish(harness.tenant, publish_quote(harness).quote)
     )
-    portions = [one.portfolio_keys for one in writer.sent if isinstance(one, QuoteArrived) and not one.is_new]
+    portions = [
+        command.portfolio_keys
+        for command in writer.sent
+        if isinstance(command, QuoteArrived) and not command.is_new
+    ]
     assert [len(portion or ()) for portion in portions] == [1, 1, 1]
     assert list_statuses(harness, orders) == {Status.FILLED}
     assert count_unmatched(harness) == {}
@@ -207,8 +211,8 @@ STEP = st.sampled_from(["portion"]) | ORDER | st.integers(0, 9)
 def test_portion_sequence_does_not_change_the_result(replayed_engine, resting, books, steps, has_sizes):
     """Commands in between see their portfolio as if the quote had met all orders when it was stored."""
     engine, numbers = replayed_engine
-    found = [run_steps(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
-    assert found[0] == found[1]
+    results = [run_steps(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
+    assert results[0] == results[1]
     assert verify_database(engine).clean
 
 
@@ -218,7 +222,7 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
         patch.setattr(lock_plan, "MAX_MATCHES", most)
         harness, symbol = WriterHarness(engine), f"S{number}"
         harness.publish_quote("91", "91", "91", symbol)
-        orders = [create_place_order(harness, symbol, number, *facts) for facts in resting]
+        orders = [create_place_order(harness, symbol, number, *terms) for terms in resting]
         command = publish_quote(
             harness, "90", "92", symbol, **({"bid_size": "4", "ask_size": "4"} if has_sizes else {})
         )
@@ -242,15 +246,15 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
         )
         ended = [harness.get_order(order) for order in orders]
         held = [(name.split()[0], *amounts) for name, traded, *amounts in positions if traded == symbol]
-        return held, [(one.status, one.filled_quantity, one.filled_value) for one in ended]
+        return held, [(order.status, order.filled_quantity, order.filled_value) for order in ended]
 
 
 def create_place_order(harness, symbol, number, book, side, price, quantity):
     name = f"{book} {number}"
     harness.open_portfolio(name)
-    asked = build_ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
+    ticket = build_ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
     return harness.run_order_command(
-        PlaceOrder(harness.build_origin(facts=repr(asked)), asked, name, name_key(name))
+        PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, name, name_key(name))
     )
 
 

@@ -87,9 +87,9 @@ class Lives(RuleBasedStateMachine):
     @rule(symbol=SYMBOLS, side=SIDES, size=SIZES, price=PRICES, time=TIMES,
           kind=st.sampled_from(["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP"]))  # fmt: skip
     def place(self, symbol, side, size, price, time, kind):
-        facts = build_prices(kind, price)
+        prices = build_prices(kind, price)
         self.harness.place_order(
-            symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **facts
+            symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **prices
         )
 
     @rule(size=SIZES, price=PRICES, side=SIDES)
@@ -196,7 +196,7 @@ class Lives(RuleBasedStateMachine):
                 one.id: list_order_events(connection, self.harness.tenant, one.id) for one in self.orders()
             }
         for order in self.orders():
-            history = [(one.sequence, one.from_status, one.to_status) for one in moves[order.id]]
+            history = [(row.sequence, row.from_status, row.to_status) for row in moves[order.id]]
             assert [sequence for sequence, _, _ in history] == list(range(1, order.event_count + 1))
             assert history[-1][2] == order.status
             before = None
@@ -228,7 +228,7 @@ class Lives(RuleBasedStateMachine):
         for symbol, quantity, cost, realised in self.harness.query(
             "SELECT symbol, quantity, cost, realized_pnl FROM positions WHERE tenant_id = :tenant"
         ):
-            held = tuple(Decimal(str(one)) for one in (quantity, cost, realised))
+            held = tuple(Decimal(str(value)) for value in (quantity, cost, realised))
             assert held == compute_position(fills[symbol])
         for (kept,) in self.harness.query("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
             assert Decimal(str(kept)) == cash

@@ -33,17 +33,17 @@ def build_risk_input(**changes: Any) -> RiskInput:
     `position` and `orders` make the book, `other_exposure` is a list of books, and changes of limits have the
     limits' names.
     """
-    asked = changes.pop("order", None) or build_order()
+    order = changes.pop("order", None) or build_order()
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
     rate = changes.pop("rate", None)
-    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, asked, rate)
+    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
     given: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
     }
     return RiskInput(
-        order=asked,
+        order=order,
         instrument=changes.pop("instrument", SHARE),
         prices=prices,
         book=book,

@@ -48,10 +48,10 @@ def redis_client(redis_server):
 def wait_until(check, label="it"):
     """Wait until `check` returns something, and return that."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := check()):
+    while not (value := check()):
         assert time.monotonic() < deadline, f"{label} did not happen"
         time.sleep(0.02)  # nothing signals it; the deadline ends this
-    return found
+    return value
 
 
 @contextmanager

@@ -15,10 +15,10 @@ WAIT_SECONDS = 60.0
 def wait_for(condition: Callable[[], Any]) -> Any:
     """Return the first true value of a condition."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, "the condition never became true"
         time.sleep(0.02)
-    return found
+    return value
 
 
 @contextmanager

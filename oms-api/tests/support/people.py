@@ -52,8 +52,8 @@ class Person:
 
     def says(self, password: str = PASSWORD, **changes: str) -> Credentials:
         """Return what the person says to log in."""
-        said = {"tenant": self.tenant, "email": self.email} | changes
-        return Credentials(password=password, **said)
+        credentials = {"tenant": self.tenant, "email": self.email} | changes
+        return Credentials(password=password, **credentials)
 
 
 def create_person(

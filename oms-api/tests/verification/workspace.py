@@ -81,7 +81,7 @@ def _run_strategy(api: ApiClient) -> None:
         of_it: dict[str, Any] = {"tenant_id": api.tenant_id, "strategy": "trend"}
         inputs = [NewInput(InputKind.START, _TOMORROW, "{}"), NewInput(InputKind.STOP, _TOMORROW, "{}")]
         linked = link_inputs(api.tenant_id, "trend", 1, NO_HEAD, inputs)
-        connection.execute(insert(StrategyInputRow), [one._asdict() for one in linked])
+        connection.execute(insert(StrategyInputRow), [row._asdict() for row in linked])
         state = {"state": "{}", "processed": 2, "sequence": 2, "hash": linked[-1].hash}
         connection.execute(insert(StrategyStateRow).values(**of_it, **state, updated_at=_TOMORROW))
         backtest: dict[str, Any] = dict.fromkeys(BacktestRow.__table__.columns.keys())
@@ -109,9 +109,9 @@ def _connect_broker(api: ApiClient) -> None:
         execute_writes(connection, build_request_insert([request]))
         limit = {"name": "alpaca-requests:1", "millitokens": 200_000, "updated_at": _TOMORROW}
         connection.execute(insert(BrokerRateLimitRow).values(limit))
-        facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
-        facts += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
-        insert_issue(connection, Issue(*facts))
+        values: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
+        values += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
+        insert_issue(connection, Issue(*values))
 
 
 def _create_tenant(service: Service) -> ApiClient:
@@ -153,13 +153,13 @@ def _create_users(api: ApiClient) -> None:
     user = _ok(api.post("/users", alice | {"portfolios": ["Growth"]}, {"Idempotency-Key": "user-1"}))
     _ok(api.patch(f"/users/{user['id']}", {"name": "Alice B", "portfolios": ["Growth", "Income"]}))
     _ok(api.get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}))
-    said = {"tenant": "acme", "email": "alice@example.com", "password": PASSWORD}
-    login = _ok(api.service.client.post("/api/v1/auth/login", json=said))
+    credentials = {"tenant": "acme", "email": "alice@example.com", "password": PASSWORD}
+    login = _ok(api.service.client.post("/api/v1/auth/login", json=credentials))
     refresh = {"refresh_token": login["refresh_token"]}
     tokens = _ok(api.service.client.post("/api/v1/auth/refresh", json=refresh))
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     assert api.service.client.post("/api/v1/auth/logout", headers=headers).status_code < 300
-    _ok(api.service.client.post("/api/v1/auth/login", json=said))
+    _ok(api.service.client.post("/api/v1/auth/login", json=credentials))
 
 
 def _create_keys(api: ApiClient) -> None:

@@ -185,8 +185,8 @@ def get_time_in_force(preferences: Preferences) -> str:
 
 
 def _read_modes(entries: Mapping[str, str]) -> dict[str, str]:
-    found = {name: entries.get(NOTIFY_PREFIX + name, "") for name in NOTIFICATION_TYPES}
-    return {name: mode for name, mode in found.items() if mode}
+    choices = {name: entries.get(NOTIFY_PREFIX + name, "") for name in NOTIFICATION_TYPES}
+    return {name: mode for name, mode in choices.items() if mode}
 
 
 def _minutes(time: str) -> int:

@@ -79,12 +79,12 @@ class HandlerRegistry:
         action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
         if handler := self._handlers.get((RequestKind.ACTION, action_id)):
             return handler
-        found = (
+        handlers = (
             action_handler
             for constraint, action_handler in self._patterns
             if _matches(constraint, action_id, block_id)
         )
-        return next(found, None) if action is not None else None
+        return next(handlers, None) if action is not None else None
 
 
 def _read(part: Any, name: str) -> str:

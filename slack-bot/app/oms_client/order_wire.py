@@ -100,7 +100,7 @@ def parse_denial(facts: Mapping[str, Any]) -> Denial | None:
 
 def _terms(ticket: OrderTicket) -> Json:
     trail = ticket.trail
-    found = {
+    values = {
         "limit_price": _text(ticket.limit_price),
         "stop_price": _text(ticket.stop_price),
         "trail_percent": _text(trail.distance) if trail and trail.is_percent else None,
@@ -108,7 +108,7 @@ def _terms(ticket: OrderTicket) -> Json:
         "time_in_force": ticket.time_in_force.value,
         "expires_at": f"{ticket.expires_at:%Y-%m-%dT%H:%M:%SZ}" if ticket.expires_at else None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:

@@ -99,10 +99,10 @@ class OrderClient:
         """
         path = _path(order_id)
         if person is None:
-            found = self.oms.read_as_bot(path, {}, request_id, absent=None)
+            body = self.oms.read_as_bot(path, {}, request_id, absent=None)
         else:
-            found = self.oms.read(person, path, {}, request_id, absent=None)
-        return None if found is None else parse_order(found)
+            body = self.oms.read(person, path, {}, request_id, absent=None)
+        return None if body is None else parse_order(body)
 
     def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:
         """Return the order with this client order id, None if there is none."""
@@ -139,8 +139,8 @@ class OrderClient:
     def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
         """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
         path = f"/api/v1/portfolio/{quote(portfolio, safe='')}"
-        found = self.oms.read(person, path, {}, request_id, absent=None)
-        return None if found is None else parse_portfolio_cash(found)
+        body = self.oms.read(person, path, {}, request_id, absent=None)
+        return None if body is None else parse_portfolio_cash(body)
 
     def list_cash(self, person: Person, query: str, *, limit: int, request_id: str) -> list[PortfolioCash]:
         """Return the portfolios that match the query, with their cash."""

@@ -62,12 +62,12 @@ def parse_rows(kind: type[T], rows: Any) -> list[T]:
     """Parse a JSON array of objects. Raises `OmsError`."""
     if not isinstance(rows, list):
         raise UnreadableResponse("The OMS returned a value that is not a list.")
-    found = []
+    parsed = []
     for number, row in enumerate(rows):
         if number % ROWS_WITHOUT_PAUSE == 0:
             pause_background_work()
-        found.append(parse_row(kind, row))
-    return found
+        parsed.append(parse_row(kind, row))
+    return parsed
 
 
 def parse_approvals(rows: Any) -> list[ApprovalSummary]:

@@ -72,8 +72,8 @@ class SqliteDatabase:
 
     def _add_team_to_messages_key(self) -> None:
         """Build the table of messages again if an earlier version has created it."""
-        found = "SELECT 1 FROM pragma_table_info('order_messages') WHERE name = 'team' AND pk > 0"
-        if not self.execute(found):
+        query = "SELECT 1 FROM pragma_table_info('order_messages') WHERE name = 'team' AND pk > 0"
+        if not self.execute(query):
             for statement in _REBUILD_MESSAGES:
                 self.execute(statement)
 

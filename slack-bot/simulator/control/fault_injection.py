@@ -111,10 +111,10 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
 
     _run(send_again, times, at_once=body.flag("at_once"))
     with simulator.workspace_state.news:
-        found = [
+        deliveries = [
             simulator.workspace_state.request_log.find_delivery(delivery_id) for delivery_id in delivery_ids
         ]
-    return [repeated for repeated in found if repeated]
+    return [repeated for repeated in deliveries if repeated]
 
 
 def _run(work: Callable[[], None], times: int, at_once: bool) -> None:

@@ -30,16 +30,16 @@ class Streams:
         return self._lines()
 
     def _lines(self) -> Iterator[bytes]:
-        workspace_state, seen = self._simulator.workspace_state, -1
+        workspace_state, version = self._simulator.workspace_state, -1
         with workspace_state.news:
             self._open += 1
         try:
             while not self._simulator.request_sender.closing.is_set():
-                yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': seen})}\n\n".encode()
+                yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': version})}\n\n".encode()
                 with workspace_state.news:
-                    if workspace_state.version == seen:
+                    if workspace_state.version == version:
                         workspace_state.news.wait(HEARTBEAT_SECONDS)
-                    seen = workspace_state.version
+                    version = workspace_state.version
         finally:
             with workspace_state.news:
                 self._open -= 1

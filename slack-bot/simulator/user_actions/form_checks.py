@@ -17,8 +17,10 @@ Complaint = Callable[[Block, Any], str]
 
 def check_values(blocks: list[Block], values: Values) -> dict[str, str]:
     """Return a sentence per input block with an invalid value. Empty if all are valid."""
-    found = {block["block_id"]: _complaint(block, values) for block in blocks if block["type"] == "input"}
-    return {block_id: sentence for block_id, sentence in found.items() if sentence}
+    complaints = {
+        block["block_id"]: _complaint(block, values) for block in blocks if block["type"] == "input"
+    }
+    return {block_id: sentence for block_id, sentence in complaints.items() if sentence}
 
 
 def _complaint(block: Block, values: Values) -> str:

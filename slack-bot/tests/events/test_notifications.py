@@ -237,12 +237,12 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
     quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
         "O1", status=status, leaves_quantity="10"
     )
-    asked = datetime.now(UTC) + timedelta(minutes=minutes)
+    requested_at = datetime.now(UTC) + timedelta(minutes=minutes)
     request = {
-        "order_id": "O1", "expires_at": (asked + timedelta(minutes=30)).isoformat(),
+        "order_id": "O1", "expires_at": (requested_at + timedelta(minutes=30)).isoformat(),
         "approvers": ["slack:T1:U2"], "requested_by": "slack:T1:U2",
     }  # fmt: skip
-    handle_event(quiet_workspace, "approval.requested", request, created_at=asked.isoformat())
+    handle_event(quiet_workspace, "approval.requested", request, created_at=requested_at.isoformat())
     quiet_workspace.oms.queue_responses("get_order", Response(drop=True))  # a failure delays the reminder
     list_sent_messages(quiet_workspace)
     advance_clock(monkeypatch, 31)
@@ -261,10 +261,10 @@ def test_reminder_that_slack_did_not_confirm_is_repeated(
     quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
         "O1", status="AWAITING_APPROVAL", leaves_quantity="1"
     )
-    asked = datetime.now(UTC) - timedelta(minutes=16)
-    expires_at = (asked + timedelta(minutes=30)).isoformat()
+    requested_at = datetime.now(UTC) - timedelta(minutes=16)
+    expires_at = (requested_at + timedelta(minutes=30)).isoformat()
     request = {"order_id": "O1", "expires_at": expires_at, "approvers": ["slack:T1:U2"]}
-    add_reminder(quiet_workspace.bot.services, asked.isoformat(), request)
+    add_reminder(quiet_workspace.bot.services, requested_at.isoformat(), request)
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
     quiet_workspace.slack.queue_responses("chat.postMessage", answer)
     list_sent_messages(quiet_workspace)

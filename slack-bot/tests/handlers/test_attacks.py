@@ -229,8 +229,8 @@ def test_people_of_other_workspaces_reach_nothing(attacked_workspace: PortfolioW
             ), name
     wait_for_work(attacked_workspace)
     assert attacked_workspace.oms.calls == []
-    told = {attacked_workspace.slack.name_of(call) for call in attacked_workspace.slack.calls}
-    assert told <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
+    methods = {attacked_workspace.slack.name_of(call) for call in attacked_workspace.slack.calls}
+    assert methods <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
     assert "Only members of the workspace" in json.dumps(
         [call.body for call in attacked_workspace.slack.calls]
     )

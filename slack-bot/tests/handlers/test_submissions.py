@@ -82,8 +82,8 @@ LIMITS = [
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
 def test_limits_of_the_oms_are_shown_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
     workspace.oms.queue_responses("place", build_problem(422, "1 field is not valid; see `errors`.", [error]))
-    shown = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
-    assert block_id in shown
+    block_ids = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
+    assert block_id in block_ids
     assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
 
 

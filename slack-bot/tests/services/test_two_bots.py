@@ -202,9 +202,9 @@ def test_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
     first.submit()
     (posted,) = first.slack.wait_for("chat.postMessage")
     expire_lease(first.bot.services.storage)
-    seen = {"ts": "7.0", "metadata": posted.body["metadata"]}
+    message = {"ts": "7.0", "metadata": posted.body["metadata"]}
     first.slack.default_responses["conversations.history"] = Response(
-        body={"ok": True, "messages": [{"ts": "6.0"}, seen]}
+        body={"ok": True, "messages": [{"ts": "6.0"}, message]}
     )
     recover_confirmations(second.bot.services, time.time())
     wait_until(lambda: not second.bot.services.send_queue._waiting)

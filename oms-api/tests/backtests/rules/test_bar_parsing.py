@@ -49,8 +49,11 @@ def test_parser_goes_on_in_the_next_chunk():
 def test_prices_are_exact(places, data):
     integers = st.integers(1, 10 ** (6 + places) - 1)
     opens = data.draw(st.lists(integers, min_size=1, max_size=5))
-    amounts = [Decimal(one).scaleb(-places) for one in opens]
-    lines = [build_line(number, f"{one:f}/{one:f}/{one:f}/{one:f}") for number, one in enumerate(amounts)]
+    amounts = [Decimal(price).scaleb(-places) for price in opens]
+    lines = [
+        build_line(number, f"{amount:f}/{amount:f}/{amount:f}/{amount:f}")
+        for number, amount in enumerate(amounts)
+    ]
     assert _prices(_parse(lines))[0] == amounts
 
 

@@ -39,12 +39,12 @@ def test_random_sets_are_different_repeatable_and_within_the_ranges():
     sets = draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
     assert sets == draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
     assert sets != draw_sets(50, 8, {}, {"slow": ["8", "9"]}, descriptions)
-    assert len({tuple(one.items()) for one in sets}) == 50
+    assert len({tuple(parameters.items()) for parameters in sets}) == 50
     assert all(1 <= int(item["fast"]) <= 9 and item["slow"] in {"8", "9"} for item in sets)
     assert all(Decimal("0.5") <= Decimal(item["share"]) <= Decimal("1.5") for item in sets)
     assert {item["late"] for item in sets} == {"true", "false"}
     assert {item["kind"] for item in sets} == {"a", "b"}
-    assert not any("size" in one for one in sets)
+    assert not any("size" in parameters for parameters in sets)
 
 
 def test_fixed_parameters_do_not_vary_and_small_ranges_give_fewer_sets():

@@ -66,8 +66,8 @@ def close_position(services: Services, origin: Origin, order_id: str, clicked: C
 
 def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, sentence: str) -> None:
     """Replace the buttons of a message by a sentence, so that nobody clicks a second time."""
-    kept = [block for block in clicked.blocks if block.get("type") != "actions"]
-    message = Message(clicked.text, (*kept, build_section(sentence)))
+    blocks = [block for block in clicked.blocks if block.get("type") != "actions"]
+    message = Message(clicked.text, (*blocks, build_section(sentence)))
     try:
         services.slack.update_message(clicked.channel, clicked.ts, message)
     except SlackError as error:

@@ -144,9 +144,9 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, OmsRejected) and error.kind == PRICE_MOVED:
         fields = error.facts
-        seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
+        price_seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
         body = (
-            f"*The price has moved* from {escape(seen)} to {escape(price)}. "
+            f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."
         )
         return _update(build_decision_form(replace(context, price_seen=price), body, reason))

@@ -113,10 +113,10 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
     except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the answer was lost
-        found = _find(services, submitted)
+        trade = _find(services, submitted)
         return (
-            _report_order(services, submitted, found)
-            if found
+            _report_order(services, submitted, trade)
+            if trade
             else submission_results.build_unknown_order_outcome(submitted)
         )
     except OmsError as error:

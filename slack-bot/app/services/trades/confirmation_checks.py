@@ -38,11 +38,11 @@ def list_questions(services: Services, order: TradeSubmission) -> list[Question]
 
     Raises `OmsError` if the OMS does not answer. No trade is sent then.
     """
-    found = (
+    questions = (
         *check_symbol_and_price(services, order, order.ticket.price),
         *_check_portfolio(services, order),
     )
-    return [question for question in found if not order.is_confirmed(question.id)]
+    return [question for question in questions if not order.is_confirmed(question.id)]
 
 
 def check_symbol_and_price(

@@ -129,12 +129,12 @@ def _matches(services: Services, order: TradeSubmission, trade: Trade) -> bool:
         return order.matches(trade)
     origin = order.origin
     try:
-        found = services.oms.find_trade(
+        trade_by_alias = services.oms.find_trade(
             origin.person, order.key, symbol=typed_symbol, request_id=origin.request_id
         )
     except OmsError:
         return False
-    return found is not None
+    return trade_by_alias is not None
 
 
 def _confirm(services: Services, order: TradeSubmission, trade: Trade) -> Outcome:

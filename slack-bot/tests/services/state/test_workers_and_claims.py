@@ -71,12 +71,12 @@ def test_submission_that_ended_in_time_needs_no_redraw():
 
 
 def test_memory_is_bounded():
-    seen, claims, forms = RecentIds(), SubmissionRegistry(), OpenForms()
+    recent_ids, claims, forms = RecentIds(), SubmissionRegistry(), OpenForms()
     for number in range(MAX_ENTRIES + 1):
-        assert seen.add(str(number))
+        assert recent_ids.add(str(number))
         claims.claim(str(number), str(number), {})
-    assert seen.add("0")
-    assert not seen.add(str(MAX_ENTRIES))
+    assert recent_ids.add("0")
+    assert not recent_ids.add(str(MAX_ENTRIES))
     assert claims.claim("0", "0", {})[1]
     first = forms.get("0")
     for number in range(1, FORMS + 1):

@@ -86,8 +86,8 @@ class Exchange:
         with self.lock:
             order = self._build(body)
             self._check_funds(order)
-            for one in (order, *order.legs):
-                self._add(one)
+            for item in (order, *order.legs):
+                self._add(item)
             answer = serialize_order(order, is_nested=True)
             self._route(order)
             return answer
@@ -323,8 +323,8 @@ class Exchange:
     def _close_group(self, order: Order, status: str) -> None:
         """Cancel or expire an order, and those that are linked to it."""
         ended = [order, *linked_orders.list_ended_with(order)]
-        for one in ended:
-            self._change(one, status, status, f"{status}_at")
+        for item in ended:
+            self._change(item, status, status, f"{status}_at")
 
     def _hold(self, order: Order, qty: Decimal, price: Decimal) -> None:
         signed = order.sign * qty
@@ -339,7 +339,7 @@ class Exchange:
         self.cash -= signed * price
 
     def _correct(self, execution_id: str, event: str, qty: Decimal, price: Decimal | None) -> None:
-        execution = next(one for one in self.executions if one.id == execution_id)
+        execution = next(item for item in self.executions if item.id == execution_id)
         order, old = execution.order, execution
         new_price = old.price if price is None else price
         order.filled_qty += qty - old.qty

@@ -65,8 +65,8 @@ def _build_leg(order: Order, name: str, terms: Mapping[str, Any]) -> Order:
 
 def _check_prices(order: Order) -> None:
     exits = order.group
-    limits = [one.limit_price or ZERO for one in exits if one.type == "limit"]
-    stops = [one.stop_price or ZERO for one in exits if one.type in _STOPS]
+    limits = [leg.limit_price or ZERO for leg in exits if leg.type == "limit"]
+    stops = [leg.stop_price or ZERO for leg in exits if leg.type in _STOPS]
     for limit in limits:
         for stop in stops:
             if (limit > stop) != (exits[0].side == "sell"):
@@ -94,13 +94,17 @@ def is_stop_reached(order: Order, quote: Quote) -> bool:
 
 def list_siblings(order: Order) -> list[Order]:
     """Return the open exits of the same position, of which a fill of `order` takes the quantity."""
-    return [one for one in order.group if one is not order and one.is_open] if order.is_exit else []
+    return (
+        [sibling for sibling in order.group if sibling is not order and sibling.is_open]
+        if order.is_exit
+        else []
+    )
 
 
 def list_ended_with(order: Order) -> list[Order]:
     """Return the open orders that end when `order` is canceled or expires."""
     primary = order.parent or order
-    return [one for one in (primary, *primary.legs) if one is not order and one.is_open]
+    return [sibling for sibling in (primary, *primary.legs) if sibling is not order and sibling.is_open]
 
 
 def reduce_sibling(sibling: Order, qty: Decimal) -> None:

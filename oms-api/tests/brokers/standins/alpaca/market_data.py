@@ -49,13 +49,13 @@ class MarketData:
     async def _list_bars(self, request: Request) -> Response:
         parameters = request.query_params
         start = parameters.get("start", "")
-        found = {
+        quotes = {
             symbol: [
                 bar for bar in self._bars.get((symbol, parameters["timeframe"]), []) if bar["t"] >= start
             ]
             for symbol in parameters["symbols"].split(",")
         }
-        return JSONResponse({"bars": found, "next_page_token": None})
+        return JSONResponse({"bars": quotes, "next_page_token": None})
 
 
 def _number(amount: Decimal) -> float:

@@ -172,7 +172,7 @@ class Session:
     def list_executions(self, fields: list[str]) -> None:
         reference = int(fields[2])
         held = {one.id for one in self.exchange.held_executions}
-        for execution in [one for one in self.exchange.executions if one.id not in held]:
+        for execution in [candidate for candidate in self.exchange.executions if candidate.id not in held]:
             self.send(build_execution(reference, execution))
         self.send([55, 1, reference])
         for execution in self.exchange.executions:

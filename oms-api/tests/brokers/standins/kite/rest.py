@@ -142,13 +142,13 @@ class Rest:
     async def list_trades(self, request: Request) -> Response:
         order_id = request.path_params.get("order_id")
         with self._exchange.lock:
-            trades = [one for one in self._exchange.trades if order_id in {None, one.order.order_id}]
+            trades = [trade for trade in self._exchange.trades if order_id in {None, trade.order.order_id}]
             return answer([trade.serialize() for trade in trades])
 
     async def list_positions(self, _request: Request) -> Response:
         with self._exchange.lock:
-            found = [position.serialize() for position in self._exchange.positions.values()]
-        return answer({"net": found, "day": found})
+            positions = [position.serialize() for position in self._exchange.positions.values()]
+        return answer({"net": positions, "day": positions})
 
     async def list_holdings(self, _request: Request) -> Response:
         with self._exchange.lock:
@@ -164,7 +164,7 @@ class Rest:
             if exchange in {None, listing.exchange}:
                 segment = "INDICES" if listing.kind == "INDEX" else listing.exchange
                 kind = "EQ" if listing.kind == "INDEX" else listing.kind
-                facts = (
+                values = (
                     listing.token,
                     listing.token >> 8,
                     listing.symbol,
@@ -175,12 +175,12 @@ class Rest:
                     listing.tick,
                     listing.lot,
                 )
-                rows.writerow((*facts, kind, segment, listing.exchange))
+                rows.writerow((*values, kind, segment, listing.exchange))
         body = gzip.compress(text.getvalue().encode())
         return Response(body, media_type="text/csv", headers={"content-encoding": "gzip"})
 
     async def get_charges(self, request: Request) -> Response:
-        return answer([compute_charges(one) for one in json.loads(await request.body())])
+        return answer([compute_charges(order) for order in json.loads(await request.body())])
 
     def _count(self) -> None:
         """Refuse more than ten orders and cancels a second."""
