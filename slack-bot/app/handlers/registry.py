@@ -82,7 +82,7 @@ class HandlerRegistry:
         handlers = (
             action_handler
             for constraint, action_handler in self._patterns
-            if _matches(constraint, action_id, block_id)
+            if _is_match(constraint, action_id, block_id)
         )
         return next(handlers, None) if action is not None else None
 
@@ -91,7 +91,7 @@ def _read(part: Any, name: str) -> str:
     return str(part.get(name, "")) if isinstance(part, dict) else ""
 
 
-def _matches(constraint: Constraint, action_id: str, block_id: str) -> bool:
+def _is_match(constraint: Constraint, action_id: str, block_id: str) -> bool:
     if isinstance(constraint, re.Pattern):
         return constraint.search(action_id) is not None
     return isinstance(constraint, Mapping) and constraint == {"action_id": action_id, "block_id": block_id}

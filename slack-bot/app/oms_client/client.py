@@ -168,7 +168,7 @@ class OmsClient:
             raise UnreadableResponse("The OMS returned a value that is not a list.")
         return [name for name in names if isinstance(name, str)]
 
-    def may_trade(self, person: Person, *, request_id: str) -> bool:
+    def can_trade(self, person: Person, *, request_id: str) -> bool:
         """Return whether the person's role includes trading.
 
         Raises `OmsForbidden` if the person has no access.

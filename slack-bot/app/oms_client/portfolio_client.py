@@ -61,7 +61,7 @@ class PortfolioClient(PersonClient):
 
     def get_position(self, key: PositionKey) -> Position | None:
         """Return a position, None if the person sees no such position."""
-        body = self._read(_position_path(key), _drop_empty(product=key.product))
+        body = self._read(_build_position_path(key), _drop_empty(product=key.product))
         return None if body is None else parse_row(Position, body)
 
     def list_portfolio_names(self, *, limit: int) -> list[str]:
@@ -112,7 +112,7 @@ class PortfolioClient(PersonClient):
         """Return the P&L by portfolio: since 00:00 UTC, or in all."""
         path, grouping = ("/pnl/today", "") if is_today else ("/pnl", "portfolio")
         body = self._read(path, _drop_empty(by=grouping, portfolio=portfolio))
-        return parse_rows(ProfitSummary, _items(body))
+        return parse_rows(ProfitSummary, _get_items(body))
 
     def list_exposures(self, portfolio: str = "") -> tuple[str, list[ExposureSummary]]:
         """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
@@ -121,7 +121,7 @@ class PortfolioClient(PersonClient):
             currency, total = str(body["currency"]), body["total"]
         except (KeyError, TypeError):
             raise UnreadableResponse("The OMS returned an exposure that cannot be read.") from None
-        return currency, parse_rows(ExposureSummary, [*_items(body), total])
+        return currency, parse_rows(ExposureSummary, [*_get_items(body), total])
 
     def list_limits(self, *, limit: int) -> list[RiskLimit]:
         """Return the limits that were set and that the person may see."""
@@ -197,8 +197,8 @@ class PortfolioClient(PersonClient):
             "stop_loss": None if stop_loss is None else {"stop_price": format_plain(stop_loss)},
         }
         body |= _drop_empty(product=key.product)
-        rows = self._write("PUT", f"{_position_path(key)}/exits", body, idempotency_key)
-        return parse_rows(OrderSummary, _orders(rows))
+        rows = self._write("PUT", f"{_build_position_path(key)}/exits", body, idempotency_key)
+        return parse_rows(OrderSummary, _get_orders(rows))
 
     def cancel_orders(self, command: TextCommand, reason: str, *, idempotency_key: str) -> list[OrderSummary]:
         """Cancel the open orders that a command names. Return the orders that were cancelled."""
@@ -210,7 +210,7 @@ class PortfolioClient(PersonClient):
             portfolio_name=command.portfolio, symbol=command.symbol, side=command.side, reason=reason
         )
         rows = self._write("POST", "/orders:cancel-all", body, idempotency_key)
-        return parse_rows(OrderSummary, _orders(rows))
+        return parse_rows(OrderSummary, _get_orders(rows))
 
     def set_switch(
         self, portfolio: str, state: str, exits: str, reason: str, *, idempotency_key: str
@@ -255,13 +255,13 @@ def _drop_empty(**values: str) -> Params:
     return {name: value for name, value in values.items() if value}
 
 
-def _position_path(key: PositionKey) -> str:
+def _build_position_path(key: PositionKey) -> str:
     return f"/positions/{quote(key.portfolio_name, safe='')}/{quote(key.symbol, safe='')}"
 
 
-def _items(found: Any) -> Any:
+def _get_items(found: Any) -> Any:
     return found.get("items") if isinstance(found, dict) else found
 
 
-def _orders(found: Any) -> Any:
+def _get_orders(found: Any) -> Any:
     return found.get("orders") if isinstance(found, dict) else found

@@ -38,7 +38,7 @@ def main() -> int:
     """Run the bot until it is stopped. Return the exit status."""
     try:
         settings = load()
-        logs.configure(settings.log_format)
+        logs.configure_logging(settings.log_format)
         bot = create_bot(settings)
         encrypt_stored_secrets(bot)
     except ConfigError as error:

@@ -134,7 +134,7 @@ def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
     trades = client.list_trades(command, limit=NEWEST_TRADES)
     orders = client.list_orders(command, limit=NEWEST_TRADES)
-    return build_position_view(position, trades, orders, may_trade=client.get_member().has_scope("trade"))
+    return build_position_view(position, trades, orders, can_trade=client.get_member().has_scope("trade"))
 
 
 def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:

@@ -144,9 +144,9 @@ def _list_position_pictures() -> Iterator[Picture]:
     yield from draw_view(
         "position",
         build,
-        build(small, [], [], may_trade=False),
-        build(values.build_position(), values.TRADES, values.ORDERS, may_trade=True),
-        build(large, values.LARGE_TRADES[:10], values.LARGE_ORDERS[:10], may_trade=True),
+        build(small, [], [], can_trade=False),
+        build(values.build_position(), values.TRADES, values.ORDERS, can_trade=True),
+        build(large, values.LARGE_TRADES[:10], values.LARGE_ORDERS[:10], can_trade=True),
     )
     context = RequestContext("C1", "close")
     close = position_views.build_close_form

@@ -185,5 +185,5 @@ def test_concurrent_requests_share_one_call_of_auth_test():
 
 def test_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
     workspace.slack.refuse("auth.test", "invalid_auth")
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     assert workspace.submit() == {"response_action": "clear"}

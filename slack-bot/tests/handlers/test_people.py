@@ -54,7 +54,7 @@ def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
 
 
 def test_health_check_names_no_person(workspace: Workspace):
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     (call,) = workspace.oms.calls
     assert call.path == "/health/ready"
     assert "x-on-behalf-of" not in call.headers

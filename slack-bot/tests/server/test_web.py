@@ -189,12 +189,12 @@ def test_service_that_does_not_answer_within_the_time_out_is_failing(workspace: 
 
 def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
     workspace.oms.default_responses["/health/ready"] = Response(503)
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "ok", "oms": "failing"} == result
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.oms.default_responses["/health/ready"] = Response()
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
 
@@ -219,7 +219,7 @@ def test_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace
 
 def test_health_probes_again_soon_after_a_failure(workspace: Workspace, clock):
     workspace.oms.default_responses["/health/ready"] = Response(503)
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     workspace.oms.default_responses["/health/ready"] = Response()
     clock[0] += 1.0
     assert get_health(workspace)["oms"] == "failing"

@@ -174,7 +174,7 @@ def test_missing_scopes_of_an_installed_workspace_are_named(three_workspaces: Wo
 def test_key_of_a_workspace_acts_for_its_own_people_only(three_workspaces: Workspace):
     services = find_workspace(three_workspaces, "T2").services
     with pytest.raises(OmsForbidden):
-        services.oms.may_trade(Person("T1", "U1"), request_id="r")
+        services.oms.can_trade(Person("T1", "U1"), request_id="r")
     assert three_workspaces.oms.calls == []
 
 

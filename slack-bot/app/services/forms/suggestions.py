@@ -41,10 +41,10 @@ def find_within_time(
     except (OmsError, QueueFull, FutureTimeout) as error:
         error_name = format_log_name(error) if isinstance(error, BotError) else type(error).__name__
         log.warning("No suggestions", extra={"request_id": request_id, "fault": error_name})
-        return build_reason_option(typing_error or _reason(error))
+        return build_reason_option(typing_error or _build_reason(error))
 
 
-def _reason(error: Exception) -> str:
+def _build_reason(error: Exception) -> str:
     match error:
         case OmsForbidden():
             return NOT_ALLOWED

@@ -117,7 +117,7 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
     ):
         all_rows = list(rows)
         person = Person(all_rows[0].team, user)
-        notifications = [row for row in all_rows if _may_be_told(services, person, row)]
+        notifications = [row for row in all_rows if _can_receive(services, person, row)]
         if not notifications:
             continue
         preferences = load_preferences(services, person, notifications[0].key)
@@ -132,7 +132,7 @@ def _schedule(services: Services, new: Iterable[Notification]) -> None:
             services.notifications.set_due(notification.key, max(due_at, quiet))
 
 
-def _may_be_told(services: Services, person: Person, notification: Notification) -> bool:
+def _can_receive(services: Services, person: Person, notification: Notification) -> bool:
     """Return whether the person may see the portfolio. If the OMS does not answer, it is asked again."""
     if not notification.portfolio:
         return True
@@ -163,7 +163,7 @@ def _send_all(services: Services, recipient: str, due: list[Notification]) -> No
     if any(row.attempts for row in rows):
         message = add_hint(message, MAYBE_REPEATED)
     try:
-        channel = rows[0].channel or services.slack.direct_channel(rows[0].user)
+        channel = rows[0].channel or services.slack.open_direct_channel(rows[0].user)
         services.slack.post(channel, message, thread_ts=_find_thread(services, rows[0]))
     except SlackError as error:
         _keep_or_give_up(services, rows, error)

@@ -111,7 +111,7 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
     loading = build_decision_form(context, LOADING)
     opened = open_view(services, origin, loading, failure_messages.CLICK_AGAIN)
     if opened is not None:
-        form = build_decision_form(context, _review(services, origin, order_id))
+        form = build_decision_form(context, _load_review(services, origin, order_id))
         update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
@@ -160,10 +160,12 @@ def _update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 
-def _review(services: Services, origin: Origin, order_id: str) -> str:
+def _load_review(services: Services, origin: Origin, order_id: str) -> str:
     try:
         waiting = services.orders.list_approvals(origin.person, request_id=origin.request_id)
     except OmsError as error:
         return failure_messages.describe_failed_action(error, origin.request_id)
-    found = next((approval for approval in waiting if approval.order.id == order_id), None)
-    return format_review(found) if found else NOT_LISTED
+    for approval in waiting:
+        if approval.order.id == order_id:
+            return format_review(approval)
+    return NOT_LISTED

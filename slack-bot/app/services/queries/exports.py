@@ -73,7 +73,7 @@ def _export(services: Services, person: Person, command: TextCommand, to: ReplyA
 
 
 def _send_file(services: Services, file: File, comment: str, to: ReplyAddress) -> Reply | None:
-    channel = to.channel if to.is_direct else services.slack.direct_channel(to.user)
+    channel = to.channel if to.is_direct else services.slack.open_direct_channel(to.user)
     services.file_sender.share(file, channel, comment, to.thread_ts if to.is_direct else "")
     if channel == to.channel:
         return None

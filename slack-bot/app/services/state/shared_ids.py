@@ -18,17 +18,19 @@ class SharedIds:
 
     def add(self, entry: str) -> bool:
         """Claim an id of the workspace. Return whether no bot has claimed it before."""
-        return self._recent.add(entry) and (not self._is_shared or self._claimed.claim(self._name(entry)))
+        return self._recent.add(entry) and (
+            not self._is_shared or self._claimed.claim(self._build_key(entry))
+        )
 
     def remove(self, entry: str) -> None:
         """Allow an id to be claimed again."""
         self._recent.remove(entry)
         if self._is_shared:
-            self._claimed.remove(self._name(entry))
+            self._claimed.remove(self._build_key(entry))
 
     def __contains__(self, entry: str) -> bool:
         """Return whether the id was claimed."""
-        return entry in self._recent or (self._is_shared and self._claimed.contains(self._name(entry)))
+        return entry in self._recent or (self._is_shared and self._claimed.contains(self._build_key(entry)))
 
-    def _name(self, entry: str) -> str:
+    def _build_key(self, entry: str) -> str:
         return f"{self._get_team()}:{entry}"

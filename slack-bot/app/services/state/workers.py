@@ -43,14 +43,14 @@ class Workers:
         except RuntimeError:
             self._places.release()
             raise QueueFull(f"{self._name} is shutting down") from None
-        future.add_done_callback(lambda finished: self._finished(request_id, finished))
+        future.add_done_callback(lambda finished: self._log_failure(request_id, finished))
         return future
 
     def stop(self, *, wait: bool = False) -> None:
         """Accept no more work. With `wait`, return after the running work has ended."""
         self._pool.shutdown(wait=wait, cancel_futures=True)
 
-    def _finished(self, request_id: str, finished: "Future[T]") -> None:
+    def _log_failure(self, request_id: str, finished: "Future[T]") -> None:
         self._places.release()
         error = None if finished.cancelled() else finished.exception()
         extra = {"request_id": request_id, "workers": self._name}

@@ -71,7 +71,7 @@ def _send_result(services: Services, person: Person, backtest_id: str, to: Recip
     """Send the numbers and the picture. If this fails, the stored sentence is sent later."""
     try:
         reply = _load_result(services, person, backtest_id, to.request_id)
-        channel = services.slack.direct_channel(person.user)
+        channel = services.slack.open_direct_channel(person.user)
     except (OmsError, SlackError) as error:
         log.warning("Result not sent", extra={"request_id": to.request_id, "fault": format_log_name(error)})
         return

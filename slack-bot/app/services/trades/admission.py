@@ -24,7 +24,7 @@ def check_admission(services: Services, origin: Origin, view_id: str) -> bool:
     submitted, and no entry is lost.
     """
     try:
-        if services.oms.may_trade(origin.person, request_id=origin.request_id):
+        if services.oms.can_trade(origin.person, request_id=origin.request_id):
             return _check_channel(services, origin, view_id)
         denial = OmsForbidden(DenialReason.ROLE)
     except OmsForbidden as error:

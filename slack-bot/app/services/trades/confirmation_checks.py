@@ -33,34 +33,36 @@ REPEAT_SECONDS = 60
 MAX_CANDIDATES = 1000  # results of one call
 
 
-def list_questions(services: Services, order: TradeSubmission) -> list[Question]:
+def list_questions(services: Services, submitted: TradeSubmission) -> list[Question]:
     """Compare a ticket with the OMS. Return the questions that the person has not confirmed yet.
 
     Raises `OmsError` if the OMS does not answer. No trade is sent then.
     """
     questions = (
-        *check_symbol_and_price(services, order, order.ticket.price),
-        *_check_portfolio(services, order),
+        *check_symbol_and_price(services, submitted, submitted.ticket.price),
+        *_check_portfolio(services, submitted),
     )
-    return [question for question in questions if not order.is_confirmed(question.id)]
+    return [question for question in questions if not submitted.is_confirmed(question.id)]
 
 
 def check_symbol_and_price(
-    services: Services, order: TradeSubmission, price: Decimal | None
+    services: Services, submitted: TradeSubmission, price: Decimal | None
 ) -> Iterator[Question]:
     """Yield questions about an unknown symbol and an implausible price. Without a price, only the first.
 
     A symbol is known if it has a live quote, was traded, or is a listed instrument.
     """
-    ticket, person, request_id = order.ticket, order.origin.person, order.origin.request_id
+    ticket, person, request_id = submitted.ticket, submitted.origin.person, submitted.origin.request_id
     quote = services.oms.get_quote(person, ticket.symbol, request_id=request_id)
     quoted = quote.price if quote and quote.is_live else None
     last = (
         services.oms.get_last_price(person, ticket.symbol, request_id=request_id) if quoted is None else None
     )
     is_priced = quoted is not None or last is not None
-    if not (is_priced or order.is_confirmed(build_symbol_id(ticket.symbol)) or _is_listed(services, order)):
-        yield build_symbol_question(ticket.symbol, _nearest_symbols(services, order))
+    if not (
+        is_priced or submitted.is_confirmed(build_symbol_id(ticket.symbol)) or _is_listed(services, submitted)
+    ):
+        yield build_symbol_question(ticket.symbol, _find_nearest_symbols(services, submitted))
     if price is None:
         return
     reason = (
@@ -72,12 +74,12 @@ def check_symbol_and_price(
         yield build_price_question(ticket, reason)
 
 
-def _check_portfolio(services: Services, order: TradeSubmission) -> Iterator[Question]:
+def _check_portfolio(services: Services, submitted: TradeSubmission) -> Iterator[Question]:
     """Yield questions about a new portfolio, a short sale, and a repeated trade."""
-    ticket, origin = order.ticket, order.origin
-    is_known = _portfolio_exists(services, order)
-    if not (is_known or order.is_confirmed(build_portfolio_id(ticket.portfolio))):
-        yield build_portfolio_question(ticket.portfolio, _nearest_portfolios(services, order))
+    ticket, origin = submitted.ticket, submitted.origin
+    is_known = _has_portfolio(services, submitted)
+    if not (is_known or submitted.is_confirmed(build_portfolio_id(ticket.portfolio))):
+        yield build_portfolio_question(ticket.portfolio, _find_nearest_portfolios(services, submitted))
     if ticket.side is Side.SELL:
         holding = services.oms.get_holding(
             origin.person, ticket.portfolio, ticket.symbol, request_id=origin.request_id
@@ -85,12 +87,12 @@ def _check_portfolio(services: Services, order: TradeSubmission) -> Iterator[Que
         if question := build_short_question(ticket, holding):
             yield question
     if is_known:
-        yield from _check_repeats(services, order)
+        yield from _check_repeats(services, submitted)
 
 
-def _check_repeats(services: Services, order: TradeSubmission) -> Iterator[Question]:
+def _check_repeats(services: Services, submitted: TradeSubmission) -> Iterator[Question]:
     """Yield questions about the same trade by the same person within a minute."""
-    ticket, origin = order.ticket, order.origin
+    ticket, origin = submitted.ticket, submitted.origin
     since = datetime.fromtimestamp(time.time() - REPEAT_SECONDS, UTC)
     for trade in services.oms.list_own_trades(
         origin.person, ticket, since=since, request_id=origin.request_id
@@ -99,13 +101,17 @@ def _check_repeats(services: Services, order: TradeSubmission) -> Iterator[Quest
             yield build_repeat_question(trade, format_time(trade.timestamp))
 
 
-def _is_listed(services: Services, order: TradeSubmission) -> bool:
-    person, request_id = order.origin.person, order.origin.request_id
-    return services.oms.is_listed(person, order.ticket.symbol, request_id=request_id)
+def _is_listed(services: Services, submitted: TradeSubmission) -> bool:
+    person, request_id = submitted.origin.person, submitted.origin.request_id
+    return services.oms.is_listed(person, submitted.ticket.symbol, request_id=request_id)
 
 
-def _portfolio_exists(services: Services, order: TradeSubmission) -> bool:
-    name, person, request_id = order.ticket.portfolio, order.origin.person, order.origin.request_id
+def _has_portfolio(services: Services, submitted: TradeSubmission) -> bool:
+    name, person, request_id = (
+        submitted.ticket.portfolio,
+        submitted.origin.person,
+        submitted.origin.request_id,
+    )
     cache_key = f"{person.actor}:{name_key(name)}"  # people see different portfolios
     if cache_key in services.known_portfolios:
         return True
@@ -115,9 +121,9 @@ def _portfolio_exists(services: Services, order: TradeSubmission) -> bool:
     return True
 
 
-def _nearest_symbols(services: Services, order: TradeSubmission) -> list[str]:
+def _find_nearest_symbols(services: Services, submitted: TradeSubmission) -> list[str]:
     """Return the instruments that match by name, then those with the most similar symbols."""
-    person, request_id, symbol = order.origin.person, order.origin.request_id, order.ticket.symbol
+    person, request_id, symbol = submitted.origin.person, submitted.origin.request_id, submitted.ticket.symbol
     try:
         matching, first, instruments = (
             services.oms.list_instruments(person, part, limit=MAX_CANDIDATES, request_id=request_id)
@@ -131,8 +137,12 @@ def _nearest_symbols(services: Services, order: TradeSubmission) -> list[str]:
     return [names[key] for key in dict.fromkeys(nearest)][:MAX_NEAREST]
 
 
-def _nearest_portfolios(services: Services, order: TradeSubmission) -> list[str]:
-    person, request_id, name = order.origin.person, order.origin.request_id, order.ticket.portfolio
+def _find_nearest_portfolios(services: Services, submitted: TradeSubmission) -> list[str]:
+    person, request_id, name = (
+        submitted.origin.person,
+        submitted.origin.request_id,
+        submitted.ticket.portfolio,
+    )
     try:
         first, others = (
             services.oms.list_portfolios(person, part, limit=MAX_CANDIDATES, request_id=request_id)

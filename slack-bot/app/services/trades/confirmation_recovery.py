@@ -22,19 +22,19 @@ NOT_RECORDED_AFTER_SECONDS = 20.0  # the OMS records or refuses a trade within 1
 MAX_AGE_SECONDS = 24 * 3600.0  # older confirmations are dropped
 
 
-def build_pending_confirmation(services: Services, order: TradeSubmission) -> PendingConfirmation:
+def build_pending_confirmation(services: Services, submitted: TradeSubmission) -> PendingConfirmation:
     """Return the confirmation to store before the trade is sent."""
-    ticket, origin, now = order.ticket, order.origin, time.time()
-    response_url, seconds_left = services.urls.get(order.root_view_id)
+    ticket, origin, now = submitted.ticket, submitted.origin, time.time()
+    response_url, seconds_left = services.urls.get(submitted.root_view_id)
     quantity = format_grouped(ticket.quantity)
     return PendingConfirmation(
-        key=order.key,
+        key=submitted.key,
         submitted_at=now,
         team=origin.person.team,
         user=origin.person.user,
-        channel=order.context.channel or origin.channel,
-        view_id=order.view_id,
-        root_view_id=order.root_view_id,
+        channel=submitted.context.channel or origin.channel,
+        view_id=submitted.view_id,
+        root_view_id=submitted.root_view_id,
         request_id=origin.request_id,
         order_text=f"{ticket.side.value} {quantity} {ticket.symbol} in {ticket.portfolio}",
         response_url=response_url,
@@ -81,7 +81,7 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
             pending.root_view_id, pending.response_url, pending.response_url_expires_at - now
         )
     to = Recipient(pending.user, pending.channel, pending.root_view_id, pending.request_id, claim)
-    message = _message(pending, trade)
+    message = _build_message(pending, trade)
     if unresolved.is_interrupted:
         if trade is not None and services.slack.find_posted(pending.channel, message, pending.submitted_at):
             claim.finish()
@@ -96,7 +96,7 @@ def _recover(services: Services, unresolved: UnresolvedConfirmation, now: float)
         _redraw(services, pending, trade)
 
 
-def _message(pending: PendingConfirmation, trade: Trade | None) -> Message:
+def _build_message(pending: PendingConfirmation, trade: Trade | None) -> Message:
     if trade is None:
         return build_notice(
             failure_messages.describe_unrecorded_trade(pending.order_text, pending.request_id)

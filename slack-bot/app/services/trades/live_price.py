@@ -61,7 +61,7 @@ def _pause_left(services: Services, form: OpenForm) -> float:
     return form.active_at + services.waits.typing_pause - time.monotonic()
 
 
-def _market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
+def _load_market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
     typed = read_draft(view["state"]["values"]).symbol if view else ""
     return load_market_facts(services, origin, typed.strip())
 
@@ -91,7 +91,7 @@ def _build_price_lines(
     return update_lines(view, draft, market_facts)
 
 
-PRICE_LINES = LineUpdate(_market_facts, _build_price_lines)
+PRICE_LINES = LineUpdate(_load_market_facts, _build_price_lines)
 
 
 def _draw(services: Services, form: OpenForm, origin: Origin, line_facts: Any, update: LineUpdate) -> None:

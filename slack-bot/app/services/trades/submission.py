@@ -33,141 +33,153 @@ log = logging.getLogger(__name__)
 MAX_PAUSE_SECONDS = 5.0  # maximum wait of a redraw after a 429
 
 
-def execute_submission(services: Services, order: TradeSubmission, submission: Submission) -> None:
+def execute_submission(services: Services, submitted: TradeSubmission, submission: Submission) -> None:
     """Send the trade at most once and report the outcome, even after an error."""
-    extra = {"request_id": order.origin.request_id, "key": order.key, "person": order.origin.person.actor}
+    extra = {
+        "request_id": submitted.origin.request_id,
+        "key": submitted.key,
+        "person": submitted.origin.person.actor,
+    }
     try:
-        outcome = _place(services, order, submission)
+        outcome = _place(services, submitted, submission)
     except Exception:  # a delivery waits for the outcome
         log.exception("Submission failed", extra=extra)
         outcome = submission_results.build_unknown_outcome(
-            order.ticket, order.context, order.origin.request_id
+            submitted.ticket, submitted.context, submitted.origin.request_id
         )
     log.info(
         "Submission ended", extra=extra | {"placed": outcome.is_recorded, "unsettled": outcome.is_unknown}
     )
     report_outcome(
         services,
-        order,
+        submitted,
         submission,
         outcome,
-        release=lambda: services.confirmations.release(order.key, is_unknown=outcome.is_unknown),
+        release=lambda: services.confirmations.release(submitted.key, is_unknown=outcome.is_unknown),
     )
 
 
-def _place(services: Services, order: TradeSubmission, submission: Submission) -> Outcome:
-    request_id = order.origin.request_id
+def _place(services: Services, submitted: TradeSubmission, submission: Submission) -> Outcome:
+    request_id = submitted.origin.request_id
     try:
-        require_trading_channel(services, order.context.channel)
-        questions = list_questions(services, order)
-        if (questions or order.context.is_outcome_unknown) and (trade := _find(services, order)):
-            return _report_earlier_trade(services, order, trade)
+        require_trading_channel(services, submitted.context.channel)
+        questions = list_questions(services, submitted)
+        if (questions or submitted.context.is_outcome_unknown) and (trade := _find(services, submitted)):
+            return _report_earlier_trade(services, submitted, trade)
         if questions:
-            return submission_results.build_question_outcome(order.ticket, order.context, questions)
-        services.confirmations.add(build_pending_confirmation(services, order))
-        result = services.oms.place(order.origin.person, order.ticket, key=order.key, request_id=request_id)
+            return submission_results.build_question_outcome(submitted.ticket, submitted.context, questions)
+        services.confirmations.add(build_pending_confirmation(services, submitted))
+        result = services.oms.place(
+            submitted.origin.person, submitted.ticket, key=submitted.key, request_id=request_id
+        )
     except OutcomeUnknown as error:
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
-        return _find_outcome(services, order, submission)
+        return _find_outcome(services, submitted, submission)
     except OmsError as error:
         log.warning("Not placed", extra={"request_id": request_id, "fault": format_log_name(error)})
         if isinstance(error, (OmsRejected, IdempotencyKeyTaken)):
-            return _handle_denial(services, order, error)
-        return submission_results.build_failed_outcome(error, order.ticket, order.context, request_id)
-    return (_report_earlier_trade if result.replayed else _confirm)(services, order, result.trade)
+            return _handle_denial(services, submitted, error)
+        return submission_results.build_failed_outcome(error, submitted.ticket, submitted.context, request_id)
+    return (_report_earlier_trade if result.replayed else _confirm)(services, submitted, result.trade)
 
 
-def _handle_denial(services: Services, order: TradeSubmission, error: OmsError) -> Outcome:
+def _handle_denial(services: Services, submitted: TradeSubmission, error: OmsError) -> Outcome:
     """Return the outcome of a refused trade.
 
     If an earlier submission of the form has traded, report that trade: submitting again must not add another
     one. If it certainly has not, the next submission gets a new idempotency key.
     """
-    request_id, next_context = order.origin.request_id, order.context
+    request_id, next_context = submitted.origin.request_id, submitted.context
     try:
-        trade = services.oms.find_trade(order.origin.person, order.key, request_id=request_id)
+        trade = services.oms.find_trade(submitted.origin.person, submitted.key, request_id=request_id)
     except OmsError as failure:
         log.info("Key not looked up", extra={"request_id": request_id, "fault": str(failure)})
     else:
         if trade:
-            return _report_earlier_trade(services, order, trade)
-        next_context = order.context.with_denial()
+            return _report_earlier_trade(services, submitted, trade)
+        next_context = submitted.context.with_denial()
     if isinstance(error, IdempotencyKeyTaken):  # another process sent the trade and owes the confirmation
         return replace(
-            submission_results.build_unknown_outcome(order.ticket, order.context, request_id),
+            submission_results.build_unknown_outcome(submitted.ticket, submitted.context, request_id),
             is_unknown=False,
         )
-    return submission_results.build_failed_outcome(error, order.ticket, next_context, request_id)
+    return submission_results.build_failed_outcome(error, submitted.ticket, next_context, request_id)
 
 
-def _find_outcome(services: Services, order: TradeSubmission, submission: Submission) -> Outcome:
+def _find_outcome(services: Services, submitted: TradeSubmission, submission: Submission) -> Outcome:
     """Look up the trade by its key until it is found or the time has expired. Do not send it again."""
-    submission.waiting_view = views.build_checking_view(order.context)
+    submission.waiting_view = views.build_checking_view(submitted.context)
     if submission.late_since() is not None:
-        redraw_form(services, order, submission, submission.waiting_view)
+        redraw_form(services, submitted, submission, submission.waiting_view)
     until = time.monotonic() + services.waits.lookup_for
-    while (trade := _find(services, order)) is None:
+    while (trade := _find(services, submitted)) is None:
         if time.monotonic() >= until or services.stopping.wait(services.waits.lookup_every):
             return submission_results.build_unknown_outcome(
-                order.ticket, order.context, order.origin.request_id
+                submitted.ticket, submitted.context, submitted.origin.request_id
             )
-    return (_confirm if _matches(services, order, trade) else _report_earlier_trade)(services, order, trade)
+    return (_confirm if _matches(services, submitted, trade) else _report_earlier_trade)(
+        services, submitted, trade
+    )
 
 
-def _find(services: Services, order: TradeSubmission) -> Trade | None:
+def _find(services: Services, submitted: TradeSubmission) -> Trade | None:
     try:
-        return services.oms.find_trade(order.origin.person, order.key, request_id=order.origin.request_id)
+        return services.oms.find_trade(
+            submitted.origin.person, submitted.key, request_id=submitted.origin.request_id
+        )
     except OmsError as error:
-        log.info("Outcome still unknown", extra={"request_id": order.origin.request_id, "fault": str(error)})
+        log.info(
+            "Outcome still unknown", extra={"request_id": submitted.origin.request_id, "fault": str(error)}
+        )
         return None
 
 
-def _matches(services: Services, order: TradeSubmission, trade: Trade) -> bool:
+def _matches(services: Services, submitted: TradeSubmission, trade: Trade) -> bool:
     """Return whether the trade has the entries of this form. The typed symbol may be an alias."""
-    typed_symbol = order.ticket.symbol
-    if typed_symbol == trade.symbol or not order.matches(replace(trade, symbol=typed_symbol)):
-        return order.matches(trade)
-    origin = order.origin
+    typed_symbol = submitted.ticket.symbol
+    if typed_symbol == trade.symbol or not submitted.matches(replace(trade, symbol=typed_symbol)):
+        return submitted.matches(trade)
+    origin = submitted.origin
     try:
         trade_by_alias = services.oms.find_trade(
-            origin.person, order.key, symbol=typed_symbol, request_id=origin.request_id
+            origin.person, submitted.key, symbol=typed_symbol, request_id=origin.request_id
         )
     except OmsError:
         return False
     return trade_by_alias is not None
 
 
-def _confirm(services: Services, order: TradeSubmission, trade: Trade) -> Outcome:
-    to = order.origin.get_recipient(order.context.channel, order.root_view_id)
-    claim = services.confirmations.claim(order.key)
+def _confirm(services: Services, submitted: TradeSubmission, trade: Trade) -> Outcome:
+    to = submitted.origin.get_recipient(submitted.context.channel, submitted.root_view_id)
+    claim = services.confirmations.claim(submitted.key)
     if claim is not None:  # otherwise another bot sends the confirmation
         services.message_sender.post_to_channel(
-            replace(to, claim=claim), build_confirmation(trade, order.origin.user)
+            replace(to, claim=claim), build_confirmation(trade, submitted.origin.user)
         )
-    return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
+    return submission_results.build_recorded_outcome(trade, submitted.origin.user, submitted.context)
 
 
-def _report_earlier_trade(services: Services, order: TradeSubmission, trade: Trade) -> Outcome:
+def _report_earlier_trade(services: Services, submitted: TradeSubmission, trade: Trade) -> Outcome:
     """Return the outcome of a form whose earlier submission has traded.
 
     The channel gets the confirmation if it is still pending; otherwise only the person gets a message.
     """
-    to = order.origin.get_recipient(order.context.channel, order.root_view_id)
-    text = "\n".join(build_confirmation_lines(trade, order.origin.user))
-    pending = services.confirmations.claim_pending(order.key)
+    to = submitted.origin.get_recipient(submitted.context.channel, submitted.root_view_id)
+    text = "\n".join(build_confirmation_lines(trade, submitted.origin.user))
+    pending = services.confirmations.claim_pending(submitted.key)
     if pending:
         services.message_sender.post_to_channel(
-            replace(to, claim=pending), build_confirmation(trade, order.origin.user)
+            replace(to, claim=pending), build_confirmation(trade, submitted.origin.user)
         )
-    if _matches(services, order, trade):
+    if _matches(services, submitted, trade):
         if not pending:
             services.message_sender.send_privately(
                 to, build_notice(failure_messages.describe_repeated_submission(text))
             )
-        return submission_results.build_recorded_outcome(trade, order.origin.user, order.context)
+        return submission_results.build_recorded_outcome(trade, submitted.origin.user, submitted.context)
     message = failure_messages.describe_earlier_trade(text)
     services.message_sender.send_privately(to, build_notice(message))
-    return submission_results.build_traded_before_outcome(message, order.context)
+    return submission_results.build_traded_before_outcome(message, submitted.context)
 
 
 def report_outcome(

@@ -12,22 +12,24 @@ from app.services.origin import Origin
 from app.services.state.submission_registry import Outcome, Submission
 from app.services.trades import submission_results
 from app.services.trades.submission import execute_submission
-from app.services.trades.submitted_trade import read_order
+from app.services.trades.submitted_trade import read_submitted_trade
 
 
 def submit(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     """Return the answer to a `view_submission`. Repeated deliveries share one trade and one answer."""
     try:
-        order = read_order(origin, view)
+        submitted = read_submitted_trade(origin, view)
     except InvalidEntries as bad:
         return {"response_action": "errors", "errors": bad.sentences}
     submission, is_new = services.submissions.claim(
-        order.key, build_delivery_id(origin, view, order.key), views.build_placing_view(order.context)
+        submitted.key,
+        build_delivery_id(origin, view, submitted.key),
+        views.build_placing_view(submitted.context),
     )
     if is_new:
-        busy = submission_results.build_busy_outcome(order.ticket, order.context)
+        busy = submission_results.build_busy_outcome(submitted.ticket, submitted.context)
         start_submission(
-            services, origin, submission, busy, lambda: execute_submission(services, order, submission)
+            services, origin, submission, busy, lambda: execute_submission(services, submitted, submission)
         )
     return build_answer(services, submission)
 

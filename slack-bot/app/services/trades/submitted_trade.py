@@ -65,8 +65,8 @@ class TradeSubmission:
         )
 
 
-def read_order(origin: Origin, view: Mapping[str, Any]) -> TradeSubmission:
-    """Return the order of a submitted view. Raises `InvalidEntries`."""
+def read_submitted_trade(origin: Origin, view: Mapping[str, Any]) -> TradeSubmission:
+    """Return the trade of a submitted view. Raises `InvalidEntries`."""
     state = view["state"]["values"]
     ticket = parse_draft(read_draft(state))
     context = FormContext.load(str(view.get("private_metadata", "")))

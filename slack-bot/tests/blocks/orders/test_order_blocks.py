@@ -18,8 +18,8 @@ from app.blocks.orders.messages import (
     build_order_message,
     build_thread_message,
     format_changes,
+    format_mention,
     list_buttons,
-    mention,
 )
 from app.blocks.orders.preview import build_preview, format_limits
 from app.blocks.text import format_literal
@@ -260,4 +260,4 @@ def test_preview_shows_estimates_and_checks(denial, price, said):
     ("actor", "shown"), [("slack:T1:U1", "<@U1>"), ("paper", "paper"), ("key:<x>", "key:&lt;x&gt;"), ("", "")]
 )
 def test_people_of_slack_are_mentioned(actor, shown):
-    assert mention(actor) == shown
+    assert format_mention(actor) == shown
