@@ -8,10 +8,10 @@ import argparse
 from pathlib import Path
 
 from bench.disk import scratch
-from bench.load import PORTFOLIOS, portfolio_names
+from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import Server, postgres
-from bench.report import Line, at_least, median, show
-from bench.service import Environment, api, fresh_key, migrate
+from bench.report import Line, check_at_least, median, show
+from bench.service import Environment, api, generate_key, migrate
 
 ROUNDS, SECONDS = 3, 5.0
 MUST, REACH = 0.9, 0.95
@@ -28,7 +28,8 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
             for path, path_ratios in ratios.items():
                 settings = (WITHOUT, WITH) if turn % 2 else (WITH, WITHOUT)
                 rates = {
-                    setting["DUTIES"]: _drive(server, folder, path, seconds, setting) for setting in settings
+                    setting["DUTIES"]: _measure_load(server, folder, path, seconds, setting)
+                    for setting in settings
                 }
                 path_ratios.append(rates["embedded"] / rates["worker"])
                 print(
@@ -39,18 +40,18 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
         Line(
             f"{label} while marks run, of without",
             f"{median(ratios[path]):.2f}",
-            at_least(median(ratios[path]), MUST, REACH),
+            check_at_least(median(ratios[path]), MUST, REACH),
         )
         for path, label in LOADS.items()
     ]
 
 
-def _drive(server: Server, folder: Path, path: str, seconds: float, settings: Environment) -> float:
-    key, database_url = fresh_key(), server.fresh_database("marks")
+def _measure_load(server: Server, folder: Path, path: str, seconds: float, settings: Environment) -> float:
+    key, database_url = generate_key(), server.create_database("marks")
     migrate(database_url, key)
     with api(database_url, folder / "api.log", key, settings=settings) as service:
         if path == "orders":
-            service.open_portfolios(portfolio_names(PORTFOLIOS))
+            service.open_portfolios(list_portfolio_names(PORTFOLIOS))
         return service.load(path, seconds, server=server).rate
 
 

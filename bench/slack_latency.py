@@ -23,7 +23,7 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 
 import httpx  # noqa: E402 - after the paths
 
-from bench.slack_ack import Figures, WellOms, figures, free_port, load, post, program  # noqa: E402
+from bench.slack_ack import Figures, WellOms, compute_figures, find_free_port, load, post, program  # noqa: E402
 from deployment import Deployment, build_sqlite_url, run_deployment, wait_until  # noqa: E402
 from tests import factories, portfolio_oms  # noqa: E402
 from tests.fakes import FakeSlack  # noqa: E402
@@ -49,18 +49,18 @@ class FullOms(portfolio_oms.PortfolioOms, WellOms):
         ]
 
 
-def _user(number: int) -> str:
+def _get_user_id(number: int) -> str:
     return f"U{number % PEOPLE}"
 
 
-def _command(name: str, text: str) -> Callable[[int], dict]:
-    return lambda number: factories.build_command(text, name, user_id=_user(number))
+def _create_command_builder(name: str, text: str) -> Callable[[int], dict]:
+    return lambda number: factories.build_command(text, name, user_id=_get_user_id(number))
 
 
 def _click(number: int) -> dict:
     action = {"action_id": "overview:tab:orders", "block_id": "b", "action_ts": "1.0", "value": "orders"}
     payload = factories.build_interaction("block_actions", actions=[action])
-    return payload | {"user": {"id": _user(number), "team_id": "T1"}}
+    return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
 def _choose(number: int) -> dict:
@@ -68,13 +68,13 @@ def _choose(number: int) -> dict:
         "block_suggestion", block_id="portfolio", action_id="portfolio_entry", value="gro",
         view=factories.build_view(),
     )  # fmt: skip
-    return payload | {"user": {"id": _user(number), "team_id": "T1"}}
+    return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
 KINDS: dict[str, Callable[[int], dict]] = {
-    "/trade": _command("/trade", "AAPL"),
-    "/order": _command("/order", "buy 50 AAPL limit 170 gtc in Growth"),
-    "/desk": _command("/desk", "positions"),
+    "/trade": _create_command_builder("/trade", "AAPL"),
+    "/order": _create_command_builder("/order", "buy 50 AAPL limit 170 gtc in Growth"),
+    "/desk": _create_command_builder("/desk", "positions"),
     "click on a button": _click,
     "options while typing": _choose,
 }
@@ -82,7 +82,7 @@ KINDS: dict[str, Callable[[int], dict]] = {
 
 def measure_clicks(port: int) -> dict[str, Figures]:
     """Return the acknowledgement times of each kind of request with 50 people at once."""
-    return {name: figures(_run_clients(port, name)) for name in KINDS}
+    return {name: compute_figures(_run_clients(port, name)) for name in KINDS}
 
 
 def _run_clients(port: int, name: str) -> list[float]:
@@ -118,7 +118,7 @@ def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
             call = slack.wait_for("views.publish", before + 1, WAIT_SECONDS)[-1]
             seconds.append(call.at - began)
             time.sleep(PAUSE_SECONDS)
-        results[f"overview, {tab}"] = figures(seconds)
+        results[f"overview, {tab}"] = compute_figures(seconds)
     return results
 
 
@@ -144,7 +144,7 @@ def measure_bot() -> dict[str, Figures]:
     """
     gc.disable()
     slack, oms = FakeSlack(), FullOms()
-    port = free_port()
+    port = find_free_port()
     try:
         with tempfile.TemporaryDirectory() as folder:
             environment = {
@@ -169,7 +169,7 @@ def measure_fills() -> Figures:
     ):
         deployment.administer("POST", "/portfolios", name="Bench")
         seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
-        return figures(seconds[1:])  # the first one creates the person
+        return compute_figures(seconds[1:])  # the first one creates the person
 
 
 def _fill(deployment: Deployment, symbol: str) -> float:

@@ -36,8 +36,8 @@ from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import StrategySession
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, at_most, median, show
-from bench.service import fresh_key, migrate
+from bench.report import Line, check_at_most, median, show
+from bench.service import generate_key, migrate
 
 BARS, WARM_BARS = 300, 30
 _START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -48,7 +48,7 @@ _PLACES = {"sandboxed": "in a sandbox", "trusted": "in the process of the servic
 
 def measure(server: Server, bars: int = BARS) -> list[Line]:
     """Return the lines of the table."""
-    url, key = server.fresh_database("strategies"), fresh_key()
+    url, key = server.create_database("strategies"), generate_key()
     migrate(url, key)
     settings = Settings(
         _env_file=None, oms_api_key=key, database_url=url, strategy_modules=("bench",), strategy_host="off",
@@ -80,7 +80,7 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         p99 = _find_p99(column) * 1000
         lines.append(Line(f"strategy {place}: the same, median", f"{median(column) * 1000:.1f} ms"))
         label = f"strategy {place}, idle service: bar delivered → order accepted on paper, p99"
-        lines.append(Line(label, f"{p99:.1f} ms", at_most(p99, 50, 15)))
+        lines.append(Line(label, f"{p99:.1f} ms", check_at_most(p99, 50, 15)))
     return lines
 
 

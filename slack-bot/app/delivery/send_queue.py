@@ -142,13 +142,13 @@ class SendQueue:
         except SlackRateLimited as limit:
             if job.attempts < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
                 return limit.retry_after_seconds
-            self._give_up(job)
+            self._drop_job(job)
         except Exception:  # a failed job must not end the thread
             log.exception("A message could not be sent")
-            self._give_up(job)
+            self._drop_job(job)
         return None
 
-    def _give_up(self, job: SendJob) -> None:
+    def _drop_job(self, job: SendJob) -> None:
         try:
             job.give_up()
         except Exception:  # a failed callback must not end the thread
