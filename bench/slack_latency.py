@@ -167,19 +167,19 @@ def measure_fills() -> Figures:
         tempfile.TemporaryDirectory() as folder,
         run_deployment(build_sqlite_url(Path(folder))) as deployment,
     ):
-        deployment.administer("POST", "/portfolios", name="Bench")
+        deployment.request_as_admin("POST", "/portfolios", name="Bench")
         seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
         return compute_figures(seconds[1:])  # the first one creates the person
 
 
 def _fill(deployment: Deployment, symbol: str) -> float:
-    deployment.administer("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
+    deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
     line = f"/order buy 5 {symbol} limit 90 gtc in Bench"
     deployment.act("ava", "say", channel="trading", text=line)
     wait_until(lambda: _is_form_ready(deployment))
     body = deployment.act("ava", "submit")
     if body["outcome"] == "updated":  # a question about the new symbol
-        form = deployment.form_of("U0AVACHEN01") or {"blocks": []}
+        form = deployment.find_form("U0AVACHEN01") or {"blocks": []}
         boxes = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
         ticks = {box["block_id"]: {box["element"]["action_id"]: ["yes"]} for box in boxes}
         deployment.act("ava", "submit", values=ticks)
@@ -187,7 +187,7 @@ def _fill(deployment: Deployment, symbol: str) -> float:
     time.sleep(FILL_PAUSE_SECONDS)
     threads = _count_fills(deployment)
     began = time.monotonic()
-    deployment.administer("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
+    deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
     wait_until(lambda: _count_fills(deployment) > threads)
     took = time.monotonic() - began
     time.sleep(FILL_PAUSE_SECONDS)
@@ -195,7 +195,7 @@ def _fill(deployment: Deployment, symbol: str) -> float:
 
 
 def _is_form_ready(deployment: Deployment) -> bool:
-    form = deployment.form_of("U0AVACHEN01")
+    form = deployment.find_form("U0AVACHEN01")
     return form is not None and "Preview" in json.dumps(form)
 
 

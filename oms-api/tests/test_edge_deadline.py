@@ -11,7 +11,7 @@ async def wait_forever():
     await asyncio.Event().wait()
 
 
-async def next_turn(value):
+async def wait_for_next_turn(value):
     await asyncio.sleep(0)
     return value
 
@@ -19,7 +19,9 @@ async def next_turn(value):
 def test_operation_in_time_returns_and_leaves_no_timer():
     async def run_scenario():
         deadline = Deadline(0.01)
-        assert await asyncio.gather(*(deadline.wait_for(next_turn(value)) for value in range(3))) == [0, 1, 2]
+        assert await asyncio.gather(
+            *(deadline.wait_for(wait_for_next_turn(value)) for value in range(3))
+        ) == [0, 1, 2]
         await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
         assert deadline._watch is None
 
@@ -33,7 +35,7 @@ def test_late_operation_fails_not_before_its_deadline():
         with pytest.raises(TimeoutError):
             await deadline.wait_for(wait_forever())
         assert loop.time() - began >= 0.05
-        assert await deadline.wait_for(next_turn("again")) == "again"
+        assert await deadline.wait_for(wait_for_next_turn("again")) == "again"
 
     asyncio.run(run_scenario())
 

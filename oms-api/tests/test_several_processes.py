@@ -138,7 +138,7 @@ def test_web_concurrency_sets_the_number_of_processes(new_database, backend):
         assert service.stop() == 0, service.log()
 
 
-async def race_for_one_key(urls, races):
+async def post_same_key_concurrently(urls, races):
     """Report under one key in two portfolios, each to its own process; return the statuses of each race."""
     async with httpx.AsyncClient(timeout=60, headers=KEY) as client:
 
@@ -163,7 +163,7 @@ async def race_for_one_key(urls, races):
 
 @pytest.mark.parametrize("races", [32, pytest.param(10_000, marks=pytest.mark.long)])
 def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(two_apis, races):
-    results = asyncio.run(race_for_one_key(two_apis, races))
+    results = asyncio.run(post_same_key_concurrently(two_apis, races))
     assert Counter(map(tuple, results)) == {(201, 409): races}
     for key in ("race-0", f"race-{races - 1}"):
         stored = httpx.get(
@@ -172,7 +172,7 @@ def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(t
         assert len(stored) == 1
 
 
-async def race_for_the_last_unit(urls, key, rounds):
+async def sell_last_unit_concurrently(urls, key, rounds):
     """Place an order of one unit at each process at once. Return the statuses, and cancel the accepted."""
     results = []
     async with httpx.AsyncClient(timeout=60, headers={"X-API-Key": key}) as client:
@@ -207,5 +207,5 @@ def test_last_unit_of_a_firm_limit_is_used_by_one_of_two_processes(two_apis, rou
             assert client.post("/portfolios", json={"name": f"Side {side}"}).status_code == 201
         limit = {"scope": "tenant", "code": "MAX_GROSS_EXPOSURE", "value": "150"}
         assert client.put("/limits", json=limit).status_code == 200
-    results = asyncio.run(race_for_the_last_unit(two_apis, key, rounds))
+    results = asyncio.run(sell_last_unit_concurrently(two_apis, key, rounds))
     assert Counter(results) == {(201, 422): rounds}

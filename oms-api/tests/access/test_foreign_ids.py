@@ -188,7 +188,7 @@ def call_with_unknown_and_foreign_id(service, call, foreign, headers):
     for known in (NEVER, foreign):
         values = [known[parameter] for parameter in call.parameters]
         with Work() as work:
-            answer = send_call(service, call, call.path_with(*values), headers, BODIES.get(call.name))
+            answer = send_call(service, call, call.build_path(*values), headers, BODIES.get(call.name))
         answers.append(strip_ids(answer, values))
         works.append(work.statements)
     return answers, works

@@ -19,6 +19,6 @@ def join_lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def closes_to_lines(closes: Sequence[str], symbol: str = "AAPL") -> list[str]:
+def build_lines_of_closes(closes: Sequence[str], symbol: str = "AAPL") -> list[str]:
     """Return flat bars with these prices, one each minute."""
     return [build_line(minute, "/".join([price] * 4), symbol) for minute, price in enumerate(closes)]

@@ -25,7 +25,7 @@ from slackoms_strategy import (
     TimeInForce,
 )
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
-from tests.backtests.bars import START, build_line, closes_to_lines
+from tests.backtests.bars import START, build_line, build_lines_of_closes
 from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, run_steps, to_decimal
 
 BARS = [
@@ -161,11 +161,11 @@ def test_unfilled_rest_of_an_immediate_order_and_an_expired_one_end():
 def test_limits_of_the_service_deny_orders():
     limits = {LimitCode.MAX_ORDER_VALUE: Decimal(100), LimitCode.MESSAGES_PER_MINUTE: Decimal(1)}
 
-    def order_twice(context, bar):
+    def place_two_orders(context, bar):
         assert context.order(bar.symbol, Side.BUY, 10).status is OrderStatus.ACCEPTED
         assert "messages a minute" in (context.order(bar.symbol, Side.BUY, 10).reason or "")
 
-    strategy = run_steps(BARS, {0: order_twice, 1: buy_units(10)}, limits=limits)
+    strategy = run_steps(BARS, {0: place_two_orders, 1: buy_units(10)}, limits=limits)
     assert strategy.orders[-1].reason == "An order may be worth at most 100."
     loss = run_steps(
         BARS, {0: buy_units(100), 3: buy_units(1)}, limits={LimitCode.MAX_DAILY_LOSS: Decimal(100)}
@@ -186,7 +186,7 @@ def test_buying_power_counts_working_orders_and_charges():
 
 
 def test_charges_are_those_of_the_schedule():
-    lines = closes_to_lines(["1000"] * 2 + ["1100"] * 2)
+    lines = build_lines_of_closes(["1000"] * 2 + ["1100"] * 2)
     settings: dict[str, Any] = {"costs": parse_costs("zerodha"), "instruments": InstrumentTerms("NSE")}
     result = run_backtest(Scripted({0: buy_units(400), 1: sell_units(400)}), lines, product="MIS", **settings)
     assert result.account.charges == Decimal("200.62")

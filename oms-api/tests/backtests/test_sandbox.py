@@ -18,14 +18,14 @@ from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import Limits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
-from tests.backtests.bars import build_line, closes_to_lines
+from tests.backtests.bars import build_line, build_lines_of_closes
 from tests.backtests.support import build_blocks
 from tests.backtests.test_corporate_actions import build_dividend, build_split
 from tests.backtests.test_engine import build_random_walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 
-LINES = closes_to_lines(["10", "11", "12", "13"])
+LINES = build_lines_of_closes(["10", "11", "12", "13"])
 TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,

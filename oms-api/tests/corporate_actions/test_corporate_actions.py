@@ -24,7 +24,7 @@ SPLIT = {"kind": "split", "symbol": "AAPL", "new_units": "2", "old_units": "1", 
 EARLIER = {"backdated": True, "backdated_reason": "Found late"}
 
 
-def days_before_today(days):
+def get_date_before_today(days):
     return (datetime.now(UTC) - timedelta(days=days)).isoformat()
 
 
@@ -93,7 +93,7 @@ def service(backend, new_database, clock):
 def api_with_shares(api):
     """Provide 100 AAPL at 10, bought two days ago."""
     assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "10000"}), 201)
-    api.buy("100", "10", portfolio_name="Growth", executed_at=days_before_today(2))
+    api.buy("100", "10", portfolio_name="Growth", executed_at=get_date_before_today(2))
     return api
 
 
@@ -117,7 +117,7 @@ def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(api_with_shar
 
 
 def test_reverse_split_pays_the_fraction_in_cash(api_with_shares):
-    api_with_shares.buy("5", "10", portfolio_name="Growth", executed_at=days_before_today(1))
+    api_with_shares.buy("5", "10", portfolio_name="Growth", executed_at=get_date_before_today(1))
     apply_action(api_with_shares, new_units="1", old_units="10", cash_in_lieu_price="120")
     quantity, average, realized = get_position(api_with_shares)
     assert (quantity, average) == ("10", "100.00")
@@ -127,7 +127,7 @@ def test_reverse_split_pays_the_fraction_in_cash(api_with_shares):
 
 
 def test_fraction_without_a_price_is_paid_at_the_average_cost(api_with_shares):
-    api_with_shares.sell("35", "10", portfolio_name="Growth", executed_at=days_before_today(1))
+    api_with_shares.sell("35", "10", portfolio_name="Growth", executed_at=get_date_before_today(1))
     apply_action(api_with_shares, new_units="1", old_units="10")
     assert get_position(api_with_shares) == ("6", "100.00", "0.00")
     assert api_with_shares.get_portfolio()["cash"] == "9400.00"
@@ -182,7 +182,9 @@ def test_trade_before_a_split_is_only_reversed_after_the_split(api_with_shares):
 
 def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(api_with_shares):
     api_with_shares.set_quote("FB", "11", "12", "11.5")
-    api_with_shares.buy("10", "20", portfolio_name="Growth", symbol="FB", executed_at=days_before_today(1))
+    api_with_shares.buy(
+        "10", "20", portfolio_name="Growth", symbol="FB", executed_at=get_date_before_today(1)
+    )
     working = api_with_shares.place_order(
         symbol="FB", type="LIMIT", limit_price="9", time_in_force="GTC", quantity="5"
     )
@@ -215,10 +217,10 @@ def test_symbol_change_is_refused_where_the_old_symbol_was_traded_since(api_with
 
 def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(api_with_shares):
     assert_ok(api_with_shares.post("/portfolios", {"name": "Short", "opening_cash": "10000"}), 201)
-    api_with_shares.sell("40", "10", portfolio_name="Short", executed_at=days_before_today(2))
+    api_with_shares.sell("40", "10", portfolio_name="Short", executed_at=get_date_before_today(2))
     api_with_shares.buy("100", "10", portfolio_name="Growth")  # on the ex-date: without the dividend
     terms = {"kind": "dividend", "amount": "0.5", "currency": "USD", "withholding_percent": "15"}
-    corporate_action = assert_ok(api_with_shares.post("/corporate-actions", _dividend(terms)), 201)
+    corporate_action = assert_ok(api_with_shares.post("/corporate-actions", _build_dividend(terms)), 201)
     assert api_with_shares.get_portfolio()["cash"] == "8042.50"
     assert api_with_shares.get_portfolio("Short")["cash"] == "10380.00"
     rows = assert_ok(api_with_shares.get("/portfolios/Growth/cash"))["rows"][:2]
@@ -230,15 +232,15 @@ def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(api_with
     assert_verified(api_with_shares)
 
 
-def _dividend(terms):
+def _build_dividend(terms):
     return {"symbol": "AAPL", "ex_date": str(TODAY), "reason": "Quarterly"} | terms
 
 
 def test_dividend_in_another_currency_needs_a_rate(api_with_shares):
     terms = {"kind": "dividend", "amount": "1", "currency": "EUR"}
-    assert_refused(api_with_shares.post("/corporate-actions", _dividend(terms)), 422)
+    assert_refused(api_with_shares.post("/corporate-actions", _build_dividend(terms)), 422)
     api_with_shares.set_quote("EUR/USD", "1.10", "1.10", "1.10")
-    assert_ok(api_with_shares.post("/corporate-actions", _dividend(terms)), 201)
+    assert_ok(api_with_shares.post("/corporate-actions", _build_dividend(terms)), 201)
     assert api_with_shares.get_portfolio()["cash"] == "9110.00"
     assert_verified(api_with_shares)
 
@@ -512,7 +514,7 @@ def test_reversal_multiplies_the_quote_that_the_split_divided(api_with_shares, c
     api_with_shares.set_quote("AAPL", "10", "11", "10.5")
     clock.offset = timedelta(0)
     assert_ok(api_with_shares.post("/portfolios", {"name": "Second", "opening_cash": "10000"}), 201)
-    api_with_shares.buy("10", "10", portfolio_name="Second", executed_at=days_before_today(2))
+    api_with_shares.buy("10", "10", portfolio_name="Second", executed_at=get_date_before_today(2))
     assert_ok(reverse_action(api_with_shares, apply_action(api_with_shares)))
     quote = assert_ok(api_with_shares.get("/quotes/AAPL"))
     assert (quote["bid"], quote["ask"], quote["last"]) == ("10.00", "11.00", "10.50")

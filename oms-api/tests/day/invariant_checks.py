@@ -24,9 +24,9 @@ Corner = tuple[str, str]  # portfolio, symbol
 
 def find_faults(client: Client, journal: Journal) -> list[str]:
     """Return what is wrong, nothing when all is well."""
-    orders = {order["id"]: order for order in _every(client, "/orders")}
+    orders = {order["id"]: order for order in _load_all(client, "/orders")}
     journal.stands.update(order["status"] for order in orders.values())
-    trades = list(_every(client, "/trades"))
+    trades = list(_load_all(client, "/trades"))
     faults = [f"unexpected: {answer}" for answer in journal.unexpected]
     faults += _check_journal(journal, orders)
     faults += _check_halts(journal)
@@ -38,7 +38,7 @@ def find_faults(client: Client, journal: Journal) -> list[str]:
     return faults + _check_sample(client, orders)
 
 
-def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
+def _load_all(client: Client, path: str, **conditions: str) -> Iterator[Row]:
     """Yield all rows of a list, page by page."""
     cursor: str | None = ""
     while cursor is not None:
@@ -51,7 +51,7 @@ def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
 
 def list_open_orders(client: Client) -> list[Row]:
     """Return the orders that are open."""
-    return list(_every(client, "/orders", open="true"))
+    return list(_load_all(client, "/orders", open="true"))
 
 
 def _check_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
@@ -69,14 +69,14 @@ def _check_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
     return faults + [f"{name}: stands, and nobody asked for it" for name in strangers]
 
 
-def _came_too_late(intent: Any) -> bool:
+def _is_too_late(intent: Any) -> bool:
     """Tell whether a ticket with an end got through only after it: the service was dead in between."""
     return [error["field"] for error in intent.told.get("errors", ())] == ["expires_at"]
 
 
 def _check_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
     description = f"{intent.kind} {intent.path} {intent.status}"
-    if intent.kind == "order" and intent.status == 422 and _came_too_late(intent):
+    if intent.kind == "order" and intent.status == 422 and _is_too_late(intent):
         return [f"{description}: too late, and it stands"] if intent.body["client_order_id"] in named else []
     if intent.status == 422 and not intent.told["type"].endswith(_MADE_NO_ORDER):
         denied = orders.get(intent.told.get("order_id", ""))
@@ -120,11 +120,11 @@ def _check_order(order: Row, orders: dict[str, Row]) -> Iterator[str]:
         yield f"is {order['status']} with {filled} of {quantity} filled"
     if order["status"] in {"DENIED", "REJECTED"} and filled:
         yield f"is {order['status']} and filled {filled}"
-    if _carried(order, orders) > filled:
+    if _list_carry(order, orders) > filled:
         yield "lost what its predecessor had filled"
 
 
-def _carried(order: Row, orders: dict[str, Row]) -> Decimal:
+def _list_carry(order: Row, orders: dict[str, Row]) -> Decimal:
     """Return what an order's predecessors had filled; a replacement that was denied replaces nothing."""
     before = orders.get(order["replaces"] or "")
     return (
@@ -137,7 +137,7 @@ def _check_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
     filled: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for order in orders.values():
         place = (order["portfolio_name"], order["symbol"], order["side"])
-        filled[place] += Decimal(order["filled_quantity"]) - _carried(order, orders)
+        filled[place] += Decimal(order["filled_quantity"]) - _list_carry(order, orders)
     for trade in trades:
         filled[trade["portfolio_name"], trade["symbol"], trade["side"]] -= Decimal(trade["quantity"])
     return [f"{place}: orders and trades differ by {left}" for place, left in filled.items() if left]
@@ -151,7 +151,7 @@ def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
         rates = {Decimal(price) for price in prices}
         is_inverse = first == _BASE
         known[second if is_inverse else first] = (
-            {_rounded(1 / rate) for rate in rates} if is_inverse else rates
+            {_round_amount(1 / rate) for rate in rates} if is_inverse else rates
         )
     for trade in trades:
         currency, rate = trade["currency"], trade["fx_rate"]
@@ -167,7 +167,7 @@ def _check_books(client: Client, trades: list[Row]) -> list[str]:
         (row["portfolio_name"], row["symbol"]): tuple(
             map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"], row["local_cost"] or 0))
         )
-        for row in _every(client, "/positions", include_closed="true")
+        for row in _load_all(client, "/positions", include_closed="true")
     }
     faults = [
         f"{corner}: holds {amounts.get(corner)}, its fills make {held.get(corner)}"
@@ -175,7 +175,7 @@ def _check_books(client: Client, trades: list[Row]) -> list[str]:
         if held.get(corner) != amounts.get(corner)
     ]
     stands = {
-        row["portfolio_name"]: Decimal(row["cash"]) for row in _every(client, "/portfolios", detail="true")
+        row["portfolio_name"]: Decimal(row["cash"]) for row in _load_all(client, "/portfolios", detail="true")
     }
     true = {name: _OPENING_CASH + cash[name] for name in stands}
     return faults + [
@@ -197,32 +197,32 @@ def recompute_books(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]
     for trade in sorted(trades, key=lambda row: (row["portfolio_name"], row["sequence"])):
         corner = (trade["portfolio_name"], trade["symbol"])
         sign = 1 if trade["side"] == "BUY" else -1
-        fill, value = sign * Decimal(trade["quantity"]), sign * _value(trade)
-        held[corner] = _after(held.get(corner, _FLAT), fill, value)
+        fill, value = sign * Decimal(trade["quantity"]), sign * _compute_value(trade)
+        held[corner] = _compute_after(held.get(corner, _FLAT), fill, value)
         if trade.get("fx_rate") is not None:
-            local[corner] = _after(local.get(corner, _FLAT), fill, sign * Decimal(trade["gmv"]))
+            local[corner] = _compute_after(local.get(corner, _FLAT), fill, sign * Decimal(trade["gmv"]))
         cash[trade["portfolio_name"]] -= value
     return {corner: (*held[corner], local.get(corner, _FLAT)[1]) for corner in held}, cash
 
 
-def _value(trade: Row) -> Decimal:
+def _compute_value(trade: Row) -> Decimal:
     """Return a trade's value in its portfolio's currency."""
     gmv = Decimal(trade["gmv"])
     rate = trade.get("fx_rate")
-    return gmv if rate is None else _rounded(_EXACT.multiply(gmv, Decimal(rate)))
+    return gmv if rate is None else _round_amount(_EXACT.multiply(gmv, Decimal(rate)))
 
 
-def _after(before: tuple[Decimal, ...], fill: Decimal, value: Decimal) -> tuple[Decimal, ...]:
+def _compute_after(before: tuple[Decimal, ...], fill: Decimal, value: Decimal) -> tuple[Decimal, ...]:
     quantity, cost, realized = before
     if quantity * fill >= 0:
         return quantity + fill, cost + value, realized
     closed = min(abs(quantity), abs(fill))
-    released = _rounded(cost * closed / abs(quantity)) if closed < abs(quantity) else cost
-    closing = _rounded(_EXACT.divide(value * closed, abs(fill)))
+    released = _round_amount(cost * closed / abs(quantity)) if closed < abs(quantity) else cost
+    closing = _round_amount(_EXACT.divide(value * closed, abs(fill)))
     return quantity + fill, cost - released + value - closing, realized - closing - released
 
 
-def _rounded(amount: Decimal) -> Decimal:
+def _round_amount(amount: Decimal) -> Decimal:
     return amount.quantize(_UNIT, context=_EXACT)
 
 
@@ -232,7 +232,7 @@ def _check_sample(client: Client, orders: dict[str, Row]) -> list[str]:
     for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
         order = client.send("read", "GET", f"/api/v1/orders/{order_id}").told
         own = (Decimal(fill["quantity"]) for fill in order["fills"])
-        filled = sum(own, _carried(order, orders))
+        filled = sum(own, _list_carry(order, orders))
         if filled != Decimal(order["filled_quantity"]):
             faults.append(f"{order_id}: fills add up to {filled}, it says {order['filled_quantity']}")
         moves = [event["to_status"] for event in order["events"]]

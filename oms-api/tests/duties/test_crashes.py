@@ -95,7 +95,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
     for duty, repeated in zip(duties, again, strict=True):
         before = read_tables()
 
-        def work_and_die(lease, duty: Duty = duty):
+        def work_and_crash(lease, duty: Duty = duty):
             duty.run(lease)
             raise Killed
 
@@ -104,7 +104,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
             repeated.run(lease)
 
         with pytest.raises(Killed):
-            DutyRunner(engine, [duty._replace(run=work_and_die)], clock).run_due()
+            DutyRunner(engine, [duty._replace(run=work_and_crash)], clock).run_due()
         tables = read_tables()
         changed |= {duty.name} if tables != before else set()
         survivor = DutyRunner(others, [repeated._replace(run=repeat)], clock)

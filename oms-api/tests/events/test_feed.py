@@ -53,11 +53,11 @@ def build_payloads(*numbers):
 
 
 def run_async(work):
-    async def bounded():
+    async def run_with_timeout():
         async with asyncio.timeout(20):
             await work
 
-    asyncio.run(bounded())
+    asyncio.run(run_with_timeout())
 
 
 def test_subscriber_receives_later_events_in_sequence(engine, readers):

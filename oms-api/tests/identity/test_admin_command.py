@@ -81,7 +81,7 @@ def run_successfully(run_command):
     return go
 
 
-def _tenant(service, slug, key):
+def _find_tenant(service, slug, key):
     with service.open_connection() as connection:
         tenant_id = connection.execute(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
         return ApiClient(service, tenant_id.scalar_one(), key)
@@ -116,7 +116,7 @@ def test_tenant_with_users_and_keys_is_created_from_the_shell(run_successfully, 
         "create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30"
     )
     with run_service(database_url) as service:
-        alpha = _tenant(service, "alpha", admin_key)
+        alpha = _find_tenant(service, "alpha", admin_key)
         assert assert_ok(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
         assert log_in(alpha).status_code == 200
         assert alpha.with_key(bot_key).get("/portfolios").status_code == 200
@@ -181,8 +181,10 @@ def test_users_and_tenants_are_disabled_and_enabled(run_successfully, database_u
     ):
         run_successfully(*words)
         with run_service(database_url) as service:
-            _tenant(service, "alpha", key).claim_workspace("T1")
-            response = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
+            _find_tenant(service, "alpha", key).claim_workspace("T1")
+            response = _find_tenant(service, "alpha", key).get(
+                "/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}
+            )
             states.append(response.status_code)
     assert states == [403, 200, 403, 200]
 

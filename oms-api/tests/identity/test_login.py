@@ -40,24 +40,27 @@ def assert_login_refused(services: SessionServices, credentials, client=LAPTOP):
 
 def list_wrong_credentials(alice):
     return {
-        "password": alice.says(WRONG),
-        "person": alice.says(email="nobody@x"),
-        "person and password": alice.says(WRONG, email="nobody@x"),
-        "tenant": alice.says(tenant="no-such-tenant"),
-        "everything": alice.says(WRONG, tenant="no-such-tenant", email="nobody@x"),
+        "password": alice.build_login(WRONG),
+        "person": alice.build_login(email="nobody@x"),
+        "person and password": alice.build_login(WRONG, email="nobody@x"),
+        "tenant": alice.build_login(tenant="no-such-tenant"),
+        "everything": alice.build_login(WRONG, tenant="no-such-tenant", email="nobody@x"),
     }
 
 
 def test_valid_credentials_start_a_session(session_services, alice):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     assert session_services.caller(tokens.access).person == alice.email
 
 
 def test_same_email_in_two_tenants_is_two_users(session_services, alice, engine):
     other = create_person(engine)
     execute(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
-    assert session_services.caller(session_services.log_in(alice.says()).access).tenant_id == alice.tenant_id
-    assert_login_refused(session_services, other.says())
+    assert (
+        session_services.caller(session_services.log_in(alice.build_login()).access).tenant_id
+        == alice.tenant_id
+    )
+    assert_login_refused(session_services, other.build_login())
 
 
 @pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
@@ -82,8 +85,8 @@ def test_every_login_failure_has_the_same_answer_and_cost(session_services, alic
 def test_disabled_user_gets_the_same_answer(session_services, alice, engine):
     execute(engine, "UPDATE users SET status = 'disabled'")
     assert (
-        assert_login_refused(session_services, alice.says()).detail
-        == assert_login_refused(session_services, alice.says(WRONG)).detail
+        assert_login_refused(session_services, alice.build_login()).detail
+        == assert_login_refused(session_services, alice.build_login(WRONG)).detail
     )
     assert query(engine, "SELECT * FROM sessions") == []
 
@@ -97,15 +100,15 @@ def test_password_reset_during_verification_rejects_the_login(session_services, 
         return verdict
 
     monkeypatch.setattr(passwords_service.Passwords, "verify", verify_and_be_late)
-    assert_login_refused(session_services, alice.says())
+    assert_login_refused(session_services, alice.build_login())
     assert query(engine, "SELECT * FROM sessions") == []
 
 
 def test_only_a_valid_password_reveals_a_suspended_tenant(session_services, alice, engine):
     execute(engine, "UPDATE tenants SET status = 'suspended'")
     with pytest.raises(TenantSuspended):
-        session_services.log_in(alice.says())
-    assert_login_refused(session_services, alice.says(WRONG))
+        session_services.log_in(alice.build_login())
+    assert_login_refused(session_services, alice.build_login(WRONG))
 
 
 def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, alice, engine):
@@ -113,18 +116,18 @@ def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, 
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     execute(engine, "UPDATE logins SET password_hash = :weak", weak=weak)
-    assert_login_refused(session_services, alice.says(WRONG))
+    assert_login_refused(session_services, alice.build_login(WRONG))
     assert query(engine, "SELECT password_hash FROM logins")[0][0] == weak
-    session_services.log_in(alice.says())
+    session_services.log_in(alice.build_login())
     assert "m=19456,t=2,p=1" in query(engine, "SELECT password_hash FROM logins")[0][0]
-    assert session_services.log_in(alice.says())
+    assert session_services.log_in(alice.build_login())
 
 
 # The trail
 
 
 def test_successful_login_is_audited_with_its_session(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     (row,) = list_audit_entries(session_services, engine)
     assert (row.tenant_id, row.actor, row.action) == (alice.tenant_id, "alice@x", "login.succeeded")
     assert (row.address, row.request_id) == (LAPTOP.address, LAPTOP.request_id)
@@ -133,7 +136,7 @@ def test_successful_login_is_audited_with_its_session(session_services, alice, e
 
 def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(session_services, alice, engine):
     for _ in range(PAIR.attempts):
-        assert_login_refused(session_services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.build_login(WRONG))
     rows = list_audit_entries(session_services, engine)
     assert {(row.actor, row.action, row.target) for row in rows} == {
         ("alice@x", "login.failed", "user:alice@x")
@@ -144,7 +147,9 @@ def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(session_ser
 
 def test_unknown_accounts_make_one_audit_entry_without_their_names(session_services, alice, engine):
     for number in range(PAIR.attempts + 5):
-        assert_login_refused(session_services, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
+        assert_login_refused(
+            session_services, alice.build_login(email=f"{PASSWORD.replace(' ', '')}{number}@x")
+        )
     rows = list_audit_entries(session_services, engine)
     assert len(rows) <= 2
     assert sum(row.count for row in rows) == PAIR.attempts + 5
@@ -152,17 +157,20 @@ def test_unknown_accounts_make_one_audit_entry_without_their_names(session_servi
 
 
 def test_login_to_an_unknown_tenant_is_not_audited(session_services, alice, engine):
-    assert_login_refused(session_services, alice.says(tenant="no-such-tenant"))
+    assert_login_refused(session_services, alice.build_login(tenant="no-such-tenant"))
     assert list_audit_entries(session_services, engine) == []
 
 
 def test_no_password_or_token_is_stored(session_services, alice, engine, caplog):
     caplog.set_level("DEBUG")
-    tokens = session_services.log_in(alice.says())
-    assert_login_refused(session_services, alice.says(WRONG))
+    tokens = session_services.log_in(alice.build_login())
+    assert_login_refused(session_services, alice.build_login(WRONG))
     list_audit_entries(session_services, engine)
     everything = (
-        caplog.text + repr(alice.says()) + repr(tokens) + str([record.__dict__ for record in caplog.records])
+        caplog.text
+        + repr(alice.build_login())
+        + repr(tokens)
+        + str([record.__dict__ for record in caplog.records])
     )
     for table in ("logins", "sessions", "users", "audit_log"):
         everything += str(query(engine, f"SELECT * FROM {table}"))  # noqa: S608  # names of our own
@@ -175,15 +183,15 @@ def test_no_password_or_token_is_stored(session_services, alice, engine, caplog)
 
 def test_ten_failures_throttle_even_the_correct_password(session_services, alice):
     for _ in range(PAIR.attempts):
-        assert_login_refused(session_services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.build_login(WRONG))
     with pytest.raises(TooManyLogIns) as caught:
-        session_services.log_in(alice.says())
+        session_services.log_in(alice.build_login())
     assert caught.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
 
 
 def test_throttled_login_does_no_hashing(session_services, alice, monkeypatch):
     for _ in range(PAIR.attempts):
-        assert_login_refused(session_services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.build_login(WRONG))
 
     async def verify(*_):
         raise AssertionError("hashed")
@@ -192,7 +200,7 @@ def test_throttled_login_does_no_hashing(session_services, alice, monkeypatch):
     queries: list[str] = []
     event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     with pytest.raises(TooManyLogIns):
-        session_services.log_in(alice.says())
+        session_services.log_in(alice.build_login())
     assert queries == []
 
 
@@ -220,24 +228,24 @@ def guess_passwords(services, credentials, addresses):
 
 
 def test_distributed_attack_does_not_lock_out_the_user_at_a_known_address(services_with_quick_hasher, alice):
-    services_with_quick_hasher.log_in(alice.says())
-    guess_passwords(services_with_quick_hasher, alice.says(WRONG), ACCOUNT.attempts)
+    services_with_quick_hasher.log_in(alice.build_login())
+    guess_passwords(services_with_quick_hasher, alice.build_login(WRONG), ACCOUNT.attempts)
     with pytest.raises(TooManyLogIns):
-        services_with_quick_hasher.log_in(alice.says(WRONG), Client("198.51.100.200", "bot", "r"))
+        services_with_quick_hasher.log_in(alice.build_login(WRONG), Client("198.51.100.200", "bot", "r"))
     with pytest.raises(TooManyLogIns):
         services_with_quick_hasher.log_in(
-            alice.says(), THIEF
+            alice.build_login(), THIEF
         )  # even the right password, from where it never came
-    assert services_with_quick_hasher.log_in(alice.says())
+    assert services_with_quick_hasher.log_in(alice.build_login())
 
 
 def test_known_addresses_persist_across_restarts_and_processes(
     database_url, services_with_quick_hasher, alice
 ):
-    services_with_quick_hasher.log_in(alice.says())
+    services_with_quick_hasher.log_in(alice.build_login())
     with run_session_services(database_url) as (restarted,):
-        guess_passwords(restarted, alice.says(WRONG), ACCOUNT.attempts)
-        assert restarted.log_in(alice.says())
+        guess_passwords(restarted, alice.build_login(WRONG), ACCOUNT.attempts)
+        assert restarted.log_in(alice.build_login())
 
 
 def count_queries_of_refusal(services, credentials):
@@ -252,9 +260,9 @@ def count_queries_of_refusal(services, credentials):
 
 
 def test_throttling_does_not_reveal_existing_accounts(services_with_quick_hasher, alice):
-    nobody = alice.says(WRONG, email="nobody@x")
+    nobody = alice.build_login(WRONG, email="nobody@x")
     seconds = []
-    for credentials in (alice.says(WRONG), nobody):
+    for credentials in (alice.build_login(WRONG), nobody):
         guess_passwords(services_with_quick_hasher, credentials, ACCOUNT.attempts)
         tries = [count_queries_of_refusal(services_with_quick_hasher, credentials) for _ in range(5)]
         seconds.append(min(tries))  # the audit log is written beside some of them
@@ -271,22 +279,22 @@ def test_login_that_could_not_be_verified_is_not_counted(services_with_quick_has
     monkeypatch.setattr(services_with_quick_hasher.passwords, "verify", full)
     for _ in range(3 * PAIR.attempts):
         with pytest.raises(Unavailable):
-            services_with_quick_hasher.log_in(alice.says())
+            services_with_quick_hasher.log_in(alice.build_login())
     monkeypatch.setattr(services_with_quick_hasher.passwords, "verify", verify)
-    assert services_with_quick_hasher.log_in(alice.says())
+    assert services_with_quick_hasher.log_in(alice.build_login())
 
 
 def test_full_hashing_queue_returns_retry_after(session_services, alice):
-    async def crowd():
+    async def log_in_concurrently():
         attempts = [
             session_services.login_service.log_in(
-                alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
+                alice.build_login(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
             )
             for number in range(200)
         ]
         return await asyncio.gather(*attempts, return_exceptions=True)
 
-    results = asyncio.run(crowd())
+    results = asyncio.run(log_in_concurrently())
     refusals = [result for result in results if isinstance(result, Unavailable)]
     assert refusals
     assert {unavailable.retry_after_seconds for unavailable in refusals} == {1}

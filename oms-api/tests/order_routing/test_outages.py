@@ -219,7 +219,7 @@ def test_used_up_rate_limit_is_no_failure_of_the_broker(routing, monkeypatch):
     assert routing.harness.get_order(order).status is Status.ACCEPTED
 
 
-def name_people(routing, people):
+def set_permitted_people(routing, people):
     with unit_of_work(routing.harness.engine) as connection:
         set_tenant_scope(connection, [routing.harness.tenant])
         connection.execute(text("UPDATE broker_connections SET people = :people"), {"people": people})
@@ -233,7 +233,7 @@ def act_as(routing, person):
 
 
 def test_person_whom_the_connection_does_not_name_is_denied(routing):
-    name_people(routing, '["slack:T1:U1"]')
+    set_permitted_people(routing, '["slack:T1:U1"]')
     act_as(routing, "slack:T1:U2")
     denied = routing.place_order()
     assert denied.status is Status.DENIED

@@ -128,18 +128,18 @@ def test_rejected_approval_ends_the_order(client):
 
 @pytest.mark.any_database
 def test_policy_decides_which_orders_wait(client):
-    def first_status(**changes: Any) -> str:
+    def get_first_status(**changes: Any) -> str:
         return str(client.place_order(**LIMIT, limit_price="90", **changes)["status"])
 
     client.set_policy("above_value", value="900")
-    assert [first_status(quantity=size) for size in ("10", "11")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    assert [get_first_status(quantity=size) for size in ("10", "11")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy("above_equity_share", value="0.2")  # of 1,000,000: 2,000
-    assert [first_status(quantity=size) for size in ("22", "23")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    assert [get_first_status(quantity=size) for size in ("22", "23")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy("instruments", instruments=["TSLA"])
     client.api.set_quote("TSLA", "99", "101", "100")
-    assert [first_status(symbol=name) for name in ("AAPL", "TSLA")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    assert [get_first_status(symbol=name) for name in ("AAPL", "TSLA")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy(None)
-    assert first_status() == "ACCEPTED"
+    assert get_first_status() == "ACCEPTED"
 
 
 @pytest.mark.any_database

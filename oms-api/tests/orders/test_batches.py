@@ -128,7 +128,7 @@ BATCHES = pytest.mark.parametrize(
 )
 
 
-def attempt_batch(harness, works, *, commits):
+def post_batch(harness, works, *, commits):
     with (
         harness.engine.connect().execution_options(writes=True) as connection,
         connection.begin() as transaction,
@@ -141,13 +141,13 @@ def attempt_batch(harness, works, *, commits):
 
 @BATCHES
 def test_committed_batch_is_reported_after_a_lost_commit_reply(harness, makes):
-    assert attempt_batch(harness, makes(harness), commits=True)
+    assert post_batch(harness, makes(harness), commits=True)
 
 
 @BATCHES
 def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(harness, makes):
     works = makes(harness)
-    assert not attempt_batch(harness, works, commits=False)
+    assert not post_batch(harness, works, commits=False)
     assert not any(isinstance(outcome, OmsError) for outcome in harness.run(*works))
 
 

@@ -57,10 +57,16 @@ _NUMBERS = {
 def many_orders(backend, new_database):
     """Provide a database with 100,000 orders, ten of which are unlike the others."""
     engine = connect_engine(new_database(backend))
-    exact = _exact(engine)
+    exact = _read_exact(engine)
     with response_timeout(FILL_SECONDS), unit_of_work(engine) as connection:
         for number, name in enumerate(("often", "rare"), 1):
-            _insert(connection, "portfolios", {**_PORTFOLIO, "id": str(number), **_named(name)}, 1, exact)
+            _insert(
+                connection,
+                "portfolios",
+                {**_PORTFOLIO, "id": str(number), **_read_index_names(name)},
+                1,
+                exact,
+            )
         _insert(connection, "orders", _ORDER, AMOUNT, exact)
     autocommit = {"isolation_level": "AUTOCOMMIT"}
     with response_timeout(FILL_SECONDS), engine.connect().execution_options(**autocommit) as connection:
@@ -71,11 +77,11 @@ def many_orders(backend, new_database):
     engine.dispose()
 
 
-def _named(name):
+def _read_index_names(name):
     return {"name": f"'{name}'", "name_key": f"'{name}'"}
 
 
-def _exact(engine):
+def _read_exact(engine):
     """Return an instant and an amount as the database takes them."""
     if engine.dialect.name == "sqlite":
         return {"now": "2026-11-20T12:00:00.000000Z", "amount": "10.00000000"}

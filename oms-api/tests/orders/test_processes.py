@@ -101,13 +101,13 @@ def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_
             open_portfolio(http)
             set_quote(http, "AAPL", "100")
 
-        async def until_killed():
+        async def run_until_killed():
             sending = asyncio.create_task(send_orders([first.url], numbers))
             await asyncio.sleep(0.15)  # some are answered, some under way, some not begun
             first.process.kill()
             return await sending
 
-        answers = asyncio.run(until_killed())
+        answers = asyncio.run(run_until_killed())
         first.process.wait(60)
     acknowledged = {answer.json()["id"] for answer in answers if answer is not None}
     with run_process(**build_settings(database_url)) as second, create_client(second) as http:
@@ -143,13 +143,13 @@ def test_two_processes_match_each_order_once(two_processes):
         answers = asyncio.run(send_orders([first.url, second.url], numbers))
         assert {answer.status_code for answer in answers} == {201}
 
-        async def both_quote():
+        async def quote_in_both():
             async with httpx.AsyncClient(headers=KEY, timeout=120) as both:
                 body = {"bid": "89", "ask": "90", "last": "90"}
                 sent = (both.put(f"{url}/api/v1/quotes/AAPL", json=body) for url in (first.url, second.url))
                 return await asyncio.gather(*sent)
 
-        assert {answer.status_code for answer in asyncio.run(both_quote())} == {200}
+        assert {answer.status_code for answer in asyncio.run(quote_in_both())} == {200}
         entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert {order["status"] for order in entries} == {"FILLED"}
         assert len(http.get("/trades", params={"limit": 1000}).json()) == len(numbers)

@@ -81,7 +81,7 @@ def publish_quote(harness, bid="89", ask="90", symbol="AAPL", **sizes):
     return QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)
 
 
-def rest_orders(harness):
+def place_resting_orders(harness):
     return [harness.place_order(name, limit_price="91", **WAITING) for name in BOOKS for _ in range(2)]
 
 
@@ -99,7 +99,7 @@ def list_statuses(harness, orders):
 
 
 def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small_portions, readers):
-    orders, writer = rest_orders(harness), Writer(harness)
+    orders, writer = place_resting_orders(harness), Writer(harness)
     asyncio.run(
         create_matcher(harness, readers, writer).publish(harness.tenant, publish_quote(harness).quote)
     )
@@ -118,7 +118,7 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small
 def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
     harness, small_portions, readers, left
 ):
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     with pytest.raises(ConnectionError):
         asyncio.run(
             create_matcher(harness, readers, Writer(harness, left)).publish(
@@ -139,7 +139,7 @@ def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
 
 
 def test_quote_waits_until_the_previous_quote_is_matched(harness, small_portions, readers):
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     assert harness.run(publish_quote(harness)) == [QuoteStored()]
     (refused,) = harness.run(publish_quote(harness, "99", "100"))
     assert isinstance(refused, PreviousQuoteUnmatched)
@@ -152,7 +152,7 @@ def test_quote_waits_until_the_previous_quote_is_matched(harness, small_portions
 
 
 def test_command_sees_its_portfolio_after_the_quote_is_matched(harness, small_portions):
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     harness.run(publish_quote(harness))
     harness.cancel(orders[0])
     assert [harness.get_order(order).status for order in orders] == [Status.FILLED] * 2 + [
@@ -169,7 +169,7 @@ def record_trade(harness, name, quantity="1"):
 @pytest.mark.parametrize("with_an_order", [False, True])
 def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portions, with_an_order):
     """The ledger has the fills of the quote before a trade that was reported after it."""
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     harness.run(publish_quote(harness))
     others = [CancelOrder(harness.build_origin(), orders[4].id, None)] if with_an_order else []
     recorded, *_ = harness.run(record_trade(harness, "A"), *others)
@@ -182,7 +182,7 @@ def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portion
 
 
 def test_trade_in_a_portfolio_without_orders_matches_nothing(harness, small_portions):
-    rest_orders(harness)
+    place_resting_orders(harness)
     harness.run(publish_quote(harness))
     first, second = harness.run(record_trade(harness, "Other"), record_trade(harness, "Other", "2"))
     assert (first.row.sequence, second.row.sequence) == (1, 2)

@@ -15,7 +15,7 @@ SHARE = Tradable(Decimal("0.01"), Decimal(1))
 
 def build_order(**changes: Any) -> Candidate:
     """Return a BUY of 10 at the market; amounts may be given as text."""
-    given = {name: _amount(name, value) for name, value in changes.items()}
+    given = {name: _parse_amount(name, value) for name, value in changes.items()}
     usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
     return Candidate(**(usual | given))
 
@@ -23,7 +23,7 @@ def build_order(**changes: Any) -> Candidate:
 def build_working_order(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
     """Return a resting limit, or an order at the market where no limit is given."""
     price = Decimal(limit) if limit else None
-    given = {name: _amount(name, value) for name, value in changes.items()}
+    given = {name: _parse_amount(name, value) for name, value in changes.items()}
     return WorkingOrder(side, given.pop("type", "LIMIT"), Decimal(leaves), price, **given)
 
 
@@ -67,5 +67,5 @@ def build_position(quantity: str, mark: str) -> SymbolExposure:
     return SymbolExposure(Decimal(quantity), Decimal(mark))
 
 
-def _amount(name: str, value: Any) -> Any:
+def _parse_amount(name: str, value: Any) -> Any:
     return Decimal(value) if name.endswith(("price", "quantity")) and isinstance(value, str) else value

@@ -56,7 +56,7 @@ class RedisServer:
             )
         deadline = time.monotonic() + START_SECONDS
         with self.client() as client:
-            while not _answers(client):
+            while not _is_answering(client):
                 assert self._process.poll() is None, (self.home / "server.log").read_text()
                 assert time.monotonic() < deadline, "Redis does not answer"
                 time.sleep(0.01)  # it does not listen yet; the deadline ends this
@@ -85,7 +85,7 @@ class RedisServer:
         self.folder.remove()
 
 
-def _answers(client: "redis.Redis") -> bool:
+def _is_answering(client: "redis.Redis") -> bool:
     try:
         return bool(client.ping())
     except redis.ConnectionError:

@@ -20,7 +20,7 @@ def _parse(lines, **options):
     return BarParser(Interval.MINUTE, **options).parse(join_lines(lines))
 
 
-def _prices(table: BarTable):
+def _build_prices(table: BarTable):
     columns = (table.opens, table.highs, table.lows, table.closes)
     return [[Decimal(price).scaleb(-table.places) for price in column] for column in columns]
 
@@ -54,7 +54,7 @@ def test_prices_are_exact(places, data):
         build_line(number, f"{amount:f}/{amount:f}/{amount:f}/{amount:f}")
         for number, amount in enumerate(amounts)
     ]
-    assert _prices(_parse(lines))[0] == amounts
+    assert _build_prices(_parse(lines))[0] == amounts
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_unusual_lines_are_read_one_by_one():
     assert list(table.closes) == [100, 150]
     table = _parse([build_line(0, '"1.125"/2/1/1'), build_line(0, "1/2/1/1.5", "MSFT", volume="0.25")])
     assert list(table.symbols) == ["AAPL", "MSFT"]
-    assert _prices(table)[0] == [Decimal("1.125"), Decimal(1)]
+    assert _build_prices(table)[0] == [Decimal("1.125"), Decimal(1)]
 
 
 def test_symbols_are_parsed_together():

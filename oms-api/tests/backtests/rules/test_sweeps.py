@@ -75,13 +75,13 @@ def require_ratio(ratio: float | None) -> float:
     return ratio
 
 
-def _result(*shares):
+def _build_result(*shares):
     return SetResult({}, [DayReturn(100 + day, share) for day, share in enumerate(shares)], "1.00")
 
 
 def test_a_set_that_only_fits_the_past_shows_in_the_columns():
     good, bad = [0.02, 0.03, 0.01, 0.02], [-0.02, -0.03, -0.01, -0.02]
-    fitted, steady = _result(*good, *bad), _result(0.01, 0.02, 0.0, 0.01, *good)
+    fitted, steady = _build_result(*good, *bad), _build_result(0.01, 0.02, 0.0, 0.01, *good)
     windows = [Window(100, 104, 108)]
     first, second = build_rows([fitted, steady], windows, 252)
     assert require_ratio(first.in_sample_sharpe) > require_ratio(second.in_sample_sharpe) > 0
@@ -92,6 +92,6 @@ def test_a_set_that_only_fits_the_past_shows_in_the_columns():
 
 
 def test_a_set_without_trades_has_no_ratios():
-    (row,) = build_rows([_result(*[0.0] * 8)], [Window(100, 104, 108)], 252)
+    (row,) = build_rows([_build_result(*[0.0] * 8)], [Window(100, 104, 108)], 252)
     assert row.in_sample_sharpe is row.out_of_sample_sharpe is row.deflated_sharpe is None
-    assert compute_walk_forward([_result(*[0.0] * 8)], [Window(100, 104, 108)], 252) is None
+    assert compute_walk_forward([_build_result(*[0.0] * 8)], [Window(100, 104, 108)], 252) is None

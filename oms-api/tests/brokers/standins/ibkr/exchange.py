@@ -66,7 +66,7 @@ class Exchange:
     def executions(self) -> list[Execution]:
         return [execution for order in self.orders for execution in order.executions]
 
-    def next_perm_id(self) -> int:
+    def generate_perm_id(self) -> int:
         return next(self._perm_ids)
 
     def find(self, client_id: int, order_id: int) -> Order | None:

@@ -64,7 +64,7 @@ class Sessions:
         """Return to the first session."""
         self.access_token = self._first
 
-    def admits(self, api_key: str | None, access_token: str | None) -> bool:
+    def is_admitted(self, api_key: str | None, access_token: str | None) -> bool:
         return (api_key, access_token) == (self.api_key, self.access_token)
 
 
@@ -107,7 +107,7 @@ class Rest:
     async def get_profile(self, _request: Request) -> Response:
         return answer({"user_id": USER_ID, "user_type": "paper", "broker": "ZERODHA", "exchanges": ["NSE"]})
 
-    def _margins(self) -> dict[str, Any]:
+    def _build_margins(self) -> dict[str, Any]:
         with self._exchange.lock:
             cash = number(self._exchange.cash)
         return {
@@ -118,10 +118,10 @@ class Rest:
         }
 
     async def get_margins(self, _request: Request) -> Response:
-        return answer({"equity": self._margins(), "commodity": {"enabled": False, "net": 0}})
+        return answer({"equity": self._build_margins(), "commodity": {"enabled": False, "net": 0}})
 
     async def get_equity(self, _request: Request) -> Response:
-        return answer(self._margins())
+        return answer(self._build_margins())
 
     async def list_orders(self, _request: Request) -> Response:
         with self._exchange.lock:
@@ -202,7 +202,7 @@ class KiteGateway(Gateway):
     @override
     def find_refusal(self, headers: dict[str, str], path: str) -> Response | None:
         key, _, token = headers.get("authorization", "").removeprefix("token ").partition(":")
-        if path.startswith(_OPEN_PATHS) or self._sessions.admits(key, token):
+        if path.startswith(_OPEN_PATHS) or self._sessions.is_admitted(key, token):
             return None
         return build_error(403, "TokenException", "Incorrect `api_key` or `access_token`.")
 
