@@ -56,7 +56,7 @@ def build_amounts(quantity, gmv):
 
 
 def test_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(deployment):
-    name, key = create_key(deployment, "be")
+    name, key = create_key(deployment, "act_as")
     (tenant,) = deployment.request_as_admin("GET", "/tenants")
     deployment.request_as_admin("POST", f"/tenants/{tenant['slug']}/workspaces", team_id="T0DESK00001")
     deployment.restart_bot_with(key)
