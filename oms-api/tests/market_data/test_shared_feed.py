@@ -15,10 +15,9 @@ from app.market_data.sources.manual import ManualSource
 from app.market_data.sources.shared_feed import SharedFeed
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.polling import wait_until
 from tests.support.processes import run_process
 from tests.support.redis import RedisServer
-
-WAIT_SECONDS = 60.0
 
 
 class Feed(ManualSource):
@@ -72,13 +71,6 @@ def two_feeds(redis_server, monkeypatch):
         feed.close()
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def follow_symbols(processes):
     """Let each process follow a separate symbol, and return owner and reader, each with its source."""
     (first, _), (second, _) = processes
@@ -93,12 +85,16 @@ def get_price(feed, symbol):
     return None if quote is None else quote.last
 
 
+def wait_for_price(source, symbol, price):
+    wait_until(lambda: get_price(source, symbol) == price)
+
+
 def test_one_process_reads_the_symbols_of_all(two_feeds):
     (owner, source), (reader, idle) = follow_symbols(two_feeds)
     wait_until(lambda: source.followed == {"AAPL", "MSFT"} and not idle.followed)
     for price in (100, 101):
         source.set_price("MSFT", price)
-        wait_until(lambda price=price: get_price(reader, "MSFT") == price)
+        wait_for_price(reader, "MSFT", price)
     assert reader.quote("MSFT", EPOCH) == source.quotes["MSFT"]  # with the time, which gives its age
     assert get_price(owner, "MSFT") == 101
 
@@ -114,11 +110,11 @@ def test_process_that_starts_has_the_last_quotes(two_feeds, redis_server):
     (_, source), (reader, _) = follow_symbols(two_feeds)
     wait_until(lambda: "AAPL" in source.followed)
     source.set_price("AAPL", 100)
-    wait_until(lambda: get_price(reader, "AAPL") == 100)
+    wait_for_price(reader, "AAPL", 100)
     late = SharedFeed(redis_server.url, Feed())
     try:
         late.follow(frozenset({"AAPL"}))
-        wait_until(lambda: get_price(late, "AAPL") == 100)
+        wait_for_price(late, "AAPL", 100)
         assert late.get_last_heartbeat(EPOCH) == source.heard_at
         assert not late.is_owner
     finally:
@@ -130,7 +126,7 @@ def test_worker_that_follows_nothing_has_the_quotes_of_the_others(two_feeds):
     first.follow(frozenset({"AAPL"}))
     wait_until(lambda: first.is_owner and source.followed == {"AAPL"})
     source.set_price("AAPL", 100)
-    wait_until(lambda: get_price(worker, "AAPL") == 100)
+    wait_for_price(worker, "AAPL", 100)
     wait_until(lambda: worker.get_last_heartbeat(EPOCH) == source.heard_at)
     assert not idle.followed
 

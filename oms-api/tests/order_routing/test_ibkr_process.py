@@ -1,7 +1,6 @@
 """The process for IBKR trades over the stand-in of TWS, connected to the API by the database alone."""
 
 import sys
-import time
 from decimal import Decimal
 
 import pytest
@@ -10,19 +9,11 @@ from app.verify import verify_database
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.guarded_programs import start_guarded
+from tests.support.polling import wait_until
 from tests.support.processes import HOME, build_environment
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
-WAIT_SECONDS = 120.0
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.05)
-    return value
 
 
 @pytest.fixture
@@ -70,7 +61,7 @@ def trading(serve, start_process):
         api.set_quote("EURUSD", "1.08500", "1.08505", "1.08500")
         api.set_quote("AAPL", "99", "101", "100")
         process = start_process()
-        wait_for(
+        wait_until(
             lambda: (
                 [broker_connection["status"] for broker_connection in api.get("/broker-connections").json()]
                 == ["connected"]
@@ -88,7 +79,7 @@ def list_charges(api):
 
 
 def wait_for_status(api, order, status):
-    return wait_for(lambda: (order_body := api.get_order(order["id"]))["status"] == status and order_body)
+    return wait_until(lambda: (order_body := api.get_order(order["id"]))["status"] == status and order_body)
 
 
 def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
@@ -103,7 +94,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     replaced = wait_for_status(api, resting, "REPLACED")
     tws.faults.add("mute")
     unknown = api.place_order()
-    wait_for(lambda: len(tws.exchange.orders) == 3)
+    wait_until(lambda: len(tws.exchange.orders) == 3)
     process.kill()
     process.wait(60)
     tws.faults.clear()
@@ -114,7 +105,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     wait_for_status(api, successor, "FILLED")
     assert len(tws.exchange.orders) == 3
     assert api.get_portfolio()["positions"]["AAPL"]["quantity"] == "20"
-    wait_for(lambda: len(list_charges(api)) == 3)
+    wait_until(lambda: len(list_charges(api)) == 3)
     assert sum(list_charges(api)) == -3
     assert not verify_database(api.service.engine).failed
 

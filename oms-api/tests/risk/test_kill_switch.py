@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from app.ledger.models import Portfolio
-from tests.orders.test_kept_promises import wait_until
 from tests.risk.risk_requests import list_events, post_order, put_limit, set_quote, set_switch
+from tests.support.polling import wait_until
 
 
 @pytest.fixture

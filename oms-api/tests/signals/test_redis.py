@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -18,11 +17,11 @@ from app.signals.service.redis_channels.intake import SignalIntake
 from app.signals.service.redis_channels.stream_reader import StreamReader
 from tests.factories import BOOTSTRAP_KEY
 from tests.support.event_schemas import VALIDATORS
+from tests.support.polling import wait_until
 from tests.support.redis import RedisServer
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
-PATIENCE_SECONDS = 30.0
 SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": 10, "portfolio": "Growth"}
 STREAM, DEAD = "trade_signals_stream", "trade_signals_dead"
 
@@ -43,15 +42,6 @@ def redis_client(redis_server):
     with redis_server.client() as client:
         client.flushall()
         yield client
-
-
-def wait_until(check, label="it"):
-    """Wait until `check` returns something, and return that."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (value := check()):
-        assert time.monotonic() < deadline, f"{label} did not happen"
-        time.sleep(0.02)  # nothing signals it; the deadline ends this
-    return value
 
 
 @contextmanager

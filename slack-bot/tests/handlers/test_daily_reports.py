@@ -9,9 +9,9 @@ from app.events.subscriptions import register_subscriptions
 from app.oms_client.slack_settings import SlackSettings
 from app.services.notifications import daily_reports
 from app.services.notifications.delivery import deliver_notifications
+from support.polling import wait_until
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
-from tests.reading import wait_until
 
 PNL = b"date,portfolio_name\r\n2026-11-20,Growth\r\n"
 READY = {

@@ -11,7 +11,7 @@ from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import get_notice
+from tests.views import get_notice
 
 REFUSED = "Request of another installation refused"
 TYPED = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}

@@ -7,11 +7,12 @@ import pytest
 from app.oms_client import Person
 from app.services.origin import Origin
 from app.services.trades.admission import check_admission
+from support.polling import wait_until
 from tests import factories
 from tests.conftest import Workspace, create_test_bot
 from tests.fakes import Response, build_problem
 from tests.limits import check_view
-from tests.reading import get_banner, get_notice, get_reasons, index_blocks, wait_until
+from tests.views import get_banner, get_notice, get_reasons, index_blocks
 
 ANN, BOB = "slack:T1:U1", "slack:T1:U2"
 ELSEWHERE = {"view": factories.build_view(app_installed_team_id="T1")}

@@ -10,7 +10,7 @@ from app.forms.ticket import Draft
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem
-from tests.reading import NOTHING_RECORDED, get_banner, get_reasons, index_blocks, list_question_ids
+from tests.views import NOTHING_RECORDED, get_banner, get_reasons, index_blocks, list_question_ids
 
 
 def test_usual_answer_comes_back_in_the_form_itself(workspace: Workspace):

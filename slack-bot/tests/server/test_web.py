@@ -9,11 +9,12 @@ import pytest
 from app.server import slack_endpoint
 from app.server.signature import is_signed
 from app.server.slack_endpoint import MAX_BODY_BYTES, parse_request
+from support.polling import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import get_notice, wait_until
+from tests.views import get_notice
 
 BODY = factories.build_form_body(factories.build_command("help"))
 

@@ -15,10 +15,10 @@ from app.oms_client import Person
 from app.server import workspaces as workspaces_module
 from app.server.supervision import start_new, store_first
 from app.storage.installations import InstalledWorkspace
+from support.polling import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.events.test_receiver import sign_event
-from tests.reading import wait_until
 from tests.services.orders.test_approval_requests import TICKET
 
 TOKENS = {"T1": factories.TOKEN, "T2": "xoxb-second", "T3": "xoxb-third"}

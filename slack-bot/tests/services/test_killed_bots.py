@@ -17,12 +17,12 @@ from app.services.notifications.daily_reports import CLAIM_SECONDS, store_report
 from app.services.notifications.delivery import deliver_notifications
 from app.services.orders.messages import refresh_open_orders
 from app.storage.sqlite import SqliteDatabase
+from support.polling import wait_until
 from tests import factories
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response, build_trade_json
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.portfolio_oms import PortfolioOms
-from tests.reading import wait_until
 from tests.services.test_two_bots import create_storages, expire_lease
 
 MARK = "you may see it twice"
@@ -113,7 +113,7 @@ def test_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots, m
         request = store.find(order_id, MessageKind.APPROVAL)
         return request is not None and not request.is_open
 
-    wait_until(is_shown, 10.0)
+    wait_until(is_shown)
     lines = [text for text in list_posts(second) if "was approved by <@U2>: Fine" in text]
     assert [MARK in line for line in lines][-1:] == [True]
     assert len(lines) == (2 if method == "chat.postMessage" else 1)

@@ -41,11 +41,11 @@ from app.services.settings.slack_statuses import report_changes
 from app.services.strategies.backtests import send_backtest_result
 from app.services.strategies.threads import show_strategy_event
 from app.services.trades.reversal import reverse_trade
+from support.polling import wait_until
 from tests import portfolio_oms
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
-from tests.reading import wait_until
 
 CODES = (
     "not_in_channel", "channel_not_found", "is_archived", "account_inactive", "token_revoked", "msg_too_long",
@@ -444,18 +444,18 @@ COMBINATIONS = [
 def test_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
     method, act, _ = SITES[site]
     workspace.slack.queue_responses(method, FAILURES[failure])
-    wait_until(act(workspace), 10.0)
+    wait_until(act(workspace))
 
 
 @pytest.mark.parametrize("failure", sorted(REPEATABLE))
 def test_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
     workspace.slack.queue_responses("views.update", FAILURES[failure])
-    wait_until(fill_in_form(workspace), 10.0)
+    wait_until(fill_in_form(workspace))
 
 
 def test_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
     workspace.slack.queue_responses("chat.postMessage", FAILURES["503"])
-    wait_until(edit_order(workspace), 10.0)
+    wait_until(edit_order(workspace))
     wait_until(lambda: is_repeated(workspace, "Filled 50 at"))
     first, second = list_posts(workspace, "Filled 50 at")
     assert "you may see it twice" not in first["text"]

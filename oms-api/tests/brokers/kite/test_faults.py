@@ -12,11 +12,11 @@ from app.brokers.kite.client import KiteCredentials
 from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.rest_client import Timeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.kite.rest import KiteGateway, build_error
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET
+from tests.support.polling import wait_until
 
 NOW = datetime(2026, 11, 27, 5, tzinfo=UTC)
 ORDER_ID = "O1795000000000000100000007"
@@ -31,7 +31,7 @@ def list_events(broker):
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    wait_until(lambda: len(list_events(broker)) >= len(expected))
     assert list_events(broker) == list(expected)
 
 
@@ -71,11 +71,11 @@ def test_order_of_an_earlier_process_is_not_sent_again(kite, broker):
     broker.submit(build_limit_order(ORDER_ID), NOW)
     later = KiteBroker(kite.url, CREDENTIALS, 1)
     later.stream.start()
-    wait_for(later.stream.is_ready.is_set)
+    wait_until(later.stream.is_ready.is_set)
     later.submit(build_limit_order(ORDER_ID), NOW)
     assert len(kite.exchange.orders) == 1
     kite.exchange.quote("RELIANCE", "94", "95")
-    wait_for(lambda: list_events(later) == [f"{ORDER_ID} accepted", f"{ORDER_ID} 10 @ 95"])
+    wait_until(lambda: list_events(later) == [f"{ORDER_ID} accepted", f"{ORDER_ID} 10 @ 95"])
     later.close()
 
 
@@ -119,7 +119,7 @@ def test_ended_session_is_reported_and_sends_nothing(kite, broker):
     with pytest.raises(SessionNeeded):
         broker.submit(build_limit_order(), NOW)
     kite.ticker.cut()
-    wait_for(lambda: "login" in (broker.stream.last_error or ""))
+    wait_until(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.exchange.orders
 
 
@@ -128,7 +128,7 @@ def test_connection_without_a_session_sends_nothing(kite):
     with pytest.raises(SessionNeeded):
         broker.account()
     broker.events()
-    wait_for(lambda: "login" in (broker.stream.last_error or ""))
+    wait_until(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.gateway.requests
     broker.close()
 
@@ -139,7 +139,7 @@ def test_refusal_and_rejection_contain_the_text_of_kite(kite, broker):
     assert "Tick size" in event.reason
     kite.exchange.quote("SBIN", "559", "560")
     broker.submit(parse_order_text("BUY 1000000 MARKET", "B", symbol="SBIN"), NOW)
-    wait_for(lambda: len(broker.events()) == 2)
+    wait_until(lambda: len(broker.events()) == 2)
     assert "Insufficient funds" in broker.events()[1].event.reason
 
 
@@ -156,7 +156,7 @@ def test_delivery_is_sold_only_out_of_a_position(kite, broker):
     kite.exchange.hold("RELIANCE", "10", "90")
     broker.submit(parse_order_text("SELL 10 MARKET", "B", symbol="RELIANCE"), NOW)
     broker.submit(parse_order_text("SELL 10 MARKET", "C", symbol="RELIANCE", product="MIS"), NOW)
-    wait_for(lambda: len(kite.exchange.trades) == 2)
+    wait_until(lambda: len(kite.exchange.trades) == 2)
 
 
 def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
@@ -193,7 +193,7 @@ def test_fills_while_the_socket_was_down_are_read_after_it_connects(kite, broker
 def test_silent_socket_is_opened_again(kite, broker, monkeypatch):
     monkeypatch.setattr("app.brokers.kite.stream.OrderFrames.max_silence_seconds", 1.5)
     kite.ticker.is_silent = True
-    wait_for(lambda: kite.ticker.connections >= 2)
+    wait_until(lambda: kite.ticker.connections >= 2)
 
 
 def test_fill_that_crosses_a_cancel_counts(kite, broker):
@@ -226,7 +226,7 @@ def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, bro
     assert [type(event) for event in events][-1] is Replaced
     assert find_at_kite(kite, "A").status == "CANCELLED"
     assert find_at_kite(kite, "B").quantity == 8
-    wait_for(lambda: len(broker.events()) >= 4)
+    wait_until(lambda: len(broker.events()) >= 4)
     assert list_events(broker)[:2] == ["A accepted", "A 4 @ 95"]
     assert sorted(list_events(broker)[2:]) == ["A replaced", "B accepted"]  # B's frame may be the first
     end = broker.find("A").end
@@ -303,7 +303,7 @@ def test_secrets_appear_in_no_log_error_or_representation(kite, log_records):
     with pytest.raises(SessionNeeded) as denied:
         broker.account()
     broker.stream.start()
-    wait_for(lambda: broker.stream.last_error)
+    wait_until(lambda: broker.stream.last_error)
     broker.close()
     texts = [
         *log_records,

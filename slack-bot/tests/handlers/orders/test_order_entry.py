@@ -8,13 +8,14 @@ import pytest
 from app.blocks.orders.form import find_proposal
 from app.forms.orders.order import Denial
 from app.forms.orders.ticket import OrderDraft
+from support.polling import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fake_orders import denial_json
 from tests.fakes import Response, build_problem
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
-from tests.reading import get_banner, index_blocks, list_question_ids, wait_until
+from tests.views import get_banner, index_blocks, list_question_ids
 
 LINE = "buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440"
 LIMIT = build_order_state(

@@ -13,9 +13,9 @@ from app.services.kill_switches.banner_recovery import recover_banners
 from app.services.kill_switches.banners import announce, replace_banner, show_banner
 from app.services.notifications.delivery import deliver_notifications
 from app.services.origin import Origin
+from support.polling import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
-from tests.reading import wait_until
 
 STOPPED, RESUMED = build_notice("Trading is stopped"), build_notice("Trading is resumed")
 

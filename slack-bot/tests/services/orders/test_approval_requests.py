@@ -8,10 +8,10 @@ from app.delivery.order_messages import MessageKind, OrderMessage
 from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from app.services.orders.recovery import recover_orders
+from support.polling import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_message
-from tests.reading import wait_until
 
 TICKET = {"portfolio_name": "Growth", "symbol": "MSFT", "side": "BUY", "quantity": "50", "type": "MARKET"}
 

@@ -13,10 +13,10 @@ from app.services.orders.closes import CLOSE_PREFIX
 from app.services.orders.recovery import recover_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
+from support.polling import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.order_factories import build_order_state
-from tests.reading import wait_until
 
 KEY = "T1:V1:0"
 PENDING = PendingOrder(KEY, 1000.0, "T1", "U1", "C1", "req-1", "BUY 50 MSFT in Growth", PendingState.UNKNOWN)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from app.services.trades.confirmation_recovery import recover_confirmations, run_recovery
+from support.polling import wait_until
 from tests.conftest import Workspace
 from tests.delivery.test_confirmation_store import OWED as STORED
 from tests.fakes import Response, build_problem
-from tests.reading import wait_until
 
 BODY = {
     "symbol": "AAPL", "quantity": "100", "gmv": "17500",

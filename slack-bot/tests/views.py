@@ -1,6 +1,4 @@
-"""Read the bot's answers in tests."""
-
-import time
+"""Read the views of the bot."""
 
 from app.forms.fields import QUESTION_PREFIXES
 from tests.fakes import build_problem, build_trade_json
@@ -19,7 +17,7 @@ def get_banner(view):
 def list_question_ids(view):
     """Return the ids of the questions of a form."""
     ids = [block["block_id"] for block in view["blocks"]]
-    return [each for each in ids if each.startswith(QUESTION_PREFIXES)]
+    return [block_id for block_id in ids if block_id.startswith(QUESTION_PREFIXES)]
 
 
 def get_reasons(view):
@@ -35,10 +33,3 @@ def get_notice(view):
 def build_recorded_trade():
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
     return build_trade_json(body, "T9")
-
-
-def wait_until(true, seconds=5.0):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
