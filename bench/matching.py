@@ -15,7 +15,7 @@ from decimal import Decimal
 from random import Random
 from time import perf_counter
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.replay import Decide, replay
 from app.brokers.rules.matching import compute_fills
@@ -54,10 +54,10 @@ def _resting(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
 def quotes() -> list[Line]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
-    book = Book(order for name in names for order in _resting(name, RESTING // SYMBOLS, 10))
+    book = PaperOrderBook(order for name in names for order in _resting(name, RESTING // SYMBOLS, 10))
     seconds, told = [], 0
     for place, name in enumerate(names * 3):
-        taken, events = _timed(book.of(name), _quote(name, Decimal(place % 21 - 10) / 10))
+        taken, events = _timed(book.list_orders(name), _quote(name, Decimal(place % 21 - 10) / 10))
         seconds.append(taken)
         told += events
     each = f"{told / len(seconds):.1f} events"
@@ -118,7 +118,7 @@ def _rate(made: list[Bar], kind: OrderType) -> float:
     started = perf_counter()
     replay(made, broker, _every_so_often(kind))
     seconds = perf_counter() - started
-    fills = len(broker.executions())
+    fills = len(broker.list_executions())
     if fills < len(made) // BARS_AN_ORDER * 0.5:
         raise AssertionError(f"only {fills} fills")
     return len(made) / seconds

@@ -52,7 +52,7 @@ def rebuild_all(engine: Engine) -> int:
             continue
         rows += rebuilt.rows
         differed += bool(rebuilt.differences)
-        sys.stdout.writelines(_lines(rebuilt))
+        sys.stdout.writelines(_format_lines(rebuilt))
     sys.stdout.write(
         f"{len(keys):,} portfolios of {rows:,} rows: {differed:,} differed, {lied:,} left alone.\n"
     )
@@ -73,7 +73,7 @@ def main() -> int:
     return run_program(work, CannotRebuild, NoVisibleRows, message=message)
 
 
-def _lines(rebuilt: Rebuilt) -> list[str]:
+def _format_lines(rebuilt: Rebuilt) -> list[str]:
     return [
         f"{rebuilt.name!r}, {what}: {finding.field} was {finding.stored}, is {finding.expected}\n"
         for what, findings in rebuilt.differences

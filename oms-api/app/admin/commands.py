@@ -165,7 +165,7 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
 async def revoke_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Revoke a key."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    key = _key(command_context, tenant_id, options.name)
+    key = _find_key(command_context, tenant_id, options.name)
     await command_context.execute(tenant_id, api_keys.update_key, key.key_id, None, True)
     return CommandResult(f"Key {key.name!r} ({key.key_id}) is revoked, effective within one second.")
 
@@ -173,7 +173,7 @@ async def revoke_key(command_context: CommandContext, options: Namespace) -> Com
 async def rotate_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Replace a key by a new one."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    key, parameters = _key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
+    key, parameters = _find_key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
     created = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
     overlap = f"The old one works {options.overlap_seconds} s more."
     return CommandResult(
@@ -202,14 +202,16 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
     tenant_id = command_context.get_tenant(options.tenant).id
     with command_context.connect_as_tenant(tenant_id) as connection:
         if options.what == "tenants":
-            rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
+            rows = [_format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
         elif options.what == "users":
             found = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
-            rows = [_user_line(row) for row in found]
+            rows = [_format_user(row) for row in found]
         else:
             now = command_context.now()
             keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
-            rows = [_key_line(fields) for fields in api_keys.serialize_keys(connection, tenant_id, keys, now)]
+            rows = [
+                _format_key(fields) for fields in api_keys.serialize_keys(connection, tenant_id, keys, now)
+            ]
     return CommandResult(lines=tuple(rows))
 
 
@@ -261,7 +263,7 @@ def find_user(command_context: CommandContext, tenant_id: int, called: str) -> U
     raise NotFound(f"There is no user {called!r}.")
 
 
-def _key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
+def _find_key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
     with command_context.connect_as_tenant(tenant_id) as connection:
         keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
     for key in keys:
@@ -270,15 +272,15 @@ def _key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
     raise NoSuchKey(name)
 
 
-def _tenant_line(row: TenantRow) -> str:
+def _format_tenant(row: TenantRow) -> str:
     return f"{row.slug:<30} {row.status:<10} {row.name}"
 
 
-def _user_line(row: UserRow) -> str:
+def _format_user(row: UserRow) -> str:
     return f"{row.id:<8} {row.role:<9} {row.status:<9} {row.called:<40} {row.name}"
 
 
-def _key_line(fields: dict[str, Any]) -> str:
+def _format_key(fields: dict[str, Any]) -> str:
     until = fields["expires_at"] or "never"
     scopes = " ".join(fields["scopes"])
     return f"{fields['key_id']} {fields['name']:<30} {fields['state']:<8} {until:<27} {scopes}"

@@ -35,7 +35,12 @@ async def post_alert(
 ) -> Response:  # fmt: skip
     """Create an alert. If its condition is already true, it fires at once."""
     terms = AlertTerms(
-        *(body.kind, body.symbol, body.portfolio_name, body.direction, body.threshold, body.repeat),
+        body.kind,
+        body.symbol,
+        body.portfolio_name,
+        body.direction,
+        body.threshold,
+        body.repeat,
         body.deliver_to,
     )
     created = list[Alert]()

@@ -10,8 +10,8 @@ from app.chain_verification import queries
 from app.chain_verification.rules.segments import (
     BrokenChain,
     ChainKey,
+    ChainSegment,
     Checkpoint,
-    Segment,
     plan_new_rows,
     plan_repeated_rows,
     split_segment,
@@ -72,7 +72,7 @@ class ChainVerifier:
         self._save_result(key, checkpoint, broken)
         return broken is not None
 
-    def _verify_segment(self, key: ChainKey, segment: Segment) -> Iterator[Head]:
+    def _verify_segment(self, key: ChainKey, segment: ChainSegment) -> Iterator[Head]:
         """Yield the last row of each verified part of a segment. Raises BrokenChain."""
         while True:
             part = split_segment(segment, self._chunk)

@@ -24,7 +24,7 @@ from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
 from app.wire.body import json_body
@@ -61,9 +61,9 @@ async def preview(
     """Compute the changes of positions, cash and open orders without recording anything."""
     draft, at = body.to_draft(), now()
 
-    def read(connection: Connection) -> tuple[Action, ActionPreview]:
+    def read(connection: Connection) -> tuple[CorporateActionTerms, ActionPreview]:
         action = build_action(connection, caller.tenant_id, draft)
-        return action, preview_action(connection, action, market.rate, at)
+        return action, preview_action(connection, action, market.find_rate, at)
 
     action, action_preview = await readers.run(read, caller.tenant_id)
     return build_json_response(serialize_preview(action.effective_at, action.new_symbol, action_preview))
@@ -85,7 +85,7 @@ async def create(
     before the ex-date. Open orders are restated (split) or canceled (symbol change).
     """
     request, draft = change_requests.build(caller, body), body.to_draft()
-    result = await change_requests.executor.execute(request, create_action, draft, market.rate)
+    result = await change_requests.executor.execute(request, create_action, draft, market.find_rate)
     action_id = orjson.loads(result.body)["id"]
     action = await _find(readers, caller, action_id)
     if action.booked_at is None and action.reversed_at is None:

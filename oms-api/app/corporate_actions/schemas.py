@@ -165,7 +165,7 @@ def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
         "kind": action.kind.value,
         "status": _get_status(found, now),
         **{name: getattr(action, name) for name in terms},
-        **{name: _quantity(getattr(action, name)) for name in amounts},
+        **{name: _format_quantity(getattr(action, name)) for name in amounts},
         **{name: getattr(found, name) for name in names},
         **{
             name: None if at is None else format_timestamp(at)
@@ -197,10 +197,10 @@ def _serialize_position(change: PositionChange, new_symbol: str | None) -> dict[
         "portfolio_name": change.portfolio.name,
         "symbol": change.symbol,
         "product": change.product,
-        "quantity_before": _quantity(change.quantity),
+        "quantity_before": _format_quantity(change.quantity),
         "average_before": shorten_amount(format_fixed(change.average)),
         "symbol_after": new_symbol or change.symbol,
-        "quantity_after": _quantity(change.new_quantity),
+        "quantity_after": _format_quantity(change.new_quantity),
         "average_after": shorten_amount(format_fixed(change.new_average)),
         "cash": shorten_amount(format_fixed(change.cash)),
         "currency": change.portfolio.base_currency,
@@ -213,15 +213,15 @@ def _serialize_order(change: OrderChange) -> dict[str, Any]:
         "portfolio_name": change.portfolio.name,
         "order_id": change.order.id,
         "change": "cancelled" if restated is None else "restated",
-        "quantity": restated and _quantity(restated.quantity),
-        "limit_price": restated and _price(restated.limit_price),
-        "stop_price": restated and _price(restated.stop_price),
+        "quantity": restated and _format_quantity(restated.quantity),
+        "limit_price": restated and _format_price(restated.limit_price),
+        "stop_price": restated and _format_price(restated.stop_price),
     }
 
 
-def _quantity(amount: Any) -> str | None:
+def _format_quantity(amount: Any) -> str | None:
     return None if amount is None else shorten_quantity(format_fixed(amount))
 
 
-def _price(amount: Any) -> str | None:
+def _format_price(amount: Any) -> str | None:
     return None if amount is None else shorten_amount(format_fixed(amount))

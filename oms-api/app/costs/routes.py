@@ -39,7 +39,7 @@ async def estimate_costs(
     The response includes the source of each rate. Nothing is recorded. If the schedule does not cover the
     exchange or product, the charges are zero and `not_covered` is true.
     """
-    order = body.terms(body.date or find_trading_day(body.exchange, now()))
+    order = body.to_terms(body.date or find_trading_day(body.exchange, now()))
     estimate = estimate_charges(order, body.to_execution(), rates)
     serialized = serialize_estimate(
         body, order, estimate.charges, estimate.dp_charge, estimate.rates, MARKETS[body.exchange],

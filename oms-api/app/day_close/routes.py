@@ -9,7 +9,7 @@ from app.calendars.schemas import LocalDate
 from app.day_close.dependencies import DayCloserDep
 from app.day_close.errors import NoSuchDayClose
 from app.day_close.rules.serialization import serialize_day
-from app.day_close.rules.statements import Statement, format_html, list_csv_rows
+from app.day_close.rules.statements import DayStatement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
 from app.day_close.service.statements import find_day, read_statement
 from app.identity.dependencies import Reader, require_permission
@@ -92,7 +92,7 @@ async def get_statement(
     """
     name = parse_portfolio_name(portfolio)
 
-    def read(connection: Connection) -> tuple[Statement, str | None]:
+    def read(connection: Connection) -> tuple[DayStatement, str | None]:
         try:
             return read_statement(connection, caller, day, name), None
         except NoSuchDayClose:

@@ -39,7 +39,7 @@ STREAM = {
 }
 
 
-def _types(text: str) -> str:
+def _parse_types(text: str) -> str:
     if not all(_TYPE.fullmatch(part) for part in text.split(",")):
         raise ValueError("must be types such as trade.recorded or order.*, parted by commas")
     return text
@@ -48,7 +48,7 @@ def _types(text: str) -> str:
 Types = Annotated[
     str,
     Field(max_length=500, description="`trade.recorded`, `order.*`, …, parted by commas"),
-    AfterValidator(_types),
+    AfterValidator(_parse_types),
 ]
 
 
@@ -78,7 +78,7 @@ async def list_events(
     if query.cursor:
         below = _decode_event_id(opaque_ids, tenant_id, query.cursor, "cursor")
     else:
-        below = await feed.horizon(tenant_id) + 1
+        below = await feed.get_horizon(tenant_id) + 1
     stored_events = await readers.run_single(
         lambda connection: read_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1

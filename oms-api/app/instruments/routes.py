@@ -104,7 +104,7 @@ async def put_instrument(
     Orders and trades sent under an alias are recorded under the instrument's symbol. Listing `BRK.B` for the
     first time also creates the alias `BRK-B`, and `BTC/USD` the aliases `BTC-USD` and `BTCUSD`.
     """
-    tenant_id, at, terms = caller.tenant_id, now(), body.terms(symbol)
+    tenant_id, at, terms = caller.tenant_id, now(), body.to_instrument(symbol)
     request_info = get_request_info(request)
 
     def write(connection: Connection) -> Listing:

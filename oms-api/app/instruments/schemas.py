@@ -12,7 +12,7 @@ from app.wire.fields import PositiveAmount, clean, to_lower_case
 from app.wire.request_models import FrozenRequestModel
 
 
-def _symbol(value: Any) -> str:  # any JSON value
+def _validate_symbol(value: Any) -> str:  # any JSON value
     symbol = normalize_symbol(value) if isinstance(value, str) else None
     if symbol is None:
         message = (
@@ -24,7 +24,9 @@ def _symbol(value: Any) -> str:  # any JSON value
 
 
 Symbol = Annotated[
-    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
+    str,
+    BeforeValidator(_validate_symbol),
+    WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"}),
 ]
 AssetClassName = Literal[
     "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
@@ -59,7 +61,7 @@ class InstrumentIn(FrozenRequestModel):
         examples=[["BRK-B"]],
     )
 
-    def terms(self, symbol: str) -> Instrument:
+    def to_instrument(self, symbol: str) -> Instrument:
         """Return the instrument."""
         kind = (self.exchange, self.asset_class, self.currency)
         return Instrument(

@@ -54,20 +54,20 @@ OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
 }
 
 
-def _portfolio_name(value: str) -> str:
+def _validate_portfolio_name(value: str) -> str:
     message = find_portfolio_name_error(value)
     if message:
         raise PydanticCustomError("portfolio_name", "{message}", {"message": message})
     return value
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
 Charges = Annotated[Amount, AfterValidator(require_storable), WithJsonSchema(build_amount_schema(zero=True))]
 PortfolioName = Annotated[
-    str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
+    str, AfterValidator(clean_name), AfterValidator(_validate_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
 Label = Annotated[
@@ -104,10 +104,10 @@ class TradeIn(ExecutionTimeIn):
         "portfolio",
         examples=["1.00"],
     )
-    user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = Field(
+    user_id: Annotated[Label | None, AfterValidator(_convert_empty_to_none)] = Field(
         None, description="Person that the trade is for", examples=["U123"]
     )
-    note: Annotated[Note | None, AfterValidator(_empty_is_none)] = Field(
+    note: Annotated[Note | None, AfterValidator(_convert_empty_to_none)] = Field(
         None, description="Note that is stored with the trade", examples=["Block trade"]
     )
 

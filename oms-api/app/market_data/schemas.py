@@ -50,7 +50,7 @@ class QuoteIn(FrozenRequestModel):
             raise PydanticCustomError("crossed", "The bid must not be above the ask.", {"field": "bid"})
         return self
 
-    def quote(self, symbol: str, at: datetime) -> Quote:
+    def to_quote(self, symbol: str, at: datetime) -> Quote:
         """Return the quote, with `at` as its time."""
         return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
 
@@ -172,12 +172,12 @@ def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
     """Serialize the quote as `QuoteOut`."""
     return {
         "symbol": quote.symbol,
-        "bid": _price(quote.bid),
-        "ask": _price(quote.ask),
-        "last": _price(quote.last),
-        "mid": _price(compute_mid(quote)),
-        "bid_size": _quantity(quote.bid_size),
-        "ask_size": _quantity(quote.ask_size),
+        "bid": _format_price(quote.bid),
+        "ask": _format_price(quote.ask),
+        "last": _format_price(quote.last),
+        "mid": _format_price(compute_mid(quote)),
+        "bid_size": _format_quantity(quote.bid_size),
+        "ask_size": _format_quantity(quote.ask_size),
         "at": format_timestamp(quote.at),
         "age_seconds": round(compute_age(quote, now).total_seconds(), 3),
         "source": quote.source,
@@ -188,17 +188,17 @@ def serialize_bar(bar: Bar) -> dict[str, Any]:
     """Serialize the bar as `BarOut`."""
     return {
         "start": format_timestamp(bar.start),
-        "open": _price(bar.open),
-        "high": _price(bar.high),
-        "low": _price(bar.low),
-        "close": _price(bar.close),
-        "volume": _quantity(bar.volume),
+        "open": _format_price(bar.open),
+        "high": _format_price(bar.high),
+        "low": _format_price(bar.low),
+        "close": _format_price(bar.close),
+        "volume": _format_quantity(bar.volume),
     }
 
 
-def _price(price: Decimal | None) -> str | None:
+def _format_price(price: Decimal | None) -> str | None:
     return None if price is None else shorten_amount(format_fixed(price))
 
 
-def _quantity(quantity: Decimal | None) -> str | None:
+def _format_quantity(quantity: Decimal | None) -> str | None:
     return None if quantity is None else shorten_quantity(format_fixed(quantity))

@@ -150,10 +150,10 @@ def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
         "start": statistics.start,
         "end": statistics.end,
         "days": statistics.days,
-        **{name: _ratio(getattr(statistics, name)) for name in names},
+        **{name: _format_ratio(getattr(statistics, name)) for name in names},
         "max_drawdown": _serialize_drawdown(statistics.max_drawdown),
-        "turnover": _ratio(statistics.turnover),
-        "exposure": _ratio(statistics.exposure),
+        "turnover": _format_ratio(statistics.turnover),
+        "exposure": _format_ratio(statistics.exposure),
         "charges": shorten_amount(format_fixed(statistics.charges)),
     }
 
@@ -164,18 +164,18 @@ def serialize_trips(trip_statistics: TripStatistics | None) -> dict[str, Any]:
         return dict.fromkeys(TripStatistics._fields)
     return {
         "round_trips": trip_statistics.round_trips,
-        "win_rate": _ratio(trip_statistics.win_rate),
-        "profit_factor": _ratio(trip_statistics.profit_factor),
-        "expectancy": _amount(trip_statistics.expectancy),
-        "average_win": _amount(trip_statistics.average_win),
-        "average_loss": _amount(trip_statistics.average_loss),
+        "win_rate": _format_ratio(trip_statistics.win_rate),
+        "profit_factor": _format_ratio(trip_statistics.profit_factor),
+        "expectancy": _format_amount(trip_statistics.expectancy),
+        "average_win": _format_amount(trip_statistics.average_win),
+        "average_loss": _format_amount(trip_statistics.average_loss),
     }
 
 
 def serialize_risks(risks: list[Risk | None]) -> dict[str, Any]:
     """Serialize the risks at 95% and 99% as `PerformanceOut`."""
     return {
-        f"{name}_{percent}": None if risk is None else _amount(getattr(risk, name))
+        f"{name}_{percent}": None if risk is None else _format_amount(getattr(risk, name))
         for percent, risk in zip((95, 99), risks, strict=True)
         for name in Risk._fields
     }
@@ -185,16 +185,16 @@ def _serialize_drawdown(drawdown: Drawdown | None) -> dict[str, str | None] | No
     if drawdown is None:
         return None
     return {
-        "share": _ratio(drawdown.share),
+        "share": _format_ratio(drawdown.share),
         "peak_at": drawdown.peak_at,
         "trough_at": drawdown.trough_at,
         "recovered_at": drawdown.recovered_at,
     }
 
 
-def _ratio(ratio: Decimal | float | None) -> str | None:
+def _format_ratio(ratio: Decimal | float | None) -> str | None:
     return None if ratio is None else format_fixed(to_places(Decimal(ratio)))
 
 
-def _amount(amount: Decimal | None) -> str | None:
+def _format_amount(amount: Decimal | None) -> str | None:
     return None if amount is None else shorten_amount(format_fixed(to_places(amount)))

@@ -53,7 +53,7 @@ _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
 }
 
 
-def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
+def _parse_amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     amount = parse_amount(value)
     if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
@@ -64,7 +64,7 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     return amount
 
 
-def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
+def _normalize_words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     """Return a normalized list: its words in upper case, without duplicates, sorted."""
     parts = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
     words = {_LISTED[code](word.strip()) or "" for word in parts}
@@ -84,7 +84,7 @@ _LIST = {"type": "string", "maxLength": _MAX_LIST, "description": "Of ALLOWED_â€
 LimitValue = Annotated[Any, WithJsonSchema({"anyOf": [*_VALUE, _LIST]})]
 
 
-def _key(scope: str, name: str | None) -> str:
+def _build_key(scope: str, name: str | None) -> str:
     """Return the key of a name. Raises a pydantic error if scope and name do not match."""
     if scope == "tenant":
         if name is not None:
@@ -97,13 +97,13 @@ def _key(scope: str, name: str | None) -> str:
             "name", "Must be the name of the {scope}.", {"scope": scope, "field": "name"}
         )
     key = _KEYS.get(scope, str)(name)
-    error = _name_error(scope, name, key)
+    error = _find_name_error(scope, name, key)
     if error:
         raise PydanticCustomError("name", "{message}", {"message": error, "field": "name"})
     return key
 
 
-def _name_error(scope: str, name: str, key: str) -> str | None:
+def _find_name_error(scope: str, name: str, key: str) -> str | None:
     if scope == "portfolio":
         return find_portfolio_name_error(name)
     if scope == "asset_class" and key not in ASSET_CLASSES:
@@ -127,7 +127,7 @@ class LimitIn(FrozenRequestModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "LimitIn":
-        _key(self.scope, self.name)
+        _build_key(self.scope, self.name)
         if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
             raise PydanticCustomError(
                 "scope",
@@ -142,11 +142,11 @@ class LimitIn(FrozenRequestModel):
         code = info.data.get("code")
         if value is None or code is None:  # an invalid code is reported on its own
             return None
-        return _words(code, value) if code in LISTS else _amount(code, value)
+        return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
 
     def limit(self, set_by: str, now: datetime) -> SetLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
-        key = _key(self.scope, self.name)
+        key = _build_key(self.scope, self.name)
         until = None if self.until is None else format_timestamp(self.until)
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
         words = self.value if isinstance(self.value, str) else None
@@ -188,7 +188,7 @@ class SwitchIn(FrozenRequestModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SwitchIn":
-        _key(self.scope, self.name)
+        _build_key(self.scope, self.name)
         if self.exits is not ExitPolicy.KEEP and self.state is not TradingState.HALTED:
             message = "Only HALTED cancels orders: leave `exits` out, or send state HALTED."
             raise PydanticCustomError("exits", "{message}", {"message": message, "field": "exits"})
@@ -203,7 +203,7 @@ class SwitchIn(FrozenRequestModel):
 
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
         """Return the change, made at `now`."""
-        place = (SwitchScope(self.scope), _key(self.scope, self.name), self.name or "")
+        place = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(
             *place, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
         )

@@ -16,7 +16,7 @@ from app.orders.service.order_service import OrderService
 from app.risk.dependencies import ControlsDep
 from app.strategies.dependencies import CodeInspectorDep
 from app.strategies.queries.registry import find_strategy, list_strategies
-from app.strategies.rules.transitions import Action
+from app.strategies.rules.transitions import StrategyAction
 from app.strategies.rules.values import MANUAL
 from app.strategies.schemas import (
     EXAMPLE,
@@ -130,7 +130,7 @@ async def start_strategy(
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
-    status_request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
+    status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)
     request = change_requests.build(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
     return await change_requests.execute(request, changes.change, status_request)
@@ -146,7 +146,7 @@ async def pause_strategy(
     orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
-    status_request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
+    status_request = StatusRequest(StrategyAction.PAUSE, strategy_name, body.reason)
     request = change_requests.build(caller, body, strategy_name)
     return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
@@ -161,7 +161,7 @@ async def stop_strategy(
     orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
-    status_request = StatusRequest(Action.STOP, strategy_name, body.reason)
+    status_request = StatusRequest(StrategyAction.STOP, strategy_name, body.reason)
     request = change_requests.build(caller, body, strategy_name)
     return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 

@@ -61,7 +61,7 @@ async def create_webhook(
     request, new, cursor = (
         change_requests.build(caller, body),
         body.to_parameters(),
-        await feed.horizon(caller.tenant_id),
+        await feed.get_horizon(caller.tenant_id),
     )
     return await change_requests.execute(request, webhooks.create, new, cursor)
 
@@ -84,7 +84,7 @@ async def put_webhook(
     """
     webhooks.check_url(body.url)
     request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
-    cursor = await feed.horizon(caller.tenant_id)
+    cursor = await feed.get_horizon(caller.tenant_id)
     return await change_requests.execute(request, webhooks.put_by_name, webhook_name, new, cursor)
 
 
@@ -160,7 +160,7 @@ async def enable_webhook(
     List the events that occurred while it was disabled with `GET /events`.
     """
     request = change_requests.build(caller, None, webhook_id)
-    cursor = await feed.horizon(caller.tenant_id)
+    cursor = await feed.get_horizon(caller.tenant_id)
     return await change_requests.execute(request, webhooks.enable, webhook_id, cursor)
 
 

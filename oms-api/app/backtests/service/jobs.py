@@ -39,11 +39,13 @@ from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
 from app.sandbox.errors import SandboxUnavailable
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.policy import SandboxPolicy
 
 LEASE = timedelta(minutes=2)
-LIMITS = Limits(answer_wall_seconds=90)  # shorter than the lease, which is renewed between two blocks of bars
+LIMITS = SandboxLimits(
+    answer_wall_seconds=90
+)  # shorter than the lease, which is renewed between two blocks of bars
 REPORT_SECONDS = 1.0  # between two stored progresses
 MAX_ERROR_LENGTH = 2_000
 FILES = ("orders.csv", "fills.csv", "equity.csv")
@@ -52,7 +54,7 @@ DONE_EVENT, FAILED_EVENT = "backtest.done", "backtest.failed"
 _LOG = logging.getLogger(__name__)
 
 
-class Canceled(Exception):
+class RunCanceled(Exception):
     """Raised when the backtest was deleted, or another process runs it."""
 
 
@@ -72,7 +74,7 @@ class BacktestJobs:
             return None
         try:
             self._run(backtest)
-        except Canceled:
+        except RunCanceled:
             _LOG.info("the backtest %s was canceled", backtest.id)
         except (InvalidBacktest, StrategyFailed, ArithmeticError, ValueError) as error:
             self._fail(backtest, str(error))
@@ -145,7 +147,7 @@ class BacktestJobs:
         changes = {"status": BacktestStatus.FAILED, "error": error[:MAX_ERROR_LENGTH]}
         try:
             self._finish(backtest, changes, FAILED_EVENT, {})
-        except Canceled:
+        except RunCanceled:
             _LOG.info("the backtest %s was canceled", backtest.id)
 
     def _finish(
@@ -155,7 +157,7 @@ class BacktestJobs:
         with unit_of_work(self._engine, backtest.tenant_id) as connection:
             values = {**changes, "finished_at": now, "leased_until": None}
             if not queries.update_claimed(connection, backtest, values):
-                raise Canceled
+                raise RunCanceled
             for name, content in files.items():
                 queries.insert_file(connection, backtest, name, content)
             payload = {
@@ -170,7 +172,7 @@ class BacktestJobs:
         with unit_of_work(self._engine, backtest.tenant_id) as connection:
             changes = {"progress": progress, "leased_until": self._now() + LEASE}
             if not queries.update_claimed(connection, backtest, changes):
-                raise Canceled
+                raise RunCanceled
 
 
 class _Progress:

@@ -73,7 +73,7 @@ def create_backtest(
         raise _refuse(error.name, str(error), "invalid") from None
     backtest = Backtest(
         tenant_id=tenant_id,
-        id=_IDS.next(tenant_id, now),
+        id=_IDS.generate(tenant_id, now),
         strategy=request.strategy,
         entry_point=code.entry_point,
         parameters=code.parse_parameters(request.parameters),

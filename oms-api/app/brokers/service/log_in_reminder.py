@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 from app.brokers.queries import StoredConnection, find_portfolio_names, list_connections
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.sessions import needs_log_in
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.clock import Now
 from app.database import set_all_tenants_scope, unit_of_work
@@ -29,7 +29,7 @@ class LogInReminder:
     def check(self, _: Lease) -> None:
         """Publish the events that are due."""
         now = self._now()
-        clock = self._calendars.read_clock(Market.XNSE, Segment.SHARES, now)
+        clock = self._calendars.read_clock(MarketIdentifier.XNSE, MarketSegment.SHARES, now)
         opens_at = now if clock.is_open else clock.next_open
         with unit_of_work(self._engine) as connection:
             connections = list_connections(set_all_tenants_scope(connection))

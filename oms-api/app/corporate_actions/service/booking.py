@@ -12,7 +12,7 @@ from app.corporate_actions import queries
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.service.changes import BOOKED_BY, record_booking
 from app.database import Readers, set_all_tenants_scope
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
@@ -33,7 +33,7 @@ class CorporateActions:
 
     writer: "GroupCommit[Command, Outcome]"
     readers: Readers
-    changes: Changes
+    changes: ChangeWriter
     now: Now
 
     async def run(self) -> None:

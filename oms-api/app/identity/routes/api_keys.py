@@ -93,7 +93,9 @@ async def change_key(
 ) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
     request = change_requests.build(caller, body, key_id)
-    return await change_requests.execute(request, service.update_key, key_id, body.new_name(), body.ends())
+    return await change_requests.execute(
+        request, service.update_key, key_id, body.get_new_name(), body.ends()
+    )
 
 
 @router.post(

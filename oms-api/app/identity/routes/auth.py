@@ -35,13 +35,13 @@ _PASSWORD_EXAMPLE = {
 _REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
 
 
-async def _client(request: Request) -> Client:
+async def _get_client(request: Request) -> Client:
     request_info = get_request_info(request)
     return Client(request_info.address, request.headers.get("user-agent", ""), request_info.request_id)
 
 
 Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
-ClientDep = Annotated[Client, Depends(_client)]
+ClientDep = Annotated[Client, Depends(_get_client)]
 
 
 @router.post(
@@ -92,7 +92,7 @@ async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
 @router.get("/me", summary="Get the current caller", responses=document_responses(200, MeOut))
 async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
-    return build_json_response(serialize_identity(me, await sessions.me(me)))
+    return build_json_response(serialize_identity(me, await sessions.describe_caller(me)))
 
 
 @router.post(

@@ -11,13 +11,13 @@ from app.wire.lists import Cursor, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 
 
-def _printable(value: str) -> str:
+def _require_printable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must not contain control or formatting characters")
     return value
 
 
-Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_printable)]
+Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_require_printable)]
 
 
 class AuditQuery(Period):

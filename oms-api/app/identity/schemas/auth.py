@@ -16,7 +16,7 @@ from app.timestamps import format_timestamp
 from app.wire.request_models import RequestModel
 
 
-def _email(value: str) -> str:
+def _validate_email(value: str) -> str:
     address = normalize_email(value)
     if address is None:
         raise PydanticCustomError("email", "Must be an e-mail address.")
@@ -26,7 +26,7 @@ def _email(value: str) -> str:
 Email = Annotated[
     str,
     Field(max_length=EMAIL_LENGTH),
-    AfterValidator(_email),
+    AfterValidator(_validate_email),
     WithJsonSchema({"type": "string", "pattern": "^[^@\\s]{1,64}@[^@\\s]{1,189}$"}),
 ]
 

@@ -36,7 +36,7 @@ class KeyPatch(Patch):
     name: KeyName = omit_field()
     revoked: Literal[True] = omit_field()
 
-    def new_name(self) -> str | None:
+    def get_new_name(self) -> str | None:
         """Return the new name, or None to keep the current one."""
         return self.name if "name" in self.model_fields_set else None
 

@@ -56,7 +56,7 @@ def serialize_roles() -> list[dict[str, Any]]:
         {
             "role": role,
             "scopes": sorted(SCOPES_OF_ROLE[role]),
-            "operations": [operation for operation in Operation if role in TABLE[operation].roles()],
+            "operations": [operation for operation in Operation if role in TABLE[operation].list_roles()],
         }
         for role in Role
     ]

@@ -101,7 +101,7 @@ class ChangeExecutor:
         Raises the errors of `change`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
         nothing was changed, and OutcomeUnknown if that is not known.
         """
-        fingerprints = [_fingerprint(key, request) for key in self._keys]
+        fingerprints = [_compute_fingerprint(key, request) for key in self._keys]
         now = self._now()
         attempt = _Attempt(
             request, lambda connection: change(connection, request, *arguments, now), fingerprints, now
@@ -180,6 +180,6 @@ class _Attempt:
         return response
 
 
-def _fingerprint(key: bytes, request: ChangeRequest) -> str:
+def _compute_fingerprint(key: bytes, request: ChangeRequest) -> str:
     credentials = b"\0".join((request.route.encode(), request.subject.encode(), request.body))
     return hmac.new(key, credentials, hashlib.sha256).hexdigest()

@@ -61,7 +61,7 @@ async def update_portfolio(
     """
     current_name = parse_portfolio_name(name)
     changes = PortfolioChanges(
-        body.name, body.base_currency, body.opening_cash, body.to_changes(), body.broker_choice()
+        body.name, body.base_currency, body.opening_cash, body.to_changes(), body.get_broker_choice()
     )
     request = change_requests.build(caller, body, current_name)
     return await change_requests.execute(request, service.update_portfolio, current_name, changes, guard)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.routes.carry_rates import CarryRateIn
@@ -133,7 +133,7 @@ class SettingsIn(RequestModel):
         "markets are not charged",
         examples=[{"IN": "zerodha", "US": "us_equity"}],
     )
-    calendar: Annotated[Market, BeforeValidator(to_upper_case)] | None = Field(
+    calendar: Annotated[MarketIdentifier, BeforeValidator(to_upper_case)] | None = Field(
         None, description="Market whose sessions define its P&L days; null: days of UTC", examples=["XNYS"]
     )
     enforce_sessions: Sessions | None = Field(
@@ -263,7 +263,7 @@ class PortfolioPatch(SettingsIn):
             raise PydanticCustomError("connection", message, {"field": "connection"})
         return self
 
-    def broker_choice(self) -> BrokerChoice | None:
+    def get_broker_choice(self) -> BrokerChoice | None:
         """Return the broker of the request, None where it names none."""
         return None if self.broker is None else BrokerChoice(self.broker, self.connection)
 

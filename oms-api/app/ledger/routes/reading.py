@@ -38,7 +38,7 @@ from app.ledger.schemas import (
 )
 from app.ledger.service import reading
 from app.ledger.service.cash_figures import CashFigures, CashReader
-from app.ledger.service.reading import AsOf, Statement
+from app.ledger.service.reading import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
@@ -141,7 +141,7 @@ async def list_trades(
 
     listed_trades = await readers.run(read, tenant_id)
     return page.build_response(
-        listed_trades, _listed, lambda last: queries.get_cursor_position(last, filters)
+        listed_trades, _serialize_trade, lambda last: queries.get_cursor_position(last, filters)
     )
 
 
@@ -154,7 +154,7 @@ async def list_trades(
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
     listed_trade = await readers.read(caller.tenant_id, reading.get_trade, trade_id, caller.portfolios)
-    return build_json_response(_listed(listed_trade))
+    return build_json_response(_serialize_trade(listed_trade))
 
 
 @router.get(
@@ -177,11 +177,11 @@ async def get_portfolio(
     Positions are valued at the current marks. As of an earlier time they are not valued.
     """
     at = now()
-    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, at)
+    portfolio_name, moment = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
-    def read(connection: Connection) -> tuple[Statement, PortfolioValue | None]:
+    def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
         found = reading.get_statement(connection, caller.tenant_id, portfolio_name, cash_reader, at, moment)
         if moment is not None:
             return found, None
@@ -191,7 +191,7 @@ async def get_portfolio(
     statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
-    return build_json_response(_statement(statement, value))
+    return build_json_response(_serialize_statement(statement, value))
 
 
 @router.get(
@@ -230,7 +230,8 @@ def build_portfolio_route(
             for key, value in _value_tenant(connection, valuer, tenant_id, statements, at).items()
         }
         return {
-            key: orjson.dumps(_statement(statement, values[key])) for key, statement in statements.items()
+            key: orjson.dumps(_serialize_statement(statement, values[key]))
+            for key, statement in statements.items()
         }
 
     bodies: GroupRead[PortfolioNameKey, bytes] = GroupRead(readers, read_bodies)
@@ -250,7 +251,7 @@ def _value_tenant(
     connection: Connection,
     valuer: Valuer,
     tenant_id: int,
-    statements: Mapping[PortfolioNameKey, Statement],
+    statements: Mapping[PortfolioNameKey, PortfolioStatement],
     at: datetime,
 ) -> dict[PortfolioNameKey, PortfolioValue]:
     mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
@@ -266,13 +267,13 @@ def parse_portfolio_name(text: str) -> str:
     return name
 
 
-def _listed(trade: ListedTrade) -> dict[str, Any]:
+def _serialize_trade(trade: ListedTrade) -> dict[str, Any]:
     return serialize_trade(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
+def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
-        _position_name(holding.symbol, holding.product): _shown(
+        _format_position_name(holding.symbol, holding.product): _serialize_amounts(
             holding.quantity, holding.cost, holding.realized_pnl
         )
         for holding in statement.holdings
@@ -284,12 +285,12 @@ def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, 
         "charges": shorten_amount(format_fixed(charges)),
         "net_realized_pnl": shorten_amount(format_fixed(net)),
         **serialize_value(value),
-        **_cash_figures(statement.figures),
+        **_serialize_cash_figures(statement.figures),
         "positions": positions,
     }
 
 
-def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
+def _serialize_cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
     """Return the figures that only the present has; None for an earlier time."""
     if figures is None:
         return dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
@@ -301,7 +302,7 @@ def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
 
 
 @lru_cache(maxsize=8192)
-def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
+def _serialize_amounts(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     """Return the position's response body.
 
     It is cached, because positions are read far more often than they change.
@@ -309,11 +310,11 @@ def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     return serialize_position(quantity, cost, realized_pnl)
 
 
-def _position_name(symbol: str, product: str) -> str:
+def _format_position_name(symbol: str, product: str) -> str:
     return f"{symbol} {product}" if product else symbol
 
 
-def _as_of(text: str | None, now: datetime) -> AsOf | None:
+def _parse_as_of(text: str | None, now: datetime) -> AsOf | None:
     if text is None:
         return None
     if is_plain_integer(text):

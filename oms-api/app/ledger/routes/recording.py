@@ -84,13 +84,15 @@ async def report_trades(
 ) -> Response:
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
     authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
-    drafts = [_draft(service, authenticated_request, item, index) for index, item in enumerate(body.trades)]
+    drafts = [
+        _build_command(service, authenticated_request, item, index) for index, item in enumerate(body.trades)
+    ]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
     headers = {REPLAYED: "true"} if written and all(recorded.replayed for recorded in written) else {}
     return build_json_response(
-        {"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers
+        {"outcomes": [_serialize_outcome(outcome, request) for outcome in outcomes]}, headers=headers
     )
 
 
@@ -135,7 +137,7 @@ def _build(recorded: RecordedTrade) -> JsonResponse:
     return JsonResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
 
 
-def _draft(
+def _build_command(
     service: TradeService, authenticated_request: AuthenticatedRequest, item: object, index: int
 ) -> RecordTrade | OmsError:
     at = ("trades", str(index))
@@ -148,7 +150,7 @@ def _draft(
         return refusal
 
 
-def _outcome(outcome: RecordedTrade | OmsError, request: Request) -> dict[str, Any]:
+def _serialize_outcome(outcome: RecordedTrade | OmsError, request: Request) -> dict[str, Any]:
     if isinstance(outcome, OmsError):
         return {
             "status": outcome.status,

@@ -71,7 +71,9 @@ async def get_quote(
 ) -> Response:
     """Get the latest quote: the one that was published, or else that of the price source."""
     moment = now()
-    return build_json_response(serialize_quote(await market.quote(caller.tenant_id, symbol, moment), now()))
+    return build_json_response(
+        serialize_quote(await market.get_quote(caller.tenant_id, symbol, moment), now())
+    )
 
 
 @router.put(
@@ -86,7 +88,7 @@ async def put_quote(
 
     The quote is valid until the next one. Orders that match it are filled before the response is sent.
     """
-    quote = body.quote(await market.symbol(caller.tenant_id, symbol), now())
+    quote = body.to_quote(await market.resolve_symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
     return build_json_response(serialize_quote(quote, now()))
 
@@ -104,14 +106,14 @@ async def list_bars(
     simulated prices exist for any time.
     """
     tenant_id = caller.tenant_id
-    symbol = await market.symbol(tenant_id, symbol)
+    symbol = await market.resolve_symbol(tenant_id, symbol)
     listed = f"bars {query.interval} {symbol}"
     end = min(query.until or now(), now())
     requested = pages.open(tenant_id, listed, query)
     if requested.start is not None:
         end = min(end, datetime.fromisoformat(requested.start))
     start = max(query.since or EPOCH, EPOCH)
-    bars = await market.bars(tenant_id, symbol, query.interval, start, end, requested.count)
+    bars = await market.list_bars(tenant_id, symbol, query.interval, start, end, requested.count)
     return requested.build_response(bars[::-1], serialize_bar, lambda last: format_timestamp(last.start))
 
 

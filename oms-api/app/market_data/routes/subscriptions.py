@@ -112,7 +112,7 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         subscriptions = queries.list_subscriptions(connection, tenant_id)
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
-    found, silence = await readers.run(read, tenant_id), market.feed_silence(at)
+    found, silence = await readers.run(read, tenant_id), market.compute_feed_silence(at)
     fields = {
         "status": "stale" if silence is not None and silence > market.max_silence else "ok",
         "price_source": market.source_name,
@@ -131,7 +131,7 @@ def _serialize_subscriptions(
     connection: Connection, market: Market, tenant_id: int, subscriptions: list[Subscription], at: datetime
 ) -> list[dict[str, Any]]:
     keys = {item.symbol: InstrumentKey(tenant_id, item.symbol) for item in subscriptions}
-    quotes = market.quotes_for(connection, sorted(keys.values()), at)
+    quotes = market.find_quotes(connection, sorted(keys.values()), at)
     serialized = []
     for subscription in subscriptions:
         quote = quotes.get(keys[subscription.symbol])

@@ -17,7 +17,7 @@ from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
 from app.signals.queries.signals import find_signal
 from app.signals.rules import replays, templates
-from app.signals.rules.values import Channel, SignalRequest
+from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
@@ -168,7 +168,7 @@ def _build_request(hook: Hook, signal_in: SignalIn, body: bytes, now: datetime) 
         signal_id = replays.build_period_ids(hook.id, body_hash, now)[0]
     else:
         signal_id = replays.build_named_id(hook.id, signal_in.id)
-    return signal_in.request(Channel.HOOK, signal_id, body_hash)
+    return signal_in.request(SignalChannel.HOOK, signal_id, body_hash)
 
 
 def _find_replayed_id(

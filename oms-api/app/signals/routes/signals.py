@@ -15,7 +15,7 @@ from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalFilter
-from app.signals.rules.values import Channel, SignalRequest
+from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.signals import (
     EXAMPLE,
     SIGNAL_ID,
@@ -121,4 +121,4 @@ def _build_response(outcome: Outcome) -> JsonResponse:
 
 def _build_request(body: SignalIn, key: str | None) -> SignalRequest:
     key_as_id = key if key and re.fullmatch(SIGNAL_ID, key, re.ASCII) else ""
-    return body.request(Channel.REST, body.id or key_as_id)
+    return body.request(SignalChannel.REST, body.id or key_as_id)

@@ -22,7 +22,15 @@ from app.ledger.schemas import Label, Note, PortfolioName
 from app.money import format_fixed, shorten_quantity
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.serialization import serialize_size
-from app.signals.rules.values import Channel, Signal, SignalMode, SignalRequest, SignalStatus, Size, SizeKind
+from app.signals.rules.values import (
+    Signal,
+    SignalChannel,
+    SignalMode,
+    SignalRequest,
+    SignalStatus,
+    Size,
+    SizeKind,
+)
 from app.timestamps import format_timestamp
 from app.wire.fields import PositiveAmount, Side, SignedAmount, to_lower_case
 from app.wire.lists import Cursor, Limit, parse_instant
@@ -49,7 +57,7 @@ STRATEGY_EXAMPLE: dict[str, Any] = {
 _AT = "2026-11-20T15:04:05.123456Z"
 
 
-def _at_most_percent(amount: Decimal) -> Decimal:
+def _require_percent(amount: Decimal) -> Decimal:
     if amount > MAX_PERCENT:
         raise PydanticCustomError("amount", f"At most {MAX_PERCENT}.")
     return amount
@@ -61,15 +69,15 @@ def _parse_time(value: Any) -> datetime:  # any JSON value
     return parse_instant(value)
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
 InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 StrategyName = Annotated[Label, Field(min_length=1)]
 SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
-OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
-Percent = Annotated[PositiveAmount, AfterValidator(_at_most_percent)]
+OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
+Percent = Annotated[PositiveAmount, AfterValidator(_require_percent)]
 
 
 class SizeIn(FrozenRequestModel):
@@ -143,12 +151,14 @@ class SignalIn(SizeIn):
     )
     expires_at: InstantInput | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
-    def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
+    def request(
+        self, channel: SignalChannel, signal_id: str, request_hash: str | None = None
+    ) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.to_size()
         hashed = request_hash or hash_request(
-            *map(_text, (*fields, self.portfolio, self.expires_at)), *map(_text, size or ())
+            *map(_format_amount, (*fields, self.portfolio, self.expires_at)), *map(_format_amount, size or ())
         )
         return SignalRequest(
             id=signal_id,
@@ -183,7 +193,7 @@ class SignalOut(BaseModel):
 class SignalDetailOut(SignalOut):
     """A signal with its content, and the current statuses of its orders."""
 
-    channel: Channel = Field(description="How it arrived", examples=["rest"])
+    channel: SignalChannel = Field(description="How it arrived", examples=["rest"])
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
     side: str | None = Field(description="BUY or SELL; null: the signal has none", examples=["BUY"])
     size: dict[str, Any] = Field(description="Size of the order", examples=[{"qty": "10"}])
@@ -286,7 +296,7 @@ def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str | None:  # a field of a signal
+def _format_amount(value: Any) -> str | None:  # a field of a signal
     if isinstance(value, Decimal):
         return format_fixed(value)
     return format_timestamp(value) if isinstance(value, datetime) else value

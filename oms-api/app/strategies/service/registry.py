@@ -76,7 +76,7 @@ class StrategyRegistry:
         strategy = Strategy(
             tenant_id=caller.tenant_id,
             name=new.name,
-            id=_IDS.next(caller.tenant_id, now),
+            id=_IDS.generate(caller.tenant_id, now),
             kind=StrategyKind.CODE,
             entry_point=code.entry_point,
             code_hash=code.code_hash,

@@ -20,7 +20,7 @@ def ensure_signal_strategy(
         strategy = Strategy(
             tenant_id=tenant_id,
             name=name,
-            id=_IDS.next(tenant_id, now),
+            id=_IDS.generate(tenant_id, now),
             kind=StrategyKind.SIGNALS,
             portfolio_id=portfolio_id,
             parameters="{}",

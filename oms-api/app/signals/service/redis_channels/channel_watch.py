@@ -12,7 +12,7 @@ from app.duties.queries import mark_state
 from app.errors import OmsError
 from app.events.service.outbox import publish_event
 from app.metrics import SignalMetrics
-from app.signals.rules.values import Channel
+from app.signals.rules.values import SignalChannel
 from app.signals.service.redis_channels.channel_state import ChannelProblem, ChannelState
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.timestamps import format_timestamp
@@ -46,7 +46,7 @@ class ChannelWatch:
         """Publish an event if the state has changed. Raises Unavailable."""
         problem = self._state.problem
         is_down = problem is not None
-        self._metrics.set_channel(Channel.REDIS, is_up=not is_down)
+        self._metrics.set_channel(SignalChannel.REDIS, is_up=not is_down)
         if is_down != self._was_down:
             tenant_id = (await self._intake.find_caller()).tenant_id
             await self._transactions.run(lambda connection: self._publish(connection, tenant_id, problem))
@@ -57,7 +57,7 @@ class ChannelWatch:
         if not mark_state(connection, _STATE, now, is_on=is_down):
             return
         payload = {
-            "channel": Channel.REDIS,
+            "channel": SignalChannel.REDIS,
             "reason": None if problem is None else problem.reason,
             "since": format_timestamp(now if problem is None else problem.since),
         }
