@@ -25,7 +25,7 @@ def trading(serve, standin):
 def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
     bought = trading.place_order(quantity="10")
     assert bought["status"] == "SUBMITTED"
-    filled = wait_until(lambda: (found := trading.get_order(bought["id"]))["status"] == "FILLED" and found)
+    filled = wait_until(lambda: (order := trading.get_order(bought["id"]))["status"] == "FILLED" and order)
     assert [fill["quantity"] for fill in filled["fills"]] == ["10"]
     resting = trading.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
     wait_until(lambda: trading.get_order(resting["id"])["status"] == "ACCEPTED")

@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
@@ -55,7 +56,7 @@ def routing(engine, tws, monkeypatch, request):
 
     def create():
         chains = partial(load_chains, engine, harness.tenant, NAME)
-        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), GatewayTimeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
@@ -111,7 +112,7 @@ def list_exits(routing):
     rows = routing.harness.query("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
     with routing.harness.engine.connect() as connection:
         orders = orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
-    return {one.role: one for one in orders}
+    return {order.role: order for order in orders}
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def protected_entry(routing, tws):
     order = routing.place_order(limit_price="95", **BRACKET)
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     tws.quote("AAPL", "94", "95")
-    run_until(routing, lambda: {one.status for one in list_exits(routing).values()} == {Status.ACCEPTED})
+    run_until(routing, lambda: {leg.status for leg in list_exits(routing).values()} == {Status.ACCEPTED})
     return list_exits(routing)
 
 
@@ -139,13 +140,13 @@ def bracket_entry(routing):
 
 def describe_orders(routing):
     exits = list_exits(routing)
-    return {role.value: (one.status.value, int(one.leaves_quantity)) for role, one in exits.items()}
+    return {role.value: (order.status.value, int(order.leaves_quantity)) for role, order in exits.items()}
 
 
 def list_open_sales(tws):
     """Return (type, status, open quantity) of the sales that are open at TWS."""
-    sales = [one for one in tws.exchange.orders if one.sign < 0 and one.is_open]
-    return sorted((one.kind, one.status, int(one.remaining)) for one in sales)
+    sales = [order for order in tws.exchange.orders if order.sign < 0 and order.is_open]
+    return sorted((sale.kind, sale.status, int(sale.remaining)) for sale in sales)
 
 
 def fill_part(routing, tws, entry):
@@ -176,7 +177,7 @@ def test_exits_exist_while_the_oms_is_down(routing, tws, bracket_entry, after):
     restart_process(routing)
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.FILLED)
     if after:
-        run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
+        run_until(routing, lambda: all(order.status in FINAL for order in list_exits(routing).values()))
         assert len(routing.list_executions()) == 2
     else:
         run_until(routing, lambda: describe_orders(routing) == WORKING)
@@ -193,7 +194,7 @@ def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
     run_until(routing, lambda: find_status(routing, order) in {Status.ACCEPTED, Status.REJECTED})
     if find_status(routing, order) is Status.REJECTED:
         assert list_open_sales(tws) == []
-        assert all(one.status in FINAL for one in list_exits(routing).values())
+        assert all(leg.status in FINAL for leg in list_exits(routing).values())
         return
     assert describe_orders(routing) == WAITING
     tws.quote("AAPL", "94", "95")
@@ -203,7 +204,7 @@ def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
 def test_cancel_of_the_entry_ends_the_bracket(routing, tws, bracket_entry):
     routing.harness.cancel(bracket_entry)
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
-    run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
+    run_until(routing, lambda: all(order.status in FINAL for order in list_exits(routing).values()))
     assert list_open_sales(tws) == []
 
 
@@ -232,7 +233,9 @@ def test_exits_that_tws_kept_are_cut_to_the_part_of_their_entry_in_a_larger_posi
 def report(routing, *events):
     """Apply events of TWS. Nothing is sent meanwhile."""
     at = format_timestamp(routing.harness.now)
-    routing.harness.run(*(BrokerReport(routing.harness.tenant, one.order_id, one, at) for one in events))
+    routing.harness.run(
+        *(BrokerReport(routing.harness.tenant, event.order_id, event, at) for event in events)
+    )
 
 
 def test_exits_that_are_accepted_before_their_entry_has_ended_after_a_part_are_cut(
@@ -241,7 +244,7 @@ def test_exits_that_are_accepted_before_their_entry_has_ended_after_a_part_are_c
     fill_part(routing, tws, bracket_entry)
     routing.harness.cancel(bracket_entry)
     now = routing.harness.now
-    report(routing, *(Accepted(one.id, now) for one in list_exits(routing).values()))
+    report(routing, *(Accepted(order.id, now) for order in list_exits(routing).values()))
     report(routing, Canceled(bracket_entry.id, now))
     assert set(describe_orders(routing).values()) == {("PENDING_CANCEL", 4)}
 
@@ -298,7 +301,7 @@ def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, t
     run_until(
         routing, lambda: find_status(routing, protected_entry["take_profit"]) is Status.PARTIALLY_FILLED
     )
-    assert [one.leaves_quantity for one in list_exits(routing).values()] == [6, 6]
+    assert [order.leaves_quantity for order in list_exits(routing).values()] == [6, 6]
     tws.cut()
     tws.exchange.max_fill = None
     tws.quote("AAPL", "120", "121")
@@ -314,7 +317,7 @@ def test_exits_of_a_position_are_an_oca_group(routing, tws):
     set_exits(routing, 120, 80)
     both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
     run_until(routing, lambda: list_open_exits(routing, bought) == both)
-    groups = {one.oca_group for one in tws.exchange.orders if one.sign < 0}
+    groups = {order.oca_group for order in tws.exchange.orders if order.sign < 0}
     assert len(groups - {""}) == 1
     restart_process(routing)
     run_until(routing, lambda: is_connected(routing))
@@ -356,7 +359,7 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
 
 def list_sent(tws, *, since=0):
     """Return (type, quantity) of the sales that were sent to TWS."""
-    return [(one.kind, int(one.sent_quantity)) for one in tws.exchange.orders[since:] if one.sign < 0]
+    return [(order.kind, int(order.sent_quantity)) for order in tws.exchange.orders[since:] if order.sign < 0]
 
 
 def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, bracket_entry):
@@ -378,7 +381,7 @@ def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(rout
     set_exits(routing, 120, 80)
     both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
     run_until(routing, lambda: list_open_exits(routing, bought) == both)
-    target = next(one for one in tws.exchange.orders if one.kind == "LMT" and one.sign < 0)
+    target = next(order for order in tws.exchange.orders if order.kind == "LMT" and order.sign < 0)
     tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
     set_exits(routing, 130, 70)
     run_until(routing, lambda: target.status == "Cancelled")
@@ -388,6 +391,68 @@ def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(rout
     smaller = [("LIMIT", "ACCEPTED", 6), ("STOP", "ACCEPTED", 6)]
     run_until(routing, lambda: list_open_exits(routing, bought) == smaller)
     assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
+
+
+def quote_everywhere(routing, tws, bid):
+    tws.quote("AAPL", str(bid), str(bid + 1))
+    routing.harness.publish_quote(str(bid), str(bid + 1), str(bid))
+
+
+@pytest.fixture
+def held(routing):
+    """Buy ten shares without exits."""
+    bought = routing.place_order(limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    return bought
+
+
+@pytest.mark.parametrize(("bid", "sent"), [(99, ["LMT", "STP"]), (121, ["STP", "LMT"])])
+def test_exit_that_the_market_has_reached_is_sent_after_the_other_one(routing, tws, held, bid, sent):
+    quote_everywhere(routing, tws, bid)
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: len(tws.exchange.orders) == 3)
+    assert [kind for kind, _ in list_sent(tws)] == sent
+    run_until(routing, lambda: routing.list_open_requests() == [])
+    assert count_held(tws) == (10 if bid == 99 else 0)
+
+
+def test_stop_that_the_market_has_reached_is_sent_after_the_target(routing, tws, bracket_entry):
+    tws.exchange.max_fill = 2
+    fill_part(routing, tws, bracket_entry)
+    quote_everywhere(routing, tws, 79)  # it fills two more of the entry, and the OMS cancels the rest
+    run_until(routing, lambda: len(tws.exchange.orders) == 5)
+    assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
+    assert list_open_sales(tws) == [("LMT", "Submitted", 4), ("STP", "PreSubmitted", 4)]
+
+
+def test_exit_that_arrives_after_the_other_one_has_filled_does_not_rest(routing, tws, held):
+    tws.quote("AAPL", "121", "122")  # which the desk does not know
+    tws.exchange.holds_executions = True
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: len(tws.exchange.orders) == 3)
+    assert list_open_sales(tws) == []
+    tws.quote("AAPL", "79", "80")
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: list_open_exits(routing, held) == [])
+    ends = routing.harness.query("SELECT status FROM orders WHERE role = 'stop_loss'")
+    assert (count_held(tws), ends) == (0, [("CANCELED",)])
+
+
+def test_exit_that_arrives_after_a_part_of_the_other_one_is_sent_again_for_the_rest(routing, tws, held):
+    tws.exchange.now = lambda: routing.harness.now
+    tws.exchange.max_fill, tws.exchange.holds_executions = 7, True
+    tws.quote("AAPL", "121", "122")  # which the desk does not know
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: len(tws.exchange.orders) == 3)
+    assert list_open_sales(tws) == [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 10)]
+    tws.call(tws.exchange.report_executions)
+    rest = [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 3)]
+    run_until(routing, lambda: list_open_sales(tws) == rest)
+    both = [("LIMIT", "PARTIALLY_FILLED", 3), ("STOP", "ACCEPTED", 3)]
+    run_until(routing, lambda: list_open_exits(routing, held) == both)
+    tws.quote("AAPL", "79", "80")
+    run_until(routing, lambda: list_open_exits(routing, held) == [])
+    assert count_held(tws) == 0
 
 
 @pytest.mark.parametrize("keeps_reductions", [False, True])
@@ -429,9 +494,9 @@ def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, t
     target, stop = (
         tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
     )
-    booked = len(routing.broker.executions())
+    booked = len(routing.broker.list_executions())
     tws.call(lambda: tws.exchange.fill(target, "4", "120"))
-    wait_until(lambda: len(routing.broker.executions()) > booked)
+    wait_until(lambda: len(routing.broker.list_executions()) > booked)
     routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
     assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}
@@ -524,11 +589,12 @@ def trade_brackets_at_random(draw, routing, tws, count):
 def move_price(routing, tws, bid):
     """Quote a price to both sides. No quote lets exits sell more than is held.
 
-    Exits that TWS keeps have the quantity of their entry until they are cut. The price waits for that.
+    Exits that TWS keeps have the quantity of their entry until they are cut, and one that joined its pair
+    after a fill has its former quantity until it is canceled. The price waits for both.
     """
 
     def quote():
-        has_uncut = bool(list_uncut_exits(tws.exchange.orders))
+        has_uncut = bool(list_uncut_exits(tws.exchange.orders) or list_larger_exits(tws.exchange.orders))
         if not has_uncut:
             tws.exchange.quote("AAPL", str(bid), str(bid + 1))
         return not has_uncut
@@ -541,11 +607,21 @@ def move_price(routing, tws, bid):
 def list_uncut_exits(orders):
     """Return the exits that would sell more than the part with which their entry ended."""
     uncut = []
-    for entry in [one for one in orders if one.status == "Cancelled"]:
-        exits = [one for one in orders if (one.client_id, one.parent_id) == (entry.client_id, entry.id)]
-        left = entry.filled - sum(one.filled for one in exits)
-        uncut += [one for one in exits if one.is_open and one.remaining > left]
+    for entry in [order for order in orders if order.status == "Cancelled"]:
+        exits = [
+            order for order in orders if (order.client_id, order.parent_id) == (entry.client_id, entry.id)
+        ]
+        left = entry.filled - sum(order.filled for order in exits)
+        uncut += [order for order in exits if order.is_open and order.remaining > left]
     return uncut
+
+
+def list_larger_exits(orders):
+    """Return the exits with more left to sell than the other one of their OCA group."""
+    pairs = permutations([one for one in orders if one.is_open and one.oca_group], 2)
+    return [
+        one for one, other in pairs if one.oca_group == other.oca_group and one.remaining > other.remaining
+    ]
 
 
 def count_held(tws):
@@ -557,8 +633,6 @@ def list_open_ids(routing):
     return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 
-# All seeds are `long`: new exits of a part are sent one after the other. If the price reached the first one,
-# the second one can arrive before that fill is booked. It can sell too much until its cancel arrives.
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 8)])
 def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)
@@ -577,7 +651,9 @@ def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     run_until(routing, is_over)
     run_until(routing, lambda: routing.list_open_requests() == [])
     assert list_open_sales(tws) == []
-    assert {one for one, _ in routing.list_executions()} == {one.id for one in tws.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.list_executions()} == {
+        execution.id for execution in tws.exchange.executions
+    }
     [(ours,)] = routing.harness.query("SELECT quantity FROM positions")
     assert Decimal(str(ours)) == count_held(tws)
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -8,7 +8,7 @@ import pytest
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.clock import utc_now
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.orders.rules.values import FINAL, Status
@@ -47,7 +47,7 @@ def create_broker(kite):
 
     def create():
         budget = RequestBudget(LocalTokenBucket(100_000))
-        timeouts = Timeouts(response=WAIT_SECONDS)
+        timeouts = RestTimeouts(response=WAIT_SECONDS)
         brokers.append(
             KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
         )

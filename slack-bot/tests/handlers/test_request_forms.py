@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from support.conditions import wait_until
 from tests import portfolio_oms
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace, list_texts
 from tests.limits import check_view
-from tests.reading import wait_until
 
 KEY = "/Growth/AAPL"
 HALTED = {

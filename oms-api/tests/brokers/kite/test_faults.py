@@ -12,7 +12,7 @@ from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.client import BURST, BURST_SECONDS, KiteCredentials
 from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
@@ -29,7 +29,7 @@ def build_limit_order(order_id="A", price="95", quantity=10, **fields):
 
 
 def list_events(broker):
-    return format_events([record.event for record in broker.events()])
+    return format_events([record.event for record in broker.list_events()])
 
 
 def wait_for_events(broker, *expected):
@@ -95,9 +95,9 @@ def refuse_with(message):
 
 
 def test_unreachable_kite_gets_nothing():
-    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=Timeouts(connect=1.0))
+    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
     with pytest.raises(BrokerUnavailable):
-        broker.account()
+        broker.get_account()
     broker.close()
 
 
@@ -132,7 +132,7 @@ def test_order_waits_for_the_rate_limit(kite):
 def test_ended_session_is_reported_and_sends_nothing(kite, broker):
     kite.sessions.expire()
     with pytest.raises(SessionNeeded, match="login"):
-        broker.account()
+        broker.get_account()
     with pytest.raises(SessionNeeded):
         broker.submit(build_limit_order(), NOW)
     kite.ticker.cut()
@@ -143,8 +143,8 @@ def test_ended_session_is_reported_and_sends_nothing(kite, broker):
 def test_connection_without_a_session_sends_nothing(kite):
     broker = KiteBroker(kite.url, KiteCredentials(API_KEY, API_SECRET), 1)
     with pytest.raises(SessionNeeded):
-        broker.account()
-    broker.events()
+        broker.get_account()
+    broker.list_events()
     wait_until(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.gateway.requests
     broker.close()
@@ -156,8 +156,8 @@ def test_refusal_and_rejection_contain_the_text_of_kite(kite, broker):
     assert "Tick size" in event.reason
     kite.exchange.quote("SBIN", "559", "560")
     broker.submit(parse_order_text("BUY 1000000 MARKET", "B", symbol="SBIN"), NOW)
-    wait_until(lambda: len(broker.events()) == 2)
-    assert "Insufficient funds" in broker.events()[1].event.reason
+    wait_until(lambda: len(broker.list_events()) == 2)
+    assert "Insufficient funds" in broker.list_events()[1].event.reason
 
 
 def test_order_that_kite_cannot_execute_is_refused_before_it_is_sent(kite, broker):
@@ -184,7 +184,7 @@ def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
     wait_for_events(broker, "A accepted", "A 4 @ 95")
     kite.exchange.quote("RELIANCE", "93", "94", ask_size="6")
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A 6 @ 94")
-    assert [fill.quantity for fill in broker.executions("A")] == [4, 6]
+    assert [fill.quantity for fill in broker.list_executions("A")] == [4, 6]
 
 
 def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
@@ -232,7 +232,7 @@ def test_order_that_kite_cancels_after_the_close_is_reported_with_the_reason(kit
     wait_for_events(broker, "A accepted")
     kite.exchange.close_day()
     wait_for_events(broker, "A accepted", "A lapsed")
-    assert "end of the day" in broker.events()[1].event.reason
+    assert "end of the day" in broker.list_events()[1].event.reason
 
 
 def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, broker):
@@ -243,7 +243,7 @@ def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, bro
     assert [type(event) for event in events][-1] is Replaced
     assert find_at_kite(kite, "A").status == "CANCELLED"
     assert find_at_kite(kite, "B").quantity == 8
-    wait_until(lambda: len(broker.events()) >= 4)
+    wait_until(lambda: len(broker.list_events()) >= 4)
     assert list_events(broker)[:2] == ["A accepted", "A 4 @ 95"]
     assert sorted(list_events(broker)[2:]) == ["A replaced", "B accepted"]  # B's frame may be the first
     end = broker.find("A").end
@@ -288,12 +288,12 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
             "quantity": "1", "product": "CNC", "price": "90", "tag": "mine",
         }
     )  # fmt: skip
-    (found,) = broker.open_orders()
-    assert found.id.startswith("kite:")
+    (order,) = broker.open_orders()
+    assert order.id.startswith("kite:")
 
 
 def test_account_has_its_number_and_is_paper(broker):
-    account = broker.account()
+    account = broker.get_account()
     assert (account.number, account.is_paper, account.cash) == ("PAPER1", True, Decimal(1_000_000))
 
 
@@ -318,7 +318,7 @@ def test_secrets_appear_in_no_log_error_or_representation(kite, log_records):
     credentials = KiteCredentials(API_KEY, "canary-of-a-secret", canary)
     broker = KiteBroker(kite.url, credentials, 1)
     with pytest.raises(SessionNeeded) as denied:
-        broker.account()
+        broker.get_account()
     broker.stream.start()
     wait_until(lambda: broker.stream.last_error)
     broker.close()

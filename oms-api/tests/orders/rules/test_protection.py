@@ -13,6 +13,7 @@ from app.orders.rules.protection import (
     nearest_exit_price,
     reached_stop,
     round_to_tick,
+    sort_for_sending,
     unprofitable_target,
 )
 from app.orders.rules.values import Role
@@ -65,6 +66,17 @@ def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
 
 
 @pytest.mark.parametrize(
+    ("stop_price", "limit_price", "last"),
+    [("90", "110", "LIMIT"), ("100", "110", "STOP"), ("99", "110", "STOP"), ("90", "99", "LIMIT")],
+)
+def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, limit_price, last):
+    target = build_order(side="SELL", type="LIMIT", limit_price=limit_price)
+    stop = build_order(side="SELL", type="STOP", stop_price=stop_price)
+    assert sort_for_sending([stop, target], QUOTE)[-1].type == last
+    assert sort_for_sending([stop, target], Prices()) == [stop, target]
+
+
+@pytest.mark.parametrize(
     ("is_above", "tick", "nearest"),
     [
         (True, "0.05", "101.05"),
@@ -75,8 +87,8 @@ def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
     ],
 )
 def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick, nearest):
-    found = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
-    assert found == (nearest and Decimal(nearest))
+    price = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
+    assert price == (nearest and Decimal(nearest))
 
 
 def test_take_profit_without_profit_is_detected():
@@ -137,5 +149,7 @@ def test_changed_expiry_is_not_a_tightened_exit():
 def _exit(side, terms):
     level, quantity = terms.pop("level", None), Decimal(terms.pop("quantity", "10"))
     kind = {"stop_price": "STOP", "limit_price": "LIMIT"}.get(next(iter(terms)), "TRAILING_STOP")
-    made = build_order(side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms)
-    return made._replace(quantity=quantity, trail_level=None if level is None else Decimal(level))
+    order = build_order(
+        side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms
+    )
+    return order._replace(quantity=quantity, trail_level=None if level is None else Decimal(level))

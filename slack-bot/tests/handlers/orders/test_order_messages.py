@@ -9,12 +9,12 @@ from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import WAITS, Workspace, close_bot, create_test_bot
 from tests.fakes import build_problem
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
-from tests.reading import wait_until
 
 LIMIT = build_order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395")
 
