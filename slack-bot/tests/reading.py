@@ -37,7 +37,7 @@ def build_recorded_trade():
     return build_trade_json(body, "T9")
 
 
-def wait_until(true, seconds=5.0):
+def wait_until(true, seconds=60.0):
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until

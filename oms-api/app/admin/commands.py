@@ -30,7 +30,13 @@ from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
-from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResult
+from app.identity.service.change_executor import (
+    Arguments,
+    ChangeExecutor,
+    ChangeFunction,
+    ChangeRequest,
+    ChangeResult,
+)
 from app.timestamps import format_timestamp
 from app.wire.body import validate_model
 
@@ -74,23 +80,18 @@ class CommandContext:
             yield set_tenant_scope(connection, [tenant_id])
 
     async def execute(
-        self, change: Callable[[Connection, ChangeRequest, datetime], ChangeResult], tenant_id: int
+        self, tenant_id: int, change: ChangeFunction[*Arguments], *arguments: *Arguments
     ) -> Any:
         """Execute a change and return its response."""
         request = self.build_request(tenant_id)
-        response = await self.change_executor.execute(
-            request, lambda connection, now: change(connection, request, now)
-        )
+        response = await self.change_executor.execute(request, change, *arguments)
         return orjson.loads(response.body)
 
 
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).to_parameters()
-    created = await command_context.execute(
-        lambda connection, request, now: tenants.create_tenant(connection, request, parameters, now),
-        FIRST_TENANT,
-    )
+    created = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
     return CommandResult(
         f"Tenant {created['slug']!r} is made. Its first admin key is shown once.", created["api_key"]
     )
@@ -154,10 +155,8 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
         "portfolios": options.portfolios,
     }
     parameters = validate_model(KeyIn, values).to_parameters()
-    created = await command_context.execute(
-        lambda connection, request, now: api_keys.create_key(connection, request, parameters, now),
-        command_context.get_tenant(options.tenant).id,
-    )
+    tenant_id = command_context.get_tenant(options.tenant).id
+    created = await command_context.execute(tenant_id, api_keys.create_key, parameters)
     return CommandResult(
         f"Key {created['name']!r} ({created['key_id']}) is made. It is shown once.", created["key"]
     )
@@ -167,12 +166,7 @@ async def revoke_key(command_context: CommandContext, options: Namespace) -> Com
     """Revoke a key."""
     tenant_id = command_context.get_tenant(options.tenant).id
     key = _find_key(command_context, tenant_id, options.name)
-    await command_context.execute(
-        lambda connection, request, now: api_keys.update_key(
-            connection, request, key.key_id, None, now, revoked=True
-        ),
-        tenant_id,
-    )
+    await command_context.execute(tenant_id, api_keys.update_key, key.key_id, None, True)
     return CommandResult(f"Key {key.name!r} ({key.key_id}) is revoked, effective within one second.")
 
 
@@ -180,12 +174,7 @@ async def rotate_key(command_context: CommandContext, options: Namespace) -> Com
     """Replace a key by a new one."""
     tenant_id = command_context.get_tenant(options.tenant).id
     key, parameters = _find_key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    created = await command_context.execute(
-        lambda connection, request, now: api_keys.rotate_key(
-            connection, request, key.key_id, parameters, now
-        ),
-        tenant_id,
-    )
+    created = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
     overlap = f"The old one works {options.overlap_seconds} s more."
     return CommandResult(
         f"Key {key.name!r} is {created['key_id']} now, shown once. {overlap}", created["key"]
@@ -197,7 +186,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     file = Path(options.env_file) if options.env_file else None
     if file:
         current_key(file)
-    await command_context.execute(_show_master_key, FIRST_TENANT)
+    await command_context.execute(FIRST_TENANT, _show_master_key)
     new = make_key(secrets.choice)
     if file is None:
         return CommandResult(
@@ -244,10 +233,7 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
 
 
 async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
-    await command_context.execute(
-        lambda connection, request, now: tenants.update_tenant(connection, request, slug, changes, now),
-        FIRST_TENANT,
-    )
+    await command_context.execute(FIRST_TENANT, tenants.update_tenant, slug, changes)
     return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
 
 

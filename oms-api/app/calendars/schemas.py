@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -28,6 +27,7 @@ from app.calendars.rules.values import (
 )
 from app.timestamps import format_timestamp
 from app.wire.fields import clean, to_lower_case, to_upper_case
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_CALENDAR_DAYS = 366
 _TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)
@@ -59,19 +59,15 @@ LocalTime = Annotated[
 ]
 
 
-class HoursIn(BaseModel):
+class HoursIn(FrozenRequestModel):
     """A session, `[open, close)`, in the market's time zone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     open: LocalTime = Field(description="Local time of the open", examples=["09:15"])
     close: LocalTime = Field(description="Local time of the close", examples=["15:30"])
 
 
-class CalendarDayIn(BaseModel):
+class CalendarDayIn(FrozenRequestModel):
     """The sessions of a market on a date."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Annotated[DayKind, BeforeValidator(to_lower_case)] = Field(
         description="`half_day` and `special` need sessions; `regular` has the regular hours of each segment",
@@ -101,10 +97,8 @@ class CalendarDayIn(BaseModel):
         return CalendarOverride(market, day, self.kind, self.to_hours(), self.name, self.source)
 
 
-class ClockQuery(BaseModel):
+class ClockQuery(RequestModel):
     """A market and segment."""
-
-    model_config = ConfigDict(extra="forbid")
 
     market: MarketCode = Field(description="ISO 10383 code of the market, or CRYPTO", examples=["XNYS"])
     segment: SegmentName = Field(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from app.calendars.schemas import LocalDate
 from app.corporate_actions.queries import ActionRecord
@@ -17,15 +17,14 @@ from app.timestamps import format_timestamp
 from app.wire.fields import PositiveAmount, to_lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import RequestModel
 
 Kind = Annotated[ActionKind, BeforeValidator(to_lower_case)]
 Reason = Annotated[Note, Field(min_length=1)]
 
 
-class CorporateActionIn(BaseModel):
+class CorporateActionIn(RequestModel):
     """A split, a symbol change or a cash dividend. Each kind has separate fields."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Kind = Field(description="`split`, `symbol_change` or `dividend`", examples=["split"])
     symbol: Symbol = Field(description="Symbol or alias of the instrument", examples=["AAPL"])
@@ -65,18 +64,14 @@ class CorporateActionIn(BaseModel):
         return Draft(**{name: getattr(self, name) for name in Draft._fields})
 
 
-class ReversalIn(BaseModel):
+class ReversalIn(RequestModel):
     """Why an action is reversed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Reason = Field(description="Reason, for the audit log", examples=["Wrong ratio"])
 
 
-class CorporateActionQuery(BaseModel):
+class CorporateActionQuery(RequestModel):
     """Filters and cursor of the list."""
-
-    model_config = ConfigDict(extra="forbid")
 
     symbol: Symbol | None = Field(None, description="Symbol of the instrument; null: all")
     limit: Limit = DEFAULT_LIMIT

@@ -5,7 +5,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.costs.rules.markets import CostMarket, Exchange
@@ -13,6 +13,7 @@ from app.costs.rules.rates import Rate, Unit
 from app.costs.rules.values import ChargedExecution, Charges, OrderTerms, Schedule
 from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
 from app.wire.fields import PositiveAmount, to_upper_case
+from app.wire.request_models import FrozenRequestModel
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -35,10 +36,9 @@ PlainDate = Annotated[
 ]
 
 
-class EstimateIn(BaseModel):
+class EstimateIn(FrozenRequestModel):
     """An order whose charges are estimated as if one execution filled it, the first of its day."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[dict[str, str]] = {
         "qty": "Use `quantity`.",
         "market": "Use `exchange`, such as NSE or NASDAQ.",

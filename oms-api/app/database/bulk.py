@@ -106,6 +106,22 @@ def find_matching_rows(
     return _find(connection, statement, keys)
 
 
+def lock_changed_rows(
+    connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row]
+) -> list[tuple[Any, ...]]:
+    """Lock rows for update in the order of the last member of `key`. Return version, key and `columns`.
+
+    Each of `keys` is a key and the version of the row that the caller knows, or None. The columns of a row
+    that still has that version are None. The version is the transaction that wrote the row, None on SQLite.
+    """
+    if not keys:
+        return []
+    if _is_sqlite(connection):
+        found = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
+        return [(None, *row) for row in found]
+    return _find(connection, _lock_changed(table, columns, key), keys)
+
+
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
     """Return those of `keys` that have a row in any of `parts`: the key, then the columns of each part.
 
@@ -195,7 +211,7 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
         return f"UPDATE {table.name} SET {changes} WHERE {where}"  # noqa: S608  # names of the code
     names = columns + key
     changes = ", ".join(f"{name} = r.c{index}" for index, name in enumerate(columns))
-    where = " AND ".join(f"t.{name} = r.c{len(columns) + index}" for index, name in enumerate(key))
+    where = _build_lookup(key, len(columns))
     return f"UPDATE {table.name} t SET {changes} FROM {_build_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
 
 
@@ -212,10 +228,30 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
-        return f"SELECT {picked} FROM {table.name} t JOIN {_build_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above
+        source = f"{table.name} t JOIN {_build_recordset(table, key)} ON {_build_lookup(key)}"
+        return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+
+
+@cache
+def _lock_changed(table: Table, columns: Names, key: Names) -> str:
+    version = "CAST(t.xmin AS text)"
+    picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
+    known = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
+    changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
+    changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
+    source = f"{table.name} t JOIN {known} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
+    return f"SELECT {picked} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
+
+
+def _build_lookup(key: Names, first: int = 0) -> str:
+    """Return the condition that the row has the key, whose members are columns of `r` from number `first`.
+
+    PostgreSQL cannot hash it. It would otherwise read all rows of the table if it has a few hundred.
+    """
+    return " AND ".join(f"t.{name} = ANY (ARRAY[r.c{first + index}])" for index, name in enumerate(key))
 
 
 @cache

@@ -102,7 +102,7 @@ async def ready(components: HealthComponentsDep) -> Response:
 @router.get(
     "/health/detailed",
     summary="Get the state of each component",
-    responses=document_responses(200, {"model": DetailedHealthOut}),
+    responses=document_responses(200, DetailedHealthOut),
 )
 async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.

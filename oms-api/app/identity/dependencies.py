@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.audit.service import AuditEntry, AuditTrail
+from app.audit.service import AuditTrail
 from app.clock import Now
 from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
@@ -16,6 +16,7 @@ from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, Operat
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.authenticator import Authenticator, People, RequestClient
+from app.identity.service.caller_entries import build_caller_entry
 from app.identity.service.logins import LoginService
 from app.identity.service.sessions import LoginSessions
 from app.rate_limit import RateLimiter
@@ -123,8 +124,7 @@ class Authentication:
         self.limiter.charge_address(request.address)
 
     def _record_denial(self, request: RequestInfo, caller: Caller, operation: Operation) -> None:
-        who = (caller.tenant_id, self.now(), caller.actor, caller.name)
-        self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
+        self.trail.note(build_caller_entry(caller, request, self.now(), "denied", operation.value))
 
     async def _find_caller(self, request: RequestInfo, operation: Operation) -> Caller:
         headers = request.headers

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import format_fixed, shorten_quantity
 from app.wire.fields import PositiveAmount, clean, to_lower_case
+from app.wire.request_models import FrozenRequestModel
 
 
 def _validate_symbol(value: Any) -> str:  # any JSON value
@@ -39,10 +40,8 @@ Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.up
 MAX_ALIASES = 10
 
 
-class InstrumentIn(BaseModel):
+class InstrumentIn(FrozenRequestModel):
     """The terms of a symbol. The tick size is in currency, the lot size in units."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: InstrumentName = ""
     exchange: Exchange = ""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.money import format_fixed, shorten_amount, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod
@@ -12,16 +12,15 @@ from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
 from app.performance.rules.values import Drawdown
 from app.wire.lists import Period, QueryTime
+from app.wire.request_models import RequestModel
 
 _SHARE = "as a share: 0.01 is 1%"
 _UNDEFINED = "null if it is undefined"
 _NET = "net of charges, in `base_currency`; null without such a round trip"
 
 
-class HistoryQuery(BaseModel):
+class HistoryQuery(RequestModel):
     """How far back the curve reaches, and the distance of its points."""
-
-    model_config = ConfigDict(extra="forbid")
 
     period: CurvePeriod = Field(CurvePeriod.MONTH, description="A month is 30 days, a year 365")
     interval: CurveInterval | None = Field(
@@ -32,8 +31,6 @@ class HistoryQuery(BaseModel):
 
 class PerformanceQuery(Period):
     """The period of the statistics."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: QueryTime | None = Field(
         None, alias="from", description="Start at the last close before this instant; default: the opening"

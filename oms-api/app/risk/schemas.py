@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     WithJsonSchema,
@@ -30,8 +29,8 @@ from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.timestamps import format_timestamp
 from app.wire.fields import build_amount_schema, parse_amount, to_lower_case, to_upper_case
-from app.wire.lists import Cursor, Limit, QueryTime
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import PageQuery, QueryTime
+from app.wire.request_models import FrozenRequestModel
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,
@@ -112,10 +111,8 @@ def _find_name_error(scope: str, name: str, key: str) -> str | None:
     return None if key else "No symbol."
 
 
-class LimitIn(BaseModel):
+class LimitIn(FrozenRequestModel):
     """A limit. To remove it, set `value` to null. After `until`, the permanent limit applies again."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: Annotated[
         Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"],
@@ -171,19 +168,8 @@ class LimitOut(BaseModel):
     set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
 
-class LimitQuery(BaseModel):
-    """The page of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
-class SwitchIn(BaseModel):
+class SwitchIn(FrozenRequestModel):
     """A change of a kill switch."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(to_lower_case)]
     name: ScopeName | None = Field(
@@ -264,7 +250,7 @@ class KillSwitchResultOut(SwitchOut):
     )
 
 
-class LatchQuery(LimitQuery):
+class LatchQuery(PageQuery):
     """Filters of the list of latches, and its page."""
 
     released: bool | None = Field(None, description="`false`: active latches; `true`: released latches")
@@ -278,10 +264,8 @@ class LatchQuery(LimitQuery):
         return self.standing if self.released is None else not self.released
 
 
-class ReleaseIn(BaseModel):
+class ReleaseIn(FrozenRequestModel):
     """The reason of a release."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Note | None = None
 

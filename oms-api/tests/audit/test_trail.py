@@ -16,8 +16,8 @@ from app.audit.service import AuditTrail
 from app.database import unit_of_work
 from tests.audit.entries import assert_unbroken, build_entry, read_trail
 from tests.factories import NOON
+from tests.support.conditions import WAIT_SECONDS
 
-WAIT_SECONDS = 30
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import Accepted, BrokerOrder, OrderType, Rejected, TimeInForce
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.market import parse_order_text
+from tests.support.conditions import wait_until
 
 _PRICES = {
     OrderType.MARKET: "",
@@ -44,7 +44,7 @@ def check_capabilities(
         before = count_requests()
         broker.submit(one, datetime.now(UTC))
         assert count_requests() - before == (one.id in allowed), one
-    wait_for(lambda: allowed <= _list_ids(broker, Accepted, Rejected))
+    wait_until(lambda: allowed <= _list_ids(broker, Accepted, Rejected))
     assert _list_ids(broker, Rejected) == {one.id for one in orders} - allowed
 
 

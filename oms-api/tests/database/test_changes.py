@@ -63,7 +63,7 @@ def test_full_queue_of_changes_is_refused_immediately(engine, monkeypatch):
     changes, gate = ChangeWriter(engine), threading.Event()
 
     async def run():
-        waiting = [asyncio.create_task(changes.run(lambda _: gate.wait(20), 1)) for _ in range(2)]
+        waiting = [asyncio.create_task(changes.run(lambda _: gate.wait(60), 1)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(NotPlaced, match="Too many changes"):
             await changes.run(lambda _: 1, 1)

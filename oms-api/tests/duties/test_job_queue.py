@@ -16,6 +16,7 @@ from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
 from app.job_queue_watchdog import SILENCE_SECONDS, JobQueueWatchdog, is_stuck
 from tests.factories import NOON
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
 from tests.support.redis import RedisServer
@@ -252,7 +253,7 @@ def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
 
 
 def wait_for_runs(engine, count, log):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         with engine.connect() as connection:
             statement = text("SELECT count(*) FROM duty_runs WHERE status = 'succeeded'")

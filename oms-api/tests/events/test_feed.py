@@ -54,7 +54,7 @@ def build_payloads(*numbers):
 
 def run_async(work):
     async def bounded():
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await work
 
     asyncio.run(bounded())

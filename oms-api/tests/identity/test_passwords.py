@@ -257,7 +257,7 @@ class BlockedWork:
             self.inside += 1
             self.most = max(self.most, self.inside)
         self.entered.set()
-        self.opened.wait(10)
+        self.opened.wait(60)
         with self.lock:
             self.inside -= 1
         return True
@@ -268,7 +268,7 @@ def test_two_hashes_run_at_once_and_a_full_queue_returns_503():
 
     async def run():
         tasks = [asyncio.create_task(threads.run(door.work)) for _ in range(9)]
-        refused, _ = await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_EXCEPTION)
+        refused, _ = await asyncio.wait(tasks, timeout=60, return_when=asyncio.FIRST_EXCEPTION)
         assert all(isinstance(task.exception(), Unavailable) for task in refused)
         door.opened.set()
         return await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import httpx
 import pytest
@@ -15,10 +16,9 @@ from app.market_data.sources.manual import ManualSource
 from app.market_data.sources.shared_feed import SharedFeed
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 from tests.support.redis import RedisServer
-
-WAIT_SECONDS = 60.0
 
 
 class Feed(ManualSource):
@@ -72,13 +72,6 @@ def two_feeds(redis_server, monkeypatch):
         feed.close()
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def follow_symbols(processes):
     """Let each process follow a separate symbol, and return owner and reader, each with its source."""
     (first, _), (second, _) = processes
@@ -93,12 +86,16 @@ def get_price(feed, symbol):
     return None if quote is None else quote.last
 
 
+def has_price(feed, symbol, price):
+    return get_price(feed, symbol) == price
+
+
 def test_one_process_reads_the_symbols_of_all(two_feeds):
     (owner, source), (reader, idle) = follow_symbols(two_feeds)
     wait_until(lambda: source.followed == {"AAPL", "MSFT"} and not idle.followed)
     for price in (100, 101):
         source.set_price("MSFT", price)
-        wait_until(lambda price=price: get_price(reader, "MSFT") == price)
+        wait_until(partial(has_price, reader, "MSFT", price))
     assert reader.get_quote("MSFT", EPOCH) == source.quotes["MSFT"]  # with the time, which gives its age
     assert get_price(owner, "MSFT") == 101
 

@@ -8,10 +8,11 @@ from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.linked_orders import Pairing
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
+from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.standins.alpaca.server import StandIn
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import WAIT_SECONDS
 
 
 @pytest.fixture(scope="session")

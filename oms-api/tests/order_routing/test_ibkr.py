@@ -19,12 +19,12 @@ from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
 from app.orders.service.internal_commands import BrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
-from tests.brokers.ibkr.conftest import wait_for
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import NAME, RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 300.0  # enough for an outcome that stays unknown for a minute
@@ -494,7 +494,7 @@ def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, t
     )
     booked = len(routing.broker.list_executions())
     tws.call(lambda: tws.exchange.fill(target, "4", "120"))
-    wait_for(lambda: len(routing.broker.list_executions()) > booked)
+    wait_until(lambda: len(routing.broker.list_executions()) > booked)
     routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
     assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}

@@ -12,7 +12,6 @@ from app.brokers.remote.rest_client import RestTimeouts
 from app.clock import utc_now
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.orders.rules.values import FINAL, Status
-from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
@@ -20,6 +19,7 @@ from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")

@@ -9,12 +9,12 @@ from app.brokers.rules.values import Executed
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import wait_for
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed, set_outage
 from tests.order_routing.test_alpaca import break_at_random
 from tests.orders.writer_harness import to_decimal
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -281,7 +281,9 @@ def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, a
 def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
     reported = len(routing.broker.list_events())
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
-    wait_for(lambda: any(isinstance(one.event, Executed) for one in routing.broker.list_events()[reported:]))
+    wait_until(
+        lambda: any(isinstance(one.event, Executed) for one in routing.broker.list_events()[reported:])
+    )
     routing.harness.replace(protected_entry[1], stop_price="85")  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry[1]) is Status.REPLACED)
     reduced = [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]

@@ -1,6 +1,5 @@
 """Orders released by another order, and requests that cannot be fulfilled."""
 
-import time
 from datetime import datetime, timedelta
 
 from app.market_data.sources.simulated import SimulatedSource
@@ -11,16 +10,9 @@ from tests.factories import build_ticket_body
 from tests.orders.test_stopping import WAITING, set_switch
 from tests.orders.writer_harness import START, build_ticket
 from tests.risk.risk_requests import put_limit
+from tests.support.conditions import wait_until
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
-
-
-def wait_until(is_so):
-    """Wait for what the market duty does by itself."""
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline, "the market duty never came to it"
-        time.sleep(0.05)
 
 
 def place_pair(api, kind, *tickets):

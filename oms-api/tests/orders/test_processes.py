@@ -16,6 +16,7 @@ from app.orders.service.commands import PlaceOrder
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body
 from tests.orders.writer_harness import WriterHarness, build_ticket
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 
 KEY = {"X-API-Key": BOOTSTRAP_KEY}
@@ -285,13 +286,13 @@ def test_killed_process_leaves_matched_portions_consistent(new_database, portion
         ThreadPoolExecutor(1) as threads,
     ):
         answer = threads.submit(http.put, "/quotes/AAPL", json=dict.fromkeys(("bid", "ask", "last"), "90"))
-        wait_for(lambda: answer.done() or count_matched(engine) >= portions)
+        wait_until(lambda: answer.done() or count_matched(engine) >= portions)
         first.process.kill()
         first.process.wait(60)
         answer.exception()
     assert verify_database(engine).clean
     with run_process(**build_settings(url)):
-        wait_for(lambda: count_matched(engine) == BOOKS)
+        wait_until(lambda: count_matched(engine) == BOOKS)
     assert verify_database(engine).clean
     assert harness.query("SELECT quantity FROM positions") == [(Decimal(RESTING),)] * BOOKS
     engine.dispose()
@@ -301,10 +302,3 @@ def count_matched(engine):
     """Return how many portfolios the quote was matched in."""
     with engine.connect() as connection:
         return connection.execute(text("SELECT count(*) FROM positions")).scalar_one()
-
-
-def wait_for(is_true):
-    deadline = time.monotonic() + 120
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

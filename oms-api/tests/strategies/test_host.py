@@ -150,7 +150,7 @@ def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
     assert setup.api.post("/strategies/counter:pause", {}).status_code == 200
 
     async def wait_for_threads():
-        for _ in range(200):
+        for _ in range(4000):
             await setup.host.check()
             if not [key for key in setup.host._threads if key.tenant_id == setup.api.tenant_id]:
                 return True

@@ -11,7 +11,8 @@ from tests.brokers.standins.alpaca.server import StandIn
 from tests.strategies.conftest import get_loop
 from tests.strategies.examples import Reverser
 from tests.strategies.support import build_bar_input, compare_with_replay, create_strategy_setup
-from tests.support.alpaca_portfolio import trading_at_alpaca, wait_for
+from tests.support.alpaca_portfolio import trading_at_alpaca
+from tests.support.conditions import wait_until
 
 CODE = "tests.strategies.examples:Reverser"
 CLOSES = ["100", "101.5", "102", "100.25", "99", "103", "104", "103.5", "103"]
@@ -32,7 +33,7 @@ def run_strategy_host(stage, quote):
     for number, close in enumerate(CLOSES[:-1]):
         quote(CLOSES[number + 1])
         session.deliver([build_bar_input(number, close)])
-        wait_for(lambda: all(order["status"] == "FILLED" for order in stage.orders))
+        wait_until(lambda: all(order["status"] == "FILLED" for order in stage.orders))
         while session.run_step():  # the fill of the order, and its status
             pass
     return [

@@ -53,7 +53,7 @@ def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: 
     wait_until(lambda: find_message(approval_workspace, order_id))
     request_approval(approval_workspace, order_id, event_id="E2")
     recover_orders(approval_workspace.bot.services, time.time() + 60)
-    approval_workspace.bot.services.send_queue.close(5.0)
+    approval_workspace.bot.services.send_queue.close(60.0)
     (message,) = list_posts(approval_workspace)
     check_message(message["text"], message["blocks"])
     assert message["channel"] == "C-APPROVERS"

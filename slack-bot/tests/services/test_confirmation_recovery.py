@@ -175,7 +175,7 @@ def test_recovery_runs_until_the_bot_stops(workspace: Workspace):
     thread.start()
     assert list_posts(workspace)[0][0] == "C1"
     workspace.bot.services.stopping.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -39,8 +39,7 @@ def bots(slack: FakeSlack) -> Iterator[tuple[PortfolioWorkspace, PortfolioWorksp
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
     storages = create_storages(SqliteDatabase())
     first, second = (
-        PortfolioWorkspace(create_test_bot(slack, oms, storage=storage, read=5.0), slack, oms)
-        for storage in storages
+        PortfolioWorkspace(create_test_bot(slack, oms, storage=storage), slack, oms) for storage in storages
     )
     yield first, second
     close_bot(first)

@@ -70,7 +70,7 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
     """One bot and one pair of servers for all combinations."""
     slack, oms = FakeSlack(), portfolio_oms.PortfolioOms()
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
-    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=10.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms), slack, oms)
     object.__setattr__(workspace.bot.services, "trading_channel", "C1")
     yield workspace
     close_bot(workspace)

@@ -33,15 +33,14 @@ from app.backtests.service.results import build_result, compute_statistics
 from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
-from app.database import execute_writes, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
-from app.events.service.outbox import build_event_insert
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.events.service.outbox import publish_event
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
 from app.sandbox.errors import SandboxUnavailable
 from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.policy import SandboxPolicy
-from app.timestamps import format_timestamp
 
 LEASE = timedelta(minutes=2)
 LIMITS = SandboxLimits(
@@ -169,8 +168,7 @@ class BacktestJobs:
                 "error": changes.get("error"), "result_hash": changes.get("result_hash"),
                 "actor": backtest.created_by,
             }  # fmt: skip
-            row = (backtest.tenant_id, event, orjson.dumps(payload).decode(), format_timestamp(now))
-            execute_writes(connection, build_event_insert([row]))
+            publish_event(connection, backtest.tenant_id, event, payload, now)
 
     def store_progress(self, backtest: Backtest, progress: int) -> None:
         """Store the progress and renew the lease. Raises Canceled."""

@@ -74,9 +74,8 @@ class CorporateActions:
         """Apply the action until a repeat changes nothing: what an outcome reported is then committed."""
         action = created.action
         for _ in range(_MAX_ROUNDS):
-            named_portfolios = await self.readers.run(
-                lambda connection: queries.list_portfolios(connection, action.tenant_id, action.symbol),
-                action.tenant_id,
+            named_portfolios = await self.readers.read(
+                action.tenant_id, queries.list_portfolios, action.symbol
             )
             origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
             commands = [

@@ -103,7 +103,7 @@ def build_pnl(context: ExportContext) -> Source:
     )
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
-        report = report_days(connection, context.market, filters.tenant_id, report_filter, context.at)
+        report = report_days(connection, filters.tenant_id, context.market, report_filter, context.at)
         return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
     return Source(PNL_COLUMNS, read_page)

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from app.audit.queries.trail import TrailFilter
 from app.audit.rules.chain import ChainedEntry
@@ -22,8 +22,6 @@ Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_req
 
 class AuditQuery(Period):
     """Filters and cursor of the list of audit entries."""
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

@@ -5,9 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -20,8 +18,8 @@ from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
 from app.wire.fields import SearchText, check_length, clean_name, to_lower_case
-from app.wire.lists import Cursor, Limit, parse_instant
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import parse_instant
+from app.wire.request_models import RequestModel
 
 KEY_ID = "^[0-9a-z]{12}$"
 SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
@@ -31,13 +29,7 @@ _USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
 
 
-class RequestBody(BaseModel):
-    """Base of request bodies. Unknown fields are rejected."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Patch(RequestBody):
+class Patch(RequestModel):
     """Base of PATCH bodies. Fields that are left out keep their value."""
 
     @model_validator(mode="after")
@@ -141,15 +133,6 @@ Expiry = Annotated[
     Any, BeforeValidator(_parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip
 UserId = Annotated[int, BeforeValidator(_parse_user_id), Field(ge=1)]
-
-
-class PageQuery(BaseModel):
-    """The cursor of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
 
 
 def format_cursor(created_at: str, row_id: object) -> str:

@@ -6,15 +6,16 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
-from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, RequestBody, Scopes, omit_field
+from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Scopes, omit_field
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
+from app.wire.request_models import RequestModel
 
 WEEK_SECONDS = 7 * 24 * 3600
 _EXPIRY = "Time of expiry, in UTC; default: that of the key that creates it; null: never"
 
 
-class KeyIn(RequestBody):
+class KeyIn(RequestModel):
     """A new key. Its scopes, portfolios and lifetime cannot exceed those of the caller."""
 
     name: KeyName
@@ -44,7 +45,7 @@ class KeyPatch(Patch):
         return "revoked" in self.model_fields_set
 
 
-class RotationIn(RequestBody):
+class RotationIn(RequestModel):
     """The overlap in which the old key stays valid.
 
     `expires_at` is that of the new key; by default it is that of the old one.

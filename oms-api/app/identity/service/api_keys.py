@@ -59,9 +59,8 @@ def update_key(
     request: ChangeRequest,
     key_id: str,
     name: str | None,
+    is_revoked: bool,
     now: datetime,
-    *,
-    revoked: bool,
 ) -> ChangeResult:
     """Rename or revoke a key. A revoked key becomes invalid within one second.
 
@@ -86,7 +85,7 @@ def update_key(
                 now, "key.renamed", _build_target(before), {"name": before.name}, {"name": name}
             )
         )
-    if revoked and before.revoked_at is None:
+    if is_revoked and before.revoked_at is None:
         changes["revoked_at"] = now
         entries.append(
             request.build_audit_entry(

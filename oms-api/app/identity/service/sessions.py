@@ -175,9 +175,7 @@ class LoginSessions:
     async def describe_caller(self, caller: Caller) -> Me:
         """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
-        return await self._readers.run(
-            lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
-        )
+        return await self._readers.read(tenant_id, queries.find_me, user_id)
 
     def _parse_access(self, token: str) -> AccessClaims:
         now = self._now()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, select
 
@@ -15,7 +15,7 @@ from app.database import (
     execute_writes,
     find_matching_rows,
 )
-from app.database.bulk import BulkWrite, Part, Row, find_joined_rows, find_rows_by_name
+from app.database.bulk import BulkWrite, Part, Row, find_joined_rows, find_rows_by_name, lock_changed_rows
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
@@ -77,9 +77,22 @@ def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
     execute_writes(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
 
 
-def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return `STATE` of the portfolios (tenant id, id), locked for update in the order of their ids."""
-    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
+class LockedRow(NamedTuple):
+    """A locked portfolio. `state` is `STATE`, None if the row still has the version that the caller knows.
+
+    `version` identifies the content of the row (PostgreSQL), None on SQLite.
+    """
+
+    version: str | None
+    tenant_id: int
+    id: int
+    state: tuple[Any, ...] | None
+
+
+def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[LockedRow]:
+    """Lock portfolios (tenant id, id, known version or None) in the order of their ids."""
+    rows = lock_changed_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+    return [LockedRow(row[0], row[1], row[2], None if row[3] is None else row[3:]) for row in rows]
 
 
 def load_portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.clock import Now
@@ -42,20 +42,21 @@ from app.ledger.service.reading import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import SearchText, Side
+from app.wire.list_pages import PagesDep
 from app.wire.lists import (
     Count,
     Cursor,
     Limit,
     Period,
     QueryTime,
-    build_link_header,
     is_plain_integer,
     parse_instant,
 )
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.request_models import RequestModel
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter()
 
@@ -67,8 +68,6 @@ _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "po
 
 class TradeQuery(Period):
     """Filters of the list of trades, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
@@ -106,20 +105,16 @@ class TradeQuery(Period):
         )
 
 
-class MomentQuery(BaseModel):
+class MomentQuery(RequestModel):
     """The time of a statement."""
-
-    model_config = ConfigDict(extra="forbid")
 
     as_of: str | None = Field(
         None, max_length=40, description="An instant (RFC 3339, with offset) or a sequence number"
     )
 
 
-class PortfolioQuery(BaseModel):
+class PortfolioQuery(RequestModel):
     """Filters of the list of portfolios, its detail, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     q: SearchText | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False
@@ -128,48 +123,37 @@ class PortfolioQuery(BaseModel):
 
 
 @router.get(
-    "/trades",
-    summary="List trades",
-    tags=["trades"],
-    responses=document_responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
+    "/trades", summary="List trades", tags=["trades"], responses=document_responses(200, list[TradeOut])
 )
 async def list_trades(
-    caller: Reader,
-    query: Annotated[TradeQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
     listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, listed, query)
 
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
         if filters.symbol is not None:
             resolved = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
-        return queries.list_trades(connection, tenant_id, resolved, query.limit + 1, query.skip, after)
+        return queries.list_trades(connection, tenant_id, resolved, page.count, query.skip, page.start)
 
     listed_trades = await readers.run(read, tenant_id)
-    page = listed_trades[: query.limit]
-    position = queries.get_cursor_position(page[-1], filters) if len(listed_trades) > query.limit else None
-    cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return build_json_response(list(map(_serialize_trade, page)), headers=build_link_header(request, cursor))
+    return page.build_response(
+        listed_trades, _serialize_trade, lambda last: queries.get_cursor_position(last, filters)
+    )
 
 
 @router.get(
     "/trades/{trade_id}",
     summary="Get a trade",
     tags=["trades"],
-    responses=document_responses(200, {"model": TradeOut}, 404),
+    responses=document_responses(200, TradeOut, 404),
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
-    listed_trade = await readers.run(
-        lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
-        caller.tenant_id,
-    )
+    listed_trade = await readers.read(caller.tenant_id, reading.get_trade, trade_id, caller.portfolios)
     return build_json_response(_serialize_trade(listed_trade))
 
 
@@ -177,7 +161,7 @@ async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], rea
     "/portfolio/{name}",
     summary="Get a portfolio with its positions",
     tags=["portfolios"],
-    responses=document_responses(200, {"model": PortfolioOut}, 404),
+    responses=document_responses(200, PortfolioOut, 404),
 )
 async def get_portfolio(
     caller: Reader,
@@ -214,26 +198,20 @@ async def get_portfolio(
     "/portfolios",
     summary="List portfolios",
     tags=["portfolios"],
-    responses=document_responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
-    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
-    after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
-    books = await readers.run(
-        lambda connection: queries.list_books(
-            connection, tenant_id, part, query.limit + 1, after, caller.portfolios
-        ),
-        tenant_id,
+    page = pages.open(tenant_id, _PORTFOLIOS, query)
+    books = await readers.read(tenant_id, queries.list_books, part, page.count, page.start, caller.portfolios)
+    return page.build_response(
+        books,
+        lambda book: reading.build_summary(book) if query.detail else book.name,
+        lambda last: name_key(last.name),
     )
-    page = books[: query.limit]
-    more = len(books) > query.limit
-    cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
-    content = [reading.build_summary(book) if query.detail else book.name for book in page]
-    return build_json_response(content, headers=build_link_header(request, cursor))
 
 
 def build_portfolio_route(

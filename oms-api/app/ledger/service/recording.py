@@ -34,6 +34,7 @@ from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
 from app.ledger.service.command_loading import build_request_key, load_commands
 from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.ledger_cache import LedgerCache
 from app.ledger.service.portfolio_state import Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
@@ -56,6 +57,7 @@ class LedgerBatchHandler:
         self._rates = rates
         self._guard = guard
         self._portfolio_ids: dict[PortfolioNameKey, int] = {}
+        self._cache = LedgerCache()
 
     def handle(
         self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
@@ -77,14 +79,15 @@ class LedgerBatchHandler:
         tenants: Iterable[int] = (),
     ) -> LedgerBatch:
         """Lock and load what `commands` need, and further portfolios, and return the batch."""
-        batch = LedgerBatch(connection, self._ids, self._guard, self._rates)
+        batch = LedgerBatch(connection, self._ids, self._guard, self._rates, self._cache)
         set_tenant_scope(connection, {command.origin.tenant_id for command in commands}.union(tenants))
         load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
         return batch
 
     def forget(self) -> None:
-        """Clear the cache of portfolio ids, because a restored database may have other ids."""
+        """Clear the caches, because a restored database may have other ids."""
         self._portfolio_ids.clear()
+        self._cache.clear()
 
 
 def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[RecordedTrade]:
@@ -92,7 +95,10 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
     return BatchResult(
-        outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)
+        outcomes,
+        build_commit_check(outcomes) or (lambda _: True),
+        partial(_is_repeated, outcomes),
+        batch.create_cache_update(),
     )
 
 

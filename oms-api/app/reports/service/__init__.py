@@ -39,8 +39,8 @@ MAX_POSITIONS = 100_000
 
 def report_profit(
     connection: Connection,
-    market: Market,
     tenant_id: int,
+    market: Market,
     grouping: Grouping,
     filters: ReportFilter,
     now: datetime,
@@ -73,8 +73,8 @@ def report_profit(
 
 def report_exposure(
     connection: Connection,
-    market: Market,
     tenant_id: int,
+    market: Market,
     grouping: ExposureGrouping,
     filters: ReportFilter,
     now: datetime,
@@ -104,7 +104,7 @@ def report_exposure(
 
 
 def report_days(
-    connection: Connection, market: Market, tenant_id: int, filters: ReportFilter, now: datetime
+    connection: Connection, tenant_id: int, market: Market, filters: ReportFilter, now: datetime
 ) -> DayReport:
     """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)

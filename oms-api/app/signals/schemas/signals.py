@@ -9,11 +9,9 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StringConstraints,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -21,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from app.instruments.schemas import Symbol
 from app.ledger.rules.chain import hash_request
 from app.ledger.schemas import Label, Note, PortfolioName
-from app.money import format_fixed, is_storable, shorten_quantity
+from app.money import format_fixed, shorten_quantity
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.serialization import serialize_size
 from app.signals.rules.values import (
@@ -34,10 +32,10 @@ from app.signals.rules.values import (
     SizeKind,
 )
 from app.timestamps import format_timestamp
-from app.wire.fields import PositiveAmount, Side, parse_amount, to_lower_case
-from app.wire.json import JsonNumber
+from app.wire.fields import PositiveAmount, Side, SignedAmount, to_lower_case
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 SIGNAL_ID = r"^[A-Za-z0-9._:+=@-]{1,100}$"
 MAX_SYMBOLS = 500
@@ -57,23 +55,6 @@ STRATEGY_EXAMPLE: dict[str, Any] = {
     "symbols": ["AAPL", "MSFT"],
 }
 _AT = "2026-11-20T15:04:05.123456Z"
-_SIGNED_SCHEMA = {
-    "anyOf": [{"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"}, {"type": "number"}]
-}
-
-
-def _parse_signed(value: Any) -> Decimal:  # any JSON value
-    """Parse a quantity that may be negative or zero."""
-    text = value.text if isinstance(value, JsonNumber) else value
-    if not isinstance(text, str) or not text.startswith("-"):
-        return parse_amount(value)
-    return -parse_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
-
-
-def _require_storable(amount: Decimal) -> Decimal:
-    if not is_storable(amount):
-        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    return amount
 
 
 def _require_percent(amount: Decimal) -> Decimal:
@@ -92,9 +73,6 @@ def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
-SignedQuantity = Annotated[
-    Decimal, BeforeValidator(_parse_signed), AfterValidator(_require_storable), WithJsonSchema(_SIGNED_SCHEMA)
-]
 InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 StrategyName = Annotated[Label, Field(min_length=1)]
 SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
@@ -102,10 +80,9 @@ OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
 Percent = Annotated[PositiveAmount, AfterValidator(_require_percent)]
 
 
-class SizeIn(BaseModel):
+class SizeIn(FrozenRequestModel):
     """The size of a signal: one of these."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "quantity": "Did you mean `qty`?",
         "action": "Did you mean `side`?",
@@ -121,7 +98,7 @@ class SizeIn(BaseModel):
     percent_of_equity: Percent | None = Field(
         None, description="Value to trade, in percent of the portfolio's equity", examples=["5"]
     )
-    target_position: SignedQuantity | None = Field(
+    target_position: SignedAmount | None = Field(
         None, description="Signed position to reach, in units; 0 is flat", examples=["-100"]
     )
     close: StrictBool | None = Field(None, description="true: close the position", examples=[True])
@@ -236,10 +213,8 @@ class SignalDetailOut(SignalOut):
     )
 
 
-class SignalQuery(BaseModel):
+class SignalQuery(RequestModel):
     """Filters of the list of signals, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Annotated[SignalStatus, BeforeValidator(to_lower_case)] | None = None
     strategy: Label | None = None
@@ -280,10 +255,8 @@ class StrategyRulesOut(BaseModel):
     updated_at: str = Field(description="Time of the last change, in UTC", examples=[_AT])
 
 
-class TradingPortfolioQuery(BaseModel):
+class TradingPortfolioQuery(RequestModel):
     """The portfolio of the snapshot."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: Annotated[str, Field(max_length=400)] | None = Field(
         None, description="Name of the portfolio; default: SIGNALS_PORTFOLIO"

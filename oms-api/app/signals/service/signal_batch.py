@@ -188,7 +188,7 @@ def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> Signal
     The previous release placed the order of a signal before it stored the outcome.
     """
     key = OrderColumnValue(command.origin.tenant_id, command.origin.idempotency_key or "")
-    orders = context.orders_by_request_key.get(key, [])
+    orders = context.loaded.orders_by_request_key.get(key, [])
     return _find_outcome(orders[:1]) if orders else None
 
 

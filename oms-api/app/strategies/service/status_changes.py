@@ -3,11 +3,9 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import Connection
 
-from app.database import execute_writes
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.strategies.errors import StrategyStatusConflict
 from app.strategies.queries import registry as queries
@@ -18,7 +16,6 @@ from app.strategies.rules.values import MANUAL, Strategy, StrategyStatus
 from app.strategies.service.code_inspection import Inspected
 from app.strategies.service.presentation import describe_strategies
 from app.strategies.service.registry import require_strategy
-from app.timestamps import format_timestamp
 
 _EVENTS = {StrategyAction.START: STARTED, StrategyAction.PAUSE: PAUSED, StrategyAction.STOP: STOPPED}
 _WORDS = {StrategyAction.START: "started", StrategyAction.PAUSE: "paused", StrategyAction.STOP: "stopped"}
@@ -91,8 +88,7 @@ def publish_status(
 ) -> None:
     """Publish a new status of a strategy, in the transaction of the change."""
     payload = build_status_payload(listed_strategy.strategy, listed_strategy.portfolio_name, actor, reason)
-    row = (listed_strategy.strategy.tenant_id, event, orjson.dumps(payload).decode(), format_timestamp(now))
-    execute_writes(connection, build_event_insert([row]))
+    publish_event(connection, listed_strategy.strategy.tenant_id, event, payload, now)
 
 
 def _list_changes(

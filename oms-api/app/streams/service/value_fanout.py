@@ -62,9 +62,7 @@ class ValueFanout:
         Return the names of those that do not exist or may not be seen. Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
-        known = await self._readers.run(
-            lambda connection: find_books(connection, tenant_id, [key for key in keys if key]), tenant_id
-        )
+        known = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
         visible = {key for key in known if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
         client.wanted |= visible | ({_ALL} & keys.keys())
@@ -90,12 +88,7 @@ class ValueFanout:
                 if client.tenant_id == tenant_id
                 for key in client.wanted
             }
-            texts = await self._readers.run(
-                lambda connection, tenant_id=tenant_id, wanted=keys: self._read_values(  # type: ignore[misc]  # bound
-                    connection, tenant_id, wanted
-                ),
-                tenant_id,
-            )
+            texts = await self._readers.read(tenant_id, self._read_values, keys)
             for outbox, client in self._clients.items():
                 if client.tenant_id == tenant_id:
                     _send(outbox, client, texts)

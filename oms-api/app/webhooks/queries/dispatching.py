@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import orjson
 from sqlalchemy import Connection, Table, func, or_, select, update
 
-from app.database import build_update, execute_writes
+from app.database import build_update
 from app.database.bulk import BulkWrite
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.models import ApiKey, Tenant
-from app.timestamps import Timestamp, format_timestamp
+from app.timestamps import Timestamp
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 from app.webhooks.rules.attempts import DeliveryStatus
 from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
@@ -162,10 +162,5 @@ def disable_webhook(connection: Connection, disabling: Disabling, now: datetime)
     row = connection.execute(statement).one_or_none()
     if row is None:
         return
-    payload: dict[str, Any] = {
-        "webhook_id": disabling.webhook_id,
-        "name": row.name,
-        "reason": disabling.reason,
-    }
-    event = (disabling.tenant_id, DISABLED_EVENT, orjson.dumps(payload).decode(), format_timestamp(now))
-    execute_writes(connection, build_event_insert([event]))
+    payload = {"webhook_id": disabling.webhook_id, "name": row.name, "reason": disabling.reason}
+    publish_event(connection, disabling.tenant_id, DISABLED_EVENT, payload, now)

@@ -11,9 +11,10 @@ from app.brokers.alpaca.client import AlpacaCredentials
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
-from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
+from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.alpaca.server import KEY_ID
+from tests.support.conditions import wait_until
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def list_events(broker):
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    wait_until(lambda: len(list_events(broker)) >= len(expected))
     assert list_events(broker) == list(expected)
 
 
@@ -45,7 +46,7 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(alpaca, bro
     with pytest.raises(OutcomeOpen):
         broker.submit(build_limit_order(price="101"), NOW)
     assert broker.find("A") is not None
-    wait_for(lambda: not broker.find("A").is_open)  # the exchange fills an order after it has accepted it
+    wait_until(lambda: not broker.find("A").is_open)  # the exchange fills an order after it has accepted it
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     assert count_requests(alpaca, "POST") == 1
 
@@ -53,7 +54,7 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(alpaca, bro
 def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
     broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=1.0))
     broker.list_events()  # starts the stream
-    wait_for(broker.stream.is_ready.is_set)
+    wait_until(broker.stream.is_ready.is_set)
     alpaca.faults.add("hang", method="POST", seconds=2.0)
     with pytest.raises(OutcomeOpen):
         broker.submit(build_limit_order(price="101"), NOW)
@@ -144,7 +145,7 @@ def test_duplicated_and_swapped_events_count_once(alpaca, broker):
     alpaca.faults.stream.swaps = 1
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="4")
     alpaca.exchange.quote("AAPL", "93", "94", ask_size="6")
-    wait_for(lambda: len(list_events(broker)) >= 3)
+    wait_until(lambda: len(list_events(broker)) >= 3)
     assert list_events(broker) == ["A accepted", "A 6 @ 94", "A 4 @ 95"]
     assert len(broker.list_executions("A")) == 2
 
@@ -157,7 +158,7 @@ def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")
     assert broker.get_connection_state().missed_events == 1
-    wait_for(lambda: alpaca.stream.connections == 2)  # a silent connection is opened again
+    wait_until(lambda: alpaca.stream.connections == 2)  # a silent connection is opened again
 
 
 def test_fills_while_the_stream_was_down_are_read_after_it_logs_in(alpaca, broker):
@@ -181,7 +182,7 @@ def test_orders_of_an_earlier_process_are_followed(alpaca, broker):
     later.stream.start()
     later.stream.is_ready.wait()
     alpaca.exchange.quote("AAPL", "94", "95")
-    wait_for(lambda: len(later.list_events(stored_cursor)) == 2)
+    wait_until(lambda: len(later.list_events(stored_cursor)) == 2)
     assert list_events(later) == ["A accepted", "A 10 @ 95"]
     assert later.list_events()[0].cursor > stored_cursor
     later.close()
@@ -230,7 +231,7 @@ def test_replacement_of_an_order_that_filled_meanwhile_is_refused(alpaca, broker
     broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.crossing = "10"
     broker.replace("A", build_limit_order("B", "94"), NOW)
-    wait_for(lambda: "A 10 @ 95" in list_events(broker))
+    wait_until(lambda: "A 10 @ 95" in list_events(broker))
     assert list_filled_orders(alpaca) == 10
     assert not any(isinstance(record.event, Replaced) for record in broker.list_events())
 
@@ -286,7 +287,7 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, log_records):
     with pytest.raises(BrokerUnavailable) as denied:
         broker.get_account()
     broker.stream.start()
-    wait_for(lambda: broker.stream.last_error)
+    wait_until(lambda: broker.stream.last_error)
     broker.close()
     texts = [*log_records, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
     assert not any(canary in text for text in texts)

@@ -82,12 +82,20 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     return build_result(context, origin.tenant_id, sorted(ids))
 
 
+def load_canceled_orders(context: BatchContext, command: CancelInPortfolio) -> list[str] | None:
+    """Load the orders of a cancellation's part if it is done: another process may have done it meanwhile."""
+    key = command.cancellation.id, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
+    loaded = context.loaded.canceled_orders
+    if key not in loaded:
+        loaded[key] = find_canceled_orders(context.connection, *key)
+    return loaded[key]
+
+
 def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
     """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
     origin, cancellation = command.origin, command.cancellation
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
-    # Read under the portfolio's lock, since another process may have done the part meanwhile.
-    ids = find_canceled_orders(context.connection, cancellation.id, portfolio_key)
+    ids = load_canceled_orders(context, command)
     if ids is None:
         found = [
             order
@@ -97,6 +105,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
         at, actor = format_timestamp(origin.at), actor_of(origin)
         ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
+        context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
     return build_result(context, origin.tenant_id, ids)
 
 

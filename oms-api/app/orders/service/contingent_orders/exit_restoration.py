@@ -100,9 +100,9 @@ def _list_groups(
 
 def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp) -> list[Order]:
     """Load the exits of a position that are open or changed at `since` or later, and return them."""
-    found = context.recent_exits.get((key, since))
+    found = context.loaded.recent_exits.get((key, since))
     if found is None:
-        found = context.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
+        found = context.loaded.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
         context.order_store.take(found)
     return found
 

@@ -118,7 +118,7 @@ def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
 def store_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
-    context.index_request_keys([added])
+    context.loaded.index_request_keys([added])
     return added
 
 

@@ -38,7 +38,7 @@ def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
     """Compare the losses of a tenant's portfolios with their limits, and set their switches."""
     tenant_id, portfolio_keys = (
         command.tenant_id,
-        context.plan.portfolios_with_loss_limits.get(command.tenant_id),
+        context.loaded.portfolios_with_loss_limits.get(command.tenant_id),
     )
     if not portfolio_keys:
         return NO_ORDERS

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 
-import orjson
 from sqlalchemy import Connection
 
 from app.clock import Now
-from app.database import execute_writes, set_tenant_scope
+from app.database import set_tenant_scope
 from app.database.transactions import Transactions
 from app.duties.queries import mark_state
 from app.errors import OmsError
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.metrics import SignalMetrics
 from app.signals.rules.values import SignalChannel
 from app.signals.service.redis_channels.channel_state import ChannelProblem, ChannelState
@@ -62,5 +61,5 @@ class ChannelWatch:
             "reason": None if problem is None else problem.reason,
             "since": format_timestamp(now if problem is None else problem.since),
         }
-        event = (tenant_id, DOWN if is_down else UP, orjson.dumps(payload).decode(), format_timestamp(now))
-        execute_writes(set_tenant_scope(connection, [tenant_id]), build_event_insert([event]))
+        set_tenant_scope(connection, [tenant_id])
+        publish_event(connection, tenant_id, DOWN if is_down else UP, payload, now)
