@@ -21,11 +21,11 @@ from app.deadline import Deadline
 from app.direct_routes import DirectRequest, DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Forbidden, Malformed, OmsError, OutcomeUnknown, Unexpected
 from app.forwarding import ForwardedCycle, Forwarder
+from app.http.problems import build_problem_body, build_problem_headers
 from app.ids import new_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.request_body import Disconnected, Message, Receive, read_body, replay_body
-from app.wire.problems import build_problem_body, build_problem_headers
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]

@@ -16,6 +16,7 @@ from app.admin.master_key import current_key, replace_key
 from app.clock import Now
 from app.database import set_tenant_scope, snapshot
 from app.errors import NotFound
+from app.http.body import validate_model
 from app.identity.errors import NoSuchKey
 from app.identity.queries import keys as key_queries
 from app.identity.queries import tenants as tenant_queries
@@ -38,7 +39,6 @@ from app.identity.service.change_executor import (
     ChangeResult,
 )
 from app.timestamps import format_timestamp
-from app.wire.body import validate_model
 
 _MAX_LISTED = 1_000_000
 
