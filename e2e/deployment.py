@@ -54,7 +54,7 @@ class Deployment:
         positions = self.get(f"/portfolio/{portfolio}")["positions"]
         return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
 
-    def get_as(self, actor: str, path: str) -> httpx.Response:
+    def get_as_user(self, actor: str, path: str) -> httpx.Response:
         """Return the answer to a GET request with the API key on behalf of a person."""
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
         return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, timeout=10, **LOOPBACK)
@@ -63,7 +63,7 @@ class Deployment:
         """Return the users who came through Slack, by their name in the ledger."""
         return {user["person"]: user for user in self.get("/users") if user.get("person")}
 
-    def administer(self, method: str, path: str, **body: Any) -> Json:
+    def request_as_admin(self, method: str, path: str, **body: Any) -> Json:
         """Send a request below /api/v1 as an administrator. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
@@ -73,7 +73,7 @@ class Deployment:
 
     def change_person(self, actor: str, **changes: Any) -> None:
         """Change a user."""
-        self.administer("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
+        self.request_as_admin("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
 
     def act(self, user: str, verb: str, **body: Any) -> Json:
         """Act as a person in the simulator over its control API. Raises httpx.HTTPStatusError if it fails."""
@@ -82,12 +82,12 @@ class Deployment:
         done: Json = response.raise_for_status().json()
         return done
 
-    def become_known(self, user: str, actor: str) -> None:
+    def register_user(self, user: str, actor: str) -> None:
         """Let a person use the bot once without a form, so that the OMS knows them."""
         self.act(user, "say", channel="trading", text="/desk positions")
         wait_until(lambda: actor in self.people())
 
-    def form_of(self, user: str) -> Json | None:
+    def find_form(self, user: str) -> Json | None:
         """Return the open form of a person in the simulator, None if there is none."""
         url = f"{self.url('simulator')}/control/state"
         views = httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().json()["views"][user]

@@ -70,7 +70,7 @@ def test_unexpected_error_is_reported_without_what_the_client_sent(serve, sentry
     assert CANARY not in everything
     assert key not in everything
     events = [json.loads(line) for line in everything.splitlines() if '"exception"' in line]
-    [event] = [one for one in events if "request_id" in one["tags"]]
+    [event] = [item for item in events if "request_id" in item["tags"]]
     assert event["tags"]["request_id"] == "req-of-the-error"
     assert event["exception"]["values"][-1]["type"] == "RuntimeError"
     assert event["exception"]["values"][-1]["stacktrace"]["frames"][-1]["function"] == "fail"

@@ -51,7 +51,7 @@ def test_ids_follow_the_clock_after_a_jump_which_is_logged(caplog):
     ids = SortableIds()
     jumped = ids.generate(1, NOON + timedelta(days=1))
     made = [ids.generate(1, NOON + timedelta(milliseconds=number)) for number in range(3)]
-    assert [int(one[1:14]) - to_milliseconds(NOON) for one in made] == [0, 1, 2]
+    assert [int(text_id[1:14]) - to_milliseconds(NOON) for text_id in made] == [0, 1, 2]
     assert len(caplog.records) == 1
     follower = ids.generate(1, NOON, after=jumped)
     assert follower > jumped  # a ledger's ids ascend, whatever the clock said
@@ -112,9 +112,9 @@ def test_ids_of_one_tenant_reveal_nothing_of_another():
 
 
 def test_row_ids_reveal_no_count_and_are_exact_in_json():
-    made = [new_row_id() for _ in range(1000)]
-    assert len(set(made)) == 1000
-    assert all(0 < one < 2**53 for one in made)
+    ids = [new_row_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert all(0 < row_id < 2**53 for row_id in ids)
     assert all(0 < new_tenant_id() < 2**31 for _ in range(1000))
 
 

@@ -80,7 +80,7 @@ def create_test_bot(
 @pytest.fixture(autouse=True)
 def draw_no_images(monkeypatch):
     """Show charts as blocks, even where the extra `charts` is installed."""
-    monkeypatch.setattr("app.services.chart_images.has_matplotlib", lambda: False)
+    monkeypatch.setattr("app.services.queries.chart_images.has_matplotlib", lambda: False)
 
 
 @pytest.fixture

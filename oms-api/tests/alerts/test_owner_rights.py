@@ -86,10 +86,10 @@ def test_alerts_of_an_inactive_person_do_not_fire(api, alice, changes):
         bot = api.with_key(api.service.create_key("bot", api.tenant_id))
         body = {"person": alice.name, "status": "deactivated"}
         assert bot.put("/slack-status", body).status_code == 200
-    kept = create_alert(api, above="105")
+    alert = create_alert(api, above="105")
     set_last_price(api, "110")
     check_portfolios(api)
-    assert [event["alert_id"] for event in list_alerts(api, 1)] == [kept["id"]]
+    assert [event["alert_id"] for event in list_alerts(api, 1)] == [alert["id"]]
 
 
 def test_alerts_of_an_ended_key_do_not_fire_also_in_a_process_that_watches_already(api):

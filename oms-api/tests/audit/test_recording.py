@@ -18,7 +18,7 @@ from tests.support.conditions import WAIT_SECONDS
 
 def list_written_entries(engine, *entries):
     with unit_of_work(engine) as connection:
-        record_entries(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
+        record_entries(set_tenant_scope(connection, {entry.tenant_id for entry in entries}), entries)
 
 
 def test_entry_contains_the_action(trail_engine):

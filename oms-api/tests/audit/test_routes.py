@@ -138,11 +138,11 @@ def test_invalid_query_is_rejected(api_with_entries, params):
 
 def test_pages_are_contiguous_and_keep_the_filter(api_with_entries):
     response = api_with_entries.get("/audit?limit=2&action=user.changed")
-    found = [item["target"] for item in response.json()]
+    targets = [item["target"] for item in response.json()]
     while "next" in response.links:
         response = api_with_entries.get(response.links["next"]["url"].removeprefix("/api/v1"))
-        found += [item["target"] for item in response.json()]
-    assert found == ["user 2", "user 1", "user 0"]
+        targets += [item["target"] for item in response.json()]
+    assert targets == ["user 2", "user 1", "user 0"]
 
 
 def test_cursor_is_valid_only_for_its_list_and_tenant(api_with_entries):
@@ -256,11 +256,11 @@ def test_entries_recorded_during_an_export_are_not_in_it(api):
 
 def test_denial_is_audited(api):
     reader = ApiClient(api.service, api.tenant_id, api.service.create_key("read", api.tenant_id))
-    refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
+    response = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403
     api.service.app.state.authentication.trail.flush()
     (entry_told,) = api.get("/audit", request_id="the-first-denial").json()
-    assert refused.status_code == 403
+    assert response.status_code == 403
     assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")
     assert entry_told["actor"].startswith("key:")

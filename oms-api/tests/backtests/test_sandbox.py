@@ -18,14 +18,14 @@ from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
-from tests.backtests.bars import build_line, closes_to_lines
+from tests.backtests.bars import build_line, build_lines_of_closes
 from tests.backtests.support import build_blocks
 from tests.backtests.test_corporate_actions import build_dividend, build_split
 from tests.backtests.test_engine import build_random_walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 
-LINES = closes_to_lines(["10", "11", "12", "13"])
+LINES = build_lines_of_closes(["10", "11", "12", "13"])
 TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
@@ -41,7 +41,7 @@ def write_strategy(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(body, head=""):
-        indented = "".join(f"        {one}\n" for one in body.splitlines())
+        indented = "".join(f"        {line}\n" for line in body.splitlines())
         text = f"import os, sys\nfrom slackoms_strategy import *\n{head}\n\nclass Mine(Strategy):\n"
         name = f"strategy_{len(list(tmp_path.iterdir()))}"
         path = tmp_path / f"{name}.py"
@@ -60,23 +60,23 @@ def _run(name, lines=LINES, limits=None, **settings):
 def _move_into_session(lines):
     """Move three hours into two sessions of the NSE, the second one over the square-off of the first."""
     for night, day in (("T00:", "T04:"), ("T01:", "T09:"), ("05T02:", "06T04:")):
-        lines = [one.replace(night, day) for one in lines]
+        lines = [line.replace(night, day) for line in lines]
     return lines
 
 
 def test_results_are_those_of_a_run_in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(TRADER.parent)
     first, second = (_move_into_session(build_random_walk(seed, 150)) for seed in (1, 2))
-    second = [one.replace("AAPL", "MSFT") for one in second]
-    rates = [f"USDINR,{one.split(',')[1]},80,80,80,80,1" for one in first]
-    pairs = [one for bars in zip(first, second, rates, strict=True) for one in bars]
+    second = [line.replace("AAPL", "MSFT") for line in second]
+    rates = [f"USDINR,{line.split(',')[1]},80,80,80,80,1" for line in first]
+    pairs = [bar for bars in zip(first, second, rates, strict=True) for bar in bars]
     for symbols, lines in ((["AAPL"], first), (["AAPL", "MSFT"], pairs)):
-        found = []
+        equities = []
         for prepare in (prepare_trusted, prepare_sandboxed):
             run = prepare("random_trader:RandomTrader", {"quantity": "7"}, SETTINGS)
             with closing(Recorder()) as recorder:
-                found.append(run(symbols, recorder, build_blocks(lines, 40)))
-        trusted, sandboxed = found
+                equities.append(run(symbols, recorder, build_blocks(lines, 40)))
+        trusted, sandboxed = equities
         assert trusted.run.result_hash == sandboxed.run.result_hash
         assert trusted.run.account.fills > 20
         assert trusted.code_hash == sandboxed.code_hash

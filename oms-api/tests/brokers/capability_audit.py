@@ -37,15 +37,15 @@ def check_capabilities(
     count_requests: Callable[[], int],
 ) -> None:
     """Submit the orders. Those that the table refuses must not be sent, and the others must be taken."""
-    allowed = {one.id for one in orders if find_refusal(one) is None}
+    allowed = {item.id for item in orders if find_refusal(item) is None}
     assert allowed
     assert len(allowed) < len(orders)
-    for one in orders:
+    for order in orders:
         before = count_requests()
-        broker.submit(one, datetime.now(UTC))
-        assert count_requests() - before == (one.id in allowed), one
+        broker.submit(order, datetime.now(UTC))
+        assert count_requests() - before == (order.id in allowed), order
     wait_until(lambda: allowed <= _list_ids(broker, Accepted, Rejected))
-    assert _list_ids(broker, Rejected) == {one.id for one in orders} - allowed
+    assert _list_ids(broker, Rejected) == {item.id for item in orders} - allowed
 
 
 def _list_ids(broker: Broker, *kinds: type) -> set[str]:

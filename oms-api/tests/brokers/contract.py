@@ -99,9 +99,9 @@ class BrokerContract:
         stage.broker.cancel(stage.resting.id, stage.now)
         stage.fill(stage.resting)
         assert list_event_types(stage, stage.resting.id) == [Accepted, Canceled]
-        found = stage.broker.find(stage.resting.id)
-        assert found is not None
-        assert not found.is_open
+        order = stage.broker.find(stage.resting.id)
+        assert order is not None
+        assert not order.is_open
 
     @pytest.mark.parametrize("which", ["unknown", "filled"])
     def test_order_that_is_not_working_cannot_be_cancelled(self, stage, which):
@@ -133,13 +133,13 @@ class BrokerContract:
         stage.broker.submit(stage.filling, stage.now)
         rest = stage.broker.list_events(first[-1].cursor)
         assert [*first, *rest] == list(stage.broker.list_events())
-        assert {told.event.order_id for told in rest} == {stage.filling.id}
+        assert {record.event.order_id for record in rest} == {stage.filling.id}
         assert stage.broker.list_events(rest[-1].cursor) == []
 
     def test_events_returned_by_calls_are_in_the_stream(self, stage):
         returned = list(stage.broker.submit(stage.filling, stage.now))
-        told = [one.event for one in stage.broker.list_events()]
-        assert all(event in told for event in returned)
+        events = [record.event for record in stage.broker.list_events()]
+        assert all(event in events for event in returned)
 
     def test_amounts_are_exact(self, stage):
         stage.broker.submit(stage.filling, stage.now)

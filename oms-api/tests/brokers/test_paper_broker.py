@@ -105,8 +105,8 @@ def test_replacement_keeps_the_filled_quantity(broker):
 
 
 def test_trailing_stop_starts_at_the_current_price(broker):
-    said = broker.submit(parse_order_text("SELL 10 TRAILING_STOP trail 2"), NOON)
-    assert format_events(said) == ["A accepted", "A trails at 47"]
+    events = broker.submit(parse_order_text("SELL 10 TRAILING_STOP trail 2"), NOON)
+    assert format_events(events) == ["A accepted", "A trails at 47"]
     assert format_events(broker.apply_quote(build_quote("53", "54"), LATER)) == ["A trails at 51"]
     assert format_events(broker.apply_quote(build_quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
 
@@ -116,9 +116,9 @@ def test_ioc_without_a_match_lapses(broker):
         "A accepted",
         "A lapsed",
     ]
-    found = broker.find("A")
-    assert found is not None
-    assert not found.is_open
+    order = broker.find("A")
+    assert order is not None
+    assert not order.is_open
 
 
 def test_working_orders_survive_a_restart():

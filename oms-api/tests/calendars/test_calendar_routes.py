@@ -33,8 +33,8 @@ def test_week_lists_its_sessions_and_holiday(api):
 
 
 def test_market_names_are_case_insensitive_and_segments_have_own_hours(api):
-    asked = {"market": "xnse", "segment": "Shares_With_Derivatives"}
-    (day,) = api.get("/calendar", **asked, from_="2026-08-03", to="2026-08-03").json()
+    query = {"market": "xnse", "segment": "Shares_With_Derivatives"}
+    (day,) = api.get("/calendar", **query, from_="2026-08-03", to="2026-08-03").json()
     assert [(phase["name"], phase["open"][11:16]) for phase in day["sessions"][0]["phases"]] == [
         ("continuous", "03:45"),
         ("closing_auction", "09:45"),

@@ -32,8 +32,8 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     Thread(target=stop_after_a_round).start()
     run(build_settings(database_url), stop)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
-    assert [tuple(row) for row in found] == [
+        rows = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
+    assert [tuple(row) for row in rows] == [
         (name, None, None)
         for name in (
             *("broker instruments", "broker logins", "daily statistics", "day closes"),

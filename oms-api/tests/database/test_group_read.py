@@ -66,8 +66,8 @@ def test_read_during_a_running_query_waits_for_the_next_query(readers):
 def test_query_failure_is_raised_only_to_its_waiting_readers(readers):
     async def run() -> None:
         books = GroupRead(readers, Counting())
-        told = await asyncio.gather(books.get("broken"), books.get("a"), return_exceptions=True)
-        assert [type(one) for one in told] == [Unavailable, Unavailable]
+        results = await asyncio.gather(books.get("broken"), books.get("a"), return_exceptions=True)
+        assert [type(result) for result in results] == [Unavailable, Unavailable]
         assert await books.get("a") == "A"
 
     asyncio.run(run())

@@ -40,11 +40,11 @@ def add_events(engine, *numbers, **where):
 
 async def take_events(pages, count):
     """Return the payloads of the next `count` events."""
-    found = []
+    rows = []
     async for page in pages:
-        found += [event.payload for event in page]
-        if len(found) >= count:
-            return found
+        rows += [event.payload for event in page]
+        if len(rows) >= count:
+            return rows
     raise AssertionError("the stream ended")
 
 
@@ -53,11 +53,11 @@ def build_payloads(*numbers):
 
 
 def run_async(work):
-    async def bounded():
+    async def run_with_timeout():
         async with asyncio.timeout(60):
             await work
 
-    asyncio.run(bounded())
+    asyncio.run(run_with_timeout())
 
 
 def test_subscriber_receives_later_events_in_sequence(engine, readers):

@@ -19,8 +19,8 @@ HEADERS = {"X-API-Key": BOOTSTRAP_KEY}
 def process(backend, new_database):
     with run_process(
         DATABASE_URL=new_database(backend), ENVIRONMENT="production", LOG_LEVEL="WARNING"
-    ) as found:
-        yield found
+    ) as stream:
+        yield stream
 
 
 @contextmanager
@@ -78,19 +78,19 @@ def test_reconnected_client_misses_and_repeats_nothing(process):
 
 def test_every_trade_is_streamed_once_under_load(process):
     with open_stream(process, type="trade.recorded") as events:
-        made: list[list[str]] = [[] for _ in range(4)]
+        ids: list[list[str]] = [[] for _ in range(4)]
 
         def work(into):
             into += [record_trade(process, quantity="1", gmv="1") for _ in range(25)]
 
-        threads = [threading.Thread(target=work, args=(into,)) for into in made]
+        threads = [threading.Thread(target=work, args=(into,)) for into in ids]
         for thread in threads:
             thread.start()
-        told = [next(events)[2] for _ in range(100)]
+        sequences = [next(events)[2] for _ in range(100)]
         for thread in threads:
             thread.join(WAIT_SECONDS)
-    assert sorted(item["data"]["trade_id"] for item in told) == sorted(chain.from_iterable(made))
-    assert len({item["id"] for item in told}) == 100
+    assert sorted(item["data"]["trade_id"] for item in sequences) == sorted(chain.from_iterable(ids))
+    assert len({item["id"] for item in sequences}) == 100
 
 
 def test_shutdown_ends_streams_and_the_service(backend, new_database):

@@ -72,7 +72,7 @@ class PostgresProcess(PostgresServer):
         assert self._postmaster is not None, "not started"
         postmaster = self._postmaster.pid
         _signal([postmaster], signal.SIGSTOP)
-        pids = [postmaster, *(pid for pid, parent in _parents() if parent == postmaster)]
+        pids = [postmaster, *(pid for pid, parent in _list_parents() if parent == postmaster)]
         _signal(pids, signal.SIGSTOP)
         return pids
 
@@ -215,13 +215,13 @@ def verify_books(database_url: str) -> None:
     assert verdict.clean, "\n".join(format_report(verdict, 0))
 
 
-def _parents() -> Iterator[tuple[int, int]]:
+def _list_parents() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended meanwhile
-        yield int(folder.name), int(facts[1])
+        yield int(folder.name), int(fields[1])
 
 
 def _is_running(pid: int) -> bool:

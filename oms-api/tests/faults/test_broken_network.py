@@ -51,10 +51,12 @@ def break_during_trade(
     """Trade once, then break the network during a second trade; return its status and the problem's type."""
     sender = Sender(journal, oms.port)
     with sender.connection:
-        sender.send(journal.intend("before-fault", "/api/v1/trade", build_trade(Random(0), ["Growth"])))
+        sender.send(
+            journal.record_intent("before-fault", "/api/v1/trade", build_trade(Random(0), ["Growth"]))
+        )
         network.break_next(break_)
         response = sender.send(
-            journal.intend("during-fault", "/api/v1/trade", build_trade(Random(1), ["Growth"]))
+            journal.record_intent("during-fault", "/api/v1/trade", build_trade(Random(1), ["Growth"]))
         )
     assert network.broke.is_set(), "COMMIT was never seen"
     assert response is not None, "the service hung up"
@@ -85,7 +87,7 @@ def test_undecidable_commit_is_reported_as_unknown_and_resolves_by_its_key(
     assert (status, kind[-len(UNKNOWN) :]) == (503, UNKNOWN)
     with Connection(oms.port) as connection:
         assert connection.call("GET", "/api/v1/trades?idempotency_key=during-fault")[2] == []
-    network.mend()
+    network.repair()
     resolve_open_requests(journal, oms.port)
     postgres_setup.assert_books_consistent(journal)
 
@@ -120,7 +122,7 @@ def test_server_frozen_at_commit_is_answered_within_the_timeout(
                 wait_for_refusals(journal, 80, 60)
             finally:
                 resume_processes(pids)
-                network.mend()
+                network.repair()
             wait_for_more(journal, 10)
         resolve_open_requests(journal, oms.port)
         postgres_setup.assert_books_consistent(journal)

@@ -37,10 +37,10 @@ def test_a_request_is_decoded_as_it_was_encoded(number, headers, body):
 def test_responses_are_read_from_pieces_of_any_size(responses, size):
     data = b"".join(map(encode_response, responses))
     reader = FrameReader()
-    found: list[ResponseFrame] = []
+    frames: list[ResponseFrame] = []
     for start in range(0, len(data), size):
-        found += map(decode_response, reader.feed(data[start : start + size]))
-    assert found == responses
+        frames += map(decode_response, reader.feed(data[start : start + size]))
+    assert frames == responses
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def check_password(password, own=()):
 
 @pytest.fixture
 def password_checker():
-    made = Passwords()
-    yield made
-    made.close()
+    passwords = Passwords()
+    yield passwords
+    passwords.close()
 
 
 # Which will do
@@ -137,10 +137,10 @@ def test_common_password_list_is_lower_case_and_long_enough():
 
 def test_password_rejection_names_the_field_and_the_reason():
     require_good(GOOD, ALICE)
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Invalid) as caught:
         require_good("iloveyou2", ALICE)
-    assert [error.field for error in refused.value.errors] == ["password"]
-    assert "iloveyou2" not in str(refused.value)
+    assert [error.field for error in caught.value.errors] == ["password"]
+    assert "iloveyou2" not in str(caught.value)
 
 
 # How they are hashed
@@ -164,8 +164,8 @@ def test_hashes_of_one_password_differ(password_checker):
     async def run():
         return await password_checker.hash(GOOD), await password_checker.hash(GOOD)
 
-    one, other = asyncio.run(run())
-    assert one != other
+    first, second = asyncio.run(run())
+    assert first != second
 
 
 def test_long_password_is_not_truncated(password_checker):

@@ -54,7 +54,7 @@ def build_tick(last, at=NOON, symbol="AAPL"):
 
 def create_bar_store(engine, *ticks):
     with unit_of_work(engine) as connection:
-        execute_writes(connection, *queries.build_quote_writes([(1, one) for one in ticks], {}))
+        execute_writes(connection, *queries.build_quote_writes([(1, tick) for tick in ticks], {}))
 
 
 def roll_up(engine, at, lease=None):
@@ -140,8 +140,8 @@ def test_earlier_price_is_the_last_tick_then_the_last_close(engine, scoped_engin
     )
     find_past_quotes = service.app.state.market.find_past_quotes
     with engine.connect() as connection:
-        found = [find_past_quotes(connection, [AAPL], NOON + seconds * SECOND) for seconds in (0, 69, 70)]
-    assert [one[AAPL].last for one in found] == [100, 100, 101]
+        quotes = [find_past_quotes(connection, [AAPL], NOON + seconds * SECOND) for seconds in (0, 69, 70)]
+    assert [quote[AAPL].last for quote in quotes] == [100, 100, 101]
     roll_up(scoped_engine, NOON + DAY)
     TickRetention(scoped_engine, MINUTE, lambda: NOON + DAY).prune(EndlessLease())
     with engine.connect() as connection:

@@ -58,8 +58,8 @@ def test_given_quote_takes_precedence_over_the_source(engine, market, source):
     create_store(engine, build_quote("5"))
     keys = [AAPL, MSFT]
     with engine.connect() as connection:
-        found = market.find_quotes(connection, keys, NOON)
-    assert found == {AAPL: build_quote("5"), MSFT: source.get_quote("MSFT", NOON)}
+        quotes = market.find_quotes(connection, keys, NOON)
+    assert quotes == {AAPL: build_quote("5"), MSFT: source.get_quote("MSFT", NOON)}
 
 
 def test_latest_quote_is_kept(engine, market):
@@ -80,8 +80,8 @@ def test_quote_cache_size_is_bounded(engine, market, monkeypatch):
 
 
 def test_subscriber_receives_every_new_quote_once(engine, market, source):
-    told = []
-    end = market.subscribe([AAPL], lambda tenant_id, quote: told.append((tenant_id, quote)))
+    changes = []
+    end = market.subscribe([AAPL], lambda tenant_id, quote: changes.append((tenant_id, quote)))
     with engine.connect() as connection:
         for at in (NOON, NOON, NOON + SECOND):
             market.poll(connection, at)
@@ -92,7 +92,7 @@ def test_subscriber_receives_every_new_quote_once(engine, market, source):
         end()
         market.poll(connection, NOON + 2 * SECOND)
     market.receive_quote(1, build_quote("8"))
-    assert told == [
+    assert changes == [
         (1, source.get_quote("AAPL", NOON)),
         (1, source.get_quote("AAPL", NOON + SECOND)),
         (1, build_quote("7")),

@@ -74,8 +74,8 @@ def test_quote_is_constant_within_its_second(source):
     within = source.get_quote("AAPL", NOON + timedelta(milliseconds=999))
     assert within == source.get_quote("AAPL", NOON)
     assert within.at == NOON
-    seen = {source.get_quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
-    assert len(seen) > 5
+    prices = {source.get_quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
+    assert len(prices) > 5
 
 
 @pytest.mark.parametrize("interval", Interval)
@@ -89,9 +89,9 @@ def test_bars_match_the_walk(source, interval):
 
 
 def test_minute_bar_covers_the_prices_of_its_seconds(source):
-    (one,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
+    (bar,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
     lasts = [source.get_quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
-    assert (one.open, one.high, one.low, one.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
+    assert (bar.open, bar.high, bar.low, bar.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
 
 
 def test_longer_bars_match_the_shorter_bars_within(source):
@@ -103,9 +103,9 @@ def test_longer_bars_match_the_shorter_bars_within(source):
             == longer[-1].close
             == source.get_quote("AAPL", until - timedelta(seconds=1)).last
         )
-        assert max(one.high for one in longer) <= max(one.high for one in shorter)
-        assert min(one.low for one in longer) >= min(one.low for one in shorter)
-    assert [one.start for one in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
+        assert max(bar.high for bar in longer) <= max(bar.high for bar in shorter)
+        assert min(bar.low for bar in longer) >= min(bar.low for bar in shorter)
+    assert [bar.start for bar in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
 
 
 @pytest.mark.parametrize("interval", Interval)
@@ -129,8 +129,8 @@ def test_newest_bar_is_updated_until_its_end(source):
 
 
 def test_bar_exists_from_its_first_instant(source):
-    (one,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
-    assert one.open == one.high == one.low == one.close == source.get_quote("AAPL", NOON).last
+    (bar,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
+    assert bar.open == bar.high == bar.low == bar.close == source.get_quote("AAPL", NOON).last
     assert source.get_bars("AAPL", Interval.MINUTE, NOON, NOON) == []
 
 
@@ -138,7 +138,7 @@ def test_bars_do_not_exceed_their_end_or_the_first_instant(source):
     assert source.get_bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     early = source.get_bars("AAPL", Interval.MINUTE, epoch - timedelta(hours=1), epoch + timedelta(minutes=2))
-    assert [one.start for one in early] == [epoch, epoch + timedelta(minutes=1)]
+    assert [bar.start for bar in early] == [epoch, epoch + timedelta(minutes=1)]
 
 
 def test_symbol_cache_size_is_bounded(source, monkeypatch):

@@ -56,7 +56,7 @@ def routing(engine, unlinked):
     """Provide a connected portfolio, with AAPL quoted 99 to 101. Its broker links no orders."""
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")
-    made = RoutingHarness(harness)
-    yield made
+    harness_with_routing = RoutingHarness(harness)
+    yield harness_with_routing
     # The broker was set by SQL, which the audit log does not know.
     assert set(verify_database(engine).failed) <= {"portfolio record"}

@@ -162,9 +162,9 @@ class RoutingHarness:
     def get_connection(self) -> StoredConnection:
         """Return the connection as the database has it."""
         with self.harness.engine.connect() as connection:
-            found = find_connection(connection, self.harness.tenant, NAME)
-        assert found is not None
-        return found
+            connection_row = find_connection(connection, self.harness.tenant, NAME)
+        assert connection_row is not None
+        return connection_row
 
     def run_session(self, seconds: int = 2) -> None:
         """Let time pass, and the session do all that is due; a killed process starts again."""
@@ -198,11 +198,11 @@ class RoutingHarness:
         kill = self.kills.pop(0) if self.kills else None
         if kill == "before":
             raise Killed
-        written = [one for one in commands if one.order_id not in self.refused]
+        written = [command for command in commands if command.order_id not in self.refused]
         outcomes = iter(self.harness.run(*written) if written else [])
         if kill == "after":
             raise Killed
-        return [Unexpected() if one.order_id in self.refused else next(outcomes) for one in commands]
+        return [Unexpected() if command.order_id in self.refused else next(outcomes) for command in commands]
 
 
 def set_outage(routing: RoutingHarness, status: str) -> None:

@@ -42,14 +42,19 @@ def connect_broker(service):
 def set_up_portfolio(http):
     """Let the portfolio Growth trade at Alpaca."""
     assert http.put("/quotes/AAPL", json={"bid": "99", "ask": "101", "last": "100"}).status_code == 200
-    wait_until(lambda: [one["status"] for one in http.get("/broker-connections").json()] == ["connected"])
+    wait_until(
+        lambda: (
+            [broker_connection["status"] for broker_connection in http.get("/broker-connections").json()]
+            == ["connected"]
+        )
+    )
     assert http.post("/portfolios", json={"name": "Growth"}).status_code == 201
     to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}
     assert http.patch("/portfolios/Growth", json=to_alpaca).status_code == 200
 
 
 def list_at_alpaca(alpaca):
-    return sorted((one.side, one.type, one.status) for one in alpaca.exchange.orders.values())
+    return sorted((order.side, order.type, order.status) for order in alpaca.exchange.orders.values())
 
 
 def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, database_url):
@@ -75,4 +80,4 @@ def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, datab
 
 
 def find_exits(http, entry):
-    return {one["type"]: one["status"] for one in http.get(f"/orders/{entry['id']}").json()["legs"]}
+    return {leg["type"]: leg["status"] for leg in http.get(f"/orders/{entry['id']}").json()["legs"]}

@@ -52,7 +52,7 @@ def test_fills_are_booked_once_as_trades(routing):
         10,
         4 * 90 + 6 * 89,
     )
-    assert sorted(one[0] for one in routing.list_executions()) == sorted(
+    assert sorted(execution[0] for execution in routing.list_executions()) == sorted(
         [first.execution_id, second.execution_id]
     )
     assert len(routing.harness.query("SELECT 1 FROM trades")) == 2
@@ -102,7 +102,7 @@ def test_events_are_applied_once_whatever_is_killed_meanwhile(routing, kill):
     fill = routing.broker.fill(order, "4")
     routing.kills = [kill]
     routing.run_session(5)
-    assert [one[0] for one in routing.list_executions()] == [fill.execution_id]
+    assert [execution[0] for execution in routing.list_executions()] == [fill.execution_id]
     assert routing.harness.get_order(order).filled_quantity == 4
 
 

@@ -31,7 +31,7 @@ def second_process(routing):
     return create_session(routing)
 
 
-def let_second_go_first(monkeypatch, routing, second):
+def release_second_process(monkeypatch, routing, second):
     """Let the second process send, and die, after the first one chose a request and before it sends it."""
     sender = routing.session._sender
     send = sender._send
@@ -49,7 +49,7 @@ def let_second_go_first(monkeypatch, routing, second):
 def test_request_that_another_process_began_is_not_sent_again(routing, second_process, monkeypatch):
     order = routing.place_working_order()
     routing.harness.replace(order, limit_price="91")
-    let_second_go_first(monkeypatch, routing, second_process)
+    release_second_process(monkeypatch, routing, second_process)
     routing.run_session()
     assert [call for call, _ in routing.broker.received] == ["submit", "replace"]
     replaced = routing.harness.get_order(order)

@@ -40,15 +40,15 @@ def two_processes(serve, database_url, monkeypatch):
 
 
 def buy_shares(api, **changes):
-    asked = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET", "limit_price": None}
-    return api.post_order(**asked | changes)
+    values = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET", "limit_price": None}
+    return api.post_order(**values | changes)
 
 
 def wait_until_equal(find, wanted):
     """Wait until something is found as wanted."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while (found := find()) != wanted:
-        assert time.monotonic() < deadline, f"{found} stays"
+    while (value := find()) != wanted:
+        assert time.monotonic() < deadline, f"{value} stays"
         time.sleep(MAX_AGE_SECONDS / 4)
 
 

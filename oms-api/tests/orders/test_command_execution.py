@@ -45,7 +45,7 @@ RESTING: dict[str, Any] = {"type": "LIMIT", "limit_price": "95", "time_in_force"
 @contextmanager
 def record_statements(harness, monkeypatch):
     """Collect the SQL of the decisions of each batch."""
-    found, deciding = [], []
+    results, deciding = [], []
 
     def execute(*arguments):
         deciding.append(True)
@@ -56,12 +56,12 @@ def record_statements(harness, monkeypatch):
 
     def note(_connection, _cursor, statement, *_):
         if deciding:
-            found.append(statement)
+            results.append(statement)
 
     monkeypatch.setattr(batch_handler, "execute_all", execute)
     event.listen(harness.engine, "before_cursor_execute", note)
     try:
-        yield found
+        yield results
     finally:
         event.remove(harness.engine, "before_cursor_execute", note)
 
@@ -77,8 +77,8 @@ def publish_quote(harness, price):
 
 
 def place_order(harness, **changes):
-    asked = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(facts=repr(asked)), asked, "Growth", "growth")
+    ticket = build_ticket(**changes)
+    return PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, "Growth", "growth")
 
 
 def place_pair(harness, kind, *tickets):
@@ -236,7 +236,7 @@ def test_decisions_on_approvals_run_no_statement(harness, bracket_entry, monkeyp
     approver = harness.build_origin()._replace(actor="slack:T1:U9")
     with record_statements(harness, monkeypatch) as statements:
         (review,) = harness.run(ReviewApprovals(approver, "approver", 10))
-        assert [one.request.order_id for one in review.approvals][:1] == [single.id]
+        assert [approval.request.order_id for approval in review.approvals][:1] == [single.id]
         for order in (single, first):
             harness.run(DecideApproval(approver, order.id, is_granted, "Because", None, "approver"))
             assert harness.get_order(order).status is (Status.ACCEPTED if is_granted else Status.DENIED)

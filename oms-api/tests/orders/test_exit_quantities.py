@@ -65,7 +65,9 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
         harness.place_order(quantity="4", stop_loss=Protection(to_decimal("80"))) for _ in range(2)
     )
     harness.place_order(side="SELL", quantity="6")
-    assert [get_leg(harness, one, "stop_loss").leaves_quantity for one in (open_entry, oldest, newest)] == [
+    assert [
+        get_leg(harness, entry, "stop_loss").leaves_quantity for entry in (open_entry, oldest, newest)
+    ] == [
         4,
         0,
         2,
@@ -83,7 +85,7 @@ def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, left)
     stop = {"side": "SELL", "type": "STOP", "stop_price": "80", "quantity": size}
     pair = post_group(market, "OCO", target, stop).json()["orders"]
     post_trade(market, "SELL", "4")
-    assert [market.get_order(one["id"])["leaves_quantity"] for one in pair] == [left, left]
+    assert [market.get_order(order["id"])["leaves_quantity"] for order in pair] == [left, left]
 
 
 def test_closing_oto_child_is_reduced(market):

@@ -50,7 +50,7 @@ class Watched:
 @pytest.fixture
 def refusals_without_change(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
-    seen = Watched([])
+    watched = Watched([])
     process = command_execution.execute_command
 
     def compare(context, command):
@@ -59,11 +59,11 @@ def refusals_without_change(monkeypatch):
         if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
             after = capture_state(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]
-            seen.kinds.append(type(outcome).__name__)
+            watched.kinds.append(type(outcome).__name__)
         return outcome
 
     monkeypatch.setattr(command_execution, "execute_command", compare)
-    return seen
+    return watched
 
 
 def build_origin(harness, name="", key=None):
@@ -99,7 +99,7 @@ def make_commands(harness):
         mine = harness.run_order_command(
             build_place_order(harness, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine")
         )
-        done = harness.run_order_command(build_place_order(harness, "done"))
+        order_command = harness.run_order_command(build_place_order(harness, "done"))
         harness.run(build_record_trade(harness, "stopped", portfolio="Stopped"))
         ending = harness.place_order(
             type="LIMIT",
@@ -131,10 +131,10 @@ def make_commands(harness):
                 harness.build_origin(), GroupKind.OCO, (limit, limit._replace(**past)), "Growth", "growth"
             ),
             CancelOrder(harness.build_origin(), "O-unknown", None),
-            CancelOrder(harness.build_origin(), done.id, None),
+            CancelOrder(harness.build_origin(), order_command.id, None),
             CancelOrder(harness.build_origin(), ending.id, None),
             ReplaceOrder(harness.build_origin(), "O-unknown", OrderChanges(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), done.id, OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), order_command.id, OrderChanges(quantity=Decimal(2))),
             ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(client_order_id="mine")),
             ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(-1))),
             CancelAll(harness.build_origin(), "nowhere", "Nowhere", None, None, None, None),
@@ -142,10 +142,12 @@ def make_commands(harness):
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
             SetExits(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             DecideApproval(harness.build_origin(), "O-unknown", True, None, None, None),
-            DecideApproval(harness.build_origin(), done.id, False, "No.", None, None),
-            RequestOverride(harness.build_origin(), done.id, "Once more", 30),
-            BustExecution(harness.build_origin(), done.id, "X-unknown", "Wrong"),
-            CorrectExecution(harness.build_origin(), done.id, "X-unknown", Decimal(2), None, "Wrong"),
+            DecideApproval(harness.build_origin(), order_command.id, False, "No.", None, None),
+            RequestOverride(harness.build_origin(), order_command.id, "Once more", 30),
+            BustExecution(harness.build_origin(), order_command.id, "X-unknown", "Wrong"),
+            CorrectExecution(
+                harness.build_origin(), order_command.id, "X-unknown", Decimal(2), None, "Wrong"
+            ),
             PreviewOrder(harness.build_origin(), limit, "Growth", "growth"),
             PreviewOrder(harness.build_origin(), limit, "Nowhere", "nowhere"),
             PreviewOrder(harness.build_origin(), limit._replace(**past), "Growth", "growth"),
@@ -191,7 +193,9 @@ def test_rejected_command_leaves_the_batch_state_unchanged(harness, make_command
 
 def test_rejected_command_on_an_expired_order_still_expires_it(harness, make_commands):
     _, refused = make_commands()
-    (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[12])
+    (cancel,) = (
+        command for command in refused if isinstance(command, CancelOrder) and command is refused[12]
+    )
     (outcome,) = harness.run(cancel)
     assert isinstance(outcome, OmsError)
     assert harness.query("SELECT count(*) FROM orders WHERE status = 'EXPIRED'") == [(1,)]
@@ -217,7 +221,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(harness,
     ]
     outcomes = writing.write(works)
     writing.drop_connection()
-    assert [type(one).__name__ for one in outcomes] == [
+    assert [type(outcome).__name__ for outcome in outcomes] == [
         "OrderResult",
         "NothingToClose",
         "OrderResult",

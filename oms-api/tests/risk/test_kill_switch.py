@@ -92,13 +92,13 @@ def test_every_switch_change_is_listed_and_published(api):
         ("tenant", None, "REDUCING"),
         ("portfolio", "Growth", "ACTIVE"),
     ]
-    told = list_events(api, "kill_switch.*")
-    assert [(item["type"], item["data"]["name"]) for item in told] == [
+    events = list_events(api, "kill_switch.*")
+    assert [(item["type"], item["data"]["name"]) for item in events] == [
         ("kill_switch.activated", "Growth"),
         ("kill_switch.reducing", None),
         ("kill_switch.halted", "Growth"),
     ]
-    assert told[2]["data"]["reason"] == "Bad prices"
+    assert events[2]["data"]["reason"] == "Bad prices"
 
 
 def test_repeated_switch_request_changes_nothing(api):
@@ -293,8 +293,8 @@ def test_halt_reaches_a_portfolio_that_is_being_created(service, api, backend):
         return  # there is one lock there
     api.record_trade(portfolio_name="Held")
     columns = [column.name for column in Portfolio.__table__.columns]
-    made = {"id": "id + 1", "name": "'Late'", "name_key": "'late'", "trading_state": "'ACTIVE'"}
-    copied = ", ".join(made.get(name, name) for name in columns)
+    values = {"id": "id + 1", "name": "'Late'", "name_key": "'late'", "trading_state": "'ACTIVE'"}
+    copied = ", ".join(values.get(name, name) for name in columns)
     here = "FROM portfolios WHERE tenant_id = :t AND name = 'Held'"
     with service.engine.connect() as maker, service.engine.connect() as holder:
         copy = f"INSERT INTO portfolios ({', '.join(columns)}) SELECT {copied} {here}"

@@ -45,9 +45,9 @@ def test_message_rate_allows_a_burst_of_one_minute():
     clock = Clock()
     rate = MessageRate(clock)
     assert send_burst(rate) == 6
-    with pytest.raises(TooManyMessages) as refused:
+    with pytest.raises(TooManyMessages) as caught:
         rate.take("U1", Decimal(6))
-    assert (refused.value.status, refused.value.retry_after_seconds) == (429, 10)
+    assert (caught.value.status, caught.value.retry_after_seconds) == (429, 10)
     assert is_passing(rate, "U2")
     clock.now += 10
     assert is_passing(rate)
@@ -57,9 +57,9 @@ def test_message_rate_allows_a_burst_of_one_minute():
 def test_no_limit_allows_all_messages_and_zero_allows_none():
     rate = MessageRate(Clock())
     rate.take("U1", None, messages=10_000)
-    with pytest.raises(TooManyMessages) as refused:
+    with pytest.raises(TooManyMessages) as caught:
         rate.take("U1", Decimal(0))
-    assert refused.value.retry_after_seconds == 60
+    assert caught.value.retry_after_seconds == 60
 
 
 def test_sender_has_one_bucket_for_all_its_limits():

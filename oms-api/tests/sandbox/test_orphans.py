@@ -37,7 +37,7 @@ def test_child_that_computes_ends_when_its_parent_is_killed(tmp_path):
     command = [sys.executable, "-c", LIST_GROUP + LAUNCHER, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout is not None
-        pids = [int(one) for one in launcher.stdout.readline().split()]
+        pids = [int(pid) for pid in launcher.stdout.readline().split()]
         assert pids
         os.kill(launcher.pid, signal.SIGKILL)
     wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of the child")

@@ -63,8 +63,8 @@ class Installation:
     def register_receiver(self) -> str:
         """Register the receiver, as it does at its start: what is pending is sent at once."""
         url = f"http://127.0.0.1:{self.receiver_port}/"
-        made = self.call("PUT", "/webhooks/by-name/receiver", {"url": url, "event_types": ["signal.*"]})
-        return str(made.get("secret", ""))
+        webhook = self.call("PUT", "/webhooks/by-name/receiver", {"url": url, "event_types": ["signal.*"]})
+        return str(webhook.get("secret", ""))
 
     def keep_running(self) -> None:
         """Start what has ended."""

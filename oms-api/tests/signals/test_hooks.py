@@ -89,7 +89,7 @@ def test_rotated_deleted_and_foreign_tokens_have_the_same_response(trader):
     rotated = trader.post(f"/signals/hooks/{hook['id']}:rotate").json()
     unknown = {"path": "/api/v1/signals/hook/sigh_unknown"}
     elsewhere = create_hook(trader, allowed_networks=["203.0.113.0/24"])
-    answers = [post_to_hook(trader, one, MESSAGE) for one in (hook, unknown, elsewhere)]
+    answers = [post_to_hook(trader, url, MESSAGE) for url in (hook, unknown, elsewhere)]
     assert {response.status_code for response in answers} == {404}
     assert len({response.json()["detail"] for response in answers}) == 1
     assert post_to_hook(trader, rotated, MESSAGE).status_code == 202

@@ -68,8 +68,8 @@ class StrategySetup:
 def build_bar_input(number, price="100"):
     """Return the input of a bar."""
     start = PAST + number * MINUTE
-    found = Bar("AAPL", start, *[Decimal(price)] * 4)
-    payload = {"bars": [serialize_bars("AAPL", 60, [found])]}
+    bar = Bar("AAPL", start, *[Decimal(price)] * 4)
+    payload = {"bars": [serialize_bars("AAPL", 60, [bar])]}
     return NewInput(InputKind.BARS, utc_now(), orjson.dumps(payload).decode())
 
 

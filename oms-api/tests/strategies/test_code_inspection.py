@@ -56,7 +56,7 @@ def test_code_is_inspected_once_and_again_when_a_byte_changes(strategy_file, sta
     inspector = create_inspector()
     first = inspector.inspect(NAME)
     assert isinstance(first, InspectedCode)
-    assert [one.name for one in first.parameters] == ["size"]
+    assert [parameter.name for parameter in first.parameters] == ["size"]
     assert inspector.inspect(NAME) == first
     strategy_file.write_bytes(CODE.removesuffix("\n").encode())  # the last newline counts
     second = inspector.inspect(NAME)

@@ -51,7 +51,7 @@ def test_bar_becomes_an_order_and_its_fill_an_input(setup):
     assert not session.run_step()
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert setup.state["account"]["positions"][0][:3] == ["AAPL", "", "1.00000000"]
-    assert [one.kind for one in setup.inputs] == ["start", "bars", "fill", "order"]
+    assert [item.kind for item in setup.inputs] == ["start", "bars", "fill", "order"]
     assert find_break(setup.inputs) is None
 
 
@@ -192,13 +192,13 @@ def test_verification_finds_a_journal_that_was_changed(setup, service):
 def test_deletion_of_old_inputs_leaves_no_gap(setup, service):
     session = setup.start()
     ahead, now = timedelta(hours=1), utc_now()
-    one, two, three = (build_bar_input(number) for number in range(3))
-    session.deliver([one._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
+    first, two, three = (build_bar_input(number) for number in range(3))
+    session.deliver([first._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
     with service.engine.connect() as connection:
         set_all_tenants_scope(connection)
         delete_inputs(connection, now + ahead / 2)
         left = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
-        assert [one.sequence for one in left] == [2, 3, 4]
+        assert [item.sequence for item in left] == [2, 3, 4]
         assert list(verify_journals(connection)) == []
         connection.rollback()
 
@@ -226,7 +226,7 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(se
     for number in range(2):
         session.deliver([build_bar_input(number)])
         session.run_step()
-    assert [one["average_price"] for one in setup.orders] == ["101.101"] * 2
+    assert [order["average_price"] for order in setup.orders] == ["101.101"] * 2
     report = compare_with_replay(setup)
     assert (report.orders, report.fills, report.differences) == (2, 2, [])
     code = {"entry_point": "tests.strategies.examples:Replacer"}
@@ -238,12 +238,12 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(se
     for number in range(2, 5):
         replacing.deliver([build_bar_input(number)])
         replacing.run_step()
-    found = [one for one in setup.orders if one["type"] == "LIMIT"]
-    assert [one["status"] for one in found] == ["ACCEPTED", "REPLACED", "REPLACED"]
+    orders = [order for order in setup.orders if order["type"] == "LIMIT"]
+    assert [order["status"] for order in orders] == ["ACCEPTED", "REPLACED", "REPLACED"]
     report = compare_with_replay(setup)
     assert (report.orders, report.differences) == (5, [])
     monkeypatch.setattr("tests.strategies.examples.SIZE", 3)
-    differences = [one.kind for one in compare_with_replay(setup).differences]
+    differences = [difference.kind for difference in compare_with_replay(setup).differences]
     assert differences == ["quantity"] * 3  # of the two first orders, and once of the replaced one
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from app.sandbox.service.policy import SandboxPolicy
-from tests.backtests.bars import closes_to_lines
+from tests.backtests.bars import build_lines_of_closes
 from tests.backtests.support import read_rows, run_backtest
 from tests.brokers.standins.alpaca.server import StandIn
 from tests.strategies.conftest import get_loop
@@ -20,7 +20,7 @@ TRUSTED = SandboxPolicy(is_on=False)
 
 
 def backtest_strategy(folder):
-    run_backtest(Reverser(), closes_to_lines(CLOSES), folder)
+    run_backtest(Reverser(), build_lines_of_closes(CLOSES), folder)
     return [
         (fill["side"], Decimal(fill["quantity"]), Decimal(fill["price"]))
         for fill in read_rows(folder / "fills.csv")

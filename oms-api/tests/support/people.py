@@ -50,10 +50,10 @@ class Person:
     user_id: int
     email: str
 
-    def says(self, password: str = PASSWORD, **changes: str) -> Credentials:
+    def build_login(self, password: str = PASSWORD, **changes: str) -> Credentials:
         """Return what the person says to log in."""
-        said = {"tenant": self.tenant, "email": self.email} | changes
-        return Credentials(password=password, **said)
+        credentials = {"tenant": self.tenant, "email": self.email} | changes
+        return Credentials(password=password, **credentials)
 
 
 def create_person(

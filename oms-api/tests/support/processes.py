@@ -76,9 +76,9 @@ def start_program(module: str, function: str, given: dict[str, str], log: Path) 
 def run_process(**settings: str) -> Iterator[Process]:
     """Run the service until the block ends."""
     port = find_free_port()
-    given = build_environment(PORT=str(port), **settings)
+    environment = build_environment(PORT=str(port), **settings)
     with tempfile.NamedTemporaryFile() as output:
-        process = start_program("app.main", "run", given, Path(output.name))
+        process = start_program("app.main", "run", environment, Path(output.name))
         service = Process(process, f"http://127.0.0.1:{port}", output)
         try:
             _wait_until_ready(service)

@@ -72,21 +72,21 @@ class Dispatching:
             self._keys,
             self.clock,
             lambda: 0.5,
-            lambda *facts: self.counted.append(facts),
+            lambda *args: self.counted.append(args),
         )
 
     def run(self, until, dispatcher=None, *, kill=False):
         """Run a dispatcher until a condition holds. With `kill`, nothing is stored afterwards."""
 
         async def drive():
-            one = dispatcher or self.create()
+            used = dispatcher or self.create()
             deadline = time.monotonic() + WAIT_SECONDS
             while not until():
                 assert time.monotonic() < deadline, "it did not come true"
-                await one.run_cycle()
+                await used.run_cycle()
                 await asyncio.sleep(0.01)
             if not kill:
-                await one.close(1.0)
+                await used.close(1.0)
 
         asyncio.run(drive())
 

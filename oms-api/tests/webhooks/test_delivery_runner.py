@@ -113,8 +113,8 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
         workers[round_ % 2] = start()
 
     def is_complete():
-        found = [events[0]["data"]["trade_id"] for events in list(Receiver.received.values())]
-        return set(found) == trades
+        trade_ids = [events[0]["data"]["trade_id"] for events in list(Receiver.received.values())]
+        return set(trade_ids) == trades
 
     try:
         wait_until(is_complete)

@@ -177,11 +177,11 @@ def test_job_is_dropped_after_many_429s_or_a_long_one():
 
 
 def test_error_in_a_job_ends_neither_the_sender_nor_the_next_job(caplog):
-    done = threading.Event()
+    event = threading.Event()
     send_queue = SendQueue(senders=1, pace_seconds=0)
     send_queue.put("lane", SendJob(lambda: 1 / 0, lambda: 1 / 0))  # type: ignore[arg-type] # it raises
-    send_queue.put("lane", SendJob(done.set, lambda: None))
-    assert done.wait(60)
+    send_queue.put("lane", SendJob(event.set, lambda: None))
+    assert event.wait(60)
     assert send_queue.close(60.0)
     assert "could not be sent" in caplog.text
 

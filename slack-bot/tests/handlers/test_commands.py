@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.blocks.trade_form import get_shown_lines
-from app.services.open_forms import postpone_redraw
+from app.services.state.open_forms import postpone_redraw
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response

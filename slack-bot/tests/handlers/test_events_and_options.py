@@ -11,12 +11,12 @@ import pytest
 from app.blocks.trade_form import build_trade_form, get_shown_lines
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
-from app.services.slack_statuses import report_changes
+from app.services.settings.slack_statuses import report_changes
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
 from tests.limits import check_options, check_view
-from tests.reading import wait_until
 
 
 def request_options(workspace: Workspace, typed=""):
@@ -234,7 +234,7 @@ class Clock:
 
 def test_form_with_typed_text_is_not_redrawn(workspace: Workspace, monkeypatch):
     clock, pause = Clock(), workspace.bot.services.waits.typing_pause
-    for module in ("live_price", "open_forms"):
+    for module in ("trades.live_price", "state.open_forms"):
         monkeypatch.setattr(f"app.services.{module}.time", clock)
     for number in range(6):
         type_in_form(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")

@@ -11,7 +11,7 @@ from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import get_notice
+from tests.views import get_notice
 
 REFUSED = "Request of another installation refused"
 TYPED = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
@@ -185,5 +185,5 @@ def test_concurrent_requests_share_one_call_of_auth_test():
 
 def test_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
     workspace.slack.refuse("auth.test", "invalid_auth")
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     assert workspace.submit() == {"response_action": "clear"}

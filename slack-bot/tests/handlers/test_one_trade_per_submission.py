@@ -8,7 +8,7 @@ import pytest
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
-from tests.reading import NOTHING_RECORDED, build_recorded_trade, get_banner, get_notice
+from tests.views import NOTHING_RECORDED, build_recorded_trade, get_banner, get_notice
 
 
 def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from app.oms_client import Person
-from app.services.admission import check_admission
 from app.services.origin import Origin
+from app.services.trades.admission import check_admission
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace, create_test_bot
 from tests.fakes import Response, build_problem
 from tests.limits import check_view
-from tests.reading import get_banner, get_notice, get_reasons, index_blocks, wait_until
+from tests.views import get_banner, get_notice, get_reasons, index_blocks
 
 ANN, BOB = "slack:T1:U1", "slack:T1:U2"
 ELSEWHERE = {"view": factories.build_view(app_installed_team_id="T1")}
@@ -54,7 +55,7 @@ def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
 
 
 def test_health_check_names_no_person(workspace: Workspace):
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     (call,) = workspace.oms.calls
     assert call.path == "/health/ready"
     assert "x-on-behalf-of" not in call.headers

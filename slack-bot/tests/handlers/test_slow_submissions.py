@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from app.services.dependencies import Waits
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import SHORT_WAITS, Workspace, create_test_bot
 from tests.fakes import Response, build_problem
-from tests.reading import build_recorded_trade, get_banner, get_notice, wait_until
+from tests.views import build_recorded_trade, get_banner, get_notice
 
 
 def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(

@@ -5,7 +5,7 @@ import pytest
 from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
-from app.services.notifications import deliver_notifications
+from app.services.notifications.delivery import deliver_notifications
 from tests.conftest import Workspace
 from tests.limits import check_message
 

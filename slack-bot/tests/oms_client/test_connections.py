@@ -53,12 +53,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    found = Server()
-    thread = threading.Thread(target=found.serve_forever, args=(0.02,))
+    fake_server = Server()
+    thread = threading.Thread(target=fake_server.serve_forever, args=(0.02,))
     thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
+    yield fake_server
+    fake_server.shutdown()
+    fake_server.server_close()
     thread.join()
 
 

@@ -239,7 +239,7 @@ def test_libraries_do_not_log_bodies(monkeypatch):
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     level = root.level
-    logs.configure("json")
+    logs.configure_logging("json")
     root.setLevel(level)
     assert all(logging.getLogger(name).level == logging.ERROR for name in logs.QUIET)
     for name in logs.QUIET:

@@ -21,8 +21,8 @@ GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "ht
 
 
 def build_order(order_id, parent_id=None, **more):
-    facts = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
-    return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
+    row = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
+    return row | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
 
 
 class FakeOms(Fake):

@@ -94,12 +94,12 @@ def test_inserted_line_is_reported(place, copied):
 
 @given(st.tuples(places, places).filter(lambda pair: pair[0] < pair[1]))
 def test_swapped_lines_are_reported_at_the_first(pair):
-    one, other = pair
+    first, second = pair
     swapped = list(LINES)
-    swapped[one], swapped[other] = swapped[other], swapped[one]
+    swapped[first], swapped[second] = swapped[second], swapped[first]
     finding = find_first_problem(swapped)
     assert finding is not None
-    assert finding.line == one + 1
+    assert finding.line == first + 1
 
 
 @given(st.integers(0, len(LINES) - 1))

@@ -29,7 +29,7 @@ def list_events(broker):
 
 
 def list_open_orders(broker):
-    return sorted(one.id for one in broker.open_orders())
+    return sorted(order.id for order in broker.open_orders())
 
 
 def test_legs_are_open_once_the_entry_has_filled(alpaca, broker):
@@ -60,7 +60,7 @@ def test_another_process_finds_the_legs_by_their_links(alpaca, broker, monkeypat
         broker.submit(bracket, NOW)
     alpaca.exchange.quote("AAPL", "94", "95")
     other = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
-    other.add_links([link._replace(created_at=NOW) for one in brackets for link in build_links(one)])
+    other.add_links([link._replace(created_at=NOW) for order in brackets for link in build_links(order)])
     try:
         other.stream.start()
         wait_until(other.stream.is_ready.is_set)

@@ -48,8 +48,8 @@ def test_bars_are_read_after_they_were_asked_for(alpaca, source):
     for number in range(3):
         start = (START + number * MINUTE).isoformat().replace("+00:00", "Z")
         alpaca.market_data.add_bar("AAPL", "1Min", start, f"99/101/98/{100 + number}", "10")
-    asked = ("AAPL", Interval.MINUTE, START, START + 2 * MINUTE)
-    assert source.get_bars(*asked) is None
-    wait_until(lambda: source.get_bars(*asked))
-    assert [bar.close for bar in source.get_bars(*asked)] == [100, 101]
+    key = ("AAPL", Interval.MINUTE, START, START + 2 * MINUTE)
+    assert source.get_bars(*key) is None
+    wait_until(lambda: source.get_bars(*key))
+    assert [bar.close for bar in source.get_bars(*key)] == [100, 101]
     assert source.get_bars("AAPL", Interval.MINUTE, START - MINUTE, START) is None  # reads more

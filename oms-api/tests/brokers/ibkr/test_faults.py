@@ -93,7 +93,7 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
     wait_for_events(broker, "A accepted", "A 4 @ 94.5", "A 6 @ 94")
     wait_until(lambda: len(broker.list_events()) == 5)
     charged = [record.event for record in broker.list_events() if isinstance(record.event, Charged)]
-    assert [(one.amount, one.currency) for one in charged] == [(Decimal("1.0"), "USD")] * 2
+    assert [(charge.amount, charge.currency) for charge in charged] == [(Decimal("1.0"), "USD")] * 2
     assert broker.list_execution_charges() == charged  # for a comparison that finds them unbooked
 
 
@@ -229,7 +229,7 @@ def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
     tws.faults.add("refuse", text="The price is wrong", code=110)
     (event,) = broker.replace("A", build_limit_order("B", "96"), NOW)
     assert event == Refused("A", "The price is wrong", event.at)
-    assert [one.id for one in broker.open_orders()] == ["A"]
+    assert [order.id for order in broker.open_orders()] == ["A"]
 
 
 def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
@@ -293,7 +293,7 @@ def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
     assert broker.find("B").order.expires_at == later
     now[0] = later
     tws.call(lambda: tws.exchange.cancel(sent))
-    wait_until(lambda: [type(one.event) for one in broker.list_events()][-1] is Expired)
+    wait_until(lambda: [type(record.event) for record in broker.list_events()][-1] is Expired)
 
 
 def test_fraction_of_a_share_is_sent(broker, tws):

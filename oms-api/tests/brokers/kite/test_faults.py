@@ -288,8 +288,8 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
             "quantity": "1", "product": "CNC", "price": "90", "tag": "mine",
         }
     )  # fmt: skip
-    (found,) = broker.open_orders()
-    assert found.id.startswith("kite:")
+    (order,) = broker.open_orders()
+    assert order.id.startswith("kite:")
 
 
 def test_account_has_its_number_and_is_paper(broker):

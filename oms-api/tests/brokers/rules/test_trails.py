@@ -33,7 +33,8 @@ TICK = Decimal("0.01")
 )
 def test_trailing_stop_price_is_computed_from_the_extreme(side, level, before, after, moved):
     old, new = (
-        TrailDistance(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after)
+        TrailDistance(**{name: Decimal(value) for name, value in values.items()})
+        for values in (before, after)
     )
     given = None if level is None else Decimal(level)
     expected = None if moved is None else Decimal(moved)

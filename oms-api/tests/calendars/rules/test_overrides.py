@@ -37,24 +37,24 @@ def list_days(*overrides):
 
 
 def test_table_without_overrides_is_unchanged():
-    known_until, found = list_days(build_override("2027-06-01", market=MarketIdentifier.XNYS))
+    known_until, days = list_days(build_override("2027-06-01", market=MarketIdentifier.XNYS))
     assert known_until == "2026-12-31"
-    assert found[2] == ("12-30", "holiday", 0, "table")
+    assert days[2] == ("12-30", "holiday", 0, "table")
 
 
 def test_override_replaces_the_row_of_its_date():
-    _, found = list_days(
+    _, days = list_days(
         build_override("2026-12-30"), build_override("2026-12-31", DayKind.SPECIAL, EVENING * 1)
     )
-    assert found[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
+    assert days[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
 
 
 def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
-    known_until, found = list_days(
+    known_until, days = list_days(
         build_override("2027-01-05"), build_override("2027-01-02"), build_override("2027-01-06")
     )
     assert known_until == "2027-01-06"
-    assert found[4:] == [
+    assert days[4:] == [
         ("01-01", "unknown", 0, "past the table; not set by the operator"),
         ("01-02", "regular", 1, "operator"),  # a Saturday, which the operator made a day of trading
         ("01-04", "unknown", 0, "past the table; not set by the operator"),
@@ -65,12 +65,12 @@ def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
 
 def test_override_may_have_two_sessions_or_none():
     drill = (LocalHours(time(9, 15), time(10)), LocalHours(time(11, 30), time(12, 30)))
-    _, found = list_days(
+    _, days = list_days(
         build_override("2026-12-28", DayKind.SPECIAL, drill),
         build_override("2026-12-29", DayKind.HOLIDAY),
         build_override("2026-12-31", DayKind.UNKNOWN),
     )
-    assert [(kind, sessions) for _, kind, sessions, _ in found] == [
+    assert [(kind, sessions) for _, kind, sessions, _ in days] == [
         ("special", 2),
         ("holiday", 0),
         ("holiday", 0),

@@ -45,7 +45,7 @@ def compute_charges(order, price, quantity):
 
 
 def compute_totals(order, price, *quantities):
-    return [str(one.total) for one in charge_fills(order, build_executions(price, *quantities))[0]]
+    return [str(charge.total) for charge in charge_fills(order, build_executions(price, *quantities))[0]]
 
 
 def round_trip(product, buy, sell, quantity, exchange="NSE"):
@@ -91,7 +91,7 @@ def test_gst_is_computed_on_rounded_components():
     order = build_terms(side="SELL", product="MIS")
     assert compute_totals(order, 1100, 40, 160, 200) == ["28.22", "58.60", "63.24"]
     # From unrounded components the second and third would be 58.61 and 63.23.
-    assert [str(one.gst) for one in charge_fills(order, build_executions(1100, 40, 160, 200))[0]] == [
+    assert [str(charge.gst) for charge in charge_fills(order, build_executions(1100, 40, 160, 200))[0]] == [
         "2.63",
         "2.22",
         "1.26",
@@ -100,7 +100,7 @@ def test_gst_is_computed_on_rounded_components():
 
 def test_brokerage_cap_applies_once_per_order():
     order = build_terms(side="BUY", product="MIS")
-    assert [one.brokerage for one in charge_fills(order, build_executions(1000, 40, 40, 400))[0]] == [
+    assert [charge.brokerage for charge in charge_fills(order, build_executions(1000, 40, 40, 400))[0]] == [
         12,
         8,
         0,
@@ -129,7 +129,7 @@ def test_nse_exchange_charge_is_the_rate_of_the_day(on, exchange):
 def test_square_off_costs_50_plus_gst_per_child_order_at_its_first_fill():
     order = build_terms(side="SELL", product="MIS", is_square_off=True)
     charges = charge_fills(order, build_executions(1, 10_000, 20_000, 1, 5_000))[0]
-    assert [one.square_off for one in charges] == [50, 0, 50, 0]
+    assert [charge.square_off for charge in charges] == [50, 0, 50, 0]
     assert charges[0].gst == Decimal("9.60")  # 18% of 50 + 3.00 + 0.31 + 0.01
     assert compute_charges(build_terms(side="SELL", product="MIS"), 1, 10_000).square_off == 0
 
@@ -216,7 +216,7 @@ def test_ibkr_commission_is_per_share_with_bounds(price, quantity, commission):
 
 def test_ibkr_minimum_applies_once_per_order():
     charges = charge_fills(charge_us_order("BUY", "ibkr_fixed"), build_executions(25, 100, 300, 600))[0]
-    assert [one.commission for one in charges] == [1, 1, 3]
+    assert [charge.commission for charge in charges] == [1, 1, 3]
 
 
 def test_ibkr_charges_the_us_fees_too():
@@ -247,10 +247,10 @@ def test_missing_schedule_or_uncovered_market_charges_nothing(order):
 
 
 def test_charges_before_the_first_rate_date_are_rejected():
-    with pytest.raises(RateUnknown) as refused:
+    with pytest.raises(RateUnknown) as caught:
         find_rates(charge_us_order(on=date(2024, 12, 31)), TABLE)
-    assert refused.value.errors[0].field == "date"
-    assert "Use 2025-01-01 or a later date." in refused.value.detail
+    assert caught.value.errors[0].field == "date"
+    assert "Use 2025-01-01 or a later date." in caught.value.detail
 
 
 ORDERS = st.sampled_from([
@@ -289,14 +289,14 @@ DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 @given(ORDERS, DAYS, FILLS)
 def test_no_fill_has_a_negative_charge(order, on, fills):
     charges, _ = charge_fills(order._replace(on=on), fills)
-    for one in charges:
-        assert min(one.list_components(order.schedule).values(), default=ZERO) >= 0
-        assert one.total == sum(one.list_components(order.schedule).values(), ZERO)
+    for charge in charges:
+        assert min(charge.list_components(order.schedule).values(), default=ZERO) >= 0
+        assert charge.total == sum(charge.list_components(order.schedule).values(), ZERO)
 
 
 @given(FILLS)
 def test_caps_and_minimums_apply_to_the_whole_order(fills):
-    value, quantity = sum(one.value for one in fills), sum(one.quantity for one in fills)
+    value, quantity = sum(fill.value for fill in fills), sum(fill.quantity for fill in fills)
     intraday = sum(charge_fills(build_terms(side="BUY", product="MIS"), fills)[0], Charges())
     assert intraday.brokerage <= 20
     assert abs(intraday.brokerage - min(value * Decimal("0.0003"), Decimal(20))) <= Decimal("0.005")
@@ -307,7 +307,7 @@ def test_caps_and_minimums_apply_to_the_whole_order(fills):
 
 @given(ORDERS, DAYS, FILLS)
 def test_charges_are_multiples_of_their_rounding_step(order, on, fills):
-    for one in charge_fills(order._replace(on=on), fills)[0]:
-        assert one.total == one.total.quantize(Decimal("0.01"))
-        assert one.stt == one.stt.to_integral_value()
-        assert one.stamp_duty == one.stamp_duty.to_integral_value()
+    for charge in charge_fills(order._replace(on=on), fills)[0]:
+        assert charge.total == charge.total.quantize(Decimal("0.01"))
+        assert charge.stt == charge.stt.to_integral_value()
+        assert charge.stamp_duty == charge.stamp_duty.to_integral_value()

@@ -41,8 +41,8 @@ sides = st.sampled_from(Side)
 
 def draw_fills_at(instant):
     """Return a strategy of fills that were executed at an instant."""
-    one = st.tuples(sides, sizes, sizes).map(lambda facts: Fill(*facts, at=instant))
-    return st.lists(one, max_size=8)
+    fill = st.tuples(sides, sizes, sizes).map(lambda values: Fill(*values, at=instant))
+    return st.lists(fill, max_size=8)
 
 
 earlier, later = draw_fills_at(Timestamp("2026-11-20T11")), draw_fills_at(Timestamp("2026-11-20T13"))
@@ -179,8 +179,8 @@ def test_key_of_a_row_names_its_action():
 
 
 def build_row(**changes):
-    facts = {"kind": "split", "symbol": "AAPL", "executed_at": MIDDLE, "idempotency_key": None} | changes
-    return build_trade_row()._replace(**facts)
+    terms = {"kind": "split", "symbol": "AAPL", "executed_at": MIDDLE, "idempotency_key": None} | changes
+    return build_trade_row()._replace(**terms)
 
 
 SPLIT_ACTION = CorporateActionTerms(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")

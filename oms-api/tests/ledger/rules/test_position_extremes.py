@@ -69,7 +69,7 @@ def build_history(*ticks, rate=None):
 
 
 def build_bars(*prices):
-    bars = [Bar("X", NOON + MINUTE * number, *to_decimals(*one)) for number, one in enumerate(prices, 1)]
+    bars = [Bar("X", NOON + MINUTE * number, *to_decimals(*price)) for number, price in enumerate(prices, 1)]
     return PriceHistory(bars, {}, lambda _: None)
 
 
@@ -166,25 +166,25 @@ def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targe
     instants = sorted({stop * 60 if on_minutes else stop * 53 + 0.7 for stop in stops} | {660})
     record = NEW
     for instant in instants:
-        seen = build_history(*(tick for tick in ticks if tick[0] < instant))
-        bars = [bar for bar in seen.bars if bar.start >= get_bar_start(record.until, Interval.MINUTE)]
-        new = [one for one in rows if one.sequence > record.sequence and one.at < to_instant(instant)]
-        record = extend_record(record, new, seen._replace(bars=bars), to_instant(instant))
+        history = build_history(*(tick for tick in ticks if tick[0] < instant))
+        bars = [bar for bar in history.bars if bar.start >= get_bar_start(record.until, Interval.MINUTE)]
+        new = [row for row in rows if row.sequence > record.sequence and row.at < to_instant(instant)]
+        record = extend_record(record, new, history._replace(bars=bars), to_instant(instant))
     whole = extend_record(NEW, rows, build_history(*ticks), to_instant(660))
     assert record.holding == whole.holding == holding
     assert record.charges == len(rows)
     if not holding.quantity:
         assert record.extremes is whole.extremes is None
         return
-    opening = next(one for one in reversed(rows) if is_opening(rows, one))
-    trades = [one for one in rows if one.at >= opening.at]
+    opening = next(row for row in reversed(rows) if is_opening(rows, row))
+    trades = [row for row in rows if row.at >= opening.at]
     prices = [trade.price for trade in trades] + [
         price for second, price in ticks if to_instant(second) > opening.at
     ]
     stepwise, at_once = compute_extremes(record), compute_extremes(whole)
-    for found in (stepwise, at_once):
-        assert (found.highest_price, found.lowest_price) == (max(prices), min(prices))
-        assert found.max_drawdown >= 0
+    for extremes in (stepwise, at_once):
+        assert (extremes.highest_price, extremes.lowest_price) == (max(prices), min(prices))
+        assert extremes.max_drawdown >= 0
     assert stepwise.peak_pnl >= at_once.peak_pnl
     assert stepwise.max_drawdown >= at_once.max_drawdown
     if on_minutes:

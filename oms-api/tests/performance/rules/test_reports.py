@@ -40,35 +40,39 @@ def test_equity_of_a_period_is_summarized():
         build_point(2, 90, charges=4),
         build_point(3, 99, gross=33, charges=4, is_close=False),
     )
-    found = require_value(summarize_equity(series, [Decimal(150), Decimal(45)], 252))
-    assert (found.start, found.end, found.days) == (
+    statistics = require_value(summarize_equity(series, [Decimal(150), Decimal(45)], 252))
+    assert (statistics.start, statistics.end, statistics.days) == (
         format_timestamp(START),
         format_timestamp(START + 3 * DAY),
         2,
     )
-    assert round(found.time_weighted_return, 12) == -0.01
-    assert (found.max_drawdown.peak_at, found.max_drawdown.trough_at) == (
+    assert round(statistics.time_weighted_return, 12) == -0.01
+    assert (statistics.max_drawdown.peak_at, statistics.max_drawdown.trough_at) == (
         *(format_timestamp(START + DAY), format_timestamp(START + 2 * DAY)),
     )
-    assert (found.turnover, found.exposure, found.charges) == (2, 1, 3)
-    assert (found.cagr, found.calmar) == (None, None)
-    assert found.volatility > 0 > found.sharpe
+    assert (statistics.turnover, statistics.exposure, statistics.charges) == (2, 1, 3)
+    assert (statistics.cagr, statistics.calmar) == (None, None)
+    assert statistics.volatility > 0 > statistics.sharpe
 
 
 def test_period_without_equity_has_no_ratios():
-    found = require_value(summarize_equity(join_curves(build_point(0, 0), build_point(1, -1)), [], 365))
-    assert (found.time_weighted_return, found.max_drawdown, found.turnover) == (None, None, None)
-    assert (found.exposure, found.days, found.charges) == (None, 0, 0)
+    statistics = require_value(summarize_equity(join_curves(build_point(0, 0), build_point(1, -1)), [], 365))
+    assert (statistics.time_weighted_return, statistics.max_drawdown, statistics.turnover) == (
+        None,
+        None,
+        None,
+    )
+    assert (statistics.exposure, statistics.days, statistics.charges) == (None, 0, 0)
 
 
 def test_two_years_have_a_growth_rate():
-    found = require_value(
+    statistics = require_value(
         summarize_equity(
             join_curves(build_point(0, 100), build_point(365, 80), build_point(731, 121)), [], 365
         )
     )
-    assert round(found.cagr, 3) == 0.1
-    assert round(found.calmar, 2) == 0.5
+    assert round(statistics.cagr, 3) == 0.1
+    assert round(statistics.calmar, 2) == 0.5
 
 
 @given(st.lists(st.integers(0, 200_000), max_size=60), st.sampled_from(CurveInterval))
@@ -81,7 +85,7 @@ def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
         slots[int(at // interval.length.total_seconds())] = place
     thinned = thin_curve(EquityCurve(instants, numbers, numbers), interval)
     assert thinned.equities == thinned.flows == list(map(str, slots.values()))
-    assert thinned.instants == [instants[place] for place in slots.values()]
+    assert thinned.instants == [instants[slot] for slot in slots.values()]
 
 
 def test_curve_of_each_period_has_few_points():

@@ -76,8 +76,8 @@ def test_strategy_trades_its_symbols_only():
 
 
 def test_stored_signal_keeps_the_plan_that_it_was_stored_with():
-    facts = ("key", None, "momentum", 7, "AAPL", "BUY", SizeKind.QTY, Decimal(10), None, None)
-    signal = Signal(1, 1, "s1", SignalChannel.HOOK, *facts, SignalMode.APPROVE, None, "hash", NOON)
+    values = ("key", None, "momentum", 7, "AAPL", "BUY", SizeKind.QTY, Decimal(10), None, None)
+    signal = Signal(1, 1, "s1", SignalChannel.HOOK, *values, SignalMode.APPROVE, None, "hash", NOON)
     prepared = prepare_stored(signal, "Growth")
     assert prepared.plan == ("momentum", SignalMode.APPROVE, TEN, "Growth", None)
     assert (prepared.request.id, prepared.request.channel) == ("s1", SignalChannel.HOOK)

@@ -40,7 +40,7 @@ def build_linked_entries(count=4, head=NO_HEAD):
 
 def test_inputs_follow_each_other_and_a_part_of_them_too():
     inputs = build_linked_entries()
-    assert [one.sequence for one in inputs] == [1, 2, 3, 4]
+    assert [item.sequence for item in inputs] == [1, 2, 3, 4]
     assert find_break(inputs) is None
     assert find_break(inputs[2:]) is None
     assert find_break([]) is None

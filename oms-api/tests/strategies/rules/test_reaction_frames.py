@@ -34,8 +34,8 @@ def parse_frame(**changes):
 
 def test_input_is_the_same_after_the_transport():
     at = datetime(2026, 11, 20, 15, 4, 5, 123456, UTC)
-    one = JournalInput(1, "trend", 7, 1, InputKind.BARS, at, '{"bars":[]}', "0" * 64)
-    assert parse_input(orjson.loads(orjson.dumps(pack_input(one)))) == one
+    journal_input = JournalInput(1, "trend", 7, 1, InputKind.BARS, at, '{"bars":[]}', "0" * 64)
+    assert parse_input(orjson.loads(orjson.dumps(pack_input(journal_input)))) == journal_input
 
 
 def test_actions_are_the_same_after_the_transport_and_ids_are_numbered():

@@ -58,16 +58,16 @@ def test_messages_are_parsed():
     ],
 )
 def test_message_that_cannot_be_understood_is_refused(text, code):
-    with pytest.raises(MessageRefused) as refused:
+    with pytest.raises(MessageRefused) as caught:
         parse_message(text)
-    assert refused.value.code == code
+    assert caught.value.code == code
 
 
 def test_message_with_too_many_channels_is_refused():
     channels = [f"quotes:S{number}" for number in range(MAX_CHANNELS_IN_MESSAGE + 1)]
-    with pytest.raises(MessageRefused) as refused:
+    with pytest.raises(MessageRefused) as caught:
         parse_message(json.dumps({"action": "subscribe", "channels": channels}))
-    assert refused.value.code == "too_many"
+    assert caught.value.code == "too_many"
 
 
 @given(st.text())

@@ -6,15 +6,17 @@ from decimal import Decimal
 import pytest
 
 from app.blocks.orders.form import find_proposal
+from app.delivery.pending_orders import PendingState
 from app.forms.orders.order import Denial
 from app.forms.orders.ticket import OrderDraft
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fake_orders import denial_json
 from tests.fakes import Response, build_problem
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
-from tests.reading import get_banner, index_blocks, list_question_ids, wait_until
+from tests.views import get_banner, index_blocks, list_question_ids
 
 LINE = "buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440"
 LIMIT = build_order_state(
@@ -66,10 +68,10 @@ def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
 
 
 def test_help_and_junk_are_answered_privately(workspace: Workspace):
-    for text, said in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
+    for text, expected in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
         answer = workspace.type(text, "/order").get_json()
         assert answer["response_type"] == "ephemeral"
-        assert said in answer["text"]
+        assert expected in answer["text"]
     assert workspace.slack.list_requests("views.open") == []
 
 
@@ -86,10 +88,10 @@ def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(worksp
     assert workspace.deliver(payload).status_code == 200
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
-    shown = [block["block_id"] for block in view["blocks"]]
-    assert "stop_price" in shown
-    assert "limit_price" in shown
-    assert not {"trail", "expires_at"} & set(shown)
+    block_ids = [block["block_id"] for block in view["blocks"]]
+    assert "stop_price" in block_ids
+    assert "limit_price" in block_ids
+    assert not {"trail", "expires_at"} & set(block_ids)
     assert get_element(view, "quantity")["initial_value"] == "7"
 
 
@@ -335,6 +337,16 @@ def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: 
     assert answer == {"response_action": "clear"}
 
 
+def test_order_that_an_earlier_submission_may_place_stays_pending_after_a_refusal(workspace: Workspace):
+    unsettled = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "unsettled": True})
+    workspace.oms.queue_responses("place_order", build_problem(503, "Full.", kind="not-placed"))
+    view = submit_form(workspace, private_metadata=unsettled)["view"]
+    assert "It is still unknown whether it was placed before" in get_banner(view)
+    services = workspace.bot.services
+    [pending] = services.pending_orders.list_unresolved(services.team)
+    assert (pending.key, pending.state) == ("T1:V1:0", PendingState.UNKNOWN)
+
+
 def test_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):
     payload = factories.build_interaction(
         "block_suggestion", view=factories.build_view(callback_id="order_form"),
@@ -420,6 +432,6 @@ def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(workspace: 
 def test_quotes_of_a_list_are_not_read_again_while_people_type(workspace: Workspace):
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     assert [search_symbols(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
-    asked = [call.path for call in workspace.oms.list_requests("quoted_price")]
-    assert sum(path.endswith("/AAPL") for path in asked) == 1
+    paths = [call.path for call in workspace.oms.list_requests("quoted_price")]
+    assert sum(path.endswith("/AAPL") for path in paths) == 1
     assert len(workspace.oms.list_requests("bars")) == 1

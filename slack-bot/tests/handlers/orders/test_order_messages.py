@@ -9,12 +9,12 @@ from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import WAITS, Workspace, close_bot, create_test_bot
 from tests.fakes import build_problem
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
-from tests.reading import wait_until
 
 LIMIT = build_order_state(type="LIMIT", limit_price="410", time_in_force="GTC", stop_loss="395")
 
@@ -227,6 +227,15 @@ def test_close_that_the_oms_refused_can_be_clicked_again_at_once(workspace: Work
     assert "The market is closed." in workspace.slack.wait_for("respond")[0].body["text"]
     click_button(workspace, "order_close", order_id)
     assert len(workspace.oms.wait_for("close_position", 2)) == 2
+
+
+def test_close_with_an_unknown_outcome_is_not_reported_as_not_done(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    workspace.oms.queue_responses("close_position", build_problem(503, "?", kind="outcome-unknown"))
+    click_button(workspace, "order_close", order_id)
+    text = workspace.slack.wait_for("respond")[0].body["text"]
+    assert "*Not known yet.*" in text
+    assert "check the order before you try again" in text
 
 
 def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, order_id):

@@ -227,7 +227,7 @@ def test_fill_that_ends_the_order_refuses_its_replacement(tracker, working_order
 def test_order_of_another_process_has_its_replacements(tracker):
     tracker.add_chains([ReplacementChain(("A", "B"))])
     assert format_events(tracker.apply_order(report_open_order(), NOON)) == ["B accepted"]
-    assert [one.order_id for one in tracker.orders] == ["B"]
+    assert [order.order_id for order in tracker.orders] == ["B"]
 
 
 def test_orders_without_our_reference_are_reported_under_an_id_of_ibkr(tracker):

@@ -33,7 +33,7 @@ def read_record(record, **changes):
 
 
 def parse_message(**changes):
-    return parse_order(read_record(ORDER, **changes), lambda one: f"our {one['tag']}")
+    return parse_order(read_record(ORDER, **changes), lambda record: f"our {record['tag']}")
 
 
 def test_order_is_parsed():
