@@ -60,7 +60,7 @@ def measure_quotes() -> list[Line]:
     durations, event_count = [], 0
     for number, name in enumerate(names * 3):
         quote = _build_quote(name, Decimal(number % 21 - 10) / 10)
-        seconds, events = _measure_matching(book.of(name), quote)
+        seconds, events = _measure_matching(book.list_orders(name), quote)
         durations.append(seconds)
         event_count += events
     events_per_quote = f"{event_count / len(durations):.1f} events"

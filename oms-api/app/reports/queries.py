@@ -28,8 +28,8 @@ from app.ledger.rules.corporate_actions import (
     Split,
     Step,
     TransferIn,
-    order_by_effect,
     parse_action_key,
+    sort_by_effect,
 )
 from app.money import ZERO, divide
 from app.orders.models import OrderRecord
@@ -115,7 +115,7 @@ def iterate_unreversed_steps(
 def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
-    for step, row in order_by_effect(steps, lambda pair: pair[0]):
+    for step, row in sort_by_effect(steps, lambda pair: pair[0]):
         yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
 
 
