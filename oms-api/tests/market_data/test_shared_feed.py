@@ -161,10 +161,10 @@ def test_two_services_send_the_requests_of_one(redis_server, new_database):
         alpaca.exchange.quote("AAPL", "99", "101")
         alpaca.exchange.quote("MSFT", "199", "201")
         settings |= {"ALPACA_API_SECRET": SECRET_KEY, "ALPACA_DATA_URL": alpaca.url}
-        with run_process(**settings) as process, run_process(**settings) as two:
-            wait_until(lambda: get_bid(process, "AAPL") == "99.00" and get_bid(two, "MSFT") == "199.00")
+        with run_process(**settings) as first, run_process(**settings) as second:
+            wait_until(lambda: get_bid(first, "AAPL") == "99.00" and get_bid(second, "MSFT") == "199.00")
             alpaca.exchange.quote("AAPL", "100", "101")
-            wait_until(lambda: get_bid(two, "AAPL") == get_bid(process, "AAPL") == "100.00")
+            wait_until(lambda: get_bid(second, "AAPL") == get_bid(first, "AAPL") == "100.00")
             alpaca.gateway.requests.clear()
             began = time.monotonic()
             time.sleep(5)
