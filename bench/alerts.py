@@ -70,7 +70,7 @@ def _run(
     async def publish_quotes() -> None:
         for second in quotes:
             for quote in second:
-                market.arrived(1, quote)
+                market.receive_quote(1, quote)
             if watch is not None:
                 watch[1][0] = second[-1].at
                 await watch[0].check()

@@ -181,7 +181,7 @@ def _measure_reread(base_url: str, count: int) -> float:
     if not broker.stream.is_ready.wait(WAIT_SECONDS):
         raise RuntimeError(f"the stream did not start: {broker.stream.last_error}")
     seconds = monotonic() - started
-    if len(broker.events()) < count:
+    if len(broker.list_events()) < count:
         raise RuntimeError("orders are missing")
     broker.close()
     return seconds

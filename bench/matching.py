@@ -15,7 +15,7 @@ from decimal import Decimal
 from random import Random
 from time import perf_counter
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.replay import Decide, replay
 from app.brokers.rules.matching import compute_fills
@@ -54,11 +54,14 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
 def measure_quotes() -> list[Line]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
-    book = Book(order for name in names for order in _create_resting_orders(name, RESTING // SYMBOLS, 10))
+    orders_per_symbol = RESTING // SYMBOLS
+    book = PaperOrderBook(
+        order for name in names for order in _create_resting_orders(name, orders_per_symbol, 10)
+    )
     durations, event_count = [], 0
     for number, name in enumerate(names * 3):
         quote = _build_quote(name, Decimal(number % 21 - 10) / 10)
-        seconds, events = _measure_matching(book.of(name), quote)
+        seconds, events = _measure_matching(book.list_orders(name), quote)
         durations.append(seconds)
         event_count += events
     events_per_quote = f"{event_count / len(durations):.1f} events"
@@ -119,7 +122,7 @@ def _measure_rate(minute_bars: list[Bar], kind: OrderType) -> float:
     started = perf_counter()
     replay(minute_bars, broker, _create_strategy(kind))
     seconds = perf_counter() - started
-    fills, required = len(broker.executions()), len(minute_bars) // BARS_AN_ORDER // 2
+    fills, required = len(broker.list_executions()), len(minute_bars) // BARS_AN_ORDER // 2
     if fills < required:
         raise AssertionError(f"{fills} orders filled, at least {required} are required")
     return len(minute_bars) / seconds

@@ -125,7 +125,7 @@ def _deliver(session: StrategySession, number: int) -> float:
     bar, started = _build_bar(number), perf_counter()
     session.deliver([bar])
     took = perf_counter() - started
-    session.step()
+    session.run_step()
     return took
 
 

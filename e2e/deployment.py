@@ -1,11 +1,8 @@
 """Run the whole product as processes on free ports with a new database, as `make run` does."""
 
-import itertools
 import os
-import random
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,11 +18,11 @@ import httpx
 
 import run
 from supervisor import Program, stop_all
+from support.ports import find_free_ports
 
 INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 # Requests to this machine: to read the trusted certificates would take 40 ms of each.
 LOOPBACK: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
-BELOW_EPHEMERAL = range(15_000, 30_000)
 Json = dict[str, Any]
 
 
@@ -134,22 +131,6 @@ class Deployment:
         oms.signal(number)
         assert oms.process is not None
         oms.process.wait(timeout=20)
-
-
-def find_free_ports(count: int) -> list[int]:
-    """Return free ports of this machine, below the range of ephemeral ports."""
-    candidates = iter(random.sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL)))
-    return list(itertools.islice(filter(_is_free, candidates), count))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def build_environment() -> dict[str, str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import run
-from deployment import build_environment, build_sqlite_url, find_free_ports, wait_until
+from deployment import build_environment, build_sqlite_url, wait_until
 from supervisor import Program, stop_all
+from support.ports import find_free_ports
 from test_deployment import ROOT, SERVICES, get_instruction, read_image_environment
 
 pytestmark = pytest.mark.e2e

@@ -14,8 +14,9 @@ import pytest
 from dotenv import dotenv_values
 
 import run
-from deployment import build_environment, find_free_ports, wait_until
+from deployment import build_environment, wait_until
 from support.guarded_programs import start_guarded
+from support.ports import find_free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 # The bytecode remains, since to compile it again takes seconds of each start.

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from balancer import run_balancer
-from deployment import LOOPBACK, build_sqlite_url, find_free_ports, run_two_bots, wait_until
+from deployment import LOOPBACK, build_sqlite_url, run_two_bots, wait_until
+from support.ports import find_free_ports
 
 pytestmark = pytest.mark.e2e
 

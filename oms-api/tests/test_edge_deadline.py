@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from app.deadline import Deadline
+from tests.support.virtual_time import run_in_virtual_time
 
 
 async def wait_forever():
@@ -25,7 +26,7 @@ def test_operation_in_time_returns_and_leaves_no_timer():
         await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
         assert deadline._watch is None
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_late_operation_fails_not_before_its_deadline():
@@ -34,10 +35,10 @@ def test_late_operation_fails_not_before_its_deadline():
         began = loop.time()
         with pytest.raises(TimeoutError):
             await deadline.wait_for(wait_forever())
-        assert loop.time() - began >= 0.05
+        assert 0.05 <= loop.time() - began < 0.06
         assert await deadline.wait_for(wait_for_next_turn("again")) == "again"
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_each_operation_has_its_own_deadline():
@@ -56,7 +57,7 @@ def test_each_operation_has_its_own_deadline():
         assert calls == ["one"]
         await second
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_other_cancellation_is_not_reported_as_a_timeout():
@@ -73,7 +74,7 @@ def test_other_cancellation_is_not_reported_as_a_timeout():
     async def fails():
         raise ValueError("no")
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_operation_that_is_late_and_cancelled_ends():
@@ -87,4 +88,4 @@ def test_operation_that_is_late_and_cancelled_ends():
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())

@@ -12,10 +12,10 @@ from app.errors import TooMany
 from app.identity.service.throttle import PAIR, Throttle
 from app.rate_limit import Quotas, RateLimiter, Sharing
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.processes import run_process
 from tests.support.redis import RedisServer
 
-PATIENCE_SECONDS = 20.0
 ADDRESS = "192.0.2.1"
 
 
@@ -66,7 +66,7 @@ class LimiterProcess:
 
 
 async def wait_until(done):
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not done():  # noqa: ASYNC110  # what is waited for has no event; the timeout ends this
             await asyncio.sleep(0.01)
 
@@ -234,9 +234,7 @@ def test_frozen_redis_delays_no_request(killable_redis):
             killable_redis.freeze()
             try:
                 assert first.passes()
-                began = time.monotonic()
                 await wait_until(lambda: not first.sharing.is_shared)
-                assert time.monotonic() - began < 30
                 assert first.burst() > 500
             finally:
                 killable_redis.thaw()
@@ -282,11 +280,11 @@ def test_redis_authentication_error_is_reported_without_the_password(killable_re
 
 
 def get_readiness(service):
-    return httpx.get(f"{service.url}/health/ready", timeout=10).json()
+    return httpx.get(f"{service.url}/health/ready", timeout=60).json()
 
 
 def wait_for(service, state):
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while (body := get_readiness(service))["rate_limits"] != state:
         assert time.monotonic() < deadline, body
         time.sleep(0.02)  # the background exchange works meanwhile; the deadline ends this
@@ -309,12 +307,12 @@ def test_two_processes_share_one_limit_across_a_redis_restart(new_database, kill
     with (
         run_process(**settings) as first,
         run_process(**settings) as second,
-        httpx.Client(timeout=10) as client,
+        httpx.Client(timeout=60) as client,
     ):
         wait_for(first, "shared")
         wait_for(second, "shared")
         assert send_requests(first, 30) == [200] * 30
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + WAIT_SECONDS
         while send_requests(second, 1) == [200]:
             assert time.monotonic() < deadline, "the other process still accepts requests"
         killable_redis.kill()

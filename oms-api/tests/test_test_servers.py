@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import postgres
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 from tests.support.postgres import ServerFolder, remove_stale_folders
 from tests.support.processes import HOME
 

@@ -12,11 +12,11 @@ from app.database import Readers, connect_engine
 from app.database.transactions import Transactions
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
 
 PRICE = {"kind": "price", "symbol": "AAPL", "above": "100"}
-SECONDS = 30.0  # generous
 
 
 def create_alert(api, **changes):
@@ -27,7 +27,7 @@ def create_alert(api, **changes):
 
 def list_alerts(api, count=None):
     """Return the events of alerts, oldest first. With `count`, wait until there are as many."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         events = api.get("/events", type="alert.*").json()
         if count is None or len(events) >= count or time.monotonic() > deadline:

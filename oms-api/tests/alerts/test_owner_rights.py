@@ -13,6 +13,7 @@ from tests.alerts.test_alerts import (
     set_last_price,
     watch_portfolio,
 )
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 
@@ -120,9 +121,5 @@ def test_person_has_a_limited_number_of_alerts_and_takes_none_from_others(api, a
 
 def _read_until(api, kinds):
     """Read the alerts until the grants in the cache have expired."""
-    for _ in range(100):
-        body = api.get("/alerts").json()
-        if {item["kind"] for item in body} == kinds:
-            break
-        asyncio.run(asyncio.sleep(0.05))
-    return body
+    wait_until(lambda: {item["kind"] for item in api.get("/alerts").json()} == kinds)
+    return api.get("/alerts").json()

@@ -13,8 +13,7 @@ from app.audit.service import record_entries
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from tests.audit.databases import prepare_engine
 from tests.audit.entries import assert_unbroken, build_entry, read_trail
-
-WAIT_SECONDS = 30
+from tests.support.conditions import WAIT_SECONDS
 
 
 def list_written_entries(engine, *entries):

@@ -7,7 +7,7 @@ import pytest
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier
+from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier
 from app.audit.service import record_entries
 from app.audit.service.exporting import CHUNK, TrailExport
 from app.clock import utc_now
@@ -174,7 +174,7 @@ def test_export_is_oldest_first_and_verified_by_its_head(api_with_entries):
     assert tuple(orjson.loads(lines[0])) == COLUMNS
     assert orjson.loads(lines[0])["before"] == '{"role":"viewer"}'
     assert 'filename="audit.jsonl"' in export.headers["content-disposition"]
-    assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
+    assert_proven(lines, {ExportChain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
 def test_head_contains_its_request_time(api_with_entries):
@@ -190,12 +190,15 @@ def test_export_larger_than_a_chunk_is_complete(api):
     lines = split_lines(api.get("/audit/export"))
     head = api.get("/audit/head").json()
     assert len(lines) == 2 * CHUNK + 345
-    assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
+    assert_proven(lines, {ExportChain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
 def read_heads(api):
     stated = map(orjson.loads, split_lines(api.get("/trades/heads")))
-    return {Chain(item["tenant"], item["portfolio"]): Head(item["sequence"], item["hash"]) for item in stated}
+    return {
+        ExportChain(item["tenant"], item["portfolio"]): Head(item["sequence"], item["hash"])
+        for item in stated
+    }
 
 
 def test_ledger_export_is_by_portfolio_and_verified_by_its_heads(api):

@@ -9,7 +9,7 @@ import pytest
 from app.backtest import CANNOT, DONE, main
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import InstrumentTerms
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.market_data.rules.bars import Interval
 from app.timestamps import format_timestamp
 from slackoms_strategy import OrderStatus, OrderType, Side, TimeInForce
@@ -26,13 +26,17 @@ FLAT_BARS = [
 def build_split(minute, new_units="2", old_units="1", price=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"new_units": Decimal(new_units), "old_units": Decimal(old_units), "cash_in_lieu_price": price}
-    return Action(1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms)
+    return CorporateActionTerms(
+        1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms
+    )
 
 
 def build_dividend(minute, value="1", withheld=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"amount": Decimal(value), "withholding_percent": withheld}
-    return Action(1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms)
+    return CorporateActionTerms(
+        1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms
+    )
 
 
 def run_steps_with_actions(steps, actions, lines=None, folder=None, **settings):

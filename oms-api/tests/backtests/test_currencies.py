@@ -45,7 +45,7 @@ def build_fill(side, quantity, price, rate):
 
 def test_fills_are_booked_at_the_rate_of_their_time():
     _, finished = run_steps_with_rate({0: buy_units(10), 1: sell_units(4)})
-    account, held = finished.account, finished.account.position(AAPL)
+    account, held = finished.account, finished.account.get_position(AAPL)
     expected = replay_fills([build_fill(Side.BUY, 10, 101, 81), build_fill(Side.SELL, 4, 120, 84)])
     assert held.amounts == expected.amounts
     assert held.currency == "USD"
@@ -58,7 +58,7 @@ def test_positions_are_valued_as_those_of_a_portfolio():
     strategy, finished = run_steps_with_rate(
         {0: buy_units(10), 1: lambda context, _: calls.append(context.equity)}
     )
-    held = finished.account.position(AAPL)
+    held = finished.account.get_position(AAPL)
     position = OpenPosition(PORTFOLIO, "AAPL", "", held.quantity, held.cost, "USD", held.local_cost, 1, "INR")
     for price, rate, equity in ((110, 82, calls[0]), (90, Decimal("83.5"), finished.points[-1].equity)):
         marks = {InstrumentKey(1, "AAPL"): Decimal(price)}

@@ -12,10 +12,10 @@ from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
-from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
+from app.backtests.service.sandboxed import SandboxedBacktest, SandboxedStrategyCode
 from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import Frame
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
 from tests.backtests.bars import build_line, build_lines_of_closes
@@ -54,7 +54,7 @@ def write_strategy(tmp_path, monkeypatch):
 def _run(name, lines=LINES, limits=None, **settings):
     with closing(Recorder()) as recorder:
         backtest = SandboxedBacktest(["AAPL"], BacktestSettings(**settings), recorder, limits)
-        return backtest.run(StrategyCode(find_source(name), {}), build_blocks(lines))
+        return backtest.run(SandboxedStrategyCode(find_source(name), {}), build_blocks(lines))
 
 
 def _move_into_session(lines):
@@ -107,7 +107,7 @@ def test_a_wrong_parameter_and_a_missing_module_are_errors_of_the_input(write_st
 
 
 def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write_strategy):
-    limits = Limits(callback_seconds=0.2)
+    limits = SandboxLimits(callback_seconds=0.2)
     with pytest.raises(StrategyFailed, match=r"CallbackTooLong: .*0.2 s .*\(strategy_0.py, line 7\)"):
         _run(write_strategy("while True:\n    pass"), limits=limits)
 
@@ -115,7 +115,7 @@ def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write_strateg
 def test_a_process_that_cannot_be_interrupted_is_killed(write_strategy):
     body = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
     with pytest.raises(StrategyStopped, match=r"used more than 1 s of processor time"):
-        _run(write_strategy(body), limits=Limits(callback_seconds=0.2, answer_seconds=1))
+        _run(write_strategy(body), limits=SandboxLimits(callback_seconds=0.2, answer_seconds=1))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_memory_and_output_are_limited(write_strategy, caplog):
     with pytest.raises(StrategyFailed, match=r"MemoryError: .*\(strategy_0.py, line 7\)"):
         _run(write_strategy("self.data = bytearray(10**9)"))
     with caplog.at_level(logging.INFO, "strategy"):
-        _run(write_strategy("print('a' * 90)\nprint('b' * 1000)"), limits=Limits(log_bytes=500))
+        _run(write_strategy("print('a' * 90)\nprint('b' * 1000)"), limits=SandboxLimits(log_bytes=500))
     assert caplog.text.count("a" * 90) == 4
     assert "… and 4" in caplog.text
     assert len(caplog.text) < 2000
@@ -148,7 +148,7 @@ def test_memory_and_output_are_limited(write_strategy, caplog):
 def test_a_flood_of_orders_is_stopped(write_strategy):
     body = "for _ in range(2000): context.order(bar.symbol, Side.BUY, 1)"
     with pytest.raises(StrategyFailed, match=r"at most 9000 are allowed"):
-        _run(write_strategy(body), limits=Limits(frame_bytes=9000), has_risk_checks=False)
+        _run(write_strategy(body), limits=SandboxLimits(frame_bytes=9000), has_risk_checks=False)
 
 
 def test_code_is_refused_where_too_few_layers_hold(write_strategy, monkeypatch):

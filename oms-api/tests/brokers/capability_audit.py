@@ -8,7 +8,7 @@ from typing import Any
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import Accepted, BrokerOrder, OrderType, Rejected, TimeInForce
 from tests.brokers.market import parse_order_text
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 _PRICES = {
     OrderType.MARKET: "",
@@ -49,4 +49,4 @@ def check_capabilities(
 
 
 def _list_ids(broker: Broker, *kinds: type) -> set[str]:
-    return {record.event.order_id for record in broker.events() if isinstance(record.event, kinds)}
+    return {record.event.order_id for record in broker.list_events() if isinstance(record.event, kinds)}

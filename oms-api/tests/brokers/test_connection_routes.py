@@ -42,7 +42,7 @@ class AnsweringBroker(PaperBroker):
         self.answer = Account("USD", ZERO, ZERO, number, is_paper)
 
     @override
-    def account(self):
+    def get_account(self):
         if self.answer.number is None:
             raise BrokerUnavailable
         return self.answer

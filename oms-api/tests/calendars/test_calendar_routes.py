@@ -5,7 +5,7 @@ from datetime import date, datetime
 import pytest
 
 from app.calendars.errors import UnknownSegment
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.clock import utc_now
 
@@ -99,7 +99,7 @@ def test_one_year_may_be_requested_at_once(api):
 
 
 def test_last_representable_dates_cause_no_server_error(api):
-    for market in Market:
+    for market in MarketIdentifier:
         response = api.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
         assert response.status_code == 422, market
         assert api.get("/calendar", market=market, from_="0001-01-01", to="0001-01-02").status_code < 500
@@ -115,7 +115,9 @@ def test_last_representable_dates_cause_no_server_error(api):
     ],
 )
 def test_clock_shows_unknown_values_as_unknown(market, instant, told):
-    clock = Calendars.load().read_clock(Market(market), Segment.SHARES, datetime.fromisoformat(instant))
+    clock = Calendars.load().read_clock(
+        MarketIdentifier(market), MarketSegment.SHARES, datetime.fromisoformat(instant)
+    )
     closes = None if told[2] is None else datetime.fromisoformat(told[2])
     assert (clock.is_open, clock.next_open, clock.next_close) == (*told[:2], closes)
     assert clock.timestamp == datetime.fromisoformat(instant)
@@ -123,6 +125,6 @@ def test_clock_shows_unknown_values_as_unknown(market, instant, told):
 
 def test_calendars_are_found_by_market_and_segment():
     calendars = Calendars.load()
-    assert calendars.get_calendar(Market.XNYS).known_until == date(2027, 12, 31)
+    assert calendars.get_calendar(MarketIdentifier.XNYS).known_until == date(2027, 12, 31)
     with pytest.raises(UnknownSegment):
-        calendars.get_calendar(Market.XNYS, Segment.EQUITY_DERIVATIVES)
+        calendars.get_calendar(MarketIdentifier.XNYS, MarketSegment.EQUITY_DERIVATIVES)

@@ -6,7 +6,9 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
-from app.worker import CannotWork, run
+from app.command_line import CannotWork
+from app.worker import run
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings
 
 pytestmark = pytest.mark.any_database
@@ -22,7 +24,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     stop = Event()
 
     def stop_after_a_round():
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline and count_finished(engine) < 10:
             time.sleep(0.05)
         stop.set()

@@ -22,7 +22,7 @@ class Counting:
     def __call__(self, connection, keys):
         self.asked.append(sorted(keys))
         self.begun.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         if "broken" in keys:
             raise Unavailable("The database does not answer.")
         return {key: key.upper() for key in keys if key != "missing"}
@@ -53,7 +53,7 @@ def test_read_during_a_running_query_waits_for_the_next_query(readers):
         books = GroupRead(readers, read)
         read.go.clear()
         first = asyncio.create_task(books.get("a"))
-        await asyncio.to_thread(read.begun.wait, 10)
+        await asyncio.to_thread(read.begun.wait, 60)
         second = asyncio.create_task(books.get("a"))
         await asyncio.sleep(0)
         read.go.set()

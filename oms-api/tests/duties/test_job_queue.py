@@ -14,8 +14,9 @@ from app.config import ConfigurationError
 from app.duties import queries
 from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
-from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
+from app.job_queue_watchdog import SILENCE_SECONDS, JobQueueWatchdog, is_stuck
 from tests.factories import NOON
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
 from tests.support.redis import RedisServer
@@ -187,7 +188,7 @@ def redis_server():
 def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch):
     now, event = [0.0], Event()
     monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
-    watchdog = Watchdog(redis_server.url, ("idle", "stuck"), event.set)
+    watchdog = JobQueueWatchdog(redis_server.url, ("idle", "stuck"), event.set)
     with redis_server.client() as client:
         client.rpush("stuck", "a message")
         now[0] = SILENCE_SECONDS + 1
@@ -197,7 +198,7 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
         now[0] += SILENCE_SECONDS + 1
         assert watchdog.check(0)
         assert event.is_set()
-    away = Watchdog("redis://127.0.0.1:9/0", ("stuck",), pytest.fail)
+    away = JobQueueWatchdog("redis://127.0.0.1:9/0", ("stuck",), pytest.fail)
     now[0] += SILENCE_SECONDS + 1
     assert not away.check(0)
 
@@ -205,7 +206,7 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
 def test_watchdog_ends_a_worker_that_receives_nothing_after_an_outage_of_redis(redis_server, monkeypatch):
     now, event = [0.0], Event()
     monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
-    watchdog = Watchdog(redis_server.url, ("lost",), event.set)
+    watchdog = JobQueueWatchdog(redis_server.url, ("lost",), event.set)
     assert not watchdog.check(0)  # it is connected
     redis_server.kill()
     now[0] = SILENCE_SECONDS * 10
@@ -252,7 +253,7 @@ def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
 
 
 def wait_for_runs(engine, count, log):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         with engine.connect() as connection:
             statement = text("SELECT count(*) FROM duty_runs WHERE status = 'succeeded'")

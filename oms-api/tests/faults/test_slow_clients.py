@@ -15,7 +15,7 @@ import pytest
 from tests.factories import BOOTSTRAP_KEY, build_trade_body
 from tests.support.processes import Process, run_process
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 BODY = json.dumps(build_trade_body()).encode()
 HEAD = (
     f"POST /api/v1/trade HTTP/1.1\r\nHost: x\r\nX-API-Key: {BOOTSTRAP_KEY}\r\n"

@@ -78,8 +78,8 @@ class Sizes:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def batch(self, size: int, seconds: float) -> None:
-        """Note a batch."""
+    def record_batch(self, size: int, seconds: float) -> None:
+        """Record a batch."""
         assert seconds >= 0
         self.sizes.append(size)
 

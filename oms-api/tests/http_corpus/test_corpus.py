@@ -26,7 +26,7 @@ from app.http_server import LimitedHttpProtocol
 from app.main import Application
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
-from tests.support.postgres import find_free_port
+from tests.support.ports import find_free_port
 from tests.support.service import Service, run_service
 
 pytestmark = pytest.mark.any_database

@@ -122,7 +122,7 @@ def test_stored_request_hash_does_not_reveal_the_password(fresh_service):
         bound = connection.execute(text("SELECT request_hash, answer FROM admin_requests")).one()
     guess = json.dumps(ALICE).encode()
     request = change_executor.ChangeRequest(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
-    assert bound.request_hash != change_executor._fingerprint(b"", request)
+    assert bound.request_hash != change_executor._compute_fingerprint(b"", request)
     assert PASSWORD not in str(bound)
 
 

@@ -66,14 +66,14 @@ def test_same_email_in_two_tenants_is_two_users(session_services, alice, engine)
 @pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
 def test_every_login_failure_has_the_same_answer_and_cost(session_services, alice, monkeypatch, what):
     queries, hashes = [], []
-    hasher = passwords_service._hasher()
+    hasher = passwords_service._get_hasher()
 
     class Counting:
         def verify(self, stored, password):
             hashes.append(stored.rsplit("$", 2)[0])
             return hasher.verify(stored, password)
 
-    monkeypatch.setattr(passwords_service, "_hasher", Counting)
+    monkeypatch.setattr(passwords_service, "_get_hasher", Counting)
     event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
@@ -218,7 +218,7 @@ def services_with_quick_hasher(session_services, monkeypatch):
         def check_needs_rehash(self, _):
             return False
 
-    monkeypatch.setattr(passwords_service, "_hasher", Comparing)
+    monkeypatch.setattr(passwords_service, "_get_hasher", Comparing)
     return session_services
 
 

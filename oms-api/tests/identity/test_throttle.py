@@ -176,7 +176,7 @@ def exchange_counts(*pools):
 def test_processes_with_redis_count_guesses_together(clock):
     first, second = (Buckets(PAIR, clock, 10, "pairs") for _ in range(2))
     for buckets in (first, second):
-        buckets.share()
+        buckets.start_recording()
         for _ in range(PAIR.attempts // 2):
             assert buckets.take(ALICE) == 0
     exchange_counts(first, second)
@@ -187,7 +187,7 @@ def test_processes_with_redis_count_guesses_together(clock):
 
 def test_returned_attempts_are_shared_without_user_names(clock):
     buckets = Buckets(PAIR, clock, 10, "pairs")
-    buckets.share()
+    buckets.start_recording()
     buckets.take(ALICE)
     buckets.return_tokens(ALICE, PAIR.attempts)
     [(bucket, number)] = buckets.drain()

@@ -17,9 +17,9 @@ from app.identity.rules.tokens import (
     MAX_TOKEN_LENGTH,
     AccessClaims,
     BadToken,
-    KeyRing,
     RefreshDecision,
     SessionState,
+    TokenKeys,
     build_key_ring,
     create_refresh_token,
     decide_refresh,
@@ -377,6 +377,6 @@ def test_refresh_in_an_ended_session_is_rejected(over, generation):
 
 
 def test_key_ring_finds_keys_only_by_name():
-    assert KeyRing(RING.keys).find("old") is RING.signer()
+    assert TokenKeys(RING.keys).find("old") is RING.get_signer()
     with pytest.raises(BadToken):
         RING.find("OLD")

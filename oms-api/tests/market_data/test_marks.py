@@ -13,8 +13,8 @@ from app.market_data.rules.base_prices import is_currency_pair
 from app.timestamps import format_timestamp
 from app.verify import check_database
 from tests.risk.risk_requests import post_order, put_limit, set_quote
+from tests.support.conditions import wait_until
 from tests.support.duties import take_snapshots
-from tests.support.polling import wait_until
 
 HOUR = timedelta(hours=1)
 

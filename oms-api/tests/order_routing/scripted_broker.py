@@ -74,16 +74,16 @@ class ScriptedBroker(PaperBroker):
         return super().find(order_id)
 
     @override
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         self._fail("account")
         return Account("USD", ZERO, ZERO, self.number, self.is_paper)
 
     @override
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         self._fail("events")
-        return [] if self.is_silent else super().events(after)
+        return [] if self.is_silent else super().list_events(after)
 
-    def execution_charges(self) -> Sequence[Charged]:
+    def list_execution_charges(self) -> Sequence[Charged]:
         """Return what the broker charged for all executions."""
         return self.charges
 
@@ -171,7 +171,7 @@ class RoutingHarness:
         for _ in range(seconds):
             self.harness.advance_clock()
             try:
-                while self.session.step():
+                while self.session.run_step():
                     pass
             except Killed:
                 self.restart()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.brokers.standins.alpaca.server import SECRET_KEY, StandIn
 from tests.support.alpaca_portfolio import trading_at_alpaca
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 

@@ -12,15 +12,15 @@ import pytest
 
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
-from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
+from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -107,7 +107,7 @@ def create_kite_broker(kite):
     brokers = []
 
     def create():
-        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), Timeouts(response=WAIT_SECONDS)
+        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), RestTimeouts(response=WAIT_SECONDS)
         brokers.append(
             KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
         )

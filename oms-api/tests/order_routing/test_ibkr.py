@@ -5,12 +5,13 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
@@ -23,7 +24,7 @@ from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import NAME, RoutingHarness
 from tests.orders.writer_harness import WriterHarness
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 300.0  # enough for an outcome that stays unknown for a minute
@@ -55,7 +56,7 @@ def routing(engine, tws, monkeypatch, request):
 
     def create():
         chains = partial(load_chains, engine, harness.tenant, NAME)
-        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), GatewayTimeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
@@ -392,6 +393,68 @@ def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(rout
     assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
 
 
+def quote_everywhere(routing, tws, bid):
+    tws.quote("AAPL", str(bid), str(bid + 1))
+    routing.harness.publish_quote(str(bid), str(bid + 1), str(bid))
+
+
+@pytest.fixture
+def held(routing):
+    """Buy ten shares without exits."""
+    bought = routing.place_order(limit_price="101")
+    run_until(routing, lambda: find_status(routing, bought) is Status.FILLED)
+    return bought
+
+
+@pytest.mark.parametrize(("bid", "sent"), [(99, ["LMT", "STP"]), (121, ["STP", "LMT"])])
+def test_exit_that_the_market_has_reached_is_sent_after_the_other_one(routing, tws, held, bid, sent):
+    quote_everywhere(routing, tws, bid)
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: len(tws.exchange.orders) == 3)
+    assert [kind for kind, _ in list_sent(tws)] == sent
+    run_until(routing, lambda: routing.list_open_requests() == [])
+    assert count_held(tws) == (10 if bid == 99 else 0)
+
+
+def test_stop_that_the_market_has_reached_is_sent_after_the_target(routing, tws, bracket_entry):
+    tws.exchange.max_fill = 2
+    fill_part(routing, tws, bracket_entry)
+    quote_everywhere(routing, tws, 79)  # it fills two more of the entry, and the OMS cancels the rest
+    run_until(routing, lambda: len(tws.exchange.orders) == 5)
+    assert list_sent(tws, since=3) == [("LMT", 6), ("STP", 6)]
+    assert list_open_sales(tws) == [("LMT", "Submitted", 4), ("STP", "PreSubmitted", 4)]
+
+
+def test_exit_that_arrives_after_the_other_one_has_filled_does_not_rest(routing, tws, held):
+    tws.quote("AAPL", "121", "122")  # which the desk does not know
+    tws.exchange.holds_executions = True
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: len(tws.exchange.orders) == 3)
+    assert list_open_sales(tws) == []
+    tws.quote("AAPL", "79", "80")
+    tws.call(tws.exchange.report_executions)
+    run_until(routing, lambda: list_open_exits(routing, held) == [])
+    ends = routing.harness.query("SELECT status FROM orders WHERE role = 'stop_loss'")
+    assert (count_held(tws), ends) == (0, [("CANCELED",)])
+
+
+def test_exit_that_arrives_after_a_part_of_the_other_one_is_sent_again_for_the_rest(routing, tws, held):
+    tws.exchange.now = lambda: routing.harness.now
+    tws.exchange.max_fill, tws.exchange.holds_executions = 7, True
+    tws.quote("AAPL", "121", "122")  # which the desk does not know
+    set_exits(routing, 120, 80)
+    run_until(routing, lambda: len(tws.exchange.orders) == 3)
+    assert list_open_sales(tws) == [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 10)]
+    tws.call(tws.exchange.report_executions)
+    rest = [("LMT", "Submitted", 3), ("STP", "PreSubmitted", 3)]
+    run_until(routing, lambda: list_open_sales(tws) == rest)
+    both = [("LIMIT", "PARTIALLY_FILLED", 3), ("STOP", "ACCEPTED", 3)]
+    run_until(routing, lambda: list_open_exits(routing, held) == both)
+    tws.quote("AAPL", "79", "80")
+    run_until(routing, lambda: list_open_exits(routing, held) == [])
+    assert count_held(tws) == 0
+
+
 @pytest.mark.parametrize("keeps_reductions", [False, True])
 def test_change_of_a_stop_that_crosses_a_fill_of_its_target_leaves_the_smaller_quantity(
     routing, tws, protected_entry, keeps_reductions
@@ -431,9 +494,9 @@ def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, t
     target, stop = (
         tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
     )
-    booked = len(routing.broker.executions())
+    booked = len(routing.broker.list_executions())
     tws.call(lambda: tws.exchange.fill(target, "4", "120"))
-    wait_until(lambda: len(routing.broker.executions()) > booked)
+    wait_until(lambda: len(routing.broker.list_executions()) > booked)
     routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
     assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}
@@ -526,11 +589,12 @@ def trade_brackets_at_random(draw, routing, tws, count):
 def move_price(routing, tws, bid):
     """Quote a price to both sides. No quote lets exits sell more than is held.
 
-    Exits that TWS keeps have the quantity of their entry until they are cut. The price waits for that.
+    Exits that TWS keeps have the quantity of their entry until they are cut, and one that joined its pair
+    after a fill has its former quantity until it is canceled. The price waits for both.
     """
 
     def quote():
-        has_uncut = bool(list_uncut_exits(tws.exchange.orders))
+        has_uncut = bool(list_uncut_exits(tws.exchange.orders) or list_larger_exits(tws.exchange.orders))
         if not has_uncut:
             tws.exchange.quote("AAPL", str(bid), str(bid + 1))
         return not has_uncut
@@ -552,6 +616,14 @@ def list_uncut_exits(orders):
     return uncut
 
 
+def list_larger_exits(orders):
+    """Return the exits with more left to sell than the other one of their OCA group."""
+    pairs = permutations([one for one in orders if one.is_open and one.oca_group], 2)
+    return [
+        one for one, other in pairs if one.oca_group == other.oca_group and one.remaining > other.remaining
+    ]
+
+
 def count_held(tws):
     return sum(quantity for quantity, _ in tws.exchange.positions.values())
 
@@ -561,8 +633,6 @@ def list_open_ids(routing):
     return [row[0] for row in routing.harness.query(f"SELECT id FROM orders WHERE status NOT IN ({finals})")]  # noqa: S608
 
 
-# All seeds are `long`: new exits of a part are sent one after the other. If the price reached the first one,
-# the second one can arrive before that fill is booked. It can sell too much until its cancel arrives.
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 8)])
 def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     trade_brackets_at_random(random.Random(seed), routing, tws, 15 if seed == 1 else 40)

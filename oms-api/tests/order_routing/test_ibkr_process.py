@@ -8,12 +8,13 @@ import pytest
 from app.verify import verify_database
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.support.polling import wait_until
 from tests.support.processes import HOME, build_environment
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
+WAIT_SECONDS = 120.0
 
 
 @pytest.fixture

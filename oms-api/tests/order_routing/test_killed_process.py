@@ -7,7 +7,7 @@ from app.database import connect_engine
 from app.verify import verify_database
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 
 pytestmark = pytest.mark.any_database

@@ -14,7 +14,7 @@ from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed, set_outage
 from tests.order_routing.test_alpaca import break_at_random
 from tests.orders.writer_harness import to_decimal
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -283,10 +283,10 @@ def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, a
 
 
 def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
-    reported = len(routing.broker.events())
+    reported = len(routing.broker.list_events())
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
     wait_until(
-        lambda: any(isinstance(record.event, Executed) for record in routing.broker.events()[reported:])
+        lambda: any(isinstance(record.event, Executed) for record in routing.broker.list_events()[reported:])
     )
     routing.harness.replace(protected_entry[1], stop_price="85")  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry[1]) is Status.REPLACED)

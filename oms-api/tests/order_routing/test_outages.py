@@ -103,7 +103,7 @@ def test_session_that_ended_early_has_no_expiry_any_more(routing, monkeypatch):
     routing.restart()
     routing.run_session()
     assert routing.get_connection().session_expires_at is not None  # its account is another one
-    monkeypatch.setattr(routing.broker, "account", require_log_in)
+    monkeypatch.setattr(routing.broker, "get_account", require_log_in)
     routing.restart()
     routing.run_session()
     assert (routing.get_connection().status, routing.get_connection().session_expires_at) == ("refused", None)
@@ -131,7 +131,7 @@ def test_second_connection_to_an_account_is_refused_with_the_name_of_the_first(r
             lambda: routing.harness.now,
         )
     )
-    assert not session.step()
+    assert not session.run_step()
     refused = find_again(routing)
     assert (refused.status, refused.account) == ("refused", None)
     assert refused.error == f"The connection '{routing.get_connection().name}' has the account PA1 already."
@@ -197,7 +197,7 @@ def test_single_missing_answer_does_not_open_the_circuit_but_three_in_a_row_do(r
     assert len(routing.broker.received) == 3
     orders = [routing.place_order() for _ in range(4)]
     routing.broker.faults["submit"] = [LOST] * 4
-    routing.session.step()
+    routing.session.run_step()
     assert routing.broker.faults["submit"] == [LOST]  # the fourth order was not sent
     assert (routing.get_connection().circuit, routing.get_connection().failure_kind) == ("open", "no_answer")
     routing.broker.faults.clear()

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from app.brokers.rules.values import BrokerOrder, Holding
+from app.brokers.rules.values import BrokerOrder, BrokerPosition
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.errors import NoRate
 from app.orders.rules.values import Status
@@ -31,7 +31,7 @@ def list_issues(routing, status="open"):
 def set_broker_position(routing, quantity, cost=None):
     """Let the broker hold a position in AAPL, whatever its fills say."""
     cost = Decimal(quantity if cost is None else cost)
-    routing.broker.positions = lambda: [Holding(0, "AAPL", Decimal(quantity), cost)]
+    routing.broker.list_positions = lambda: [BrokerPosition(0, "AAPL", Decimal(quantity), cost)]
 
 
 def run_reconciliation(routing):

@@ -109,4 +109,4 @@ def test_writer_that_is_not_available_gets_all_events_again(routing, refused_ord
     harness = routing.harness
     reports = ReportWriter(harness.engine, harness.tenant, refuse, lambda: harness.now)
     with pytest.raises(NotApplied, match="too slow"):
-        reports.apply([record.event for record in routing.broker.events()])
+        reports.apply([record.event for record in routing.broker.list_events()])

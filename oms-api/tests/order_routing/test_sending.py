@@ -85,7 +85,7 @@ def test_order_is_received_once_whatever_fails_while_it_is_sent(routing, fault):
 
 @pytest.mark.parametrize("kill", ["before", "after"])
 def test_answer_is_applied_once_whatever_is_killed_meanwhile(routing, kill):
-    routing.broker.quote(routing.harness.build_quote("AAPL", "79", "81", "80"), routing.harness.now)
+    routing.broker.apply_quote(routing.harness.build_quote("AAPL", "79", "81", "80"), routing.harness.now)
     order = routing.place_order()
     routing.kills = [kill]
     routing.run_session(10)
@@ -189,7 +189,7 @@ def test_events_of_orders_that_are_not_ours_do_not_stop_the_others(routing):
     routing.broker.fill(order, "10")
     routing.run_session()
     assert routing.harness.get_order(order).status is Status.FILLED
-    assert routing.get_connection().cursor == len(routing.broker.events())
+    assert routing.get_connection().cursor == len(routing.broker.list_events())
 
 
 def test_bust_of_the_broker_takes_the_execution_back(routing):

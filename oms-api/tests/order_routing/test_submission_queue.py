@@ -1,9 +1,13 @@
 """A session in the same process gets new orders in memory, and none is lost or sent twice."""
 
+from decimal import Decimal
+
 import pytest
 
-from app.orders.rules.values import Status
+from app.orders.rules.values import Protection, Status, Target
+from app.orders.service.internal_commands import BrokerReport
 from app.orders.service.submission_queue import MAX_ORDERS, RESERVED_SECONDS, SubmissionQueue
+from app.timestamps import format_timestamp
 from tests.order_routing.scripted_broker import DOWN
 
 pytestmark = pytest.mark.any_database
@@ -36,6 +40,16 @@ def test_order_is_not_sent_by_another_process_which_cannot_know_whether_it_was(r
     assert (routing.harness.get_order(order).status, routing.broker.received) == (Status.REJECTED, [])
 
 
+def test_exit_is_read_when_it_is_sent_because_its_pair_may_reduce_it(routing):
+    exits = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
+    entry = routing.place_order(quantity="1.5", time_in_force="DAY", **exits)
+    assert routing.list_open_requests() == [("submit", "sending")]
+    routing.run_session()
+    fill, at = routing.broker.fill(entry, "1.5"), format_timestamp(routing.harness.now)
+    routing.harness.run(BrokerReport(routing.harness.tenant, entry.id, fill, at))
+    assert routing.list_open_requests() == [("submit", "new")]
+
+
 def test_order_that_is_cancelled_first_is_never_sent(routing):
     order = routing.place_order()
     routing.harness.cancel(order)
@@ -55,7 +69,7 @@ def test_cancel_is_sent_before_waiting_orders(routing):
 def test_orders_are_sent_after_the_broker_is_back(routing):
     order = routing.place_order()
     routing.broker.faults["events"] = [DOWN]
-    routing.session.step()
+    routing.session.run_step()
     assert routing.list_open_requests() == [("submit", "new")]
     routing.run_session(5)
     assert routing.broker.received == [("submit", order.id)]

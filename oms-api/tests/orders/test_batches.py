@@ -16,7 +16,7 @@ from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import Status
 from app.orders.service.batch_processing import batch_handler
 from app.orders.service.batch_processing.batch_loading import load_batch
@@ -168,7 +168,7 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(harness):
         build_place_order(harness): (1, "growth"),
         build_record_trade(harness): (1, "growth"),
         CancelOrder(harness.build_origin(), "O1", None): (1, "/O1"),
-        ReplaceOrder(harness.build_origin(), "O1", Changes()): (1, "/O1"),
+        ReplaceOrder(harness.build_origin(), "O1", OrderChanges()): (1, "/O1"),
         CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None): (1, "growth"),
         ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
         QuoteArrived(1, quote, BEFORE_ALL, False): (1, "/AAPL"),

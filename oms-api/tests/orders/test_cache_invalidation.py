@@ -21,6 +21,7 @@ from tests.identity.administration import (
     request_with_session,
 )
 from tests.risk.risk_requests import put_limit, set_switch
+from tests.support.conditions import WAIT_SECONDS
 
 SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_size": "0.05", "lot_size": "1"}
 
@@ -44,8 +45,8 @@ def buy_shares(api, **changes):
 
 
 def wait_until_equal(find, wanted):
-    """Wait until something is found as wanted: within a second, on a fast machine."""
-    deadline = time.monotonic() + 30
+    """Wait until something is found as wanted."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while (value := find()) != wanted:
         assert time.monotonic() < deadline, f"{value} stays"
         time.sleep(MAX_AGE_SECONDS / 4)

@@ -25,12 +25,12 @@ def test_orders_placed_after_the_clock_was_ahead_are_listed_by_time(harness):
 
 def test_order_with_a_future_timestamp_is_not_a_duplicate(harness, monkeypatch):
     harness.open_portfolio()
-    limits = Controls.limits
+    limits = Controls.get_limits
 
     def checking(controls, tenant_id, subject):
         return limits(controls, tenant_id, subject)._replace(repeat_order_seconds=Decimal(60))
 
-    monkeypatch.setattr(Controls, "limits", checking)
+    monkeypatch.setattr(Controls, "get_limits", checking)
     ticket = build_ticket(type="LIMIT", limit_price="90")
     origin = harness.build_origin()._replace(actor="someone")
 

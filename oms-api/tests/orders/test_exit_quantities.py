@@ -8,7 +8,7 @@ from tests.orders.test_batches import build_place_order, build_record_trade
 from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exit_leaves, list_exits
 from tests.orders.test_protection import get_code, post_group, set_limit
 from tests.orders.test_stopping import set_switch
-from tests.orders.writer_harness import to_decimal
+from tests.orders.writer_harness import build_ticket, to_decimal
 
 pytestmark = pytest.mark.any_database
 
@@ -93,6 +93,17 @@ def test_closing_oto_child_is_reduced(market):
     second = post_group(market, "OTO", {"side": "BUY", "type": "MARKET"}, follower).json()["orders"][1]
     market.place_order(side="SELL", quantity="3")
     assert market.get_order(second["id"])["leaves_quantity"] == "7"
+
+
+def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
+    harness.place_order(side="SELL", quantity="12")
+    buy = {"type": "LIMIT", "limit_price": "107"}
+    first, second = harness.place_pair(
+        "OTO", build_ticket(quantity="5", **buy), build_ticket(quantity="12", **buy)
+    )
+    assert [harness.get_order(one).filled_quantity for one in (first, second)] == [5, 7]
+    [(held,)] = harness.query("SELECT quantity FROM positions")
+    assert to_decimal(held) == 0
 
 
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])

@@ -20,7 +20,7 @@ from app.market_data.queries import find_quotes
 from app.orders.queries.book import symbols_with_orders
 from app.orders.queries.due_orders import count_overdue_orders, find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Protection, Status, Target
 from app.orders.service.commands import (
     CancelOrder,
@@ -170,7 +170,7 @@ def build_commands(harness, number):
         ],
         "a pair": [PlaceGroup(origin("pair"), GroupKind.OCO, (limit, limit), "Growth", "growth")],
         "a preview": [PreviewOrder(origin("preview"), limit, "Growth", "growth")],
-        "a change": [ReplaceOrder(origin("replace"), resting.id, Changes(limit_price=Decimal(81)))],
+        "a change": [ReplaceOrder(origin("replace"), resting.id, OrderChanges(limit_price=Decimal(81)))],
         "a cancel": [CancelOrder(origin("cancel"), other.id, None)],
         "a close": [ClosePosition(origin("close"), "Growth", "growth", "AAPL", "", Decimal(1), None)],
         "a quote": [QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)],

@@ -10,7 +10,7 @@ from tests.factories import build_ticket_body
 from tests.orders.test_stopping import WAITING, set_switch
 from tests.orders.writer_harness import START, build_ticket
 from tests.risk.risk_requests import put_limit
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
 

@@ -17,7 +17,7 @@ from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.losses import LOSS_LIMIT_ACTOR
 from app.timestamps import format_timestamp
 from app.verify import check_database
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 
 def set_limit(harness, code, value, scope=LimitScope.PORTFOLIO, name="Growth"):

@@ -16,7 +16,7 @@ from app.orders.service.commands import PlaceOrder
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body
 from tests.orders.writer_harness import WriterHarness, build_ticket
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 
 KEY = {"X-API-Key": BOOTSTRAP_KEY}

@@ -1,6 +1,5 @@
 """A refused command leaves the state of its batch unchanged."""
 
-import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, TimeInForce
 from app.orders.service.batch_processing import command_execution
 from app.orders.service.commands import (
@@ -36,42 +35,9 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.execution import placement
-from app.orders.service.risk_checks.exposure import exposure_in
 from app.timestamps import format_timestamp
+from tests.orders.batch_state import capture_state
 from tests.orders.writer_harness import build_ticket
-
-NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `capture_state`
-    "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
-    "BatchContext": {
-        *("ledger", "services", "connection", "order_store", "request_id", "_command", "_messages"),
-        *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
-        *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
-    },
-    "LedgerBatch": {
-        *("connection", "guard", "get_reserved_quantity", "originals"),
-        *("_ids", "_listed", "_rates", "_cached_rates"),
-    },
-}
-
-
-def capture_state(context):
-    """Return the whole memory of a batch, to be compared."""
-    state = {}
-    for part in (context.ledger, context.order_store, context):
-        kind = type(part).__name__
-        for name, value in vars(part).items():
-            if name not in NOT_COMPARED[kind]:
-                state[kind, name] = copy.deepcopy(value)
-    changed = {
-        key: order
-        for key, order in context.order_store._orders.items()
-        if key in context.order_store._changed
-    }
-    exposures = {
-        portfolio_key: exposure_in(context, portfolio_key).total
-        for portfolio_key in sorted(context.order_store.portfolio_keys)
-    }
-    return {**state, "orders": changed, "exposures": exposures}
 
 
 @dataclass
@@ -167,10 +133,10 @@ def make_commands(harness):
             CancelOrder(harness.build_origin(), "O-unknown", None),
             CancelOrder(harness.build_origin(), order_command.id, None),
             CancelOrder(harness.build_origin(), ending.id, None),
-            ReplaceOrder(harness.build_origin(), "O-unknown", Changes(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), order_command.id, Changes(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(client_order_id="mine")),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(limit_price=Decimal(-1))),
+            ReplaceOrder(harness.build_origin(), "O-unknown", OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), order_command.id, OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(client_order_id="mine")),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(-1))),
             CancelAll(harness.build_origin(), "nowhere", "Nowhere", None, None, None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
@@ -194,7 +160,7 @@ def make_commands(harness):
             build_place_order(harness, type="LIMIT", limit_price="90"),
             build_place_order(harness, quantity="999999", type="LIMIT", limit_price="101"),  # denied
             PlaceGroup(harness.build_origin(), GroupKind.OCO, (limit, limit), "Growth", "growth"),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(limit_price=Decimal(91))),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(91))),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(1), None),
         ]
         return passing, refused

@@ -31,7 +31,7 @@ class Feed(ManualSource):
         self.quotes = {symbol: Quote(symbol, *prices, START, self.name) for symbol in ("AAPL", "MSFT")}
 
     @override
-    def quote(self, symbol: str, at: Any) -> Quote | None:
+    def get_quote(self, symbol: str, at: Any) -> Quote | None:
         return self.quotes.get(symbol)
 
     @override

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.orders.queries.book import list_order_events
 from app.orders.rules.values import Protection, Status, Target
@@ -345,7 +345,7 @@ def test_no_order_fills_outside_a_session_at_any_clock_time(session_harness, sta
         session_harness.advance_clock(seconds=seconds)
     for (value,) in session_harness.query("SELECT executed_at FROM executions"):
         executed = datetime.fromisoformat(value) if isinstance(value, str) else value
-        assert XNYS.session_at(executed) is not None
+        assert XNYS.find_session(executed) is not None
     assert session_harness.now >= START
 
 

@@ -21,7 +21,7 @@ from app.market_data.service import Market
 from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import orders_by_id
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch.batch_context import BatchServices
 from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
@@ -165,7 +165,7 @@ class WriterHarness:
         order_values: dict[str, Any] = {
             name: Decimal(value) if name in _AMOUNTS else value for name, value in changes.items()
         }
-        (outcome,) = self.run(ReplaceOrder(self.build_origin(), order.id, Changes(**order_values)))
+        (outcome,) = self.run(ReplaceOrder(self.build_origin(), order.id, OrderChanges(**order_values)))
         return outcome
 
     def report_broker_event(self, order: Order, event: Any) -> Order:

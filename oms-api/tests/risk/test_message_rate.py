@@ -104,7 +104,7 @@ def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
 def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     clock = Clock()
     rate = MessageRate(clock)
-    rate.share()
+    rate.start_recording()
     rate.take("U1", Decimal(6), messages=2)
     [(bucket, number)] = rate.drain()
     assert (number, rate.has_touched) == (2, False)

@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.faults.process_control import OmsProcess, PostgresProcess
-from tests.support.postgres import Databases, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import Databases
 from tests.support.redis import RedisServer
 from tests.webhooks.test_random_kills import OMS_API, Program
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.clock import utc_now
 from app.timestamps import format_timestamp
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 
@@ -35,11 +36,9 @@ def post_to_hook(api, hook, message, **headers):
 
 def wait_for_outcome(api, signal_id):
     """Return the signal once it was acted on."""
-    deadline = time.monotonic() + 30
-    while (signal := api.get(f"/signals/{signal_id}").json())["status"] == "received":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return signal
+    path = f"/signals/{signal_id}"
+    wait_until(lambda: api.get(path).json()["status"] != "received", "the outcome of the signal")
+    return api.get(path).json()
 
 
 def test_message_is_stored_and_then_filled_without_a_key(trader):

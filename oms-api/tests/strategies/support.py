@@ -79,8 +79,8 @@ def run_inputs(stage, inputs):
 
     def create(listed, gateway):
         session = real(listed, gateway)
-        step = session.step
-        session.step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
+        step = session.run_step
+        session.run_step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
         return session
 
     stage.host.create_session = create

@@ -12,7 +12,7 @@ from tests.strategies.conftest import get_loop
 from tests.strategies.examples import Reverser
 from tests.strategies.support import build_bar_input, compare_with_replay, create_strategy_setup
 from tests.support.alpaca_portfolio import trading_at_alpaca
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 CODE = "tests.strategies.examples:Reverser"
 CLOSES = ["100", "101.5", "102", "100.25", "99", "103", "104", "103.5", "103"]
@@ -34,7 +34,7 @@ def run_strategy_host(stage, quote):
         quote(CLOSES[number + 1])
         session.deliver([build_bar_input(number, close)])
         wait_until(lambda: all(order["status"] == "FILLED" for order in stage.orders))
-        while session.step():  # the fill of the order, and its status
+        while session.run_step():  # the fill of the order, and its status
             pass
     return [
         (order["side"], Decimal(order["quantity"]), Decimal(order["average_price"]))

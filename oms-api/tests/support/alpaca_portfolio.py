@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 from tests.support.service import ApiClient
 
 

@@ -10,17 +10,21 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg2
 
-START_SECONDS = 30
+from .ports import find_free_port  # noqa: TID252  # other services import this package as `support`
+
+START_SECONDS = 180
 _SERVANT = "nobody"
 _GUARD = Path(__file__).with_name("server_guard.py")
 _LOCK = "owner.lock"
@@ -153,7 +157,12 @@ class PostgresServer:
 
 
 class Databases:
-    """Makes databases on a server; `template` is a migrated one that others are copied from."""
+    """Makes databases on a server; `template` is a migrated one that others are copied from.
+
+    Each statement runs in a context of `statement_context`, which may give it more time.
+    """
+
+    statement_context: ClassVar[Callable[..., AbstractContextManager[object]]] = nullcontext
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
@@ -179,27 +188,17 @@ class Databases:
 
     def run(self, statement: str) -> object:
         """Run a statement outside any transaction and return the first value that it gives, if any."""
-        connection = psycopg2.connect(self._server_url)
-        try:
+        with self.statement_context(), closing(psycopg2.connect(self._server_url)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(statement)
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
-        finally:
-            connection.close()
 
 
 def get_database_name(url: str) -> str:
     """Return the database's name in its address."""
     return url.rpartition("/")[2].partition("?")[0]
-
-
-def find_free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def find_program(name: str) -> Path:

@@ -16,7 +16,7 @@ import httpx
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.forks import Fork
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import find_free_port
+from tests.support.ports import find_free_port
 
 HOME = Path(__file__).parents[2]
 START_SECONDS = 120  # on a slow, shared machine

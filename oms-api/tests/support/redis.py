@@ -10,9 +10,10 @@ from pathlib import Path
 
 import redis
 
-from tests.support.postgres import ServerFolder, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import ServerFolder
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 NONE_TO_BE_HAD = (
     "NO REDIS: the tests of shared rate limits need a server. Install redis-server (Debian: apt-get install "
     "redis-server); Python 3.11 and 3.12 on Linux x86-64 bring one along."

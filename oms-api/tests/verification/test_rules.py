@@ -6,7 +6,7 @@ from typing import Any
 from app.audit.rules.actions import AuditedAction
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
-from app.orders.queries.audit import BookedTrade
+from app.orders.queries.audit import ExecutionTrade
 from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
@@ -122,7 +122,7 @@ def test_execution_without_a_trade_is_reported():
 def test_execution_must_match_the_terms_of_its_order():
     row = build_execution()
     amounts = (row.quantity, row.price, row.value, "0.00000000")
-    booked = BookedTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
+    booked = ExecutionTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
     assert list_fields(find_trade_differences(build_order(), row, booked)) == []
     charged = row._replace(charges='{"commission":"1.00000000","regulatory":"0.01000000"}')
     assert list_fields(find_trade_differences(build_order(), charged, booked)) == ["charges of execution E1"]
@@ -149,7 +149,9 @@ def test_bust_must_match_the_reversal_of_its_trade():
         execution_id="E1:bust", quantity="-1.00000000", value="-2.00000000"
     )
     amounts = ("1.00000000", "2.00000000", "2.00000000", "0.00000000")
-    booked = BookedTrade(None, 7, "AAPL", "", "BUY", *amounts, AT, "admin", None, None, "Clearly erroneous")
+    booked = ExecutionTrade(
+        None, 7, "AAPL", "", "BUY", *amounts, AT, "admin", None, None, "Clearly erroneous"
+    )
     assert list_fields(find_trade_differences(build_order(), row, booked)) == []
     bought = row._replace(side="BUY")
     assert list_fields(find_trade_differences(build_order(), bought, booked)) == ["side of execution E1:bust"]

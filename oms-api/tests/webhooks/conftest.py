@@ -14,9 +14,8 @@ from app.webhooks.rules.attempts import AttemptResult
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.wire.opaque_ids import OpaqueIds
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings, run_service
-
-SECONDS = 20.0
 
 
 class Endpoints:
@@ -81,10 +80,10 @@ class Dispatching:
 
         async def drive():
             used = dispatcher or self.create()
-            deadline = time.monotonic() + SECONDS
+            deadline = time.monotonic() + WAIT_SECONDS
             while not until():
                 assert time.monotonic() < deadline, "it did not come true"
-                await used.cycle()
+                await used.run_cycle()
                 await asyncio.sleep(0.01)
             if not kill:
                 await used.close(1.0)

@@ -18,8 +18,8 @@ from typing_extensions import override
 from app.webhooks.service import delivery_runner
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.support.conditions import wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.support.polling import wait_until
 from tests.webhooks.test_dispatching import create_webhook, list_trade_events
 
 OMS_API = Path(__file__).parents[2]
@@ -117,7 +117,7 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
         return set(trade_ids) == trades
 
     try:
-        wait_until(is_complete, seconds=180)
+        wait_until(is_complete)
     finally:
         for worker in workers:
             worker.kill()

@@ -18,7 +18,8 @@ from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.faults.process_control import OmsProcess, PostgresProcess, wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import Databases, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import Databases
 
 pytestmark = pytest.mark.long
 

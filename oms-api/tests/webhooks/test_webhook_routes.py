@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import connect_engine
-from app.encryption import KeyRing, derive_key_ring, parse_key_ring
+from app.encryption import EncryptionKeys, derive_key_ring, parse_key_ring
 from app.identity.service.authenticator import CACHE_SECONDS
 from app.webhooks.service.maintenance import WebhookMaintenance
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -170,7 +170,7 @@ def test_secrets_are_encrypted_again_with_the_current_key_and_old_deliveries_are
     with hooks.engine.begin() as connection:
         connection.execute(text(complete), {"at": "2026-01-01T00:00:00.000000Z", "id": created["id"]})
     for keys, expected in ((new, 0), (new | old, 2)):
-        maintenance = WebhookMaintenance(engine, KeyRing(keys), lambda: NOON)
+        maintenance = WebhookMaintenance(engine, EncryptionKeys(keys), lambda: NOON)
         maintenance.encrypt_again(EndlessLease())
         maintenance.prune(EndlessLease())
         with hooks.open_connection() as connection:

@@ -13,7 +13,7 @@ from app.forms.orders.approvals import DecisionContext
 from app.forms.request_context import RequestContext
 from app.forms.trade_buttons import ReversalContext
 from app.handlers.registry import RequestKind
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response, build_problem
@@ -46,7 +46,7 @@ JUNK: tuple[Any, ...] = (
 @pytest.fixture
 def attacked_workspace() -> Iterator[PortfolioWorkspace]:
     slack, oms = FakeSlack(), PortfolioOms()
-    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=5.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms), slack, oms)
     yield workspace
     close_bot(workspace)
     slack.stop()
@@ -290,7 +290,7 @@ def test_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked_wo
     send_signed(attacked_workspace, request)
     attacked_workspace.oms.wait_for("POST /alerts")
     again = PortfolioWorkspace(
-        create_test_bot(attacked_workspace.slack, attacked_workspace.oms, read=5.0),
+        create_test_bot(attacked_workspace.slack, attacked_workspace.oms),
         attacked_workspace.slack,
         attacked_workspace.oms,
     )

@@ -121,7 +121,7 @@ def test_person_gets_the_numbers_and_a_chart(finished_backtest: PortfolioWorkspa
         None,
         "next=",
     ]
-    finished_backtest.bot.services.send_queue.close(5.0)  # the posted message is recorded
+    finished_backtest.bot.services.send_queue.close(60.0)  # the posted message is recorded
     assert finished_backtest.bot.services.notifications.list_due(1e12) == []
 
 

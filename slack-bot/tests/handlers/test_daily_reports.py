@@ -9,7 +9,7 @@ from app.events.subscriptions import register_subscriptions
 from app.oms_client.slack_settings import SlackSettings
 from app.services.notifications import daily_reports
 from app.services.notifications.delivery import deliver_notifications
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 

@@ -170,7 +170,7 @@ def test_concurrent_requests_share_one_call_of_auth_test():
 
     def load():
         calls.append(1)
-        release.wait(5)
+        release.wait(60)
         return Installation("T1")
 
     cache = InstallationCache(load)
@@ -179,7 +179,7 @@ def test_concurrent_requests_share_one_call_of_auth_test():
         thread.start()
     release.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert calls == [1]
 
 

@@ -7,7 +7,7 @@ import pytest
 from app.oms_client import Person
 from app.services.origin import Origin
 from app.services.trades.admission import check_admission
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace, create_test_bot
 from tests.fakes import Response, build_problem
@@ -234,8 +234,8 @@ def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: 
 
 
 def test_forms_open_at_once_while_the_oms_hangs(slack, oms):
-    oms.default_responses["me"] = Response(slow=5.0)
-    bot = create_test_bot(slack, oms, read=5.0)
+    oms.default_responses["me"] = Response(slow=60.0)
+    bot = create_test_bot(slack, oms)
     workspace = Workspace(bot, slack, oms)
     for number in range(60):
         assert workspace.type("AAPL", trigger_id=f"t{number}").data == b""

@@ -15,7 +15,7 @@ from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.forms.request_context import RequestContext
 from app.services.notifications.delivery import deliver_notifications
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
 from tests.handlers.orders.test_order_messages import click_button, list_buttons

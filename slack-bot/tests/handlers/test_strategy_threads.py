@@ -82,7 +82,7 @@ def test_pending_thread_line_of_a_killed_bot_is_posted(reporting_workspace: Work
     report_event(reporting_workspace, "E1", "started", STATUS)
     reporting_workspace.slack.wait_for("chat.postMessage", 2)
     services = reporting_workspace.bot.services
-    services.send_queue.close(5.0)
+    services.send_queue.close(60.0)
     with monkeypatch.context() as killed:
         killed.setattr(services.send_queue, "put", lambda *_, **__: None)
         report_event(reporting_workspace, "E2", "paused", STATUS | {"status": "PAUSED"})

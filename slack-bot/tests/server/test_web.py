@@ -9,7 +9,7 @@ import pytest
 from app.server import slack_endpoint
 from app.server.signature import is_signed
 from app.server.slack_endpoint import MAX_BODY_BYTES, parse_request
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response

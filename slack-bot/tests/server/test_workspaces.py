@@ -15,7 +15,7 @@ from app.oms_client import Person
 from app.server import workspaces as workspaces_module
 from app.server.supervision import start_new, store_first
 from app.storage.installations import InstalledWorkspace
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.events.test_receiver import sign_event

@@ -17,7 +17,7 @@ from app.services.notifications.daily_reports import CLAIM_SECONDS, store_report
 from app.services.notifications.delivery import deliver_notifications
 from app.services.orders.messages import refresh_open_orders
 from app.storage.sqlite import SqliteDatabase
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response, build_trade_json
@@ -39,8 +39,7 @@ def bots(slack: FakeSlack) -> Iterator[tuple[PortfolioWorkspace, PortfolioWorksp
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
     storages = create_storages(SqliteDatabase())
     first, second = (
-        PortfolioWorkspace(create_test_bot(slack, oms, storage=storage, read=5.0), slack, oms)
-        for storage in storages
+        PortfolioWorkspace(create_test_bot(slack, oms, storage=storage), slack, oms) for storage in storages
     )
     yield first, second
     close_bot(first)

@@ -41,7 +41,7 @@ from app.services.settings.slack_statuses import report_changes
 from app.services.strategies.backtests import send_backtest_result
 from app.services.strategies.threads import show_strategy_event
 from app.services.trades.reversal import reverse_trade
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import portfolio_oms
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response
@@ -71,7 +71,7 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
     """One bot and one pair of servers for all combinations."""
     slack, oms = FakeSlack(), portfolio_oms.PortfolioOms()
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
-    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=10.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms), slack, oms)
     object.__setattr__(workspace.bot.services, "trading_channel", "C1")
     yield workspace
     close_bot(workspace)

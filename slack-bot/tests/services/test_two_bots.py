@@ -21,7 +21,7 @@ from app.services.trades.confirmation_recovery import recover_confirmations
 from app.storage.bot_registry import BotRegistry
 from app.storage.sqlite import SqliteDatabase
 from app.storage.storage import Storage
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.conftest import Workspace, close_bot, create_test_bot
 from tests.delivery.test_confirmation_store import OWED
 from tests.fakes import Response

@@ -56,7 +56,7 @@ def page(oms, bot, tmp_path) -> Iterator[Page]:
     thread.start()
     yield Page(server.url)
     server.close()
-    thread.join(timeout=5)
+    thread.join(60)
 
 
 def get_oms_view(page, user="ava"):

@@ -29,7 +29,7 @@ def fills_at_once(entry: Order, prices: Prices) -> bool:
     price = get_touch_price(entry.side, prices)
     if price is None or entry.type not in {OrderType.MARKET, OrderType.LIMIT}:
         return False
-    return entry.limit_price is None or is_stop_reached(_opposite(entry.side), price, entry.limit_price)
+    return entry.limit_price is None or is_stop_reached(_get_opposite(entry.side), price, entry.limit_price)
 
 
 def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
@@ -45,6 +45,20 @@ def reached_stop(order: Order, prices: Iterable[Decimal]) -> Decimal | None:
     return next((price for price in prices if is_stop_reached(Side(order.side), price, stop)), None)
 
 
+def sort_for_sending(orders: Iterable[Order], prices: Prices) -> list[Order]:
+    """Return the orders of a pair in the order in which they are sent: one that may fill at once comes last.
+
+    The other one is then at the broker, which reduces it by that fill.
+    """
+    touches = [prices.last, prices.bid, prices.ask]
+    levels = [price for price in touches if price is not None]
+
+    def may_fill(order: Order) -> bool:
+        return fills_at_once(order, prices) or reached_stop(order, levels) is not None
+
+    return sorted(orders, key=may_fill)
+
+
 def nearest_exit_price(prices: Sequence[Decimal], tick: Decimal, *, is_above: bool) -> Decimal | None:
     """Return the nearest price on tick above, or else below, all the prices. None if it is not positive."""
     if is_above:
@@ -58,7 +72,7 @@ def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | No
     if order.role is not Role.TAKE_PROFIT or order.limit_price is None:
         return None
     limit = order.limit_price
-    return next((price for price in prices if is_stop_reached(_opposite(order.side), price, limit)), None)
+    return next((price for price in prices if is_stop_reached(_get_opposite(order.side), price, limit)), None)
 
 
 def is_tightened(order: Order, successor: Order) -> bool:
@@ -94,5 +108,5 @@ def round_to_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
     return {name: max(round_to(getattr(order, name), tick), tick) for name in names}
 
 
-def _opposite(side: str) -> Side:
+def _get_opposite(side: str) -> Side:
     return Side.SELL if side == "BUY" else Side.BUY

@@ -99,9 +99,9 @@ def test_failed_write_is_retried_with_later_actions():
     (key,) = gathering.take(NOON)
     gathering.add(build_denial(request_id="second"))
     gathering.restore(key)
-    assert gathering.waiting() == 2
+    assert gathering.count_waiting() == 2
     assert flush_entries(gathering, NOON + SECOND) == [(first, 2)]
-    assert gathering.waiting() == 0
+    assert gathering.count_waiting() == 0
 
 
 def test_count_being_written_is_not_taken_twice():
@@ -109,7 +109,7 @@ def test_count_being_written_is_not_taken_twice():
     gathering.add(build_denial())
     assert len(gathering.take(NOON)) == 1
     assert gathering.take(NOON + MINUTE) == {}
-    assert gathering.waiting() == 1
+    assert gathering.count_waiting() == 1
 
 
 def test_full_aggregator_rejects_actions_until_space_is_free():
@@ -190,7 +190,7 @@ def test_every_action_is_counted_once_despite_failures(steps):
         elif flush == "failed":
             for key in gathering.take(now):
                 gathering.restore(key)
-        assert gathering.waiting() == noted.total() - counts.total()
+        assert gathering.count_waiting() == noted.total() - counts.total()
     for act, count in flush_entries(gathering, now, everything=True):
         counts[act.tenant_id] += count
     assert counts == noted

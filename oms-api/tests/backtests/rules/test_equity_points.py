@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
+from app.backtests.rules.equity_points import DAY_SECONDS, BacktestEquityCurve, EquityPoint, split_days
 
 ZERO = Decimal(0)
 
@@ -16,7 +16,7 @@ def test_equity_is_cash_and_market_value():
 
 
 def test_point_replaces_one_of_the_same_instant():
-    curve = EquityCurve(2)
+    curve = BacktestEquityCurve(2)
     for point in (
         _build_point(1),
         _build_point(2),
@@ -34,7 +34,7 @@ def test_point_replaces_one_of_the_same_instant():
 
 
 def test_curve_is_thinned_to_every_second_point_and_keeps_the_closes():
-    curve = EquityCurve(4)
+    curve = BacktestEquityCurve(4)
     for at in range(1, 6):
         curve.append(_build_point(at, is_close=at == 2))
         assert curve.step == 1

@@ -4,11 +4,10 @@ import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
-from tests.support.polling import wait_until
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
-WAIT_SECONDS = 60.0
 CREDENTIALS = AlpacaCredentials(KEY_ID, SECRET_KEY)
 
 
@@ -27,7 +26,7 @@ def alpaca(running_alpaca):
 
 @pytest.fixture
 def broker(alpaca):
-    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=WAIT_SECONDS))
     broker.stream.start()
     wait_until(broker.stream.is_ready.is_set)
     alpaca.gateway.requests.clear()

@@ -79,7 +79,7 @@ def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
     ):
         broker = create_adapter(terms, observe=lambda *term: counted.append(term))
         with suppress(BrokerUnavailable), closing(broker):
-            broker.account()
+            broker.get_account()
     assert [row[:3] for row in counted] == [
         ("alpaca", "GET", outcome) for outcome in ("2xx", "4xx", "failed")
     ]

@@ -11,7 +11,7 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.rules.values import Canceled, Refused, Rejected
 from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 NOW = datetime.now(UTC)
 
@@ -25,7 +25,7 @@ def build_bracket(name="A"):
 
 
 def list_events(broker):
-    return format_events([record.event for record in broker.events()])
+    return format_events([record.event for record in broker.list_events()])
 
 
 def list_open_orders(broker):

@@ -3,11 +3,10 @@
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
-from tests.support.polling import wait_until
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
-WAIT_SECONDS = 60.0
 CLIENT_ID = 7
 
 
@@ -31,7 +30,7 @@ def create_broker(tws):
 
     def create(response=WAIT_SECONDS, *, is_awaited=True, **options):
         address = GatewayAddress(LOOPBACK, tws.port, CLIENT_ID)
-        timeouts = Timeouts(connect=WAIT_SECONDS, response=response)
+        timeouts = GatewayTimeouts(connect=WAIT_SECONDS, response=response)
         broker = IbkrBroker(address, None, 1, timeouts=timeouts, **options)
         brokers.append(broker)
         broker.gateway.start()

@@ -6,12 +6,11 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
-from tests.brokers.ibkr.conftest import WAIT_SECONDS
 from tests.brokers.market import NOON, format_events, parse_order_text
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
-from tests.support.polling import wait_until
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
@@ -22,7 +21,7 @@ def build_limit_order(order_id="A", price="95", quantity=10):
 
 def list_events(broker):
     """Return all events but the charges."""
-    return [record.event for record in broker.events() if not isinstance(record.event, Charged)]
+    return [record.event for record in broker.list_events() if not isinstance(record.event, Charged)]
 
 
 def wait_for_events(broker, *expected):
@@ -92,10 +91,10 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
     tws.call(lambda: tws.exchange.fill(working, "6", "94"))
     tws.release()
     wait_for_events(broker, "A accepted", "A 4 @ 94.5", "A 6 @ 94")
-    wait_until(lambda: len(broker.events()) == 5)
-    charged = [record.event for record in broker.events() if isinstance(record.event, Charged)]
+    wait_until(lambda: len(broker.list_events()) == 5)
+    charged = [record.event for record in broker.list_events() if isinstance(record.event, Charged)]
     assert [(charge.amount, charge.currency) for charge in charged] == [(Decimal("1.0"), "USD")] * 2
-    assert broker.execution_charges() == charged  # for a comparison that finds them unbooked
+    assert broker.list_execution_charges() == charged  # for a comparison that finds them unbooked
 
 
 def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
@@ -144,7 +143,7 @@ def test_daily_restart_of_tws_is_survived(tws, broker):
     tws.cut()
     wait_until(lambda: broker.get_connection_state().error is not None)
     with pytest.raises(BrokerUnavailable):
-        broker.account()
+        broker.get_account()
     tws.quote("AAPL", "94", "95")
     tws.faults.refuses_connections = False
     wait_until(broker.gateway.is_ready.is_set)
@@ -155,7 +154,7 @@ def test_client_id_in_use_is_shown_until_it_is_free(broker, create_broker):
     second = create_broker(is_awaited=False)
     wait_until(lambda: "already in use" in (second.get_connection_state().error or ""))
     with pytest.raises(BrokerUnavailable, match="already in use"):
-        second.account()
+        second.get_account()
     broker.close()
     wait_until(second.gateway.is_ready.is_set)
 
@@ -163,7 +162,7 @@ def test_client_id_in_use_is_shown_until_it_is_free(broker, create_broker):
 def test_tws_that_does_not_list_completed_orders_is_used(tws, create_broker):
     tws.faults.add("drop", message=99, times=100)
     broker = create_broker(response=0.5)
-    assert broker.account().number == "DU1234567"
+    assert broker.get_account().number == "DU1234567"
 
 
 def test_order_of_a_process_that_ended_can_be_canceled(tws, create_broker):
@@ -205,8 +204,8 @@ def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tw
     assert not state.is_open
     first.close()
     tws.quote("AAPL", "94", "95.5")
-    second = create_broker(load_chains=lambda: [Chain(("A", "B"))])
-    assert [fill.order_id for fill in second.executions("B")] == ["B"]
+    second = create_broker(load_chains=lambda: [ReplacementChain(("A", "B"))])
+    assert [fill.order_id for fill in second.list_executions("B")] == ["B"]
     assert len(tws.exchange.orders) == 1
 
 
@@ -218,7 +217,7 @@ def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_br
     with pytest.raises(OutcomeOpen):
         first.replace("A", successor, NOW)
     first.close()
-    second = create_broker(load_chains=lambda: [Chain(("A",), successor)])
+    second = create_broker(load_chains=lambda: [ReplacementChain(("A",), successor)])
     state = second.find("B")
     assert state is not None
     assert state.is_open
@@ -246,7 +245,7 @@ def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
 
 
 def test_other_account_than_before_is_not_traded(tws, broker):
-    broker.account()
+    broker.get_account()
     tws.accounts[:] = ["U7654321"]
     try:
         tws.cut()
@@ -258,7 +257,7 @@ def test_other_account_than_before_is_not_traded(tws, broker):
 
 
 def test_account_is_a_paper_account_by_its_number(tws, broker):
-    account = broker.account()
+    account = broker.get_account()
     assert (account.number, account.is_paper, account.currency) == ("DU1234567", True, "USD")
     assert account.cash == Decimal(1_000_000)
 
@@ -294,7 +293,7 @@ def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
     assert broker.find("B").order.expires_at == later
     now[0] = later
     tws.call(lambda: tws.exchange.cancel(sent))
-    wait_until(lambda: [type(record.event) for record in broker.events()][-1] is Expired)
+    wait_until(lambda: [type(record.event) for record in broker.list_events()][-1] is Expired)
 
 
 def test_fraction_of_a_share_is_sent(broker, tws):

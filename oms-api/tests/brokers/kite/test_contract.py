@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from tests.brokers.contract import BrokerContract, BrokerSetup
 from tests.brokers.market import parse_order_text
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 
 class UpToDateBroker:

@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 
 class Clock:

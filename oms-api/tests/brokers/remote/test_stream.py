@@ -10,7 +10,7 @@ from websockets.sync.server import ServerConnection, serve
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
 from tests.brokers.remote.test_rest_client import Broker, serving
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 CANARY = AlpacaCredentials("PK1", "canary-of-a-secret")
 

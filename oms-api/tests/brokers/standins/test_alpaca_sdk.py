@@ -29,9 +29,7 @@ from tests.brokers.standins.alpaca_sdk import (
     TradingStream,
     TrailingStopOrderRequest,
 )
-from tests.support.polling import wait_until
-
-WAIT_SECONDS = 30.0
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +40,8 @@ def running_alpaca():
 
 @pytest.fixture
 def alpaca(running_alpaca):
-    """Start each test with other prices and without faults."""
-    running_alpaca.faults.clear()
+    """Start each test with a new account."""
+    running_alpaca.clear()
     running_alpaca.exchange.quote("AAPL", "189.98", "190.02")
     running_alpaca.exchange.quote("TSLA", "160", "161")
     return running_alpaca

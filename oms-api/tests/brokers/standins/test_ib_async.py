@@ -7,8 +7,8 @@ import pytest
 from ib_async import IB, Forex, LimitOrder, MarketOrder, Stock, StopOrder
 
 from tests.brokers.standins.ibkr.server import ACCOUNT, StandIn
+from tests.support.conditions import WAIT_SECONDS
 
-WAIT_SECONDS = 30.0
 APPLE = Stock("AAPL", "SMART", "USD", primaryExchange="NASDAQ")
 
 

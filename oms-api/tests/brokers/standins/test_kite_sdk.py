@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET, StandIn
-from tests.support.polling import wait_until
+from tests.support.conditions import wait_until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of Twisted and autobahn

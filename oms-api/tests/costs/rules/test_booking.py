@@ -15,7 +15,7 @@ from app.costs.rules.booking import (
     parse_components,
     serialize_charges,
 )
-from app.costs.rules.values import Execution, OrderTotals
+from app.costs.rules.values import ChargedExecution, OrderTotals
 from app.costs.service import load_rates
 
 TABLE = load_rates()
@@ -30,7 +30,7 @@ def build_trade(quantity="3", price="100", **changes):
         "exchange": "NASDAQ",
         "product": "",
         "side": "SELL",
-        "execution": Execution.at_price(Decimal(quantity), Decimal(price)),
+        "execution": ChargedExecution.from_price(Decimal(quantity), Decimal(price)),
         "currency": "USD",
         "rate": None,
         "at": NOON,

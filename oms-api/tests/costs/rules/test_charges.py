@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.costs.errors import RateUnknown
 from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
-from app.costs.rules.values import Charges, Execution, OrderTerms, OrderTotals, Schedule, Totals
+from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
 
@@ -28,12 +28,12 @@ def charge_us_order(side="SELL", schedule="us_equity", on=NOVEMBER):
 
 
 def build_executions(price, *quantities):
-    return [Execution.at_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
+    return [ChargedExecution.from_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
 
 
 def charge_fills(order, fills, totals=None):
     """Return the charges of each fill of one order, and the totals after the last."""
-    totals, found = totals or Totals(), []
+    totals, found = totals or ChargeTotals(), []
     for execution in fills:
         charges, totals = compute_fill_charges(order, totals, execution, TABLE)
         found.append(charges)
@@ -160,7 +160,7 @@ def test_each_us_fee_of_a_day_is_rounded_up_to_the_cent_over_its_fills():
 
 
 def test_us_fees_accumulate_over_the_orders_of_a_day():
-    totals, found = Totals(), []
+    totals, found = ChargeTotals(), []
     for quantity in (3, 3, 4):
         charges, totals = charge_fills(
             charge_us_order(), build_executions(100, quantity), totals._replace(order=OrderTotals())
@@ -222,7 +222,7 @@ def test_ibkr_minimum_applies_once_per_order():
 def test_ibkr_charges_the_us_fees_too():
     charges = compute_charges(charge_us_order("SELL", "ibkr_fixed"), 100, 3)
     assert charges == Charges(commission=Decimal("1.00"), regulatory=Decimal("0.02"))
-    assert charges.components(Schedule.IBKR_FIXED) == {
+    assert charges.list_components(Schedule.IBKR_FIXED) == {
         "commission": Decimal("1.00"),
         "regulatory": Decimal("0.02"),
     }
@@ -243,7 +243,7 @@ def test_missing_schedule_or_uncovered_market_charges_nothing(order):
     charges, totals = charge_fills(order, build_executions(1000, 400))
     assert charges == [Charges()]
     assert charges[0].total == 0
-    assert totals.day == Totals().day
+    assert totals.day == ChargeTotals().day
 
 
 def test_charges_before_the_first_rate_date_are_rejected():
@@ -279,7 +279,9 @@ def test_fills_of_any_split_add_up_to_the_charge_of_the_order(order, price, quan
 
 
 FILLS = st.lists(
-    st.builds(Execution.at_price, st.decimals("0.001", "40000", places=3), PRICES), min_size=1, max_size=8
+    st.builds(ChargedExecution.from_price, st.decimals("0.001", "40000", places=3), PRICES),
+    min_size=1,
+    max_size=8,
 )
 DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 
@@ -288,8 +290,8 @@ DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 def test_no_fill_has_a_negative_charge(order, on, fills):
     charges, _ = charge_fills(order._replace(on=on), fills)
     for charge in charges:
-        assert min(charge.components(order.schedule).values(), default=ZERO) >= 0
-        assert charge.total == sum(charge.components(order.schedule).values(), ZERO)
+        assert min(charge.list_components(order.schedule).values(), default=ZERO) >= 0
+        assert charge.total == sum(charge.list_components(order.schedule).values(), ZERO)
 
 
 @given(FILLS)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay_fills
 from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.corporate_actions import (
-    Action,
     ActionKind,
     CashDividend,
+    CorporateActionTerms,
     Ratio,
     Split,
     TransferIn,
@@ -63,7 +63,9 @@ def build_dividend(amount, withholding=None, currency="USD"):
         "amount": Decimal(amount),
         "withholding_percent": withholding and Decimal(withholding),
     }
-    return Action(1, "C1", ActionKind.DIVIDEND, "AAPL", MIDDLE, "2026-11-20", currency=currency, **terms)
+    return CorporateActionTerms(
+        1, "C1", ActionKind.DIVIDEND, "AAPL", MIDDLE, "2026-11-20", currency=currency, **terms
+    )
 
 
 @given(earlier, ratios)
@@ -181,7 +183,7 @@ def build_row(**changes):
     return build_trade_row()._replace(**terms)
 
 
-SPLIT_ACTION = Action(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
+SPLIT_ACTION = CorporateActionTerms(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +203,7 @@ def test_row_must_match_its_action(changes, action, fields):
 
 
 def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
-    action = Action(
+    action = CorporateActionTerms(
         1,
         "S",
         ActionKind.SPLIT,

@@ -120,7 +120,7 @@ def test_open_order_has_leaves_quantity():
 
 
 def test_filled_quantity_is_the_sum_of_executions():
-    filled = Filled(Decimal(4), Decimal(400)).plus(Filled(Decimal(6), Decimal(600)))
+    filled = Filled(Decimal(4), Decimal(400)).add(Filled(Decimal(6), Decimal(600)))
     standing = build_order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
     assert check_fills(standing, filled) == []
     assert list_fields(check_fills(build_order(), filled)) == ["filled_quantity", "filled_value"]

@@ -13,6 +13,7 @@ from app.orders.rules.protection import (
     nearest_exit_price,
     reached_stop,
     round_to_tick,
+    sort_for_sending,
     unprofitable_target,
 )
 from app.orders.rules.values import Role
@@ -62,6 +63,17 @@ def test_reached_stop_returns_a_stop_price_that_is_already_triggered():
     assert reached_stop(stop, LEVELS[:1]) is None
     assert reached_stop(stop._replace(is_triggered=True), LEVELS) is None
     assert reached_stop(build_order(), LEVELS) is None
+
+
+@pytest.mark.parametrize(
+    ("stop_price", "limit_price", "last"),
+    [("90", "110", "LIMIT"), ("100", "110", "STOP"), ("99", "110", "STOP"), ("90", "99", "LIMIT")],
+)
+def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, limit_price, last):
+    target = build_order(side="SELL", type="LIMIT", limit_price=limit_price)
+    stop = build_order(side="SELL", type="STOP", stop_price=stop_price)
+    assert sort_for_sending([stop, target], QUOTE)[-1].type == last
+    assert sort_for_sending([stop, target], Prices()) == [stop, target]
 
 
 @pytest.mark.parametrize(

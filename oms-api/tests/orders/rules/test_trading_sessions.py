@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.orders.rules.order_factory import NO_LINKS, Placement, new_order
 from app.orders.rules.trading_sessions import (
@@ -29,9 +29,9 @@ from app.timestamps import Timestamp, format_timestamp
 from tests.orders.writer_harness import build_ticket
 
 CALENDARS = Calendars.load()
-XNYS, XNSE = CALENDARS.get_calendar(Market.XNYS), CALENDARS.get_calendar(Market.XNSE)
-EXTENDED = CALENDARS.get_calendar(Market.XNYS, Segment.EXTENDED_HOURS)
-CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
+XNYS, XNSE = CALENDARS.get_calendar(MarketIdentifier.XNYS), CALENDARS.get_calendar(MarketIdentifier.XNSE)
+EXTENDED = CALENDARS.get_calendar(MarketIdentifier.XNYS, MarketSegment.EXTENDED_HOURS)
+CRYPTO = CALENDARS.get_calendar(MarketIdentifier.CRYPTO)
 instants = st.datetimes(datetime(2024, 2, 1), datetime(2026, 10, 31), timezones=st.just(UTC))  # noqa: DTZ001  # given one
 
 
@@ -167,22 +167,22 @@ def test_child_order_waits_for_its_parent_not_for_the_session():
 @given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
 def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
     hold = find_hold(build_order(), calendar, format_timestamp(instant))
-    session = calendar.session_at(instant)
+    session = calendar.find_session(instant)
     assert (hold is None) == (session is not None)
     ends_at = datetime.fromisoformat(
         find_session_end(build_order(), calendar, format_timestamp(instant)) or ""
     )
     assert ends_at > instant
     opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
-    assert calendar.session_at(opens) == calendar.session_at(ends_at - timedelta(microseconds=1))
-    assert calendar.session_at(ends_at) is None
+    assert calendar.find_session(opens) == calendar.find_session(ends_at - timedelta(microseconds=1))
+    assert calendar.find_session(ends_at) is None
 
 
 @given(instants)
 def test_opening_auction_order_expires_after_a_future_open(instant):
     order = build_order(time_in_force="OPG")
     end = datetime.fromisoformat(find_session_end(order, XNYS, format_timestamp(instant)) or "")
-    session = XNYS.session_at(end - OPENING)
+    session = XNYS.find_session(end - OPENING)
     assert session is not None
     assert session.open == end - OPENING > instant
     assert order.time_in_force == TimeInForce.OPG

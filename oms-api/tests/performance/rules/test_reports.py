@@ -7,7 +7,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.calendars.service import Calendars
 from app.calendars.sources import ReleasedCalendars
 from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, get_next_close, list_missed_closes
@@ -30,7 +30,7 @@ def build_point(day, equity, gross=0, charges=0, flows=0, is_close=True):
 
 
 def join_curves(*rows):
-    return reduce(EquitySeries.followed_by, rows)
+    return reduce(EquitySeries.concatenate, rows)
 
 
 def test_equity_of_a_period_is_summarized():
@@ -106,7 +106,7 @@ def test_only_days_common_to_all_symbols_are_compared():
 
 
 def test_next_close_is_that_of_the_calendar_or_midnight_where_it_is_not_known():
-    calendar = ReleasedCalendars.load().get_calendar(Market.XNYS)
+    calendar = ReleasedCalendars.load().get_calendar(MarketIdentifier.XNYS)
     friday = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert get_next_close(calendar, friday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
     assert get_next_close(calendar, friday.replace(hour=21)) == datetime(2026, 11, 23, 21, tzinfo=UTC)
@@ -124,7 +124,7 @@ def test_day_without_a_calendar_ends_at_midnight_utc():
 
 
 def test_market_day_ends_at_its_close_while_its_sessions_are_known():
-    new_york = Calendars.load().get_calendar(Market.XNYS)
+    new_york = Calendars.load().get_calendar(MarketIdentifier.XNYS)
     monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert get_last_close(new_york, monday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
     assert get_last_close(new_york, datetime(2099, 1, 1, 5, tzinfo=UTC)) == datetime(2099, 1, 1, tzinfo=UTC)

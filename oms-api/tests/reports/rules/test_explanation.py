@@ -14,8 +14,8 @@ from app.performance.rules.currencies import format_currencies, parse_currencies
 from app.reports.rules.explanation import (
     NO_EXPLANATION,
     BookedMovement,
-    BookedTrade,
     DayEdge,
+    ExplainedTrade,
     Explanation,
     explain_day,
     find_end_rate,
@@ -29,7 +29,7 @@ USD = {"USD": CurrencyValue(Decimal(100), Decimal(8350), Decimal("83.5"))}
 
 def build_trade(cash, charges=0, currency=None, local_cash=None, rate=None):
     local = Decimal(cash if local_cash is None else local_cash)
-    return BookedTrade(currency, Decimal(cash), Decimal(charges), local, rate and Decimal(rate))
+    return ExplainedTrade(currency, Decimal(cash), Decimal(charges), local, rate and Decimal(rate))
 
 
 def build_day_edge(equity, flows=0, currencies=None):

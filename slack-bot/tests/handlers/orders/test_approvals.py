@@ -6,7 +6,7 @@ import pytest
 
 from app.delivery.order_messages import MessageKind
 from app.services.orders.messages import refresh_order
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem

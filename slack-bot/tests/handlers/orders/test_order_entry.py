@@ -8,7 +8,7 @@ import pytest
 from app.blocks.orders.form import find_proposal
 from app.forms.orders.order import Denial
 from app.forms.orders.ticket import OrderDraft
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fake_orders import denial_json
@@ -357,10 +357,11 @@ def test_user_without_trading_rights_sees_a_refusal_instead_of_the_form(workspac
 
 
 def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
-    workspace.oms.queue_responses("preview_order", Response(500, slow=0.5))
+    workspace.oms.queue_responses("preview_order", Response(500, slow=60.0))
     workspace.type(LINE, "/order")
     workspace.oms.wait_for("preview_order")
     workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
+    workspace.oms.released.set()
     late = workspace.slack.wait_for("views.update")[0]
     assert late.body["hash"] == "h1"
     assert "V1" not in workspace.slack.shown
@@ -395,8 +396,7 @@ def search_symbols(workspace: Workspace, typed):
     return [(option["value"], option["text"]["text"]) for option in options]
 
 
-def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Workspace):
-    workspace = patient_workspace
+def test_symbols_are_searched_with_quote_change_and_age(workspace: Workspace):
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     today = f"{workspace.bot.services.now():%Y-%m-%d}T00:00:00Z"
     workspace.oms.bars = [
@@ -411,15 +411,14 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
     assert search_symbols(workspace, "no such?") == [("/", "No instrument matches.")]
 
 
-def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
-    patient_workspace.oms.instruments = {}
-    assert search_symbols(patient_workspace, " ") == [
+def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(workspace: Workspace):
+    workspace.oms.instruments = {}
+    assert search_symbols(workspace, " ") == [
         ("/", "No instruments are listed. Type a symbol, such as AAPL.")
     ]
 
 
-def test_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
-    workspace = patient_workspace
+def test_quotes_of_a_list_are_not_read_again_while_people_type(workspace: Workspace):
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     assert [search_symbols(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
     paths = [call.path for call in workspace.oms.list_requests("quoted_price")]

@@ -13,7 +13,7 @@ from app.services.kill_switches.banner_recovery import recover_banners
 from app.services.kill_switches.banners import announce, replace_banner, show_banner
 from app.services.notifications.delivery import deliver_notifications
 from app.services.origin import Origin
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 
@@ -78,7 +78,7 @@ def test_stop_that_was_ended_meanwhile_is_not_shown(killed_bot: Workspace):
     wait_until(lambda: not list_rows(killed_bot))
     release_rows(killed_bot)
     recover_banners(services, time.time())
-    services.send_queue.close(5.0)
+    services.send_queue.close(60.0)
     assert list_posts(killed_bot) == [("C1", "Trading is resumed")]
 
 
@@ -211,7 +211,7 @@ def test_private_banner_survives_a_bot_killed_before_slack_gets_it(workspace: Wo
 
 def test_end_of_an_unposted_stop_is_shown_in_the_form_only(workspace: Workspace):
     change_switch(workspace, channel="D1", is_end=True)
-    workspace.bot.services.send_queue.close(5.0)
+    workspace.bot.services.send_queue.close(60.0)
     assert (list_rows(workspace), list_posts(workspace)) == ([], [])
 
 

@@ -8,7 +8,7 @@ from app.delivery.order_messages import MessageKind, OrderMessage
 from app.events.registry import Event
 from app.services.orders.messages import refresh_open_orders
 from app.services.orders.recovery import recover_orders
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_message
@@ -53,7 +53,7 @@ def test_order_of_a_program_is_posted_to_the_approvers_once(approval_workspace: 
     wait_until(lambda: find_message(approval_workspace, order_id))
     request_approval(approval_workspace, order_id, event_id="E2")
     recover_orders(approval_workspace.bot.services, time.time() + 60)
-    approval_workspace.bot.services.send_queue.close(5.0)
+    approval_workspace.bot.services.send_queue.close(60.0)
     (message,) = list_posts(approval_workspace)
     check_message(message["text"], message["blocks"])
     assert message["channel"] == "C-APPROVERS"

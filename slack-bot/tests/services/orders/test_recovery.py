@@ -13,7 +13,7 @@ from app.services.orders.closes import CLOSE_PREFIX
 from app.services.orders.recovery import recover_orders
 from app.storage.connection import open_database
 from app.storage.storage import create_storage
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.order_factories import build_order_state
@@ -38,7 +38,7 @@ def test_order_without_a_message_gets_it_after_the_restart(workspace: Workspace)
     assert (posted["channel"], "BUY 50 MSFT" in posted["text"]) == ("C1", True)
     wait_until(lambda: not workspace.bot.services.pending_orders.list_unresolved())
     recover_orders(workspace.bot.services, 1035.0)
-    workspace.bot.services.send_queue.close(5.0)
+    workspace.bot.services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
@@ -88,7 +88,7 @@ def test_request_for_approval_survives_a_bot_that_is_killed_before_it_posts_it(
     texts = [call.body["text"] for call in workspace.slack.wait_for("chat.postMessage", 2)]
     assert sum(text.startswith("*Approval needed*") for text in texts) == 1
     wait_until(lambda: not services.storage.database.execute("SELECT key FROM pending_orders"))
-    services.send_queue.close(5.0)
+    services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 2
     assert services.order_messages.find(order_id, MessageKind.APPROVAL) is not None
 

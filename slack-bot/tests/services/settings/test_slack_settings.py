@@ -123,7 +123,7 @@ def test_change_of_a_group_is_reported_at_once(workspace: Workspace):
     workspace.oms.wait_for(GROUPS, 2)
     workspace.bot.services.stopping.set()
     workspace.bot.services.groups_changed.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -137,5 +137,5 @@ def test_roles_that_an_administrator_sets_are_applied_at_once(workspace: Workspa
     workspace.oms.wait_for(GROUPS)
     services.stopping.set()
     services.groups_changed.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()

@@ -13,7 +13,7 @@ from app.oms_client.statement import sign_statement
 from app.services.dependencies import Services
 from app.services.settings.workspace_claim import run_workspace_claim
 from tests import factories
-from tests.conftest import SHORT
+from tests.conftest import WAITS
 from tests.fakes import Response, build_problem
 from tests.oms_client.test_statement import KEY
 
@@ -26,7 +26,7 @@ def services(slack, oms):
     settings = factories.build_settings(
         slack.api_url, oms.url, oms_api_key=KEY, bot_statement_secret="s" * 40
     )
-    waits = replace(SHORT, claim_every=0.01)
+    waits = replace(WAITS, claim_every=0.01)
     services = Services(
         oms=OmsClient(settings), slack=SlackApi(settings), send_queue=SendQueue(), waits=waits
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.services.trades.confirmation_recovery import recover_confirmations, run_recovery
-from support.polling import wait_until
+from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.delivery.test_confirmation_store import OWED as STORED
 from tests.fakes import Response, build_problem
@@ -175,7 +175,7 @@ def test_recovery_runs_until_the_bot_stops(workspace: Workspace):
     thread.start()
     assert list_posts(workspace)[0][0] == "C1"
     workspace.bot.services.stopping.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

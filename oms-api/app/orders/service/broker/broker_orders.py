@@ -9,13 +9,14 @@ from app.brokers.capabilities import find_linked_refusal
 from app.brokers.queries import StoredConnection, find_connection
 from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
 from app.ledger.rules.settings import HOLD
+from app.ledger.service.portfolio_state import PortfolioState
 from app.orders.errors import NotReplaceable
 from app.orders.queries.broker_requests import (
     build_request_insert,
     build_sending_insert,
 )
-from app.orders.rules.broker_requests import RequestKind, build_broker_order, replaces_exits
-from app.orders.rules.contingency import EXITS, PARENTS
+from app.orders.rules.broker_requests import RequestKind, build_broker_order
+from app.orders.rules.contingency import EXITS, PARENTS, SHARING
 from app.orders.rules.order_factory import PAPER
 from app.orders.rules.rows import row_of
 from app.orders.rules.values import Order, Role, Status
@@ -69,13 +70,19 @@ def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
 
 
+def load_broker_connection(
+    context: BatchContext, portfolio: PortfolioState
+) -> tuple[str, StoredConnection | None]:
+    """Return the name and the state of a portfolio's connection, which is read once in a batch."""
+    key = portfolio.tenant_id, portfolio.broker_connection or ""
+    loaded = context.loaded.broker_connections
+    if key not in loaded:
+        loaded[key] = find_connection(context.connection, *key)
+    return key[1], loaded[key]
+
+
 def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
-    """Return the name and the state of the order's connection, which is read once in a batch."""
-    name = context.portfolio(order).broker_connection or ""
-    key = (order.tenant_id, name)
-    if key not in context.broker_connections:
-        context.broker_connections[key] = find_connection(context.connection, *key)
-    return name, context.broker_connections[key]
+    return load_broker_connection(context, context.portfolio(order))
 
 
 def count_critical_issues(context: BatchContext, order: Order) -> int:
@@ -90,14 +97,14 @@ def request_submission(context: BatchContext, order: Order, at: Timestamp) -> No
     """Store the request that sends a SUBMITTED order to its broker after the commit.
 
     If the session runs in this process and has nothing else to send, it gets the order in memory. Orders that
-    one request sends, and exits that wait for others to end, are read from the database.
+    one request sends, and those that share a quantity, are read from the database.
     """
     if is_sent_with_pair(context, order):
         return
     name = context.portfolio(order).broker_connection or ""
     linked = list_linked(context, order)
     mark_sent_with_entry(context, linked if order.role is Role.ENTRY else [], at, order.placed_by)
-    is_stored = bool(linked) or replaces_exits(order)  # both depend on other orders when they are sent
+    is_stored = bool(linked) or order.role in SHARING  # it depends on other orders when it is sent
     if is_stored or not context.services.broker_notifier.reserve(order.tenant_id, name, order.id):
         _store_request(context, order, RequestKind.SUBMIT, at)
         return

@@ -1,7 +1,10 @@
 """Why an order of a pair at a broker was canceled by its group, and which one waits for its quote."""
 
-from app.orders.rules.broker_requests import is_watched
+from collections.abc import Sequence
+
+from app.orders.rules.broker_requests import is_remote, is_watched
 from app.orders.rules.contingency import find_siblings
+from app.orders.rules.protection import sort_for_sending
 from app.orders.rules.rows import OrderEvent
 from app.orders.rules.values import Order, Status
 from app.orders.service.batch.batch_context import BatchContext
@@ -34,6 +37,14 @@ def is_watched_order(context: BatchContext, order: Order) -> bool:
 def waits_for_quote(context: BatchContext, order: Order) -> bool:
     """Return whether an order is HELD because we watch its price."""
     return order.status is Status.HELD and is_watched_order(context, order)
+
+
+def sort_pair(context: BatchContext, orders: Sequence[Order]) -> list[Order]:
+    """Return the orders of a pair as they are sent. The paper market gets them as they are."""
+    if not any(is_remote(one) for one in orders):
+        return list(orders)
+    prices = context.symbol_state(orders[0].tenant_id, orders[0].symbol).prices
+    return sort_for_sending(orders, prices)
 
 
 def list_cancel_requests(context: BatchContext, order: Order) -> list[OrderEvent]:

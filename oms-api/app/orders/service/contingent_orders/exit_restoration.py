@@ -15,7 +15,7 @@ from app.orders.rules.order_factory import copy_order
 from app.orders.rules.values import FINAL, OPEN, WORKING, Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
-from app.orders.service.broker.pair_swaps import is_watched_order
+from app.orders.service.broker.pair_swaps import is_watched_order, sort_pair
 from app.orders.service.contingent_orders.groups import GROUPS, release_order
 from app.timestamps import Timestamp
 
@@ -100,9 +100,9 @@ def _list_groups(
 
 def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp) -> list[Order]:
     """Load the exits of a position that are open or changed at `since` or later, and return them."""
-    found = context.recent_exits.get((key, since))
+    found = context.loaded.recent_exits.get((key, since))
     if found is None:
-        found = context.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
+        found = context.loaded.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
         context.order_store.take(found)
     return found
 
@@ -134,7 +134,7 @@ def _restore_leg(
 
 def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestamp) -> Order:
     """Return a new order with the terms of an exit, not stored yet."""
-    order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
+    order_id = context.services.order_ids.generate(leg.tenant_id, datetime.fromisoformat(at), leg.id)
     fields: dict[str, Any] = {"is_triggered": False, "request_hash": None, "replaces": None}
     fields |= dict.fromkeys(_AMOUNTS, ZERO)
     return copy_order(leg, order_id, at, quantity=quantity, **fields)
@@ -172,7 +172,7 @@ def add_exits(
 
 def send_exits(context: BatchContext, orders: Sequence[Order], at: Timestamp) -> None:
     """Send exits to their broker. One of an emulated pair that is watched is HELD."""
-    for known in orders:
+    for known in sort_pair(context, orders):
         order = context.order_store.get_current(known)
         if order.status in {Status.INITIALIZED, Status.HELD} and not is_watched_order(context, order):
             release_order(context, order, at)

@@ -18,8 +18,9 @@ from app.orders.rules.values import FINAL, WORKING, Order, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.order_records import list_history
 from app.orders.service.broker.broker_orders import adopt_children, request_cancel, request_replacement
-from app.orders.service.broker.pair_swaps import list_cancel_requests
-from app.orders.service.contingent_orders.groups import GROUPS
+from app.orders.service.broker.linked_exits import was_sent_with_entry
+from app.orders.service.broker.pair_swaps import RESIZED, list_cancel_requests
+from app.orders.service.contingent_orders.groups import GROUPS, cancel_order
 from app.timestamps import Timestamp
 
 _RESTING = WORKING - {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
@@ -80,10 +81,11 @@ def _continue(order: Order, successor: Order, at: Timestamp) -> Order:
 
 
 def confirm_reductions(context: BatchContext, filled: Order, executed_at: datetime, at: Timestamp) -> None:
-    """Ask the broker again for the quantity of orders that a fill reduced, if their change crossed it.
+    """Ask the broker again for the quantity of orders that a fill reduced, if they crossed it.
 
     A broker that links orders reduces them when the fill happens. A change that it applied afterwards may
-    have set the former quantity again, although the fill was reported later.
+    have set the former quantity again, although the fill was reported later. A new order that it received
+    afterwards has the former quantity: it is canceled, and sent again with the rest.
     """
     if not is_remote(filled) or filled.role not in SHARING:
         return
@@ -91,14 +93,17 @@ def confirm_reductions(context: BatchContext, filled: Order, executed_at: dateti
     if get_pairing(filled, instrument) is not Pairing.NATIVE:
         return
     for one in find_siblings(filled, context.order_store.open_of(filled.portfolio_key, filled.symbol)):
-        is_changed = one.replaces is not None and one.status in _RESTING and one.accepted_at is not None
-        if is_changed and executed_at <= datetime.fromisoformat(one.accepted_at or at):
+        if one.status not in _RESTING or executed_at > datetime.fromisoformat(one.accepted_at or at):
+            continue
+        if one.replaces is None and not was_sent_with_entry(context, one):
+            cancel_order(context, one, at, GROUPS, reason=RESIZED)
+        elif one.replaces is not None and one.accepted_at is not None:
             _request_reduction(context, one, at)
 
 
 def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Ask the broker, which works more than is left to close, for the quantity of the order."""
-    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    order_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at), order.id)
     successor = copy_order(
         order,
         order_id,

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.ibkr.rules.order_tracking import OrderTracker
-from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
-from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, Chain
-from app.brokers.rules.values import OrderType, TimeInForce
+from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
+from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
+from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
+from app.brokers.rules.values import Canceled, Lapsed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import NOON, format_events, parse_order_text
 
@@ -17,7 +17,7 @@ TEN = Decimal(10)
 
 
 def report_open_order(status="Submitted", ref="A", venue_id=1, client_id=CLIENT_ID, perm_id=100, **changes):
-    order_report = OrderReport(
+    order_report = IbkrOrderReport(
         venue_id, client_id, perm_id, ref, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, TEN,
         Decimal(95), None, None, None, None, status,
     )  # fmt: skip
@@ -29,13 +29,13 @@ def report_status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1
 
 
 def report_fill(execution_id="x.01", quantity="10", ref="A", **changes):
-    fill_report = FillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
+    fill_report = IbkrFillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
     return fill_report._replace(**changes)
 
 
 @pytest.fixture
 def tracker():
-    return OrderTracker(CLIENT_ID)
+    return IbkrOrderTracker(CLIENT_ID)
 
 
 @pytest.fixture
@@ -165,6 +165,14 @@ def test_message_rejects_an_order_that_was_not_accepted(tracker):
     assert tracker.apply_message(2, 201, "unknown order", NOON) == []
 
 
+def test_order_that_arrives_after_its_pair_has_filled_has_lapsed(tracker):
+    tracker.register("A", 1)
+    (event,) = tracker.apply_message(1, 201, "Order rejected - reason:OCA group is already filled.", NOON)
+    assert event == Lapsed("A", "The other order of the pair has filled.", NOON)
+    assert tracker.apply_order(report_open_order("Inactive"), NOON) == []
+    assert tracker.find("A").build_state("A", 1, NOON).end == Canceled("A", NOON)
+
+
 def test_order_that_is_not_sent_is_rejected_once(tracker, working_order):
     assert format_events(tracker.reject("B", "No", NOON)) == ["B rejected"]
     assert tracker.reject("B", "No", NOON) == tracker.reject("A", "No", NOON) == []
@@ -206,7 +214,7 @@ def test_replacement_of_a_group_is_confirmed_with_a_reduced_quantity(
 
 def test_replacement_of_an_earlier_process_is_confirmed_by_the_first_report(tracker):
     successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group="G")
-    tracker.add_chains([Chain(("A",), successor)])
+    tracker.add_chains([ReplacementChain(("A",), successor)])
     changed = report_open_order(quantity=Decimal(6), limit_price=Decimal(96))
     assert format_events(tracker.apply_order(changed, NOON))[0] == "A replaced"
 
@@ -217,7 +225,7 @@ def test_fill_that_ends_the_order_refuses_its_replacement(tracker, working_order
 
 
 def test_order_of_another_process_has_its_replacements(tracker):
-    tracker.add_chains([Chain(("A", "B"))])
+    tracker.add_chains([ReplacementChain(("A", "B"))])
     assert format_events(tracker.apply_order(report_open_order(), NOON)) == ["B accepted"]
     assert [order.order_id for order in tracker.orders] == ["B"]
 

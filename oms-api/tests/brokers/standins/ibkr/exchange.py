@@ -89,6 +89,8 @@ class Exchange:
             order = self._modify(known, order)
         elif self._is_orphan(order):
             self.reject(order, "The parent order does not work.")
+        elif self._is_late(order):
+            self.reject(order, "OCA group is already filled.")
         else:
             is_working = order.kind in {"MKT", "LMT"} and not order.parent_id
             order.status = "Submitted" if is_working else "PreSubmitted"
@@ -176,6 +178,16 @@ class Exchange:
         parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
         return order.parent_id > 0 and (parent is None or parent.status in {"Cancelled", "Inactive"})
 
+    def _is_late(self, order: Order) -> bool:
+        """Return whether another order of its OCA group has filled."""
+        return any(one.status == "Filled" for one in self._list_group(order))
+
+    def _list_group(self, order: Order) -> list[Order]:
+        """Return the other orders of an order's OCA group."""
+        if not order.oca_group:
+            return []
+        return [one for one in self.orders if one.oca_group == order.oca_group and one is not order]
+
     def _is_waiting(self, order: Order) -> bool:
         """Return whether an order is held until its parent has filled completely."""
         parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
@@ -195,13 +207,12 @@ class Exchange:
             self._match(child)
 
     def _reduce_group(self, filled: Order, amount: Decimal) -> None:
-        """Reduce the other orders of an OCA group by a fill, or cancel those without a rest."""
-        for order in [
-            resting for resting in self.orders if resting.oca_group and resting.oca_group == filled.oca_group
-        ]:
-            if order is filled or not order.is_open:
-                continue
-            if order.oca_type == "1" or order.remaining <= amount:
+        """Reduce the other orders of an OCA group by a fill, or cancel those without a rest.
+
+        An order that joins the group later keeps its quantity.
+        """
+        for order in [resting for resting in self._list_group(filled) if resting.is_open]:
+            if order.oca_type == "1" or order.remaining <= amount or filled.status == "Filled":
                 self.cancel(order, "OCA group")
             else:
                 order.quantity -= amount

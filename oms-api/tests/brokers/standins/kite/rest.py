@@ -75,6 +75,10 @@ class Rest:
         self._exchange, self._sessions = exchange, sessions
         self._sent: deque[float] = deque()
 
+    def clear(self) -> None:
+        """Forget when the last orders came: they count no more."""
+        self._sent.clear()
+
     def build_routes(self) -> list[Route]:
         return [
             Route("/connect/login", self.show_login),
