@@ -33,7 +33,7 @@ def set_role_of_ben(deployment, slack):
 
 def set_role(deployment, role):
     deployment.change_person(BEN, role=role)
-    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").json()["role"] == role, seconds=5)
+    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").json()["role"] == role)
 
 
 def restrict_portfolios(deployment, portfolios):
@@ -174,13 +174,13 @@ def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, de
 
 def test_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
     deployment.change_person(BEN, status="disabled")
-    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 403, seconds=5)
+    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 403)
     try:
         slack.type("/trade buy 5 QQZZ @ 175")
         expect(slack.form).to_contain_text("You are not a member of this desk")
     finally:
         deployment.change_person(BEN, status="active")
-        wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 200, seconds=5)
+        wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 200)
 
 
 def test_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
