@@ -119,7 +119,10 @@ class Unavailable(OmsError):
 
 
 class NotPlaced(Unavailable):
-    """Raised when the write was certainly not recorded. It may be sent again."""
+    """Raised when the write was certainly not recorded. It may be sent again.
+
+    This says nothing about an earlier request with the same idempotency key.
+    """
 
     kind, title = "not-placed", "Not recorded"
 
