@@ -44,7 +44,7 @@ def _is_admin(deployment: Deployment, person: str) -> bool:
     return is_admin
 
 
-def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
+def test_two_people_close_positions_halt_and_resume_trading(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
     answer = slack.find_private_message(f"{portfolio} · equity")
     expect(answer).to_contain_text("P&L today")
