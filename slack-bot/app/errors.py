@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+ORDER_DENIED = "order-denied"  # the problem type of an order that risk checks denied
+
 
 class BotError(Exception):
     """Base class of the expected failures."""
@@ -94,6 +96,11 @@ class OmsRejected(OmsError):
         self.status = status
         self.kind = kind
         self.facts = dict(facts or {})
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether the order is recorded as denied, under its idempotency key."""
+        return self.kind == ORDER_DENIED
 
 
 class IdempotencyKeyTaken(OmsError):

@@ -29,7 +29,7 @@ class ChangeWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        too_many = "Too many changes are waiting, and nothing was recorded; send it again in a moment."
+        too_many = "Too many changes are waiting, and this was not recorded; send it again in a moment."
         self._thread = BoundedThreadPool(1, MAX_WAITING, "changes", too_many, NotPlaced)
 
     async def run(self, change: Callable[[Connection], T], tenant_id: int) -> T:
@@ -67,7 +67,7 @@ class ChangeWriter:
                 message = "The database was lost during the commit; check whether the change was made."
                 raise OutcomeUnknown(message) from error
             raise NotPlaced(
-                "The database refused the write, and nothing was recorded; send it again in a moment."
+                "The database refused the write, and this was not recorded; send it again in a moment."
             ) from error
 
     def _lock_sqlite(self, change: Callable[[Connection], T]) -> T:

@@ -98,7 +98,8 @@ class GroupCommit(Generic[Command, Outcome]):
         left = [self._queue.popleft() for _ in range(len(self._queue))]
         self._answer(
             left,
-            [NotPlaced("The service stopped, and nothing was recorded; send the request again.")] * len(left),
+            [NotPlaced("The service stopped, and this was not recorded; send the request again.")]
+            * len(left),
         )
 
     def submit(self, command: Command) -> "asyncio.Future[Outcome]":
@@ -158,10 +159,10 @@ class GroupCommit(Generic[Command, Outcome]):
     def _enqueue(self, items: Sequence[_Item[Command, Outcome]]) -> None:
         with self._wake:
             if self._closing:
-                raise NotPlaced("The service is stopping, and nothing was recorded; send the request again.")
+                raise NotPlaced("The service is stopping, and this was not recorded; send the request again.")
             if len(self._queue) + len(items) > self._queue_limit:
                 raise NotPlaced(
-                    "Too many writes are waiting, and nothing was recorded; send it again in a moment."
+                    "Too many writes are waiting, and this was not recorded; send it again in a moment."
                 )
             self._queue.extend(items)
             # All of them have the same kind of caller.
@@ -181,7 +182,7 @@ class GroupCommit(Generic[Command, Outcome]):
             started = [item for item in self._current_batch if item.since < overdue]
         self._answer(
             not_started,
-            [NotPlaced("The database is slow, and nothing was recorded; send it again in a moment.")]
+            [NotPlaced("The database is slow, and this was not recorded; send it again in a moment.")]
             * len(not_started),
         )
         self._answer(

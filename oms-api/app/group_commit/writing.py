@@ -150,7 +150,7 @@ class BatchWriter(Generic[Command, Outcome]):
     def _refuse_as_lost(commands: list[Command]) -> list[Outcome | OmsError]:
         _LOG.warning("database lost before commit", extra={"items": len(commands)})
         return [
-            NotPlaced("The database cannot be reached, and nothing was recorded; send it again in a moment.")
+            NotPlaced("The database cannot be reached, and this was not recorded; send it again in a moment.")
         ] * len(commands)
 
     @staticmethod
@@ -163,7 +163,7 @@ class BatchWriter(Generic[Command, Outcome]):
         if isinstance(error, DBAPIError):
             return [
                 WriteRefused(
-                    "The database refused the write, and nothing was recorded; send it again in a moment."
+                    "The database refused the write, and this was not recorded; send it again in a moment."
                 )
             ]
         return [Unexpected()]
@@ -230,7 +230,7 @@ class BatchWriter(Generic[Command, Outcome]):
                 if self._is_committed(lost):
                     return outcomes
                 refusal = NotPlaced(
-                    "The database connection was lost, and nothing was recorded; send it again in a moment."
+                    "The database connection was lost, and this was not recorded; send it again in a moment."
                 )
                 is_repeated = lost.result.is_repeated
                 return [
@@ -278,11 +278,11 @@ class BatchWriter(Generic[Command, Outcome]):
 
 
 def _refuse_as_slow() -> NotPlaced:
-    return NotPlaced("The database is too slow, and nothing was recorded; send it again in a moment.")
+    return NotPlaced("The database is too slow, and this was not recorded; send it again in a moment.")
 
 
 def _refuse_as_locked() -> NotPlaced:
-    return NotPlaced("Another session holds a lock, and nothing was recorded; send it again in a moment.")
+    return NotPlaced("Another session holds a lock, and this was not recorded; send it again in a moment.")
 
 
 def _connection_lost(error: Exception) -> bool:

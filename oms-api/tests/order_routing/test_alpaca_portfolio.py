@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.brokers.standins.alpaca.server import SECRET_KEY, StandIn
+from app.identity.rules.access import Role
+from app.risk.rules.limits import NEEDED
+from tests.access.api_operations import Members
+from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.support.alpaca_portfolio import trading_at_alpaca
 from tests.support.conditions import wait_until
 
@@ -48,3 +51,41 @@ def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
     shown = trading.get("/broker-connections/env-alpaca").json()
     assert shown["requests_left"] is not None
     assert SECRET_KEY not in str(shown)
+
+
+LIVE = {"name": "live", "broker": "alpaca", "live": True, "account": "7001"}
+SMALL_VALUES = {"SHORT_SELLING": "1", "PRICE_COLLAR_PERCENT": "10", "MAX_DRAWDOWN": "50"}
+
+
+def set_needed_limits(trading):
+    for code in NEEDED:
+        limit = {"scope": "tenant", "code": code.value, "value": SMALL_VALUES.get(code.value, "100000")}
+        response = trading.put("/limits", limit)
+        assert response.status_code == 200, response.text
+
+
+def test_live_connection_trades_once_a_second_person_has_enabled_it(trading, standin):
+    members = Members(trading.service, trading)
+    first = members.headers(Role.ADMIN)
+    second = first | {"X-On-Behalf-Of": f"slack:{members.team}:U2"}
+    trading.post("/users", {"person": second["X-On-Behalf-Of"], "name": "Second", "role": "admin"})
+    with StandIn() as live:
+        live.exchange.account_number = "7001"
+        live.exchange.quote("AAPL", "99", "101")
+        credentials = {"key_id": KEY_ID, "secret_key": SECRET_KEY}
+        created = trading.post(
+            "/broker-connections", LIVE | {"base_url": live.url, "credentials": credentials}, first
+        )
+        assert (created.status_code, created.json()["status"]) == (201, "awaiting_live")
+        trading.open_portfolio("Live")
+        moved = trading.patch("/portfolios/Live", {"broker": "alpaca", "connection": "live"}, first)
+        assert moved.status_code == 200, moved.text
+        denied = trading.post_order(portfolio_name="Live", quantity="10").json()
+        assert (denied["type"].rpartition("/")[2], live.exchange.orders) == ("order-denied", {})
+        set_needed_limits(trading)
+        assert trading.post("/broker-connections/live:enable-live", None, second).status_code == 200
+        wait_until(lambda: trading.get("/broker-connections/live").json()["status"] == "connected")
+        bought = trading.post_order(portfolio_name="Live", quantity="10").json()
+        wait_until(lambda: trading.get_order(bought["id"])["status"] == "FILLED")
+        assert [int(one.qty) for one in live.exchange.executions] == [10]
+        assert standin.exchange.executions == []

@@ -130,10 +130,10 @@ def pair_url(new_database):
 def two_processes(pair_url):
     """Two processes on one PostgreSQL."""
     given = build_settings(pair_url)
-    with run_process(**given) as process, run_process(**given) as two:
-        with create_client(process) as http:
+    with run_process(**given) as first, run_process(**given) as second:
+        with create_client(first) as http:
             open_portfolio(http)
-        yield process, two
+        yield first, second
 
 
 def test_two_processes_match_each_order_once(two_processes):

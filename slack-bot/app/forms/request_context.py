@@ -12,20 +12,36 @@ VERSION = 1
 class RequestContext:
     """The channel where the form was requested, its subject, and how many submissions were refused.
 
-    `subject` is a command in words, or the key of a position. It has no secrets.
+    `subject` is a command in words, or the key of a position. It has no secrets. `is_outcome_unknown`: the
+    form was submitted, and it is unknown whether that took effect.
     """
 
     channel: str = ""
     subject: str = ""
     attempt: int = 0
+    is_outcome_unknown: bool = False
 
     def with_refusal(self) -> "RequestContext":
-        """Return the context after a submission that changed nothing: the next one gets a new key."""
-        return replace(self, attempt=self.attempt + 1)
+        """Return the context after a submission that changed nothing: the next one gets a new key.
+
+        While the outcome of an earlier submission is unknown, the key stays the same: that one may take
+        effect.
+        """
+        return self if self.is_outcome_unknown else replace(self, attempt=self.attempt + 1)
+
+    def with_unknown_outcome(self) -> "RequestContext":
+        """Return the context after a submission that may have taken effect."""
+        return replace(self, is_outcome_unknown=True)
+
+    def with_known_outcome(self) -> "RequestContext":
+        """Return the context after an answer that is stored under the key: the next one gets a new key."""
+        return replace(self, is_outcome_unknown=False).with_refusal()
 
     def dump(self) -> str:
         """Serialize the context for `private_metadata` (under 3,000 characters)."""
-        values = {"v": VERSION, "channel": self.channel, "subject": self.subject, "attempt": self.attempt}
+        values: dict[str, Any] = {"v": VERSION, "channel": self.channel, "subject": self.subject}
+        values["attempt"] = self.attempt
+        values |= {"unsettled": True} if self.is_outcome_unknown else {}
         return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -42,6 +58,7 @@ class RequestContext:
             str(values.get("channel", "")),
             str(values.get("subject", "")),
             attempt if isinstance(attempt, int) and attempt >= 0 else 0,
+            bool(values.get("unsettled")),
         )
 
 

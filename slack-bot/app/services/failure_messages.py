@@ -9,6 +9,7 @@ from app.errors import (
     OmsError,
     OmsForbidden,
     OmsRejected,
+    OutcomeUnknown,
     TooManyRequests,
     UnreadableResponse,
 )
@@ -25,6 +26,9 @@ BUSY = "The app is busy, and nothing was sent. Please try again in a few seconds
 NOT_KNOWN = "*It is still unknown whether this was placed.* The trading system has not confirmed it."
 SAME_FORM_IS_SAFE = "Placing it again from this form is safe: it can trade only once."
 OTHER_FORMS_ARE_NOT = "Please check the portfolio first: a new form could place it twice."
+UNKNOWN_ACTION = (
+    "*Not known yet.* The trading system has not confirmed this. Please check the order before you try again."
+)
 MAYBE_REPEATED = "The app was restarted while it sent this message, so you may see it twice."
 FOREIGN_PERSON = "Only members of the workspace that this app belongs to can trade with it. Nothing was sent."
 ORG_WIDE = (
@@ -86,7 +90,9 @@ def describe_unplaced_trade(error: OmsError, request_id: str, *, earlier_unknown
 
 
 def describe_failed_action(error: OmsError, request_id: str) -> str:
-    """Return the message about a request on an existing order that the OMS did not carry out."""
+    """Return the message about a request on an existing order that the OMS has not confirmed."""
+    if isinstance(error, OutcomeUnknown):
+        return add_reference(UNKNOWN_ACTION, request_id)
     return add_reference(f"*Not done.* {_describe_reason(error)}", request_id)
 
 

@@ -17,15 +17,34 @@ from app.services.failure_messages import DENIAL_MESSAGES, UNEXPECTED_RESPONSE, 
 
 SUBMIT_AGAIN = "Submit this form again: it takes effect once only."
 CHECK_FIRST = "Please check orders and positions before you retry: a new form could apply the change twice."
+EARLIER_UNKNOWN = "It is still unknown whether your earlier request took effect."
+EARLIER_DONE = (
+    "Your earlier request from this form took effect, with other entries. "
+    "Please check orders and positions before you submit it again."
+)
 NO_ANSWER = "The trading system does not respond. Please try again."
 
 
 def describe_failure(
-    error: OmsError, request_id: str, *, permission: str = "this", is_form_open: bool = True
+    error: OmsError,
+    request_id: str,
+    *,
+    permission: str = "this",
+    is_form_open: bool = True,
+    is_earlier_unknown: bool = False,
 ) -> str:
-    """Return a sentence in mrkdwn. `permission` is what the person's role would have to include."""
+    """Return a sentence in mrkdwn. `permission` is what the person's role would have to include.
+
+    With `is_earlier_unknown`, an earlier submission of the same form may have taken effect.
+    """
+    advice = SUBMIT_AGAIN if is_form_open else CHECK_FIRST
+    if is_earlier_unknown and isinstance(error, IdempotencyKeyTaken):
+        return add_reference(f"*Not done.* {EARLIER_DONE}", request_id)
+    is_known = isinstance(error, OutcomeUnknown) or (isinstance(error, OmsRejected) and error.is_denial)
+    if is_earlier_unknown and not is_known:
+        reason = f"*Not done this time.* {_explain(error, permission)}"
+        return add_reference(f"{reason} {EARLIER_UNKNOWN} {advice}", request_id)
     if isinstance(error, OutcomeUnknown):
-        advice = SUBMIT_AGAIN if is_form_open else CHECK_FIRST
         return add_reference(
             f"*Not known yet.* The trading system has not confirmed this. {advice}", request_id
         )

@@ -120,6 +120,32 @@ def test_same_key_is_sent_again_after_a_lost_answer(trading: PortfolioWorkspace)
     assert len(keys) == 2
 
 
+@pytest.mark.parametrize(
+    ("second", "sentence", "keys"),
+    [
+        (
+            build_problem(503, "Full.", kind="not-placed"),
+            "It is still unknown whether your earlier request",
+            1,
+        ),
+        (build_problem(422, "No."), "It is still unknown whether your earlier request", 1),
+        (build_problem(409, "Used.", kind="idempotency-key-reused"), "took effect, with other entries", 2),
+        (build_problem(422, "No.", kind="order-denied"), "*Not done.* No.", 2),
+    ],
+)
+def test_key_is_kept_until_the_outcome_of_an_earlier_submission_is_known(
+    trading: PortfolioWorkspace, second, sentence, keys
+):
+    trading.oms.queue_responses("POST /positions:close", Response(drop=True), second)
+    trading.oms.results["POST /positions:close"] = Response(201, portfolio_oms.build_order())
+    body = trading.submit_view(open_form(trading, "close AAPL in Growth"))
+    body = trading.submit_view(body["view"])
+    assert sentence in list_texts(body["view"])
+    trading.submit_view(body["view"])
+    sent = [call.headers["idempotency-key"] for call in trading.oms.list_requests("POST /positions:close")]
+    assert (len(sent), len(set(sent))) == (3, keys)
+
+
 def test_slow_oms_redraws_the_form_later(hasty_trading: PortfolioWorkspace):
     hasty_trading.oms.queue_responses(
         "POST /positions:close", Response(201, portfolio_oms.build_order(), slow=60.0)

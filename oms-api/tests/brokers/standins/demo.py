@@ -89,13 +89,18 @@ def start_demo(
     symbols: Iterable[str],
     names: Iterable[str],
     call: Callable[[Callable[[], None]], object],
+    call_at_changes: Callable[[Callable[[], None]], object] = lambda _: None,
 ) -> bool:
-    """Restore the account and move the prices as the arguments say. Return whether the prices move."""
+    """Restore the account and move the prices as the arguments say. Return whether the prices move.
+
+    The account is written every second, and by what `call_at_changes` calls before it reports a change.
+    """
     steps: list[Callable[[], None]] = []
     if options.account_file is not None:
         account = AccountFile(options.account_file, market, names)
         account.load()
         steps.append(account.save)
+        call_at_changes(account.save)
     if options.seed is not None:
         walk = PriceWalk(market, options.seed, symbols)
         walk.step(datetime.now(UTC))

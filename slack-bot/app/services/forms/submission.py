@@ -13,6 +13,7 @@ from app.blocks.form_parts import build_text_view, redraw_with_banner
 from app.blocks.messages import build_notice
 from app.blocks.text import Json
 from app.errors import (
+    IdempotencyKeyTaken,
     InvalidEntries,
     OmsError,
     OmsRejected,
@@ -106,15 +107,30 @@ def _run(services: Services, submission: FormSubmission, action: FormAction) -> 
     except OmsError as error:
         log.warning("Form refused", extra=extra | {"fault": format_log_name(error)})
         sentence, text = (
-            describe_failure(error, request_id, permission=action.permission, is_form_open=is_open)
+            describe_failure(
+                error,
+                request_id,
+                permission=action.permission,
+                is_form_open=is_open,
+                is_earlier_unknown=context.is_outcome_unknown,
+            )
             for is_open in (True, False)
         )
-        # Only after an unknown outcome, the same key is sent again.
-        next_context = context if isinstance(error, OutcomeUnknown) else context.with_refusal()
+        next_context = _get_next_context(context, error)
         errors = {} if isinstance(error, OutcomeUnknown) else _find_field_errors(error, submission)
         return FormResult(redraw_with_banner(submission.view, sentence, next_context), errors, text)
     log.info("Form carried out", extra=extra)
     return FormResult(build_text_view(title, text), {}, f"*{title}*\n{text}")
+
+
+def _get_next_context(context: RequestContext, error: OmsError) -> RequestContext:
+    """Return the context of the form after an error. The key stays the same while an outcome is unknown."""
+    if isinstance(error, OutcomeUnknown):
+        return context.with_unknown_outcome()
+    is_denial = isinstance(error, OmsRejected) and error.is_denial
+    if is_denial or isinstance(error, IdempotencyKeyTaken):
+        return context.with_known_outcome()
+    return context.with_refusal()
 
 
 def _find_field_errors(error: OmsError, submission: FormSubmission) -> dict[str, str]:

@@ -38,8 +38,6 @@ from app.services.trades.submission_answers import build_answer, build_delivery_
 
 log = logging.getLogger(__name__)
 
-DENIED = "order-denied"
-
 
 def submit_order(services: Services, origin: Origin, view: Mapping[str, Any]) -> Json:
     """Return the answer to a `view_submission`. Repeated deliveries share one order and one answer."""
@@ -150,7 +148,7 @@ def _handle_refusal(submitted: SubmittedOrder, error: OmsError) -> Outcome:
     """
     if not isinstance(error, OmsRejected):
         return submission_results.build_refused_outcome(submitted, error, submitted.context)
-    denial = parse_denial(error.facts) if error.kind == DENIED else None
+    denial = parse_denial(error.facts) if error.is_denial else None
     if denial is None:
         return submission_results.build_refused_outcome(submitted, error, submitted.context.with_denial())
     context = replace(submitted.context, is_outcome_unknown=False).with_denial()

@@ -1,5 +1,7 @@
 """Build the outcomes of a submitted order form."""
 
+from dataclasses import replace
+
 from app.blocks.orders.form import (
     build_order_form,
     build_order_question_form,
@@ -52,18 +54,20 @@ def build_denied_outcome(submitted: SubmittedOrder, denial: Denial, context: Ord
 
 
 def build_refused_outcome(submitted: SubmittedOrder, error: OmsError, context: OrderContext) -> Outcome:
-    """Return the outcome of an order that the OMS did not accept, with an error at each field at fault."""
+    """Return the outcome of an order that the OMS did not accept, with an error at each field at fault.
+
+    It stays unknown if an earlier submission of the form may have placed the order.
+    """
     sentence = failure_messages.describe_unplaced_trade(
         error, submitted.origin.request_id, earlier_unknown=context.is_outcome_unknown
     )
-    redrawn = _build_redraw(
-        build_order_form(submitted.draft, context, sentence, lines=submitted.lines), sentence
-    )
+    view = build_order_form(submitted.draft, context, sentence, lines=submitted.lines)
+    redrawn = replace(_build_redraw(view, sentence), is_unknown=context.is_outcome_unknown)
     errors = _find_entry_errors(error, submitted)
     if not errors:
         return redrawn
     sentences = find_block_errors(errors, submitted.draft, submitted.context)
-    return Outcome({"response_action": "errors", "errors": sentences}, redrawn.view, notice=sentence)
+    return replace(redrawn, response={"response_action": "errors", "errors": sentences})
 
 
 def build_unknown_order_outcome(submitted: SubmittedOrder) -> Outcome:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.blocks.orders.form import find_proposal
+from app.delivery.pending_orders import PendingState
 from app.forms.orders.order import Denial
 from app.forms.orders.ticket import OrderDraft
 from support.conditions import wait_until
@@ -334,6 +335,16 @@ def test_order_whose_answer_was_lost_is_looked_up_and_not_sent_again(workspace: 
     wait_until(lambda: workspace.slack.list_requests("chat.postMessage"))
     assert len(workspace.oms.list_requests("place_order")) == 1
     assert answer == {"response_action": "clear"}
+
+
+def test_order_that_an_earlier_submission_may_place_stays_pending_after_a_refusal(workspace: Workspace):
+    unsettled = json.dumps({"v": 1, "channel": "C1", "attempt": 0, "unsettled": True})
+    workspace.oms.queue_responses("place_order", build_problem(503, "Full.", kind="not-placed"))
+    view = submit_form(workspace, private_metadata=unsettled)["view"]
+    assert "It is still unknown whether it was placed before" in get_banner(view)
+    services = workspace.bot.services
+    [pending] = services.pending_orders.list_unresolved(services.team)
+    assert (pending.key, pending.state) == ("T1:V1:0", PendingState.UNKNOWN)
 
 
 def test_portfolio_field_offers_existing_portfolios_with_their_cash(workspace: Workspace):

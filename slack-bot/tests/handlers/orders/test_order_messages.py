@@ -229,6 +229,15 @@ def test_close_that_the_oms_refused_can_be_clicked_again_at_once(workspace: Work
     assert len(workspace.oms.wait_for("close_position", 2)) == 2
 
 
+def test_close_with_an_unknown_outcome_is_not_reported_as_not_done(workspace: Workspace, order_id):
+    workspace.oms.orders.fill(order_id, "50", "410.00")
+    workspace.oms.queue_responses("close_position", build_problem(503, "?", kind="outcome-unknown"))
+    click_button(workspace, "order_close", order_id)
+    text = workspace.slack.wait_for("respond")[0].body["text"]
+    assert "*Not known yet.*" in text
+    assert "check the order before you try again" in text
+
+
 def test_trade_again_opens_the_form_with_the_same_terms(workspace: Workspace, order_id):
     workspace.oms.orders.fill(order_id, "50", "410.00")
     click_button(workspace, "order_again", order_id)

@@ -32,7 +32,10 @@ def main() -> None:
     stand_in = StandIn(options.port, key_id or KEY_ID, secret_key or SECRET_KEY)
     exchange = stand_in.exchange
     exchange.account_number = options.account or exchange.account_number
-    is_moving = start_demo(options, exchange, exchange.assets, ACCOUNT_STATE, exchange.run_locked)
+    is_moving = start_demo(
+        *(options, exchange, exchange.assets, ACCOUNT_STATE, exchange.run_locked),
+        lambda save: exchange.listeners.insert(0, lambda _: save()),
+    )
     for symbol, bid, ask in () if is_moving else DEMO_QUOTES:
         exchange.quote(symbol, bid, ask)
     shown = "" if secret_key else f"  key {KEY_ID}  secret {SECRET_KEY}"
