@@ -226,7 +226,7 @@ def parse_end(text: str) -> datetime | None:
 ALONE = Attachment()
 
 
-def get_attachment(report: OrderReport | None) -> Attachment:
+def get_attachment(report: IbkrOrderReport | None) -> Attachment:
     """Return how a change of a reported order is sent: in the group in which TWS has it."""
     if report is None or not report.oca_group:
         return ALONE
