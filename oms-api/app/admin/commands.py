@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from app.admin.master_key import read_current_key, replace_key
 from app.clock import Now
-from app.database import set_tenant_scope, snapshot
+from app.database import snapshot
 from app.errors import NotFound
 from app.http.body import validate_model
 from app.identity.errors import NoSuchKey
@@ -76,8 +76,8 @@ class CommandContext:
     @contextmanager
     def connect_as_tenant(self, tenant_id: int) -> Iterator[Connection]:
         """Yield a connection with the tenant scope set."""
-        with snapshot(self.engine) as connection:
-            yield set_tenant_scope(connection, [tenant_id])
+        with snapshot(self.engine, tenant_id) as connection:
+            yield connection
 
     async def execute(
         self, tenant_id: int, change: ChangeFunction[*Arguments], *arguments: *Arguments

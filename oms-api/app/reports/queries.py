@@ -16,6 +16,7 @@ from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.corporate_actions import find_all_actions
+from app.ledger.queries.reading import list_period_conditions
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import (
@@ -69,7 +70,8 @@ def iterate_booked_rows(
     if with_strategies:
         is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
         statement = statement.outerjoin(OrderRecord, is_its_order)
-    statement = _filter_portfolios(statement, tenant_id, filters).where(*_build_time_conditions(filters))
+    period = list_period_conditions(filters.since, filters.until)
+    statement = _filter_portfolios(statement, tenant_id, filters).where(*period)
     for row in _stream_rows(connection, statement.order_by(Trade.trade_id)):
         name, currency, symbol, user, strategy_name, created_at, kind, realized_pnl, charges, cash_delta = row
         yield BookedRow(
@@ -146,16 +148,6 @@ def _list_portfolio_conditions(filters: ReportFilter) -> list[ColumnElement[bool
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
     if filters.portfolio_name_key is not None:
         conditions.append(Portfolio.name_key == filters.portfolio_name_key)
-    return conditions
-
-
-def _build_time_conditions(filters: ReportFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
-        first = build_first_trade_id(filters.since)
-        conditions += [Trade.created_at >= filters.since, Trade.trade_id >= first]
-    if filters.until is not None:
-        conditions.append(Trade.created_at < filters.until)
     return conditions
 
 

@@ -11,7 +11,7 @@ from app.brokers.ibkr.order_log import OrderLog
 from app.brokers.ibkr.order_readings import LoadChains, OrderReadings
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
-from app.brokers.ibkr.rules.reports import Attachment, build_account, build_terms
+from app.brokers.ibkr.rules.reports import Attachment, build_account, build_terms, get_attachment
 from app.brokers.ibkr.rules.tracked_order import IbkrTrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
@@ -217,7 +217,7 @@ class IbkrBroker:
 
     async def _change(self, tracked: IbkrTrackedOrder, successor: BrokerOrder) -> None:
         try:
-            attachment = Attachment(tracked.parent_venue_id)
+            attachment = get_attachment(tracked.report)
             self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
         except ConnectionError:
             tracked.pending = None

@@ -244,4 +244,6 @@ def build_report(number: int, client_id: int, contract: Any, order: Any, status:
         expires_at=parse_end(order.goodTillDate),
         extended_hours=bool(order.outsideRth),
         parent_venue_id=order.parentId,
+        oca_group=order.ocaGroup,
+        oca_type=str(order.ocaType),
     )

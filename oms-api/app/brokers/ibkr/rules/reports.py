@@ -35,7 +35,7 @@ class IbkrOrderReport(NamedTuple):
     """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
 
     `filled` is None where the report does not contain it. `parent_venue_id` is the `venue_id` of the entry of
-    an exit, 0 for any other order.
+    an exit, 0 for any other order. `oca_group` is as TWS named it, which renames that of attached exits.
     """
 
     venue_id: int
@@ -57,6 +57,8 @@ class IbkrOrderReport(NamedTuple):
     expires_at: datetime | None = None
     extended_hours: bool = False
     parent_venue_id: int = 0
+    oca_group: str = ""
+    oca_type: str = ""
 
     def build_order(self, order_id: str, filled: Decimal, portfolio_id: int, at: datetime) -> BrokerOrder:
         """Return the order in our words."""
@@ -152,11 +154,15 @@ class ChargeReport(NamedTuple):
 class Attachment(NamedTuple):
     """How an order is sent with others: TWS holds a group until its last order is transmitted.
 
-    `parent_venue_id` is 0 for an order that is not an exit of an entry in the group.
+    `parent_venue_id` is 0 for an order that is not an exit of an entry in the group, and for a change: TWS
+    does not find an entry that has ended. `oca_group` is that of an order that is changed, as TWS reports it.
+    TWS refuses any other one (10326, 10327), and cancels the order.
     """
 
     parent_venue_id: int = 0
     is_last: bool = True
+    oca_group: str = ""
+    oca_type: str = REDUCE_WITH_BLOCK
 
 
 def build_account(number: str, rows: Iterable[tuple[str, str, str, str]]) -> Account:
@@ -220,6 +226,13 @@ def parse_end(text: str) -> datetime | None:
 ALONE = Attachment()
 
 
+def get_attachment(report: IbkrOrderReport | None) -> Attachment:
+    """Return how a change of a reported order is sent: in the group in which TWS has it."""
+    if report is None or not report.oca_group:
+        return ALONE
+    return Attachment(oca_group=report.oca_group, oca_type=report.oca_type)
+
+
 def build_terms(
     order: BrokerOrder, account: str, ref: str, attachment: Attachment = ALONE
 ) -> dict[str, str | bool | int]:
@@ -247,6 +260,6 @@ def build_terms(
         terms["outsideRth"] = True
     if attachment.parent_venue_id:
         terms["parentId"] = attachment.parent_venue_id
-    if order.group is not None:
-        terms |= {"ocaGroup": order.group, "ocaType": REDUCE_WITH_BLOCK}
+    if attachment.oca_group or order.group is not None:
+        terms |= {"ocaGroup": attachment.oca_group or order.group or "", "ocaType": attachment.oca_type}
     return terms | {name: format_plain_amount(price) for name, price in prices.items() if price is not None}

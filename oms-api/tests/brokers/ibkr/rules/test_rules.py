@@ -12,6 +12,7 @@ from app.brokers.ibkr.rules.reports import (
     IbkrFillReport,
     build_account,
     build_terms,
+    get_attachment,
     parse_end,
     parse_fill,
     parse_kind,
@@ -20,6 +21,7 @@ from app.brokers.ibkr.rules.reports import (
 )
 from app.brokers.rules.connections import is_live_gateway
 from app.brokers.rules.values import Account, OrderType, TimeInForce
+from tests.brokers.ibkr.rules.test_order_tracking import report_open_order
 from tests.brokers.market import NOON, parse_order_text
 
 PAIR = {"symbol": "EURUSD", "asset_class": "fx"}
@@ -213,3 +215,12 @@ def test_exit_is_attached_to_its_entry_and_the_last_order_transmits_all():
     last = build_terms(exit_order, "DU1", "B", Attachment(41))
     assert ("parentId" in first, first["transmit"]) == (False, False)
     assert (last["parentId"], last["transmit"], last["ocaGroup"]) == (41, True, "G")
+
+
+def test_change_of_an_exit_names_the_group_that_tws_gave_it_and_not_its_entry():
+    exit_order = parse_order_text("SELL 10 STOP stop 85 GTC", group="G")
+    reported = report_open_order(parent_venue_id=41, oca_group="900000001", oca_type="3")
+    terms = build_terms(exit_order, "DU1", "B", get_attachment(reported))
+    assert (terms["ocaGroup"], terms["ocaType"], "parentId" in terms) == ("900000001", "3", False)
+    own = build_terms(exit_order, "DU1", "B", get_attachment(report_open_order()))
+    assert (own["ocaGroup"], own["ocaType"]) == ("G", "2")

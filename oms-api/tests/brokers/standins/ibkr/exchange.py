@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tests.brokers.standins.ibkr import oca_groups
 from tests.brokers.standins.ibkr.messages import (
     Part,
     build_commission_report,
@@ -73,6 +74,9 @@ class Exchange:
         orders = (order for order in self.orders if (order.client_id, order.id) == (client_id, order_id))
         return next(orders, None)
 
+    def _find_parent(self, order: Order) -> Order | None:
+        return self.find(order.client_id, order.parent_id) if order.parent_id else None
+
     def find_by_ref(self, ref: str) -> Order:
         return next(order for order in self.orders if order.ref == ref)
 
@@ -89,16 +93,16 @@ class Exchange:
             order = self._modify(known, order)
         elif self._is_orphan(order):
             self.reject(order, "The parent order does not work.")
-        elif self._is_late(order):
+        elif oca_groups.is_filled(self.orders, order):
             self.reject(order, "OCA group is already filled.")
         else:
+            oca_groups.rename(order, self._find_parent(order))
             is_working = order.kind in {"MKT", "LMT"} and not order.parent_id
             order.status = "Submitted" if is_working else "PreSubmitted"
             self.orders.append(order)
         self.publish_state(order)
         if is_matched:
-            parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
-            self._match(order if parent is None else parent)
+            self._match(self._find_parent(order) or order)
 
     def reject(self, order: Order, reason: str) -> None:
         order.status = "Inactive"
@@ -175,22 +179,12 @@ class Exchange:
             self.submit(order, is_matched=False)
 
     def _is_orphan(self, order: Order) -> bool:
-        parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
+        parent = self._find_parent(order)
         return order.parent_id > 0 and (parent is None or parent.status in {"Cancelled", "Inactive"})
-
-    def _is_late(self, order: Order) -> bool:
-        """Return whether another order of its OCA group has filled."""
-        return any(one.status == "Filled" for one in self._list_group(order))
-
-    def _list_group(self, order: Order) -> list[Order]:
-        """Return the other orders of an order's OCA group."""
-        if not order.oca_group:
-            return []
-        return [one for one in self.orders if one.oca_group == order.oca_group and one is not order]
 
     def _is_waiting(self, order: Order) -> bool:
         """Return whether an order is held until its parent has filled completely."""
-        parent = self.find(order.client_id, order.parent_id) if order.parent_id else None
+        parent = self._find_parent(order)
         return parent is not None and parent.is_open
 
     def _list_children(self, parent: Order) -> list[Order]:
@@ -211,7 +205,7 @@ class Exchange:
 
         An order that joins the group later keeps its quantity.
         """
-        for order in [resting for resting in self._list_group(filled) if resting.is_open]:
+        for order in [resting for resting in oca_groups.list_others(self.orders, filled) if resting.is_open]:
             if order.oca_type == "1" or order.remaining <= amount or filled.status == "Filled":
                 self.cancel(order, "OCA group")
             else:
@@ -252,6 +246,12 @@ class Exchange:
             raise Refusal(104, "Cannot modify a filled order.")
         if changed.quantity <= order.filled:
             raise Refusal(201, "Order rejected - reason:The quantity is filled already.")
+        try:
+            oca_groups.require_same_links(order, changed, self._find_parent(changed))
+        except oca_groups.RevisedGroup:
+            order.status = "Cancelled"
+            self.publish_state(order)
+            raise
         terms: dict[str, Any] = {
             name: getattr(changed, name)
             for name in (

@@ -31,7 +31,8 @@ def build_open_order(order: Order) -> list[Part]:
         *("", order.ref, order.client_id, order.perm_id, order.outside_rth, 0, 0, ""),  # from origin on
         *("", "", "", ""),  # shares allocation, advisor group, method and percentage
         *("", order.good_till_date, "", "", "", 0, "", -1, 0, "", "", ""),  # from the model on
-        *("", "", "", 0, 0, 0, "", 0, 0, 0, "", order.parent_id, 0),  # from the stock range to the trigger
+        *("", "", "", 0, 0, 0, "", order.oca_type or 0),  # from the stock range on
+        *(0, 0, "", order.parent_id, 0),  # to the trigger method
         *("", 0, "", ""),  # volatility and its hedge
         *(0, 0, order.trail_stop_price, order.trail_percent, "", "", ""),
         *(0, 0, 0, "", "", "", ""),  # legs, parameters, scale, hedge
