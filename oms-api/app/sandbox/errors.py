@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class SandboxError(Exception):
-    """Raised when a child could not do its work. The text states the reason."""
+    """The base of the errors of a child process. The text states the reason."""
 
 
 class SandboxUnavailable(SandboxError):
@@ -12,7 +12,7 @@ class SandboxUnavailable(SandboxError):
 
 
 class InvalidStrategy(SandboxError):
-    """Raised when a name is not that of a strategy."""
+    """Raised when no strategy has the requested name."""
 
 
 class InvalidFrame(SandboxError):
@@ -20,18 +20,18 @@ class InvalidFrame(SandboxError):
 
 
 class ChildKilled(SandboxError):
-    """Raised when a child was killed because it exceeded a limit, or it ended by itself."""
+    """Raised when a child exceeded a limit and was killed, or ended unexpectedly."""
 
 
 class Failure(NamedTuple):
-    """An exception of a strategy. `file` and `line` are where its code was, empty and 0 if elsewhere."""
+    """An exception of a strategy. `file` and `line` locate its own code: empty and 0 if there is none."""
 
     type: str
     message: str
     file: str = ""
     line: int = 0
     callback: str = ""
-    lines: tuple[str, ...] = ()  # of the traceback, the strategy's own code only
+    lines: tuple[str, ...] = ()  # the part of the traceback in the strategy's own code
 
 
 class ChildFailed(SandboxError):

@@ -152,7 +152,7 @@ def test_test_names_the_connection_that_has_the_account(api, connect):
     connect(AnsweringBroker())
     assert assert_ok(api.post("/broker-connections/paper:test"))["ok"]
     body = assert_ok(api.post("/broker-connections/other:test"))
-    assert (body["ok"], body["error"]) == (False, "The connection 'paper' has the account PA1 already.")
+    assert (body["ok"], body["error"]) == (False, "The connection 'paper' already has the account PA1.")
 
 
 @pytest.mark.parametrize("is_paper", [False, None])

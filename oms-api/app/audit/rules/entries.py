@@ -50,7 +50,10 @@ class AuditEntry:
 
 
 def serialize_values(values: AuditValues | None) -> str | None:
-    """Return the values as canonical JSON: sorted names, no spaces. Raises InvalidAuditValues."""
+    """Check the values, and return them as canonical JSON: sorted names, no spaces.
+
+    Raises InvalidAuditValues.
+    """
     if values is None:
         return None
     for path, value in _iterate_leaves(values, ""):
@@ -100,10 +103,10 @@ def _check_leaf(path: str, value: object) -> None:
     if not isinstance(value, str | int | None):  # bool is a subclass of int
         kind = type(value).__name__
         raise InvalidAuditValues(
-            f"{path} is a {kind}; the trail holds text, whole numbers, true, false and null."
+            f"{path} is a {kind}; the audit log stores text, whole numbers, true, false and null."
         )
     if isinstance(value, str) and _SECRET_VALUE.search(value):
-        raise InvalidAuditValues(f"{path} holds what reads like a secret.")
+        raise InvalidAuditValues(f"{path} contains text that looks like a secret.")
 
 
 def _iterate_leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:

@@ -12,12 +12,12 @@ MAX_PERCENT = Decimal(1000)
 
 
 def parse_carry_rate(name: str, percent: str) -> CarryRate:
-    """Return the rate of a name such as "borrow:USD@2026-01-01"; currency and date may be left out.
+    """Return the rate of a name such as "borrow:USD@2026-01-01"; currency and date are optional.
 
-    A currency is that of instruments, for the kind borrow only. Raises ValueError.
+    Only the kind borrow may have a currency: that of the borrowed instruments. Raises ValueError.
     """
-    words, _, since = name.partition("@")
-    kind_name, _, currency = words.partition(":")
+    kind_and_currency, _, since = name.partition("@")
+    kind_name, _, currency = kind_and_currency.partition(":")
     if kind_name not in set(CarryRateKind):
         raise ValueError(f"{kind_name!r} must be one of {', '.join(CarryRateKind)}")
     kind = CarryRateKind(kind_name)

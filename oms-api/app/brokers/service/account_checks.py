@@ -1,4 +1,4 @@
-"""Connect to a broker once: ask for the account, and check it against the connection's terms."""
+"""Check a broker connection: log in, read the account, and compare it with the terms of the connection."""
 
 import logging
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class ConnectionRefused(Exception):
 
 
 class LogInNeeded(ConnectionRefused):
-    """Raised when the broker's session ended, perhaps before its time."""
+    """Raised when the broker's session has ended and a person must log in."""
 
 
 class ConnectionCheck(NamedTuple):
@@ -67,9 +67,10 @@ def open_broker(
 
 
 def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None, bool | None]:
-    """Return number and kind of the broker's account. Raises ConnectionRefused if it may not be traded.
+    """Return the number of the broker's account, and whether it is a paper account.
 
-    Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
+    Raises ConnectionRefused if it may not be traded, and BrokerUnavailable or OutcomeOpen if the broker does
+    not answer.
     """
     try:
         account = broker.get_account()
@@ -93,14 +94,15 @@ def require_own_account(connection: Connection, stored: StoredConnection, number
         return
     other = find_connection_by_account(connection, stored.tenant_id, stored.broker, number)
     if other is not None and other.name != stored.name:
-        raise ConnectionRefused(f"The connection {other.name!r} has the account {number} already.")
+        raise ConnectionRefused(f"The connection {other.name!r} already has the account {number}.")
 
 
 def check_connection(
     stored: StoredConnection, keys: EncryptionKeys, policy: AddressPolicy, create_broker: CreateBroker
 ) -> ConnectionCheck:
     """Connect once and return what the broker answered. Nothing is stored or traded."""
-    started, number, is_paper, error = monotonic_seconds(), None, None, None
+    started = monotonic_seconds()
+    number, is_paper, error = None, None, None
     try:
         with closing(open_broker(stored, keys, policy, create_broker)) as broker:
             number, is_paper = check_account(stored, broker)
@@ -110,7 +112,7 @@ def check_connection(
         error = "The broker did not answer."
     except Exception as failure:  # noqa: BLE001  # an adapter's failure is the result of the test
         _LOG.warning("the test of a broker connection failed: %s", type(failure).__name__)
-        error = f"The broker's answer was not understood: {type(failure).__name__}."
+        error = f"The broker's answer cannot be parsed ({type(failure).__name__}). Check `base_url`."
     latency_ms = int((monotonic_seconds() - started) * 1000)
     return ConnectionCheck(error is None, number, is_paper, latency_ms, error)
 

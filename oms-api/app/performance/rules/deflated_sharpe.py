@@ -11,7 +11,7 @@ from statistics import NormalDist
 _EULER_MASCHERONI = 0.5772156649015329
 _NORMAL = NormalDist()
 _MIN_RETURNS = 3
-_MIN_SPREAD = 1e-12  # it is zero for some distributions of two values
+_MIN_SPREAD = 1e-12  # avoids a division by zero, for some distributions of two values
 
 
 def compute_expected_maximum(ratios: Sequence[float]) -> float:
@@ -24,8 +24,8 @@ def compute_expected_maximum(ratios: Sequence[float]) -> float:
         return 0.0
     mean = fsum(ratios) / count
     deviation = sqrt(fsum((ratio - mean) ** 2 for ratio in ratios) / (count - 1))
-    first, second = _NORMAL.inv_cdf(1 - 1 / count), _NORMAL.inv_cdf(1 - 1 / (count * e))
-    return deviation * ((1 - _EULER_MASCHERONI) * first + _EULER_MASCHERONI * second)
+    quantile, upper_quantile = _NORMAL.inv_cdf(1 - 1 / count), _NORMAL.inv_cdf(1 - 1 / (count * e))
+    return deviation * ((1 - _EULER_MASCHERONI) * quantile + _EULER_MASCHERONI * upper_quantile)
 
 
 def compute_period_sharpe(returns: Sequence[float]) -> float | None:

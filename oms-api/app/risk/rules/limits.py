@@ -146,19 +146,19 @@ def list_limited_scopes(rows: Rows) -> frozenset[ScopeKey]:
     return frozenset((scope, key) for _, scope, key in rows)
 
 
-def drop_unlimited_names(subject: Subject, places: frozenset[ScopeKey]) -> Subject:
+def drop_unlimited_names(subject: Subject, scope_keys: frozenset[ScopeKey]) -> Subject:
     """Return the subject without names that have no limits, so that many orders share one cache entry."""
     portfolio, symbol, user, strategy, asset_class, is_live, key = subject
-    names_user = (LimitScope.USER, user) in places
+    names_user = (LimitScope.USER, user) in scope_keys
     return Subject(
-        portfolio if (LimitScope.PORTFOLIO, portfolio) in places else "",
-        symbol if (LimitScope.INSTRUMENT, symbol) in places else "",
+        portfolio if (LimitScope.PORTFOLIO, portfolio) in scope_keys else "",
+        symbol if (LimitScope.INSTRUMENT, symbol) in scope_keys else "",
         user if names_user else None,
-        strategy if (LimitScope.STRATEGY, strategy) in places else None,
+        strategy if (LimitScope.STRATEGY, strategy) in scope_keys else None,
         asset_class,
         is_live,
         # The key is kept with a user's limits too, to tell a label from a person.
-        key if names_user or (LimitScope.USER, key) in places else None,
+        key if names_user or (LimitScope.USER, key) in scope_keys else None,
     )
 
 
@@ -168,8 +168,8 @@ def find_limits(subject: Subject, rows: Rows) -> Limits:
     Limits that are not set come from the default profile; for a live portfolio they are missing.
     """
     label = subject.user if subject.key not in {None, subject.user} else None
-    places = [place for place in list_scope_keys(subject) if place != (LimitScope.USER, label)]
-    found = {code: _resolve_value(code, places, rows) for code in LimitCode}
+    scope_keys = [key for key in list_scope_keys(subject) if key != (LimitScope.USER, label)]
+    found = {code: _resolve_value(code, scope_keys, rows) for code in LimitCode}
     user_rows = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
@@ -201,12 +201,12 @@ def list_scope_keys(subject: Subject) -> list[ScopeKey]:
     return [(scope, name) for scope, name in scopes_of_names if name] + [(LimitScope.TENANT, "")]
 
 
-def _resolve_value(code: LimitCode, places: list[ScopeKey], rows: Rows) -> Decimal | None:
+def _resolve_value(code: LimitCode, scope_keys: list[ScopeKey], rows: Rows) -> Decimal | None:
     """Return the most specific value of a parameter or the strictest of a cap, None if none is set."""
     is_aggregate = code in AGGREGATES
     matching = [
         rows[code, scope, key]
-        for scope, key in places
+        for scope, key in scope_keys
         if (code, scope, key) in rows and not (is_aggregate and scope is LimitScope.TENANT)
     ]
     if not matching:
@@ -235,9 +235,9 @@ def _apply_labelled_limits(
     found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]
 ) -> None:
     for code, value in label.items():
-        held_quantity = found[code]
+        current = found[code]
         if value is not None:
-            found[code] = value if held_quantity is None else _get_stricter(code, held_quantity, value)
+            found[code] = value if current is None else _get_stricter(code, current, value)
 
 
 def _get_stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:

@@ -17,8 +17,12 @@ from app.strategies.service.code_inspection import Inspected
 from app.strategies.service.presentation import describe_strategies
 from app.strategies.service.registry import require_strategy
 
-_EVENTS = {StrategyAction.START: STARTED, StrategyAction.PAUSE: PAUSED, StrategyAction.STOP: STOPPED}
-_WORDS = {StrategyAction.START: "started", StrategyAction.PAUSE: "paused", StrategyAction.STOP: "stopped"}
+_EVENT_TYPES = {StrategyAction.START: STARTED, StrategyAction.PAUSE: PAUSED, StrategyAction.STOP: STOPPED}
+_AUDIT_ACTIONS = {
+    StrategyAction.START: "started",
+    StrategyAction.PAUSE: "paused",
+    StrategyAction.STOP: "stopped",
+}
 
 
 class StatusRequest(NamedTuple):
@@ -61,11 +65,11 @@ class StatusChanges:
         queries.update_strategy(connection, strategy, changes)
         updated = listed_strategy._replace(strategy=strategy._replace(**changes))
         publish_status(
-            connection, updated, _EVENTS[status_request.action], caller.actor, status_request.reason, now
+            connection, updated, _EVENT_TYPES[status_request.action], caller.actor, status_request.reason, now
         )
         entry = request.build_audit_entry(
             now,
-            f"strategy.{_WORDS[status_request.action]}",
+            f"strategy.{_AUDIT_ACTIONS[status_request.action]}",
             f"strategy:{strategy.name}",
             {"status": strategy.status.value},
             {"status": status.value, "reason": status_request.reason, "version": strategy.version},

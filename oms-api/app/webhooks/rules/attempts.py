@@ -1,4 +1,4 @@
-"""The result of an attempt to deliver an event, and what follows from it."""
+"""The result of an attempt to deliver an event, and what to do next."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -10,7 +10,7 @@ from app.timestamps import format_timestamp
 MAX_ATTEMPTS = 10
 GONE = 410
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-# The waits between ten attempts: 71 hours in all.
+# The waits between ten attempts: 71 hours in total, so that an endpoint may be down for a weekend.
 _WAITS = (
     5 * _SECOND, 30 * _SECOND, 2 * _MINUTE, 10 * _MINUTE,
     _HOUR, 4 * _HOUR, 10 * _HOUR, 24 * _HOUR, 32 * _HOUR,
@@ -54,7 +54,7 @@ class Decision(NamedTuple):
 
 
 def decide_next_attempt(attempt: int, result: AttemptResult, now: datetime, random_share: float) -> Decision:
-    """Return what follows from attempt number `attempt`. `random_share` from 0 to 1 spreads the retries."""
+    """Return what to do after attempt number `attempt`. `random_share` from 0 to 1 spreads the retries."""
     if result.is_success:
         return Decision(DeliveryStatus.DELIVERED)
     if result.status == GONE:
@@ -91,6 +91,6 @@ def parse_retry_after(text: str, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(text[:9]))
     try:
         at = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # of a year beyond all measure
+    except (ValueError, OverflowError):  # a year that `datetime` cannot represent
         return None
     return max((at if at.tzinfo else at.replace(tzinfo=UTC)) - now, timedelta(0))
