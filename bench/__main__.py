@@ -31,15 +31,15 @@ from bench.report import Line, show
 from bench.service import OMS_API, ROOT
 
 
-def _trades() -> list[Line]:
+def _measure_trades() -> list[Line]:
     return cases.measure(trades.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
-def _orders() -> list[Line]:
+def _measure_orders() -> list[Line]:
     return cases.measure(orders.list_cases(), trades.ROUNDS, trades.SECONDS)
 
 
-def _scale() -> list[Line]:
+def _measure_large_ledger() -> list[Line]:
     """Run the benchmarks that need the large ledger, which is created once."""
     with scratch() as folder, postgres(folder) as server:
         large, small = (
@@ -49,15 +49,15 @@ def _scale() -> list[Line]:
         return reads.measure(large, small, folder, rounds=3, seconds=3.0) + verify.measure(large)
 
 
-def _matching() -> list[Line]:
+def _measure_matching() -> list[Line]:
     return _run_separately("matching", "matching in memory")
 
 
-def _backtest() -> list[Line]:
+def _measure_backtests() -> list[Line]:
     return _run_separately("backtest", "backtests on bars")
 
 
-def _risk() -> list[Line]:
+def _measure_risk_checks() -> list[Line]:
     return _run_separately("risk", "the risk checks alone")
 
 
@@ -65,39 +65,39 @@ def _quote() -> list[Line]:
     return _run_separately("quote", "other commands while a quote fills many orders")
 
 
-def _marks() -> list[Line]:
+def _measure_marks() -> list[Line]:
     return _run_separately("valuation", "mark to market", "marks")
 
 
-def _performance() -> list[Line]:
+def _measure_equity_reads() -> list[Line]:
     return _run_separately("valuation", "reads of equity through time", "performance")
 
 
-def _session_close() -> list[Line]:
+def _measure_session_close() -> list[Line]:
     return _run_separately("session_close", "50,000 DAY orders expire at a close")
 
 
-def _webhooks() -> list[Line]:
+def _measure_webhooks() -> list[Line]:
     return _run_separately("webhooks", "delivery of events to webhooks")
 
 
-def _alerts() -> list[Line]:
+def _measure_alerts() -> list[Line]:
     return _run_separately("alerts", "price alerts at 1,000 quotes a second")
 
 
-def _brokers() -> list[Line]:
+def _measure_brokers() -> list[Line]:
     return _run_separately("brokers", "orders and fills at a broker")
 
 
-def _strategies() -> list[Line]:
+def _measure_strategies() -> list[Line]:
     return _run_separately("strategies", "a bar to the order of a strategy")
 
 
-def _websocket() -> list[Line]:
+def _measure_websocket() -> list[Line]:
     return _run_separately("websocket", "quotes to 500 WebSocket clients")
 
 
-def _exports() -> list[Line]:
+def _measure_exports() -> list[Line]:
     with scratch() as folder, postgres(folder) as server:
         return exports.measure(fill_database(server, "exports", exports.TRADES), folder)
 
@@ -110,13 +110,13 @@ def _run_separately(name: str, label: str, *arguments: str) -> list[Line]:
     return [Line(label, "see above", "MISSED" if status else "met")]
 
 
-def _acknowledgement() -> list[Line]:
+def _measure_acknowledgement() -> list[Line]:
     program = Path(__file__).with_name("slack_ack.py")
     status = subprocess.run([sys.executable, program], check=False).returncode
     return [Line("acknowledgement of commands and submissions", "see above", "MISSED" if status else "met")]
 
 
-def _latency() -> list[Line]:
+def _measure_latency() -> list[Line]:
     program = Path(__file__).with_name("slack_latency.py")
     status = subprocess.run([sys.executable, program], check=False).returncode
     return [Line("50 people at once, the home tab, fills", "see above", "MISSED" if status else "met")]
@@ -124,28 +124,28 @@ def _latency() -> list[Line]:
 
 BUSY = 0.5  # processes that run or wait, on average over the last minute
 BENCHMARKS: dict[str, Callable[[], list[Line]]] = {
-    "trades": _trades,
-    "orders": _orders,
-    "scale": _scale,
-    "matching": _matching,
-    "backtest": _backtest,
-    "risk": _risk,
+    "trades": _measure_trades,
+    "orders": _measure_orders,
+    "scale": _measure_large_ledger,
+    "matching": _measure_matching,
+    "backtest": _measure_backtests,
+    "risk": _measure_risk_checks,
     "quote": _quote,
-    "marks": _marks,
+    "marks": _measure_marks,
     "during_marks": during_marks.measure,
-    "performance": _performance,
-    "session_close": _session_close,
-    "webhooks": _webhooks,
-    "alerts": _alerts,
-    "brokers": _brokers,
+    "performance": _measure_equity_reads,
+    "session_close": _measure_session_close,
+    "webhooks": _measure_webhooks,
+    "alerts": _measure_alerts,
+    "brokers": _measure_brokers,
     "signals": signals.measure,
-    "strategies": _strategies,
-    "websocket": _websocket,
-    "exports": _exports,
+    "strategies": _measure_strategies,
+    "websocket": _measure_websocket,
+    "exports": _measure_exports,
     "footprint": footprint.measure,
     "access": access.measure,
-    "slack_ack": _acknowledgement,
-    "slack_latency": _latency,
+    "slack_ack": _measure_acknowledgement,
+    "slack_latency": _measure_latency,
 }
 
 
@@ -161,13 +161,13 @@ def main() -> int:
     print(f"speed index {index:.3f} s ({speed_index.describe(index)} machine)", flush=True)
     if (busy := os.getloadavg()[0]) > BUSY:
         print(f"others use this machine (load {busy:.1f}): rates will be low, latencies high", flush=True)
-    lines = [line for name in names for line in _announced(name)]
+    lines = [line for name in names for line in _run_and_announce(name)]
     print()
     show(lines)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 
 
-def _announced(name: str) -> list[Line]:
+def _run_and_announce(name: str) -> list[Line]:
     print(f"\n== {name}", flush=True)
     return BENCHMARKS[name]()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, at_least, at_most, median, show
-from bench.service import OMS_API, ROOT, Load, api, fresh_key, migrate
+from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.service import OMS_API, ROOT, Load, api, generate_key, migrate
 
 AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS = 60.0, 20.0  # microseconds
 KEPT_MUST, KEPT_REACH = 0.95, 1.0
@@ -58,7 +58,7 @@ print(json.dumps(asyncio.run(main())))
 def measure() -> list[Line]:
     """Return the lines for authentication: microseconds per request, the median of 50 × 200."""
     with scratch() as folder:
-        key, url = fresh_key(), f"sqlite:///{folder}/gate.db"
+        key, url = generate_key(), f"sqlite:///{folder}/gate.db"
         migrate(url, key)
         settings = {"OMS_API_KEY": key, "DATABASE_URL": url, "RATE_LIMIT_PER_MINUTE": "1000000000"}
         completed = subprocess.run(
@@ -75,7 +75,7 @@ def measure() -> list[Line]:
         Line(
             f"authentication, limits and authorisation of {label}",
             f"{spent[name]:.1f} µs",
-            at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
+            check_at_most(spent[name], AUTHENTICATION_LIMIT_MICROSECONDS, AUTHENTICATION_TARGET_MICROSECONDS),
         )
         for name, label in named.items()
     ]
@@ -97,19 +97,19 @@ def compare(revision: str, rounds: int, seconds: float) -> list[Line]:
         ratios = [_run_round(server, codes, folder, seconds, turn) for turn in range(rounds)]
     kept = median(ratios)
     label = f"POST /trade on PostgreSQL, of its rate at {revision}"
-    return [Line(label, f"{kept:.2f}", at_least(kept, KEPT_MUST, KEPT_REACH))]
+    return [Line(label, f"{kept:.2f}", check_at_least(kept, KEPT_MUST, KEPT_REACH))]
 
 
 def _run_round(server: Server, codes: dict[str, Path], folder: Path, seconds: float, turn: int) -> float:
     order = list(codes) if turn % 2 else list(reversed(codes))
-    loads = {name: _drive(server, codes[name], folder, seconds) for name in order}
+    loads = {name: _measure_load(server, codes[name], folder, seconds) for name in order}
     ratio = loads["now"].rate / loads["then"].rate
     print(f"now {loads['now'].rate:,.0f}/s, then {loads['then'].rate:,.0f}/s: {ratio:.2f}", flush=True)
     return ratio
 
 
-def _drive(server: Server, code: Path, folder: Path, seconds: float) -> Load:
-    key, url = fresh_key(), server.fresh_database("trades")
+def _measure_load(server: Server, code: Path, folder: Path, seconds: float) -> Load:
+    key, url = generate_key(), server.create_database("trades")
     migrate(url, key, code)
     with api(url, folder / "api.log", key, code) as service:
         return service.load("trades", seconds)

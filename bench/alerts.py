@@ -25,8 +25,8 @@ from app.market_data.sources.manual import ManualSource
 from app.timestamps import format_timestamp
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, at_most, show
-from bench.service import fresh_key, migrate
+from bench.report import Line, check_at_most, show
+from bench.service import generate_key, migrate
 
 ALERTS, SYMBOLS, QUOTES_A_SECOND, SECONDS = 10_000, 500, 1_000, 20
 _START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -39,8 +39,8 @@ _COLUMNS = (
 
 def measure(server: Server, seconds: int) -> list[Line]:
     """Return the line of the table."""
-    url = server.fresh_database("alerts")
-    migrate(url, fresh_key())
+    url = server.create_database("alerts")
+    migrate(url, generate_key())
     engine = connect_engine(url, readers=1)
     quotes = _make_quotes(seconds)
     readers, transactions = Readers(engine, 1), Transactions(engine)
@@ -59,7 +59,7 @@ def measure(server: Server, seconds: int) -> list[Line]:
     fired = int(server.sql("SELECT count(*) FROM events WHERE type = 'alert.fired'", "alerts") or 0)
     share = (watched - plain) / seconds * 100
     label = f"{ALERTS:,} price alerts on {SYMBOLS} symbols, {QUOTES_A_SECOND:,} quotes/s ({fired:,} fired)"
-    return [Line(label, f"{share:.1f}% of a core", at_most(share, 25, 10))]
+    return [Line(label, f"{share:.1f}% of a core", check_at_most(share, 25, 10))]
 
 
 def _run(
@@ -70,7 +70,7 @@ def _run(
     async def publish_quotes() -> None:
         for second in quotes:
             for quote in second:
-                market.arrived(1, quote)
+                market.receive_quote(1, quote)
             if watch is not None:
                 watch[1][0] = second[-1].at
                 await watch[0].check()

@@ -29,9 +29,9 @@ from typing import Any
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
 from bench.disk import scratch
-from bench.postgres import Server, free_port, postgres
-from bench.report import Line, at_most, show
-from bench.service import OMS_API, Service, api, fresh_key, migrate
+from bench.postgres import Server, find_free_port, postgres
+from bench.report import Line, check_at_most, show
+from bench.service import OMS_API, Service, api, generate_key, migrate
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
 
 ORDERS, OPEN_ORDERS = 120, 10_000
@@ -44,8 +44,8 @@ SLOW_KEY_ID, SLOW_SECRET_KEY = "PKSLOW", "secret-of-the-slow-one"  # a rate limi
 
 def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list[Line]:
     """Return the lines of the table."""
-    key = fresh_key()
-    url = server.fresh_database(DATABASE)
+    key = generate_key()
+    url = server.create_database(DATABASE)
     migrate(url, key)
     with _alpaca() as base_url, _alpaca(SLOW_KEY_ID, SLOW_SECRET_KEY, "PA0SLOW") as slow_url:
         settings = {
@@ -58,13 +58,15 @@ def measure(server: Server, folder: Path, orders: int, open_orders: int) -> list
             _trade(_Client(service), orders)
             sent, booked = _measure_latencies(server, base_url)
             paper, other = _compare_with_slow_broker(service, slow_url)
-        seconds = _reread(base_url, open_orders)
+        seconds = _measure_reread(base_url, open_orders)
     return [
-        Line("order committed → request at the broker, p99", f"{sent:.1f} ms", at_most(sent, 20, 5)),
-        Line("fill at the broker → booked and visible, p99", f"{booked:.1f} ms", at_most(booked, 50, 15)),
-        Line(f"{open_orders:,} open orders read again", f"{seconds:.2f} s", at_most(seconds, 10, 3)),
-        Line("a slow broker slows paper orders, median", f"{paper:+.1f} %", at_most(paper, 10, 0)),
-        Line("a slow broker slows another broker, median", f"{other:+.1f} %", at_most(other, 10, 0)),
+        Line("order committed → request at the broker, p99", f"{sent:.1f} ms", check_at_most(sent, 20, 5)),
+        Line(
+            "fill at the broker → booked and visible, p99", f"{booked:.1f} ms", check_at_most(booked, 50, 15)
+        ),
+        Line(f"{open_orders:,} open orders read again", f"{seconds:.2f} s", check_at_most(seconds, 10, 3)),
+        Line("a slow broker slows paper orders, median", f"{paper:+.1f} %", check_at_most(paper, 10, 0)),
+        Line("a slow broker slows another broker, median", f"{other:+.1f} %", check_at_most(other, 10, 0)),
     ]
 
 
@@ -103,9 +105,17 @@ def _measure_latencies(server: Server, base_url: str) -> tuple[float, float]:
     theirs = {order["client_order_id"]: order for order in _list_orders(base_url)}
     committed = _read_commits(server, "order_events WHERE sequence = 1")
     booked = _read_commits(server, "executions")
-    sent = [_seconds(theirs[one]["submitted_at"]) - at for one, at in committed.items() if one in theirs]
-    filled = [at - _seconds(theirs[one]["filled_at"]) for one, at in booked.items() if one in theirs]
-    return _p99(sent), _p99(filled)
+    sent = [
+        _parse_seconds(theirs[order_id]["submitted_at"]) - at
+        for order_id, at in committed.items()
+        if order_id in theirs
+    ]
+    filled = [
+        at - _parse_seconds(theirs[order_id]["filled_at"])
+        for order_id, at in booked.items()
+        if order_id in theirs
+    ]
+    return _compute_p99(sent), _compute_p99(filled)
 
 
 def _read_commits(server: Server, rows: str) -> dict[str, float]:
@@ -162,7 +172,7 @@ def _build_order(portfolio: str) -> dict[str, str]:
     return {"portfolio_name": portfolio, "symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "1"}
 
 
-def _reread(base_url: str, count: int) -> float:
+def _measure_reread(base_url: str, count: int) -> float:
     """Return the seconds from the start of an adapter until it has read all open orders."""
     _post(f"{base_url}/control/add_resting_orders", {"symbol": "AAPL", "count": count})
     broker = AlpacaBroker(base_url, AlpacaCredentials(KEY_ID, SECRET_KEY))
@@ -171,7 +181,7 @@ def _reread(base_url: str, count: int) -> float:
     if not broker.stream.is_ready.wait(WAIT_SECONDS):
         raise RuntimeError(f"the stream did not start: {broker.stream.last_error}")
     seconds = monotonic() - started
-    if len(broker.events()) < count:
+    if len(broker.list_events()) < count:
         raise RuntimeError("orders are missing")
     broker.close()
     return seconds
@@ -180,7 +190,7 @@ def _reread(base_url: str, count: int) -> float:
 @contextmanager
 def _alpaca(key_id: str = KEY_ID, secret_key: str = SECRET_KEY, account: str = "PA0FAST") -> Iterator[str]:
     """Run a stand-in until the block ends. Provide its address."""
-    port = free_port()
+    port = find_free_port()
     command = [
         sys.executable,
         "-m",
@@ -230,11 +240,11 @@ def _wait_until(condition: Any, poll_seconds: float = 0.001) -> None:
         sleep(poll_seconds)
 
 
-def _seconds(timestamp: str) -> float:
+def _parse_seconds(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
-def _p99(seconds: list[float]) -> float:
+def _compute_p99(seconds: list[float]) -> float:
     return sorted(seconds)[int(len(seconds) * 0.99)] * 1000
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.disk import scratch
-from bench.limit import CLIENTS, Script, open_books, pgbench
-from bench.load import PORTFOLIOS, portfolio_names
+from bench.limit import CLIENTS, Script, open_books, run_pgbench
+from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import Server, postgres
-from bench.report import Line, at_least, at_most, median
-from bench.service import Load, api, fresh_key, migrate
+from bench.report import Line, check_at_least, check_at_most, median
+from bench.service import Load, api, generate_key, migrate
 from bench.speed_index import MAX_FAST_SECONDS, measure_seconds
 
 CORES = os.cpu_count() or 1
@@ -60,12 +60,12 @@ def measure(cases: list[Case], rounds: int, seconds: float) -> list[Line]:
     results: dict[str, list[Result]] = {case.name: [] for case in cases}
     with scratch() as folder, postgres(folder) as server:
         print(f"PostgreSQL {server.version}; pgbench with {CLIENTS} clients", flush=True)
-        migrate(server.fresh_database("pgbench"), fresh_key())
+        migrate(server.create_database("pgbench"), generate_key())
         open_books(server, "pgbench")
         turns = count()
 
         def limit(script: Script = Script.BARE) -> float:
-            return pgbench(server, "pgbench", folder, script, next(turns), int(seconds)).rate
+            return run_pgbench(server, "pgbench", folder, script, next(turns), int(seconds)).rate
 
         full, before = limit(Script.FULL), limit()
         print(
@@ -73,7 +73,7 @@ def measure(cases: list[Case], rounds: int, seconds: float) -> list[Line]:
         )
         for turn in range(rounds):
             for case in cases:
-                load = _drive(case, server, folder, seconds, turn)
+                load = _measure_load(case, server, folder, seconds, turn)
                 after = limit()
                 result = Result(load, load.rate * case.items, (before + after) / 2)
                 before = after
@@ -83,29 +83,29 @@ def measure(cases: list[Case], rounds: int, seconds: float) -> list[Line]:
                     f"({result.bare:,.0f}/s); {load}",
                     flush=True,
                 )
-    lines = [line for case in cases for line in _lines(case, results[case.name], is_fast)]
+    lines = [line for case in cases for line in _build_lines(case, results[case.name], is_fast)]
     return lines + _compare(cases, results)
 
 
-def _drive(case: Case, server: Server, folder: Path, seconds: float, turn: int) -> Load:
-    key = fresh_key()
+def _measure_load(case: Case, server: Server, folder: Path, seconds: float, turn: int) -> Load:
+    key = generate_key()
     sqlite = f"sqlite:///{folder}/{case.path}-{turn}.db"
-    database_url = sqlite if case.is_sqlite else server.fresh_database(case.path)
+    database_url = sqlite if case.is_sqlite else server.create_database(case.path)
     migrate(database_url, key)
     with api(database_url, folder / "api.log", key, workers=case.workers) as service:
         if case.path == "orders":
-            service.open_portfolios(portfolio_names(case.portfolios))
+            service.open_portfolios(list_portfolio_names(case.portfolios))
         used = None if case.is_sqlite else server
         return service.load(case.path, seconds, portfolios=case.portfolios, server=used)
 
 
-def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
+def _build_lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
     ratio, rate = median([result.ratio for result in results]), median([result.rate for result in results])
     api_time = median([result.load.api for result in results])
     server_time = median([result.load.server for result in results])
     must, reach = (bounds.fast if is_fast else bounds.slow for bounds in (case.must, case.reach))
-    found = [
-        Line(f"{case.name}, {rate:,.0f}/s, of pgbench", f"{ratio:.2f}", at_least(ratio, must, reach)),
+    lines = [
+        Line(f"{case.name}, {rate:,.0f}/s, of pgbench", f"{ratio:.2f}", check_at_least(ratio, must, reach)),
         Line(
             "processor time of a request in the API, in the server", f"{api_time:.0f}, {server_time:.0f} µs"
         ),
@@ -113,18 +113,21 @@ def _lines(case: Case, results: list[Result], is_fast: bool) -> list[Line]:
     p99 = median([result.load.p99 for result in results])
     verdict = ""
     if case.p99 is not None:
-        verdict = at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
-    return [*found, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
+        verdict = check_at_most(p99, *(bounds.fast if is_fast else bounds.slow for bounds in case.p99))
+    return [*lines, Line("p99 at 64 connections", f"{p99:.1f} ms", verdict)]
 
 
 def _compare(cases: list[Case], results: dict[str, list[Result]]) -> list[Line]:
     """Return the lines that compare several processes with the first case, which has one."""
-    one, lines = results[cases[0].name], []
+    first_result, lines = results[cases[0].name], []
     for case in cases:
         if case.workers > 1 and case.path == cases[0].path:
             gain = median(
-                [many.ratio / single.ratio for many, single in zip(results[case.name], one, strict=True)]
+                [
+                    many.ratio / single.ratio
+                    for many, single in zip(results[case.name], first_result, strict=True)
+                ]
             )
             label = f"{case.name}, compared with one process"
-            lines.append(Line(label, f"{gain:.2f} ×", at_least(gain, 1.2, 1.6)))
+            lines.append(Line(label, f"{gain:.2f} ×", check_at_least(gain, 1.2, 1.6)))
     return lines

@@ -12,7 +12,7 @@ import sys
 
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.service import OMS_API, fresh_key, migrate
+from bench.service import OMS_API, generate_key, migrate
 
 TICKETS, KILLS = 100_000, 8
 
@@ -20,8 +20,8 @@ TICKETS, KILLS = 100_000, 8
 def play(tickets: int, kills: int, seed: int | None, seconds: float) -> int:
     """Run a day. Return status 0 if the books are consistent."""
     with scratch() as folder, postgres(folder) as server:
-        url = server.fresh_database("day")
-        migrate(url, fresh_key())
+        url = server.create_database("day")
+        migrate(url, generate_key())
         command = [sys.executable, "-m", "tests.day", "--database-url", url, "--seconds", str(seconds)]
         command += ["--tickets", str(tickets), "--kills", str(kills)]
         command += [] if seed is None else ["--seed", str(seed)]

@@ -8,10 +8,10 @@ import argparse
 from pathlib import Path
 
 from bench.disk import scratch
-from bench.load import PORTFOLIOS, portfolio_names
+from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import Server, postgres
-from bench.report import Line, at_least, median, show
-from bench.service import Environment, api, fresh_key, migrate
+from bench.report import Line, check_at_least, median, show
+from bench.service import Environment, api, generate_key, migrate
 
 ROUNDS, SECONDS = 3, 5.0
 MUST, REACH = 0.9, 0.95
@@ -25,29 +25,33 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
     ratios: dict[str, list[float]] = {path: [] for path in LOADS}
     with scratch() as folder, postgres(folder) as server:
         for turn in range(rounds):
-            for path, found in ratios.items():
+            for path, path_ratios in ratios.items():
                 settings = (WITHOUT, WITH) if turn % 2 else (WITH, WITHOUT)
                 rates = {
-                    setting["DUTIES"]: _drive(server, folder, path, seconds, setting) for setting in settings
+                    setting["DUTIES"]: _measure_load(server, folder, path, seconds, setting)
+                    for setting in settings
                 }
-                found.append(rates["embedded"] / rates["worker"])
-                print(f"  {LOADS[path]}: {rates['embedded']:,.0f}/s, {found[-1]:.2f} of without", flush=True)
+                path_ratios.append(rates["embedded"] / rates["worker"])
+                print(
+                    f"  {LOADS[path]}: {rates['embedded']:,.0f}/s, {path_ratios[-1]:.2f} of without",
+                    flush=True,
+                )
     return [
         Line(
             f"{label} while marks run, of without",
             f"{median(ratios[path]):.2f}",
-            at_least(median(ratios[path]), MUST, REACH),
+            check_at_least(median(ratios[path]), MUST, REACH),
         )
         for path, label in LOADS.items()
     ]
 
 
-def _drive(server: Server, folder: Path, path: str, seconds: float, settings: Environment) -> float:
-    key, database_url = fresh_key(), server.fresh_database("marks")
+def _measure_load(server: Server, folder: Path, path: str, seconds: float, settings: Environment) -> float:
+    key, database_url = generate_key(), server.create_database("marks")
     migrate(database_url, key)
     with api(database_url, folder / "api.log", key, settings=settings) as service:
         if path == "orders":
-            service.open_portfolios(portfolio_names(PORTFOLIOS))
+            service.open_portfolios(list_portfolio_names(PORTFOLIOS))
         return service.load(path, seconds, server=server).rate
 
 

@@ -13,7 +13,7 @@ from time import perf_counter
 from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.postgres import postgres
-from bench.report import Line, at_least, median, show
+from bench.report import Line, check_at_least, median, show
 from bench.service import Service, api
 
 TRADES, ROUNDS = 100_000, 9
@@ -23,13 +23,13 @@ _PIECE_BYTES = 1 << 20
 def measure(ledger: Ledger, folder: Path, rounds: int = ROUNDS) -> list[Line]:
     """Return the line of the table: the median of the rounds."""
     with api(ledger.database_url, folder / "exports.log", ledger.key) as service:
-        rates = [_download(service, ledger.trades) for _ in range(rounds)]
+        rates = [_measure_download(service, ledger.trades) for _ in range(rounds)]
     rate = median(rates)
     label = f"GET /exports/trades as CSV, {ledger.trades:,} rows"
-    return [Line(label, f"{rate:,.0f} rows/s", at_least(rate, 50_000, 150_000))]
+    return [Line(label, f"{rate:,.0f} rows/s", check_at_least(rate, 50_000, 150_000))]
 
 
-def _download(service: Service, trades: int) -> float:
+def _measure_download(service: Service, trades: int) -> float:
     """Return the rows per second of a download. Raises ValueError if rows are missing."""
     url = f"http://127.0.0.1:{service.port}/api/v1/exports/trades"
     request = urllib.request.Request(url, headers={"X-API-Key": service.key})  # a URL of this benchmark

@@ -28,18 +28,18 @@ _STEP = timedelta(milliseconds=20)
 _PATIENCE_SECONDS = 60
 
 
-def commands(count: int, seed: int = 1) -> Iterator[RecordTrade]:
+def create_commands(count: int, seed: int = 1) -> Iterator[RecordTrade]:
     """Yield `count` trades, round-robin over portfolios and symbols, with random sides and sizes."""
     chance = random.Random(seed)
     for number in range(count):
         symbol, portfolio = number % SYMBOLS, number // SYMBOLS % PORTFOLIOS
         quantity, price = Decimal(chance.randint(1, 1000)), Decimal(chance.randint(1000, 50000)) / 100
-        yield _command(
+        yield _create_command(
             number, f"SYM{symbol:02d}", f"Book {portfolio:02d}", chance.choice(list(Side)), quantity, price
         )
 
 
-def _command(
+def _create_command(
     number: int, symbol: str, portfolio: str, side: Side, quantity: Decimal, price: Decimal
 ) -> RecordTrade:
     key = f"fill-{number}"
@@ -51,7 +51,7 @@ def _command(
 def fill(count: int) -> None:
     """Record `count` trades in the database of the environment."""
     engine = connect_engine(load_settings().database_url, readers=1)
-    recording, waiting = LedgerBatchHandler(), commands(count)
+    recording, waiting = LedgerBatchHandler(), create_commands(count)
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         while batch := list(islice(waiting, BATCH)):
             with connection.begin():

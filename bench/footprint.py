@@ -8,8 +8,8 @@ from pathlib import Path
 from time import sleep
 
 from bench.disk import scratch
-from bench.report import Line, at_most, show
-from bench.service import OMS_API, api, bot, fresh_key, migrate
+from bench.report import Line, check_at_most, show
+from bench.service import OMS_API, api, bot, generate_key, migrate
 
 _IMPORT = "from time import perf_counter as now; begin = now(); import app.main; print(now() - begin)"
 _IMPORT_AND_MAKE = _IMPORT.replace("import app.main", "from app.main import app")
@@ -19,36 +19,36 @@ IDLE_SECONDS = 3.0
 def measure(rounds: int = 7) -> list[Line]:
     """Return the lines of the table: the best of `rounds` imports, and memory shortly after the start."""
     with scratch() as folder:
-        database_url, key = f"sqlite:///{folder}/idle.db", fresh_key()
+        database_url, key = f"sqlite:///{folder}/idle.db", generate_key()
         environment = os.environ | {"OMS_API_KEY": key, "DATABASE_URL": database_url}
-        imported = min(_seconds(_IMPORT, environment) for _ in range(rounds))
-        made = min(_seconds(_IMPORT_AND_MAKE, environment) for _ in range(rounds))
+        imported = min(_measure_seconds(_IMPORT, environment) for _ in range(rounds))
+        seconds = min(_measure_seconds(_IMPORT_AND_MAKE, environment) for _ in range(rounds))
         migrate(database_url, key)
         with (
             api(database_url, folder / "api.log", key) as served,
             bot(served, folder / "bot.log") as listening,
         ):
             sleep(IDLE_SECONDS)
-            memory = {"API": _megabytes(served.process_id), "bot": _megabytes(listening.process_id)}
+            memory = {"API": _read_megabytes(served.process_id), "bot": _read_megabytes(listening.process_id)}
     musts = {"API": 100.0, "bot": 60.0}
     return [
         Line(
-            f"import of the API ({made:.2f} s with the application made)",
+            f"import of the API ({seconds:.2f} s with the application made)",
             f"{imported:.2f} s",
-            at_most(imported, 0.6, 0.6),
+            check_at_most(imported, 0.6, 0.6),
         ),
         *(
             Line(
                 f"idle memory of the {name}: RSS (PSS {pss:.0f} MB)",
                 f"{rss:.0f} MB",
-                at_most(rss, musts[name], musts[name]),
+                check_at_most(rss, musts[name], musts[name]),
             )
             for name, (rss, pss) in memory.items()
         ),
     ]
 
 
-def _seconds(program: str, environment: dict[str, str]) -> float:
+def _measure_seconds(program: str, environment: dict[str, str]) -> float:
     command = [sys.executable, "-c", program]
     completed = subprocess.run(
         command, cwd=OMS_API, env=environment, capture_output=True, text=True, check=True
@@ -56,7 +56,7 @@ def _seconds(program: str, environment: dict[str, str]) -> float:
     return float(completed.stdout.split()[-1])
 
 
-def _megabytes(process_id: int) -> tuple[float, float]:
+def _read_megabytes(process_id: int) -> tuple[float, float]:
     """Return resident and proportional memory."""
     lines = Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines()
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from bench.postgres import Server
-from bench.service import OMS_API, ROOT, api_environment, fresh_key, migrate
+from bench.service import OMS_API, ROOT, build_api_environment, generate_key, migrate
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class Ledger:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the service's commands."""
-        return api_environment(self.database_url, self.key)
+        return build_api_environment(self.database_url, self.key)
 
 
 def fill_database(server: Server, name: str, trades: int) -> Ledger:
     """Return a database of that name with `trades` trades, which takes about 3 minutes per million."""
     started = perf_counter()
-    ledger = Ledger(server.fresh_database(name), fresh_key(), trades)
+    ledger = Ledger(server.create_database(name), generate_key(), trades)
     migrate(ledger.database_url, ledger.key)
     path = os.pathsep.join((str(ROOT), str(OMS_API)))
     command = [sys.executable, "-m", "bench.fill", str(trades)]

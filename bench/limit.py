@@ -129,7 +129,7 @@ def open_books(server: Server, database: str) -> None:
     server.sql(_BOOKS, database)
 
 
-def pgbench(
+def run_pgbench(
     server: Server, database: str, folder: Path, script: Script, turn: int, seconds: int = 8
 ) -> Limit:
     """Run the script. `turn` distinguishes the runs on one database. Raises NoPgbench."""
@@ -144,12 +144,13 @@ def pgbench(
         [program, *crowd, *start, server.url(database)], capture_output=True, text=True, check=True
     )
     return Limit(
-        _figure(r"tps = ([\d.]+)", completed.stdout), _figure(r"latency average = ([\d.]+)", completed.stdout)
+        _find_figure(r"tps = ([\d.]+)", completed.stdout),
+        _find_figure(r"latency average = ([\d.]+)", completed.stdout),
     )
 
 
-def _figure(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    if not found:
+def _find_figure(pattern: str, text: str) -> float:
+    match = re.search(pattern, text)
+    if not match:
         raise ValueError(f"pgbench printed no {pattern}: {text}")
-    return float(found[1])
+    return float(match[1])

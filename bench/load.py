@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 20.0
 _STARTED = perf_counter()
 
 
-def portfolio_names(portfolios: int) -> list[str]:
+def list_portfolio_names(portfolios: int) -> list[str]:
     """Return the names of the portfolios that the load uses."""
     return [f"Book {number:02d}" for number in range(portfolios)]
 
@@ -52,14 +52,14 @@ class Tally:
     errors: int = 0
     first_error: str = ""
 
-    def note(self, line: Connection, now: float, expected: bytes) -> None:
+    def record_response(self, line: Connection, now: float, expected: bytes) -> None:
         """Record a response."""
         self.latencies.append(now - line.sent_at)
         if line.answer[9:12] != expected:
             self.errors += 1
             self.first_error = self.first_error or line.answer[:1000].decode(errors="replace")
 
-    def summary(self, seconds: float) -> dict[str, float]:
+    def summarize(self, seconds: float) -> dict[str, float]:
         """Return the rate (per second) and latencies (milliseconds)."""
         ordered = sorted(self.latencies)
         if self.errors or not ordered:
@@ -76,30 +76,32 @@ class Tally:
 
 def trades(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests that report trades, without end. Bodies repeat, idempotency keys do not."""
-    chance, names = random.Random(seed), portfolio_names(portfolios)
-    return _keyed([_posted(key, "/api/v1/trade", _trade(chance, names)) for _ in range(_DRAWS)])
+    chance, names = random.Random(seed), list_portfolio_names(portfolios)
+    return _add_keys([_build_post(key, "/api/v1/trade", _trade(chance, names)) for _ in range(_DRAWS)])
 
 
 def batches(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests that report TRADES_PER_BATCH trades each, without end."""
-    chance, names = random.Random(seed), portfolio_names(portfolios)
+    chance, names = random.Random(seed), list_portfolio_names(portfolios)
     bodies = [{"trades": [_trade(chance, names) for _ in range(TRADES_PER_BATCH)]} for _ in range(64)]
-    return _keyed([_posted(key, "/api/v1/trades:batch", body) for body in bodies])
+    return _add_keys([_build_post(key, "/api/v1/trades:batch", body) for body in bodies])
 
 
 def orders(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield requests for market orders of one or two units, without end and within all limits."""
-    chance, names = random.Random(seed), portfolio_names(portfolios)
-    return _keyed([_posted(key, "/api/v1/orders", _order(chance, names)) for _ in range(_DRAWS)])
+    chance, names = random.Random(seed), list_portfolio_names(portfolios)
+    return _add_keys([_build_post(key, "/api/v1/orders", _build_order(chance, names)) for _ in range(_DRAWS)])
 
 
 def signals(key: str, portfolios: int = PORTFOLIOS, seed: int = 1) -> Iterator[bytes]:
     """Yield signals that become the orders of `orders`. Their idempotency keys are their ids."""
-    chance, names = random.Random(seed), portfolio_names(portfolios)
-    return _keyed([_posted(key, "/api/v1/signals", _signal(chance, names)) for _ in range(_DRAWS)])
+    chance, names = random.Random(seed), list_portfolio_names(portfolios)
+    return _add_keys(
+        [_build_post(key, "/api/v1/signals", _build_signal(chance, names)) for _ in range(_DRAWS)]
+    )
 
 
-def _keyed(templates: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
+def _add_keys(templates: list[tuple[bytes, bytes]]) -> Iterator[bytes]:
     run = secrets.token_hex(6).encode()
     for number, (head, tail) in enumerate(itertools.cycle(templates)):
         yield b"%b%b-%d%b" % (head, run, number, tail)
@@ -118,7 +120,7 @@ def _trade(chance: random.Random, names: list[str]) -> dict[str, object]:
     }
 
 
-def _order(chance: random.Random, names: list[str]) -> dict[str, object]:
+def _build_order(chance: random.Random, names: list[str]) -> dict[str, object]:
     return {
         "portfolio_name": chance.choice(names),
         "symbol": f"SYM{chance.randrange(SYMBOLS):02d}",
@@ -128,13 +130,13 @@ def _order(chance: random.Random, names: list[str]) -> dict[str, object]:
     }
 
 
-def _signal(chance: random.Random, names: list[str]) -> dict[str, object]:
-    order = _order(chance, names)
+def _build_signal(chance: random.Random, names: list[str]) -> dict[str, object]:
+    order = _build_order(chance, names)
     renamed = {"portfolio": "portfolio_name", "symbol": "symbol", "side": "side", "qty": "quantity"}
     return {name: order[field] for name, field in renamed.items()}
 
 
-def _posted(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
+def _build_post(key: str, path: str, content: dict[str, object]) -> tuple[bytes, bytes]:
     """Return a POST request in two parts. The idempotency key goes between them."""
     body = json.dumps(content).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n"
@@ -163,7 +165,7 @@ POSTED: dict[str, tuple[Callable[[str, int], Iterator[bytes]], bytes]] = {
 }
 
 
-def drive(
+def run_load(
     port: int, requests: Iterator[bytes], connections: int, warm: float, seconds: float, expected: bytes
 ) -> Tally:
     """Keep `connections` requests in flight. Responses in the `seconds` after `warm` count."""
@@ -177,11 +179,11 @@ def drive(
     for line in opened.values():
         _send(line, next(requests))
     while opened:
-        for line in _answered(poller, opened):
+        for line in _wait_for_responses(poller, opened):
             now = perf_counter()
             tally.requests += 1
             if begin <= now < end:
-                tally.note(line, now, expected)
+                tally.record_response(line, now, expected)
             if now < end:
                 _send(line, next(requests))
             else:
@@ -189,13 +191,13 @@ def drive(
     return tally
 
 
-def _answered(poller: select.epoll, opened: dict[int, Connection]) -> Iterator[Connection]:
+def _wait_for_responses(poller: select.epoll, opened: dict[int, Connection]) -> Iterator[Connection]:
     ready = poller.poll(PATIENCE_SECONDS)
     if not ready:
         raise TimeoutError(f"no answer within {PATIENCE_SECONDS:g} s")
     for number, _ in ready:
         line = opened[number]
-        if _received(line):
+        if _read_available(line):
             yield line
 
 
@@ -210,7 +212,7 @@ def _send(line: Connection, request: bytes) -> None:
     line.socket.sendall(request)
 
 
-def _received(line: Connection) -> bool:
+def _read_available(line: Connection) -> bool:
     """Read what is available. Return whether the response is complete."""
     arrived = line.socket.recv(_RECEIVE_BYTES)
     if not arrived:
@@ -242,8 +244,8 @@ def main() -> None:
         post, expected = POSTED[args.path]
         requests = post(key, args.portfolios)
     gc.disable()
-    tally = drive(args.port, requests, args.connections, args.warm, args.seconds, expected)
-    print(json.dumps(tally.summary(args.seconds)))
+    tally = run_load(args.port, requests, args.connections, args.warm, args.seconds, expected)
+    print(json.dumps(tally.summarize(args.seconds)))
 
 
 if __name__ == "__main__":

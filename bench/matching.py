@@ -15,14 +15,14 @@ from decimal import Decimal
 from random import Random
 from time import perf_counter
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.replay import Decide, replay
 from app.brokers.rules.matching import compute_fills
 from app.brokers.rules.values import BrokerOrder, OrderType
 from app.ledger.rules.accounting import Side
 from app.market_data.rules.values import Bar, Quote
-from bench.report import Line, at_least, at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, show
 
 SYMBOLS, RESTING = 100, 10_000
 BARS, BARS_AN_ORDER, ROUNDS = 200_000, 20, 5
@@ -31,100 +31,103 @@ _HUNDRED, _CENT = Decimal(100), Decimal("0.01")
 _SIDES = (Side.BUY, Side.SELL)
 
 
-def _resting(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
+def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator[BrokerOrder]:
     """Yield working orders on both sides of 100, some of which match.
 
     Of ten orders, eight are limits, one is a stop and one a trailing stop.
     """
     for number in range(count):
         side = _SIDES[number % 2]
-        away = -side.sign * Decimal(5 + number % 45) / 10
+        distance = -side.sign * Decimal(5 + number % 45) / 10
         order = BrokerOrder(
             f"{symbol}-{number}", number % portfolios, symbol, side, OrderType.LIMIT, _HUNDRED, _HUNDRED,
-            START + number * timedelta(seconds=1), 100 + away, tick=_CENT, lot=Decimal(1),
+            START + number * timedelta(seconds=1), 100 + distance, tick=_CENT, lot=Decimal(1),
         )  # fmt: skip
         if number % 10 == 8:
-            order = order._replace(kind=OrderType.STOP, stop_price=100 - away)
+            order = order._replace(kind=OrderType.STOP, stop_price=100 - distance)
         elif number % 10 == 9:
-            trail = {"trail_amount": abs(away), "trail_level": 100 - away}
+            trail = {"trail_amount": abs(distance), "trail_level": 100 - distance}
             order = order._replace(kind=OrderType.TRAILING_STOP, **trail)
         yield order
 
 
-def quotes() -> list[Line]:
+def measure_quotes() -> list[Line]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
-    book = Book(order for name in names for order in _resting(name, RESTING // SYMBOLS, 10))
-    seconds, told = [], 0
-    for place, name in enumerate(names * 3):
-        taken, events = _timed(book.of(name), _quote(name, Decimal(place % 21 - 10) / 10))
-        seconds.append(taken)
-        told += events
-    each = f"{told / len(seconds):.1f} events"
-    middle = median(seconds) * 1000
+    book = PaperOrderBook(
+        order for name in names for order in _create_resting_orders(name, RESTING // SYMBOLS, 10)
+    )
+    durations, event_count = [], 0
+    for number, name in enumerate(names * 3):
+        quote = _build_quote(name, Decimal(number % 21 - 10) / 10)
+        seconds, events = _measure_matching(book.of(name), quote)
+        durations.append(seconds)
+        event_count += events
+    events_per_quote = f"{event_count / len(durations):.1f} events"
+    milliseconds = median(durations) * 1000
     return [
         Line(
-            f"a quote, {RESTING:,} resting on {SYMBOLS} symbols ({each})",
-            f"{middle:.2f} ms",
-            at_most(middle, 5, 1),
+            f"a quote, {RESTING:,} resting on {SYMBOLS} symbols ({events_per_quote})",
+            f"{milliseconds:.2f} ms",
+            check_at_most(milliseconds, 5, 1),
         ),
-        Line("  the slowest of 300", f"{max(seconds) * 1000:.2f} ms"),
+        Line("  the slowest of 300", f"{max(durations) * 1000:.2f} ms"),
     ]
 
 
-def one_symbol() -> list[Line]:
+def measure_one_symbol() -> list[Line]:
     """Return the time of a quote if all orders rest on its symbol."""
-    orders = list(_resting("ONE", RESTING, 100))
-    seconds = [_timed(orders, _quote("ONE", Decimal(0)))[0] for _ in range(20)]
+    orders = list(_create_resting_orders("ONE", RESTING, 100))
+    seconds = [_measure_matching(orders, _build_quote("ONE", Decimal(0)))[0] for _ in range(20)]
     return [Line(f"a quote, all {RESTING:,} resting on its symbol", f"{median(seconds) * 1000:.1f} ms")]
 
 
-def _quote(symbol: str, moved: Decimal) -> Quote:
-    last = 100 + moved
+def _build_quote(symbol: str, distance: Decimal) -> Quote:
+    last = 100 + distance
     return Quote(symbol, last - 5 * _CENT, last + 5 * _CENT, last, None, None, START, "bench")
 
 
-def _timed(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
+def _measure_matching(orders: list[BrokerOrder], quote: Quote) -> tuple[float, int]:
     started = perf_counter()
     events = compute_fills(orders, quote, START + timedelta(days=1))
     return perf_counter() - started, len(events)
 
 
-def bars() -> list[Line]:
+def measure_bars() -> list[Line]:
     """Return the number of bars per second, with matching and accounting."""
-    made = _bars(BARS)
-    market = median([_rate(made, OrderType.MARKET) for _ in range(ROUNDS)])
-    limit = median([_rate(made, OrderType.LIMIT) for _ in range(ROUNDS)])
+    minute_bars = _build_bars(BARS)
+    market = median([_measure_rate(minute_bars, OrderType.MARKET) for _ in range(ROUNDS)])
+    limit = median([_measure_rate(minute_bars, OrderType.LIMIT) for _ in range(ROUNDS)])
     label = f"bars of one symbol, an order every {BARS_AN_ORDER} bars"
     return [
-        Line(f"{label}, at market", f"{market:,.0f}/s", at_least(market, 150_000, 400_000)),
-        Line(f"{label}, a limit that rests", f"{limit:,.0f}/s", at_least(limit, 150_000, 400_000)),
+        Line(f"{label}, at market", f"{market:,.0f}/s", check_at_least(market, 150_000, 400_000)),
+        Line(f"{label}, a limit that rests", f"{limit:,.0f}/s", check_at_least(limit, 150_000, 400_000)),
     ]
 
 
-def _bars(count: int) -> list[Bar]:
+def _build_bars(count: int) -> list[Bar]:
     """Return minutes of a random walk in cents."""
-    draw, made, last = Random(7), [], 20_000
+    random, minute_bars, last = Random(7), [], 20_000
     for number in range(count):
-        path = [last := max(last + draw.randint(-3, 3), 5_000) for _ in range(4)]
+        path = [last := max(last + random.randint(-3, 3), 5_000) for _ in range(4)]
         first, highest, lowest, end = (price * _CENT for price in (path[0], max(path), min(path), path[-1]))
-        made.append(Bar("AAPL", START + number * timedelta(minutes=1), first, highest, lowest, end))
-    return made
+        minute_bars.append(Bar("AAPL", START + number * timedelta(minutes=1), first, highest, lowest, end))
+    return minute_bars
 
 
-def _rate(made: list[Bar], kind: OrderType) -> float:
+def _measure_rate(minute_bars: list[Bar], kind: OrderType) -> float:
     broker = PaperBroker()
     gc.collect()
     started = perf_counter()
-    replay(made, broker, _every_so_often(kind))
+    replay(minute_bars, broker, _create_strategy(kind))
     seconds = perf_counter() - started
-    fills = len(broker.executions())
-    if fills < len(made) // BARS_AN_ORDER * 0.5:
-        raise AssertionError(f"only {fills} fills")
-    return len(made) / seconds
+    fills, required = len(broker.list_executions()), len(minute_bars) // BARS_AN_ORDER // 2
+    if fills < required:
+        raise AssertionError(f"{fills} orders filled, at least {required} are required")
+    return len(minute_bars) / seconds
 
 
-def _every_so_often(kind: OrderType) -> Decide:
+def _create_strategy(kind: OrderType) -> Decide:
     """Return a strategy that places an order every few bars, alternating between buys and sells.
 
     It cancels a limit order that has not filled by the next one.
@@ -147,7 +150,7 @@ def _every_so_often(kind: OrderType) -> Decide:
 
 def measure() -> list[Line]:
     """Return the lines of the table."""
-    return [*quotes(), *one_symbol(), *bars()]
+    return [*measure_quotes(), *measure_one_symbol(), *measure_bars()]
 
 
 def main() -> int:
@@ -159,7 +162,7 @@ def main() -> int:
     show(lines)
     if args.profile:
         profiler = cProfile.Profile()
-        profiler.runcall(_rate, _bars(BARS), OrderType.LIMIT)
+        profiler.runcall(_measure_rate, _build_bars(BARS), OrderType.LIMIT)
         pstats.Stats(profiler).sort_stats("tottime").print_stats(15)
     return int(any(line.verdict.startswith("MISSED") for line in lines))
 

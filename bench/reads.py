@@ -11,7 +11,7 @@ from bench.disk import scratch
 from bench.ledger import Ledger, fill_database
 from bench.load import EACH_PORTFOLIO
 from bench.postgres import postgres
-from bench.report import Line, at_least, at_most, median, show
+from bench.report import Line, check_at_least, check_at_most, median, show
 from bench.service import Load, Service, api
 
 LARGE, SMALL = 1_000_000, 1_000
@@ -28,26 +28,30 @@ def measure(large: Ledger, small: Ledger, folder: Path, rounds: int, seconds: fl
         api(large.database_url, folder / "large.log", large.key) as old,
         api(small.database_url, folder / "small.log", small.key) as young,
     ):
-        _same_size(old, young)
-        book = _compare(lambda: _alone(old, BOOK, seconds), lambda: _alone(young, BOOK, seconds), rounds)
+        _check_sizes(old, young)
+        book = _compare(
+            lambda: _load_alone(old, BOOK, seconds), lambda: _load_alone(young, BOOK, seconds), rounds
+        )
         first = f"/api/v1/trades?limit={PAGE}"
-        deep = _page_at(old, int(large.trades * DEPTH_PART))
-        page = _compare(lambda: _alone(old, deep, seconds), lambda: _alone(old, first, seconds), rounds)
+        deep = _find_page(old, int(large.trades * DEPTH_PART))
+        page = _compare(
+            lambda: _load_alone(old, deep, seconds), lambda: _load_alone(old, first, seconds), rounds
+        )
         one_book = [old.load(BOOK, seconds) for _ in range(rounds)]
         every_book = [old.load(EVERY_PORTFOLIO, seconds) for _ in range(rounds)]
     rate, best = (median([load.rate for load in loads]) for loads in (every_book, one_book))
     return [
         Line(f"GET /portfolio of 50 positions, {large.trades:,} trades against {small.trades:,}",
-             f"{book:.2f} ×", at_most(book, 1.2, 1.05)),
+             f"{book:.2f} ×", check_at_most(book, 1.2, 1.05)),
         Line(f"a page of {PAGE} at depth {int(large.trades * DEPTH_PART):,} against the first page",
-             f"{page:.2f} ×", at_most(page, 1.5, 1.1)),
+             f"{page:.2f} ×", check_at_most(page, 1.5, 1.1)),
         Line("GET /portfolio of 50 positions, one process, 20 books in turn "
-             f"(p99 {median([one.p99 for one in every_book]):.1f} ms; all at one book {best:,.0f}/s)",
-             f"{rate:,.0f}/s", at_least(rate, 2000, 4500)),
+             f"(p99 {median([figures.p99 for figures in every_book]):.1f} ms; all at one book {best:,.0f}/s)",
+             f"{rate:,.0f}/s", check_at_least(rate, 2000, 4500)),
     ]  # fmt: skip
 
 
-def _alone(service: Service, path: str, seconds: float) -> Load:
+def _load_alone(service: Service, path: str, seconds: float) -> Load:
     return service.load(path, seconds, connections=1, warm=0.5)
 
 
@@ -56,20 +60,20 @@ def _compare(much: Callable[[], Load], little: Callable[[], Load], rounds: int) 
     return median([much().p50 / little().p50 for _ in range(rounds)])
 
 
-def _same_size(old: Service, young: Service) -> None:
-    sizes = [len(json.loads(_get(one, BOOK)[0])["positions"]) for one in (old, young)]
+def _check_sizes(old: Service, young: Service) -> None:
+    sizes = [len(json.loads(_get(client, BOOK)[0])["positions"]) for client in (old, young)]
     if sizes != [50, 50]:
         raise ValueError(f"the books compared hold {sizes} positions, not 50 each")
 
 
-def _page_at(service: Service, depth: int) -> str:
+def _find_page(service: Service, depth: int) -> str:
     """Follow the list's links to `depth` and return the address of that page."""
     address = f"/api/v1/trades?limit={MAX_PAGE}"
     for _ in range(depth // MAX_PAGE):
-        found = _NEXT.fullmatch(_get(service, address)[1])
-        if not found:
+        link = _NEXT.fullmatch(_get(service, address)[1])
+        if not link:
             raise ValueError(f"the list ends before {depth:,}")
-        address = found[1]
+        address = link[1]
     return address.replace(f"limit={MAX_PAGE}", f"limit={PAGE}")
 
 

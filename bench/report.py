@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["Line", "at_least", "at_most", "median", "show"]
+__all__ = ["Line", "check_at_least", "check_at_most", "median", "show"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +16,17 @@ class Line:
     verdict: str = ""
 
 
-def at_least(value: float, must: float, reach: float) -> str:
+def check_at_least(value: float, must: float, reach: float) -> str:
     """Return the verdict on a figure that should be large."""
-    return _verdict(value >= must, value >= reach, f"must ≥ {must:,g}, reach ≥ {reach:,g}")
+    return _build_verdict(value >= must, value >= reach, f"must ≥ {must:,g}, reach ≥ {reach:,g}")
 
 
-def at_most(value: float, must: float, reach: float) -> str:
+def check_at_most(value: float, must: float, reach: float) -> str:
     """Return the verdict on a figure that should be small."""
-    return _verdict(value <= must, value <= reach, f"must ≤ {must:,g}, reach ≤ {reach:,g}")
+    return _build_verdict(value <= must, value <= reach, f"must ≤ {must:,g}, reach ≤ {reach:,g}")
 
 
-def _verdict(must_met: bool, reach_met: bool, bounds: str) -> str:
+def _build_verdict(must_met: bool, reach_met: bool, bounds: str) -> str:
     word = "reached" if reach_met else "met" if must_met else "MISSED"
     return f"{word} ({bounds})"
 

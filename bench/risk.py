@@ -26,7 +26,7 @@ from app.risk.rules.values import (
     Tradable,
     WorkingOrder,
 )
-from bench.report import Line, at_most, show
+from bench.report import Line, check_at_most, show
 
 ROUNDS, CALLS = 7, 5_000
 POSITIONS, ORDERS = 10, 6
@@ -36,7 +36,7 @@ LISTED = Permission(frozenset({"AAPL", "MSFT"}), frozenset({"BUY", "SELL"}), fro
 _MANY = Decimal(10) ** 9
 
 
-def situation(quantity: str = "100") -> RiskInput:
+def build_risk_input(quantity: str = "100") -> RiskInput:
     """Return a BUY at the ask in a portfolio of POSITIONS positions and ORDERS working orders."""
     orders = [
         WorkingOrder(
@@ -50,18 +50,18 @@ def situation(quantity: str = "100") -> RiskInput:
         instrument=SHARE,
         prices=PRICES,
         book=build_symbol_book(Decimal(100), PRICES.last, orders, PRICES),
-        limits=_limits(),
+        limits=_build_limits(),
         cash=Decimal(1_000_000),
         other_exposure=sum_totals(others),
     )
 
 
-def _limits() -> Limits:
-    found = find_limits(Subject("growth", "AAPL", "U1"), index_limits(_every_limit()))
-    return found._replace(permission=LISTED)
+def _build_limits() -> Limits:
+    limits = find_limits(Subject("growth", "AAPL", "U1"), index_limits(_list_limits()))
+    return limits._replace(permission=LISTED)
 
 
-def _every_limit() -> list[SetLimit]:
+def _list_limits() -> list[SetLimit]:
     """Return a limit of every kind for the tenant and for the portfolio, so that no check is skipped."""
     wide = {LimitCode.PRICE_COLLAR_PERCENT: Decimal(10), LimitCode.SHORT_SELLING: Decimal(1)}
     none = {LimitCode.STARTER_PROFILE, LimitCode.MIN_PRICE}
@@ -76,28 +76,28 @@ def _every_limit() -> list[SetLimit]:
 
 def measure() -> list[Line]:
     """Return the table's lines."""
-    passing, denied = situation(), situation("50000")
+    passing, denied = build_risk_input(), build_risk_input("50000")
     if evaluate_order(passing) is not None or evaluate_order(denied) is None:
         raise AssertionError("the orders are not what they are measured as")
-    checks = _microseconds(lambda: evaluate_order(passing))
+    checks = _measure_microseconds(lambda: evaluate_order(passing))
     return [
-        Line("the risk checks alone, every limit set", f"{checks:.1f} µs", at_most(checks, 50, 20)),
+        Line("the risk checks alone, every limit set", f"{checks:.1f} µs", check_at_most(checks, 50, 20)),
         Line(
             f"  their input: limits, {POSITIONS} positions, {ORDERS} orders",
-            f"{_microseconds(situation):.0f} µs",
+            f"{_measure_microseconds(build_risk_input):.0f} µs",
         ),
         Line(
             "  a denial with the largest quantity that passes",
-            f"{_microseconds(lambda: evaluate_order(denied)):.0f} µs",
+            f"{_measure_microseconds(lambda: evaluate_order(denied)):.0f} µs",
         ),
         Line(
             "  a preview with every check's headroom",
-            f"{_microseconds(lambda: list_headrooms(passing)):.0f} µs",
+            f"{_measure_microseconds(lambda: list_headrooms(passing)):.0f} µs",
         ),
     ]
 
 
-def _microseconds(work: Callable[[], object]) -> float:
+def _measure_microseconds(work: Callable[[], object]) -> float:
     """Return the time of a call, the best of several rounds."""
     calls = CALLS
     best = float("inf")
@@ -112,7 +112,7 @@ def _microseconds(work: Callable[[], object]) -> float:
 
 
 def _profile() -> None:
-    passing, profile = situation(), cProfile.Profile()
+    passing, profile = build_risk_input(), cProfile.Profile()
     profile.enable()
     for _ in range(CALLS):
         evaluate_order(passing)

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing_extensions import override
 
 from bench.load import PORTFOLIOS
-from bench.postgres import Server, free_port
+from bench.postgres import Server, find_free_port
 from bench.processor_time import read_processor_seconds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,18 +95,21 @@ class Service:
             check=True,
             timeout=limit,
         )
-        used = [read_processor_seconds(one) - earlier for one, earlier in zip(processes, before, strict=True)]
+        used = [
+            read_processor_seconds(process) - earlier
+            for process, earlier in zip(processes, before, strict=True)
+        ]
         result = json.loads(completed.stdout)
-        api_time, server_time = (1e6 * one / result["requests"] for one in (*used, 0.0)[:2])
+        api_time, server_time = (1e6 * microseconds / result["requests"] for microseconds in (*used, 0.0)[:2])
         return Load(**result, api=api_time, server=server_time)
 
 
-def fresh_key() -> str:
+def generate_key() -> str:
     """Return a random API key."""
     return secrets.token_urlsafe(40)
 
 
-def api_environment(database_url: str, key: str, port: int = 8001, workers: int = 1) -> Environment:
+def build_api_environment(database_url: str, key: str, port: int = 8001, workers: int = 1) -> Environment:
     """Return the environment of the API and its commands."""
     settings = {
         "OMS_API_KEY": key,
@@ -120,13 +123,13 @@ def api_environment(database_url: str, key: str, port: int = 8001, workers: int 
     return os.environ | settings
 
 
-def bot_environment(api_port: int, key: str, port: int) -> Environment:
+def build_bot_environment(api_port: int, key: str, port: int) -> Environment:
     """Return the environment of a bot without Slack, which only needs to run."""
     settings = {
         "SLACK_BOT_TOKEN": f"xoxb-{secrets.token_hex(24)}",
         "SLACK_SIGNING_SECRET": secrets.token_hex(16),
         "SLACK_APP_TOKEN": "",
-        "SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/",
+        "SLACK_API_URL": f"http://127.0.0.1:{find_free_port()}/api/",
         "OMS_API_URL": f"http://127.0.0.1:{api_port}",
         "OMS_API_KEY": key,
         "PORT": str(port),
@@ -138,7 +141,7 @@ def bot_environment(api_port: int, key: str, port: int) -> Environment:
 def migrate(database_url: str, key: str, folder: Path = OMS_API) -> None:
     """Create the tables. `folder` holds the code of the service."""
     command = [sys.executable, "-m", "app.migrate"]
-    environment = api_environment(database_url, key)
+    environment = build_api_environment(database_url, key)
     subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
@@ -152,9 +155,9 @@ def api(
     settings: Environment | None = None,
 ) -> Iterator[Service]:
     """Run the API on a migrated database until the block ends. `folder` holds its code."""
-    port = free_port()
+    port = find_free_port()
     command = [sys.executable, "-m", "app.main"]
-    environment = api_environment(database_url, key, port, workers) | (settings or {})
+    environment = build_api_environment(database_url, key, port, workers) | (settings or {})
     with _running(command, folder, environment, log) as process:
         _await(f"http://127.0.0.1:{port}/health/ready", process, log)
         _await_workers(workers, log)
@@ -166,8 +169,8 @@ def api(
 @contextmanager
 def bot(served: Service, log: Path) -> Iterator[Service]:
     """Run the bot against a running API until the block ends."""
-    port = free_port()
-    environment = bot_environment(served.port, served.key, port)
+    port = find_free_port()
+    environment = build_bot_environment(served.port, served.key, port)
     with _running([sys.executable, "main.py"], SLACK_BOT, environment, log) as process:
         _await(f"http://127.0.0.1:{port}/health", process, log)
         yield Service(port, served.key, process.pid)

@@ -38,8 +38,8 @@ from app.risk.service.controls import Controls
 from app.text import name_key
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, at_most, show
-from bench.service import fresh_key
+from bench.report import Line, check_at_most, show
+from bench.service import generate_key
 
 ORDERS, PORTFOLIOS, SYMBOLS, BATCH = 50_000, 20, 50, 1_000
 MUST_SECONDS, REACH_SECONDS = 10.0, 3.0
@@ -55,11 +55,11 @@ def measure(orders: int, *, on_sqlite: bool = False) -> list[Line]:
         if on_sqlite:
             return _measure(f"sqlite:///{folder}/close.db", "SQLite", orders)
         with postgres(folder) as server:
-            return _measure(server.fresh_database("close"), "PostgreSQL", orders)
+            return _measure(server.create_database("close"), "PostgreSQL", orders)
 
 
 def _measure(url: str, database: str, orders: int) -> list[Line]:
-    settings = Settings(oms_api_key=fresh_key(), database_url=url, enforce_sessions="hold")
+    settings = Settings(oms_api_key=generate_key(), database_url=url, enforce_sessions="hold")
     engine = connect_engine(url, readers=1)
     migrate(engine)
     _fill(engine, orders)
@@ -68,7 +68,7 @@ def _measure(url: str, database: str, orders: int) -> list[Line]:
     with engine.connect() as connection:
         _require_all_expired(connection, orders)
     label = f"{orders:,} DAY orders of {PORTFOLIOS} portfolios expire at a close, {database}"
-    return [Line(label, f"{seconds:.2f} s", at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
+    return [Line(label, f"{seconds:.2f} s", check_at_most(seconds, MUST_SECONDS, REACH_SECONDS))]
 
 
 def _close(components: Components) -> float:
@@ -85,9 +85,9 @@ def _close(components: Components) -> float:
 
 def _require_all_expired(connection: Connection, orders: int) -> None:
     set_tenant_scope(connection, [_TENANT])
-    found = dict(map(tuple, connection.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))))
-    if found != {"EXPIRED": orders}:
-        raise AssertionError(f"not every order is EXPIRED: {found}")
+    counts = dict(map(tuple, connection.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))))
+    if counts != {"EXPIRED": orders}:
+        raise AssertionError(f"not every order is EXPIRED: {counts}")
 
 
 def _fill(engine: Engine, orders: int) -> None:
@@ -99,21 +99,21 @@ def _fill(engine: Engine, orders: int) -> None:
             set_terms(connection, _TENANT, terms, _OPEN)
         names = [f"Book {number}" for number in range(PORTFOLIOS)]
         cash = Decimal(1_000_000)
-        made = [
+        keys = [
             build_portfolio(new_row_id(), _TENANT, name, name_key(name), opening_cash=cash) for name in names
         ]
-        insert_portfolios(connection, [build_portfolio_row(one, _OPEN) for one in made])
+        insert_portfolios(connection, [build_portfolio_row(key, _OPEN) for key in keys])
     market = Market(SimulatedSource("bench"), Readers(engine, 1))
     services = BatchServices(market, Controls(), enforce_sessions="hold")
     handler = OrderBatchHandler(LedgerBatchHandler(), services)
-    waiting = list(_commands(orders))
+    waiting = list(_create_commands(orders))
     with engine.connect().execution_options(writes=True) as connection, response_timeout(_PATIENCE_SECONDS):
         for start in range(0, orders, BATCH):
             with connection.begin():
                 handler.handle(connection, waiting[start : start + BATCH], {})
 
 
-def _commands(orders: int) -> Iterator[PlaceOrder]:
+def _create_commands(orders: int) -> Iterator[PlaceOrder]:
     for number in range(orders):
         name = f"Book {number % PORTFOLIOS}"
         ticket = Ticket(

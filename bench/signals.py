@@ -8,10 +8,10 @@ import argparse
 import sys
 
 from bench.disk import scratch
-from bench.load import PORTFOLIOS, portfolio_names
+from bench.load import PORTFOLIOS, list_portfolio_names
 from bench.postgres import postgres
-from bench.report import Line, at_least, at_most, median, show
-from bench.service import Service, api, fresh_key, migrate
+from bench.report import Line, check_at_least, check_at_most, median, show
+from bench.service import Service, api, generate_key, migrate
 
 ROUNDS, SECONDS, AT_ONCE = 3, 6.0, 32
 _WARM_SECONDS = 2.0
@@ -20,19 +20,21 @@ _WARM_SECONDS = 2.0
 def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[Line]:
     """Return the lines of the table."""
     with scratch() as folder, postgres(folder) as server:
-        url, key = server.fresh_database("signals"), fresh_key()
+        url, key = server.create_database("signals"), generate_key()
         migrate(url, key)
         with api(url, folder / "api.log", key) as service:
-            service.open_portfolios(portfolio_names(PORTFOLIOS))
-            found = [_measure_round(service, seconds) for _ in range(rounds)]
-    p99, ratio = (median(values) for values in zip(*found, strict=True))
+            service.open_portfolios(list_portfolio_names(PORTFOLIOS))
+            results = [_measure_round(service, seconds) for _ in range(rounds)]
+    p99, ratio = (median(values) for values in zip(*results, strict=True))
     return [
         Line(
             f"signal over REST → filled on paper, {AT_ONCE} at once, p99",
             f"{p99:.0f} ms",
-            at_most(p99, 100, 40),
+            check_at_most(p99, 100, 40),
         ),
-        Line("signals/s, one process, against POST /orders", f"{ratio:.2f}", at_least(ratio, 0.8, 0.95)),
+        Line(
+            "signals/s, one process, against POST /orders", f"{ratio:.2f}", check_at_least(ratio, 0.8, 0.95)
+        ),
     ]
 
 

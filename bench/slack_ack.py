@@ -64,14 +64,14 @@ class WellOms(FakeOms):
         return super().receive(call)
 
 
-def figures(seconds: list[float]) -> Figures:
+def compute_figures(seconds: list[float]) -> Figures:
     ordered = sorted(seconds)
     return Figures(
         *(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * at))] for at in (0.5, 0.99, 1.0))
     )
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -151,7 +151,7 @@ def submission(prefix: str) -> Callable[[int], dict]:
 
 
 def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
-    port = free_port()
+    port = find_free_port()
     environment = {
         "SLACK_BOT_TOKEN": factories.TOKEN, "SLACK_SIGNING_SECRET": factories.SECRET, "SLACK_APP_TOKEN": "",
         "SLACK_API_URL": slack.api_url, "OMS_API_URL": oms.url, "OMS_API_KEY": factories.OMS_KEY,
@@ -160,11 +160,11 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
     }  # fmt: skip
     with program([sys.executable, "main.py"], port, **environment):
         load(port, command, CLIENTS, 10)  # warm up
-        commands = figures(load(port, command, CLIENTS, REQUESTS))
-        well = figures(load(port, submission("W"), CLIENTS, REQUESTS))
+        commands = compute_figures(load(port, command, CLIENTS, REQUESTS))
+        well = compute_figures(load(port, submission("W"), CLIENTS, REQUESTS))
         for name in ("last_price", "place", "find"):
             oms.default_responses[name] = Response(slow=20)
-        hung = figures(load(port, submission("H"), HUNG_AT_ONCE, 1))
+        hung = compute_figures(load(port, submission("H"), HUNG_AT_ONCE, 1))
         oms.released.set()
     return {
         "command": commands,
@@ -174,10 +174,10 @@ def measure(slack: FakeSlack, oms: FakeOms, folder: str) -> dict[str, Figures]:
 
 
 def measure_bare() -> Figures:
-    port = free_port()
+    port = find_free_port()
     with program([sys.executable, "-c", BARE, str(port)], port):
         load(port, command, CLIENTS, 10)
-        return figures(load(port, command, CLIENTS, REQUESTS))
+        return compute_figures(load(port, command, CLIENTS, REQUESTS))
 
 
 def main() -> int:
@@ -192,14 +192,14 @@ def main() -> int:
     print(f"{'':42}{'p50':>9}{'p99':>9}{'max':>9}  ms")
     print(f"{'bare Flask under waitress (the limit)':42}{bare.p50:9.1f}{bare.p99:9.1f}{bare.worst:9.1f}")
     met = True
-    for name, found in measured.items():
+    for name, result in measured.items():
         which, at_most = musts[name]
-        good = getattr(found, which) <= at_most
+        good = getattr(result, which) <= at_most
         met = met and good
         verdict = (
-            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {found.p99 / bare.p99:.1f} × bare"
+            f"{which} ≤ {at_most:.0f}: {'met' if good else 'MISSED'}; p99 {result.p99 / bare.p99:.1f} × bare"
         )
-        print(f"{name:42}{found.p50:9.1f}{found.p99:9.1f}{found.worst:9.1f}  {verdict}")
+        print(f"{name:42}{result.p50:9.1f}{result.p99:9.1f}{result.worst:9.1f}  {verdict}")
     return 0 if met else 1
 
 

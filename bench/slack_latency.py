@@ -23,7 +23,7 @@ for folder in ("oms-api/tests", "scripts", "e2e", "slack-bot", ""):
 
 import httpx  # noqa: E402 - after the paths
 
-from bench.slack_ack import Figures, WellOms, figures, free_port, load, post, program  # noqa: E402
+from bench.slack_ack import Figures, WellOms, compute_figures, find_free_port, load, post, program  # noqa: E402
 from deployment import Deployment, build_sqlite_url, run_deployment, wait_until  # noqa: E402
 from tests import factories, portfolio_oms  # noqa: E402
 from tests.fakes import FakeSlack  # noqa: E402
@@ -49,18 +49,18 @@ class FullOms(portfolio_oms.PortfolioOms, WellOms):
         ]
 
 
-def _user(number: int) -> str:
+def _get_user_id(number: int) -> str:
     return f"U{number % PEOPLE}"
 
 
-def _command(name: str, text: str) -> Callable[[int], dict]:
-    return lambda number: factories.build_command(text, name, user_id=_user(number))
+def _create_command_builder(name: str, text: str) -> Callable[[int], dict]:
+    return lambda number: factories.build_command(text, name, user_id=_get_user_id(number))
 
 
 def _click(number: int) -> dict:
     action = {"action_id": "overview:tab:orders", "block_id": "b", "action_ts": "1.0", "value": "orders"}
     payload = factories.build_interaction("block_actions", actions=[action])
-    return payload | {"user": {"id": _user(number), "team_id": "T1"}}
+    return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
 def _choose(number: int) -> dict:
@@ -68,13 +68,13 @@ def _choose(number: int) -> dict:
         "block_suggestion", block_id="portfolio", action_id="portfolio_entry", value="gro",
         view=factories.build_view(),
     )  # fmt: skip
-    return payload | {"user": {"id": _user(number), "team_id": "T1"}}
+    return payload | {"user": {"id": _get_user_id(number), "team_id": "T1"}}
 
 
 KINDS: dict[str, Callable[[int], dict]] = {
-    "/trade": _command("/trade", "AAPL"),
-    "/order": _command("/order", "buy 50 AAPL limit 170 gtc in Growth"),
-    "/desk": _command("/desk", "positions"),
+    "/trade": _create_command_builder("/trade", "AAPL"),
+    "/order": _create_command_builder("/order", "buy 50 AAPL limit 170 gtc in Growth"),
+    "/desk": _create_command_builder("/desk", "positions"),
     "click on a button": _click,
     "options while typing": _choose,
 }
@@ -82,15 +82,15 @@ KINDS: dict[str, Callable[[int], dict]] = {
 
 def measure_clicks(port: int) -> dict[str, Figures]:
     """Return the acknowledgement times of each kind of request with 50 people at once."""
-    return {name: figures(_run_clients(port, name)) for name in KINDS}
+    return {name: compute_figures(_run_clients(port, name)) for name in KINDS}
 
 
 def _run_clients(port: int, name: str) -> list[float]:
     """Run the clients in a separate process: the fakes would take the processor from them."""
     command = [sys.executable, __file__, str(port), name]
     completed = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    found: list[float] = json.loads(completed.stdout)
-    return found
+    milliseconds: list[float] = json.loads(completed.stdout)
+    return milliseconds
 
 
 def send_clicks(port: int, name: str) -> list[float]:
@@ -106,7 +106,7 @@ def send_clicks(port: int, name: str) -> list[float]:
 def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
     """Return the times from a click on a tab of the home tab until Slack gets the view."""
     open_overview(port, slack)
-    found = {}
+    results = {}
     for tab in ("positions", "orders"):
         seconds = []
         for _ in range(TAB_ROUNDS):
@@ -118,8 +118,8 @@ def measure_overview(port: int, slack: FakeSlack) -> dict[str, Figures]:
             call = slack.wait_for("views.publish", before + 1, WAIT_SECONDS)[-1]
             seconds.append(call.at - began)
             time.sleep(PAUSE_SECONDS)
-        found[f"overview, {tab}"] = figures(seconds)
-    return found
+        results[f"overview, {tab}"] = compute_figures(seconds)
+    return results
 
 
 def open_overview(port: int, slack: FakeSlack) -> None:
@@ -144,7 +144,7 @@ def measure_bot() -> dict[str, Figures]:
     """
     gc.disable()
     slack, oms = FakeSlack(), FullOms()
-    port = free_port()
+    port = find_free_port()
     try:
         with tempfile.TemporaryDirectory() as folder:
             environment = {
@@ -167,19 +167,19 @@ def measure_fills() -> Figures:
         tempfile.TemporaryDirectory() as folder,
         run_deployment(build_sqlite_url(Path(folder))) as deployment,
     ):
-        deployment.administer("POST", "/portfolios", name="Bench")
+        deployment.request_as_admin("POST", "/portfolios", name="Bench")
         seconds = [_fill(deployment, f"FILL{number}") for number in range(FILLS + 1)]
-        return figures(seconds[1:])  # the first one creates the person
+        return compute_figures(seconds[1:])  # the first one creates the person
 
 
 def _fill(deployment: Deployment, symbol: str) -> float:
-    deployment.administer("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
+    deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
     line = f"/order buy 5 {symbol} limit 90 gtc in Bench"
     deployment.act("ava", "say", channel="trading", text=line)
     wait_until(lambda: _is_form_ready(deployment))
     body = deployment.act("ava", "submit")
     if body["outcome"] == "updated":  # a question about the new symbol
-        form = deployment.form_of("U0AVACHEN01") or {"blocks": []}
+        form = deployment.find_form("U0AVACHEN01") or {"blocks": []}
         boxes = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
         ticks = {box["block_id"]: {box["element"]["action_id"]: ["yes"]} for box in boxes}
         deployment.act("ava", "submit", values=ticks)
@@ -187,7 +187,7 @@ def _fill(deployment: Deployment, symbol: str) -> float:
     time.sleep(FILL_PAUSE_SECONDS)
     threads = _count_fills(deployment)
     began = time.monotonic()
-    deployment.administer("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
+    deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
     wait_until(lambda: _count_fills(deployment) > threads)
     took = time.monotonic() - began
     time.sleep(FILL_PAUSE_SECONDS)
@@ -195,7 +195,7 @@ def _fill(deployment: Deployment, symbol: str) -> float:
 
 
 def _is_form_ready(deployment: Deployment) -> bool:
-    form = deployment.form_of("U0AVACHEN01")
+    form = deployment.find_form("U0AVACHEN01")
     return form is not None and "Preview" in json.dumps(form)
 
 
@@ -216,10 +216,10 @@ ACKNOWLEDGEMENT = 100.0
 def main() -> int:
     """Print the figures, and return the exit status."""
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
-    found = measure_bot() | {"fill to its thread": measure_fills()}
+    results = measure_bot() | {"fill to its thread": measure_fills()}
     print(f"{'':28}{'p50':>9}{'p99':>9}{'max':>9}  ms")
     is_met = True
-    for name, each in found.items():
+    for name, each in results.items():
         at_most = MUSTS.get(name.partition(" ")[0], ACKNOWLEDGEMENT)
         is_good = each.p99 <= at_most
         is_met = is_met and is_good

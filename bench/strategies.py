@@ -36,8 +36,8 @@ from app.strategies.service.runner_factory import RunnerFactory
 from app.strategies.service.session import StrategySession
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, at_most, median, show
-from bench.service import fresh_key, migrate
+from bench.report import Line, check_at_most, median, show
+from bench.service import generate_key, migrate
 
 BARS, WARM_BARS = 300, 30
 _START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -48,7 +48,7 @@ _PLACES = {"sandboxed": "in a sandbox", "trusted": "in the process of the servic
 
 def measure(server: Server, bars: int = BARS) -> list[Line]:
     """Return the lines of the table."""
-    url, key = server.fresh_database("strategies"), fresh_key()
+    url, key = server.create_database("strategies"), generate_key()
     migrate(url, key)
     settings = Settings(
         _env_file=None, oms_api_key=key, database_url=url, strategy_modules=("bench",), strategy_host="off",
@@ -68,11 +68,11 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         engine = connect_engine(url, readers=1, tenant_scoped=True)
         opened = [_open_session(app.state, engine, portal.call(_get_loop), name) for name in _PLACES]
         for number in range(WARM_BARS):
-            for one in opened:
-                one.session.deliver([_build_bar(number)])
+            for strategy in opened:
+                strategy.session.deliver([_build_bar(number)])
         took = [[_deliver(one.session, WARM_BARS + number) for one in opened] for number in range(bars)]
-        for one in opened:
-            one.session.close()
+        for strategy in opened:
+            strategy.session.close()
         engine.dispose()
     starts = ", ".join(f"{one.start_seconds:.2f} s" for one in opened)
     lines = [Line("start of a strategy in a sandbox, in the process of the service", starts)]
@@ -80,7 +80,7 @@ def measure(server: Server, bars: int = BARS) -> list[Line]:
         p99 = _find_p99(column) * 1000
         lines.append(Line(f"strategy {place}: the same, median", f"{median(column) * 1000:.1f} ms"))
         label = f"strategy {place}, idle service: bar delivered → order accepted on paper, p99"
-        lines.append(Line(label, f"{p99:.1f} ms", at_most(p99, 50, 15)))
+        lines.append(Line(label, f"{p99:.1f} ms", check_at_most(p99, 50, 15)))
     return lines
 
 
@@ -122,10 +122,10 @@ def _build_bar(number: int) -> NewInput:
 
 def _deliver(session: StrategySession, number: int) -> float:
     """Return the seconds until the order of a bar is accepted and the state is saved."""
-    one, started = _build_bar(number), perf_counter()
-    session.deliver([one])
+    bar, started = _build_bar(number), perf_counter()
+    session.deliver([bar])
     took = perf_counter() - started
-    session.step()
+    session.run_step()
     return took
 
 

@@ -44,8 +44,8 @@ from app.performance.rules.values import Snapshot
 from app.text import name_key
 from bench.disk import scratch
 from bench.postgres import Server, postgres
-from bench.report import Line, at_most, median, show
-from bench.service import api, fresh_key, migrate
+from bench.report import Line, check_at_most, median, show
+from bench.service import api, generate_key, migrate
 
 PORTFOLIOS, SYMBOLS = 200, 500  # each portfolio holds each symbol
 YEARS, SNAPSHOTS_A_DAY = 10, 17_280
@@ -65,8 +65,8 @@ _CHUNK = 10_000
 
 def measure_marks(server: Server) -> list[Line]:
     """Return how long it takes to value all positions of all portfolios."""
-    url = server.fresh_database("marks")
-    migrate(url, fresh_key())
+    url = server.create_database("marks")
+    migrate(url, generate_key())
     engine = connect_engine(url, readers=1)
     _fill_positions(engine)
     server.sql("VACUUM (ANALYZE)", "marks")
@@ -79,7 +79,7 @@ def measure_marks(server: Server) -> list[Line]:
             positions = list_open_positions(
                 set_tenant_scope(connection, [1]), PositionRow.__table__.c.tenant_id == 1
             )
-            exposures = value_positions(connection, market.quotes_at, positions, utc_now())
+            exposures = value_positions(connection, market.find_past_quotes, positions, utc_now())
         times.append(perf_counter() - started)
         if (len(positions), len(exposures)) != (PORTFOLIOS * SYMBOLS, PORTFOLIOS):
             raise ValueError(f"{len(positions)} positions of {len(exposures)} portfolios were valued")
@@ -90,14 +90,14 @@ def measure_marks(server: Server) -> list[Line]:
         Line(
             f"mark to market of {PORTFOLIOS * SYMBOLS:,} positions",
             f"{seconds:.2f} s",
-            at_most(seconds, 1, 0.3),
+            check_at_most(seconds, 1, 0.3),
         )
     ]
 
 
 def measure_performance(server: Server, folder: Path) -> list[Line]:
     """Return how long requests for statistics and for an equity curve take."""
-    url, key = server.fresh_database("performance"), fresh_key()
+    url, key = server.create_database("performance"), generate_key()
     migrate(url, key)
     engine = connect_engine(url, readers=1)
     now = utc_now()
@@ -118,7 +118,7 @@ def measure_performance(server: Server, folder: Path) -> list[Line]:
                 for _ in range(ROUNDS)
             ]
             milliseconds = median([load.p50 for load in loads])
-            lines.append(Line(label, f"{milliseconds:.1f} ms", at_most(milliseconds, 30, 10)))
+            lines.append(Line(label, f"{milliseconds:.1f} ms", check_at_most(milliseconds, 30, 10)))
     return lines
 
 
@@ -127,7 +127,7 @@ def _fill_positions(engine: Engine) -> None:
     _open_portfolios(engine, {number: f"Book {number}" for number in range(1, PORTFOLIOS + 1)}, at)
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [1])
-        for rows in _chunks(_positions()):
+        for rows in _split_rows(_create_positions()):
             execute_writes(connection, build_insert(cast("Table", PositionRow.__table__), _POSITION, rows))
         quotes = [
             Quote(f"SYM{number}", Decimal(99), Decimal(number + 101), None, None, None, at, "manual")
@@ -136,7 +136,7 @@ def _fill_positions(engine: Engine) -> None:
         execute_writes(connection, *build_quote_writes([(1, quote) for quote in quotes], {}))
 
 
-def _positions() -> Iterator[Row]:
+def _create_positions() -> Iterator[Row]:
     for portfolio in range(1, PORTFOLIOS + 1):
         for number in range(SYMBOLS):
             quantity = Decimal(number - SYMBOLS // 2 or 1)
@@ -159,7 +159,7 @@ def _fill_snapshots(
     _open_portfolios(engine, {portfolio_id: name}, instants[0] - timedelta(seconds=1))
     zero = Decimal(0)
     rows = [
-        Snapshot(1, portfolio_id, at, kind, zero, zero, zero, _equity(number), zero, zero, zero, zero)
+        Snapshot(1, portfolio_id, at, kind, zero, zero, zero, _compute_equity(number), zero, zero, zero, zero)
         for number, at in enumerate(instants)
     ]
     with unit_of_work(engine) as connection:
@@ -168,7 +168,7 @@ def _fill_snapshots(
             execute_writes(connection, build_snapshot_insert(rows[start : start + _CHUNK]))
 
 
-def _equity(number: int) -> Decimal:
+def _compute_equity(number: int) -> Decimal:
     return Decimal(f"{1_000_000 + 100 * number + 50_000 * sin(number / 40):.8f}")
 
 
@@ -182,10 +182,10 @@ def _open_portfolios(engine: Engine, names: dict[int, str], at: datetime) -> Non
         insert_portfolios(connection, [build_portfolio_row(portfolio, at) for portfolio in portfolios])
 
 
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    found = list(rows)
-    for start in range(0, len(found), _CHUNK):
-        yield found[start : start + _CHUNK]
+def _split_rows(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    samples = list(rows)
+    for start in range(0, len(samples), _CHUNK):
+        yield samples[start : start + _CHUNK]
 
 
 def main() -> int:

@@ -30,8 +30,8 @@ from app.webhooks.rules.signatures import format_secret
 from app.webhooks.service.webhooks import get_secret_context
 from bench.disk import scratch
 from bench.postgres import postgres
-from bench.report import Line, at_most, show
-from bench.service import fresh_key
+from bench.report import Line, check_at_most, show
+from bench.service import generate_key
 
 ENDPOINTS, HANGING, RATE = 1_000, 10, 100
 _SETTLE_SECONDS = 8.0  # every endpoint gets a first event, and the hanging ones are found out
@@ -40,12 +40,14 @@ _END_SECONDS = 3.0
 
 def measure(seconds: float, *, on_sqlite: bool = False) -> list[Line]:
     """Return the lines of the table: one endpoint, and 1,000 of which 10 hang."""
-    one = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
+    single = _measure(seconds, 1, 0, on_sqlite=on_sqlite)
     many = _measure(seconds, ENDPOINTS, HANGING, on_sqlite=on_sqlite)
     label = f"{ENDPOINTS:,} webhooks, {HANGING} of which hang: the others, p99"
     return [
-        Line(f"commit → webhook at {RATE} events/s, p99", f"{one:.0f} ms", at_most(one, 500, 150)),
-        Line(label, f"{many:.0f} ms", at_most(many, 1_000, 300)),
+        Line(
+            f"commit → webhook at {RATE} events/s, p99", f"{single:.0f} ms", check_at_most(single, 500, 150)
+        ),
+        Line(label, f"{many:.0f} ms", check_at_most(many, 1_000, 300)),
     ]
 
 
@@ -54,11 +56,11 @@ def _measure(seconds: float, endpoints: int, hanging: int, *, on_sqlite: bool) -
         if on_sqlite:
             return _run(f"sqlite:///{folder}/hooks.db", seconds, endpoints, hanging)
         with postgres(folder) as server:
-            return _run(server.fresh_database("hooks"), seconds, endpoints, hanging)
+            return _run(server.create_database("hooks"), seconds, endpoints, hanging)
 
 
 def _run(url: str, seconds: float, endpoints: int, hanging: int) -> float:
-    settings = Settings(_env_file=None, oms_api_key=fresh_key(), database_url=url)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, oms_api_key=generate_key(), database_url=url)  # type: ignore[call-arg]
     owner = connect_engine(url)
     migrate(owner)
     owner.dispose()

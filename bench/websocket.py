@@ -19,8 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench.disk import scratch
 from bench.postgres import postgres
 from bench.processor_time import read_processor_seconds
-from bench.report import Line, at_most, show
-from bench.service import Service, api, fresh_key, migrate
+from bench.report import Line, check_at_most, show
+from bench.service import Service, api, generate_key, migrate
 
 CLIENTS, RATE, SYMBOLS, SECONDS = 500, 100, 100, 10
 _CONNECTIONS_AT_ONCE = 25
@@ -31,12 +31,12 @@ _START_SECONDS = 120
 def measure(seconds: float = SECONDS, clients: int = CLIENTS) -> list[Line]:
     """Return the line of the table."""
     with scratch() as folder, postgres(folder) as server:
-        url, key = server.fresh_database("sockets"), fresh_key()
+        url, key = server.create_database("sockets"), generate_key()
         migrate(url, key)
         with api(url, folder / "api.log", key, settings={"LOG_LEVEL": "WARNING"}) as service:
             p99 = _run(service, seconds, clients, folder)
     label = f"{clients} WebSocket clients, {RATE} quotes/s each: delay, p99"
-    return [Line(label, f"{p99:.0f} ms", at_most(p99, 250, 100))]
+    return [Line(label, f"{p99:.0f} ms", check_at_most(p99, 250, 100))]
 
 
 def _run(service: Service, seconds: float, clients: int, folder: Path) -> float:

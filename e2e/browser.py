@@ -29,7 +29,9 @@ NO_BROWSER = (
 
 def find_executable(playwright: Playwright) -> str | None:
     """Return the path of a Chromium, None if there is none. Install one if necessary."""
-    return _find_installed() or _find_playwrights(playwright) or _download(playwright) or _install_debians()
+    return (
+        _find_installed() or _find_playwrights(playwright) or _find_download(playwright) or _install_debians()
+    )
 
 
 def is_ci() -> bool:
@@ -46,7 +48,7 @@ def _find_playwrights(playwright: Playwright) -> str | None:
     return path if path and Path(path).exists() else None
 
 
-def _download(playwright: Playwright) -> str | None:
+def _find_download(playwright: Playwright) -> str | None:
     _run_quietly([sys.executable, "-m", "playwright", "install", "chromium"], DOWNLOAD_SECONDS)
     return _find_playwrights(playwright)
 

@@ -72,24 +72,24 @@ def _find_python_problem(arguments: list[str], folder: Path) -> str:
         return ""
     if arguments[0] == "-m":
         return _find_module_problem(arguments[1], folder)
-    return "" if _exists(arguments[0], folder) else "no such file"
+    return "" if _is_file(arguments[0], folder) else "no such file"
 
 
 def _find_module_problem(module: str, folder: Path) -> str:
     if module in MODULES:
         return ""
     path = Path(*module.split("."))
-    there = _exists(path.with_suffix(".py"), folder) or _exists(path / "__main__.py", folder)
+    there = _is_file(path.with_suffix(".py"), folder) or _is_file(path / "__main__.py", folder)
     return "" if there else "no such module"
 
 
 def _find_uvicorn_problem(arguments: list[str], folder: Path) -> str:
-    return "" if arguments[0] == "app.main:app" and _exists("app/main.py", folder) else "no such application"
+    return "" if arguments[0] == "app.main:app" and _is_file("app/main.py", folder) else "no such application"
 
 
 def _find_copy_problem(arguments: list[str], folder: Path) -> str:
-    return "" if _exists(arguments[0], folder) else "nothing to copy"
+    return "" if _is_file(arguments[0], folder) else "nothing to copy"
 
 
-def _exists(path: Path | str, folder: Path) -> bool:
+def _is_file(path: Path | str, folder: Path) -> bool:
     return (folder / path).exists() or (ROOT / path).exists()

@@ -1,11 +1,8 @@
 """Run the whole product as processes on free ports with a new database, as `make run` does."""
 
-import itertools
 import os
-import random
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,11 +18,11 @@ import httpx
 
 import run
 from supervisor import Program, stop_all
+from support.ports import find_free_ports
 
 INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 # Requests to this machine: to read the trusted certificates would take 40 ms of each.
 LOOPBACK: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
-BELOW_EPHEMERAL = range(15_000, 30_000)
 Json = dict[str, Any]
 
 
@@ -57,7 +54,7 @@ class Deployment:
         positions = self.get(f"/portfolio/{portfolio}")["positions"]
         return Decimal(positions[symbol]["quantity"]) if symbol in positions else Decimal(0)
 
-    def get_as(self, actor: str, path: str) -> httpx.Response:
+    def get_as_user(self, actor: str, path: str) -> httpx.Response:
         """Return the answer to a GET request with the API key on behalf of a person."""
         headers = {"X-API-Key": self.key, "X-On-Behalf-Of": actor}
         return httpx.get(f"{self.url('oms-api')}/api/v1{path}", headers=headers, timeout=10, **LOOPBACK)
@@ -66,7 +63,7 @@ class Deployment:
         """Return the users who came through Slack, by their name in the ledger."""
         return {user["person"]: user for user in self.get("/users") if user.get("person")}
 
-    def administer(self, method: str, path: str, **body: Any) -> Json:
+    def request_as_admin(self, method: str, path: str, **body: Any) -> Json:
         """Send a request below /api/v1 as an administrator. Raises httpx.HTTPStatusError if it fails."""
         url = f"{self.url('oms-api')}/api/v1{path}"
         headers = {"X-API-Key": self.key, "Idempotency-Key": secrets.token_hex(8)}
@@ -76,7 +73,7 @@ class Deployment:
 
     def change_person(self, actor: str, **changes: Any) -> None:
         """Change a user."""
-        self.administer("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
+        self.request_as_admin("PATCH", f"/users/{self.people()[actor]['id']}", **changes)
 
     def act(self, user: str, verb: str, **body: Any) -> Json:
         """Act as a person in the simulator over its control API. Raises httpx.HTTPStatusError if it fails."""
@@ -85,12 +82,12 @@ class Deployment:
         done: Json = response.raise_for_status().json()
         return done
 
-    def become_known(self, user: str, actor: str) -> None:
+    def register_user(self, user: str, actor: str) -> None:
         """Let a person use the bot once without a form, so that the OMS knows them."""
         self.act(user, "say", channel="trading", text="/desk positions")
         wait_until(lambda: actor in self.people())
 
-    def form_of(self, user: str) -> Json | None:
+    def find_form(self, user: str) -> Json | None:
         """Return the open form of a person in the simulator, None if there is none."""
         url = f"{self.url('simulator')}/control/state"
         views = httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().json()["views"][user]
@@ -134,22 +131,6 @@ class Deployment:
         oms.signal(number)
         assert oms.process is not None
         oms.process.wait(timeout=20)
-
-
-def find_free_ports(count: int) -> list[int]:
-    """Return free ports of this machine, below the range of ephemeral ports."""
-    candidates = iter(random.sample(BELOW_EPHEMERAL, len(BELOW_EPHEMERAL)))
-    return list(itertools.islice(filter(_is_free, candidates), count))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def build_environment() -> dict[str, str]:

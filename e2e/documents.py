@@ -78,8 +78,8 @@ def _strip_heredocs(lines: list[str]) -> list[str]:
             end = "" if line.strip() == end else end
             continue
         kept.append(line)
-        found = HEREDOC.search(line)
-        end = found[1] if found else ""
+        match = HEREDOC.search(line)
+        end = match[1] if match else ""
     return kept
 
 

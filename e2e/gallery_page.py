@@ -16,9 +16,10 @@ from playwright.sync_api import Locator, Page, expect
 from typing_extensions import override
 
 import run
-from deployment import LOOPBACK, build_environment, find_free_ports
+from deployment import LOOPBACK, build_environment
 from slack_page import LOOKS, SHOTS
 from supervisor import stop_all
+from support.ports import find_free_ports
 
 CHANNEL, PERSON = "C0TRADING01", "U0AVACHEN01"
 HEIGHT_PIXELS = 800

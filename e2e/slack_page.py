@@ -33,19 +33,19 @@ class SlackPage:
 
     def type(self, text: str) -> None:
         """Type into the message box and send it. While a form is open, the box takes no keys."""
-        self.sees_no_form()
+        self.wait_for_no_form()
         composer = self.page.get_by_test_id("composer")
         composer.fill(text)
         composer.press("Enter")
         expect(composer).to_have_value("")
 
-    def be(self, person: str) -> None:
+    def act_as(self, person: str) -> None:
         """Act as another person, by full name. Forms must be closed first."""
-        self.sees_no_form()
+        self.wait_for_no_form()
         self.page.get_by_test_id("person").select_option(label=person)
         expect(self.page.get_by_test_id("signed-as")).to_contain_text(IDS[person])
 
-    def enter(self, channel: str) -> None:
+    def open_channel(self, channel: str) -> None:
         """Open another channel."""
         self.page.get_by_test_id(f"channel-{channel}").click()
         expect(self.page.get_by_role("heading", name=channel)).to_be_visible()
@@ -57,13 +57,13 @@ class SlackPage:
 
     def fill(self, symbol: str, quantity: str, gmv: str, side: str, portfolio: str) -> None:
         """Fill in the complete form. `portfolio` is an existing name or a new one."""
-        self.entry("Symbol", symbol)
-        self.entry("Quantity", quantity)
-        self.entry("GMV (optional)", gmv)
+        self.fill_entry("Symbol", symbol)
+        self.fill_entry("Quantity", quantity)
+        self.fill_entry("GMV (optional)", gmv)
         self.form.get_by_role("radio", name=side, exact=True).check()
         self.choose_portfolio(portfolio)
 
-    def entry(self, label: str, text: str) -> None:
+    def fill_entry(self, label: str, text: str) -> None:
         """Type into the field with this label."""
         self.form.get_by_role("textbox", name=label, exact=True).fill(text)
 
@@ -94,11 +94,11 @@ class SlackPage:
         """Return the messages with this text that everybody in the channel sees."""
         return self.page.locator('[data-testid="message"][data-ephemeral="false"]', has_text=text)
 
-    def private_message(self, text: str) -> Locator:
+    def find_private_message(self, text: str) -> Locator:
         """Return the messages with this text that only this person sees."""
         return self.page.locator('[data-testid="message"][data-ephemeral="true"]', has_text=text)
 
-    def photograph(self, name: str) -> None:
+    def save_screenshots(self, name: str) -> None:
         """Save screenshots of the page: light, dark, and at the width of a phone."""
         for look, (scheme, width) in LOOKS.items() if SHOTS else ():
             self.page.emulate_media(color_scheme=scheme)
@@ -112,8 +112,8 @@ class SlackPage:
     def close_form(self) -> None:
         """Close all open forms with the button for it."""
         self.form.get_by_role("button", name="Close everything").click()
-        self.sees_no_form()
+        self.wait_for_no_form()
 
-    def sees_no_form(self) -> None:
+    def wait_for_no_form(self) -> None:
         """Wait until no form is open."""
         expect(self.form).to_have_count(0)

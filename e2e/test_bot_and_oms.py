@@ -28,23 +28,23 @@ def narrow_deployment(tmp_path):
 
 def type_line(deployment, line):
     deployment.act(AVA, "say", channel="trading", text=f"/trade {line} in Bot and OMS")
-    wait_until(lambda: deployment.form_of(AVA) is not None)
+    wait_until(lambda: deployment.find_form(AVA) is not None)
 
 
 def list_ticks(deployment):
     """Return the values that confirm all questions of the open form."""
-    form = deployment.form_of(AVA) or {"blocks": []}
+    form = deployment.find_form(AVA) or {"blocks": []}
     blocks = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
     return {block["block_id"]: {"entry": ["yes"]} for block in blocks}
 
 
 def is_shown(deployment, sentence):
-    wait_until(lambda: sentence in json.dumps(deployment.form_of(AVA)))
+    wait_until(lambda: sentence in json.dumps(deployment.find_form(AVA)))
 
 
 def create_key(deployment, *scopes):
     name = f"slack-bot-{secrets.token_hex(3)}"
-    return name, deployment.administer("POST", "/api-keys", name=name, scopes=list(scopes))["key"]
+    return name, deployment.request_as_admin("POST", "/api-keys", name=name, scopes=list(scopes))["key"]
 
 
 def build_amounts(quantity, gmv):
@@ -57,8 +57,8 @@ def build_amounts(quantity, gmv):
 
 def test_key_that_may_only_act_for_people_trades_for_them_and_opens_nothing_by_itself(deployment):
     name, key = create_key(deployment, "act_as")
-    (tenant,) = deployment.administer("GET", "/tenants")
-    deployment.administer("POST", f"/tenants/{tenant['slug']}/workspaces", team_id="T0DESK00001")
+    (tenant,) = deployment.request_as_admin("GET", "/tenants")
+    deployment.request_as_admin("POST", f"/tenants/{tenant['slug']}/workspaces", team_id="T0DESK00001")
     deployment.restart_bot_with(key)
     type_line(deployment, "buy 5 AAPL @ 100")
     assert deployment.act(AVA, "submit")["outcome"] == "updated", "asked about the new portfolio"
@@ -80,7 +80,7 @@ def test_key_without_the_right_to_act_for_users_is_reported_as_an_operator_error
 def test_workspace_stays_with_its_first_tenant(deployment):
     type_line(deployment, "buy 5 AAPL @ 100")
     wait_until(lambda: len(deployment.people()) == 1)
-    other = deployment.administer("POST", "/tenants", name="Other desk", slug="other-desk")
+    other = deployment.request_as_admin("POST", "/tenants", name="Other desk", slug="other-desk")
     deployment.restart_bot_with(other["api_key"])
     type_line(deployment, "buy 5 AAPL @ 100")
     is_shown(deployment, "This Slack workspace is not connected.")

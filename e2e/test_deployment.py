@@ -61,7 +61,7 @@ def get_instruction(service, name):
     return [argument for each, argument in parse_dockerfile(service) if each == name]
 
 
-def image_environment(service):
+def read_image_environment(service):
     pairs = (pair.partition("=") for line in get_instruction(service, "ENV") for pair in shlex.split(line))
     return {name: value for name, _, value in pairs}
 
@@ -107,7 +107,7 @@ def test_image_runs_as_a_user_of_its_own(service):
 
 @pytest.mark.parametrize(("service", "port"), SERVICES.items())
 def test_image_listens_on_its_exposed_port_and_is_probed_there(service, port):
-    environment = image_environment(service)
+    environment = read_image_environment(service)
     assert environment["HOST"] == "0.0.0.0"  # noqa: S104  # a container's inside
     assert environment["PORT"] == str(port)
     assert get_instruction(service, "EXPOSE") == [str(port)]
@@ -143,7 +143,7 @@ def test_secrets_books_and_tests_stay_out_of_the_images(service):
 @pytest.mark.parametrize("service", SERVICES)
 def test_image_sets_only_variables_that_the_service_reads(service, settings):
     own = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
-    assert set(image_environment(service)) - own <= settings[service]
+    assert set(read_image_environment(service)) - own <= settings[service]
 
 
 # docker compose
@@ -364,7 +364,7 @@ def test_one_environment_holds_both_services():
     for path in REQUIREMENTS:
         for name, version in list_pins(path).items():
             versions.setdefault(name, set()).add(version)
-    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+    assert {name: tags for name, tags in versions.items() if len(tags) > 1} == {}
 
 
 @pytest.mark.parametrize("path", REQUIREMENTS)

@@ -43,7 +43,7 @@ def find_problems(docstring: str = "Close it.", comment: str = "", reference: st
 def test_docstring_names_what_exists(docstring: str, problem: str | None) -> None:
     problems = find_problems(docstring)
     assert len(problems) == (problem is not None)
-    assert all(found.startswith(problem or "") for found in problems)
+    assert all(location.startswith(problem or "") for location in problems)
 
 
 def test_described_parameter_belongs_to_the_function_or_to_a_class_of_its_module() -> None:

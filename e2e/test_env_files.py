@@ -88,8 +88,8 @@ def test_compose_takes_the_slack_values_of_the_bot_and_makes_its_own_secrets(roo
     values = read_values(path)
     assert (values["SLACK_BOT_TOKEN"], values["SLACK_SIGNING_SECRET"]) == ("xoxb-here", "there")
     assert len(values["POSTGRES_PASSWORD"]) >= 32
-    made = {values["POSTGRES_PASSWORD"], values["OMS_API_KEY"], values["JWT_KEYS"].removeprefix("first:")}
-    assert len(made) == 3
+    secrets = {values["POSTGRES_PASSWORD"], values["OMS_API_KEY"], values["JWT_KEYS"].removeprefix("first:")}
+    assert len(secrets) == 3
 
 
 def test_password_fits_into_a_database_url(root):

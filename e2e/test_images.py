@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import run
-from deployment import build_environment, build_sqlite_url, find_free_ports, wait_until
+from deployment import build_environment, build_sqlite_url, wait_until
 from supervisor import Program, stop_all
-from test_deployment import ROOT, SERVICES, get_instruction, image_environment
+from support.ports import find_free_ports
+from test_deployment import ROOT, SERVICES, get_instruction, read_image_environment
 
 pytestmark = pytest.mark.e2e
 REQUIRED = {
@@ -30,10 +31,10 @@ def list_copied_files(service, target):
     lines = (ROOT / service / ".dockerignore").read_text().splitlines()
     patterns = [line.removeprefix("**/") for line in lines if line and not line.startswith("#")]
 
-    def ignored(_folder, names):
+    def list_ignored(_folder, names):
         return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
 
-    shutil.copytree(ROOT / service, target, ignore=ignored)
+    shutil.copytree(ROOT / service, target, ignore=list_ignored)
     return target
 
 
@@ -41,7 +42,7 @@ def list_copied_files(service, target):
 def image(tmp_path):
     def build(service):
         (port,) = find_free_ports(1)
-        environment = build_environment() | image_environment(service) | REQUIRED
+        environment = build_environment() | read_image_environment(service) | REQUIRED
         environment |= {"DATABASE_URL": build_sqlite_url(tmp_path), "HOST": "127.0.0.1", "PORT": str(port)}
         (command,) = get_instruction(service, "CMD")
         folder = list_copied_files(service, tmp_path / service)

@@ -42,7 +42,7 @@ def read_lock(path: Path) -> dict[str, Requirement]:
 
 def find_missing(lock: dict[str, Requirement], wanted: list[Requirement]) -> set[str]:
     """Return what `wanted` and its extras need, but the lock lacks or pins to another version."""
-    missing, seen, queue = set(), set(), [(requirement, "") for requirement in wanted]
+    missing, visited, queue = set(), set(), [(requirement, "") for requirement in wanted]
     while queue:
         requirement, extra = queue.pop()
         if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
@@ -53,8 +53,8 @@ def find_missing(lock: dict[str, Requirement], wanted: list[Requirement]) -> set
             missing.add(str(requirement))
             continue
         for wanted_extra in {"", *requirement.extras}:
-            if (name, wanted_extra) not in seen:
-                seen.add((name, wanted_extra))
+            if (name, wanted_extra) not in visited:
+                visited.add((name, wanted_extra))
                 children = importlib.metadata.requires(name) or []
                 queue += [(Requirement(child), wanted_extra) for child in children]
     return missing

@@ -18,18 +18,18 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 def portfolio(deployment):
     """Provide a new portfolio. Its open orders are cancelled at the end."""
     name = f"Desk {secrets.token_hex(3)}"
-    deployment.administer("POST", "/portfolios", name=name)
+    deployment.request_as_admin("POST", "/portfolios", name=name)
     yield name
-    deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
+    deployment.request_as_admin("POST", "/orders:cancel-all", reason="The test is over")
 
 
 def place_order(deployment: Deployment, portfolio: str, symbol: str, **more: Any) -> None:
     ticket = {"portfolio_name": portfolio, "symbol": symbol, "side": "BUY", "quantity": "10"}
-    deployment.administer("POST", "/orders", **ticket | more)
+    deployment.request_as_admin("POST", "/orders", **ticket | more)
 
 
 def set_quote(deployment: Deployment, symbol: str, bid: str, ask: str) -> None:
-    deployment.administer("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
+    deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid=bid, ask=ask, last=bid)
 
 
 def test_page_shows_working_orders_and_positions_and_updates_them(slack, deployment, portfolio):
@@ -66,7 +66,7 @@ def test_oms_panel_is_accessible_and_closes_on_escape(slack, deployment, portfol
     set_quote(deployment, "DESKR", "3.5", "3.5")
     for price in ("3", "3", "4"):
         ticket = {"symbol": "DESKR", "side": "BUY", "quantity": "1", "gmv": price}
-        deployment.administer("POST", "/trade", portfolio_name=portfolio, **ticket)
+        deployment.request_as_admin("POST", "/trade", portfolio_name=portfolio, **ticket)
     slack.page.set_viewport_size({"width": 390, "height": 844})
     slack.page.get_by_test_id("desk-button").click()
     positions = slack.page.get_by_test_id("desk-positions")
@@ -99,11 +99,11 @@ def test_oms_panel_shows_an_outage_and_recovers(slack, deployment, portfolio):
 
 def test_person_with_granted_portfolios_sees_only_those(slack, deployment, portfolio):
     place_order(deployment, portfolio, "DESKC", type="LIMIT", limit_price="0.01", time_in_force="GTC")
-    deployment.administer("POST", "/portfolios", name=f"{portfolio} two")
+    deployment.request_as_admin("POST", "/portfolios", name=f"{portfolio} two")
     place_order(
         deployment, f"{portfolio} two", "DESKD", type="LIMIT", limit_price="0.01", time_in_force="GTC"
     )
-    slack.be("Ben Okafor")
+    slack.act_as("Ben Okafor")
     slack.page.get_by_test_id("desk-button").click()
     orders = slack.page.get_by_test_id("desk-orders")
     expect(orders).to_contain_text("DESKC")
@@ -111,7 +111,7 @@ def test_person_with_granted_portfolios_sees_only_those(slack, deployment, portf
     try:
         expect(orders).not_to_contain_text("DESKC")
         expect(orders).to_contain_text("DESKD")
-        slack.be("Ava Chen")
+        slack.act_as("Ava Chen")
         expect(orders).to_contain_text("DESKC")
     finally:
         deployment.change_person(BEN, portfolios=None)

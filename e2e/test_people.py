@@ -19,38 +19,38 @@ NOBODYS = ("/health", "/health/ready")
 @pytest.fixture
 def set_role_of_ben(deployment, slack):
     """Set Ben's role. He is a trader again afterwards."""
-    slack.be("Ben Okafor")
+    slack.act_as("Ben Okafor")
     slack.type("/trade")
     expect(slack.form).to_be_visible()
     wait_until(
         lambda: BEN in deployment.people(), seconds=10
     )  # the OMS registers the person at the first request
     slack.form.get_by_role("button", name="Cancel").click()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     yield lambda role: set_role(deployment, role)
     set_role(deployment, "trader")
 
 
 def set_role(deployment, role):
     deployment.change_person(BEN, role=role)
-    wait_until(lambda: deployment.get_as(BEN, "/auth/me").json()["role"] == role, seconds=5)
+    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").json()["role"] == role)
 
 
 def restrict_portfolios(deployment, portfolios):
     deployment.change_person(BEN, portfolios=portfolios)
     narrowed = portfolios is not None
     wait_until(
-        lambda: (deployment.get_as(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed,
+        lambda: (deployment.get_as_user(BEN, "/auth/me").json()["portfolios"] is not None) == narrowed,
         seconds=5,
     )
 
 
 def place_trade(slack, deployment, line, portfolio):
     slack.type(f"/trade {line}")
-    is_new = deployment.get_as(AVA, f"/portfolio/{portfolio}").status_code != 200
+    is_new = deployment.get_as_user(AVA, f"/portfolio/{portfolio}").status_code != 200
     slack.choose_portfolio(portfolio)
     (slack.place_and_confirm if is_new else slack.place)()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
 
 
 def read_log_lines(deployment, service, since):
@@ -63,7 +63,7 @@ def read_log_lines(deployment, service, since):
 def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
     place_trade(slack, deployment, "buy 10 QQZZ @ 175", "Two people")
     expect(slack.message("BUY 10 QQZZ").filter(has_text="Ava Chen")).to_have_count(1)
-    slack.be("Ben Okafor")
+    slack.act_as("Ben Okafor")
     place_trade(slack, deployment, "sell 4 QQZZ @ 176", "Two people")
     expect(slack.message("SELL 4 QQZZ").filter(has_text="Ben Okafor")).to_have_count(1)
     rows = {row["side"]: row for row in deployment.trades(portfolio="Two people")}
@@ -91,9 +91,9 @@ def test_row_can_be_followed_to_the_messages_of_both_services(slack, deployment)
 def test_entries_of_a_form_never_identify_the_person(slack, deployment):
     slack.type("/trade buy 2 IBM @ 200")
     slack.choose_portfolio("Written names")
-    slack.entry("Note (optional)", BEN)
+    slack.fill_entry("Note (optional)", BEN)
     slack.place_and_confirm()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     (row,) = deployment.trades(portfolio="Written names")
     assert (row["actor"], row["note"]) == (AVA, BEN)
 
@@ -142,15 +142,15 @@ def test_role_change_while_the_form_is_open_refuses_and_keeps_the_entries(slack,
     assert deployment.trades(portfolio="Refused") == []
     set_role_of_ben("trader")
     slack.place()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     assert [row["actor"] for row in deployment.trades(portfolio="Refused")] == [BEN]
 
 
 def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, deployment, set_role_of_ben):
-    slack.be("Ava Chen")
+    slack.act_as("Ava Chen")
     place_trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ben")
     place_trade(slack, deployment, "buy 1 ORCL @ 100", "Open to Ava")
-    slack.be("Ben Okafor")
+    slack.act_as("Ben Okafor")
     restrict_portfolios(deployment, ["Open to Ben"])
     try:
         slack.type("/trade buy 2 ORCL @ 100")
@@ -166,7 +166,7 @@ def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, de
         assert len(deployment.trades(portfolio="Open to Ava")) == 1
         slack.choose_portfolio("Open to Ben")
         slack.place()
-        slack.sees_no_form()
+        slack.wait_for_no_form()
         assert [row["actor"] for row in deployment.trades(portfolio="Open to Ben")] == [BEN, AVA]
     finally:
         restrict_portfolios(deployment, None)
@@ -174,20 +174,20 @@ def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, de
 
 def test_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
     deployment.change_person(BEN, status="disabled")
-    wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403, seconds=5)
+    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 403)
     try:
         slack.type("/trade buy 5 QQZZ @ 175")
         expect(slack.form).to_contain_text("You are not a member of this desk")
     finally:
         deployment.change_person(BEN, status="active")
-        wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200, seconds=5)
+        wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 200)
 
 
 def test_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
-    slack.enter("partners")
-    slack.be("Kim Park")
+    slack.open_channel("partners")
+    slack.act_as("Kim Park")
     slack.type("/trade buy 5 QQZZ @ 175 in Strangers")
-    expect(slack.private_message("Only members of the workspace")).to_be_visible()
-    slack.sees_no_form()
+    expect(slack.find_private_message("Only members of the workspace")).to_be_visible()
+    slack.wait_for_no_form()
     assert deployment.trades(portfolio="Strangers") == []
     assert KIM not in deployment.people()

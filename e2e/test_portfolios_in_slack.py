@@ -20,49 +20,51 @@ BEN = "slack:T0DESK00001:U0BENOKAF02"
 def portfolio(deployment, slack):
     """Provide a portfolio with a position, an order, and two risk managers who also trade."""
     name = f"Book {secrets.token_hex(3)}"
-    deployment.administer("POST", "/portfolios", name=name)
+    deployment.request_as_admin("POST", "/portfolios", name=name)
     for symbol in ("GLNC", "GLND"):
-        deployment.administer("PUT", f"/quotes/{symbol}", bid="99", ask="101", last="100")
+        deployment.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="101", last="100")
     ticket = {"portfolio_name": name, "symbol": "GLNC", "side": "BUY", "quantity": "10"}
-    deployment.administer("POST", "/trade", gmv="900", **ticket)
-    deployment.administer("POST", "/trade", gmv="500", **ticket | {"symbol": "GLND", "quantity": "5"})
+    deployment.request_as_admin("POST", "/trade", gmv="900", **ticket)
+    deployment.request_as_admin("POST", "/trade", gmv="500", **ticket | {"symbol": "GLND", "quantity": "5"})
     limit = {"type": "LIMIT", "limit_price": "50", "time_in_force": "GTC"}
-    deployment.administer("POST", "/orders", **ticket | limit)
+    deployment.request_as_admin("POST", "/orders", **ticket | limit)
     for person in (AVA, BEN):
-        assert deployment.get_as(person, "/auth/me").status_code == 200
+        assert deployment.get_as_user(person, "/auth/me").status_code == 200
         deployment.change_person(person, role="admin")
         wait_until(partial(_is_admin, deployment, person))
     yield name
     for person in (AVA, BEN):
         deployment.change_person(person, role="trader")
-    deployment.administer("POST", "/kill-switch", scope="portfolio", name=name, state="ACTIVE")
-    deployment.administer("POST", "/orders:cancel-all", reason="The test is over")
+    deployment.request_as_admin("POST", "/kill-switch", scope="portfolio", name=name, state="ACTIVE")
+    deployment.request_as_admin("POST", "/orders:cancel-all", reason="The test is over")
 
 
 def _is_admin(deployment: Deployment, person: str) -> bool:
-    found: bool = deployment.get_as(person, "/auth/me").json()["role"] == "admin"
-    return found
+    is_admin: bool = deployment.get_as_user(person, "/auth/me").json()["role"] == "admin"
+    return is_admin
 
 
 def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
-    answer = slack.private_message(f"{portfolio} · equity")
+    answer = slack.find_private_message(f"{portfolio} · equity")
     expect(answer).to_contain_text("P&L today")
     chart = answer.get_by_test_id("chart").filter(has_text="GLNC 66.7%")
     image = answer.get_by_role("img", name=re.compile(r"GLNC 66\.7%"))  # with the extra `charts`
     expect(chart.or_(image)).to_be_visible()
     expect(answer.get_by_role("row").filter(has_text="GLNC")).to_contain_text("1090.00100.001,000.00+100.00")
-    slack.photograph("portfolio")
+    slack.save_screenshots("portfolio")
 
     slack.type("/desk postions")
-    expect(slack.private_message("Did you mean positions?")).to_be_visible()
+    expect(slack.find_private_message("Did you mean positions?")).to_be_visible()
     slack.type(f"/desk orders in {portfolio}")
-    expect(slack.private_message("Working orders").get_by_role("row").filter(has_text="GLNC")).to_be_visible()
+    expect(
+        slack.find_private_message("Working orders").get_by_role("row").filter(has_text="GLNC")
+    ).to_be_visible()
 
     # the position, its exits and its close
     answer.get_by_role("combobox", name="Select a position").select_option(label="GLNC")
     expect(slack.form).to_contain_text("Stop-loss none · take-profit none")
-    slack.photograph("position")
+    slack.save_screenshots("position")
     slack.form.get_by_role("button", name="Set exits…").click()
     slack.form.get_by_role("textbox", name="Take-profit (optional)").fill("120")
     slack.form.get_by_role("textbox", name="Stop-loss (optional)").fill("80")
@@ -70,7 +72,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     expect(slack.form).to_contain_text("SELL 10 stop 80.00")
     slack.close_form()
     slack.type(f"/desk close 4 GLNC in {portfolio}")
-    slack.photograph("close")
+    slack.save_screenshots("close")
     slack.form.get_by_role("button", name="Close at market").click()
     expect(slack.form).to_contain_text("SELL 4 GLNC")
     slack.close_form()
@@ -79,7 +81,7 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     # Ava stops trading; only Ben resumes it
     slack.type(f"/desk halt in {portfolio}")
     expect(slack.form).to_contain_text("Open now:")
-    slack.photograph("halt")
+    slack.save_screenshots("halt")
     slack.form.get_by_role("textbox", name="Reason").fill("Bad prices")
     slack.form.get_by_role("button", name="Stop trading").click()
     expect(slack.form).to_contain_text(f"{portfolio} is HALTED.")
@@ -89,14 +91,14 @@ def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
     banner.get_by_role("button", name="Resume trading…").click()
     expect(slack.form).to_contain_text("Another person")
     slack.close_form()
-    slack.be("Ben Okafor")
+    slack.act_as("Ben Okafor")
     banner.get_by_role("button", name="Resume trading…").click()
     slack.form.get_by_role("textbox", name="Reason").fill("Prices are good")
     slack.form.get_by_role("button", name="Resume trading").click()
     expect(slack.form).to_contain_text(f"{portfolio} is ACTIVE.")
     slack.close_form()
     expect(slack.message(f"Trading of {portfolio} was resumed").first).to_contain_text("Prices are good")
-    slack.photograph("resumed")
+    slack.save_screenshots("resumed")
 
 
 def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deployment, portfolio):
@@ -104,11 +106,11 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     slack.message("Prices?").hover()
     slack.message("Prices?").get_by_role("button", name="Reply in thread").click()
     slack.type("/desk positions")
-    expect(slack.private_message("is not supported in threads")).to_be_visible()
+    expect(slack.find_private_message("is not supported in threads")).to_be_visible()
     slack.type("@SlackOMS quote GLNC share")
     reply = slack.message("bid 99.00 · ask 101.00")
     expect(reply).to_have_class(re.compile(r"\breply\b"))
-    slack.photograph("thread")
+    slack.save_screenshots("thread")
 
     slack.page.get_by_test_id("channel-SlackOMS").click()
     slack.type("positions")
@@ -126,18 +128,18 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
         file.get_by_role("link", name="trades.csv").click()
     rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert (rows[0].partition(",")[0], len(rows)) == ("trade_id", 3)
-    slack.photograph("direct-message")
+    slack.save_screenshots("direct-message")
     slack.page.get_by_role("tab", name="Home").click()
     home = slack.page.locator("#home")
     expect(home.get_by_role("button", name="Report a trade")).to_be_visible()
-    slack.photograph("home")
+    slack.save_screenshots("home")
     for tab, expected in (
         ("Positions", "GLNC"), ("Orders", "Cancel orders…"), ("Approvals", "No order waits"),
         ("Activity", "Newest orders"), ("Settings", "Role: admin"),
     ):  # fmt: skip
         home.get_by_role("button", name=tab, exact=True).click()
         expect(home).to_contain_text(expected)
-        slack.photograph(f"home-{tab.lower()}")
+        slack.save_screenshots(f"home-{tab.lower()}")
     slack.page.emulate_media(color_scheme="dark")
     slack.page.set_viewport_size({"width": 390, "height": 844})
     home.get_by_role("button", name="Positions", exact=True).click()
@@ -146,7 +148,7 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
 
 
 def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack, portfolio):
-    slack.be("Zoë Núñez")  # no other test uses her settings
+    slack.act_as("Zoë Núñez")  # no other test uses her settings
     slack.type("/desk settings")
     expect(slack.form).to_contain_text("Quiet hours")
     slack.form.get_by_role("combobox", name="Default portfolio (optional)").fill(portfolio)
@@ -155,12 +157,12 @@ def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack
     slack.form.get_by_role("combobox", name="Time zone").fill("berlin")
     slack.form.get_by_role("option", name="Europe/Berlin").click()
     slack.form.get_by_role("radio", name="1.234,5").check()
-    slack.photograph("settings")
+    slack.save_screenshots("settings")
     slack.form.get_by_role("button", name="Save settings").click()
     expect(slack.form).to_contain_text("time zone: Europe/Berlin")
     slack.close_form()
     slack.type(f"/portfolio {portfolio}")
-    expect(slack.private_message(f"{portfolio} · equity")).to_contain_text("Cash 998.600,00")
+    expect(slack.find_private_message(f"{portfolio} · equity")).to_contain_text("Cash 998.600,00")
 
     slack.type("/order")
     field = slack.form.get_by_role("combobox", name="Portfolio")
@@ -169,12 +171,12 @@ def test_settings_are_changed_in_a_form_and_the_next_forms_start_with_them(slack
     symbol = slack.form.get_by_role("combobox", name="Symbol")
     symbol.fill("GLNC")
     expect(slack.form.get_by_role("option", name="GLNC · 100.00")).to_be_visible()
-    slack.photograph("symbol-search")
+    slack.save_screenshots("symbol-search")
     slack.form.get_by_role("option", name="GLNC · 100.00").click()
     slack.form.get_by_role("radio", name="Buy").check()
-    slack.entry("Quantity (optional)", "5")
-    slack.entry("Limit price", "90")
+    slack.fill_entry("Quantity (optional)", "5")
+    slack.fill_entry("Limit price", "90")
     expect(slack.form).to_contain_text("5 GLNC at about 90.00 = 450.00")
-    slack.photograph("order-form")
+    slack.save_screenshots("order-form")
     slack.form.get_by_role("button", name="Close", exact=True).click()
-    slack.sees_no_form()
+    slack.wait_for_no_form()

@@ -24,7 +24,7 @@ def compose():
 
 
 def test_compose_has_two_api_processes_and_extras_in_profiles(compose):
-    profiles = {name: tuple(one.get("profiles", ())) for name, one in compose["services"].items()}
+    profiles = {name: tuple(service.get("profiles", ())) for name, service in compose["services"].items()}
     assert [name for name, given in profiles.items() if not given] == [
         *("proxy", "postgres", "redis", "migrate", "oms-api-1", "oms-api-2", "worker", "slack-bot"),
     ]

@@ -29,7 +29,7 @@ def list_reports(deployment):
     return [message for message in messages if message.get("files")]
 
 
-def download_lines(deployment, message):
+def read_downloaded_lines(deployment, message):
     """Return the lines of the file of a message."""
     (file,) = message["files"]
     url = f"{deployment.url('simulator')}/files/{file['id']}"
@@ -37,19 +37,19 @@ def download_lines(deployment, message):
 
 
 def test_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting_product):
-    reporting_product.administer("POST", "/portfolios", name="Reported")
-    reporting_product.administer("POST", JOB)
+    reporting_product.request_as_admin("POST", "/portfolios", name="Reported")
+    reporting_product.request_as_admin("POST", JOB)
     wait_until(lambda: len(list_reports(reporting_product)) == 3)
     reports = {
         message["files"][0]["name"].partition("-")[0]: message for message in list_reports(reporting_product)
     }
     assert reports.keys() == {"pnl", "trades", "risk"}
-    heading, row = download_lines(reporting_product, reports["risk"])
+    heading, row = read_downloaded_lines(reporting_product, reports["risk"])
     assert heading.startswith("portfolio_name,")
     assert row.startswith("Reported,USD,")
-    assert download_lines(reporting_product, reports["trades"])[0].startswith("trade_id,")
+    assert read_downloaded_lines(reporting_product, reports["trades"])[0].startswith("trade_id,")
     assert not any(AGAIN in message["text"] for message in reports.values())
 
-    reporting_product.administer("POST", JOB)
+    reporting_product.request_as_admin("POST", JOB)
     wait_until(lambda: len(list_reports(reporting_product)) == 6)
     assert sum(AGAIN in message["text"] for message in list_reports(reporting_product)) == 3

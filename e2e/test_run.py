@@ -14,12 +14,13 @@ import pytest
 from dotenv import dotenv_values
 
 import run
-from deployment import build_environment, find_free_ports, wait_until
+from deployment import build_environment, wait_until
 from support.guarded_programs import start_guarded
+from support.ports import find_free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 # The bytecode remains, since to compile it again takes seconds of each start.
-LEFT_OUT = shutil.ignore_patterns(".env", "*.db*", "tests", ".venv", ".*_cache", ".hypothesis")
+IGNORED_FILES = shutil.ignore_patterns(".env", "*.db*", "tests", ".venv", ".*_cache", ".hypothesis")
 START_SECONDS = 60
 END_SECONDS = 30
 pytestmark = pytest.mark.e2e
@@ -31,8 +32,8 @@ class Run:
     def __init__(self, tree, ports, **environment):
         self.tree, self.ports = tree, ports
         self.lines: list[str] = []
-        self.news = threading.Condition()
-        self.over = False
+        self.output_changed = threading.Condition()
+        self.has_ended = False
         self.process = start_guarded(
             [sys.executable, "scripts/run.py"],
             cwd=tree,
@@ -48,12 +49,12 @@ class Run:
     def _read(self):
         assert self.process.stdout
         for line in self.process.stdout:
-            with self.news:
+            with self.output_changed:
                 self.lines.append(line.rstrip("\n"))
-                self.news.notify_all()
-        with self.news:
-            self.over = True
-            self.news.notify_all()
+                self.output_changed.notify_all()
+        with self.output_changed:
+            self.has_ended = True
+            self.output_changed.notify_all()
 
     @property
     def printed(self):
@@ -61,16 +62,16 @@ class Run:
 
     def wait_for(self, text, seconds=START_SECONDS):
         """Wait until the text was printed or the output ended. Fail after the timeout."""
-        with self.news:
-            self.news.wait_for(lambda: self.over or text in self.printed, timeout=seconds)
+        with self.output_changed:
+            self.output_changed.wait_for(lambda: self.has_ended or text in self.printed, timeout=seconds)
         assert text in self.printed, self.printed
 
     def stop(self, number=signal.SIGTERM):
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
-        return self.ended()
+        return self.wait_for_exit()
 
-    def ended(self):
+    def wait_for_exit(self):
         status = self.process.wait(timeout=END_SECONDS)
         self.reader.join(timeout=END_SECONDS)
         return status
@@ -89,7 +90,7 @@ def tree(tmp_path_factory):
     """Provide a copy of the files that are needed to run, as after a clone: no settings, no database."""
     tree = tmp_path_factory.mktemp("clone")
     for name in ("oms-api", "slack-bot", "scripts"):
-        shutil.copytree(ROOT / name, tree / name, ignore=LEFT_OUT)
+        shutil.copytree(ROOT / name, tree / name, ignore=IGNORED_FILES)
     return tree
 
 
@@ -102,11 +103,11 @@ def ports():
 def start_run(tree, ports):
     runs = []
 
-    def starter(**environment):
+    def start_program(**environment):
         runs.append(Run(tree, ports, **environment))
         return runs[-1]
 
-    yield starter
+    yield start_program
     for each in runs:
         each.close()
 
@@ -183,14 +184,14 @@ def test_killed_run_leaves_no_orphans(start_run, ports):
 def test_taken_port_is_reported_in_a_sentence(start_run, ports):
     with socket.create_server(("127.0.0.1", ports["BOT_PORT"])):
         running = start_run()
-        assert running.ended() == 1
+        assert running.wait_for_exit() == 1
     assert f"Port {ports['BOT_PORT']}, which slack-bot needs, is taken" in running.printed
     assert "Traceback" not in running.printed
 
 
 def test_settings_that_are_wrong_stop_everything_with_their_reason(start_run, ports):
     running = start_run(OMS_API_KEY="short")
-    assert running.ended() == 1
+    assert running.wait_for_exit() == 1
     assert "OMS_API_KEY" in running.printed
     assert "Traceback" not in running.printed
     assert not any(run.answers(port) for port in ports.values())

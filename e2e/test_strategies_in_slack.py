@@ -12,18 +12,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.any_database]
 def strategy(deployment):
     """Provide a strategy of a new portfolio. It does not run."""
     name = f"cross-{secrets.token_hex(3)}"
-    deployment.administer("POST", "/portfolios", name=f"Book of {name}")
+    deployment.request_as_admin("POST", "/portfolios", name=f"Book of {name}")
     registration = {
         "entry_point": "moving_average_cross",
         "portfolio": f"Book of {name}",
         "symbols": ["STRA"],
     }
     parameters = {"fast": "10", "slow": "30"}
-    deployment.administer(
+    deployment.request_as_admin(
         "POST", "/strategies", name=name, interval="1m", parameters=parameters, **registration
     )
     yield name
-    deployment.administer("POST", f"/strategies/{name}:stop")
+    deployment.request_as_admin("POST", f"/strategies/{name}:stop")
 
 
 def get_status(deployment, name):
@@ -33,7 +33,7 @@ def get_status(deployment, name):
 def click_button(slack, name, label, *, is_confirmed=False):
     """List the strategies, and click a button of the last one."""
     slack.type("/desk strategies")
-    answer = slack.private_message(f"{name}").last
+    answer = slack.find_private_message(f"{name}").last
     answer.get_by_role("button", name=label, exact=True).last.click()
     if is_confirmed:
         slack.page.get_by_role("alertdialog").get_by_role("button", name=label, exact=True).click()
@@ -44,7 +44,7 @@ def test_strategy_is_changed_started_paused_and_stopped(slack, deployment, strat
     fast = slack.form.get_by_role("textbox", name="fast")
     expect(fast).to_have_value("10")
     fast.fill("12")
-    slack.photograph("strategy-parameters")
+    slack.save_screenshots("strategy-parameters")
     slack.form.get_by_role("button", name="Change").click()
     expect(slack.form).to_contain_text("12")
     slack.close_form()
@@ -58,12 +58,12 @@ def test_strategy_is_changed_started_paused_and_stopped(slack, deployment, strat
     )
     for number, (label, is_confirmed, status) in enumerate(steps):
         click_button(slack, strategy, label, is_confirmed=is_confirmed)
-        told = slack.private_message(f"{strategy} is {status} now.")
-        expect(told).to_have_count(2 if number == 2 else 1)
+        message = slack.find_private_message(f"{strategy} is {status} now.")
+        expect(message).to_have_count(2 if number == 2 else 1)
         assert get_status(deployment, strategy) == status
     slack.type("/desk strategies")
-    expect(slack.private_message(strategy).last).to_contain_text("INACTIVE")
-    slack.photograph("strategies")
+    expect(slack.find_private_message(strategy).last).to_contain_text("INACTIVE")
+    slack.save_screenshots("strategies")
 
 
 def test_result_of_a_backtest_comes_as_a_direct_message(slack, strategy):
@@ -71,7 +71,7 @@ def test_result_of_a_backtest_comes_as_a_direct_message(slack, strategy):
     expect(slack.form).to_contain_text(f"Backtest of {strategy}.")
     last_day = slack.form.get_by_label("Last day").input_value()
     slack.form.get_by_label("First day").fill(last_day)
-    slack.photograph("backtest")
+    slack.save_screenshots("backtest")
     slack.form.get_by_role("button", name="Run backtest").click()
     expect(slack.form).to_contain_text("direct message")
     slack.close_form()
@@ -80,4 +80,4 @@ def test_result_of_a_backtest_comes_as_a_direct_message(slack, strategy):
     expect(result).to_contain_text(f"STRA · {last_day}", timeout=60_000)
     expect(result).to_contain_text("round trips")
     expect(result.get_by_role("img", name="Equity of the backtest")).to_be_visible()
-    slack.photograph("backtest-result")
+    slack.save_screenshots("backtest-result")

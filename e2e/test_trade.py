@@ -30,8 +30,8 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     expect(slack.field_errors.nth(1)).to_contain_text("at most 8 decimal places")
     assert deployment.trades(portfolio="Opening Book") == []
 
-    slack.entry("Symbol", "qqnew")
-    slack.entry("Quantity", "100")
+    slack.fill_entry("Symbol", "qqnew")
+    slack.fill_entry("Quantity", "100")
     slack.place()
     expect(slack.form).to_contain_text("There is no portfolio named Opening Book")
     expect(slack.form).to_contain_text("QQNEW is not a listed instrument, and was never traded here")
@@ -39,7 +39,7 @@ def test_corrected_trade_is_confirmed_and_recorded(slack, deployment):
     for answer in ("Yes, create Opening Book", "Yes, QQNEW is correct"):
         slack.form.get_by_role("checkbox", name=answer).check()
     slack.place()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     confirmation = slack.message("BUY 100 QQNEW")
     expect(confirmation).to_have_count(1)
     for words in ("Opening Book", "175.00", "17,500.00"):
@@ -63,7 +63,7 @@ def test_line_fills_the_form_and_a_second_trade_adds_to_the_position(slack, depl
             slack.place_and_confirm()
         else:
             slack.place()
-        slack.sees_no_form()
+        slack.wait_for_no_form()
         expect(slack.message(f"{side.upper()} {quantity} MSFT")).to_have_count(1)
     assert deployment.position("Growth", "MSFT") == Decimal(6)
 
@@ -77,14 +77,14 @@ def test_mistyped_portfolio_needs_a_confirmation(slack, deployment):
     for question in slack.form.get_by_role("checkbox", name="Yes, ").all():
         question.check()
     slack.place()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     expect(slack.message("BUY 10 MSFT").filter(has_text="Growht")).to_have_count(1)
 
 
 @pytest.mark.any_database
 def test_only_the_person_sees_the_help(slack):
     slack.type("/trade help")
-    expect(slack.private_message("Trading from Slack")).to_be_visible()
+    expect(slack.find_private_message("Trading from Slack")).to_be_visible()
     expect(slack.message("Trading from Slack")).to_have_count(0)
 
 
@@ -92,7 +92,7 @@ def test_eight_deliveries_of_one_submission_are_one_trade_and_one_confirmation(s
     slack.type("/trade buy 7 NVDA @ 120")
     slack.choose_portfolio("Repeats")
     slack.place_and_confirm()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     expect(slack.message("BUY 7 NVDA")).to_have_count(1)
     control = f"{deployment.url('simulator')}/control"
     log = httpx.get(f"{control}/log", **LOOPBACK).raise_for_status().json()
@@ -118,7 +118,7 @@ def test_killed_oms_restarts_with_every_trade(slack, restart_oms_afterwards):
     assert deployment.trades(portfolio="Survivors") == before
     slack.type("/trade sell 2 TSLA @ 260 in Survivors")
     slack.place()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     expect(slack.message("SELL 2 TSLA")).to_have_count(1)
     assert deployment.position("Survivors", "TSLA") == Decimal(3)
 
@@ -135,7 +135,7 @@ def test_stopped_oms_is_reported_and_records_nothing(slack, restart_oms_afterwar
     deployment.start_oms()
     assert deployment.trades(portfolio="Patience") == []
     slack.place_and_confirm()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     expect(slack.message("BUY 3 AMD")).to_have_count(1)
     assert len(deployment.trades(portfolio="Patience")) == 1
 
@@ -147,7 +147,7 @@ def test_submission_to_a_frozen_oms_is_answered_in_time_and_trades_at_most_once(
     deployment = restart_oms_afterwards
     portfolio = f"Frozen then {end}"
     known = {"symbol": "META", "quantity": "1", "gmv": "500", "side": "BUY"}
-    deployment.administer("POST", "/trade", **known, portfolio_name=portfolio, user_id="e2e")
+    deployment.request_as_admin("POST", "/trade", **known, portfolio_name=portfolio, user_id="e2e")
     slack.type("/trade buy 2 META @ 500")
     slack.choose_portfolio(portfolio)
     oms = deployment.programs["oms-api"]

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from balancer import run_balancer
-from deployment import LOOPBACK, build_sqlite_url, find_free_ports, run_two_bots, wait_until
+from deployment import LOOPBACK, build_sqlite_url, run_two_bots, wait_until
+from support.ports import find_free_ports
 
 pytestmark = pytest.mark.e2e
 
@@ -30,9 +31,9 @@ def pair(tmp_path, postgres_databases):
 def place_order(deployment, symbol):
     """Place an order that waits for its price, with a click that either bot may get."""
     deployment.act("ava", "say", channel="trading", text=f"/order buy 5 {symbol} limit 90 gtc in Pair")
-    wait_until(lambda: "Preview" in json.dumps(deployment.form_of(AVA) or {}))
+    wait_until(lambda: "Preview" in json.dumps(deployment.find_form(AVA) or {}))
     if deployment.act("ava", "submit")["outcome"] == "updated":  # asked about the new symbol
-        form = deployment.form_of(AVA) or {"blocks": []}
+        form = deployment.find_form(AVA) or {"blocks": []}
         boxes = [block for block in form["blocks"] if block.get("element", {}).get("type") == "checkboxes"]
         ticks = {box["block_id"]: {box["element"]["action_id"]: ["yes"]} for box in boxes}
         deployment.act("ava", "submit", values=ticks)
@@ -50,13 +51,13 @@ def list_fills(deployment):
 
 
 def test_bot_that_is_killed_in_a_burst_of_fills_loses_none(pair):
-    pair.administer("POST", "/portfolios", name="Pair")
+    pair.request_as_admin("POST", "/portfolios", name="Pair")
     symbols = [f"PAIR{number}" for number in range(ORDERS)]
     for symbol in symbols:
-        pair.administer("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
+        pair.request_as_admin("PUT", f"/quotes/{symbol}", bid="99", ask="100", last="99")
         place_order(pair, symbol)
     for symbol in symbols:
-        pair.administer("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
+        pair.request_as_admin("PUT", f"/quotes/{symbol}", bid="89", ask="89.5", last="89")
     wait_until(lambda: list_fills(pair))
     pair.programs["slack-bot"].signal(signal.SIGKILL)
 

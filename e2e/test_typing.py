@@ -27,15 +27,15 @@ def test_nothing_that_is_typed_is_lost_while_the_form_is_redrawn(slack, deployme
     expect(slack.form.get_by_role("option", name=portfolio)).to_be_visible()
     keyboard.press("Enter")
     slack.place_and_confirm()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     (trade,) = deployment.trades(portfolio=portfolio)
     assert (trade["symbol"], trade["quantity"], trade["gmv"]) == ("AAPL", "100", "17500.00")
 
 
 def test_note_is_typed_over_a_redraw_in_any_field(slack):
     slack.type("/trade AAPL")
-    slack.entry("Quantity", "100")
-    slack.entry("GMV (optional)", "17500")
+    slack.fill_entry("Quantity", "100")
+    slack.fill_entry("GMV (optional)", "17500")
     note = slack.form.get_by_role("textbox", name="Note (optional)")
     note.press_sequentially("the client called twice about this one", delay=60)
     expect(slack.form).to_contain_text("Price per share: 175.00")

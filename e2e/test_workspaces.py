@@ -43,11 +43,11 @@ def trade_and_order(slack, deployment, key):
     send_request(deployment, key, "POST", "/portfolios", name=book)
     slack.type(f"/trade buy 5 {symbol} @ 100 in {book}")
     slack.place_and_confirm()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     expect(slack.message(f"BUY 5 {symbol}")).to_have_count(1)
     slack.type(f"/order buy 5 {symbol} limit 90 gtc in {book}")
     slack.form.get_by_role("button", name="Place order").click()
-    slack.sees_no_form()
+    slack.wait_for_no_form()
     expect(slack.message(f"BUY 5 {symbol} limit 90.00 GTC")).to_contain_text("Status: Working")
     (trade,), (order,) = (send_request(deployment, key, "GET", f"/{table}") for table in ("trades", "orders"))
     assert {trade["actor"], order["actor"]} == {KIM}
@@ -69,22 +69,22 @@ def test_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
     expect(workspaces).to_contain_text("Partner Fund · installed")
     administration.get_by_role("button", name="Close controls").click()
 
-    slack.enter("partners")
-    slack.be("Kim Park")
-    slack.enter("partner-desk")
+    slack.open_channel("partners")
+    slack.act_as("Kim Park")
+    slack.open_channel("partner-desk")
     expect(slack.page.get_by_text("1 person and SlackOMS")).to_be_visible()
     slack.type("/desk positions")
-    expect(slack.private_message("not connected to a trading system yet")).to_be_visible()
+    expect(slack.find_private_message("not connected to a trading system yet")).to_be_visible()
 
     slug = f"partner-{secrets.token_hex(3)}"
-    tenant = deployment.administer("POST", "/tenants", name="Partner Fund", slug=slug)
-    deployment.administer("POST", f"/tenants/{slug}/workspaces", team_id=PARTNER)
+    tenant = deployment.request_as_admin("POST", "/tenants", name="Partner Fund", slug=slug)
+    deployment.request_as_admin("POST", f"/tenants/{slug}/workspaces", team_id=PARTNER)
     try:
         key = create_key(deployment, tenant["api_key"], "slack-bot", "act_as", "bot")
         deployment.run_bot_command("app.workspaces", "bind", PARTNER, "--oms-key-stdin", given=key)
         wait_until(lambda: any("Workspace claimed" in line and PARTNER in line for line in deployment.log))
         slack.type("/desk help")
-        expect(slack.private_message("Your role is").first).to_be_visible(timeout=30_000)
+        expect(slack.find_private_message("Your role is").first).to_be_visible(timeout=30_000)
         assert KIM not in deployment.people(), "she is a user of the other tenant"
         trade_and_order(slack, deployment, tenant["api_key"])
     finally:
@@ -92,29 +92,29 @@ def test_second_workspace_installs_the_app_and_belongs_to_a_tenant_of_its_own(
         administration.get_by_role("button", name="Uninstall from Partner Fund").click()
         expect(workspaces).to_contain_text("Partner Fund · not installed")
         wait_until(lambda: "uninstalled" in deployment.run_bot_command("app.workspaces", "list"))
-        deployment.administer("POST", f"/tenants/{slug}/workspaces:release", team_id=PARTNER)
+        deployment.request_as_admin("POST", f"/tenants/{slug}/workspaces:release", team_id=PARTNER)
 
 
 def test_deactivated_person_loses_access_at_once(slack, deployment, administration):
-    deployment.become_known("ben", BEN)
+    deployment.register_user("ben", BEN)
     people = administration.get_by_test_id("admin-people")
     people.get_by_role("button", name="Deactivate Ben Okafor").click()
-    wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 403)
+    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 403)
     people.get_by_role("button", name="Activate Ben Okafor").click()
-    wait_until(lambda: deployment.get_as(BEN, "/auth/me").status_code == 200)
+    wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 200)
 
 
 def test_user_group_grants_and_revokes_a_role(slack, deployment, administration):
-    deployment.become_known("dev", DEV)
+    deployment.register_user("dev", DEV)
 
     def has_role(role):
-        return lambda: deployment.get_as(DEV, "/auth/me").json().get("role") == role
+        return lambda: deployment.get_as_user(DEV, "/auth/me").json().get("role") == role
 
-    deployment.administer("PATCH", "/tenants/default", slack_group_roles={"S0WATCHER01": "viewer"})
+    deployment.request_as_admin("PATCH", "/tenants/default", slack_group_roles={"S0WATCHER01": "viewer"})
     try:
         wait_until(has_role("viewer"))
         administration.get_by_text("@watchers").first.click()
         administration.get_by_label("Dev Patel in @watchers").uncheck()
         wait_until(has_role("trader"))
     finally:
-        deployment.administer("PATCH", "/tenants/default", slack_group_roles={})
+        deployment.request_as_admin("PATCH", "/tenants/default", slack_group_roles={})

@@ -183,7 +183,7 @@ def _done(handler: OrderBatchHandler, connection: Connection, command: Command) 
 def _prices(connection: Connection, handler: OrderBatchHandler, market: Market, now: datetime) -> Prices:
     """Return each symbol's mark. If the price source has none, set a quote first."""
     keys = [InstrumentKey(FIRST_TENANT, symbol) for symbol in SYMBOLS]
-    found = market.quotes_for(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
+    found = market.find_quotes(set_tenant_scope(connection, [FIRST_TENANT]), keys, now)
     for key in keys:
         if key not in found:
             base = BASE_PRICES[key[1]]

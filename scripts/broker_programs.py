@@ -153,8 +153,8 @@ def _send(method: str, url: str, key: str, body: Mapping[str, Any] | None) -> di
         request.add_header("X-API-Key", key)
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
-            found: dict[str, Any] = json.load(response)
-            return found
+            document: dict[str, Any] = json.load(response)
+            return document
     except urllib.error.HTTPError:
         return None
 

@@ -49,7 +49,7 @@ def check_text(path: str, text: str) -> Iterator[Finding]:
 
 def _remove_code(text: str) -> str:
     """Return the text without code and link targets. The numbers of its lines stay the same."""
-    without = _CODE_BLOCK.sub(lambda found: "\n" * found[0].count("\n"), text)
+    without = _CODE_BLOCK.sub(lambda match: "\n" * match[0].count("\n"), text)
     return _TARGET.sub("]", _INLINE.sub("code", without))
 
 

@@ -94,11 +94,11 @@ def find_all(root: Path) -> list[Finding]:
 
 def compare(count: int, limit: int) -> str | None:
     """Return what to do if the count differs from the limit, or None."""
-    found = f"{count} names are not standard terms"
+    summary = f"{count} names are not standard terms"
     if count > limit:
-        return f"{found}; {limit} are allowed. List them with --list, and rename the new ones."
+        return f"{summary}; {limit} are allowed. List them with --list, and rename the new ones."
     if count < limit:
-        return f"{found}, fewer than {limit}. Set the limit in {VOCABULARY_FILE.name} to {count}."
+        return f"{summary}, fewer than {limit}. Set the limit in {VOCABULARY_FILE.name} to {count}."
     return None
 
 

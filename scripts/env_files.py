@@ -47,14 +47,14 @@ def ensure_service_files(root: Path = ROOT) -> list[Path]:
     path = root / "oms-api" / ".env"
     new = {"OMS_BOT_KEY": secrets.token_urlsafe(48), "BOT_STATEMENT_SECRET": secrets.token_urlsafe(48)}
     shared = {name: dotenv_values(path).get(name) or "" for name in new} if path.exists() else new
-    values = {"OMS_API_URL": API_URL, "JWT_KEYS": _fresh_jwt_keys()} | shared
+    values = {"OMS_API_URL": API_URL, "JWT_KEYS": _generate_jwt_keys()} | shared
     keys = {"oms-api": secrets.token_urlsafe(48), "slack-bot": shared["OMS_BOT_KEY"]}
     return [
         path
         for service, key in keys.items()
         if _write_new(
             path := root / service / ".env",
-            filled(_template(root, service), values | {"OMS_API_KEY": key}),
+            fill_template(_read_template(root, service), values | {"OMS_API_KEY": key}),
         )
     ]
 
@@ -70,7 +70,7 @@ def ensure_compose_file(root: Path = ROOT) -> list[Path]:
         key=secrets.token_urlsafe(48),
         bot_key=secrets.token_urlsafe(48),
         statement_secret=secrets.token_urlsafe(48),
-        jwt_keys=_fresh_jwt_keys(),
+        jwt_keys=_generate_jwt_keys(),
         slack_bot_token=slack.get("SLACK_BOT_TOKEN") or "",
         slack_signing_secret=slack.get("SLACK_SIGNING_SECRET") or "",
     )
@@ -83,30 +83,30 @@ def ensure_production_file(root: Path = ROOT) -> list[Path]:
     written = ensure_compose_file(root)
     names = ("redis_password", "grafana_password", "flower_password")
     rings = ("webhook_keys", "broker_keys", "backup_keys")
-    values = {name: secrets.token_urlsafe(32) for name in names} | {name: _new_key() for name in rings}
+    values = {name: secrets.token_urlsafe(32) for name in names} | {name: _generate_key() for name in rings}
     path = root / ".env"
     return [path] if _add_missing(path, PRODUCTION_TEMPLATE.format(**values)) else written
 
 
-def filled(template: str, values: dict[str, str]) -> str:
+def fill_template(template: str, values: dict[str, str]) -> str:
     """Return the template with the values of `NAME=…` lines replaced. Other lines are kept."""
 
-    def line_for(line: str) -> str:
+    def replace_line(line: str) -> str:
         name = line.partition("=")[0].strip()
         return f"{name}={values[name]}" if name in values and "=" in line else line
 
-    return "\n".join(line_for(line) for line in template.splitlines()) + "\n"
+    return "\n".join(replace_line(line) for line in template.splitlines()) + "\n"
 
 
-def _template(root: Path, service: str) -> str:
+def _read_template(root: Path, service: str) -> str:
     return (root / service / ".env.template").read_text(encoding="utf-8")
 
 
-def _new_key() -> str:
+def _generate_key() -> str:
     return f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
-def _fresh_jwt_keys() -> str:
+def _generate_jwt_keys() -> str:
     return f"first:{secrets.token_urlsafe(48)}"
 
 

@@ -55,23 +55,23 @@ def _list_problems(modules: list[source.Module], texts: Texts) -> list[str]:
     kinds = {class_.kind: class_ for class_ in reversed(classes.values())}
     check_complete("problems", kinds, texts)
     rows = [[f"`{kind}`", str(kinds[kind].status), *texts[kind]] for kind in sorted(kinds)]
-    return _table(["type", "status", "meaning", "remedy"], rows)
+    return _build_table(["type", "status", "meaning", "remedy"], rows)
 
 
 def _list_details(modules: list[source.Module]) -> list[str]:
     rows = {
-        (one.kind, text)
-        for name, one in source.find_error_classes(modules).items()
+        (error_class.kind, text)
+        for name, error_class in source.find_error_classes(modules).items()
         for text in source.find_details(modules, name)
     }
-    return _table(["type", "`detail`"], [[f"`{kind}`", text] for kind, text in sorted(rows)])
+    return _build_table(["type", "`detail`"], [[f"`{kind}`", text] for kind, text in sorted(rows)])
 
 
 def _list_field_codes(modules: list[source.Module], standard: Texts) -> list[str]:
-    found = set(source.find_coded(modules, "FieldError", code=2, message=1))
-    found |= set(source.find_coded(modules, "PydanticCustomError", code=0, message=1))
-    found |= set(standard.items())
-    return _table(["code", "`message`"], [[f"`{code}`", text] for code, text in sorted(found) if text])
+    codes = set(source.find_coded(modules, "FieldError", code=2, message=1))
+    codes |= set(source.find_coded(modules, "PydanticCustomError", code=0, message=1))
+    codes |= set(standard.items())
+    return _build_table(["code", "`message`"], [[f"`{code}`", text] for code, text in sorted(codes) if text])
 
 
 def _list_denials(modules: list[source.Module], texts: Texts) -> list[str]:
@@ -81,25 +81,25 @@ def _list_denials(modules: list[source.Module], texts: Texts) -> list[str]:
     sentences.update({code: given[2:] for code, given in texts.items() if len(given) > 2})
     check_complete("denials", sentences, texts)
     rows = [[f"`{code}`", *texts[code][:2], "<br>".join(sentences[code])] for code in sorted(sentences)]
-    return _table(["code", "meaning", "remedy", "`message`"], rows)
+    return _build_table(["code", "meaning", "remedy", "`message`"], rows)
 
 
 def _list_order_reasons(modules: list[source.Module], texts: Texts) -> list[str]:
-    found = {
+    classes = {
         text
         for name in ("cancel_order", "cancel_open_orders", "finalize_order", "change_status")
         for keyword in ("reason", "broker_reason")
         for text in source.find_keyword(modules, name, keyword)
     }
-    found |= {text for _, text in source.find_coded(modules, "Lapsed", code=1, message=1)}
-    found |= {
+    classes |= {text for _, text in source.find_coded(modules, "Lapsed", code=1, message=1)}
+    classes |= {
         source.find_constants(module)["REASON"]
         for module in modules
         if module.path.endswith("/rejections.py")
     }
-    check_complete("order_reasons", found, texts)
-    rows = [[texts[text][0], text, *texts[text][1:]] for text in sorted(found)]
-    return _table(["status", "text", "meaning", "remedy"], rows)
+    check_complete("order_reasons", classes, texts)
+    rows = [[texts[text][0], text, *texts[text][1:]] for text in sorted(classes)]
+    return _build_table(["status", "text", "meaning", "remedy"], rows)
 
 
 def _list_bot_messages(modules: list[source.Module], texts: Texts) -> list[str]:
@@ -118,21 +118,21 @@ def _list_bot_messages(modules: list[source.Module], texts: Texts) -> list[str]:
             raise MissingText(f"No module raises {name}.")
         sentences |= {(place, text) for text in details}
     return [
-        *_table(["reason", "message", "meaning", "remedy"], rows),
-        *_table(["about", "message"], [list(row) for row in sorted(sentences)]),
+        *_build_table(["reason", "message", "meaning", "remedy"], rows),
+        *_build_table(["about", "message"], [list(row) for row in sorted(sentences)]),
     ]
 
 
 def check_complete(section: str, codes: Iterable[str], texts: Texts) -> None:
     """Raise MissingText unless the codes and the entries of a section are the same."""
-    found = set(codes)
-    problems = [f"add {code!r}" for code in sorted(found - set(texts))]
-    problems += [f"remove {code!r}" for code in sorted(set(texts) - found)]
+    documented = set(codes)
+    problems = [f"add {code!r}" for code in sorted(documented - set(texts))]
+    problems += [f"remove {code!r}" for code in sorted(set(texts) - documented)]
     if problems:
         raise MissingText(f"scripts/{TEXTS_FILE.name}, section [{section}]: {', '.join(problems)}.")
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
+def _build_table(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Return the lines of a Markdown table, followed by an empty line."""
     lines = [heads, ["---"] * len(heads), *rows]
     return [f"| {' | '.join(line)} |" for line in lines] + [""]

@@ -66,7 +66,7 @@ def _parse(file: Path, folder: Path) -> Module:
     calls: dict[str, list[ast.Call]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            calls.setdefault(_called(node), []).append(node)
+            calls.setdefault(_get_called_name(node), []).append(node)
     return Module(str(file.relative_to(folder)), constants, classes, calls, functions, blocks)
 
 
@@ -76,23 +76,23 @@ def find_error_classes(modules: list[Module]) -> dict[str, ErrorClass]:
     error_classes = {}
     for name in nodes:
         body: dict[str, object] = {}
-        if _inherits(name, nodes, body):
+        if _add_inherited_attributes(name, nodes, body):
             error_classes[name] = ErrorClass(str(body["kind"]), int(str(body["status"])), str(body["title"]))
     return error_classes
 
 
-def _inherits(name: str, nodes: dict[str, ast.ClassDef], facts: dict[str, object]) -> bool:
+def _add_inherited_attributes(name: str, nodes: dict[str, ast.ClassDef], facts: dict[str, object]) -> bool:
     """Add the class's attributes and those of its bases to `facts`. Return whether it is an `OmsError`."""
     node = nodes.get(name)
     if node is None:
         return False
-    for key, value in _class_attributes(node):
+    for key, value in _list_class_attributes(node):
         facts.setdefault(key, value)
     bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-    return name == _BASE or any(_inherits(base, nodes, facts) for base in bases)
+    return name == _BASE or any(_add_inherited_attributes(base, nodes, facts) for base in bases)
 
 
-def _class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, object]]:
+def _list_class_attributes(node: ast.ClassDef) -> Iterator[tuple[str, object]]:
     for line in node.body:
         if not isinstance(line, ast.Assign):
             continue
@@ -111,23 +111,27 @@ def find_calls(modules: list[Module], name: str) -> Iterator[tuple[Module, ast.C
             yield module, call
 
 
-def _called(node: ast.Call) -> str:
+def _get_called_name(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def find_details(modules: list[Module], name: str) -> list[str]:
     """Return the sentences of an error class: those of its constructor, or those that it is created with."""
-    found: list[str] = []
+    problems: list[str] = []
     for module in modules:
         if name in module.classes:
-            calls = _super_calls(module.classes[name])
-            found += [text for call in calls for text in _argument(module, call, 0)]
-    if not found:
-        found = [text for module, call in find_calls(modules, name) for text in _argument(module, call, 0)]
-    return list(dict.fromkeys(found))
+            calls = _find_super_calls(module.classes[name])
+            problems += [text for call in calls for text in _find_argument_texts(module, call, 0)]
+    if not problems:
+        problems = [
+            text
+            for module, call in find_calls(modules, name)
+            for text in _find_argument_texts(module, call, 0)
+        ]
+    return list(dict.fromkeys(problems))
 
 
-def _super_calls(node: ast.ClassDef) -> Iterator[ast.Call]:
+def _find_super_calls(node: ast.ClassDef) -> Iterator[ast.Call]:
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
             yield call
@@ -138,17 +142,17 @@ def find_coded(modules: list[Module], name: str, code: int, message: int) -> Ite
     for module, call in find_calls(modules, name):
         if len(call.args) <= max(code, message):
             continue
-        for coded, worded in _pairs(module, call.args[code], call.args[message]):
-            for one in _texts(module, coded):
-                for text in _texts(module, worded):
-                    yield one, _with_context(module, call, text)
+        for coded, worded in _find_pairs(module, call.args[code], call.args[message]):
+            for sentence in _find_texts(module, coded):
+                for text in _find_texts(module, worded):
+                    yield sentence, _with_context(module, call, text)
 
 
-def _pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+def _find_pairs(module: Module, code: ast.expr, message: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Yield code and message. If both are parameters of a function, yield what each of its calls passes."""
     function = module.functions.get(code)
     parameters = [arg.arg for arg in function.args.args] if function else []
-    names = [getattr(one, "id", "") for one in (code, message)]
+    names = [getattr(node, "id", "") for node in (code, message)]
     if function is None or not set(names) <= set(parameters):
         yield code, message
         return
@@ -165,7 +169,7 @@ def _with_context(module: Module, call: ast.Call, text: str) -> str:
     context = call.args[-1]
     values = [value for key, value in zip(context.keys, context.values, strict=True)
               if isinstance(key, ast.Constant) and key.value == "message"]  # fmt: skip
-    texts = _texts(module, values[0]) if values else []
+    texts = _find_texts(module, values[0]) if values else []
     return texts[0] if texts else ""
 
 
@@ -174,14 +178,14 @@ def find_keyword(modules: list[Module], name: str, keyword: str) -> Iterator[str
     for module, call in find_calls(modules, name):
         for argument in call.keywords:
             if argument.arg == keyword:
-                yield from _texts(module, argument.value)
+                yield from _find_texts(module, argument.value)
 
 
 def find_constants(module: Module) -> dict[str, str]:
     """Return the texts that a module defines as public constants."""
     constants = {}
     for name, value in module.constants.items():
-        texts = _texts(module, value)
+        texts = _find_texts(module, value)
         if name.isupper() and not name.startswith("_") and texts:
             constants[name] = texts[0]
     return constants
@@ -193,57 +197,57 @@ def find_entries(module: Module, name: str) -> dict[str, str]:
     if not isinstance(value, ast.Dict):
         raise TypeError(f"{name} is not a dict display")
     return {
-        ast.unparse(key).rpartition(".")[2].strip("'"): _texts(module, text)[0]
+        ast.unparse(key).rpartition(".")[2].strip("'"): _find_texts(module, text)[0]
         for key, text in zip(value.keys, value.values, strict=True)
         if key is not None
     }
 
 
-def _argument(module: Module, call: ast.Call, index: int) -> list[str]:
-    return _texts(module, call.args[index]) if len(call.args) > index else []
+def _find_argument_texts(module: Module, call: ast.Call, index: int) -> list[str]:
+    return _find_texts(module, call.args[index]) if len(call.args) > index else []
 
 
-def _texts(module: Module, node: ast.expr) -> list[str]:
+def _find_texts(module: Module, node: ast.expr) -> list[str]:
     """Return the texts that an expression can have. A part that is not known is shown as {name}."""
     match node:
         case ast.Constant(value=str(text)):
             return [text]
         case ast.JoinedStr(values=parts):
-            return ["".join(_part(module, part) for part in parts)]
-        case ast.IfExp(body=one, orelse=other):
-            return [*_texts(module, one), *_texts(module, other)]
+            return ["".join(_format_part(module, part) for part in parts)]
+        case ast.IfExp(body=body, orelse=other):
+            return [*_find_texts(module, body), *_find_texts(module, other)]
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return [a + b for a in _texts(module, left) for b in _texts(module, right)]
+            return [a + b for a in _find_texts(module, left) for b in _find_texts(module, right)]
         case ast.Name(id=name):
-            return _named_texts(module, node, name)
+            return _find_named_texts(module, node, name)
         case _:
             return []
 
 
-def _named_texts(module: Module, node: ast.Name, name: str) -> list[str]:
+def _find_named_texts(module: Module, node: ast.Name, name: str) -> list[str]:
     function = module.functions.get(node)
     if function is not None:
-        assigned = _assigned_texts(module, function, node)
+        assigned = _find_assigned_texts(module, function, node)
         if assigned:
             return assigned
         parameters = [arg.arg for arg in function.args.args]
         if name in parameters:
-            return _passed_texts(module, function.name, parameters.index(name), name)
-    return _texts(module, module.constants[name]) if name in module.constants else []
+            return _find_passed_texts(module, function.name, parameters.index(name), name)
+    return _find_texts(module, module.constants[name]) if name in module.constants else []
 
 
-def _assigned_texts(module: Module, function: Function, use: ast.Name) -> list[str]:
+def _find_assigned_texts(module: Module, function: Function, use: ast.Name) -> list[str]:
     """Return the texts that a local variable can have where it is used."""
     found: list[str] = []
     lines = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.AugAssign)]
-    for line in sorted(lines, key=lambda one: one.lineno):
+    for line in sorted(lines, key=lambda node: node.lineno):
         targets = [line.target] if isinstance(line, ast.AugAssign) else line.targets
         if line.lineno > use.lineno or use.id not in {getattr(target, "id", None) for target in targets}:
             continue
-        texts = _texts(module, line.value)
+        texts = _find_texts(module, line.value)
         if isinstance(line, ast.AugAssign):
             found = [a + b for a in found for b in texts]
-        elif module.blocks[line] in _enclosing_blocks(module, use):
+        elif module.blocks[line] in _find_enclosing_blocks(module, use):
             found = texts  # replaces what was assigned before
         elif not _leaves(module.blocks[line]):
             found += texts
@@ -256,36 +260,38 @@ def _leaves(block: Block) -> bool:
     return isinstance(getattr(statement, field)[-1], ast.Raise | ast.Return)
 
 
-def _enclosing_blocks(module: Module, node: ast.AST) -> list[Block]:
-    found: list[Block] = []
+def _find_enclosing_blocks(module: Module, node: ast.AST) -> list[Block]:
+    blocks: list[Block] = []
     while node in module.blocks:
-        found.append(module.blocks[node])
+        blocks.append(module.blocks[node])
         node = module.blocks[node][0]
-    return found
+    return blocks
 
 
-def _passed_texts(module: Module, function: str, index: int, name: str) -> list[str]:
+def _find_passed_texts(module: Module, function: str, index: int, name: str) -> list[str]:
     """Return the texts that the calls within the module pass for a parameter."""
-    found: list[str] = []
+    texts: list[str] = []
     for _, call in find_calls([module], function):
         named = [argument.value for argument in call.keywords if argument.arg == name]
-        found += [text for value in named for text in _texts(module, value)] or _argument(module, call, index)
-    return found
+        texts += [text for value in named for text in _find_texts(module, value)] or _find_argument_texts(
+            module, call, index
+        )
+    return texts
 
 
-def _part(module: Module, part: ast.expr) -> str:
+def _format_part(module: Module, part: ast.expr) -> str:
     """Return a part of an f-string: its text, or a placeholder with the name of the value."""
     if isinstance(part, ast.Constant):
         return str(part.value)
     value = part.value if isinstance(part, ast.FormattedValue) else part
     if isinstance(value, ast.Name) and value.id in module.constants:
-        texts = _texts(module, module.constants[value.id])
+        texts = _find_texts(module, module.constants[value.id])
         if texts:
             return texts[0]
-    return f"{{{_placeholder(value)}}}"
+    return f"{{{_build_placeholder(value)}}}"
 
 
-def _placeholder(value: ast.expr) -> str:
+def _build_placeholder(value: ast.expr) -> str:
     match value:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name.lower().strip("_")
@@ -295,7 +301,7 @@ def _placeholder(value: ast.expr) -> str:
             | ast.BoolOp(values=[inner, *_])
             | ast.Call(func=ast.Attribute(value=inner))
         ):
-            return _placeholder(inner)
+            return _build_placeholder(inner)
         case ast.Constant(value=constant):
             return str(constant).strip()
         case _:

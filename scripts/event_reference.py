@@ -80,7 +80,10 @@ def build_document() -> dict[str, Any]:
             "events": {
                 "address": "/api/v1/events/stream",
                 "description": "Server-sent events; a message is the `data` of one",
-                "messages": {one.name: {"$ref": f"#/components/messages/{one.name}"} for one in types},
+                "messages": {
+                    event_type.name: {"$ref": f"#/components/messages/{event_type.name}"}
+                    for event_type in types
+                },
             },
             "websocket": {
                 "address": "/api/v1/ws",
@@ -102,8 +105,8 @@ def build_document() -> dict[str, Any]:
             },
         },
         "components": {
-            "messages": {one.name: _build_message(one) for one in types} | _WEBSOCKET,
-            "schemas": {one.name: build_data_schema(one) for one in types},
+            "messages": {event_type.name: _build_message(event_type) for event_type in types} | _WEBSOCKET,
+            "schemas": {event_type.name: build_data_schema(event_type) for event_type in types},
         },
     }
 

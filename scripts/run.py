@@ -57,12 +57,12 @@ class StopRequested(Exception):  # a request, not an error
 
 def choose_ports(environment: Values, oms: Values, bot: Values) -> dict[str, int]:
     """Return the port of each program: from the environment, the service's `.env`, or the default."""
-    asked = {
+    settings = {
         "OMS_PORT": environment.get("OMS_PORT") or oms.get("PORT"),
         "BOT_PORT": environment.get("BOT_PORT") or bot.get("PORT"),
         "SIMULATOR_PORT": environment.get("SIMULATOR_PORT"),
     }
-    return {name: _port(name, asked[name] or str(usual)) for name, usual in PORTS.items()}
+    return {name: _port(name, settings[name] or str(usual)) for name, usual in PORTS.items()}
 
 
 def list_programs(

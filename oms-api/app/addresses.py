@@ -27,7 +27,7 @@ class AddressResolver:
         if peer is None:
             return NOBODY
         if peer.startswith(_MAPPED):
-            peer = _plain(peer)
+            peer = _convert_mapped_address(peer)
         if not self._trusted or not self._is_trusted(peer):
             return peer
         sent = [value for name, value in headers if name == _FORWARDED_FOR]
@@ -36,7 +36,7 @@ class AddressResolver:
 
     def _last_untrusted(self, address: str, hops: Sequence[str]) -> str:
         for hop in reversed(hops):
-            address_in_hop = _address_in(hop)
+            address_in_hop = _parse_address(hop)
             if address_in_hop is None:
                 break  # no trusted proxy wrote the entries further left
             address = address_in_hop
@@ -46,7 +46,7 @@ class AddressResolver:
 
     def _matches_network(self, text: str) -> bool:
         try:
-            address = ipaddress.ip_address(_plain(text))
+            address = ipaddress.ip_address(_convert_mapped_address(text))
         except ValueError:
             return False
         return any(address in network for network in self._trusted)
@@ -70,7 +70,7 @@ def find_network(address: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _address_in(hop: str) -> str | None:
+def _parse_address(hop: str) -> str | None:
     """Return the address in an entry, with or without a port, or None."""
     text = hop.strip()
     if text.startswith("["):
@@ -78,12 +78,12 @@ def _address_in(hop: str) -> str | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        return _plain(str(ipaddress.ip_address(text)))
+        return _convert_mapped_address(str(ipaddress.ip_address(text)))
     except ValueError:
         return None
 
 
-def _plain(text: str) -> str:
+def _convert_mapped_address(text: str) -> str:
     """Return an IPv4-mapped IPv6 address as IPv4."""
     address = ipaddress.ip_address(text)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

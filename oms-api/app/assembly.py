@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine
 
 from app.alerts.service.price_alerts import PriceAlerts
-from app.audit.service import Trail
+from app.audit.service import AuditTrail
 from app.authentication_setup import create_authentication, make_limiter, make_sessions
 from app.background_jobs import PORTFOLIO_ALERTS, create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
@@ -30,14 +30,14 @@ from app.clock import Now
 from app.config import ConfigurationError, Settings
 from app.corporate_actions.service.booking import CorporateActions
 from app.database import Readers, connect_engine, set_all_tenants_scope, set_tenant_scope
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.database.files import DatabaseFile
 from app.database.tenants import describe_row_security
 from app.database.transactions import Transactions
 from app.duties.queries import is_leased
 from app.duties.rules.schedule import DutyReport
 from app.duties.service import DutyRunner
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.group_commit import GroupCommit
 from app.health.dependencies import HealthComponents
 from app.health.rules import (
@@ -48,10 +48,10 @@ from app.health.rules import (
     describe_feed,
     describe_webhooks,
 )
-from app.health.service import ValuedPortfolio, list_portfolio_values
+from app.health.service import PortfolioGauges, list_portfolio_values
 from app.identity.dependencies import Authentication
 from app.identity.service.passwords import Passwords
-from app.identity.service.sessions import Sessions
+from app.identity.service.sessions import LoginSessions
 from app.identity.service.throttle import Throttle
 from app.ledger.rules.tickets import TradeLimits
 from app.ledger.service.cash_figures import CashReader
@@ -135,14 +135,14 @@ class Components:
     database_file: DatabaseFile
     readers: Readers
     transactions: Transactions
-    changes: Changes
-    trail: Trail
+    changes: ChangeWriter
+    trail: AuditTrail
     market: Market
     calendars: Calendars
     controls: Controls
     writer: GroupCommit[Command, Outcome]
     passwords: Passwords
-    sessions: Sessions
+    sessions: LoginSessions
     throttle: Throttle
     limiter: RateLimiter
     sharing: Sharing | None
@@ -163,7 +163,7 @@ class Components:
     signal_channel: ChannelState
     streams: StreamHub
 
-    def parts(self) -> ManagedComponents:
+    def build_managed_components(self) -> ManagedComponents:
         """Return the components to start and stop with the process."""
         delayed = self.settings.paper_latency_milliseconds > 0
         duties = [self.duty_runner.run] if self.settings.duties == "embedded" else []
@@ -171,25 +171,36 @@ class Components:
         backtests = [] if self.settings.duties == "worker" else [BacktestRunner(self.engine, self.now).run]
         hosts = [self._create_strategy_host().run] if self.settings.strategy_host == "embedded" else []
         market_watcher = MarketWatcher(
-            *(self.readers, self.writer, self.market, self.now, self.calendars), is_delayed=delayed
+            self.readers, self.writer, self.market, self.now, self.calendars, is_delayed=delayed
         )
         return ManagedComponents(
-            *(self.engine, self.readers, self.writer, self.trail, self.access_log),
+            self.engine,
+            self.readers,
+            self.writer,
+            self.trail,
+            self.access_log,
             database_file=self.database_file,
             first_to_close=(
-                *(self.duty_runner.close, self.passwords.close, self.transactions.close),
+                self.duty_runner.close,
+                self.passwords.close,
+                self.transactions.close,
                 self.changes.close,
             ),
             sharing=self.sharing,
             background_tasks=(
-                *(market_watcher.run, self.corporate_actions.run, self.price_alerts.run),
+                market_watcher.run,
+                self.corporate_actions.run,
+                self.price_alerts.run,
                 self.cancellations.run,
                 SignalResumption(self.signals, self.readers, self.now).run,
                 *self._list_signal_receivers(),
                 *self.streams.background_tasks,
                 SubscribedQuotes(self.readers, self.market).run,
                 *([QuoteSharing(url, self.market).run] if (url := self.settings.redis_url) else []),
-                *(*duties, *deliveries, *backtests, *hosts),
+                *duties,
+                *deliveries,
+                *backtests,
+                *hosts,
                 *([self._create_session_runner().run] if self.settings.broker_sessions == "on" else []),
             ),
         )
@@ -232,7 +243,9 @@ class Components:
             return needs_confirmation
 
         return SessionRunner(
-            *(self.engine, self.readers, self.writer),
+            self.engine,
+            self.readers,
+            self.writer,
             lambda stored: open_broker(stored, keys, policy, self.create_broker),
             self.broker_notifier,
             self.now,
@@ -245,23 +258,19 @@ class Components:
     def create_health_components(self) -> HealthComponents:
         """Return what the health checks examine."""
         return HealthComponents(
-            *(
-                self.readers,
-                is_current,
-                describe_row_security,
-                lambda: self.writer.alive,
-                self.metrics,
-                self.now,
-            ),
+            self.readers,
+            is_current,
+            describe_row_security,
+            lambda: self.writer.alive,
+            self.metrics,
+            self.now,
             lambda: describe_shared_state(self.limiter, self.sharing),
             self.database_file.find_problem,
             self.duty_runner.report,
-            *(
-                self._describe_feed,
-                self._describe_webhooks,
-                describe_broker_connections,
-                self._describe_alerts,
-            ),
+            self._describe_feed,
+            self._describe_webhooks,
+            describe_broker_connections,
+            self._describe_alerts,
             describe_connections=self._describe_connections,
             list_portfolio_values=self._list_portfolio_values,
             signal_channel=self.signal_channel,
@@ -270,7 +279,7 @@ class Components:
             uses_sandbox=self.settings.strategy_sandbox == "on",
         )
 
-    def _list_portfolio_values(self, connection: Connection) -> list[ValuedPortfolio]:
+    def _list_portfolio_values(self, connection: Connection) -> list[PortfolioGauges]:
         names: dict[str, list[str]] = {}
         for slug, name in self.settings.metrics_portfolios:
             names.setdefault(slug, []).append(name)
@@ -286,7 +295,7 @@ class Components:
         }
 
     def _describe_feed(self) -> ComponentHealth:
-        silence = self.market.feed_silence(self.now())
+        silence = self.market.compute_feed_silence(self.now())
         seconds = None if silence is None else round(silence.total_seconds(), 3)
         return describe_feed(seconds, self.settings.max_quote_age_seconds)
 
@@ -326,7 +335,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     message_rate = MessageRate()
     broker_notifier, planner = BrokerRequestNotifier(), create_signal_planner(settings)
     services = BatchServices(
-        *(market, controls, load_paper_settings(settings), calendars, settings.enforce_sessions),
+        market,
+        controls,
+        load_paper_settings(settings),
+        calendars,
+        settings.enforce_sessions,
         message_rate=message_rate,
         broker_notifier=broker_notifier,
         metrics=metrics,
@@ -334,14 +347,20 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
     )
     writer = _build_writer(settings, engine, services)
     metrics.watch_queue(lambda: writer.depth)
-    trail = Trail(engine, now, metrics.count_dropped_actions)
+    trail = AuditTrail(engine, now, metrics.count_dropped_actions)
     sessions = make_sessions(settings, readers, transactions, now)
-    throttle, changes = Throttle(), Changes(engine)
+    throttle, changes = Throttle(), ChangeWriter(engine)
     limiter, sharing = make_limiter(settings, message_rate, *throttle.pools)
     order_service = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
     streams = create_hub(
-        *(Feed(readers), readers, OpaqueIds(settings.oms_api_key), market),
-        *(Valuer(market.marks_for, find_baselines), serialize_quote, now, settings.websocket_origins),
+        EventFeed(readers),
+        readers,
+        OpaqueIds(settings.oms_api_key),
+        market,
+        Valuer(market.find_marks, find_baselines),
+        serialize_quote,
+        now,
+        settings.websocket_origins,
     )
     metrics.watch_websockets(lambda: streams.connections.used)
     return Components(
@@ -350,7 +369,7 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
         metrics=metrics,
         access_log=access_log,
         engine=engine,
-        database_file=DatabaseFile.of(engine),
+        database_file=DatabaseFile.from_engine(engine),
         readers=readers,
         transactions=transactions,
         changes=changes,
@@ -368,11 +387,11 @@ def assemble(settings: Settings, now: Now, access_log: AccessLog) -> Components:
             settings, engine, readers, transactions, sessions, limiter, trail, now
         ),
         trade_service=TradeService(
-            cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _limits(settings), now
+            cast("GroupCommit[LedgerCommand, RecordedTrade]", writer), _build_trade_limits(settings), now
         ),
         order_service=order_service,
         cancellations=Cancellations(writer, transactions, readers, now),
-        valuer=Valuer(market.marks_for, find_baselines),
+        valuer=Valuer(market.find_marks, find_baselines),
         duty_runner=create_duty_runner(settings, engine, market, calendars, writer, now, metrics),
         delivery_runner=create_delivery_runner(settings, engine, now, metrics),
         cash_reader=CashReader(Settlements(calendars), BuyingPowerReader(market)),
@@ -414,14 +433,18 @@ def _build_writer(
     settings: Settings, engine: Engine, services: BatchServices
 ) -> GroupCommit[Command, Outcome]:
     guard = OrderTradeGuard(services.controls)
-    handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.rate), services)
+    handler = OrderBatchHandler(LedgerBatchHandler(guard=guard, rates=services.market.find_rate), services)
     return GroupCommit(
-        *(engine, handler, settings.write_queue_limit, settings.write_batch_limit, services.metrics),
+        engine,
+        handler,
+        settings.write_queue_limit,
+        settings.write_batch_limit,
+        services.metrics,
         get_lock_group,
     )
 
 
-def _price_source(settings: Settings, engine: Engine) -> PriceSource:
+def _create_price_source(settings: Settings, engine: Engine) -> PriceSource:
     if settings.price_source == KITE:
         return _create_kite_source(settings, engine)
     make = SOURCES.get(settings.price_source)
@@ -446,11 +469,11 @@ def _create_kite_source(settings: Settings, engine: Engine) -> PriceSource:
 def create_market(settings: Settings, engine: Engine, readers: Readers, calendars: Calendars) -> Market:
     """Return the market of a process. Raises ConfigurationError if there is no such price source."""
     silence = timedelta(seconds=settings.max_quote_age_seconds)
-    source = _price_source(settings, engine)
+    source = _create_price_source(settings, engine)
     if settings.redis_url is not None and settings.price_source in {ALPACA, KITE}:
         source = SharedFeed(settings.redis_url, source)
     return Market(source, readers, silence, calendars)
 
 
-def _limits(settings: Settings) -> TradeLimits:
+def _build_trade_limits(settings: Settings) -> TradeLimits:
     return TradeLimits(settings.max_quantity, settings.max_gmv, settings.min_price, settings.max_price)

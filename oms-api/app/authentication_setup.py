@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.service import Trail
+from app.audit.service import AuditTrail
 from app.clock import Now, monotonic_seconds
 from app.config import Settings
 from app.database import Readers, unit_of_work
@@ -20,14 +20,16 @@ from app.identity.rules.people import SlackPerson
 from app.identity.rules.tokens import build_key_ring
 from app.identity.service.authenticator import Authenticator, People, RequestClient, list_environment_keys
 from app.identity.service.people import create_slack_user, find_known_person
-from app.identity.service.sessions import Sessions, TokenLifetimes
+from app.identity.service.sessions import LoginSessions, TokenLifetimes
 from app.rate_limit import Limit, Pool, Quotas, RateLimiter, Sharing
 
 NEWCOMERS_PER_MINUTE = 60  # per tenant: limits the users that a stolen bot key can create
 _LOG = logging.getLogger(__name__)
 
 
-def make_sessions(settings: Settings, readers: Readers, transactions: Transactions, now: Now) -> Sessions:
+def make_sessions(
+    settings: Settings, readers: Readers, transactions: Transactions, now: Now
+) -> LoginSessions:
     """Return the sessions of a process."""
     ring = build_key_ring(settings.jwt_keys, settings.oms_api_key, settings.oms_api_key_previous)
     terms = TokenLifetimes(
@@ -35,7 +37,7 @@ def make_sessions(settings: Settings, readers: Readers, transactions: Transactio
         timedelta(days=settings.session_days),
         timedelta(days=settings.session_idle_days),
     )
-    return Sessions(ring, terms, readers, transactions, now)
+    return LoginSessions(ring, terms, readers, transactions, now)
 
 
 def make_limiter(settings: Settings, *others: Pool) -> tuple[RateLimiter, Sharing | None]:
@@ -57,19 +59,19 @@ def create_authentication(
     engine: Engine,
     readers: Readers,
     transactions: Transactions,
-    sessions: Sessions,
+    sessions: LoginSessions,
     limiter: RateLimiter,
-    trail: Trail,
+    trail: AuditTrail,
     now: Now,
 ) -> Authentication:
     """Return the authentication of a process."""
-    people = _people(readers, transactions, now)
+    people = _create_people(readers, transactions, now)
     return Authentication(
-        _authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
+        _create_authenticator(settings, engine, readers, now), people, sessions, limiter, trail, now
     )
 
 
-def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
+def _create_authenticator(settings: Settings, engine: Engine, readers: Readers, now: Now) -> Authenticator:
     async def find(key_id: str) -> StoredKey | None:
         return await readers.run(lambda connection: credentials.find_key(connection, key_id))
 
@@ -88,7 +90,7 @@ def _authenticator(settings: Settings, engine: Engine, readers: Readers, now: No
     return Authenticator(keys, find, note_use, now)
 
 
-def _people(readers: Readers, transactions: Transactions, now: Now) -> People:
+def _create_people(readers: Readers, transactions: Transactions, now: Now) -> People:
     new_user_limit = Limit(
         "newcomers", "Too many new users of this desk; try again in a minute.", NEWCOMERS_PER_MINUTE
     )

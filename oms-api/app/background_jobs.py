@@ -95,11 +95,11 @@ def create_duties(
 ) -> list[Duty]:
     """Return the other duties of the service."""
     interval = timedelta(seconds=settings.equity_interval_seconds)
-    snapshots = SnapshotService(engine, market.marks_at, calendars, interval, now)
+    snapshots = SnapshotService(engine, market.find_past_marks, calendars, interval, now)
     webhooks = WebhookMaintenance(engine, create_key_ring(settings), now)
-    alerts = PortfolioAlerts(engine, Valuer(market.marks_for, find_baselines), now)
+    alerts = PortfolioAlerts(engine, Valuer(market.find_marks, find_baselines), now)
     retention = SnapshotRetention(engine, timedelta(days=settings.equity_retention_days), now)
-    carry = CarryService(engine, market.marks_at, calendars, now)
+    carry = CarryService(engine, market.find_past_marks, calendars, now)
     ticks = TickRetention(engine, timedelta(days=settings.tick_retention_days), now)
     runners = RunnerFactory(create_code_catalog(settings))
     parity = ParityChecker(market, runners, load_paper_settings(settings))
@@ -154,13 +154,16 @@ def _create_report_duties(
 ) -> list[Duty]:
     """Return the duty that reports each day, if REPORTS_FOLDER, REPORTS_URL or REPORTS_SLACK is set."""
     targets = ReportTargets(
-        *(settings.reports_folder, settings.reports_url, settings.reports_tenants, settings.reports_format),
+        settings.reports_folder,
+        settings.reports_url,
+        settings.reports_tenants,
+        settings.reports_format,
         is_to_slack=settings.reports_slack == "on",
     )
     if targets.folder is None and targets.url is None and not targets.is_to_slack:
         return []
     cash_reader = CashReader(Settlements(calendars), BuyingPowerReader(market))
-    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.marks_for, find_baselines))
+    sources = ReportSources(market, exits_of, cash_reader, Valuer(market.find_marks, find_baselines))
     sender = WebhookSender(create_address_policy(settings), now)
     return [Duty("daily reports", DAY, DailyReports(engine, sources, targets, sender, now).write)]
 

@@ -35,7 +35,7 @@ from app.sandbox.rules.sources import is_own_code
 DONE, FAILED, CANNOT = 0, 1, 2
 
 
-class Outcome(NamedTuple):
+class CompletedRun(NamedTuple):
     """A finished run: what it computed, its result, and how long it took."""
 
     run: BacktestRun
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> Outcome:
+def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> CompletedRun:
     """Run a backtest. Raises InvalidBacktest and StrategyFailed."""
     settings = build_settings(namespace)
     with open_bars(namespace) as bars:
@@ -71,7 +71,7 @@ def run_backtest(namespace: argparse.Namespace, progress: "RunProgress") -> Outc
         }
     statistics = compute_statistics(finished.run)
     result = build_result(namespace.strategy, finished.parameters, hashes, statistics)
-    return Outcome(finished.run, result, seconds)
+    return CompletedRun(finished.run, result, seconds)
 
 
 def complete_settings(settings: BacktestSettings, bars: OpenBars) -> BacktestSettings:
@@ -104,14 +104,14 @@ def _prepare_strategy(namespace: argparse.Namespace, settings: BacktestSettings)
     return prepare_trusted(namespace.strategy, parameters, settings)
 
 
-def write_results(folder: Path, outcome: Outcome) -> None:
+def write_results(folder: Path, outcome: CompletedRun) -> None:
     """Write the statistics and the report beside the orders, fills and equity."""
     text = json.dumps(outcome.result, indent=2)
     (folder / "statistics.json").write_text(f"{text}\n", encoding="utf-8")
     (folder / "report.html").write_text(build_report(outcome.result, outcome.run.points), encoding="utf-8")
 
 
-def build_summary(outcome: Outcome) -> dict[str, Any]:
+def build_summary(outcome: CompletedRun) -> dict[str, Any]:
     """Return what `--json` prints."""
     statistics, seconds = outcome.result["statistics"], outcome.seconds
     return {

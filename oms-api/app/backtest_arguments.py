@@ -21,7 +21,7 @@ from app.brokers.rules.settings import PaperSettings, Slippage
 from app.carry.rules.accrual import CarryRate
 from app.clock import MILLISECOND
 from app.costs.rules.markets import Exchange
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.rules.bars import Interval
 from app.money import parse_plain
 
@@ -159,7 +159,7 @@ def build_settings(namespace: argparse.Namespace) -> BacktestSettings:
     )
 
 
-def _read_actions(path: Path | None, exchange: str) -> tuple[Action, ...]:
+def _read_actions(path: Path | None, exchange: str) -> tuple[CorporateActionTerms, ...]:
     if path is None:
         return ()
     try:

@@ -9,7 +9,7 @@ from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.currency_pairs import parse_pair
 from app.backtests.service.bar_files import BarFiles, Selection
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 
 STORED = "bars"  # the value of --data for the service's own bars
 Report = Callable[[int], None]  # takes how much of `size` was read
@@ -27,7 +27,7 @@ class OpenBars(NamedTuple):
     unit: str
     read_blocks: Callable[[Report], Iterator[BarBlock]]
     get_data_hash: Callable[[], str]
-    actions: tuple[Action, ...] = ()
+    actions: tuple[CorporateActionTerms, ...] = ()
     rate_symbols: Sequence[str] = ()
 
 

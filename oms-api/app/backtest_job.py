@@ -6,51 +6,37 @@ no backtest waits any more, 2 the database is not usable.
 
 import sys
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from app.assembly import create_market
 from app.backtests.service.jobs import BacktestJobs
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
-from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine
-from app.database.failures import format_reason
+from app.command_line import open_database, run_program
+from app.config import Settings, load_settings
 from app.logs import configure_logging
 from app.strategies.service.environment import create_sandbox_policy
 
-DONE, CANNOT = 0, 2
+DONE = 0
 
 
 def run_queued_backtests(settings: Settings) -> None:
     """Run the backtests that wait."""
-    engine = connect_engine(
-        settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
-        tenant_scoped=True,
-    )  # fmt: skip
-    readers, now = Readers(engine, 1), SteadyClock()
-    try:
+    with open_database(settings) as (engine, readers):
         market = create_market(settings, engine, readers, Calendars.load())
-        jobs = BacktestJobs(engine, market, create_sandbox_policy(settings), now)
+        jobs = BacktestJobs(engine, market, create_sandbox_policy(settings), SteadyClock())
         while jobs.run_next() is not None:
             pass
-    finally:
-        readers.close()
-        engine.dispose()
 
 
 def main() -> int:
     """Run what waits, and return the exit status."""
-    try:
+
+    def work() -> int:
         settings = load_settings()
         configure_logging(settings.logs_as_json, settings.log_level)
         run_queued_backtests(settings)
-    except ConfigurationError as error:
-        sys.stderr.write(f"{error}\n")
-        return CANNOT
-    except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
-        return CANNOT
-    return DONE
+        return DONE
+
+    return run_program(work)
 
 
 if __name__ == "__main__":

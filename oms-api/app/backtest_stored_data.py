@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
@@ -16,8 +16,9 @@ from app.backtests.rules.currency_pairs import parse_pairs
 from app.backtests.service.stored_bars import StoredBars
 from app.calendars.service import Calendars
 from app.clock import Now, SteadyClock
+from app.command_line import open_database
 from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine, set_tenant_scope, snapshot
+from app.database import Readers, set_tenant_scope, snapshot
 from app.database.failures import format_reason
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
@@ -44,15 +45,8 @@ def _connect(namespace: argparse.Namespace) -> Iterator[OpenBars]:
     if not names or namespace.start is None:
         raise InvalidBacktest(f"--data {STORED} needs --symbols and --from.")
     settings = load_settings()
-    engine = connect_engine(
-        settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
-        tenant_scoped=True,
-    )  # fmt: skip
-    try:
-        with closing(Readers(engine, 1)) as readers:
-            yield _read_stored(namespace, settings, engine, readers, now)
-    finally:
-        engine.dispose()
+    with open_database(settings) as (engine, readers):
+        yield _read_stored(namespace, settings, engine, readers, now)
 
 
 def _read_stored(

@@ -28,7 +28,7 @@ from app.database import METADATA, connect_engine, set_all_tenants_scope, snapsh
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
-from app.encryption import KeyRing, parse_key_ring
+from app.encryption import EncryptionKeys, parse_key_ring
 from app.migrate import get_current_revision, get_migration_url, is_current
 
 DONE, CANNOT = 0, 2
@@ -50,7 +50,7 @@ class CannotBackUp(Exception):
 
 
 def write_backup(
-    engine: Engine, folder: Path, keys: KeyRing | None, on_progress: Callable[[], None] = lambda: None
+    engine: Engine, folder: Path, keys: EncryptionKeys | None, on_progress: Callable[[], None] = lambda: None
 ) -> Manifest:
     """Write a backup of the database to a new folder. Raises CannotBackUp. Nothing remains of a failure.
 
@@ -76,13 +76,13 @@ def read_heads(connection: Connection) -> dict[str, list[list[Any]]]:
     return {name: [list(row) for row in connection.execute(text(query))] for name, query in _HEADS.items()}
 
 
-def create_backup_keys(settings: Settings) -> KeyRing | None:
+def create_backup_keys(settings: Settings) -> EncryptionKeys | None:
     """Return the keys that encrypt backups, None if there are none."""
-    return None if settings.backup_keys is None else KeyRing(parse_key_ring(settings.backup_keys))
+    return None if settings.backup_keys is None else EncryptionKeys(parse_key_ring(settings.backup_keys))
 
 
 def _copy_postgresql(
-    engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str, on_progress: Callable[[], None]
+    engine: Engine, folder: Path, keys: EncryptionKeys | None, backup_id: str, on_progress: Callable[[], None]
 ) -> Manifest:
     with snapshot(engine) as connection:
         _require_tables(connection)
@@ -97,7 +97,7 @@ def _copy_postgresql(
 
 
 def _copy_table(
-    connection: Connection, table: Table, folder: Path, keys: KeyRing | None, backup_id: str,
+    connection: Connection, table: Table, folder: Path, keys: EncryptionKeys | None, backup_id: str,
     on_progress: Callable[[], None],
 ) -> FileEntry:  # fmt: skip
     """Write a table as a JSON object a line, which keeps all digits of amounts."""
@@ -115,7 +115,7 @@ def _copy_table(
 
 
 def _copy_sqlite(
-    engine: Engine, folder: Path, keys: KeyRing | None, backup_id: str, on_progress: Callable[[], None]
+    engine: Engine, folder: Path, keys: EncryptionKeys | None, backup_id: str, on_progress: Callable[[], None]
 ) -> Manifest:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         copy = Path(place) / SQLITE_FILE
@@ -150,7 +150,7 @@ def _build_manifest(
     backup_id: str,
     database: str,
     revision: str,
-    keys: KeyRing | None,
+    keys: EncryptionKeys | None,
     files: Sequence[FileEntry],
     heads: dict[str, list[list[Any]]],
     sequences: dict[str, int],

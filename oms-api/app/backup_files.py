@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from app.encryption import DecryptionFailed, KeyRing
+from app.encryption import DecryptionFailed, EncryptionKeys
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -52,7 +52,7 @@ class Manifest(NamedTuple):
 class BackupWriter:
     """Writes a file of a backup. Frames end with an empty one, so that a cut file is noticed."""
 
-    def __init__(self, path: Path, keys: KeyRing | None, context: str) -> None:
+    def __init__(self, path: Path, keys: EncryptionKeys | None, context: str) -> None:
         self._path, self._keys, self._context = path, keys, context
         self._file = path.open("xb")
         self._packer = zlib.compressobj(wbits=_GZIP)
@@ -90,7 +90,7 @@ class BackupWriter:
 class BackupReader:
     """Reads the content of a file of a backup. Raises InvalidBackup."""
 
-    def __init__(self, file: BinaryIO, keys: KeyRing | None, context: str) -> None:
+    def __init__(self, file: BinaryIO, keys: EncryptionKeys | None, context: str) -> None:
         self._file, self._keys, self._context = file, keys, context
         self._unpacker = zlib.decompressobj(wbits=_GZIP)
         self._content, self._frames, self._is_over = bytearray(), 0, False

@@ -10,7 +10,7 @@ from app.backup_files import MANIFEST
 from app.clock import Now
 from app.database import connect_engine
 from app.duties.service import Lease
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 
 _NAME = "%Y%m%dT%H%M%SZ"
 _PATTERN = re.compile(r"\d{8}T\d{6}Z")
@@ -24,7 +24,7 @@ class BackupJob:
     """
 
     def __init__(
-        self, database_url: str, folder: Path, keys: KeyRing | None, retention: timedelta, now: Now
+        self, database_url: str, folder: Path, keys: EncryptionKeys | None, retention: timedelta, now: Now
     ) -> None:
         self._database_url, self._folder, self._keys = database_url, folder, keys
         self._retention, self._now = retention, now

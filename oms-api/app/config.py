@@ -123,11 +123,28 @@ class Settings(BaseSettings):
     metrics_portfolios: Annotated[tuple[tuple[str, str], ...], NoDecode] = ()
 
     @field_validator(
-        *("oms_api_key_previous", "oms_bot_key", "jwt_keys", "bot_statement_secret", "redis_url"),
-        *("webhook_keys", "broker_keys", "alpaca_api_key", "alpaca_api_secret", "alpaca_base_url"),
-        *("ib_host", "ib_port", "ib_account"),
-        *("signals_strategy", "signals_portfolio", "signals_tenant", "backup_keys", "sentry_dsn"),
-        *("sheets_credentials_file", "backup_folder", "reports_folder", "reports_url"),
+        "oms_api_key_previous",
+        "oms_bot_key",
+        "jwt_keys",
+        "bot_statement_secret",
+        "redis_url",
+        "webhook_keys",
+        "broker_keys",
+        "alpaca_api_key",
+        "alpaca_api_secret",
+        "alpaca_base_url",
+        "ib_host",
+        "ib_port",
+        "ib_account",
+        "signals_strategy",
+        "signals_portfolio",
+        "signals_tenant",
+        "backup_keys",
+        "sentry_dsn",
+        "sheets_credentials_file",
+        "backup_folder",
+        "reports_folder",
+        "reports_url",
         mode="before",
     )
     @classmethod
@@ -176,7 +193,7 @@ class Settings(BaseSettings):
         schemes = ("sqlite:///", "postgres://", "postgresql://", "postgresql+psycopg2://")
         if value is not None and not value.startswith(schemes):
             raise ValueError("DATABASE_URL must start with postgresql:// or sqlite:///")
-        if value is not None and not _names_a_database(value):
+        if value is not None and not _is_database_url(value):
             raise ValueError(
                 "DATABASE_URL must name a database, as postgresql://user@host/name or sqlite:///file.db"
             )
@@ -314,7 +331,7 @@ def _complete_internal_url(text: str) -> str:
     return text if "://" in text else f"http://{text}/oms/events"
 
 
-def _names_a_database(url: str) -> bool:
+def _is_database_url(url: str) -> bool:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -330,10 +347,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise ConfigurationError("\n".join(map(_sentence, error.errors(include_input=False)))) from None
+        raise ConfigurationError("\n".join(map(_format_problem, error.errors(include_input=False)))) from None
 
 
-def _sentence(problem: ErrorDetails) -> str:
+def _format_problem(problem: ErrorDetails) -> str:
     location, kind = problem["loc"], problem["type"]
     message = problem["msg"].removeprefix("Value error, ")
     name = ".".join(str(part) for part in location).upper()

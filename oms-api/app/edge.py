@@ -43,9 +43,9 @@ COMMON_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _SINGLE_VALUE_HEADERS = (
-    *(b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type"),
-    *(b"content-encoding", b"x-request-id"),
-)
+    b"x-api-key", b"authorization", b"x-on-behalf-of", b"idempotency-key", b"content-type",
+    b"content-encoding", b"x-request-id",
+)  # fmt: skip
 # Production is served behind TLS. Browsers ignore this header over plain HTTP.
 PRODUCTION_HEADERS = [*COMMON_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 _WORKER_STOPPED = "The process that had the request stopped; send it again with the same key."
@@ -108,7 +108,9 @@ class Edge:
         started = time.perf_counter()
         request = self._build_direct_request(direct_request)
         if self._forwarder is not None and self._forwarder.forward(
-            *(direct_request, request, partial(self._start_direct_here, direct_request, request, started)),
+            direct_request,
+            request,
+            partial(self._start_direct_here, direct_request, request, started),
             partial(self._report_unknown, direct_request, request, started),
         ):
             return
@@ -131,7 +133,10 @@ class Edge:
     def _build_direct_request(self, direct_request: DirectRequest) -> RequestInfo:
         scope, headers = direct_request.cycle.scope, direct_request.headers
         request = RequestInfo(headers, bytes(direct_request.cycle.body), scope["path"], _request_id(headers))
-        request.address, request.trace_id = self._address(scope), parse_trace_id(headers.get(b"traceparent"))
+        request.address, request.trace_id = (
+            self._find_address(scope),
+            parse_trace_id(headers.get(b"traceparent")),
+        )
         return request
 
     def _start_direct_here(self, direct_request: DirectRequest, request: RequestInfo, started: float) -> None:
@@ -199,22 +204,24 @@ class Edge:
         except Disconnected:
             return
         except OmsError as error:
-            await response_sender.problem(error)
+            await response_sender.send_problem(error)
         except Exception:  # noqa: BLE001  # the request's edge: logged, and answered with the request id
             with correlate(request_id=request.request_id, trace_id=request.trace_id):
                 _LOG.exception("unexpected error")
-            await response_sender.problem(Unexpected())
+            await response_sender.send_problem(Unexpected())
         if response_sender.status == Forbidden.status and request.on_denied is not None:
             request.on_denied()
         self._log_request(scope, request, response_sender.status, time.perf_counter() - started)
 
     def _build_request(self, scope: Scope) -> RequestInfo:
         headers = dict(scope["headers"])
-        request = RequestInfo(headers, b"", scope["path"], _request_id(headers), address=self._address(scope))
+        request = RequestInfo(
+            headers, b"", scope["path"], _request_id(headers), address=self._find_address(scope)
+        )
         request.trace_id = parse_trace_id(headers.get(b"traceparent"))
         return request
 
-    def _address(self, scope: Scope) -> str:
+    def _find_address(self, scope: Scope) -> str:
         client = scope.get("client")
         return self._addresses.resolve(client[0] if client else None, scope["headers"])
 
@@ -245,13 +252,20 @@ class Edge:
 
     def _log_request(self, scope: Scope, request: RequestInfo, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        route = scope.get("oms_route") or _route_template(scope)
+        route = scope.get("oms_route") or _get_route_template(scope)
         self._metrics.request(method, route, status, seconds)
         schedule = asyncio.get_running_loop().call_later
         path = f"{HOOK_PATH}…" if request.path.startswith(HOOK_PATH) else request.path
         self._access_log.add(
-            *(schedule, self._now(), method, path, status, seconds),
-            *(request.request_id, request.caller, request.trace_id),
+            schedule,
+            self._now(),
+            method,
+            path,
+            status,
+            seconds,
+            request.request_id,
+            request.caller,
+            request.trace_id,
         )
 
 
@@ -283,7 +297,7 @@ class _ResponseSender:
     async def send_pending(self, pending: PendingResponse) -> None:
         await self.send_response(await pending.wait())
 
-    async def problem(self, error: OmsError) -> None:
+    async def send_problem(self, error: OmsError) -> None:
         if self._is_whole:
             return  # the framework has already responded
         if self.status:
@@ -327,7 +341,7 @@ def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
             raise Malformed("A query parameter occurs twice.")
 
 
-def _route_template(scope: Scope) -> str:
+def _get_route_template(scope: Scope) -> str:
     route = scope.get("route")
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not isinstance(path, str):

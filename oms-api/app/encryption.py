@@ -27,7 +27,7 @@ class DecryptionFailed(Exception):
     """Raised when the ciphertext was changed, belongs to another row, or its key is not in the ring."""
 
 
-class KeyRing:
+class EncryptionKeys:
     """Keys by their ids. The first one encrypts."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
@@ -71,7 +71,7 @@ def parse_key_ring(text: str) -> dict[str, bytes]:
         key = base64.b64decode(encoded, validate=True)
         if len(key) != KEY_BYTES or not (key_id or "x").isalnum():
             raise ValueError("a key must be 32 bytes in base64, and its id letters and digits")
-        keys[key_id or _fingerprint(key)] = key
+        keys[key_id or _compute_fingerprint(key)] = key
     if not keys:
         raise ValueError("there is no key")
     return keys
@@ -82,8 +82,8 @@ def derive_key_ring(secrets: list[str], purpose: str) -> dict[str, bytes]:
     keys = [
         hmac.digest(secret.encode(), f"slackoms {purpose} v1".encode(), hashlib.sha256) for secret in secrets
     ]
-    return {_fingerprint(key): key for key in keys}
+    return {_compute_fingerprint(key): key for key in keys}
 
 
-def _fingerprint(key: bytes) -> str:
+def _compute_fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"slackoms key id" + key).hexdigest()[:_ID_LENGTH]

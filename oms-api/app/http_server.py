@@ -78,7 +78,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     _is_ending = False
     _is_upgraded = False
     _last_complete_cycle: RequestResponseCycle | None = None
-    _deadline: asyncio.TimerHandle | None = None
+    _deadline: float | None = None  # in the time of the event loop
+    _deadline_timer: asyncio.TimerHandle | None = None
     _write_deadline: asyncio.TimerHandle | None = None
     _edge: "Edge | None" = None
     _pending_direct_request: DirectRequest | None = None
@@ -96,6 +97,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timeout(None)
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+            self._deadline_timer = None
         self._stop_write_deadline()
         self._pending_direct_request = None
         super().connection_lost(exc)
@@ -304,10 +308,26 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _set_timeout(self, seconds: float | None) -> None:
-        """Set the timeout after which the connection closes, or remove it."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._refuse_late_request)
+        """Set the timeout after which the connection closes, or remove it.
+
+        A timer that fires before it starts again. To cancel and create one takes longer, and every request
+        sets a timeout.
+        """
+        self._deadline = None if seconds is None else self.loop.time() + seconds
+        timer = self._deadline_timer
+        if self._deadline is not None and (timer is None or timer.when() > self._deadline):
+            if timer is not None:
+                timer.cancel()
+            self._deadline_timer = self.loop.call_at(self._deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._deadline_timer = None
+        if self._deadline is None:
+            return
+        if self._deadline > self.loop.time():
+            self._deadline_timer = self.loop.call_at(self._deadline, self._check_deadline)
+        else:
+            self._refuse_late_request()
 
     def _refuse_late_request(self) -> None:
         self._refuse(_TOO_SLOW if self._in_head and self._in_message else b"")

@@ -51,7 +51,9 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
         return create_broker(terms, settings.ib_client_id, chains)
 
     return SessionRunner(
-        *(engine, components.readers, components.writer),
+        engine,
+        components.readers,
+        components.writer,
         lambda stored: open_broker(stored, keys, policy, partial(create, stored)),
         components.broker_notifier,
         now,
@@ -65,7 +67,9 @@ def create_ibkr_runner(components: Components) -> SessionRunner:
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the sessions until `stop` is set. Raises CannotStart or ConfigurationError."""
     components = assemble(settings, SteadyClock(), AccessLog(settings.logs_as_json))
-    parts = replace(components.parts(), background_tasks=(create_ibkr_runner(components).run,))
+    parts = replace(
+        components.build_managed_components(), background_tasks=(create_ibkr_runner(components).run,)
+    )
     async with lifespan(settings, parts)(None):
         await stop.wait()
 

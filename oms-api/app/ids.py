@@ -55,7 +55,7 @@ class SortableIds:
         self._lock = threading.Lock()
         self._last: dict[int, tuple[int, int]] = {}
 
-    def next(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
+    def generate(self, tenant_id: int, now: datetime, after: str | None = None) -> str:
         """Return an id above all of the tenant's previous ones and, if given, above `after`."""
         moment = to_milliseconds(now)
         with self._lock:
@@ -63,7 +63,7 @@ class SortableIds:
             if last[0] > moment + MAX_AHEAD_MILLISECONDS:
                 _LOG.warning("the clock was set back: ids were %d ms ahead of it", last[0] - moment)
                 last = (0, 0)
-            parts = _next(max(last, _time_and_counter(after)) if after else last, moment)
+            parts = _find_next(max(last, _parse_time_and_counter(after)) if after else last, moment)
             self._last[tenant_id] = parts if parts[0] <= moment + MAX_AHEAD_MILLISECONDS else last
         return f"{self._prefix}{parts[0]:013d}{parts[1]:04x}{_RANDOM.draw_hexadecimal(8)}"
 
@@ -96,12 +96,12 @@ def new_request_id() -> str:
     return _RANDOM.draw_hexadecimal(20)
 
 
-def _next(floor: tuple[int, int], moment: int) -> tuple[int, int]:
+def _find_next(floor: tuple[int, int], moment: int) -> tuple[int, int]:
     """Return the lowest time and counter above `floor` at that moment, in milliseconds."""
     if moment > floor[0]:
         return moment, 0
     return (floor[0], floor[1] + 1) if floor[1] < _COUNTER_LIMIT else (floor[0] + 1, 0)
 
 
-def _time_and_counter(trade_id: str) -> tuple[int, int]:
+def _parse_time_and_counter(trade_id: str) -> tuple[int, int]:
     return int(trade_id[_MILLISECOND_DIGITS]), int(trade_id[_COUNTER_DIGITS], 16)

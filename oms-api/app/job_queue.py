@@ -20,7 +20,7 @@ from celery import signals
 from app.config import ConfigurationError, Settings, load_settings
 from app.duties.service import DutyRunner
 from app.error_reports import configure_error_reports
-from app.job_queue_watchdog import Watchdog
+from app.job_queue_watchdog import JobQueueWatchdog
 from app.logs import configure_logging
 from app.worker import open_duty_runner
 
@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> Any:
                 task.apply_async((run_id,), queue=queue)
 
     app.task(enqueue_due_jobs, name=ENQUEUE, shared=False)
-    watchdog = Watchdog(settings.redis_url, (QUEUE, URGENT_QUEUE))
+    watchdog = JobQueueWatchdog(settings.redis_url, (QUEUE, URGENT_QUEUE))
     signals.worker_process_shutdown.connect(lambda **_: process.close(), weak=False)
     signals.task_received.connect(lambda **_: watchdog.note_receipt(), weak=False)
     signals.worker_ready.connect(

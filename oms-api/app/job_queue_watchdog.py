@@ -25,7 +25,7 @@ def is_stuck(waiting: int, silence_seconds: float, running: int) -> bool:
     return waiting > 0 and running == 0 and silence_seconds > SILENCE_SECONDS
 
 
-class Watchdog:
+class JobQueueWatchdog:
     """Compares what waits in the queues with what this worker receives."""
 
     def __init__(self, redis_url: str, queues: Iterable[str], end: Callable[[], None] | None = None) -> None:

@@ -38,7 +38,7 @@ class ConsoleFormatter(logging.Formatter):
         fields = _list_extra_fields(record)
         head = f"{fields.pop('timestamp')[11:23]} {fields.pop('level'):<7} {fields.pop('event')}"
         trace = fields.pop("traceback", "")
-        pairs = " ".join(f"{name}={_one_line(value)}" for name, value in fields.items())
+        pairs = " ".join(f"{name}={_format_line(value)}" for name, value in fields.items())
         return f"{head} {pairs}".rstrip() + (f"\n{trace}" if trace else "")
 
 
@@ -46,7 +46,7 @@ class AccessLog:
     """Writes a line per request, at most FLUSH_SECONDS late. `schedule` is the event loop's call_later."""
 
     def __init__(self, as_json: bool, write: Callable[[str], object] | None = None) -> None:
-        self._format = _access_json if as_json else _access_text
+        self._format = _format_access_json if as_json else _format_access_text
         self._write = write or (lambda text: sys.stdout.write(text) and sys.stdout.flush())
         self._lines: list[str] = []
 
@@ -92,7 +92,7 @@ def _list_extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     return fields
 
 
-def _access_json(
+def _format_access_json(
     at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str,
     trace_id: str | None = None,
 ) -> str:  # fmt: skip
@@ -105,17 +105,17 @@ def _access_json(
     )
 
 
-def _access_text(
+def _format_access_text(
     at: datetime, method: str, path: str, status: int, seconds: float, request_id: str, caller: str,
     trace_id: str | None = None,
 ) -> str:  # fmt: skip
     trace = "" if trace_id is None else f" trace_id={trace_id}"
     return (
-        f"{format_timestamp(at)[11:23]} INFO    {method} {_one_line(path)} {status} {seconds * 1000:.1f}ms "
-        f"request_id={request_id}{trace} caller={_one_line(caller)}\n"
+        f"{format_timestamp(at)[11:23]} INFO    {method} {_format_line(path)} {status} "
+        f"{seconds * 1000:.1f}ms request_id={request_id}{trace} caller={_format_line(caller)}\n"
     )
 
 
-def _one_line(value: object) -> str:
+def _format_line(value: object) -> str:
     text = str(value)
     return text if text.isprintable() else ascii(text)[1:-1]

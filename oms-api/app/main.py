@@ -63,41 +63,22 @@ from app.wire.methods import METHODS, MethodTable
 from app.wire.openapi import build_openapi_document
 
 ROUTERS = (
-    *(recording.router, export.router, reading.router),  # `/trades/export` must precede `/trades/{trade_id}`
+    recording.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`
     performance_routes.router,
-    *(
-        managing.router,
-        cash.router,
-        positions.router,
-        order_entry.router,
-        position_orders.router,
-        order_reading.router,
-    ),
+    managing.router, cash.router, positions.router, order_entry.router, position_orders.router,
+    order_reading.router,
     approvals.router,
-    *(signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router),
-    *(
-        instrument_routes.router,
-        price_routes.router,
-        subscription_routes.router,
-        risk_routes.router,
-        event_routes.router,
-    ),
-    *(strategy_routes.router, backtest_routes.router, stream_routes.router, webhook_routes.router),
-    *(broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router),
-    *(calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router),
-    *(preference_routes.router, alert_routes.router, day_close_routes.router),
-    *(
-        tenants.router,
-        workspaces.router,
-        slack_settings.router,
-        users.router,
-        roles.router,
-        api_keys.router,
-        audit_routes.router,
-        auth_routes.router,
-    ),
-    *(cost_routes.router, job_routes.router, health_routes.router),
-)
+    signal_strategy_routes.router, signal_hook_routes.router, signal_routes.router, trading_routes.router,
+    instrument_routes.router, price_routes.router, subscription_routes.router, risk_routes.router,
+    event_routes.router,
+    strategy_routes.router, backtest_routes.router, stream_routes.router, webhook_routes.router,
+    broker_routes.router, broker_routes.sessions_router, reconciliation_routes.router,
+    calendar_routes.router, corporate_action_routes.router, report_routes.router, export_routes.router,
+    preference_routes.router, alert_routes.router, day_close_routes.router,
+    tenants.router, workspaces.router, slack_settings.router, users.router, roles.router,
+    api_keys.router, audit_routes.router, auth_routes.router,
+    cost_routes.router, job_routes.router, health_routes.router,
+)  # fmt: skip
 WORKER_START_SECONDS = 60  # after which a worker process is restarted that does not answer its supervisor
 _DESCRIPTION = """
 Trades, portfolios and positions of a trading desk. Send your key in `X-API-Key`.
@@ -119,7 +100,7 @@ class Application(FastAPI):
             send = _replace_traceback(send)
         await self.edge(scope, receive, send)
 
-    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve_by_framework(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request by FastAPI, without the wrapping middleware."""
         await super().__call__(scope, receive, send_as_accepted(scope, send))
 
@@ -140,7 +121,7 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
         title="SlackOMS OMS API",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan(settings, components.parts(), forwarding),
+        lifespan=lifespan(settings, components.build_managed_components(), forwarding),
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL if settings.docs_enabled else None,
@@ -152,17 +133,20 @@ def create_app(settings: Settings | None = None, now: Now | None = None) -> Fast
     add_error_handlers(app)
     if settings.docs_enabled:
         add_docs(app)
-    app.edge = _edge(app, components, forwarder)
+    app.edge = _create_edge(app, components, forwarder)
     app.openapi = lambda: build_openapi_document(app)  # type: ignore[method-assign]  # the documented way to extend it
     return app
 
 
-def _edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
+def _create_edge(app: Application, components: Components, forwarder: Forwarder | None) -> Edge:
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
         ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
-            *(authentication, components.readers, components.cash_reader),
-            *(components.valuer, components.now),
+            authentication,
+            components.readers,
+            components.cash_reader,
+            components.valuer,
+            components.now,
         ),
     }
     report = recording.build_record_trade_endpoint(components.trade_service)
@@ -175,14 +159,12 @@ def _edge(app: Application, components: Components, forwarder: Forwarder | None)
     }
     headers = PRODUCTION_HEADERS if settings.environment == "production" else COMMON_HEADERS
     return Edge(
-        *(
-            app.framework,
-            components.metrics,
-            components.access_log,
-            components.now,
-            async_direct_routes,
-            headers,
-        ),
+        app.serve_by_framework,
+        components.metrics,
+        components.access_log,
+        components.now,
+        async_direct_routes,
+        headers,
         AddressResolver(settings.trusted_proxies),
         settings.body_timeout_seconds,
         direct_routes,

@@ -249,7 +249,7 @@ class Metrics:
         """Count a forwarded request: "answered", "declined" or "lost"."""
         self._forwarded.labels(outcome).inc()
 
-    def batch(self, size: int, seconds: float) -> None:
+    def record_batch(self, size: int, seconds: float) -> None:
         """Count a batch of the writer."""
         self._batches.observe(size)
         self._commits.observe(seconds)

@@ -75,17 +75,17 @@ def divide(amount: Decimal, divisor: Decimal) -> Decimal:
 
 def round_down_to_step(amount: Decimal, step: Decimal) -> Decimal:
     """Return the greatest multiple of `step` up to `amount`, for whole lots and a SELL's worse tick."""
-    return _multiple(amount, step, ROUND_FLOOR)
+    return _round_to_multiple(amount, step, ROUND_FLOOR)
 
 
 def round_up_to_step(amount: Decimal, step: Decimal) -> Decimal:
     """Return the least multiple of `step` from `amount` up, for a BUY's worse tick."""
-    return _multiple(amount, step, ROUND_CEILING)
+    return _round_to_multiple(amount, step, ROUND_CEILING)
 
 
 def round_to_nearest_step(amount: Decimal, step: Decimal) -> Decimal:
     """Return the multiple of `step` nearest to `amount`, half up, for the tick of a trailing stop."""
-    return _multiple(amount, step, ROUND_HALF_UP)
+    return _round_to_multiple(amount, step, ROUND_HALF_UP)
 
 
 def format_fixed(amount: Decimal) -> str:
@@ -113,7 +113,7 @@ def format_grouped_amount(amount: Decimal) -> str:
     return f"{amount.normalize():,f}"
 
 
-def _multiple(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
+def _round_to_multiple(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
     if step == _CENT:  # the usual case, in one operation
         return amount.quantize(_CENT, rounding, _EXACT)
     steps = _EXACT.divide(amount, step).quantize(_ONE, rounding, _EXACT)

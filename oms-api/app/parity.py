@@ -10,18 +10,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly import create_market
 from app.brokers.paper.environment import load_paper_settings
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
-from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine, set_tenant_scope, snapshot
-from app.database.failures import format_reason
+from app.command_line import CANNOT, open_database, run_program
+from app.config import Settings, load_settings
+from app.database import set_tenant_scope, snapshot
 from app.errors import OmsError
 from app.identity.queries.tenants import find_tenant
 from app.identity.rules.access import FIRST_TENANT
@@ -30,7 +27,7 @@ from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport, iterate_differences
 from app.strategies.service.runner_factory import RunnerFactory
 
-SAME, DIFFERENT, CANNOT = 0, 1, 2
+SAME, DIFFERENT = 0, 1
 
 
 def parse_instant(text: str) -> datetime:
@@ -57,27 +54,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 def compare_with_replay(settings: Settings, namespace: argparse.Namespace) -> ParityReport:
     """Compare a strategy with the replay of its journal. Raises NoJournal."""
-    engine = connect_engine(
-        settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
-        tenant_scoped=True,
-    )  # fmt: skip
     now = SteadyClock()()
-    try:
-        with closing(Readers(engine, 1)) as readers, snapshot(engine) as connection:
-            tenant = None if namespace.tenant is None else find_tenant(connection, namespace.tenant)
-            if namespace.tenant is not None and tenant is None:
-                raise NoJournal(f"There is no tenant {namespace.tenant!r}.")
-            tenant_id = FIRST_TENANT if tenant is None else tenant.id
-            strategy = find_strategy(set_tenant_scope(connection, [tenant_id]), tenant_id, namespace.name)
-            if strategy is None:
-                raise NoJournal(f"There is no strategy {namespace.name!r}.")
-            market = create_market(settings, engine, readers, Calendars.load())
-            runners = RunnerFactory(create_code_catalog(settings))
-            checker = ParityChecker(market, runners, load_paper_settings(settings))
-            since, until = namespace.since or now - timedelta(days=1), namespace.until or now
-            return checker.compare(connection, strategy.strategy, since, until)
-    finally:
-        engine.dispose()
+    with open_database(settings) as (engine, readers), snapshot(engine) as connection:
+        tenant = None if namespace.tenant is None else find_tenant(connection, namespace.tenant)
+        if namespace.tenant is not None and tenant is None:
+            raise NoJournal(f"There is no tenant {namespace.tenant!r}.")
+        tenant_id = FIRST_TENANT if tenant is None else tenant.id
+        strategy = find_strategy(set_tenant_scope(connection, [tenant_id]), tenant_id, namespace.name)
+        if strategy is None:
+            raise NoJournal(f"There is no strategy {namespace.name!r}.")
+        market = create_market(settings, engine, readers, Calendars.load())
+        runners = RunnerFactory(create_code_catalog(settings))
+        checker = ParityChecker(market, runners, load_paper_settings(settings))
+        since, until = namespace.since or now - timedelta(days=1), namespace.until or now
+        return checker.compare(connection, strategy.strategy, since, until)
 
 
 def print_report(report: ParityReport, *, as_json: bool) -> None:
@@ -97,19 +87,17 @@ def print_report(report: ParityReport, *, as_json: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, and return the exit status."""
     args = build_parser().parse_args(arguments)
-    try:
-        report = compare_with_replay(load_settings(), args)
-    except (ConfigurationError, NoJournal) as error:
-        sys.stderr.write(f"{error}\n")
-        return CANNOT
-    except OmsError as error:
-        sys.stderr.write(f"{error.errors[0].message if error.errors else error.detail}\n")
-        return CANNOT
-    except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
-        return CANNOT
-    print_report(report, as_json=args.json)
-    return DIFFERENT if report.differences else SAME
+
+    def work() -> int:
+        try:
+            report = compare_with_replay(load_settings(), args)
+        except OmsError as error:
+            sys.stderr.write(f"{error.errors[0].message if error.errors else error.detail}\n")
+            return CANNOT
+        print_report(report, as_json=args.json)
+        return DIFFERENT if report.differences else SAME
+
+    return run_program(work, NoJournal)
 
 
 if __name__ == "__main__":

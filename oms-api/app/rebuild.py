@@ -7,11 +7,10 @@ database is not usable.
 import sys
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from app.config import ConfigurationError, load_settings
+from app.command_line import run_program
+from app.config import load_settings
 from app.database import connect_engine, set_all_tenants_scope, snapshot, unit_of_work
-from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
@@ -20,7 +19,7 @@ from app.ledger.service.rebuilding import LedgerCorrupted, Rebuilt, read_ahead, 
 from app.migrate import get_migration_url, is_current
 
 SCAN_SECONDS = 3600.0  # one response of the server may include a sort of a whole ledger
-REBUILT, LIES, CANNOT = 0, 1, 2
+REBUILT, LIES = 0, 1
 
 
 class CannotRebuild(Exception):
@@ -53,7 +52,7 @@ def rebuild_all(engine: Engine) -> int:
             continue
         rows += rebuilt.rows
         differed += bool(rebuilt.differences)
-        sys.stdout.writelines(_lines(rebuilt))
+        sys.stdout.writelines(_format_lines(rebuilt))
     sys.stdout.write(
         f"{len(keys):,} portfolios of {rows:,} rows: {differed:,} differed, {lied:,} left alone.\n"
     )
@@ -62,21 +61,19 @@ def rebuild_all(engine: Engine) -> int:
 
 def main() -> int:
     """Rebuild the configured database."""
-    try:
+
+    def work() -> int:
         engine = connect_engine(get_migration_url(load_settings()), readers=1)
         with response_timeout(SCAN_SECONDS):
             status = rebuild_all(engine)
-    except (ConfigurationError, CannotRebuild, NoVisibleRows) as error:
-        sys.stderr.write(f"{error}\n")
-        return CANNOT
-    except SQLAlchemyError as error:
-        sys.stderr.write(f"Not finished; run it again. The database says: {format_reason(error)}\n")
-        return CANNOT
-    engine.dispose()
-    return status
+        engine.dispose()
+        return status
+
+    message = "Not finished; run it again. The database says: {reason}"
+    return run_program(work, CannotRebuild, NoVisibleRows, message=message)
 
 
-def _lines(rebuilt: Rebuilt) -> list[str]:
+def _format_lines(rebuilt: Rebuilt) -> list[str]:
     return [
         f"{rebuilt.name!r}, {what}: {finding.field} was {finding.stored}, is {finding.expected}\n"
         for what, findings in rebuilt.differences

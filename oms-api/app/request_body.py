@@ -20,7 +20,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: 
     """Read the whole body. Reject a body that is too large, without reading the rest, or too late."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared[:20]) > BODY_LIMIT:
-        raise _too_large()
+        raise _build_size_error()
     if declared == b"0" and b"transfer-encoding" not in headers:
         return b""
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -28,9 +28,9 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, deadline: 
     try:
         body = await deadline.wait_for(_receive_whole_body(receive))
     except TimeoutError:
-        raise _too_slow(deadline.seconds) from None
+        raise _build_slow_error(deadline.seconds) from None
     if len(body) > BODY_LIMIT:
-        raise _too_large()
+        raise _build_size_error()
     return body
 
 
@@ -59,11 +59,11 @@ async def _receive_whole_body(receive: Receive) -> bytes:
     return body
 
 
-def _too_slow(seconds: float) -> TooSlow:
+def _build_slow_error(seconds: float) -> TooSlow:
     error = TooSlow(f"Send the whole body within {seconds:g} seconds.")
     error.headers = {"connection": "close"}
     return error
 
 
-def _too_large() -> TooLarge:
+def _build_size_error() -> TooLarge:
     return TooLarge(f"A body may hold at most {BODY_LIMIT:,} bytes.")

@@ -23,7 +23,7 @@ from app.database import connect_engine, set_all_tenants_scope, snapshot, unit_o
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 from app.migrate import migrate
 from app.verify import format_report, verify_database, verify_trails
 
@@ -35,7 +35,7 @@ class CannotRestore(Exception):
     """Raised when the database is not empty, or of another kind than the backup."""
 
 
-def restore_backup(folder: Path, url: str, keys: KeyRing | None) -> Manifest:
+def restore_backup(folder: Path, url: str, keys: EncryptionKeys | None) -> Manifest:
     """Load a backup into an empty database. Raises InvalidBackup or CannotRestore."""
     manifest = read_manifest(folder)
     if manifest.is_encrypted and keys is None:
@@ -61,7 +61,7 @@ def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
         yield from format_report(verdict, 0.0, is_trail_clean=trails.lie is None)
 
 
-def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: KeyRing | None) -> None:
+def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:
     parsed = make_url(url)
     if not parsed.drivername.startswith("sqlite"):
         raise CannotRestore("The backup is of SQLite; name a database `sqlite:///FILE`.")
@@ -75,7 +75,7 @@ def _load_sqlite(folder: Path, manifest: Manifest, url: str, keys: KeyRing | Non
         raise CannotRestore(f"{target} exists already; name a new file.") from None
 
 
-def _load_postgresql(folder: Path, manifest: Manifest, url: str, keys: KeyRing | None) -> None:
+def _load_postgresql(folder: Path, manifest: Manifest, url: str, keys: EncryptionKeys | None) -> None:
     if make_url(url).drivername.startswith("sqlite"):
         raise CannotRestore("The backup is of PostgreSQL; name an empty PostgreSQL database.")
     engine = connect_engine(url, readers=1)
@@ -91,7 +91,9 @@ def _load_postgresql(folder: Path, manifest: Manifest, url: str, keys: KeyRing |
         engine.dispose()
 
 
-def _load_tables(connection: Connection, folder: Path, manifest: Manifest, keys: KeyRing | None) -> None:
+def _load_tables(
+    connection: Connection, folder: Path, manifest: Manifest, keys: EncryptionKeys | None
+) -> None:
     """Replace what the migrations inserted by the rows of the backup, with triggers and policies off."""
     tables = [(entry, entry.table) for entry in manifest.files if entry.table is not None]
     forced = _list_forced_tables(connection)
@@ -112,7 +114,12 @@ def _load_tables(connection: Connection, folder: Path, manifest: Manifest, keys:
 
 
 def _copy_table(
-    connection: Connection, folder: Path, entry: FileEntry, table: str, keys: KeyRing | None, context: str
+    connection: Connection,
+    folder: Path,
+    entry: FileEntry,
+    table: str,
+    keys: EncryptionKeys | None,
+    context: str,
 ) -> None:
     columns = ", ".join(f'"{name}"' for name in entry.columns)
     rows = f'json_populate_recordset(NULL::"{table}", CAST(:rows AS json))'

@@ -52,7 +52,12 @@ def read_rows(components: Components, arguments: argparse.Namespace) -> list[lis
     caller = Caller(tenant.id, "sheets", "sheets", frozenset({Scope.READ}))
     source = SOURCES[arguments.table](
         ExportContext(
-            *(caller, filters, components.market, exits_of, components.cash_reader, components.valuer),
+            caller,
+            filters,
+            components.market,
+            exits_of,
+            components.cash_reader,
+            components.valuer,
             components.now(),
         )
     )

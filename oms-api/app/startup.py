@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
-from app.audit.service import Trail
+from app.audit.service import AuditTrail
 from app.config import ConfigurationError, Settings
 from app.database import Readers, connect_engine, refuse_unsafe_durability
 from app.database.engine import UnsafeDatabase
@@ -45,7 +45,7 @@ class ManagedComponents:
     engine: Engine
     readers: Readers
     writer: GroupCommit[Command, Outcome]
-    trail: Trail
+    trail: AuditTrail
     access_log: AccessLog
     database_file: DatabaseFile
     first_to_close: Sequence[Callable[[], None]] = ()

@@ -8,43 +8,28 @@ import asyncio
 import signal
 import sys
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from app.assembly import create_market, create_writer
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
-from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine
-from app.database.failures import format_reason
+from app.command_line import CannotWork, open_database, require_tables, run_program
+from app.config import Settings, load_settings
 from app.error_reports import configure_error_reports
 from app.logs import configure_logging
-from app.migrate import is_current
 from app.orders.service.order_service import OrderService
 from app.orders.service.quote_matcher import QuoteMatcher
 from app.strategies.service.environment import create_code_catalog
 from app.strategies.service.host import StrategyHost
 from app.strategies.service.runner_factory import RunnerFactory
 
-STOPPED, CANNOT = 0, 2
+STOPPED = 0
 READERS = 4
-
-
-class CannotWork(Exception):
-    """Raised when the database has no tables of this version."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run strategies until `stop` is set. Raises CannotWork."""
-    engine = connect_engine(
-        settings.database_url, readers=READERS, timeout_seconds=settings.database_timeout_seconds,
-        tenant_scoped=True,
-    )  # fmt: skip
-    readers, now, calendars = Readers(engine, READERS), SteadyClock(), Calendars.load()
-    try:
-        with engine.connect() as connection:
-            if not is_current(connection):
-                message = "The tables are not those of this version. Run `python -m app.migrate`."
-                raise CannotWork(message)
+    now, calendars = SteadyClock(), Calendars.load()
+    with open_database(settings, READERS) as (engine, readers):
+        require_tables(engine)
         market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars)
         orders = OrderService(writer, QuoteMatcher(writer, readers, market, now), now, readers)
@@ -57,9 +42,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await asyncio.gather(host, return_exceptions=True)
         finally:
             writer.close()
-    finally:
-        readers.close()
-        engine.dispose()
 
 
 async def run_until_signal(settings: Settings) -> None:
@@ -72,18 +54,15 @@ async def run_until_signal(settings: Settings) -> None:
 
 def main() -> int:
     """Work until a signal arrives, and return the exit status."""
-    try:
+
+    def work() -> int:
         settings = load_settings()
         configure_logging(settings.logs_as_json, settings.log_level)
         configure_error_reports(settings)
         asyncio.run(run_until_signal(settings))
-    except (ConfigurationError, CannotWork) as error:
-        sys.stderr.write(f"{error}\n")
-        return CANNOT
-    except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
-        return CANNOT
-    return STOPPED
+        return STOPPED
+
+    return run_program(work, CannotWork)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.audit.rules.actions import Difference
+from app.audit.rules.actions import ActionDifference
 from app.audit.rules.export_verification import TRAIL
 from app.audit.service.export_verification import ExportResult, InvalidHeads, read_heads, verify_export
 from app.audit.service.trail_verification import TrailResult, examine_trails
@@ -48,13 +48,13 @@ SCAN_SECONDS = 3600.0  # one response of the server may include a sort of the wh
 CLEAN, LIES, CANNOT = 0, 1, 2
 
 
-def _compared(
-    check: StrEnum, differences: Callable[[Connection], Iterator[Difference]]
+def _build_check(
+    check: StrEnum, differences: Callable[[Connection], Iterator[ActionDifference]]
 ) -> Callable[[Connection, Verdict], None]:
     def part(connection: Connection, verdict: Verdict) -> None:
         verdict.checked[check] += 1
         for difference in differences(connection):
-            verdict.blame(
+            verdict.add_findings(
                 difference.location,
                 [Finding(check, difference.field, difference.stored, difference.expected)],
             )
@@ -81,15 +81,15 @@ PARTS: dict[str, Callable[[Connection, Verdict], object]] = {
     "the orders": verify_orders,
     "the approvals": verify_approvals,
     "the risk controls": verify_risk,
-    "the portfolios": _compared(RecordCheck.PORTFOLIO, verify_portfolios),
-    "the instruments": _compared(RecordCheck.INSTRUMENT, verify_instruments),
-    "the calendars": _compared(RecordCheck.CALENDAR, verify_calendars),
-    "the marks": _compared(RecordCheck.MARK, verify_marks),
-    "the corporate actions": _compared(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
-    "the identities": _compared(RecordCheck.IDENTITY, verify_identities),
-    "the day closes": _compared(RecordCheck.DAY_CLOSE, verify_day_closes),
-    "the daily statistics": _compared(RecordCheck.DAILY_STATS, verify_daily_stats),
-    "the journals of strategies": _compared(RecordCheck.STRATEGY_JOURNAL, verify_journals),
+    "the portfolios": _build_check(RecordCheck.PORTFOLIO, verify_portfolios),
+    "the instruments": _build_check(RecordCheck.INSTRUMENT, verify_instruments),
+    "the calendars": _build_check(RecordCheck.CALENDAR, verify_calendars),
+    "the marks": _build_check(RecordCheck.MARK, verify_marks),
+    "the corporate actions": _build_check(RecordCheck.CORPORATE_ACTION, verify_corporate_actions),
+    "the identities": _build_check(RecordCheck.IDENTITY, verify_identities),
+    "the day closes": _build_check(RecordCheck.DAY_CLOSE, verify_day_closes),
+    "the daily statistics": _build_check(RecordCheck.DAILY_STATS, verify_daily_stats),
+    "the journals of strategies": _build_check(RecordCheck.STRATEGY_JOURNAL, verify_journals),
 }
 _MEANING: dict[StrEnum, str] = {
     Check.FORM: "amounts, times and text are in canonical form",
@@ -153,7 +153,7 @@ def check_database(connection: Connection) -> Verdict:
             part(connection, verdict)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             words = f"{type(error).__name__}: {error}"
-            verdict.blame(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
+            verdict.add_findings(name, [Finding(Check.FORM, "a row", words, "one that can be read")])
     return verdict
 
 
@@ -185,12 +185,12 @@ def report_findings(verdict: Verdict) -> Iterator[str]:
     for number, lie in enumerate(verdict.reported):
         yield f"Also: {lie.place}" if number else f"The first finding: {lie.place}"
         for finding in lie.findings:
-            yield f"  {finding.check.value}: {_sentence(finding)}"
+            yield f"  {finding.check.value}: {_format_finding(finding)}"
     if verdict.count > len(verdict.reported):
         yield f"And {verdict.count - len(verdict.reported):,} more."
 
 
-def _sentence(finding: Finding) -> str:
+def _format_finding(finding: Finding) -> str:
     """Describe the stored and the expected value."""
     stored, expected = ("empty" if value is None else value for value in (finding.stored, finding.expected))
     return f"{finding.field} is {stored}, must be {expected}"

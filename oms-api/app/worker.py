@@ -10,28 +10,21 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.assembly import create_market, create_writer
 from app.background_jobs import create_delivery_runner, create_duty_runner
 from app.backtests.service.process_runner import BacktestRunner
 from app.calendars.service import Calendars
 from app.clock import SteadyClock
-from app.config import ConfigurationError, Settings, load_settings
-from app.database import Readers, connect_engine
-from app.database.failures import format_reason
+from app.command_line import CannotWork, open_database, require_tables, run_program
+from app.config import Settings, load_settings
 from app.duties.service import DutyRunner
 from app.error_reports import configure_error_reports
 from app.logs import configure_logging
 from app.metrics import Metrics
-from app.migrate import is_current
 from app.worker_metrics import MetricsServer, WorkerMetrics
 
-STOPPED, CANNOT = 0, 2
-
-
-class CannotWork(Exception):
-    """Raised when the database has no tables of this version, or the port of the metrics is in use."""
+STOPPED = 0
 
 
 @contextmanager
@@ -39,13 +32,8 @@ def open_duty_runner(
     settings: Settings, metrics: Metrics | None = None
 ) -> Iterator[tuple[Engine, DutyRunner]]:
     """Yield the runner of the duties with its engine, which are closed at the end. Raises CannotWork."""
-    engine = connect_engine(
-        settings.database_url, readers=1, timeout_seconds=settings.database_timeout_seconds,
-        tenant_scoped=True,
-    )  # fmt: skip
-    readers = Readers(engine, 1)
-    try:
-        _require_tables(engine)
+    with open_database(settings) as (engine, readers):
+        require_tables(engine)
         calendars = Calendars.load()
         market = create_market(settings, engine, readers, calendars)
         writer = create_writer(settings, engine, market, calendars, metrics)
@@ -58,9 +46,6 @@ def open_duty_runner(
         finally:
             runner.close()
             writer.close()
-    finally:
-        readers.close()
-        engine.dispose()
 
 
 def run(settings: Settings, stop: Event) -> None:
@@ -105,24 +90,15 @@ def main() -> int:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    try:
+
+    def work() -> int:
         settings = load_settings()
         configure_logging(settings.logs_as_json, settings.log_level)
         configure_error_reports(settings)
         run(settings, stop)
-    except (ConfigurationError, CannotWork) as error:
-        sys.stderr.write(f"{error}\n")
-        return CANNOT
-    except SQLAlchemyError as error:
-        sys.stderr.write(f"The database cannot be used: {format_reason(error)}. Check DATABASE_URL.\n")
-        return CANNOT
-    return STOPPED
+        return STOPPED
 
-
-def _require_tables(engine: Engine) -> None:
-    with engine.connect() as connection:
-        if not is_current(connection):
-            raise CannotWork("The tables are not those of this version. Run `python -m app.migrate`.")
+    return run_program(work, CannotWork)
 
 
 if __name__ == "__main__":

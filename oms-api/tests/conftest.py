@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from app.database import connect_engine
-from app.database.timeouts import response_timeout
+from app.database.timeouts import response_timeout, set_statement_timeout
 from app.migrate import migrate
 from app.verify import format_report, verify_database
 from tests.support.any_database import deselect_repeated
@@ -20,8 +21,10 @@ from tests.support.postgres import Databases, PostgresServer, get_database_name
 from tests.support.service import ApiClient, Service, run_service
 
 LONG_TESTS = bool(os.environ.get("LONG_TESTS"))
-COPY_SECONDS = 60.0
+STATEMENT_SECONDS = 60.0  # a slow machine needs them to copy a database
 BACKENDS = ("sqlite", "postgresql")
+
+Databases.statement_context = staticmethod(partial(response_timeout, STATEMENT_SECONDS))
 
 # Each HTTP client reads the trusted certificates, which takes 40 ms. Those of tests need none: here are none.
 os.environ.pop("SSL_CERT_FILE", None)
@@ -45,6 +48,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect the PostgreSQL half of tests marked `any_database`, unless LONG_TESTS is set."""
     if not LONG_TESTS:
         deselect_repeated(config, items, "backend")
+
+
+@pytest.fixture(autouse=True)
+def reset_statement_timeout() -> Iterator[None]:
+    """Undo a timeout that the test set for statements: it applies to the whole process."""
+    yield
+    set_statement_timeout(STATEMENT_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -107,8 +117,7 @@ def new_database(
             return f"sqlite:///{path}"
         databases: Databases = request.getfixturevalue("databases")
         template = request.getfixturevalue("template_postgres") if migrated else "template0"
-        with response_timeout(COPY_SECONDS):  # to copy a database takes its time where all else is busy
-            return databases.new(template)
+        return databases.new(template)
 
     return make
 

@@ -101,7 +101,7 @@ def test_production_sends_strict_transport_security(serve):
         assert "strict-transport-security" not in service.client.get("/health").headers
 
 
-async def _head_of(port: int, size: int, piece: int) -> bytes:
+async def _build_head(port: int, size: int, piece: int) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ")
@@ -120,8 +120,8 @@ async def _head_of(port: int, size: int, piece: int) -> bytes:
 def test_endless_head_is_disconnected_but_a_long_one_is_not(database_url):
     with run_process(DATABASE_URL=database_url) as process:
         port = int(process.url.rpartition(":")[2])
-        assert b"200" in asyncio.run(_head_of(port, MAX_HEAD_BYTES // 2, 1024))
-        refused = asyncio.run(_head_of(port, 40 * MAX_HEAD_BYTES, 8192))
+        assert b"200" in asyncio.run(_build_head(port, MAX_HEAD_BYTES // 2, 1024))
+        refused = asyncio.run(_build_head(port, 40 * MAX_HEAD_BYTES, 8192))
         assert refused == b"closed" or b"431" in refused
 
 

@@ -145,11 +145,11 @@ def test_empty_variable_counts_as_unset(load_from_environment):
     ],
 )
 def test_invalid_value_is_named_by_its_variable_and_never_shown(load_from_environment, name, value):
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         load_from_environment(**{name: value})
-    assert name in str(refused.value)
-    assert "canary" not in str(refused.value)
-    assert len(value) < 5 or value not in str(refused.value)
+    assert name in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert len(value) < 5 or value not in str(caught.value)
 
 
 def test_missing_key_is_reported_with_a_remedy(load_from_environment):
@@ -158,9 +158,9 @@ def test_missing_key_is_reported_with_a_remedy(load_from_environment):
 
 
 def test_all_invalid_settings_are_reported_at_once(load_from_environment):
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         load_from_environment(OMS_API_KEY=None, PORT="x", MAX_GMV="-1")
-    assert len(str(refused.value).splitlines()) == 3
+    assert len(str(caught.value).splitlines()) == 3
 
 
 def test_address_of_the_bot_may_be_a_host_and_a_port(load_from_environment):
@@ -236,11 +236,11 @@ def test_settings_file_is_beside_the_service():
 
 @pytest.mark.parametrize("module", ["app.main", "app.migrate"])
 def test_program_that_cannot_start_prints_the_reason(module, tmp_path):
-    given = build_environment(OMS_API_KEY="too-short", DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
+    environment = build_environment(OMS_API_KEY="too-short", DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
     ended = subprocess.run(
         [sys.executable, "-m", module],
         cwd=HOME,
-        env=given,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,

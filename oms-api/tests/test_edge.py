@@ -347,10 +347,10 @@ def test_login_and_refresh_count_towards_the_address_limit(serve):
             "login": {"tenant": "none", "email": "a@example.com", "password": "wrong words"},
             "refresh": {"refresh_token": "none"},
         }
-        asked = ["refresh", "login", "refresh", "refresh", "login"]
+        purposes = ["refresh", "login", "refresh", "refresh", "login"]
         answers = [
             send_request(service, "POST", f"/api/v1/auth/{name}", content=json.dumps(bodies[name]))
-            for name in asked
+            for name in purposes
         ]
         assert [response.status_code for response in answers] == [401] * 3 + [429] * 2
         assert "address" in get_problem(answers[-1])["detail"]

@@ -26,18 +26,18 @@ def serve_request(
     **of_edge,
 ):
     """Send a body in `pieces` (None: the client leaves) and return the messages that were answered."""
-    sent, asked = [], []
+    sent, requests = [], []
 
     async def receive():
-        asked.append(1)
-        if pieces[len(asked) - 1 :] == [STALLED]:
+        requests.append(1)
+        if pieces[len(requests) - 1 :] == [STALLED]:
             await asyncio.Event().wait()
-        if len(asked) > len(pieces):
+        if len(requests) > len(pieces):
             raise AssertionError("read past the end")
-        piece = pieces[len(asked) - 1]
+        piece = pieces[len(requests) - 1]
         if piece is None:
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": piece, "more_body": len(asked) < len(pieces)}
+        return {"type": "http.request", "body": piece, "more_body": len(requests) < len(pieces)}
 
     async def send(message):
         sent.append(message)
@@ -52,7 +52,7 @@ def serve_request(
         )
 
     asyncio.run(run())
-    return sent, len(asked)
+    return sent, len(requests)
 
 
 def serve_messages(app, messages):
@@ -90,15 +90,15 @@ def test_body_in_parts_is_joined():
 
 
 def test_body_reading_stops_at_the_size_limit():
-    sent, asked = serve_request(unreachable_app, [b"x" * 300_000] * 60)
+    sent, receive_count = serve_request(unreachable_app, [b"x" * 300_000] * 60)
     assert sent[0]["status"] == 413
-    assert asked == BODY_LIMIT // 300_000 + 1
+    assert receive_count == BODY_LIMIT // 300_000 + 1
 
 
 @pytest.mark.parametrize("length", [b"1000001", b"60000000", b"9" * 5000])
 def test_content_length_over_the_limit_is_rejected_without_reading(length):
-    sent, asked = serve_request(unreachable_app, [], headers=[(b"content-length", length)])
-    assert (sent[0]["status"], asked) == (413, 0)
+    sent, receive_count = serve_request(unreachable_app, [], headers=[(b"content-length", length)])
+    assert (sent[0]["status"], receive_count) == (413, 0)
 
 
 @pytest.mark.parametrize("pieces", [[None], [b"a", None]])

@@ -5,13 +5,14 @@ import asyncio
 import pytest
 
 from app.deadline import Deadline
+from tests.support.virtual_time import run_in_virtual_time
 
 
 async def wait_forever():
     await asyncio.Event().wait()
 
 
-async def next_turn(value):
+async def wait_for_next_turn(value):
     await asyncio.sleep(0)
     return value
 
@@ -19,11 +20,13 @@ async def next_turn(value):
 def test_operation_in_time_returns_and_leaves_no_timer():
     async def run_scenario():
         deadline = Deadline(0.01)
-        assert await asyncio.gather(*(deadline.wait_for(next_turn(value)) for value in range(3))) == [0, 1, 2]
+        assert await asyncio.gather(
+            *(deadline.wait_for(wait_for_next_turn(value)) for value in range(3))
+        ) == [0, 1, 2]
         await asyncio.sleep(0.02)  # the watch looks, and sees that nobody waits
         assert deadline._watch is None
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_late_operation_fails_not_before_its_deadline():
@@ -32,29 +35,29 @@ def test_late_operation_fails_not_before_its_deadline():
         began = loop.time()
         with pytest.raises(TimeoutError):
             await deadline.wait_for(wait_forever())
-        assert loop.time() - began >= 0.05
-        assert await deadline.wait_for(next_turn("again")) == "again"
+        assert 0.05 <= loop.time() - began < 0.06
+        assert await deadline.wait_for(wait_for_next_turn("again")) == "again"
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_each_operation_has_its_own_deadline():
     async def run_scenario():
-        deadline, told = Deadline(0.05), []
+        deadline, calls = Deadline(0.05), []
 
         async def wait(name):
             with pytest.raises(TimeoutError):
                 await deadline.wait_for(wait_forever())
-            told.append(name)
+            calls.append(name)
 
         task = asyncio.create_task(wait("one"))
         await asyncio.sleep(0.03)  # the second begins later
         two = asyncio.create_task(wait("two"))
         await task
-        assert told == ["one"]
+        assert calls == ["one"]
         await two
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_other_cancellation_is_not_reported_as_a_timeout():
@@ -71,7 +74,7 @@ def test_other_cancellation_is_not_reported_as_a_timeout():
     async def fails():
         raise ValueError("no")
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())
 
 
 def test_operation_that_is_late_and_cancelled_ends():
@@ -85,4 +88,4 @@ def test_operation_that_is_late_and_cancelled_ends():
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(run_scenario())
+    run_in_virtual_time(run_scenario())

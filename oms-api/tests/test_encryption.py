@@ -4,13 +4,13 @@ import base64
 
 import pytest
 
-from app.encryption import DecryptionFailed, KeyRing, derive_key_ring, parse_key_ring
+from app.encryption import DecryptionFailed, EncryptionKeys, derive_key_ring, parse_key_ring
 
 KEY, OTHER = (base64.b64encode(byte * 32).decode() for byte in (b"k", b"o"))
 
 
 def test_text_is_decrypted_in_its_context_only():
-    ring = KeyRing(parse_key_ring(f"one:{KEY}"))
+    ring = EncryptionKeys(parse_key_ring(f"one:{KEY}"))
     ciphertext = ring.encrypt("whsec_canary", "webhook:1:wh_1")
     assert ring.decrypt(ciphertext, "webhook:1:wh_1") == "whsec_canary"
     assert "canary" not in ciphertext
@@ -20,7 +20,7 @@ def test_text_is_decrypted_in_its_context_only():
 
 
 def test_changed_ciphertext_is_refused():
-    ring = KeyRing(parse_key_ring(f"one:{KEY}"))
+    ring = EncryptionKeys(parse_key_ring(f"one:{KEY}"))
     ciphertext = ring.encrypt("secret", "row")
     raw = bytearray(base64.b64decode(ciphertext.rpartition(":")[2]))
     for at in range(len(raw)):
@@ -34,9 +34,9 @@ def test_changed_ciphertext_is_refused():
 
 
 def test_first_key_encrypts_and_all_decrypt():
-    old = KeyRing(parse_key_ring(f"one:{KEY}"))
+    old = EncryptionKeys(parse_key_ring(f"one:{KEY}"))
     ciphertext = old.encrypt("secret", "row")
-    new = KeyRing(parse_key_ring(f"two:{OTHER}, one:{KEY}"))
+    new = EncryptionKeys(parse_key_ring(f"two:{OTHER}, one:{KEY}"))
     assert new.decrypt(ciphertext, "row") == "secret"
     assert (old.is_current(ciphertext), new.is_current(ciphertext)) == (True, False)
     again = new.encrypt("secret", "row")

@@ -259,8 +259,8 @@ def test_webhooks_without_a_process_that_delivers_are_reported_with_their_backlo
 
         assert component() == {"status": "off", "age_seconds": None, "last_error": None, "backlog": 0}
         hook = {"url": "https://hooks.example.com/oms", "event_types": ["*"]}
-        made = api.post("/webhooks", hook).json()
-        assert api.post(f"/webhooks/{made['id']}:test").status_code == 202
+        webhook = api.post("/webhooks", hook).json()
+        assert api.post(f"/webhooks/{webhook['id']}:test").status_code == 202
         body = component()
         assert (body["status"], body["backlog"]) == ("degraded", 1)
         assert (body["last_error"], body["age_seconds"] >= 0) == (

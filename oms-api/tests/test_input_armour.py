@@ -157,14 +157,14 @@ def choose_routes(kind, routes):
 @pytest.fixture(scope="module")
 def routes(service):
     document = service.app.openapi()
-    found = [
+    faults = [
         Route(document, method, path, operation)
         for path, item in document["paths"].items()
         for method, operation in item.items()
         if "requestBody" in operation
     ]
-    assert len(found) >= 3
-    return found
+    assert len(faults) >= 3
+    return faults
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +202,8 @@ def find_fault(answer, *expected):
 
 
 def list_faults(answers, *expected):
-    told = ((name, find_fault(answer, *expected)) for name, answer in answers)
-    return {name: fault for name, fault in told if fault is not None}
+    results = ((name, find_fault(answer, *expected)) for name, answer in answers)
+    return {name: fault for name, fault in results if fault is not None}
 
 
 @pytest.mark.parametrize("kind", list_whole_bodies(b'{"a":1}', b"a"))
@@ -286,7 +286,7 @@ def test_sixty_megabyte_body_is_rejected_with_and_without_a_length(routes, send_
 
 
 def test_documented_examples_are_valid(routes, send_body):
-    told = {route.name: send_body(route, route.good).status_code for route in routes}
+    statuses = {route.name: send_body(route, route.good).status_code for route in routes}
     # 401, 403, 429: who logs in, refreshes, or claims a workspace is unknown here
     allowed = {200, 201, 202, 204, 404, 409, 401, 403, 429}
-    assert set(told.values()) <= allowed, str(told)
+    assert set(statuses.values()) <= allowed, str(statuses)

@@ -23,16 +23,16 @@ TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 
 
 def build_record(message="told", **facts):
-    made = logging.makeLogRecord(
+    log_record = logging.makeLogRecord(
         {"name": "app.test", "levelname": "INFO", "levelno": 20, "msg": message, "created": 0.0}
     )
-    vars(made).update(facts)
-    return made
+    vars(log_record).update(facts)
+    return log_record
 
 
 def test_json_log_line_contains_the_fields():
     line = json.loads(JsonFormatter().format(build_record(items=3)))
-    told = {
+    values = {
         "timestamp": "1970-01-01T00:00:00.000000Z",
         "level": "INFO",
         "logger": "app.test",
@@ -41,7 +41,7 @@ def test_json_log_line_contains_the_fields():
         "process": os.getpid(),
         "thread": "MainThread",
     }
-    assert line == told
+    assert line == values
 
 
 def test_lines_name_the_request_or_the_job_that_they_belong_to():

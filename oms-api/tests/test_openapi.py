@@ -80,7 +80,9 @@ def list_guarded_operations(document):
 
 
 def list_write_operations(document):
-    return {name: one for name, one in list_operations(document).items() if "requestBody" in one}
+    return {
+        name: operation for name, operation in list_operations(document).items() if "requestBody" in operation
+    }
 
 
 def resolve_schema(document, schema):
@@ -454,10 +456,10 @@ def test_summaries_are_a_verb_and_its_object(document):
 
 
 def test_tags_are_described_in_reading_order_and_used(document):
-    told = [tag["name"] for tag in document["tags"]]
+    tags = [tag["name"] for tag in document["tags"]]
     used = {tag for operation in list_operations(document).values() for tag in operation["tags"]}
-    assert set(told) == used
-    assert told[:3] == ["Trades", "Orders", "Positions"]
+    assert set(tags) == used
+    assert tags[:3] == ["Trades", "Orders", "Positions"]
     assert all(tag["description"].endswith(".") for tag in document["tags"])
 
 
@@ -475,7 +477,7 @@ def test_every_field_has_a_description_and_a_valid_example(document):
 def is_nested(field):
     """Whether the field consists of other models, which have separate examples."""
     inner = (field, *field.get("anyOf", ()), field.get("items", {}), field.get("additionalProperties") or {})
-    return any("$ref" in one for one in inner)
+    return any("$ref" in schema for schema in inner)
 
 
 def test_every_answer_has_a_valid_example(document):

@@ -24,7 +24,7 @@ def test_the_task_continues_after_errors_and_logs_them(caplog):
     with caplog.at_level(logging.WARNING), pytest.raises(asyncio.CancelledError):
         asyncio.run(repeat(act, 0, "prices were not read", logging.getLogger("test")))
     assert waiting == []
-    assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "prices were not read: The database is busy."),
         ("ERROR", "prices were not read"),
     ]

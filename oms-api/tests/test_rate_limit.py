@@ -35,9 +35,9 @@ def is_passing(limiter, caller="a", tenant_id=1, address="192.0.2.1"):
 
 
 def get_refusal(limiter, *who):
-    with pytest.raises(TooMany) as refused:
+    with pytest.raises(TooMany) as caught:
         limiter.take(*(who or ("a", 1, "192.0.2.1")))
-    return refused.value
+    return caught.value
 
 
 def test_burst_of_one_minute_passes_and_no_more(clock):
@@ -100,14 +100,14 @@ def test_callers_of_a_tenant_share_its_limit(clock):
 
 def test_callers_at_one_address_share_its_limit(clock):
     limiter = build_limiter(clock, 10, address=3)
-    assert [is_passing(limiter, str(one), one) for one in range(4)] == [True] * 3 + [False]
+    assert [is_passing(limiter, str(number), number) for number in range(4)] == [True] * 3 + [False]
     assert is_passing(limiter, "e", 9, "192.0.2.2")
 
 
 def test_tenant_and_address_limits_default_to_10_and_20_times(clock):
     limiter = RateLimiter(Quotas(1), clock)
-    assert [is_passing(limiter, str(one)) for one in range(11)] == [True] * 10 + [False]
-    others = [is_passing(limiter, str(one), tenant_id=one) for one in range(100, 111)]
+    assert [is_passing(limiter, str(number)) for number in range(11)] == [True] * 10 + [False]
+    others = [is_passing(limiter, str(number), tenant_id=number) for number in range(100, 111)]
     assert others == [True] * 10 + [False]  # twenty from this address
 
 
@@ -115,7 +115,7 @@ def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
     limiter = build_limiter(clock, 2, tenant=10, address=10)
     for _ in range(100):
         is_passing(limiter)
-    assert [is_passing(limiter, str(one)) for one in range(9)] == [True] * 8 + [False]
+    assert [is_passing(limiter, str(number)) for number in range(9)] == [True] * 8 + [False]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_rejection_by_one_limit_uses_no_token_of_the_others(clock):
 def test_rejection_names_the_limit(clock, quotas, name, words):
     limiter = RateLimiter(Quotas(*quotas), clock)
     assert is_passing(limiter)
-    refused = get_refusal(limiter)
-    assert words in refused.detail
-    assert refused.headers["ratelimit-policy"] == f'"{name}";q=1;w=60'
-    assert refused.headers["ratelimit"] == f'"{name}";r=0;t=60'
-    assert refused.retry_after_seconds == 60
+    refusal = get_refusal(limiter)
+    assert words in refusal.detail
+    assert refusal.headers["ratelimit-policy"] == f'"{name}";q=1;w=60'
+    assert refusal.headers["ratelimit"] == f'"{name}";r=0;t=60'
+    assert refusal.retry_after_seconds == 60
 
 
 def test_rejection_by_several_limits_names_the_longest_wait(clock):
@@ -157,8 +157,8 @@ def test_header_shows_remaining_requests_and_reset_time(clock):
 
 def test_header_shows_the_tenant_limit_if_it_is_smaller(clock):
     limiter = build_limiter(clock, 10, tenant=12)
-    told = [dict(limiter.take(caller, 1, "192.0.2.1").headers)[b"ratelimit"] for caller in "aaab"]
-    assert told[2:] == [b'"default";r=7;t=6', b'"tenant";r=8;t=5']
+    headers = [dict(limiter.take(caller, 1, "192.0.2.1").headers)[b"ratelimit"] for caller in "aaab"]
+    assert headers[2:] == [b'"default";r=7;t=6', b'"tenant";r=8;t=5']
 
 
 def test_header_does_not_reveal_other_callers_at_the_address(clock):
@@ -176,9 +176,9 @@ def test_failed_authentications_count_towards_the_address_limit(clock):
     for _ in range(3):
         limiter.check_address("192.0.2.1")
         limiter.charge_address("192.0.2.1")
-    with pytest.raises(TooMany) as refused:
+    with pytest.raises(TooMany) as caught:
         limiter.check_address("192.0.2.1")
-    assert refused.value.retry_after_seconds == 20
+    assert caught.value.retry_after_seconds == 20
     assert not is_passing(limiter)
     limiter.check_address("192.0.2.2")
     clock.now += 20
@@ -190,16 +190,16 @@ def test_concurrent_failures_make_a_bounded_debt(clock):
     for _ in range(1000):
         limiter.charge_address("192.0.2.1")
     clock.now += 79
-    with pytest.raises(TooMany) as refused:
+    with pytest.raises(TooMany) as caught:
         limiter.check_address("192.0.2.1")
-    assert refused.value.retry_after_seconds == 1
+    assert caught.value.retry_after_seconds == 1
     clock.now += 1
     limiter.check_address("192.0.2.1")
 
 
 def test_ipv6_site_counts_as_one_address(clock):
     limiter = build_limiter(clock, 10, address=2)
-    sent = [is_passing(limiter, "a", 1, f"2001:db8:0:1::{one:x}") for one in range(3)]
+    sent = [is_passing(limiter, "a", 1, f"2001:db8:0:1::{number:x}") for number in range(3)]
     assert sent == [True, True, False]
     assert is_passing(limiter, "a", 1, "2001:db8:0:2::1")
     assert is_passing(limiter, "a", 1, "not:an:address")

@@ -62,16 +62,16 @@ async def send_to_both(urls):
 async def read_everything(url):
     async with httpx.AsyncClient(base_url=url, headers=KEY, timeout=30) as client:
         trades = (await client.get("/api/v1/trades", params={"limit": 1000})).json()
-        found = [(await client.get(f"/api/v1/portfolio/{name}")).json() for name in BOOKS]
-    return trades, [{name: book[name] for name in book if name not in VALUES} for book in found]
+        portfolios = [(await client.get(f"/api/v1/portfolio/{name}")).json() for name in BOOKS]
+    return trades, [{name: book[name] for name in book if name not in VALUES} for book in portfolios]
 
 
 def test_books_stay_consistent_under_load_from_two_processes(two_apis):
     pairs = asyncio.run(send_to_both(two_apis))
     assert Counter(response.status_code for pair in pairs for response in pair) == {201: 2 * CLIENTS * ROUNDS}
-    for one, two in pairs:
-        assert one.json() == two.json()
-        assert ("Idempotent-Replayed" in one.headers) != ("Idempotent-Replayed" in two.headers)
+    for first, second in pairs:
+        assert first.json() == second.json()
+        assert ("Idempotent-Replayed" in first.headers) != ("Idempotent-Replayed" in second.headers)
     trades, books = asyncio.run(read_everything(two_apis[0]))
     assert len(trades) == CLIENTS * ROUNDS
     assert (trades, books) == asyncio.run(read_everything(two_apis[1]))
@@ -93,8 +93,8 @@ def assert_positions_are_the_replay(book, trades):
             if t["symbol"] == symbol
         ]
         expected = replay_fills(fills)
-        told = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
-        assert told == (expected.quantity, expected.cost, expected.realized_pnl)
+        state = tuple(Decimal(held[name]) for name in ("quantity", "cost", "realized_pnl"))
+        assert state == (expected.quantity, expected.cost, expected.realized_pnl)
 
 
 def test_idempotency_key_with_two_bodies_binds_once_across_processes(two_apis):
@@ -138,7 +138,7 @@ def test_web_concurrency_sets_the_number_of_processes(new_database, backend):
         assert service.stop() == 0, service.log()
 
 
-async def race_for_one_key(urls, races):
+async def post_same_key_concurrently(urls, races):
     """Report under one key in two portfolios, each to its own process; return the statuses of each race."""
     async with httpx.AsyncClient(timeout=60, headers=KEY) as client:
 
@@ -154,17 +154,17 @@ async def race_for_one_key(urls, races):
             )
             return sorted(response.status_code for response in await asyncio.gather(*sent))
 
-        found = []
+        results = []
         for begin in range(0, races, CLIENTS):
             numbers = range(begin, min(begin + CLIENTS, races))
-            found += await asyncio.gather(*map(race, numbers))
-        return found
+            results += await asyncio.gather(*map(race, numbers))
+        return results
 
 
 @pytest.mark.parametrize("races", [32, pytest.param(10_000, marks=pytest.mark.long)])
 def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(two_apis, races):
-    found = asyncio.run(race_for_one_key(two_apis, races))
-    assert Counter(map(tuple, found)) == {(201, 409): races}
+    results = asyncio.run(post_same_key_concurrently(two_apis, races))
+    assert Counter(map(tuple, results)) == {(201, 409): races}
     for key in ("race-0", f"race-{races - 1}"):
         stored = httpx.get(
             f"{two_apis[0]}/api/v1/trades", params={"idempotency_key": key}, headers=KEY
@@ -172,9 +172,9 @@ def test_idempotency_key_for_two_portfolios_in_two_processes_records_one_trade(t
         assert len(stored) == 1
 
 
-async def race_for_the_last_unit(urls, key, rounds):
+async def sell_last_unit_concurrently(urls, key, rounds):
     """Place an order of one unit at each process at once. Return the statuses, and cancel the accepted."""
-    found = []
+    results = []
     async with httpx.AsyncClient(timeout=60, headers={"X-API-Key": key}) as client:
         for _ in range(rounds):
             quote = {"bid": "110", "ask": "110", "last": "110"}
@@ -184,12 +184,12 @@ async def race_for_the_last_unit(urls, key, rounds):
                 for side, url in enumerate(urls)
             )
             responses = await asyncio.gather(*sent)
-            found.append(tuple(sorted(answer.status_code for answer in responses)))
+            results.append(tuple(sorted(answer.status_code for answer in responses)))
             for response in responses:
                 if response.status_code == 201:
                     path = f"/api/v1/orders/{response.json()['id']}/cancel"
                     assert (await client.post(urls[0] + path)).status_code == 200
-    return found
+    return results
 
 
 def build_resting_ticket(name):
@@ -207,5 +207,5 @@ def test_last_unit_of_a_firm_limit_is_used_by_one_of_two_processes(two_apis, rou
             assert client.post("/portfolios", json={"name": f"Side {side}"}).status_code == 201
         limit = {"scope": "tenant", "code": "MAX_GROSS_EXPOSURE", "value": "150"}
         assert client.put("/limits", json=limit).status_code == 200
-    found = asyncio.run(race_for_the_last_unit(two_apis, key, rounds))
-    assert Counter(found) == {(201, 422): rounds}
+    results = asyncio.run(sell_last_unit_concurrently(two_apis, key, rounds))
+    assert Counter(results) == {(201, 422): rounds}

@@ -75,28 +75,28 @@ def test_invalid_database_file_is_reported_in_a_sentence(tmp_path, monkeypatch, 
     ids=["python", "uvicorn"],
 )
 def test_start_error_prints_only_the_message(program):
-    given = build_environment(DATABASE_URL="postgresql://someone:canary@127.0.0.1:1/oms", PORT="1")
+    environment = build_environment(DATABASE_URL="postgresql://someone:canary@127.0.0.1:1/oms", PORT="1")
     ended = subprocess.run(
         [sys.executable, *program],
         cwd=HOME,
-        env=given,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    told = ended.stdout + ended.stderr
+    output = ended.stdout + ended.stderr
     assert ended.returncode != 0
-    assert "The database cannot be used" in told
-    assert "canary" not in told
-    assert "Traceback" not in told
+    assert "The database cannot be used" in output
+    assert "canary" not in output
+    assert "Traceback" not in output
 
 
 def test_uvicorn_start_with_an_invalid_setting_prints_only_the_message():
     program = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "1"]
-    given = build_environment(OMS_API_KEY="too-short")
+    environment = build_environment(OMS_API_KEY="too-short")
     ended = subprocess.run(
-        program, cwd=HOME, env=given, capture_output=True, text=True, timeout=60, check=False
+        program, cwd=HOME, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode != 0
     assert "OMS_API_KEY must be at least 32" in ended.stderr

@@ -50,8 +50,10 @@ def send_pieces(server, *pieces: bytes, pause: float = 0.0) -> list[int]:
         finally:
             writer.close()
 
-    told = asyncio.run(talk())
-    return [int(part.split(b" ", 2)[1]) for part in told.split(b"HTTP/1.1")[1:] for part in [b"x" + part]]
+    responses = asyncio.run(talk())
+    return [
+        int(part.split(b" ", 2)[1]) for part in responses.split(b"HTTP/1.1")[1:] for part in [b"x" + part]
+    ]
 
 
 def count_recorded(server) -> int:
@@ -117,9 +119,9 @@ def test_uvicorn_started_directly_has_the_same_limits(monkeypatch):
     try:
         assert isinstance(main.app, FastAPI)
         protocol: Any = config.http_protocol_class
-        made = protocol(config=config, server_state=ServerState(), app_state={}, _loop=Mock())
-        assert type(made) is LimitedHttpProtocol
-        assert made.head_seconds == 7
+        connection = protocol(config=config, server_state=ServerState(), app_state={}, _loop=Mock())
+        assert type(connection) is LimitedHttpProtocol
+        assert connection.head_seconds == 7
     finally:
         set_timeouts(*before)
         vars(main).pop("app", None)

@@ -5,16 +5,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support import postgres
+from tests.support.conditions import wait_until
 from tests.support.postgres import ServerFolder, remove_stale_folders
 from tests.support.processes import HOME
 
-WAIT_SECONDS = 60.0
 PREFIX = "oms-test-guard-"
 # A run with a process that works in the folder of a server, as each server does, a forked program and others.
 RUN = """
@@ -43,13 +42,6 @@ def is_running(pid):
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

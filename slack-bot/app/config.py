@@ -90,7 +90,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
         bot_database_url=values.get("BOT_DATABASE_URL") or DEFAULT_DATABASE_URL,
         bot_statement_secret=values.get("BOT_STATEMENT_SECRET", ""),
         trading_channel=values.get("TRADING_CHANNEL", ""),
-        oms_events_url=_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
+        oms_events_url=_choose_events_url(values.get("OMS_EVENTS_URL", ""), environment, oms_api_url, port),
         approvals_channel=values.get("APPROVALS_CHANNEL", ""),
         slack_client_id=values.get("SLACK_CLIENT_ID", ""),
         slack_client_secret=values.get("SLACK_CLIENT_SECRET", ""),
@@ -99,7 +99,7 @@ def from_values(values: Mapping[str, str]) -> Settings:
     )
 
 
-def _events_url(given: str, environment: str, oms_api_url: str, port: int) -> str:
+def _choose_events_url(given: str, environment: str, oms_api_url: str, port: int) -> str:
     """Return the address at which the OMS reaches the bot. `host:port` alone names a private host."""
     if given:
         url = _with_scheme(given)
@@ -126,12 +126,12 @@ def _with_scheme(url: str) -> str:
 
 def _check_bot_token(values: Mapping[str, str]) -> str:
     token = values.get("SLACK_BOT_TOKEN", "")
-    if token.startswith("xoxb-") or (not token and _serves_workspaces(values)):
+    if token.startswith("xoxb-") or (not token and _is_installable(values)):
         return ""
     return "Set SLACK_BOT_TOKEN to the bot token (xoxb-…) from the app's page, OAuth & Permissions."
 
 
-def _serves_workspaces(values: Mapping[str, str]) -> bool:
+def _is_installable(values: Mapping[str, str]) -> bool:
     """Return whether other workspaces can install the app."""
     return bool(values.get("SLACK_CLIENT_ID"))
 
@@ -148,7 +148,7 @@ def _check_client(values: Mapping[str, str]) -> str:
 
 
 def _check_several_workspaces(values: Mapping[str, str]) -> str:
-    if values.get("ENVIRONMENT") != "production" or not _serves_workspaces(values):
+    if values.get("ENVIRONMENT") != "production" or not _is_installable(values):
         return ""
     missing = []
     if not values.get("BOT_DATABASE_URL", "").startswith("postgres"):
@@ -179,7 +179,7 @@ def is_oms_key(key: str) -> bool:
 
 def _check_oms_key(values: Mapping[str, str]) -> str:
     key = values.get("OMS_API_KEY", "")
-    if not values.get("SLACK_BOT_TOKEN") and _serves_workspaces(values):
+    if not values.get("SLACK_BOT_TOKEN") and _is_installable(values):
         return ""  # each workspace has its own
     if not is_oms_key(key):
         return "Set OMS_API_KEY to the key of the OMS (32 printable characters or more)."

@@ -20,18 +20,18 @@ SOCKET = "simulator.socket"
 Answer = dict[str, Any]
 
 
-def blueprint(simulator: Simulator) -> Blueprint:
+def create_blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that the bot calls."""
     routes = Blueprint("api", __name__)
 
     @routes.route("/api/<name>", methods=["GET", "POST"])
     def web_api(name: str) -> Response:
-        given, problem = _arguments()
+        given, problem = _read_arguments()
         shown = {key: value for key, value in given.items() if key not in ("token", "code", "client_secret")}
 
         def run_call() -> Response:
             answer = problem or _call(simulator, name, given)
-            response = _json(answer)
+            response = _build_json_response(answer)
             if name == "auth.test":
                 response.headers["X-OAuth-Scopes"] = ",".join(simulator.workspace_state.manifest.scopes)
             return response
@@ -40,10 +40,14 @@ def blueprint(simulator: Simulator) -> Blueprint:
 
     @routes.post(f"{PREFIX}/<path:_rest>")
     def response_url(_rest: str) -> Response:
-        given, problem = _arguments()
+        given, problem = _read_arguments()
 
         def run_call() -> Response:
-            return _text(problem["error"], 400) if problem else _respond(simulator, request.path, given)
+            return (
+                _build_text_response(problem["error"], 400)
+                if problem
+                else _respond(simulator, request.path, given)
+            )
 
         return _run_with_faults(simulator, RESPONSE_URL, given, run_call)
 
@@ -69,14 +73,18 @@ def _add_file_routes(routes: Blueprint, simulator: Simulator) -> None:
 def _store(simulator: Simulator, token: str, content: bytes) -> Response:
     with simulator.workspace_state.change():
         is_stored = simulator.workspace_state.files.upload(token, content)
-    return _text("OK - uploaded", 200) if is_stored else _text("upload_failed", 400)
+    return (
+        _build_text_response("OK - uploaded", 200)
+        if is_stored
+        else _build_text_response("upload_failed", 400)
+    )
 
 
 def _send_file(simulator: Simulator, file_id: str) -> Response:
     with simulator.workspace_state.news:
         file = simulator.workspace_state.files.find(file_id)
     if file is None:
-        return _text("not found", 404)
+        return _build_text_response("not found", 404)
     response = Response(file.content, content_type=file.mimetype)
     disposition = "inline" if file.is_image else "attachment"
     response.headers.set("Content-Disposition", disposition, filename=file.name)
@@ -86,7 +94,7 @@ def _send_file(simulator: Simulator, file_id: str) -> Response:
 def _call(simulator: Simulator, name: str, given: arguments.Arguments) -> Answer:
     state = simulator.workspace_state
     if name != "oauth.v2.access":
-        return methods.call(state, name, _token(given), given)
+        return methods.call(state, name, _read_token(given), given)
     try:
         with state.change():
             answer = simulator.oauth_codes.exchange(given, state.installations)
@@ -96,14 +104,14 @@ def _call(simulator: Simulator, name: str, given: arguments.Arguments) -> Answer
         return error.answer()
 
 
-def _arguments() -> tuple[arguments.Arguments, Answer | None]:
+def _read_arguments() -> tuple[arguments.Arguments, Answer | None]:
     try:
         return arguments.parse(request.mimetype, request.get_data(), request.values.to_dict()), None
     except SlackError as error:
         return {}, error.answer()
 
 
-def _token(given: arguments.Arguments) -> str:
+def _read_token(given: arguments.Arguments) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else str(given.get("token") or "")
 
@@ -114,8 +122,8 @@ def _respond(simulator: Simulator, path: str, given: arguments.Arguments) -> Res
         with workspace_state.change():
             answers.respond(workspace_state, workspace_state.response_urls.find(path), given)
     except SlackError as error:
-        return _text(error.code, 404 if error.code in {"expired_url", "used_url"} else 400)
-    return _text("ok", 200)
+        return _build_text_response(error.code, 404 if error.code in {"expired_url", "used_url"} else 400)
+    return _build_text_response("ok", 200)
 
 
 def _run_with_faults(
@@ -123,7 +131,7 @@ def _run_with_faults(
 ) -> Response:
     workspace_state = simulator.workspace_state
     with workspace_state.change():
-        fault = workspace_state.faults.next_call(name)
+        fault = workspace_state.faults.take_call_fault(name)
         entry = workspace_state.request_log.add_call(
             at=workspace_state.clock.now(), method=name, arguments=given, status=None, response=None
         )
@@ -145,8 +153,8 @@ def _build_failure(fault: CallFault) -> Response:
     if fault.drop:
         return _close_connection()
     if fault.status:
-        return _text("", fault.status)
-    response = _json({"ok": False, "error": fault.error})
+        return _build_text_response("", fault.status)
+    response = _build_json_response({"ok": False, "error": fault.error})
     if fault.error == "ratelimited":
         response.status_code = 429
         response.headers["Retry-After"] = str(fault.retry_after)
@@ -157,16 +165,16 @@ def _close_connection() -> Response:
     connection = request.environ.get(SOCKET)
     if connection is not None:
         connection.shutdown(socket.SHUT_RDWR)
-    return _text("The connection was closed.", 500)
+    return _build_text_response("The connection was closed.", 500)
 
 
 def _read_body(response: Response) -> Any:
     return response.get_json(silent=True) if response.is_json else response.get_data(as_text=True)
 
 
-def _json(answer: Answer) -> Response:
+def _build_json_response(answer: Answer) -> Response:
     return Response(json.dumps(answer, ensure_ascii=False), content_type="application/json; charset=utf-8")
 
 
-def _text(text: str, status: int) -> Response:
+def _build_text_response(text: str, status: int) -> Response:
     return Response(text, status=status, content_type="text/plain; charset=utf-8")

@@ -45,9 +45,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         bot_token=env["SLACK_BOT_TOKEN"].strip(),
         signing_secret=env["SLACK_SIGNING_SECRET"].strip(),
-        bot_url=_url("BOT_URL", env["BOT_URL"].strip()),
-        host=_loopback_host(env.get("HOST", "").strip() or "127.0.0.1"),
-        port=_port(env.get("PORT", "").strip() or "3010"),
+        bot_url=_parse_url("BOT_URL", env["BOT_URL"].strip()),
+        host=_parse_host(env.get("HOST", "").strip() or "127.0.0.1"),
+        port=_parse_port(env.get("PORT", "").strip() or "3010"),
         oms_api_url=oms_api_url,
         oms_api_key=oms_api_key,
     )
@@ -63,7 +63,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _loopback_host(host: str) -> str:
+def _parse_host(host: str) -> str:
     if not is_loopback(host):
         raise ConfigError(
             f"HOST={host} is refused: the simulator has no logins, so it listens on this machine only. "
@@ -73,7 +73,7 @@ def _loopback_host(host: str) -> str:
     return "127.0.0.1" if address.lower() == "localhost" else address
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_PORT):
         raise ConfigError(f"PORT={text} is not a port number between 0 and {HIGHEST_PORT}.")
     return int(text)
@@ -81,7 +81,7 @@ def _port(text: str) -> int:
 
 def _load_oms(url: str, key: str) -> tuple[str, str]:
     """Return the address and the key of the OMS. Both are empty unless both are set."""
-    return (_url("OMS_API_URL", _with_scheme(url)), key) if url and key else ("", "")
+    return (_parse_url("OMS_API_URL", _with_scheme(url)), key) if url and key else ("", "")
 
 
 def _with_scheme(text: str) -> str:
@@ -91,7 +91,7 @@ def _with_scheme(text: str) -> str:
     return f"http://{text}" if urlsplit(f"//{text}").port or is_loopback(text) else f"https://{text}"
 
 
-def _url(name: str, text: str) -> str:
+def _parse_url(name: str, text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(f"{name}={text} is not an http address such as http://127.0.0.1:3000.")

@@ -22,7 +22,7 @@ PAGE = """<!doctype html><html lang=en><meta charset=utf-8>
 <a class=button id=cancel href="{cancel}">Cancel</a></p></main></html>"""
 
 
-def blueprint(simulator: Simulator) -> Blueprint:
+def create_blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes of the consent page."""
     routes = Blueprint("oauth", __name__)
 
@@ -35,7 +35,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
         cancel = _build_callback(simulator, error="access_denied", state=state)
         rows = "".join(f"<li>{escape(scope)}</li>" for scope in filter(None, scopes.split(",")))
         names = {"app": escape(simulator.workspace_state.manifest.bot_name), "team": escape(team.name)}
-        teams = " · ".join(_link(each, team, wanted) for each in workspace.WORKSPACES)
+        teams = " · ".join(_build_link(each, team, wanted) for each in workspace.WORKSPACES)
         return Response(
             PAGE.format(scopes=rows, allow=escape(allow), cancel=escape(cancel), teams=teams, **names)
         )
@@ -53,7 +53,7 @@ def _find_team(team_id: str) -> Team:
     return next((team for team in workspace.WORKSPACES if team.id == team_id), workspace.HOME)
 
 
-def _link(team: Team, current: Team, wanted: dict[str, str]) -> str:
+def _build_link(team: Team, current: Team, wanted: dict[str, str]) -> str:
     """Return the name of a workspace, with a link if it is not the chosen one."""
     if team is current:
         return f"<strong>{escape(team.name)}</strong>"

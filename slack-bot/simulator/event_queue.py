@@ -40,10 +40,10 @@ class EventQueue:
 
     def put(self, inner: dict[str, Any], team: Team = HOME) -> str:
         """Queue an event for the app in a workspace. Return its event id."""
-        event_id = ids.random_id("Ev")
+        event_id = ids.generate_id("Ev")
         with self._state.change():
             now = self._state.clock.now()
-            envelope = payloads.event_envelope(inner, event_id, int(now), team.id)
+            envelope = payloads.build_event_envelope(inner, event_id, int(now), team.id)
             self._push(Attempt(now, next(self._numbers), envelope))
         return event_id
 
@@ -68,10 +68,10 @@ class EventQueue:
             heapq.heappush(self._waiting, attempt)
 
     def _run(self) -> None:
-        while (attempt := self._next_due()) is not None:
+        while (attempt := self._find_next_due()) is not None:
             self._deliver(attempt)
 
-    def _next_due(self) -> Attempt | None:
+    def _find_next_due(self) -> Attempt | None:
         with self._state.news:
             while not self._closing:
                 wait = self._waiting[0].due - self._state.clock.now() if self._waiting else None
@@ -88,8 +88,8 @@ class EventQueue:
         with self._state.change():
             due = attempt.due + RETRY_AFTER_SECONDS[attempt.retries]
             number = next(self._numbers)
-            self._push(Attempt(due, number, attempt.envelope, attempt.retries + 1, _reason(reply)))
+            self._push(Attempt(due, number, attempt.envelope, attempt.retries + 1, _get_reason(reply)))
 
 
-def _reason(reply: Reply) -> str:
+def _get_reason(reply: Reply) -> str:
     return {"timeout": "http_timeout", "unreachable": "connection_failed"}.get(reply.failure, "http_error")

@@ -62,16 +62,16 @@ class Faults:
         self.calls: list[CallFault] = []
         self.deliveries: list[DeliveryFault] = []
 
-    def next_call(self, method: str) -> CallFault | None:
+    def take_call_fault(self, method: str) -> CallFault | None:
         """Return the fault for this call, and count it down."""
         matching = next((fault for fault in self.calls if fault.method in (method, EVERY_METHOD)), None)
         return self._use(self.calls, matching)
 
-    def next_delivery(self) -> DeliveryFault | None:
+    def take_delivery_fault(self) -> DeliveryFault | None:
         """Return the fault for this delivery, and count it down."""
         return self._use(self.deliveries, self.deliveries[0] if self.deliveries else None)
 
-    def as_json(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Return the faults as JSON."""
         return {"calls": [asdict(f) for f in self.calls], "deliveries": [asdict(f) for f in self.deliveries]}
 

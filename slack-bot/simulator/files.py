@@ -60,7 +60,7 @@ class Files:
 
     def reserve(self, name: str, length: int, alt_text: str) -> UploadedFile:
         """Add a file that is going to be uploaded."""
-        file = UploadedFile(ids.random_id("F"), name, length, secrets.token_urlsafe(18), alt_text)
+        file = UploadedFile(ids.generate_id("F"), name, length, secrets.token_urlsafe(18), alt_text)
         self._by_id[file.id] = file
         while len(self._by_id) > MAX_FILES:
             self._by_id.popitem(last=False)

@@ -19,11 +19,11 @@ def refusal(request: Request) -> str:
     if not is_loopback(host):
         return f"The name {host} is not this machine's: use 127.0.0.1."
     if request.path.startswith("/control"):
-        return _foreign_page(request)
+        return _find_foreign_page(request)
     return ""
 
 
-def _foreign_page(request: Request) -> str:
+def _find_foreign_page(request: Request) -> str:
     if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
         return "Pages from elsewhere may not drive the simulator."
     origin = request.headers.get("Origin")

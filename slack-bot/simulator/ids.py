@@ -9,7 +9,7 @@ ALPHABET = string.ascii_uppercase + string.digits
 MICROSECONDS = 1_000_000
 
 
-def random_id(prefix: str, length: int = 10) -> str:
+def generate_id(prefix: str, length: int = 10) -> str:
     """Return ``prefix`` and ``length`` random capitals and digits."""
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
 

@@ -41,7 +41,7 @@ def parse(manifest: dict[str, Any]) -> Manifest:
     subscriptions = manifest.get("settings", {}).get("event_subscriptions", {})
     return Manifest(
         bot_name=features.get("bot_user", {}).get("display_name", "SlackOMS"),
-        commands=_commands(features.get("slash_commands", [])),
+        commands=_parse_commands(features.get("slash_commands", [])),
         bot_events=frozenset(subscriptions.get("bot_events", [])),
         scopes=tuple(
             manifest.get("oauth_config", {}).get("scopes", {}).get("bot", ["commands", "chat:write"])
@@ -49,7 +49,7 @@ def parse(manifest: dict[str, Any]) -> Manifest:
     )
 
 
-def _commands(rows: list[dict[str, str]]) -> tuple[Command, ...]:
+def _parse_commands(rows: list[dict[str, str]]) -> tuple[Command, ...]:
     if not rows:
         return tuple(Command(*row) for row in FALLBACK_COMMANDS)
     return tuple(

@@ -36,7 +36,7 @@ class Message:
         """Whether the app posted it."""
         return self.user == workspace.BOT_USER_ID
 
-    def visible_to(self, user: str) -> bool:
+    def is_visible_to(self, user: str) -> bool:
         """Whether that person sees it."""
         return self.only_for in (None, user)
 
@@ -45,7 +45,7 @@ class Message:
         body: dict[str, Any] = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
         if self.from_bot:
             body |= {"bot_id": workspace.BOT_ID, "app_id": workspace.APP_ID}
-        body["team"] = workspace.team_of(self.user).id
+        body["team"] = workspace.find_team(self.user).id
         if self.blocks:
             body["blocks"] = self.blocks
         if self.files:
@@ -56,7 +56,7 @@ class Message:
             body["edited"] = {"user": self.user, "ts": self.edited_ts}
         return body
 
-    def as_json(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Return the message in the format of the page and the control API."""
         return self.payload() | {
             "channel": self.channel,
@@ -106,7 +106,7 @@ class Messages:
 
     def visible(self, channel: str, user: str) -> list[Message]:
         """Return the messages of a channel that a person sees, oldest first."""
-        return [message for message in self.all(channel) if message.visible_to(user)]
+        return [message for message in self.all(channel) if message.is_visible_to(user)]
 
     def all(self, channel: str) -> Iterable[Message]:
         """Return all messages of a channel, oldest first, including private ones."""

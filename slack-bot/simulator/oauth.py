@@ -31,10 +31,10 @@ class OAuthCodes:
     def exchange(self, given: dict[str, Any], installations: Installations) -> dict[str, Any]:
         """``oauth.v2.access``: install the app, and return the bot token for a code. Raises SlackError."""
         with self._lock:
-            found = self._codes.pop(str(given.get("code") or ""), None)
-        if found is None:
+            grant = self._codes.pop(str(given.get("code") or ""), None)
+        if grant is None:
             raise SlackError("invalid_code")
-        scopes, team = found
+        scopes, team = grant
         return {
             "ok": True,
             "access_token": installations.install(team),

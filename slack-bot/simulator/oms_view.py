@@ -49,13 +49,13 @@ class OmsView:
         OMS.
         """
         try:
-            orders, more_orders = self._rows("orders", {"open": "true"}, ORDER_FIELDS, person)
-            positions, more_positions = self._rows("positions", {}, POSITION_FIELDS, person)
-            portfolios, more_portfolios = self._rows(
+            orders, more_orders = self._load_rows("orders", {"open": "true"}, ORDER_FIELDS, person)
+            positions, more_positions = self._load_rows("positions", {}, POSITION_FIELDS, person)
+            portfolios, more_portfolios = self._load_rows(
                 "portfolios", {"detail": "true"}, PORTFOLIO_FIELDS, person
             )
             for portfolio in portfolios[:MAX_VALUED_PORTFOLIOS]:
-                portfolio["day_pnl"] = self._day_pnl(portfolio["portfolio_name"], person)
+                portfolio["day_pnl"] = self._load_day_pnl(portfolio["portfolio_name"], person)
         except OmsReadError as error:
             return {"orders": [], "positions": [], "portfolios": [], "more": [], "problem": str(error)}
         is_incomplete = {"orders": more_orders, "positions": more_positions, "portfolios": more_portfolios}
@@ -66,21 +66,21 @@ class OmsView:
         """Close the connections."""
         self._oms.close()
 
-    def _day_pnl(self, portfolio_name: str, person: Person) -> str | None:
+    def _load_day_pnl(self, portfolio_name: str, person: Person) -> str | None:
         """Return the day P&L of a portfolio, or None if it has none."""
         response, portfolio = self._get(f"portfolio/{quote(portfolio_name, safe='')}", {}, person)
         is_valid = isinstance(portfolio, dict) and "day_pnl" in portfolio
         if response.status_code != httpx.codes.OK or not is_valid:
-            raise OmsReadError(_refusal(portfolio, response.status_code))
+            raise OmsReadError(_format_refusal(portfolio, response.status_code))
         return cast("str | None", portfolio["day_pnl"])
 
-    def _rows(
+    def _load_rows(
         self, path: str, query: dict[str, str], field_names: tuple[str, ...], person: Person
     ) -> tuple[list[Json], bool]:
         """Return the first page, and whether there is another one."""
         response, rows = self._get(path, query | {"limit": str(MAX_ROWS)}, person)
         if response.status_code != httpx.codes.OK or not isinstance(rows, list):
-            raise OmsReadError(_refusal(rows, response.status_code))
+            raise OmsReadError(_format_refusal(rows, response.status_code))
         return [{name: row.get(name) for name in field_names} for row in rows], "next" in response.links
 
     def _get(self, path: str, query: dict[str, str], person: Person) -> tuple[httpx.Response, Any]:
@@ -108,7 +108,7 @@ def group_child_orders(orders: list[Json]) -> Iterable[Json]:
             yield from legs.get(order["id"], [])
 
 
-def _refusal(answer: object, status: int) -> str:
+def _format_refusal(answer: object, status: int) -> str:
     detail = answer.get("detail") if isinstance(answer, dict) else None
     return (
         f"The OMS answered {status}: {detail}" if isinstance(detail, str) else f"The OMS answered {status}."

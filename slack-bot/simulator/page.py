@@ -9,7 +9,7 @@ NOTHING = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancesto
 POLICY = f"default-src 'self'; {IMAGES}; {NOTHING}"
 
 
-def blueprint(folder: str) -> Blueprint:
+def create_blueprint(folder: str) -> Blueprint:
     """Return the routes of the page. ``folder`` contains its files."""
     routes = Blueprint("page", __name__)
 
@@ -28,7 +28,7 @@ def blueprint(folder: str) -> Blueprint:
     return routes
 
 
-def protect(response: Response) -> Response:
+def add_security_headers(response: Response) -> Response:
     """Add the security headers to an answer."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"

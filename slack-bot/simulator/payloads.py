@@ -51,7 +51,7 @@ def event(envelope: Payload, attempt: int = 0, reason: str = "") -> Request:
     return Request("event", "/slack/events", body, JSON, headers)
 
 
-def event_envelope(
+def build_event_envelope(
     inner: Payload, event_id: str, event_time: int, team_id: str = workspace.TEAM_ID
 ) -> Payload:
     """Return an event in the envelope that names workspace and app."""
@@ -77,18 +77,18 @@ def event_envelope(
 
 def view_submission(person: Person, view: View, trigger_id: str, response_urls: list[Payload]) -> Payload:
     """Return the payload of a submitted form."""
-    about = _base("view_submission", person) | {"trigger_id": trigger_id, "view": view.payload()}
+    about = _build_base("view_submission", person) | {"trigger_id": trigger_id, "view": view.payload()}
     return about | {"response_urls": response_urls}
 
 
 def view_closed(person: Person, view: View, is_cleared: bool) -> Payload:
     """Return the payload of a closed form."""
-    return _base("view_closed", person) | {"view": view.payload(), "is_cleared": is_cleared}
+    return _build_base("view_closed", person) | {"view": view.payload(), "is_cleared": is_cleared}
 
 
 def view_action(person: Person, view: View, action: Payload, trigger_id: str) -> Payload:
     """Return the payload of an element in a form or a home tab."""
-    return _base("block_actions", person) | {
+    return _build_base("block_actions", person) | {
         "container": {"type": "view", "view_id": view.id},
         "trigger_id": trigger_id,
         "view": view.payload(),
@@ -96,12 +96,12 @@ def view_action(person: Person, view: View, action: Payload, trigger_id: str) ->
     }
 
 
-def message_action(
+def build_message_action(
     person: Person, channel: Channel, message: Message, action: Payload, *, trigger_id: str, response_url: str
 ) -> Payload:
     """Return the payload of an element in a message."""
-    return _base("block_actions", person) | {
-        **_message_source(channel, message),
+    return _build_base("block_actions", person) | {
+        **_build_message_source(channel, message),
         "trigger_id": trigger_id,
         "state": {"values": message.values.get(person.id, {})},
         "response_url": response_url,
@@ -112,12 +112,12 @@ def message_action(
 def view_options(person: Person, view: View, request: Payload) -> Payload:
     """Return the payload that requests options for an element in a form."""
     source = {"container": {"type": "view", "view_id": view.id}, "view": view.payload()}
-    return _base("block_suggestion", person) | source | request
+    return _build_base("block_suggestion", person) | source | request
 
 
-def message_options(person: Person, channel: Channel, message: Message, request: Payload) -> Payload:
+def build_message_options(person: Person, channel: Channel, message: Message, request: Payload) -> Payload:
     """Return the payload that requests options for an element in a message."""
-    return _base("block_suggestion", person) | _message_source(channel, message) | request
+    return _build_base("block_suggestion", person) | _build_message_source(channel, message) | request
 
 
 def channel_name(channel: Channel) -> str:
@@ -125,7 +125,7 @@ def channel_name(channel: Channel) -> str:
     return {"im": "directmessage", "private": "privategroup"}.get(channel.kind, channel.name)
 
 
-def _base(kind: str, person: Person) -> Payload:
+def _build_base(kind: str, person: Person) -> Payload:
     user = {"id": person.id, "username": person.name, "name": person.name, "team_id": person.team.id}
     return {
         "type": kind,
@@ -138,7 +138,7 @@ def _base(kind: str, person: Person) -> Payload:
     }
 
 
-def _message_source(channel: Channel, message: Message) -> Payload:
+def _build_message_source(channel: Channel, message: Message) -> Payload:
     ephemeral = message.only_for is not None
     container = {
         "type": "message",

@@ -65,7 +65,9 @@ class RequestSender:
 
     def send(self, request: Request) -> Reply:
         """Sign and deliver a request. Wait up to three seconds for the answer."""
-        return self._deliver(request, signing.signature_headers(self._secret, request.body, int(time.time())))
+        return self._deliver(
+            request, signing.build_signature_headers(self._secret, request.body, int(time.time()))
+        )
 
     def repeat(self, entry: Entry, fresh: bool) -> Reply:
         """Deliver the same body again, with the original signature or a new one."""
@@ -78,7 +80,7 @@ class RequestSender:
 
     def _deliver(self, request: Request, signature: dict[str, str]) -> Reply:
         with self._state.change():
-            fault = self._state.faults.next_delivery()
+            fault = self._state.faults.take_delivery_fault()
             entry = self._log(request, signature)
         if fault and fault.delay_seconds:
             self.closing.wait(fault.delay_seconds)

@@ -31,7 +31,7 @@ class RequestLog:
                 return entry
         return None
 
-    def as_json(self) -> dict[str, list[Entry]]:
+    def serialize(self) -> dict[str, list[Entry]]:
         """Return both lists."""
         return {"calls": list(self.calls), "deliveries": list(self.deliveries)}
 

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 
-def signature_headers(secret: str, body: bytes, timestamp: int) -> dict[str, str]:
+def build_signature_headers(secret: str, body: bytes, timestamp: int) -> dict[str, str]:
     """Return the two signature headers of a request. ``timestamp`` is in whole seconds since 1970."""
     base = b"v0:" + str(timestamp).encode() + b":" + body
     digest = hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()

@@ -11,19 +11,19 @@ MAX_MESSAGES = 200
 Json = dict[str, Any]
 
 
-def everything(workspace_state: WorkspaceState) -> Json:
+def serialize_workspace(workspace_state: WorkspaceState) -> Json:
     """Return all channels, all messages including private ones, and the open views."""
     channels = workspace_state.channels.values()
     views = workspace_state.views
-    return _about(workspace_state) | {
+    return _serialize_version(workspace_state) | {
         "channels": [
-            _channel(channel)
-            | {"messages": [message.as_json() for message in workspace_state.messages.all(channel.id)]}
+            _serialize_channel(channel)
+            | {"messages": [message.serialize() for message in workspace_state.messages.all(channel.id)]}
             for channel in channels
         ],
-        "views": {user: [view.as_json() for view in views.stack(user)] for user in workspace_state.people},
-        "homes": {user: view.as_json() for user, view in views.homes.items()},
-        "faults": workspace_state.faults.as_json(),
+        "views": {user: [view.serialize() for view in views.stack(user)] for user in workspace_state.people},
+        "homes": {user: view.serialize() for user, view in views.homes.items()},
+        "faults": workspace_state.faults.serialize(),
     }
 
 
@@ -32,18 +32,21 @@ def screen(workspace_state: WorkspaceState, person: Person, channel: Channel) ->
     joined = [each for each in workspace_state.channels.values() if person.id in each.members]
     messages = workspace_state.messages.visible(channel.id, person.id)[-MAX_MESSAGES:]
     home = workspace_state.views.homes.get(person.id)
-    return _about(workspace_state) | {
-        "me": _person(person),
-        "channel": _channel(channel),
-        "channels": [_channel(each) | {"latest": _latest(workspace_state, each, person)} for each in joined],
-        "messages": [message.as_json() for message in messages],
-        "views": [view.as_json() for view in workspace_state.views.stack(person.id)],
-        "home": home.as_json() if home else None,
-        "faults": workspace_state.faults.as_json(),
+    return _serialize_version(workspace_state) | {
+        "me": _serialize_person(person),
+        "channel": _serialize_channel(channel),
+        "channels": [
+            _serialize_channel(each) | {"latest": _find_latest(workspace_state, each, person)}
+            for each in joined
+        ],
+        "messages": [message.serialize() for message in messages],
+        "views": [view.serialize() for view in workspace_state.views.stack(person.id)],
+        "home": home.serialize() if home else None,
+        "faults": workspace_state.faults.serialize(),
     }
 
 
-def _about(workspace_state: WorkspaceState) -> Json:
+def _serialize_version(workspace_state: WorkspaceState) -> Json:
     return {
         "boot": workspace_state.boot,
         "version": workspace_state.version,
@@ -52,7 +55,7 @@ def _about(workspace_state: WorkspaceState) -> Json:
         "bot": {"id": workspace.BOT_USER_ID, "name": workspace_state.manifest.bot_name},
         "system": {"id": workspace.SYSTEM_USER_ID, "name": "Workspace"},
         "people": [
-            _person(person) | {"deleted": person.id in workspace_state.deactivated}
+            _serialize_person(person) | {"deleted": person.id in workspace_state.deactivated}
             for person in workspace_state.people.values()
         ],
         "groups": [
@@ -72,13 +75,13 @@ def _about(workspace_state: WorkspaceState) -> Json:
     }
 
 
-def _person(person: Person) -> Json:
+def _serialize_person(person: Person) -> Json:
     team = {"id": person.team.id, "name": person.team.name}
     about = {"id": person.id, "name": person.name, "real_name": person.real_name, "title": person.title}
     return about | {"team": team}
 
 
-def _channel(channel: Channel) -> Json:
+def _serialize_channel(channel: Channel) -> Json:
     return {
         "id": channel.id,
         "name": channel.name,
@@ -90,6 +93,6 @@ def _channel(channel: Channel) -> Json:
     }
 
 
-def _latest(workspace_state: WorkspaceState, channel: Channel, person: Person) -> str:
+def _find_latest(workspace_state: WorkspaceState, channel: Channel, person: Person) -> str:
     visible: list[Message] = workspace_state.messages.visible(channel.id, person.id)
     return visible[-1].ts if visible else ""

@@ -59,7 +59,7 @@ class View:
             "bot_id": workspace.BOT_ID,
         }
 
-    def as_json(self) -> dict[str, Any]:
+    def serialize(self) -> dict[str, Any]:
         """Return the view in the format of the page and the control API."""
         return self.payload() | {"user": self.user, "errors": self.errors, "notice": self.notice}
 
@@ -80,13 +80,13 @@ class Views:
         """Return that person's top form, or None."""
         return next(reversed(self._stacks.get(user, [])), None)
 
-    def all_open(self) -> list[View]:
+    def list_open(self) -> list[View]:
         """Return all open forms and home tabs."""
         return [view for stack in self._stacks.values() for view in stack] + list(self.homes.values())
 
     def find(self, view_id: str | None = None, external_id: str | None = None) -> View:
         """Return an open view by either id. Raises ``not_found``."""
-        for view in self.all_open():
+        for view in self.list_open():
             if view.id == view_id or (external_id and view.content.get("external_id") == external_id):
                 return view
         raise SlackError("not_found")
@@ -136,7 +136,7 @@ class Views:
         self._stacks.pop(user, None)
 
     def _make(self, user: str, content: dict[str, Any], below: View | None, channel: str | None) -> View:
-        view_id = ids.random_id("V")
+        view_id = ids.generate_id("V")
         filled = content | {"blocks": add_ids(content["blocks"])}
         return View(
             id=view_id,
@@ -154,6 +154,6 @@ class Views:
 
     def _refuse_duplicate(self, content: dict[str, Any], own: View | None = None) -> None:
         external_id = content.get("external_id")
-        others = [view for view in self.all_open() if view is not own]
+        others = [view for view in self.list_open() if view is not own]
         if external_id and any(view.content.get("external_id") == external_id for view in others):
             raise SlackError("duplicate_external_id")

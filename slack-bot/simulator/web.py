@@ -18,13 +18,13 @@ def create_app(simulator: Simulator) -> Flask:
     app = Flask("simulator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask types its default provider as the abstract one
-    app.register_blueprint(api.blueprint(simulator))
-    app.register_blueprint(consent_page.blueprint(simulator))
-    app.register_blueprint(page.blueprint(str(FILES)))
+    app.register_blueprint(api.create_blueprint(simulator))
+    app.register_blueprint(consent_page.create_blueprint(simulator))
+    app.register_blueprint(page.create_blueprint(str(FILES)))
     for module in (action_routes, administration, fault_injection, inspection):
-        app.register_blueprint(module.blueprint(simulator))
+        app.register_blueprint(module.create_blueprint(simulator))
     app.before_request(_guard)
-    app.after_request(page.protect)
+    app.after_request(page.add_security_headers)
     app.register_error_handler(ActError, _explain)
     return app
 

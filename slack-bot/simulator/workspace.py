@@ -89,14 +89,14 @@ def channels() -> dict[str, Channel]:
     rooms.append(
         Channel("C0PARTDESK1", "partner-desk", topic="Trades of Partner Fund", members=theirs, team=NEIGHBOUR)
     )
-    return {room.id: room for room in rooms + [direct_message(person.id) for person in PEOPLE]}
+    return {room.id: room for room in rooms + [create_direct_message(person.id) for person in PEOPLE]}
 
 
-def team_of(user: str) -> Team:
+def find_team(user: str) -> Team:
     """Return the workspace of a user. The app and Slack itself belong to the first one."""
     return TEAMS.get(user, HOME)
 
 
-def direct_message(user: str) -> Channel:
+def create_direct_message(user: str) -> Channel:
     """Return the direct message of that person and the bot."""
     return Channel(f"D{user[1:]}", user, "im", members={user, BOT_USER_ID})

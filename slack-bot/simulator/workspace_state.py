@@ -75,14 +75,14 @@ class WorkspaceState:
     def channel(self, reference: str) -> Channel:
         """Return a channel by id, by name with or without ``#``, or the direct message with a person's id."""
         if reference in self.people:
-            return self.channels[workspace.direct_message(reference).id]
+            return self.channels[workspace.create_direct_message(reference).id]
         name = reference.removeprefix("#")
         for channel in self.channels.values():
             if channel.id == reference or (channel.name == name and channel.kind != "im"):
                 return channel
         raise SlackError("channel_not_found")
 
-    def channel_for_bot(self, reference: str) -> Channel:
+    def get_channel_for_bot(self, reference: str) -> Channel:
         """Return a channel that the bot may write to. Raises Slack's error otherwise."""
         channel = self.channel(reference)
         if not channel.has_bot:

@@ -1,7 +1,7 @@
 """A complete bot with its Flask app, between a fake Slack and a fake OMS."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +19,11 @@ from tests import factories
 from tests.fake_oms import FakeOms
 from tests.fakes import FakeSlack
 
-SHORT = Waits(
-    submission=0.5, suggestions=0.3, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.9
+# No slow machine exceeds the timeouts.
+WAITS = Waits(
+    submission=30.0, suggestions=30.0, redraw_after=0.0, typing_pause=0.1, lookup_every=0.02, lookup_for=0.9
 )
+SHORT_WAITS = replace(WAITS, submission=0.1, suggestions=0.1)  # if the answer never comes in time
 
 
 @dataclass
@@ -56,16 +58,16 @@ class Workspace:
 def create_test_bot(
     slack: FakeSlack,
     oms: FakeOms,
-    waits: Waits = SHORT,
+    waits: Waits = WAITS,
     storage: Storage | None = None,
     changes: dict[str, str] | None = None,
     **times: float,
 ) -> Bot:
     settings = factories.build_settings(slack.api_url, oms.url, **(changes or {}))
-    slack_api = SlackApi(settings)
+    slack_api = SlackApi(settings, timeout_seconds=60)
     slack_api.installation.remember(Installation("T1"))
     workspace = Services(
-        oms=OmsClient(settings, write_seconds=times.get("write", 1.2), read_seconds=times.get("read", 0.5)),
+        oms=OmsClient(settings, write_seconds=times.get("write", 30.0), read_seconds=times.get("read", 30.0)),
         slack=slack_api,
         send_queue=SendQueue(pace_seconds=times.get("pace", 0.0)),
         waits=waits,
@@ -78,7 +80,7 @@ def create_test_bot(
 @pytest.fixture(autouse=True)
 def draw_no_images(monkeypatch):
     """Show charts as blocks, even where the extra `charts` is installed."""
-    monkeypatch.setattr("app.services.chart_images.has_matplotlib", lambda: False)
+    monkeypatch.setattr("app.services.queries.chart_images.has_matplotlib", lambda: False)
 
 
 @pytest.fixture
@@ -96,19 +98,29 @@ def oms() -> Iterator[FakeOms]:
 
 
 @pytest.fixture
-def workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
-    workspace = Workspace(create_test_bot(slack, oms), slack, oms)
-    yield workspace
-    close_bot(workspace)
+def create_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Callable[..., Workspace]]:
+    """`create_workspace(waits, read, write)` returns a workspace whose bot has these timeouts."""
+    workspaces = []
+
+    def create(waits: Waits = WAITS, read: float = 30.0, write: float = 30.0) -> Workspace:
+        bot = create_test_bot(slack, oms, waits, read=read, write=write)
+        workspaces.append(Workspace(bot, slack, oms))
+        return workspaces[-1]
+
+    yield create
+    for workspace in workspaces:
+        close_bot(workspace)
 
 
 @pytest.fixture
-def patient_workspace(slack: FakeSlack, oms: FakeOms) -> Iterator[Workspace]:
-    """Provide a bot whose timeouts a slow machine does not exceed."""
-    waits = replace(SHORT, suggestions=30.0)
-    workspace = Workspace(create_test_bot(slack, oms, waits, read=30.0), slack, oms)
-    yield workspace
-    close_bot(workspace)
+def workspace(create_workspace: Callable[..., Workspace]) -> Workspace:
+    return create_workspace()
+
+
+@pytest.fixture
+def hasty_workspace(create_workspace: Callable[..., Workspace]) -> Workspace:
+    """Provide a bot that answers Slack before a slow OMS has answered."""
+    return create_workspace(SHORT_WAITS)
 
 
 def close_bot(workspace: Workspace) -> None:

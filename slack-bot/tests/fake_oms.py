@@ -115,8 +115,12 @@ class FakeOms(FakeServer):
     def _described(self, name: str, call: Request, person: str) -> Response:
         if name == "symbols":
             part = call.query.get("q", "").casefold()
-            found = {instrument: self.instruments[instrument] for instrument in sorted(self.instruments)}
-            matching = {each: name for each, name in found.items() if part in f"{each}\n{name}".casefold()}
+            instruments = {
+                instrument: self.instruments[instrument] for instrument in sorted(self.instruments)
+            }
+            matching = {
+                each: name for each, name in instruments.items() if part in f"{each}\n{name}".casefold()
+            }
             return Response(body=[{"symbol": each, "name": name} for each, name in matching.items()])
         if name == "is_listed":
             symbol = call.path.partition("/instruments/")[2]

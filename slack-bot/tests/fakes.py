@@ -46,6 +46,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.calls: list[Request] = []
+        self.answered: list[Request] = []
         self.queued_responses: dict[str, deque[Response]] = defaultdict(deque)
         self.default_responses: dict[str, Response] = {}
         self.changed = threading.Condition()
@@ -68,7 +69,7 @@ class FakeServer:
         with self.changed:
             return [call for call in self.calls if self.name_of(call) == name]
 
-    def wait_for(self, name: str, count: int = 1, seconds: float = 30.0) -> list[Request]:
+    def wait_for(self, name: str, count: int = 1, seconds: float = 60.0) -> list[Request]:
         """Return the calls of `name` when there are at least `count`. Fail after a timeout."""
         with self.changed:
             enough = self.changed.wait_for(lambda: len(self._list_requests(name)) >= count, seconds)
@@ -89,6 +90,7 @@ class FakeServer:
             self.changed.notify_all()
         if answer.slow:
             self.released.wait(answer.slow)
+        self.answered.append(call)
         return answer
 
     def name_of(self, call: Request) -> str:

@@ -281,12 +281,10 @@ class PortfolioOms(FakeOms):
                 body=self.exports.get(path.rpartition("/")[2], HEADING), headers={"Content-Type": "text/csv"}
             )
         if call.method == "GET":
-            found = self.rows.get(path)
+            rows = self.rows.get(path)
             if path == "/portfolios" and "detail" in call.query:
-                found = [cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
-            return (
-                build_problem(404, "Not found.", kind="not-found") if found is None else Response(body=found)
-            )
+                rows = [cash_json(each) if isinstance(each, str) else each for each in self.rows[path]]
+            return build_problem(404, "Not found.", kind="not-found") if rows is None else Response(body=rows)
         key = call.headers["idempotency-key"]
         self.changes.setdefault(key, (call.method, path, call.body))
         return self.results.get(f"{call.method} {path}", build_problem(404, "Not found.", kind="not-found"))

@@ -30,7 +30,13 @@ from app.identity.schemas.keys import KeyIn
 from app.identity.schemas.tenants import TenantIn
 from app.identity.schemas.users import UserIn, UserPatch
 from app.identity.service import api_keys, tenants, users
-from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResult
+from app.identity.service.change_executor import (
+    Arguments,
+    ChangeExecutor,
+    ChangeFunction,
+    ChangeRequest,
+    ChangeResult,
+)
 from app.timestamps import format_timestamp
 from app.wire.body import validate_model
 
@@ -74,23 +80,18 @@ class CommandContext:
             yield set_tenant_scope(connection, [tenant_id])
 
     async def execute(
-        self, change: Callable[[Connection, ChangeRequest, datetime], ChangeResult], tenant_id: int
+        self, tenant_id: int, change: ChangeFunction[*Arguments], *arguments: *Arguments
     ) -> Any:
         """Execute a change and return its response."""
         request = self.build_request(tenant_id)
-        response = await self.change_executor.execute(
-            request, lambda connection, now: change(connection, request, now)
-        )
+        response = await self.change_executor.execute(request, change, *arguments)
         return orjson.loads(response.body)
 
 
 async def create_tenant(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Create a tenant."""
     parameters = validate_model(TenantIn, {"slug": options.slug, "name": options.name}).to_parameters()
-    created = await command_context.execute(
-        lambda connection, request, now: tenants.create_tenant(connection, request, parameters, now),
-        FIRST_TENANT,
-    )
+    created = await command_context.execute(FIRST_TENANT, tenants.create_tenant, parameters)
     return CommandResult(
         f"Tenant {created['slug']!r} is made. Its first admin key is shown once.", created["api_key"]
     )
@@ -154,10 +155,8 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
         "portfolios": options.portfolios,
     }
     parameters = validate_model(KeyIn, values).to_parameters()
-    created = await command_context.execute(
-        lambda connection, request, now: api_keys.create_key(connection, request, parameters, now),
-        command_context.get_tenant(options.tenant).id,
-    )
+    tenant_id = command_context.get_tenant(options.tenant).id
+    created = await command_context.execute(tenant_id, api_keys.create_key, parameters)
     return CommandResult(
         f"Key {created['name']!r} ({created['key_id']}) is made. It is shown once.", created["key"]
     )
@@ -166,26 +165,16 @@ async def create_key(command_context: CommandContext, options: Namespace) -> Com
 async def revoke_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Revoke a key."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    key = _key(command_context, tenant_id, options.name)
-    await command_context.execute(
-        lambda connection, request, now: api_keys.update_key(
-            connection, request, key.key_id, None, now, revoked=True
-        ),
-        tenant_id,
-    )
+    key = _find_key(command_context, tenant_id, options.name)
+    await command_context.execute(tenant_id, api_keys.update_key, key.key_id, None, True)
     return CommandResult(f"Key {key.name!r} ({key.key_id}) is revoked, effective within one second.")
 
 
 async def rotate_key(command_context: CommandContext, options: Namespace) -> CommandResult:
     """Replace a key by a new one."""
     tenant_id = command_context.get_tenant(options.tenant).id
-    key, parameters = _key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
-    created = await command_context.execute(
-        lambda connection, request, now: api_keys.rotate_key(
-            connection, request, key.key_id, parameters, now
-        ),
-        tenant_id,
-    )
+    key, parameters = _find_key(command_context, tenant_id, options.name), Rotation(options.overlap_seconds)
+    created = await command_context.execute(tenant_id, api_keys.rotate_key, key.key_id, parameters)
     overlap = f"The old one works {options.overlap_seconds} s more."
     return CommandResult(
         f"Key {key.name!r} is {created['key_id']} now, shown once. {overlap}", created["key"]
@@ -197,7 +186,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     file = Path(options.env_file) if options.env_file else None
     if file:
         current_key(file)
-    await command_context.execute(_show_master_key, FIRST_TENANT)
+    await command_context.execute(FIRST_TENANT, _show_master_key)
     new = make_key(secrets.choice)
     if file is None:
         return CommandResult(
@@ -213,14 +202,16 @@ async def list_all(command_context: CommandContext, options: Namespace) -> Comma
     tenant_id = command_context.get_tenant(options.tenant).id
     with command_context.connect_as_tenant(tenant_id) as connection:
         if options.what == "tenants":
-            rows = [_tenant_line(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
+            rows = [_format_tenant(row) for row in tenant_queries.list_tenants(connection, _MAX_LISTED, None)]
         elif options.what == "users":
             found = user_queries.list_users(connection, tenant_id, UserFilter(), _MAX_LISTED, None)
-            rows = [_user_line(row) for row in found]
+            rows = [_format_user(row) for row in found]
         else:
             now = command_context.now()
             keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
-            rows = [_key_line(fields) for fields in api_keys.serialize_keys(connection, tenant_id, keys, now)]
+            rows = [
+                _format_key(fields) for fields in api_keys.serialize_keys(connection, tenant_id, keys, now)
+            ]
     return CommandResult(lines=tuple(rows))
 
 
@@ -242,10 +233,7 @@ COMMANDS: dict[str, Callable[[CommandContext, Namespace], Coroutine[Any, Any, Co
 
 
 async def _switch(command_context: CommandContext, slug: str, changes: TenantChanges) -> CommandResult:
-    await command_context.execute(
-        lambda connection, request, now: tenants.update_tenant(connection, request, slug, changes, now),
-        FIRST_TENANT,
-    )
+    await command_context.execute(FIRST_TENANT, tenants.update_tenant, slug, changes)
     return CommandResult(f"Tenant {slug!r} is {changes['status']}.")
 
 
@@ -275,7 +263,7 @@ def find_user(command_context: CommandContext, tenant_id: int, called: str) -> U
     raise NotFound(f"There is no user {called!r}.")
 
 
-def _key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
+def _find_key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
     with command_context.connect_as_tenant(tenant_id) as connection:
         keys = key_queries.list_key_rows(connection, tenant_id, _MAX_LISTED, None)
     for key in keys:
@@ -284,15 +272,15 @@ def _key(command_context: CommandContext, tenant_id: int, name: str) -> KeyRow:
     raise NoSuchKey(name)
 
 
-def _tenant_line(row: TenantRow) -> str:
+def _format_tenant(row: TenantRow) -> str:
     return f"{row.slug:<30} {row.status:<10} {row.name}"
 
 
-def _user_line(row: UserRow) -> str:
+def _format_user(row: UserRow) -> str:
     return f"{row.id:<8} {row.role:<9} {row.status:<9} {row.called:<40} {row.name}"
 
 
-def _key_line(fields: dict[str, Any]) -> str:
+def _format_key(fields: dict[str, Any]) -> str:
     until = fields["expires_at"] or "never"
     scopes = " ".join(fields["scopes"])
     return f"{fields['key_id']} {fields['name']:<30} {fields['state']:<8} {until:<27} {scopes}"

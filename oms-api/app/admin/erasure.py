@@ -33,5 +33,5 @@ async def erase_person(command_context: CommandContext, options: Namespace) -> C
             delete_alerts_of(connection, tenant_id, name)
         return erase_user(connection, request, erasure, now)
 
-    await command_context.execute(erase, tenant_id)
+    await command_context.execute(tenant_id, erase)
     return CommandResult(f"The person is {erasure.pseudonym} now, and cannot act or log in. {_KEPT}")

@@ -5,13 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -21,39 +18,17 @@ from app.alerts.rules.conditions import AlertKind, Direction
 from app.alerts.rules.event_payloads import serialize_threshold
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.money import format_fixed, is_storable, shorten_amount
+from app.money import format_fixed, shorten_amount
 from app.timestamps import format_timestamp
-from app.wire.fields import parse_amount, to_lower_case
-from app.wire.json import JsonNumber
+from app.wire.fields import SignedAmount, to_lower_case
+from app.wire.request_models import RequestModel
 
-_PATTERN = r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"
-_SCHEMA = {"anyOf": [{"type": "string", "pattern": _PATTERN}, {"type": "number"}]}
-
-
-def _parse_signed(value: Any) -> Decimal:  # any JSON value
-    """Parse an amount that may be negative."""
-    text = value.text if isinstance(value, JsonNumber) else value
-    if not isinstance(text, str) or not text.startswith("-"):
-        return parse_amount(value)
-    return -parse_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
-
-
-def _require_storable(amount: Decimal) -> Decimal:
-    if not is_storable(amount):
-        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    return amount
-
-
-SignedAmount = Annotated[
-    Decimal, BeforeValidator(_parse_signed), AfterValidator(_require_storable), WithJsonSchema(_SCHEMA)
-]
 Destination = Annotated[str, Field(pattern=r"^(me|[CG][A-Z0-9]{2,20})$")]
 
 
-class AlertIn(BaseModel):
+class AlertIn(RequestModel):
     """The condition of an alert, and where the alert is delivered."""
 
-    model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "portfolio": "Did you mean `portfolio_name`?",
         "price": "Use `above` or `below`.",

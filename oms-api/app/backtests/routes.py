@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.backtests.dependencies import CodePreparationDep
@@ -16,7 +16,6 @@ from app.backtests.schemas import (
     BacktestIn,
     BacktestOrderOut,
     BacktestOut,
-    BacktestQuery,
     ComparisonOut,
     ComparisonQuery,
     EquityPointOut,
@@ -28,74 +27,55 @@ from app.backtests.service.requests import create_backtest, read_file, read_rows
 from app.database import Readers
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeResult
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ChangesDep, CursorsDep, ReadersDep
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
+from app.wire.body import json_body
+from app.wire.dependencies import ChangesDep, ReadersDep
 from app.wire.fields import SearchText
-from app.wire.lists import build_link_header
-from app.wire.pages import Cursors
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.list_pages import ListPages, PagesDep
+from app.wire.lists import PageQuery
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 
 Runner = Annotated[Caller, Depends(require_permission(Operation.RUN_BACKTEST))]
 IdDep = Annotated[SearchText, Path(max_length=32, description="ID of the backtest")]
-PageDep = Annotated[BacktestQuery, Query()]
+PageDep = Annotated[PageQuery, Query()]
 _LIST = "backtests"
 _HTML = {"description": "The report", "content": {"text/html": {"schema": {"type": "string"}}}}
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @router.post(
-    "",
-    summary="Request a backtest",
-    status_code=202,
-    responses=document_responses(202, {"model": BacktestOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(BacktestIn, EXAMPLE),
+    "", summary="Request a backtest", status_code=202, responses=document_responses(202, BacktestOut, 409)
 )
 async def post_backtest(
-    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn))],
-    prepare_code: CodePreparationDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Runner, body: Annotated[BacktestIn, Depends(json_body(BacktestIn, EXAMPLE))],
+    prepare_code: CodePreparationDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Queue a backtest of a strategy on the service's own bars. A background process runs it."""
-    backtest_request, request = body.build(), change_requests.build(caller, body)
+    backtest_request = body.build()
     find_code = await prepare_code(caller, backtest_request.strategy)
 
-    def create(connection: Connection, now: datetime) -> ChangeResult:
+    def create(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
         backtest = create_backtest(connection, caller, backtest_request, find_code, now)
         fields = {"strategy": backtest.strategy, "symbols": backtest.symbols, "interval": backtest.interval}
         entry = request.build_audit_entry(now, "backtest.created", f"backtest:{backtest.id}", None, fields)
         return ChangeResult(serialize_backtest(backtest), [entry], 202)
 
-    return build_response(await change_executor.execute(request, create))
+    return await change_requests.execute(change_requests.build(caller, body), create)
 
 
-@router.get(
-    "",
-    summary="List backtests",
-    responses=document_responses(200, {"model": list[BacktestOut]}, headers=NEXT_HEADER),
-)
-async def get_backtests(
-    caller: Reader, query: PageDep, readers: ReadersDep, cursors: CursorsDep, request: Request
-) -> Response:
+@router.get("", summary="List backtests", responses=document_responses(200, list[BacktestOut]))
+async def get_backtests(caller: Reader, query: PageDep, readers: ReadersDep, pages: PagesDep) -> Response:
     """List the backtests of the tenant, newest first."""
-    tenant_id = caller.tenant_id
-    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
-    backtests = await readers.run(
-        lambda connection: list_backtests(connection, tenant_id, query.limit + 1, before), tenant_id
-    )
-    page = backtests[: query.limit]
-    cursor = cursors.make(tenant_id, _LIST, page[-1].id) if len(backtests) > query.limit else None
-    return build_json_response(
-        list(map(serialize_backtest, page)), headers=build_link_header(request, cursor)
-    )
+    page = pages.open(caller.tenant_id, _LIST, query)
+    backtests = await readers.read(caller.tenant_id, list_backtests, page.count, page.start)
+    return page.build_response(backtests, serialize_backtest, lambda last: last.id)
 
 
-@router.get(
-    "/compare", summary="Compare backtests", responses=document_responses(200, {"model": ComparisonOut}, 404)
-)
+@router.get("/compare", summary="Compare backtests", responses=document_responses(200, ComparisonOut, 404))
 async def compare_backtests(
     caller: Reader, query: Annotated[ComparisonQuery, Query()], readers: ReadersDep
 ) -> Response:
@@ -112,15 +92,11 @@ async def compare_backtests(
     return build_json_response(serialize_comparison(backtests))
 
 
-@router.get(
-    "/{backtest_id}", summary="Get a backtest", responses=document_responses(200, {"model": BacktestOut}, 404)
-)
+@router.get("/{backtest_id}", summary="Get a backtest", responses=document_responses(200, BacktestOut, 404))
 async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get a backtest with its progress and, once it is done, its statistics and hashes."""
     tenant_id = caller.tenant_id
-    backtest = await readers.run(
-        lambda connection: require_backtest(connection, tenant_id, backtest_id), tenant_id
-    )
+    backtest = await readers.read(tenant_id, require_backtest, backtest_id)
     return build_json_response(serialize_backtest(backtest))
 
 
@@ -128,7 +104,6 @@ async def get_backtest(caller: Reader, backtest_id: IdDep, readers: ReadersDep) 
     "/{backtest_id}",
     summary="Delete a backtest",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404),
 )
 async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDep) -> Response:
@@ -145,40 +120,37 @@ async def remove_backtest(caller: Runner, backtest_id: IdDep, changes: ChangesDe
 @router.get(
     "/{backtest_id}/orders",
     summary="List orders of a backtest",
-    responses=document_responses(200, {"model": list[BacktestOrderOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, list[BacktestOrderOut], 404, 409),
 )
 async def get_backtest_orders(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the orders of a finished backtest in the order in which they became final."""
-    return await _FileList(backtest_id, "orders.csv", readers, cursors).respond(caller, query, request)
+    return await _FileList(backtest_id, "orders.csv", readers, pages).respond(caller, query)
 
 
 @router.get(
     "/{backtest_id}/fills",
     summary="List fills of a backtest",
-    responses=document_responses(200, {"model": list[BacktestFillOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, list[BacktestFillOut], 404, 409),
 )
 async def get_backtest_fills(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the fills of a finished backtest in time order."""
-    return await _FileList(backtest_id, "fills.csv", readers, cursors).respond(caller, query, request)
+    return await _FileList(backtest_id, "fills.csv", readers, pages).respond(caller, query)
 
 
 @router.get(
     "/{backtest_id}/equity",
     summary="List the equity of a backtest",
-    responses=document_responses(200, {"model": list[EquityPointOut]}, 404, 409, headers=NEXT_HEADER),
+    responses=document_responses(200, list[EquityPointOut], 404, 409),
 )
 async def get_backtest_equity(
-    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, backtest_id: IdDep, query: PageDep, readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the points of the equity curve of a finished backtest in time order."""
-    return await _FileList(backtest_id, "equity.csv", readers, cursors).respond(caller, query, request)
+    return await _FileList(backtest_id, "equity.csv", readers, pages).respond(caller, query)
 
 
 @router.get(
@@ -190,9 +162,7 @@ async def get_backtest_equity(
 async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: ReadersDep) -> Response:
     """Get the report with charts as one HTML file."""
     tenant_id = caller.tenant_id
-    content = await readers.run(
-        lambda connection: read_file(connection, tenant_id, backtest_id, REPORT_NAME), tenant_id
-    )
+    content = await readers.read(tenant_id, read_file, backtest_id, REPORT_NAME)
     headers = {"Content-Security-Policy": _REPORT_POLICY}
     return Response(content, 200, headers, media_type="text/html; charset=utf-8")
 
@@ -200,19 +170,17 @@ async def get_backtest_report(caller: Reader, backtest_id: IdDep, readers: Reade
 class _FileList:
     """The rows of a file of a backtest, as a list in pages."""
 
-    def __init__(self, backtest_id: str, name: str, readers: Readers, cursors: Cursors) -> None:
-        self._id, self._name, self._readers, self._cursors = backtest_id, name, readers, cursors
+    def __init__(self, backtest_id: str, name: str, readers: Readers, pages: ListPages) -> None:
+        self._id, self._name, self._readers, self._pages = backtest_id, name, readers, pages
 
-    async def respond(self, caller: Caller, query: BacktestQuery, request: Request) -> Response:
+    async def respond(self, caller: Caller, query: PageQuery) -> Response:
         """Return a page of the rows."""
-        tenant_id, listed = caller.tenant_id, f"{self._id}/{self._name}"
-        first = int(self._cursors.read(tenant_id, listed, query.cursor)) if query.cursor else 0
+        page = self._pages.open(caller.tenant_id, f"{self._id}/{self._name}", query)
+        first = int(page.start or 0)
 
         def read(connection: Connection) -> list[dict[str, Any]]:
-            content = read_file(connection, tenant_id, self._id, self._name)
-            return list(read_rows(content, first, query.limit + 1))
+            content = read_file(connection, caller.tenant_id, self._id, self._name)
+            return list(read_rows(content, first, page.count))
 
-        found = await self._readers.run(read, tenant_id)
-        has_more = len(found) > query.limit
-        cursor = self._cursors.make(tenant_id, listed, str(first + query.limit)) if has_more else None
-        return build_json_response(found[: query.limit], headers=build_link_header(request, cursor))
+        rows = await self._readers.run(read, caller.tenant_id)
+        return page.build_response(rows, lambda row: row, lambda _: str(first + query.limit))

@@ -9,7 +9,6 @@ import orjson
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     WithJsonSchema,
@@ -24,8 +23,8 @@ from app.money import format_fixed, shorten_amount
 from app.timestamps import format_timestamp
 from app.wire.fields import PositiveAmount, WholeNumber
 from app.wire.json import JsonNumber
-from app.wire.lists import Cursor, Limit, parse_instant
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import parse_instant
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_SYMBOLS = 100
 MAX_COMPARED = 10
@@ -80,10 +79,9 @@ Settings = Annotated[
 ]
 
 
-class BacktestIn(BaseModel):
+class BacktestIn(FrozenRequestModel):
     """A backtest to run as a job."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {"costs": "Did you mean `cost_schedule`?"}
 
     strategy: Annotated[str, Field(min_length=1, max_length=300)] = Field(
@@ -192,19 +190,8 @@ class ComparisonOut(BaseModel):
     )
 
 
-class BacktestQuery(BaseModel):
-    """A page of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
-class ComparisonQuery(BaseModel):
+class ComparisonQuery(RequestModel):
     """The backtests to compare."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ids: Annotated[str, Field(min_length=1, max_length=33 * MAX_COMPARED)] = Field(
         description=f"IDs of two to {MAX_COMPARED} backtests, separated by commas"

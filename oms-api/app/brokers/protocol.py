@@ -8,11 +8,11 @@ from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
+    BrokerPosition,
     Canceled,
     Charged,
     Executed,
     Expired,
-    Holding,
     Rejected,
     Replaced,
 )
@@ -91,15 +91,15 @@ class Broker(Protocol):
         """Return the working orders, oldest first."""
         ...
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
         ...
 
-    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+    def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order or of all, oldest first."""
         ...
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power."""
         ...
 
@@ -107,7 +107,7 @@ class Broker(Protocol):
         """Release connections and threads. No other call may follow."""
         ...
 
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor `after`, oldest first, without waiting for further ones."""
         ...
 
@@ -116,7 +116,7 @@ class Broker(Protocol):
 class HasExecutionCharges(Protocol):
     """A broker that reports what it charges for each execution."""
 
-    def execution_charges(self) -> Sequence[Charged]:
+    def list_execution_charges(self) -> Sequence[Charged]:
         """Return the reported charges of the executions that `executions` returned last. It sends nothing."""
         ...
 

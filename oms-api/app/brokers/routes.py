@@ -14,17 +14,16 @@ from app.brokers.schemas import (
     ConnectionIn,
     ConnectionOut,
     ConnectionPatch,
-    NoFields,
 )
 from app.brokers.service.account_checks import check_connection, check_ownership
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import format_timestamp
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])
@@ -41,102 +40,77 @@ _EXAMPLE = {
 }
 _PATCH_EXAMPLE = {"credentials": {"key_id": "PK9876543210", "secret_key": "your-new-secret"}}
 _SESSION_EXAMPLE = {"request_token": "your-request-token"}
-_CHANGED = document_responses(200, {"model": ConnectionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
 
 
 @router.post(
     "",
     summary="Create a broker connection",
     status_code=201,
-    responses=document_responses(201, {"model": ConnectionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ConnectionIn, _EXAMPLE),
+    responses=document_responses(201, ConnectionOut, 409),
 )
 async def create_connection(
-    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn))],
-    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Manager, body: Annotated[ConnectionIn, Depends(json_body(ConnectionIn, _EXAMPLE))],
+    connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Store the credentials for an account at a broker. They are encrypted and never shown again."""
     request, new = change_requests.build(caller, body), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request, lambda connection, now: connections.create(connection, request, new, now)
-        )
-    )
+    return await change_requests.execute(request, connections.create, new)
 
 
-@router.get(
-    "", summary="List broker connections", responses=document_responses(200, {"model": list[ConnectionOut]})
-)
+@router.get("", summary="List broker connections", responses=document_responses(200, list[ConnectionOut]))
 async def list_connections(caller: Reader, readers: ReadersDep, clock: ClockDep) -> Response:
     """List the connections of the tenant by name, with their status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(
-        await readers.run(lambda connection: list_serialized(connection, tenant_id, now), tenant_id)
-    )
+    return build_json_response(await readers.read(tenant_id, list_serialized, now))
 
 
 @router.get(
     "/{connection_name}",
     summary="Get a broker connection",
-    responses=document_responses(200, {"model": ConnectionOut}, 404),
+    responses=document_responses(200, ConnectionOut, 404),
 )
 async def get_one_connection(
     caller: Reader, connection_name: NameDep, readers: ReadersDep, clock: ClockDep
 ) -> Response:
     """Get one connection with its status."""
     tenant_id, now = caller.tenant_id, clock()
-    return build_json_response(
-        await readers.run(
-            lambda connection: get_serialized(connection, tenant_id, connection_name, now), tenant_id
-        )
-    )
+    return build_json_response(await readers.read(tenant_id, get_serialized, connection_name, now))
 
 
 @router.patch(
     "/{connection_name}",
     summary="Update a broker connection",
-    responses=_CHANGED,
-    openapi_extra=documented_body(ConnectionPatch, _PATCH_EXAMPLE),
+    responses=document_responses(200, ConnectionOut, 404, 409),
 )
 async def update_connection(
     caller: Manager, connection_name: NameDep,
-    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch))],
-    connections: BrokerConnectionsDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    body: Annotated[ConnectionPatch, Depends(json_body(ConnectionPatch, _PATCH_EXAMPLE))],
+    connections: BrokerConnectionsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the account, the address or the credentials. Live trading must then be enabled again."""
     request, changes = change_requests.build(caller, body, connection_name), body.to_changes()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: connections.update(connection, request, connection_name, changes, now),
-        )
-    )
+    return await change_requests.execute(request, connections.update, connection_name, changes)
 
 
 @router.delete(
     "/{connection_name}",
     summary="Delete a broker connection",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {}, 404, 409),
 )
 async def delete_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Delete a connection that no portfolio trades over, with its credentials."""
-    request = change_requests.build(caller, NoFields(), connection_name)
-    await change_executor.execute(
-        request,
-        lambda connection, now: connections.delete(connection, request, connection_name, now),
-    )
-    return Response(status_code=204)
+    request = change_requests.build(caller, None, connection_name)
+    return await change_requests.execute(request, connections.delete, connection_name)
 
 
 @router.post(
     "/{connection_name}:test",
     summary="Test a broker connection",
-    responses=document_responses(200, {"model": ConnectionCheckOut}, 404),
+    responses=document_responses(200, ConnectionCheckOut, 404),
 )
 async def test_connection(
     caller: Manager, connection_name: NameDep, connections: BrokerConnectionsDep,
@@ -144,9 +118,7 @@ async def test_connection(
 ) -> Response:  # fmt: skip
     """Log in at the broker and read the account. Nothing is traded."""
     tenant_id = caller.tenant_id
-    stored = await readers.run(
-        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
-    )
+    stored = await readers.read(tenant_id, get_connection, connection_name)
     check = await asyncio.to_thread(
         check_connection, stored, connections.keys, connections.policy, create_broker
     )
@@ -165,38 +137,31 @@ async def test_connection(
 @router.post(
     "/{connection_name}:enable-live",
     summary="Enable live trading of a broker connection",
-    responses=_CHANGED,
+    responses=document_responses(200, ConnectionOut, 404, 409, 413, 415),
 )
 async def enable_live(
     caller: SecondPerson, connection_name: NameDep, connections: BrokerConnectionsDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Allow orders to a live account.
 
     Another administrator than the one who created the connection must do this. The tenant must have a limit.
     """
-    request = change_requests.build(caller, NoFields(), connection_name)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: connections.enable_live(connection, request, connection_name, now),
-        )
-    )
+    request = change_requests.build(caller, None, connection_name)
+    return await change_requests.execute(request, connections.enable_live, connection_name)
 
 
 @sessions_router.get(
     "/{connection_name}/session",
     summary="Get the login page of a broker connection",
-    responses=document_responses(200, {"model": BrokerLogInOut}, 404, 409),
+    responses=document_responses(200, BrokerLogInOut, 404, 409),
 )
 async def get_log_in(
     caller: Operator, connection_name: NameDep, log_ins: BrokerLogInsDep, readers: ReadersDep
 ) -> Response:
     """Get the address of the page where a person logs in, and when the current session ends."""
     tenant_id = caller.tenant_id
-    stored = await readers.run(
-        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
-    )
+    stored = await readers.read(tenant_id, get_connection, connection_name)
     expires_at = stored.session_expires_at
     return build_json_response(
         {
@@ -209,27 +174,16 @@ async def get_log_in(
 @sessions_router.post(
     "/{connection_name}/session",
     summary="Create the daily session of a broker connection",
-    responses=document_responses(
-        200, {"model": BrokerSessionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(BrokerSessionIn, _SESSION_EXAMPLE),
+    responses=document_responses(200, BrokerSessionOut, 404, 409),
 )
 async def create_session(
     caller: Operator, connection_name: NameDep,
-    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn))],
-    log_ins: BrokerLogInsDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    body: Annotated[BrokerSessionIn, Depends(json_body(BrokerSessionIn, _SESSION_EXAMPLE))],
+    log_ins: BrokerLogInsDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Exchange the request token of a login for today's session, and connect with it."""
     tenant_id = caller.tenant_id
-    stored = await readers.run(
-        lambda connection: get_connection(connection, tenant_id, connection_name), tenant_id
-    )
+    stored = await readers.read(tenant_id, get_connection, connection_name)
     token = await asyncio.to_thread(log_ins.fetch_token, stored, body.request_token)
     request = change_requests.build(caller, body, connection_name)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: log_ins.store(connection, request, connection_name, token, now),
-        )
-    )
+    return await change_requests.execute(request, log_ins.store, connection_name, token)

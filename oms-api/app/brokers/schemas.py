@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJson
 from pydantic_core import PydanticCustomError
 
 from app.brokers.rules.connections import BrokerName, NewConnection
-from app.identity.schemas.fields import Patch, RequestBody, omit_field
+from app.identity.schemas.fields import Patch, omit_field
 from app.wire.fields import clean, to_lower_case
+from app.wire.request_models import RequestModel
 
 MAX_ADDRESS_LENGTH = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", re.ASCII)
@@ -44,7 +45,7 @@ Address = Annotated[str, Field(min_length=1, max_length=MAX_ADDRESS_LENGTH), Aft
 Credentials = Annotated[dict[str, str], Field(max_length=4)]
 
 
-class ConnectionIn(RequestBody):
+class ConnectionIn(RequestModel):
     """A new connection to an account at a broker."""
 
     name: ConnectionName = Field(description="Your name of the connection", examples=["alpaca-paper"])
@@ -166,7 +167,7 @@ class ConnectionCheckOut(BaseModel):
     error: str | None = Field(description="Why orders cannot be sent; null: they can", examples=[None])
 
 
-class BrokerSessionIn(RequestBody):
+class BrokerSessionIn(RequestModel):
     """The result of a person's login at the broker's page."""
 
     request_token: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean)] = Field(
@@ -193,7 +194,3 @@ class BrokerLogInOut(BaseModel):
     expires_at: str | None = Field(
         description="End of the current session, in UTC; null: there is none", examples=[_AT]
     )
-
-
-class NoFields(RequestBody):
-    """An empty body."""

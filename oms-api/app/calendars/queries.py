@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, func, select, text
 
 from app.calendars.models import CalendarDayRow
 from app.calendars.rules.overrides import CalendarOverride, LocalHours
-from app.calendars.rules.values import DayKind, Market
+from app.calendars.rules.values import DayKind, MarketIdentifier
 from app.column_values import convert_instant
 from app.database import build_upsert, execute_writes
 from app.timestamps import format_timestamp
@@ -52,9 +52,9 @@ def set_day(
 ) -> None:
     """Set the sessions of a date."""
     row = (
-        *(override.market, override.date.isoformat(), override.kind, format_sessions(override.sessions)),
-        *(override.name, override.source, version, set_by, format_timestamp(at)),
-    )
+        override.market, override.date.isoformat(), override.kind, format_sessions(override.sessions),
+        override.name, override.source, version, set_by, format_timestamp(at),
+    )  # fmt: skip
     execute_writes(connection, build_upsert(_TABLE, _COLUMNS, _KEY, [row]))
 
 
@@ -67,4 +67,6 @@ def _parse_override(
     market: str, day: str, kind: str, sessions: str, name: str, source: str
 ) -> CalendarOverride:
     hours = tuple(LocalHours(*map(time.fromisoformat, pair)) for pair in orjson.loads(sessions))
-    return CalendarOverride(Market(market), date.fromisoformat(day), DayKind(kind), hours, name, source)
+    return CalendarOverride(
+        MarketIdentifier(market), date.fromisoformat(day), DayKind(kind), hours, name, source
+    )

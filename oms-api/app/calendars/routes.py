@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record_entries
+from app.audit.service import record_entries
 from app.calendars.dependencies import CalendarsDep
 from app.calendars.schemas import (
     CalendarDayIn,
@@ -21,8 +21,9 @@ from app.calendars.schemas import (
 from app.calendars.service import serialize_override
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.service.caller_entries import build_caller_entry
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.responses import build_json_response, document_responses
 
@@ -37,9 +38,7 @@ EXAMPLE: dict[str, Any] = {
 router = APIRouter(tags=["calendars"])
 
 
-@router.get(
-    "/calendar", summary="List trading sessions", responses=document_responses(200, {"model": list[DayOut]})
-)
+@router.get("/calendar", summary="List trading sessions", responses=document_responses(200, list[DayOut]))
 async def list_calendar(
     _: Reader, query: Annotated[CalendarQuery, Query()], calendars: CalendarsDep, readers: ReadersDep
 ) -> Response:
@@ -52,9 +51,7 @@ async def list_calendar(
     return build_json_response(list(map(serialize_day, days)))
 
 
-@router.get(
-    "/clock", summary="Get the state of a market", responses=document_responses(200, {"model": ClockOut})
-)
+@router.get("/clock", summary="Get the state of a market", responses=document_responses(200, ClockOut))
 async def get_clock(
     _: Reader, query: Annotated[ClockQuery, Query()], calendars: CalendarsDep, readers: ReadersDep,
     now: ClockDep,
@@ -68,13 +65,12 @@ async def get_clock(
 @router.put(
     "/calendar/{market}/{date}",
     summary="Set the sessions of a date",
-    responses=document_responses(200, {"model": DayOut}, 404, 413, 415),
-    openapi_extra=documented_body(CalendarDayIn, EXAMPLE),
+    responses=document_responses(200, DayOut, 404),
 )
 async def put_calendar_day(
     caller: Setter, market: Annotated[MarketCode, Path(description="Code of the market", examples=["XNYS"])],
     day: Annotated[LocalDate, Path(alias="date", description="Local date", examples=["2026-11-27"])],
-    body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn))], calendars: CalendarsDep,
+    body: Annotated[CalendarDayIn, Depends(json_body(CalendarDayIn, EXAMPLE))], calendars: CalendarsDep,
     changes: ChangesDep, readers: ReadersDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set the sessions of a market on a date, for all tenants. Only the operator's key may call this.
@@ -88,11 +84,8 @@ async def put_calendar_day(
     def write(connection: Connection) -> None:
         previous, updated = calendars.set_day(connection, override, caller.actor, at)
         before = previous and {name: previous[name] for name in ("kind", "sessions", "name", "source")}
-        who = (caller.tenant_id, at, caller.actor, caller.name, "calendar.set", f"{market} {day}")
-        before_and_after = (before, serialize_override(updated))
-        record_entries(
-            connection, [AuditEntry(*who, request_info.address, request_info.request_id, *before_and_after)]
-        )
+        what = ("calendar.set", f"{market} {day}", before, serialize_override(updated))
+        record_entries(connection, [build_caller_entry(caller, request_info, at, *what)])
 
     await changes.run(write, caller.tenant_id)
     await readers.run_single(calendars.refresh)

@@ -8,7 +8,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -16,9 +15,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.calendars.rules.overrides import CalendarOverride, LocalHours, find_hours_error
-from app.calendars.rules.values import Clock, Day, DayKind, Market, Phase, PhaseName, Segment, Session
+from app.calendars.rules.values import (
+    Clock,
+    Day,
+    DayKind,
+    MarketIdentifier,
+    MarketSegment,
+    Phase,
+    PhaseName,
+    TradingSession,
+)
 from app.timestamps import format_timestamp
 from app.wire.fields import clean, to_lower_case, to_upper_case
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_CALENDAR_DAYS = 366
 _TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)
@@ -35,8 +44,8 @@ def _parse_date(value: object) -> date:
 
 
 LocalDate = Annotated[date, BeforeValidator(_parse_date)]
-MarketCode = Annotated[Market, BeforeValidator(to_upper_case)]
-SegmentName = Annotated[Segment, BeforeValidator(to_lower_case)]
+MarketCode = Annotated[MarketIdentifier, BeforeValidator(to_upper_case)]
+SegmentName = Annotated[MarketSegment, BeforeValidator(to_lower_case)]
 
 
 def _parse_time(value: object) -> time:
@@ -50,19 +59,15 @@ LocalTime = Annotated[
 ]
 
 
-class HoursIn(BaseModel):
+class HoursIn(FrozenRequestModel):
     """A session, `[open, close)`, in the market's time zone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     open: LocalTime = Field(description="Local time of the open", examples=["09:15"])
     close: LocalTime = Field(description="Local time of the close", examples=["15:30"])
 
 
-class CalendarDayIn(BaseModel):
+class CalendarDayIn(FrozenRequestModel):
     """The sessions of a market on a date."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Annotated[DayKind, BeforeValidator(to_lower_case)] = Field(
         description="`half_day` and `special` need sessions; `regular` has the regular hours of each segment",
@@ -87,19 +92,17 @@ class CalendarDayIn(BaseModel):
         """Return the sessions."""
         return tuple(LocalHours(hours_in.open, hours_in.close) for hours_in in self.sessions)
 
-    def override(self, market: Market, day: date) -> CalendarOverride:
+    def override(self, market: MarketIdentifier, day: date) -> CalendarOverride:
         """Return what the operator sets."""
         return CalendarOverride(market, day, self.kind, self.to_hours(), self.name, self.source)
 
 
-class ClockQuery(BaseModel):
+class ClockQuery(RequestModel):
     """A market and segment."""
-
-    model_config = ConfigDict(extra="forbid")
 
     market: MarketCode = Field(description="ISO 10383 code of the market, or CRYPTO", examples=["XNYS"])
     segment: SegmentName = Field(
-        Segment.SHARES, description="XNSE and XBOM have three segments, other markets only `shares`"
+        MarketSegment.SHARES, description="XNSE and XBOM have three segments, other markets only `shares`"
     )
 
 
@@ -157,8 +160,8 @@ class DayOut(BaseModel):
 class ClockOut(BaseModel):
     """The state of a market now. `null` means unknown."""
 
-    market: Market
-    segment: Segment
+    market: MarketIdentifier
+    segment: MarketSegment
     timestamp: str = Field(examples=["2026-11-27T15:04:05.123456Z"])
     is_open: bool | None = Field(
         description="Whether the market is open; null: the sessions of this date are not known"
@@ -184,7 +187,7 @@ def serialize_day(day: Day) -> dict[str, Any]:
     }
 
 
-def serialize_clock(market: Market, segment: Segment, clock: Clock) -> dict[str, Any]:
+def serialize_clock(market: MarketIdentifier, segment: MarketSegment, clock: Clock) -> dict[str, Any]:
     """Serialize the clock as `ClockOut`."""
     return {
         "market": market,
@@ -198,7 +201,7 @@ def serialize_clock(market: Market, segment: Segment, clock: Clock) -> dict[str,
     }
 
 
-def _serialize_session(session: Session) -> dict[str, Any]:
+def _serialize_session(session: TradingSession) -> dict[str, Any]:
     return {
         "open": format_timestamp(session.open),
         "close": format_timestamp(session.close),

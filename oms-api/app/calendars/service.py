@@ -8,12 +8,12 @@ import orjson
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.calendars import queries
 from app.calendars.errors import DayNotSettable, SessionsUnknown
 from app.calendars.rules.calendars import Calendar, find_phase
 from app.calendars.rules.overrides import MAX_EXTENSION, CalendarOverride
-from app.calendars.rules.values import Clock, Day, Market, Segment
+from app.calendars.rules.values import Clock, Day, MarketIdentifier, MarketSegment
 from app.calendars.sources import ReleasedCalendars
 
 
@@ -52,7 +52,7 @@ class Calendars(ReleasedCalendars):
         queries.set_day(connection, override, queries.find_version(connection) + 1, set_by, at)
         return DayChange(found[0] if found else None, override)
 
-    def _require_settable(self, market: Market, day: date) -> None:
+    def _require_settable(self, market: MarketIdentifier, day: date) -> None:
         terms = next((table.terms for table in self._tables if table.terms.market is market), None)
         if terms is None:
             raise DayNotSettable(market)
@@ -60,11 +60,11 @@ class Calendars(ReleasedCalendars):
         if not terms.known_from <= day <= latest:
             raise DayNotSettable(market, terms.known_from, latest)
 
-    def get_day(self, market: Market, day: date) -> Day:
+    def get_day(self, market: MarketIdentifier, day: date) -> Day:
         """Return a date that was set, with the sessions of the segment SHARES."""
         return self.get_calendar(market).list_days(day, day)[0]
 
-    def read_clock(self, market: Market, segment: Segment, instant: datetime) -> Clock:
+    def read_clock(self, market: MarketIdentifier, segment: MarketSegment, instant: datetime) -> Clock:
         """Return the state of the market at the instant. Raises UnknownSegment."""
         calendar = self.get_calendar(market, segment)
         try:
@@ -92,7 +92,7 @@ def serialize_override(override: CalendarOverride) -> dict[str, Any]:
     }
 
 
-def verify_calendars(connection: Connection) -> Iterator[Difference]:
+def verify_calendars(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each date that differs from what the operator last set according to the audit log."""
     stored = {f"{row['market']} {row['date']}": row for row in queries.list_rows(connection)}
     expected = {
@@ -102,7 +102,7 @@ def verify_calendars(connection: Connection) -> Iterator[Difference]:
         place = f"calendar day {target}"
         if target not in stored or target not in expected:
             missing = "row" if target not in stored else "audit entry"
-            yield Difference(place, missing, "none", "one")
+            yield ActionDifference(place, missing, "none", "one")
             continue
         version, act = expected[target]
         row = stored[target]
@@ -113,13 +113,13 @@ def verify_calendars(connection: Connection) -> Iterator[Difference]:
 
 def _find_next_open(calendar: Calendar, instant: datetime) -> datetime | None:
     try:
-        return calendar.next_open(instant)
+        return calendar.find_next_open(instant)
     except SessionsUnknown:
         return None
 
 
 def _find_next_close(calendar: Calendar, instant: datetime) -> datetime | None:
     try:
-        return calendar.next_close(instant)
+        return calendar.find_next_close(instant)
     except SessionsUnknown:
         return None

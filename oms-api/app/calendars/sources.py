@@ -18,7 +18,7 @@ from app.calendars.rules.tables import (
     parse_markets,
     parse_square_off_rules,
 )
-from app.calendars.rules.values import CalendarKey, Day, Market, Segment
+from app.calendars.rules.values import CalendarKey, Day, MarketIdentifier, MarketSegment
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -44,7 +44,9 @@ class ReleasedCalendars:
         assert isinstance(released_calendars, cls)  # noqa: S101  # for the type checker
         return copy(released_calendars)
 
-    def get_calendar(self, market: Market, segment: Segment = Segment.SHARES) -> Calendar:
+    def get_calendar(
+        self, market: MarketIdentifier, segment: MarketSegment = MarketSegment.SHARES
+    ) -> Calendar:
         """Return the calendar. Raises UnknownSegment if the market has no such segment."""
         calendar = self._calendars.get(CalendarKey(market, segment))
         if calendar is None:
@@ -59,7 +61,11 @@ class ReleasedCalendars:
     def find_extended_calendar(self, exchange: str, asset_class: str) -> Calendar | None:
         """Return the calendar of an instrument's extended hours, None if its market has none."""
         key = find_calendar_key(exchange, asset_class)
-        return None if key is None else self._calendars.get(CalendarKey(key.market, Segment.EXTENDED_HOURS))
+        return (
+            None
+            if key is None
+            else self._calendars.get(CalendarKey(key.market, MarketSegment.EXTENDED_HOURS))
+        )
 
     def may_be_open(self, exchange: str, asset_class: str, instant: datetime) -> bool:
         """Return whether an instrument may trade at the instant, extended hours included.
@@ -88,7 +94,7 @@ class ReleasedCalendars:
             return
         while True:
             try:
-                session = self._calendars[key].session_from(at)
+                session = self._calendars[key].find_session_or_next(at)
             except SessionsUnknown:
                 return
             found, at = find_square_off(key, session, self._square_off_rules), session.close
@@ -100,7 +106,9 @@ class ReleasedCalendars:
         keys = {CalendarKey(rule.market, rule.segment) for rule in self._square_off_rules}
         return max(filter(None, (self._find_last_square_off(key, instant) for key in keys)), default=None)
 
-    def list_days(self, market: Market, segment: Segment, start: date, end: date) -> list[Day]:
+    def list_days(
+        self, market: MarketIdentifier, segment: MarketSegment, start: date, end: date
+    ) -> list[Day]:
         """Return the days from `start` to `end`, both included, without weekends that have no session.
 
         Raises SessionsUnknown if the tables do not cover them, and UnknownSegment.
@@ -109,7 +117,7 @@ class ReleasedCalendars:
 
     def _build(self, overrides: Sequence[CalendarOverride]) -> dict[CalendarKey, Calendar]:
         calendars: dict[CalendarKey, Calendar] = {
-            CalendarKey(Market.CRYPTO, Segment.SHARES): ContinuousCalendar()
+            CalendarKey(MarketIdentifier.CRYPTO, MarketSegment.SHARES): ContinuousCalendar()
         }
         for table in self._tables:
             terms, exceptions = apply_overrides(table, overrides)
@@ -121,11 +129,11 @@ class ReleasedCalendars:
     def _find_last_square_off(self, key: CalendarKey, instant: datetime) -> datetime | None:
         calendar = self._calendars[key]
         try:
-            session = calendar.session_until(instant)
+            session = calendar.find_session_or_previous(instant)
             square_off = find_square_off(key, session, self._square_off_rules)
             if square_off is None or square_off <= instant:
                 return square_off
-            session = calendar.session_until(session.open - _MICROSECOND)
+            session = calendar.find_session_or_previous(session.open - _MICROSECOND)
         except SessionsUnknown:
             return None
         return find_square_off(key, session, self._square_off_rules)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Engine
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.carry import queries
 from app.carry.queries import CarryPortfolio

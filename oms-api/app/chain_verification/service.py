@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 
-import orjson
 from sqlalchemy import Engine
 
 from app.audit.rules.chain import START, Head
@@ -11,18 +10,17 @@ from app.chain_verification import queries
 from app.chain_verification.rules.segments import (
     BrokenChain,
     ChainKey,
+    ChainSegment,
     Checkpoint,
-    Segment,
     plan_new_rows,
     plan_repeated_rows,
     split_segment,
     verify_rows,
 )
 from app.clock import Now
-from app.database import execute_writes, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
-from app.events.service.outbox import build_event_insert
-from app.timestamps import format_timestamp
+from app.events.service.outbox import publish_event
 
 VERIFY_CHAINS = "verify chains"
 CHUNK = 1_000  # rows in a snapshot, some 1 MB
@@ -75,7 +73,7 @@ class ChainVerifier:
         self._save_result(key, checkpoint, broken)
         return broken is not None
 
-    def _verify_segment(self, key: ChainKey, segment: Segment) -> Iterator[Head]:
+    def _verify_segment(self, key: ChainKey, segment: ChainSegment) -> Iterator[Head]:
         """Yield the last row of each verified part of a segment. Raises BrokenChain."""
         while True:
             part = split_segment(segment, self._chunk)
@@ -104,5 +102,4 @@ class ChainVerifier:
                 _LOG.error("the chain %s of tenant %d is broken: %s", key.kind, key.tenant_id, failure)
                 payload = {"chain": key.kind, "sequence": broken.sequence, "reason": failure}
                 payload |= {"portfolio_id": key.portfolio_id} if key.portfolio_id else {}
-                row = (key.tenant_id, BROKEN, orjson.dumps(payload).decode(), format_timestamp(now))
-                execute_writes(connection, build_event_insert([row]))
+                publish_event(connection, key.tenant_id, BROKEN, payload, now)

@@ -10,15 +10,15 @@ from app.column_values import format_canonical
 from app.corporate_actions.rules.values import NamedPortfolio
 from app.ledger.models import CorporateAction, Portfolio, PositionRow
 from app.ledger.queries.corporate_actions import build_action
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.orders.models import IS_OPEN, OrderRecord
 
 COLUMNS = tuple(column.name for column in CorporateAction.__table__.columns)
 _OTHERS = (
-    *("pay_date", "reason", "created_by", "created_at", "booked_at", "reversed_at", "reversal_reason"),
-)
+    "pay_date", "reason", "created_by", "created_at", "booked_at", "reversed_at", "reversal_reason",
+)  # fmt: skip
 _ROW = select(
-    *(getattr(CorporateAction, name) for name in Action._fields),
+    *(getattr(CorporateAction, name) for name in CorporateActionTerms._fields),
     *(getattr(CorporateAction, name) for name in _OTHERS),
 )
 
@@ -26,7 +26,7 @@ _ROW = select(
 class ActionRecord(NamedTuple):
     """A corporate action and what became of it."""
 
-    action: Action
+    action: CorporateActionTerms
     pay_date: str | None
     reason: str
     created_by: str
@@ -82,15 +82,17 @@ def list_stored_facts(connection: Connection) -> Iterator[dict[str, Any]]:
         yield dict(zip(COLUMNS, map(format_canonical, row), strict=True))
 
 
-def mark_booked(connection: Connection, action: Action, at: datetime) -> bool:
+def mark_booked(connection: Connection, action: CorporateActionTerms, at: datetime) -> bool:
     """Note that an action is booked. Return whether it was not before."""
-    pending = _mine(action).where(CorporateAction.booked_at.is_(None), CorporateAction.reversed_at.is_(None))
+    pending = _is_action(action).where(
+        CorporateAction.booked_at.is_(None), CorporateAction.reversed_at.is_(None)
+    )
     return connection.execute(pending.values(booked_at=at)).rowcount == 1
 
 
-def mark_reversed(connection: Connection, action: Action, at: datetime, reason: str) -> bool:
+def mark_reversed(connection: Connection, action: CorporateActionTerms, at: datetime, reason: str) -> bool:
     """Note that an action is reversed. Return whether it was not before."""
-    standing = _mine(action).where(CorporateAction.reversed_at.is_(None))
+    standing = _is_action(action).where(CorporateAction.reversed_at.is_(None))
     return connection.execute(standing.values(reversed_at=at, reversal_reason=reason)).rowcount == 1
 
 
@@ -117,11 +119,11 @@ def list_products(connection: Connection, tenant_id: int, portfolio_id: int, sym
     return sorted(connection.execute(statement).scalars())
 
 
-def _mine(action: Action) -> Any:
+def _is_action(action: CorporateActionTerms) -> Any:
     mine = (CorporateAction.tenant_id == action.tenant_id, CorporateAction.id == action.id)
     return update(CorporateAction).where(*mine)
 
 
 def _record(row: Any) -> ActionRecord:  # a row of `_ROW`
-    width = len(Action._fields)
+    width = len(CorporateActionTerms._fields)
     return ActionRecord(build_action(row[:width]), *row[width:])

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.corporate_actions import queries
@@ -22,19 +22,18 @@ from app.corporate_actions.schemas import (
 from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
+from app.wire.body import json_body
+from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.list_pages import PagesDep
 from app.wire.paths import ID
-from app.wire.responses import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import REPLAYED, build_json_response, document_responses
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
-Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn))]
 ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]
 
 router = APIRouter(tags=["corporate actions"])
@@ -47,13 +46,14 @@ EXAMPLE = {
     "ex_date": "2026-11-23",
     "reason": "Announced on 2026-10-30",
 }
+Body = Annotated[CorporateActionIn, Depends(json_body(CorporateActionIn, EXAMPLE))]
+ReversalBody = Annotated[ReversalIn, Depends(json_body(ReversalIn, {"reason": "Wrong ratio"}))]
 
 
 @router.post(
     "/corporate-actions:preview",
     summary="Preview a corporate action",
-    responses=document_responses(200, {"model": CorporateActionPreviewOut}, 409, 413, 415),
-    openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
+    responses=document_responses(200, CorporateActionPreviewOut, 409),
 )
 async def preview(
     caller: Manager, body: Body, readers: ReadersDep, market: MarketDep, now: ClockDep
@@ -61,9 +61,9 @@ async def preview(
     """Compute the changes of positions, cash and open orders without recording anything."""
     draft, at = body.to_draft(), now()
 
-    def read(connection: Connection) -> tuple[Action, ActionPreview]:
+    def read(connection: Connection) -> tuple[CorporateActionTerms, ActionPreview]:
         action = build_action(connection, caller.tenant_id, draft)
-        return action, preview_action(connection, action, market.rate, at)
+        return action, preview_action(connection, action, market.find_rate, at)
 
     action, action_preview = await readers.run(read, caller.tenant_id)
     return build_json_response(serialize_preview(action.effective_at, action.new_symbol, action_preview))
@@ -73,12 +73,11 @@ async def preview(
     "/corporate-actions",
     summary="Create a corporate action",
     status_code=201,
-    responses=document_responses(201, {"model": CorporateActionOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CorporateActionIn, EXAMPLE),
+    responses=document_responses(201, CorporateActionOut, 409),
 )
 async def create(
-    caller: Manager, body: Body, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    corporate_actions: CorporateActionsDep, readers: ReadersDep, market: MarketDep, now: ClockDep,
+    caller: Manager, body: Body, change_requests: ChangeRequestsDep, corporate_actions: CorporateActionsDep,
+    readers: ReadersDep, market: MarketDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Record a split, a symbol change or a cash dividend, and book it in all portfolios.
 
@@ -86,10 +85,7 @@ async def create(
     before the ex-date. Open orders are restated (split) or canceled (symbol change).
     """
     request, draft = change_requests.build(caller, body), body.to_draft()
-    result = await change_executor.execute(
-        request,
-        lambda connection, at: create_action(connection, request, draft, market.rate, at),
-    )
+    result = await change_requests.executor.execute(request, create_action, draft, market.find_rate)
     action_id = orjson.loads(result.body)["id"]
     action = await _find(readers, caller, action_id)
     if action.booked_at is None and action.reversed_at is None:
@@ -102,32 +98,29 @@ async def create(
 @router.get(
     "/corporate-actions",
     summary="List corporate actions",
-    responses=document_responses(200, {"model": list[CorporateActionOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[CorporateActionOut]),
 )
 async def list_corporate_actions(
-    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep,
-    cursors: CursorsDep, now: ClockDep, request: Request,
+    caller: Reader, query: Annotated[CorporateActionQuery, Query()], readers: ReadersDep, pages: PagesDep,
+    now: ClockDep,
 ) -> Response:  # fmt: skip
     """List the corporate actions, the newest first."""
     tenant_id = caller.tenant_id
-    before = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, _LIST, query)
 
     def read(connection: Connection) -> list[ActionRecord]:
-        return queries.list_actions(connection, tenant_id, query.symbol, query.limit + 1, before)
+        return queries.list_actions(connection, tenant_id, query.symbol, page.count, page.start)
 
-    actions = await readers.run(read, tenant_id)
-    page, at = actions[: query.limit], format_timestamp(now())
-    is_last = len(actions) <= query.limit
-    cursor = None if is_last else cursors.make(tenant_id, _LIST, page[-1].action.id)
-    return build_json_response(
-        [serialize_record(action, at) for action in page], headers=build_link_header(request, cursor)
+    actions, at = await readers.run(read, tenant_id), format_timestamp(now())
+    return page.build_response(
+        actions, lambda action: serialize_record(action, at), lambda last: last.action.id
     )
 
 
 @router.get(
     f"/corporate-actions/{{action_id:{ID}}}",
     summary="Get a corporate action",
-    responses=document_responses(200, {"model": CorporateActionOut}, 404),
+    responses=document_responses(200, CorporateActionOut, 404),
 )
 async def get_corporate_action(
     caller: Reader, action_id: ActionId, readers: ReadersDep, now: ClockDep
@@ -141,14 +134,10 @@ async def get_corporate_action(
 @router.post(
     "/corporate-actions/{action_id}:reverse",
     summary="Reverse a corporate action",
-    responses=document_responses(
-        200, {"model": CorporateActionOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(ReversalIn, {"reason": "Wrong ratio"}),
+    responses=document_responses(200, CorporateActionOut, 404, 409),
 )
 async def reverse(
-    caller: Manager, action_id: ActionId, body: Annotated[ReversalIn, Depends(json_body(ReversalIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Manager, action_id: ActionId, body: ReversalBody, change_requests: ChangeRequestsDep,
     corporate_actions: CorporateActionsDep, readers: ReadersDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Reverse the bookings of an action with new rows, and restate its open orders again.
@@ -159,10 +148,7 @@ async def reverse(
     action = await _find(readers, caller, action_id)
     if action.reversed_at is None:
         await corporate_actions.reverse(action, caller.actor)
-    result = await change_executor.execute(
-        request,
-        lambda connection, at: record_reversal(connection, request, action_id, body.reason, at),
-    )
+    result = await change_requests.executor.execute(request, record_reversal, action_id, body.reason)
     if not result.replayed:  # also what a booking wrote in between: later ones see that it is reversed
         await corporate_actions.reverse(action, caller.actor)
     headers = {REPLAYED: "true"} if result.replayed else {}
@@ -172,6 +158,4 @@ async def reverse(
 
 
 async def _find(readers: ReadersDep, caller: Caller, action_id: str) -> ActionRecord:
-    return await readers.run(
-        lambda connection: get_record(connection, caller.tenant_id, action_id), caller.tenant_id
-    )
+    return await readers.read(caller.tenant_id, get_record, action_id)

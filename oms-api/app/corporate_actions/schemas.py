@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from app.calendars.schemas import LocalDate
 from app.corporate_actions.queries import ActionRecord
@@ -17,15 +17,14 @@ from app.timestamps import format_timestamp
 from app.wire.fields import PositiveAmount, to_lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import RequestModel
 
 Kind = Annotated[ActionKind, BeforeValidator(to_lower_case)]
 Reason = Annotated[Note, Field(min_length=1)]
 
 
-class CorporateActionIn(BaseModel):
+class CorporateActionIn(RequestModel):
     """A split, a symbol change or a cash dividend. Each kind has separate fields."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Kind = Field(description="`split`, `symbol_change` or `dividend`", examples=["split"])
     symbol: Symbol = Field(description="Symbol or alias of the instrument", examples=["AAPL"])
@@ -65,18 +64,14 @@ class CorporateActionIn(BaseModel):
         return Draft(**{name: getattr(self, name) for name in Draft._fields})
 
 
-class ReversalIn(BaseModel):
+class ReversalIn(RequestModel):
     """Why an action is reversed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Reason = Field(description="Reason, for the audit log", examples=["Wrong ratio"])
 
 
-class CorporateActionQuery(BaseModel):
+class CorporateActionQuery(RequestModel):
     """Filters and cursor of the list."""
-
-    model_config = ConfigDict(extra="forbid")
 
     symbol: Symbol | None = Field(None, description="Symbol of the instrument; null: all")
     limit: Limit = DEFAULT_LIMIT
@@ -170,7 +165,7 @@ def serialize_record(found: ActionRecord, now: str) -> dict[str, Any]:
         "kind": action.kind.value,
         "status": _get_status(found, now),
         **{name: getattr(action, name) for name in terms},
-        **{name: _quantity(getattr(action, name)) for name in amounts},
+        **{name: _format_quantity(getattr(action, name)) for name in amounts},
         **{name: getattr(found, name) for name in names},
         **{
             name: None if at is None else format_timestamp(at)
@@ -202,10 +197,10 @@ def _serialize_position(change: PositionChange, new_symbol: str | None) -> dict[
         "portfolio_name": change.portfolio.name,
         "symbol": change.symbol,
         "product": change.product,
-        "quantity_before": _quantity(change.quantity),
+        "quantity_before": _format_quantity(change.quantity),
         "average_before": shorten_amount(format_fixed(change.average)),
         "symbol_after": new_symbol or change.symbol,
-        "quantity_after": _quantity(change.new_quantity),
+        "quantity_after": _format_quantity(change.new_quantity),
         "average_after": shorten_amount(format_fixed(change.new_average)),
         "cash": shorten_amount(format_fixed(change.cash)),
         "currency": change.portfolio.base_currency,
@@ -218,15 +213,15 @@ def _serialize_order(change: OrderChange) -> dict[str, Any]:
         "portfolio_name": change.portfolio.name,
         "order_id": change.order.id,
         "change": "cancelled" if restated is None else "restated",
-        "quantity": restated and _quantity(restated.quantity),
-        "limit_price": restated and _price(restated.limit_price),
-        "stop_price": restated and _price(restated.stop_price),
+        "quantity": restated and _format_quantity(restated.quantity),
+        "limit_price": restated and _format_price(restated.limit_price),
+        "stop_price": restated and _format_price(restated.stop_price),
     }
 
 
-def _quantity(amount: Any) -> str | None:
+def _format_quantity(amount: Any) -> str | None:
     return None if amount is None else shorten_quantity(format_fixed(amount))
 
 
-def _price(amount: Any) -> str | None:
+def _format_price(amount: Any) -> str | None:
     return None if amount is None else shorten_amount(format_fixed(amount))

@@ -8,7 +8,7 @@ from app.costs.dependencies import Estimator, RatesDep
 from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
 from app.costs.service import estimate_charges
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep
 from app.wire.responses import build_json_response, document_responses
 
@@ -27,13 +27,11 @@ EXAMPLE: dict[str, Any] = {
 
 @router.post(
     "/costs:estimate",
-    status_code=200,
     summary="Estimate the charges of an order",
-    responses=document_responses(200, {"model": EstimateOut}, 413, 415),
-    openapi_extra=documented_body(EstimateIn, EXAMPLE),
+    responses=document_responses(200, EstimateOut),
 )
 async def estimate_costs(
-    _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn))], rates: RatesDep,
+    _caller: Estimator, body: Annotated[EstimateIn, Depends(json_body(EstimateIn, EXAMPLE))], rates: RatesDep,
     now: ClockDep,
 ) -> Response:  # fmt: skip
     """Estimate the brokerage, taxes and fees of an order that is filled by one execution.
@@ -41,7 +39,7 @@ async def estimate_costs(
     The response includes the source of each rate. Nothing is recorded. If the schedule does not cover the
     exchange or product, the charges are zero and `not_covered` is true.
     """
-    order = body.terms(body.date or find_trading_day(body.exchange, now()))
+    order = body.to_terms(body.date or find_trading_day(body.exchange, now()))
     estimate = estimate_charges(order, body.to_execution(), rates)
     serialized = serialize_estimate(
         body, order, estimate.charges, estimate.dp_charge, estimate.rates, MARKETS[body.exchange],

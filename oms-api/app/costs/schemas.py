@@ -5,23 +5,24 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.costs.rules.markets import Exchange, Market
+from app.costs.rules.markets import CostMarket, Exchange
 from app.costs.rules.rates import Rate, Unit
-from app.costs.rules.values import Charges, Execution, OrderTerms, Schedule
+from app.costs.rules.values import ChargedExecution, Charges, OrderTerms, Schedule
 from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
 from app.wire.fields import PositiveAmount, to_upper_case
+from app.wire.request_models import FrozenRequestModel
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
-def _small_letters(value: object) -> object:
+def _convert_to_lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _plain_date(value: Any) -> datetime.date:  # any JSON value
+def _parse_date(value: Any) -> datetime.date:  # any JSON value
     if isinstance(value, str) and _DATE.fullmatch(value):
         try:
             return datetime.date.fromisoformat(value)
@@ -31,20 +32,19 @@ def _plain_date(value: Any) -> datetime.date:  # any JSON value
 
 
 PlainDate = Annotated[
-    datetime.date, BeforeValidator(_plain_date), WithJsonSchema({"type": "string", "format": "date"})
+    datetime.date, BeforeValidator(_parse_date), WithJsonSchema({"type": "string", "format": "date"})
 ]
 
 
-class EstimateIn(BaseModel):
+class EstimateIn(FrozenRequestModel):
     """An order whose charges are estimated as if one execution filled it, the first of its day."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[dict[str, str]] = {
         "qty": "Use `quantity`.",
         "market": "Use `exchange`, such as NSE or NASDAQ.",
     }
 
-    schedule: Annotated[Schedule, BeforeValidator(_small_letters)]
+    schedule: Annotated[Schedule, BeforeValidator(_convert_to_lower_case)]
     exchange: Annotated[Exchange, BeforeValidator(to_upper_case)] = Field(
         description="Where the order trades"
     )
@@ -63,11 +63,11 @@ class EstimateIn(BaseModel):
             raise PydanticCustomError("amount", "{message}", {"message": message, "field": "quantity"})
         return self
 
-    def to_execution(self) -> Execution:
+    def to_execution(self) -> ChargedExecution:
         """Return the execution that fills the order."""
-        return Execution.at_price(self.quantity, self.price)
+        return ChargedExecution.from_price(self.quantity, self.price)
 
-    def terms(self, on: datetime.date) -> OrderTerms:
+    def to_terms(self, on: datetime.date) -> OrderTerms:
         """Return the terms of the order on that day."""
         return OrderTerms(self.schedule, self.exchange, self.side, on, self.product)
 
@@ -133,11 +133,11 @@ class EstimateOut(BaseModel):
 
 def serialize_estimate(
     body: EstimateIn, order: OrderTerms, charges: Charges, dp_charge: Decimal | None, rates: tuple[Rate, ...],
-    market: Market, *, is_covered: bool,
+    market: CostMarket, *, is_covered: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Serialize the estimate as `EstimateOut`."""
-    total = _money(charges.total)
-    components = charges.components(order.schedule)
+    total = _format_money(charges.total)
+    components = charges.list_components(order.schedule)
     return {
         "schedule": order.schedule.value,
         "exchange": order.exchange,
@@ -145,13 +145,13 @@ def serialize_estimate(
         "product": order.product,
         "side": order.side,
         "quantity": shorten_quantity(format_fixed(body.quantity)),
-        "price": _money(body.price),
-        "value": _money(body.to_execution().value),
+        "price": _format_money(body.price),
+        "value": _format_money(body.to_execution().value),
         "date": order.on.isoformat(),
         "currency": market.currency,
         "total": total,
-        "charges": {"total": total, **{name: _money(amount) for name, amount in components.items()}},
-        "dp_charge": None if dp_charge is None else _money(dp_charge),
+        "charges": {"total": total, **{name: _format_money(amount) for name, amount in components.items()}},
+        "dp_charge": None if dp_charge is None else _format_money(dp_charge),
         "not_covered": not is_covered,
         "rates": [_serialize_rate(rate) for rate in rates],
     }
@@ -160,19 +160,19 @@ def serialize_estimate(
 def _serialize_rate(rate: Rate) -> dict[str, Any]:
     return {
         "component": rate.component,
-        "rate": _number(rate.rate),
+        "rate": _format_number(rate.rate),
         "unit": rate.unit.value,
-        "minimum": None if rate.minimum is None else _number(rate.minimum),
-        "maximum": None if rate.maximum is None else _number(rate.maximum),
-        "rounding_step": _number(rate.step),
+        "minimum": None if rate.minimum is None else _format_number(rate.minimum),
+        "maximum": None if rate.maximum is None else _format_number(rate.maximum),
+        "rounding_step": _format_number(rate.step),
         "effective_from": rate.effective_from.isoformat(),
         "source": rate.source,
     }
 
 
-def _money(amount: Decimal) -> str:
+def _format_money(amount: Decimal) -> str:
     return shorten_amount(format_fixed(amount))
 
 
-def _number(amount: Decimal) -> str:
+def _format_number(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.costs.errors import RateUnknown
 from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
 from app.costs.rules.rates import Rate, RateTable, parse_rates
-from app.costs.rules.values import Charges, Execution, OrderTerms, Totals
+from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms
 
 
 class Estimate(NamedTuple):
@@ -33,14 +33,14 @@ def load_rates() -> RateTable:
     return RateTable(read_rates())
 
 
-def estimate_charges(order: OrderTerms, execution: Execution, table: RateTable) -> Estimate:
+def estimate_charges(order: OrderTerms, execution: ChargedExecution, table: RateTable) -> Estimate:
     """Return the charges of the order. Raises RateUnknown if the table begins after the order's day."""
     rates = find_rates(order, table)
-    charges = compute_fill_charges(order, Totals(), execution, table).charges
-    return Estimate(charges, _dp_charge(order, table), tuple(rates.values()))
+    charges = compute_fill_charges(order, ChargeTotals(), execution, table).charges
+    return Estimate(charges, _find_dp_charge(order, table), tuple(rates.values()))
 
 
-def _dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
+def _find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal | None:
     try:
         return find_dp_charge(order, table)
     except RateUnknown:

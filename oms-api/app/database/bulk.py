@@ -56,7 +56,9 @@ def build_insert_missing(table: Table, columns: Names, rows: Sequence[Row]) -> B
 def build_upsert(table: Table, columns: Names, key: Names, rows: Sequence[Row]) -> BulkWrite:
     """Insert `rows`. If a row with the same `key` exists, overwrite its other columns."""
     return BulkWrite(
-        _upsert(table, columns, key, sqlite=False), _upsert(table, columns, key, sqlite=True), rows
+        _build_upsert(table, columns, key, sqlite=False),
+        _build_upsert(table, columns, key, sqlite=True),
+        rows,
     )
 
 
@@ -77,7 +79,9 @@ def execute_writes(connection: Connection, *writes: BulkWrite) -> None:
         for pending_write in pending:
             connection.exec_driver_sql(pending_write.on_sqlite, [tuple(row) for row in pending_write.rows])
     elif pending:
-        statements = [(pending_write.on_postgresql, _json(pending_write.rows)) for pending_write in pending]
+        statements = [
+            (pending_write.on_postgresql, _serialize_rows(pending_write.rows)) for pending_write in pending
+        ]
         keep_transaction_number(connection, run_json_statements(connection, statements, TRANSACTION_NUMBER))
 
 
@@ -100,6 +104,22 @@ def find_matching_rows(
         return []
     statement = _match(table, columns, key, lock_by, since, sqlite=_is_sqlite(connection))
     return _find(connection, statement, keys)
+
+
+def lock_changed_rows(
+    connection: Connection, table: Table, columns: Names, key: Names, keys: Sequence[Row]
+) -> list[tuple[Any, ...]]:
+    """Lock rows for update in the order of the last member of `key`. Return version, key and `columns`.
+
+    Each of `keys` is a key and the version of the row that the caller knows, or None. The columns of a row
+    that still has that version are None. The version is the transaction that wrote the row, None on SQLite.
+    """
+    if not keys:
+        return []
+    if _is_sqlite(connection):
+        found = find_matching_rows(connection, table, key + columns, key, [row[:-1] for row in keys])
+        return [(None, *row) for row in found]
+    return _find(connection, _lock_changed(table, columns, key), keys)
 
 
 def find_joined_rows(connection: Connection, keys: Sequence[Row], *parts: Part) -> list[tuple[Any, ...]]:
@@ -136,34 +156,34 @@ def _find(
     connection: Connection, statement: str, keys: Sequence[Row], locks: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[Any, ...]]:
     if _is_sqlite(connection):
-        return [tuple(row) for row in connection.exec_driver_sql(statement, (_json(keys),))]
-    return read_json_statements(connection, [*locks, (statement, _json(keys))])
+        return [tuple(row) for row in connection.exec_driver_sql(statement, (_serialize_rows(keys),))]
+    return read_json_statements(connection, [*locks, (statement, _serialize_rows(keys))])
 
 
 def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _json(rows: Sequence[Row]) -> str:
+def _serialize_rows(rows: Sequence[Row]) -> str:
     """Return the rows as JSON objects with the short names c0, c1, …, which are faster to parse."""
-    names = _short(len(rows[0]))
+    names = _list_short_names(len(rows[0]))
     return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
 
 
 @cache
-def _short(count: int) -> Names:
+def _list_short_names(count: int) -> Names:
     return tuple(f"c{index}" for index in range(count))
 
 
-def _recordset(table: Table, columns: Names) -> str:
-    return _recordset_of([_kind(table, name) for name in columns])
+def _build_recordset(table: Table, columns: Names) -> str:
+    return _build_recordset_of([_get_kind(table, name) for name in columns])
 
 
-def _recordset_of(kinds: Sequence[str]) -> str:
+def _build_recordset_of(kinds: Sequence[str]) -> str:
     return f"json_to_recordset(%s) AS r({', '.join(f'c{index} {kind}' for index, kind in enumerate(kinds))})"
 
 
-def _kind(table: Table, name: str) -> str:
+def _get_kind(table: Table, name: str) -> str:
     return table.c[name].type.compile(_POSTGRESQL).replace("BIGSERIAL", "BIGINT")
 
 
@@ -172,11 +192,13 @@ def _insert(table: Table, columns: Names, *, sqlite: bool) -> str:
     head = f"INSERT INTO {table.name} ({', '.join(columns)})"
     if sqlite:
         return f"{head} VALUES ({', '.join('?' for _ in columns)})"
-    return f"{head} SELECT {', '.join(_short(len(columns)))} FROM {_recordset(table, columns)}"  # noqa: S608  # names of the code
+    return (
+        f"{head} SELECT {', '.join(_list_short_names(len(columns)))} FROM {_build_recordset(table, columns)}"  # noqa: S608  # names of the code
+    )
 
 
 @cache
-def _upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
+def _build_upsert(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
     return f"{_insert(table, columns, sqlite=sqlite)} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
@@ -189,8 +211,8 @@ def _update(table: Table, columns: Names, key: Names, *, sqlite: bool) -> str:
         return f"UPDATE {table.name} SET {changes} WHERE {where}"  # noqa: S608  # names of the code
     names = columns + key
     changes = ", ".join(f"{name} = r.c{index}" for index, name in enumerate(columns))
-    where = " AND ".join(f"t.{name} = r.c{len(columns) + index}" for index, name in enumerate(key))
-    return f"UPDATE {table.name} t SET {changes} FROM {_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
+    where = _build_lookup(key, len(columns))
+    return f"UPDATE {table.name} t SET {changes} FROM {_build_recordset(table, names)} WHERE {where}"  # noqa: S608  # as above
 
 
 @cache
@@ -206,10 +228,30 @@ def _match(table: Table, columns: Names, key: Names, lock_by: str, since: str, *
         return f"SELECT {picked} FROM json_each(?) r CROSS JOIN {table.name} t ON {on}"  # noqa: S608  # as above
     if lock_by:
         order = f"ORDER BY t.{lock_by} FOR UPDATE OF t"
-        return f"SELECT {picked} FROM {table.name} t JOIN {_recordset(table, key)} ON {on} {order}"  # noqa: S608  # as above
+        source = f"{table.name} t JOIN {_build_recordset(table, key)} ON {_build_lookup(key)}"
+        return f"SELECT {picked} FROM {source} {order}"  # noqa: S608  # as above
     # OFFSET 0 keeps the look-ups separate: a single join would scan a table without statistics.
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
-    return f"SELECT {picked} FROM {_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    return f"SELECT {picked} FROM {_build_recordset(table, key)} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+
+
+@cache
+def _lock_changed(table: Table, columns: Names, key: Names) -> str:
+    version = "CAST(t.xmin AS text)"
+    picked = ", ".join([version, *(f"t.{name}" for name in key), *(f"s.{name}" for name in columns)])
+    known = _build_recordset_of([*(_get_kind(table, name) for name in key), "TEXT"])
+    changed = f"SELECT {', '.join(f't.{name}' for name in columns)}"
+    changed += f" WHERE {version} IS DISTINCT FROM r.c{len(key)}"
+    source = f"{table.name} t JOIN {known} ON {_build_lookup(key)} LEFT JOIN LATERAL ({changed}) s ON true"
+    return f"SELECT {picked} FROM {source} ORDER BY t.{key[-1]} FOR UPDATE OF t"  # noqa: S608  # as above
+
+
+def _build_lookup(key: Names, first: int = 0) -> str:
+    """Return the condition that the row has the key, whose members are columns of `r` from number `first`.
+
+    PostgreSQL cannot hash it. It would otherwise read all rows of the table if it has a few hundred.
+    """
+    return " AND ".join(f"t.{name} = ANY (ARRAY[r.c{first + index}])" for index, name in enumerate(key))
 
 
 @cache
@@ -225,14 +267,14 @@ def _join(width: int, parts: tuple[Part, ...], *, sqlite: bool) -> str:
         ]
         source = "json_each(?) r"
     else:
-        joins = [f"LATERAL ({_found(part)}) t{number} ON true" for number, part in enumerate(parts)]
-        kinds = {index: _kind(part.table, name) for part in parts for name, index in part.on}
-        source = _recordset_of([kinds[index] for index in range(width)])
+        joins = [f"LATERAL ({_build_selection(part)}) t{number} ON true" for number, part in enumerate(parts)]
+        kinds = {index: _get_kind(part.table, name) for part in parts for name, index in part.on}
+        source = _build_recordset_of([kinds[index] for index in range(width)])
     joined = " LEFT JOIN ".join([source, *joins])
     return f"SELECT {', '.join(picked)} FROM {joined} WHERE {found}"  # noqa: S608  # as above
 
 
-def _found(part: Part) -> str:
+def _build_selection(part: Part) -> str:
     on = " AND ".join(f"t.{name} = r.c{index}" for name, index in part.on)
     columns = dict.fromkeys((part.on[0][0], *part.columns))
     return f"SELECT {', '.join(columns)} FROM {part.table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
@@ -243,4 +285,6 @@ def _format_name_lookup(table: Table, columns: Names, name: str) -> str:
     on = f"t.{name} = r.c1 AND t.tenant_id + 0 = r.c0"
     found = f"SELECT {', '.join(columns)} FROM {table.name} t WHERE {on} OFFSET 0"  # noqa: S608  # as above
     picked = ", ".join(f"t.{column}" for column in columns)
-    return f"SELECT {picked} FROM {_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    return (
+        f"SELECT {picked} FROM {_build_recordset(table, ('tenant_id', name))} CROSS JOIN LATERAL ({found}) t"  # noqa: S608  # as above
+    )

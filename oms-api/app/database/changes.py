@@ -24,7 +24,7 @@ WAIT_SECONDS = 5.0
 MAX_WAITING = 128
 
 
-class Changes:
+class ChangeWriter:
     """Runs functions that write, one after another, off the event loop."""
 
     def __init__(self, engine: Engine) -> None:

@@ -43,7 +43,7 @@ def connect_engine(
     parsed = normalize_url(url)
     pool = {"pool_size": readers + _SPARE_CONNECTIONS, "max_overflow": 0, "pool_timeout": 2.0}
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed, pool, timeout_seconds)
+        return _create_sqlite_engine(parsed, pool, timeout_seconds)
     set_statement_timeout(timeout_seconds)
     lock_milliseconds = max(1, int(timeout_seconds * 200))
     options = (
@@ -90,7 +90,7 @@ def refuse_unsafe_durability(connection: Connection) -> None:
             )
 
 
-def _sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> Engine:
+def _create_sqlite_engine(url: URL, pool: dict[str, float], timeout_seconds: float) -> Engine:
     if url.database:
         _make_folder(Path(url.database).absolute().parent)
     engine = create_engine(

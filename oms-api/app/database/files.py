@@ -16,7 +16,7 @@ class DatabaseFile:
         self._identity: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, engine: Engine) -> "DatabaseFile":
+    def from_engine(cls, engine: Engine) -> "DatabaseFile":
         """Return the file of an engine's database."""
         return cls(engine.url.database if engine.dialect.name == "sqlite" else None)
 
@@ -29,7 +29,7 @@ class DatabaseFile:
             return None
         try:
             found = self._path.stat()
-            is_full = _free_bytes(self._path) < MIN_FREE_BYTES
+            is_full = _get_free_bytes(self._path) < MIN_FREE_BYTES
         except FileNotFoundError:
             return "The database file was moved or deleted. Put it back, and restart the service."
         except OSError as error:
@@ -42,6 +42,6 @@ class DatabaseFile:
         return "The disk that holds the database is full. Make room on it." if is_full else None
 
 
-def _free_bytes(path: Path) -> int:
+def _get_free_bytes(path: Path) -> int:
     system = os.statvfs(path)
     return system.f_bavail * system.f_frsize

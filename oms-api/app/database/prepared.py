@@ -65,7 +65,10 @@ def _fetch(connection: Connection, sql: str, parameters: Sequence[str]) -> list[
         if is_lost:
             connection.invalidate(error)
         raise DBAPIError.instance(
-            *(sql, None, error, psycopg2.Error),
+            sql,
+            None,
+            error,
+            psycopg2.Error,
             hide_parameters=True,
             connection_invalidated=is_lost,
             dialect=connection.dialect,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -14,6 +14,7 @@ QUEUE_PER_THREAD = 64
 ANSWER_SECONDS = 10.0  # the maximum wait of a caller
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 
 class Readers:
@@ -35,6 +36,12 @@ class Readers:
         Unavailable if the queue is full or the database does not respond.
         """
         return await self._run(self._snapshots, read, tenant_id)
+
+    async def read(
+        self, tenant_id: int, read: Callable[[Connection, int, *Arguments], T], *arguments: *Arguments
+    ) -> T:
+        """Run `read(connection, tenant_id, *arguments)` like `run`, and return its result."""
+        return await self.run(lambda connection: read(connection, tenant_id, *arguments), tenant_id)
 
     async def run_single(self, read: Callable[[Connection], T]) -> T:
         """Like `run`, for single statements without a transaction. `read` sets the tenant scope of each."""

@@ -25,6 +25,11 @@ class VersionedCache(Generic[Key, Value]):
         entry = self._entries.get(key)
         return entry[1] if entry is not None and entry[0] == version else None
 
+    def get_version(self, key: Key) -> str | None:
+        """Return the version of the value of `key`, None if there is no value."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
+
     def take(self, key: Key, version: str) -> Value | None:
         """Remove the value, whatever its version, and return it if it has that version.
 
@@ -39,10 +44,14 @@ class VersionedCache(Generic[Key, Value]):
         self._remove(key)
         weight = self._weigh(value)
         if self._weight + weight > self._max_weight:
-            self._entries.clear()
-            self._weight = 0
+            self.clear()
         self._entries[key] = version, value, weight
         self._weight += weight
+
+    def clear(self) -> None:
+        """Remove all values."""
+        self._entries.clear()
+        self._weight = 0
 
     def _remove(self, key: Key) -> None:
         entry = self._entries.pop(key, None)

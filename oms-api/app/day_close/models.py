@@ -9,12 +9,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Amount, Base, Instant
 
 KINDS = (
-    *("working_order", "awaiting_approval", "stale_mark", "unverified_row"),
-    *("trading_stopped", "missing_close", "missing_rate"),
-)
+    "working_order", "awaiting_approval", "stale_mark", "unverified_row",
+    "trading_stopped", "missing_close", "missing_rate",
+)  # fmt: skip
 
 
-def _of_a_day() -> ForeignKeyConstraint:
+def _build_day_key() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["tenant_id", "date"], ["day_closes.tenant_id", "day_closes.date"])
 
 
@@ -39,7 +39,7 @@ class DayFiguresRow(Base):
 
     __tablename__ = "day_close_figures"
     __table_args__ = (
-        _of_a_day(),
+        _build_day_key(),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
     )
 
@@ -72,7 +72,7 @@ class OpenBreakRow(Base):
 
     __tablename__ = "day_close_breaks"
     __table_args__ = (
-        _of_a_day(),
+        _build_day_key(),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
         CheckConstraint(f"kind IN ({', '.join(map(repr, KINDS))})", name="kind_is_known"),
     )

@@ -145,18 +145,21 @@ def list_signed_days(connection: Connection) -> list[SignedDay]:
         breaks.setdefault((open_break.tenant_id, open_break.date), []).append(open_break)
     keys = sorted(days.keys() | figures.keys() | breaks.keys())
     return [
-        SignedDay(days.get(key, _missing(*key)), figures.get(key, []), breaks.get(key, [])) for key in keys
+        SignedDay(days.get(key, _build_missing_day(*key)), figures.get(key, []), breaks.get(key, []))
+        for key in keys
     ]
 
 
-def _missing(tenant_id: int, date: str) -> DayClose:
+def _build_missing_day(tenant_id: int, date: str) -> DayClose:
     return DayClose(tenant_id, date, "", "", "", None, "", "", "")
 
 
 def _is_between(tenant_id: int, portfolio_id: int, first: int, last: int) -> list[ColumnElement[bool]]:
     return [
-        *(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id),
-        *(Trade.sequence > first, Trade.sequence <= last),
+        Trade.tenant_id == tenant_id,
+        Trade.portfolio_id == portfolio_id,
+        Trade.sequence > first,
+        Trade.sequence <= last,
     ]
 
 

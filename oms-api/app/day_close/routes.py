@@ -9,17 +9,17 @@ from app.calendars.schemas import LocalDate
 from app.day_close.dependencies import DayCloserDep
 from app.day_close.errors import NoSuchDayClose
 from app.day_close.rules.serialization import serialize_day
-from app.day_close.rules.statements import Statement, format_html, list_csv_rows
+from app.day_close.rules.statements import DayStatement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
 from app.day_close.service.statements import find_day, read_statement
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.csv_format import CSV, CSV_UTF8, format_rows, guard_text
 from app.wire.dependencies import ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 
@@ -37,36 +37,28 @@ _STATEMENT = {
         CSV: {"schema": {"type": "string"}, "example": "Statement,Growth: 2026-11-20"},
     },
 }
+DayCloseBody = Annotated[DayCloseIn, Depends(json_body(DayCloseIn, {"note": "Figures match the broker's"}))]
 
 
 @router.post(
     "/{date}",
     summary="Close a day",
     status_code=201,
-    responses=document_responses(201, {"model": DayCloseOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(DayCloseIn, {"note": "Figures match the broker's"}),
+    responses=document_responses(201, DayCloseOut, 404, 409),
 )
 async def close_day(
     caller: Signer, day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
-    body: Annotated[DayCloseIn, Depends(json_body(DayCloseIn))],
-    closer: DayCloserDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    body: DayCloseBody, closer: DayCloserDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Sign off a day that has ended. Its figures by portfolio, and what is open now, are stored permanently.
 
     A day can be signed off once.
     """
     request = change_requests.build(caller, body, day)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: closer.close_day(connection, request, day, body.note, now),
-        )
-    )
+    return await change_requests.execute(request, closer.close_day, day, body.note)
 
 
-@router.get(
-    "/{date}", summary="Get a day close", responses=document_responses(200, {"model": DayCloseOut}, 404)
-)
+@router.get("/{date}", summary="Get a day close", responses=document_responses(200, DayCloseOut, 404))
 async def get_day_close(
     caller: Reader,
     day: Annotated[LocalDate, Path(alias="date", description=_DAY, examples=[_DATE])],
@@ -100,7 +92,7 @@ async def get_statement(
     """
     name = parse_portfolio_name(portfolio)
 
-    def read(connection: Connection) -> tuple[Statement, str | None]:
+    def read(connection: Connection) -> tuple[DayStatement, str | None]:
         try:
             return read_statement(connection, caller, day, name), None
         except NoSuchDayClose:

@@ -1,16 +1,15 @@
 """Request and response bodies of the day close."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.ledger.schemas import Note
+from app.wire.request_models import RequestModel
 
 _AT = "2026-11-20T21:00:00.000000Z"
 
 
-class DayCloseIn(BaseModel):
+class DayCloseIn(RequestModel):
     """The sign-off of a day."""
-
-    model_config = ConfigDict(extra="forbid")
 
     note: Note | None = Field(None, description="Note about the day", examples=["Figures match the broker's"])
 

@@ -10,14 +10,14 @@ from app.duties import queries
 from app.duties.dependencies import DutyRunnerDep
 from app.duties.errors import NoSuchJob
 from app.duties.rules.schedule import compute_next_run, describe_period
-from app.duties.schemas import JobRequestOut, JobsOut, NothingIn, serialize_job
+from app.duties.schemas import JobRequestOut, JobsOut, serialize_job
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeResult
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -27,7 +27,7 @@ JobName = Annotated[str, Path(max_length=40, description="Name of the job; hyphe
 SHOWN_RUNS = 10
 
 
-@router.get("", summary="List background jobs", responses=document_responses(200, {"model": JobsOut}))
+@router.get("", summary="List background jobs", responses=document_responses(200, JobsOut))
 async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now: ClockDep) -> Response:
     """List the background jobs with their schedule, next run, last runs and errors.
 
@@ -54,23 +54,21 @@ async def list_jobs(_: Watcher, runner: DutyRunnerDep, readers: ReadersDep, now:
     "/{job_name}:run",
     summary="Request a run of a job",
     status_code=202,
-    responses=document_responses(202, {"model": JobRequestOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, JobRequestOut, 404, 409),
 )
 async def run_job(
-    caller: Requester, job_name: JobName, runner: DutyRunnerDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Requester, job_name: JobName, runner: DutyRunnerDep, change_requests: ChangeRequestsDep
+) -> Response:
     """Run a job as soon as possible, in addition to its schedule. If it is running, it runs once more."""
     names = {duty.name: duty.name for duty in runner.duties}
     names |= {name.replace(" ", "-"): name for name in names}
     name = names.get(job_name)
     if name is None:
         raise NoSuchJob(job_name)
-    request = change_requests.build(caller, NothingIn(), name)
 
-    def change(connection: Connection, now: datetime) -> ChangeResult:
+    def change(connection: Connection, request: ChangeRequest, now: datetime) -> ChangeResult:
         queries.request_run(connection, name, now)
         entry = request.build_audit_entry(now, "job.requested", f"job:{name}")
         return ChangeResult({"name": name, "requested_at": format_timestamp(now)}, [entry], 202)
 
-    return build_response(await change_executor.execute(request, change))
+    return await change_requests.execute(change_requests.build(caller, None, name), change)

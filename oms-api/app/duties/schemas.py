@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.duties.queries import DutyRun
 from app.timestamps import format_timestamp
@@ -48,12 +48,6 @@ class JobRequestOut(BaseModel):
 
     name: str = Field(description="Name of the job", examples=["equity snapshots"])
     requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
-
-
-class NothingIn(BaseModel):
-    """An empty body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 def serialize_run(run: DutyRun) -> dict[str, Any]:

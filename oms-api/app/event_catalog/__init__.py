@@ -65,9 +65,9 @@ _STRATEGY_STATUSES = {
     "error": "failed and does not run any more",
 }
 _CASH_KINDS = (
-    *("deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend"),
-    *("withholding", "interest", "borrow", "adjustment"),
-)
+    "deposit", "withdrawal", "transfer_in", "transfer_out", "charges", "dp_charges", "dividend",
+    "withholding", "interest", "borrow", "adjustment",
+)  # fmt: skip
 _CASH = ("portfolio_id", "portfolio_name", "sequence", "kind", "amount", "currency", "balance")
 _SIGNAL = _split(
     "signal_id channel strategy portfolio_id symbol side mode order_ids reason latency_ms received_at"
@@ -148,8 +148,8 @@ _OTHERS = (
         "trade.recorded",
         "A trade or a reversal was booked in the ledger.",
         (
-            *("trade_id", "portfolio_id", "portfolio_name", "sequence", "kind", "symbol", "side", "quantity"),
-            *("price", "gmv", "realized_pnl", "executed_at"),
+            "trade_id", "portfolio_id", "portfolio_name", "sequence", "kind", "symbol", "side", "quantity",
+            "price", "gmv", "realized_pnl", "executed_at",
         ),
         ("charges", "order_id", "currency", "fx_rate"),
     ),
@@ -163,8 +163,8 @@ _OTHERS = (
         "approval.requested",
         "An order waits for an approval.",
         (
-            *(*_APPROVAL, "rule", "requested_by", "expires_at", "price_seen", "max_move_percent"),
-            *("approvers", "estimate", "override_of", "waived", "reason"),
+            *_APPROVAL, "rule", "requested_by", "expires_at", "price_seen", "max_move_percent",
+            "approvers", "estimate", "override_of", "waived", "reason",
         ),
     ),
     EventType(
@@ -201,8 +201,8 @@ _OTHERS = (
             f"reconciliation.{state}",
             f"A difference from the books of a broker {words}.",
             (
-                *("issue_id", "issue_type", "severity", "portfolio_name", "connection", "status"),
-                *("proposed_action",),
+                "issue_id", "issue_type", "severity", "portfolio_name", "connection", "status",
+                "proposed_action",
             ),
             ("symbol", "order_id", "ours", "theirs", "owned_by", "action", "reason", "resolved_by"),
         )
@@ -216,8 +216,8 @@ _OTHERS = (
         "alert.fired",
         "The condition of an alert became true; once per `alert_id` and `firing`.",
         (
-            *("alert_id", "firing", "value", "at", "kind", "symbol", "portfolio_name", "above", "below"),
-            *("repeat", "owner", "deliver_to"),
+            "alert_id", "firing", "value", "at", "kind", "symbol", "portfolio_name", "above", "below",
+            "repeat", "owner", "deliver_to",
         ),
     ),
     *(
@@ -261,8 +261,8 @@ _OTHERS = (
         "portfolio.summary",
         "The P&L day of a portfolio ended.",
         (
-            *("portfolio_id", "portfolio_name", "currency", "closed_at", "trades", "volume", "charges"),
-            *("realized_pnl", "day_pnl", "unrealized_pnl", "equity", "gross_exposure", "net_exposure"),
+            "portfolio_id", "portfolio_name", "currency", "closed_at", "trades", "volume", "charges",
+            "realized_pnl", "day_pnl", "unrealized_pnl", "equity", "gross_exposure", "net_exposure",
         ),
     ),
 )  # fmt: skip

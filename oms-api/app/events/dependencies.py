@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.identity.dependencies import AuthenticationDep
 from app.identity.rules.access import Operation
 from app.wire.app_state import Component, get_request_info
@@ -25,8 +25,8 @@ async def _create_authorization_check(
     return check
 
 
-FEED = Component[Feed]("feed")
-FeedDep = Annotated[Feed, Depends(FEED)]
+FEED = Component[EventFeed]("feed")
+FeedDep = Annotated[EventFeed, Depends(FEED)]
 IsStillAuthorizedDep = Annotated[IsStillAuthorized, Depends(_create_authorization_check)]
 OPAQUE_IDS = Component[OpaqueIds]("opaque_ids")
 OpaqueIdsDep = Annotated[OpaqueIds, Depends(OPAQUE_IDS)]

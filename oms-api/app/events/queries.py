@@ -82,13 +82,13 @@ def list_events_after(
 ) -> list[StoredEvent]:
     """Return events in order, with numbers after `after` and up to `horizon`."""
     statement = select_events(tenant_id).where(
-        Event.id >= get_row_id(after), Event.id <= get_row_id(horizon), *_conditions(filters)
+        Event.id >= get_row_id(after), Event.id <= get_row_id(horizon), *_build_conditions(filters)
     )
     rows = connection.execute(statement.order_by(Event.id).limit(limit + 1))
     found = (
         stored_event
         for row in rows
-        for stored_event in _events_of(row, filters)
+        for stored_event in _list_events_of_row(row, filters)
         if after < stored_event.number <= horizon
     )
     return list(islice(found, limit))
@@ -117,7 +117,7 @@ def list_events_of_tenants(
     found = [
         (row.tenant_id, event)
         for row in rows
-        for event in _events_of(row, EventFilter())
+        for event in _list_events_of_row(row, EventFilter())
         if after < event.number <= horizon
     ]
     if len(rows) < max_rows:
@@ -134,7 +134,9 @@ def find_last_number(connection: Connection, tenant_id: int, type_: str) -> int:
 def find_events(connection: Connection, tenant_id: int, numbers: Collection[int]) -> list[StoredEvent]:
     """Return the tenant's events with these numbers."""
     statement = select_events(tenant_id).where(Event.id.in_({get_row_id(number) for number in numbers}))
-    found = (event for row in connection.execute(statement) for event in _events_of(row, EventFilter()))
+    found = (
+        event for row in connection.execute(statement) for event in _list_events_of_row(row, EventFilter())
+    )
     return [event for event in found if event.number in numbers]
 
 
@@ -142,12 +144,12 @@ def list_events(
     connection: Connection, tenant_id: int, filters: EventFilter, below: int, limit: int
 ) -> list[StoredEvent]:
     """Return events with numbers below `below`, newest first."""
-    statement = select_events(tenant_id).where(Event.id <= get_row_id(below), *_conditions(filters))
+    statement = select_events(tenant_id).where(Event.id <= get_row_id(below), *_build_conditions(filters))
     rows = connection.execute(statement.order_by(Event.id.desc()).limit(limit + 1))
     found = (
         stored_event
         for row in rows
-        for stored_event in reversed(_events_of(row, filters))
+        for stored_event in reversed(_list_events_of_row(row, filters))
         if stored_event.number < below
     )
     return list(islice(found, limit))
@@ -177,7 +179,7 @@ def find_unverified_events(connection: Connection) -> Iterator[tuple[int, str]]:
                 yield row_id, kind
 
 
-def _events_of(row: Any, filters: EventFilter) -> list[StoredEvent]:
+def _list_events_of_row(row: Any, filters: EventFilter) -> list[StoredEvent]:
     return [
         StoredEvent(get_event_number(row.id, index), type_, payload, row.created_at)
         for index, (type_, payload) in enumerate(unpack_outbox_events(row.type, row.payload, row.following))
@@ -185,7 +187,7 @@ def _events_of(row: Any, filters: EventFilter) -> list[StoredEvent]:
     ]
 
 
-def _conditions(filters: EventFilter) -> list[Any]:
+def _build_conditions(filters: EventFilter) -> list[Any]:
     conditions: list[Any] = []
     if filters.types is not None:
         conditions.append(_has_one_of(filters.types))

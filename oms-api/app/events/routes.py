@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from app.database import set_tenant_scope
 from app.errors import FieldError, Invalid, Unavailable
@@ -22,7 +22,8 @@ from app.wire.dependencies import ReadersDep
 from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
 from app.wire.opaque_ids import OpaqueIds
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.request_models import RequestModel
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["events"])
 
@@ -38,7 +39,7 @@ STREAM = {
 }
 
 
-def _types(text: str) -> str:
+def _parse_types(text: str) -> str:
     if not all(_TYPE.fullmatch(part) for part in text.split(",")):
         raise ValueError("must be types such as trade.recorded or order.*, parted by commas")
     return text
@@ -47,14 +48,12 @@ def _types(text: str) -> str:
 Types = Annotated[
     str,
     Field(max_length=500, description="`trade.recorded`, `order.*`, …, parted by commas"),
-    AfterValidator(_types),
+    AfterValidator(_parse_types),
 ]
 
 
 class EventQuery(Period):
     """Filters and cursor of the list of events."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Types | None = None
     since: QueryTime | None = Field(None, alias="from", description="Recorded at or after this instant")
@@ -63,19 +62,13 @@ class EventQuery(Period):
     cursor: Cursor | None = None
 
 
-class StreamQuery(BaseModel):
+class StreamQuery(RequestModel):
     """Filters of the stream of events."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: Types | None = None
 
 
-@router.get(
-    "/events",
-    summary="List events",
-    responses=document_responses(200, {"model": list[EventOut]}, headers=NEXT_HEADER),
-)
+@router.get("/events", summary="List events", responses=document_responses(200, list[EventOut]))
 async def list_events(
     caller: Watcher, query: Annotated[EventQuery, Query()], feed: FeedDep, readers: ReadersDep,
     opaque_ids: OpaqueIdsDep, request: Request,
@@ -85,7 +78,7 @@ async def list_events(
     if query.cursor:
         below = _decode_event_id(opaque_ids, tenant_id, query.cursor, "cursor")
     else:
-        below = await feed.horizon(tenant_id) + 1
+        below = await feed.get_horizon(tenant_id) + 1
     stored_events = await readers.run_single(
         lambda connection: read_events(
             set_tenant_scope(connection, [tenant_id]), tenant_id, filters, below, query.limit + 1

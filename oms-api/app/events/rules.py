@@ -13,8 +13,8 @@ MAX_EVENTS_IN_ROW = 16
 EVENT_ID_KIND = "event.number"  # the kind of the encrypted ids of events
 # The types that share rows. The verification of the ledger, the orders or the risk controls checks each.
 PACKED_TYPES = (
-    *("trade.recorded", "position.changed", "order.*", "risk.denied", "reconciliation.issue", "latch.set"),
-)
+    "trade.recorded", "position.changed", "order.*", "risk.denied", "reconciliation.issue", "latch.set",
+)  # fmt: skip
 
 
 class NewEvent(NamedTuple):

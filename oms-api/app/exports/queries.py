@@ -94,10 +94,10 @@ def list_charge_movements(
     is portfolio id and sequence of the last row.
     """
     columns = (
-        *(CashMovement.portfolio_id, CashMovement.sequence, Portfolio.name, CashMovement.currency),
-        *(CashMovement.kind, cast(CashMovement.amount, Text), CashMovement.symbol, CashMovement.reason),
+        CashMovement.portfolio_id, CashMovement.sequence, Portfolio.name, CashMovement.currency,
+        CashMovement.kind, cast(CashMovement.amount, Text), CashMovement.symbol, CashMovement.reason,
         _format_instant(connection, CashMovement.created_at),
-    )
+    )  # fmt: skip
     is_portfolio = (Portfolio.tenant_id == CashMovement.tenant_id) & (
         Portfolio.id == CashMovement.portfolio_id
     )
@@ -105,7 +105,9 @@ def list_charge_movements(
         select(*columns)
         .join(Portfolio, is_portfolio)
         .where(CashMovement.tenant_id == filters.tenant_id, CashMovement.kind.in_(_CHARGE_KINDS))
-        .where(*_within(filters), *_between(filters, CashMovement.created_at))
+        .where(
+            *_build_portfolio_conditions(filters), *_build_time_conditions(filters, CashMovement.created_at)
+        )
         .order_by(CashMovement.portfolio_id, CashMovement.sequence.desc())
         .limit(limit)
     )
@@ -204,27 +206,27 @@ def _build_columns(connection: Connection, trade: Any) -> list[Any]:
     undone = (reversal.tenant_id == trade.tenant_id) & (reversal.reverses == trade.trade_id)
     texts = {name: cast(trade[name], Text) for name in ("quantity", "price", "gmv", "charges")}
     return [
-        *(trade.trade_id, trade.sequence, trade.kind),
-        *(trade.portfolio_id, trade.symbol, trade.product, trade.side),
-        *(texts["quantity"], texts["price"], texts["gmv"], trade.currency),
-        *(cast(trade.fx_rate, Text), texts["charges"], cast(trade.realized_pnl, Text), null()),
+        trade.trade_id, trade.sequence, trade.kind,
+        trade.portfolio_id, trade.symbol, trade.product, trade.side,
+        texts["quantity"], texts["price"], texts["gmv"], trade.currency,
+        cast(trade.fx_rate, Text), texts["charges"], cast(trade.realized_pnl, Text), null(),
         _format_instant(connection, trade.executed_at),
         _format_instant(connection, trade.created_at),
-        *(trade.user_id, trade.actor, trade.source, trade.order_id, trade.note, trade.idempotency_key),
+        trade.user_id, trade.actor, trade.source, trade.order_id, trade.note, trade.idempotency_key,
         trade.reverses,
         select(reversal.trade_id).where(undone).scalar_subquery(),
-        *(trade.backdated_reason, trade.request_id, trade.hash),
-    ]
+        trade.backdated_reason, trade.request_id, trade.hash,
+    ]  # fmt: skip
 
 
 def _list_conditions(filters: ExportFilter) -> list[ColumnElement[bool]]:
-    conditions = _between(filters, Trade.created_at)
+    conditions = _build_time_conditions(filters, Trade.created_at)
     if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
         conditions.append(Trade.trade_id >= build_first_trade_id(filters.since))
     return conditions
 
 
-def _between(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:
+def _build_time_conditions(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.since is not None:
         conditions.append(column >= filters.since)
@@ -234,10 +236,12 @@ def _between(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:
 
 
 def _select_portfolios(filters: ExportFilter) -> Select[Any]:
-    return select(Portfolio.id).where(Portfolio.tenant_id == filters.tenant_id, *_within(filters))
+    return select(Portfolio.id).where(
+        Portfolio.tenant_id == filters.tenant_id, *_build_portfolio_conditions(filters)
+    )
 
 
-def _within(filters: ExportFilter) -> list[ColumnElement[bool]]:
+def _build_portfolio_conditions(filters: ExportFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.portfolio_name_key is not None:
         conditions.append(Portfolio.name_key == filters.portfolio_name_key)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from app.database import Readers
 from app.errors import NotFound
@@ -41,8 +41,6 @@ _FILE = {"description": "The file, as a download", "content": {CSV: _TEXT, XLSX:
 
 class ExportQuery(Period):
     """The filters and the format of an export."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"

@@ -104,7 +104,11 @@ class Forwarder:
 
         client = direct_request.cycle.scope["client"]
         return connection.send(
-            *("POST", request.path, client[0] if client else "", request.headers, request.body),
+            "POST",
+            request.path,
+            client[0] if client else "",
+            request.headers,
+            request.body,
             Handlers(answer, handle_loss),
         )
 
@@ -114,7 +118,7 @@ class Forwarder:
             if number is not None:
                 break
             await asyncio.sleep(RETRY_SECONDS)
-        path = self._slots.socket_path(number)
+        path = self._slots.get_socket_path(number)
         with suppress(FileNotFoundError):
             path.unlink()  # its previous worker was killed
         listener = PeerListener(serve_request)
@@ -129,7 +133,7 @@ class Forwarder:
         """Connect to the worker of a slot, and again whenever the connection ends."""
         while True:
             if number != self._number:
-                connection = await _connect(self._slots.socket_path(number))
+                connection = await _connect(self._slots.get_socket_path(number))
                 if connection is not None:
                     self._connections[number] = connection
                     await connection.closed

@@ -11,7 +11,7 @@ _REQUEST = struct.Struct(">III")  # length, number, length of the head
 _RESPONSE = struct.Struct(">IIHI")  # length, number, status, length of the header fields
 
 
-class InvalidFrame(Exception):
+class InvalidForwardedFrame(Exception):
     """Raised when a frame cannot be decoded."""
 
 
@@ -58,7 +58,7 @@ def decode_request(frame: bytes) -> RequestFrame:
         headers = dict(zip(fields[::2], fields[1::2], strict=True))
         return RequestFrame(number, method.decode(), path.decode(), address.decode(), headers, frame[end:])
     except (struct.error, ValueError) as error:
-        raise InvalidFrame from error
+        raise InvalidForwardedFrame from error
 
 
 def encode_response(response: ResponseFrame) -> bytes:
@@ -73,7 +73,7 @@ def decode_response(frame: bytes) -> ResponseFrame:
     try:
         _, number, status, fields_length = _RESPONSE.unpack_from(frame)
     except struct.error as error:
-        raise InvalidFrame from error
+        raise InvalidForwardedFrame from error
     end = _RESPONSE.size + fields_length
     return ResponseFrame(number, status, frame[_RESPONSE.size : end], frame[end:])
 
@@ -91,7 +91,7 @@ class FrameReader:
         while len(data) - start >= _LENGTH.size:
             length = _LENGTH.unpack_from(data, start)[0]
             if length > MAX_FRAME_BYTES:
-                raise InvalidFrame
+                raise InvalidForwardedFrame
             end = start + _LENGTH.size + length
             if end > len(data):
                 break

@@ -7,7 +7,13 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from app.forwarding.frames import FrameReader, InvalidFrame, ResponseFrame, decode_response, encode_request
+from app.forwarding.frames import (
+    FrameReader,
+    InvalidForwardedFrame,
+    ResponseFrame,
+    decode_response,
+    encode_request,
+)
 
 ANSWER_SECONDS = 16.0  # more than the writer's own limit, after which it answers itself
 SILENCE_SECONDS = 3.0  # after which a worker that has requests counts as hung
@@ -110,7 +116,7 @@ class PeerConnection(asyncio.Protocol):
                     self._is_ready = True
                 else:
                     self._answer(decode_response(frame))
-        except InvalidFrame:
+        except InvalidForwardedFrame:
             _LOG.exception("a worker process sent an invalid frame")
             self.close()
 

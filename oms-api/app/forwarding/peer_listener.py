@@ -10,7 +10,7 @@ from typing_extensions import override
 from app.forwarding.frames import (
     DECLINED,
     FrameReader,
-    InvalidFrame,
+    InvalidForwardedFrame,
     RequestFrame,
     ResponseFrame,
     decode_request,
@@ -105,7 +105,7 @@ class ListenerProtocol(asyncio.Protocol):
                     self._write(READY)
                 else:
                     self._listener.serve(self, decode_request(frame))
-        except InvalidFrame:
+        except InvalidForwardedFrame:
             _LOG.exception("a worker process sent an invalid frame")
             self.close()
 

@@ -50,7 +50,7 @@ class WorkerSlots:
             os.close(self._lock)
             self._lock = None
 
-    def socket_path(self, number: int) -> Path:
+    def get_socket_path(self, number: int) -> Path:
         """Return the path of the socket on which the worker of a slot listens."""
         return self._directory / f"{number}.sock"
 

@@ -48,6 +48,6 @@ class Handler(Protocol[Command_contra, Outcome]):
 class Gauges(Protocol):
     """Receives the metrics of the writer."""
 
-    def batch(self, size: int, seconds: float) -> None:
+    def record_batch(self, size: int, seconds: float) -> None:
         """Record that a batch of `size` commands was committed in `seconds`."""
         ...

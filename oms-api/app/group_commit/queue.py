@@ -200,7 +200,7 @@ class GroupCommit(Generic[Command, Outcome]):
             outcomes = self._writing.write([item.command for item in batch])
             seconds = time.perf_counter() - started
             if self._gauges:
-                self._gauges.batch(len(batch), seconds)
+                self._gauges.record_batch(len(batch), seconds)
             self._expected_items = len(batch) + len(self._queue)
             self._linger_seconds = min(MAX_LINGER_SECONDS, seconds * LINGER_SHARE)
             self._answer(batch, outcomes)

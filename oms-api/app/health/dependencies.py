@@ -11,7 +11,7 @@ from app.clock import Now
 from app.database import Readers
 from app.duties.rules.schedule import DutyReport
 from app.health.rules import ComponentHealth
-from app.health.service import ValuedPortfolio
+from app.health.service import PortfolioGauges
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -44,7 +44,7 @@ class HealthComponents:
     describe_brokers: Callable[[Connection], ComponentHealth]
     describe_alerts: Callable[[Sequence[DutyReport]], ComponentHealth]
     describe_connections: Callable[[Connection, int], dict[str, ComponentHealth]]
-    list_portfolio_values: Callable[[Connection], Sequence[ValuedPortfolio]]
+    list_portfolio_values: Callable[[Connection], Sequence[PortfolioGauges]]
     signal_channel: ChannelState
     has_redis: bool
     has_worker: bool

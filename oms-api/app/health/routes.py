@@ -22,7 +22,7 @@ from app.health.rules import (
 )
 from app.health.schemas import DetailedHealthOut, HealthOut, ReadinessOut
 from app.health.service import (
-    ValuedPortfolio,
+    PortfolioGauges,
     count_pending,
     find_chain_report,
     find_sandbox_layers,
@@ -102,7 +102,7 @@ async def ready(components: HealthComponentsDep) -> Response:
 @router.get(
     "/health/detailed",
     summary="Get the state of each component",
-    responses=document_responses(200, {"model": DetailedHealthOut}),
+    responses=document_responses(200, DetailedHealthOut),
 )
 async def detailed(caller: Reader, components: HealthComponentsDep) -> Response:
     """Get the state of the database, writer, price feed, background jobs, webhooks, alerts and brokers.
@@ -158,7 +158,7 @@ async def metrics(
     return Response(components.metrics.render(), media_type=CONTENT_TYPE)
 
 
-def _set_portfolio_values(metrics: Metrics, portfolios: Sequence[ValuedPortfolio]) -> None:
+def _set_portfolio_values(metrics: Metrics, portfolios: Sequence[PortfolioGauges]) -> None:
     """Set the metrics of portfolios. They lose digits, as all samples of Prometheus do."""
     metrics.portfolios.clear()
     for portfolio in portfolios:

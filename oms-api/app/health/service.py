@@ -14,7 +14,7 @@ from app.duties.rules.schedule import DutyReport
 from app.identity.queries.tenants import find_tenant
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.metrics import Metrics
 from app.sandbox.rules.layers import Layer
@@ -24,7 +24,7 @@ from app.text import name_key
 from app.webhooks.queries.deliveries import count_pending_deliveries
 
 
-class ValuedPortfolio(NamedTuple):
+class PortfolioGauges(NamedTuple):
     """A portfolio with its current value, in its currency."""
 
     tenant: str
@@ -41,7 +41,7 @@ def find_sandbox_layers() -> tuple[Layer, ...]:
 
 def list_portfolio_values(
     connection: Connection, valuer: Valuer, names: Mapping[str, Sequence[str]], at: datetime
-) -> list[ValuedPortfolio]:
+) -> list[PortfolioGauges]:
     """Return the portfolios that exist of these names, which are listed by the slug of their tenant."""
     found = []
     for slug, wanted in names.items():
@@ -50,10 +50,10 @@ def list_portfolio_values(
             continue
         set_tenant_scope(connection, [tenant.id])
         books = find_books(connection, tenant.id, [name_key(name) for name in wanted])
-        statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
+        statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
         values = value_statements(connection, valuer, tenant.id, statements, at)
         found += [
-            ValuedPortfolio(slug, statement.book.name, statement.book.base_currency, values[number])
+            PortfolioGauges(slug, statement.book.name, statement.book.base_currency, values[number])
             for number, statement in statements.items()
         ]
     return found
@@ -64,7 +64,9 @@ def set_duty_metrics(metrics: Metrics, reports: Iterable[DutyReport]) -> None:
     for report in reports:
         state = report.state
         metrics.set_duty(
-            *(state.name, report.lag_seconds, (state.duration_ms or 0) / 1000),
+            state.name,
+            report.lag_seconds,
+            (state.duration_ms or 0) / 1000,
             has_failed=state.error is not None,
         )
 

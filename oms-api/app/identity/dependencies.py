@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from app.audit.service import AuditEntry, Trail
+from app.audit.service import AuditTrail
 from app.clock import Now
 from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
@@ -16,8 +16,9 @@ from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, Operat
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.rules.workspace_statements import StatementReader
 from app.identity.service.authenticator import Authenticator, People, RequestClient
+from app.identity.service.caller_entries import build_caller_entry
 from app.identity.service.logins import LoginService
-from app.identity.service.sessions import Sessions
+from app.identity.service.sessions import LoginSessions
 from app.rate_limit import RateLimiter
 from app.wire.app_state import Component, get_request_info
 
@@ -43,9 +44,9 @@ class Authentication:
 
     authenticator: Authenticator
     people: People
-    sessions: Sessions
+    sessions: LoginSessions
     limiter: RateLimiter
-    trail: Trail
+    trail: AuditTrail
     now: Now
 
     async def authorize(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -55,7 +56,7 @@ class Authentication:
         """
         caller = await self.authenticate(request, operation)
         if not caller.may(operation):
-            raise _refusal(caller, TABLE[operation])
+            raise _build_error(caller, TABLE[operation])
         return caller
 
     async def authenticate(self, request: RequestInfo, operation: Operation) -> Caller:
@@ -87,7 +88,7 @@ class Authentication:
             if caller is not None and person is not None:
                 caller = self.people.find_cached(caller, person.decode("latin-1"))
         else:
-            caller = None if key or person else self.sessions.find_cached(_token(bearer))
+            caller = None if key or person else self.sessions.find_cached(_parse_token(bearer))
         return caller if caller is not None and caller.may(operation) else None
 
     def count(self, request: RequestInfo, caller: Caller) -> None:
@@ -123,8 +124,7 @@ class Authentication:
         self.limiter.charge_address(request.address)
 
     def _record_denial(self, request: RequestInfo, caller: Caller, operation: Operation) -> None:
-        who = (caller.tenant_id, self.now(), caller.actor, caller.name)
-        self.trail.note(AuditEntry(*who, "denied", operation.value, request.address, request.request_id))
+        self.trail.note(build_caller_entry(caller, request, self.now(), "denied", operation.value))
 
     async def _find_caller(self, request: RequestInfo, operation: Operation) -> Caller:
         headers = request.headers
@@ -133,7 +133,7 @@ class Authentication:
         if bearer is not None and key is not None:
             raise Malformed("Send either X-API-Key or Authorization, not both.")
         if bearer is not None:
-            caller = await self.sessions.authenticate(_token(bearer))
+            caller = await self.sessions.authenticate(_parse_token(bearer))
         else:
             caller = await self.authenticator.authenticate(key.decode("latin-1") if key else None)
         request.on_denied = partial(self._record_denial, request, caller, operation)
@@ -148,7 +148,7 @@ class Authentication:
         return caller
 
 
-def _refusal(caller: Caller, rule: Rule) -> OmsError:
+def _build_error(caller: Caller, rule: Rule) -> OmsError:
     if rule.operator_only and caller.scopes & rule.required_scopes:
         return OperatorRequired()
     if rule.requires_person and caller.scopes & rule.required_scopes and caller.person is None:
@@ -163,7 +163,7 @@ def get_rate_limit_key(caller: Caller) -> str:
     return f"{caller.key_id.partition(':')[0]}|{caller.tenant_id}|{caller.person}"
 
 
-def _token(header: bytes) -> str:
+def _parse_token(header: bytes) -> str:
     scheme, _, token = header.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NoValidKey
@@ -174,8 +174,8 @@ AUTHENTICATION = Component[Authentication]("authentication")
 AuthenticationDep = Annotated[Authentication, Depends(AUTHENTICATION)]
 LOGIN_SERVICE = Component[LoginService]("login_service")
 LoginServiceDep = Annotated[LoginService, Depends(LOGIN_SERVICE)]
-SESSIONS = Component[Sessions]("sessions")
-SessionsDep = Annotated[Sessions, Depends(SESSIONS)]
+SESSIONS = Component[LoginSessions]("sessions")
+SessionsDep = Annotated[LoginSessions, Depends(SESSIONS)]
 STATEMENTS = Component[StatementReader]("statements")
 StatementsDep = Annotated[StatementReader, Depends(STATEMENTS)]
 
@@ -194,7 +194,7 @@ def require_permission(operation: Operation) -> Callable[..., Coroutine[Any, Any
     ) -> Caller:  # fmt: skip
         return await AUTHENTICATION.get(request).authorize(get_request_info(request), operation)
 
-    roles = [role.value for role in TABLE[operation].roles()]
+    roles = [role.value for role in TABLE[operation].list_roles()]
     authorize.describes = {"x-operation": operation.value, "x-roles": roles}  # type: ignore[attr-defined]  # for OpenAPI
     return authorize
 

@@ -96,14 +96,14 @@ def list_instruments(
         query = query.where(in_symbol | row.symbol.in_(aliased) | in_name | as_written)
     if after is not None:
         query = query.where(row.symbol > after)
-    return [_instrument(tuple(found)) for found in connection.execute(query)]
+    return [_build_instrument(tuple(found)) for found in connection.execute(query)]
 
 
 def list_all_instruments(connection: Connection) -> dict[InstrumentKey, tuple[Instrument, Timestamp]]:
     """Return every listed instrument by tenant and symbol, with the time its terms were set."""
     columns = [_TABLE.c[name] for name in (*_KEY, *_TERMS, "updated_at")]
     rows = map(tuple, connection.execute(select(*columns)))
-    return {InstrumentKey(*row[:2]): (_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
+    return {InstrumentKey(*row[:2]): (_build_instrument(row[1:-1]), convert_instant(row[-1])) for row in rows}
 
 
 def set_terms(connection: Connection, tenant_id: int, terms: Instrument, at: datetime) -> None:
@@ -128,10 +128,10 @@ def _build_row(tenant_id: int, terms: Instrument, at: datetime) -> tuple[Any, ..
 
 @lru_cache(maxsize=4096)  # as in `get_unlisted_terms`
 def _build_known_instrument(row: tuple[Any, ...]) -> Instrument:
-    return _instrument(row)
+    return _build_instrument(row)
 
 
-def _instrument(row: Sequence[Any]) -> Instrument:
+def _build_instrument(row: Sequence[Any]) -> Instrument:
     """Build the instrument. PostgreSQL returns decimals and booleans, SQLite text and numbers."""
     symbol, exchange, asset_class, currency, tick, lot, tradable, restricted, name, sector = row
     steps = (Decimal(tick), Decimal(lot))

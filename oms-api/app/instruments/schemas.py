@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import format_fixed, shorten_quantity
 from app.wire.fields import PositiveAmount, clean, to_lower_case
+from app.wire.request_models import FrozenRequestModel
 
 
-def _symbol(value: Any) -> str:  # any JSON value
+def _validate_symbol(value: Any) -> str:  # any JSON value
     symbol = normalize_symbol(value) if isinstance(value, str) else None
     if symbol is None:
         message = (
@@ -23,7 +24,9 @@ def _symbol(value: Any) -> str:  # any JSON value
 
 
 Symbol = Annotated[
-    str, BeforeValidator(_symbol), WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"})
+    str,
+    BeforeValidator(_validate_symbol),
+    WithJsonSchema({"type": "string", "pattern": f"^{WRITTEN_PATTERN}$"}),
 ]
 AssetClassName = Literal[
     "equity", "etf", "crypto", "fx", "commodity", "bond", "fund", "index", "future", "option"
@@ -37,10 +40,8 @@ Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.up
 MAX_ALIASES = 10
 
 
-class InstrumentIn(BaseModel):
+class InstrumentIn(FrozenRequestModel):
     """The terms of a symbol. The tick size is in currency, the lot size in units."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: InstrumentName = ""
     exchange: Exchange = ""
@@ -60,7 +61,7 @@ class InstrumentIn(BaseModel):
         examples=[["BRK-B"]],
     )
 
-    def terms(self, symbol: str) -> Instrument:
+    def to_instrument(self, symbol: str) -> Instrument:
         """Return the instrument."""
         kind = (self.exchange, self.asset_class, self.currency)
         return Instrument(

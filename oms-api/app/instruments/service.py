@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments import queries
 from app.instruments.errors import AliasInUse, AliasTaken, CurrencyInUse
@@ -69,14 +69,14 @@ def set_terms(
         before, after = get_trading_currency(previous.terms, base), get_trading_currency(terms, base)
         if before != after:
             raise CurrencyInUse(terms.symbol, before, after)
-    updated = Listing(terms, _aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
+    updated = Listing(terms, _resolve_aliases(connection, tenant_id, previous, terms, aliases, is_in_use))
     queries.set_terms(connection, tenant_id, terms, at)
     if updated.aliases != previous.aliases:
         queries.replace_aliases(connection, key, updated.aliases)
     return ListingChange(previous, updated)
 
 
-def verify_instruments(connection: Connection) -> Iterator[Difference]:
+def verify_instruments(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each symbol whose terms or aliases differ from those that the audit log records as last set."""
     stored = queries.list_all_instruments(connection)
     aliases = queries.find_aliases(connection, list(stored))
@@ -87,7 +87,7 @@ def verify_instruments(connection: Connection) -> Iterator[Difference]:
         place = f"instrument {key.symbol} of tenant {key.tenant_id}"
         row = stored.get(key)
         if row is None:
-            yield Difference(place, "row", "none", "a row, as the audit log says")
+            yield ActionDifference(place, "row", "none", "a row, as the audit log says")
         else:
             fields = _serialize_instrument(*row) | {"aliases": list(aliases[key])}
             yield from find_differences(place, fields, act.after | {"updated_at": act.at})
@@ -101,7 +101,7 @@ def _serialize_instrument(terms: Instrument, updated_at: Timestamp) -> dict[str,
     return {**kind, **steps, **flags, "updated_at": updated_at}
 
 
-def _aliases(
+def _resolve_aliases(
     connection: Connection,
     tenant_id: int,
     previous: Listing,
@@ -113,7 +113,7 @@ def _aliases(
     if aliases is None and previous.terms.is_listed:
         return previous.aliases
     default_aliases = list_default_aliases(terms) if aliases is None else aliases
-    owners = _owners(connection, tenant_id, default_aliases)
+    owners = _find_owners(connection, tenant_id, default_aliases)
     if aliases is None:
         return tuple(
             name
@@ -129,7 +129,7 @@ def _aliases(
     return tuple(sorted(set(aliases)))
 
 
-def _owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
+def _find_owners(connection: Connection, tenant_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return, by name, the symbol of its instrument. Unknown names are left out."""
     keys = [InstrumentKey(tenant_id, name) for name in names]
     instruments = queries.find_instruments(connection, keys).values()

@@ -36,7 +36,7 @@ CURRENCY_IS_WHOLE = (
 _POSITIVE = "CAST({0} AS NUMERIC) > 0"
 
 
-def _in_portfolio() -> ForeignKeyConstraint:
+def _build_portfolio_key() -> ForeignKeyConstraint:
     """Return the foreign key that keeps a row in a portfolio of its own tenant."""
     return ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"])
 
@@ -81,7 +81,8 @@ class Portfolio(Base):
         UniqueConstraint("tenant_id", "id"),
         Index(
             "uq_portfolios_broker_connection",
-            *("tenant_id", "broker_connection"),
+            "tenant_id",
+            "broker_connection",
             unique=True,
             postgresql_where=_IS_CONNECTED,
             sqlite_where=_IS_CONNECTED,
@@ -136,7 +137,7 @@ class Trade(Base):
 
     __tablename__ = "trades"
     __table_args__ = (
-        _in_portfolio(),
+        _build_portfolio_key(),
         UniqueConstraint("tenant_id", "portfolio_id", "sequence"),
         # The key comes first, so that `find_rows_by_name` can use this index.
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id", "kind"),
@@ -161,7 +162,9 @@ class Trade(Base):
         Index(None, "tenant_id", "user_id", "trade_id"),
         Index(
             "ix_trades_of_actors",
-            *("tenant_id", "actor", "trade_id"),
+            "tenant_id",
+            "actor",
+            "trade_id",
             postgresql_where=_HAS_ACTOR,
             sqlite_where=_HAS_ACTOR,
         ),
@@ -228,7 +231,7 @@ class PositionRow(Base):
 
     __tablename__ = "positions"
     __table_args__ = (
-        _in_portfolio(),
+        _build_portfolio_key(),
         CheckConstraint("(currency IS NULL) = (local_cost IS NULL)", name="currency_is_whole"),
     )
 
@@ -255,7 +258,7 @@ class PositionRecordRow(Base):
     """
 
     __tablename__ = "position_records"
-    __table_args__ = (_in_portfolio(),)
+    __table_args__ = (_build_portfolio_key(),)
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -282,11 +285,11 @@ class CashMovement(Base):
 
     __tablename__ = "cash_movements"
     __table_args__ = (
-        _in_portfolio(),
+        _build_portfolio_key(),
         Index(None, "tenant_id", "portfolio_id", "kind", "symbol", "day"),
         Index(
             "uq_cash_movements_daily",
-            *("tenant_id", "portfolio_id", "kind", "day"),
+            "tenant_id", "portfolio_id", "kind", "day",
             unique=True,
             postgresql_where=_IS_DAILY,
             sqlite_where=_IS_DAILY,
@@ -298,7 +301,7 @@ class CashMovement(Base):
             "'dividend', 'withholding', 'interest', 'borrow', 'adjustment')",
             name="kind_is_known",
         ),
-    )
+    )  # fmt: skip
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     portfolio_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -4,7 +4,6 @@ Requests are pydantic models. Responses are plain dicts that models describe.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,7 +11,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SkipValidation,
     WithJsonSchema,
@@ -27,7 +25,7 @@ from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.charge_ratios import compute_charges_percentage
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.rules.tickets import ReportedTrade, find_portfolio_name_error
-from app.money import ZERO, format_fixed, is_storable, parse_plain, shorten_amount, shorten_quantity
+from app.money import ZERO, format_fixed, parse_plain, shorten_amount, shorten_quantity
 from app.wire.execution_times import ExecutionTimeIn
 from app.wire.fields import (
     Amount,
@@ -38,8 +36,11 @@ from app.wire.fields import (
     clean,
     clean_label,
     clean_name,
+    require_storable,
+    to_lower_case,
 )
 from app.wire.problems import Problem
+from app.wire.request_models import RequestModel
 
 _REPORTED = attrgetter(*ReportedTrade._fields)
 USER_LENGTH = 100
@@ -53,30 +54,20 @@ OTHER_NAMES: Mapping[str, str] = {  # field names of other systems
 }
 
 
-def _portfolio_name(value: str) -> str:
+def _validate_portfolio_name(value: str) -> str:
     message = find_portfolio_name_error(value)
     if message:
         raise PydanticCustomError("portfolio_name", "{message}", {"message": message})
     return value
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
-def _storable(amount: Decimal) -> Decimal:
-    if not is_storable(amount):
-        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    return amount
-
-
-def _small_letters(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-Charges = Annotated[Amount, AfterValidator(_storable), WithJsonSchema(build_amount_schema(zero=True))]
+Charges = Annotated[Amount, AfterValidator(require_storable), WithJsonSchema(build_amount_schema(zero=True))]
 PortfolioName = Annotated[
-    str, AfterValidator(clean_name), AfterValidator(_portfolio_name), Field(max_length=400),
+    str, AfterValidator(clean_name), AfterValidator(_validate_portfolio_name), Field(max_length=400),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/]+$"}),
 ]  # fmt: skip
 Label = Annotated[
@@ -93,7 +84,6 @@ class TradeIn(ExecutionTimeIn):
     Give either `gmv` (gross market value) or `price` (per unit), in the instrument's currency.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     symbol: Symbol = Field(
@@ -114,10 +104,10 @@ class TradeIn(ExecutionTimeIn):
         "portfolio",
         examples=["1.00"],
     )
-    user_id: Annotated[Label | None, AfterValidator(_empty_is_none)] = Field(
+    user_id: Annotated[Label | None, AfterValidator(_convert_empty_to_none)] = Field(
         None, description="Person that the trade is for", examples=["U123"]
     )
-    note: Annotated[Note | None, AfterValidator(_empty_is_none)] = Field(
+    note: Annotated[Note | None, AfterValidator(_convert_empty_to_none)] = Field(
         None, description="Note that is stored with the trade", examples=["Block trade"]
     )
 
@@ -132,24 +122,20 @@ class TradeIn(ExecutionTimeIn):
         return ReportedTrade(*_REPORTED(self))
 
 
-class BatchIn(BaseModel):
+class BatchIn(RequestModel):
     """Up to 1,000 trades. Each succeeds or fails on its own."""
-
-    model_config = ConfigDict(extra="forbid")
 
     # Each trade is validated on its own later, so that an invalid one does not refuse the others.
     trades: list[Annotated[TradeIn, SkipValidation]] = Field(min_length=1, max_length=MAX_TRADES)
 
 
-class TradeReversalIn(BaseModel):
+class TradeReversalIn(RequestModel):
     """The reason of a reversal."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[Note, Field(min_length=1)]
 
 
-CostSchedule = Annotated[Schedule, BeforeValidator(_small_letters)]
+CostSchedule = Annotated[Schedule, BeforeValidator(to_lower_case)]
 
 
 class PositionOut(BaseModel):

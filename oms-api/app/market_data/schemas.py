@@ -4,25 +4,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.instruments.schemas import Symbol
 from app.market_data.errors import ExpiryPassed
 from app.market_data.queries.subscriptions import Subscription
 from app.market_data.rules.values import Bar, MarkOverride, Quote, compute_age, compute_mid
-from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
+from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.timestamps import format_timestamp
-from app.wire.fields import Amount, PositiveAmount, check_length, clean
+from app.wire.fields import Amount, PositiveAmount, check_length, clean, require_storable
 from app.wire.lists import QueryTime
+from app.wire.request_models import FrozenRequestModel
 
 _AT = "2026-11-20T15:04:05.123456Z"
-
-
-def _storable(amount: Decimal) -> Decimal:
-    if not is_storable(amount):
-        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    return amount
 
 
 MAX_REASON_LENGTH = 500
@@ -32,16 +27,14 @@ Reason = Annotated[
     AfterValidator(clean),
     AfterValidator(check_length(MAX_REASON_LENGTH)),
 ]
-Size = Annotated[Amount, AfterValidator(_storable)]
+Size = Annotated[Amount, AfterValidator(require_storable)]
 
 
-class QuoteIn(BaseModel):
+class QuoteIn(FrozenRequestModel):
     """The `bid`, `ask` and `last` price of a symbol, at least one of them.
 
     A size is the number of units that can fill against that side. Without a size, any quantity fills.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bid: PositiveAmount | None = None
     ask: PositiveAmount | None = None
@@ -57,7 +50,7 @@ class QuoteIn(BaseModel):
             raise PydanticCustomError("crossed", "The bid must not be above the ask.", {"field": "bid"})
         return self
 
-    def quote(self, symbol: str, at: datetime) -> Quote:
+    def to_quote(self, symbol: str, at: datetime) -> Quote:
         """Return the quote, with `at` as its time."""
         return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
 
@@ -88,10 +81,8 @@ class BarOut(BaseModel):
     volume: str | None = Field(description="Units traded; null: unknown")
 
 
-class MarkIn(BaseModel):
+class MarkIn(FrozenRequestModel):
     """The price at which positions in a symbol are valued until `expires_at`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     price: PositiveAmount = Field(
         description="Price per unit, in the instrument's currency", examples=["95.00"]
@@ -123,10 +114,8 @@ class MarkOut(BaseModel):
     )
 
 
-class SubscriptionsIn(BaseModel):
+class SubscriptionsIn(FrozenRequestModel):
     """Symbols to follow."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     symbols: Annotated[list[Symbol], Field(min_length=1, max_length=500)] = Field(
         description="Symbols or aliases; letter case does not matter", examples=[["AAPL", "MSFT"]]
@@ -183,12 +172,12 @@ def serialize_quote(quote: Quote, now: datetime) -> dict[str, Any]:
     """Serialize the quote as `QuoteOut`."""
     return {
         "symbol": quote.symbol,
-        "bid": _price(quote.bid),
-        "ask": _price(quote.ask),
-        "last": _price(quote.last),
-        "mid": _price(compute_mid(quote)),
-        "bid_size": _quantity(quote.bid_size),
-        "ask_size": _quantity(quote.ask_size),
+        "bid": _format_price(quote.bid),
+        "ask": _format_price(quote.ask),
+        "last": _format_price(quote.last),
+        "mid": _format_price(compute_mid(quote)),
+        "bid_size": _format_quantity(quote.bid_size),
+        "ask_size": _format_quantity(quote.ask_size),
         "at": format_timestamp(quote.at),
         "age_seconds": round(compute_age(quote, now).total_seconds(), 3),
         "source": quote.source,
@@ -199,17 +188,17 @@ def serialize_bar(bar: Bar) -> dict[str, Any]:
     """Serialize the bar as `BarOut`."""
     return {
         "start": format_timestamp(bar.start),
-        "open": _price(bar.open),
-        "high": _price(bar.high),
-        "low": _price(bar.low),
-        "close": _price(bar.close),
-        "volume": _quantity(bar.volume),
+        "open": _format_price(bar.open),
+        "high": _format_price(bar.high),
+        "low": _format_price(bar.low),
+        "close": _format_price(bar.close),
+        "volume": _format_quantity(bar.volume),
     }
 
 
-def _price(price: Decimal | None) -> str | None:
+def _format_price(price: Decimal | None) -> str | None:
     return None if price is None else shorten_amount(format_fixed(price))
 
 
-def _quantity(quantity: Decimal | None) -> str | None:
+def _format_quantity(quantity: Decimal | None) -> str | None:
     return None if quantity is None else shorten_quantity(format_fixed(quantity))

@@ -24,12 +24,12 @@ from app.instruments.models import SymbolText
 from app.orders.rules.values import FINAL, GroupKind, OrderType, Status, TimeInForce
 
 
-def _one_of(column: str, values: Iterable[str]) -> str:
+def _build_check(column: str, values: Iterable[str]) -> str:
     listed = ", ".join(f"'{value}'" for value in values)
     return f"{column} IN ({listed})"
 
 
-def _partial_index(name: str | None, condition: TextClause, *columns: str) -> Index:
+def _build_partial_index(name: str | None, condition: TextClause, *columns: str) -> Index:
     """Return an index of the rows that meet the condition, on both databases."""
     return Index(name, *columns, postgresql_where=condition, sqlite_where=condition)
 
@@ -42,12 +42,15 @@ _UNFILLED = [repr(str(status)) for status in _FINAL if status is not Status.FILL
 IS_UNFILLED = text(f"status IN ({', '.join(_UNFILLED)})")  # final, but not filled
 _NAMED = {column: text(f"{column} IS NOT NULL") for column in ("strategy", "user_id", "actor")}
 _FILTER_INDEXES = (  # for filters of lists; partial, so that a null costs nothing
-    *(_partial_index(None, is_present, "tenant_id", column, "id") for column, is_present in _NAMED.items()),
-    _partial_index("ix_orders_unfilled_by_status", IS_UNFILLED, "tenant_id", "status", "id"),
+    *(
+        _build_partial_index(None, is_present, "tenant_id", column, "id")
+        for column, is_present in _NAMED.items()
+    ),
+    _build_partial_index("ix_orders_unfilled_by_status", IS_UNFILLED, "tenant_id", "status", "id"),
 )
 _RELATION_INDEXES = (  # partial, because most orders have neither a parent nor a group
-    _partial_index(None, _HAS_PARENT, "tenant_id", "parent_id"),
-    _partial_index(None, _HAS_GROUP, "tenant_id", "group_id"),
+    _build_partial_index(None, _HAS_PARENT, "tenant_id", "parent_id"),
+    _build_partial_index(None, _HAS_GROUP, "tenant_id", "group_id"),
 )
 _IS_UNDONE, _HAS_NO_ORDERS = text("completed_at IS NULL"), text("order_ids IS NULL")
 IS_WAITING = text("status = 'AWAITING_APPROVAL'")
@@ -62,18 +65,18 @@ class OrderRecord(Base):
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
         UniqueConstraint("client_order_id", "tenant_id", "portfolio_id"),
         UniqueConstraint("idempotency_key", "tenant_id", "portfolio_id"),
-        _partial_index("ix_orders_open_by_symbol", IS_OPEN, "tenant_id", "symbol", "portfolio_id"),
-        _partial_index("ix_orders_open_by_portfolio", IS_OPEN, "tenant_id", "portfolio_id"),
-        _partial_index("ix_orders_awaiting_approval", IS_WAITING, "tenant_id", "id"),
+        _build_partial_index("ix_orders_open_by_symbol", IS_OPEN, "tenant_id", "symbol", "portfolio_id"),
+        _build_partial_index("ix_orders_open_by_portfolio", IS_OPEN, "tenant_id", "portfolio_id"),
+        _build_partial_index("ix_orders_awaiting_approval", IS_WAITING, "tenant_id", "id"),
         Index(None, "tenant_id", "portfolio_id", "id"),
         Index(None, "tenant_id", "symbol", "id"),
         *_RELATION_INDEXES,
         *_FILTER_INDEXES,
         CheckConstraint("side IN ('BUY', 'SELL')", name="side_is_known"),
-        CheckConstraint(_one_of("type", OrderType), name="type_is_known"),
-        CheckConstraint(_one_of("time_in_force", TimeInForce), name="time_in_force_is_known"),
-        CheckConstraint(_one_of("status", Status), name="status_is_known"),
-        CheckConstraint(_one_of("group_kind", GroupKind), name="group_kind_is_known"),
+        CheckConstraint(_build_check("type", OrderType), name="type_is_known"),
+        CheckConstraint(_build_check("time_in_force", TimeInForce), name="time_in_force_is_known"),
+        CheckConstraint(_build_check("status", Status), name="status_is_known"),
+        CheckConstraint(_build_check("group_kind", GroupKind), name="group_kind_is_known"),
         CheckConstraint("CAST(quantity AS NUMERIC) >= 0", name="quantity_is_not_negative"),
         CheckConstraint("CAST(filled_quantity AS NUMERIC) >= 0", name="filled_quantity_is_not_negative"),
         CheckConstraint("(status = 'DENIED') = (denial IS NOT NULL)", name="a_denied_order_says_why"),
@@ -160,7 +163,7 @@ class ApprovalRequestRecord(Base):
     __tablename__ = "approval_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        _partial_index("ix_approval_requests_overrides", _IS_OVERRIDE, "tenant_id", "override_of"),
+        _build_partial_index("ix_approval_requests_overrides", _IS_OVERRIDE, "tenant_id", "override_of"),
         CheckConstraint("(override_of IS NULL) = (waived IS NULL)", name="an_override_waives_a_limit"),
     )
 
@@ -192,7 +195,7 @@ class BrokerRequestRow(Base):
     __tablename__ = "broker_requests"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "order_id"], ["orders.tenant_id", "orders.id"]),
-        _partial_index("ix_broker_requests_undone", _IS_UNDONE, "tenant_id", "connection", "id"),
+        _build_partial_index("ix_broker_requests_undone", _IS_UNDONE, "tenant_id", "connection", "id"),
         Index(None, "tenant_id", "order_id"),
         CheckConstraint("kind IN ('submit', 'cancel', 'replace')", name="kind_is_known"),
         CheckConstraint("status IN ('new', 'sending', 'unknown', 'done')", name="status_is_known"),
@@ -251,7 +254,7 @@ class PortfolioCancellation(Base):
             ["tenant_id", "cancellation_id"], ["cancellations.tenant_id", "cancellations.id"]
         ),
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
-        _partial_index("ix_portfolio_cancellations_undone", _HAS_NO_ORDERS, "tenant_id"),
+        _build_partial_index("ix_portfolio_cancellations_undone", _HAS_NO_ORDERS, "tenant_id"),
     )
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -28,7 +28,9 @@ class EquitySnapshot(Base):
         CheckConstraint("kind IN ('interval', 'close', 'flow')", name="kind_is_known"),
         Index(
             "ix_equity_snapshots_kept",
-            *("tenant_id", "portfolio_id", "at"),
+            "tenant_id",
+            "portfolio_id",
+            "at",
             postgresql_where=IS_KEPT,
             sqlite_where=IS_KEPT,
         ),

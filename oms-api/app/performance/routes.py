@@ -33,7 +33,7 @@ Name = Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})]
 @router.get(
     "/history",
     summary="Get the equity curve of a portfolio",
-    responses=document_responses(200, {"model": CurveOut}, 404),
+    responses=document_responses(200, CurveOut, 404),
 )
 async def get_history(
     caller: Reader, name: Name, query: Annotated[HistoryQuery, Query()], performance: PerformanceDep,
@@ -61,7 +61,7 @@ async def get_history(
 @router.get(
     "/performance",
     summary="Get the performance of a portfolio",
-    responses=document_responses(200, {"model": PerformanceOut}, 404),
+    responses=document_responses(200, PerformanceOut, 404),
 )
 async def get_performance(
     caller: Reader, name: Name, query: Annotated[PerformanceQuery, Query()], performance: PerformanceDep,
@@ -69,11 +69,8 @@ async def get_performance(
 ) -> Response:  # fmt: skip
     """Get returns, risk and the statistics of round trips over a period."""
     at, portfolio = now(), parse_portfolio_name(name)
-    report = await readers.run(
-        lambda connection: performance.read_report(
-            connection, caller.tenant_id, portfolio, query.since, query.until, at
-        ),
-        caller.tenant_id,
+    report = await readers.read(
+        caller.tenant_id, performance.read_report, portfolio, query.since, query.until, at
     )
     _require_visible(caller, portfolio)
     return build_json_response(

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.money import format_fixed, shorten_amount, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod
@@ -12,16 +12,15 @@ from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
 from app.performance.rules.values import Drawdown
 from app.wire.lists import Period, QueryTime
+from app.wire.request_models import RequestModel
 
 _SHARE = "as a share: 0.01 is 1%"
 _UNDEFINED = "null if it is undefined"
 _NET = "net of charges, in `base_currency`; null without such a round trip"
 
 
-class HistoryQuery(BaseModel):
+class HistoryQuery(RequestModel):
     """How far back the curve reaches, and the distance of its points."""
-
-    model_config = ConfigDict(extra="forbid")
 
     period: CurvePeriod = Field(CurvePeriod.MONTH, description="A month is 30 days, a year 365")
     interval: CurveInterval | None = Field(
@@ -32,8 +31,6 @@ class HistoryQuery(BaseModel):
 
 class PerformanceQuery(Period):
     """The period of the statistics."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: QueryTime | None = Field(
         None, alias="from", description="Start at the last close before this instant; default: the opening"
@@ -153,10 +150,10 @@ def serialize_statistics(statistics: Statistics) -> dict[str, Any]:
         "start": statistics.start,
         "end": statistics.end,
         "days": statistics.days,
-        **{name: _ratio(getattr(statistics, name)) for name in names},
+        **{name: _format_ratio(getattr(statistics, name)) for name in names},
         "max_drawdown": _serialize_drawdown(statistics.max_drawdown),
-        "turnover": _ratio(statistics.turnover),
-        "exposure": _ratio(statistics.exposure),
+        "turnover": _format_ratio(statistics.turnover),
+        "exposure": _format_ratio(statistics.exposure),
         "charges": shorten_amount(format_fixed(statistics.charges)),
     }
 
@@ -167,18 +164,18 @@ def serialize_trips(trip_statistics: TripStatistics | None) -> dict[str, Any]:
         return dict.fromkeys(TripStatistics._fields)
     return {
         "round_trips": trip_statistics.round_trips,
-        "win_rate": _ratio(trip_statistics.win_rate),
-        "profit_factor": _ratio(trip_statistics.profit_factor),
-        "expectancy": _amount(trip_statistics.expectancy),
-        "average_win": _amount(trip_statistics.average_win),
-        "average_loss": _amount(trip_statistics.average_loss),
+        "win_rate": _format_ratio(trip_statistics.win_rate),
+        "profit_factor": _format_ratio(trip_statistics.profit_factor),
+        "expectancy": _format_amount(trip_statistics.expectancy),
+        "average_win": _format_amount(trip_statistics.average_win),
+        "average_loss": _format_amount(trip_statistics.average_loss),
     }
 
 
 def serialize_risks(risks: list[Risk | None]) -> dict[str, Any]:
     """Serialize the risks at 95% and 99% as `PerformanceOut`."""
     return {
-        f"{name}_{percent}": None if risk is None else _amount(getattr(risk, name))
+        f"{name}_{percent}": None if risk is None else _format_amount(getattr(risk, name))
         for percent, risk in zip((95, 99), risks, strict=True)
         for name in Risk._fields
     }
@@ -188,16 +185,16 @@ def _serialize_drawdown(drawdown: Drawdown | None) -> dict[str, str | None] | No
     if drawdown is None:
         return None
     return {
-        "share": _ratio(drawdown.share),
+        "share": _format_ratio(drawdown.share),
         "peak_at": drawdown.peak_at,
         "trough_at": drawdown.trough_at,
         "recovered_at": drawdown.recovered_at,
     }
 
 
-def _ratio(ratio: Decimal | float | None) -> str | None:
+def _format_ratio(ratio: Decimal | float | None) -> str | None:
     return None if ratio is None else format_fixed(to_places(Decimal(ratio)))
 
 
-def _amount(amount: Decimal | None) -> str | None:
+def _format_amount(amount: Decimal | None) -> str | None:
     return None if amount is None else shorten_amount(format_fixed(to_places(amount)))

@@ -11,7 +11,7 @@ from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries
 from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, PreferencesOut
 from app.text import name_key
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.responses import build_json_response, document_responses
 
@@ -20,32 +20,20 @@ router = APIRouter(tags=["preferences"])
 Owner = Annotated[Caller, Depends(require_permission(Operation.MANAGE_OWN))]
 
 
-@router.get(
-    "/preferences",
-    summary="Get your preferences",
-    responses=document_responses(200, {"model": PreferencesOut}),
-)
+@router.get("/preferences", summary="Get your preferences", responses=document_responses(200, PreferencesOut))
 async def get_preferences(caller: Owner, readers: ReadersDep) -> Response:
     """Get the preferences of the person that the request acts for, or of the key itself.
 
     The default portfolio is null if the caller may no longer see it.
     """
-    fields = await readers.run(
-        lambda connection: queries.find_preferences(connection, caller.tenant_id, caller.actor),
-        caller.tenant_id,
-    )
+    fields = await readers.read(caller.tenant_id, queries.find_preferences, caller.actor)
     return build_json_response(_serialize(caller, fields))
 
 
-@router.put(
-    "/preferences",
-    summary="Set your preferences",
-    responses=document_responses(200, {"model": PreferencesOut}, 413, 415),
-    openapi_extra=documented_body(PreferencesIn, EXAMPLE),
-)
+@router.put("/preferences", summary="Set your preferences", responses=document_responses(200, PreferencesOut))
 async def put_preferences(
-    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn))], changes: ChangesDep,
-    now: ClockDep,
+    caller: Owner, body: Annotated[PreferencesIn, Depends(json_body(PreferencesIn, EXAMPLE))],
+    changes: ChangesDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Replace the preferences in the body. The others do not change."""
     tenant_id, owner, at, fields = caller.tenant_id, caller.actor, now(), body.to_fields()

@@ -6,13 +6,14 @@ from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.brokers.rules.values import OrderType, TimeInForce
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
 from app.wire.fields import clean_label, to_lower_case, to_upper_case
+from app.wire.request_models import RequestModel
 
 MAX_NOTIFY, MAX_WATCHLISTS, MAX_SYMBOLS = 100, 20, 200
 _EVENT_TYPE = re.compile(r"[a-z_]{1,30}\.([a-z_]{1,30}|\*)", re.ASCII)
@@ -44,10 +45,8 @@ TimeZone = Annotated[str, Field(max_length=60), AfterValidator(_validate_time_zo
 LocalTime = Annotated[str, Field(pattern=_TIME)]
 
 
-class QuietHours(BaseModel):
+class QuietHours(RequestModel):
     """A daily period without notifications, in the time zone of the person. It may span midnight."""
-
-    model_config = ConfigDict(extra="forbid")
 
     since: LocalTime = Field(alias="from", description="Local time, HH:MM", examples=["22:00"])
     until: LocalTime = Field(alias="to", description="Local time, HH:MM", examples=["07:00"])
@@ -59,10 +58,9 @@ class QuietHours(BaseModel):
         return self
 
 
-class PreferencesIn(BaseModel):
+class PreferencesIn(RequestModel):
     """The preferences to replace. A preference that you leave out does not change."""
 
-    model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "portfolio": "Did you mean `default_portfolio`?",
         "timezone": "Did you mean `time_zone`?",

@@ -52,26 +52,26 @@ class Limit:
         self._label = f'"{name}"'.encode()
         self._buckets: dict[Hashable, Bucket] = {}
 
-    def bucket(self, key: Hashable, now: float) -> Bucket:
+    def refill_bucket(self, key: Hashable, now: float) -> Bucket:
         """Return the bucket of `key`, refilled."""
         bucket = self._buckets.get(key)
         if bucket is None:
-            return self._fresh(key, now)
+            return self._create_bucket(key, now)
         bucket.refill(now)
         return bucket
 
     def take(self, key: Hashable, now: float) -> None:
         """Take one token from the bucket of `key`. Raises OverLimit if it is empty."""
-        bucket = self.bucket(key, now)
+        bucket = self.refill_bucket(key, now)
         if bucket.level < 1:
             raise OverLimit(RateState(self, bucket.level))
         bucket.level -= 1
 
-    def field(self, remaining: int, seconds: int) -> bytes:
+    def format_header(self, remaining: int, seconds: int) -> bytes:
         """Return the value of the header field RateLimit."""
         return b"%b;r=%d;t=%d" % (self._label, remaining, seconds)
 
-    def _fresh(self, key: Hashable, now: float) -> Bucket:
+    def _create_bucket(self, key: Hashable, now: float) -> Bucket:
         if len(self._buckets) >= MAX_BUCKETS:
             self._make_room(now)
         bucket = self._buckets[key] = Bucket(self, key, now)
@@ -105,7 +105,7 @@ class Unlimited(Limit):
         self._endless = Bucket(self, "", 0.0)
 
     @override
-    def bucket(self, key: Hashable, now: float) -> Bucket:
+    def refill_bucket(self, key: Hashable, now: float) -> Bucket:
         return self._endless
 
 
@@ -128,7 +128,7 @@ class RateState(NamedTuple):
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
         """The two header fields of the rate limit."""
-        field = self.limit.field(self.remaining, self.more_after_seconds)
+        field = self.limit.format_header(self.remaining, self.more_after_seconds)
         return (b"ratelimit-policy", self.limit.policy), (b"ratelimit", field)
 
 

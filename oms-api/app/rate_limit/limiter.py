@@ -44,9 +44,9 @@ class RateLimiter:
         if not self.is_on:
             return None
         now = self._clock()
-        caller = self._callers.bucket(key_and_person, now)
-        tenant = self._tenants.bucket(tenant_id, now)
-        network = self._addresses.bucket(_find_network_name(address), now)
+        caller = self._callers.refill_bucket(key_and_person, now)
+        tenant = self._tenants.refill_bucket(tenant_id, now)
+        network = self._addresses.refill_bucket(_find_network_name(address), now)
         if caller.level < 1 or tenant.level < 1 or network.level < 1:
             raise _build_over_limit(caller, tenant, network)
         caller.level -= 1
@@ -60,7 +60,7 @@ class RateLimiter:
     def check_address(self, address: str) -> None:
         """Raise OverLimit if the address has no request left. Called before a key is looked up."""
         if self.is_on:
-            network = self._addresses.bucket(_find_network_name(address), self._clock())
+            network = self._addresses.refill_bucket(_find_network_name(address), self._clock())
             if network.level < 1:
                 raise _build_over_limit(network)
 
@@ -70,12 +70,12 @@ class RateLimiter:
         Concurrent ones may make the level negative; the address is served again once it is refilled.
         """
         if self.is_on:
-            network = self._addresses.bucket(_find_network_name(address), self._clock())
+            network = self._addresses.refill_bucket(_find_network_name(address), self._clock())
             network.level = max(network.level - 1, -network.limit.capacity)
             if self._changed_buckets is not None:
                 self._note(network)
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Start to record the buckets that are taken from, for `drain`."""
         self._changed_buckets = []
 

@@ -51,7 +51,7 @@ _LOG = logging.getLogger(__name__)
 class Pool(Protocol):
     """Buckets of one process that are shared with other processes."""
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Start to record what is taken."""
         ...
 
@@ -97,7 +97,7 @@ class Sharing:
         )
         self._script = self._redis.register_script(_SCRIPT)
         for pool in self._pools:
-            pool.share()
+            pool.start_recording()
 
     def start(self) -> None:
         """Start the exchange. Redis need not be available."""
@@ -121,9 +121,9 @@ class Sharing:
         """
         uses = [(pool, count) for pool in self._pools for count in pool.drain()]
         for start in range(0, max(1, len(uses)), _MAX_BUCKETS_PER_CALL):
-            await self._exchange(uses[start : start + _MAX_BUCKETS_PER_CALL])
+            await self._exchange_uses(uses[start : start + _MAX_BUCKETS_PER_CALL])
 
-    async def _exchange(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
+    async def _exchange_uses(self, uses: Sequence[tuple[Pool, Taken]]) -> None:
         keys = [f"{_KEY_PREFIX}:{bucket.limit.name}:{bucket.key}" for _, (bucket, _) in uses]
         numbers = [
             number

@@ -24,7 +24,8 @@ class ReconciliationIssueRow(Base):
         ForeignKeyConstraint(["tenant_id", "portfolio_id"], ["portfolios.tenant_id", "portfolios.id"]),
         Index(
             "ix_reconciliation_issues_open",
-            *("tenant_id", "connection"),
+            "tenant_id",
+            "connection",
             postgresql_where=_IS_OPEN,
             sqlite_where=_IS_OPEN,
         ),

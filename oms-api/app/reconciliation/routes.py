@@ -5,30 +5,33 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.reconciliation.dependencies import AdoptionDep
 from app.reconciliation.queries import IssueFilter
 from app.reconciliation.queries import list_issues as read_issues
-from app.reconciliation.schemas import IssueOut, IssueQuery, NoFields, ResolutionIn, RunOut
+from app.reconciliation.schemas import IssueOut, IssueQuery, ResolutionIn, RunOut
 from app.reconciliation.service import issues as service
 from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["brokers"])
 
 MAX_LISTED = 1_000
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_BROKERS))]
 Resolver = Annotated[Caller, Depends(require_permission(Operation.RECONCILE))]
+ResolutionBody = Annotated[
+    ResolutionIn, Depends(json_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}))
+]
 
 
 @router.get(
     "/reconciliation/issues",
     summary="List reconciliation issues",
-    responses=document_responses(200, {"model": list[IssueOut]}),
+    responses=document_responses(200, list[IssueOut]),
 )
 async def list_issues(
     caller: Reader, query: Annotated[IssueQuery, Query()], readers: ReadersDep, clock: ClockDep
@@ -37,9 +40,7 @@ async def list_issues(
     tenant_id, now = caller.tenant_id, clock()
     key = None if query.portfolio is None else name_key(query.portfolio)
     issue_filter = IssueFilter(query.status, query.severity, key)
-    issues = await readers.run(
-        lambda connection: read_issues(connection, tenant_id, issue_filter, MAX_LISTED), tenant_id
-    )
+    issues = await readers.read(tenant_id, read_issues, issue_filter, MAX_LISTED)
     return build_json_response([service.serialize_issue(issue, now) for issue in issues])
 
 
@@ -47,30 +48,22 @@ async def list_issues(
     "/reconciliation:run",
     summary="Request a reconciliation",
     status_code=202,
-    responses=document_responses(202, {"model": RunOut}, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(202, RunOut, 409),
 )
-async def run_reconciliation(
-    caller: Resolver, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep
-) -> Response:
+async def run_reconciliation(caller: Resolver, change_requests: ChangeRequestsDep) -> Response:
     """Compare all accounts of the tenant now. Connected brokers are queried within one second."""
-    request = change_requests.build(caller, NoFields())
-    return build_response(
-        await change_executor.execute(
-            request, lambda connection, now: service.request_run(connection, request, now)
-        )
-    )
+    request = change_requests.build(caller)
+    return await change_requests.execute(request, service.request_run)
 
 
 @router.post(
     "/reconciliation/issues/{issue_id}/resolve",
     summary="Resolve a reconciliation issue",
-    responses=document_responses(200, {"model": IssueOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ResolutionIn, {"action": "assign", "reason": "Bought by telephone"}),
+    responses=document_responses(200, IssueOut, 404, 409),
 )
 async def resolve_issue(
     caller: Resolver, issue_id: Annotated[str, Path(max_length=40, description="ID of the issue")],
-    body: Annotated[ResolutionIn, Depends(json_body(ResolutionIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
+    body: ResolutionBody, change_requests: ChangeRequestsDep, adoption: AdoptionDep,
 ) -> Response:  # fmt: skip
     """Resolve an issue: book the difference, accept it, or assign the issue to yourself.
 
@@ -80,11 +73,4 @@ async def resolve_issue(
     request = change_requests.build(caller, body, issue_id)
     if body.action == ADOPT:
         await adoption.adopt(request, issue_id, body.reason)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.resolve_issue(
-                connection, request, issue_id, body.action, body.reason, now
-            ),
-        )
-    )
+    return await change_requests.execute(request, service.resolve_issue, issue_id, body.action, body.reason)

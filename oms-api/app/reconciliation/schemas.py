@@ -4,17 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from app.identity.schemas.fields import RequestBody
 from app.wire.fields import clean
+from app.wire.request_models import RequestModel
 
 _AT = "2026-11-20T15:04:05.123456Z"
 _MAX_REASON = 300
 
 
-class IssueQuery(BaseModel):
+class IssueQuery(RequestModel):
     """Filters of the list of issues."""
-
-    model_config = {"extra": "forbid"}
 
     status: Literal["open", "resolved"] | None = Field(None, description="Only this value", examples=["open"])
     severity: Literal["info", "warning", "critical"] | None = Field(
@@ -25,7 +23,7 @@ class IssueQuery(BaseModel):
     )
 
 
-class ResolutionIn(RequestBody):
+class ResolutionIn(RequestModel):
     """The resolution of an issue."""
 
     action: Literal["adopt", "book_missing", "adjust_cash", "ignore", "watch", "assign"] = Field(
@@ -86,7 +84,3 @@ class RunOut(BaseModel):
     run_id: str = Field(description="ID of the request", examples=["rr_0123456789abcdef01234567"])
     connections: int = Field(description="Number of connections to compare", examples=[1])
     requested_at: str = Field(description="Time of the request, in UTC", examples=[_AT])
-
-
-class NoFields(RequestBody):
-    """An empty body."""

@@ -22,7 +22,7 @@ from app.ledger.rules.corporate_actions import (
     ACTION_ROWS,
     SPLIT,
     TRANSFER,
-    Action,
+    CorporateActionTerms,
     FractionSale,
     Split,
     Step,
@@ -33,8 +33,8 @@ from app.ledger.rules.corporate_actions import (
 from app.money import ZERO, divide
 from app.orders.models import OrderRecord
 from app.reports.models import DailyStatsRow
-from app.reports.rules.explanation import BookedMovement, BookedTrade
-from app.reports.rules.profit import BookedRow, DayKey, Totals
+from app.reports.rules.explanation import BookedMovement, ExplainedTrade
+from app.reports.rules.profit import BookedRow, DayKey, ProfitTotals
 from app.reports.rules.values import BookedFill, BookedSplit, BookedStep, BookKey
 from app.timestamps import BEFORE_ALL
 
@@ -62,19 +62,27 @@ def iterate_booked_rows(
     """Yield the rows that were booked in the period, in the order of their booking."""
     strategy = OrderRecord.strategy if with_strategies else null()
     columns: tuple[Any, ...] = (
-        *(Portfolio.name, Portfolio.base_currency, Trade.symbol, Trade.user_id, strategy),
-        *(Trade.created_at, Trade.kind, Trade.realized_pnl, Trade.charges, Trade.cash_delta),
-    )
+        Portfolio.name, Portfolio.base_currency, Trade.symbol, Trade.user_id, strategy,
+        Trade.created_at, Trade.kind, Trade.realized_pnl, Trade.charges, Trade.cash_delta,
+    )  # fmt: skip
     statement = select(*columns)
     if with_strategies:
         is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
         statement = statement.outerjoin(OrderRecord, is_its_order)
-    statement = _in_portfolios(statement, tenant_id, filters).where(*_booked_between(filters))
-    for row in _stream(connection, statement.order_by(Trade.trade_id)):
+    statement = _filter_portfolios(statement, tenant_id, filters).where(*_build_time_conditions(filters))
+    for row in _stream_rows(connection, statement.order_by(Trade.trade_id)):
         name, currency, symbol, user, strategy_name, created_at, kind, realized_pnl, charges, cash_delta = row
         yield BookedRow(
-            *(name, currency, symbol, user, strategy_name, created_at.date(), kind == "trade"),
-            *(realized_pnl, charges, abs(cash_delta + charges)),
+            name,
+            currency,
+            symbol,
+            user,
+            strategy_name,
+            created_at.date(),
+            kind == "trade",
+            realized_pnl,
+            charges,
+            abs(cash_delta + charges),
         )
 
 
@@ -87,29 +95,29 @@ def iterate_unreversed_steps(
     read the steps of a position before it asks for the next one.
     """
     columns: tuple[Any, ...] = (
-        *(Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency),
-        *(Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL),
-    )
+        Portfolio.name, Trade.symbol, Trade.product, Portfolio.base_currency,
+        Trade.trade_id, Trade.price, Trade.charges, Trade.kind, Trade.idempotency_key, *FILL,
+    )  # fmt: skip
     statement = (
-        _in_portfolios(select(*columns), tenant_id, filters)
+        _filter_portfolios(select(*columns), tenant_id, filters)
         .where(Trade.kind != "reversal", ~is_undone())
         .order_by(Trade.portfolio_id, Trade.symbol, Trade.product, Trade.sequence)
     )
     actions = find_all_actions(connection, tenant_id)
     changed = {symbol for action in actions.values() for symbol in (action.symbol, action.new_symbol)}
-    for key, rows in groupby(_stream(connection, statement), lambda row: BookKey._make(row[:4])):
-        read = partial(_order_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
+    for key, rows in groupby(_stream_rows(connection, statement), lambda row: BookKey._make(row[:4])):
+        read = partial(_sort_steps, actions=actions) if key.symbol in changed else partial(map, _read_fill)
         yield key, read(rows)
 
 
-def _order_steps(rows: Iterable[Any], actions: dict[str, Action]) -> Iterator[BookedStep]:
+def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
     for step, row in order_by_effect(steps, lambda pair: pair[0]):
         yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
 
 
-def _read_step(row: Any, actions: dict[str, Action]) -> Step:
+def _read_step(row: Any, actions: dict[str, CorporateActionTerms]) -> Step:
     fill = fill_of(row[9:])
     at = fill.at or BEFORE_ALL
     if row.kind == SPLIT:
@@ -124,7 +132,7 @@ def _read_fill(row: Any) -> BookedFill:
     return BookedFill(row.trade_id, fill_of(row[9:]), price, row.charges)
 
 
-def _in_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
+def _filter_portfolios(statement: Select[Any], tenant_id: int, filters: ReportFilter) -> Select[Any]:
     is_owner = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
     conditions = _list_portfolio_conditions(filters)
     if filters.symbol is not None:
@@ -141,7 +149,7 @@ def _list_portfolio_conditions(filters: ReportFilter) -> list[ColumnElement[bool
     return conditions
 
 
-def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:
+def _build_time_conditions(filters: ReportFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
         first = build_first_trade_id(filters.since)
@@ -151,7 +159,7 @@ def _booked_between(filters: ReportFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
+def _stream_rows(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     yield from connection.execute(statement, execution_options={"yield_per": _CHUNK})
 
 
@@ -164,7 +172,7 @@ class DayBounds(NamedTuple):
 
 def list_booked_trades(
     connection: Connection, tenant_id: int, portfolio_id: int, bounds: DayBounds
-) -> list[BookedTrade]:
+) -> list[ExplainedTrade]:
     """Return the rows of a portfolio's ledger that were booked in a period, in order.
 
     Rows of corporate actions move no cash.
@@ -174,7 +182,7 @@ def list_booked_trades(
             Trade.kind, Trade.currency, Trade.side, Trade.gmv, Trade.fx_rate, Trade.charges, Trade.cash_delta
         )
         .where(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id)
-        .where(*_within(Trade.created_at, bounds))
+        .where(*_build_range_conditions(Trade.created_at, bounds))
         .order_by(Trade.sequence)
     )
     if bounds.start is not None:
@@ -182,7 +190,7 @@ def list_booked_trades(
     trades = []
     for kind, currency, side, gmv, rate, charges, cash_delta in connection.execute(statement):
         local_cash = ZERO if kind in ACTION_ROWS else -Side(side).sign * gmv
-        trades.append(BookedTrade(currency, cash_delta + charges, charges, local_cash, rate))
+        trades.append(ExplainedTrade(currency, cash_delta + charges, charges, local_cash, rate))
     return trades
 
 
@@ -194,17 +202,19 @@ def list_booked_movements(
     statement = (
         select(row.kind, row.amount)
         .where(row.tenant_id == tenant_id, row.portfolio_id == portfolio_id)
-        .where(*_within(row.created_at, bounds))
+        .where(*_build_range_conditions(row.created_at, bounds))
     )
     return [BookedMovement._make(found) for found in connection.execute(statement)]
 
 
-def _within(column: Any, bounds: DayBounds) -> list[ColumnElement[bool]]:  # a column of instants
+def _build_range_conditions(
+    column: Any, bounds: DayBounds
+) -> list[ColumnElement[bool]]:  # a column of instants
     after = [] if bounds.start is None else [column > bounds.start]
     return after if bounds.end is None else [*after, column <= bounds.end]
 
 
-class DayTotals(NamedTuple):
+class StoredDayTotals(NamedTuple):
     """The columns of a stored day, in canonical form."""
 
     date: str
@@ -259,7 +269,7 @@ def list_stored_until(
     return list(map(StoredUntil._make, connection.execute(statement)))
 
 
-def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
+def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, ProfitTotals]:
     """Return the stored days of the portfolios of a filter, whose period consists of whole days."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
@@ -274,16 +284,16 @@ def list_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     if filters.until is not None:
         statement = statement.where(row.date < filters.until.date().isoformat())
     return {
-        DayKey(date.fromisoformat(day), name, currency): Totals(*totals)
+        DayKey(date.fromisoformat(day), name, currency): ProfitTotals(*totals)
         for day, name, currency, *totals in connection.execute(statement)
     }
 
 
-def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, dict[str, DayTotals]]]:
+def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, dict[str, StoredDayTotals]]]:
     """Yield each portfolio that has stored days with these, by date, for the verification."""
     row = DailyStatsRow
     is_owner = (Portfolio.tenant_id == row.tenant_id) & (Portfolio.id == row.portfolio_id)
-    columns = (getattr(row, name) for name in DayTotals._fields)
+    columns = (getattr(row, name) for name in StoredDayTotals._fields)
     statement = (
         select(row.tenant_id, row.portfolio_id, Portfolio.name_key, *columns)
         .outerjoin(Portfolio, is_owner)
@@ -291,7 +301,7 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     )
     rows = connection.execute(statement).fetchall()
     for key, found in groupby(rows, lambda row: tuple(row[:3])):
-        stored = [DayTotals._make(map(format_canonical, row[3:])) for row in found]
+        stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in found]
         yield (
             StatsOwner(*key),
             {day_totals.date: day_totals for day_totals in stored},
@@ -300,4 +310,4 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:
     """Return the statement that stores days. Those that are already stored do not change."""
-    return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *DayTotals._fields), rows)
+    return build_insert_missing(_DAILY_STATS, ("tenant_id", "portfolio_id", *StoredDayTotals._fields), rows)

@@ -46,59 +46,43 @@ router = APIRouter(tags=["reports"])
 
 
 @router.get(
-    "/pnl",
-    summary="Get profit and loss by group",
-    responses=document_responses(200, {"model": ProfitReportOut}),
+    "/pnl", summary="Get profit and loss by group", responses=document_responses(200, ProfitReportOut)
 )
 async def get_profit(
-    caller: Reader,
-    query: Annotated[ProfitQuery, Query()],
-    readers: ReadersDep,
-    market: MarketDep,
+    caller: Reader, query: Annotated[ProfitQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
-) -> Response:
+) -> Response:  # fmt: skip
     """Get the realized P&L and the charges of a period by portfolio, strategy, symbol, day or user.
 
     A row counts on the day on which it was booked. A reversal therefore changes the day of the reversal.
     """
     at, filters = now(), query.filter(caller)
-    report = await readers.run(
-        lambda connection: report_profit(connection, market, caller.tenant_id, query.by, filters, at),
-        caller.tenant_id,
-    )
+    report = await readers.read(caller.tenant_id, report_profit, market, query.by, filters, at)
     return build_json_response(serialize_profit(query.by, filters, report))
 
 
 @router.get(
     "/pnl/today",
     summary="Get profit and loss since 00:00 UTC",
-    responses=document_responses(200, {"model": ProfitReportOut}),
+    responses=document_responses(200, ProfitReportOut),
 )
 async def get_todays_profit(
-    caller: Reader,
-    query: Annotated[TodayQuery, Query()],
-    readers: ReadersDep,
-    market: MarketDep,
+    caller: Reader, query: Annotated[TodayQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
-) -> Response:
+) -> Response:  # fmt: skip
     """Get the P&L since 00:00 UTC by portfolio, with the unrealized P&L of the current positions."""
     at = now()
     start = datetime.combine(at.date(), time(tzinfo=UTC))
     key = None if query.portfolio is None else name_key(query.portfolio.strip())
     filters = ReportFilter(key, since=start, portfolios=caller.portfolios)
-    report = await readers.run(
-        lambda connection: report_profit(
-            connection, market, caller.tenant_id, Grouping.PORTFOLIO, filters, at
-        ),
-        caller.tenant_id,
-    )
+    report = await readers.read(caller.tenant_id, report_profit, market, Grouping.PORTFOLIO, filters, at)
     return build_json_response(serialize_profit(Grouping.PORTFOLIO, filters, report))
 
 
 @router.get(
     "/pnl/explain",
     summary="Get the causes of the profit and loss of a day",
-    responses=document_responses(200, {"model": ExplanationOut}),
+    responses=document_responses(200, ExplanationOut),
 )
 async def explain_profit(
     caller: Reader, query: Annotated[ExplanationQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -117,30 +101,20 @@ async def explain_profit(
 
 
 @router.get(
-    "/exposure",
-    summary="Get the exposure by group",
-    responses=document_responses(200, {"model": ExposureReportOut}),
+    "/exposure", summary="Get the exposure by group", responses=document_responses(200, ExposureReportOut)
 )
 async def get_exposure(
-    caller: Reader,
-    query: Annotated[ExposureQuery, Query()],
-    readers: ReadersDep,
-    market: MarketDep,
+    caller: Reader, query: Annotated[ExposureQuery, Query()], readers: ReadersDep, market: MarketDep,
     now: ClockDep,
-) -> Response:
+) -> Response:  # fmt: skip
     """Get long, short, gross and net exposure by portfolio, symbol, currency, asset class or sector."""
     at, filters = now(), query.filter(caller)
-    report = await readers.run(
-        lambda connection: report_exposure(connection, market, caller.tenant_id, query.by, filters, at),
-        caller.tenant_id,
-    )
+    report = await readers.read(caller.tenant_id, report_exposure, market, query.by, filters, at)
     return build_json_response(serialize_exposure(query.by, report))
 
 
 @router.get(
-    "/daily-stats",
-    summary="List daily statistics",
-    responses=document_responses(200, {"model": list[DayStatsOut]}),
+    "/daily-stats", summary="List daily statistics", responses=document_responses(200, list[DayStatsOut])
 )
 async def list_daily_stats(
     caller: Reader, query: Annotated[ReportQuery, Query()], readers: ReadersDep, market: MarketDep,
@@ -148,30 +122,21 @@ async def list_daily_stats(
 ) -> Response:  # fmt: skip
     """List trades, wins, losses, volume, charges and P&L of each portfolio and day, the latest day first."""
     at, filters = now(), query.filter(caller)
-    report = await readers.run(
-        lambda connection: report_days(connection, market, caller.tenant_id, filters, at), caller.tenant_id
-    )
+    report = await readers.read(caller.tenant_id, report_days, market, filters, at)
     return build_json_response(serialize_days(report))
 
 
-@router.get(
-    "/round-trips",
-    summary="List round trips",
-    responses=document_responses(200, {"model": list[RoundTripOut]}),
-)
+@router.get("/round-trips", summary="List round trips", responses=document_responses(200, list[RoundTripOut]))
 async def list_round_trips(
     caller: Reader, query: Annotated[RoundTripQuery, Query()], readers: ReadersDep
 ) -> Response:
     """List round trips: positions that were opened and closed, the latest first."""
     filters = query.filter(caller)
-    trips = await readers.run(
-        lambda connection: report_round_trips(connection, caller.tenant_id, filters, query.limit, query.skip),
-        caller.tenant_id,
-    )
+    trips = await readers.read(caller.tenant_id, report_round_trips, filters, query.limit, query.skip)
     return build_json_response(list(map(serialize_round_trip, trips)))
 
 
-@router.get("/lots", summary="List tax lots", responses=document_responses(200, {"model": LotsOut}))
+@router.get("/lots", summary="List tax lots", responses=document_responses(200, LotsOut))
 async def list_lots(caller: Reader, query: Annotated[LotQuery, Query()], readers: ReadersDep) -> Response:
     """List the open and closed lots of a portfolio by first in, first out."""
     filters = ReportFilter(name_key(query.portfolio.strip()), query.symbol, portfolios=caller.portfolios)

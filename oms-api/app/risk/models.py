@@ -104,12 +104,12 @@ class LatchRow(Base):
         CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="a_released_one_says_by_whom"),
         Index(
             "uq_latches_standing",
-            *("tenant_id", "scope", "name", "symbol"),
+            "tenant_id", "scope", "name", "symbol",
             unique=True,
             postgresql_where=IS_ACTIVE,
             sqlite_where=IS_ACTIVE,
         ),
-    )
+    )  # fmt: skip
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.errors import FieldError, Invalid
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.ledger.rules.chain import hash_request
@@ -22,7 +22,6 @@ from app.risk.schemas import (
     LatchQuery,
     LimitIn,
     LimitOut,
-    LimitQuery,
     ReleaseIn,
     SwitchIn,
     SwitchOut,
@@ -36,11 +35,12 @@ from app.risk.service.limit_changes import change_limit
 from app.risk.service.limit_listing import list_visible_limits
 from app.timestamps import BEFORE_ALL, format_timestamp
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ChangesDep, ClockDep, CursorsDep, ReadersDep
+from app.wire.body import json_body
+from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.idempotency import IdempotencyKey
-from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
+from app.wire.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["risk"])
 
@@ -67,43 +67,32 @@ SWITCH_EXAMPLE: dict[str, Any] = {
 _LIMITS, _LATCHES = "limits", "latches"
 _MAX_ID = 32
 _DEFAULT_STATE = SwitchChange(SwitchScope.TENANT, "", "", TradingState.ACTIVE, None, "", BEFORE_ALL)
+ReleaseBody = Annotated[ReleaseIn, Depends(json_body(ReleaseIn, {"reason": "The feed is repaired"}))]
 
 
-@router.get(
-    "/limits",
-    summary="List risk limits",
-    responses=document_responses(200, {"model": list[LimitOut]}, headers=NEXT_HEADER),
-)
+@router.get("/limits", summary="List risk limits", responses=document_responses(200, list[LimitOut]))
 async def list_limits(
-    caller: Reader, query: Annotated[LimitQuery, Query()], readers: ReadersDep, now: ClockDep,
-    cursors: CursorsDep, request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, now: ClockDep, pages: PagesDep
+) -> Response:
     """List risk limits, sorted by scope, name and code.
 
     Paper portfolios without limits use the default profile. Live portfolios cannot trade until limits are
     set.
     """
     tenant_id, at = caller.tenant_id, format_timestamp(now())
-    after = cursors.read(tenant_id, _LIMITS, query.cursor) if query.cursor else ""
+    requested = pages.open(tenant_id, _LIMITS, query)
     page = await readers.run(
-        lambda connection: list_visible_limits(connection, caller, after, query.limit, at), tenant_id
+        lambda connection: list_visible_limits(connection, caller, requested.start or "", query.limit, at),
+        tenant_id,
     )
-    cursor = None if page.next_key is None else cursors.make(tenant_id, _LIMITS, page.next_key)
-    return build_json_response(
-        [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits],
-        headers=build_link_header(request, cursor),
-    )
+    limits = [serialize_limit(listed.limit, in_force=listed.is_active) for listed in page.limits]
+    return requested.build_content_response(limits, page.next_key)
 
 
-@router.put(
-    "/limits",
-    summary="Set or remove a risk limit",
-    responses=document_responses(200, {"model": LimitOut}, 409, 413, 415),
-    openapi_extra=documented_body(LimitIn, LIMIT_EXAMPLE),
-)
+@router.put("/limits", summary="Set or remove a risk limit", responses=document_responses(200, LimitOut, 409))
 async def put_limit(
-    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn))], changes: ChangesDep,
-    controls: ControlsDep, now: ClockDep, request: Request,
+    caller: LimitSetter, body: Annotated[LimitIn, Depends(json_body(LimitIn, LIMIT_EXAMPLE))],
+    changes: ChangesDep, controls: ControlsDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a limit. To remove it, set `value` to null.
 
@@ -124,17 +113,11 @@ async def put_limit(
     return build_json_response(serialize_limit(limit, in_force=not is_removed, is_removed=is_removed))
 
 
-@router.get(
-    "/kill-switch",
-    summary="List kill switches",
-    responses=document_responses(200, {"model": list[SwitchOut]}),
-)
+@router.get("/kill-switch", summary="List kill switches", responses=document_responses(200, list[SwitchOut]))
 async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
     """List the tenant's kill switch, and all portfolio and strategy kill switches that were ever set."""
     tenant_id = caller.tenant_id
-    switch_changes = await readers.run(
-        lambda connection: switch_queries.list_switches(connection, tenant_id), tenant_id
-    )
+    switch_changes = await readers.read(tenant_id, switch_queries.list_switches)
     if not switch_changes or switch_changes[0].scope is not SwitchScope.TENANT:
         switch_changes.insert(0, _DEFAULT_STATE)
     seen = [
@@ -148,11 +131,10 @@ async def list_switches(caller: Reader, readers: ReadersDep) -> Response:
 @router.post(
     "/kill-switch",
     summary="Set a kill switch",
-    responses=document_responses(200, {"model": KillSwitchResultOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SwitchIn, SWITCH_EXAMPLE),
+    responses=document_responses(200, KillSwitchResultOut, 409, headers=REPLAYED_HEADER),
 )
 async def set_kill_switch(
-    caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn))],
+    caller: KillSwitchSetter, body: Annotated[SwitchIn, Depends(json_body(SwitchIn, SWITCH_EXAMPLE))],
     kill_switches: KillSwitchesDep, key: IdempotencyKey, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Set a kill switch.
@@ -200,41 +182,28 @@ def _get_actor(caller: Caller) -> str:
     return caller.person or caller.name
 
 
-@router.get(
-    "/latches",
-    summary="List execution latches",
-    responses=document_responses(200, {"model": list[LatchOut]}, headers=NEXT_HEADER),
-)
+@router.get("/latches", summary="List execution latches", responses=document_responses(200, list[LatchOut]))
 async def list_latches(
-    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: LatchReader, query: Annotated[LatchQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List execution latches, newest first.
 
     A latch stops a strategy or API key that trades a symbol too often. A person must release it.
     """
-    tenant_id, count, is_active = caller.tenant_id, query.limit + 1, query.is_active
-    before = cursors.read(tenant_id, _LATCHES, query.cursor) if query.cursor else None
-    latches = await readers.run(
-        lambda connection: latch_queries.list_latches(connection, tenant_id, count, before, is_active),
-        tenant_id,
+    page = pages.open(caller.tenant_id, _LATCHES, query)
+    latches = await readers.read(
+        caller.tenant_id, latch_queries.list_latches, page.count, page.start, query.is_active
     )
-    page = latches[: query.limit]
-    cursor = cursors.make(tenant_id, _LATCHES, page[-1].id) if len(latches) > query.limit else None
-    return build_json_response(
-        list(map(latch_service.serialize_latch, page)), headers=build_link_header(request, cursor)
-    )
+    return page.build_response(latches, latch_service.serialize_latch, lambda last: last.id)
 
 
 @router.post(
     "/latches/{latch_id}/release",
     summary="Release an execution latch",
-    responses=document_responses(200, {"model": LatchOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ReleaseIn, {"reason": "The feed is repaired"}),
+    responses=document_responses(200, LatchOut, 404, 409),
 )
 async def release_latch(
-    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)],
-    body: Annotated[ReleaseIn, Depends(json_body(ReleaseIn))], change_executor: ChangeExecutorDep,
+    caller: Releaser, latch_id: Annotated[str, Path(max_length=_MAX_ID)], body: ReleaseBody,
     controls: ControlsDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a latch, so that its strategy or API key can trade the symbol again.
@@ -244,9 +213,6 @@ async def release_latch(
     Requires a logged-in user, or an API key acting for a user.
     """
     request = change_requests.build(caller, body, latch_id)
-    result = await change_executor.execute(
-        request,
-        lambda connection, now: latch_service.release(connection, request, latch_id, body.reason, now),
-    )
+    response = await change_requests.execute(request, latch_service.release, latch_id, body.reason)
     controls.forget(caller.tenant_id)
-    return build_response(result)
+    return response

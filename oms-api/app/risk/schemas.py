@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     WithJsonSchema,
@@ -30,8 +29,8 @@ from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.timestamps import format_timestamp
 from app.wire.fields import build_amount_schema, parse_amount, to_lower_case, to_upper_case
-from app.wire.lists import Cursor, Limit, QueryTime
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import PageQuery, QueryTime
+from app.wire.request_models import FrozenRequestModel
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,
@@ -54,7 +53,7 @@ _LISTED: dict[LimitCode, Callable[[str], str | None]] = {
 }
 
 
-def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
+def _parse_amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     amount = parse_amount(value)
     if not is_storable(amount):
         raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
@@ -65,7 +64,7 @@ def _amount(code: LimitCode, value: Any) -> Decimal:  # the raw JSON value
     return amount
 
 
-def _words(code: LimitCode, value: Any) -> str:  # the raw JSON value
+def _normalize_words(code: LimitCode, value: Any) -> str:  # the raw JSON value
     """Return a normalized list: its words in upper case, without duplicates, sorted."""
     parts = value.upper().split(",") if isinstance(value, str) and len(value) <= _MAX_LIST else [""]
     words = {_LISTED[code](word.strip()) or "" for word in parts}
@@ -85,7 +84,7 @@ _LIST = {"type": "string", "maxLength": _MAX_LIST, "description": "Of ALLOWED_â€
 LimitValue = Annotated[Any, WithJsonSchema({"anyOf": [*_VALUE, _LIST]})]
 
 
-def _key(scope: str, name: str | None) -> str:
+def _build_key(scope: str, name: str | None) -> str:
     """Return the key of a name. Raises a pydantic error if scope and name do not match."""
     if scope == "tenant":
         if name is not None:
@@ -98,13 +97,13 @@ def _key(scope: str, name: str | None) -> str:
             "name", "Must be the name of the {scope}.", {"scope": scope, "field": "name"}
         )
     key = _KEYS.get(scope, str)(name)
-    error = _name_error(scope, name, key)
+    error = _find_name_error(scope, name, key)
     if error:
         raise PydanticCustomError("name", "{message}", {"message": error, "field": "name"})
     return key
 
 
-def _name_error(scope: str, name: str, key: str) -> str | None:
+def _find_name_error(scope: str, name: str, key: str) -> str | None:
     if scope == "portfolio":
         return find_portfolio_name_error(name)
     if scope == "asset_class" and key not in ASSET_CLASSES:
@@ -112,10 +111,8 @@ def _name_error(scope: str, name: str, key: str) -> str | None:
     return None if key else "No symbol."
 
 
-class LimitIn(BaseModel):
+class LimitIn(FrozenRequestModel):
     """A limit. To remove it, set `value` to null. After `until`, the permanent limit applies again."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: Annotated[
         Literal["tenant", "portfolio", "user", "strategy", "instrument", "asset_class"],
@@ -130,7 +127,7 @@ class LimitIn(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "LimitIn":
-        _key(self.scope, self.name)
+        _build_key(self.scope, self.name)
         if self.code in LISTS and self.scope in {"instrument", "asset_class"}:
             raise PydanticCustomError(
                 "scope",
@@ -145,11 +142,11 @@ class LimitIn(BaseModel):
         code = info.data.get("code")
         if value is None or code is None:  # an invalid code is reported on its own
             return None
-        return _words(code, value) if code in LISTS else _amount(code, value)
+        return _normalize_words(code, value) if code in LISTS else _parse_amount(code, value)
 
     def limit(self, set_by: str, now: datetime) -> SetLimit:
         """Return the limit, set at `now`. A limit to remove has the value 0."""
-        key = _key(self.scope, self.name)
+        key = _build_key(self.scope, self.name)
         until = None if self.until is None else format_timestamp(self.until)
         name = key if self.scope in {"instrument", "asset_class"} else self.name or ""
         words = self.value if isinstance(self.value, str) else None
@@ -171,19 +168,8 @@ class LimitOut(BaseModel):
     set_at: str = Field(examples=["2026-11-20T15:04:05.123456Z"])
 
 
-class LimitQuery(BaseModel):
-    """The page of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
-class SwitchIn(BaseModel):
+class SwitchIn(FrozenRequestModel):
     """A change of a kill switch."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scope: Annotated[Literal["tenant", "portfolio", "strategy"], BeforeValidator(to_lower_case)]
     name: ScopeName | None = Field(
@@ -202,7 +188,7 @@ class SwitchIn(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SwitchIn":
-        _key(self.scope, self.name)
+        _build_key(self.scope, self.name)
         if self.exits is not ExitPolicy.KEEP and self.state is not TradingState.HALTED:
             message = "Only HALTED cancels orders: leave `exits` out, or send state HALTED."
             raise PydanticCustomError("exits", "{message}", {"message": message, "field": "exits"})
@@ -217,7 +203,7 @@ class SwitchIn(BaseModel):
 
     def change(self, set_by: str, now: datetime, key: str | None, request_hash: str | None) -> SwitchChange:
         """Return the change, made at `now`."""
-        place = (SwitchScope(self.scope), _key(self.scope, self.name), self.name or "")
+        place = (SwitchScope(self.scope), _build_key(self.scope, self.name), self.name or "")
         return SwitchChange(
             *place, self.state, self.reason or None, set_by, format_timestamp(now), key, request_hash
         )
@@ -264,7 +250,7 @@ class KillSwitchResultOut(SwitchOut):
     )
 
 
-class LatchQuery(LimitQuery):
+class LatchQuery(PageQuery):
     """Filters of the list of latches, and its page."""
 
     released: bool | None = Field(None, description="`false`: active latches; `true`: released latches")
@@ -278,10 +264,8 @@ class LatchQuery(LimitQuery):
         return self.standing if self.released is None else not self.released
 
 
-class ReleaseIn(BaseModel):
+class ReleaseIn(FrozenRequestModel):
     """The reason of a release."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Note | None = None
 

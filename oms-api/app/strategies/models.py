@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.database import Base, Instant
 
 
-def _of_strategy() -> ForeignKeyConstraint:
+def _build_strategy_key() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["tenant_id", "strategy"], ["strategies.tenant_id", "strategies.name"])
 
 
@@ -67,7 +67,7 @@ class StrategyVersionRow(Base):
     """What a strategy ran with: code by its hash, parameters, symbols and interval. It never changes."""
 
     __tablename__ = "strategy_versions"
-    __table_args__ = (_of_strategy(),)
+    __table_args__ = (_build_strategy_key(),)
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     strategy: Mapped[str] = mapped_column(String(100), primary_key=True)
@@ -89,7 +89,7 @@ class StrategyStateRow(Base):
     """
 
     __tablename__ = "strategy_states"
-    __table_args__ = (_of_strategy(),)
+    __table_args__ = (_build_strategy_key(),)
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     strategy: Mapped[str] = mapped_column(String(100), primary_key=True)
@@ -108,7 +108,7 @@ class StrategyInputRow(Base):
 
     __tablename__ = "strategy_inputs"
     __table_args__ = (
-        _of_strategy(),
+        _build_strategy_key(),
         CheckConstraint("kind IN ('start', 'bars', 'quote', 'fill', 'order', 'stop')", name="kind_is_known"),
     )
 

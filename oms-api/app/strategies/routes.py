@@ -7,16 +7,16 @@ from sqlalchemy import Connection
 
 from app.database import Readers
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequests, ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
+from app.identity.service.change_executor import ChangeRequest
 from app.ledger.schemas import Label
 from app.orders.dependencies import OrderServiceDep
 from app.orders.service.order_service import OrderService
 from app.risk.dependencies import ControlsDep
 from app.strategies.dependencies import CodeInspectorDep
 from app.strategies.queries.registry import find_strategy, list_strategies
-from app.strategies.rules.transitions import Action
+from app.strategies.rules.transitions import StrategyAction
 from app.strategies.rules.values import MANUAL
 from app.strategies.schemas import (
     EXAMPLE,
@@ -34,9 +34,9 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.presentation import describe_manual, describe_strategies
 from app.strategies.service.registry import StrategyRegistry, require_strategy
 from app.strategies.service.status_changes import StatusChanges, StatusRequest
-from app.wire.body import documented_body, json_body, optional_json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -45,22 +45,16 @@ Editor = Annotated[Caller, Depends(require_permission(Operation.CHANGE_STRATEGY)
 Starter = Annotated[Caller, Depends(require_permission(Operation.START_STRATEGY))]
 Stopper = Annotated[Caller, Depends(require_permission(Operation.STOP_STRATEGY))]
 NameDep = Annotated[Label, Path(max_length=100, description="Name of the strategy")]
-StartDep = Annotated[StartIn, Depends(optional_json_body(StartIn))]
-ReasonDep = Annotated[ReasonIn, Depends(optional_json_body(ReasonIn))]
-_CHANGED = document_responses(200, {"model": StrategyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+StartDep = Annotated[StartIn, Depends(json_body(StartIn, START_EXAMPLE, is_required=False))]
+ReasonDep = Annotated[ReasonIn, Depends(json_body(ReasonIn, REASON_EXAMPLE, is_required=False))]
 
 
 @router.post(
-    "",
-    summary="Create a strategy",
-    status_code=201,
-    responses=document_responses(201, {"model": StrategyOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(StrategyIn, EXAMPLE),
+    "", summary="Create a strategy", status_code=201, responses=document_responses(201, StrategyOut, 409)
 )
 async def post_strategy(
-    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn))],
-    inspector: CodeInspectorDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    clock: ClockDep, controls: ControlsDep,
+    caller: Manager, body: Annotated[StrategyIn, Depends(json_body(StrategyIn, EXAMPLE))],
+    inspector: CodeInspectorDep, change_requests: ChangeRequestsDep, clock: ClockDep, controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Register a strategy with its code, parameters, portfolio and limits.
 
@@ -68,14 +62,12 @@ async def post_strategy(
     """
     request, new = change_requests.build(caller, body), body.build(caller.actor, clock())
     registry = StrategyRegistry(await inspector.inspect_all([new.entry_point]))
-    result = await change_executor.execute(
-        request, lambda connection, now: registry.create(connection, request, new, now)
-    )
+    response = await change_requests.execute(request, registry.create, new)
     controls.forget(caller.tenant_id)
-    return build_response(result)
+    return response
 
 
-@router.get("", summary="List strategies", responses=document_responses(200, {"model": list[StrategyOut]}))
+@router.get("", summary="List strategies", responses=document_responses(200, list[StrategyOut]))
 async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeInspectorDep) -> Response:
     """List strategies by name, with statistics. The first, `manual`, has all orders without a strategy."""
 
@@ -89,11 +81,7 @@ async def get_strategies(caller: Reader, readers: ReadersDep, inspector: CodeIns
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.get(
-    "/{strategy_name}",
-    summary="Get a strategy",
-    responses=document_responses(200, {"model": StrategyOut}, 404),
-)
+@router.get("/{strategy_name}", summary="Get a strategy", responses=document_responses(200, StrategyOut, 404))
 async def get_strategy(
     caller: Reader, strategy_name: NameDep, readers: ReadersDep, inspector: CodeInspectorDep
 ) -> Response:
@@ -110,16 +98,13 @@ async def get_strategy(
 
 
 @router.patch(
-    "/{strategy_name}",
-    summary="Update a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(StrategyPatch, PATCH_EXAMPLE),
+    "/{strategy_name}", summary="Update a strategy", responses=document_responses(200, StrategyOut, 404, 409)
 )
 async def patch_strategy(
     caller: Editor, strategy_name: NameDep,
-    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch))], inspector: CodeInspectorDep,
-    readers: ReadersDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    clock: ClockDep, controls: ControlsDep,
+    body: Annotated[StrategyPatch, Depends(json_body(StrategyPatch, PATCH_EXAMPLE))],
+    inspector: CodeInspectorDep, readers: ReadersDep, change_requests: ChangeRequestsDep, clock: ClockDep,
+    controls: ControlsDep,
 ) -> Response:  # fmt: skip
     """Change parameters, or as an administrator also other settings.
 
@@ -130,79 +115,62 @@ async def patch_strategy(
     changes = body.build(strategy_name, caller.actor, clock())
     entry_point = changes.get("entry_point") or await _read_entry_point(readers, caller, strategy_name)
     registry = StrategyRegistry(await inspector.inspect_all([entry_point]))
-    result = await change_executor.execute(
-        request,
-        lambda connection, now: registry.update(connection, request, strategy_name, changes, now),
-    )
+    response = await change_requests.execute(request, registry.update, strategy_name, changes)
     controls.forget(caller.tenant_id)
-    return build_response(result)
+    return response
 
 
 @router.post(
     "/{strategy_name}:start",
     summary="Start a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(StartIn, START_EXAMPLE, required=False),
+    responses=document_responses(200, StrategyOut, 404, 409),
 )
 async def start_strategy(
-    caller: Starter, strategy_name: NameDep, body: StartDep,
-    inspector: CodeInspectorDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
+    caller: Starter, strategy_name: NameDep, body: StartDep, inspector: CodeInspectorDep, readers: ReadersDep,
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Start or resume a strategy. To start it from the status ERROR, set `acknowledge_error`."""
-    status_request = StatusRequest(Action.START, strategy_name, body.reason, body.acknowledge_error)
+    status_request = StatusRequest(StrategyAction.START, strategy_name, body.reason, body.acknowledge_error)
     request = change_requests.build(caller, body, strategy_name)
     changes = StatusChanges(await _inspect(inspector, readers, caller, strategy_name))
-    return build_response(
-        await change_executor.execute(
-            request, lambda connection, now: changes.change(connection, request, status_request, now)
-        )
-    )
+    return await change_requests.execute(request, changes.change, status_request)
 
 
 @router.post(
     "/{strategy_name}:pause",
     summary="Pause a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
+    responses=document_responses(200, StrategyOut, 404, 409),
 )
 async def pause_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
-    orders: OrderServiceDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Stop calling a strategy and cancel its entry orders. Its exit orders stay open."""
-    status_request = StatusRequest(Action.PAUSE, strategy_name, body.reason)
+    status_request = StatusRequest(StrategyAction.PAUSE, strategy_name, body.reason)
     request = change_requests.build(caller, body, strategy_name)
-    return build_response(
-        await _halt(status_request, request, _Services(inspector, orders, readers, change_executor))
-    )
+    return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
 @router.post(
     "/{strategy_name}:stop",
     summary="Stop a strategy",
-    responses=_CHANGED,
-    openapi_extra=documented_body(ReasonIn, REASON_EXAMPLE, required=False),
+    responses=document_responses(200, StrategyOut, 404, 409),
 )
 async def stop_strategy(
     caller: Stopper, strategy_name: NameDep, body: ReasonDep, inspector: CodeInspectorDep,
-    orders: OrderServiceDep, readers: ReadersDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    orders: OrderServiceDep, readers: ReadersDep, change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Pause a strategy, save its state, and make it INACTIVE."""
-    status_request = StatusRequest(Action.STOP, strategy_name, body.reason)
+    status_request = StatusRequest(StrategyAction.STOP, strategy_name, body.reason)
     request = change_requests.build(caller, body, strategy_name)
-    return build_response(
-        await _halt(status_request, request, _Services(inspector, orders, readers, change_executor))
-    )
+    return await _halt(status_request, request, _Services(inspector, orders, readers, change_requests))
 
 
 class _Services(NamedTuple):
     inspector: CodeInspector
     orders: OrderService
     readers: Readers
-    change_executor: ChangeExecutor
+    change_requests: ChangeRequests
 
 
 async def _inspect(inspector: CodeInspector, readers: Readers, caller: Caller, name: str) -> Inspected:
@@ -218,14 +186,12 @@ async def _read_entry_point(readers: Readers, caller: Caller, name: str) -> str 
     return await readers.run(read, caller.tenant_id)
 
 
-async def _halt(status_request: StatusRequest, request: ChangeRequest, services: _Services) -> ChangeResponse:
+async def _halt(status_request: StatusRequest, request: ChangeRequest, services: _Services) -> Response:
     """Pause or stop a strategy, and cancel its entries; a repeat cancels what is left of them."""
     changes = StatusChanges(
         await _inspect(services.inspector, services.readers, request.caller, status_request.name)
     )
-    result = await services.change_executor.execute(
-        request, lambda connection, now: changes.change(connection, request, status_request, now)
-    )
+    response = await services.change_requests.execute(request, changes.change, status_request)
     request_id = request.request_id or ""
     await cancel_entries(services.orders, services.readers, request.caller, status_request.name, request_id)
-    return result
+    return response

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
 from app.instruments.schemas import Symbol
@@ -16,6 +16,7 @@ from app.strategies.rules.values import StrategyMode, StrategyStatus
 from app.wire.body import validate_model
 from app.wire.fields import to_lower_case
 from app.wire.json import JsonNumber
+from app.wire.request_models import FrozenRequestModel
 
 MAX_SYMBOLS = 100
 MAX_PARAMETERS = 100
@@ -91,10 +92,9 @@ def build_limit_requests(
     return requests
 
 
-class StrategyIn(BaseModel):
+class StrategyIn(FrozenRequestModel):
     """A new strategy. It does not run before you start it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "portfolio_name": "Did you mean `portfolio`?",
         "symbol": "Did you mean `symbols`?",
@@ -129,13 +129,11 @@ class StrategyIn(BaseModel):
         return NewStrategy(*fields, self.parameters, self.mode, limits)
 
 
-class StrategyPatch(BaseModel):
+class StrategyPatch(FrozenRequestModel):
     """The changes of a strategy.
 
     Code, portfolio, symbols, interval and mode cannot change while it is ACTIVE.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     entry_point: EntryPoint = Field(
         "",
@@ -163,10 +161,8 @@ class StrategyPatch(BaseModel):
         return changes
 
 
-class StartIn(BaseModel):
+class StartIn(FrozenRequestModel):
     """Why a strategy is started."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Note | None = Field(None, description="Why", examples=["Checked the backtest"])
     acknowledge_error: StrictBool = Field(
@@ -174,10 +170,8 @@ class StartIn(BaseModel):
     )
 
 
-class ReasonIn(BaseModel):
+class ReasonIn(FrozenRequestModel):
     """Why a strategy is paused or stopped."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Note | None = Field(None, description="Why", examples=["Unusual prices"])
 

@@ -16,7 +16,7 @@ from app.streams.dependencies import STREAMS
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed
 from app.streams.rules.messages import Authenticate, is_origin_allowed, parse_message
 from app.streams.service.hub import StreamHub
-from app.streams.service.session import Rights, Session
+from app.streams.service.session import Rights, StreamSession
 from app.wire.app_state import get_request_info
 
 router = APIRouter()
@@ -101,7 +101,7 @@ async def _serve(
     except OmsError as error:
         raise StreamClosed(CloseCode.UNAUTHENTICATED, error.detail) from None
     try:
-        await Session(
+        await StreamSession(
             connection, Rights(caller, partial(_find_caller, authentication, authenticated)), hub.fanouts
         ).serve()
     finally:

@@ -73,7 +73,9 @@ class WebhookDeliveryRow(Base):
         Index(None, "tenant_id", "webhook_id", "id"),
         Index(
             "ix_webhook_deliveries_pending",
-            *("webhook_id", "event_number", "id"),
+            "webhook_id",
+            "event_number",
+            "id",
             postgresql_where=IS_PENDING,
             sqlite_where=IS_PENDING,
         ),

@@ -7,16 +7,14 @@ from sqlalchemy import Connection
 
 from app.events.dependencies import FeedDep
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.service.change_executor import ChangeResult
 from app.webhooks.dependencies import WebhookDeliveriesDep, WebhooksDep
 from app.webhooks.queries.webhooks import list_webhooks as read_webhooks
 from app.webhooks.schemas import (
     DeliveriesOut,
     DeliveryOut,
     DeliveryQuery,
-    NothingIn,
     SecretRotationIn,
     WebhookIn,
     WebhookMadeOut,
@@ -25,38 +23,35 @@ from app.webhooks.schemas import (
     WebhookPatch,
 )
 from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
-from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body, read_json, validate_model
+from app.wire.body import json_body
 from app.wire.dependencies import ReadersDep
 from app.wire.lists import build_link_header
 from app.wire.paths import ID
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_WEBHOOKS))]
 IdDep = Annotated[str, Path(max_length=40, description="ID of the webhook")]
 DeliveryId = Annotated[str, Path(max_length=60, description="ID of the delivery")]
+RotationBody = Annotated[
+    SecretRotationIn, Depends(json_body(SecretRotationIn, {"overlap_seconds": 3600}, is_required=False))
+]
 _ONE = f"/{{webhook_id:{ID}}}"
 _EXAMPLE = {
     "url": "https://hooks.example.com/oms",
     "event_types": ["order.filled", "trade.*"],
     "description": "Risk",
 }
-_CHANGED = document_responses(200, {"model": WebhookOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
-_QUEUED = document_responses(202, {"model": DeliveryOut}, 404, 409, headers=REPLAYED_HEADER)
+WebhookPatchBody = Annotated[WebhookPatch, Depends(json_body(WebhookPatch, {"event_types": ["order.*"]}))]
 
 
 @router.post(
-    "",
-    summary="Create a webhook",
-    status_code=201,
-    responses=document_responses(201, {"model": WebhookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WebhookIn, _EXAMPLE),
+    "", summary="Create a webhook", status_code=201, responses=document_responses(201, WebhookMadeOut, 409)
 )
 async def create_webhook(
-    caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn))], webhooks: WebhooksDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, feed: FeedDep,
+    caller: Manager, body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))],
+    webhooks: WebhooksDep, change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create an endpoint that receives the tenant's later events, signed as Standard Webhooks specifies.
 
@@ -66,28 +61,20 @@ async def create_webhook(
     request, new, cursor = (
         change_requests.build(caller, body),
         body.to_parameters(),
-        await feed.horizon(caller.tenant_id),
+        await feed.get_horizon(caller.tenant_id),
     )
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.create(connection, request, new, cursor, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.create, new, cursor)
 
 
 @router.put(
     "/by-name/{webhook_name}",
     summary="Create or replace a webhook by name",
-    responses=document_responses(200, {"model": WebhookOut})
-    | document_responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WebhookIn, _EXAMPLE),
+    responses=document_responses(200, WebhookOut) | document_responses(201, WebhookMadeOut, 404, 409),
 )
 async def put_webhook(
     caller: Manager, webhook_name: Annotated[WebhookName, Path(description="Your name of the webhook")],
-    body: Annotated[WebhookIn, Depends(json_body(WebhookIn))],
-    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    feed: FeedDep,
+    body: Annotated[WebhookIn, Depends(json_body(WebhookIn, _EXAMPLE))], webhooks: WebhooksDep,
+    change_requests: ChangeRequestsDep, feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Create the webhook of this name, or update and enable it.
 
@@ -97,26 +84,19 @@ async def put_webhook(
     """
     webhooks.check_url(body.url)
     request, new = change_requests.build(caller, body, webhook_name), body.to_parameters()
-    cursor = await feed.horizon(caller.tenant_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.put_by_name(connection, request, webhook_name, new, cursor, now),
-        )
-    )
+    cursor = await feed.get_horizon(caller.tenant_id)
+    return await change_requests.execute(request, webhooks.put_by_name, webhook_name, new, cursor)
 
 
-@router.get("", summary="List webhooks", responses=document_responses(200, {"model": list[WebhookOut]}))
+@router.get("", summary="List webhooks", responses=document_responses(200, list[WebhookOut]))
 async def list_webhooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the webhooks of the tenant, oldest first. A key with the scope `bot` sees its own."""
     owner, tenant_id = get_owner(caller), caller.tenant_id
-    stored_webhooks = await readers.run(
-        lambda connection: read_webhooks(connection, tenant_id, owner), tenant_id
-    )
+    stored_webhooks = await readers.read(tenant_id, read_webhooks, owner)
     return build_json_response([serialize_webhook(webhook) for webhook in stored_webhooks])
 
 
-@router.get(_ONE, summary="Get a webhook", responses=document_responses(200, {"model": WebhookOut}, 404))
+@router.get(_ONE, summary="Get a webhook", responses=document_responses(200, WebhookOut, 404))
 async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDep) -> Response:
     """Get one webhook, without its secret."""
     stored_webhook = await readers.run(
@@ -125,120 +105,83 @@ async def get_one_webhook(caller: Manager, webhook_id: IdDep, readers: ReadersDe
     return build_json_response(serialize_webhook(stored_webhook))
 
 
-@router.patch(
-    _ONE,
-    summary="Update a webhook",
-    responses=_CHANGED,
-    openapi_extra=documented_body(WebhookPatch, {"event_types": ["order.*"]}),
-)
+@router.patch(_ONE, summary="Update a webhook", responses=document_responses(200, WebhookOut, 404, 409))
 async def change_webhook(
-    caller: Manager, webhook_id: IdDep, body: Annotated[WebhookPatch, Depends(json_body(WebhookPatch))],
-    webhooks: WebhooksDep, change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Manager, webhook_id: IdDep, body: WebhookPatchBody, webhooks: WebhooksDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change the URL, the event types or the description. Pending deliveries are sent to the new URL."""
     changes = body.to_changes()
     webhooks.check_url(changes.get("url"))
     request = change_requests.build(caller, body, webhook_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.change(connection, request, webhook_id, changes, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.change, webhook_id, changes)
 
 
 @router.delete(
-    _ONE,
-    summary="Delete a webhook",
-    status_code=204,
-    response_class=Response,
-    responses=document_responses(204, {}, 404, 409),
+    _ONE, summary="Delete a webhook", status_code=204, responses=document_responses(204, {}, 404, 409)
 )
 async def delete_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep
+) -> Response:
     """Delete a webhook and its deliveries."""
-    request = change_requests.build(caller, NothingIn(), webhook_id)
-    await change_executor.execute(
-        request, lambda connection, now: webhooks.delete(connection, request, webhook_id, now)
-    )
-    return Response(status_code=204)
+    request = change_requests.build(caller, None, webhook_id)
+    return await change_requests.execute(request, webhooks.delete, webhook_id)
 
 
 @router.post(
     "/{webhook_id}:rotate",
     summary="Rotate the secret of a webhook",
     status_code=201,
-    responses=document_responses(201, {"model": WebhookMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SecretRotationIn, {"overlap_seconds": 3600}, required=False),
+    responses=document_responses(201, WebhookMadeOut, 404, 409),
 )
 async def rotate_secret(
-    caller: Manager, webhook_id: IdDep, http_request: Request, webhooks: WebhooksDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Manager, webhook_id: IdDep, body: RotationBody, webhooks: WebhooksDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Replace the secret by a new one, which is shown once.
 
     During the overlap both secrets sign each delivery.
     """
-    request_info, body = get_request_info(http_request), SecretRotationIn()
-    content = await http_request.body()
-    if content:
-        content_type = request_info.headers.get(b"content-type", b"")
-        body = validate_model(SecretRotationIn, read_json(content_type, content))
     request, seconds = change_requests.build(caller, body, webhook_id), body.overlap_seconds
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.rotate(connection, request, webhook_id, seconds, now),
-        )
-    )
+    return await change_requests.execute(request, webhooks.rotate, webhook_id, seconds)
 
 
 @router.post(
     "/{webhook_id}:enable",
     summary="Enable a webhook",
-    responses=document_responses(200, {"model": WebhookOut}, 404, 409),
+    responses=document_responses(200, WebhookOut, 404, 409),
 )
 async def enable_webhook(
-    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep, feed: FeedDep,
+    caller: Manager, webhook_id: IdDep, webhooks: WebhooksDep, change_requests: ChangeRequestsDep,
+    feed: FeedDep,
 ) -> Response:  # fmt: skip
     """Enable a disabled webhook. It receives its pending deliveries and all later events.
 
     List the events that occurred while it was disabled with `GET /events`.
     """
-    request = change_requests.build(caller, NothingIn(), webhook_id)
-    cursor = await feed.horizon(caller.tenant_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: webhooks.enable(connection, request, webhook_id, cursor, now),
-        )
-    )
+    request = change_requests.build(caller, None, webhook_id)
+    cursor = await feed.get_horizon(caller.tenant_id)
+    return await change_requests.execute(request, webhooks.enable, webhook_id, cursor)
 
 
-@router.post("/{webhook_id}:test", summary="Test a webhook", status_code=202, responses=_QUEUED)
+@router.post(
+    "/{webhook_id}:test",
+    summary="Test a webhook",
+    status_code=202,
+    responses=document_responses(202, DeliveryOut, 404, 409),
+)
 async def test_webhook(
-    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, webhook_id: IdDep, deliveries: WebhookDeliveriesDep, change_requests: ChangeRequestsDep
+) -> Response:
     """Send an event `webhook.test` to this webhook. Read the result in the list of deliveries."""
-    request = change_requests.build(caller, NothingIn(), webhook_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: ChangeResult(
-                deliveries.send_test(connection, caller, webhook_id, now), (), 202
-            ),
-        )
-    )
+    request = change_requests.build(caller, None, webhook_id)
+    return await change_requests.execute(request, deliveries.send_test, webhook_id)
 
 
 @router.get(
     f"{_ONE}/deliveries",
     summary="List the deliveries of a webhook",
-    responses=document_responses(200, {"model": DeliveriesOut}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, DeliveriesOut, 404),
 )
 async def list_deliveries(
     caller: Manager, webhook_id: IdDep, query: Annotated[DeliveryQuery, Query()], readers: ReadersDep,
@@ -257,19 +200,12 @@ async def list_deliveries(
     "/{webhook_id}/deliveries/{delivery_id}:resend",
     summary="Resend a delivery",
     status_code=202,
-    responses=_QUEUED,
+    responses=document_responses(202, DeliveryOut, 404, 409),
 )
 async def resend_delivery(
     caller: Manager, webhook_id: IdDep, delivery_id: DeliveryId, deliveries: WebhookDeliveriesDep,
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-    request = change_requests.build(caller, NothingIn(), f"{webhook_id} {delivery_id}")
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: ChangeResult(
-                deliveries.resend(connection, caller, webhook_id, delivery_id, now), (), 202
-            ),
-        )
-    )
+    request = change_requests.build(caller, None, f"{webhook_id} {delivery_id}")
+    return await change_requests.execute(request, deliveries.resend, webhook_id, delivery_id)

@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.identity.schemas.fields import KeyName, Patch, RequestBody, omit_field
+from app.identity.schemas.fields import KeyName, Patch, omit_field
 from app.webhooks.rules.addresses import MAX_URL_LENGTH
 from app.webhooks.rules.values import ALL_TYPES, NewWebhook
 from app.wire.fields import WholeNumber, clean
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import RequestModel
 
 MAX_TYPES = 50
 WEBHOOK_ID = "^wh_[0-9a-f]{24}$"
@@ -49,7 +50,7 @@ WebhookName = KeyName
 _TYPES_TEXT = "Event types that the endpoint receives: `order.filled`, `order.*` or `*`"
 
 
-class WebhookIn(RequestBody):
+class WebhookIn(RequestModel):
     """A webhook to create."""
 
     url: Url = Field(description="URL to which events are sent by POST; https only", examples=[_URL])
@@ -76,16 +77,12 @@ class WebhookPatch(Patch):
         return changes
 
 
-class SecretRotationIn(RequestBody):
+class SecretRotationIn(RequestModel):
     """The overlap in which the previous secret also signs."""
 
     overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=WEEK_SECONDS)] = Field(
         3600, description="Seconds in which both secrets sign", examples=[3600]
     )
-
-
-class NothingIn(RequestBody):
-    """An empty body."""
 
 
 class WebhookOut(BaseModel):
@@ -163,10 +160,8 @@ class DeliveriesOut(BaseModel):
     items: list[DeliveryOut] = Field(description="Deliveries, newest first")
 
 
-class DeliveryQuery(BaseModel):
+class DeliveryQuery(RequestModel):
     """Cursor of the list of deliveries."""
-
-    model_config = {"extra": "forbid"}
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

@@ -11,6 +11,7 @@ from app.errors import Invalid, Malformed, UnsupportedMediaType
 from app.wire.field_cache import get_field_cache
 from app.wire.json import parse_json
 from app.wire.problems import UNKNOWN_FIELD, build_field_errors
+from app.wire.responses import document_problems
 
 Model = TypeVar("Model", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}
@@ -105,37 +106,35 @@ def build_invalid_error(details: list[dict[str, Any]], skip: tuple[str, ...] = (
     )
 
 
-def json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
-    """Return a FastAPI dependency that parses the body as `model`.
+def json_body(
+    model: type[Model], example: dict[str, Any], *, is_required: bool = True
+) -> Callable[[Request], Coroutine[Any, Any, Model]]:
+    """Return a FastAPI dependency that parses the body as `model`. It describes the body with `example`.
 
-    Declare it after the caller, which is checked first.
+    Declare it after the caller, which is checked first. A body that is not required may be left out: then no
+    field is set.
     """
 
     async def read(request: Request) -> Model:
+        content = await request.body()
+        if not content and not is_required:
+            return model()
         content_type = request.headers.get("content-type", "").encode("latin-1")
-        return validate_model(model, read_json(content_type, await request.body()))
+        return validate_model(model, read_json(content_type, content))
 
+    read.describes = describe_body(model, example, is_required=is_required)  # type: ignore[attr-defined]  # for OpenAPI
     return read
 
 
-def optional_json_body(model: type[Model]) -> Callable[[Request], Coroutine[Any, Any, Model]]:
-    """Return a dependency like `json_body`, for a body that may be left out: then no field is set."""
-    required = json_body(model)
-
-    async def read(request: Request) -> Model:
-        return await required(request) if await request.body() else model()
-
-    return read
-
-
-def documented_body(
-    model: type[BaseModel], example: dict[str, Any], *, required: bool = True
+def describe_body(
+    model: type[BaseModel], example: dict[str, Any], *, is_required: bool = True
 ) -> dict[str, Any]:
-    """Return the `openapi_extra` that describes a body of `json_body`.
+    """Return what the OpenAPI document says of an operation with this body.
 
     Raises ValueError if another model has the same name, because the document lists models by name.
     """
     if BODY_MODELS.setdefault(model.__name__, model) is not model:
         raise ValueError(f"two models of request bodies have the name {model.__name__}")
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
-    return {"requestBody": {"required": required, "content": {"application/json": content}}}
+    body = {"required": is_required, "content": {"application/json": content}}
+    return {"requestBody": body, "responses": document_problems(413, 415)}

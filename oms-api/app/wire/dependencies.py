@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from app.clock import Now
 from app.database import Readers
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.wire.app_state import Component
 from app.wire.exports import Exports
 from app.wire.pages import Cursors
@@ -19,5 +19,5 @@ EXPORTS = Component[Exports]("exports")
 ExportsDep = Annotated[Exports, Depends(EXPORTS)]
 NOW = Component[Now]("now")
 ClockDep = Annotated[Now, Depends(NOW)]
-CHANGES = Component[Changes]("changes")
-ChangesDep = Annotated[Changes, Depends(CHANGES)]
+CHANGES = Component[ChangeWriter]("changes")
+ChangesDep = Annotated[ChangeWriter, Depends(CHANGES)]

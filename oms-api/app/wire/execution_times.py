@@ -2,11 +2,12 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.wire.fields import check_length, clean
 from app.wire.lists import QueryTime
+from app.wire.request_models import FrozenRequestModel
 
 REASON_LENGTH = 500
 
@@ -20,7 +21,7 @@ _Reason = Annotated[
 ]
 
 
-class ExecutionTimeIn(BaseModel):
+class ExecutionTimeIn(FrozenRequestModel):
     """When a trade was executed, where that is not the time of recording."""
 
     executed_at: QueryTime | None = Field(

@@ -39,7 +39,7 @@ class FieldCache(Generic[Model]):
         ]
         self._is_supported = len(self._checks) == len(decorators)
 
-    def known(self, name: str) -> Collection[CacheKey]:
+    def list_cached(self, name: str) -> Collection[CacheKey]:
         """Return the texts and numbers of a field whose results are cached."""
         return self._fields[name][1].keys()
 

@@ -103,6 +103,28 @@ def _check_negative(value: Any) -> Any:  # any JSON value
 PositiveAmount = Annotated[Amount, BeforeValidator(_check_negative), AfterValidator(_require_positive)]
 
 
+def require_storable(amount: Decimal) -> Decimal:
+    """Return the amount. A pydantic error rejects one that the database cannot store exactly."""
+    if not is_storable(amount):
+        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
+    return amount
+
+
+def _parse_signed(value: Any) -> Decimal:  # any JSON value
+    text = value.text if isinstance(value, JsonNumber) else value
+    if not isinstance(text, str) or not text.startswith("-"):
+        return parse_amount(value)
+    return -parse_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
+
+
+_SIGNED_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"}, {"type": "number"}]
+}
+SignedAmount = Annotated[  # an amount that may be negative
+    Decimal, BeforeValidator(_parse_signed), AfterValidator(require_storable), WithJsonSchema(_SIGNED_SCHEMA)
+]
+
+
 def _require_opening_cash(amount: Decimal) -> Decimal:
     if amount > MAX_OPENING_CASH or not is_storable(amount):
         message = "At most {most}, with at most 8 decimals."

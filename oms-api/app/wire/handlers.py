@@ -45,7 +45,7 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         methods = METHODS.get(request)
         # empty for an HTML page, whose only route states its methods
-        allowed = methods.allowed(request.url.path)
+        allowed = methods.list_methods(request.url.path)
         headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
         problem = _http_error(error, _method_sentence(request, headers["Allow"]))
     elif error.status_code != NotFound.status:
@@ -57,7 +57,7 @@ async def _handle_framework(request: Request, error: HTTPException) -> Response:
 
 def _method_sentence(request: Request, allowed: str) -> str:
     methods = METHODS.get(request)
-    other_way = methods.other_way(request.method, request.url.path)
+    other_way = methods.suggest_other_method(request.method, request.url.path)
     return f"{request.method} is not supported at this address. {other_way or f'Use {allowed}.'}"
 
 

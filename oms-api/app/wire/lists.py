@@ -6,10 +6,11 @@ from typing import Annotated, Self
 from urllib.parse import urlencode
 
 from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.wire.pages import MAX_LIMIT
+from app.wire.pages import DEFAULT_LIMIT, MAX_LIMIT
+from app.wire.request_models import RequestModel
 
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 
@@ -49,7 +50,14 @@ Cursor = Annotated[str, Field(max_length=2000, description="From the `Link` head
 QueryTime = Annotated[datetime, BeforeValidator(_parse_instant)]
 
 
-class Period(BaseModel):
+class PageQuery(RequestModel):
+    """The page of a list without filters."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class Period(RequestModel):
     """The instants `from` (inclusive) and `to` (exclusive) of a query."""
 
     since: QueryTime | None = Field(None, alias="from")

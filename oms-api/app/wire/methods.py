@@ -77,11 +77,11 @@ class MethodTable:
             if isinstance(route, APIRoute)
         ]
 
-    def allowed(self, path: str) -> list[str]:
+    def list_methods(self, path: str) -> list[str]:
         """Return the methods of a path in alphabetical order."""
         return sorted({method for route in self._find_routes(path) for method in route.methods})
 
-    def other_way(self, method: str, path: str) -> str | None:
+    def suggest_other_method(self, method: str, path: str) -> str | None:
         """Return a sentence that names the request to use instead of `method`, or None."""
         ways = OTHER_WAYS.get(method, {})
         for route in self._find_routes(path):

@@ -1,8 +1,10 @@
 """The OpenAPI document of the framework, with the request bodies added that the framework does not parse."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
@@ -11,6 +13,7 @@ from app.wire.body import BODY_MODELS
 from app.wire.csv_lists import describe_lists
 from app.wire.openapi_examples import complete_document
 from app.wire.problems import Problem
+from app.wire.responses import NEXT_HEADER, describe_headers
 
 _REF = "#/components/schemas/{model}"
 TAGS = {  # in reading order
@@ -71,10 +74,28 @@ def build_openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_operations(app: FastAPI, document: dict[str, Any]) -> None:
-    """Add the attribute `describes` of its dependencies to each operation."""
+    """Add to each operation the attribute `describes` of its dependencies, and the header of its pages."""
     for route in iter_route_contexts(app.routes):
         dependant, methods = getattr(route, "dependant", None), getattr(route, "methods", None) or ()
         item = document["paths"].get(getattr(route, "path_format", None), {})
         for method in {name.lower() for name in methods} & item.keys():
             for dependency in dependant.dependencies if dependant else ():
-                item[method].update(getattr(dependency.call, "describes", {}))
+                _describe_operation(item[method], getattr(dependency.call, "describes", {}))
+            if any(parameter["name"] == "cursor" for parameter in item[method].get("parameters", ())):
+                _describe_operation(item[method], {"success_headers": describe_headers(NEXT_HEADER)})
+
+
+def _describe_operation(operation: dict[str, Any], described: Mapping[str, Any]) -> None:
+    """Add values to an operation.
+
+    `responses` are added to those that it has, and `success_headers` to each successful response with a body.
+    """
+    values = jsonable_encoder(described, exclude_none=True)
+    responses: dict[str, Any] = operation["responses"]
+    responses |= values.pop("responses", {})
+    operation["responses"] = dict(sorted(responses.items()))
+    headers = values.pop("success_headers", {})
+    for status, response in responses.items():
+        if headers and status.startswith("2") and "content" in response:
+            response["headers"] = response.get("headers", {}) | headers
+    operation.update(values)

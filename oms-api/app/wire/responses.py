@@ -49,19 +49,28 @@ def convert_response(response: JsonResponse) -> Response:
 
 
 def document_responses(
-    status: int, described: Mapping[str, Any], *refusals: int, headers: Mapping[str, str] | None = None
+    status: int, success: Any, *refusals: int, headers: Mapping[str, str] | None = None
 ) -> dict[int | str, dict[str, Any]]:
     """Return a route's `responses=`: the successful response with its headers, and the possible problems.
 
-    401, 403, 422, 429 and 503 are always included, and 408 together with 413. `refusals` are the others.
+    `success` is the model of the response, or a mapping that describes it. 401, 403, 422, 429 and 503 are
+    always included; `refusals` are the others.
+    Dependencies add what they can answer by their attribute `describes`.
     """
+    described = success if isinstance(success, Mapping) else {"model": success}
     all_headers = {**RATE_HEADERS, **(headers or {})}
-    success = {**described, "headers": _describe_headers(all_headers)}
-    failures = sorted({*refusals, 401, 403, 422, 429, 503} | ({408} if 413 in refusals else set()))
-    return {status: success, **{refusal: _describe_failure(refusal) for refusal in failures}}
+    successful = {**described, "headers": describe_headers(all_headers)}
+    return {status: successful, **document_problems(*refusals, 401, 403, 422, 429, 503)}
 
 
-def _describe_headers(headers: Mapping[str, str]) -> dict[str, Any]:
+def document_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the problems of a request as `responses` of the OpenAPI document, 408 together with 413."""
+    too_slow = {408} if 413 in statuses else set()
+    return {str(status): _describe_failure(status) for status in sorted({*statuses, *too_slow})}
+
+
+def describe_headers(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the headers of a response, with their texts, as the OpenAPI document describes them."""
     return {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
 
 
@@ -85,5 +94,5 @@ def _describe_failure(status: int) -> dict[str, Any]:
             "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}}
         }
     if status == 429:
-        described["headers"] |= _describe_headers(RATE_HEADERS)
+        described["headers"] |= describe_headers(RATE_HEADERS)
     return described

@@ -39,7 +39,7 @@ class Call:
         """The names of its path's parameters."""
         return [part[1:].partition("}")[0] for part in self.path.split("/") if part.startswith("{")]
 
-    def path_with(self, *values: str) -> str:
+    def build_path(self, *values: str) -> str:
         """Return the path with its parameters filled in, in order."""
         parts, given = [], iter(values)
         for part in self.path.split("/"):
@@ -51,9 +51,9 @@ class Call:
 def list_guarded_operations(document: dict[str, Any]) -> list[Call]:
     """Return the operations that ask who is calling."""
     calls = [
-        Call(method, path, facts)
+        Call(method, path, operation)
         for path, item in document["paths"].items()
-        for method, facts in item.items()
+        for method, operation in item.items()
         if method in METHODS
     ]
     guarded = [call for call in calls if call.path not in UNGUARDED]
@@ -106,13 +106,13 @@ class Work:
         self.statements: list[str] = []
 
     def __enter__(self) -> "Work":
-        event.listen(Engine, "before_cursor_execute", self._note)
+        event.listen(Engine, "before_cursor_execute", self._build_note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        event.remove(Engine, "before_cursor_execute", self._note)
+        event.remove(Engine, "before_cursor_execute", self._build_note)
 
-    def _note(self, *facts: Any) -> None:
+    def _build_note(self, *facts: Any) -> None:
         statement = str(facts[2])
         others = (  # of separate threads
             *("BEGIN", "audit_", "last_used_at", "alerts.updated_at >=", "signals.received_at <"),

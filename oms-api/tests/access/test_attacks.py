@@ -85,8 +85,8 @@ def test_user_with_the_longest_email_can_create_keys(service, api):
         slug = connection.execute(
             text("SELECT slug FROM tenants WHERE id = :id"), {"id": api.tenant_id}
         ).scalar_one()
-    said = {"tenant": slug, "email": email, "password": password}
-    token = service.client.post("/api/v1/auth/login", json=said).json()["access_token"]
+    credentials = {"tenant": slug, "email": email, "password": password}
+    token = service.client.post("/api/v1/auth/login", json=credentials).json()["access_token"]
     response = service.client.post(
         "/api/v1/api-keys",
         json={"name": "of-the-long-one", "scopes": ["read"]},
@@ -136,16 +136,16 @@ def test_new_slack_user_gets_a_retry_error_when_the_database_is_locked(serve):
         api.claim_workspace("TBUSY")
         person = {"X-On-Behalf-Of": "slack:TBUSY:U1"}
         with lock_users(service.engine):
-            refused = api.get("/auth/me", headers=person)
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            response = api.get("/auth/me", headers=person)
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
         assert api.get("/auth/me", headers=person).status_code == 200
 
 
 def test_database_errors_do_not_contain_statement_parameters(database_url):
     engine = connect_engine(database_url, readers=1)
-    with pytest.raises(DBAPIError) as refused, engine.connect() as connection:
+    with pytest.raises(DBAPIError) as caught, engine.connect() as connection:
         connection.execute(text("SELECT * FROM no_such_table WHERE secret = :secret"), {"secret": CANARY})
-    assert CANARY not in str(refused.value)
+    assert CANARY not in str(caught.value)
     engine.dispose()
 
 

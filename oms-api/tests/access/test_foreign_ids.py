@@ -125,8 +125,8 @@ def store_issue(api):
         portfolio = "SELECT id FROM portfolios WHERE name = 'Secret Book' AND tenant_id = :tenant"
         portfolio_id = connection.execute(text(portfolio), {"tenant": api.tenant_id}).scalar_one()
         nothing = (None,) * 3
-        facts = (api.tenant_id, issue_id, "secret-account", portfolio_id, "cash_mismatch", "info")
-        insert_issue(connection, Issue(*facts, *nothing, "1.00", "open", *nothing, now, now, *nothing[:2]))
+        values = (api.tenant_id, issue_id, "secret-account", portfolio_id, "cash_mismatch", "info")
+        insert_issue(connection, Issue(*values, *nothing, "1.00", "open", *nothing, now, now, *nothing[:2]))
     return issue_id
 
 
@@ -188,7 +188,7 @@ def call_with_unknown_and_foreign_id(service, call, foreign, headers):
     for known in (NEVER, foreign):
         values = [known[parameter] for parameter in call.parameters]
         with Work() as work:
-            answer = send_call(service, call, call.path_with(*values), headers, BODIES.get(call.name))
+            answer = send_call(service, call, call.build_path(*values), headers, BODIES.get(call.name))
         answers.append(strip_ids(answer, values))
         works.append(work.statements)
     return answers, works
@@ -252,13 +252,16 @@ def test_cursor_of_another_tenant_is_rejected(two_tenants):
     link = other.api.get("/trades", limit=1).headers["link"]
     cursor = re.search(r"cursor=([^&>]+)", link)
     assert cursor
-    refused = own.api.get("/trades", cursor=cursor[1])
-    assert refused.status_code == 422
-    assert other.team not in json.dumps(refused.json())
+    response = own.api.get("/trades", cursor=cursor[1])
+    assert response.status_code == 422
+    assert other.team not in json.dumps(response.json())
 
 
 def test_user_of_another_tenant_is_unknown(service, two_tenants):
     own, other, _ = two_tenants
     sent = {"X-API-Key": own.key, "X-On-Behalf-Of": other.person(Role.ADMIN)}
-    refused = service.client.get("/api/v1/trades", headers=sent)
-    assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/workspace-elsewhere")
+    response = service.client.get("/api/v1/trades", headers=sent)
+    assert (response.status_code, response.json()["type"]) == (
+        403,
+        "urn:slackoms:problem/workspace-elsewhere",
+    )

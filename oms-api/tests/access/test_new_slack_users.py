@@ -28,8 +28,8 @@ def test_new_slack_user_becomes_a_trader_and_is_audited(bot):
     team = f"T{bot.api.tenant_id}"
     me = bot(f"slack:{team}:U1", **{"X-Request-ID": "first-sight"}).json()
     assert (me["actor"], me["role"]) == (f"slack:{team}:U1", "trader")
-    seen = bot.api.get("/audit", action="user.first_seen").json()
-    assert [(item["actor"], item["request_id"]) for item in seen] == [(f"slack:{team}:U1", "first-sight")]
+    audit = bot.api.get("/audit", action="user.first_seen").json()
+    assert [(item["actor"], item["request_id"]) for item in audit] == [(f"slack:{team}:U1", "first-sight")]
     bot(f"slack:{team}:U1")
     assert len(bot.api.get("/audit", action="user.first_seen").json()) == 1
 
@@ -52,10 +52,10 @@ def test_tenant_without_new_users_rejects_them_and_accepts_existing_users(bot):
 
 
 def test_session_cannot_act_for_another_user(bot, service):
-    refused = service.client.get(
+    response = service.client.get(
         "/api/v1/auth/me", headers={"Authorization": "Bearer x.y.z", "X-On-Behalf-Of": "slack:T1:U1"}
     )
-    assert refused.status_code == 401
+    assert response.status_code == 401
 
 
 def test_number_of_new_slack_users_is_limited(new_database, monkeypatch):

@@ -198,8 +198,10 @@ def test_every_operation_is_in_the_access_matrix(operations):
 
 
 def test_every_operation_names_its_permission_and_every_permission_is_used(operations):
-    asked = {call.facts.get("x-operation") for call in operations}
-    assert asked == {operation.value for operation in Operation} == {one.value for one in TABLE}
+    operations_in_document = {call.facts.get("x-operation") for call in operations}
+    assert (
+        operations_in_document == {operation.value for operation in Operation} == {row.value for row in TABLE}
+    )
 
 
 def test_openapi_document_names_the_permitted_roles(operations):
@@ -211,19 +213,19 @@ def test_openapi_document_names_the_permitted_roles(operations):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_role_may_call_exactly_the_operations_of_the_matrix(service, members, operations, name, role):
     call = next(call for call in operations if call.name == name)
-    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    path = call.build_path(*["none-of-that"] * len(call.parameters))
     response = send_call(service, call, path, members.headers(role))
     if role.value in EXPECTED[name].split():
         own_refusals = {"no-session"}  # a key has nothing to log out of
-        assert response.status_code not in {401, 403} or _kind(response) in own_refusals, response.text
+        assert response.status_code not in {401, 403} or _get_kind(response) in own_refusals, response.text
     else:
-        assert (response.status_code, _kind(response)) == (403, "forbidden"), response.text
+        assert (response.status_code, _get_kind(response)) == (403, "forbidden"), response.text
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_request_without_a_key_is_rejected_before_its_body_is_read(service, operations, name):
     call = next(call for call in operations if call.name == name)
-    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    path = call.build_path(*["none-of-that"] * len(call.parameters))
     assert send_call(service, call, path, {}).status_code == 401
     assert send_call(service, call, path, {"X-API-Key": "oms_wrong"}).status_code == 401
     assert send_call(service, call, path, {"Authorization": "Bearer wrong"}).status_code == 401
@@ -233,7 +235,7 @@ def test_request_without_a_key_is_rejected_before_its_body_is_read(service, oper
 def test_act_as_key_alone_has_no_access(service, members, operations, name):
     bot = service.create_key("act_as", members.api.tenant_id)
     call = next(call for call in operations if call.name == name)
-    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    path = call.build_path(*["none-of-that"] * len(call.parameters))
     assert send_call(service, call, path, {"X-API-Key": bot}).status_code == 403
 
 
@@ -248,7 +250,7 @@ BOTS_MAY |= {name for name in EXPECTED if "/webhooks" in name}
 def test_key_with_the_scope_bot_alone_does_only_what_a_bot_needs(service, members, operations, name):
     bot = service.create_key("bot", members.api.tenant_id)
     call = next(call for call in operations if call.name == name)
-    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    path = call.build_path(*["none-of-that"] * len(call.parameters))
     response = send_call(service, call, path, {"X-API-Key": bot})
     assert (response.status_code == 403) is (name not in BOTS_MAY), response.text
 
@@ -260,11 +262,11 @@ ADMINISTRATION = [name for name, roles in EXPECTED.items() if roles == "admin" a
 def test_bot_key_cannot_administer_for_an_admin(service, members, operations, name):
     bot = service.create_key("act_as", members.api.tenant_id)
     call = next(call for call in operations if call.name == name)
-    path = call.path_with(*["none-of-that"] * len(call.parameters))
+    path = call.build_path(*["none-of-that"] * len(call.parameters))
     sent = {"X-API-Key": bot, "X-On-Behalf-Of": members.person(Role.ADMIN)}
     assert send_call(service, call, path, sent).status_code == 403
 
 
-def _kind(answer) -> str:
+def _get_kind(answer) -> str:
     problem = answer.json()
     return str(problem["type"]).rpartition("/")[2] if isinstance(problem, dict) else ""

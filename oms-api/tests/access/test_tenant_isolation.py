@@ -48,10 +48,10 @@ class Member:
         )
         recorded = self.client.post("/trade", json=body, headers={"Idempotency-Key": key})
         assert recorded.status_code == 201, recorded.text
-        seen = [recorded.json()["trade"], *self.client.get("/trades", params={"limit": 20}).json()]
-        seen += self.client.get("/trades", params={"idempotency_key": key}).json()
+        trades = [recorded.json()["trade"], *self.client.get("/trades", params={"limit": 20}).json()]
+        trades += self.client.get("/trades", params={"idempotency_key": key}).json()
         quantity = self.client.get(f"/portfolio/{BOOKS[turn % 2]}").json()["positions"]["AAPL"]["quantity"]
-        wrong = [trade["trade_id"] for trade in seen if trade["quantity"] != self.quantity]
+        wrong = [trade["trade_id"] for trade in trades if trade["quantity"] != self.quantity]
         return wrong if Decimal(quantity) % Decimal(self.quantity) == 0 else [*wrong, f"held {quantity}"]
 
 

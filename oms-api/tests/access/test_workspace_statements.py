@@ -24,8 +24,8 @@ def read_statement(text, secret=STATEMENT_SECRET):
 
 @pytest.mark.parametrize("seconds", [-300, 0, 300])
 def test_statement_is_valid_for_five_minutes(seconds):
-    said = read_statement(create_statement(at=NOON.timestamp() + seconds, nonce=NONCE))
-    assert said == ("T1", KEY_ID, NONCE)
+    statement = read_statement(create_statement(at=NOON.timestamp() + seconds, nonce=NONCE))
+    assert statement == ("T1", KEY_ID, NONCE)
 
 
 SIGNED = create_statement(at=NOON.timestamp(), nonce=NONCE)
@@ -80,10 +80,10 @@ def test_bot_claims_the_workspace_of_its_token_and_both_tenants_audit_it(api, bo
         {"team_id": team, "tenant": f"desk-{api.tenant_id}"},
     )
     assert build_headers(bot, team) == 200
-    for one in (api, api.with_key(BOOTSTRAP_KEY)):
+    for client in (api, api.with_key(BOOTSTRAP_KEY)):
         (entry,) = [
             item
-            for item in one.get("/audit", action="workspace.bound").json()
+            for item in client.get("/audit", action="workspace.bound").json()
             if item["target"].endswith(team)
         ]
         assert entry["after"] == {"team_id": team, "tenant": f"desk-{api.tenant_id}"}

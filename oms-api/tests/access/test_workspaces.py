@@ -45,8 +45,8 @@ def test_claimed_workspace_admits_its_users_and_is_in_both_audit_logs(api, team)
     assert post_as_operator(api, "/workspaces", team).json() == {"team_id": team, "tenant": get_slug(api)}
     assert post_as_operator(api, "/workspaces", team).status_code == 200
     assert get_as_workspace(api, team).status_code == 200
-    for one in (api, api.with_key(BOOTSTRAP_KEY)):
-        entries = one.get("/audit", action="workspace.bound").json()
+    for client in (api, api.with_key(BOOTSTRAP_KEY)):
+        entries = client.get("/audit", action="workspace.bound").json()
         assert [entry["target"] for entry in entries].count(f"workspace:{team}") == 1
 
 
@@ -77,6 +77,6 @@ def test_tenant_admin_cannot_claim_a_workspace(api, team):
 def test_release_by_the_tenant_admin_is_in_both_audit_logs(api, team):
     api.claim_workspace(team)
     assert api.post(f"/tenants/{get_slug(api)}/workspaces:release", {"team_id": team}).status_code == 200
-    for one in (api, api.with_key(BOOTSTRAP_KEY)):
-        entries = one.get("/audit", action="workspace.released").json()
+    for client in (api, api.with_key(BOOTSTRAP_KEY)):
+        entries = client.get("/audit", action="workspace.released").json()
         assert [entry["target"] for entry in entries].count(f"workspace:{team}") == 1

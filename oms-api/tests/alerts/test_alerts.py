@@ -12,11 +12,11 @@ from app.database import Readers, connect_engine
 from app.database.transactions import Transactions
 from app.market_data.service import Market
 from app.market_data.sources.manual import ManualSource
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.duties import EndlessLease
 from tests.support.event_schemas import VALIDATORS
 
 PRICE = {"kind": "price", "symbol": "AAPL", "above": "100"}
-SECONDS = 30.0  # generous
 
 
 def create_alert(api, **changes):
@@ -27,14 +27,14 @@ def create_alert(api, **changes):
 
 def list_alerts(api, count=None):
     """Return the events of alerts, oldest first. With `count`, wait until there are as many."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         events = api.get("/events", type="alert.*").json()
         if count is None or len(events) >= count or time.monotonic() > deadline:
-            found = [event["data"] for event in reversed(events)]
-            for data in found:
+            payloads = [event["data"] for event in reversed(events)]
+            for data in payloads:
                 VALIDATORS["alert.fired"].validate(data)
-            return found
+            return payloads
         time.sleep(0.02)
 
 
@@ -114,11 +114,11 @@ def test_alerts_are_visible_only_to_their_owner(api):
 
 @pytest.mark.any_database
 def test_alerts_are_listed_in_pages(api):
-    made = [create_alert(api, above=str(100 + index))["id"] for index in range(3)]
+    alert_ids = [create_alert(api, above=str(100 + index))["id"] for index in range(3)]
     first = api.get("/alerts", limit=2)
     assert len(first.json()) == 2
     assert 'rel="next"' in first.headers["link"]
-    assert {alert["id"] for alert in api.get("/alerts").json()} == set(made)
+    assert {alert["id"] for alert in api.get("/alerts").json()} == set(alert_ids)
 
 
 @pytest.mark.any_database

@@ -13,6 +13,7 @@ from tests.alerts.test_alerts import (
     set_last_price,
     watch_portfolio,
 )
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 
@@ -85,10 +86,10 @@ def test_alerts_of_an_inactive_person_do_not_fire(api, alice, changes):
         bot = api.with_key(api.service.create_key("bot", api.tenant_id))
         body = {"person": alice.name, "status": "deactivated"}
         assert bot.put("/slack-status", body).status_code == 200
-    kept = create_alert(api, above="105")
+    alert = create_alert(api, above="105")
     set_last_price(api, "110")
     check_portfolios(api)
-    assert [event["alert_id"] for event in list_alerts(api, 1)] == [kept["id"]]
+    assert [event["alert_id"] for event in list_alerts(api, 1)] == [alert["id"]]
 
 
 def test_alerts_of_an_ended_key_do_not_fire_also_in_a_process_that_watches_already(api):
@@ -120,9 +121,5 @@ def test_person_has_a_limited_number_of_alerts_and_takes_none_from_others(api, a
 
 def _read_until(api, kinds):
     """Read the alerts until the grants in the cache have expired."""
-    for _ in range(100):
-        body = api.get("/alerts").json()
-        if {item["kind"] for item in body} == kinds:
-            break
-        asyncio.run(asyncio.sleep(0.05))
-    return body
+    wait_until(lambda: {item["kind"] for item in api.get("/alerts").json()} == kinds)
+    return api.get("/alerts").json()

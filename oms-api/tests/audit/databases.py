@@ -16,7 +16,7 @@ def prepare_engine(url: str) -> Iterator[Engine]:
     engine = connect_engine(url, tenant_scoped=True)
     with unit_of_work(engine) as connection:
         for tenant_id in (2, 3):
-            made = {"id": tenant_id, "slug": f"desk-{tenant_id}", "at": "2026-01-01T00:00:00.000000Z"}
-            connection.execute(_TENANT, made)
+            row = {"id": tenant_id, "slug": f"desk-{tenant_id}", "at": "2026-01-01T00:00:00.000000Z"}
+            connection.execute(_TENANT, row)
     yield engine
     engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, EntryContent, Head, build_chained_entry
 from app.audit.rules.entries import AuditEntry
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier, serialize_line
 from app.database import set_tenant_scope
 from app.timestamps import format_timestamp
 from tests.factories import NOON
@@ -70,6 +70,6 @@ def read_trail(engine: Engine, tenant_id: int = 1) -> tuple[list[ChainedEntry], 
 
 def assert_unbroken(rows: list[ChainedEntry], head: Head) -> None:
     """Check that the rows prove themselves, up to that head."""
-    proof = ExportVerifier([TRAIL], {Chain(rows[0].tenant_id): head})
+    proof = ExportVerifier([TRAIL], {ExportChain(rows[0].tenant_id): head})
     assert [proof.take(serialize_line(COLUMNS, row)) for row in rows] == [None] * len(rows)
     assert proof.finish() is None

@@ -15,11 +15,11 @@ ROWS = build_chain(12)
 
 @pytest.fixture(autouse=True)
 def block_network(monkeypatch):
-    def never(*_, **__):
+    def fail_if_called(*_, **__):
         raise AssertionError("the verifier of exports needs neither settings nor a database")
 
-    monkeypatch.setattr(command, "load_settings", never)
-    monkeypatch.setattr(command, "connect_engine", never)
+    monkeypatch.setattr(command, "load_settings", fail_if_called)
+    monkeypatch.setattr(command, "connect_engine", fail_if_called)
 
 
 @pytest.fixture

@@ -13,13 +13,12 @@ from app.audit.service import record_entries
 from app.database import connect_engine, set_tenant_scope, unit_of_work
 from tests.audit.databases import prepare_engine
 from tests.audit.entries import assert_unbroken, build_entry, read_trail
-
-WAIT_SECONDS = 30
+from tests.support.conditions import WAIT_SECONDS
 
 
 def list_written_entries(engine, *entries):
     with unit_of_work(engine) as connection:
-        record_entries(set_tenant_scope(connection, {one.tenant_id for one in entries}), entries)
+        record_entries(set_tenant_scope(connection, {entry.tenant_id for entry in entries}), entries)
 
 
 def test_entry_contains_the_action(trail_engine):

@@ -7,7 +7,7 @@ import pytest
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, GENESIS, Head
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier
+from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier
 from app.audit.service import record_entries
 from app.audit.service.exporting import CHUNK, TrailExport
 from app.clock import utc_now
@@ -138,11 +138,11 @@ def test_invalid_query_is_rejected(api_with_entries, params):
 
 def test_pages_are_contiguous_and_keep_the_filter(api_with_entries):
     response = api_with_entries.get("/audit?limit=2&action=user.changed")
-    found = [item["target"] for item in response.json()]
+    targets = [item["target"] for item in response.json()]
     while "next" in response.links:
         response = api_with_entries.get(response.links["next"]["url"].removeprefix("/api/v1"))
-        found += [item["target"] for item in response.json()]
-    assert found == ["user 2", "user 1", "user 0"]
+        targets += [item["target"] for item in response.json()]
+    assert targets == ["user 2", "user 1", "user 0"]
 
 
 def test_cursor_is_valid_only_for_its_list_and_tenant(api_with_entries):
@@ -174,7 +174,7 @@ def test_export_is_oldest_first_and_verified_by_its_head(api_with_entries):
     assert tuple(orjson.loads(lines[0])) == COLUMNS
     assert orjson.loads(lines[0])["before"] == '{"role":"viewer"}'
     assert 'filename="audit.jsonl"' in export.headers["content-disposition"]
-    assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
+    assert_proven(lines, {ExportChain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
 def test_head_contains_its_request_time(api_with_entries):
@@ -190,12 +190,15 @@ def test_export_larger_than_a_chunk_is_complete(api):
     lines = split_lines(api.get("/audit/export"))
     head = api.get("/audit/head").json()
     assert len(lines) == 2 * CHUNK + 345
-    assert_proven(lines, {Chain(head["tenant"]): Head(head["sequence"], head["hash"])})
+    assert_proven(lines, {ExportChain(head["tenant"]): Head(head["sequence"], head["hash"])})
 
 
 def read_heads(api):
     stated = map(orjson.loads, split_lines(api.get("/trades/heads")))
-    return {Chain(item["tenant"], item["portfolio"]): Head(item["sequence"], item["hash"]) for item in stated}
+    return {
+        ExportChain(item["tenant"], item["portfolio"]): Head(item["sequence"], item["hash"])
+        for item in stated
+    }
 
 
 def test_ledger_export_is_by_portfolio_and_verified_by_its_heads(api):
@@ -253,11 +256,11 @@ def test_entries_recorded_during_an_export_are_not_in_it(api):
 
 def test_denial_is_audited(api):
     reader = ApiClient(api.service, api.tenant_id, api.service.create_key("read", api.tenant_id))
-    refused = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
+    response = reader.get("/audit/export", {"X-Request-ID": "the-first-denial"})
     for _ in range(20):
         assert reader.get("/audit/export").status_code == 403
     api.service.app.state.authentication.trail.flush()
     (entry_told,) = api.get("/audit", request_id="the-first-denial").json()
-    assert refused.status_code == 403
+    assert response.status_code == 403
     assert (entry_told["action"], entry_told["target"]) == ("denied", "read_audit")
     assert entry_told["actor"].startswith("key:")

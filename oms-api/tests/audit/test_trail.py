@@ -12,12 +12,12 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from app.audit.rules.aggregation import MAX_DISTINCT
-from app.audit.service import Trail
+from app.audit.service import AuditTrail
 from app.database import unit_of_work
 from tests.audit.entries import assert_unbroken, build_entry, read_trail
 from tests.factories import NOON
+from tests.support.conditions import WAIT_SECONDS
 
-WAIT_SECONDS = 30
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
@@ -35,7 +35,7 @@ class Noted:
     def __init__(self, engine, **how):
         self.engine, self.clock = engine, Clock()
         self.drops: list[int] = []
-        self.trail = Trail(engine, self.clock, self.drops.append, **how)
+        self.trail = AuditTrail(engine, self.clock, self.drops.append, **how)
 
     def note(self, number=0, **changes):
         self.trail.note(

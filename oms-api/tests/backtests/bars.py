@@ -16,9 +16,9 @@ def build_line(minute: int, prices: str, symbol: str = "AAPL", volume: str = "10
 
 def join_lines(lines: Iterable[str]) -> str:
     """Return lines with their line feeds, as a parser takes them."""
-    return "".join(f"{one}\n" for one in lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def closes_to_lines(closes: Sequence[str], symbol: str = "AAPL") -> list[str]:
+def build_lines_of_closes(closes: Sequence[str], symbol: str = "AAPL") -> list[str]:
     """Return flat bars with these prices, one each minute."""
     return [build_line(minute, "/".join([price] * 4), symbol) for minute, price in enumerate(closes)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.backtests.errors import InvalidBacktest
 from app.backtests.service.bar_files import BarFiles, Selection
 from app.market_data.rules.bars import Interval
-from tests.backtests.bars import HEADER, START, build_line, closes_to_lines, join_lines
+from tests.backtests.bars import HEADER, START, build_line, build_lines_of_closes, join_lines
 
 SYMBOLS = ("AAPL", "BRK.B", "MSFT")
 EVERYTHING = Selection()
@@ -22,7 +22,7 @@ def _write(folder, name, lines):
 
 
 def _read(path, selection=EVERYTHING):
-    found, files = [], BarFiles(path, Interval.MINUTE, selection)
+    bars, files = [], BarFiles(path, Interval.MINUTE, selection)
     for block in files.read_blocks():
         order = block.order or [
             symbol for symbol, bar_columns in block.columns.items() for _ in bar_columns.starts
@@ -30,9 +30,9 @@ def _read(path, selection=EVERYTHING):
         rows = dict.fromkeys(block.columns, 0)
         for symbol in order:
             columns, row = block.columns[symbol], rows[symbol]
-            found.append((columns.starts[row], symbol, columns.closes[row] / 10**columns.places))
+            bars.append((columns.starts[row], symbol, columns.closes[row] / 10**columns.places))
             rows[symbol] += 1
-    return found, files
+    return bars, files
 
 
 @settings(max_examples=25)
@@ -51,7 +51,7 @@ def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chun
     files = BarFiles(path, Interval.MINUTE, allow_gaps=True)
     for file in files._files:
         file._chunk_bytes = chunk_bytes
-    found = [
+    bars = [
         (start, symbol)
         for block in files.read_blocks()
         for start, symbol in sorted(
@@ -59,14 +59,14 @@ def test_bars_come_in_the_order_of_start_and_symbol(tmp_path_factory, keys, chun
         )
     ]
     origin = int(START.timestamp())
-    assert found == [(origin + 60 * minute, symbol) for minute, symbol in sorted(keys)]
+    assert bars == [(origin + 60 * minute, symbol) for minute, symbol in sorted(keys)]
 
 
 def test_selection_filters_bars_and_the_data_has_a_hash(tmp_path):
-    path = _write(tmp_path, "bars.csv", closes_to_lines(["1", "2", "3", "4"]))
+    path = _write(tmp_path, "bars.csv", build_lines_of_closes(["1", "2", "3", "4"]))
     origin = int(START.timestamp())
-    found, files = _read(path, Selection(("AAPL",), origin + 60, origin + 180))
-    assert [close for _, _, close in found] == [2, 3]
+    bars, files = _read(path, Selection(("AAPL",), origin + 60, origin + 180))
+    assert [close for _, _, close in bars] == [2, 3]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert files.data_hash == hashlib.sha256(digest.encode()).hexdigest()
     assert _read(path, Selection(("MSFT",)))[0] == []
@@ -83,7 +83,7 @@ def test_later_file_continues_a_symbol_with_at_least_its_places(tmp_path):
 
 def test_windows_line_ends_and_a_missing_last_one_are_read(tmp_path):
     path = tmp_path / "bars.csv"
-    path.write_bytes("\r\n".join([HEADER, *closes_to_lines(["1", "2"])]).encode())
+    path.write_bytes("\r\n".join([HEADER, *build_lines_of_closes(["1", "2"])]).encode())
     assert len(_read(path)[0]) == 2
 
 
@@ -103,7 +103,7 @@ def test_folder_needs_files_whose_bars_differ(tmp_path):
     with pytest.raises(InvalidBacktest, match="there is no CSV file"):
         BarFiles(tmp_path, Interval.MINUTE)
     for name in ("1.csv", "2.csv"):
-        _write(tmp_path, name, closes_to_lines(["1"]))
+        _write(tmp_path, name, build_lines_of_closes(["1"]))
     with pytest.raises(InvalidBacktest, match="Two files have bars of AAPL of the same time"):
         _read(tmp_path)
     missing = BarFiles(tmp_path / "none.csv", Interval.MINUTE)

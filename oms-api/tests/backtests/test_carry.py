@@ -68,7 +68,7 @@ def test_days_without_bars_are_booked_too():
 def test_close_is_that_of_the_exchange_where_sessions_are_enforced(tmp_path):
     settings = {"enforces_sessions": True, "instruments": InstrumentTerms("NYSE")}
     run_steps_with_rates({}, HOURS, tmp_path, carry_rates=build_rates(interest="5"), **settings)
-    assert [one["at"][11:16] for one in read_rows(tmp_path / "cash.csv")] == ["21:00"] * 3
+    assert [row["at"][11:16] for row in read_rows(tmp_path / "cash.csv")] == ["21:00"] * 3
 
 
 def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
@@ -76,7 +76,7 @@ def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
     steps = {0: sell_units(50), 20: sell_units(25), 40: buy_units(60), 70: sell_units(10)}
     run_steps_with_rates(steps, HOURS, tmp_path, carry_rates=build_rates(**percents), cash=Decimal(36_500))
     fills = read_rows(tmp_path / "fills.csv")
-    prices = [Decimal(one.split(",")[5]) for one in HOURS]
+    prices = [Decimal(line.split(",")[5]) for line in HOURS]
 
     def state(at):
         cash, held = Decimal(36_500), Decimal(0)
@@ -99,7 +99,7 @@ def test_equity_is_that_of_the_fills_and_of_rates_computed_by_day(tmp_path):
         short = max(-held, Decimal(0)) * prices[24 * day - 1]
         booked.append((text(close), compute_accrual(basis[0], 4) - compute_accrual(basis[1], "7.3")))
         basis = (total, short)
-    points = [one for one in read_rows(tmp_path / "equity.csv")[1:] if one["at"][11:] != "00:00:00Z"]
+    points = [row for row in read_rows(tmp_path / "equity.csv")[1:] if row["at"][11:] != "00:00:00Z"]
     assert len(points) > 80
     for point in points:
         cash, held = state(point["at"])
@@ -125,6 +125,6 @@ def test_wrong_rate_is_named(name, percent, problem):
 
 
 def test_rate_has_a_kind_a_currency_and_a_date():
-    found = parse_carry_rate("borrow:USD@2026-01-02", "2.5")
-    assert found == (CarryRateKind.BORROW, date(2026, 1, 2), Decimal("2.5"), "USD")
+    rate = parse_carry_rate("borrow:USD@2026-01-02", "2.5")
+    assert rate == (CarryRateKind.BORROW, date(2026, 1, 2), Decimal("2.5"), "USD")
     assert parse_carry_rate("margin", "0").since == date.min

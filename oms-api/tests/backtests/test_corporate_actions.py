@@ -9,7 +9,7 @@ import pytest
 from app.backtest import CANNOT, DONE, main
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.settings import InstrumentTerms
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.market_data.rules.bars import Interval
 from app.timestamps import format_timestamp
 from slackoms_strategy import OrderStatus, OrderType, Side, TimeInForce
@@ -26,13 +26,17 @@ FLAT_BARS = [
 def build_split(minute, new_units="2", old_units="1", price=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"new_units": Decimal(new_units), "old_units": Decimal(old_units), "cash_in_lieu_price": price}
-    return Action(1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms)
+    return CorporateActionTerms(
+        1, "S", ActionKind.SPLIT, symbol, format_timestamp(at), at.date().isoformat(), **terms
+    )
 
 
 def build_dividend(minute, value="1", withheld=None, symbol="AAPL"):
     at = START + timedelta(minutes=minute)
     terms = {"amount": Decimal(value), "withholding_percent": withheld}
-    return Action(1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms)
+    return CorporateActionTerms(
+        1, "D", ActionKind.DIVIDEND, symbol, format_timestamp(at), at.date().isoformat(), **terms
+    )
 
 
 def run_steps_with_actions(steps, actions, lines=None, folder=None, **settings):
@@ -42,16 +46,16 @@ def run_steps_with_actions(steps, actions, lines=None, folder=None, **settings):
 
 
 def test_split_multiplies_the_position_and_keeps_its_cost_and_the_equity():
-    seen = []
+    prices = []
 
     def note(context, bar):
-        seen.append((context.position("AAPL"), context.equity))
+        prices.append((context.position("AAPL"), context.equity))
 
     _, finished = run_steps_with_actions(
         {0: buy_units(10), 3: note, 4: note, 5: sell_units(20)}, [build_split(4)]
     )
-    assert [(held.quantity, held.cost) for held, _ in seen] == [(10, 1_000), (20, 1_000)]
-    assert {equity for _, equity in seen} == {1_000_000}
+    assert [(held.quantity, held.cost) for held, _ in prices] == [(10, 1_000), (20, 1_000)]
+    assert {equity for _, equity in prices} == {1_000_000}
     assert (finished.account.cash, finished.account.realized_pnl) == (1_000_000, 0)
 
 
@@ -128,13 +132,13 @@ def test_position_of_a_symbol_without_a_new_bar_is_valued_at_the_restated_price(
         build_line(1, "100/100/100/100"),
     ]
     lines += [build_line(minute, "1/1/1/1", "MSFT") for minute in (1, 2, 3)]
-    seen = []
+    calls = []
     steps = {0: lambda context, _: context.order("AAPL", Side.BUY, 10)}
     steps |= dict.fromkeys(
-        range(4, 7), lambda context, _: seen.append((context.price("AAPL"), context.equity))
+        range(4, 7), lambda context, _: calls.append((context.price("AAPL"), context.equity))
     )
     run_steps_with_actions(steps, [build_split(2), build_split(2)], lines)
-    assert seen == [(25, 1_000_000)] * 2
+    assert calls == [(25, 1_000_000)] * 2
 
 
 def test_bars_of_a_day_take_the_action_on_its_date():
@@ -143,10 +147,10 @@ def test_bars_of_a_day_take_the_action_on_its_date():
         for day, price in enumerate([100, 100, 50, 50])
     ]
     late = build_split(2 * 1440)._replace(effective_at=format_timestamp(START + timedelta(days=2, hours=5)))
-    seen = []
-    steps = {0: buy_units(10), 2: lambda context, _: seen.append(context.position("AAPL").quantity)}
+    calls = []
+    steps = {0: buy_units(10), 2: lambda context, _: calls.append(context.position("AAPL").quantity)}
     run_steps_with_actions(steps, [late], lines, interval=Interval.DAY)
-    assert seen == [20]
+    assert calls == [20]
 
 
 def test_symbol_change_in_the_period_is_an_error():
@@ -175,7 +179,7 @@ def test_equity_is_that_of_the_fills_the_actions_and_the_movements(tmp_path):
             held += sign * to_decimal(fill["quantity"])
         if point["at"] > split_at and not is_split:
             held *= 2
-        cash += sum(to_decimal(one["amount"]) for one in movements if one["at"] < point["at"])
+        cash += sum(to_decimal(movement["amount"]) for movement in movements if movement["at"] < point["at"])
         assert to_decimal(point["equity"]) == cash + held * price
 
 
@@ -191,12 +195,12 @@ def test_command_reads_actions_from_a_file(capsys, tmp_path):
     arguments = [name, "--data", str(data), "--interval", "1d", *parameters]
     out = tmp_path / "out"
     assert main([*arguments, "--actions", str(actions), "--out", str(out), "--gaps", "allow"]) == DONE
-    found = json.loads((out / "statistics.json").read_text(encoding="utf-8"))["statistics"]
+    statistics = json.loads((out / "statistics.json").read_text(encoding="utf-8"))["statistics"]
     held = sum(
-        to_decimal(one["quantity"]) for one in read_rows(out / "fills.csv") if one["at"] < "2026-02-01"
+        to_decimal(row["quantity"]) for row in read_rows(out / "fills.csv") if row["at"] < "2026-02-01"
     )
-    assert to_decimal(found["dividend"]) == held / 2 > 0
-    assert [one["kind"] for one in read_rows(out / "cash.csv")] == ["dividend"]
+    assert to_decimal(statistics["dividend"]) == held / 2 > 0
+    assert [row["kind"] for row in read_rows(out / "cash.csv")] == ["dividend"]
     actions.write_text("symbol,ex_date,kind\nAAPL,2026-02-01,merger\n", encoding="utf-8")
     assert main([*arguments, "--actions", str(actions)]) == CANNOT
     assert "line 2: `kind` must be one of split, dividend" in capsys.readouterr().err

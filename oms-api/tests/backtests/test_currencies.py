@@ -27,9 +27,9 @@ PORTFOLIO = PortfolioKey(1, 1)
 
 
 def list_lines(rates=RATES, pair="USDINR", prices=PRICES):
-    shares = [build_line(minute, one) for minute, one in enumerate(prices)]
-    pairs = [build_line(minute, one, pair) for minute, one in enumerate(rates)]
-    return sorted((*shares, *pairs), key=lambda one: (one.split(",")[1], one))
+    shares = [build_line(minute, price) for minute, price in enumerate(prices)]
+    pairs = [build_line(minute, rate, pair) for minute, rate in enumerate(rates)]
+    return sorted((*shares, *pairs), key=lambda line: (line.split(",")[1], line))
 
 
 def run_steps_with_rate(steps, lines=None, **changes):
@@ -45,7 +45,7 @@ def build_fill(side, quantity, price, rate):
 
 def test_fills_are_booked_at_the_rate_of_their_time():
     _, finished = run_steps_with_rate({0: buy_units(10), 1: sell_units(4)})
-    account, held = finished.account, finished.account.position(AAPL)
+    account, held = finished.account, finished.account.get_position(AAPL)
     expected = replay_fills([build_fill(Side.BUY, 10, 101, 81), build_fill(Side.SELL, 4, 120, 84)])
     assert held.amounts == expected.amounts
     assert held.currency == "USD"
@@ -54,18 +54,18 @@ def test_fills_are_booked_at_the_rate_of_their_time():
 
 
 def test_positions_are_valued_as_those_of_a_portfolio():
-    seen = []
+    calls = []
     strategy, finished = run_steps_with_rate(
-        {0: buy_units(10), 1: lambda context, _: seen.append(context.equity)}
+        {0: buy_units(10), 1: lambda context, _: calls.append(context.equity)}
     )
-    held = finished.account.position(AAPL)
+    held = finished.account.get_position(AAPL)
     position = OpenPosition(PORTFOLIO, "AAPL", "", held.quantity, held.cost, "USD", held.local_cost, 1, "INR")
-    for price, rate, equity in ((110, 82, seen[0]), (90, Decimal("83.5"), finished.points[-1].equity)):
+    for price, rate, equity in ((110, 82, calls[0]), (90, Decimal("83.5"), finished.points[-1].equity)):
         marks = {InstrumentKey(1, "AAPL"): Decimal(price)}
         rates = {RateKey(1, "USD", "INR"): Decimal(rate)}
         exposure = value_exposures([position], marks, {}, rates)[PORTFOLIO]
         assert equity == finished.account.cash + exposure.net
-    assert {one.symbol for one in strategy.fills} == {"AAPL"}
+    assert {fill.symbol for fill in strategy.fills} == {"AAPL"}
 
 
 def test_the_pair_for_rates_is_no_symbol_of_the_strategy():
@@ -80,7 +80,7 @@ def test_inverse_and_cross_rates_are_used():
     assert finished.account.cash == 1_000_000 - 101 * 10 * 80
     lines = sorted(
         (*list_lines(), *(build_line(minute, "1.2/1.2/1.2/1.2", "EUR/USD") for minute in range(4))),
-        key=lambda one: (one.split(",")[1], one),
+        key=lambda line: (line.split(",")[1], line),
     )
     _, crossed = run_steps_with_rate(
         {0: buy_units(10)}, lines, currencies={"AAPL": "EUR"}, rate_symbols=("USDINR", "EUR/USD")
@@ -90,7 +90,7 @@ def test_inverse_and_cross_rates_are_used():
 
 def test_order_without_a_rate_is_denied():
     strategy, _ = run_steps_with_rate({0: buy_units(10)}, list_lines(pair="EURINR"), rate_symbols=("EURINR",))
-    assert [one.reason for one in strategy.orders] == [
+    assert [order.reason for order in strategy.orders] == [
         "There is no rate of USD/INR to value the order; publish a quote of it."
     ]
     with pytest.raises(InvalidBacktest, match="There is no rate of USD/INR: add bars of this pair"):
@@ -101,11 +101,11 @@ def test_order_without_a_rate_is_denied():
 
 def test_limits_and_buying_power_are_in_the_currency_of_the_portfolio():
     strategy, _ = run_steps_with_rate({0: buy_units(10)}, cash=Decimal(50_000))
-    assert [one.status.value for one in strategy.orders] == ["DENIED"]
+    assert [order.status.value for order in strategy.orders] == ["DENIED"]
     passed, _ = run_steps_with_rate(
         {0: buy_units(6, type=OrderType.LIMIT, limit_price=101)}, cash=Decimal(50_000)
     )
-    assert [one.quantity for one in passed.fills] == [6]
+    assert [fill.quantity for fill in passed.fills] == [6]
 
 
 def test_charges_are_converted_at_the_rate_of_the_fill():
@@ -132,7 +132,7 @@ def test_dividends_fractions_and_borrow_fees_are_converted():
     assert finished.account.movements["cash_in_lieu"] == Decimal("0.5") * 60 * 85
     days = [build_line(1440 * day, PRICES[0]) for day in range(4)]
     days += [build_line(1440 * day, RATES[0], "USDINR") for day in range(4)]
-    ordered = sorted(days, key=lambda one: (one.split(",")[1], one))
+    ordered = sorted(days, key=lambda line: (line.split(",")[1], line))
     rates = (parse_carry_rate("borrow", "99"), parse_carry_rate("borrow:USD", "3.65"))
     _, short = run_steps_with_rate({0: sell_units(10)}, ordered, carry_rates=rates)
     assert short.account.movements["borrow"] == -Decimal(10 * 100 * 80) * Decimal("0.0001")
@@ -141,7 +141,7 @@ def test_dividends_fractions_and_borrow_fees_are_converted():
 def test_command_reads_rates_from_a_file(capsys, tmp_path):
     data, rates = tmp_path / "bars.csv", tmp_path / "rates.csv"
     closes = ["10", "9", "8", "9", "11", "13", "15", "13", "10", "8", "7"]
-    shares = [build_line(minute, "/".join([one] * 4)) for minute, one in enumerate(closes)]
+    shares = [build_line(minute, "/".join([close] * 4)) for minute, close in enumerate(closes)]
     data.write_text(join_lines([HEADER, *shares]), encoding="utf-8")
     pairs = [build_line(minute, "80/80/80/80", "USDINR") for minute in range(len(closes))]
     rates.write_text(join_lines([HEADER, *pairs]), encoding="utf-8")
@@ -149,20 +149,20 @@ def test_command_reads_rates_from_a_file(capsys, tmp_path):
     arguments = [name, "--data", str(data), "--json", "--param", "fast=2", "--param", "slow=3"]
     arguments += ["--param", "quantity=5", "--base-currency", "INR", "--currency", "AAPL=USD"]
     assert main([*arguments, "--rates", str(rates)]) == DONE
-    found = json.loads(capsys.readouterr().out)
-    assert (found["bars"], found["equity_final"]) == (22, "998000.00")  # 5 units from 13 to 8 dollars
+    result = json.loads(capsys.readouterr().out)
+    assert (result["bars"], result["equity_final"]) == (22, "998000.00")  # 5 units from 13 to 8 dollars
     assert main([*arguments, "--rates", str(data)]) == CANNOT
     assert "there is no currency pair such as EURUSD" in capsys.readouterr().err
     wrong = (("--base-currency", "RUPEES"), ("--currency", "A=RUPEES"), ("--carry", "borrow:RUPEES=1"))
     for option, value in wrong:
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as caught:
             main([*arguments, option, value])
-        assert ended.value.code == CANNOT
+        assert caught.value.code == CANNOT
         assert f"argument {option}: 'RUPEES'" in capsys.readouterr().err.replace("borrow:", "")
 
 
 def test_pairs_are_recognized():
-    assert [parse_pair(one) for one in ("EURUSD", "USD/INR", "USDUSD", "AAPL", "GOOGLE")] == [
+    assert [parse_pair(symbol) for symbol in ("EURUSD", "USD/INR", "USDUSD", "AAPL", "GOOGLE")] == [
         "EUR/USD", "USD/INR", None, None, None,
     ]  # fmt: skip
     assert parse_pairs("usd/inr, EURUSD") == ("USD/INR", "EURUSD")

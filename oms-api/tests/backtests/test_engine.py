@@ -25,7 +25,7 @@ from slackoms_strategy import (
     TimeInForce,
 )
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
-from tests.backtests.bars import START, build_line, closes_to_lines
+from tests.backtests.bars import START, build_line, build_lines_of_closes
 from tests.backtests.support import Scripted, format_fills, read_rows, run_backtest, run_steps, to_decimal
 
 BARS = [
@@ -161,11 +161,11 @@ def test_unfilled_rest_of_an_immediate_order_and_an_expired_one_end():
 def test_limits_of_the_service_deny_orders():
     limits = {LimitCode.MAX_ORDER_VALUE: Decimal(100), LimitCode.MESSAGES_PER_MINUTE: Decimal(1)}
 
-    def order_twice(context, bar):
+    def place_two_orders(context, bar):
         assert context.order(bar.symbol, Side.BUY, 10).status is OrderStatus.ACCEPTED
         assert "messages a minute" in (context.order(bar.symbol, Side.BUY, 10).reason or "")
 
-    strategy = run_steps(BARS, {0: order_twice, 1: buy_units(10)}, limits=limits)
+    strategy = run_steps(BARS, {0: place_two_orders, 1: buy_units(10)}, limits=limits)
     assert strategy.orders[-1].reason == "An order may be worth at most 100."
     loss = run_steps(
         BARS, {0: buy_units(100), 3: buy_units(1)}, limits={LimitCode.MAX_DAILY_LOSS: Decimal(100)}
@@ -186,7 +186,7 @@ def test_buying_power_counts_working_orders_and_charges():
 
 
 def test_charges_are_those_of_the_schedule():
-    lines = closes_to_lines(["1000"] * 2 + ["1100"] * 2)
+    lines = build_lines_of_closes(["1000"] * 2 + ["1100"] * 2)
     settings: dict[str, Any] = {"costs": parse_costs("zerodha"), "instruments": InstrumentTerms("NSE")}
     result = run_backtest(Scripted({0: buy_units(400), 1: sell_units(400)}), lines, product="MIS", **settings)
     assert result.account.charges == Decimal("200.62")
@@ -221,7 +221,7 @@ def test_sessions_hold_orders_and_end_day_orders():
     strategy = run_steps(lines, step, **settings)
     assert [fill.at.minute for fill in strategy.fills] == [30]
     assert strategy.orders[-1].status is OrderStatus.EXPIRED
-    old = [one.replace("2026", "1999") for one in lines]
+    old = [line.replace("2026", "1999") for line in lines]
     with pytest.raises(InvalidBacktest, match="XNYS"):
         run_steps(old, step, **settings)
 
@@ -230,10 +230,10 @@ def test_warm_up_hides_the_first_bars_but_their_history_is_there():
     class Warm(Scripted):
         warm_up_bars = 3
 
-    seen = []
-    strategy = Warm({0: lambda context, _: seen.append([bar.close for bar in context.history("AAPL", 9)])})
+    calls = []
+    strategy = Warm({0: lambda context, _: calls.append([bar.close for bar in context.history("AAPL", 9)])})
     run_backtest(strategy, BARS, size=2)
-    assert seen == [[10, 11, 12]]
+    assert calls == [[10, 11, 12]]
     assert strategy.bars == 3
 
 
@@ -244,15 +244,15 @@ def test_symbols_of_one_start_are_known_together():
         build_line(1, "3/3/3/3"),
         build_line(1, "4/4/4/4", "MSFT"),
     ]
-    seen = []
+    calls = []
 
     def note(context, bar):
-        seen.append((bar.symbol, context.price("AAPL"), context.price("MSFT"), context.now.minute))
+        calls.append((bar.symbol, context.price("AAPL"), context.price("MSFT"), context.now.minute))
         if bar.symbol == "AAPL":
             context.order("MSFT", Side.BUY, 1)
 
     strategy = run_steps(lines, dict.fromkeys(range(4), note))
-    assert seen == [("AAPL", 1, 2, 1), ("MSFT", 1, 2, 1), ("AAPL", 3, 4, 2), ("MSFT", 3, 4, 2)]
+    assert calls == [("AAPL", 1, 2, 1), ("MSFT", 1, 2, 1), ("AAPL", 3, 4, 2), ("MSFT", 3, 4, 2)]
     assert format_fills(strategy.fills) == ["O1 BUY 1 @ 4"]
 
 
@@ -261,7 +261,7 @@ def test_symbols_of_one_start_are_known_together():
 def test_future_cannot_change_the_past(seed, cut, other):
     lines = build_random_walk(seed)
     changed = lines[:cut] + [build_line(cut + number, "500/900/1/7") for number in range(other % 10)]
-    fills = [_trade(one, cut, other) for one in (lines, changed)]
+    fills = [_trade(source, cut, other) for source in (lines, changed)]
     assert fills[0] == fills[1]
 
 
@@ -287,7 +287,7 @@ def test_result_does_not_depend_on_the_size_of_blocks(seed, size):
 def test_equity_results_from_fills_only(tmp_path, seed):
     lines = build_random_walk(seed)
     run_backtest(RandomTrader(), lines, tmp_path, costs=parse_costs("flat:1.25"), cash=Decimal(50_000))
-    closes = {cells[1]: Decimal(cells[5]) for cells in (one.split(",") for one in lines)}
+    closes = {cells[1]: Decimal(cells[5]) for cells in (line.split(",") for line in lines)}
     fills = read_rows(tmp_path / "fills.csv")
     assert len(fills) > 5
     points = read_rows(tmp_path / "equity.csv")
@@ -302,7 +302,7 @@ def test_equity_results_from_fills_only(tmp_path, seed):
                 held_quantity += sign * to_decimal(fill["quantity"])
         assert to_decimal(point["equity"]) == cash + held_quantity * closes[start]
     orders = read_rows(tmp_path / "orders.csv")
-    assert {one["order_id"] for one in fills} <= {order["order_id"] for order in orders}
+    assert {row["order_id"] for row in fills} <= {order["order_id"] for order in orders}
 
 
 def _divide(context, bar):

@@ -9,7 +9,7 @@ from slackoms_strategy.examples.breakout import Breakout
 from slackoms_strategy.examples.moving_average_cross import MovingAverageCross
 from slackoms_strategy.examples.pairs import Pairs
 from slackoms_strategy.examples.rebalance import Rebalance
-from tests.backtests.bars import build_line, closes_to_lines
+from tests.backtests.bars import build_line, build_lines_of_closes
 from tests.backtests.support import read_rows, run_backtest
 
 RISE_AND_FALL = ["10", "9", "8", "9", "11", "13", "15", "13", "10", "8", "7"]
@@ -22,12 +22,14 @@ def _list_fills(folder):
 
 
 def _interleave(first, second):
-    pairs = zip(closes_to_lines(first, "AAA"), closes_to_lines(second, "BBB"), strict=True)
-    return [one for pair in pairs for one in pair]
+    pairs = zip(build_lines_of_closes(first, "AAA"), build_lines_of_closes(second, "BBB"), strict=True)
+    return [bar for pair in pairs for bar in pair]
 
 
 def test_moving_average_cross_buys_the_rise_and_sells_the_fall(tmp_path):
-    run_backtest(MovingAverageCross(fast=2, slow=3, quantity=5), closes_to_lines(RISE_AND_FALL), tmp_path)
+    run_backtest(
+        MovingAverageCross(fast=2, slow=3, quantity=5), build_lines_of_closes(RISE_AND_FALL), tmp_path
+    )
     assert _list_fills(tmp_path) == [("AAPL", "BUY", "5", "13"), ("AAPL", "SELL", "5", "8")]
 
 
@@ -49,7 +51,7 @@ def test_pairs_sells_the_dearer_and_closes_at_the_mean(tmp_path):
     assert fills[:2] == [("AAA", "SELL", "7", "14"), ("BBB", "BUY", "10", "10")]
     assert [fill[:3] for fill in fills[2:]] == [("AAA", "BUY", "7"), ("BBB", "SELL", "10")]
     with pytest.raises(StrategyFailed, match="Pairs needs two symbols"):
-        run_backtest(Pairs(), closes_to_lines(first))
+        run_backtest(Pairs(), build_lines_of_closes(first))
 
 
 def test_rebalance_keeps_the_weights(tmp_path):

@@ -132,8 +132,8 @@ def test_code_of_others_is_refused_where_layers_are_missing(api, service, monkey
         refused = refusing.run_next()
         assert refused is not None
         assert refused.id == backtest_id
-    shown = api.get(f"/backtests/{backtest_id}").json()
-    assert (shown["status"], shown["error"][-25:]) == ("failed", "set STRATEGY_SANDBOX=off.")
+    backtest = api.get(f"/backtests/{backtest_id}").json()
+    assert (backtest["status"], backtest["error"][-25:]) == ("failed", "set STRATEGY_SANDBOX=off.")
 
 
 @pytest.mark.any_database
@@ -153,9 +153,9 @@ def test_registered_strategy_gives_symbols_interval_and_parameters(api, job_runn
     body = {"strategy": "trend", "parameters": {"fast": 3}, "from": "2026-01-05", "to": "2026-01-07"}
     backtest_id = api.post("/backtests", body).json()["id"]
     job_runner.run_next()
-    shown = api.get(f"/backtests/{backtest_id}").json()
-    assert (shown["symbols"], shown["interval"], shown["statistics"]["bars"]) == (["MSFT"], "1h", 48)
-    assert (shown["parameters"]["fast"], shown["parameters"]["slow"]) == (3, 9)
+    backtest = api.get(f"/backtests/{backtest_id}").json()
+    assert (backtest["symbols"], backtest["interval"], backtest["statistics"]["bars"]) == (["MSFT"], "1h", 48)
+    assert (backtest["parameters"]["fast"], backtest["parameters"]["slow"]) == (3, 9)
 
 
 @pytest.mark.any_database

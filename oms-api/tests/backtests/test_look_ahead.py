@@ -81,7 +81,7 @@ class Reader(Strategy):
 
     @override
     def on_bar(self, context, bar):
-        values = [repr(one.value) for one in self.series]
+        values = [repr(value.value) for value in self.series]
         histories = [context.history(symbol, COUNT) for symbol in context.symbols]
         prices = [context.price(symbol) for symbol in context.symbols]
         self.seen.append(
@@ -110,21 +110,21 @@ def list_lines(symbols, seed, shuffled_from=None, shuffle=0):
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 10**6), st.integers(8, COUNT - 3), st.integers(0, 10**6), st.integers(3, 200))
 def test_shuffled_future_is_not_seen(symbols, seed, cut, shuffle, size):
-    seen = []
+    calls = []
     for lines in (list_lines(symbols, seed), list_lines(symbols, seed, cut, shuffle)):
         reader = Reader()
         run_backtest(reader, lines, size=size * len(symbols))
-        seen.append(reader.seen)
-    first_bar = COUNT - len(seen[0]) // len(symbols)
+        calls.append(reader.seen)
+    first_bar = COUNT - len(calls[0]) // len(symbols)
     past = (cut - first_bar) * len(symbols)
-    assert seen[0][:past] == seen[1][:past]
-    assert len(seen[0]) > past > 0
+    assert calls[0][:past] == calls[1][:past]
+    assert len(calls[0]) > past > 0
 
 
 def test_bar_holds_no_other_bars():
     reader = Reader()
     run_backtest(reader, list_lines(["AAPL"], 1))
-    assert all(type(one) in {int, str} for one in reader.seen[0][1])
+    assert all(type(value) in {int, str} for value in reader.seen[0][1])
 
 
 def test_own_indicators_take_blocks_and_others_one_bar():

@@ -29,11 +29,11 @@ from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeI
 from app.risk.rules.limits import LimitCode
 from app.sandbox.errors import Failure
 from app.timestamps import format_timestamp
-from tests.backtests.bars import START, closes_to_lines
+from tests.backtests.bars import START, build_lines_of_closes
 from tests.backtests.support import build_blocks
 from tests.backtests.test_corporate_actions import build_split
 
-LINES = closes_to_lines(["10", "11", "12", "13"])
+LINES = build_lines_of_closes(["10", "11", "12", "13"])
 AT = int(START.timestamp()) + 60  # the end of the first bar
 BUY = ["S", AT, "AAPL", "BUY", "MARKET", "5"]
 
@@ -113,9 +113,11 @@ def test_settings_round_trip():
 
 
 def test_blocks_round_trip():
-    bar_block, two = (build_blocks(closes_to_lines(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT"))
-    both = build_block({**bar_block.columns, **two.columns})
-    assert parse_block(*pack_block(bar_block)) == bar_block
+    first, second = (
+        build_blocks(build_lines_of_closes(["1", "2"], symbol))[0] for symbol in ("AAPL", "MSFT")
+    )
+    both = build_block({**first.columns, **second.columns})
+    assert parse_block(*pack_block(first)) == first
     assert parse_block(*pack_block(both)) == both
 
 

@@ -12,20 +12,20 @@ from app.backtests.rules.carry_rates import parse_carry_rate
 from app.backtests.rules.settings import BacktestSettings, InstrumentTerms, parse_costs
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed, prepare_trusted
-from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode
+from app.backtests.service.sandboxed import SandboxedBacktest, SandboxedStrategyCode
 from app.sandbox.errors import ChildKilled
 from app.sandbox.rules.frames import Frame
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.sources import find_source
-from tests.backtests.bars import build_line, closes_to_lines
+from tests.backtests.bars import build_line, build_lines_of_closes
 from tests.backtests.support import build_blocks
 from tests.backtests.test_corporate_actions import build_dividend, build_split
 from tests.backtests.test_engine import build_random_walk
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 
-LINES = closes_to_lines(["10", "11", "12", "13"])
+LINES = build_lines_of_closes(["10", "11", "12", "13"])
 TRADER = Path(__file__).with_name("random_trader.py")
 SETTINGS = BacktestSettings(
     costs=parse_costs("zerodha"), instruments=InstrumentTerms("NSE"), product="MIS", seed=3,
@@ -41,7 +41,7 @@ def write_strategy(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(body, head=""):
-        indented = "".join(f"        {one}\n" for one in body.splitlines())
+        indented = "".join(f"        {line}\n" for line in body.splitlines())
         text = f"import os, sys\nfrom slackoms_strategy import *\n{head}\n\nclass Mine(Strategy):\n"
         name = f"strategy_{len(list(tmp_path.iterdir()))}"
         path = tmp_path / f"{name}.py"
@@ -54,29 +54,29 @@ def write_strategy(tmp_path, monkeypatch):
 def _run(name, lines=LINES, limits=None, **settings):
     with closing(Recorder()) as recorder:
         backtest = SandboxedBacktest(["AAPL"], BacktestSettings(**settings), recorder, limits)
-        return backtest.run(StrategyCode(find_source(name), {}), build_blocks(lines))
+        return backtest.run(SandboxedStrategyCode(find_source(name), {}), build_blocks(lines))
 
 
 def _move_into_session(lines):
     """Move three hours into two sessions of the NSE, the second one over the square-off of the first."""
     for night, day in (("T00:", "T04:"), ("T01:", "T09:"), ("05T02:", "06T04:")):
-        lines = [one.replace(night, day) for one in lines]
+        lines = [line.replace(night, day) for line in lines]
     return lines
 
 
 def test_results_are_those_of_a_run_in_this_process(monkeypatch):
     monkeypatch.syspath_prepend(TRADER.parent)
     first, second = (_move_into_session(build_random_walk(seed, 150)) for seed in (1, 2))
-    second = [one.replace("AAPL", "MSFT") for one in second]
-    rates = [f"USDINR,{one.split(',')[1]},80,80,80,80,1" for one in first]
-    pairs = [one for bars in zip(first, second, rates, strict=True) for one in bars]
+    second = [line.replace("AAPL", "MSFT") for line in second]
+    rates = [f"USDINR,{line.split(',')[1]},80,80,80,80,1" for line in first]
+    pairs = [bar for bars in zip(first, second, rates, strict=True) for bar in bars]
     for symbols, lines in ((["AAPL"], first), (["AAPL", "MSFT"], pairs)):
-        found = []
+        equities = []
         for prepare in (prepare_trusted, prepare_sandboxed):
             run = prepare("random_trader:RandomTrader", {"quantity": "7"}, SETTINGS)
             with closing(Recorder()) as recorder:
-                found.append(run(symbols, recorder, build_blocks(lines, 40)))
-        trusted, sandboxed = found
+                equities.append(run(symbols, recorder, build_blocks(lines, 40)))
+        trusted, sandboxed = equities
         assert trusted.run.result_hash == sandboxed.run.result_hash
         assert trusted.run.account.fills > 20
         assert trusted.code_hash == sandboxed.code_hash
@@ -107,7 +107,7 @@ def test_a_wrong_parameter_and_a_missing_module_are_errors_of_the_input(write_st
 
 
 def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write_strategy):
-    limits = Limits(callback_seconds=0.2)
+    limits = SandboxLimits(callback_seconds=0.2)
     with pytest.raises(StrategyFailed, match=r"CallbackTooLong: .*0.2 s .*\(strategy_0.py, line 7\)"):
         _run(write_strategy("while True:\n    pass"), limits=limits)
 
@@ -115,7 +115,7 @@ def test_a_callback_that_takes_too_long_is_interrupted_where_it_is(write_strateg
 def test_a_process_that_cannot_be_interrupted_is_killed(write_strategy):
     body = "import signal\nsignal.setitimer(signal.ITIMER_REAL, 0)\nwhile True: pass"
     with pytest.raises(StrategyStopped, match=r"used more than 1 s of processor time"):
-        _run(write_strategy(body), limits=Limits(callback_seconds=0.2, answer_seconds=1))
+        _run(write_strategy(body), limits=SandboxLimits(callback_seconds=0.2, answer_seconds=1))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_memory_and_output_are_limited(write_strategy, caplog):
     with pytest.raises(StrategyFailed, match=r"MemoryError: .*\(strategy_0.py, line 7\)"):
         _run(write_strategy("self.data = bytearray(10**9)"))
     with caplog.at_level(logging.INFO, "strategy"):
-        _run(write_strategy("print('a' * 90)\nprint('b' * 1000)"), limits=Limits(log_bytes=500))
+        _run(write_strategy("print('a' * 90)\nprint('b' * 1000)"), limits=SandboxLimits(log_bytes=500))
     assert caplog.text.count("a" * 90) == 4
     assert "… and 4" in caplog.text
     assert len(caplog.text) < 2000
@@ -148,7 +148,7 @@ def test_memory_and_output_are_limited(write_strategy, caplog):
 def test_a_flood_of_orders_is_stopped(write_strategy):
     body = "for _ in range(2000): context.order(bar.symbol, Side.BUY, 1)"
     with pytest.raises(StrategyFailed, match=r"at most 9000 are allowed"):
-        _run(write_strategy(body), limits=Limits(frame_bytes=9000), has_risk_checks=False)
+        _run(write_strategy(body), limits=SandboxLimits(frame_bytes=9000), has_risk_checks=False)
 
 
 def test_code_is_refused_where_too_few_layers_hold(write_strategy, monkeypatch):

@@ -58,8 +58,8 @@ def test_intraday_order_is_denied_until_the_close_and_passes_the_next_day():
     strategy, _ = run_steps_with_square_off(
         {5: buy_units(10), len(MINUTES): buy_units(1)}, build_bars((0, 1))
     )
-    denied = [one for one in strategy.orders if one.status.value == "DENIED"]
-    assert [one.reason for one in denied] == [
+    denied = [order for order in strategy.orders if order.status.value == "DENIED"]
+    assert [order.reason for order in denied] == [
         "MIS positions were closed at 2026-01-05T09:50:00.000000Z, and MIS orders end with them."
     ]
     assert [fill.at.day for fill in strategy.fills] == [6, 6]
@@ -94,4 +94,4 @@ def test_short_positions_are_squared_off_on_each_day():
 
 def test_unknown_sessions_are_an_error():
     with pytest.raises(InvalidBacktest, match="XNSE"):
-        run_steps_with_square_off({0: buy_units(10)}, [one.replace("2026", "1999") for one in build_bars()])
+        run_steps_with_square_off({0: buy_units(10)}, [bar.replace("2026", "1999") for bar in build_bars()])

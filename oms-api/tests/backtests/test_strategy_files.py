@@ -13,7 +13,7 @@ from app.backtests.service.recorder import Recorder
 from app.backtests.service.runs import prepare_sandboxed
 from slackoms_strategy import InvalidFile, Strategy
 from slackoms_strategy.files import read_declared_file
-from tests.backtests.bars import closes_to_lines
+from tests.backtests.bars import build_lines_of_closes
 from tests.backtests.support import build_blocks
 
 MODEL = b'{"weight": 3}'
@@ -80,5 +80,5 @@ def test_a_sandboxed_strategy_reads_its_model(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     run = prepare_sandboxed("model_code:Mine", {}, BacktestSettings())
     with closing(Recorder(tmp_path)) as recorder:
-        run(["AAPL"], recorder, build_blocks(closes_to_lines(["10", "11"])))
+        run(["AAPL"], recorder, build_blocks(build_lines_of_closes(["10", "11"])))
     assert ",BUY,MARKET,3," in (tmp_path / "orders.csv").read_text(encoding="utf-8")

@@ -49,10 +49,10 @@ def build_columns(prices, places=2):
 
 
 def extend_in_parts(indicator, prices, size):
-    found = []
+    problems = []
     for first in range(0, len(prices), size):
-        found += indicator.extend(build_columns(prices[first : first + size]))
-    return found
+        problems += indicator.extend(build_columns(prices[first : first + size]))
+    return problems
 
 
 def test_parameters_are_parsed_from_text_and_have_defaults():
@@ -128,8 +128,8 @@ def test_averages_match_hand_computed_values():
 
 def test_cross_is_marked_once_and_a_touch_is_none():
     prices = [3, 2, 1, 3, 5, 5, 1, 1, 1, 2, 2, 2]
-    found = Cross(SimpleMovingAverage(1), SimpleMovingAverage(2)).extend(build_columns(prices))
-    assert [(row, value) for row, value in enumerate(found) if value] == [(3, 1.0), (6, -1.0), (9, 1.0)]
+    crossings = Cross(SimpleMovingAverage(1), SimpleMovingAverage(2)).extend(build_columns(prices))
+    assert [(row, value) for row, value in enumerate(crossings) if value] == [(3, 1.0), (6, -1.0), (9, 1.0)]
 
 
 def test_more_places_continue_an_indicator():

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.brokers.protocol import Broker
 from app.brokers.rules.values import Accepted, BrokerOrder, OrderType, Rejected, TimeInForce
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.market import parse_order_text
+from tests.support.conditions import wait_until
 
 _PRICES = {
     OrderType.MARKET: "",
@@ -37,16 +37,16 @@ def check_capabilities(
     count_requests: Callable[[], int],
 ) -> None:
     """Submit the orders. Those that the table refuses must not be sent, and the others must be taken."""
-    allowed = {one.id for one in orders if find_refusal(one) is None}
+    allowed = {item.id for item in orders if find_refusal(item) is None}
     assert allowed
     assert len(allowed) < len(orders)
-    for one in orders:
+    for order in orders:
         before = count_requests()
-        broker.submit(one, datetime.now(UTC))
-        assert count_requests() - before == (one.id in allowed), one
-    wait_for(lambda: allowed <= _list_ids(broker, Accepted, Rejected))
-    assert _list_ids(broker, Rejected) == {one.id for one in orders} - allowed
+        broker.submit(order, datetime.now(UTC))
+        assert count_requests() - before == (order.id in allowed), order
+    wait_until(lambda: allowed <= _list_ids(broker, Accepted, Rejected))
+    assert _list_ids(broker, Rejected) == {item.id for item in orders} - allowed
 
 
 def _list_ids(broker: Broker, *kinds: type) -> set[str]:
-    return {record.event.order_id for record in broker.events() if isinstance(record.event, kinds)}
+    return {record.event.order_id for record in broker.list_events() if isinstance(record.event, kinds)}

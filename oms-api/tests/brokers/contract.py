@@ -36,7 +36,7 @@ def list_event_types(stage: BrokerSetup, order_id: str) -> list[type]:
     """Return the kinds of what the broker said of an order, in order."""
     return [
         type(broker_event.event)
-        for broker_event in stage.broker.events()
+        for broker_event in stage.broker.list_events()
         if broker_event.event.order_id == order_id
     ]
 
@@ -68,30 +68,30 @@ class BrokerContract:
         for _ in range(2):
             stage.broker.submit(stage.filling, stage.now)
         assert list_event_types(stage, stage.filling.id).count(Accepted) == 1
-        assert len(stage.broker.executions(stage.filling.id)) == 1
+        assert len(stage.broker.list_executions(stage.filling.id)) == 1
 
     def test_fill_is_reported_and_changes_order_and_position(self, stage):
         stage.broker.submit(stage.filling, stage.now)
-        (fill,) = stage.broker.executions(stage.filling.id)
+        (fill,) = stage.broker.list_executions(stage.filling.id)
         assert list_event_types(stage, stage.filling.id) == [Accepted, Executed]
         assert fill.quantity == stage.filling.quantity
         assert fill.value == fill.quantity * fill.price
         assert stage.broker.open_orders() == []
-        (held,) = stage.broker.positions()
+        (held,) = stage.broker.list_positions()
         assert held.quantity == stage.filling.side.sign * fill.quantity
         assert held.cost == stage.filling.side.sign * fill.value
 
     def test_fill_changes_the_cash(self, stage):
-        before = stage.broker.account().cash
+        before = stage.broker.get_account().cash
         stage.broker.submit(stage.filling, stage.now)
-        (fill,) = stage.broker.executions()
-        assert stage.broker.account().cash == before - stage.filling.side.sign * fill.value
+        (fill,) = stage.broker.list_executions()
+        assert stage.broker.get_account().cash == before - stage.filling.side.sign * fill.value
 
     def test_execution_ids_are_unique(self, stage):
         stage.broker.submit(stage.filling, stage.now)
         stage.broker.submit(stage.resting, stage.now)
         stage.fill(stage.resting)
-        ids = [fill.execution_id for fill in stage.broker.executions()]
+        ids = [fill.execution_id for fill in stage.broker.list_executions()]
         assert len(ids) == len(set(ids)) == 2
 
     def test_cancelled_order_does_not_fill(self, stage):
@@ -99,9 +99,9 @@ class BrokerContract:
         stage.broker.cancel(stage.resting.id, stage.now)
         stage.fill(stage.resting)
         assert list_event_types(stage, stage.resting.id) == [Accepted, Canceled]
-        found = stage.broker.find(stage.resting.id)
-        assert found is not None
-        assert not found.is_open
+        order = stage.broker.find(stage.resting.id)
+        assert order is not None
+        assert not order.is_open
 
     @pytest.mark.parametrize("which", ["unknown", "filled"])
     def test_order_that_is_not_working_cannot_be_cancelled(self, stage, which):
@@ -117,7 +117,7 @@ class BrokerContract:
         assert list_event_types(stage, stage.resting.id) == [Accepted, Replaced]
         assert [order.id for order in stage.broker.open_orders()] == ["successor"]
         stage.fill(successor)
-        (fill,) = stage.broker.executions()
+        (fill,) = stage.broker.list_executions()
         assert (fill.order_id, fill.quantity) == ("successor", stage.resting.quantity * 2)
 
     def test_order_that_is_not_working_cannot_be_replaced(self, stage):
@@ -129,19 +129,19 @@ class BrokerContract:
 
     def test_event_stream_resumes_where_it_stopped(self, stage):
         stage.broker.submit(stage.resting, stage.now)
-        first = stage.broker.events()
+        first = stage.broker.list_events()
         stage.broker.submit(stage.filling, stage.now)
-        rest = stage.broker.events(first[-1].cursor)
-        assert [*first, *rest] == list(stage.broker.events())
-        assert {told.event.order_id for told in rest} == {stage.filling.id}
-        assert stage.broker.events(rest[-1].cursor) == []
+        rest = stage.broker.list_events(first[-1].cursor)
+        assert [*first, *rest] == list(stage.broker.list_events())
+        assert {record.event.order_id for record in rest} == {stage.filling.id}
+        assert stage.broker.list_events(rest[-1].cursor) == []
 
     def test_events_returned_by_calls_are_in_the_stream(self, stage):
         returned = list(stage.broker.submit(stage.filling, stage.now))
-        told = [one.event for one in stage.broker.events()]
-        assert all(event in told for event in returned)
+        events = [record.event for record in stage.broker.list_events()]
+        assert all(event in events for event in returned)
 
     def test_amounts_are_exact(self, stage):
         stage.broker.submit(stage.filling, stage.now)
-        for fill in stage.broker.executions():
+        for fill in stage.broker.list_executions():
             assert all(isinstance(amount, Decimal) for amount in (fill.quantity, fill.price, fill.value))

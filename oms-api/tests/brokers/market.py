@@ -50,8 +50,8 @@ def parse_order_text(words: str, order_id: str = "A", **changes: Any) -> BrokerO
 def build_quote(bid: str | None, ask: str | None, last: str | None = None, **sizes: str) -> Quote:
     """Return a quote; sizes by `bid_size` and `ask_size`."""
     prices = (None if price is None else Decimal(price) for price in (bid, ask, last))
-    said = (Decimal(sizes[name]) if name in sizes else None for name in ("bid_size", "ask_size"))
-    return Quote._make(("X", *prices, *said, NOON, "test"))
+    parsed_sizes = (Decimal(sizes[name]) if name in sizes else None for name in ("bid_size", "ask_size"))
+    return Quote._make(("X", *prices, *parsed_sizes, NOON, "test"))
 
 
 def parse_bar_text(prices: str, volume: str | None = None, start: datetime = LATER) -> Bar:

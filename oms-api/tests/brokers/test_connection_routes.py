@@ -42,7 +42,7 @@ class AnsweringBroker(PaperBroker):
         self.answer = Account("USD", ZERO, ZERO, number, is_paper)
 
     @override
-    def account(self):
+    def get_account(self):
         if self.answer.number is None:
             raise BrokerUnavailable
         return self.answer
@@ -89,9 +89,9 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
         CANARY,
         {"key_id": CANARY + "\x00"},
     ):
-        refused = api.patch("/broker-connections/paper", {"credentials": broken})
-        assert refused.status_code == 422
-        assert CANARY not in refused.text
+        response = api.patch("/broker-connections/paper", {"credentials": broken})
+        assert response.status_code == 422
+        assert CANARY not in response.text
     texts = [
         str(body),
         str(listed),
@@ -103,7 +103,7 @@ def test_credentials_are_encrypted_and_never_shown(api, service, caplog):
     with service.open_connection() as connection:
         tables = ("broker_connections", "audit_log", "events", "admin_requests")
         texts += [str(connection.execute(TABLES[table].select()).all()) for table in tables]
-    assert not [found for found in texts if CANARY in found]
+    assert not [content for content in texts if CANARY in content]
 
 
 def test_encrypted_credentials_belong_to_their_row_and_follow_the_keys(api, service, connect):
@@ -190,17 +190,17 @@ def test_address_that_was_forged_in_the_database_is_never_called(api, service, c
     ],
 )
 def test_field_that_is_not_valid_is_named(api, change, field):
-    refused = api.post("/broker-connections", BODY | change)
-    assert refused.status_code == 422
-    assert refused.json()["errors"][0]["field"] == field
+    response = api.post("/broker-connections", BODY | change)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == field
     assert assert_ok(api.get("/broker-connections")) == []
 
 
 def test_gateway_of_the_operator_is_not_for_other_tenants(api, service, connect):
     gateway = {"name": "gateway", "broker": "ibkr", "credentials": {}}
-    refused = api.post("/broker-connections", gateway)
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "base_url")
-    assert f"{api.tenant_id}=host:port" in refused.text
+    response = api.post("/broker-connections", gateway)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "base_url")
+    assert f"{api.tenant_id}=host:port" in response.text
     assert_ok(api.post("/broker-connections", BODY), 201)
     given = connect(AnsweringBroker("DU1"))
     with unit_of_work(service.engine) as connection:

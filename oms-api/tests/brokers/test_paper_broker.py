@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from typing_extensions import override
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.broker import PaperBroker
 from app.brokers.paper.environment import load_paper_settings
 from app.brokers.paper.replay import replay
@@ -23,10 +23,10 @@ class TestPaperBrokerKeepsTheContract(BrokerContract):
     @override
     def stage(self):
         broker = PaperBroker()
-        broker.quote(build_quote("99", "101"), NOON)
+        broker.apply_quote(build_quote("99", "101"), NOON)
 
         def fill(resting):
-            broker.quote(build_quote("89", "90"), LATER)
+            broker.apply_quote(build_quote("89", "90"), LATER)
 
         resting, filling = (
             parse_order_text("BUY 10 LIMIT limit 95", "rests"),
@@ -38,7 +38,7 @@ class TestPaperBrokerKeepsTheContract(BrokerContract):
 @pytest.fixture
 def broker():
     broker = PaperBroker()
-    broker.quote(build_quote("49", "50"), NOON)
+    broker.apply_quote(build_quote("49", "50"), NOON)
     return broker
 
 
@@ -48,12 +48,12 @@ def test_paper_broker_declares_answers_within_the_transaction(broker):
 
 def test_order_rests_until_a_quote_reaches_it(broker):
     assert format_events(broker.submit(parse_order_text("BUY 10 LIMIT limit 48"), NOON)) == ["A accepted"]
-    assert format_events(broker.quote(build_quote("47", "48.01"), LATER)) == []
-    assert format_events(broker.quote(build_quote("47", "48"), LATER)) == ["A 10 @ 48"]
+    assert format_events(broker.apply_quote(build_quote("47", "48.01"), LATER)) == []
+    assert format_events(broker.apply_quote(build_quote("47", "48"), LATER)) == ["A 10 @ 48"]
 
 
 def test_quoted_size_is_shared_by_all_orders_at_the_same_quote(broker):
-    broker.quote(build_quote("49", "50", ask_size="15"), NOON)
+    broker.apply_quote(build_quote("49", "50", ask_size="15"), NOON)
     assert format_events(broker.submit(parse_order_text("BUY 10 MARKET", "A"), NOON)) == [
         "A accepted",
         "A 10 @ 50",
@@ -62,18 +62,18 @@ def test_quoted_size_is_shared_by_all_orders_at_the_same_quote(broker):
         "B accepted",
         "B 5 @ 50",
     ]
-    assert format_events(broker.quote(build_quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
+    assert format_events(broker.apply_quote(build_quote("49", "50", ask_size="15"), LATER)) == ["B 5 @ 50"]
 
 
 def test_documented_bracket_example_is_matched():
     """100 @ 50, target 55, stop 48: fills 40, 20; the target fills 25; the stop has 35 left, and fills."""
     broker = PaperBroker()
-    broker.quote(build_quote("49", "50", ask_size="40"), NOON)
+    broker.apply_quote(build_quote("49", "50", ask_size="40"), NOON)
     broker.submit(parse_order_text("BUY 100 LIMIT limit 50", "parent"), NOON)
-    broker.quote(build_quote("49", "49.90", ask_size="20"), NOON)
+    broker.apply_quote(build_quote("49", "49.90", ask_size="20"), NOON)
     for kind, name in (("LIMIT limit 55", "target"), ("STOP stop 48", "stop")):
         broker.submit(parse_order_text(f"SELL 60 {kind}", name, group="G", parent_id="parent"), NOON)
-    assert format_events(broker.quote(build_quote("55", "56", bid_size="25"), LATER)) == [
+    assert format_events(broker.apply_quote(build_quote("55", "56", bid_size="25"), LATER)) == [
         "target 25 @ 55",
         "parent canceled",
     ]
@@ -82,17 +82,17 @@ def test_documented_bracket_example_is_matched():
         for broker_order in broker.open_orders()
     }
     assert left == {("stop", 35, 35), ("target", 60, 35)}
-    assert format_events(broker.quote(build_quote("47.50", "48", "48"), LATER)) == [
+    assert format_events(broker.apply_quote(build_quote("47.50", "48", "48"), LATER)) == [
         "stop triggered",
         "stop 35 @ 47.5",
         "target canceled",
     ]
-    assert broker.positions() == []
-    assert broker.account().cash - 1_000_000 == Decimal("125.83333333") - Decimal("86.33333333")
+    assert broker.list_positions() == []
+    assert broker.get_account().cash - 1_000_000 == Decimal("125.83333333") - Decimal("86.33333333")
 
 
 def test_replacement_keeps_the_filled_quantity(broker):
-    broker.quote(build_quote("49", "50", ask_size="4"), NOON)
+    broker.apply_quote(build_quote("49", "50", ask_size="4"), NOON)
     broker.submit(parse_order_text("BUY 10 LIMIT limit 50"), NOON)
     larger = parse_order_text("BUY 12 LIMIT limit 50", "B")
     assert format_events(broker.replace("A", larger, NOON)) == ["A replaced"]
@@ -105,10 +105,10 @@ def test_replacement_keeps_the_filled_quantity(broker):
 
 
 def test_trailing_stop_starts_at_the_current_price(broker):
-    said = broker.submit(parse_order_text("SELL 10 TRAILING_STOP trail 2"), NOON)
-    assert format_events(said) == ["A accepted", "A trails at 47"]
-    assert format_events(broker.quote(build_quote("53", "54"), LATER)) == ["A trails at 51"]
-    assert format_events(broker.quote(build_quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
+    events = broker.submit(parse_order_text("SELL 10 TRAILING_STOP trail 2"), NOON)
+    assert format_events(events) == ["A accepted", "A trails at 47"]
+    assert format_events(broker.apply_quote(build_quote("53", "54"), LATER)) == ["A trails at 51"]
+    assert format_events(broker.apply_quote(build_quote("51", "52"), LATER)) == ["A triggered", "A 10 @ 51"]
 
 
 def test_ioc_without_a_match_lapses(broker):
@@ -116,14 +116,14 @@ def test_ioc_without_a_match_lapses(broker):
         "A accepted",
         "A lapsed",
     ]
-    found = broker.find("A")
-    assert found is not None
-    assert not found.is_open
+    order = broker.find("A")
+    assert order is not None
+    assert not order.is_open
 
 
 def test_working_orders_survive_a_restart():
     broker = PaperBroker(orders=[parse_order_text("BUY 10 LIMIT limit 50", leaves=Decimal(6))])
-    assert format_events(broker.quote(build_quote("49", "50"), LATER)) == ["A 6 @ 50"]
+    assert format_events(broker.apply_quote(build_quote("49", "50"), LATER)) == ["A 6 @ 50"]
 
 
 @pytest.mark.parametrize(("share", "rejected"), [("0", 0), ("0.1", 87), ("1", 1000)])
@@ -136,7 +136,7 @@ def test_rejection_drill_is_deterministic_and_has_the_configured_share(share, re
 
 def test_rejected_order_never_becomes_working():
     broker = PaperBroker(PaperSettings(reject_share=Decimal(1)))
-    broker.quote(build_quote("49", "50"), NOON)
+    broker.apply_quote(build_quote("49", "50"), NOON)
     assert format_events(broker.submit(parse_order_text("BUY 10 MARKET"), NOON)) == ["A rejected"]
     order_state = broker.find("A")
     assert order_state is not None
@@ -146,7 +146,7 @@ def test_rejected_order_never_becomes_working():
 
 def test_paper_book_rejects_events_that_the_market_does_not_create():
     with pytest.raises(ValueError, match="Accepted is not the market's to say"):
-        Book([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
+        PaperOrderBook([parse_order_text("BUY 10 MARKET")]).apply(Accepted("A", NOON), "X", NOON)
 
 
 def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
@@ -167,7 +167,7 @@ def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
         return [] if ticket is None else [ticket._replace(accepted_at=seen.start)]
 
     replay(bars, broker, decide)
-    assert format_events([broker_event.event for broker_event in broker.events()]) == [
+    assert format_events([broker_event.event for broker_event in broker.list_events()]) == [
         "A accepted",
         "A 10 @ 101",
         "T accepted",
@@ -175,7 +175,7 @@ def test_replay_fills_from_the_next_bar_and_trails_from_the_close():
         "T triggered",
         "T 10 @ 101",
     ]
-    assert broker.account().cash == 1_000_000
+    assert broker.get_account().cash == 1_000_000
 
 
 def test_environment_configures_the_paper_market():

@@ -29,7 +29,7 @@ def _replay(starts, latency, made_at, backdated=timedelta(0)):
         return [parse_order_text("BUY 10 MARKET", accepted_at=stamp)] if seen.start == made_at else []
 
     replay([parse_bar_text("100/105/95/102", start=start) for start in starts], broker, decide, MINUTE)
-    return [record.event for record in broker.events()]
+    return [record.event for record in broker.list_events()]
 
 
 @given(gapped_starts(), st.integers(0, 11), st.integers(0, 300), st.integers(0, 600))
@@ -55,4 +55,4 @@ def test_length_of_the_bars_is_the_delay_of_their_orders():
 
     starts = [NOON, NOON + MINUTE, NOON + hour]
     replay([parse_bar_text("100/105/95/102", start=start) for start in starts], broker, decide, hour)
-    assert [fill.at for fill in broker.executions()] == [NOON + hour]
+    assert [fill.at for fill in broker.list_executions()] == [NOON + hour]

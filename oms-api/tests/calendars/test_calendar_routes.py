@@ -5,7 +5,7 @@ from datetime import date, datetime
 import pytest
 
 from app.calendars.errors import UnknownSegment
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.clock import utc_now
 
@@ -33,8 +33,8 @@ def test_week_lists_its_sessions_and_holiday(api):
 
 
 def test_market_names_are_case_insensitive_and_segments_have_own_hours(api):
-    asked = {"market": "xnse", "segment": "Shares_With_Derivatives"}
-    (day,) = api.get("/calendar", **asked, from_="2026-08-03", to="2026-08-03").json()
+    query = {"market": "xnse", "segment": "Shares_With_Derivatives"}
+    (day,) = api.get("/calendar", **query, from_="2026-08-03", to="2026-08-03").json()
     assert [(phase["name"], phase["open"][11:16]) for phase in day["sessions"][0]["phases"]] == [
         ("continuous", "03:45"),
         ("closing_auction", "09:45"),
@@ -99,7 +99,7 @@ def test_one_year_may_be_requested_at_once(api):
 
 
 def test_last_representable_dates_cause_no_server_error(api):
-    for market in Market:
+    for market in MarketIdentifier:
         response = api.get("/calendar", market=market, from_="9999-12-31", to="9999-12-31")
         assert response.status_code == 422, market
         assert api.get("/calendar", market=market, from_="0001-01-01", to="0001-01-02").status_code < 500
@@ -115,7 +115,9 @@ def test_last_representable_dates_cause_no_server_error(api):
     ],
 )
 def test_clock_shows_unknown_values_as_unknown(market, instant, told):
-    clock = Calendars.load().read_clock(Market(market), Segment.SHARES, datetime.fromisoformat(instant))
+    clock = Calendars.load().read_clock(
+        MarketIdentifier(market), MarketSegment.SHARES, datetime.fromisoformat(instant)
+    )
     closes = None if told[2] is None else datetime.fromisoformat(told[2])
     assert (clock.is_open, clock.next_open, clock.next_close) == (*told[:2], closes)
     assert clock.timestamp == datetime.fromisoformat(instant)
@@ -123,6 +125,6 @@ def test_clock_shows_unknown_values_as_unknown(market, instant, told):
 
 def test_calendars_are_found_by_market_and_segment():
     calendars = Calendars.load()
-    assert calendars.get_calendar(Market.XNYS).known_until == date(2027, 12, 31)
+    assert calendars.get_calendar(MarketIdentifier.XNYS).known_until == date(2027, 12, 31)
     with pytest.raises(UnknownSegment):
-        calendars.get_calendar(Market.XNYS, Segment.EQUITY_DERIVATIVES)
+        calendars.get_calendar(MarketIdentifier.XNYS, MarketSegment.EQUITY_DERIVATIVES)

@@ -6,7 +6,7 @@ from threading import current_thread
 
 import pytest
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.calendars.service import Calendars
 from app.database import connect_engine
 from app.ledger.service.batch import LedgerBatch
@@ -49,7 +49,7 @@ def test_nothing_accrues_before_the_portfolio_was_opened(service, api):
     [opening] = api.get("/portfolios/Growth/cash").json()["rows"]
     opened = datetime.fromisoformat(opening["created_at"])
     book_carry(service, opened)  # the last close was before
-    close = Calendars.load().get_calendar(Market.XNYS).session_from(opened).close
+    close = Calendars.load().get_calendar(MarketIdentifier.XNYS).find_session_or_next(opened).close
     with run_carry_service(service, close) as carry_service:
         carry_service.book(EndlessLease())
     days = (get_pnl_date(close) - get_pnl_date(opened)).days

@@ -179,28 +179,31 @@ def run_job(api):
 
 
 def read_component(api):
-    found = api.get("/health/detailed").json()["components"]["chains"]
+    chains = api.get("/health/detailed").json()["components"]["chains"]
     metrics = api.service.client.get("/metrics", headers={"X-API-Key": BOOTSTRAP_KEY}).text
-    return found, dict(line.split(" ") for line in metrics.splitlines() if line.startswith("oms_chains_"))
+    return chains, dict(line.split(" ") for line in metrics.splitlines() if line.startswith("oms_chains_"))
 
 
 def test_health_and_metrics_show_the_last_verification_and_broken_chains(api):
-    found, metrics = read_component(api)
-    assert (found["status"], found["last_error"]) == ("degraded", "The hash chains were never verified.")
+    component, metrics = read_component(api)
+    assert (component["status"], component["last_error"]) == (
+        "degraded",
+        "The hash chains were never verified.",
+    )
     assert float(metrics["oms_chains_verified_timestamp_seconds"]) == 0
     run_job(api)
-    found, metrics = read_component(api)
-    assert (found["status"], found["last_error"]) == ("ok", None)
-    assert 0 <= found["age_seconds"] < 600
+    component, metrics = read_component(api)
+    assert (component["status"], component["last_error"]) == ("ok", None)
+    assert 0 <= component["age_seconds"] < 600
     verified_at = metrics["oms_chains_verified_timestamp_seconds"]
     assert abs(float(verified_at) - utc_now().timestamp()) < 600
     assert float(metrics["oms_chains_broken"]) == 0
     forge_row(api, "UPDATE trades SET note = 'x' WHERE sequence = 2")
     assert api.post("/jobs/verify-chains:run").status_code == 202
     run_job(api)
-    found, metrics = read_component(api)
-    assert found["status"] == "degraded"
-    assert found["last_error"] == "Hash chains that are broken: 1. Run `python -m app.verify`."
+    component, metrics = read_component(api)
+    assert component["status"] == "degraded"
+    assert component["last_error"] == "Hash chains that are broken: 1. Run `python -m app.verify`."
     assert metrics["oms_chains_verified_timestamp_seconds"] == verified_at
     assert float(metrics["oms_chains_broken"]) == 1
     jobs = {job["name"]: job for job in api.get("/jobs").json()["items"]}

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from app.backtest import CANNOT, DONE, FAILED, main
-from tests.backtests.bars import HEADER, build_line, closes_to_lines, join_lines
+from tests.backtests.bars import HEADER, build_line, build_lines_of_closes, join_lines
 from tests.backtests.support import read_rows
 
 CROSS = "slackoms_strategy.examples.moving_average_cross:MovingAverageCross"
@@ -17,7 +17,7 @@ ARGUMENTS = ["--param", "fast=2", "--param", "slow=3", "--param", "quantity=5"]
 @pytest.fixture
 def data(tmp_path):
     path = tmp_path / "bars.csv"
-    path.write_text(join_lines([HEADER, *closes_to_lines(PRICES)]), encoding="utf-8")
+    path.write_text(join_lines([HEADER, *build_lines_of_closes(PRICES)]), encoding="utf-8")
     return path
 
 
@@ -57,7 +57,7 @@ def test_report_needs_no_other_file(capsys, data, tmp_path):
 def test_folder_period_and_symbols_select_bars(capsys, tmp_path):
     for symbol in ("AAPL", "MSFT"):
         path = tmp_path / f"{symbol}.csv"
-        path.write_text(join_lines([HEADER, *closes_to_lines(PRICES, symbol)]), encoding="utf-8")
+        path.write_text(join_lines([HEADER, *build_lines_of_closes(PRICES, symbol)]), encoding="utf-8")
     both = json.loads(_run(capsys, "--data", tmp_path, *ARGUMENTS, "--json")[1])
     assert (both["bars"], both["fills"]) == (22, 4)
     period = ("--from", "2026-01-05T00:02Z", "--to", "2026-01-05T00:05Z", "--symbols", "msft")

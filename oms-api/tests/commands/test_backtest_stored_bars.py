@@ -45,14 +45,14 @@ def test_result_and_data_hash_are_those_of_the_rest_api(api, service, environmen
     while jobs.run_next():
         pass
     readers.close()
-    shown = api.get(f"/backtests/{backtest_id}").json()
+    backtest = api.get(f"/backtests/{backtest_id}").json()
     arguments = ["--symbols", "AAPL,MSFT", "--param", "fast=3", "--param", "slow=8", "--cash", "100000"]
     status, text, _ = _run(capsys, *arguments, "--costs", "flat:1", "--json", "--out", str(tmp_path))
     assert status == DONE
     stored = json.loads((tmp_path / "statistics.json").read_text(encoding="utf-8"))
-    assert (json.loads(text.splitlines()[-1])["bars"], stored["data_hash"]) == (576, shown["data_hash"])
-    assert stored["result_hash"] == shown["result_hash"]
-    assert shown["statistics"]["fills"] > 0
+    assert (json.loads(text.splitlines()[-1])["bars"], stored["data_hash"]) == (576, backtest["data_hash"])
+    assert stored["result_hash"] == backtest["result_hash"]
+    assert backtest["statistics"]["fills"] > 0
 
 
 @pytest.mark.any_database

@@ -13,7 +13,7 @@ from app.backup import CannotBackUp, create_backup_keys, write_backup
 from app.backup_files import InvalidBackup, read_manifest
 from app.backup_job import BackupJob
 from app.database import METADATA, connect_engine, unit_of_work
-from app.encryption import KeyRing, derive_key_ring
+from app.encryption import EncryptionKeys, derive_key_ring
 from app.restore import CannotRestore, find_differences, restore_backup
 from tests.faults.process_control import verify_books
 from tests.support.clock import SetClock
@@ -21,7 +21,7 @@ from tests.support.duties import EndlessLease
 from tests.support.processes import HOME
 from tests.support.service import build_settings, run_service
 
-KEYS = KeyRing(derive_key_ring(["a secret of the backups"], "backups"))
+KEYS = EncryptionKeys(derive_key_ring(["a secret of the backups"], "backups"))
 
 
 @pytest.fixture(scope="module")

@@ -158,9 +158,9 @@ def test_invalid_number_of_days_is_rejected(days, capsys):
     ],
 )
 def test_invalid_arguments_exit_with_2_and_a_message(arguments, sentence, capsys):
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as caught:
         command.main(arguments)
-    assert ended.value.code == command.CANNOT
+    assert caught.value.code == command.CANNOT
     assert sentence in capsys.readouterr().err
 
 

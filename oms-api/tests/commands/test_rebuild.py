@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from app import rebuild as command
+from app.command_line import CANNOT
 from app.database import snapshot, unit_of_work
 from app.ledger.queries import audit
 from app.ledger.service.rebuilding import LedgerCorrupted, read_ahead, rebuild_portfolio
@@ -131,7 +132,7 @@ def test_command_uses_the_configured_database(engine, database_url, monkeypatch,
 def test_missing_tables_or_settings_exit_with_2_and_a_message(new_database, backend, monkeypatch, capsys):
     monkeypatch.setenv("OMS_API_KEY", BOOTSTRAP_KEY)
     monkeypatch.setenv("DATABASE_URL", new_database(backend, migrated=False))
-    assert command.main() == command.CANNOT
+    assert command.main() == CANNOT
     assert "python -m app.migrate" in capsys.readouterr().err
     monkeypatch.setenv("OMS_API_KEY", "short")
-    assert command.main() == command.CANNOT
+    assert command.main() == CANNOT

@@ -120,12 +120,12 @@ def play_file(path, speed, monkeypatch=None):
 
 
 def test_bars_of_a_minute_are_mixed_by_time(bars):
-    found = [(quote.symbol, str(quote.last)) for _, quote in play_file(bars, None)]
-    assert found[:8] == [
+    quotes = [(quote.symbol, str(quote.last)) for _, quote in play_file(bars, None)]
+    assert quotes[:8] == [
         *(("AAPL", "100"), ("MSFT", "50"), ("AAPL", "98"), ("MSFT", "50")),
         *(("AAPL", "103"), ("MSFT", "50"), ("AAPL", "101"), ("MSFT", "50")),
     ]
-    assert found[8:] == [("AAPL", price) for price in ("101", "102", "90", "95", "95", "95", "95", "95")]
+    assert quotes[8:] == [("AAPL", price) for price in ("101", "102", "90", "95", "95", "95", "95", "95")]
 
 
 def test_speed_divides_the_gaps_and_a_night_is_skipped(bars, monkeypatch):

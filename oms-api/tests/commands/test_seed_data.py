@@ -88,10 +88,10 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
     assert command.main() == command.DONE
     with engine.connect() as connection:
         query = "SELECT client_order_id, type, status, role, denial FROM orders"
-        found = connection.execute(text(query)).all()
+        rows = connection.execute(text(query)).all()
         limits = connection.execute(text("SELECT count(*) FROM limits")).scalar_one()
         instruments = connection.execute(text("SELECT count(*) FROM instruments")).scalar_one()
-    ends = {row.client_order_id: row.status for row in found if row.client_order_id.startswith("seed-data-")}
+    ends = {row.client_order_id: row.status for row in rows if row.client_order_id.startswith("seed-data-")}
     assert ends == {
         **dict.fromkeys(("seed-data-bought", "seed-data-bought-more", "seed-data-bracket"), "FILLED"),
         **dict.fromkeys(("seed-data-either-target", "seed-data-either-stop", "seed-data-trail"), "ACCEPTED"),
@@ -100,10 +100,10 @@ def test_seed_creates_working_and_closed_orders_of_several_types(
         "seed-data-rejected": "REJECTED",
         "seed-data-too-many": "DENIED",
     }
-    assert sorted(row.role for row in found if row.role in {"take_profit", "stop_loss"}) == (
+    assert sorted(row.role for row in rows if row.role in {"take_profit", "stop_loss"}) == (
         ["stop_loss"] * 2 + ["take_profit"] * 2
     )
-    assert ["MAX_ORDER_QUANTITY" in row.denial for row in found if row.denial] == [True]
+    assert ["MAX_ORDER_QUANTITY" in row.denial for row in rows if row.denial] == [True]
     assert (limits, instruments) == (4, 12)
     assert verify_database(engine).clean
 

@@ -20,7 +20,7 @@ from app.database import connect_engine
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import find_free_port
+from tests.support.ports import find_free_port
 
 HOME = Path(command.__file__).parent
 START_SECONDS = 120

@@ -45,7 +45,7 @@ def test_random_sets_are_drawn_from_the_declared_ranges(data, tmp_path, capsys):
     status, text = _run(data, tmp_path, *arguments)
     assert status == DONE
     sets = [json.loads(row["parameters"]) for row in csv.DictReader(text.splitlines())]
-    assert [set(one) for one in sets] == [{"slow", "quantity", "fast"}] * 3
+    assert [set(parameters) for parameters in sets] == [{"slow", "quantity", "fast"}] * 3
     assert "3/3" in capsys.readouterr().err
 
 

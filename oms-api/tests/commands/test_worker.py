@@ -6,7 +6,9 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
-from app.worker import CannotWork, run
+from app.command_line import CannotWork
+from app.worker import run
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings
 
 pytestmark = pytest.mark.any_database
@@ -22,7 +24,7 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     stop = Event()
 
     def stop_after_a_round():
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline and count_finished(engine) < 10:
             time.sleep(0.05)
         stop.set()
@@ -30,8 +32,8 @@ def test_worker_runs_due_duties_and_stops(database_url, engine):
     Thread(target=stop_after_a_round).start()
     run(build_settings(database_url), stop)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
-    assert [tuple(row) for row in found] == [
+        rows = connection.execute(text("SELECT name, leased_until, error FROM duties ORDER BY name")).all()
+    assert [tuple(row) for row in rows] == [
         (name, None, None)
         for name in (
             *("broker instruments", "broker logins", "daily statistics", "day closes"),

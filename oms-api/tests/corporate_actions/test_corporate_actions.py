@@ -24,7 +24,7 @@ SPLIT = {"kind": "split", "symbol": "AAPL", "new_units": "2", "old_units": "1", 
 EARLIER = {"backdated": True, "backdated_reason": "Found late"}
 
 
-def days_before_today(days):
+def get_date_before_today(days):
     return (datetime.now(UTC) - timedelta(days=days)).isoformat()
 
 
@@ -93,7 +93,7 @@ def service(backend, new_database, clock):
 def api_with_shares(api):
     """Provide 100 AAPL at 10, bought two days ago."""
     assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "10000"}), 201)
-    api.buy("100", "10", portfolio_name="Growth", executed_at=days_before_today(2))
+    api.buy("100", "10", portfolio_name="Growth", executed_at=get_date_before_today(2))
     return api
 
 
@@ -104,20 +104,20 @@ def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(api_with_shar
     assert (change["quantity_before"], change["quantity_after"]) == ("100", "200")
     assert (change["average_before"], change["average_after"], change["cash"]) == ("10.00", "5.00", "0.00")
     assert get_position(api_with_shares)[0] == "100"  # a preview records nothing
-    made = apply_action(api_with_shares)
+    action = apply_action(api_with_shares)
     assert get_position(api_with_shares) == ("200", "5.00", "0.00")
     assert api_with_shares.get_portfolio()["cash"] == "9000.00"
     row = api_with_shares.list_trades()[0]
     assert (row["kind"], row["quantity"], row["gmv"]) == ("split", "100", "0.00")
-    assert assert_ok(api_with_shares.get(f"/corporate-actions/{made['id']}"))["status"] == "booked"
-    assert [item["id"] for item in assert_ok(api_with_shares.get("/corporate-actions"))] == [made["id"]]
+    assert assert_ok(api_with_shares.get(f"/corporate-actions/{action['id']}"))["status"] == "booked"
+    assert [item["id"] for item in assert_ok(api_with_shares.get("/corporate-actions"))] == [action["id"]]
     actions = [entry["action"] for entry in list_audit_entries(api_with_shares)]
     assert actions[:2] == ["corporate_action.booked", "corporate_action.created"]
     assert_verified(api_with_shares)
 
 
 def test_reverse_split_pays_the_fraction_in_cash(api_with_shares):
-    api_with_shares.buy("5", "10", portfolio_name="Growth", executed_at=days_before_today(1))
+    api_with_shares.buy("5", "10", portfolio_name="Growth", executed_at=get_date_before_today(1))
     apply_action(api_with_shares, new_units="1", old_units="10", cash_in_lieu_price="120")
     quantity, average, realized = get_position(api_with_shares)
     assert (quantity, average) == ("10", "100.00")
@@ -127,7 +127,7 @@ def test_reverse_split_pays_the_fraction_in_cash(api_with_shares):
 
 
 def test_fraction_without_a_price_is_paid_at_the_average_cost(api_with_shares):
-    api_with_shares.sell("35", "10", portfolio_name="Growth", executed_at=days_before_today(1))
+    api_with_shares.sell("35", "10", portfolio_name="Growth", executed_at=get_date_before_today(1))
     apply_action(api_with_shares, new_units="1", old_units="10")
     assert get_position(api_with_shares) == ("6", "100.00", "0.00")
     assert api_with_shares.get_portfolio()["cash"] == "9400.00"
@@ -143,13 +143,13 @@ def test_late_split_books_the_difference_to_a_replay(api_with_shares):
 
 
 def test_reversal_of_a_split_restores_the_position_in_separate_rows(api_with_shares):
-    made = apply_action(api_with_shares, new_units="1", old_units="3", cash_in_lieu_price="50")
+    action = apply_action(api_with_shares, new_units="1", old_units="3", cash_in_lieu_price="50")
     assert get_position(api_with_shares)[0] == "33"
-    undone = assert_ok(reverse_action(api_with_shares, made))
+    undone = assert_ok(reverse_action(api_with_shares, action))
     assert (undone["status"], undone["reversal_reason"]) == ("reversed", "Wrong ratio")
     assert get_position(api_with_shares) == ("100", "10.00", "0.00")
     assert api_with_shares.get_portfolio()["cash"] == "9000.00"
-    assert_refused(reverse_action(api_with_shares, made), 409)
+    assert_refused(reverse_action(api_with_shares, action), 409)
     assert [row["kind"] for row in api_with_shares.list_trades()] == [
         "reversal",
         "reversal",
@@ -162,7 +162,7 @@ def test_reversal_of_a_split_restores_the_position_in_separate_rows(api_with_sha
 
 def test_trade_before_a_split_is_only_reversed_after_the_split(api_with_shares):
     bought = api_with_shares.list_trades()[0]
-    made = apply_action(api_with_shares)
+    action = apply_action(api_with_shares)
     split = api_with_shares.list_trades()[0]
     later = api_with_shares.buy("10", "6", portfolio_name="Growth")
     assert (
@@ -174,7 +174,7 @@ def test_trade_before_a_split_is_only_reversed_after_the_split(api_with_shares):
     )
     assert api_with_shares.post_reversal(later["trade_id"]).status_code == 201  # replayed across the split
     assert get_position(api_with_shares) == ("200", "5.00", "0.00")
-    assert_ok(reverse_action(api_with_shares, made))
+    assert_ok(reverse_action(api_with_shares, action))
     assert api_with_shares.post_reversal(bought["trade_id"]).status_code == 201
     assert get_position(api_with_shares)[0] == "0"
     assert_verified(api_with_shares)
@@ -182,7 +182,9 @@ def test_trade_before_a_split_is_only_reversed_after_the_split(api_with_shares):
 
 def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(api_with_shares):
     api_with_shares.set_quote("FB", "11", "12", "11.5")
-    api_with_shares.buy("10", "20", portfolio_name="Growth", symbol="FB", executed_at=days_before_today(1))
+    api_with_shares.buy(
+        "10", "20", portfolio_name="Growth", symbol="FB", executed_at=get_date_before_today(1)
+    )
     working = api_with_shares.place_order(
         symbol="FB", type="LIMIT", limit_price="9", time_in_force="GTC", quantity="5"
     )
@@ -193,14 +195,14 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(api_with_
         (working["id"], "cancelled")
     ]
     assert preview["positions"][0]["symbol_after"] == "META"
-    made = assert_ok(api_with_shares.post("/corporate-actions", body), 201)
+    corporate_action = assert_ok(api_with_shares.post("/corporate-actions", body), 201)
     assert get_position(api_with_shares, "FB")[0] == "0"
     assert get_position(api_with_shares, "META") == ("10", "20.00", "0.00")
     assert api_with_shares.get_order(working["id"])["status"] == "CANCELED"
     api_with_shares.sell("4", "25", portfolio_name="Growth", symbol="META")
     assert get_position(api_with_shares, "META") == ("6", "20.00", "20.00")
     assert_verified(api_with_shares)
-    assert_ok(reverse_action(api_with_shares, made))
+    assert_ok(reverse_action(api_with_shares, corporate_action))
     assert (get_position(api_with_shares, "FB")[0], get_position(api_with_shares, "META")[0]) == ("10", "-4")
     assert_verified(api_with_shares)
 
@@ -215,30 +217,30 @@ def test_symbol_change_is_refused_where_the_old_symbol_was_traded_since(api_with
 
 def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(api_with_shares):
     assert_ok(api_with_shares.post("/portfolios", {"name": "Short", "opening_cash": "10000"}), 201)
-    api_with_shares.sell("40", "10", portfolio_name="Short", executed_at=days_before_today(2))
+    api_with_shares.sell("40", "10", portfolio_name="Short", executed_at=get_date_before_today(2))
     api_with_shares.buy("100", "10", portfolio_name="Growth")  # on the ex-date: without the dividend
     terms = {"kind": "dividend", "amount": "0.5", "currency": "USD", "withholding_percent": "15"}
-    made = assert_ok(api_with_shares.post("/corporate-actions", _dividend(terms)), 201)
+    corporate_action = assert_ok(api_with_shares.post("/corporate-actions", _build_dividend(terms)), 201)
     assert api_with_shares.get_portfolio()["cash"] == "8042.50"
     assert api_with_shares.get_portfolio("Short")["cash"] == "10380.00"
     rows = assert_ok(api_with_shares.get("/portfolios/Growth/cash"))["rows"][:2]
     assert [(row["kind"], row["amount"]) for row in rows] == [("withholding", "-7.50"), ("dividend", "50.00")]
     assert get_position(api_with_shares)[2] == "0.00"  # no realized P&L
     assert_verified(api_with_shares)
-    assert_ok(reverse_action(api_with_shares, made))
+    assert_ok(reverse_action(api_with_shares, corporate_action))
     assert api_with_shares.get_portfolio()["cash"] == "8000.00"
     assert_verified(api_with_shares)
 
 
-def _dividend(terms):
+def _build_dividend(terms):
     return {"symbol": "AAPL", "ex_date": str(TODAY), "reason": "Quarterly"} | terms
 
 
 def test_dividend_in_another_currency_needs_a_rate(api_with_shares):
     terms = {"kind": "dividend", "amount": "1", "currency": "EUR"}
-    assert_refused(api_with_shares.post("/corporate-actions", _dividend(terms)), 422)
+    assert_refused(api_with_shares.post("/corporate-actions", _build_dividend(terms)), 422)
     api_with_shares.set_quote("EUR/USD", "1.10", "1.10", "1.10")
-    assert_ok(api_with_shares.post("/corporate-actions", _dividend(terms)), 201)
+    assert_ok(api_with_shares.post("/corporate-actions", _build_dividend(terms)), 201)
     assert api_with_shares.get_portfolio()["cash"] == "9110.00"
     assert_verified(api_with_shares)
 
@@ -255,7 +257,7 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(api_with_sha
         side="SELL", type="TRAILING_STOP", trail_amount="2", quantity="3", time_in_force="GTC"
     )
     clock.offset = timedelta(0)
-    made = apply_action(api_with_shares)
+    action = apply_action(api_with_shares)
     restated = api_with_shares.get_order(limit["id"])
     assert (restated["quantity"], restated["limit_price"], restated["status"]) == ("10", "4.505", "ACCEPTED")
     legs = {leg["role"]: leg for leg in api_with_shares.get_order(entry["id"])["legs"]}
@@ -265,7 +267,7 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(api_with_sha
     new = api_with_shares.get_order(old["replaced_by"])
     assert (old["status"], new["quantity"], new["trail_amount"]) == ("REPLACED", "6", "1.00")
     assert_verified(api_with_shares)
-    assert_ok(reverse_action(api_with_shares, made))
+    assert_ok(reverse_action(api_with_shares, action))
     again = api_with_shares.get_order(limit["id"])
     assert (again["quantity"], again["limit_price"]) == ("5", "9.01")
     assert_verified(api_with_shares)
@@ -448,12 +450,12 @@ def test_reversal_of_a_reverse_split_restores_quantities_that_were_rounded(api_w
         side="SELL", type="TRAILING_STOP", trail_amount="2", quantity="25", time_in_force="GTC"
     )
     clock.offset = timedelta(0)
-    made = apply_action(api_with_shares, new_units="1", old_units="10", cash_in_lieu_price="100")
+    action = apply_action(api_with_shares, new_units="1", old_units="10", cash_in_lieu_price="100")
     assert (
         api_with_shares.get_order(stop["id"])["quantity"],
         api_with_shares.get_order(stop["id"])["stop_price"],
     ) == ("3", "80.00")
-    assert_ok(reverse_action(api_with_shares, made))
+    assert_ok(reverse_action(api_with_shares, action))
     assert (
         api_with_shares.get_order(stop["id"])["quantity"],
         api_with_shares.get_order(stop["id"])["stop_price"],
@@ -488,7 +490,7 @@ def test_stored_prices_follow_a_split_and_its_reversal(api_with_shares, clock):
     mark = {"price": "12", "reason": "Thin market", "expires_at": until}
     assert_ok(api_with_shares.put("/marks/AAPL", mark))
     clock.offset = timedelta(0)
-    made = apply_action(api_with_shares)
+    action = apply_action(api_with_shares)
     quote = assert_ok(api_with_shares.get("/quotes/AAPL"))
     assert (quote["bid"], quote["ask"], quote["last"]) == ("5.00", "5.50", "5.25")
     (body,) = assert_ok(api_with_shares.get("/positions"))
@@ -498,9 +500,9 @@ def test_stored_prices_follow_a_split_and_its_reversal(api_with_shares, clock):
     with api_with_shares.service.engine.connect() as connection:
         set_tenant_scope(connection, [api_with_shares.tenant_id])
         key = InstrumentKey(api_with_shares.tenant_id, "AAPL")
-        found = api_with_shares.service.app.state.market.quotes_at(connection, [key], booked_at)
-    assert found[key].last == Decimal("5.25")  # a tick at the time of the booking
-    assert_ok(reverse_action(api_with_shares, made))
+        quotes = api_with_shares.service.app.state.market.find_past_quotes(connection, [key], booked_at)
+    assert quotes[key].last == Decimal("5.25")  # a tick at the time of the booking
+    assert_ok(reverse_action(api_with_shares, action))
     assert assert_ok(api_with_shares.get("/quotes/AAPL"))["last"] == "20.00"  # it arrived after the split
     (body,) = assert_ok(api_with_shares.get("/positions"))
     assert (body["mark"], body["market_value"]) == ("12.00", "1200.00")
@@ -512,7 +514,7 @@ def test_reversal_multiplies_the_quote_that_the_split_divided(api_with_shares, c
     api_with_shares.set_quote("AAPL", "10", "11", "10.5")
     clock.offset = timedelta(0)
     assert_ok(api_with_shares.post("/portfolios", {"name": "Second", "opening_cash": "10000"}), 201)
-    api_with_shares.buy("10", "10", portfolio_name="Second", executed_at=days_before_today(2))
+    api_with_shares.buy("10", "10", portfolio_name="Second", executed_at=get_date_before_today(2))
     assert_ok(reverse_action(api_with_shares, apply_action(api_with_shares)))
     quote = assert_ok(api_with_shares.get("/quotes/AAPL"))
     assert (quote["bid"], quote["ask"], quote["last"]) == ("10.00", "11.00", "10.50")
@@ -520,9 +522,9 @@ def test_reversal_multiplies_the_quote_that_the_split_divided(api_with_shares, c
 
 def test_extremes_of_a_position_are_in_the_units_after_a_split(api_with_shares):
     api_with_shares.set_quote("AAPL", "14", "14", "14")
-    made = apply_action(api_with_shares)
+    action = apply_action(api_with_shares)
     (body,) = assert_ok(api_with_shares.get("/positions"))
     assert (body["highest_price"], body["lowest_price"]) == ("14.00", "5.00")  # 14 is a price of today
-    assert_ok(reverse_action(api_with_shares, made))
+    assert_ok(reverse_action(api_with_shares, action))
     (body,) = assert_ok(api_with_shares.get("/positions"))
     assert (body["highest_price"], body["lowest_price"]) == ("14.00", "10.00")

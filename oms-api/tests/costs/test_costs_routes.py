@@ -40,9 +40,9 @@ def assert_refused(api, **changes):
 
 
 def test_estimate_lists_components_with_rates_and_sources(api):
-    told = post_estimate(api, INTRADAY)
-    rates = {rate["component"]: rate for rate in told.pop("rates")}
-    assert told == {
+    response = post_estimate(api, INTRADAY)
+    rates = {rate["component"]: rate for rate in response.pop("rates")}
+    assert response == {
         "schedule": "zerodha",
         "exchange": "NSE",
         "market": "IN",

@@ -25,8 +25,8 @@ def api_with_history(api):
 
 def read_view(service, view, tenant_id):
     with service.open_connection() as connection:
-        found = connection.execute(text(f"SELECT * FROM {view} WHERE tenant_id = :id"), {"id": tenant_id})  # noqa: S608
-        return [row._mapping for row in found]
+        rows = connection.execute(text(f"SELECT * FROM {view} WHERE tenant_id = :id"), {"id": tenant_id})  # noqa: S608
+        return [row._mapping for row in rows]
 
 
 def test_analyst_views_match_the_api(api_with_history):
@@ -83,7 +83,11 @@ def test_analyst_sees_only_the_tenants_of_their_roles(api_with_history, service)
 
 
 def list_visible_tenants(service, user):
-    return {found for view in VIEWS for found in read_as(service, user, f"SELECT tenant_id FROM {view}")}  # noqa: S608
+    return {
+        tenant_id
+        for view in VIEWS
+        for tenant_id in read_as(service, user, f"SELECT tenant_id FROM {view}")  # noqa: S608
+    }
 
 
 def read_as(service, user, statement):

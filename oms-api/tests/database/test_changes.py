@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.database.engine import connect_engine
 from app.errors import NotPlaced, OutcomeUnknown, Unavailable
 
@@ -17,7 +17,7 @@ NAMES = text("SELECT name FROM tenants WHERE id = 1")
 
 @pytest.fixture
 def change_listener(engine):
-    changes = Changes(engine)
+    changes = ChangeWriter(engine)
     yield changes
     changes.close()
 
@@ -51,7 +51,7 @@ def test_failed_change_is_rolled_back(engine, change_listener):
 
 def test_unavailable_database_applies_no_change(tmp_path):
     engine = connect_engine(f"sqlite:///{tmp_path}/no/such/folder.db")
-    changes = Changes(engine)
+    changes = ChangeWriter(engine)
     with pytest.raises(NotPlaced):
         asyncio.run(changes.run(lambda connection: connection.execute(RENAME), 1))
     changes.close()
@@ -60,10 +60,10 @@ def test_unavailable_database_applies_no_change(tmp_path):
 
 def test_full_queue_of_changes_is_refused_immediately(engine, monkeypatch):
     monkeypatch.setattr("app.database.changes.MAX_WAITING", 1)
-    changes, gate = Changes(engine), threading.Event()
+    changes, gate = ChangeWriter(engine), threading.Event()
 
     async def run():
-        waiting = [asyncio.create_task(changes.run(lambda _: gate.wait(20), 1)) for _ in range(2)]
+        waiting = [asyncio.create_task(changes.run(lambda _: gate.wait(60), 1)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(NotPlaced, match="Too many changes"):
             await changes.run(lambda _: 1, 1)
@@ -78,7 +78,7 @@ def test_full_queue_of_changes_is_refused_immediately(engine, monkeypatch):
 
 @pytest.mark.parametrize("when", ["before", "at"])
 def test_connection_lost_at_commit_reports_an_unknown_outcome(postgres_url, when):
-    changes = Changes(postgres_url)
+    changes = ChangeWriter(postgres_url)
 
     def change(connection):
         connection.execute(RENAME)

@@ -22,7 +22,7 @@ class Counting:
     def __call__(self, connection, keys):
         self.asked.append(sorted(keys))
         self.begun.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         if "broken" in keys:
             raise Unavailable("The database does not answer.")
         return {key: key.upper() for key in keys if key != "missing"}
@@ -53,7 +53,7 @@ def test_read_during_a_running_query_waits_for_the_next_query(readers):
         books = GroupRead(readers, read)
         read.go.clear()
         first = asyncio.create_task(books.get("a"))
-        await asyncio.to_thread(read.begun.wait, 10)
+        await asyncio.to_thread(read.begun.wait, 60)
         second = asyncio.create_task(books.get("a"))
         await asyncio.sleep(0)
         read.go.set()
@@ -66,8 +66,8 @@ def test_read_during_a_running_query_waits_for_the_next_query(readers):
 def test_query_failure_is_raised_only_to_its_waiting_readers(readers):
     async def run() -> None:
         books = GroupRead(readers, Counting())
-        told = await asyncio.gather(books.get("broken"), books.get("a"), return_exceptions=True)
-        assert [type(one) for one in told] == [Unavailable, Unavailable]
+        results = await asyncio.gather(books.get("broken"), books.get("a"), return_exceptions=True)
+        assert [type(result) for result in results] == [Unavailable, Unavailable]
         assert await books.get("a") == "A"
 
     asyncio.run(run())

@@ -92,11 +92,11 @@ def test_invalid_ledger_row_is_rejected(service_with_trades, sequence, changes, 
     statement = COLUMNS.format(", ".join(changes.get(name, name) for name in names), sequence)
     with pytest.raises(IntegrityError) as caught, unit_of_work(service_with_trades.engine) as connection:
         connection.execute(text(statement))
-    told = str(caught.value.orig)
-    if "UNIQUE" in told:  # SQLite names the columns of a unique constraint, not the constraint
-        assert told.rsplit("trades.", maxsplit=1)[-1] in constraint or constraint == "pk_trades"
+    message = str(caught.value.orig)
+    if "UNIQUE" in message:  # SQLite names the columns of a unique constraint, not the constraint
+        assert message.rsplit("trades.", maxsplit=1)[-1] in constraint or constraint == "pk_trades"
     else:
-        assert constraint.lower() in told.lower() or "foreign key" in told
+        assert constraint.lower() in message.lower() or "foreign key" in message
 
 
 @pytest.mark.parametrize(

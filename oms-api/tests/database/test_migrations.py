@@ -149,9 +149,9 @@ def test_several_processes_can_migrate_concurrently(empty_url):
 def start_service(url):
     """Start the service as an operator would and return how that ended."""
     command_line = [sys.executable, "-m", "app.main"]
-    given = build_environment(DATABASE_URL=url, OMS_API_KEY=BOOTSTRAP_KEY, PORT="1")
+    environment = build_environment(DATABASE_URL=url, OMS_API_KEY=BOOTSTRAP_KEY, PORT="1")
     return subprocess.run(
-        command_line, cwd=HOME, env=given, capture_output=True, text=True, timeout=60, check=False
+        command_line, cwd=HOME, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -171,8 +171,8 @@ def test_server_settings_that_may_lose_a_commit_are_rejected(unsafe_server, sett
     databases = Databases(unsafe_server.url)
     databases.run(f"ALTER SYSTEM SET {setting} = off")
     unsafe_server.reload(setting, "off")
-    told = pytest.raises(UnsafeDatabase, match=f"{setting} = off: .*ALTER SYSTEM SET {setting} = on")
-    with create_engine_for(unsafe_server.url) as engine, engine.connect() as connection, told:
+    error = pytest.raises(UnsafeDatabase, match=f"{setting} = off: .*ALTER SYSTEM SET {setting} = on")
+    with create_engine_for(unsafe_server.url) as engine, engine.connect() as connection, error:
         refuse_unsafe_durability(connection)
     databases.run(f"ALTER SYSTEM RESET {setting}")
     unsafe_server.reload(setting, "on")
@@ -194,11 +194,11 @@ def test_database_settings_that_may_lose_a_commit_are_rejected(databases, new_da
 
 def test_sqlite_flushes_every_commit(new_database):
     with create_engine_for(new_database("sqlite")) as engine, engine.connect() as connection:
-        told = {
+        messages = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
-    assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert messages == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 def test_head_revision_from_file_names_matches_alembic():
@@ -250,9 +250,9 @@ def forget_execution_times(connection):
     for number, payload in connection.execute(
         text("SELECT id, payload FROM events WHERE type = 'trade.recorded'")
     ).all():
-        facts = json.loads(payload)
-        del facts["executed_at"]
-        written = json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
+        data = json.loads(payload)
+        del data["executed_at"]
+        written = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
         connection.execute(
             text("UPDATE events SET payload = :payload WHERE id = :id"), {"id": number, "payload": written}
         )
@@ -308,8 +308,8 @@ def test_migration_sets_the_tenant_currency_shared_by_its_portfolios(engine):
         assert connection.execute(text("SELECT scope FROM limits")).scalars().all() == ["strategy"]
     migrate(engine)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT id, base_currency FROM tenants ORDER BY id")).all()
-        assert [tuple(row) for row in found] == [(1, "USD"), (2, "INR"), (3, "USD"), (4, "USD")]
+        tenants = connection.execute(text("SELECT id, base_currency FROM tenants ORDER BY id")).all()
+        assert [tuple(row) for row in tenants] == [(1, "USD"), (2, "INR"), (3, "USD"), (4, "USD")]
         assert connection.execute(text("SELECT name_key FROM limits")).scalars().all() == ["momentum"]
 
 
@@ -321,8 +321,8 @@ _TENANT = "INSERT INTO tenants (id, slug, name, created_at) VALUES (:id, :slug, 
 
 
 def open_tenant(connection, tenant_id, currencies):
-    facts = {"id": tenant_id, "slug": f"tenant-{tenant_id}", "at": NOON.isoformat()}
-    connection.execute(text(_TENANT), facts)
+    values = {"id": tenant_id, "slug": f"tenant-{tenant_id}", "at": NOON.isoformat()}
+    connection.execute(text(_TENANT), values)
     for number, currency in enumerate(currencies):
         names = (f"Book {number}", f"book {number}")
         portfolio = build_portfolio(
@@ -337,10 +337,10 @@ def test_migrated_keys_are_unique_within_a_portfolio_and_sqlite_is_intact(engine
         if connection.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
         unique = {
-            tuple(one["column_names"])
+            tuple(unique_constraint["column_names"])
             for table in ("trades", "orders")
-            for one in inspect(connection).get_unique_constraints(table)
-            if one["name"].split("_")[2] in {"idempotency", "client", "tenant"}
+            for unique_constraint in inspect(connection).get_unique_constraints(table)
+            if unique_constraint["name"].split("_")[2] in {"idempotency", "client", "tenant"}
         }
     assert {
         ("idempotency_key", "tenant_id", "portfolio_id"),
@@ -371,7 +371,7 @@ def test_migration_recomputes_name_keys_of_existing_rows(engine):
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, name_key FROM portfolios WHERE tenant_id = 1")).all()
         stopped = connection.execute(text("SELECT scope, name_key FROM kill_switches ORDER BY 1")).all()
-    found = {name for name, _ in rows}
-    assert found >= {"Growth A", "Bob\u2019s"}
+    names = {name for name, _ in rows}
+    assert names >= {"Growth A", "Bob\u2019s"}
     assert all(key == name_key(name) for name, key in rows)
     assert [tuple(row) for row in stopped] == [("portfolio", "bob's"), ("strategy", "a - b")]

@@ -32,7 +32,9 @@ def engine(owner):
 
 
 def find_rows(connection, *ids):
-    return sorted(find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(one,) for one in ids]))
+    return sorted(
+        find_matching_rows(connection, THINGS, ("id", "name"), ("id",), [(row_id,) for row_id in ids])
+    )
 
 
 def test_statement_is_prepared_once_with_a_generic_plan(engine):

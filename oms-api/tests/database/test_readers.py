@@ -15,7 +15,7 @@ def test_full_read_queue_is_rejected_immediately(engine, monkeypatch):
     readers, gate = Readers(engine, 1), threading.Event()
 
     async def run():
-        waiting = [asyncio.create_task(readers.run(lambda _: gate.wait(20))) for _ in range(2)]
+        waiting = [asyncio.create_task(readers.run(lambda _: gate.wait(60))) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="Too many reads"):
             await readers.run(lambda _: 1)

@@ -62,28 +62,28 @@ def test_query_without_a_tenant_scope_returns_no_rows(tenant_scoped, table):
 
 @pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)
 def test_tenant_scope_limits_queries_without_a_filter(two_tenants, tenant_scoped, table):
-    _, (one, other) = two_tenants
-    set_tenant_scope(tenant_scoped, [one.tenant_id])
-    assert find_visible_tenants(tenant_scoped, table) <= {one.tenant_id}
+    _, (first, second) = two_tenants
+    set_tenant_scope(tenant_scoped, [first.tenant_id])
+    assert find_visible_tenants(tenant_scoped, table) <= {first.tenant_id}
     tenant_scoped.rollback()
-    set_tenant_scope(tenant_scoped, [one.tenant_id, other.tenant_id])
-    assert find_visible_tenants(tenant_scoped, table) <= {one.tenant_id, other.tenant_id}
+    set_tenant_scope(tenant_scoped, [first.tenant_id, second.tenant_id])
+    assert find_visible_tenants(tenant_scoped, table) <= {first.tenant_id, second.tenant_id}
 
 
 @pytest.mark.parametrize("table", ["portfolios", "positions", "trades", "events"])
 def test_both_tenants_have_rows_in_every_table(two_tenants, tenant_scoped, table):
-    _, (one, other) = two_tenants
-    set_tenant_scope(tenant_scoped, [one.tenant_id])
-    assert find_visible_tenants(tenant_scoped, METADATA.tables[table]) == {one.tenant_id}
-    set_tenant_scope(tenant_scoped, [other.tenant_id])
-    assert find_visible_tenants(tenant_scoped, METADATA.tables[table]) == {other.tenant_id}
+    _, (first, second) = two_tenants
+    set_tenant_scope(tenant_scoped, [first.tenant_id])
+    assert find_visible_tenants(tenant_scoped, METADATA.tables[table]) == {first.tenant_id}
+    set_tenant_scope(tenant_scoped, [second.tenant_id])
+    assert find_visible_tenants(tenant_scoped, METADATA.tables[table]) == {second.tenant_id}
 
 
 def test_tenant_scope_ends_with_its_transaction(two_tenants, tenant_scoped):
-    _, (one, _) = two_tenants
+    _, (tenant, _) = two_tenants
     trades = METADATA.tables["trades"]
-    set_tenant_scope(tenant_scoped, [one.tenant_id])
-    assert find_visible_tenants(tenant_scoped, trades) == {one.tenant_id}
+    set_tenant_scope(tenant_scoped, [tenant.tenant_id])
+    assert find_visible_tenants(tenant_scoped, trades) == {tenant.tenant_id}
     tenant_scoped.commit()
     with tenant_scoped.connection.cursor() as plain:  # past what SQLAlchemy would add
         plain.execute("SELECT count(*), current_setting('app.tenants', true) FROM trades")
@@ -91,10 +91,10 @@ def test_tenant_scope_ends_with_its_transaction(two_tenants, tenant_scoped):
 
 
 def test_row_of_another_tenant_cannot_be_inserted(two_tenants, tenant_scoped):
-    _, (one, other) = two_tenants
-    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    _, (first, second) = two_tenants
+    set_tenant_scope(tenant_scoped, [first.tenant_id])
     foreign = insert(METADATA.tables["events"]).values(
-        tenant_id=other.tenant_id, type="trade.recorded", payload="{}", created_at=None
+        tenant_id=second.tenant_id, type="trade.recorded", payload="{}", created_at=None
     )
     with pytest.raises(ProgrammingError, match="row-level security"):
         tenant_scoped.execute(foreign)
@@ -102,10 +102,10 @@ def test_row_of_another_tenant_cannot_be_inserted(two_tenants, tenant_scoped):
 
 @pytest.mark.parametrize("table", ["portfolios", "positions"])
 def test_row_of_another_tenant_cannot_be_updated_or_deleted(two_tenants, tenant_scoped, table):
-    _, (one, other) = two_tenants
-    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    _, (first, second) = two_tenants
+    set_tenant_scope(tenant_scoped, [first.tenant_id])
     changed = tenant_scoped.execute(
-        text(f"UPDATE {table} SET realized_pnl = 1 WHERE tenant_id = {other.tenant_id}")  # noqa: S608  # ours
+        text(f"UPDATE {table} SET realized_pnl = 1 WHERE tenant_id = {second.tenant_id}")  # noqa: S608  # ours
     )
     assert changed.rowcount == 0
 
@@ -121,23 +121,23 @@ def test_service_role_cannot_change_append_only_tables(tenant_scoped, table, sta
 def test_unfiltered_query_finds_a_foreign_row_only_without_row_level_security(
     two_tenants, tenant_scoped, sees_it
 ):
-    service, (one, other) = two_tenants
-    other.record_trade(portfolio_name="Secret Book")
+    service, (first, second) = two_tenants
+    second.record_trade(portfolio_name="Secret Book")
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=tenant_scoped)
     with engine.connect() as connection:
-        set_tenant_scope(connection, [one.tenant_id])
+        set_tenant_scope(connection, [first.tenant_id])
         names = set(connection.execute(select(METADATA.tables["portfolios"].c.name)).scalars())
     engine.dispose()
     assert ("Secret Book" in names) == sees_it
 
 
 def test_streamed_read_has_the_tenant_scope(two_tenants, tenant_scoped):
-    _, (one, _) = two_tenants
-    set_tenant_scope(tenant_scoped, [one.tenant_id])
+    _, (tenant, _) = two_tenants
+    set_tenant_scope(tenant_scoped, [tenant.tenant_id])
     streamed = tenant_scoped.execution_options(yield_per=10).execute(
         select(METADATA.tables["trades"].c.tenant_id)
     )
-    assert set(streamed.scalars()) == {one.tenant_id}
+    assert set(streamed.scalars()) == {tenant.tenant_id}
 
 
 def test_user_outside_the_service_role_has_no_access(two_tenants, databases):
@@ -154,11 +154,11 @@ def test_user_outside_the_service_role_has_no_access(two_tenants, databases):
 
 def build_key_query(connection, tenant_id) -> tuple[str, tuple]:
     """Return the writer's look-up of idempotency keys, with its parameters."""
-    seen = []
-    event.listen(connection, "before_cursor_execute", lambda *facts: seen.append(facts[2:4]))
+    statements = []
+    event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2:4]))
     lock_trades_by_key(connection, [RequestKey(tenant_id, "trade", f"page-1:{n}") for n in range(40)])
     connection.rollback()
-    (statement, parameters) = seen[-1]
+    (statement, parameters) = statements[-1]
     return statement.rpartition(";")[2], parameters[-1:]  # the locks come before it
 
 
@@ -179,11 +179,11 @@ def test_row_level_security_keeps_index_lookups(new_database):
 
 
 def test_pooled_connection_has_no_tenant_scope(two_tenants):
-    service, (one, _) = two_tenants
+    service, (tenant, _) = two_tenants
     engine = connect_engine(service.database_url, readers=1, tenant_scoped=True)
     with engine.connect() as connection:
-        set_tenant_scope(connection, [one.tenant_id])
-        assert find_visible_tenants(connection, METADATA.tables["trades"]) == {one.tenant_id}
+        set_tenant_scope(connection, [tenant.tenant_id])
+        assert find_visible_tenants(connection, METADATA.tables["trades"]) == {tenant.tenant_id}
     with engine.connect() as connection:
         assert find_visible_tenants(connection, METADATA.tables["trades"]) == set()
     engine.dispose()

@@ -23,20 +23,20 @@ from tests.support.service import run_service
 @pytest.fixture
 def create_owned_database(databases):
     """Provide a function that creates a database with an ordinary owner, with or without CREATEROLE."""
-    made = []
+    owners = []
 
     def make(name: str, attributes: str) -> str:
         url = databases.new()
         databases.run(f"CREATE ROLE {name} LOGIN {attributes}")
         database = url.rpartition("/")[2]
         databases.run(f"ALTER DATABASE {database} OWNER TO {name}")
-        made.append((name, database))
+        owners.append((name, database))
         head, _, tail = url.partition("@")
         return f"{head.rpartition('//')[0]}//{name}@{tail}"
 
     yield make
     with response_timeout(60.0):  # to drop a database takes its time where all else is busy
-        for name, database in made:
+        for name, database in owners:
             databases.run(f"DROP DATABASE {database} WITH (FORCE)")
             databases.run(f"DROP ROLE {name}")
 

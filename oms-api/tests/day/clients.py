@@ -110,12 +110,14 @@ class Client:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._handle_answer(intent, method, key):
             if time.monotonic() > deadline:
-                self._complain(f"{kind} {path}: not answered within {PATIENCE_SECONDS:g} s, last {intent}")
+                self._record_problem(
+                    f"{kind} {path}: not answered within {PATIENCE_SECONDS:g} s, last {intent}"
+                )
                 break
             time.sleep(_PAUSE_SECONDS)
         intent.told_at = now()
         if intent.status not in EXPECTED[kind]:
-            self._complain(f"{kind} {path} {body}: {intent.status} {intent.told}")
+            self._record_problem(f"{kind} {path} {body}: {intent.status} {intent.told}")
         return intent
 
     def quote(self, symbol: str, body: Any) -> None:
@@ -143,7 +145,7 @@ class Client:
         intent.link = headers.get("link", "").partition(">")[0].lstrip("<") or None
         return intent.status != 503
 
-    def _complain(self, label: str) -> None:
+    def _record_problem(self, label: str) -> None:
         with self.journal.lock:
             self.journal.unexpected.append(label[:2000])
 
@@ -196,9 +198,9 @@ class Trader(Actor):
             place = {"portfolio_name": self.random.choice(PORTFOLIOS), "symbol": self.random.choice(SYMBOLS)}
             self._send("close", "POST", "/positions:close", place, name)
         else:
-            self._hand_in(name, is_pair=draw > 0.96)
+            self._submit_orders(name, is_pair=draw > 0.96)
 
-    def _hand_in(self, name: str, *, is_pair: bool) -> None:
+    def _submit_orders(self, name: str, *, is_pair: bool) -> None:
         with self.client.journal.lock:
             if self.client.journal.tickets >= self._goal:
                 self.stop.set()

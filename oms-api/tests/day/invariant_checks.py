@@ -24,9 +24,9 @@ Corner = tuple[str, str]  # portfolio, symbol
 
 def find_faults(client: Client, journal: Journal) -> list[str]:
     """Return what is wrong, nothing when all is well."""
-    orders = {order["id"]: order for order in _every(client, "/orders")}
+    orders = {order["id"]: order for order in _load_all(client, "/orders")}
     journal.stands.update(order["status"] for order in orders.values())
-    trades = list(_every(client, "/trades"))
+    trades = list(_load_all(client, "/trades"))
     faults = [f"unexpected: {answer}" for answer in journal.unexpected]
     faults += _check_journal(journal, orders)
     faults += _check_halts(journal)
@@ -38,12 +38,12 @@ def find_faults(client: Client, journal: Journal) -> list[str]:
     return faults + _check_sample(client, orders)
 
 
-def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
+def _load_all(client: Client, path: str, **conditions: str) -> Iterator[Row]:
     """Yield all rows of a list, page by page."""
     cursor: str | None = ""
     while cursor is not None:
-        asked = "&".join(f"{name}={value}" for name, value in conditions.items())
-        page = f"/api/v1{path}?limit=1000&{asked}" + (f"&cursor={cursor}" if cursor else "")
+        query = "&".join(f"{name}={value}" for name, value in conditions.items())
+        page = f"/api/v1{path}?limit=1000&{query}" + (f"&cursor={cursor}" if cursor else "")
         rows, link = client.page(page)
         yield from rows
         cursor = parse_qs(urlsplit(link).query)["cursor"][0] if link else None
@@ -51,7 +51,7 @@ def _every(client: Client, path: str, **conditions: str) -> Iterator[Row]:
 
 def list_open_orders(client: Client) -> list[Row]:
     """Return the orders that are open."""
-    return list(_every(client, "/orders", open="true"))
+    return list(_load_all(client, "/orders", open="true"))
 
 
 def _check_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
@@ -69,31 +69,33 @@ def _check_journal(journal: Journal, orders: dict[str, Row]) -> list[str]:
     return faults + [f"{name}: stands, and nobody asked for it" for name in strangers]
 
 
-def _came_too_late(intent: Any) -> bool:
+def _is_too_late(intent: Any) -> bool:
     """Tell whether a ticket with an end got through only after it: the service was dead in between."""
     return [error["field"] for error in intent.told.get("errors", ())] == ["expires_at"]
 
 
 def _check_intent(intent: Any, orders: dict[str, Row], named: dict[str, list[str]]) -> list[str]:
-    said = f"{intent.kind} {intent.path} {intent.status}"
-    if intent.kind == "order" and intent.status == 422 and _came_too_late(intent):
-        return [f"{said}: too late, and it stands"] if intent.body["client_order_id"] in named else []
+    description = f"{intent.kind} {intent.path} {intent.status}"
+    if intent.kind == "order" and intent.status == 422 and _is_too_late(intent):
+        return [f"{description}: too late, and it stands"] if intent.body["client_order_id"] in named else []
     if intent.status == 422 and not intent.told["type"].endswith(_MADE_NO_ORDER):
         denied = orders.get(intent.told.get("order_id", ""))
-        return [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{said}: {intent.told}"]
+        return (
+            [] if denied and denied["status"] in {"DENIED", "CANCELED"} else [f"{description}: {intent.told}"]
+        )
     if intent.kind in {"order", "pair"} and intent.status == 201:
         bodies = intent.body["orders"] if intent.kind == "pair" else [intent.body]
         told = intent.told["orders"] if intent.kind == "pair" else [intent.told]
         pairs = zip(bodies, told, strict=True)
         lost = [body for body, order in pairs if named.get(body["client_order_id"]) != [order["id"]]]
-        return [f"{said}: acknowledged and lost: {body}" for body in lost]
+        return [f"{description}: acknowledged and lost: {body}" for body in lost]
     if intent.kind == "cancel" and intent.status == 200:
         stands = orders[intent.told["id"]]["status"]
-        return [] if stands == "CANCELED" else [f"{said}: canceled, and stands as {stands}"]
+        return [] if stands == "CANCELED" else [f"{description}: canceled, and stands as {stands}"]
     if intent.kind == "replace" and intent.status == 200:
         before = orders[intent.told["replaces"]]
         link = (before["status"], before["replaced_by"], intent.told["id"] in orders)
-        return [] if link == ("REPLACED", intent.told["id"], True) else [f"{said}: {link}"]
+        return [] if link == ("REPLACED", intent.told["id"], True) else [f"{description}: {link}"]
     return []
 
 
@@ -118,11 +120,11 @@ def _check_order(order: Row, orders: dict[str, Row]) -> Iterator[str]:
         yield f"is {order['status']} with {filled} of {quantity} filled"
     if order["status"] in {"DENIED", "REJECTED"} and filled:
         yield f"is {order['status']} and filled {filled}"
-    if _carried(order, orders) > filled:
+    if _list_carry(order, orders) > filled:
         yield "lost what its predecessor had filled"
 
 
-def _carried(order: Row, orders: dict[str, Row]) -> Decimal:
+def _list_carry(order: Row, orders: dict[str, Row]) -> Decimal:
     """Return what an order's predecessors had filled; a replacement that was denied replaces nothing."""
     before = orders.get(order["replaces"] or "")
     return (
@@ -135,7 +137,7 @@ def _check_fills(orders: dict[str, Row], trades: list[Row]) -> list[str]:
     filled: dict[tuple[str, ...], Decimal] = defaultdict(Decimal)
     for order in orders.values():
         place = (order["portfolio_name"], order["symbol"], order["side"])
-        filled[place] += Decimal(order["filled_quantity"]) - _carried(order, orders)
+        filled[place] += Decimal(order["filled_quantity"]) - _list_carry(order, orders)
     for trade in trades:
         filled[trade["portfolio_name"], trade["symbol"], trade["side"]] -= Decimal(trade["quantity"])
     return [f"{place}: orders and trades differ by {left}" for place, left in filled.items() if left]
@@ -145,10 +147,12 @@ def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
     """Check that trades in another currency were booked at a rate that was quoted."""
     known: dict[str | None, set[Decimal]] = {None: set()}
     for pair, prices in quoted.items():
-        one, other = pair.split("/")
+        first, second = pair.split("/")
         rates = {Decimal(price) for price in prices}
-        is_inverse = one == _BASE
-        known[other if is_inverse else one] = {_rounded(1 / rate) for rate in rates} if is_inverse else rates
+        is_inverse = first == _BASE
+        known[second if is_inverse else first] = (
+            {_round_amount(1 / rate) for rate in rates} if is_inverse else rates
+        )
     for trade in trades:
         currency, rate = trade["currency"], trade["fx_rate"]
         if currency != FOREIGN.get(trade["symbol"]):
@@ -159,19 +163,19 @@ def _check_rates(trades: list[Row], quoted: dict[str, set[str]]) -> Iterator[str
 
 def _check_books(client: Client, trades: list[Row]) -> list[str]:
     held, cash = recompute_books(trades)
-    told = {
+    amounts = {
         (row["portfolio_name"], row["symbol"]): tuple(
             map(Decimal, (row["quantity"], row["cost"], row["realized_pnl"], row["local_cost"] or 0))
         )
-        for row in _every(client, "/positions", include_closed="true")
+        for row in _load_all(client, "/positions", include_closed="true")
     }
     faults = [
-        f"{corner}: holds {told.get(corner)}, its fills make {held.get(corner)}"
-        for corner in held.keys() | told.keys()
-        if held.get(corner) != told.get(corner)
+        f"{corner}: holds {amounts.get(corner)}, its fills make {held.get(corner)}"
+        for corner in held.keys() | amounts.keys()
+        if held.get(corner) != amounts.get(corner)
     ]
     stands = {
-        row["portfolio_name"]: Decimal(row["cash"]) for row in _every(client, "/portfolios", detail="true")
+        row["portfolio_name"]: Decimal(row["cash"]) for row in _load_all(client, "/portfolios", detail="true")
     }
     true = {name: _OPENING_CASH + cash[name] for name in stands}
     return faults + [
@@ -190,35 +194,35 @@ def recompute_books(trades: list[Row]) -> tuple[dict[Corner, tuple[Decimal, ...]
     held: dict[Corner, tuple[Decimal, ...]] = {}
     local: dict[Corner, tuple[Decimal, ...]] = {}
     cash: dict[str, Decimal] = defaultdict(Decimal)
-    for trade in sorted(trades, key=lambda one: (one["portfolio_name"], one["sequence"])):
+    for trade in sorted(trades, key=lambda row: (row["portfolio_name"], row["sequence"])):
         corner = (trade["portfolio_name"], trade["symbol"])
         sign = 1 if trade["side"] == "BUY" else -1
-        fill, value = sign * Decimal(trade["quantity"]), sign * _value(trade)
-        held[corner] = _after(held.get(corner, _FLAT), fill, value)
+        fill, value = sign * Decimal(trade["quantity"]), sign * _compute_value(trade)
+        held[corner] = _compute_after(held.get(corner, _FLAT), fill, value)
         if trade.get("fx_rate") is not None:
-            local[corner] = _after(local.get(corner, _FLAT), fill, sign * Decimal(trade["gmv"]))
+            local[corner] = _compute_after(local.get(corner, _FLAT), fill, sign * Decimal(trade["gmv"]))
         cash[trade["portfolio_name"]] -= value
     return {corner: (*held[corner], local.get(corner, _FLAT)[1]) for corner in held}, cash
 
 
-def _value(trade: Row) -> Decimal:
+def _compute_value(trade: Row) -> Decimal:
     """Return a trade's value in its portfolio's currency."""
     gmv = Decimal(trade["gmv"])
     rate = trade.get("fx_rate")
-    return gmv if rate is None else _rounded(_EXACT.multiply(gmv, Decimal(rate)))
+    return gmv if rate is None else _round_amount(_EXACT.multiply(gmv, Decimal(rate)))
 
 
-def _after(before: tuple[Decimal, ...], fill: Decimal, value: Decimal) -> tuple[Decimal, ...]:
+def _compute_after(before: tuple[Decimal, ...], fill: Decimal, value: Decimal) -> tuple[Decimal, ...]:
     quantity, cost, realized = before
     if quantity * fill >= 0:
         return quantity + fill, cost + value, realized
     closed = min(abs(quantity), abs(fill))
-    released = _rounded(cost * closed / abs(quantity)) if closed < abs(quantity) else cost
-    closing = _rounded(_EXACT.divide(value * closed, abs(fill)))
+    released = _round_amount(cost * closed / abs(quantity)) if closed < abs(quantity) else cost
+    closing = _round_amount(_EXACT.divide(value * closed, abs(fill)))
     return quantity + fill, cost - released + value - closing, realized - closing - released
 
 
-def _rounded(amount: Decimal) -> Decimal:
+def _round_amount(amount: Decimal) -> Decimal:
     return amount.quantize(_UNIT, context=_EXACT)
 
 
@@ -228,7 +232,7 @@ def _check_sample(client: Client, orders: dict[str, Row]) -> list[str]:
     for order_id in client.random.sample(sorted(orders), min(_SAMPLE, len(orders))):
         order = client.send("read", "GET", f"/api/v1/orders/{order_id}").told
         own = (Decimal(fill["quantity"]) for fill in order["fills"])
-        filled = sum(own, _carried(order, orders))
+        filled = sum(own, _list_carry(order, orders))
         if filled != Decimal(order["filled_quantity"]):
             faults.append(f"{order_id}: fills add up to {filled}, it says {order['filled_quantity']}")
         moves = [event["to_status"] for event in order["events"]]

@@ -106,16 +106,16 @@ def simulate(database_url: str, logs: Path, tickets: int, seed: int, kills: int,
             client.send("portfolio", "POST", "/api/v1/portfolios", {"name": name})
         started = time.monotonic()
         with _acting(journal, exchange, prices, tickets, seed):
-            _disturb(exchange, journal, random, tickets, kills, started + seconds)
+            _inject_fault(exchange, journal, random, tickets, kills, started + seconds)
         took = time.monotonic() - started
-        _sweep(client, prices)
+        _check_invariants(client, prices)
         faults = [f"open after the sweep: {order}" for order in list_open_orders(client)] + find_faults(
             client, journal
         )
         client.close()
     finally:
         exchange.close()
-    return Day(faults + _verified(database_url), journal.tickets, took, journal)
+    return Day(faults + _verify_books(database_url), journal.tickets, took, journal)
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _acting(
             raise actor.failure
 
 
-def _disturb(
+def _inject_fault(
     exchange: Exchange, journal: Journal, random: Random, tickets: int, kills: int, deadline: float
 ) -> None:
     """Kill processes at random moments; for a part of the day there are two."""
@@ -162,7 +162,7 @@ def _disturb(
         act()
 
 
-def _sweep(client: Client, prices: dict[str, int]) -> None:
+def _check_invariants(client: Client, prices: dict[str, int]) -> None:
     """Let prices jump to both sides, then cancel what has not matched."""
     for percent in (-4, 4):
         for symbol in SYMBOLS:
@@ -170,7 +170,7 @@ def _sweep(client: Client, prices: dict[str, int]) -> None:
     client.send("sweep", "POST", "/api/v1/orders:cancel-all", {"reason": "The day is over"})
 
 
-def _verified(database_url: str) -> list[str]:
+def _verify_books(database_url: str) -> list[str]:
     """Prove the books as an operator does."""
     completed = subprocess.run(
         [sys.executable, "-m", "app.verify"], cwd=HERE, capture_output=True, text=True, check=False,

@@ -114,11 +114,11 @@ def test_open_orders_old_marks_and_stopped_trading_are_breaks(traded_tenant, tim
     placed = traded_tenant.post("/orders", order | {"type": "LIMIT", "time_in_force": "GTC"}).json()
     halt = {"scope": "portfolio", "name": "India", "state": "REDUCING", "reason": "Look into it"}
     assert traded_tenant.post("/kill-switch", halt).status_code == 200
-    found = [
+    events = [
         (item["portfolio_name"], item["kind"], item["subject"])
         for item in close_day(traded_tenant).json()["breaks"]
     ]
-    assert found == [
+    assert events == [
         ("Growth", "working_order", placed["id"]),
         ("India", "stale_mark", "TCS"),
         ("India", "trading_stopped", None),

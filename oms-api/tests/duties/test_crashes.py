@@ -83,8 +83,8 @@ def read_tables(timed_service):
 @pytest.fixture
 def two_processes(timed_service, clock):
     """Provide the engine and the duties of two processes, which do not know what the other remembers."""
-    with duty_process(timed_service, clock) as one, duty_process(timed_service, clock) as other:
-        yield one, other
+    with duty_process(timed_service, clock) as first, duty_process(timed_service, clock) as other:
+        yield first, other
 
 
 def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, two_processes, clock):
@@ -95,7 +95,7 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
     for duty, repeated in zip(duties, again, strict=True):
         before = read_tables()
 
-        def work_and_die(lease, duty: Duty = duty):
+        def work_and_crash(lease, duty: Duty = duty):
             duty.run(lease)
             raise Killed
 
@@ -104,14 +104,14 @@ def test_repeated_duty_changes_nothing_that_a_killed_process_did(read_tables, tw
             repeated.run(lease)
 
         with pytest.raises(Killed):
-            DutyRunner(engine, [duty._replace(run=work_and_die)], clock).run_due()
-        done = read_tables()
-        changed |= {duty.name} if done != before else set()
+            DutyRunner(engine, [duty._replace(run=work_and_crash)], clock).run_due()
+        tables = read_tables()
+        changed |= {duty.name} if tables != before else set()
         survivor = DutyRunner(others, [repeated._replace(run=repeat)], clock)
         assert survivor.run_due() == []  # the dead process still has the lease
         clock.at += max(LEASE, duty.period)
         assert survivor.run_due() == [duty.name]
-        assert read_tables() == done, duty.name
+        assert read_tables() == tables, duty.name
     assert changed >= {"equity snapshots", "flow snapshots", "day closes", "position records", "roll up bars"}
     assert "daily statistics" in changed
 
@@ -132,8 +132,8 @@ def test_duty_of_two_processes_at_once_leaves_what_one_leaves(read_tables, two_p
         def race(lease, duty: Duty = duty, other: DutyRunner = other):
             clock.at += max(LEASE, duty.period)
             assert other.run_due() == [duty.name]
-            done = read_tables()
+            tables = read_tables()
             duty.run(lease)
-            assert read_tables() == done, duty.name
+            assert read_tables() == tables, duty.name
 
         assert DutyRunner(engine, [duty._replace(run=race)], clock).run_due() == [duty.name]

@@ -50,10 +50,10 @@ def run_and_report(runner, engine):
 
 def test_two_processes_run_a_duty_once_in_a_slot(create_process, clock):
     runs = []
-    one, other = (create_process(lambda _, name=name: runs.append(name)) for name in ("one", "other"))
-    assert (one.run_due(), other.run_due(), one.run_due()) == (["count"], [], [])
+    first, second = (create_process(lambda _, name=name: runs.append(name)) for name in ("one", "other"))
+    assert (first.run_due(), second.run_due(), first.run_due()) == (["count"], [], [])
     clock.at += MINUTE
-    assert (other.run_due(), one.run_due()) == (["count"], [])
+    assert (second.run_due(), first.run_due()) == (["count"], [])
     assert runs == ["one", "other"]
 
 

@@ -93,7 +93,7 @@ def test_killed_workers_run_each_job_once_in_each_slot(backend, new_database, tm
         with service.engine.connect() as connection:
             rows = connection.execute(text("SELECT name, slot, status FROM duty_runs")).all()
     executions = [line.split("|")[:2] for line in journal.read_text().splitlines()]
-    assert [one for one, count in Counter(map(tuple, executions)).items() if count > 1] == []
+    assert [execution for execution, count in Counter(map(tuple, executions)).items() if count > 1] == []
     for name, seconds in PERIODS.items():
         slots = sorted(datetime.fromisoformat(slot) for job, slot in executions if job == name)
         gaps = [later - earlier for earlier, later in pairwise(slots)]

@@ -14,8 +14,9 @@ from app.config import ConfigurationError
 from app.duties import queries
 from app.duties.service import LEASE, RESEND, Duty, DutyRunner
 from app.job_queue import ENQUEUE, QUEUE, RUN, URGENT_QUEUE, ProcessRunner, build_configuration, create_app
-from app.job_queue_watchdog import SILENCE_SECONDS, Watchdog, is_stuck
+from app.job_queue_watchdog import SILENCE_SECONDS, JobQueueWatchdog, is_stuck
 from tests.factories import NOON
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
 from tests.support.redis import RedisServer
@@ -46,16 +47,16 @@ def runs(engine):
 
 @pytest.mark.any_database
 def test_run_is_enqueued_once_and_a_repeated_message_does_nothing(runs):
-    one, other = runs.create(), runs.create()
-    [run_id] = one.enqueue_due()
-    assert other.enqueue_due() == []
-    assert one.run_queued(run_id)
-    assert not other.run_queued(run_id)
-    assert not other.run_queued(999)
-    assert (len(runs.slots), one.enqueue_due()) == (1, [])
+    first, second = runs.create(), runs.create()
+    [run_id] = first.enqueue_due()
+    assert second.enqueue_due() == []
+    assert first.run_queued(run_id)
+    assert not second.run_queued(run_id)
+    assert not second.run_queued(999)
+    assert (len(runs.slots), first.enqueue_due()) == (1, [])
     runs.at[0] += MINUTE
-    [later] = other.enqueue_due()
-    assert other.run_queued(later)
+    [later] = second.enqueue_due()
+    assert second.run_queued(later)
     assert len(runs.slots) == 2
 
 
@@ -185,9 +186,9 @@ def redis_server():
 
 
 def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch):
-    now, ended = [0.0], Event()
+    now, event = [0.0], Event()
     monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
-    watchdog = Watchdog(redis_server.url, ("idle", "stuck"), ended.set)
+    watchdog = JobQueueWatchdog(redis_server.url, ("idle", "stuck"), event.set)
     with redis_server.client() as client:
         client.rpush("stuck", "a message")
         now[0] = SILENCE_SECONDS + 1
@@ -196,16 +197,16 @@ def test_watchdog_ends_a_worker_that_receives_nothing(redis_server, monkeypatch)
         assert not watchdog.check(0)
         now[0] += SILENCE_SECONDS + 1
         assert watchdog.check(0)
-        assert ended.is_set()
-    away = Watchdog("redis://127.0.0.1:9/0", ("stuck",), pytest.fail)
+        assert event.is_set()
+    away = JobQueueWatchdog("redis://127.0.0.1:9/0", ("stuck",), pytest.fail)
     now[0] += SILENCE_SECONDS + 1
     assert not away.check(0)
 
 
 def test_watchdog_ends_a_worker_that_receives_nothing_after_an_outage_of_redis(redis_server, monkeypatch):
-    now, ended = [0.0], Event()
+    now, event = [0.0], Event()
     monkeypatch.setattr("app.job_queue_watchdog.monotonic_seconds", lambda: now[0])
-    watchdog = Watchdog(redis_server.url, ("lost",), ended.set)
+    watchdog = JobQueueWatchdog(redis_server.url, ("lost",), event.set)
     assert not watchdog.check(0)  # it is connected
     redis_server.kill()
     now[0] = SILENCE_SECONDS * 10
@@ -214,17 +215,17 @@ def test_watchdog_ends_a_worker_that_receives_nothing_after_an_outage_of_redis(r
     with redis_server.client() as client:
         client.rpush("lost", "a message")
     assert not watchdog.check(0)  # the worker gets the time to connect again
-    assert not ended.is_set()
+    assert not event.is_set()
     now[0] += SILENCE_SECONDS + 1
     assert watchdog.check(0)
-    assert ended.is_set()
+    assert event.is_set()
 
 
 @pytest.mark.any_database
 def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     database_url, engine, redis_server, tmp_path
 ):
-    given = build_environment(
+    environment = build_environment(
         DATABASE_URL=database_url, REDIS_URL=redis_server.url, DUTIES="celery", ENVIRONMENT="production",
         EQUITY_INTERVAL_SECONDS="1",
     )  # fmt: skip
@@ -233,7 +234,7 @@ def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
     beat = [*base, "beat", "--schedule", str(tmp_path / "beat"), "--pidfile", ""]
     with (tmp_path / "celery.log").open("wb") as log:
         processes = [
-            start_guarded(command, cwd=HOME, env=given, stdout=log, stderr=log, start_new_session=True)
+            start_guarded(command, cwd=HOME, env=environment, stdout=log, stderr=log, start_new_session=True)
             for command in (worker, beat)
         ]
         try:
@@ -252,7 +253,7 @@ def test_worker_and_beat_run_each_slot_once_although_redis_loses_everything(
 
 
 def wait_for_runs(engine, count, log):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + WAIT_SECONDS
     while True:
         with engine.connect() as connection:
             statement = text("SELECT count(*) FROM duty_runs WHERE status = 'succeeded'")

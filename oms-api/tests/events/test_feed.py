@@ -11,7 +11,7 @@ from app.errors import TooMany, Unavailable
 from app.events.queries import EventFilter
 from app.events.rules import get_event_number
 from app.events.service import feed as feeds
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.events.service.outbox import build_event_insert
 from app.timestamps import format_timestamp
 from tests.factories import NOON
@@ -40,11 +40,11 @@ def add_events(engine, *numbers, **where):
 
 async def take_events(pages, count):
     """Return the payloads of the next `count` events."""
-    found = []
+    rows = []
     async for page in pages:
-        found += [event.payload for event in page]
-        if len(found) >= count:
-            return found
+        rows += [event.payload for event in page]
+        if len(rows) >= count:
+            return rows
     raise AssertionError("the stream ended")
 
 
@@ -53,17 +53,17 @@ def build_payloads(*numbers):
 
 
 def run_async(work):
-    async def bounded():
-        async with asyncio.timeout(20):
+    async def run_with_timeout():
+        async with asyncio.timeout(60):
             await work
 
-    asyncio.run(bounded())
+    asyncio.run(run_with_timeout())
 
 
 def test_subscriber_receives_later_events_in_sequence(engine, readers):
     async def work():
         add_events(engine, 1)
-        async with aclosing(Feed(readers).follow(1, EVERYTHING, None)) as pages:
+        async with aclosing(EventFeed(readers).follow(1, EVERYTHING, None)) as pages:
             assert await anext(pages) == []
             add_events(engine, 2, 3)
             assert await take_events(pages, 2) == build_payloads(2, 3)
@@ -78,7 +78,7 @@ def test_subscriber_resumes_after_its_last_event(engine, readers, monkeypatch):
 
     async def work():
         add_events(engine, 1, 2, 3, 4, 5)
-        async with aclosing(Feed(readers).follow(1, EVERYTHING, get_event_number(1))) as pages:
+        async with aclosing(EventFeed(readers).follow(1, EVERYTHING, get_event_number(1))) as pages:
             assert await take_events(pages, 4) == build_payloads(2, 3, 4, 5)
 
     run_async(work())
@@ -92,7 +92,7 @@ def test_subscriber_receives_only_its_tenant_and_types(engine, readers):
         add_events(engine, 4, kind="limit.changed")
         add_events(engine, 5, kind="ordering.done")
         event_filter = EventFilter(types=("order.*", "limit.changed"))
-        async with aclosing(Feed(readers).follow(1, event_filter, 0)) as pages:
+        async with aclosing(EventFeed(readers).follow(1, event_filter, 0)) as pages:
             assert await take_events(pages, 2) == build_payloads(1, 4)
 
     run_async(work())
@@ -103,7 +103,7 @@ def test_late_committed_event_is_not_skipped(engine, readers, backend):
         return  # one writes at a time there
 
     async def work():
-        async with aclosing(Feed(readers).follow(1, EVERYTHING, 0)) as pages:
+        async with aclosing(EventFeed(readers).follow(1, EVERYTHING, 0)) as pages:
             assert await anext(pages) == []
             with engine.connect() as slow, slow.begin():
                 slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
@@ -122,7 +122,7 @@ def test_rolled_back_ids_do_not_block_the_feed(engine, readers):
             add_event(connection, 1)
             failing.rollback()
         add_events(engine, 2)
-        async with aclosing(Feed(readers).follow(1, EVERYTHING, 0)) as pages:
+        async with aclosing(EventFeed(readers).follow(1, EVERYTHING, 0)) as pages:
             assert await take_events(pages, 1) == build_payloads(2)
 
     run_async(work())
@@ -138,14 +138,14 @@ def test_horizon_waits_a_limited_time_for_open_transactions(engine, readers, bac
         async def pause(seconds):
             paused.append(seconds)
 
-        feed = Feed(readers, pause)
+        feed = EventFeed(readers, pause)
         add_events(engine, 1)
         with engine.connect() as slow, slow.begin():
             slow.execute(text("UPDATE tenants SET name = 'Late' WHERE id = 1"))
             with pytest.raises(Unavailable):
-                await feed.horizon(1)
+                await feed.get_horizon(1)
         assert len(paused) == 100
-        assert await feed.horizon(1) > 0
+        assert await feed.get_horizon(1) > 0
 
     run_async(work())
 
@@ -154,7 +154,7 @@ def test_subscriber_limit_is_enforced_and_freed_on_disconnect(readers, monkeypat
     monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_TENANT", 1)
 
     async def work():
-        feed = Feed(readers)
+        feed = EventFeed(readers)
         async with aclosing(feed.follow(1, EVERYTHING, 0)) as first:
             await anext(first)
             with pytest.raises(TooMany):
@@ -171,7 +171,7 @@ def test_stream_limit_applies_to_each_key(readers, monkeypatch):
     monkeypatch.setattr(feeds, "MAX_FOLLOWERS_OF_KEY", 1)
 
     async def work():
-        feed = Feed(readers)
+        feed = EventFeed(readers)
         async with aclosing(feed.follow(1, EVERYTHING, 0, "key")) as first:
             await anext(first)
             with pytest.raises(TooMany, match="with this key"):
@@ -186,7 +186,7 @@ def test_stream_limit_applies_to_each_key(readers, monkeypatch):
 
 def test_short_database_outage_does_not_end_a_stream(engine, readers, monkeypatch):
     async def work():
-        feed = Feed(readers)
+        feed = EventFeed(readers)
         whole, failures = readers.run_single, list[int]()
 
         async def sometimes(read):

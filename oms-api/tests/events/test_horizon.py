@@ -8,8 +8,8 @@ from app.events.rules import Horizon, OutboxState, advance_horizon
 
 def list_events_after(*sightings):
     horizon = Horizon()
-    for seen in sightings:
-        horizon = advance_horizon(horizon, OutboxState(*seen))
+    for sighting in sightings:
+        horizon = advance_horizon(horizon, OutboxState(*sighting))
     return horizon.safe
 
 
@@ -51,5 +51,5 @@ def test_no_event_appears_below_the_horizon_for_any_commit_sequence(moves):
             numbers += 1
         xmin = min((number for number, _ in active.values()), default=numbers)
         horizon = advance_horizon(horizon, OutboxState(max(committed, default=0), xmin, numbers))
-        shown |= {one for one in committed if one <= horizon.safe}
-    assert shown == {one for one in committed if one <= horizon.safe}
+        shown |= {commit_id for commit_id in committed if commit_id <= horizon.safe}
+    assert shown == {commit_id for commit_id in committed if commit_id <= horizon.safe}

@@ -16,8 +16,8 @@ def test_trade_event_contains_the_changes(api):
     assert event["data"]["trade_id"] == trade["trade_id"]
     assert event["created_at"] == trade["created_at"]
     data = event["data"]
-    facts = ("symbol", "side", "quantity", "price", "gmv", "realized_pnl")
-    assert {name: data[name] for name in facts} == {name: trade[name] for name in facts}
+    columns = ("symbol", "side", "quantity", "price", "gmv", "realized_pnl")
+    assert {name: data[name] for name in columns} == {name: trade[name] for name in columns}
     assert (data["portfolio_name"], "order_id" in data) == ("Growth", False)
     assert body["position.changed"]["data"]["symbol"] == "AAPL"
 
@@ -40,12 +40,12 @@ def test_trade_event_of_a_fill_names_its_order(api):
 
 def test_events_are_listed_newest_first_in_pages(api):
     trades = [api.record_trade()["trade_id"] for _ in range(5)]
-    found, link = [], "/events?type=trade.recorded&limit=2"
+    pages, link = [], "/events?type=trade.recorded&limit=2"
     while link:
         response = api.get(link.removeprefix("/api/v1"))
-        found += [item["data"]["trade_id"] for item in response.json()]
+        pages += [item["data"]["trade_id"] for item in response.json()]
         link = response.links.get("next", {}).get("url")
-    assert found == trades[::-1]
+    assert pages == trades[::-1]
 
 
 def test_events_are_filtered_by_type_and_time(api):
@@ -83,9 +83,9 @@ def test_event_id_is_opaque_and_valid_only_for_its_tenant(service, api):
     api.record_trade()
     other = service.create_client()
     other.record_trade()
-    told = list_events(api, type="trade.*")[0]["id"]
-    assert len(told) == 27
-    assert list_events(api, type="trade.*")[0]["id"] == told
-    assert api.get("/events", cursor=told).status_code == 200
-    assert other.get("/events", cursor=told).status_code == 422
-    assert other.get("/events/stream", headers={"Last-Event-ID": told}).status_code == 422
+    event_id = list_events(api, type="trade.*")[0]["id"]
+    assert len(event_id) == 27
+    assert list_events(api, type="trade.*")[0]["id"] == event_id
+    assert api.get("/events", cursor=event_id).status_code == 200
+    assert other.get("/events", cursor=event_id).status_code == 422
+    assert other.get("/events/stream", headers={"Last-Event-ID": event_id}).status_code == 422

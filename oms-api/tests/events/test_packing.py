@@ -31,12 +31,12 @@ EVENTS = st.lists(
 @given(EVENTS)
 def test_packing_keeps_every_event_and_its_sequence(events):
     rows = pack_outbox_events(events)
-    told = [
-        (row.tenant_id, row.created_at, *one)
+    unpacked = [
+        (row.tenant_id, row.created_at, *event)
         for row in rows
-        for one in unpack_outbox_events(row[1], row[2], row[4])
+        for event in unpack_outbox_events(row[1], row[2], row[4])
     ]
-    assert told == [(event.tenant_id, event.created_at, event.type, event.payload) for event in events]
+    assert unpacked == [(event.tenant_id, event.created_at, event.type, event.payload) for event in events]
     assert all(len(list(unpack_outbox_events(row[1], row[2], row[4]))) <= MAX_EVENTS_IN_ROW for row in rows)
 
 

@@ -184,8 +184,8 @@ def test_lists_answer_in_csv_if_the_client_prefers_it(workspace):
 @pytest.mark.any_database
 def test_answers_that_are_no_lists_stay_as_they_are(workspace):
     assert workspace.get("/portfolio/Growth", CSV).json()["positions"]["AAPL"]
-    refused = workspace.get("/trades", CSV, limit=0)
-    assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+    response = workspace.get("/trades", CSV, limit=0)
+    assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
 
 
 @pytest.mark.any_database
@@ -296,9 +296,9 @@ def test_process_that_exports_many_rows_needs_no_more_memory_than_for_few(api):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(198):
         assert api.post("/trades:batch", {"trades": tickets}).status_code == 201
-    made = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert export_all() == 100_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - max(before, made) < 32 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - max(before, peak) < 32 * 1024
 
 
 @pytest.mark.any_database

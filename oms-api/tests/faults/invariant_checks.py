@@ -74,7 +74,7 @@ def find_faults(journal: Journal, database_url: str) -> list[str]:
     books = defaultdict(list)
     for row in sorted(tables["trades"], key=lambda row: row["sequence"]):
         books[row["portfolio_id"]].append(row)
-    held = {(row["portfolio_id"], row["symbol"]): _position(row) for row in tables["positions"]}
+    held = {(row["portfolio_id"], row["symbol"]): _compute_position(row) for row in tables["positions"]}
     for portfolio in tables["portfolios"]:
         faults += _Book(portfolio, books.pop(portfolio["id"], []), held).faults
     faults += [f"rows of no portfolio: {left}" for left in (*books, *held)]
@@ -101,22 +101,24 @@ def _check_intent(intent: Intent, rows: list[Row]) -> str | None:
         return "said to be not placed, and recorded"
     if intent.acknowledged and {rows[0]["trade_id"]} != set(intent.acknowledged):
         return f"told as {intent.acknowledged}, recorded as {rows[0]['trade_id']}"
-    return _difference(intent, rows[0]) if rows else None
+    return _describe_difference(intent, rows[0]) if rows else None
 
 
-def _difference(intent: Intent, row: Row) -> str | None:
+def _describe_difference(intent: Intent, row: Row) -> str | None:
     if intent.kind == "reversal":
         return None if f"/{row['reverses']}:" in intent.path else f"undid {row['reverses']}"
     same = all(row[name] == intent.body[name] for name in ("symbol", "side", "user_id"))
-    same = same and all(row[name] == _units(intent.body[name]) for name in ("quantity", "gmv"))
+    same = same and all(row[name] == _parse_units(intent.body[name]) for name in ("quantity", "gmv"))
     return None if same else f"recorded otherwise: {row}"
 
 
 def _check_events(tables: dict[str, list[Row]]) -> list[str]:
     recorded = [event for event in tables["events"] if event["type"] == "trade.recorded"]
-    told = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
+    counts = Counter(json.loads(event["payload"])["trade_id"] for event in recorded)
     due = Counter(row["trade_id"] for row in tables["trades"])
-    return [f"event of {trade_id} stands {told[trade_id]} times" for trade_id in (told - due) + (due - told)]
+    return [
+        f"event of {trade_id} stands {counts[trade_id]} times" for trade_id in (counts - due) + (due - counts)
+    ]
 
 
 class _Book:
@@ -148,28 +150,28 @@ class _Book:
     def _walk(self, row: Row) -> None:
         sign = 1 if row["side"] == "BUY" else -1
         before = self._positions.get(row["symbol"], FLAT)
-        after = self._without(row) if row["kind"] == "reversal" else _filled(before, row)
+        after = self._remove_field(row) if row["kind"] == "reversal" else _sum_fills(before, row)
         self._positions[row["symbol"]] = after
         self._cash -= sign * row["gmv"]
         hashed = self._hash + json.dumps(row["hashed"], separators=(",", ":"), ensure_ascii=False)
         self._hash = hashlib.sha256(hashed.encode()).hexdigest()
         place = f"row {row['sequence']}"
-        said = (row["position_quantity"], row["position_cost"], row["position_realized_pnl"])
-        self._expect(said, after, f"position of {place}")
+        stored = (row["position_quantity"], row["position_cost"], row["position_realized_pnl"])
+        self._expect(stored, after, f"position of {place}")
         self._expect(row["cash_after"], self._cash, f"cash of {place}")
         self._expect(row["hash"], self._hash, f"hash of {place}")
         if row["created_at"] < self._at or row["trade_id"] <= self._trade_id:
             self.faults.append(f"{self._name}: {place} precedes its predecessor in time or id")
         self._at, self._trade_id = row["created_at"], row["trade_id"]
 
-    def _without(self, reversal: Row) -> Position:
+    def _remove_field(self, reversal: Row) -> Position:
         """Replay the symbol up to the reversal, without what was undone by then."""
         past = [row for row in self._rows[: reversal["sequence"]] if row["symbol"] == reversal["symbol"]]
         undone = {row["reverses"] for row in past}
         position = FLAT
         for row in past:
             if row["kind"] == "trade" and row["trade_id"] not in undone:
-                position = _filled(position, row)
+                position = _sum_fills(position, row)
         return position
 
     def _expect(self, said: object, true: object, label: str) -> None:
@@ -177,7 +179,7 @@ class _Book:
             self.faults.append(f"{self._name}: {label} is {said}, must be {true}")
 
 
-def _filled(position: Position, row: Row) -> Position:
+def _sum_fills(position: Position, row: Row) -> Position:
     quantity, cost, realized = position
     fill = row["quantity"] if row["side"] == "BUY" else -row["quantity"]
     value = row["gmv"] if fill > 0 else -row["gmv"]
@@ -189,11 +191,11 @@ def _filled(position: Position, row: Row) -> Position:
     return quantity + fill, cost - released + value - closing_value, realized - closing_value - released
 
 
-def _position(row: Row) -> Position:
+def _compute_position(row: Row) -> Position:
     return row["quantity"], row["cost"], row["realized_pnl"]
 
 
-def _units(text: str) -> int:
+def _parse_units(text: str) -> int:
     return int(Decimal(text) * UNIT)
 
 
@@ -202,23 +204,25 @@ def _read(database_url: str, tables: tuple[str, ...]) -> dict[str, list[Row]]:
     if database_url.startswith("sqlite"):
         with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=10)) as connection:
             connection.execute("BEGIN")
-            return {table: _rows(connection.cursor(), table, _of_sqlite) for table in tables}
+            return {table: _rows(connection.cursor(), table, _load_sqlite) for table in tables}
     with closing(psycopg2.connect(database_url, options="-c timezone=UTC")) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        return {table: _rows(connection.cursor(), table, _of_postgres) for table in tables}
+        return {table: _rows(connection.cursor(), table, _load_postgres) for table in tables}
 
 
 def _rows(cursor: Any, table: str, canonical: Any) -> list[Row]:
     cursor.execute(f"SELECT * FROM {table}")  # noqa: S608  # a constant of this module
     names = [column[0] for column in cursor.description]
-    found = []
+    problems = []
     for values in cursor.fetchall():
         texts = {name: canonical(name, value) for name, value in zip(names, values, strict=True)}
-        row: Row = {name: _units(text) if _is_amount(name, text) else text for name, text in texts.items()}
+        row: Row = {
+            name: _parse_units(text) if _is_amount(name, text) else text for name, text in texts.items()
+        }
         if table == "trades":
             row["hashed"] = [texts[name] for name in HASHED]
-        found.append(row)
-    return found
+        problems.append(row)
+    return problems
 
 
 _AMOUNTS = frozenset(
@@ -247,11 +251,11 @@ def _is_amount(name: str, text: Any) -> bool:
     return name in _AMOUNTS and isinstance(text, str)
 
 
-def _of_sqlite(_: str, value: Any) -> Any:
+def _load_sqlite(_: str, value: Any) -> Any:
     return value
 
 
-def _of_postgres(name: str, value: Any) -> Any:
+def _load_postgres(name: str, value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:.8f}"
     return f"{value:%Y-%m-%dT%H:%M:%S.%f}Z" if isinstance(value, datetime) else value

@@ -38,7 +38,7 @@ class Journal:
         self._lock = threading.Lock()
         self._reversible: list[str] = []
 
-    def intend(self, key: str, path: str, body: dict[str, Any]) -> Intent:
+    def record_intent(self, key: str, path: str, body: dict[str, Any]) -> Intent:
         """Write down what is about to be sent."""
         intent = Intent(key, path, body)
         with self._lock:
@@ -54,22 +54,24 @@ class Journal:
             if intent.kind == "trade" and len(intent.acknowledged) == 1:
                 self._reversible.append(trade["trade_id"])
 
-    def hear(self, intent: Intent, status: int, told: dict[str, Any], retry_after: bool = True) -> None:
+    def record_answer(
+        self, intent: Intent, status: int, told: dict[str, Any], retry_after: bool = True
+    ) -> None:
         """Write down an answer: 201 with a trade, or a problem."""
         if status == 201:
             self.acknowledge(intent, told)
             return
         kind = str(told.get("type"))
         if status != 503 or not retry_after or not kind.endswith((NOT_PLACED, UNKNOWN)):
-            self.complain(f"{intent.key}: {status} {told}")
+            self.record_problem(f"{intent.key}: {status} {told}")
         intent.refused = kind.endswith(NOT_PLACED)
 
-    def complain(self, label: str) -> None:
+    def record_problem(self, label: str) -> None:
         """Write down an answer that the service should never give."""
         with self._lock:
             self.unexpected.append(label)
 
-    def lasted(self, seconds: float) -> None:
+    def compute_duration(self, seconds: float) -> None:
         """Note how long an answer took."""
         with self._lock:
             self.slowest = max(self.slowest, seconds)

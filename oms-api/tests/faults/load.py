@@ -79,8 +79,8 @@ class Sender:
         """Send a trade or reversal; None where the connection broke, and nobody knows."""
         answer = self._call(intent.path, intent.body, intent.key)
         if answer:
-            status, headers, told = answer
-            self.journal.hear(intent, status, told.get("trade", told), "retry-after" in headers)
+            status, headers, body = answer
+            self.journal.record_answer(intent, status, body.get("trade", body), "retry-after" in headers)
         return answer
 
     def send_batch(self, key: str, intents: Sequence[Intent]) -> None:
@@ -91,10 +91,10 @@ class Sender:
         status, headers, body = answer
         if status != 200:
             for intent in intents:
-                self.journal.hear(intent, status, body, "retry-after" in headers)
+                self.journal.record_answer(intent, status, body, "retry-after" in headers)
             return
         for intent, outcome in zip(intents, body["outcomes"], strict=True):
-            self.journal.hear(intent, outcome["status"], outcome.get("trade") or outcome["problem"])
+            self.journal.record_answer(intent, outcome["status"], outcome.get("trade") or outcome["problem"])
 
     def _call(self, path: str, body: dict[str, Any], key: str) -> Answer | None:
         started = time.monotonic()
@@ -103,7 +103,7 @@ class Sender:
         except ConnectionError:
             return None
         finally:
-            self.journal.lasted(time.monotonic() - started)
+            self.journal.compute_duration(time.monotonic() - started)
 
 
 class _Worker(threading.Thread):
@@ -135,14 +135,18 @@ class _Worker(threading.Thread):
         if choice < 0.1:
             size = self._random.randint(2, 20)
             bodies = [build_trade(self._random, self._portfolios) for _ in range(size)]
-            items = [journal.intend(f"{key}:{n}", "/api/v1/trade", body) for n, body in enumerate(bodies)]
+            items = [
+                journal.record_intent(f"{key}:{n}", "/api/v1/trade", body) for n, body in enumerate(bodies)
+            ]
             self._sender.send_batch(key, items)
             return not items[0].unresolved
         trade_id = journal.take_reversible() if choice < 0.2 else None
         if trade_id:
-            intent = journal.intend(key, f"/api/v1/trades/{trade_id}:reverse", {"reason": f"Key {key}"})
+            intent = journal.record_intent(
+                key, f"/api/v1/trades/{trade_id}:reverse", {"reason": f"Key {key}"}
+            )
         else:
-            intent = journal.intend(key, "/api/v1/trade", build_trade(self._random, self._portfolios))
+            intent = journal.record_intent(key, "/api/v1/trade", build_trade(self._random, self._portfolios))
         return self._sender.send(intent) is not None
 
 

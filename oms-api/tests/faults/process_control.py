@@ -17,11 +17,12 @@ from app.verify import format_report, verify_database
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import PostgresServer, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import PostgresServer
 from tests.support.processes import Program, start_program
 
 HERE = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 
 
 def wait_until(done: Callable[[], bool], seconds: float, label: str) -> float:
@@ -51,7 +52,7 @@ class PostgresProcess(PostgresServer):
                 user=self._user, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(self.accepts, START_SECONDS, "PostgreSQL takes connections")
+        wait_until(self._is_ready, START_SECONDS, "PostgreSQL takes connections")
 
     @override
     def stop(self) -> None:
@@ -64,16 +65,21 @@ class PostgresProcess(PostgresServer):
         pids = self.freeze()  # so that none is forked meanwhile
         _signal(pids, signal.SIGKILL)
         self._signal(signal.SIGKILL)
-        wait_until(lambda: not any(map(_is_running, pids)), 10, "PostgreSQL's processes are gone")
+        wait_until(lambda: not any(map(_is_running, pids)), 60, "PostgreSQL's processes are gone")
 
     def freeze(self) -> list[int]:
         """Stop all processes where they stand, and return them; connections stay open, nothing answers."""
         assert self._postmaster is not None, "not started"
         postmaster = self._postmaster.pid
         _signal([postmaster], signal.SIGSTOP)
-        pids = [postmaster, *(pid for pid, parent in _parents() if parent == postmaster)]
+        pids = [postmaster, *(pid for pid, parent in _list_parents() if parent == postmaster)]
         _signal(pids, signal.SIGSTOP)
         return pids
+
+    def _is_ready(self) -> bool:
+        assert self._postmaster is not None, "not started"
+        assert self._postmaster.poll() is None, (self.home / "server.log").read_text()
+        return self.accepts()
 
     def accepts(self) -> bool:
         """Whether a connection is taken."""
@@ -164,9 +170,9 @@ class OmsProcess:
     def kill(self) -> None:
         """Kill it without a chance to tidy up."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
-    def stop(self, seconds: float = 40) -> None:
+    def stop(self, seconds: float = 120) -> None:
         """Ask it to stop, and wait until it has."""
         self.process.terminate()
         assert self.process.wait(seconds) in {0, -signal.SIGTERM}, self.log()[-3000:]
@@ -209,13 +215,13 @@ def verify_books(database_url: str) -> None:
     assert verdict.clean, "\n".join(format_report(verdict, 0))
 
 
-def _parents() -> Iterator[tuple[int, int]]:
+def _list_parents() -> Iterator[tuple[int, int]]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            facts = (folder / "stat").read_text().rpartition(")")[2].split()
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended meanwhile
-        yield int(folder.name), int(facts[1])
+        yield int(folder.name), int(fields[1])
 
 
 def _is_running(pid: int) -> bool:

@@ -43,17 +43,17 @@ class Network:
         self.broke.clear()
         self._armed = how
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Cut all connections; new ones work."""
         with self._lock:
             sockets, self._sockets = self._sockets, []
-        for one in sockets:
-            _cut(one)
+        for peer in sockets:
+            _cut(peer)
 
     def close(self) -> None:
         """Take no connection any more, and cut those that stand."""
         _cut(self._listener)
-        self.mend()
+        self.repair()
 
     def _listen(self) -> None:
         while True:
@@ -71,16 +71,19 @@ class Network:
             with self._lock:
                 self._sockets += [client, server]
             vanished = threading.Event()
-            for source, target, watch in ((client, server, self._asked), (server, client, self._answered)):
+            for source, target, watch in (
+                (client, server, self._is_request_faulty),
+                (server, client, self._is_response_faulty),
+            ):
                 threading.Thread(target=_pump, args=(source, target, watch, vanished), daemon=True).start()
 
-    def _asked(self, data: bytes) -> NetworkFault:
-        return self._strike(COMMIT in data, NetworkFault.BEFORE_COMMIT, NetworkFault.COMMIT_VANISHES)
+    def _is_request_faulty(self, data: bytes) -> NetworkFault:
+        return self._apply_fault(COMMIT in data, NetworkFault.BEFORE_COMMIT, NetworkFault.COMMIT_VANISHES)
 
-    def _answered(self, data: bytes) -> NetworkFault:
-        return self._strike(COMMITTED in data, NetworkFault.AFTER_COMMIT, NetworkFault.ANSWER_VANISHES)
+    def _is_response_faulty(self, data: bytes) -> NetworkFault:
+        return self._apply_fault(COMMITTED in data, NetworkFault.AFTER_COMMIT, NetworkFault.ANSWER_VANISHES)
 
-    def _strike(self, is_here: bool, *ways: NetworkFault) -> NetworkFault:
+    def _apply_fault(self, is_here: bool, *ways: NetworkFault) -> NetworkFault:
         with self._lock:
             if not is_here or self._armed not in ways:
                 return NetworkFault.NOWHERE
@@ -95,7 +98,7 @@ def _pump(
     watch: Callable[[bytes], NetworkFault],
     vanished: threading.Event,
 ) -> None:
-    with suppress(OSError):  # the other pump, or `mend`, cut it
+    with suppress(OSError):  # the other pump, or `repair`, cut it
         while data := source.recv(_CHUNK):
             struck = watch(data)
             if struck in {NetworkFault.BEFORE_COMMIT, NetworkFault.AFTER_COMMIT}:

@@ -38,10 +38,10 @@ def test_stopped_postgresql_rejects_writes_immediately_without_reconnect_storm(
             wait_until(
                 lambda: oms.readiness() == 503, READY_SECONDS, "readiness tells that the database is away"
             )
-            before, asked, began = network.connections, len(journal.intents), time.monotonic()
+            before, intent_count, began = network.connections, len(journal.intents), time.monotonic()
             wait_for_refusals(journal, 100, READY_SECONDS)
             of_background_jobs = 10 + 10 * (time.monotonic() - began)
-            assert network.connections - before <= len(journal.intents) - asked + of_background_jobs
+            assert network.connections - before <= len(journal.intents) - intent_count + of_background_jobs
             postgres_setup.postgres.start()
             assert oms.wait_ready() < READY_SECONDS
             wait_for_more(journal, 10)
@@ -75,5 +75,5 @@ def test_frozen_postgresql_reads_are_answered_within_the_timeout(
 ):
     oms = postgres_setup.oms(DATABASE_TIMEOUT_SECONDS="1")
     with run_services(oms), freeze_postgres(postgres_setup), Connection(oms.port) as connection:
-        status, headers, told = connection.call("GET", "/api/v1/portfolios")
-        assert (status, headers["retry-after"]) == (503, "1"), told
+        status, headers, body = connection.call("GET", "/api/v1/portfolios")
+        assert (status, headers["retry-after"]) == (503, "1"), body

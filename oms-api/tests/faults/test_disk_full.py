@@ -85,11 +85,11 @@ def test_sqlite_on_a_full_disk_loses_nothing_and_recovers(
     sqlite_setup: FaultSetup, journal: Journal, disk: Path
 ):
     path = Path(sqlite_setup.database_url.removeprefix("sqlite:///"))
-    stage = FaultSetup(_moved(path, disk), sqlite_setup.logs)
+    stage = FaultSetup(_move_folder(path, disk), sqlite_setup.logs)
     trade_through(stage.oms(), journal, stage, fill_disk_temporarily(disk))
 
 
-def _moved(path: Path, disk: Path) -> str:
+def _move_folder(path: Path, disk: Path) -> str:
     (disk / path.name).write_bytes(path.read_bytes())
     return f"sqlite:///{disk / path.name}"
 
@@ -101,7 +101,7 @@ def test_postgresql_on_a_full_disk_loses_nothing_and_recovers(
     for folder in takewhile(lambda parent: parent != Path(tempfile.gettempdir()), disk.parents):
         folder.chmod(0o755)
     if os.geteuid() == 0:
-        os.chown(disk, *_owner(server.home / "data"))
+        os.chown(disk, *_find_owner(server.home / "data"))
     databases = Databases(server.url)
     databases.run(f"CREATE TABLESPACE small LOCATION '{disk}'")
     try:
@@ -128,6 +128,6 @@ def test_sqlite_with_a_file_size_limit_loses_nothing_and_recovers(sqlite_setup: 
     trade_through(oms, journal, sqlite_setup, limited())
 
 
-def _owner(folder: Path) -> tuple[int, int]:
-    facts = folder.stat()
-    return facts.st_uid, facts.st_gid
+def _find_owner(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_uid, status.st_gid

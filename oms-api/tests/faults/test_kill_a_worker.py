@@ -97,8 +97,8 @@ def list_workers(oms: OmsProcess) -> list[int]:
 def has_forwarded(oms: OmsProcess) -> bool:
     """Return whether the worker that answers has forwarded orders."""
     with Connection(oms.port) as connection:
-        found = ANSWERED.search(connection.call("GET", "/metrics")[2])
-    return found is not None and float(found[1]) > 0
+        match = ANSWERED.search(connection.call("GET", "/metrics")[2])
+    return match is not None and float(match[1]) > 0
 
 
 def check_orders(setup: FaultSetup, oms: OmsProcess, load: OrderLoad) -> None:

@@ -48,7 +48,7 @@ def test_client_disconnect_during_a_request_leaves_no_partial_trade(setup: Fault
     with run_services(oms):
         with run_load(journal, [oms.port], "others", connections=2):
             for number in range(40):
-                intent = journal.intend(f"left-{number}", "/api/v1/trade", build_trade(random))
+                intent = journal.record_intent(f"left-{number}", "/api/v1/trade", build_trade(random))
                 request = build_raw_request(intent)
                 is_whole = number % 2 == 0
                 intent.refused = not is_whole

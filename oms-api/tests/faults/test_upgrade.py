@@ -29,8 +29,8 @@ def run_git(*arguments: str) -> str:
 
 def list_migrations(commit: str) -> list[str]:
     """Return the names of the migrations of a commit, in their order."""
-    found = run_git("ls-tree", "--name-only", commit, "oms-api/migrations/versions/")
-    return sorted(name for name in found.splitlines() if name.endswith(".py"))
+    names = run_git("ls-tree", "--name-only", commit, "oms-api/migrations/versions/")
+    return sorted(name for name in names.splitlines() if name.endswith(".py"))
 
 
 def find_previous_release() -> str:
@@ -60,9 +60,11 @@ def earlier_source(tmp_path: Path) -> Path:
 
 
 def run_migrations(home: Path, database_url: str) -> str:
-    given = build_environment(DATABASE_URL=database_url, ENVIRONMENT="production")
+    environment = build_environment(DATABASE_URL=database_url, ENVIRONMENT="production")
     command = [sys.executable, "-m", "app.migrate"]
-    completed = subprocess.run(command, cwd=home, env=given, capture_output=True, text=True, check=False)
+    completed = subprocess.run(
+        command, cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
     assert completed.returncode == 0, completed.stderr
     return completed.stdout
 

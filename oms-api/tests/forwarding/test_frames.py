@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.forwarding.frames import (
     MAX_FRAME_BYTES,
     FrameReader,
-    InvalidFrame,
+    InvalidForwardedFrame,
     RequestFrame,
     ResponseFrame,
     decode_request,
@@ -37,10 +37,10 @@ def test_a_request_is_decoded_as_it_was_encoded(number, headers, body):
 def test_responses_are_read_from_pieces_of_any_size(responses, size):
     data = b"".join(map(encode_response, responses))
     reader = FrameReader()
-    found: list[ResponseFrame] = []
+    frames: list[ResponseFrame] = []
     for start in range(0, len(data), size):
-        found += map(decode_response, reader.feed(data[start : start + size]))
-    assert found == responses
+        frames += map(decode_response, reader.feed(data[start : start + size]))
+    assert frames == responses
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_a_line_feed_in_a_header_cannot_add_another_header(headers):
     ids=["empty", "no head", "a header without a value", "no text"],
 )
 def test_an_invalid_request_frame_is_refused(frame):
-    with pytest.raises(InvalidFrame):
+    with pytest.raises(InvalidForwardedFrame):
         decode_request(frame)
 
 
 def test_an_invalid_response_frame_is_refused():
-    with pytest.raises(InvalidFrame):
+    with pytest.raises(InvalidForwardedFrame):
         decode_response(b"\x00\x00\x00\x01\x00")
 
 
 def test_a_frame_that_is_too_long_is_refused_before_it_is_received():
-    with pytest.raises(InvalidFrame):
+    with pytest.raises(InvalidForwardedFrame):
         list(FrameReader().feed(struct.pack(">I", MAX_FRAME_BYTES + 1)))

@@ -69,4 +69,4 @@ def test_a_long_path_of_temporary_files_still_gives_short_socket_paths(monkeypat
     with worker_directory():
         slots = WorkerSlots.from_environment(2)
         assert slots is not None
-        assert len(str(slots.socket_path(1))) < 100
+        assert len(str(slots.get_socket_path(1))) < 100

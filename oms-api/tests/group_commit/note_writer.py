@@ -57,9 +57,9 @@ class NoteHandler:
             execute_writes(connection, build_insert(NOTES, ("note",), [(None if work == "null" else work,)]))
             outcomes.append(f"wrote {work}")
         is_recorded = partial(self._is_recorded, works=works)
-        return BatchResult(outcomes, is_recorded, on_commit=partial(self._note_commit, works))
+        return BatchResult(outcomes, is_recorded, on_commit=partial(self._record_commit, works))
 
-    def _note_commit(self, works: Sequence[str]) -> None:
+    def _record_commit(self, works: Sequence[str]) -> None:
         if self.on_commit_fails:
             raise KeyError("a defect")
         self.committed.append(list(works))
@@ -78,8 +78,8 @@ class Sizes:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def batch(self, size: int, seconds: float) -> None:
-        """Note a batch."""
+    def record_batch(self, size: int, seconds: float) -> None:
+        """Record a batch."""
         assert seconds >= 0
         self.sizes.append(size)
 

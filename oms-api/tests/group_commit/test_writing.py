@@ -167,14 +167,14 @@ def test_full_queue_accepts_all_commands_of_a_request_or_none(engine):
             first = writer.submit("wait")
             await asyncio.get_running_loop().run_in_executor(None, handler.entered.wait, 10)
             taken = writer.submit_all(["a", "b"])
-            with pytest.raises(NotPlaced) as refused:
+            with pytest.raises(NotPlaced) as caught:
                 writer.submit_all(["c", "d"])
             taken.append(writer.submit("e"))
             with pytest.raises(NotPlaced):
                 writer.submit("f")
             handler.gate.set()
             await asyncio.gather(first, *taken)
-            return refused.value
+            return caught.value
 
         assert asyncio.run(run()).retry_after_seconds == 1
     assert read_notes(engine) == ["wait", "a", "b", "e"]

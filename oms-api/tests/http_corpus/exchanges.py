@@ -151,17 +151,17 @@ def list_raw_bodies(body: dict[str, Any]) -> dict[str, bytes]:
 def list_exchanges(keys: Keys, team: str) -> list[Exchange]:
     """Return all exchanges with a tenant and its Slack team, in order: later ones depend on earlier ones."""
     return [
-        *_setup(keys),
+        *_list_setup(keys),
         *_trade_bodies(keys),
-        *_idempotency(keys),
-        *_headers(keys, team),
-        *_orders(keys),
-        *_transport(keys),
-        *_others(keys),
+        *_list_idempotency(keys),
+        *_list_headers(keys, team),
+        *_list_orders(keys),
+        *_list_transport(keys),
+        *_list_others(keys),
     ]
 
 
-def _setup(keys: Keys) -> list[Exchange]:
+def _list_setup(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     quote = {"bid": "99", "ask": "101", "last": "100"}
     return [
@@ -178,7 +178,7 @@ def _trade_bodies(keys: Keys) -> list[Exchange]:
     return exchanges + [Exchange(f"trade: {name}", (send(TRADE, body),)) for name, body in bodies.items()]
 
 
-def _idempotency(keys: Keys) -> list[Exchange]:
+def _list_idempotency(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     cases = {
         "first": ("k1", build_trade_body()),
@@ -234,7 +234,7 @@ _HEADERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _headers(keys: Keys, team: str) -> list[Exchange]:
+def _list_headers(keys: Keys, team: str) -> list[Exchange]:
     send = Writer(keys.admin).request
     exchanges = [
         Exchange(f"headers: {name}", (send(TRADE, build_trade_body(), *fields),), 1 + (name == "continue"))
@@ -255,7 +255,7 @@ def _headers(keys: Keys, team: str) -> list[Exchange]:
     return exchanges
 
 
-def _orders(keys: Keys) -> list[Exchange]:
+def _list_orders(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     exchanges = [Exchange("order", (send(ORDERS, build_ticket_body()),))]
     exchanges += [
@@ -280,7 +280,7 @@ def _orders(keys: Keys) -> list[Exchange]:
     ]
 
 
-def _transport(keys: Keys) -> list[Exchange]:
+def _list_transport(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     trade, order = send(TRADE, build_trade_body()), send(ORDERS, build_ticket_body(quantity="14"))
     probe = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -315,7 +315,7 @@ def _transport(keys: Keys) -> list[Exchange]:
     ]
 
 
-def _others(keys: Keys) -> list[Exchange]:
+def _list_others(keys: Keys) -> list[Exchange]:
     send = Writer(keys.admin).request
     lines: dict[str, Any] = {
         "POST /api/v1/trade?x=1": build_trade_body(),

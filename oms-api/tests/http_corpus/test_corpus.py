@@ -26,7 +26,7 @@ from app.http_server import LimitedHttpProtocol
 from app.main import Application
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body, build_trade_body
 from tests.http_corpus.exchanges import ORDERS, TRADE, Exchange, Keys, Writer, list_exchanges
-from tests.support.postgres import find_free_port
+from tests.support.ports import find_free_port
 from tests.support.service import Service, run_service
 
 pytestmark = pytest.mark.any_database
@@ -200,17 +200,21 @@ def answers(serving_port: tuple[Service, int]) -> dict[str, list[Any]]:
 def test_every_exchange_gets_its_recorded_answer(answers):
     if os.environ.get("RECORD_ANSWERS"):
         kept = remove_sentences(answers)
-        lines = [f"{json.dumps(name)}: {json.dumps(told)}" for name, told in kept.items()]
+        lines = [f"{json.dumps(name)}: {json.dumps(response)}" for name, response in kept.items()]
         ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(ANSWERS.read_text())
     assert answers.keys() == recorded.keys()
-    assert {name: told for name, told in answers.items() if not contains_recorded(told, recorded[name])} == {}
+    assert {
+        name: response
+        for name, response in answers.items()
+        if not contains_recorded(response, recorded[name])
+    } == {}
 
 
 def test_generic_routes_give_the_same_answers(serving_port, answers, monkeypatch):
     monkeypatch.setattr(serving_port[0].app.edge, "direct_routes", {})
     generic = send_corpus(*serving_port)
-    assert {name: told for name, told in generic.items() if told != answers[name]} == {}
+    assert {name: response for name, response in generic.items() if response != answers[name]} == {}
 
 
 def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypatch, tmp_path):
@@ -225,7 +229,7 @@ def test_forwarded_requests_get_the_same_answers(serving_port, answers, monkeypa
             time.sleep(0.01)
         forwarded = send_corpus(service, port)
         monkeypatch.undo()
-    assert {name: told for name, told in forwarded.items() if told != answers[name]} == {}
+    assert {name: response for name, response in forwarded.items() if response != answers[name]} == {}
     assert len(outcomes) > len(forwarded) / 2
     assert set(outcomes) == {"answered"}
 

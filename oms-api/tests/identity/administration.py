@@ -41,18 +41,18 @@ def assert_error(answer: Any, status: int, *fields: str) -> str:
 def create_user(api: ApiClient, **changes: Any) -> dict[str, Any]:
     """Make a user of the desk."""
     body = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"} | changes
-    made: dict[str, Any] = assert_ok(
+    user: dict[str, Any] = assert_ok(
         api.post("/users", {k: v for k, v in body.items() if v is not None}), 201
     )
-    return made
+    return user
 
 
 def create_key(
     api: ApiClient, name: str = "bot", scopes: tuple[str, ...] = ("trade",), **facts: Any
 ) -> dict[str, Any]:
     """Make a key of the desk."""
-    made: dict[str, Any] = assert_ok(api.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
-    return made
+    api_key: dict[str, Any] = assert_ok(api.post("/api-keys", {"name": name, "scopes": scopes, **facts}), 201)
+    return api_key
 
 
 def log_in(api: ApiClient, email: str = "alice@example.com", password: str = PASSWORD) -> Any:

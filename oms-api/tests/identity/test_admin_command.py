@@ -7,7 +7,6 @@ import base64
 import io
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from tests.identity.administration import (
     list_audit_entries,
     log_in,
 )
+from tests.support.conditions import wait_until
 from tests.support.service import ApiClient, run_service
 
 pytestmark = pytest.mark.any_database
@@ -63,8 +63,8 @@ def run_command(database_url, monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdin", Typed(typed))
         capsys.readouterr()  # what services in the same test have logged
         status = command.main(arguments)
-        told = capsys.readouterr()
-        return status, remove_log_lines(told.out), told.err
+        output = capsys.readouterr()
+        return status, remove_log_lines(output.out), output.err
 
     return go
 
@@ -81,10 +81,10 @@ def run_successfully(run_command):
     return go
 
 
-def _tenant(service, slug, key):
+def _find_tenant(service, slug, key):
     with service.open_connection() as connection:
-        found = connection.execute(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
-        return ApiClient(service, found.scalar_one(), key)
+        tenant_id = connection.execute(text("SELECT id FROM tenants WHERE slug = :slug"), {"slug": slug})
+        return ApiClient(service, tenant_id.scalar_one(), key)
 
 
 def test_every_command_is_available():
@@ -116,7 +116,7 @@ def test_tenant_with_users_and_keys_is_created_from_the_shell(run_successfully, 
         "create-key", "bot", "read", "act_as", "--tenant", "alpha", "--expires-in-days", "30"
     )
     with run_service(database_url) as service:
-        alpha = _tenant(service, "alpha", admin_key)
+        alpha = _find_tenant(service, "alpha", admin_key)
         assert assert_ok(alpha.get("/tenants/alpha"))["name"] == "Alpha Capital"
         assert log_in(alpha).status_code == 200
         assert alpha.with_key(bot_key).get("/portfolios").status_code == 200
@@ -131,8 +131,10 @@ def test_only_secrets_are_printed_to_stdout_and_passwords_are_not_printed(run_co
     status, out, err = run_command("create-key", "bot", "trade")
     assert (status, out.count("\n"), out[:4]) == (command.DONE, 1, "oms_")
     assert out.strip() not in err
-    said = run_command("create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n")
-    assert PASSWORD not in str(said)
+    output = run_command(
+        "create-user", "Alice", "admin", "--email", "alice@example.com", typed=f"{PASSWORD}\n"
+    )
+    assert PASSWORD not in str(output)
     assert "password" not in {action.dest for action in make_parser()._actions}
 
 
@@ -179,8 +181,10 @@ def test_users_and_tenants_are_disabled_and_enabled(run_successfully, database_u
     ):
         run_successfully(*words)
         with run_service(database_url) as service:
-            _tenant(service, "alpha", key).claim_workspace("T1")
-            response = _tenant(service, "alpha", key).get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"})
+            _find_tenant(service, "alpha", key).claim_workspace("T1")
+            response = _find_tenant(service, "alpha", key).get(
+                "/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}
+            )
             states.append(response.status_code)
     assert states == [403, 200, 403, 200]
 
@@ -206,14 +210,18 @@ def test_credentials_of_brokers_that_no_key_decrypts_are_named(run_command, data
         account = {"key_id": "PK0123456789", "secret_key": "secret"}
         connection = {"name": "paper", "broker": "alpaca", "credentials": account}
         assert connect_operator(service).post("/broker-connections", connection).status_code == 201
-    found = []
+    outputs = []
     for keys in (second, f"{second},{first}", second):
         monkeypatch.setenv("BROKER_KEYS", keys)
         status, _, sentence = run_command("encrypt-broker-credentials")
-        found.append((status, sentence.split(" are ")[0], "paper" in sentence))
+        outputs.append((status, sentence.split(" are ")[0], "paper" in sentence))
     words = "The credentials of {} broker connections"
     refused = (command.REFUSED, words.format(0), True)
-    assert found == [refused, (command.DONE, words.format(1), False), (command.DONE, words.format(0), False)]
+    assert outputs == [
+        refused,
+        (command.DONE, words.format(1), False),
+        (command.DONE, words.format(0), False),
+    ]
 
 
 def test_operator_may_revoke_the_last_admin_key(run_successfully):
@@ -252,9 +260,9 @@ def test_lists_print_one_line_for_each_item(run_successfully):
     ],
 )
 def test_failed_command_has_an_exit_status_and_a_message(run_command, words, status):
-    told = run_command(*words, typed=f"{PASSWORD}\n")
-    assert (told[0], told[1]) == (status, "")
-    assert told[2]
+    output = run_command(*words, typed=f"{PASSWORD}\n")
+    assert (output[0], output[1]) == (status, "")
+    assert output[2]
 
 
 @pytest.mark.parametrize(
@@ -299,12 +307,12 @@ def test_master_key_rotation_updates_the_file_and_keeps_sessions(run_successfull
         for key in (new, BOOTSTRAP_KEY):
             assert ApiClient(service, 1, str(key)).get("/portfolios").status_code == 200
         assert service.client.get("/api/v1/portfolios", headers=session).status_code == 200
-        told = [
+        audit_entries = [
             entry
             for entry in list_audit_entries(connect_operator(service))
             if entry["action"] == "installation.rotated"
         ]
-    assert [entry["target"] for entry in told] == ["OMS_API_KEY"]
+    assert [entry["target"] for entry in audit_entries] == ["OMS_API_KEY"]
 
 
 def test_master_key_rotation_without_a_file_prints_the_key(run_command):
@@ -370,9 +378,10 @@ def test_erased_person_is_a_pseudonym_and_everything_still_verifies(
         assert "canary" in list_texts(service.engine, ["users", "admin_requests"]).lower()
         status, _, err = run_command("erase-person", called)
         assert (status, "keep the ID" in err) == (command.DONE, True)
-        deadline = time.monotonic() + 30
-        while service.client.get("/api/v1/portfolios", headers=session).status_code != 401:
-            assert time.monotonic() < deadline, "the session does not end"
+        wait_until(
+            lambda: service.client.get("/api/v1/portfolios", headers=session).status_code == 401,
+            "the end of the session",
+        )
         assert log_in(api, email="zoe@example.com").status_code == 401
         texts = list_texts(service.engine, ["users", "logins", "admin_requests", "alerts", "preferences"])
         assert not {"canary", "zoe@", "U7"} & {word for word in ("canary", "zoe@", "U7") if word in texts}

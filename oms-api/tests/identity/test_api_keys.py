@@ -197,14 +197,14 @@ def test_last_admin_key_cannot_be_revoked(api):
 def test_keys_are_listed_newest_first_in_pages(api):
     names = [create_key(api, name)["name"] for name in ("a", "b", "c")]
     with create_two_keys(api, "c", "b"):
-        seen, path = [], "/api/v1/api-keys?limit=1"
+        key_ids, path = [], "/api/v1/api-keys?limit=1"
         while path:
             page = api.service.client.get(path, headers={"X-API-Key": api.key})
-            seen += [item["name"] for item in assert_ok(page)]
+            key_ids += [item["name"] for item in assert_ok(page)]
             path = page.links.get("next", {}).get("url")
-    assert len(seen) == 4
-    assert set(seen) > set(names)
-    assert (set(seen[:2]), seen[2]) == ({"b", "c"}, "a")
+    assert len(key_ids) == 4
+    assert set(key_ids) > set(names)
+    assert (set(key_ids[:2]), key_ids[2]) == ({"b", "c"}, "a")
 
 
 @contextmanager
@@ -214,8 +214,8 @@ def create_two_keys(api, name, other):
     change = text("UPDATE api_keys SET created_at = :at WHERE name = :name AND tenant_id = :id")
     with unit_of_work(api.service.engine) as connection:
         times = {
-            one: connection.execute(find, {"name": one, "id": api.tenant_id}).scalar_one()
-            for one in (name, other)
+            key: connection.execute(find, {"name": key, "id": api.tenant_id}).scalar_one()
+            for key in (name, other)
         }
         connection.execute(change, {"at": times[other], "name": name, "id": api.tenant_id})
     yield
@@ -224,19 +224,19 @@ def create_two_keys(api, name, other):
 
 
 def test_key_of_another_tenant_is_not_found(service):
-    one, two = service.create_client(), service.create_client()
-    body, theirs = create_key(one, "bot"), create_key(two, "bot")
+    first, second = service.create_client(), service.create_client()
+    body, theirs = create_key(first, "bot"), create_key(second, "bot")
     for ask in (
-        lambda key_id: one.get(f"/api-keys/{key_id}"),
-        lambda key_id: one.patch(f"/api-keys/{key_id}", {"revoked": True}),
-        lambda key_id: one.post(f"/api-keys/{key_id}:rotate", {}),
+        lambda key_id: first.get(f"/api-keys/{key_id}"),
+        lambda key_id: first.patch(f"/api-keys/{key_id}", {"revoked": True}),
+        lambda key_id: first.post(f"/api-keys/{key_id}:rotate", {}),
     ):
         foreign, absent = ask(theirs["key_id"]), ask("0" * 12)
         assert (foreign.status_code, absent.status_code) == (404, 404)
         assert foreign.json()["detail"].replace(theirs["key_id"], "0" * 12) == absent.json()["detail"]
-    assert one.get("/api-keys/x").status_code == 422
+    assert first.get("/api-keys/x").status_code == 422
     assert body["key_id"] != theirs["key_id"]
-    assert two.with_key(theirs["key"]).get("/portfolios").status_code == 200
+    assert second.with_key(theirs["key"]).get("/portfolios").status_code == 200
 
 
 def test_bootstrap_key_creates_keys_only_for_its_own_tenant(service, api):

@@ -62,8 +62,8 @@ def test_other_target_under_the_same_key_conflicts(api):
 
 
 def test_idempotency_key_is_scoped_to_route_and_tenant(service):
-    one, two = service.create_client(), service.create_client()
-    for api in (one, two):
+    first, second = service.create_client(), service.create_client()
+    for api in (first, second):
         body = assert_ok(api.post("/users", ALICE, build_key_header("k1")), 201)
         assert_ok(api.patch(f"/users/{body['id']}", {"role": "risk"}, build_key_header("k1")))
         assert_ok(api.post("/portfolios", {"name": "Growth"}, build_key_header("k1")), 201)
@@ -89,8 +89,8 @@ def test_repeat_does_not_return_the_secret_again(fresh_service):
         "/api-keys": (fresh_service.create_client(), {"name": "bot", "scopes": ["read"]}),
     }
     for path, (api, body) in ask.items():
-        made = assert_ok(api.post(path, body, build_key_header("k1")), 201)
-        secret = made.get("key") or made["api_key"]
+        created = assert_ok(api.post(path, body, build_key_header("k1")), 201)
+        secret = created.get("key") or created["api_key"]
         again = api.post(path, body, build_key_header("k1"))
         assert assert_error(again, 409) == "secret-shown-once"
         assert secret not in again.text
@@ -122,7 +122,7 @@ def test_stored_request_hash_does_not_reveal_the_password(fresh_service):
         bound = connection.execute(text("SELECT request_hash, answer FROM admin_requests")).one()
     guess = json.dumps(ALICE).encode()
     request = change_executor.ChangeRequest(None, "POST /users", "", guess)  # type: ignore[arg-type]  # who asks does not count
-    assert bound.request_hash != change_executor._fingerprint(b"", request)
+    assert bound.request_hash != change_executor._compute_fingerprint(b"", request)
     assert PASSWORD not in str(bound)
 
 

@@ -87,7 +87,7 @@ def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, 
     everything = ChangeRequest(Caller(1, "k", "all", frozenset(Scope)), "t")
     for role, person in ((Role.TRADER, "slack:T1:U1"), (Role.ADMIN, "slack:T1:U2")):
         asyncio.run(users.create_user(change_executor, everything, NewUser("A", role, person=person)))
-    body = run_in_transaction(engine, _by_role)
+    body = run_in_transaction(engine, _group_by_role)
     refused: list[tuple[str, UserChanges]] = [
         ("trader", {"role": "admin"}), ("admin", {"status": "disabled"}), ("admin", {"role": "viewer"}),
     ]  # fmt: skip
@@ -99,5 +99,5 @@ def test_caller_with_fewer_rights_cannot_promote_or_change_higher_users(engine, 
     )
 
 
-def _by_role(connection):
+def _group_by_role(connection):
     return {row.role: row for row in list_users(connection, 1, UserFilter(), 10, None)}

@@ -33,45 +33,48 @@ def list_audit_entries(services, engine):
 
 
 def assert_login_refused(services: SessionServices, credentials, client=LAPTOP):
-    with pytest.raises(WrongLogin) as told:
+    with pytest.raises(WrongLogin) as caught:
         services.log_in(credentials, client)
-    return told.value
+    return caught.value
 
 
 def list_wrong_credentials(alice):
     return {
-        "password": alice.says(WRONG),
-        "person": alice.says(email="nobody@x"),
-        "person and password": alice.says(WRONG, email="nobody@x"),
-        "tenant": alice.says(tenant="no-such-tenant"),
-        "everything": alice.says(WRONG, tenant="no-such-tenant", email="nobody@x"),
+        "password": alice.build_login(WRONG),
+        "person": alice.build_login(email="nobody@x"),
+        "person and password": alice.build_login(WRONG, email="nobody@x"),
+        "tenant": alice.build_login(tenant="no-such-tenant"),
+        "everything": alice.build_login(WRONG, tenant="no-such-tenant", email="nobody@x"),
     }
 
 
 def test_valid_credentials_start_a_session(session_services, alice):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     assert session_services.caller(tokens.access).person == alice.email
 
 
 def test_same_email_in_two_tenants_is_two_users(session_services, alice, engine):
     other = create_person(engine)
     execute(engine, "UPDATE logins SET password_hash = 'x' WHERE tenant_id = :id", id=other.tenant_id)
-    assert session_services.caller(session_services.log_in(alice.says()).access).tenant_id == alice.tenant_id
-    assert_login_refused(session_services, other.says())
+    assert (
+        session_services.caller(session_services.log_in(alice.build_login()).access).tenant_id
+        == alice.tenant_id
+    )
+    assert_login_refused(session_services, other.build_login())
 
 
 @pytest.mark.parametrize("what", ["password", "person", "person and password", "tenant", "everything"])
 def test_every_login_failure_has_the_same_answer_and_cost(session_services, alice, monkeypatch, what):
     queries, hashes = [], []
-    hasher = passwords_service._hasher()
+    hasher = passwords_service._get_hasher()
 
     class Counting:
         def verify(self, stored, password):
             hashes.append(stored.rsplit("$", 2)[0])
             return hasher.verify(stored, password)
 
-    monkeypatch.setattr(passwords_service, "_hasher", Counting)
-    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    monkeypatch.setattr(passwords_service, "_get_hasher", Counting)
+    event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     error = assert_login_refused(session_services, list_wrong_credentials(alice)[what])
     assert (error.status, error.kind) == (401, "wrong-login")
     assert error.detail == "The tenant, the e-mail address or the password is wrong."
@@ -82,8 +85,8 @@ def test_every_login_failure_has_the_same_answer_and_cost(session_services, alic
 def test_disabled_user_gets_the_same_answer(session_services, alice, engine):
     execute(engine, "UPDATE users SET status = 'disabled'")
     assert (
-        assert_login_refused(session_services, alice.says()).detail
-        == assert_login_refused(session_services, alice.says(WRONG)).detail
+        assert_login_refused(session_services, alice.build_login()).detail
+        == assert_login_refused(session_services, alice.build_login(WRONG)).detail
     )
     assert query(engine, "SELECT * FROM sessions") == []
 
@@ -97,15 +100,15 @@ def test_password_reset_during_verification_rejects_the_login(session_services, 
         return verdict
 
     monkeypatch.setattr(passwords_service.Passwords, "verify", verify_and_be_late)
-    assert_login_refused(session_services, alice.says())
+    assert_login_refused(session_services, alice.build_login())
     assert query(engine, "SELECT * FROM sessions") == []
 
 
 def test_only_a_valid_password_reveals_a_suspended_tenant(session_services, alice, engine):
     execute(engine, "UPDATE tenants SET status = 'suspended'")
     with pytest.raises(TenantSuspended):
-        session_services.log_in(alice.says())
-    assert_login_refused(session_services, alice.says(WRONG))
+        session_services.log_in(alice.build_login())
+    assert_login_refused(session_services, alice.build_login(WRONG))
 
 
 def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, alice, engine):
@@ -113,18 +116,18 @@ def test_outdated_password_hash_is_replaced_at_the_next_login(session_services, 
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     execute(engine, "UPDATE logins SET password_hash = :weak", weak=weak)
-    assert_login_refused(session_services, alice.says(WRONG))
+    assert_login_refused(session_services, alice.build_login(WRONG))
     assert query(engine, "SELECT password_hash FROM logins")[0][0] == weak
-    session_services.log_in(alice.says())
+    session_services.log_in(alice.build_login())
     assert "m=19456,t=2,p=1" in query(engine, "SELECT password_hash FROM logins")[0][0]
-    assert session_services.log_in(alice.says())
+    assert session_services.log_in(alice.build_login())
 
 
 # The trail
 
 
 def test_successful_login_is_audited_with_its_session(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     (row,) = list_audit_entries(session_services, engine)
     assert (row.tenant_id, row.actor, row.action) == (alice.tenant_id, "alice@x", "login.succeeded")
     assert (row.address, row.request_id) == (LAPTOP.address, LAPTOP.request_id)
@@ -133,7 +136,7 @@ def test_successful_login_is_audited_with_its_session(session_services, alice, e
 
 def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(session_services, alice, engine):
     for _ in range(PAIR.attempts):
-        assert_login_refused(session_services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.build_login(WRONG))
     rows = list_audit_entries(session_services, engine)
     assert {(row.actor, row.action, row.target) for row in rows} == {
         ("alice@x", "login.failed", "user:alice@x")
@@ -144,7 +147,9 @@ def test_failed_logins_of_an_account_are_aggregated_in_the_audit_log(session_ser
 
 def test_unknown_accounts_make_one_audit_entry_without_their_names(session_services, alice, engine):
     for number in range(PAIR.attempts + 5):
-        assert_login_refused(session_services, alice.says(email=f"{PASSWORD.replace(' ', '')}{number}@x"))
+        assert_login_refused(
+            session_services, alice.build_login(email=f"{PASSWORD.replace(' ', '')}{number}@x")
+        )
     rows = list_audit_entries(session_services, engine)
     assert len(rows) <= 2
     assert sum(row.count for row in rows) == PAIR.attempts + 5
@@ -152,17 +157,20 @@ def test_unknown_accounts_make_one_audit_entry_without_their_names(session_servi
 
 
 def test_login_to_an_unknown_tenant_is_not_audited(session_services, alice, engine):
-    assert_login_refused(session_services, alice.says(tenant="no-such-tenant"))
+    assert_login_refused(session_services, alice.build_login(tenant="no-such-tenant"))
     assert list_audit_entries(session_services, engine) == []
 
 
 def test_no_password_or_token_is_stored(session_services, alice, engine, caplog):
     caplog.set_level("DEBUG")
-    tokens = session_services.log_in(alice.says())
-    assert_login_refused(session_services, alice.says(WRONG))
+    tokens = session_services.log_in(alice.build_login())
+    assert_login_refused(session_services, alice.build_login(WRONG))
     list_audit_entries(session_services, engine)
     everything = (
-        caplog.text + repr(alice.says()) + repr(tokens) + str([record.__dict__ for record in caplog.records])
+        caplog.text
+        + repr(alice.build_login())
+        + repr(tokens)
+        + str([record.__dict__ for record in caplog.records])
     )
     for table in ("logins", "sessions", "users", "audit_log"):
         everything += str(query(engine, f"SELECT * FROM {table}"))  # noqa: S608  # names of our own
@@ -175,24 +183,24 @@ def test_no_password_or_token_is_stored(session_services, alice, engine, caplog)
 
 def test_ten_failures_throttle_even_the_correct_password(session_services, alice):
     for _ in range(PAIR.attempts):
-        assert_login_refused(session_services, alice.says(WRONG))
-    with pytest.raises(TooManyLogIns) as told:
-        session_services.log_in(alice.says())
-    assert told.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
+        assert_login_refused(session_services, alice.build_login(WRONG))
+    with pytest.raises(TooManyLogIns) as caught:
+        session_services.log_in(alice.build_login())
+    assert caught.value.retry_after_seconds in range(1, int(PAIR.seconds_each) + 1)
 
 
 def test_throttled_login_does_no_hashing(session_services, alice, monkeypatch):
     for _ in range(PAIR.attempts):
-        assert_login_refused(session_services, alice.says(WRONG))
+        assert_login_refused(session_services, alice.build_login(WRONG))
 
     async def verify(*_):
         raise AssertionError("hashed")
 
     monkeypatch.setattr(session_services.passwords, "verify", verify)
     queries: list[str] = []
-    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: queries.append(facts[2]))
+    event.listen(session_services.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
     with pytest.raises(TooManyLogIns):
-        session_services.log_in(alice.says())
+        session_services.log_in(alice.build_login())
     assert queries == []
 
 
@@ -210,7 +218,7 @@ def services_with_quick_hasher(session_services, monkeypatch):
         def check_needs_rehash(self, _):
             return False
 
-    monkeypatch.setattr(passwords_service, "_hasher", Comparing)
+    monkeypatch.setattr(passwords_service, "_get_hasher", Comparing)
     return session_services
 
 
@@ -220,30 +228,30 @@ def guess_passwords(services, credentials, addresses):
 
 
 def test_distributed_attack_does_not_lock_out_the_user_at_a_known_address(services_with_quick_hasher, alice):
-    services_with_quick_hasher.log_in(alice.says())
-    guess_passwords(services_with_quick_hasher, alice.says(WRONG), ACCOUNT.attempts)
+    services_with_quick_hasher.log_in(alice.build_login())
+    guess_passwords(services_with_quick_hasher, alice.build_login(WRONG), ACCOUNT.attempts)
     with pytest.raises(TooManyLogIns):
-        services_with_quick_hasher.log_in(alice.says(WRONG), Client("198.51.100.200", "bot", "r"))
+        services_with_quick_hasher.log_in(alice.build_login(WRONG), Client("198.51.100.200", "bot", "r"))
     with pytest.raises(TooManyLogIns):
         services_with_quick_hasher.log_in(
-            alice.says(), THIEF
+            alice.build_login(), THIEF
         )  # even the right password, from where it never came
-    assert services_with_quick_hasher.log_in(alice.says())
+    assert services_with_quick_hasher.log_in(alice.build_login())
 
 
 def test_known_addresses_persist_across_restarts_and_processes(
     database_url, services_with_quick_hasher, alice
 ):
-    services_with_quick_hasher.log_in(alice.says())
+    services_with_quick_hasher.log_in(alice.build_login())
     with run_session_services(database_url) as (restarted,):
-        guess_passwords(restarted, alice.says(WRONG), ACCOUNT.attempts)
-        assert restarted.log_in(alice.says())
+        guess_passwords(restarted, alice.build_login(WRONG), ACCOUNT.attempts)
+        assert restarted.log_in(alice.build_login())
 
 
 def count_queries_of_refusal(services, credentials):
     """Return how many queries a refused login makes, and what its refusal says."""
     queries: list[str] = []
-    listen = lambda *facts: queries.append(facts[2])  # noqa: E731  # to be taken off again
+    listen = lambda *args: queries.append(args[2])  # noqa: E731  # to be taken off again
     event.listen(services.engine, "before_cursor_execute", listen)
     with pytest.raises(TooManyLogIns) as refusal:
         services.log_in(credentials, Client("198.51.100.200", "bot", "r"))
@@ -252,14 +260,14 @@ def count_queries_of_refusal(services, credentials):
 
 
 def test_throttling_does_not_reveal_existing_accounts(services_with_quick_hasher, alice):
-    nobody = alice.says(WRONG, email="nobody@x")
-    told = []
-    for credentials in (alice.says(WRONG), nobody):
+    nobody = alice.build_login(WRONG, email="nobody@x")
+    seconds = []
+    for credentials in (alice.build_login(WRONG), nobody):
         guess_passwords(services_with_quick_hasher, credentials, ACCOUNT.attempts)
         tries = [count_queries_of_refusal(services_with_quick_hasher, credentials) for _ in range(5)]
-        told.append(min(tries))  # the audit log is written beside some of them
-    assert told[0][:2] == told[1][:2]
-    assert abs(told[0][2] - told[1][2]) <= 5  # seconds to wait, of two attacks one after the other
+        seconds.append(min(tries))  # the audit log is written beside some of them
+    assert seconds[0][:2] == seconds[1][:2]
+    assert abs(seconds[0][2] - seconds[1][2]) <= 5  # seconds to wait, of two attacks one after the other
 
 
 def test_login_that_could_not_be_verified_is_not_counted(services_with_quick_hasher, alice, monkeypatch):
@@ -271,26 +279,26 @@ def test_login_that_could_not_be_verified_is_not_counted(services_with_quick_has
     monkeypatch.setattr(services_with_quick_hasher.passwords, "verify", full)
     for _ in range(3 * PAIR.attempts):
         with pytest.raises(Unavailable):
-            services_with_quick_hasher.log_in(alice.says())
+            services_with_quick_hasher.log_in(alice.build_login())
     monkeypatch.setattr(services_with_quick_hasher.passwords, "verify", verify)
-    assert services_with_quick_hasher.log_in(alice.says())
+    assert services_with_quick_hasher.log_in(alice.build_login())
 
 
 def test_full_hashing_queue_returns_retry_after(session_services, alice):
-    async def crowd():
+    async def log_in_concurrently():
         attempts = [
             session_services.login_service.log_in(
-                alice.says(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
+                alice.build_login(email=f"{number}@x"), Client(f"203.0.113.{number}", "bot", "r")
             )
             for number in range(200)
         ]
         return await asyncio.gather(*attempts, return_exceptions=True)
 
-    told = asyncio.run(crowd())
-    refusals = [one for one in told if isinstance(one, Unavailable)]
+    results = asyncio.run(log_in_concurrently())
+    refusals = [result for result in results if isinstance(result, Unavailable)]
     assert refusals
     assert {unavailable.retry_after_seconds for unavailable in refusals} == {1}
-    assert sum(isinstance(one, WrongLogin) for one in told) == 200 - len(refusals)
+    assert sum(isinstance(result, WrongLogin) for result in results) == 200 - len(refusals)
 
 
 # On the wire
@@ -348,9 +356,9 @@ def test_every_login_failure_has_the_same_http_response(client, alice):
         post_login(client, "login", build_credentials(alice, **changes))
         for changes in ({"password": WRONG}, {"email": "nobody@x"}, {"tenant": "nowhere"})
     ]
-    told = [{**response.json(), "request_id": ""} for response in answers]
+    bodies = [{**response.json(), "request_id": ""} for response in answers]
     assert [response.status_code for response in answers] == [401] * 3
-    assert told[0] == told[1] == told[2]
+    assert bodies[0] == bodies[1] == bodies[2]
 
 
 def test_ten_failures_return_429_with_retry_after(client, alice):

@@ -23,7 +23,10 @@ def change_password(services, caller, current, password):
 
 
 def test_password_change_ends_all_other_sessions(session_services, alice, engine):
-    mine, other = session_services.log_in(alice.says()), session_services.log_in(alice.says(), THIEF)
+    mine, other = (
+        session_services.log_in(alice.build_login()),
+        session_services.log_in(alice.build_login(), THIEF),
+    )
     caller = session_services.caller(mine.access)
     with pytest.raises(WrongPassword):
         change_password(session_services, caller, "not the password", ANOTHER)
@@ -34,17 +37,17 @@ def test_password_change_ends_all_other_sessions(session_services, alice, engine
     with pytest.raises(NoValidKey):
         session_services.caller(other.access)
     with pytest.raises(WrongLogin):
-        session_services.log_in(alice.says())
-    assert session_services.log_in(alice.says(ANOTHER))
+        session_services.log_in(alice.build_login())
+    assert session_services.log_in(alice.build_login(ANOTHER))
     session_services.trail.flush(everything=True)
-    told = [row.action for row in query(engine, "SELECT action FROM audit_log ORDER BY sequence")]
-    assert told.count("password.changed") == 1
-    assert "login.failed" in told
+    actions = [row.action for row in query(engine, "SELECT action FROM audit_log ORDER BY sequence")]
+    assert actions.count("password.changed") == 1
+    assert "login.failed" in actions
 
 
 def test_password_guesses_within_a_session_are_throttled(session_services, alice):
-    caller = session_services.caller(session_services.log_in(alice.says()).access)
-    account = alice.says().account
+    caller = session_services.caller(session_services.log_in(alice.build_login()).access)
+    account = alice.build_login().account
     for _ in range(PAIR.attempts):
         session_services.throttle.begin(account, LAPTOP.address)
     with pytest.raises(TooManyLogIns):
@@ -53,10 +56,10 @@ def test_password_guesses_within_a_session_are_throttled(session_services, alice
 
 def test_user_lists_and_revokes_only_their_own_sessions(session_services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
-    mine, other, bobs = (session_services.log_in(one.says()) for one in (alice, alice, bob))
-    caller, elsewhere, bob_caller = (session_services.caller(one.access) for one in (mine, other, bobs))
+    mine, other, bobs = (session_services.log_in(person.build_login()) for person in (alice, alice, bob))
+    caller, elsewhere, bob_caller = (session_services.caller(tokens.access) for tokens in (mine, other, bobs))
     listed = asyncio.run(session_services.sessions.list_own_sessions(caller))
-    ids = {f"session:{one.session_id}" for one in listed}
+    ids = {f"session:{session.session_id}" for session in listed}
     assert ids == {caller.key_id, elsewhere.key_id}
     for session_id in (bob_caller.key_id.removeprefix("session:"), "0" * 32):
         with pytest.raises(NoSuchSession):
@@ -82,25 +85,25 @@ def test_api_key_has_no_sessions_or_password(session_services, alice):
 
 
 def test_old_sessions_are_deleted_at_the_next_login(session_services, alice, engine):
-    session_services.log_in(alice.says())
-    session_services.log_in(alice.says(), THIEF)
+    session_services.log_in(alice.build_login())
+    session_services.log_in(alice.build_login(), THIEF)
     execute(
         engine,
         "UPDATE sessions SET revoked_at = created_at WHERE client_hash = :hash",
         hash=THIEF.hash,
     )
     session_services.now += RETENTION_AFTER_END + timedelta(seconds=1)
-    session_services.log_in(alice.says())
+    session_services.log_in(alice.build_login())
     assert len(query(engine, "SELECT session_id FROM sessions")) == 2
     session_services.now += timedelta(days=365) + RETENTION_AFTER_END
-    session_services.log_in(alice.says())
+    session_services.log_in(alice.build_login())
     assert len(query(engine, "SELECT session_id FROM sessions")) == 1
 
 
 def test_own_session_operations_work_over_http(service):
     alice = create_person(service.engine)
-    said = {"tenant": alice.tenant, "email": alice.email, "password": PASSWORD}
-    tokens = service.client.post("/api/v1/auth/login", json=said).json()
+    credentials = {"tenant": alice.tenant, "email": alice.email, "password": PASSWORD}
+    tokens = service.client.post("/api/v1/auth/login", json=credentials).json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     [session] = service.client.get("/api/v1/auth/sessions", headers=headers).json()
     assert session["is_current"]

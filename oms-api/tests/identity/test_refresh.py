@@ -37,7 +37,7 @@ def refresh_concurrently(house_list, token, clients):
 
 
 def test_refresh_token_is_exchanged_and_the_session_continues(session_services, alice):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     for generation in range(1, 4):
         session_services.now += timedelta(minutes=14)
         tokens = session_services.refresh(tokens.refresh)
@@ -47,7 +47,7 @@ def test_refresh_token_is_exchanged_and_the_session_continues(session_services, 
 
 
 def test_repeated_refresh_by_the_same_client_returns_the_same_successor(session_services, alice, engine):
-    first = session_services.log_in(alice.says())
+    first = session_services.log_in(alice.build_login())
     second = session_services.refresh(first.refresh)
     session_services.now += timedelta(seconds=10)
     again = session_services.refresh(first.refresh)
@@ -58,7 +58,7 @@ def test_repeated_refresh_by_the_same_client_returns_the_same_successor(session_
 
 
 def test_reuse_after_ten_seconds_is_treated_as_theft(session_services, alice, engine):
-    first = session_services.log_in(alice.says())
+    first = session_services.log_in(alice.build_login())
     second = session_services.refresh(first.refresh)
     session_services.now += timedelta(seconds=11)
     with pytest.raises(NotRefreshed):
@@ -72,7 +72,7 @@ def test_reuse_after_ten_seconds_is_treated_as_theft(session_services, alice, en
     "other", [THIEF, Client(LAPTOP.address, "curl", "r"), Client(THIEF.address, LAPTOP.user_agent, "r")]
 )
 def test_reuse_by_another_client_ends_the_session_immediately(session_services, alice, engine, other):
-    first = session_services.log_in(alice.says())
+    first = session_services.log_in(alice.build_login())
     second = session_services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
         session_services.refresh(first.refresh, other)
@@ -85,7 +85,7 @@ def test_reuse_by_another_client_ends_the_session_immediately(session_services, 
 
 
 def test_token_stolen_and_used_first_is_detected_by_the_owner(session_services, alice, engine):
-    first = session_services.log_in(alice.says())
+    first = session_services.log_in(alice.build_login())
     stolen = session_services.refresh(first.refresh, THIEF)
     with pytest.raises(NotRefreshed):
         session_services.refresh(first.refresh)
@@ -96,7 +96,7 @@ def test_token_stolen_and_used_first_is_detected_by_the_owner(session_services, 
 
 
 def test_audit_log_names_client_and_address_of_token_reuse(session_services, alice, engine):
-    first = session_services.log_in(alice.says())
+    first = session_services.log_in(alice.build_login())
     session_services.refresh(first.refresh)
     with pytest.raises(NotRefreshed):
         session_services.refresh(first.refresh, THIEF)
@@ -112,7 +112,10 @@ def test_audit_log_names_client_and_address_of_token_reuse(session_services, ali
 
 
 def test_token_reuse_keeps_other_sessions_of_the_user(session_services, alice):
-    here, there = session_services.log_in(alice.says()), session_services.log_in(alice.says(), THIEF)
+    here, there = (
+        session_services.log_in(alice.build_login()),
+        session_services.log_in(alice.build_login(), THIEF),
+    )
     session_services.refresh(here.refresh)
     with pytest.raises(NotRefreshed):
         session_services.refresh(here.refresh, THIEF)
@@ -121,10 +124,10 @@ def test_token_reuse_keeps_other_sessions_of_the_user(session_services, alice):
 
 def test_concurrent_refreshes_of_one_client_return_one_successor(database_url, alice, engine):
     with run_session_services(database_url, 2) as both:
-        first = both[0].log_in(alice.says())
-        told = refresh_concurrently(both, first.refresh, [LAPTOP] * RACERS)
-    assert all(isinstance(one, Tokens) for one in told), told
-    assert {one.refresh for one in told} == {
+        first = both[0].log_in(alice.build_login())
+        results = refresh_concurrently(both, first.refresh, [LAPTOP] * RACERS)
+    assert all(isinstance(result, Tokens) for result in results), results
+    assert {result.refresh for result in results} == {
         create_refresh_token(verify_refresh_token(first.refresh, RING)[0], 1, RING)
     }
     assert [row.generation for row in query(engine, "SELECT generation FROM sessions")] == [1]
@@ -134,11 +137,11 @@ def test_concurrent_refreshes_of_one_client_return_one_successor(database_url, a
 def test_concurrent_refreshes_of_many_clients_end_the_session(database_url, alice, engine):
     racers = [Client(f"198.51.100.{number}", "browser", "r") for number in range(RACERS)]
     with run_session_services(database_url, 2) as both:
-        first = both[0].log_in(alice.says())
-        told = refresh_concurrently(both, first.refresh, racers)
-        winners = [one for one in told if isinstance(one, Tokens)]
+        first = both[0].log_in(alice.build_login())
+        results = refresh_concurrently(both, first.refresh, racers)
+        winners = [result for result in results if isinstance(result, Tokens)]
         assert len(winners) == 1
-        assert sum(isinstance(one, NotRefreshed) for one in told) == RACERS - 1
+        assert sum(isinstance(result, NotRefreshed) for result in results) == RACERS - 1
         with pytest.raises(NotRefreshed):
             both[1].refresh(winners[0].refresh, racers[0])
     assert [row.generation for row in query(engine, "SELECT generation FROM sessions")] == [1]
@@ -146,7 +149,7 @@ def test_concurrent_refreshes_of_many_clients_end_the_session(database_url, alic
 
 
 def test_session_expires_after_a_month_even_if_active(session_services, alice):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     for _ in range(5):
         session_services.now += timedelta(days=5)
         tokens = session_services.refresh(tokens.refresh)
@@ -156,7 +159,7 @@ def test_session_expires_after_a_month_even_if_active(session_services, alice):
 
 
 def test_idle_session_expires_after_a_week(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     session_services.now += timedelta(days=7)
     with pytest.raises(NotRefreshed):
         session_services.refresh(tokens.refresh)
@@ -164,7 +167,7 @@ def test_idle_session_expires_after_a_week(session_services, alice, engine):
 
 
 def test_disabled_user_cannot_refresh(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     execute(engine, "UPDATE users SET status = 'disabled' WHERE id = :id", id=alice.user_id)
     with pytest.raises(NotRefreshed):
         session_services.refresh(tokens.refresh)
@@ -173,7 +176,7 @@ def test_disabled_user_cannot_refresh(session_services, alice, engine):
 
 
 def test_refresh_in_a_suspended_tenant_names_the_reason(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     execute(engine, "UPDATE tenants SET status = 'suspended' WHERE id = :id", id=alice.tenant_id)
     with pytest.raises(TenantSuspended):
         session_services.refresh(tokens.refresh)
@@ -183,7 +186,7 @@ def test_malformed_refresh_token_causes_no_database_query(session_services, alic
     async def run_nothing(_):
         raise AssertionError("asked the database")
 
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     monkeypatch.setattr(session_services.transactions, "run", run_nothing)
     for token in (tokens.access, tokens.refresh[:-1], tokens.refresh + "x", "", "x" * 100_000):
         with pytest.raises(NotRefreshed):
@@ -196,7 +199,7 @@ def test_refresh_token_of_an_unknown_session_is_rejected(session_services):
 
 
 def test_refresh_token_of_an_unissued_generation_ends_the_session(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     with pytest.raises(NotRefreshed):
         session_services.refresh(create_refresh_token(verify_refresh_token(tokens.refresh, RING)[0], 9, RING))
     assert read_end_reason(engine) == ["refresh token used twice"]
@@ -206,7 +209,7 @@ def test_refresh_token_of_an_unissued_generation_ends_the_session(session_servic
 def test_losing_concurrent_refresh_is_evaluated_after_the_winner(
     session_services, alice, engine, monkeypatch, winner
 ):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     advance = queries.advance_session
 
     def be_late(connection, session_id, generation, _, now):

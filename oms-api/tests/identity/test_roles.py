@@ -29,17 +29,17 @@ def test_roles_are_readable_by_all_but_assignments_are_not(api):
 
 def test_role_can_be_granted_for_some_or_all_portfolios(api):
     api.record_trade(portfolio_name="Growth")
-    made = create_user(api)
-    body = {"user_id": made["id"], "role": "approver", "portfolios": ["growth"]}
-    given = assert_ok(api.post("/roles", body), 201)
-    assert (given["role"], given["portfolios"]) == ("approver", ["Growth"])
+    user = create_user(api)
+    body = {"user_id": user["id"], "role": "approver", "portfolios": ["growth"]}
+    role = assert_ok(api.post("/roles", body), 201)
+    assert (role["role"], role["portfolios"]) == ("approver", ["Growth"])
     entry = list_audit_entries(api)[0]
     assert (entry["action"], entry["before"], entry["after"]) == (
         "user.changed",
         {"role": "trader", "portfolios": None},
         {"role": "approver", "portfolios": ["Growth"]},
     )
-    whole = assert_ok(api.post("/roles", {"user_id": made["id"], "role": "trader"}), 201)
+    whole = assert_ok(api.post("/roles", {"user_id": user["id"], "role": "trader"}), 201)
     assert (whole["role"], whole["portfolios"]) == ("trader", None)
 
 
@@ -74,8 +74,8 @@ def test_invalid_grant_is_rejected_by_field(api, body, field):
     "body", [{}, {"role": None}, {"status": "disabled"}, {"name": "x"}, {"password": "x" * 20}]
 )
 def test_invalid_role_change_is_rejected(api, body):
-    made = create_user(api)
-    assert api.patch(f"/roles/{made['id']}", body).status_code == 422
+    user = create_user(api)
+    assert api.patch(f"/roles/{user['id']}", body).status_code == 422
 
 
 def test_role_of_an_unknown_user_is_not_found(api):

@@ -39,14 +39,14 @@ def log_out(services, caller, client=LAPTOP):
 
 def count_statements(services, work):
     """Return how many statements the work takes, and what it gives."""
-    seen = []
+    statements = []
 
     def listen(*facts):
-        seen.append(facts[2])
+        statements.append(facts[2])
 
     event.listen(services.engine, "before_cursor_execute", listen)
     try:
-        return work(), len([statement for statement in seen if statement != "BEGIN"])
+        return work(), len([statement for statement in statements if statement != "BEGIN"])
     finally:
         event.remove(services.engine, "before_cursor_execute", listen)
 
@@ -54,7 +54,7 @@ def count_statements(services, work):
 @pytest.mark.parametrize("role", Role)
 def test_access_token_has_the_rights_of_its_role(session_services, engine, role):
     person = create_person(engine, role=role.value, email=f"{role}@x")
-    caller = session_services.caller(session_services.log_in(person.says()).access)
+    caller = session_services.caller(session_services.log_in(person.build_login()).access)
     assert (caller.tenant_id, caller.user_id, caller.person) == (
         person.tenant_id,
         person.user_id,
@@ -66,7 +66,7 @@ def test_access_token_has_the_rights_of_its_role(session_services, engine, role)
 
 
 def test_restricted_user_sees_only_granted_portfolios(session_services, alice, engine, monotonic_clock):
-    token = session_services.log_in(alice.says()).access
+    token = session_services.log_in(alice.build_login()).access
     execute(engine, "UPDATE users SET is_narrowed = true WHERE id = :id", id=alice.user_id)
     assert session_services.caller(token).portfolios == frozenset()
     with unit_of_work(engine) as connection:
@@ -94,7 +94,7 @@ def add_portfolio(connection, tenant_id, name):
 
 
 def test_access_token_is_valid_for_fifteen_minutes(session_services, alice):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     assert tokens.expires_in == 900
     session_services.now += timedelta(minutes=14, seconds=59)
     assert session_services.caller(tokens.access)
@@ -106,13 +106,13 @@ def test_access_token_is_valid_for_fifteen_minutes(session_services, alice):
 
 def test_access_token_expiry_is_in_whole_seconds(session_services, alice):
     session_services.now += timedelta(milliseconds=700)
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     expires_at = verify_access_token(tokens.access, RING, session_services.now).expires_at
     assert expires_at == NOON + timedelta(minutes=15)
 
 
 def test_session_is_queried_at_most_twice_a_second(session_services, alice, monotonic_clock):
-    token = session_services.log_in(alice.says()).access
+    token = session_services.log_in(alice.build_login()).access
     assert count_statements(session_services, lambda: session_services.caller(token))[1] == 2
     assert (
         count_statements(session_services, lambda: [session_services.caller(token) for _ in range(100)])[1]
@@ -123,7 +123,7 @@ def test_session_is_queried_at_most_twice_a_second(session_services, alice, mono
 
 
 def test_tokens_of_one_session_share_the_cache(session_services, alice, monotonic_clock):
-    first = session_services.log_in(alice.says())
+    first = session_services.log_in(alice.build_login())
     second = session_services.refresh(first.refresh)
     session_services.caller(first.access)
     assert count_statements(session_services, lambda: session_services.caller(second.access))[1] == 0
@@ -133,7 +133,7 @@ def test_logout_applies_in_its_process_immediately_and_in_others_within_a_second
     database_url, alice, monotonic_clock
 ):
     with run_session_services(database_url, 2) as (here, there):
-        tokens = here.log_in(alice.says())
+        tokens = here.log_in(alice.build_login())
         assert here.caller(tokens.access)
         assert there.caller(tokens.access)
         log_out(here, here.caller(tokens.access))
@@ -147,7 +147,7 @@ def test_logout_applies_in_its_process_immediately_and_in_others_within_a_second
 
 
 def test_repeated_logout_is_audited_once(session_services, alice, engine):
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     caller = session_services.caller(tokens.access)
     log_out(session_services, caller)
     log_out(session_services, caller, THIEF)
@@ -178,7 +178,7 @@ def test_api_key_cannot_log_out(session_services):
 def test_every_session_end_applies_within_a_second(
     session_services, alice, engine, monotonic_clock, change, error
 ):
-    token = session_services.log_in(alice.says()).access
+    token = session_services.log_in(alice.build_login()).access
     assert session_services.caller(token)
     execute(engine, change)
     monotonic_clock[0] += 0.5
@@ -187,7 +187,7 @@ def test_every_session_end_applies_within_a_second(
 
 
 def test_changed_role_applies_within_a_second(session_services, alice, engine, monotonic_clock):
-    token = session_services.log_in(alice.says()).access
+    token = session_services.log_in(alice.build_login()).access
     assert Scope.TRADE in session_services.caller(token).scopes
     execute(engine, "UPDATE users SET role = 'viewer'")
     monotonic_clock[0] += 0.5
@@ -196,8 +196,8 @@ def test_changed_role_applies_within_a_second(session_services, alice, engine, m
 
 def test_all_sessions_of_a_user_end_together(session_services, alice, engine):
     bob = create_person(engine, alice.tenant_id, email="bob@x")
-    mine = [session_services.log_in(alice.says()) for _ in range(3)]
-    his = session_services.log_in(bob.says())
+    mine = [session_services.log_in(alice.build_login()) for _ in range(3)]
+    his = session_services.log_in(bob.build_login())
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [alice.tenant_id])
         ended = queries.revoke_sessions_of(connection, alice.tenant_id, alice.user_id, "new password", NOON)
@@ -210,7 +210,7 @@ def test_all_sessions_of_a_user_end_together(session_services, alice, engine):
 
 def test_session_cannot_be_ended_by_another_tenant(session_services, alice, engine):
     other = create_person(engine)
-    tokens = session_services.log_in(alice.says())
+    tokens = session_services.log_in(alice.build_login())
     session_id = session_services.caller(tokens.access).key_id.removeprefix("session:")
     with unit_of_work(engine) as connection:
         set_tenant_scope(connection, [other.tenant_id])
@@ -221,7 +221,7 @@ def test_session_cannot_be_ended_by_another_tenant(session_services, alice, engi
 
 def test_token_with_the_session_of_another_user_is_rejected(session_services, alice, engine):
     mallory, bob = create_person(engine), create_person(engine, alice.tenant_id, email="bob@x")
-    access = verify_access_token(session_services.log_in(alice.says()).access, RING, NOON)
+    access = verify_access_token(session_services.log_in(alice.build_login()).access, RING, NOON)
     others = [
         (mallory.tenant_id, alice.user_id),
         (alice.tenant_id, mallory.user_id),
@@ -234,25 +234,25 @@ def test_token_with_the_session_of_another_user_is_rejected(session_services, al
 
 
 def test_token_of_an_unknown_session_is_rejected(session_services, alice):
-    access = verify_access_token(session_services.log_in(alice.says()).access, RING, NOON)
+    access = verify_access_token(session_services.log_in(alice.build_login()).access, RING, NOON)
     gone = type(access)(access.tenant_id, access.user_id, "0" * 32, access.expires_at)
     with pytest.raises(NoValidKey):
         session_services.caller(sign_access_token(gone, RING, NOON, "j"))
 
 
 def test_malformed_token_causes_no_database_query(session_services, alice):
-    tokens = session_services.log_in(alice.says())
-    seen = []
-    event.listen(session_services.engine, "before_cursor_execute", lambda *facts: seen.append(facts[2]))
+    tokens = session_services.log_in(alice.build_login())
+    statements = []
+    event.listen(session_services.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     for token in ("", "x", "a.b.c", tokens.refresh, tokens.access + "x", "x" * 1_000_000, "\ud800"):
         with pytest.raises(NoValidKey):
             session_services.caller(token)
-    assert seen == []
+    assert statements == []
 
 
 def test_token_cache_size_is_bounded(session_services, alice, monkeypatch):
     monkeypatch.setattr("app.identity.service.sessions._MAX_REMEMBERED", 2)
-    tokens = [session_services.log_in(alice.says()).access for _ in range(5)]
+    tokens = [session_services.log_in(alice.build_login()).access for _ in range(5)]
     assert len({session_services.caller(token).key_id for token in tokens}) == 5
     assert len(session_services.sessions._read) <= 2
 

@@ -68,8 +68,8 @@ def test_members_of_groups_get_their_roles_and_lose_them(api, bot, slug):
     settings = {"slack_group_roles": ROLES, "slack_default_role": "viewer"}
     assert_ok(api.patch(f"/tenants/{slug}", settings))
     assert_ok(bot.get("/positions", {"X-On-Behalf-Of": create_person(api, "U3")}))
-    made = assert_ok(read_slack_report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
-    assert made == {"created": 2, "changed": 1}
+    report = assert_ok(read_slack_report(bot, S0TRADERS01=["U1", "U3"], S0VIEWERS01=["U1", "U2"]))
+    assert report == {"created": 2, "changed": 1}
     wanted = {
         create_person(api, "U1"): "trader",
         create_person(api, "U2"): "viewer",

@@ -1,10 +1,7 @@
 """The bot reports which people Slack has deactivated; their requests are refused."""
 
-import time
-
 import pytest
 
-from app.identity.service.authenticator import CACHE_SECONDS
 from tests.identity.administration import (
     PASSWORD,
     assert_error,
@@ -13,10 +10,9 @@ from tests.identity.administration import (
     list_audit_entries,
     log_in,
 )
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
-
-SECONDS = 10.0  # generous
 
 
 @pytest.fixture
@@ -38,20 +34,13 @@ def read_as_alice(bot):
     return bot.get("/positions", {"X-On-Behalf-Of": register_alice(bot)}).status_code
 
 
-def wait_until(read, status):
-    deadline = time.monotonic() + SECONDS
-    while read() != status and time.monotonic() < deadline:
-        time.sleep(CACHE_SECONDS / 5)
-    return read()
-
-
 def test_deactivated_person_is_refused_until_active_again(api, bot):
     assert read_as_alice(bot) == 200
     assert assert_ok(set_status(bot, "deactivated")) == {
         "person": register_alice(api),
         "status": "deactivated",
     }
-    assert wait_until(lambda: read_as_alice(bot), 403) == 403
+    wait_until(lambda: read_as_alice(bot) == 403)
     [entry] = [item for item in list_audit_entries(api) if item["action"] == "user.changed"]
     assert (entry["before"], entry["after"]) == (
         {"slack_status": "active"},
@@ -59,7 +48,7 @@ def test_deactivated_person_is_refused_until_active_again(api, bot):
     )
     assert assert_ok(set_status(bot, "deactivated"))  # a repeat changes nothing
     assert assert_ok(set_status(bot, "active"))
-    assert wait_until(lambda: read_as_alice(bot), 200) == 200
+    wait_until(lambda: read_as_alice(bot) == 200)
     assert len([item for item in list_audit_entries(api) if item["action"] == "user.changed"]) == 2
 
 
@@ -74,7 +63,7 @@ def test_deactivated_person_cannot_log_in_and_sessions_are_refused(api, bot):
 
     assert read() == 200
     assert_ok(set_status(bot, "deactivated"))
-    assert wait_until(read, 401) in {401, 403}
+    wait_until(lambda: read() in {401, 403})
     assert log_in(api).status_code in {401, 403}
 
 
@@ -82,7 +71,7 @@ def test_bot_does_not_enable_a_user_whom_an_administrator_disabled(api, bot):
     body = create_user(api, email=None, password=None, person=register_alice(api))
     assert_ok(api.patch(f"/users/{body['id']}", {"status": "disabled"}))
     assert_ok(set_status(bot, "active"))
-    assert wait_until(lambda: read_as_alice(bot), 403) == 403
+    wait_until(lambda: read_as_alice(bot) == 403)
     assert assert_ok(api.get(f"/users/{body['id']}"))["status"] == "disabled"
 
 

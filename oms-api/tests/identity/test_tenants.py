@@ -100,7 +100,7 @@ def test_tenant_list_is_for_the_operator_and_contains_no_tenant_data(fresh_servi
         create_tenant(fresh_service, slug)
     first = connect_operator(fresh_service).get("/tenants", limit=3)
     assert [item["slug"] for item in assert_ok(first)] == ["alpha", "beta", "default"]
-    assert all(set(one) == LISTED for one in first.json())
+    assert all(set(row) == LISTED for row in first.json())
     rest = fresh_service.client.get(
         first.links["next"]["url"], headers={"X-API-Key": connect_operator(fresh_service).key}
     )
@@ -201,20 +201,20 @@ def test_only_the_operator_suspends_and_may_change_nothing_else(fresh_service):
 
 def test_tenants_with_identical_names_are_separate(fresh_service):
     teams = [create_tenant(fresh_service, slug, "Same name") for slug in ("alpha", "beta")]
-    seen = []
+    statements = []
     for api in teams:
         assert_ok(api.post("/portfolios", {"name": "Growth", "opening_cash": "500"}), 201)
         person = create_user(api, person="slack:T1:U1", portfolios=["Growth"])
         body = create_key(api, "bot", ("trade",), portfolios=["Growth"])
         traded = api.with_key(body["key"]).record_trade("same-idempotency-key", portfolio_name="growth")
-        seen.append((person["id"], body["key_id"], traded["trade_id"]))
-    for one, other in ((0, 1), (1, 0)):
-        user_id, key_id, trade_id = seen[other]
-        api_client = teams[one]
+        statements.append((person["id"], body["key_id"], traded["trade_id"]))
+    for first, second in ((0, 1), (1, 0)):
+        user_id, key_id, trade_id = statements[second]
+        api_client = teams[first]
         for path in (f"/users/{user_id}", f"/api-keys/{key_id}", f"/trades/{trade_id}"):
             assert api_client.get(path).status_code == 404
-        assert [item["id"] for item in assert_ok(api_client.get("/users"))] == [seen[one][0]]
-        assert seen[one][1] in {item["key_id"] for item in assert_ok(api_client.get("/api-keys"))}
+        assert [item["id"] for item in assert_ok(api_client.get("/users"))] == [statements[first][0]]
+        assert statements[first][1] in {item["key_id"] for item in assert_ok(api_client.get("/api-keys"))}
         assert key_id not in api_client.get("/api-keys").text
         assert len(api_client.list_trades()) == 1
         assert {entry["tenant_id"] for entry in list_audit_entries(api_client)} == {api_client.tenant_id}

@@ -35,13 +35,13 @@ def build_throttle_elsewhere(number):
 def test_account_and_address_have_ten_attempts_then_one_a_minute(throttle, clock):
     for _ in range(PAIR.attempts):
         throttle.begin(ALICE, HOME)
-    with pytest.raises(TooManyLogIns) as refused:
+    with pytest.raises(TooManyLogIns) as caught:
         throttle.begin(ALICE, HOME)
-    assert (refused.value.status, refused.value.retry_after_seconds) == (429, 60)
+    assert (caught.value.status, caught.value.retry_after_seconds) == (429, 60)
     clock.seconds += 59
-    with pytest.raises(TooManyLogIns) as refused:
+    with pytest.raises(TooManyLogIns) as caught:
         throttle.begin(ALICE, HOME)
-    assert refused.value.retry_after_seconds == 1
+    assert caught.value.retry_after_seconds == 1
     clock.seconds += 1
     throttle.begin(ALICE, HOME)
     with pytest.raises(TooManyLogIns):
@@ -97,9 +97,9 @@ def test_refused_unknown_address_uses_no_attempt(throttle):
 def test_throttle_message_is_the_same_for_every_bucket(throttle):
     for _ in range(PAIR.attempts):
         attempt = throttle.begin(ALICE, HOME)
-    with pytest.raises(TooManyLogIns) as refused:
+    with pytest.raises(TooManyLogIns) as caught:
         throttle.begin(ALICE, HOME)
-    assert refused.value.detail == throttle.refuse_unknown_address(attempt).detail
+    assert caught.value.detail == throttle.refuse_unknown_address(attempt).detail
 
 
 def test_concurrent_attempts_are_counted_before_they_fail(throttle):
@@ -174,20 +174,20 @@ def exchange_counts(*pools):
 
 
 def test_processes_with_redis_count_guesses_together(clock):
-    one, other = (Buckets(PAIR, clock, 10, "pairs") for _ in range(2))
-    for buckets in (one, other):
-        buckets.share()
+    first, second = (Buckets(PAIR, clock, 10, "pairs") for _ in range(2))
+    for buckets in (first, second):
+        buckets.start_recording()
         for _ in range(PAIR.attempts // 2):
             assert buckets.take(ALICE) == 0
-    exchange_counts(one, other)
-    assert one.take(ALICE) == other.take(ALICE) == PAIR.seconds_each
+    exchange_counts(first, second)
+    assert first.take(ALICE) == second.take(ALICE) == PAIR.seconds_each
     clock.seconds += PAIR.seconds_each
-    assert one.take(ALICE) == 0
+    assert first.take(ALICE) == 0
 
 
 def test_returned_attempts_are_shared_without_user_names(clock):
     buckets = Buckets(PAIR, clock, 10, "pairs")
-    buckets.share()
+    buckets.start_recording()
     buckets.take(ALICE)
     buckets.return_tokens(ALICE, PAIR.attempts)
     [(bucket, number)] = buckets.drain()

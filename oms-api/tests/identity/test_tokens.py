@@ -17,9 +17,9 @@ from app.identity.rules.tokens import (
     MAX_TOKEN_LENGTH,
     AccessClaims,
     BadToken,
-    KeyRing,
     RefreshDecision,
     SessionState,
+    TokenKeys,
     build_key_ring,
     create_refresh_token,
     decide_refresh,
@@ -81,9 +81,9 @@ def test_signed_token_is_read_back():
 
 def test_hand_made_token_equals_a_generated_one():
     assert verify_access_token(forge_token(), RING, NOON) == ACCESS
-    made = sign_access_token(ACCESS, RING, NOON, "j")
-    assert jwt.get_unverified_header(made) == {"alg": "HS256"} | HEADER
-    assert jwt.decode(made, options={"verify_signature": False}) == CLAIMS
+    access_token = sign_access_token(ACCESS, RING, NOON, "j")
+    assert jwt.get_unverified_header(access_token) == {"alg": "HS256"} | HEADER
+    assert jwt.decode(access_token, options={"verify_signature": False}) == CLAIMS
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ def test_key_ring_repr_contains_no_secret():
     ],
 )
 def test_key_derivation_matches_the_rfc_vectors(secret, salt, purpose, length, material):
-    made = derive_key(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
-    assert made.hex() == material
+    key = derive_key(bytes.fromhex(secret), bytes.fromhex(purpose), bytes.fromhex(salt), length)
+    assert key.hex() == material
 
 
 # Refresh tokens
@@ -299,8 +299,8 @@ def test_refresh_token_contains_its_session_and_generation():
 
 
 def test_refresh_token_is_deterministic_and_unique_for_each_generation():
-    made = [create_refresh_token(SESSION, generation, RING) for generation in (0, 0, 1)]
-    assert made[0] == made[1] != made[2]
+    tokens = [create_refresh_token(SESSION, generation, RING) for generation in (0, 0, 1)]
+    assert tokens[0] == tokens[1] != tokens[2]
 
 
 def test_refresh_token_successor_cannot_be_derived_from_its_predecessor():
@@ -377,6 +377,6 @@ def test_refresh_in_an_ended_session_is_rejected(over, generation):
 
 
 def test_key_ring_finds_keys_only_by_name():
-    assert KeyRing(RING.keys).find("old") is RING.signer()
+    assert TokenKeys(RING.keys).find("old") is RING.get_signer()
     with pytest.raises(BadToken):
         RING.find("OLD")

@@ -46,11 +46,11 @@ def test_new_password_ends_sessions_and_invalidates_the_old_password(api, clock)
 
 
 def test_changed_role_applies_within_a_second(api, clock):
-    made = create_user(api)
+    user = create_user(api)
     session = build_bearer_header(log_in(api))
     body = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Growth"}
     assert request_with_session(api, "POST", "/trade", session, body).status_code == 201
-    assert_ok(api.patch(f"/users/{made['id']}", {"role": "viewer"}))
+    assert_ok(api.patch(f"/users/{user['id']}", {"role": "viewer"}))
     clock.pass_by(seconds=0.99)
     assert request_with_session(api, "POST", "/trade", session, body).status_code == 403
     assert request_with_session(api, "GET", "/portfolios", session).status_code == 200

@@ -171,9 +171,9 @@ def test_unchanged_user_is_not_audited(api):
     ],
 )
 def test_invalid_user_change_is_rejected(api, body, field):
-    made = create_user(api)
-    assert_error(api.patch(f"/users/{made['id']}", body), 422, field)
-    assert assert_ok(api.get(f"/users/{made['id']}")) == made
+    user = create_user(api)
+    assert_error(api.patch(f"/users/{user['id']}", body), 422, field)
+    assert assert_ok(api.get(f"/users/{user['id']}")) == user
 
 
 @pytest.mark.parametrize("user_id", ["0", "-1", "abc", "1_0", "9" * 30, "١"])
@@ -213,22 +213,22 @@ def test_delegated_user_administers_only_through_an_admin_key(api):
 
 
 def test_tenants_with_the_same_users_are_separate(service):
-    one, two = service.create_client(), service.create_client()
-    body, theirs = create_user(one, person="slack:T1:U1"), create_user(two, person="slack:T1:U1")
+    first, second = service.create_client(), service.create_client()
+    body, theirs = create_user(first, person="slack:T1:U1"), create_user(second, person="slack:T1:U1")
     assert body["id"] != theirs["id"]
     absent = theirs["id"] + 1_000_000
     for path in ("/users/{}", "/roles/{}"):
-        foreign = one.patch(path.format(theirs["id"]), {"role": "admin"})
-        missing = one.patch(path.format(absent), {"role": "admin"})
+        foreign = first.patch(path.format(theirs["id"]), {"role": "admin"})
+        missing = first.patch(path.format(absent), {"role": "admin"})
         assert (foreign.status_code, missing.status_code) == (404, 404)
         assert foreign.json()["detail"].replace(str(theirs["id"]), str(absent)) == missing.json()["detail"]
-    assert one.get(f"/users/{theirs['id']}").status_code == 404
-    assert [person["id"] for person in assert_ok(one.get("/users"))] == [body["id"]]
-    assert assert_ok(two.get(f"/users/{theirs['id']}")) == theirs
+    assert first.get(f"/users/{theirs['id']}").status_code == 404
+    assert [person["id"] for person in assert_ok(first.get("/users"))] == [body["id"]]
+    assert assert_ok(second.get(f"/users/{theirs['id']}")) == theirs
     cursor = service.client.get  # a cursor of one is none of the other's
-    create_user(one, email="b@example.com", name="B")
-    following = one.get("/users", limit=1).links["next"]["url"]
-    assert cursor(following, headers={"X-API-Key": two.key}).status_code == 422
+    create_user(first, email="b@example.com", name="B")
+    following = first.get("/users", limit=1).links["next"]["url"]
+    assert cursor(following, headers={"X-API-Key": second.key}).status_code == 422
 
 
 def test_administration_and_trading_do_not_block_each_other(service, api, backend):

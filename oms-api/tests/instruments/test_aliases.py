@@ -162,9 +162,9 @@ def test_number_and_format_of_aliases_are_limited(api, aliases):
 def test_name_in_use_cannot_become_an_alias(api):
     api.record_trade(symbol="BRK-B", quantity="2", gmv="200")
     assert api.put("/instruments/BRK.B", TERMS).json()["aliases"] == []
-    refused = api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]})
-    assert refused.status_code == 409
-    assert refused.json()["detail"].startswith("BRK-B cannot become an alias while positions")
+    response = api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRK-B"]})
+    assert response.status_code == 409
+    assert response.json()["detail"].startswith("BRK-B cannot become an alias while positions")
     limit = {"scope": "instrument", "name": "BRKB", "code": "MAX_ORDER_QUANTITY", "value": "2"}
     assert api.put("/limits", limit).status_code == 200
     assert api.put("/instruments/BRK.B", {**TERMS, "aliases": ["BRKB"]}).status_code == 409
@@ -226,7 +226,7 @@ def test_batch_of_trades_makes_one_extra_query_only_for_an_alias(service, api_wi
     statements: list[str] = []
     with service.open_connection() as connection:
         set_tenant_scope(connection, [api_with_class_shares.tenant_id])
-        event.listen(connection, "before_cursor_execute", lambda *facts: statements.append(facts[2]))
+        event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
         for symbol, count in (("AAPL", 1), ("BRK.B", 1), ("BRK-B", 2)):
             statements.clear()
             LedgerBatch(connection, SortableIds()).load_positions(
@@ -260,5 +260,5 @@ def test_migration_gives_listed_instruments_their_usual_aliases(engine):
         )
     migrate(engine)
     with engine.connect() as connection:
-        found = connection.execute(text("SELECT alias, symbol FROM instrument_aliases ORDER BY 1")).all()
-    assert [tuple(row) for row in found] == [("BRK-B", "BRK.B"), ("BTC-USD", "BTC/USD")]
+        aliases = connection.execute(text("SELECT alias, symbol FROM instrument_aliases ORDER BY 1")).all()
+    assert [tuple(row) for row in aliases] == [("BRK-B", "BRK.B"), ("BTC-USD", "BTC/USD")]

@@ -79,11 +79,11 @@ def test_instruments_are_found_by_symbol_and_by_name(api):
         ("TATA", "Tata 100% Äther"),
     ):
         api.put(f"/instruments/{symbol}", RELIANCE | {"name": name})
-    found = {
+    instruments = {
         part: [item["symbol"] for item in api.get("/instruments", q=part).json()]
         for part in ("tat", "TATA CON", " infosys ", "Äther", "0%", "%", "_", "nothing")
     }
-    assert found == {
+    assert instruments == {
         "tat": ["TATA", "TCS"],
         "TATA CON": ["TCS"],
         " infosys ": ["INFY"],
@@ -171,12 +171,12 @@ def test_change_of_terms_is_audited_with_previous_values(api):
     ("symbol", "asset_class"),
     [
         *[
-            (one, "crypto")
-            for one in ("BTCUSDT", "BTCUSD", "BTC-USD", "BTC/USD", "ETHEUR", "SOL-INR", "XRPUSDC")
+            (symbol, "crypto")
+            for symbol in ("BTCUSDT", "BTCUSD", "BTC-USD", "BTC/USD", "ETHEUR", "SOL-INR", "XRPUSDC")
         ],
         *[
-            (one, "equity")
-            for one in ("AAPL", "BTC", "USDT", "BTCGBP", "BTC.USD", "XBTCUSD", "BTCUSDTX", "BRK-B")
+            (symbol, "equity")
+            for symbol in ("AAPL", "BTC", "USDT", "BTCGBP", "BTC.USD", "XBTCUSD", "BTCUSDTX", "BRK-B")
         ],
     ],
 )

@@ -22,8 +22,8 @@ def test_symbol_is_traded_listed_quoted_and_found(api, symbol):
     placed = api.place_order(symbol=symbol, quantity="1")
     assert (placed["symbol"], placed["status"]) == (symbol, "FILLED")
     for listing in ("/trades", "/orders", "/positions"):
-        assert {one["symbol"] for one in api.get(listing, symbol=symbol).json()} == {symbol}
-    assert [one["symbol"] for one in api.get("/instruments", q=symbol).json()] == [symbol]
+        assert {row["symbol"] for row in api.get(listing, symbol=symbol).json()} == {symbol}
+    assert [instrument["symbol"] for instrument in api.get("/instruments", q=symbol).json()] == [symbol]
     for item in (f"/instruments/{path}", f"/quotes/{path}", f"/positions/Growth/{path}"):
         assert api.get(item).json()["symbol"] == symbol
     assert len(api.get(f"/bars/{path}").json()) == 1

@@ -63,8 +63,8 @@ def test_unknown_field_in_the_body_is_rejected(api):
 def test_batch_idempotency_key_gives_each_item_its_own_key(api):
     outcomes = post_batch(api, [build_trade_body(), build_trade_body(symbol="MSFT")], key="K")
     for number, outcome in enumerate(outcomes):
-        (found,) = api.list_trades(idempotency_key=f"K:{number}")
-        assert found == outcome["trade"]
+        (trade,) = api.list_trades(idempotency_key=f"K:{number}")
+        assert trade == outcome["trade"]
     replay = api.post_trade("K:1", symbol="msft")
     assert replay.headers["Idempotent-Replayed"] == "true"
     assert replay.json()["trade"] == outcomes[1]["trade"]

@@ -45,13 +45,13 @@ def api_with_cash(api):
 
 
 def test_deposit_and_withdrawal_are_recorded_with_the_resulting_cash(api_with_cash):
-    made = assert_ok(move_cash(api_with_cash), 201)
-    assert (made["kind"], made["amount"], made["balance"]) == ("deposit", "500.00", "1500.00")
+    movement = assert_ok(move_cash(api_with_cash), 201)
+    assert (movement["kind"], movement["amount"], movement["balance"]) == ("deposit", "500.00", "1500.00")
     body = assert_ok(move_cash(api_with_cash, kind="withdrawal", amount="1500", reason="Fees"), 201)
     assert (body["amount"], body["balance"]) == ("-1500.00", "0.00")
-    found = get_cash(api_with_cash)
-    assert (found["cash"], found["settled_cash"], found["unsettled_cash"]) == ("0.00", "0.00", "0.00")
-    assert [(row["kind"], row["balance"]) for row in found["rows"]] == [
+    cash = get_cash(api_with_cash)
+    assert (cash["cash"], cash["settled_cash"], cash["unsettled_cash"]) == ("0.00", "0.00", "0.00")
+    assert [(row["kind"], row["balance"]) for row in cash["rows"]] == [
         ("withdrawal", "0.00"),
         ("deposit", "1500.00"),
         ("opening", "1000.00"),

@@ -21,8 +21,8 @@ def rupee_api(api):
 
 
 def get_rupee_portfolio(api):
-    made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
-    assert api.post("/portfolios", made).status_code == 201
+    body = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
+    assert api.post("/portfolios", body).status_code == 201
     assert api.put("/instruments/AAPL", SHARE).status_code == 200
     set_rate(api, "83.50")
     return api

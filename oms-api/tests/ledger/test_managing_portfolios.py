@@ -170,8 +170,8 @@ def test_portfolio_settings_are_stored_shown_and_audited(api):
     assert_ok(api.post("/portfolios", {"name": "Income"}), 201)
     assert_ok(api.patch("/portfolios/Income", settings))
     for name in ("Growth", "Income"):
-        found = api.get_portfolio(name)
-        assert {setting: found[setting] for setting in body} == body
+        portfolio = api.get_portfolio(name)
+        assert {setting: portfolio[setting] for setting in body} == body
     entry = list_audit_entries(api)[0]
     assert entry["action"] == "portfolio.updated"
     assert entry["after"]["approval"] == body["approval"]
@@ -285,16 +285,16 @@ def test_admins_rename_and_traders_create_but_restricted_users_do_neither(api):
 
 
 def test_portfolio_of_another_tenant_is_not_found(service):
-    one, two = service.create_client(), service.create_client()
-    two.record_trade(portfolio_name="Theirs")
+    first, second = service.create_client(), service.create_client()
+    second.record_trade(portfolio_name="Theirs")
     foreign, absent = (
-        one.patch("/portfolios/Theirs", {"name": "X"}),
-        one.patch("/portfolios/Absent", {"name": "X"}),
+        first.patch("/portfolios/Theirs", {"name": "X"}),
+        first.patch("/portfolios/Absent", {"name": "X"}),
     )
     assert (foreign.status_code, absent.status_code) == (404, 404)
     assert foreign.json()["detail"].replace("Theirs", "Absent") == absent.json()["detail"]
-    assert_ok(one.post("/portfolios", {"name": "Theirs"}), 201)
-    assert assert_ok(two.get("/portfolios")) == ["Theirs"]
+    assert_ok(first.post("/portfolios", {"name": "Theirs"}), 201)
+    assert assert_ok(second.get("/portfolios")) == ["Theirs"]
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"name": "a/b"}, {"name": "X", "cash": "1"}])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.market_data.service.session_closes import find_closed_session
 from tests.support.clock import SetClock

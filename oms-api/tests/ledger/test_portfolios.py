@@ -39,8 +39,8 @@ def test_portfolio_shows_counters_cash_and_positions(api):
             "BTC/USD": {"quantity": "-2", "avg_cost": "0.50", "cost": "-1.00", "realized_pnl": "0.00"},
         },
     }
-    found = api.get_portfolio("TECH%20portfolio%20")
-    assert {name: found[name] for name in expected} == expected
+    portfolio = api.get_portfolio("TECH%20portfolio%20")
+    assert {name: portfolio[name] for name in expected} == expected
 
 
 def test_flat_position_keeps_its_realised_profit(api):
@@ -117,7 +117,9 @@ def test_portfolio_names_keep_one_sequence_for_every_page_size(five_portfolios):
 
 def test_detailed_list_equals_single_portfolios_without_positions(five_portfolios):
     summaries = [
-        one for page in iterate_pages(five_portfolios, "/portfolios", detail="true", limit=2) for one in page
+        portfolio
+        for page in iterate_pages(five_portfolios, "/portfolios", detail="true", limit=2)
+        for portfolio in page
     ]
     assert len(summaries) == 5
     for summary in summaries:

@@ -117,13 +117,13 @@ def test_positions_are_listed_in_pages(api):
     for symbol in ("AAPL", "BTC/USD", "MSFT"):
         for name in ("Growth", "Income"):
             api.buy("1", "10", symbol=symbol, portfolio_name=name)
-    found, link = [], "/positions?limit=4"
+    rows, link = [], "/positions?limit=4"
     while link:
         response = api.get(link.removeprefix("/api/v1"))
-        found += list_names(response.json())
+        rows += list_names(response.json())
         link = response.links.get("next", {}).get("url")
-    assert found == list_names(list_positions(api))
-    assert len(found) == 6
+    assert rows == list_names(list_positions(api))
+    assert len(rows) == 6
 
 
 def test_position_of_a_symbol_with_a_slash_has_a_path(api):

@@ -20,14 +20,14 @@ def test_reversal_is_a_row_that_names_the_reversed_trade(api):
         "Trade reversed",
         reversal["trade_id"],
     )
-    told = {
+    expected = {
         "kind": "reversal",
         "sequence": 2,
         "reverses": trade["trade_id"],
         "note": "Reported twice",
         "side": "SELL",
     }
-    assert told.items() <= reversal.items()
+    assert expected.items() <= reversal.items()
     assert reversal["position"] == {
         "quantity": "0",
         "avg_cost": "0.00",

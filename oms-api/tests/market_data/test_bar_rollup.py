@@ -54,7 +54,7 @@ def build_tick(last, at=NOON, symbol="AAPL"):
 
 def create_bar_store(engine, *ticks):
     with unit_of_work(engine) as connection:
-        execute_writes(connection, *queries.build_quote_writes([(1, one) for one in ticks], {}))
+        execute_writes(connection, *queries.build_quote_writes([(1, tick) for tick in ticks], {}))
 
 
 def roll_up(engine, at, lease=None):
@@ -138,12 +138,12 @@ def test_earlier_price_is_the_last_tick_then_the_last_close(engine, scoped_engin
     create_bar_store(
         engine, build_tick("100"), build_tick("101", NOON + 70 * SECOND), build_tick("7", NOON + DAY)
     )
-    quotes_at = service.app.state.market.quotes_at
+    find_past_quotes = service.app.state.market.find_past_quotes
     with engine.connect() as connection:
-        found = [quotes_at(connection, [AAPL], NOON + seconds * SECOND) for seconds in (0, 69, 70)]
-    assert [one[AAPL].last for one in found] == [100, 100, 101]
+        quotes = [find_past_quotes(connection, [AAPL], NOON + seconds * SECOND) for seconds in (0, 69, 70)]
+    assert [quote[AAPL].last for quote in quotes] == [100, 100, 101]
     roll_up(scoped_engine, NOON + DAY)
     TickRetention(scoped_engine, MINUTE, lambda: NOON + DAY).prune(EndlessLease())
     with engine.connect() as connection:
-        assert quotes_at(connection, [AAPL], NOON + 130 * SECOND)[AAPL].last == 101
-        assert quotes_at(connection, [AAPL], NOON - SECOND).get(AAPL) is None
+        assert find_past_quotes(connection, [AAPL], NOON + 130 * SECOND)[AAPL].last == 101
+        assert find_past_quotes(connection, [AAPL], NOON - SECOND).get(AAPL) is None

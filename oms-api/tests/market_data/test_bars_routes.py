@@ -17,7 +17,7 @@ def test_bars_are_built_from_given_quotes(api):
     for last in ("100", "103", "98", "101"):
         api.put("/quotes/AAPL", {"last": last})
     body = api.get("/bars/AAPL", interval="1d").json()
-    whole = {key: value for one in reversed(body) for key, value in one.items() if key != "start"}
+    whole = {key: value for bar in reversed(body) for key, value in bar.items() if key != "start"}
     if len(body) == 1:  # unless midnight passed meanwhile
         assert whole == {
             "open": "100.00",
@@ -29,10 +29,10 @@ def test_bars_are_built_from_given_quotes(api):
 
 
 def test_simulated_bars_are_newest_first_without_gaps(api):
-    found = list_starts(api.get("/bars/MSFT", limit=10))
-    assert len(found) == 10
-    assert {later - earlier for later, earlier in pairwise(found)} == {timedelta(minutes=1)}
-    assert utc_now() - found[0] < timedelta(minutes=2)
+    starts = list_starts(api.get("/bars/MSFT", limit=10))
+    assert len(starts) == 10
+    assert {later - earlier for later, earlier in pairwise(starts)} == {timedelta(minutes=1)}
+    assert utc_now() - starts[0] < timedelta(minutes=2)
 
 
 @pytest.mark.parametrize(("interval", "minutes"), [("5m", 5), ("15m", 15), ("1h", 60), ("1d", 1440)])
@@ -42,20 +42,20 @@ def test_each_interval_has_its_length(api, interval, minutes):
 
 
 def test_from_and_to_limit_the_bar_start_times(api):
-    asked = {"from_": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:05:00Z"}
-    found = list_starts(api.get("/bars/MSFT", **asked))
+    period = {"from_": "2026-11-20T12:00:00Z", "to": "2026-11-20T12:05:00Z"}
+    starts = list_starts(api.get("/bars/MSFT", **period))
     if utc_now() > datetime.fromisoformat("2026-11-20T12:05:00Z"):
-        assert [one.minute for one in found] == [4, 3, 2, 1, 0]
+        assert [start.minute for start in starts] == [4, 3, 2, 1, 0]
 
 
 def test_pages_are_contiguous(api):
     bounds = {"from_": "2026-01-05T12:00:00Z", "to": "2026-01-05T12:07:00Z"}
     first = api.get("/bars/MSFT", limit=3, **bounds)
-    minutes = [one.minute for one in list_starts(first)]
+    minutes = [start.minute for start in list_starts(first)]
     path = first.links["next"]["url"].removeprefix("/api/v1")
     while path:
         page = api.get(path)
-        minutes += [one.minute for one in list_starts(page)]
+        minutes += [start.minute for start in list_starts(page)]
         path = page.links.get("next", {}).get("url", "").removeprefix("/api/v1")
     assert minutes == [6, 5, 4, 3, 2, 1, 0]
 

@@ -72,9 +72,9 @@ def test_feed_is_silent_only_while_symbols_are_subscribed_and_before_its_first_a
     feed, now = Feed(), utc_now()
     feed.heard_at = EPOCH  # it has sent nothing
     market = Market(feed, api.service.app.state.readers)
-    assert market.feed_silence(now) is None
+    assert market.compute_feed_silence(now) is None
     unsubscribe = market.subscribe([InstrumentKey(1, "AAPL")], lambda *_: None)
-    silences = [market.feed_silence(now + timedelta(seconds=seconds)) for seconds in (5, 35)]
+    silences = [market.compute_feed_silence(now + timedelta(seconds=seconds)) for seconds in (5, 35)]
     assert silences == [timedelta(0), timedelta(seconds=30)]
     unsubscribe()
-    assert market.feed_silence(now) is None
+    assert market.compute_feed_silence(now) is None

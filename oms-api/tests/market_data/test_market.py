@@ -58,43 +58,43 @@ def test_given_quote_takes_precedence_over_the_source(engine, market, source):
     create_store(engine, build_quote("5"))
     keys = [AAPL, MSFT]
     with engine.connect() as connection:
-        found = market.quotes_for(connection, keys, NOON)
-    assert found == {AAPL: build_quote("5"), MSFT: source.quote("MSFT", NOON)}
+        quotes = market.find_quotes(connection, keys, NOON)
+    assert quotes == {AAPL: build_quote("5"), MSFT: source.get_quote("MSFT", NOON)}
 
 
 def test_latest_quote_is_kept(engine, market):
-    assert market.last(1, "AAPL") is None
+    assert market.get_last_quote(1, "AAPL") is None
     with engine.connect() as connection:
-        market.quotes_for(connection, [AAPL], NOON)
-    assert market.last(1, "AAPL").at == NOON
-    market.arrived(1, build_quote("7", NOON + SECOND))
-    assert market.last(1, "AAPL") == build_quote("7", NOON + SECOND)
-    assert market.last(2, "AAPL") is None
+        market.find_quotes(connection, [AAPL], NOON)
+    assert market.get_last_quote(1, "AAPL").at == NOON
+    market.receive_quote(1, build_quote("7", NOON + SECOND))
+    assert market.get_last_quote(1, "AAPL") == build_quote("7", NOON + SECOND)
+    assert market.get_last_quote(2, "AAPL") is None
 
 
 def test_quote_cache_size_is_bounded(engine, market, monkeypatch):
     monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     for symbol in ("A", "B", "C"):
-        market.arrived(1, build_quote("7", symbol=symbol))
-    assert [market.last(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
+        market.receive_quote(1, build_quote("7", symbol=symbol))
+    assert [market.get_last_quote(1, symbol) is None for symbol in ("A", "B", "C")] == [True, True, False]
 
 
 def test_subscriber_receives_every_new_quote_once(engine, market, source):
-    told = []
-    end = market.subscribe([AAPL], lambda tenant_id, quote: told.append((tenant_id, quote)))
+    changes = []
+    end = market.subscribe([AAPL], lambda tenant_id, quote: changes.append((tenant_id, quote)))
     with engine.connect() as connection:
         for at in (NOON, NOON, NOON + SECOND):
             market.poll(connection, at)
-        market.arrived(1, build_quote("7"))
-        market.arrived(1, build_quote("7", symbol="MSFT"))
-        market.arrived(2, build_quote("7"))
+        market.receive_quote(1, build_quote("7"))
+        market.receive_quote(1, build_quote("7", symbol="MSFT"))
+        market.receive_quote(2, build_quote("7"))
         end()
         end()
         market.poll(connection, NOON + 2 * SECOND)
-    market.arrived(1, build_quote("8"))
-    assert told == [
-        (1, source.quote("AAPL", NOON)),
-        (1, source.quote("AAPL", NOON + SECOND)),
+    market.receive_quote(1, build_quote("8"))
+    assert changes == [
+        (1, source.get_quote("AAPL", NOON)),
+        (1, source.get_quote("AAPL", NOON + SECOND)),
         (1, build_quote("7")),
     ]
 
@@ -110,10 +110,10 @@ def test_source_polls_subscribed_symbols(market, source):
 def test_source_polls_requested_symbols_until_requests_stop(engine, market, source):
     create_store(engine, build_quote("5"))
     with engine.connect() as connection:
-        market.quotes_for(connection, [AAPL, MSFT, OTHER_MSFT], NOON)  # AAPL is given
+        market.find_quotes(connection, [AAPL, MSFT, OTHER_MSFT], NOON)  # AAPL is given
         market.follow(NOON)
         market.follow(NOON + SECOND)
-        market.quotes_for(connection, [OTHER_AAPL], NOON + 300 * SECOND)
+        market.find_quotes(connection, [OTHER_AAPL], NOON + 300 * SECOND)
     market.follow(NOON + 599 * SECOND)
     market.follow(NOON + 600 * SECOND)
     market.follow(NOON + 900 * SECOND)
@@ -124,7 +124,7 @@ def test_number_of_polled_symbols_is_bounded(engine, market, source, monkeypatch
     monkeypatch.setattr("app.market_data.service._MAX_CACHED", 2)
     with engine.connect() as connection:
         for symbol in ("A", "B", "C"):
-            market.quotes_for(connection, [InstrumentKey(1, symbol)], NOON)
+            market.find_quotes(connection, [InstrumentKey(1, symbol)], NOON)
     market.follow(NOON)
     assert source.followed == [["C"]]
 

@@ -12,8 +12,8 @@ from app.market_data.queries.marks import find_overrides
 from app.market_data.rules.base_prices import is_currency_pair
 from app.timestamps import format_timestamp
 from app.verify import check_database
-from tests.orders.test_kept_promises import wait_until
 from tests.risk.risk_requests import post_order, put_limit, set_quote
+from tests.support.conditions import wait_until
 from tests.support.duties import take_snapshots
 
 HOUR = timedelta(hours=1)

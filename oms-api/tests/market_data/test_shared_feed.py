@@ -15,10 +15,9 @@ from app.market_data.sources.manual import ManualSource
 from app.market_data.sources.shared_feed import SharedFeed
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 from tests.support.redis import RedisServer
-
-WAIT_SECONDS = 60.0
 
 
 class Feed(ManualSource):
@@ -40,7 +39,7 @@ class Feed(ManualSource):
         return self.heard_at
 
     @override
-    def quote(self, symbol, _at):
+    def get_quote(self, symbol, _at):
         return self.quotes.get(symbol) if symbol in self.followed else None
 
     def set_price(self, symbol, price):
@@ -72,25 +71,22 @@ def two_feeds(redis_server, monkeypatch):
         feed.close()
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def follow_symbols(processes):
     """Let each process follow a separate symbol, and return owner and reader, each with its source."""
     (first, _), (second, _) = processes
     first.follow(frozenset({"AAPL"}))
     second.follow(frozenset({"MSFT"}))
     wait_until(lambda: first.is_connected and second.is_connected and first.is_owner != second.is_owner)
-    return sorted(processes, key=lambda one: not one[0].is_owner)
+    return sorted(processes, key=lambda process: not process[0].is_owner)
 
 
 def get_price(feed, symbol):
-    quote = feed.quote(symbol, EPOCH)
+    quote = feed.get_quote(symbol, EPOCH)
     return None if quote is None else quote.last
+
+
+def wait_for_price(feed, symbol, price):
+    wait_until(lambda: get_price(feed, symbol) == price)
 
 
 def test_one_process_reads_the_symbols_of_all(two_feeds):
@@ -98,8 +94,8 @@ def test_one_process_reads_the_symbols_of_all(two_feeds):
     wait_until(lambda: source.followed == {"AAPL", "MSFT"} and not idle.followed)
     for price in (100, 101):
         source.set_price("MSFT", price)
-        wait_until(lambda price=price: get_price(reader, "MSFT") == price)
-    assert reader.quote("MSFT", EPOCH) == source.quotes["MSFT"]  # with the time, which gives its age
+        wait_for_price(reader, "MSFT", price)
+    assert reader.get_quote("MSFT", EPOCH) == source.quotes["MSFT"]  # with the time, which gives its age
     assert get_price(owner, "MSFT") == 101
 
 
@@ -114,11 +110,11 @@ def test_process_that_starts_has_the_last_quotes(two_feeds, redis_server):
     (_, source), (reader, _) = follow_symbols(two_feeds)
     wait_until(lambda: "AAPL" in source.followed)
     source.set_price("AAPL", 100)
-    wait_until(lambda: get_price(reader, "AAPL") == 100)
+    wait_for_price(reader, "AAPL", 100)
     late = SharedFeed(redis_server.url, Feed())
     try:
         late.follow(frozenset({"AAPL"}))
-        wait_until(lambda: get_price(late, "AAPL") == 100)
+        wait_for_price(late, "AAPL", 100)
         assert late.get_last_heartbeat(EPOCH) == source.heard_at
         assert not late.is_owner
     finally:
@@ -130,7 +126,7 @@ def test_worker_that_follows_nothing_has_the_quotes_of_the_others(two_feeds):
     first.follow(frozenset({"AAPL"}))
     wait_until(lambda: first.is_owner and source.followed == {"AAPL"})
     source.set_price("AAPL", 100)
-    wait_until(lambda: get_price(worker, "AAPL") == 100)
+    wait_for_price(worker, "AAPL", 100)
     wait_until(lambda: worker.get_last_heartbeat(EPOCH) == source.heard_at)
     assert not idle.followed
 
@@ -165,14 +161,14 @@ def test_two_services_send_the_requests_of_one(redis_server, new_database):
         alpaca.exchange.quote("AAPL", "99", "101")
         alpaca.exchange.quote("MSFT", "199", "201")
         settings |= {"ALPACA_API_SECRET": SECRET_KEY, "ALPACA_DATA_URL": alpaca.url}
-        with run_process(**settings) as one, run_process(**settings) as two:
-            wait_until(lambda: get_bid(one, "AAPL") == "99.00" and get_bid(two, "MSFT") == "199.00")
+        with run_process(**settings) as process, run_process(**settings) as two:
+            wait_until(lambda: get_bid(process, "AAPL") == "99.00" and get_bid(two, "MSFT") == "199.00")
             alpaca.exchange.quote("AAPL", "100", "101")
-            wait_until(lambda: get_bid(two, "AAPL") == get_bid(one, "AAPL") == "100.00")
+            wait_until(lambda: get_bid(two, "AAPL") == get_bid(process, "AAPL") == "100.00")
             alpaca.gateway.requests.clear()
             began = time.monotonic()
             time.sleep(5)
-            read = [one for one in alpaca.gateway.requests if "/quotes/latest" in str(one)]
+            read = [request for request in alpaca.gateway.requests if "/quotes/latest" in str(request)]
             # each process that reads sends one request a second
             assert 1 <= len(read) <= time.monotonic() - began + 2
 

@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ASK_ELSEWHERE = """
 from datetime import datetime, UTC
 from app.market_data.sources.simulated import SimulatedSource
-print(SimulatedSource("seed").quote("AAPL", datetime(2026, 11, 20, 12, tzinfo=UTC)))
+print(SimulatedSource("seed").get_quote("AAPL", datetime(2026, 11, 20, 12, tzinfo=UTC)))
 """
 
 
@@ -30,17 +30,17 @@ def source():
 def test_another_process_has_the_same_price(source):
     program = [sys.executable, "-c", ASK_ELSEWHERE]
     elsewhere = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
-    assert elsewhere.stdout.strip() == str(source.quote("AAPL", NOON))
+    assert elsewhere.stdout.strip() == str(source.get_quote("AAPL", NOON))
 
 
 def test_another_seed_gives_other_prices(source):
-    assert SimulatedSource("other").quote("AAPL", NOON) != source.quote("AAPL", NOON)
+    assert SimulatedSource("other").get_quote("AAPL", NOON) != source.get_quote("AAPL", NOON)
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD", "RELIANCE", "DOGE/USD", "NOBODY", "M&M"])
 def test_any_symbol_has_a_valid_quote(source, symbol):
     for hour in range(48):
-        quote = source.quote(symbol, NOON + timedelta(hours=hour))
+        quote = source.get_quote(symbol, NOON + timedelta(hours=hour))
         assert 0 < quote.bid < quote.last < quote.ask
         assert quote.ask - quote.bid < quote.last * Decimal("0.01")
         assert (quote.bid_size, quote.ask_size, quote.source) == (None, None, "simulated")
@@ -48,7 +48,7 @@ def test_any_symbol_has_a_valid_quote(source, symbol):
 
 def test_well_known_symbols_stay_around_their_levels(source):
     for day in range(30):
-        assert 100 < source.quote("AAPL", NOON + timedelta(days=day)).last < 350
+        assert 100 < source.get_quote("AAPL", NOON + timedelta(days=day)).last < 350
 
 
 @pytest.mark.parametrize(
@@ -63,47 +63,49 @@ def test_well_known_symbols_stay_around_their_levels(source):
     ],
 )
 def test_every_spelling_of_a_symbol_has_one_price(source, symbol, known):
-    assert source.quote(symbol, NOON)._replace(symbol=known) == source.quote(known, NOON)
+    assert source.get_quote(symbol, NOON)._replace(symbol=known) == source.get_quote(known, NOON)
 
 
 def test_unknown_spelling_has_its_own_price(source):
-    assert source.quote("XYZ-B", NOON).last != source.quote("XYZ.B", NOON).last
+    assert source.get_quote("XYZ-B", NOON).last != source.get_quote("XYZ.B", NOON).last
 
 
 def test_quote_is_constant_within_its_second(source):
-    within = source.quote("AAPL", NOON + timedelta(milliseconds=999))
-    assert within == source.quote("AAPL", NOON)
+    within = source.get_quote("AAPL", NOON + timedelta(milliseconds=999))
+    assert within == source.get_quote("AAPL", NOON)
     assert within.at == NOON
-    seen = {source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
-    assert len(seen) > 5
+    prices = {source.get_quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)}
+    assert len(prices) > 5
 
 
 @pytest.mark.parametrize("interval", Interval)
 def test_bars_match_the_walk(source, interval):
-    bars = source.bars("AAPL", interval, NOON - 3 * interval.length, NOON + timedelta(hours=12))
+    bars = source.get_bars("AAPL", interval, NOON - 3 * interval.length, NOON + timedelta(hours=12))
     assert bars[0].start == NOON - 3 * interval.length or interval is Interval.DAY
     for bar in bars:
         assert bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high
-        assert bar.open == source.quote("AAPL", bar.start).last
+        assert bar.open == source.get_quote("AAPL", bar.start).last
         assert bar.volume > 0
 
 
 def test_minute_bar_covers_the_prices_of_its_seconds(source):
-    (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
-    lasts = [source.quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
-    assert (one.open, one.high, one.low, one.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
+    (bar,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(minutes=1))
+    lasts = [source.get_quote("AAPL", NOON + timedelta(seconds=second)).last for second in range(60)]
+    assert (bar.open, bar.high, bar.low, bar.close) == (lasts[0], max(lasts), min(lasts), lasts[-1])
 
 
 def test_longer_bars_match_the_shorter_bars_within(source):
     since, until = NOON - timedelta(days=3, hours=12), NOON - timedelta(days=1, hours=11, seconds=17)
-    lasting = [source.bars("AAPL", interval, since, until) for interval in Interval]
+    lasting = [source.get_bars("AAPL", interval, since, until) for interval in Interval]
     for shorter, longer in pairwise(lasting):
         assert (
-            shorter[-1].close == longer[-1].close == source.quote("AAPL", until - timedelta(seconds=1)).last
+            shorter[-1].close
+            == longer[-1].close
+            == source.get_quote("AAPL", until - timedelta(seconds=1)).last
         )
-        assert max(one.high for one in longer) <= max(one.high for one in shorter)
-        assert min(one.low for one in longer) >= min(one.low for one in shorter)
-    assert [one.start for one in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
+        assert max(bar.high for bar in longer) <= max(bar.high for bar in shorter)
+        assert min(bar.low for bar in longer) >= min(bar.low for bar in shorter)
+    assert [bar.start for bar in lasting[-1]] == [since, since + timedelta(days=1), since + timedelta(days=2)]
 
 
 @pytest.mark.parametrize("interval", Interval)
@@ -115,42 +117,42 @@ def test_cost_of_a_page_of_bars_is_independent_of_their_length(source, interval,
         return 0
 
     monkeypatch.setattr(walk, "_draw", draw)
-    assert len(source.bars("AAPL", interval, NOON - 101 * interval.length, NOON)) in {100, 101}
+    assert len(source.get_bars("AAPL", interval, NOON - 101 * interval.length, NOON)) in {100, 101}
     assert len(drawn) < 160 * 100
 
 
 def test_newest_bar_is_updated_until_its_end(source):
-    (young,) = source.bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(minutes=5))
-    (whole,) = source.bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(hours=1))
+    (young,) = source.get_bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(minutes=5))
+    (whole,) = source.get_bars("AAPL", Interval.HOUR, NOON, NOON + timedelta(hours=1))
     assert (young.start, young.open) == (whole.start, whole.open)
     assert young.high <= whole.high
 
 
 def test_bar_exists_from_its_first_instant(source):
-    (one,) = source.bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
-    assert one.open == one.high == one.low == one.close == source.quote("AAPL", NOON).last
-    assert source.bars("AAPL", Interval.MINUTE, NOON, NOON) == []
+    (bar,) = source.get_bars("AAPL", Interval.MINUTE, NOON, NOON + timedelta(microseconds=1))
+    assert bar.open == bar.high == bar.low == bar.close == source.get_quote("AAPL", NOON).last
+    assert source.get_bars("AAPL", Interval.MINUTE, NOON, NOON) == []
 
 
 def test_bars_do_not_exceed_their_end_or_the_first_instant(source):
-    assert source.bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
+    assert source.get_bars("AAPL", Interval.DAY, NOON, NOON + timedelta(hours=1)) == []
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    early = source.bars("AAPL", Interval.MINUTE, epoch - timedelta(hours=1), epoch + timedelta(minutes=2))
-    assert [one.start for one in early] == [epoch, epoch + timedelta(minutes=1)]
+    early = source.get_bars("AAPL", Interval.MINUTE, epoch - timedelta(hours=1), epoch + timedelta(minutes=2))
+    assert [bar.start for bar in early] == [epoch, epoch + timedelta(minutes=1)]
 
 
 def test_symbol_cache_size_is_bounded(source, monkeypatch):
     monkeypatch.setattr("app.market_data.sources.simulated._MAX_CACHED_SYMBOLS", 1)
-    first = [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")]
-    assert [source.quote(symbol, NOON) for symbol in ("AAPL", "MSFT")] == first
+    first = [source.get_quote(symbol, NOON) for symbol in ("AAPL", "MSFT")]
+    assert [source.get_quote(symbol, NOON) for symbol in ("AAPL", "MSFT")] == first
 
 
 def test_unknown_currency_pair_has_no_price(source):
-    assert source.quote("USD/INR", NOON) is not None
-    assert source.quote("LINK/USD", NOON) is not None  # no currency: as any other symbol
+    assert source.get_quote("USD/INR", NOON) is not None
+    assert source.get_quote("LINK/USD", NOON) is not None  # no currency: as any other symbol
     for _ in range(2):
-        assert source.quote("EUR/INR", NOON) is None
-    assert source.bars("EUR/INR", Interval.DAY, NOON, NOON + timedelta(days=1)) is None
+        assert source.get_quote("EUR/INR", NOON) is None
+    assert source.get_bars("EUR/INR", Interval.DAY, NOON, NOON + timedelta(days=1)) is None
 
 
 def test_sources_are_found_by_name():
@@ -168,5 +170,5 @@ def test_alpaca_source_needs_credentials():
 
 def test_manual_source_has_no_prices_by_itself():
     source = ManualSource()
-    assert source.quote("AAPL", NOON) is None
-    assert source.bars("AAPL", Interval.DAY, NOON, NOON) is None
+    assert source.get_quote("AAPL", NOON) is None
+    assert source.get_bars("AAPL", Interval.DAY, NOON, NOON) is None

@@ -120,11 +120,11 @@ def test_health_reports_a_silent_feed(service, api, monkeypatch):
 
 def test_feed_is_not_silent_while_no_symbol_is_subscribed():
     market, now = Market(SilentSource(), None), utc_now()  # type: ignore[arg-type]  # nothing is read
-    assert market.feed_silence(now) is None
+    assert market.compute_feed_silence(now) is None
     unsubscribe = market.subscribe([InstrumentKey(1, "AAPL")], lambda *_: None)
-    assert market.feed_silence(now) == timedelta(minutes=1)
+    assert market.compute_feed_silence(now) == timedelta(minutes=1)
     unsubscribe()
-    assert market.feed_silence(now) is None
+    assert market.compute_feed_silence(now) is None
 
 
 def build_quote(last, at):
@@ -135,7 +135,7 @@ def test_older_shared_quote_does_not_replace_a_later_one():
     market, now = Market(ManualSource(), None), utc_now()  # type: ignore[arg-type]  # nothing is read
     market.apply_shared(1, build_quote("2", now))
     market.apply_shared(1, build_quote("1", now - timedelta(seconds=1)))
-    last = market.last(1, "AAPL")
+    last = market.get_last_quote(1, "AAPL")
     assert last is not None
     assert last.last == 2
 
@@ -156,7 +156,7 @@ def test_quotes_of_a_process_reach_the_others_over_redis():
         async with asyncio.timeout(30):
             while not all(sharing.is_shared for sharing in sharings):  # noqa: ASYNC110  # nothing signals it
                 await asyncio.sleep(0.01)
-            markets[0].arrived(1, sent)
+            markets[0].receive_quote(1, sent)
             while not arrived.is_set():  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.01)
         for task in tasks:

@@ -63,8 +63,8 @@ class NaivePortfolio:
 
     def figures(self, at: datetime) -> Figures:
         """Return the figures at an instant."""
-        trades = [one for one in self.trades if _instant(one.created_at) <= at]
-        movements = [movement for movement in self.movements if _instant(movement.created_at) <= at]
+        trades = [one for one in self.trades if _parse_instant(one.created_at) <= at]
+        movements = [movement for movement in self.movements if _parse_instant(movement.created_at) <= at]
         charges = sum((Decimal(one.charges) for one in trades), ZERO)
         cash = self.opening_cash - charges
         held: dict[tuple[str, str | None], Decimal] = {}
@@ -82,15 +82,15 @@ class NaivePortfolio:
         dp_charges = [movement for movement in movements if movement.kind in {"charges", "dp_charges"}]
         charges -= sum((Decimal(dp_charge.amount) for dp_charge in dp_charges), ZERO)
         flows = sum((Decimal(movement.amount) for movement in movements if movement.kind in FLOWS), ZERO)
-        return Figures(cash, cash + self._value(held, at), flows, charges)
+        return Figures(cash, cash + self._compute_value(held, at), flows, charges)
 
     def sum_movements(self, kinds: set[str], start: datetime | None, end: datetime) -> Decimal:
         """Return the sum of the cash movements of some kinds after an instant up to another."""
         amounts = (
             Decimal(movement.amount)
             for movement in self.movements
-            if movement.kind in kinds and (start is None or _instant(movement.created_at) > start)
-            and _instant(movement.created_at) <= end
+            if movement.kind in kinds and (start is None or _parse_instant(movement.created_at) > start)
+            and _parse_instant(movement.created_at) <= end
         )  # fmt: skip
         return sum(amounts, ZERO)
 
@@ -104,7 +104,7 @@ class NaivePortfolio:
             for at, sign in ((end, 1), (start, -1)):
                 if at is None:
                     continue
-                for symbol in {one.symbol for one in mine}:
+                for symbol in {trade.symbol for trade in mine}:
                     quantity = self.quantity(symbol, at)
                     value = multiply(quantity, self.quotes.mark(symbol, at)) if quantity else ZERO
                     there += sign * value
@@ -112,7 +112,9 @@ class NaivePortfolio:
             for one in mine:
                 if one.kind == "split":
                     continue
-                if (start is None or _instant(one.created_at) > start) and _instant(one.created_at) <= end:
+                if (start is None or _parse_instant(one.created_at) > start) and _parse_instant(
+                    one.created_at
+                ) <= end:
                     there -= _sign(one) * Decimal(one.gmv)
                     here -= _sign(one) * multiply(Decimal(one.gmv), Decimal(one.fx_rate))
             total += here - multiply(there, self.quotes.mark(pair, end))
@@ -122,14 +124,14 @@ class NaivePortfolio:
         """Return the quantity of a symbol that is held at an instant."""
         quantity = ZERO
         for trade in self.trades:
-            if trade.symbol == symbol and _instant(trade.created_at) <= at:
+            if trade.symbol == symbol and _parse_instant(trade.created_at) <= at:
                 is_split = trade.kind == "split"
                 quantity = (
                     quantity * SPLIT_RATIO if is_split else quantity + _sign(trade) * Decimal(trade.quantity)
                 )
         return quantity
 
-    def _value(self, held: dict[tuple[str, str | None], Decimal], at: datetime) -> Decimal:
+    def _compute_value(self, held: dict[tuple[str, str | None], Decimal], at: datetime) -> Decimal:
         total = ZERO
         for (symbol, currency), quantity in held.items():
             if quantity:
@@ -170,8 +172,8 @@ def compute_performance(points: Iterable[tuple[Figures, bool]]) -> dict[str, flo
             returns.append(chained - 1)
             chained = 1.0
     mean = sum(returns) / len(returns)
-    deviation = sqrt(sum((one - mean) ** 2 for one in returns) / (len(returns) - 1))
-    downside = sqrt(sum(min(one, 0) ** 2 for one in returns) / len(returns))
+    deviation = sqrt(sum((value - mean) ** 2 for value in returns) / (len(returns) - 1))
+    downside = sqrt(sum(min(value, 0) ** 2 for value in returns) / len(returns))
     falls = [1 - level / max(levels[: number + 1]) for number, level in enumerate(levels)]
     return {
         "time_weighted_return": levels[-1] - 1,
@@ -186,5 +188,5 @@ def _sign(trade: Any) -> int:
     return 1 if trade.side == "BUY" else -1
 
 
-def _instant(value: Any) -> datetime:  # text from SQLite
+def _parse_instant(value: Any) -> datetime:  # text from SQLite
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)

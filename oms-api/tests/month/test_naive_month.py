@@ -35,7 +35,7 @@ def naive_portfolios(month) -> dict[str, NaivePortfolio]:
 
 
 def get_previous_figures(month: Month, name: str, at: datetime) -> datetime | None:
-    return max((one for one in month.closes[name] if one < at), default=None)
+    return max((instant for instant in month.closes[name] if instant < at), default=None)
 
 
 def compute_day_pnl(naive: NaivePortfolio, start: datetime | None, end: datetime) -> Decimal:
@@ -72,7 +72,9 @@ def test_every_close_equals_the_naive_computation(month, naive_portfolios, name)
     assert len(stored) == len(month.closes[name]) + len(month.flows[name])
     for row in stored:
         at = row.at if isinstance(row.at, datetime) else datetime.fromisoformat(row.at)
-        figures = Figures(*(Decimal(getattr(row, one)) for one in ("cash", "equity", "flows", "charges")))
+        figures = Figures(
+            *(Decimal(getattr(row, column)) for column in ("cash", "equity", "flows", "charges"))
+        )
         assert figures == naive_portfolios[name].figures(at), at
 
 
@@ -172,15 +174,15 @@ def test_performance_equals_the_naive_computation(month, naive_portfolios, name)
     body = month.assert_ok(month.api.get(f"/portfolio/{name}/performance"))
     expected = compute_performance(points)
     drawdown = body["max_drawdown"]["share"]
-    found = {one: float(body[one]) for one in expected if one != "max_drawdown"}
-    assert found | {"max_drawdown": float(drawdown)} == pytest.approx(expected, abs=1e-7)
+    statistics = {one: float(body[one]) for one in expected if one != "max_drawdown"}
+    assert statistics | {"max_drawdown": float(drawdown)} == pytest.approx(expected, abs=1e-7)
 
 
 def test_days_are_signed_off_with_the_naive_figures(month, naive_portfolios):
     for day in ("2026-10-01", "2026-10-20", "2026-10-29"):
         signed = month.assert_ok(month.api.post(f"/day-close/{day}", {}))
         expected = [name for name in BOTH if any(str(at.date()) == day for at in month.closes[name])]
-        assert sorted(one["portfolio_name"] for one in signed["figures"]) == sorted(expected)
+        assert sorted(row["portfolio_name"] for row in signed["figures"]) == sorted(expected)
         for figure in signed["figures"]:
             end = datetime.fromisoformat(figure["to"])
             portfolio = naive_portfolios[figure["portfolio_name"]]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from app.orders.rules.values import Order, Status
-from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import WAIT_SECONDS
 
 
 def connect_portfolio(engine: Any, create_broker: Callable[[], Any]) -> RoutingHarness:

@@ -5,13 +5,14 @@ import pytest
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.capabilities import TABLES
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.linked_orders import Pairing
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import CREDENTIALS, WAIT_SECONDS
+from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.standins.alpaca.server import StandIn
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import WAIT_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ def create_broker(alpaca):
 
     def create():
         budget = RequestBudget(LocalTokenBucket(100_000))
-        timeouts = Timeouts(response=WAIT_SECONDS)
+        timeouts = RestTimeouts(response=WAIT_SECONDS)
         brokers.append(AlpacaBroker(alpaca.url, CREDENTIALS, budget=budget, timeouts=timeouts))
         return brokers[-1]
 
@@ -55,7 +56,7 @@ def routing(engine, unlinked):
     """Provide a connected portfolio, with AAPL quoted 99 to 101. Its broker links no orders."""
     harness = WriterHarness(engine)
     harness.publish_quote("99", "101", "100")
-    made = RoutingHarness(harness)
-    yield made
+    harness_with_routing = RoutingHarness(harness)
+    yield harness_with_routing
     # The broker was set by SQL, which the audit log does not know.
     assert set(verify_database(engine).failed) <= {"portfolio record"}

@@ -72,10 +72,10 @@ ACCOUNTS = (
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
     """Wait until a condition is true, and return its value."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.2)
-    return found
+    return value
 
 
 class Installation:
@@ -120,12 +120,14 @@ class Installation:
 
     def start_ibkr(self) -> None:
         """Start the process for IBKR."""
-        given = build_environment(
+        environment = build_environment(
             DATABASE_URL=self.database_url, ENVIRONMENT="development", IB_HOST=LOOPBACK,
             IB_PORT=str(self.tws.port), RECONCILE_INTERVAL_SECONDS="30", LOG_LEVEL="WARNING",
         )  # fmt: skip
         command = [sys.executable, "-m", "app.brokers.ibkr"]
-        self._ibkr = start_guarded(command, cwd=HOME, env=given, stdout=self._ibkr_log, stderr=self._ibkr_log)
+        self._ibkr = start_guarded(
+            command, cwd=HOME, env=environment, stdout=self._ibkr_log, stderr=self._ibkr_log
+        )
 
     def kill_ibkr(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self._ibkr is not None:
@@ -170,13 +172,20 @@ class Installation:
         }  # fmt: skip
         assert self.send("POST", "/broker-connections", body).status_code == 201
         self.log_in()
-        for one in ACCOUNTS:
-            wait_for(partial(self._is_connected, one.connection), one.connection)
-            assert self.send("PUT", f"/instruments/{one.symbol}", one.instrument).status_code in {200, 201}
-            portfolio = {"name": one.portfolio, "base_currency": one.currency}
+        for account in ACCOUNTS:
+            wait_for(partial(self._is_connected, account.connection), account.connection)
+            assert self.send("PUT", f"/instruments/{account.symbol}", account.instrument).status_code in {
+                200,
+                201,
+            }
+            portfolio = {"name": account.portfolio, "base_currency": account.currency}
             assert self.send("POST", "/portfolios", portfolio).status_code == 201
-            assignment = {"broker": one.broker, "connection": one.connection, "when_broker_down": "hold"}
-            answer = self.send("PATCH", f"/portfolios/{one.portfolio}", assignment)
+            assignment = {
+                "broker": account.broker,
+                "connection": account.connection,
+                "when_broker_down": "hold",
+            }
+            answer = self.send("PATCH", f"/portfolios/{account.portfolio}", assignment)
             assert answer.status_code == 200, answer.text
 
     def log_in(self) -> None:
@@ -189,12 +198,14 @@ class Installation:
         raise AssertionError("no login")
 
     def _is_connected(self, name: str) -> bool:
-        found = {one["name"]: one["status"] for one in self.get("/broker-connections")}
-        return found.get(name) == "connected"
+        statuses = {
+            connection["name"]: connection["status"] for connection in self.get("/broker-connections")
+        }
+        return statuses.get(name) == "connected"
 
     def wait_until_connected(self) -> None:
-        for one in ACCOUNTS:
-            wait_for(partial(self._is_connected, one.connection), one.connection)
+        for account in ACCOUNTS:
+            wait_for(partial(self._is_connected, account.connection), account.connection)
 
     def move_prices(self) -> None:
         """Quote the simulated prices of now at the stand-ins."""
@@ -207,8 +218,8 @@ class Trader:
 
     def __init__(self, installation: Installation, draw: random.Random) -> None:
         self.installation, self.draw = installation, draw
-        self.placed: dict[str, list[str]] = {one.portfolio: [] for one in ACCOUNTS}
-        self.exits: dict[str, list[str]] = {one.portfolio: [] for one in ACCOUNTS}
+        self.placed: dict[str, list[str]] = {account.portfolio: [] for account in ACCOUNTS}
+        self.exits: dict[str, list[str]] = {account.portfolio: [] for account in ACCOUNTS}
 
     def act(self) -> None:
         account, choice = self.draw.choice(ACCOUNTS), self.draw.random()
@@ -224,8 +235,8 @@ class Trader:
 
     def _cancel_all(self, account: Account) -> None:
         """Cancel what rests far from the price, which our own market orders would meet."""
-        for one in self.installation.get("/orders", open="true", portfolio=account.portfolio):
-            self.installation.send("POST", f"/orders/{one['id']}/cancel", {})
+        for order in self.installation.get("/orders", open="true", portfolio=account.portfolio):
+            self.installation.send("POST", f"/orders/{order['id']}/cancel", {})
 
     def _replace(self, account: Account, order_id: str) -> None:
         """Change the limit, or the stop of an exit."""

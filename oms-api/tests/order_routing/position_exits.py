@@ -26,5 +26,9 @@ def list_open_exits(routing: RoutingHarness, like: Order) -> list[tuple[str, str
     rows = routing.harness.query(
         "SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
     )
-    found = [routing.harness.get_order(like._replace(id=order_id)) for (order_id,) in rows]
-    return [(one.type, one.status, int(one.leaves_quantity)) for one in found if one.status not in FINAL]
+    orders = [routing.harness.get_order(like._replace(id=order_id)) for (order_id,) in rows]
+    return [
+        (order.type, order.status, int(order.leaves_quantity))
+        for order in orders
+        if order.status not in FINAL
+    ]

@@ -74,16 +74,16 @@ class ScriptedBroker(PaperBroker):
         return super().find(order_id)
 
     @override
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         self._fail("account")
         return Account("USD", ZERO, ZERO, self.number, self.is_paper)
 
     @override
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         self._fail("events")
-        return [] if self.is_silent else super().events(after)
+        return [] if self.is_silent else super().list_events(after)
 
-    def execution_charges(self) -> Sequence[Charged]:
+    def list_execution_charges(self) -> Sequence[Charged]:
         """Return what the broker charged for all executions."""
         return self.charges
 
@@ -162,16 +162,16 @@ class RoutingHarness:
     def get_connection(self) -> StoredConnection:
         """Return the connection as the database has it."""
         with self.harness.engine.connect() as connection:
-            found = find_connection(connection, self.harness.tenant, NAME)
-        assert found is not None
-        return found
+            connection_row = find_connection(connection, self.harness.tenant, NAME)
+        assert connection_row is not None
+        return connection_row
 
     def run_session(self, seconds: int = 2) -> None:
         """Let time pass, and the session do all that is due; a killed process starts again."""
         for _ in range(seconds):
             self.harness.advance_clock()
             try:
-                while self.session.step():
+                while self.session.run_step():
                     pass
             except Killed:
                 self.restart()
@@ -198,11 +198,11 @@ class RoutingHarness:
         kill = self.kills.pop(0) if self.kills else None
         if kill == "before":
             raise Killed
-        written = [one for one in commands if one.order_id not in self.refused]
+        written = [command for command in commands if command.order_id not in self.refused]
         outcomes = iter(self.harness.run(*written) if written else [])
         if kill == "after":
             raise Killed
-        return [Unexpected() if one.order_id in self.refused else next(outcomes) for one in commands]
+        return [Unexpected() if command.order_id in self.refused else next(outcomes) for command in commands]
 
 
 def set_outage(routing: RoutingHarness, status: str) -> None:

@@ -29,7 +29,7 @@ def test_order_is_sent_filled_and_booked(routing, alpaca):
     alpaca.exchange.quote("AAPL", "93", "94")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
     assert routing.harness.get_order(order).filled_value == 4 * 94.5 + 6 * 94
-    assert sorted(one[0] for one in routing.list_executions()) == sorted(
+    assert sorted(execution[0] for execution in routing.list_executions()) == sorted(
         execution.id for execution in alpaca.exchange.executions
     )
 
@@ -45,8 +45,10 @@ def test_process_whose_clock_is_behind_applies_all_events(routing, alpaca, creat
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     alpaca.exchange.quote("AAPL", "94", "95")
     run_until(routing, lambda: find_status(routing, order) is Status.FILLED)
-    found = routing.harness.query("SELECT theirs FROM reconciliation_issues WHERE type = 'missing_execution'")
-    assert found == []  # the fill was not found by a comparison minutes later
+    executions = routing.harness.query(
+        "SELECT theirs FROM reconciliation_issues WHERE type = 'missing_execution'"
+    )
+    assert executions == []  # the fill was not found by a comparison minutes later
 
 
 def test_cancel_reaches_alpaca(routing, alpaca):
@@ -83,8 +85,8 @@ def test_fills_that_alpaca_lists_under_other_ids_are_booked_once(routing, alpaca
     )  # past the clock of the stand-in: the account is compared with all fills
     routing.run_session(8)
     assert sorted(to_decimal(quantity) for _, quantity in routing.list_executions()) == [2, 2, 2, 4]
-    found = routing.harness.query("SELECT type FROM reconciliation_issues WHERE status = 'open'")
-    assert {kind for (kind,) in found} <= {"cash_mismatch"}
+    types = routing.harness.query("SELECT type FROM reconciliation_issues WHERE status = 'open'")
+    assert {kind for (kind,) in types} <= {"cash_mismatch"}
 
 
 def break_at_random(draw, alpaca, routing, create_broker):
@@ -145,7 +147,7 @@ def test_books_agree_after_random_faults(routing, alpaca, create_broker, seed, m
         filled = known[order.id].filled_qty if order.id in known else 0
         assert ours.filled_quantity == filled, order.id
     run_until(routing, lambda: routing.list_open_requests() == [])
-    held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
+    held = {symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty}
     ours = routing.harness.query("SELECT symbol, quantity FROM positions")
     assert {symbol: to_decimal(quantity) for symbol, quantity in ours} == held
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -6,7 +6,8 @@ from app.identity.rules.access import Role
 from app.risk.rules.limits import NEEDED
 from tests.access.api_operations import Members
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
-from tests.support.alpaca_portfolio import trading_at_alpaca, wait_for
+from tests.support.alpaca_portfolio import trading_at_alpaca
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 
@@ -27,14 +28,14 @@ def trading(serve, standin):
 def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
     bought = trading.place_order(quantity="10")
     assert bought["status"] == "SUBMITTED"
-    filled = wait_for(lambda: (found := trading.get_order(bought["id"]))["status"] == "FILLED" and found)
+    filled = wait_until(lambda: (order := trading.get_order(bought["id"]))["status"] == "FILLED" and order)
     assert [fill["quantity"] for fill in filled["fills"]] == ["10"]
     resting = trading.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    wait_for(lambda: trading.get_order(resting["id"])["status"] == "ACCEPTED")
+    wait_until(lambda: trading.get_order(resting["id"])["status"] == "ACCEPTED")
     assert trading.post(f"/orders/{resting['id']}/cancel", {}).status_code == 200
-    wait_for(lambda: trading.get_order(resting["id"])["status"] == "CANCELED")
+    wait_until(lambda: trading.get_order(resting["id"])["status"] == "CANCELED")
     working = trading.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")
-    wait_for(lambda: trading.get_order(working["id"])["status"] == "ACCEPTED")
+    wait_until(lambda: trading.get_order(working["id"])["status"] == "ACCEPTED")
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
     standin.faults.add("cut_before", method="DELETE", times=100_000)
     stopped = trading.post("/kill-switch", halt).json()
@@ -44,9 +45,9 @@ def test_orders_trade_at_alpaca_and_are_booked_here(trading, standin):
     events = trading.get("/events", type="cancellation.unconfirmed").json()
     assert [event["data"]["orders"] for event in events] == [[left]]
     standin.faults.clear()
-    wait_for(lambda: trading.get_order(working["id"])["status"] == "CANCELED")
+    wait_until(lambda: trading.get_order(working["id"])["status"] == "CANCELED")
     assert trading.get_portfolio()["positions"]["AAPL"]["quantity"] == "10"
-    wait_for(lambda: trading.get("/broker-connections/env-alpaca").json()["last_event_at"])
+    wait_until(lambda: trading.get("/broker-connections/env-alpaca").json()["last_event_at"])
     shown = trading.get("/broker-connections/env-alpaca").json()
     assert shown["requests_left"] is not None
     assert SECRET_KEY not in str(shown)
@@ -83,8 +84,8 @@ def test_live_connection_trades_once_a_second_person_has_enabled_it(trading, sta
         assert (denied["type"].rpartition("/")[2], live.exchange.orders) == ("order-denied", {})
         set_needed_limits(trading)
         assert trading.post("/broker-connections/live:enable-live", None, second).status_code == 200
-        wait_for(lambda: trading.get("/broker-connections/live").json()["status"] == "connected")
+        wait_until(lambda: trading.get("/broker-connections/live").json()["status"] == "connected")
         bought = trading.post_order(portfolio_name="Live", quantity="10").json()
-        wait_for(lambda: trading.get_order(bought["id"])["status"] == "FILLED")
+        wait_until(lambda: trading.get_order(bought["id"])["status"] == "FILLED")
         assert [int(one.qty) for one in live.exchange.executions] == [10]
         assert standin.exchange.executions == []

@@ -210,8 +210,8 @@ def test_replacement_of_an_order_that_ended_is_refused(routing):
     routing.broker.fill(order, "10")
     routing.run_session(5)
     assert routing.harness.get_order(order).status is Status.FILLED
-    told = routing.harness.report_broker_event(order, Replaced(order.id, "O1", routing.harness.now))
-    assert told.status is Status.FILLED
+    result = routing.harness.report_broker_event(order, Replaced(order.id, "O1", routing.harness.now))
+    assert result.status is Status.FILLED
 
 
 def test_replacement_below_the_filled_quantity_is_refused(routing):
@@ -234,5 +234,5 @@ def test_portfolio_is_flat_again_after_a_round_trip(routing):
     routing.run_session()
     with routing.harness.engine.connect():
         positions = routing.harness.query("SELECT quantity FROM positions")
-    assert [Decimal(str(one[0])) for one in positions] == [0]
+    assert [Decimal(str(position[0])) for position in positions] == [0]
     assert isinstance(routing.harness.get_order(closing).portfolio_key, PortfolioKey)

@@ -35,11 +35,11 @@ def list_exits(routing):
     )
     ids = [row[0] for row in rows]
     orders = [routing.harness.get_order(routing.entry._replace(id=order_id)) for order_id in ids]
-    return [one for one in orders if one.status not in FINAL]
+    return [order for order in orders if order.status not in FINAL]
 
 
 def describe_orders(orders):
-    return sorted((one.type.value, one.status.value, int(one.leaves_quantity)) for one in orders)
+    return sorted((order.type.value, order.status.value, int(order.leaves_quantity)) for order in orders)
 
 
 def fill_order(routing, order, quantity, price="90"):
@@ -49,8 +49,8 @@ def fill_order(routing, order, quantity, price="90"):
 
 def check_protection(routing, held):
     """Check that what rests at the broker closes the position, and no more."""
-    resting = [one for one in routing.broker.open_orders() if one.side == "SELL"]
-    assert sum(one.leaves for one in resting) == held
+    resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
+    assert sum(order.leaves for order in resting) == held
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def protected_entry(routing, bracket_entry):
     """Fill the entry completely, so that the stop rests and the target is watched."""
     routing.entry = bracket_entry
     fill_order(routing, bracket_entry, "10")
-    return sorted(list_exits(routing), key=lambda one: one.type)
+    return sorted(list_exits(routing), key=lambda order: order.type)
 
 
 def test_fill_sends_the_stop_and_holds_the_target(routing, protected_entry):
@@ -71,14 +71,14 @@ def test_each_fill_of_the_entry_is_protected(routing, bracket_entry):
     for filled, quantity in ((4, "4"), (7, "3"), (10, "3")):
         fill_order(routing, bracket_entry, quantity)
         check_protection(routing, filled)
-    assert sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING) == 10
+    assert sum(order.leaves_quantity for order in list_exits(routing) if order.status in WORKING) == 10
 
 
 def test_exit_whose_replacement_was_denied_is_used(routing):
     """The person replaced the target while the order waited for the connection, and risk denied it."""
     set_outage(routing, "down")
     routing.entry = routing.place_order(**EXITS)
-    target = next(one for one in list_exits(routing) if one.limit_price)
+    target = next(order for order in list_exits(routing) if order.limit_price)
     routing.harness.replace(target, limit_price="85")
     assert routing.harness.query("SELECT role FROM orders WHERE status = 'DENIED'") == [("take_profit",)]
     set_outage(routing, "connected")
@@ -87,7 +87,7 @@ def test_exit_whose_replacement_was_denied_is_used(routing):
     fill_order(routing, routing.entry, "4")
     assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 4), ("STOP", "ACCEPTED", 4)]
     fill_order(routing, routing.entry, "6")
-    assert sum(one.leaves_quantity for one in list_exits(routing) if one.limit_price) == 10
+    assert sum(order.leaves_quantity for order in list_exits(routing) if order.limit_price) == 10
     check_protection(routing, 10)
 
 
@@ -146,8 +146,8 @@ def run_until_known(routing, fault):
     """Let the outcome of a fault become known; the exits never exceed the position meanwhile."""
     for _ in range(70 if fault in (LOST, KILLED_BEFORE) else 10):
         routing.run_session(1)
-        resting = [one for one in routing.broker.open_orders() if one.side == "SELL"]
-        assert sum(one.leaves for one in resting) <= 10
+        resting = [order for order in routing.broker.open_orders() if order.side == "SELL"]
+        assert sum(order.leaves for order in resting) <= 10
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -156,7 +156,7 @@ def test_new_exits_wait_until_the_current_ones_have_ended(routing, protected_ent
     set_exits(routing, 130, 70)
     run_until_known(routing, fault)
     assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 10), ("STOP", "ACCEPTED", 10)]
-    assert {one.stop_price for one in routing.broker.open_orders()} == {70}
+    assert {order.stop_price for order in routing.broker.open_orders()} == {70}
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
@@ -235,7 +235,7 @@ def bust_fill(routing, fill):
 
 
 def count_protection(routing):
-    return sum(one.leaves_quantity for one in list_exits(routing) if one.status in WORKING)
+    return sum(order.leaves_quantity for order in list_exits(routing) if order.status in WORKING)
 
 
 def test_bust_of_a_sale_protects_the_position_again(routing, protected_entry):
@@ -269,7 +269,7 @@ def test_stop_is_replaced(routing, protected_entry, fault):
     routing.broker.faults["replace"] = [fault] if fault else []
     routing.harness.replace(stop, stop_price="85")
     run_until_known(routing, fault)
-    [current] = [one for one in list_exits(routing) if one.status in WORKING]
+    [current] = [order for order in list_exits(routing) if order.status in WORKING]
     assert (current.stop_price, current.role) in {(85, stop.role), (80, stop.role)}
     check_protection(routing, 10)
     routing.harness.publish_quote("120", "121", "120")
@@ -283,12 +283,12 @@ def test_stop_that_is_cut_while_its_replacement_is_unknown_has_the_new_price(rou
     routing.broker.faults["replace"] = [KILLED_AFTER]
     routing.harness.replace(stop, stop_price="85")
     routing.run_session(1)
-    [replaced] = [one for one in routing.broker._events if isinstance(one, Replaced)]
+    [replaced] = [event for event in routing.broker._events if isinstance(event, Replaced)]
     routing.broker._events.remove(replaced)  # it was lost with the process
     routing.broker.fill(sale, "4", "95")
     run_until_known(routing, KILLED_AFTER)
     assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 6), ("STOP", "ACCEPTED", 6)]
-    [working] = [one for one in list_exits(routing) if one.status in WORKING]
+    [working] = [order for order in list_exits(routing) if order.status in WORKING]
     assert working.stop_price == 85
     check_protection(routing, 6)
 
@@ -320,12 +320,12 @@ def test_exit_that_ended_with_the_day_is_sent_again_with_the_next_quote(routing)
     entry = routing.place_working_order(quantity="1.5", time_in_force="DAY", **EXITS)
     routing.entry = entry
     fill_order(routing, entry, "1.5")
-    [stop] = [one for one in routing.broker.open_orders() if one.side == "SELL"]
+    [stop] = [order for order in routing.broker.open_orders() if order.side == "SELL"]
     assert stop.time_in_force == "DAY"  # Alpaca takes fractions for a day only
     routing.harness.advance_clock(hours=12)
     routing.broker.cancel(stop.id, routing.harness.now)
     routing.run_session()
-    assert {one.status for one in list_exits(routing)} == {Status.HELD}
+    assert {order.status for order in list_exits(routing)} == {Status.HELD}
     routing.harness.publish_quote("99", "101", "100")
     routing.run_session()
     assert describe_orders(list_exits(routing)) == [("LIMIT", "HELD", 1), ("STOP", "ACCEPTED", 1)]

@@ -12,15 +12,15 @@ import pytest
 
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
-from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
 from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness, to_decimal
+from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -50,12 +50,14 @@ class Venue:
     def count_resting(self) -> Decimal:
         """Return the quantity that open sales can still sell at the stand-in."""
         orders = list(self.stand_in.exchange.orders.values())
-        return sum((one.leaves for one in orders if one.is_open and one.side.lower() == "sell"), Decimal(0))
+        return sum(
+            (order.leaves for order in orders if order.is_open and order.side.lower() == "sell"), Decimal(0)
+        )
 
     def count_held(self) -> Decimal:
         """Return the position at the stand-in."""
         positions = self.stand_in.exchange.positions.values()
-        held = (one.qty if hasattr(one, "qty") else one.quantity for one in positions)
+        held = (position.qty if hasattr(position, "qty") else position.quantity for position in positions)
         return sum(held, Decimal(0))
 
     def count_ours(self) -> Decimal:
@@ -68,14 +70,14 @@ class Venue:
         rows = self.routing.harness.query(
             "SELECT id, role FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
         )
-        found = [self.routing.harness.get_order(self.entry._replace(id=row[0])) for row in rows]
-        return [one for one in found if one.status in statuses]
+        orders = [self.routing.harness.get_order(self.entry._replace(id=row[0])) for row in rows]
+        return [order for order in orders if order.status in statuses]
 
     def is_protected(self, quantity: int, role: Role = Role.STOP_LOSS) -> bool:
         """Return whether exits of that role rest for the quantity, here and at the stand-in."""
         resting = self.list_exits(Status.ACCEPTED, Status.PARTIALLY_FILLED)
-        ours = sum(one.leaves_quantity for one in resting)
-        is_role = {one.role for one in resting} <= {role}
+        ours = sum(order.leaves_quantity for order in resting)
+        is_role = {order.role for order in resting} <= {role}
         return is_role and ours == self.count_resting() == quantity
 
     def is_over(self) -> bool:
@@ -105,7 +107,7 @@ def create_kite_broker(kite):
     brokers = []
 
     def create():
-        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), Timeouts(response=WAIT_SECONDS)
+        budget, timeouts = RequestBudget(LocalTokenBucket(100_000)), RestTimeouts(response=WAIT_SECONDS)
         brokers.append(
             KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
         )
@@ -156,14 +158,14 @@ def test_each_fill_of_the_entry_is_protected(venue, bracket_entry):
 def test_target_takes_the_place_of_the_stop_and_fills(protected_entry):
     protected_entry.move("120", "121")
     run_until(protected_entry.routing, protected_entry.is_over)
-    sold = [one for one in protected_entry.list_exits(Status.FILLED) if one.role is Role.TAKE_PROFIT]
-    assert sum(one.filled_value for one in sold) == 1200
+    sold = [order for order in protected_entry.list_exits(Status.FILLED) if order.role is Role.TAKE_PROFIT]
+    assert sum(order.filled_value for order in sold) == 1200
 
 
 def test_stop_that_fills_ends_the_target(protected_entry):
     protected_entry.move("79", "80")
     run_until(protected_entry.routing, protected_entry.is_over)
-    assert {one.role for one in protected_entry.list_exits(Status.FILLED)} == {Role.STOP_LOSS}
+    assert {order.role for order in protected_entry.list_exits(Status.FILLED)} == {Role.STOP_LOSS}
 
 
 @pytest.mark.parametrize("crossing", ["4", "10"])
@@ -172,8 +174,8 @@ def test_stop_that_fills_while_it_is_canceled_leaves_the_rest_to_the_target(prot
     protected_entry.move("120", "121")
     run_until(protected_entry.routing, protected_entry.is_over)
     by_role = dict.fromkeys(Role, 0)
-    for one in protected_entry.list_exits(*FINAL):
-        by_role[one.role] += one.filled_quantity
+    for order in protected_entry.list_exits(*FINAL):
+        by_role[order.role] += order.filled_quantity
     assert (by_role[Role.STOP_LOSS], by_role[Role.TAKE_PROFIT]) == (int(crossing), 10 - int(crossing))
 
 
@@ -186,8 +188,10 @@ def test_target_waits_for_an_unreported_fill_of_its_stop(protected_entry):
     protected_entry.stand_in.faults.orders.crossing, protected_entry.stand_in.faults.stream.drops = "4", 1
     protected_entry.move("120", "121", bid_size="0")
     run_until(protected_entry.routing, lambda: protected_entry.is_protected(6, Role.TAKE_PROFIT))
-    sales = [one for one in protected_entry.stand_in.exchange.orders.values() if one.side.lower() == "sell"]
-    assert [one.leaves for one in sales if one.is_open] == [6]
+    sales = [
+        order for order in protected_entry.stand_in.exchange.orders.values() if order.side.lower() == "sell"
+    ]
+    assert [sale.leaves for sale in sales if sale.is_open] == [6]
     assert len(sales) == 2
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from app.brokers.rules.values import Accepted, Canceled, Executed
 from app.order_routing.service.replacement_chains import load_chains
 from app.orders.queries.book import orders_by_id
@@ -19,12 +19,12 @@ from app.orders.rules.values import FINAL, OrderKey, Protection, Status, Target
 from app.orders.service.internal_commands import BrokerReport
 from app.timestamps import format_timestamp
 from app.verify import verify_database
-from tests.brokers.ibkr.conftest import wait_for
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import NAME, RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 300.0  # enough for an outcome that stays unknown for a minute
@@ -56,7 +56,7 @@ def routing(engine, tws, monkeypatch, request):
 
     def create():
         chains = partial(load_chains, engine, harness.tenant, NAME)
-        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), Timeouts(10.0, seconds)
+        address, timeouts = GatewayAddress(LOOPBACK, tws.port, 7), GatewayTimeouts(10.0, seconds)
         brokers.append(IbkrBroker(address, timeouts=timeouts, load_chains=chains))
         return brokers[-1]
 
@@ -112,7 +112,7 @@ def list_exits(routing):
     rows = routing.harness.query("SELECT id FROM orders WHERE parent_id IS NOT NULL ORDER BY id")
     with routing.harness.engine.connect() as connection:
         orders = orders_by_id(connection, [OrderKey(routing.harness.tenant, row[0]) for row in rows])
-    return {one.role: one for one in orders}
+    return {order.role: order for order in orders}
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def protected_entry(routing, tws):
     order = routing.place_order(limit_price="95", **BRACKET)
     run_until(routing, lambda: find_status(routing, order) is Status.ACCEPTED)
     tws.quote("AAPL", "94", "95")
-    run_until(routing, lambda: {one.status for one in list_exits(routing).values()} == {Status.ACCEPTED})
+    run_until(routing, lambda: {leg.status for leg in list_exits(routing).values()} == {Status.ACCEPTED})
     return list_exits(routing)
 
 
@@ -140,13 +140,13 @@ def bracket_entry(routing):
 
 def describe_orders(routing):
     exits = list_exits(routing)
-    return {role.value: (one.status.value, int(one.leaves_quantity)) for role, one in exits.items()}
+    return {role.value: (order.status.value, int(order.leaves_quantity)) for role, order in exits.items()}
 
 
 def list_open_sales(tws):
     """Return (type, status, open quantity) of the sales that are open at TWS."""
-    sales = [one for one in tws.exchange.orders if one.sign < 0 and one.is_open]
-    return sorted((one.kind, one.status, int(one.remaining)) for one in sales)
+    sales = [order for order in tws.exchange.orders if order.sign < 0 and order.is_open]
+    return sorted((sale.kind, sale.status, int(sale.remaining)) for sale in sales)
 
 
 def fill_part(routing, tws, entry):
@@ -177,7 +177,7 @@ def test_exits_exist_while_the_oms_is_down(routing, tws, bracket_entry, after):
     restart_process(routing)
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.FILLED)
     if after:
-        run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
+        run_until(routing, lambda: all(order.status in FINAL for order in list_exits(routing).values()))
         assert len(routing.list_executions()) == 2
     else:
         run_until(routing, lambda: describe_orders(routing) == WORKING)
@@ -194,7 +194,7 @@ def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
     run_until(routing, lambda: find_status(routing, order) in {Status.ACCEPTED, Status.REJECTED})
     if find_status(routing, order) is Status.REJECTED:
         assert list_open_sales(tws) == []
-        assert all(one.status in FINAL for one in list_exits(routing).values())
+        assert all(leg.status in FINAL for leg in list_exits(routing).values())
         return
     assert describe_orders(routing) == WAITING
     tws.quote("AAPL", "94", "95")
@@ -204,7 +204,7 @@ def test_outcome_of_a_bracket_becomes_known(routing, tws, fault, skipped):
 def test_cancel_of_the_entry_ends_the_bracket(routing, tws, bracket_entry):
     routing.harness.cancel(bracket_entry)
     run_until(routing, lambda: find_status(routing, bracket_entry) is Status.CANCELED)
-    run_until(routing, lambda: all(one.status in FINAL for one in list_exits(routing).values()))
+    run_until(routing, lambda: all(order.status in FINAL for order in list_exits(routing).values()))
     assert list_open_sales(tws) == []
 
 
@@ -233,7 +233,9 @@ def test_exits_that_tws_kept_are_cut_to_the_part_of_their_entry_in_a_larger_posi
 def report(routing, *events):
     """Apply events of TWS. Nothing is sent meanwhile."""
     at = format_timestamp(routing.harness.now)
-    routing.harness.run(*(BrokerReport(routing.harness.tenant, one.order_id, one, at) for one in events))
+    routing.harness.run(
+        *(BrokerReport(routing.harness.tenant, event.order_id, event, at) for event in events)
+    )
 
 
 def test_exits_that_are_accepted_before_their_entry_has_ended_after_a_part_are_cut(
@@ -242,7 +244,7 @@ def test_exits_that_are_accepted_before_their_entry_has_ended_after_a_part_are_c
     fill_part(routing, tws, bracket_entry)
     routing.harness.cancel(bracket_entry)
     now = routing.harness.now
-    report(routing, *(Accepted(one.id, now) for one in list_exits(routing).values()))
+    report(routing, *(Accepted(order.id, now) for order in list_exits(routing).values()))
     report(routing, Canceled(bracket_entry.id, now))
     assert set(describe_orders(routing).values()) == {("PENDING_CANCEL", 4)}
 
@@ -299,7 +301,7 @@ def test_exits_work_in_an_oca_group_of_which_a_fill_reduces_the_other(routing, t
     run_until(
         routing, lambda: find_status(routing, protected_entry["take_profit"]) is Status.PARTIALLY_FILLED
     )
-    assert [one.leaves_quantity for one in list_exits(routing).values()] == [6, 6]
+    assert [order.leaves_quantity for order in list_exits(routing).values()] == [6, 6]
     tws.cut()
     tws.exchange.max_fill = None
     tws.quote("AAPL", "120", "121")
@@ -315,7 +317,7 @@ def test_exits_of_a_position_are_an_oca_group(routing, tws):
     set_exits(routing, 120, 80)
     both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
     run_until(routing, lambda: list_open_exits(routing, bought) == both)
-    groups = {one.oca_group for one in tws.exchange.orders if one.sign < 0}
+    groups = {order.oca_group for order in tws.exchange.orders if order.sign < 0}
     assert len(groups - {""}) == 1
     restart_process(routing)
     run_until(routing, lambda: is_connected(routing))
@@ -357,7 +359,7 @@ def test_commission_that_comes_after_a_kill_is_booked_for_the_successor_that_fil
 
 def list_sent(tws, *, since=0):
     """Return (type, quantity) of the sales that were sent to TWS."""
-    return [(one.kind, int(one.sent_quantity)) for one in tws.exchange.orders[since:] if one.sign < 0]
+    return [(order.kind, int(order.sent_quantity)) for order in tws.exchange.orders[since:] if order.sign < 0]
 
 
 def test_entry_ends_after_the_execution_that_its_cancel_crossed(routing, tws, bracket_entry):
@@ -379,7 +381,7 @@ def test_exits_are_sent_again_for_what_the_cancel_of_the_previous_ones_left(rout
     set_exits(routing, 120, 80)
     both = [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
     run_until(routing, lambda: list_open_exits(routing, bought) == both)
-    target = next(one for one in tws.exchange.orders if one.kind == "LMT" and one.sign < 0)
+    target = next(order for order in tws.exchange.orders if order.kind == "LMT" and order.sign < 0)
     tws.exchange.crossing, tws.exchange.holds_executions = {target.ref: "4"}, True
     set_exits(routing, 130, 70)
     run_until(routing, lambda: target.status == "Cancelled")
@@ -492,9 +494,9 @@ def test_change_of_a_stop_is_sent_with_what_its_target_left_meanwhile(routing, t
     target, stop = (
         tws.exchange.find_by_ref(protected_entry[role].id) for role in ("take_profit", "stop_loss")
     )
-    booked = len(routing.broker.executions())
+    booked = len(routing.broker.list_executions())
     tws.call(lambda: tws.exchange.fill(target, "4", "120"))
-    wait_for(lambda: len(routing.broker.executions()) > booked)
+    wait_until(lambda: len(routing.broker.list_executions()) > booked)
     routing.harness.replace(protected_entry["stop_loss"], stop_price=85)  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry["stop_loss"]) is Status.REPLACED)
     assert describe_orders(routing) == {"take_profit": ("PARTIALLY_FILLED", 6), "stop_loss": ("ACCEPTED", 6)}
@@ -605,10 +607,12 @@ def move_price(routing, tws, bid):
 def list_uncut_exits(orders):
     """Return the exits that would sell more than the part with which their entry ended."""
     uncut = []
-    for entry in [one for one in orders if one.status == "Cancelled"]:
-        exits = [one for one in orders if (one.client_id, one.parent_id) == (entry.client_id, entry.id)]
-        left = entry.filled - sum(one.filled for one in exits)
-        uncut += [one for one in exits if one.is_open and one.remaining > left]
+    for entry in [order for order in orders if order.status == "Cancelled"]:
+        exits = [
+            order for order in orders if (order.client_id, order.parent_id) == (entry.client_id, entry.id)
+        ]
+        left = entry.filled - sum(order.filled for order in exits)
+        uncut += [order for order in exits if order.is_open and order.remaining > left]
     return uncut
 
 
@@ -647,7 +651,9 @@ def test_exits_sell_what_is_held_whatever_fails(routing, tws, seed):
     run_until(routing, is_over)
     run_until(routing, lambda: routing.list_open_requests() == [])
     assert list_open_sales(tws) == []
-    assert {one for one, _ in routing.list_executions()} == {one.id for one in tws.exchange.executions}
+    assert {execution_id for execution_id, _ in routing.list_executions()} == {
+        execution.id for execution in tws.exchange.executions
+    }
     [(ours,)] = routing.harness.query("SELECT quantity FROM positions")
     assert Decimal(str(ours)) == count_held(tws)
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

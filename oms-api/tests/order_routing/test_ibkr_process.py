@@ -1,7 +1,6 @@
 """The process for IBKR trades over the stand-in of TWS, connected to the API by the database alone."""
 
 import sys
-import time
 from decimal import Decimal
 
 import pytest
@@ -9,20 +8,13 @@ import pytest
 from app.verify import verify_database
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.guarded_programs import start_guarded
 from tests.support.processes import HOME, build_environment
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
 WAIT_SECONDS = 120.0
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -37,14 +29,14 @@ def tws():
 def start_process(database_url, tws, tmp_path):
     """Return a function that starts the process."""
     started = []
-    given = build_environment(
+    environment = build_environment(
         DATABASE_URL=database_url, ENVIRONMENT="development", IB_HOST=LOOPBACK, IB_PORT=str(tws.port)
     )
 
     def start():
         with (tmp_path / "ibkr.log").open("ab") as log:
             command = [sys.executable, "-m", "app.brokers.ibkr"]
-            started.append(start_guarded(command, cwd=HOME, env=given, stdout=log, stderr=log))
+            started.append(start_guarded(command, cwd=HOME, env=environment, stdout=log, stderr=log))
         return started[-1]
 
     yield start
@@ -70,7 +62,12 @@ def trading(serve, start_process):
         api.set_quote("EURUSD", "1.08500", "1.08505", "1.08500")
         api.set_quote("AAPL", "99", "101", "100")
         process = start_process()
-        wait_for(lambda: [one["status"] for one in api.get("/broker-connections").json()] == ["connected"])
+        wait_until(
+            lambda: (
+                [broker_connection["status"] for broker_connection in api.get("/broker-connections").json()]
+                == ["connected"]
+            )
+        )
         assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
         to_ibkr = {"broker": "ibkr", "connection": "env-ibkr"}
         assert api.patch("/portfolios/Growth", to_ibkr).status_code == 200
@@ -83,7 +80,7 @@ def list_charges(api):
 
 
 def wait_for_status(api, order, status):
-    return wait_for(lambda: (found := api.get_order(order["id"]))["status"] == status and found)
+    return wait_until(lambda: (order_body := api.get_order(order["id"]))["status"] == status and order_body)
 
 
 def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
@@ -98,7 +95,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     replaced = wait_for_status(api, resting, "REPLACED")
     tws.faults.add("mute")
     unknown = api.place_order()
-    wait_for(lambda: len(tws.exchange.orders) == 3)
+    wait_until(lambda: len(tws.exchange.orders) == 3)
     process.kill()
     process.wait(60)
     tws.faults.clear()
@@ -109,7 +106,7 @@ def test_killed_process_loses_and_doubles_nothing(trading, tws, start_process):
     wait_for_status(api, successor, "FILLED")
     assert len(tws.exchange.orders) == 3
     assert api.get_portfolio()["positions"]["AAPL"]["quantity"] == "20"
-    wait_for(lambda: len(list_charges(api)) == 3)
+    wait_until(lambda: len(list_charges(api)) == 3)
     assert sum(list_charges(api)) == -3
     assert not verify_database(api.service.engine).failed
 
@@ -122,12 +119,12 @@ def test_exits_work_after_a_kill_between_entry_and_fill(trading, tws, start_proc
     process.kill()
     process.wait(60)
     tws.quote("AAPL", "94", "95")
-    sales = [(one.kind, one.status) for one in tws.exchange.orders if one.sign < 0]
+    sales = [(order.kind, order.status) for order in tws.exchange.orders if order.sign < 0]
     assert sales == [("LMT", "Submitted"), ("STP", "PreSubmitted")]
     tws.quote("AAPL", "80", "81")
     start_process()
     filled = wait_for_status(api, entry, "FILLED")
-    target, stop = ({"id": one["id"]} for one in filled["legs"])
+    target, stop = ({"id": leg["id"]} for leg in filled["legs"])
     wait_for_status(api, stop, "FILLED")
     wait_for_status(api, target, "CANCELED")
     assert len(tws.exchange.orders) == 3

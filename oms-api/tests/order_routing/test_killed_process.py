@@ -1,7 +1,5 @@
 """The process of the OMS is killed between an entry and its fill: the exits are at Alpaca all the same."""
 
-import time
-
 import httpx
 import pytest
 
@@ -9,6 +7,7 @@ from app.database import connect_engine
 from app.verify import verify_database
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 
 pytestmark = pytest.mark.any_database
@@ -40,32 +39,29 @@ def connect_broker(service):
     return httpx.Client(base_url=f"{service.url}/api/v1", headers=headers, timeout=WAIT_SECONDS)
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.05)
-    return found
-
-
 def set_up_portfolio(http):
     """Let the portfolio Growth trade at Alpaca."""
     assert http.put("/quotes/AAPL", json={"bid": "99", "ask": "101", "last": "100"}).status_code == 200
-    wait_for(lambda: [one["status"] for one in http.get("/broker-connections").json()] == ["connected"])
+    wait_until(
+        lambda: (
+            [broker_connection["status"] for broker_connection in http.get("/broker-connections").json()]
+            == ["connected"]
+        )
+    )
     assert http.post("/portfolios", json={"name": "Growth"}).status_code == 201
     to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}
     assert http.patch("/portfolios/Growth", json=to_alpaca).status_code == 200
 
 
 def list_at_alpaca(alpaca):
-    return sorted((one.side, one.type, one.status) for one in alpaca.exchange.orders.values())
+    return sorted((order.side, order.type, order.status) for order in alpaca.exchange.orders.values())
 
 
 def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, database_url):
     with start_oms() as oms, connect_broker(oms) as http:
         set_up_portfolio(http)
         entry = http.post("/orders", json=BRACKET).json()
-        wait_for(lambda: http.get(f"/orders/{entry['id']}").json()["status"] == "ACCEPTED")
+        wait_until(lambda: http.get(f"/orders/{entry['id']}").json()["status"] == "ACCEPTED")
         oms.process.kill()
         oms.process.wait(60)
     alpaca.exchange.quote("AAPL", "94", "95")
@@ -74,8 +70,8 @@ def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, datab
     ]  # fmt: skip
     alpaca.exchange.quote("AAPL", "80", "81")
     with start_oms() as oms, connect_broker(oms) as http:
-        wait_for(lambda: http.get(f"/orders/{entry['id']}").json()["status"] == "FILLED")
-        wait_for(lambda: find_exits(http, entry) == {"LIMIT": "CANCELED", "STOP": "FILLED"})
+        wait_until(lambda: http.get(f"/orders/{entry['id']}").json()["status"] == "FILLED")
+        wait_until(lambda: find_exits(http, entry) == {"LIMIT": "CANCELED", "STOP": "FILLED"})
         positions = http.get("/portfolio/Growth").json()["positions"]
         assert positions.get("AAPL", {"quantity": "0"})["quantity"] == "0"
     engine = connect_engine(database_url)
@@ -84,4 +80,4 @@ def test_exits_work_after_a_kill_between_entry_and_fill(start_oms, alpaca, datab
 
 
 def find_exits(http, entry):
-    return {one["type"]: one["status"] for one in http.get(f"/orders/{entry['id']}").json()["legs"]}
+    return {leg["type"]: leg["status"] for leg in http.get(f"/orders/{entry['id']}").json()["legs"]}

@@ -13,7 +13,7 @@ import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.orders.rules.values import FINAL
 from app.verify import verify_database
 from tests.brokers.alpaca.conftest import CREDENTIALS
@@ -79,7 +79,7 @@ def program(tmp_path):
 @pytest.fixture
 def routing(engine, program):
     budget = RequestBudget(LocalTokenBucket(100_000))
-    broker = AlpacaBroker(program.url, CREDENTIALS, budget=budget, timeouts=Timeouts(response=20.0))
+    broker = AlpacaBroker(program.url, CREDENTIALS, budget=budget, timeouts=RestTimeouts(response=20.0))
     yield connect_portfolio(engine, lambda: broker)
     broker.close()
 

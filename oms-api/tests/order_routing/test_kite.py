@@ -8,11 +8,10 @@ import pytest
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.rules.tags import build_tag
 from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.clock import utc_now
 from app.order_routing.service.charge_comparison import ChargeComparison
 from app.orders.rules.values import FINAL, Status
-from tests.brokers.alpaca.conftest import WAIT_SECONDS
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.standins.kite.server import StandIn
 from tests.brokers.standins.kite.values import Listing
@@ -20,6 +19,7 @@ from tests.order_routing.alpaca import find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import RoutingHarness
 from tests.orders.writer_harness import WriterHarness
+from tests.support.conditions import WAIT_SECONDS
 
 pytestmark = pytest.mark.any_database
 FAULTS = ("cut_before", "cut_after", "status", "status_after", "latency")
@@ -47,7 +47,7 @@ def create_broker(kite):
 
     def create():
         budget = RequestBudget(LocalTokenBucket(100_000))
-        timeouts = Timeouts(response=WAIT_SECONDS)
+        timeouts = RestTimeouts(response=WAIT_SECONDS)
         brokers.append(
             KiteBroker(kite.url, CREDENTIALS, budget=budget, query_budget=budget, timeouts=timeouts)
         )

@@ -5,7 +5,7 @@ import pytest
 from app.brokers.kite.rules.tags import build_tag
 from tests.brokers.standins.kite.server import API_KEY, API_SECRET, StandIn
 from tests.factories import BOOTSTRAP_KEY
-from tests.support.alpaca_portfolio import wait_for
+from tests.support.conditions import wait_until
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
@@ -62,40 +62,40 @@ def place_order(api, **fields):
 
 
 def test_orders_go_out_after_the_log_in_and_not_after_the_session_ended(trading, standin):
-    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
+    wait_until(lambda: get_portfolio(trading)["status"] == "refused")
     assert "needs today's login" in get_portfolio(trading)["error"]
     refused = place_order(trading)
     assert "BROKER_NOT_CONNECTED" in refused.text
     assert "needs today's login" in refused.text
     assert not standin.exchange.orders
     log_in(trading, standin)
-    wait_for(lambda: get_portfolio(trading)["status"] == "connected")
+    wait_until(lambda: get_portfolio(trading)["status"] == "connected")
     order = place_order(trading, product="CNC", time_in_force="DAY").json()
-    wait_for(lambda: trading.get(f"/orders/{order['id']}").json()["status"] == "FILLED")
+    wait_until(lambda: trading.get(f"/orders/{order['id']}").json()["status"] == "FILLED")
     (trade,) = standin.exchange.trades
     assert (trade.order.product, trade.quantity, str(trade.price)) == ("CNC", 10, "1520.30")
     standin.sessions.expire()
     standin.ticker.cut()
-    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
+    wait_until(lambda: get_portfolio(trading)["status"] == "refused")
     assert "BROKER_NOT_CONNECTED" in place_order(trading).text
     log_in(trading, standin)
-    wait_for(lambda: get_portfolio(trading)["status"] == "connected")
+    wait_until(lambda: get_portfolio(trading)["status"] == "connected")
     assert len(standin.exchange.orders) == 1
 
 
 def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin):
-    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
+    wait_until(lambda: get_portfolio(trading)["status"] == "refused")
     log_in(trading, standin)
-    wait_for(lambda: get_portfolio(trading)["status"] == "connected")
+    wait_until(lambda: get_portfolio(trading)["status"] == "connected")
     terms = {"type": "LIMIT", "limit_price": "1400", "product": "CNC", "time_in_force": "DAY"}
     kept, filled = (place_order(trading, **terms).json()["id"] for _ in range(2))
-    wait_for(lambda: {find_status(trading, one) for one in (kept, filled)} == {"ACCEPTED"})
+    wait_until(lambda: {find_status(trading, order_id) for order_id in (kept, filled)} == {"ACCEPTED"})
     standin.sessions.expire()
     standin.ticker.cut()
-    wait_for(lambda: get_portfolio(trading)["status"] == "refused")
+    wait_until(lambda: get_portfolio(trading)["status"] == "refused")
     halt = {"scope": "portfolio", "name": "India", "state": "HALTED", "reason": "Stop"}
     stopped = trading.post("/kill-switch", halt).json()
-    left = {(one["order_id"], one["broker"], one["leaves"]) for one in stopped["unconfirmed"]}
+    left = {(row["order_id"], row["broker"], row["leaves"]) for row in stopped["unconfirmed"]}
     assert left == {(kept, "zerodha", "10"), (filled, "zerodha", "10")}
     assert (stopped["unsettled"], stopped["canceled"]) == (["India"], [])
     (event,) = trading.get("/events", type="cancellation.unconfirmed").json()
@@ -103,8 +103,10 @@ def test_kill_switch_names_the_orders_that_wait_for_the_log_in(trading, standin)
     at_kite = next(iter(standin.exchange.list_by_tag(build_tag(filled))))
     standin.exchange.fill(at_kite.order_id, "10", "1400")  # Kite still works the orders
     log_in(trading, standin)
-    wait_for(lambda: find_status(trading, kept) == "CANCELED")
-    wait_for(lambda: find_status(trading, filled) == "FILLED")
-    assert [one["quantity"] for one in trading.get_portfolio("India")["positions"].values()] == ["10"]
+    wait_until(lambda: find_status(trading, kept) == "CANCELED")
+    wait_until(lambda: find_status(trading, filled) == "FILLED")
+    assert [position["quantity"] for position in trading.get_portfolio("India")["positions"].values()] == [
+        "10"
+    ]
     assert len(standin.exchange.orders) == 2
     assert "HALTED" in place_order(trading, **terms).text

@@ -9,12 +9,12 @@ from app.brokers.rules.values import Executed
 from app.orders.errors import NotReplaceable
 from app.orders.rules.values import FINAL, Protection, Role, Status, Target
 from app.verify import verify_database
-from tests.brokers.alpaca.conftest import wait_for
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.order_routing.position_exits import list_open_exits, set_exits
 from tests.order_routing.scripted_broker import Killed, set_outage
 from tests.order_routing.test_alpaca import break_at_random
 from tests.orders.writer_harness import to_decimal
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 EXITS = {"take_profit": Target(Decimal(120)), "stop_loss": Protection(Decimal(80))}
@@ -30,23 +30,25 @@ def list_exits(routing):
     rows = routing.harness.query(
         "SELECT id FROM orders WHERE role IN ('take_profit', 'stop_loss') ORDER BY id"
     )
-    found = [routing.harness.get_order(routing.entry._replace(id=order_id)) for (order_id,) in rows]
-    working = [one for one in found if one.status not in FINAL]
-    return sorted(working, key=lambda one: one.role is Role.STOP_LOSS)
+    orders = [routing.harness.get_order(routing.entry._replace(id=order_id)) for (order_id,) in rows]
+    working = [order for order in orders if order.status not in FINAL]
+    return sorted(working, key=lambda order: order.role is Role.STOP_LOSS)
 
 
 def describe_orders(routing):
-    return [(one.type.value, one.status.value, int(one.leaves_quantity)) for one in list_exits(routing)]
+    return [
+        (order.type.value, order.status.value, int(order.leaves_quantity)) for order in list_exits(routing)
+    ]
 
 
 def list_legs(alpaca):
     """Return (type, status, quantity) of the sales that have not ended at Alpaca."""
-    sales = [one for one in alpaca.exchange.orders.values() if one.side == "sell" and one.is_open]
-    return sorted((one.type, one.status, int(one.leaves)) for one in sales)
+    sales = [order for order in alpaca.exchange.orders.values() if order.side == "sell" and order.is_open]
+    return sorted((sale.type, sale.status, int(sale.leaves)) for sale in sales)
 
 
 def find_at_alpaca(alpaca, kind):
-    return next(one for one in alpaca.exchange.orders.values() if one.type == kind and one.is_open)
+    return next(order for order in alpaca.exchange.orders.values() if order.type == kind and order.is_open)
 
 
 @pytest.fixture
@@ -75,7 +77,9 @@ def restart_process(routing, create_broker):
 def test_one_request_sends_the_entry_and_its_exits(routing, alpaca, bracket_entry):
     assert list_legs(alpaca) == [("limit", "held", 10), ("stop", "held", 10)]
     assert describe_orders(routing) == [("LIMIT", "HELD", 10), ("STOP", "HELD", 10)]
-    assert [one.order_class for one in alpaca.exchange.orders.values() if one.side == "buy"] == ["bracket"]
+    assert [order.order_class for order in alpaca.exchange.orders.values() if order.side == "buy"] == [
+        "bracket"
+    ]
 
 
 def test_exits_work_once_the_entry_has_filled_completely(routing, alpaca, bracket_entry):
@@ -111,7 +115,7 @@ def test_fill_of_one_exit_ends_the_other(routing, alpaca, protected_entry, price
     alpaca.exchange.quote("AAPL", *prices)
     run_until(routing, lambda: not list_exits(routing))
     routing.run_session(3)
-    ended = {one.role: find_status(routing, one) for one in protected_entry}
+    ended = {order.role: find_status(routing, order) for order in protected_entry}
     other = Role.STOP_LOSS if filled is Role.TAKE_PROFIT else Role.TAKE_PROFIT
     assert ended == {filled: Status.FILLED, other: Status.CANCELED}
     assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
@@ -140,7 +144,7 @@ def test_exits_exist_while_the_oms_is_down(routing, alpaca, bracket_entry, creat
         assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
     else:
         run_until(routing, lambda: {status for _, status, _ in describe_orders(routing)} == {"ACCEPTED"})
-    assert len([one for one in alpaca.exchange.orders.values() if one.side == "sell"]) == 2
+    assert len([order for order in alpaca.exchange.orders.values() if order.side == "sell"]) == 2
 
 
 @pytest.mark.parametrize("kill", ["before", "after"])
@@ -274,14 +278,16 @@ def test_exit_whose_replacement_was_denied_is_canceled_like_any_other(routing, a
     for number in canceled:
         routing.harness.cancel(exits[number])
     run_until(routing, lambda: not list_exits(routing))
-    assert [find_status(routing, one) for one in exits] == [Status.CANCELED] * 2
+    assert [find_status(routing, order) for order in exits] == [Status.CANCELED] * 2
     assert list_legs(alpaca) == []
 
 
 def test_stop_is_replaced_for_what_its_target_left_meanwhile(routing, alpaca, protected_entry):
-    reported = len(routing.broker.events())
+    reported = len(routing.broker.list_events())
     alpaca.exchange.fill(find_at_alpaca(alpaca, "limit").id, "4", "120")
-    wait_for(lambda: any(isinstance(one.event, Executed) for one in routing.broker.events()[reported:]))
+    wait_until(
+        lambda: any(isinstance(record.event, Executed) for record in routing.broker.list_events()[reported:])
+    )
     routing.harness.replace(protected_entry[1], stop_price="85")  # before the fill is booked
     run_until(routing, lambda: find_status(routing, protected_entry[1]) is Status.REPLACED)
     reduced = [("LIMIT", "PARTIALLY_FILLED", 6), ("STOP", "ACCEPTED", 6)]
@@ -321,8 +327,10 @@ def test_exit_is_sent_again_after_the_fill_that_crossed_its_cancel(routing, alpa
     routing.harness.cancel(protected_entry[0])
     run_until(routing, lambda: describe_orders(routing) == [("STOP", "ACCEPTED", 6)])
     assert list_legs(alpaca) == [("stop", "new", 6)]
-    again = [one for one in alpaca.exchange.orders.values() if one.side == "sell" and not one.order_class]
-    assert [one.qty for one in again] == [6]
+    again = [
+        order for order in alpaca.exchange.orders.values() if order.side == "sell" and not order.order_class
+    ]
+    assert [order.qty for order in again] == [6]
 
 
 def test_sale_of_a_part_cuts_the_exits(routing, alpaca, protected_entry):
@@ -347,7 +355,10 @@ def test_exits_that_ended_with_the_day_are_sent_again(routing, alpaca):
     run_until(
         routing, lambda: describe_orders(routing) == [("LIMIT", "ACCEPTED", 10), ("STOP", "ACCEPTED", 10)]
     )
-    assert [one.time_in_force for one in alpaca.exchange.orders.values() if one.is_open] == ["gtc", "gtc"]
+    assert [order.time_in_force for order in alpaca.exchange.orders.values() if order.is_open] == [
+        "gtc",
+        "gtc",
+    ]
 
 
 @pytest.fixture
@@ -365,7 +376,7 @@ def test_exits_of_a_position_are_one_request(routing, alpaca, held_shares):
     set_exits(routing, 120, 80)
     run_until(routing, lambda: list_open_exits(routing, held_shares) == BOTH)
     assert list_legs(alpaca) == [("limit", "new", 10), ("stop", "held", 10)]
-    assert {one.order_class for one in alpaca.exchange.orders.values() if one.side == "sell"} == {"oco"}
+    assert {order.order_class for order in alpaca.exchange.orders.values() if order.side == "sell"} == {"oco"}
     alpaca.exchange.quote("AAPL", "80", "81")
     run_until(routing, lambda: not list_open_exits(routing, held_shares))
     assert [to_decimal(quantity) for _, quantity in routing.list_executions()] == [10, 10]
@@ -376,7 +387,7 @@ def test_exits_of_a_position_are_set_anew(routing, alpaca, held_shares):
     run_until(routing, lambda: list_open_exits(routing, held_shares) == BOTH)
     set_exits(routing, 130, None)
     run_until(routing, lambda: list_open_exits(routing, held_shares) == BOTH[:1])
-    assert [one.limit_price for one in alpaca.exchange.orders.values() if one.is_open] == [130]
+    assert [order.limit_price for order in alpaca.exchange.orders.values() if order.is_open] == [130]
 
 
 @pytest.mark.parametrize("fault", ["cut_before", "cut_after", "status_after"])
@@ -424,7 +435,7 @@ def trade_brackets_at_random(draw, routing, alpaca, create_broker, count):
         sizes = {"ask_size": str(draw.randrange(1, 15)), "bid_size": str(draw.randrange(1, 15))}
         alpaca.exchange.quote("AAPL", str(bid), str(bid + 1), **sizes)
         routing.harness.publish_quote(str(bid), str(bid + 1), str(bid))
-        assert all(one.qty >= 0 for one in alpaca.exchange.positions.values())  # exits only close
+        assert all(position.qty >= 0 for position in alpaca.exchange.positions.values())  # exits only close
         opened = list_open_ids(routing)
         if opened and draw.random() < 0.3:
             routing.harness.cancel(routing.entry._replace(id=draw.choice(opened)))
@@ -456,8 +467,10 @@ def test_brackets_agree_after_random_faults(routing, alpaca, create_broker, seed
     run_until(routing, lambda: move_market(routing, alpaca) and not list_open_ids(routing))
     run_until(routing, lambda: routing.list_open_requests() == [])
     assert list_legs(alpaca) == []
-    assert {one for one, _ in routing.list_executions()} == {one.id for one in alpaca.exchange.executions}
-    held = {symbol: one.qty for symbol, one in alpaca.exchange.positions.items() if one.qty}
+    assert {execution_id for execution_id, _ in routing.list_executions()} == {
+        execution.id for execution in alpaca.exchange.executions
+    }
+    held = {symbol: position.qty for symbol, position in alpaca.exchange.positions.items() if position.qty}
     ours = routing.harness.query("SELECT symbol, quantity FROM positions")
     assert {symbol: to_decimal(quantity) for symbol, quantity in ours if to_decimal(quantity)} == held
     assert set(verify_database(routing.harness.engine).failed) <= {"portfolio record"}  # it was set by SQL

@@ -66,7 +66,7 @@ def test_held_order_that_our_quote_would_fill_is_filled_by_the_broker_only(routi
     assert routing.list_executions() == []
     fill = routing.broker.fill(order, "10", "100")
     routing.run_session()
-    assert [one[0] for one in routing.list_executions()] == [fill.execution_id]
+    assert [execution[0] for execution in routing.list_executions()] == [fill.execution_id]
     assert routing.harness.get_order(order).status is Status.FILLED
 
 
@@ -103,7 +103,7 @@ def test_session_that_ended_early_has_no_expiry_any_more(routing, monkeypatch):
     routing.restart()
     routing.run_session()
     assert routing.get_connection().session_expires_at is not None  # its account is another one
-    monkeypatch.setattr(routing.broker, "account", require_log_in)
+    monkeypatch.setattr(routing.broker, "get_account", require_log_in)
     routing.restart()
     routing.run_session()
     assert (routing.get_connection().status, routing.get_connection().session_expires_at) == ("refused", None)
@@ -131,7 +131,7 @@ def test_second_connection_to_an_account_is_refused_with_the_name_of_the_first(r
             lambda: routing.harness.now,
         )
     )
-    assert not session.step()
+    assert not session.run_step()
     refused = find_again(routing)
     assert (refused.status, refused.account) == ("refused", None)
     assert refused.error == f"The connection '{routing.get_connection().name}' has the account PA1 already."
@@ -152,7 +152,7 @@ def test_loss_and_return_of_a_broker_are_events(routing):
         "connection": "paper", "broker": "alpaca", "status": "down",
         "reason": "The broker does not answer.",
     }  # fmt: skip
-    assert [one["status"] for one in routing.harness.list_events("broker.connected")] == [
+    assert [event["status"] for event in routing.harness.list_events("broker.connected")] == [
         "connected",
         "connected",
     ]
@@ -197,7 +197,7 @@ def test_single_missing_answer_does_not_open_the_circuit_but_three_in_a_row_do(r
     assert len(routing.broker.received) == 3
     orders = [routing.place_order() for _ in range(4)]
     routing.broker.faults["submit"] = [LOST] * 4
-    routing.session.step()
+    routing.session.run_step()
     assert routing.broker.faults["submit"] == [LOST]  # the fourth order was not sent
     assert (routing.get_connection().circuit, routing.get_connection().failure_kind) == ("open", "no_answer")
     routing.broker.faults.clear()
@@ -219,7 +219,7 @@ def test_used_up_rate_limit_is_no_failure_of_the_broker(routing, monkeypatch):
     assert routing.harness.get_order(order).status is Status.ACCEPTED
 
 
-def name_people(routing, people):
+def set_permitted_people(routing, people):
     with unit_of_work(routing.harness.engine) as connection:
         set_tenant_scope(connection, [routing.harness.tenant])
         connection.execute(text("UPDATE broker_connections SET people = :people"), {"people": people})
@@ -233,7 +233,7 @@ def act_as(routing, person):
 
 
 def test_person_whom_the_connection_does_not_name_is_denied(routing):
-    name_people(routing, '["slack:T1:U1"]')
+    set_permitted_people(routing, '["slack:T1:U1"]')
     act_as(routing, "slack:T1:U2")
     denied = routing.place_order()
     assert denied.status is Status.DENIED

@@ -60,7 +60,7 @@ def test_books_agree_with_the_broker_after_random_faults(routing, has_queue):
     assert routing.list_open_requests() == []
     submitted = [order_id for call, order_id in routing.broker.received if call == "submit"]
     assert len(submitted) == len(set(submitted))
-    fills = routing.broker.executions()
+    fills = routing.broker.list_executions()
     booked = {execution_id: Decimal(str(quantity)) for execution_id, quantity in routing.list_executions()}
     assert booked == {fill.execution_id: fill.quantity for fill in fills}
     ours = {

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
-from app.brokers.rules.values import BrokerOrder, Holding
+from app.brokers.rules.values import BrokerOrder, BrokerPosition
 from app.database import set_tenant_scope, unit_of_work
 from app.ledger.errors import NoRate
 from app.orders.rules.values import Status
@@ -24,14 +24,14 @@ def list_issues(routing, status="open"):
     """Return the issues but for the cash, which differs from the start."""
     with routing.harness.engine.connect() as connection:
         wanted = queries.IssueFilter(status, None, "growth")
-        found = queries.list_issues(set_tenant_scope(connection, [routing.harness.tenant]), 1, wanted, 100)
-    return [one for one in found if one.type != "cash_mismatch"]
+        issues = queries.list_issues(set_tenant_scope(connection, [routing.harness.tenant]), 1, wanted, 100)
+    return [issue for issue in issues if issue.type != "cash_mismatch"]
 
 
 def set_broker_position(routing, quantity, cost=None):
     """Let the broker hold a position in AAPL, whatever its fills say."""
     cost = Decimal(quantity if cost is None else cost)
-    routing.broker.positions = lambda: [Holding(0, "AAPL", Decimal(quantity), cost)]
+    routing.broker.list_positions = lambda: [BrokerPosition(0, "AAPL", Decimal(quantity), cost)]
 
 
 def run_reconciliation(routing):
@@ -52,8 +52,8 @@ def test_missed_execution_is_booked_once_and_marked(routing):
     routing.broker.is_silent = False
     routing.run_session()
     assert routing.harness.get_order(order).filled_quantity == 4
-    assert [one[0] for one in routing.list_executions()] == [fill.execution_id]
-    [issue] = [one for one in list_issues(routing, "resolved") if one.type == "missing_execution"]
+    assert [execution[0] for execution in routing.list_executions()] == [fill.execution_id]
+    [issue] = [row for row in list_issues(routing, "resolved") if row.type == "missing_execution"]
     assert (issue.action, issue.order_id) == ("book_missing", order.id)
 
 
@@ -97,7 +97,7 @@ def test_open_issue_is_reported_again_when_a_figure_changes(routing):
     run_reconciliation(routing)
     run_reconciliation(routing)
     assert [kind for kind, _ in list_reports()] == ["reconciliation.opened", "reconciliation.changed"]
-    assert [one.theirs for one in list_issues(routing)] == ["8"]
+    assert [issue.theirs for issue in list_issues(routing)] == ["8"]
 
 
 def test_ignored_issue_comes_back_with_other_figures_only(routing):
@@ -112,7 +112,7 @@ def test_ignored_issue_comes_back_with_other_figures_only(routing):
     assert list_issues(routing) == []
     set_broker_position(routing, 8)
     run_reconciliation(routing)
-    assert [one.theirs for one in list_issues(routing)] == ["8"]
+    assert [row.theirs for row in list_issues(routing)] == ["8"]
 
 
 def test_foreign_order_at_the_broker_is_shown(routing):
@@ -137,7 +137,7 @@ def adopted_order(routing):
     routing.broker.fill(by_hand, "5")
     routing.harness.advance_clock(seconds=10)
     run_reconciliation(routing)
-    [issue] = [one for one in list_issues(routing) if one.type == "unknown_order"]
+    [issue] = [row for row in list_issues(routing) if row.type == "unknown_order"]
     ticket = parse_ticket("AAPL", issue.details, "Known")
     command = AdoptOrder(routing.harness.build_origin(), issue.order_id, ticket, "Growth", "growth")
     for _ in range(2):  # a repeat changes nothing
@@ -147,7 +147,7 @@ def adopted_order(routing):
 
 
 def test_adopted_order_has_its_fills_and_follows_its_events(routing, adopted_order):
-    assert [one.type for one in list_issues(routing) if one.type == "unknown_order"] == []
+    assert [issue.type for issue in list_issues(routing) if issue.type == "unknown_order"] == []
     order = routing.harness.get_order(adopted_order)
     assert (order.source, order.filled_quantity) == ("external", 5)
     routing.broker.fill(adopted_order, "15")
@@ -204,7 +204,7 @@ def test_critical_issue_stops_orders_that_open_positions_until_it_is_gone(routin
     routing.run_session()
     set_broker_position(routing, 3, 270)
     run_reconciliation(routing)
-    assert [one.severity for one in list_issues(routing)] == ["critical"]
+    assert [issue.severity for issue in list_issues(routing)] == ["critical"]
     stopped = routing.place_order()
     assert stopped.status is Status.DENIED
     assert (
@@ -229,7 +229,7 @@ def test_watched_issue_stays_open_and_stops_nothing(routing):
         queries.update_issue(connection, issue, {"action": "watch"})
     set_broker_position(routing, 8)
     run_reconciliation(routing)
-    assert [(one.action, one.theirs) for one in list_issues(routing)] == [("watch", "8")]
+    assert [(row.action, row.theirs) for row in list_issues(routing)] == [("watch", "8")]
     assert routing.place_order().status is Status.SUBMITTED
 
 
@@ -261,12 +261,12 @@ def test_execution_that_cannot_be_booked_is_an_open_critical_issue(routing, monk
     with monkeypatch.context() as patched:
         patched.setattr("app.orders.service.broker_reports.execution_reports.record_fill", refuse)
         run_reconciliation(routing)
-    [issue] = [one for one in list_issues(routing) if one.type == "missing_execution"]
+    [issue] = [row for row in list_issues(routing) if row.type == "missing_execution"]
     assert (issue.severity, issue.order_id) == ("critical", order.id)
     assert fill.execution_id in (issue.theirs or "")
     run_reconciliation(routing)
-    assert [one for one in list_issues(routing) if one.type == "missing_execution"] == []
-    assert [one[0] for one in routing.list_executions()] == [fill.execution_id]
+    assert [row for row in list_issues(routing) if row.type == "missing_execution"] == []
+    assert [execution[0] for execution in routing.list_executions()] == [fill.execution_id]
 
 
 def test_issues_end_when_no_portfolio_trades_over_the_connection(routing):

@@ -31,7 +31,7 @@ def test_refused_event_stops_neither_other_events_nor_requests(routing, refused_
     routing.run_session(3)
     orders = (refused_order, filled, canceled, sent)
     expected = [Status.ACCEPTED, Status.FILLED, Status.CANCELED, Status.ACCEPTED]
-    assert [find_status(routing, one) for one in orders] == expected
+    assert [find_status(routing, order) for order in orders] == expected
     assert routing.get_connection().checked_at == routing.harness.now
     routing.refused.clear()
     routing.run_session(RETRY_SECONDS)
@@ -109,4 +109,4 @@ def test_writer_that_is_not_available_gets_all_events_again(routing, refused_ord
     harness = routing.harness
     reports = ReportWriter(harness.engine, harness.tenant, refuse, lambda: harness.now)
     with pytest.raises(NotApplied, match="too slow"):
-        reports.apply([one.event for one in routing.broker.events()])
+        reports.apply([record.event for record in routing.broker.list_events()])

@@ -52,7 +52,7 @@ def test_fills_are_booked_once_as_trades(routing):
         10,
         4 * 90 + 6 * 89,
     )
-    assert sorted(one[0] for one in routing.list_executions()) == sorted(
+    assert sorted(execution[0] for execution in routing.list_executions()) == sorted(
         [first.execution_id, second.execution_id]
     )
     assert len(routing.harness.query("SELECT 1 FROM trades")) == 2
@@ -85,7 +85,7 @@ def test_order_is_received_once_whatever_fails_while_it_is_sent(routing, fault):
 
 @pytest.mark.parametrize("kill", ["before", "after"])
 def test_answer_is_applied_once_whatever_is_killed_meanwhile(routing, kill):
-    routing.broker.quote(routing.harness.build_quote("AAPL", "79", "81", "80"), routing.harness.now)
+    routing.broker.apply_quote(routing.harness.build_quote("AAPL", "79", "81", "80"), routing.harness.now)
     order = routing.place_order()
     routing.kills = [kill]
     routing.run_session(10)
@@ -102,7 +102,7 @@ def test_events_are_applied_once_whatever_is_killed_meanwhile(routing, kill):
     fill = routing.broker.fill(order, "4")
     routing.kills = [kill]
     routing.run_session(5)
-    assert [one[0] for one in routing.list_executions()] == [fill.execution_id]
+    assert [execution[0] for execution in routing.list_executions()] == [fill.execution_id]
     assert routing.harness.get_order(order).filled_quantity == 4
 
 
@@ -189,7 +189,7 @@ def test_events_of_orders_that_are_not_ours_do_not_stop_the_others(routing):
     routing.broker.fill(order, "10")
     routing.run_session()
     assert routing.harness.get_order(order).status is Status.FILLED
-    assert routing.get_connection().cursor == len(routing.broker.events())
+    assert routing.get_connection().cursor == len(routing.broker.list_events())
 
 
 def test_bust_of_the_broker_takes_the_execution_back(routing):

@@ -69,7 +69,7 @@ def test_cancel_is_sent_before_waiting_orders(routing):
 def test_orders_are_sent_after_the_broker_is_back(routing):
     order = routing.place_order()
     routing.broker.faults["events"] = [DOWN]
-    routing.session.step()
+    routing.session.run_step()
     assert routing.list_open_requests() == [("submit", "new")]
     routing.run_session(5)
     assert routing.broker.received == [("submit", order.id)]

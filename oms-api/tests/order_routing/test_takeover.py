@@ -22,7 +22,7 @@ def create_session(routing, **terms):
         ),
         **terms,
     )
-    session.step()
+    session.run_step()
     return session
 
 
@@ -31,7 +31,7 @@ def second_process(routing):
     return create_session(routing)
 
 
-def let_second_go_first(monkeypatch, routing, second):
+def release_second_process(monkeypatch, routing, second):
     """Let the second process send, and die, after the first one chose a request and before it sends it."""
     sender = routing.session._sender
     send = sender._send
@@ -40,7 +40,7 @@ def let_second_go_first(monkeypatch, routing, second):
         monkeypatch.setattr(sender, "_send", send)
         routing.broker.faults[request.kind.value] = [KILLED_AFTER]
         with pytest.raises(Killed):
-            second.step()
+            second.run_step()
         send(request, sending)
 
     monkeypatch.setattr(sender, "_send", send_later)
@@ -49,7 +49,7 @@ def let_second_go_first(monkeypatch, routing, second):
 def test_request_that_another_process_began_is_not_sent_again(routing, second_process, monkeypatch):
     order = routing.place_working_order()
     routing.harness.replace(order, limit_price="91")
-    let_second_go_first(monkeypatch, routing, second_process)
+    release_second_process(monkeypatch, routing, second_process)
     routing.run_session()
     assert [call for call, _ in routing.broker.received] == ["submit", "replace"]
     replaced = routing.harness.get_order(order)
@@ -64,9 +64,9 @@ def test_process_that_lost_its_lease_sends_nothing_more(routing):
     orders = [routing.place_order() for _ in range(3)]
     leases.append(True)
     routing.harness.advance_clock()
-    first.step()
+    first.run_step()
     assert routing.broker.received == [("submit", orders[0].id)]
-    first.step()
+    first.run_step()
     assert routing.broker.received == [("submit", orders[0].id)]
     routing.run_session()
     assert routing.broker.received == [("submit", order.id) for order in orders]
@@ -77,7 +77,7 @@ def test_events_that_both_processes_read_are_booked_once(routing, second_process
     order = routing.place_working_order()
     routing.broker.fill(order, "4")
     for session in (second_process, routing.session) if is_first_late else (routing.session, second_process):
-        session.step()
+        session.run_step()
     assert len(routing.list_executions()) == 1
     assert routing.harness.get_order(order).filled_quantity == 4
 

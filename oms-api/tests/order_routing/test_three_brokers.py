@@ -54,9 +54,11 @@ def trade_while_connections_are_cut(
 
 def list_open_orders(installation: Installation) -> list[dict[str, str]]:
     orders = [
-        one for name in ACCOUNTS for one in installation.get("/orders", open="true", portfolio=name.portfolio)
+        order
+        for name in ACCOUNTS
+        for order in installation.get("/orders", open="true", portfolio=name.portfolio)
     ]
-    return [one for one in orders if one["status"] not in FINAL]
+    return [order for order in orders if order["status"] not in FINAL]
 
 
 def close_all_orders(installation: Installation) -> None:
@@ -64,11 +66,11 @@ def close_all_orders(installation: Installation) -> None:
 
     def is_over() -> bool:
         installation.move_prices()
-        found = list_open_orders(installation)
-        for one in found:
-            if one["status"] not in {"PENDING_CANCEL", "PENDING_REPLACE"}:
-                installation.send("POST", f"/orders/{one['id']}/cancel", {})
-        return not found
+        open_orders = list_open_orders(installation)
+        for open_order in open_orders:
+            if open_order["status"] not in {"PENDING_CANCEL", "PENDING_REPLACE"}:
+                installation.send("POST", f"/orders/{open_order['id']}/cancel", {})
+        return not open_orders
 
     wait_for(is_over, "the orders that remain end")
 
@@ -79,13 +81,21 @@ def get_books_of_brokers(installation: Installation) -> dict[str, tuple[Decimal,
     held = alpaca.positions.get("AAPL")
     pairs = [quantity for contract, (quantity, _) in tws.positions.items() if contract.name == "EURUSD"]
     return {
-        "America": (held.qty if held else Decimal(0), alpaca.cash, {one.id for one in alpaca.executions}),
-        "India": (
-            sum((one.quantity for one in kite.positions.values()), Decimal(0)),
-            kite.cash,
-            {f"{one.order.order_id}-{one.trade_id}" for one in kite.trades},
+        "America": (
+            held.qty if held else Decimal(0),
+            alpaca.cash,
+            {execution.id for execution in alpaca.executions},
         ),
-        "Currencies": (sum(pairs, Decimal(0)), tws.cash["USD"], {one.id for one in tws.executions}),
+        "India": (
+            sum((position.quantity for position in kite.positions.values()), Decimal(0)),
+            kite.cash,
+            {f"{trade.order.order_id}-{trade.trade_id}" for trade in kite.trades},
+        ),
+        "Currencies": (
+            sum(pairs, Decimal(0)),
+            tws.cash["USD"],
+            {execution.id for execution in tws.executions},
+        ),
     }
 
 
@@ -94,13 +104,13 @@ def get_our_books(installation: Installation) -> dict[str, tuple[Decimal, Decima
     with engine.connect() as connection:
         rows = connection.execute(text(BOOKED)).all()
     engine.dispose()
-    found = {}
-    for one in ACCOUNTS:
-        shown = installation.get(f"/portfolio/{one.portfolio}")
-        held = sum(Decimal(position["quantity"]) for position in shown["positions"].values())
-        executions = {execution_id for name, execution_id in rows if name == one.portfolio}
-        found[one.portfolio] = (Decimal(held), Decimal(shown["cash"]), executions)
-    return found
+    positions = {}
+    for account in ACCOUNTS:
+        response = installation.get(f"/portfolio/{account.portfolio}")
+        held = sum(Decimal(position["quantity"]) for position in response["positions"].values())
+        executions = {execution_id for name, execution_id in rows if name == account.portfolio}
+        positions[account.portfolio] = (Decimal(held), Decimal(response["cash"]), executions)
+    return positions
 
 
 def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_path):
@@ -114,9 +124,9 @@ def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_pa
         close_all_orders(installation)
         theirs = get_books_of_brokers(installation)
         print(f"faults: {saboteur.done}")
-        executions = {name: one[2] for name, one in theirs.items()}
+        executions = {name: figures[2] for name, figures in theirs.items()}
         wait_for(
-            lambda: {name: one[2] for name, one in get_our_books(installation).items()} == executions,
+            lambda: {name: figures[2] for name, figures in get_our_books(installation).items()} == executions,
             "all executions are booked",
         )
         installation.send("POST", "/reconciliation:run", {})
@@ -126,12 +136,12 @@ def test_every_book_agrees_with_its_broker_after_all_connections_were_cut(tmp_pa
         counts = {name: (len(ids), len(theirs[name][2])) for name, ids in trader.placed.items()}
         print(f"orders and executions: {counts}, open issues: {issues}")
     for name, books in theirs.items():
-        explained = {one["type"] for one in issues if one["portfolio_name"] == name}
+        explained = {issue["type"] for issue in issues if issue["portfolio_name"] == name}
         assert ours[name][2] == books[2], name
         assert ours[name][0] == books[0] or explained & {"quantity_mismatch", "missing_position"}, name
         assert abs(ours[name][1] - books[1]) < Decimal("0.01") or "cash_mismatch" in explained, name
     # A commission that TWS never reported; an average cost after an execution that was read after later ones.
-    assert {one["type"] for one in issues} <= {"cash_mismatch", "price_mismatch"}
+    assert {issue["type"] for issue in issues} <= {"cash_mismatch", "price_mismatch"}
     engine = connect_engine(installation.database_url, 1, 30.0)
     assert not verify_database(engine).failed
     engine.dispose()

@@ -6,8 +6,7 @@ import pytest
 
 from app.order_routing.service.wake_channel import WakeChannel
 from app.orders.service.broker_request_notifier import BrokerRequestNotifier
-
-WAIT_SECONDS = 20.0
+from tests.support.conditions import WAIT_SECONDS
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

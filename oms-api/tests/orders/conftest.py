@@ -15,6 +15,6 @@ def market(api):
 @pytest.fixture
 def harness(engine):
     """Provide the handler by itself, with AAPL quoted 99 to 101."""
-    made = WriterHarness(engine)
-    made.publish_quote("99", "101", "100")
-    return made
+    writer = WriterHarness(engine)
+    writer.publish_quote("99", "101", "100")
+    return writer

@@ -71,10 +71,10 @@ class ApprovalClient:
 
     def list_events(self, prefix: str = "approval.") -> list[Any]:
         with self.api.service.open_connection() as connection:
-            found = list(iterate_events(connection, [f"{prefix}*" if prefix.endswith(".") else prefix]))
+            events = list(iterate_events(connection, [f"{prefix}*" if prefix.endswith(".") else prefix]))
         return [
             (kind, orjson.loads(payload))
-            for _, tenant_id, kind, payload, _ in sorted(found, key=itemgetter(0))
+            for _, tenant_id, kind, payload, _ in sorted(events, key=itemgetter(0))
             if tenant_id == self.api.tenant_id
         ]
 
@@ -117,10 +117,10 @@ def test_preview_says_whether_the_order_would_wait(client):
 
 def test_rejected_approval_ends_the_order(client):
     order = client.place_order()
-    done = client.decide_order(order, "reject", reason="Too large").json()
-    assert done["status"] == "DENIED"
-    assert done["denial"]["code"] == "APPROVAL_REJECTED"
-    assert done["denial"]["message"] == f"{client.get_person('approver')} rejected it: Too large"
+    body = client.decide_order(order, "reject", reason="Too large").json()
+    assert body["status"] == "DENIED"
+    assert body["denial"]["code"] == "APPROVAL_REJECTED"
+    assert body["denial"]["message"] == f"{client.get_person('approver')} rejected it: Too large"
     assert [kind for kind, _ in client.list_events()] == ["approval.requested", "approval.rejected"]
     assert client.list_events("risk.denied") == []
     assert client.decide_order(order, "reject").status_code == 422  # a reason is needed
@@ -128,18 +128,18 @@ def test_rejected_approval_ends_the_order(client):
 
 @pytest.mark.any_database
 def test_policy_decides_which_orders_wait(client):
-    def first_status(**changes: Any) -> str:
+    def get_first_status(**changes: Any) -> str:
         return str(client.place_order(**LIMIT, limit_price="90", **changes)["status"])
 
     client.set_policy("above_value", value="900")
-    assert [first_status(quantity=size) for size in ("10", "11")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    assert [get_first_status(quantity=size) for size in ("10", "11")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy("above_equity_share", value="0.2")  # of 1,000,000: 2,000
-    assert [first_status(quantity=size) for size in ("22", "23")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    assert [get_first_status(quantity=size) for size in ("22", "23")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy("instruments", instruments=["TSLA"])
     client.api.set_quote("TSLA", "99", "101", "100")
-    assert [first_status(symbol=name) for name in ("AAPL", "TSLA")] == ["ACCEPTED", "AWAITING_APPROVAL"]
+    assert [get_first_status(symbol=name) for name in ("AAPL", "TSLA")] == ["ACCEPTED", "AWAITING_APPROVAL"]
     client.set_policy(None)
-    assert first_status() == "ACCEPTED"
+    assert get_first_status() == "ACCEPTED"
 
 
 @pytest.mark.any_database
@@ -171,7 +171,7 @@ def test_bracket_exits_are_held_until_the_entry_is_approved(client):
 def test_oco_pair_is_decided_together(client, how):
     pair = [{**LIMIT, "limit_price": "90"}, {"type": "STOP", "stop_price": "110"}]
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
-    body = {"kind": "OCO", "orders": [base | one for one in pair]}
+    body = {"kind": "OCO", "orders": [base | terms for terms in pair]}
     first, second = client.api.post("/orders:group", body, client.build_headers("trader")).json()["orders"]
     assert {first["status"], second["status"]} == {"AWAITING_APPROVAL"}
     assert client.decide_order(second, how, reason="So be it").status_code == 200
@@ -207,8 +207,8 @@ def test_oto_child_is_approved_with_its_parent(client):
 def test_waiting_order_can_be_cancelled_by_user_and_by_halt(client):
     order = client.place_order()
     assert client.api.post(f"/orders/{order['id']}/cancel", {}).json()["status"] == "CANCELED"
-    told = client.decide_order(order)
-    assert (told.status_code, told.json()["decision"]) == (409, "canceled")
+    response = client.decide_order(order)
+    assert (response.status_code, response.json()["decision"]) == (409, "canceled")
     other = client.place_order()
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
     assert client.api.post("/kill-switch", halt).json()["canceled"] == [other["id"]]
@@ -233,8 +233,8 @@ def test_risk_checks_run_again_at_approval_prices(client):
     order = client.place_order(quantity="100")
     limit = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "value": "5000"}
     assert client.api.put("/limits", limit).status_code == 200
-    (shown,) = client.list_waiting_orders()
-    assert shown["denial"]["code"] == "MAX_ORDER_VALUE"
+    (waiting_order,) = client.list_waiting_orders()
+    assert waiting_order["denial"]["code"] == "MAX_ORDER_VALUE"
     refused = client.decide_order(order)
     assert (refused.status_code, refused.json()["denial"]["code"]) == (422, "MAX_ORDER_VALUE")
     assert client.get_status(order) == "DENIED"
@@ -249,9 +249,9 @@ def test_approval_after_a_price_move_requires_the_current_price(client):
     assert client.approve_order(order)["average_price"] == "102.00"
     client.api.set_quote("AAPL", "103", "105", "104")
     moved = client.decide_order(kept)
-    facts = moved.json()
-    assert (moved.status_code, facts["price_seen"], facts["price"]) == (409, "101.00", "104.00")
-    assert facts["max_move_percent"] == "1"
+    body = moved.json()
+    assert (moved.status_code, body["price_seen"], body["price"]) == (409, "101.00", "104.00")
+    assert body["max_move_percent"] == "1"
     assert client.get_status(kept) == "AWAITING_APPROVAL"
     assert client.decide_order(kept, price_seen="101").status_code == 409
     assert client.approve_order(kept, price_seen="104")["average_price"] == "105.00"
@@ -260,15 +260,18 @@ def test_approval_after_a_price_move_requires_the_current_price(client):
 def test_approval_list_shows_prices_at_request_and_now(client):
     order = client.place_order()
     client.api.set_quote("AAPL", "199", "201", "200")
-    (shown,) = client.list_waiting_orders()
-    assert shown["order"]["id"] == order["id"]
-    assert (shown["price_seen"], shown["price"]) == ("100.00", "200.00")
-    assert (shown["then"]["price"], shown["then"]["value"]) == ("101.00", "1010.00")
-    assert (shown["now"]["price"], shown["now"]["value"]) == ("201.00", "2010.00")
-    assert (shown["then"]["cash_after"], shown["now"]["cash_after"]) == ("998990.00", "997990.00")
-    assert (shown["now"]["gross_exposure"], shown["now"]["position_after"]) == ("0.00", "10")
-    assert shown["denial"] is None
-    assert (shown["requested_by"], shown["rule"]) == (client.get_person("trader"), "always")
+    (waiting_order,) = client.list_waiting_orders()
+    assert waiting_order["order"]["id"] == order["id"]
+    assert (waiting_order["price_seen"], waiting_order["price"]) == ("100.00", "200.00")
+    assert (waiting_order["then"]["price"], waiting_order["then"]["value"]) == ("101.00", "1010.00")
+    assert (waiting_order["now"]["price"], waiting_order["now"]["value"]) == ("201.00", "2010.00")
+    assert (waiting_order["then"]["cash_after"], waiting_order["now"]["cash_after"]) == (
+        "998990.00",
+        "997990.00",
+    )
+    assert (waiting_order["now"]["gross_exposure"], waiting_order["now"]["position_after"]) == ("0.00", "10")
+    assert waiting_order["denial"] is None
+    assert (waiting_order["requested_by"], waiting_order["rule"]) == (client.get_person("trader"), "always")
 
 
 @pytest.mark.any_database
@@ -284,7 +287,7 @@ def test_approval_list_shows_prices_at_request_and_now(client):
 )
 def test_policy_names_the_approvers(client, approvers, allowed):
     people = {role.value: client.get_person(role.value) for role in Role}
-    client.set_policy(approvers=[one.format(**people) for one in approvers])
+    client.set_policy(approvers=[approver.format(**people) for approver in approvers])
     for role in (role.value for role in Role if role is not Role.TRADER):
         order = client.place_order()
         may = role in allowed
@@ -299,8 +302,8 @@ def test_user_cannot_approve_their_own_order_through_any_key(client):
     other_key = client.api.service.create_key("admin", client.api.tenant_id)
     for key in (client.members.key, other_key):
         sent = {"X-API-Key": key, "X-On-Behalf-Of": client.get_person("approver")}
-        refused = client.api.post(f"/orders/{own['id']}/approve", {}, sent)
-        assert (refused.status_code, refused.json()["type"]) == (403, "urn:slackoms:problem/own-order")
+        response = client.api.post(f"/orders/{own['id']}/approve", {}, sent)
+        assert (response.status_code, response.json()["type"]) == (403, "urn:slackoms:problem/own-order")
     assert (
         client.api.post(f"/orders/{own['id']}/approve", {}).status_code == 403
     )  # a key that acts for nobody
@@ -310,11 +313,11 @@ def test_user_cannot_approve_their_own_order_through_any_key(client):
 
 def test_user_cannot_approve_an_order_placed_by_their_key(client):
     client.set_policy(approvers=["role:admin"])
-    made = client.api.post(
+    api_key = client.api.post(
         "/api-keys", {"name": "algo", "scopes": ["trade"]}, client.build_headers("admin")
     ).json()
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
-    automatic = client.api.with_key(made["key"]).post("/orders", body).json()
+    automatic = client.api.with_key(api_key["key"]).post("/orders", body).json()
     assert client.decide_order(automatic, role="admin").status_code == 403
 
 
@@ -323,16 +326,16 @@ def test_user_cannot_approve_in_slack_an_order_placed_in_a_login_session(client)
     user = client.api.post("/users", eve).json()
     slack = f"slack:{client.members.team}:UEVE"
     set_person(client, user, slack)
-    said = {"tenant": f"desk-{client.api.tenant_id}", "email": eve["email"], "password": PASSWORD}
+    credentials = {"tenant": f"desk-{client.api.tenant_id}", "email": eve["email"], "password": PASSWORD}
     http = client.api.service.client
-    token = http.post("/api/v1/auth/login", json=said).json()["access_token"]
+    token = http.post("/api/v1/auth/login", json=credentials).json()["access_token"]
     body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
     placed = http.post("/api/v1/orders", json=body, headers={"Authorization": f"Bearer {token}"}).json()
     assert (placed["status"], placed["actor"]) == ("AWAITING_APPROVAL", "eve@example.com")
     sent = {"X-API-Key": client.members.key, "X-On-Behalf-Of": slack}
-    refused = client.api.post(f"/orders/{placed['id']}/approve", {}, sent)
+    response = client.api.post(f"/orders/{placed['id']}/approve", {}, sent)
     set_person(client, user, None)  # other tests verify the whole database
-    assert refused.json()["type"] == "urn:slackoms:problem/own-order"
+    assert response.json()["type"] == "urn:slackoms:problem/own-order"
 
 
 def set_person(client, user, person):
@@ -351,15 +354,15 @@ def test_second_approver_gets_a_conflict_that_names_the_first(client):
             answers = list(pool.map(lambda role, decide=decide: decide(role=role), ("approver", "risk")))
         won, lost = sorted(answers, key=lambda answer: answer.status_code)
         assert (won.status_code, lost.status_code) == (200, 409)
-        told = lost.json()
+        body = lost.json()
         winner = next(
             move["actor"]
             for move in client.api.get_order(order["id"])["events"]
             if move["from_status"] == "AWAITING_APPROVAL"
         )
-        assert told["decided_by"] == winner
-        assert winner in told["detail"]
-        assert told["decision"] == ("approved" if how == "approve" else "rejected")
+        assert body["decided_by"] == winner
+        assert winner in body["detail"]
+        assert body["decision"] == ("approved" if how == "approve" else "rejected")
 
 
 def test_repeated_decision_returns_the_same_answer(client):

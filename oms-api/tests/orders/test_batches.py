@@ -16,7 +16,7 @@ from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
 from app.market_data.rules.values import Quote
 from app.orders.errors import NoSuchOrder
 from app.orders.queries import book
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import Status
 from app.orders.service.batch_processing import batch_handler
 from app.orders.service.batch_processing.batch_loading import load_batch
@@ -49,8 +49,8 @@ def build_record_trade(harness, side="BUY", quantity="10"):
 
 
 def build_place_order(harness, **changes):
-    asked = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(facts=repr(asked)), asked, "Growth", "growth")
+    ticket = build_ticket(**changes)
+    return PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, "Growth", "growth")
 
 
 def open_order(harness):
@@ -94,7 +94,7 @@ def test_batch_applies_trades_and_orders_in_sequence(harness):
         ReverseTrade(build_origin_without_key(harness), reversed_.row.trade_id, "Twice"),
         build_place_order(harness),
     )
-    assert [one.row.position_quantity for one in both[:1]] == ["-10.00000000"]
+    assert [row.row.position_quantity for row in both[:1]] == ["-10.00000000"]
     assert both[1].orders[0].order.filled_quantity == 10
 
 
@@ -128,7 +128,7 @@ BATCHES = pytest.mark.parametrize(
 )
 
 
-def attempt_batch(harness, works, *, commits):
+def post_batch(harness, works, *, commits):
     with (
         harness.engine.connect().execution_options(writes=True) as connection,
         connection.begin() as transaction,
@@ -141,13 +141,13 @@ def attempt_batch(harness, works, *, commits):
 
 @BATCHES
 def test_committed_batch_is_reported_after_a_lost_commit_reply(harness, makes):
-    assert attempt_batch(harness, makes(harness), commits=True)
+    assert post_batch(harness, makes(harness), commits=True)
 
 
 @BATCHES
 def test_uncommitted_batch_is_not_reported_after_a_lost_commit_reply(harness, makes):
     works = makes(harness)
-    assert not attempt_batch(harness, works, commits=False)
+    assert not post_batch(harness, works, commits=False)
     assert not any(isinstance(outcome, OmsError) for outcome in harness.run(*works))
 
 
@@ -168,7 +168,7 @@ def test_lock_group_is_the_portfolio_or_else_the_order_or_symbol(harness):
         build_place_order(harness): (1, "growth"),
         build_record_trade(harness): (1, "growth"),
         CancelOrder(harness.build_origin(), "O1", None): (1, "/O1"),
-        ReplaceOrder(harness.build_origin(), "O1", Changes()): (1, "/O1"),
+        ReplaceOrder(harness.build_origin(), "O1", OrderChanges()): (1, "/O1"),
         CancelAll(harness.build_origin(), "growth", "Growth", None, None, None, None): (1, "growth"),
         ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", None, None): (1, "growth"),
         QuoteArrived(1, quote, BEFORE_ALL, False): (1, "/AAPL"),
@@ -210,11 +210,11 @@ def test_stop_without_a_price_waits_unless_it_is_immediate(harness, time_in_forc
 
 
 def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkeypatch):
-    asked = []
+    lists = []
     find = book.list_recent_orders
 
     def noted(*facts):
-        asked.append(facts)
+        lists.append(facts)
         return find(*facts)
 
     monkeypatch.setattr(book, "list_recent_orders", noted)
@@ -226,8 +226,8 @@ def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkey
 
     harness.publish_quote("9", "11", "10", "MSFT")
     harness.run(by("first"), by("second", "MSFT"))
-    asked.clear()
+    lists.clear()
     done = harness.run(by("first"), by("first", "MSFT"), by("second", "MSFT"), by("third"), by("third"))
-    statuses = [one.orders[0].order.status for one in done]
+    statuses = [outcome.orders[0].order.status for outcome in done]
     assert statuses == [Status.DENIED, Status.FILLED, Status.DENIED, Status.FILLED, Status.DENIED]
-    assert len(asked) == 1
+    assert len(lists) == 1

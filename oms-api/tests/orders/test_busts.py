@@ -42,8 +42,8 @@ def test_bust_takes_the_fill_out_of_position_cash_and_order(filled_order):
     assert float(api.get_portfolio()["cash"]) - float(before) == 40
     reversal = api.list_trades()[0]
     assert (reversal["kind"], reversal["reverses"]) == ("reversal", fill["trade_id"])
-    found = api.get_order(order["id"])
-    last = found["fills"][-1]
+    order_body = api.get_order(order["id"])
+    last = order_body["fills"][-1]
     assert (last["execution_id"], last["quantity"]) == (f"{fill['execution_id']}:bust", "-4")
     (event,) = assert_ok(api.get("/events", type="order.fill_busted"))
     assert (event["data"]["last_quantity"], event["data"]["broker_reason"]) == ("-4", "Clearly erroneous")
@@ -73,8 +73,12 @@ def test_filled_order_stays_filled_with_less(api):
     order = api.get_order(api.place_order(quantity="10")["id"])
     exits = api.get_order(api.place_order(quantity="5", stop_loss={"stop_price": "5"})["id"])
     assert_ok(bust_execution(api, order["id"], order["fills"][0]["execution_id"]))
-    found = api.get_order(order["id"])
-    assert (found["status"], found["filled_quantity"], found["leaves_quantity"]) == ("FILLED", "0", "0")
+    order_body = api.get_order(order["id"])
+    assert (order_body["status"], order_body["filled_quantity"], order_body["leaves_quantity"]) == (
+        "FILLED",
+        "0",
+        "0",
+    )
     assert_ok(bust_execution(api, exits["id"], exits["fills"][0]["execution_id"]))
     assert api.get_order(exits["legs"][0]["id"])["status"] == "CANCELED"  # nothing is left to protect
     verdict = verify_database(api.service.engine)

@@ -21,6 +21,7 @@ from tests.identity.administration import (
     request_with_session,
 )
 from tests.risk.risk_requests import put_limit, set_switch
+from tests.support.conditions import WAIT_SECONDS
 
 SHARE = {"exchange": "NSE", "asset_class": "equity", "currency": "USD", "tick_size": "0.05", "lot_size": "1"}
 
@@ -39,15 +40,15 @@ def two_processes(serve, database_url, monkeypatch):
 
 
 def buy_shares(api, **changes):
-    asked = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET", "limit_price": None}
-    return api.post_order(**asked | changes)
+    values = {"symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET", "limit_price": None}
+    return api.post_order(**values | changes)
 
 
 def wait_until_equal(find, wanted):
-    """Wait until something is found as wanted: within a second, on a fast machine."""
-    deadline = time.monotonic() + 30
-    while (found := find()) != wanted:
-        assert time.monotonic() < deadline, f"{found} stays"
+    """Wait until something is found as wanted."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (value := find()) != wanted:
+        assert time.monotonic() < deadline, f"{value} stays"
         time.sleep(MAX_AGE_SECONDS / 4)
 
 

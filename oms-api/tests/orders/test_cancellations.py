@@ -60,9 +60,9 @@ def resume_cancellation(api, monkeypatch):
 
 
 def test_orders_of_all_portfolios_are_cancelled(trader):
-    found = cancel_all(trader).json()
-    assert sorted(order["portfolio_name"] for order in found["orders"]) == sorted(BOOKS)
-    assert found["unsettled"] == []
+    body = cancel_all(trader).json()
+    assert sorted(order["portfolio_name"] for order in body["orders"]) == sorted(BOOKS)
+    assert body["unsettled"] == []
     assert set(list_statuses(trader).values()) == {"CANCELED"}
 
 
@@ -77,15 +77,15 @@ def test_filters_apply_in_every_portfolio(trader):
 
 def test_interrupted_cancellation_is_named_and_resumed(trader, break_after_first, monkeypatch):
     break_after_first()
-    found = cancel_all(trader).json()
-    done = [order["portfolio_name"] for order in found["orders"]]
-    assert sorted(done + found["unsettled"]) == list(BOOKS)
-    later = trader.place_order(**RESTING, portfolio_name=found["unsettled"][0])
+    body = cancel_all(trader).json()
+    portfolio_names = [order["portfolio_name"] for order in body["orders"]]
+    assert sorted(portfolio_names + body["unsettled"]) == list(BOOKS)
+    later = trader.place_order(**RESTING, portfolio_name=body["unsettled"][0])
     monkeypatch.undo()
     resume_cancellation(trader, monkeypatch)
     assert trader.get_order(later["id"])["status"] == "ACCEPTED"  # it was placed after the request
-    ended = [order for order in trader.get("/orders").json() if order["id"] != later["id"]]
-    assert {order["status"] for order in ended} == {"CANCELED"}
+    orders = [order for order in trader.get("/orders").json() if order["id"] != later["id"]]
+    assert {order["status"] for order in orders} == {"CANCELED"}
     resume_cancellation(trader, monkeypatch)
     assert trader.get_order(later["id"])["status"] == "ACCEPTED"
 

@@ -59,10 +59,10 @@ def test_zerodha_round_trip_examples_are_charged_exactly(zerodha_api, product, q
     set_price(zerodha_api, str(exit_price))
     place_order(zerodha_api, "SELL", str(quantity), product=product)
     gross = Decimal(quantity * (exit_price - 1000))
-    found = zerodha_api.get_portfolio()
-    assert (found["charges"], Decimal(found["realized_pnl"])) == (charges, gross)
-    assert Decimal(found["net_realized_pnl"]) == gross - Decimal(charges)
-    assert Decimal(found["cash"]) == 10_000_000 + gross - Decimal(charges)
+    portfolio = zerodha_api.get_portfolio()
+    assert (portfolio["charges"], Decimal(portfolio["realized_pnl"])) == (charges, gross)
+    assert Decimal(portfolio["net_realized_pnl"]) == gross - Decimal(charges)
+    assert Decimal(portfolio["cash"]) == 10_000_000 + gross - Decimal(charges)
     assert sum(Decimal(trade["charges"]) for trade in zerodha_api.list_trades()) == Decimal(charges)
 
 
@@ -85,9 +85,9 @@ def test_dp_charge_applies_once_per_scrip_and_day_of_delivery_sales(zerodha_api)
     assert [(row["symbol"], row["amount"]) for row in rows] == [("TCS", "-15.34"), ("INFY", "-15.34")]
     assert zerodha_api.post_reversal(first["trade_id"]).status_code == 201
     assert len(list_dp_charges(zerodha_api)) == 2  # a reversal does not return it
-    found = zerodha_api.get_portfolio()
+    portfolio = zerodha_api.get_portfolio()
     booked = sum(Decimal(trade["charges"]) for trade in zerodha_api.list_trades())
-    assert Decimal(found["charges"]) == booked + Decimal("30.68")
+    assert Decimal(portfolio["charges"]) == booked + Decimal("30.68")
 
 
 def test_dp_charge_applies_to_order_fills_but_not_to_same_day_purchases(harness):
@@ -103,8 +103,10 @@ def test_dp_charge_applies_to_order_fills_but_not_to_same_day_purchases(harness)
     harness.publish_quote("1000", "1000", "1000")
     harness.place_order(side="SELL", quantity="10", product="CNC")
     with harness.engine.connect() as connection:
-        found = connection.execute(text("SELECT kind, amount FROM cash_movements ORDER BY sequence")).all()
-    assert [(kind, Decimal(amount)) for kind, amount in found] == [("dp_charges", Decimal("-15.34"))] * 2
+        movements = connection.execute(
+            text("SELECT kind, amount FROM cash_movements ORDER BY sequence")
+        ).all()
+    assert [(kind, Decimal(amount)) for kind, amount in movements] == [("dp_charges", Decimal("-15.34"))] * 2
     assert set(verify_database(harness.engine).failed) == {"portfolio record"}  # the schedule was set by SQL
 
 
@@ -114,14 +116,14 @@ def test_fills_of_one_order_share_charge_caps_and_show_their_charges(zerodha_api
     set_price(zerodha_api, "1100", bid_size="160", ask_size="1")
     set_price(zerodha_api, "1100", bid_size="200", ask_size="1")
     charges = list_charges(zerodha_api, placed)
-    assert [one["total"] for one in charges] == ["28.22", "58.60", "63.24"]
+    assert [charge["total"] for charge in charges] == ["28.22", "58.60", "63.24"]
     assert charges[0] == {
         "total": "28.22", "brokerage": "13.20", "stt": "11.00", "exchange": "1.35", "sebi": "0.04",
         "gst": "2.63", "stamp_duty": "0.00", "square_off": "0.00",
     }  # fmt: skip
     assert [trade["charges"] for trade in zerodha_api.list_trades()] == ["63.24", "58.60", "28.22"]
-    [told] = zerodha_api.get("/events", type="order.filled").json()
-    assert told["data"]["charges"] == charges[-1]
+    [event] = zerodha_api.get("/events", type="order.filled").json()
+    assert event["data"]["charges"] == charges[-1]
 
 
 def test_replacement_chain_is_charged_as_one_order_by_zerodha(zerodha_api):
@@ -129,7 +131,7 @@ def test_replacement_chain_is_charged_as_one_order_by_zerodha(zerodha_api):
     placed = place_order(zerodha_api, "SELL", "400", product="MIS", type="LIMIT", limit_price="1100")
     changed = assert_ok(zerodha_api.patch(f"/orders/{placed['id']}", {"quantity": "200"}))
     set_price(zerodha_api, "1100", bid_size="160", ask_size="1")
-    assert [one["total"] for one in list_charges(zerodha_api, changed)] == ["58.60"]
+    assert [charge["total"] for charge in list_charges(zerodha_api, changed)] == ["58.60"]
 
 
 def test_unlisted_instrument_is_not_covered_by_the_schedule(zerodha_api):
@@ -178,13 +180,13 @@ def test_foreign_currency_charges_are_booked_at_the_rate_of_the_fill(api):
         "quantity": "100",
         "type": "MARKET",
     }
-    seen = assert_ok(api.post("/orders:preview", ticket))
-    assert (seen["expected_charges"], seen["cash_after"]) == ("80.80", "9799919.20")
+    preview = assert_ok(api.post("/orders:preview", ticket))
+    assert (preview["expected_charges"], preview["cash_after"]) == ("80.80", "9799919.20")
     placed = api.place_order(symbol="AAPL", quantity="100")
     assert list_charges(api, placed) == [{"total": "80.80", "commission": "80.00", "regulatory": "0.80"}]
-    found = api.get_portfolio()
-    assert (found["cash"], found["charges"]) == ("9799919.20", "80.80")
-    assert found["positions"]["AAPL"]["avg_cost"] == "2000.00"  # without charges
+    portfolio = api.get_portfolio()
+    assert (portfolio["cash"], portfolio["charges"]) == ("9799919.20", "80.80")
+    assert portfolio["positions"]["AAPL"]["avg_cost"] == "2000.00"  # without charges
 
 
 def test_reported_trade_uses_given_charges_or_else_the_schedule(zerodha_api):
@@ -203,8 +205,8 @@ def test_reversal_returns_the_charges_of_its_trade(zerodha_api):
     assert_ok(zerodha_api.patch("/portfolios/growth", {"cost_schedule": "none"}))
     back = zerodha_api.post_reversal(trade["trade_id"]).json()["trade"]
     assert back["charges"] == f"-{trade['charges']}" != "-0.00"
-    found = zerodha_api.get_portfolio()
-    assert (found["cash"], found["charges"]) == ("10000000.00", "0.00")
+    portfolio = zerodha_api.get_portfolio()
+    assert (portfolio["cash"], portfolio["charges"]) == ("10000000.00", "0.00")
 
 
 @pytest.mark.parametrize("charges", ["-1", "1e2", "0.000000001", True, "much"])
@@ -233,8 +235,8 @@ def list_charged_instrument(harness, schedule, **terms):
 
 def list_booked_charges(harness):
     with harness.engine.connect() as connection:
-        found = connection.execute(text("SELECT charges FROM trades ORDER BY sequence")).scalars()
-        return [str(round(Decimal(charges), 2)) for charges in found]
+        amounts = connection.execute(text("SELECT charges FROM trades ORDER BY sequence")).scalars()
+        return [str(round(Decimal(charges), 2)) for charges in amounts]
 
 
 def test_order_charges_restart_on_another_day(harness):
@@ -258,8 +260,8 @@ def test_minimum_commission_applies_once_per_order_and_replacement(harness):
     harness.replace(harness.get_order(placed), quantity="1500")
     harness.publish_quote("25", "25", "25", ask_size="100", bid_size="1")
     with harness.engine.connect() as connection:
-        found = connection.execute(text("SELECT charges FROM executions ORDER BY trade_id")).scalars()
-        commissions = [orjson.loads(charges)["commission"] for charges in found]
+        amounts = connection.execute(text("SELECT charges FROM executions ORDER BY trade_id")).scalars()
+        commissions = [orjson.loads(charges)["commission"] for charges in amounts]
     assert commissions == ["1.00000000", "1.00000000", "3.00000000", "1.00000000"]
 
 
@@ -268,8 +270,8 @@ def test_order_with_unknown_charges_is_rejected(harness):
     list_charged_instrument(harness, "zerodha", exchange="NSE", currency="INR")
     harness.publish_quote("100", "100", "100")
     preview = PreviewOrder(harness.build_origin(), build_ticket(), "Growth", "growth")
-    [seen] = harness.run(preview)
-    assert (seen.estimate.charges, seen.estimate.cash_after) == (None, None)
+    [preview_result] = harness.run(preview)
+    assert (preview_result.estimate.charges, preview_result.estimate.cash_after) == (None, None)
     assert harness.place_order().status is Status.REJECTED
     assert list_booked_charges(harness) == []
 
@@ -308,8 +310,8 @@ def test_cash_equals_the_sum_of_its_rows(zerodha_api):
     for row in rows:
         cash += Decimal(row["gmv"]) * (-1 if row["side"] == "BUY" else 1) - Decimal(row["charges"])
         charges += Decimal(row["charges"])
-    found = zerodha_api.get_portfolio()
-    assert (Decimal(found["cash"]), Decimal(found["charges"])) == (cash, charges)
+    portfolio = zerodha_api.get_portfolio()
+    assert (Decimal(portfolio["cash"]), Decimal(portfolio["charges"])) == (cash, charges)
 
 
 def test_each_market_is_charged_by_its_own_schedule(api):
@@ -355,8 +357,8 @@ def test_open_buy_orders_reserve_their_charges(api):
     charges = Decimal("107.36")  # STT 90, exchange 2.76, SEBI 0.09, GST 0.51, stamp duty 14 (13.5)
     power = Decimal(api.get_portfolio()["buying_power"])
     assert power == 200_000 - 90_000 - charges
-    asked = list_refused_fields(api.post_order(**terms, limit_price="1000", quantity="110"))
-    assert Decimal(asked["limit"]) == power
+    refused_fields = list_refused_fields(api.post_order(**terms, limit_price="1000", quantity="110"))
+    assert Decimal(refused_fields["limit"]) == power
 
 
 def list_refused_fields(answer):

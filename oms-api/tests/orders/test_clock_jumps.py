@@ -18,24 +18,26 @@ def test_orders_placed_after_the_clock_was_ahead_are_listed_by_time(harness):
     placed = harness.place_order(type="LIMIT", limit_price="91")
     with harness.engine.connect() as connection:
         wanted = OrderFilter(since=start, until=start + timedelta(minutes=1))
-        found = list_orders(connection, harness.tenant, wanted, 10, None)
-    assert [one.order.id for one in found] == [placed.id]
+        orders = list_orders(connection, harness.tenant, wanted, 10, None)
+    assert [order.order.id for order in orders] == [placed.id]
     assert placed.status is Status.ACCEPTED
 
 
 def test_order_with_a_future_timestamp_is_not_a_duplicate(harness, monkeypatch):
     harness.open_portfolio()
-    limits = Controls.limits
+    limits = Controls.get_limits
 
     def checking(controls, tenant_id, subject):
         return limits(controls, tenant_id, subject)._replace(repeat_order_seconds=Decimal(60))
 
-    monkeypatch.setattr(Controls, "limits", checking)
-    asked = build_ticket(type="LIMIT", limit_price="90")
+    monkeypatch.setattr(Controls, "get_limits", checking)
+    ticket = build_ticket(type="LIMIT", limit_price="90")
     origin = harness.build_origin()._replace(actor="someone")
 
     def place(at):
-        return harness.run_order_command(PlaceOrder(origin._replace(at=at), asked, "Growth", "growth")).status
+        return harness.run_order_command(
+            PlaceOrder(origin._replace(at=at), ticket, "Growth", "growth")
+        ).status
 
     assert place(harness.now + timedelta(days=1)) is Status.ACCEPTED
     assert place(harness.now) is Status.ACCEPTED

@@ -8,15 +8,18 @@ import pytest
 from sqlalchemy import event, text
 
 from app.database import unit_of_work
+from app.orders.errors import NotOverridable
 from app.orders.queries.book import list_open_orders_in_symbol
 from app.orders.queries.executions import executions_of
-from app.orders.rules.order_views import Changes
+from app.orders.rules.cancellations import StoredCancellation
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Protection, Role, Status, Target
 from app.orders.service.batch_processing import batch_handler
 from app.orders.service.batch_processing.command_execution import execute_all
 from app.orders.service.commands import (
     BustExecution,
     CancelAll,
+    CancelInPortfolio,
     CancelOrder,
     ClosePosition,
     CorrectExecution,
@@ -25,6 +28,7 @@ from app.orders.service.commands import (
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    RequestOverride,
     ReviewApprovals,
 )
 from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
@@ -34,13 +38,14 @@ from app.timestamps import format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}
+GROWTH = ("Growth", "growth")
 RESTING: dict[str, Any] = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
 
 
 @contextmanager
 def record_statements(harness, monkeypatch):
     """Collect the SQL of the decisions of each batch."""
-    found, deciding = [], []
+    results, deciding = [], []
 
     def execute(*arguments):
         deciding.append(True)
@@ -51,12 +56,12 @@ def record_statements(harness, monkeypatch):
 
     def note(_connection, _cursor, statement, *_):
         if deciding:
-            found.append(statement)
+            results.append(statement)
 
     monkeypatch.setattr(batch_handler, "execute_all", execute)
     event.listen(harness.engine, "before_cursor_execute", note)
     try:
-        yield found
+        yield results
     finally:
         event.remove(harness.engine, "before_cursor_execute", note)
 
@@ -72,8 +77,8 @@ def publish_quote(harness, price):
 
 
 def place_order(harness, **changes):
-    asked = build_ticket(**changes)
-    return PlaceOrder(harness.build_origin(facts=repr(asked)), asked, "Growth", "growth")
+    ticket = build_ticket(**changes)
+    return PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, "Growth", "growth")
 
 
 def place_pair(harness, kind, *tickets):
@@ -96,7 +101,7 @@ def bracket_entry(harness: WriterHarness):
 
 def list_commands(harness, entry):
     """Return commands that a desk sends every day, in turn."""
-    changes = Changes(*(None,) * len(Changes._fields))._replace(quantity=Decimal(12))
+    changes = OrderChanges(*(None,) * len(OrderChanges._fields))._replace(quantity=Decimal(12))
     yield place_order(harness)
     yield place_order(harness, side="SELL", quantity="1", **RESTING | {"limit_price": "120"})
     yield place_order(harness, **RESTING, **EXITS)
@@ -132,7 +137,11 @@ def test_decisions_after_a_restart_run_no_statement(harness, bracket_entry, monk
 
 
 def set_limit_of_tenant(harness, code, most):
-    limit = SetLimit(LimitScope.TENANT, "", "", code, Decimal(most), set_at=format_timestamp(harness.now))
+    set_limit_in_scope(harness, code, most, LimitScope.TENANT, "")
+
+
+def set_limit_in_scope(harness, code, most, scope, name):
+    limit = SetLimit(scope, name.lower(), name, code, Decimal(most), set_at=format_timestamp(harness.now))
     with unit_of_work(harness.engine) as connection:
         set_limit(connection, harness.tenant, limit)
     harness.restart()
@@ -227,8 +236,60 @@ def test_decisions_on_approvals_run_no_statement(harness, bracket_entry, monkeyp
     approver = harness.build_origin()._replace(actor="slack:T1:U9")
     with record_statements(harness, monkeypatch) as statements:
         (review,) = harness.run(ReviewApprovals(approver, "approver", 10))
-        assert [one.request.order_id for one in review.approvals][:1] == [single.id]
+        assert [approval.request.order_id for approval in review.approvals][:1] == [single.id]
         for order in (single, first):
             harness.run(DecideApproval(approver, order.id, is_granted, "Because", None, "approver"))
             assert harness.get_order(order).status is (Status.ACCEPTED if is_granted else Status.DENIED)
+        assert statements == []
+
+
+def test_decisions_on_orders_of_a_person_run_no_statement(harness, bracket_entry, monkeypatch):
+    """They are compared with that person's recent orders."""
+    person = harness.build_origin()._replace(actor="slack:T1:U1")
+    ticket = build_ticket(quantity="3")
+    placed = PlaceOrder(person._replace(request_hash="first"), ticket, *GROWTH)
+    with record_statements(harness, monkeypatch) as statements:
+        (done,) = harness.run(placed)
+        assert done.orders[0].order.status is Status.FILLED
+        (preview,) = harness.run(PreviewOrder(person, ticket, *GROWTH))
+        assert preview.denial.code == "REPEAT_ORDER"
+        pair = (build_ticket(**RESTING), build_ticket(side="SELL", type="LIMIT", limit_price="120"))
+        harness.run(PlaceGroup(person, GroupKind.OTO, pair, *GROWTH))
+        harness.run(ClosePosition(person, *GROWTH, "AAPL", "", Decimal(1), None))
+        assert statements == []
+
+
+@pytest.mark.parametrize("code", [LimitCode.MAX_DAILY_LOSS, LimitCode.MAX_DRAWDOWN])
+def test_decisions_under_loss_limits_run_no_statement(harness, bracket_entry, monkeypatch, code):
+    """The limit is reached, but a person has not stopped trading."""
+    set_limit_in_scope(harness, code, 1, LimitScope.PORTFOLIO, "Growth")
+    harness.run(publish_quote(harness, "97"))
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order(side="BUY", quantity="2").status is Status.DENIED
+        assert statements == []
+
+
+def test_decisions_on_overrides_run_no_statement(harness, bracket_entry, monkeypatch):
+    set_limit_of_tenant(harness, LimitCode.MAX_ORDER_QUANTITY, 20)
+    denied = harness.place_order(quantity="30")
+    requests = [
+        RequestOverride(harness.build_origin(facts=name), denied.id, "Client block", 30)
+        for name in ("a", "b")
+    ]
+    with record_statements(harness, monkeypatch) as statements:
+        waiting, second = harness.run(*requests)
+        assert waiting.orders[0].order.status is Status.AWAITING_APPROVAL
+        assert isinstance(second, NotOverridable)
+        assert statements == []
+
+
+def test_decisions_on_a_cancellation_run_no_statement(harness, bracket_entry, monkeypatch):
+    nothing: dict[str, Any] = dict.fromkeys(StoredCancellation._fields)
+    cancellation = StoredCancellation(
+        **nothing | {"tenant_id": harness.tenant, "id": "C1", "created_at": format_timestamp(harness.now)}
+    )
+    command = CancelInPortfolio(harness.build_origin(), bracket_entry.portfolio_id, cancellation)
+    with record_statements(harness, monkeypatch) as statements:
+        first, second = harness.run(command, command)
+        assert [one.order.id for one in first.orders] == [one.order.id for one in second.orders] != []
         assert statements == []

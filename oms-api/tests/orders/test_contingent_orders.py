@@ -27,17 +27,17 @@ def fill_entry(api, quantity, price):
 
 
 def get_leg(api, order, role):
-    return next(one for one in api.get_order(order["id"])["legs"] if one["role"] == role)
+    return next(leg for leg in api.get_order(order["id"])["legs"] if leg["role"] == role)
 
 
 def test_bracket_legs_are_held_until_the_entry_fills(api_with_quote):
     order = place_bracket(api_with_quote)
     assert (order["status"], order["role"]) == ("ACCEPTED", "entry")
-    assert [(one["type"], one["side"], one["status"]) for one in order["legs"]] == [
+    assert [(leg["type"], leg["side"], leg["status"]) for leg in order["legs"]] == [
         ("LIMIT", "SELL", "HELD"),
         ("STOP", "SELL", "HELD"),
     ]
-    assert {one["parent_id"] for one in order["legs"]} == {order["id"]}
+    assert {leg["parent_id"] for leg in order["legs"]} == {order["id"]}
     assert api_with_quote.get_order(order["legs"][0]["id"])["status"] == "HELD"
 
 
@@ -73,7 +73,7 @@ def test_documented_bracket_example_runs_as_described(api_with_quote):
 def test_released_legs_match_from_the_next_quote(api_with_quote):
     order = place_bracket(api_with_quote, type="MARKET", limit_price=None, take_profit={"limit_price": "53"})
     assert order["status"] == "FILLED"
-    assert {one["status"] for one in order["legs"]} == {"ACCEPTED"}
+    assert {leg["status"] for leg in order["legs"]} == {"ACCEPTED"}
     api_with_quote.set_quote("BRK", "53", "54", "53")
     assert get_leg(api_with_quote, order, "take_profit")["status"] == "FILLED"
     assert get_leg(api_with_quote, order, "stop_loss")["status"] == "CANCELED"
@@ -82,7 +82,7 @@ def test_released_legs_match_from_the_next_quote(api_with_quote):
 def test_cancelled_unfilled_entry_cancels_its_legs(api_with_quote):
     order = place_bracket(api_with_quote)
     api_with_quote.post(f"/orders/{order['id']}/cancel", {})
-    assert {one["status"] for one in api_with_quote.get_order(order["id"])["legs"]} == {"CANCELED"}
+    assert {leg["status"] for leg in api_with_quote.get_order(order["id"])["legs"]} == {"CANCELED"}
 
 
 def test_cancelled_partially_filled_entry_keeps_legs_for_the_filled_quantity(api_with_quote):
@@ -90,7 +90,7 @@ def test_cancelled_partially_filled_entry_keeps_legs_for_the_filled_quantity(api
     fill_entry(api_with_quote, "40", "50")
     api_with_quote.post(f"/orders/{order['id']}/cancel", {})
     legs = api_with_quote.get_order(order["id"])["legs"]
-    assert [(one["status"], one["leaves_quantity"]) for one in legs] == [("ACCEPTED", "40")] * 2
+    assert [(leg["status"], leg["leaves_quantity"]) for leg in legs] == [("ACCEPTED", "40")] * 2
 
 
 def test_cancelled_leg_leaves_the_other_leg_working(api_with_quote):
@@ -111,10 +111,10 @@ def test_denied_entry_has_no_legs(api_with_quote):
 def test_legs_follow_a_replaced_entry(api_with_quote):
     order = place_bracket(api_with_quote)
     successor = api_with_quote.patch(f"/orders/{order['id']}", {"quantity": "50"}).json()
-    assert [(one["status"], one["quantity"]) for one in successor["legs"]] == [("HELD", "50")] * 2
+    assert [(leg["status"], leg["quantity"]) for leg in successor["legs"]] == [("HELD", "50")] * 2
     fill_entry(api_with_quote, "50", "50")
     legs = api_with_quote.get_order(successor["id"])["legs"]
-    assert [(one["status"], one["quantity"]) for one in legs] == [("ACCEPTED", "50")] * 2
+    assert [(leg["status"], leg["quantity"]) for leg in legs] == [("ACCEPTED", "50")] * 2
 
 
 def test_replaced_leg_still_reduces_its_sibling(api_with_quote):
@@ -188,7 +188,7 @@ def test_oco_order_that_fills_on_arrival_prevents_the_sibling(market):
 def test_denied_oco_order_prevents_both_orders(market):
     answer = place_pair(market, "OCO", TARGET, {**STOP, "quantity": "2000000"})
     assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "MAX_ORDER_QUANTITY")
-    assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
+    assert sorted(order["status"] for order in market.get("/orders").json()) == ["CANCELED", "DENIED"]
 
 
 def test_oto_child_waits_until_the_parent_is_filled(market):

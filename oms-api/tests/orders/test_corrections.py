@@ -29,13 +29,13 @@ def correct_execution(api, order, key=None, **changes):
 
 
 def get_held_quantity(api):
-    found = assert_ok(api.get("/positions"))
-    return {one["symbol"]: one["quantity"] for one in found}.get("AAPL", "0")
+    positions = assert_ok(api.get("/positions"))
+    return {position["symbol"]: position["quantity"] for position in positions}.get("AAPL", "0")
 
 
 def list_working_orders(api):
-    found = assert_ok(api.get("/orders", status="ACCEPTED"))
-    return sorted((one["role"], one["leaves_quantity"]) for one in found)
+    orders = assert_ok(api.get("/orders", status="ACCEPTED"))
+    return sorted((order["role"], order["leaves_quantity"]) for order in orders)
 
 
 def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled_order):
@@ -48,13 +48,13 @@ def test_corrected_price_is_booked_as_a_bust_and_a_new_execution(filled_order):
         "100.00",
     )
     assert float(api.get_portfolio()["cash"]) - float(before) == 10
-    found = api.get_order(order["id"])
-    assert [(one["execution_id"], one["quantity"], one["price"]) for one in found["fills"]] == [
+    order_body = api.get_order(order["id"])
+    assert [(one["execution_id"], one["quantity"], one["price"]) for one in order_body["fills"]] == [
         (fill["execution_id"], "10", "101.00"),
         (f"{fill['execution_id']}:bust", "-10", "101.00"),
         (f"{fill['execution_id']}:correction1", "10", "100.00"),
     ]
-    assert found["fills"][2]["executed_at"] == fill["executed_at"]
+    assert order_body["fills"][2]["executed_at"] == fill["executed_at"]
     (event,) = assert_ok(api.get("/events", type="order.fill_corrected"))
     assert (event["data"]["last_price"], event["data"]["broker_reason"]) == ("100.00", WHY["reason"])
     assert list_working_orders(api) == [
@@ -78,7 +78,7 @@ def test_exits_follow_a_corrected_quantity(filled_order):
 def test_corrected_exit_protects_what_is_open_again(filled_order):
     api, order = filled_order
     api.set_quote("AAPL", "89", "90", "89.5")
-    stop = api.get_order(next(one["id"] for one in order["legs"] if one["role"] == "stop_loss"))
+    stop = api.get_order(next(leg["id"] for leg in order["legs"] if leg["role"] == "stop_loss"))
     assert_ok(correct_execution(api, stop, quantity="7"))
     assert (get_held_quantity(api), list_working_orders(api)) == (
         "3",
@@ -90,9 +90,9 @@ def test_correction_beyond_the_order_raises_a_reconciliation_issue(filled_order)
     api, order = filled_order
     answer = assert_ok(correct_execution(api, order, quantity="12"))
     assert (answer["status"], answer["filled_quantity"]) == ("FILLED", "12")
-    assert [one["data"]["kind"] for one in assert_ok(api.get("/events", type="reconciliation.issue"))] == [
-        "over"
-    ]
+    assert [
+        event["data"]["kind"] for event in assert_ok(api.get("/events", type="reconciliation.issue"))
+    ] == ["over"]
     assert list_working_orders(api) == [("stop_loss", "12"), ("take_profit", "12")]
 
 
@@ -103,7 +103,7 @@ def test_charges_are_computed_anew(api):
     order = api.get_order(api.place_order(portfolio_name="Charged", symbol="IBM", quantity="1000")["id"])
     assert order["fills"][0]["charges"]["commission"] == "5.00"
     assert_ok(correct_execution(api, order, quantity="100"))
-    charges = [one["charges"]["commission"] for one in api.get_order(order["id"])["fills"]]
+    charges = [fill["charges"]["commission"] for fill in api.get_order(order["id"])["fills"]]
     assert charges == ["5.00", "-5.00", "1.00"]
 
 
@@ -127,8 +127,8 @@ def test_correction_without_a_change_or_a_value_is_refused(filled_order, changes
 def test_ids_too_long_for_a_row_of_their_own_are_refused(filled_order, route):
     api, order = filled_order
     body = {"execution_id": "X" * 96, **WHY} | ({"price": "1"} if route == "correct" else {})
-    refused = api.post(f"/orders/{order['id']}/{route}", body)
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "execution_id")
+    response = api.post(f"/orders/{order['id']}/{route}", body)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "execution_id")
 
 
 def test_each_correction_has_a_separate_id():

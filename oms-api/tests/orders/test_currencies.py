@@ -18,8 +18,8 @@ SHARE = {"tick_size": "0.01", "lot_size": "1", "currency": "USD"}
 @pytest.fixture
 def rupee_api(api):
     """Provide a desk with a book of 1,000,000 INR, at 80 INR for a dollar, and a share at 100 dollars."""
-    made = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
-    assert api.post("/portfolios", made).status_code == 201
+    body = {"name": "Growth", "base_currency": "INR", "opening_cash": "1000000"}
+    assert api.post("/portfolios", body).status_code == 201
     assert api.put("/instruments/AAPL", SHARE).status_code == 200
     set_quote(api, "USD/INR", bid=None, ask=None, last="80")
     set_quote(api, bid="100", ask="100")
@@ -46,17 +46,17 @@ def test_order_and_preview_without_an_exchange_rate_are_denied(api):
     api.put("/instruments/AAPL", SHARE | {"currency": "XAF"})
     set_quote(api)
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
-    seen = api.post("/orders:preview", ticket).json()
+    preview = api.post("/orders:preview", ticket).json()
     denial = get_denial(post_order(api))
-    assert denial == seen["denial"]
+    assert denial == preview["denial"]
     assert (denial["code"], denial["asked"], denial["largest_passing"]) == ("NO_RATE", "XAF/USD", "0")
-    assert (seen["expected_value"], seen["cash_after"]) == ("1010.00", None)
+    assert (preview["expected_value"], preview["cash_after"]) == ("1010.00", None)
 
 
 def test_preview_shows_cash_in_the_portfolio_currency(rupee_api):
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10", "type": "MARKET"}
-    seen = rupee_api.post("/orders:preview", ticket).json()
-    assert (seen["expected_value"], seen["cash_after"]) == ("1000.00", "920000.00")
+    preview = rupee_api.post("/orders:preview", ticket).json()
+    assert (preview["expected_value"], preview["cash_after"]) == ("1000.00", "920000.00")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_firm_net_exposure_is_in_the_tenant_currency(rupee_api):
 
 
 def test_firm_order_count_needs_no_rate(rupee_api):
-    made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
-    assert rupee_api.post("/portfolios", made).status_code == 201
+    body = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
+    assert rupee_api.post("/portfolios", body).status_code == 201
     rupee_api.put("/instruments/ROPE", SHARE | {"currency": "XAF"})
     set_quote(rupee_api, "ROPE")
     put_limit(rupee_api, "MAX_OPEN_ORDERS", "1")
@@ -141,8 +141,8 @@ def test_firm_order_count_needs_no_rate(rupee_api):
 
 
 def test_firm_exposure_without_a_rate_denies_the_order(rupee_api):
-    made = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
-    assert rupee_api.post("/portfolios", made).status_code == 201
+    body = {"name": "Odd", "base_currency": "XAF", "opening_cash": "1000"}
+    assert rupee_api.post("/portfolios", body).status_code == 201
     put_limit(rupee_api, "MAX_GROSS_EXPOSURE", "160000")
     assert (
         post_order(rupee_api, quantity="1").status_code == 201

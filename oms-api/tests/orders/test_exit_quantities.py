@@ -8,7 +8,7 @@ from tests.orders.test_batches import build_place_order, build_record_trade
 from tests.orders.test_position_closes import LEGS, get_held_quantity, get_leg, list_exit_leaves, list_exits
 from tests.orders.test_protection import get_code, post_group, set_limit
 from tests.orders.test_stopping import set_switch
-from tests.orders.writer_harness import to_decimal
+from tests.orders.writer_harness import build_ticket, to_decimal
 
 pytestmark = pytest.mark.any_database
 
@@ -65,7 +65,9 @@ def test_exits_of_finished_entries_are_reduced_first_then_the_oldest(harness):
         harness.place_order(quantity="4", stop_loss=Protection(to_decimal("80"))) for _ in range(2)
     )
     harness.place_order(side="SELL", quantity="6")
-    assert [get_leg(harness, one, "stop_loss").leaves_quantity for one in (open_entry, oldest, newest)] == [
+    assert [
+        get_leg(harness, entry, "stop_loss").leaves_quantity for entry in (open_entry, oldest, newest)
+    ] == [
         4,
         0,
         2,
@@ -83,7 +85,7 @@ def test_oco_pair_is_an_exit_if_not_larger_than_the_position(market, size, left)
     stop = {"side": "SELL", "type": "STOP", "stop_price": "80", "quantity": size}
     pair = post_group(market, "OCO", target, stop).json()["orders"]
     post_trade(market, "SELL", "4")
-    assert [market.get_order(one["id"])["leaves_quantity"] for one in pair] == [left, left]
+    assert [market.get_order(order["id"])["leaves_quantity"] for order in pair] == [left, left]
 
 
 def test_closing_oto_child_is_reduced(market):
@@ -91,6 +93,17 @@ def test_closing_oto_child_is_reduced(market):
     second = post_group(market, "OTO", {"side": "BUY", "type": "MARKET"}, follower).json()["orders"][1]
     market.place_order(side="SELL", quantity="3")
     assert market.get_order(second["id"])["leaves_quantity"] == "7"
+
+
+def test_closing_oto_child_that_fills_at_once_is_reduced_first(harness):
+    harness.place_order(side="SELL", quantity="12")
+    buy = {"type": "LIMIT", "limit_price": "107"}
+    first, second = harness.place_pair(
+        "OTO", build_ticket(quantity="5", **buy), build_ticket(quantity="12", **buy)
+    )
+    assert [harness.get_order(one).filled_quantity for one in (first, second)] == [5, 7]
+    [(held,)] = harness.query("SELECT quantity FROM positions")
+    assert to_decimal(held) == 0
 
 
 @pytest.mark.parametrize("other", ["AAPL", "MSFT"])

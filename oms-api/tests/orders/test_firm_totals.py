@@ -38,11 +38,11 @@ def test_fill_during_the_read_of_firm_totals_is_counted_once(limited_harness):
     """It comes between the statement that reads the positions of all and whatever follows."""
     if limited_harness.engine.dialect.name == "sqlite":
         pytest.skip("the writer has the file to itself")
-    other, seen = WriterHarness(limited_harness.engine, now=limited_harness.now), []
+    other, statements = WriterHarness(limited_harness.engine, now=limited_harness.now), []
 
     def fill(_connection, _cursor, statement, *_rest):
-        seen.append(statement)
-        is_summing = any("pg_advisory_xact_lock" in one for one in seen)
+        statements.append(statement)
+        is_summing = any("pg_advisory_xact_lock" in one for one in statements)
         if is_summing and "positions" in statement and other.now == limited_harness.now:
             other.publish_quote("99", "100", "100")
 
@@ -50,6 +50,6 @@ def test_fill_during_the_read_of_firm_totals_is_counted_once(limited_harness):
     command = PlaceOrder(limited_harness.build_origin(), build_ticket(quantity="6"), "Growth", "growth")
     with limited_harness.engine.connect().execution_options(writes=True) as connection, connection.begin():
         event.listen(connection, "after_cursor_execute", fill)
-        (done,) = limited_harness.handler.handle(connection, [command], {}).outcomes
+        (outcome,) = limited_harness.handler.handle(connection, [command], {}).outcomes
     assert other.now > limited_harness.now
-    assert done.orders[0].order.status is Status.DENIED
+    assert outcome.orders[0].order.status is Status.DENIED

@@ -128,8 +128,8 @@ class Play:
     def fill(self, quantity):
         self.fills += 1
         size = Decimal(quantity)
-        said = Executed(self.order.id, f"X{self.fills}", size, Decimal(50), size * 50, self.harness.now)
-        self.harness.report_broker_event(self.order, said)
+        report = Executed(self.order.id, f"X{self.fills}", size, Decimal(50), size * 50, self.harness.now)
+        self.harness.report_broker_event(self.order, report)
 
     def cancel(self):
         self.harness.cancel(self.order)
@@ -171,8 +171,8 @@ class Play:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_order_state_changes_follow_the_fix_scenario(harness, name):
     play = Play(harness, is_day=any(step == "expire" for step, _ in SCENARIOS[name]))
-    for step, told in SCENARIOS[name]:
+    for step, expected in SCENARIOS[name]:
         play.do(step)
         order = play.order
-        said = (FIX_STATUS[order.status], order.filled_quantity, order.leaves_quantity)
-        assert said == told, (step, said)
+        actual = (FIX_STATUS[order.status], order.filled_quantity, order.leaves_quantity)
+        assert actual == expected, (step, actual)

@@ -15,7 +15,10 @@ pytestmark = pytest.mark.any_database
 
 
 def list_positions(market, portfolio="Growth"):
-    return {symbol: one["quantity"] for symbol, one in market.get_portfolio(portfolio)["positions"].items()}
+    return {
+        symbol: position["quantity"]
+        for symbol, position in market.get_portfolio(portfolio)["positions"].items()
+    }
 
 
 def post_flatten(market, scope="tenant", name=None, key=None):
@@ -31,7 +34,7 @@ def test_close_without_a_price_waits_for_a_quote(market):
     proof = post_flatten(market)
     order = market.get_order(proof["closed"][0])
     assert (order["status"], order["time_in_force"], order["type"]) == ("ACCEPTED", "GTC", "MARKET")
-    assert [(one["symbol"], one["quantity"]) for one in proof["left"]] == [("NEW", "5")]
+    assert [(row["symbol"], row["quantity"]) for row in proof["left"]] == [("NEW", "5")]
     market.set_quote("NEW", "9", "11", "10")
     assert market.get_order(order["id"])["status"] == "FILLED"
     assert list_positions(market)["NEW"] == "0"
@@ -64,8 +67,10 @@ def test_strategy_flatten_closes_only_its_share_of_each_position(market):
     proof = post_flatten(market, "strategy", "momentum")
     assert (proof["canceled"], len(proof["closed"]), proof["left"]) == ([resting["id"]], 2, [])
     closes = [market.get_order(order_id) for order_id in proof["closed"]]
-    told = [(one["portfolio_name"], one["side"], one["quantity"], one["strategy"]) for one in closes]
-    assert told == [("Growth", "SELL", "5", "momentum"), ("Other", "SELL", "4", "momentum")]
+    orders = [
+        (close["portfolio_name"], close["side"], close["quantity"], close["strategy"]) for close in closes
+    ]
+    assert orders == [("Growth", "SELL", "5", "momentum"), ("Other", "SELL", "4", "momentum")]
     assert list_positions(market) == {"AAPL": "10", "MSFT": "3"}
     assert list_positions(market, "Other") == {"AAPL": "0"}
     again = post_flatten(market, "strategy", "momentum")
@@ -84,7 +89,8 @@ def test_strategy_flatten_never_exceeds_or_reverses_the_position(market):
     market.place_order(quantity="10", strategy="momentum")
     market.place_order(quantity="6", side="SELL")
     assert [
-        market.get_order(one)["quantity"] for one in post_flatten(market, "strategy", "momentum")["closed"]
+        market.get_order(order_id)["quantity"]
+        for order_id in post_flatten(market, "strategy", "momentum")["closed"]
     ] == ["4"]
     set_switch(market, "ACTIVE", scope="strategy", name="momentum")
     market.place_order(quantity="3", side="SELL", strategy="reversal")
@@ -107,7 +113,7 @@ def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
     market.place_order(quantity="3")
     assert market.put("/quotes/AAPL", {"bid": None, "ask": "101", "last": None}).status_code == 200
     proof = post_flatten(market, "strategy", "momentum")
-    assert [(one["symbol"], one["quantity"]) for one in proof["left"]] == [("AAPL", "7")]
+    assert [(row["symbol"], row["quantity"]) for row in proof["left"]] == [("AAPL", "7")]
     assert market.get_order(proof["closed"][0])["status"] == "ACCEPTED"
 
 
@@ -124,8 +130,8 @@ def test_strategy_flatten_reports_the_quantity_not_yet_closed(market):
 )
 def test_strategy_share_of_a_position_is_computed(position, net, share):
     whole = Held(1, "Growth", "AAPL", "", Decimal(position))
-    found = shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
-    assert [one.quantity for one in found] == ([] if share is None else [Decimal(share)])
+    portions = shares(1, [whole], {PositionKey(1, 1, "AAPL", ""): Decimal(net)})
+    assert [portion.quantity for portion in portions] == ([] if share is None else [Decimal(share)])
 
 
 def test_fill_carries_the_request_id_that_caused_it(market):

@@ -45,10 +45,10 @@ def test_halt_cancels_opening_orders_and_keeps_exits(market, side, opposite, leg
     bracket = market.place_order(side=side, type="LIMIT", limit_price=limits[0], **legs)
     reduces = market.place_order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="8")
     beyond = market.place_order(side=opposite, type="LIMIT", limit_price=limits[1], quantity="3")
-    told = set_switch(market, "HALTED")
-    assert told["canceled"] == sorted(one["id"] for one in (more, bracket, beyond))
-    assert (told["unsettled"], told["flattened"]) == ([], None)
-    assert [get_status(market, one) for one in (more, bracket, beyond)] == ["CANCELED"] * 3
+    result = set_switch(market, "HALTED")
+    assert result["canceled"] == sorted(order["id"] for order in (more, bracket, beyond))
+    assert (result["unsettled"], result["flattened"]) == ([], None)
+    assert [get_status(market, order) for order in (more, bracket, beyond)] == ["CANCELED"] * 3
     assert {leg["status"] for leg in list_exits(market, bracket).values()} == {"CANCELED"}
     assert get_status(market, reduces) == "ACCEPTED"
     assert {leg["status"] for leg in list_exits(market, entry).values()} == {"ACCEPTED"}
@@ -66,11 +66,11 @@ def test_halt_keeps_exits_of_a_partially_filled_entry(market):
 @pytest.mark.parametrize("policy", ["cancel", "flatten"])
 def test_halt_cancels_exits_when_requested(market, policy):
     entry = market.place_order(quantity="10", **LEGS)
-    told = set_switch(market, "HALTED", exits=policy)
-    assert told["canceled"] == sorted(leg["id"] for leg in list_exits(market, entry).values())
+    result = set_switch(market, "HALTED", exits=policy)
+    assert result["canceled"] == sorted(leg["id"] for leg in list_exits(market, entry).values())
     assert {leg["status"] for leg in list_exits(market, entry).values()} == {"CANCELED"}
     assert get_held_quantity(market) == ("10" if policy == "cancel" else "0")
-    assert (told["flattened"] is None) == (policy == "cancel")
+    assert (result["flattened"] is None) == (policy == "cancel")
 
 
 def test_portfolio_or_strategy_halt_leaves_other_orders_working(market):
@@ -81,7 +81,7 @@ def test_portfolio_or_strategy_halt_leaves_other_orders_working(market):
         for strategy in ("S", None)
     }
     set_switch(market, "HALTED", scope="strategy", name="S")
-    assert {key for key, one in orders.items() if get_status(market, one) == "CANCELED"} == {
+    assert {key for key, order in orders.items() if get_status(market, order) == "CANCELED"} == {
         ("Growth", "S"),
         ("Income", "S"),
     }
@@ -98,7 +98,7 @@ def test_halt_cancels_whole_groups_that_open_positions(market, kind):
     )
     pair = post_group(market, kind, first, second).json()["orders"]
     set_switch(market, "HALTED")
-    assert [get_status(market, one) for one in pair] == ["CANCELED", "CANCELED"]
+    assert [get_status(market, order) for order in pair] == ["CANCELED", "CANCELED"]
 
 
 def test_halt_keeps_oco_pair_and_oto_child_that_only_close(market):
@@ -179,8 +179,8 @@ class Writer:
         self.harness, self.cancels, self.is_away = harness, 0, False
 
     def submit_all(self, commands):
-        self.cancels += sum(isinstance(one, CancelHalted) for one in commands)
-        return [self._run(one) for one in commands]
+        self.cancels += sum(isinstance(command, CancelHalted) for command in commands)
+        return [self._run(command) for command in commands]
 
     async def _run(self, command):
         if self.is_away:

@@ -20,7 +20,7 @@ from app.market_data.queries import find_quotes
 from app.orders.queries.book import symbols_with_orders
 from app.orders.queries.due_orders import count_overdue_orders, find_symbols_with_held_orders
 from app.orders.queries.reading import OrderFilter, list_orders
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Protection, Status, Target
 from app.orders.service.commands import (
     CancelOrder,
@@ -99,11 +99,11 @@ def writer(unanalysed_database):
 
 def clone_row(connection, table, first, last):
     """Add copies of a row of the table, numbered from `first` to `last`."""
-    found = connection.execute(
+    row = connection.execute(
         text("SELECT column_name, is_identity FROM information_schema.columns WHERE table_name = :table"),
         {"table": table},
     )
-    names = [name for name, is_identity in found if is_identity == "NO" and (table, name) not in _GENERATED]
+    names = [name for name, is_identity in row if is_identity == "NO" and (table, name) not in _GENERATED]
     values = ", ".join(_CLONED[table].get(name, name) for name in names)
     where = "WHERE status = 'FILLED'" if table == "orders" else ""
     connection.execute(
@@ -145,7 +145,7 @@ def build_commands(harness, number):
         valued = compute_trade_value(Decimal(1), None, Decimal(100))
         return RecordTrade(origin(name), "AAPL", "", Side.BUY, valued, "Growth", "growth", None)
 
-    asked = build_ticket(quantity="1", client_order_id=f"mine-{number}")
+    ticket = build_ticket(quantity="1", client_order_id=f"mine-{number}")
     limit = build_ticket(quantity="1", type="LIMIT", limit_price="90")
     (recorded,) = harness.run(trade("first"))
     resting, other = (harness.place_order(type="LIMIT", limit_price="80", quantity="1") for _ in range(2))
@@ -154,7 +154,7 @@ def build_commands(harness, number):
         "a reported trade": [trade("report")],
         "many trades": [trade(f"many-{one}") for one in range(10)],
         "a reversal": [ReverseTrade(origin("reverse"), recorded.row.trade_id, "twice")],
-        "an order": [PlaceOrder(origin("order"), asked, "Growth", "growth")],
+        "an order": [PlaceOrder(origin("order"), ticket, "Growth", "growth")],
         "a trade for a new portfolio": [
             trade("new")._replace(portfolio_name=f"New {number}", portfolio_name_key=f"new {number}")
         ],
@@ -170,7 +170,7 @@ def build_commands(harness, number):
         ],
         "a pair": [PlaceGroup(origin("pair"), GroupKind.OCO, (limit, limit), "Growth", "growth")],
         "a preview": [PreviewOrder(origin("preview"), limit, "Growth", "growth")],
-        "a change": [ReplaceOrder(origin("replace"), resting.id, Changes(limit_price=Decimal(81)))],
+        "a change": [ReplaceOrder(origin("replace"), resting.id, OrderChanges(limit_price=Decimal(81)))],
         "a cancel": [CancelOrder(origin("cancel"), other.id, None)],
         "a close": [ClosePosition(origin("close"), "Growth", "growth", "AAPL", "", Decimal(1), None)],
         "a quote": [QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)],
@@ -183,7 +183,7 @@ def count_rows_of_batch(connection, harness, works):
     with connection.begin() as transaction:
         before = count_reads(connection)
         outcomes = harness.handler.handle(connection, works, {}).outcomes
-        assert not any(isinstance(one, Exception) for one in outcomes), outcomes
+        assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes
         read = subtract_counts(connection, before)
         transaction.rollback()
     harness.restart()

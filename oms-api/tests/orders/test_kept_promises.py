@@ -1,6 +1,5 @@
 """Orders released by another order, and requests that cannot be fulfilled."""
 
-import time
 from datetime import datetime, timedelta
 
 from app.market_data.sources.simulated import SimulatedSource
@@ -11,16 +10,9 @@ from tests.factories import build_ticket_body
 from tests.orders.test_stopping import WAITING, set_switch
 from tests.orders.writer_harness import START, build_ticket
 from tests.risk.risk_requests import put_limit
+from tests.support.conditions import wait_until
 
 AT_LIMIT = {"type": "LIMIT", "limit_price": "95", "time_in_force": "GTC"}
-
-
-def wait_until(is_so):
-    """Wait for what the market duty does by itself."""
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline, "the market duty never came to it"
-        time.sleep(0.05)
 
 
 def place_pair(api, kind, *tickets):
@@ -57,11 +49,11 @@ def test_oto_child_released_by_a_replacement_matches_the_current_quote(harness):
 
 def test_close_never_crosses_zero(market):
     market.place_order(quantity="10")
-    asked = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10.5"}
-    answer = market.post("/positions:close", asked)
+    body = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10.5"}
+    answer = market.post("/positions:close", body)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:slackoms:problem/more-than-held")
     assert answer.json()["errors"][0]["field"] == "quantity"
-    assert market.post("/positions:close", {**asked, "quantity": "10"}).status_code == 201
+    assert market.post("/positions:close", {**body, "quantity": "10"}).status_code == 201
 
 
 def test_orders_of_a_group_need_distinct_client_order_ids(market):
@@ -73,15 +65,15 @@ def test_orders_of_a_group_need_distinct_client_order_ids(market):
 
 
 def test_preview_and_order_deny_a_notional_below_one_lot(market):
-    asked = build_ticket_body(quantity=None, notional="0.0000001")
-    previewed = market.post("/orders:preview", asked).json()
-    placed = market.post("/orders", asked).json()
+    ticket_body = build_ticket_body(quantity=None, notional="0.0000001")
+    previewed = market.post("/orders:preview", ticket_body).json()
+    placed = market.post("/orders", ticket_body).json()
     assert previewed["denial"] == placed["denial"]
 
 
 def test_repeated_denied_order_returns_the_denial(market):
-    asked = build_ticket_body(quantity="2000000", client_order_id="large")
-    first, second = market.post("/orders", asked), market.post("/orders", asked)
+    ticket_body = build_ticket_body(quantity="2000000", client_order_id="large")
+    first, second = market.post("/orders", ticket_body), market.post("/orders", ticket_body)
     assert first.json()["order_id"] == second.json()["order_id"]
     assert "idempotent-replayed" not in first.headers
     assert second.headers["idempotent-replayed"] == "true"
@@ -123,18 +115,18 @@ def test_close_denied_by_risk_leaves_exits_unchanged(market):
 
 def test_repeated_gtd_order_after_expiry_returns_the_same_order(market):
     begun = market.place_order()["created_at"]
-    asked = build_ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
+    ticket_body = build_ticket_body(**AT_LIMIT | {"time_in_force": "GTD"}, client_order_id="dated")
     end = format_timestamp(datetime.fromisoformat(begun) + timedelta(seconds=2))
-    first = market.post("/orders", {**asked, "expires_at": end}).json()
+    first = market.post("/orders", {**ticket_body, "expires_at": end}).json()
 
     def is_expired():
         market.service.app.state.duty_runner.run_due()
         return market.get_order(first["id"])["status"] == "EXPIRED"
 
     wait_until(is_expired)
-    again = market.post("/orders", {**asked, "expires_at": end})
+    again = market.post("/orders", {**ticket_body, "expires_at": end})
     assert (again.status_code, again.json()["id"], again.json()["status"]) == (201, first["id"], "EXPIRED")
-    late = market.post("/orders", {**asked, "expires_at": end, "client_order_id": "late"})
+    late = market.post("/orders", {**ticket_body, "expires_at": end, "client_order_id": "late"})
     assert [error["code"] for error in late.json()["errors"]] == ["in_the_past"]
 
 
@@ -149,8 +141,8 @@ def test_oto_child_denied_at_release_is_reported_as_denied(market):
     put_limit(market, "MAX_ORDER_QUANTITY", "2000")
     market.set_quote("AAPL", "94", "95", "95")
     assert market.get_order(follower["id"])["denial"]["code"] == "MAX_ORDER_QUANTITY"
-    told = [event["data"]["order_id"] for event in market.get("/events", type="risk.denied").json()]
-    assert told == [follower["id"]]
+    order_ids = [event["data"]["order_id"] for event in market.get("/events", type="risk.denied").json()]
+    assert order_ids == [follower["id"]]
 
 
 def test_replaced_waiting_leg_is_risk_checked_at_its_release(market):

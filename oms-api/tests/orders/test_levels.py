@@ -13,8 +13,8 @@ def get_levels(api, **params):
 def test_position_levels_are_the_exits_of_its_bracket(market):
     order = market.place_order(quantity="10", **LEGS)
     assert get_levels(market) == ("80.00", "120.00")
-    one = market.get("/positions/Growth/AAPL").json()
-    assert (one["stop_loss"], one["take_profit"]) == ("80.00", "120.00")
+    position = market.get("/positions/Growth/AAPL").json()
+    assert (position["stop_loss"], position["take_profit"]) == ("80.00", "120.00")
     stop = next(leg for leg in order["legs"] if leg["role"] == "stop_loss")
     assert market.patch(f"/orders/{stop['id']}", {"stop_price": "85"}).status_code == 200
     assert get_levels(market) == ("85.00", "120.00")

@@ -17,7 +17,7 @@ from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.rules.losses import LOSS_LIMIT_ACTOR
 from app.timestamps import format_timestamp
 from app.verify import check_database
-from tests.orders.test_kept_promises import wait_until
+from tests.support.conditions import wait_until
 
 
 def set_limit(harness, code, value, scope=LimitScope.PORTFOLIO, name="Growth"):
@@ -55,9 +55,9 @@ def test_daily_loss_limit_switches_the_portfolio_to_reducing(losing_harness):
     assert losing_harness.place_order(quantity="1").status is Status.DENIED
     assert losing_harness.place_order(side="SELL", quantity="1").status is Status.FILLED
     assert list_switches(losing_harness) == [("REDUCING", LOSS_LIMIT_ACTOR)]
-    (told,) = losing_harness.list_events("kill_switch.reducing")
-    assert told["reason"] == "The daily loss of 100 has reached MAX_DAILY_LOSS, which is 100."
-    assert told["name"] == "Growth"
+    (event,) = losing_harness.list_events("kill_switch.reducing")
+    assert event["reason"] == "The daily loss of 100 has reached MAX_DAILY_LOSS, which is 100."
+    assert event["name"] == "Growth"
     check_losses(losing_harness)
     assert len(list_switches(losing_harness)) == 1  # once
 
@@ -90,8 +90,8 @@ def test_drawdown_is_measured_from_the_highest_close(losing_harness):
     store_close(losing_harness, "999950")
     losing_harness.publish_quote("95.9", "96.1", "96")
     assert check_losses(losing_harness) == "REDUCING"  # 999,950 is 200 below the peak of 1,000,150
-    (told,) = losing_harness.list_events("kill_switch.reducing")
-    assert "MAX_DRAWDOWN" in told["reason"]
+    (event,) = losing_harness.list_events("kill_switch.reducing")
+    assert "MAX_DRAWDOWN" in event["reason"]
 
 
 @pytest.mark.any_database
@@ -162,9 +162,9 @@ def test_order_after_a_loss_is_denied_before_the_switch_is_set(losing_harness):
     losing_harness.publish_quote("91", "91.2", "91")
     assert losing_harness.place_order(quantity="1").status is Status.FILLED
     losing_harness.publish_quote("90.4", "90.4", "90.4")
-    found = get_denial(losing_harness.place_order(quantity="1"))
-    assert (found["code"], found["limit"]) == ("MAX_DAILY_LOSS", "100")
-    assert Decimal(found["asked"]) >= 100
+    denial = get_denial(losing_harness.place_order(quantity="1"))
+    assert (denial["code"], denial["limit"]) == ("MAX_DAILY_LOSS", "100")
+    assert Decimal(denial["asked"]) >= 100
     assert losing_harness.query("SELECT trading_state FROM portfolios") == [("ACTIVE",)]
     assert losing_harness.place_order(side="SELL", quantity="4").status is Status.FILLED
     assert get_denial(losing_harness.place_order(side="SELL", quantity="20"))["largest_passing"] == "7"

@@ -26,8 +26,8 @@ def counted_messages(harness, monkeypatch):
 
 
 def build_place_order(harness, key):
-    asked = build_ticket(type="LIMIT", limit_price="90")
-    return PlaceOrder(harness.build_origin(key, key), asked, "Growth", "growth")
+    ticket = build_ticket(type="LIMIT", limit_price="90")
+    return PlaceOrder(harness.build_origin(key, key), ticket, "Growth", "growth")
 
 
 def build_place_pair(harness):
@@ -57,7 +57,7 @@ def test_retried_batch_takes_no_rate_limit_tokens_again(harness, counted_message
     run_and_roll_back(harness, retained, *commands)
     run_and_roll_back(harness, retained, commands[0])
     outcomes = [*harness.run(commands[0], retained=retained), *harness.run(*commands[1:], retained=retained)]
-    assert [len(done.orders) for done in outcomes] == [1, 2, 1]
+    assert [len(outcome.orders) for outcome in outcomes] == [1, 2, 1]
     assert sum(counted_messages) == 4
 
 

@@ -78,8 +78,8 @@ def buy_shares(api, quantity):
 
 def assert_denied(answer):
     assert answer.status_code == 422, answer.text
-    told = answer.json()["denial"]
-    return told["code"], told["largest_passing"]
+    denial = answer.json()["denial"]
+    return denial["code"], denial["largest_passing"]
 
 
 @pytest.mark.parametrize(("between", "most"), [("nothing", "10"), ("a trade", "1"), ("a quote", "8")])

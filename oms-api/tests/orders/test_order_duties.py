@@ -96,9 +96,9 @@ def test_order_expires_once_with_two_processes(harness, resting_orders):
     def race(_: int) -> None:
         assert ORDER_EXPIRY not in other.runner.run_due()
 
-    one = Process(harness, race)
-    assert ORDER_EXPIRY in one.runner.run_due()
-    assert (one.count(ExpireOrders), other.count(ExpireOrders)) == (4, 0)
+    process = Process(harness, race)
+    assert ORDER_EXPIRY in process.runner.run_due()
+    assert (process.count(ExpireOrders), other.count(ExpireOrders)) == (4, 0)
     assert set(list_statuses(harness, resting_orders)) == {Status.EXPIRED}
 
 
@@ -135,8 +135,8 @@ def intraday_position(harness):
 
 
 def read_quantity(harness):
-    [(found,)] = harness.query("SELECT quantity FROM positions WHERE product = 'MIS'")
-    return Decimal(str(found))
+    [(quantity,)] = harness.query("SELECT quantity FROM positions WHERE product = 'MIS'")
+    return Decimal(str(quantity))
 
 
 def test_intraday_positions_are_closed_once_a_day(intraday_position):

@@ -27,15 +27,15 @@ def test_market_order_fills_at_the_opposite_quote_side(market):
 
 def test_order_shows_its_history_and_fills(market):
     order = market.place_order(reason="Earnings", user_id="U1", strategy="mean-reversion")
-    found = market.get_order(order["id"])
+    order_body = market.get_order(order["id"])
     assert list_statuses(market, order["id"]) == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
-    assert [event["sequence"] for event in found["events"]] == [1, 2, 3, 4]
-    (fill,) = found["fills"]
+    assert [event["sequence"] for event in order_body["events"]] == [1, 2, 3, 4]
+    (fill,) = order_body["fills"]
     assert (fill["quantity"], fill["price"], fill["value"]) == ("10", "101.00", "1010.00")
     (trade,) = market.list_trades()
     assert trade["trade_id"] == fill["trade_id"]
     assert (trade["gmv"], trade["user_id"], trade["note"]) == ("1010.00", "U1", "Earnings")
-    assert {name: found[name] for name in order} == order
+    assert {name: order_body[name] for name in order} == order
 
 
 def test_fill_names_its_order(market):
@@ -54,7 +54,7 @@ def test_every_status_change_and_fill_is_written_to_the_outbox(market):
         ["order.initialized", "order.submitted", "order.accepted", "trade.recorded", "position.changed",
          "order.filled"]
     ]  # fmt: skip
-    assert [one["type"] for one in market.get("/events", limit="2").json()] == [
+    assert [event["type"] for event in market.get("/events", limit="2").json()] == [
         "order.filled",
         "position.changed",
     ]
@@ -76,8 +76,8 @@ def test_filled_market_order_writes_seven_rows(market):
     order = market.place_order()
     assert count() - before == 6  # and the portfolio is updated
     history = market.get(f"/orders/{order['id']}").json()["events"]
-    assert [one["to_status"] for one in history] == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
-    assert [one["sequence"] for one in history] == [1, 2, 3, 4]
+    assert [row["to_status"] for row in history] == ["INITIALIZED", "SUBMITTED", "ACCEPTED", "FILLED"]
+    assert [row["sequence"] for row in history] == [1, 2, 3, 4]
 
 
 def test_time_in_force_defaults_to_day(market):
@@ -115,8 +115,8 @@ def test_denied_order_is_stored_with_the_numbers_of_its_denial(market):
     denial = problem["denial"]
     assert denial["code"] == "MAX_ORDER_QUANTITY"
     assert (denial["limit"], denial["asked"]) == ("1000000", "2000000")
-    kept = market.get_order(problem["order_id"])
-    assert (kept["status"], kept["denial"]) == ("DENIED", denial)
+    order = market.get_order(problem["order_id"])
+    assert (order["status"], order["denial"]) == ("DENIED", denial)
     largest = market.post_order(quantity=denial["largest_passing"])
     assert largest.status_code == 201, largest.text
     assert market.post_order(quantity=str(float(denial["largest_passing"]) + 1)).status_code == 422

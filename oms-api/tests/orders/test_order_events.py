@@ -3,8 +3,8 @@
 
 def list_events(api, type_="order.*"):
     """Return type and data of the events, oldest first."""
-    found = api.get("/events", type=type_, limit=200).json()
-    return [(event["type"], event["data"]) for event in reversed(found)]
+    events = api.get("/events", type=type_, limit=200).json()
+    return [(event["type"], event["data"]) for event in reversed(events)]
 
 
 def test_market_order_publishes_events_from_creation_to_fill(market):
@@ -13,8 +13,8 @@ def test_market_order_publishes_events_from_creation_to_fill(market):
     events = list_events(market)
     assert [kind for kind, _ in events] == kinds
     first, last = events[0][1], events[-1][1]
-    asked = ("client_order_id", "portfolio_name", "symbol", "side", "type", "quantity", "strategy")
-    assert {name: first[name] for name in asked} == {name: order[name] for name in asked}
+    fields = ("client_order_id", "portfolio_name", "symbol", "side", "type", "quantity", "strategy")
+    assert {name: first[name] for name in fields} == {name: order[name] for name in fields}
     assert (first["order_id"], first["status"], first["sequence"]) == (order["id"], "INITIALIZED", 1)
     assert (first["filled_quantity"], first["leaves_quantity"]) == ("0", "10")
     assert (last["filled_quantity"], last["leaves_quantity"], last["average_price"]) == ("10", "0", "101.00")
@@ -52,8 +52,8 @@ def test_event_contains_the_order_state_at_that_time(market):
     assert by_kind[order["id"], "order.accepted"]["leaves_quantity"] == "10"
     assert by_kind[order["id"], "order.replaced"]["replaced_by"] == successor["id"]
     assert by_kind[successor["id"], "order.accepted"]["replaces"] == order["id"]
-    asked, ended = (by_kind[successor["id"], f"order.{name}"] for name in ("pending_cancel", "canceled"))
-    assert (asked["reason"], asked["leaves_quantity"], asked["limit_price"]) == (
+    requested, ended = (by_kind[successor["id"], f"order.{name}"] for name in ("pending_cancel", "canceled"))
+    assert (requested["reason"], requested["leaves_quantity"], requested["limit_price"]) == (
         "Changed my mind",
         "20",
         "90.00",

@@ -43,8 +43,8 @@ def test_restricted_user_sees_no_orders_of_other_portfolios(market):
     assert me.post_order(portfolio_name="Theirs").status_code == 403
     assert me.post("/orders:cancel-all", {"portfolio_name": "Theirs"}).status_code == 403
     assert me.post("/positions:close", {"portfolio_name": "Theirs", "symbol": "AAPL"}).status_code == 403
-    ended = me.post("/orders:cancel-all", {}).json()["orders"]
-    assert [order["portfolio_name"] for order in ended] == ["Mine"]
+    orders = me.post("/orders:cancel-all", {}).json()["orders"]
+    assert [order["portfolio_name"] for order in orders] == ["Mine"]
     assert market.get_order(theirs["id"])["status"] == "ACCEPTED"
 
 
@@ -121,8 +121,8 @@ def test_records_of_delegated_requests_name_the_user(market):
 def test_orders_are_filtered_by_placing_user_and_named_user(market):
     mine = create_order_sender(market)().json()["id"]
     named = market.place_order(user_id="U123")["id"]
-    assert [one["id"] for one in market.get("/orders", user=create_person(market)).json()] == [mine]
-    assert [one["id"] for one in market.get("/orders", user="U123").json()] == [named]
+    assert [order["id"] for order in market.get("/orders", user=create_person(market)).json()] == [mine]
+    assert [order["id"] for order in market.get("/orders", user="U123").json()] == [named]
 
 
 def test_conflict_reveals_no_keys_of_other_portfolios_to_restricted_users(market):

@@ -102,14 +102,14 @@ def test_overfill_reported_by_the_broker_passes_verification(harness):
 
 
 def test_writes_of_two_processes_pass_verification(engine):
-    one, two = WriterHarness(engine), WriterHarness(engine)
-    one.publish_quote("99", "101", "100")
-    two.now = one.now
+    first, second = WriterHarness(engine), WriterHarness(engine)
+    first.publish_quote("99", "101", "100")
+    second.now = first.now
     for number in range(10):
-        for harness in (one, two):
+        for harness in (first, second):
             harness.advance_clock()
             harness.place_order(**WAITING, client_order_id=f"{number}-{id(harness)}")
-    two.now = one.now
-    two.publish_quote("89", "90", "90")
-    assert list_failed_checks(one) == set()
-    assert {row[0] for row in one.query("SELECT status FROM orders")} == {"FILLED"}
+    second.now = first.now
+    second.publish_quote("89", "90", "90")
+    assert list_failed_checks(first) == set()
+    assert {row[0] for row in first.query("SELECT status FROM orders")} == {"FILLED"}

@@ -36,18 +36,18 @@ def test_alpaca_order_fields_are_answered_with_our_fields(api):
 
 
 def test_kite_order_fields_are_answered_with_our_fields(api):
-    told = list_messages(api.post("/orders", KITE))
-    assert told["transaction_type"] == "Unknown field `transaction_type`. Did you mean `side`?"
-    assert told["order_type"] == "Unknown field `order_type`. Did you mean `type`?"
-    assert told["trigger_price"] == "Unknown field `trigger_price`. Did you mean `stop_price`?"
-    assert all(told[name] != f"Unknown field `{name}`." for name in KITE if name in told)
+    messages = list_messages(api.post("/orders", KITE))
+    assert messages["transaction_type"] == "Unknown field `transaction_type`. Did you mean `side`?"
+    assert messages["order_type"] == "Unknown field `order_type`. Did you mean `type`?"
+    assert messages["trigger_price"] == "Unknown field `trigger_price`. Did you mean `stop_price`?"
+    assert all(messages[name] != f"Unknown field `{name}`." for name in KITE if name in messages)
 
 
 def test_alpaca_and_kite_values_are_case_insensitive(market):
     order = market.place_order(side="buy", type="sl-m", stop_price="120", product="mis", time_in_force="day")
     assert (order["side"], order["type"], order["product"]) == ("BUY", "STOP", "MIS")
-    found = market.get("/orders", status="accepted", side="buy").json()
-    assert [one["id"] for one in found] == [order["id"]]
+    orders = market.get("/orders", status="accepted", side="buy").json()
+    assert [item["id"] for item in orders] == [order["id"]]
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
@@ -71,8 +71,8 @@ def test_every_order_body_suggests_our_field_names(api, path, body, field):
 
 def test_replacement_body_suggests_our_field_names(market):
     order = market.place_order(type="LIMIT", limit_price="90")
-    told = list_messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
-    assert told == {"price": "Unknown field `price`. Did you mean `limit_price`?"}
+    messages = list_messages(market.patch(f"/orders/{order['id']}", {"price": "91"}))
+    assert messages == {"price": "Unknown field `price`. Did you mean `limit_price`?"}
 
 
 def test_unknown_field_without_a_match_gets_no_suggestion(api):
@@ -99,8 +99,8 @@ def test_misspelt_field_gets_the_nearest_name(api):
 
 @pytest.mark.parametrize("name", sorted(OTHER_FILTERS))
 def test_foreign_list_filter_gets_our_filter_as_a_suggestion(api, name):
-    told = list_messages(api.get("/orders", **{name: "x"}))
-    assert told == {name: f"Unknown field `{name}`. {OTHER_FILTERS[name]}"}
+    messages = list_messages(api.get("/orders", **{name: "x"}))
+    assert messages == {name: f"Unknown field `{name}`. {OTHER_FILTERS[name]}"}
 
 
 @pytest.mark.parametrize("status", ["open", "closed", "all"])

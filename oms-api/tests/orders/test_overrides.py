@@ -31,9 +31,13 @@ def test_override_by_a_second_user_lets_one_order_exceed_a_limit(client):
     order_id = place_denied_order(client)
     waiting = request_override(client, order_id)
     assert (waiting.status_code, waiting.json()["status"]) == (201, "AWAITING_APPROVAL")
-    (shown,) = client.list_waiting_orders("risk")
-    assert (shown["rule"], shown["waived"], shown["override_of"]) == ("override", "MAX_ORDER_VALUE", order_id)
-    assert (shown["reason"], shown["denial"]) == ("Client block", None)
+    (waiting_order,) = client.list_waiting_orders("risk")
+    assert (waiting_order["rule"], waiting_order["waived"], waiting_order["override_of"]) == (
+        "override",
+        "MAX_ORDER_VALUE",
+        order_id,
+    )
+    assert (waiting_order["reason"], waiting_order["denial"]) == ("Client block", None)
     assert client.list_waiting_orders("approver") == []
     assert client.decide_order(waiting.json(), role="approver").status_code == 403
     assert client.approve_order(waiting.json(), role="risk")["status"] == "FILLED"
@@ -64,20 +68,20 @@ def test_override_applies_only_to_the_named_limit(client):
 
 @pytest.mark.any_database
 def test_switches_permissions_prices_and_buying_power_cannot_be_overridden(client):
-    def code_of(order_id):
+    def get_code(order_id):
         answer = request_override(client, order_id)
         assert answer.status_code == 409, answer.text
         return answer.json()["detail"].split()[0]
 
     assert client.api.put("/limits", CAP | {"value": None}).status_code == 200
-    assert code_of(place_denied_order(client, quantity="100000")) == "BUYING_POWER"
-    assert code_of(place_denied_order(client, type="LIMIT", limit_price="150")) == "PRICE_COLLAR"
+    assert get_code(place_denied_order(client, quantity="100000")) == "BUYING_POWER"
+    assert get_code(place_denied_order(client, type="LIMIT", limit_price="150")) == "PRICE_COLLAR"
     lists = {"scope": "tenant", "name": None, "code": "ALLOWED_SIDES", "value": "SELL"}
     assert client.api.put("/limits", lists).status_code == 200
-    assert code_of(place_denied_order(client)) == "NOT_PERMITTED"
+    assert get_code(place_denied_order(client)) == "NOT_PERMITTED"
     halt = {"scope": "tenant", "state": "HALTED", "reason": "Stop"}
     assert client.api.post("/kill-switch", halt).status_code == 200
-    assert code_of(place_denied_order(client)) == "HALTED"
+    assert get_code(place_denied_order(client)) == "HALTED"
 
 
 @pytest.mark.any_database

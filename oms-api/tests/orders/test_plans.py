@@ -57,10 +57,16 @@ _NUMBERS = {
 def many_orders(backend, new_database):
     """Provide a database with 100,000 orders, ten of which are unlike the others."""
     engine = connect_engine(new_database(backend))
-    exact = _exact(engine)
+    exact = _read_exact(engine)
     with response_timeout(FILL_SECONDS), unit_of_work(engine) as connection:
         for number, name in enumerate(("often", "rare"), 1):
-            _insert(connection, "portfolios", {**_PORTFOLIO, "id": str(number), **_named(name)}, 1, exact)
+            _insert(
+                connection,
+                "portfolios",
+                {**_PORTFOLIO, "id": str(number), **_read_index_names(name)},
+                1,
+                exact,
+            )
         _insert(connection, "orders", _ORDER, AMOUNT, exact)
     autocommit = {"isolation_level": "AUTOCOMMIT"}
     with response_timeout(FILL_SECONDS), engine.connect().execution_options(**autocommit) as connection:
@@ -71,11 +77,11 @@ def many_orders(backend, new_database):
     engine.dispose()
 
 
-def _named(name):
+def _read_index_names(name):
     return {"name": f"'{name}'", "name_key": f"'{name}'"}
 
 
-def _exact(engine):
+def _read_exact(engine):
     """Return an instant and an amount as the database takes them."""
     if engine.dialect.name == "sqlite":
         return {"now": "2026-11-20T12:00:00.000000Z", "amount": "10.00000000"}
@@ -97,12 +103,12 @@ def explain_first_statement(connection, wanted):
             statements.append((statement, parameters))
 
     event.listen(connection, "before_cursor_execute", note)
-    found = list_orders(connection, 1, wanted, 101, None)
+    orders = list_orders(connection, 1, wanted, 101, None)
     event.remove(connection, "before_cursor_execute", note)
     words = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
     statement, parameters = statements[0]
     plan = connection.exec_driver_sql(f"{words} {statement}", parameters)
-    return found, "\n".join(str(row[-1]) for row in plan)
+    return orders, "\n".join(str(row[-1]) for row in plan)
 
 
 @pytest.mark.parametrize(
@@ -129,15 +135,15 @@ def explain_first_statement(connection, wanted):
 )
 def test_selective_order_lists_use_an_index(many_orders, wanted, count, index):
     with many_orders.connect() as connection:
-        found, plan = explain_first_statement(connection, wanted)
-    assert len(found) == count
+        orders, plan = explain_first_statement(connection, wanted)
+    assert len(orders) == count
     assert index in plan, plan
 
 
 def test_client_order_id_and_time_filters_use_an_index(many_orders):
     with many_orders.connect() as connection:
-        found, plan = explain_first_statement(connection, OrderFilter(client_order_id="c77"))
-        assert len(found) == 1
+        orders, plan = explain_first_statement(connection, OrderFilter(client_order_id="c77"))
+        assert len(orders) == 1
         assert "Seq Scan on orders" not in plan
         assert "client_order_id=" in plan or "client_order_id)::text =" in plan, plan
         _, plan = explain_first_statement(connection, OrderFilter(since=_NOW))
@@ -146,10 +152,10 @@ def test_client_order_id_and_time_filters_use_an_index(many_orders):
 
 def test_user_filter_uses_an_index_for_placed_and_named_orders(many_orders):
     with many_orders.connect() as connection:
-        found, _ = explain_first_statement(
+        orders, _ = explain_first_statement(
             connection, OrderFilter(user="rare", portfolio_name_key="rare", statuses=(Status.CANCELED,))
         )
-        newest = [one.order.id for one in found]
+        newest = [row.order.id for row in orders]
         assert (len(newest), newest) == (10, sorted(newest, reverse=True))
         (after,) = list_orders(connection, 1, OrderFilter(user="rare"), 1, newest[0])
         assert after.order.id == newest[1]

@@ -50,7 +50,9 @@ def test_partial_close_reduces_both_exits(market):
     closed = close_position(market, "40")
     assert (closed["status"], closed["role"]) == ("FILLED", "closing")
     assert list_exit_leaves(market, order) == ("60", "60")
-    (cut,) = (one for one in market.get_order(list_exits(market, order)["stop_loss"]["id"])["events"][-1:])
+    (cut,) = (
+        event for event in market.get_order(list_exits(market, order)["stop_loss"]["id"])["events"][-1:]
+    )
     assert (cut["reason"], cut["actor"], cut["to_status"]) == ("Quantity reduced to 60", "group", "ACCEPTED")
     market.set_quote("AAPL", "79", "80", "79")
     assert get_held_quantity(market) == "0"
@@ -90,11 +92,11 @@ def test_partial_close_reduces_a_closing_oco_pair(market):
     market.place_order(quantity="10")
     ticket = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "SELL", "quantity": "10"}
     pair = [{**ticket, "type": "LIMIT", "limit_price": "120"}, {**ticket, "type": "STOP", "stop_price": "80"}]
-    made = market.post("/orders:group", {"kind": "OCO", "orders": pair}).json()["orders"]
+    orders = market.post("/orders:group", {"kind": "OCO", "orders": pair}).json()["orders"]
     close_position(market, "4")
-    assert [market.get_order(one["id"])["leaves_quantity"] for one in made] == ["6", "6"]
+    assert [market.get_order(order["id"])["leaves_quantity"] for order in orders] == ["6", "6"]
     close_position(market)
-    assert {market.get_order(one["id"])["status"] for one in made} == {"CANCELED"}
+    assert {market.get_order(order["id"])["status"] for order in orders} == {"CANCELED"}
 
 
 @pytest.mark.parametrize("rest", [None, "6"])
@@ -273,7 +275,7 @@ def test_partial_closes_together_never_exceed_the_position(market):
     assert (first["filled_quantity"], second["filled_quantity"]) == ("10", "0")
     market.set_quote("AAPL", "99", "101", "100")
     assert get_held_quantity(market) == "0"
-    assert [market.get_order(one["id"])["filled_quantity"] for one in (first, second)] == ["60", "40"]
+    assert [market.get_order(order["id"])["filled_quantity"] for order in (first, second)] == ["60", "40"]
 
 
 def test_resting_close_is_reduced_by_a_reported_trade(market):
@@ -340,12 +342,12 @@ def test_close_above_the_maximum_order_quantity_is_split(market, side):
     set_limit(market, "MAX_ORDER_QUANTITY", "10")
     closed = close_position(market)
     parts = [closed, *closed["legs"]]
-    assert [(one["quantity"], one["status"]) for one in parts] == [
+    assert [(part["quantity"], part["status"]) for part in parts] == [
         ("10", "FILLED"),
         ("10", "FILLED"),
         ("5", "FILLED"),
     ]
-    assert {one["parent_id"] for one in closed["legs"]} == {closed["id"]}
+    assert {leg["parent_id"] for leg in closed["legs"]} == {closed["id"]}
     assert get_held_quantity(market) == "0"
     assert len(market.get_order(closed["id"])["legs"]) == 2
 
@@ -355,11 +357,11 @@ def test_parts_of_a_split_close_are_sent_in_sequence_and_end_together(market):
     set_limit(market, "MAX_ORDER_QUANTITY", "10")
     market.set_quote("AAPL", "99", "101", "100", bid_size="12")
     closed = close_position(market)
-    told = [(one["status"], one["filled_quantity"]) for one in [closed, *closed["legs"]]]
-    assert told == [("FILLED", "10"), ("PARTIALLY_FILLED", "2"), ("HELD", "0")]
+    states = [(order["status"], order["filled_quantity"]) for order in [closed, *closed["legs"]]]
+    assert states == [("FILLED", "10"), ("PARTIALLY_FILLED", "2"), ("HELD", "0")]
     market.sell("11", "100")  # 2 are left: the second part is cut to them, and nothing is left to the third
     market.set_quote("AAPL", "99", "101", "100")
-    assert [one["status"] for one in market.get_order(closed["id"])["legs"]] == ["FILLED", "CANCELED"]
+    assert [leg["status"] for leg in market.get_order(closed["id"])["legs"]] == ["FILLED", "CANCELED"]
     assert get_held_quantity(market) == "0"
 
 
@@ -371,9 +373,9 @@ def test_cancelled_part_of_a_split_close_cancels_the_waiting_parts(market):
     answer = market.patch(f"/orders/{closed['id']}", {"quantity": "46"})
     assert (answer.status_code, answer.json()["denial"]["code"]) == (422, "REDUCE_ONLY")
     changed = market.patch(f"/orders/{closed['id']}", {"quantity": "9"}).json()
-    assert [one["status"] for one in changed["legs"]] == ["HELD"] * 4
+    assert [leg["status"] for leg in changed["legs"]] == ["HELD"] * 4
     assert market.post(f"/orders/{changed['id']}/cancel", {}).status_code == 200
-    assert {one["status"] for one in market.get_order(changed["id"])["legs"]} == {"CANCELED"}
+    assert {leg["status"] for leg in market.get_order(changed["id"])["legs"]} == {"CANCELED"}
     again = close_position(market)
     assert len(again["legs"]) == 4
 
@@ -381,8 +383,8 @@ def test_cancelled_part_of_a_split_close_cancels_the_waiting_parts(market):
 def test_flatten_splits_closes_above_the_maximum_order_quantity(market):
     market.place_order(quantity="25")
     set_limit(market, "MAX_ORDER_QUANTITY", "10")
-    told = set_switch(market, "HALTED", exits="flatten")
-    assert (get_held_quantity(market), told["flattened"]["left"], len(told["flattened"]["closed"])) == (
+    result = set_switch(market, "HALTED", exits="flatten")
+    assert (get_held_quantity(market), result["flattened"]["left"], len(result["flattened"]["closed"])) == (
         "0",
         [],
         1,

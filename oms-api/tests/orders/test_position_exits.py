@@ -47,7 +47,7 @@ def test_exit_fill_cancels_the_other_exit(api_with_position, price, filled):
     orders = put_exits(api_with_position, BOTH)
     api_with_position.set_quote("AAPL", price, price, price)
     assert get_quantity(api_with_position) == "0"
-    statuses = [api_with_position.get_order(one["id"])["status"] for one in orders]
+    statuses = [api_with_position.get_order(order["id"])["status"] for order in orders]
     assert (statuses.pop(filled), statuses) == ("FILLED", ["CANCELED"])
 
 
@@ -62,7 +62,7 @@ def test_new_exits_replace_the_previous_exits(api_with_position):
     old = put_exits(api_with_position, BOTH)
     (stop,) = put_exits(api_with_position, {"stop_loss": {"stop_price": "97", "limit_price": "96"}})
     assert (stop["type"], stop["role"]) == ("STOP_LIMIT", "stop_loss")
-    assert {api_with_position.get_order(one["id"])["status"] for one in old} == {"CANCELED"}
+    assert {api_with_position.get_order(order["id"])["status"] for order in old} == {"CANCELED"}
     assert get_levels(api_with_position) == ("97.00", None)
     assert put_exits(api_with_position, {}) == []
     assert get_levels(api_with_position) == (None, None)
@@ -89,8 +89,8 @@ def test_exits_of_a_working_entry_are_not_replaced(market):
 
 
 def test_identical_exits_change_nothing(api_with_position):
-    assert [one["id"] for one in put_exits(api_with_position, BOTH)] == [
-        one["id"] for one in put_exits(api_with_position, BOTH)
+    assert [order["id"] for order in put_exits(api_with_position, BOTH)] == [
+        order["id"] for order in put_exits(api_with_position, BOTH)
     ]
 
 

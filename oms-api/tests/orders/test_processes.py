@@ -16,6 +16,7 @@ from app.orders.service.commands import PlaceOrder
 from app.verify import verify_database
 from tests.factories import BOOTSTRAP_KEY, build_ticket_body
 from tests.orders.writer_harness import WriterHarness, build_ticket
+from tests.support.conditions import wait_until
 from tests.support.processes import run_process
 
 KEY = {"X-API-Key": BOOTSTRAP_KEY}
@@ -101,13 +102,13 @@ def test_request_interrupted_by_a_kill_resolves_by_its_client_order_id(database_
             open_portfolio(http)
             set_quote(http, "AAPL", "100")
 
-        async def until_killed():
+        async def run_until_killed():
             sending = asyncio.create_task(send_orders([first.url], numbers))
             await asyncio.sleep(0.15)  # some are answered, some under way, some not begun
             first.process.kill()
             return await sending
 
-        answers = asyncio.run(until_killed())
+        answers = asyncio.run(run_until_killed())
         first.process.wait(60)
     acknowledged = {answer.json()["id"] for answer in answers if answer is not None}
     with run_process(**build_settings(database_url)) as second, create_client(second) as http:
@@ -129,27 +130,27 @@ def pair_url(new_database):
 def two_processes(pair_url):
     """Two processes on one PostgreSQL."""
     given = build_settings(pair_url)
-    with run_process(**given) as one, run_process(**given) as two:
-        with create_client(one) as http:
+    with run_process(**given) as process, run_process(**given) as two:
+        with create_client(process) as http:
             open_portfolio(http)
-        yield one, two
+        yield process, two
 
 
 def test_two_processes_match_each_order_once(two_processes):
-    one, two = two_processes
+    first, second = two_processes
     numbers = range(1000, 1000 + CLIENTS * ROUNDS)
-    with create_client(one) as http, create_client(two) as other:
+    with create_client(first) as http, create_client(second) as other:
         set_quote(http, "AAPL", "100")
-        answers = asyncio.run(send_orders([one.url, two.url], numbers))
+        answers = asyncio.run(send_orders([first.url, second.url], numbers))
         assert {answer.status_code for answer in answers} == {201}
 
-        async def both_quote():
+        async def quote_in_both():
             async with httpx.AsyncClient(headers=KEY, timeout=120) as both:
                 body = {"bid": "89", "ask": "90", "last": "90"}
-                sent = (both.put(f"{url}/api/v1/quotes/AAPL", json=body) for url in (one.url, two.url))
+                sent = (both.put(f"{url}/api/v1/quotes/AAPL", json=body) for url in (first.url, second.url))
                 return await asyncio.gather(*sent)
 
-        assert {answer.status_code for answer in asyncio.run(both_quote())} == {200}
+        assert {answer.status_code for answer in asyncio.run(quote_in_both())} == {200}
         entries = [order for order in read_everything(http) if not order["parent_id"]]
         assert {order["status"] for order in entries} == {"FILLED"}
         assert len(http.get("/trades", params={"limit": 1000}).json()) == len(numbers)
@@ -159,16 +160,16 @@ def test_two_processes_match_each_order_once(two_processes):
 
 
 def test_answered_kill_switch_applies_in_the_other_process(two_processes):
-    one, two = two_processes
-    with create_client(one) as http, create_client(two) as other:
+    first, second = two_processes
+    with create_client(first) as http, create_client(second) as other:
         set_quote(http, "AAPL", "100")
         halt = {"scope": "portfolio", "name": "Stopped", "state": "HALTED", "reason": "Drill"}
         for name in ("Stopped", "Going on"):
             open_portfolio(http, name)
         assert other.post("/orders", json=build_ticket_body(portfolio_name="Stopped")).status_code == 201
         assert http.post("/kill-switch", json=halt).status_code == 200
-        refused = other.post("/orders", json=build_ticket_body(portfolio_name="Stopped"))
-        assert (refused.status_code, refused.json()["denial"]["code"]) == (422, "HALTED")
+        response = other.post("/orders", json=build_ticket_body(portfolio_name="Stopped"))
+        assert (response.status_code, response.json()["denial"]["code"]) == (422, "HALTED")
         trade = {"symbol": "AAPL", "quantity": "1", "gmv": "1", "side": "BUY", "portfolio_name": "Stopped"}
         assert other.post("/trade", json=trade).status_code == 422
         assert other.post("/orders", json=build_ticket_body(portfolio_name="Going on")).status_code == 201
@@ -224,23 +225,23 @@ async def load_with_halts(urls, seconds):
         [("POST", "/orders:cancel-all", {}), ("POST", "/orders:cancel-all", {"portfolio_name": "Beta"})]
     )
     work += [
-        [("POST", "/kill-switch", one), ("POST", "/kill-switch", one | {"state": "ACTIVE"})]
-        for one in (ALL, ONE)
+        [("POST", "/kill-switch", case), ("POST", "/kill-switch", case | {"state": "ACTIVE"})]
+        for case in (ALL, ONE)
     ]
     work.append(
         [("PUT", "/quotes/AAPL", dict.fromkeys(("bid", "ask", "last"), price)) for price in ("100", "89")]
     )
     clients = [httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) for url in urls]
     tasks = [repeat_until(deadline, http, requests) for requests in work for http in clients]
-    found = await asyncio.gather(*tasks)
+    results = await asyncio.gather(*tasks)
     for http in clients:
         await http.aclose()
-    return sum(found, Counter())
+    return sum(results, Counter())
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.long)])
 def test_kill_switches_cancel_all_and_orders_do_not_deadlock(two_processes, pair_url, seconds):
-    urls = [one.url for one in two_processes]
+    urls = [process.url for process in two_processes]
     with create_client(two_processes[0]) as http:
         set_quote(http, "AAPL", "100")
         for name in DESK:
@@ -262,7 +263,7 @@ BOOKS, RESTING = 6, 60  # one portfolio is a portion, because two of them exceed
 
 
 @pytest.mark.parametrize(
-    "portions", [1, *(pytest.param(one, marks=pytest.mark.long) for one in (0, 2, 3, 4, 5))]
+    "portions", [1, *(pytest.param(number, marks=pytest.mark.long) for number in (0, 2, 3, 4, 5))]
 )
 def test_killed_process_leaves_matched_portions_consistent(new_database, portions):
     """Another process matches the others after a restart."""
@@ -285,13 +286,13 @@ def test_killed_process_leaves_matched_portions_consistent(new_database, portion
         ThreadPoolExecutor(1) as threads,
     ):
         answer = threads.submit(http.put, "/quotes/AAPL", json=dict.fromkeys(("bid", "ask", "last"), "90"))
-        wait_for(lambda: answer.done() or count_matched(engine) >= portions)
+        wait_until(lambda: answer.done() or count_matched(engine) >= portions)
         first.process.kill()
         first.process.wait(60)
         answer.exception()
     assert verify_database(engine).clean
     with run_process(**build_settings(url)):
-        wait_for(lambda: count_matched(engine) == BOOKS)
+        wait_until(lambda: count_matched(engine) == BOOKS)
     assert verify_database(engine).clean
     assert harness.query("SELECT quantity FROM positions") == [(Decimal(RESTING),)] * BOOKS
     engine.dispose()
@@ -301,10 +302,3 @@ def count_matched(engine):
     """Return how many portfolios the quote was matched in."""
     with engine.connect() as connection:
         return connection.execute(text("SELECT count(*) FROM positions")).scalar_one()
-
-
-def wait_for(is_true):
-    deadline = time.monotonic() + 120
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -89,7 +89,7 @@ def test_ticket_that_can_never_fill_is_rejected(market, terms):
 
 def post_group(api, kind, *orders):
     base = {"portfolio_name": "Growth", "symbol": "AAPL", "quantity": "10", **GTC}
-    return api.post("/orders:group", {"kind": kind, "orders": [base | one for one in orders]})
+    return api.post("/orders:group", {"kind": kind, "orders": [base | order for order in orders]})
 
 
 ENTRY = {"side": "BUY", "type": "MARKET"}
@@ -107,7 +107,7 @@ ENTRY = {"side": "BUY", "type": "MARKET"}
 def test_invalid_second_order_rejects_the_whole_group(market, second, code):
     market.put("/instruments/AAPL", {"tick_size": "0.05", "lot_size": "1"})
     assert get_code(post_group(market, "OTO", ENTRY, {"side": "SELL"} | second)) == code
-    assert sorted(one["status"] for one in market.get("/orders").json()) == ["CANCELED", "DENIED"]
+    assert sorted(order["status"] for order in market.get("/orders").json()) == ["CANCELED", "DENIED"]
     assert get_position(market) == "0"
 
 
@@ -130,7 +130,7 @@ def test_oco_stop_must_not_trigger_at_once(market):
 
 
 def get_leg(api, order, role):
-    return next(one for one in api.get_order(order["id"])["legs"] if one["role"] == role)
+    return next(leg for leg in api.get_order(order["id"])["legs"] if leg["role"] == role)
 
 
 def test_stop_moved_through_the_market_is_rejected_and_keeps_working(market):
@@ -172,7 +172,7 @@ def test_limits_do_not_block_exits_of_a_filled_entry(market, code, value):
         side="SELL", type="LIMIT", limit_price="99", quantity="10", stop_loss={"stop_price": "110"}
     )
     assert order["status"] == "FILLED"
-    assert [one["status"] for one in order["legs"]] == ["ACCEPTED"]
+    assert [leg["status"] for leg in order["legs"]] == ["ACCEPTED"]
 
 
 @pytest.mark.parametrize(("state", "held"), [("REDUCING", "7"), ("HALTED", "4")])

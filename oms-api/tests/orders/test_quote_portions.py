@@ -81,7 +81,7 @@ def publish_quote(harness, bid="89", ask="90", symbol="AAPL", **sizes):
     return QuoteArrived(harness.tenant, quote, format_timestamp(harness.now), is_new=True)
 
 
-def rest_orders(harness):
+def place_resting_orders(harness):
     return [harness.place_order(name, limit_price="91", **WAITING) for name in BOOKS for _ in range(2)]
 
 
@@ -99,11 +99,15 @@ def list_statuses(harness, orders):
 
 
 def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small_portions, readers):
-    orders, writer = rest_orders(harness), Writer(harness)
+    orders, writer = place_resting_orders(harness), Writer(harness)
     asyncio.run(
         create_matcher(harness, readers, writer).publish(harness.tenant, publish_quote(harness).quote)
     )
-    portions = [one.portfolio_keys for one in writer.sent if isinstance(one, QuoteArrived) and not one.is_new]
+    portions = [
+        command.portfolio_keys
+        for command in writer.sent
+        if isinstance(command, QuoteArrived) and not command.is_new
+    ]
     assert [len(portion or ()) for portion in portions] == [1, 1, 1]
     assert list_statuses(harness, orders) == {Status.FILLED}
     assert count_unmatched(harness) == {}
@@ -114,7 +118,7 @@ def test_quote_with_many_orders_is_matched_portfolio_by_portfolio(harness, small
 def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
     harness, small_portions, readers, left
 ):
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     with pytest.raises(ConnectionError):
         asyncio.run(
             create_matcher(harness, readers, Writer(harness, left)).publish(
@@ -135,7 +139,7 @@ def test_unmatched_portions_of_a_killed_process_are_matched_by_another(
 
 
 def test_quote_waits_until_the_previous_quote_is_matched(harness, small_portions, readers):
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     assert harness.run(publish_quote(harness)) == [QuoteStored()]
     (refused,) = harness.run(publish_quote(harness, "99", "100"))
     assert isinstance(refused, PreviousQuoteUnmatched)
@@ -148,7 +152,7 @@ def test_quote_waits_until_the_previous_quote_is_matched(harness, small_portions
 
 
 def test_command_sees_its_portfolio_after_the_quote_is_matched(harness, small_portions):
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     harness.run(publish_quote(harness))
     harness.cancel(orders[0])
     assert [harness.get_order(order).status for order in orders] == [Status.FILLED] * 2 + [
@@ -165,7 +169,7 @@ def record_trade(harness, name, quantity="1"):
 @pytest.mark.parametrize("with_an_order", [False, True])
 def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portions, with_an_order):
     """The ledger has the fills of the quote before a trade that was reported after it."""
-    orders = rest_orders(harness)
+    orders = place_resting_orders(harness)
     harness.run(publish_quote(harness))
     others = [CancelOrder(harness.build_origin(), orders[4].id, None)] if with_an_order else []
     recorded, *_ = harness.run(record_trade(harness, "A"), *others)
@@ -178,7 +182,7 @@ def test_trade_is_recorded_after_its_portfolio_is_matched(harness, small_portion
 
 
 def test_trade_in_a_portfolio_without_orders_matches_nothing(harness, small_portions):
-    rest_orders(harness)
+    place_resting_orders(harness)
     harness.run(publish_quote(harness))
     first, second = harness.run(record_trade(harness, "Other"), record_trade(harness, "Other", "2"))
     assert (first.row.sequence, second.row.sequence) == (1, 2)
@@ -207,8 +211,8 @@ STEP = st.sampled_from(["portion"]) | ORDER | st.integers(0, 9)
 def test_portion_sequence_does_not_change_the_result(replayed_engine, resting, books, steps, has_sizes):
     """Commands in between see their portfolio as if the quote had met all orders when it was stored."""
     engine, numbers = replayed_engine
-    found = [run_steps(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
-    assert found[0] == found[1]
+    results = [run_steps(engine, next(numbers), resting, books, steps, has_sizes, most) for most in (100, 2)]
+    assert results[0] == results[1]
     assert verify_database(engine).clean
 
 
@@ -218,7 +222,7 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
         patch.setattr(lock_plan, "MAX_MATCHES", most)
         harness, symbol = WriterHarness(engine), f"S{number}"
         harness.publish_quote("91", "91", "91", symbol)
-        orders = [create_place_order(harness, symbol, number, *facts) for facts in resting]
+        orders = [create_place_order(harness, symbol, number, *terms) for terms in resting]
         command = publish_quote(
             harness, "90", "92", symbol, **({"bid_size": "4", "ask_size": "4"} if has_sizes else {})
         )
@@ -242,15 +246,15 @@ def run_steps(engine, number, resting, books, steps, has_sizes, most):
         )
         ended = [harness.get_order(order) for order in orders]
         held = [(name.split()[0], *amounts) for name, traded, *amounts in positions if traded == symbol]
-        return held, [(one.status, one.filled_quantity, one.filled_value) for one in ended]
+        return held, [(order.status, order.filled_quantity, order.filled_value) for order in ended]
 
 
 def create_place_order(harness, symbol, number, book, side, price, quantity):
     name = f"{book} {number}"
     harness.open_portfolio(name)
-    asked = build_ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
+    ticket = build_ticket(symbol=symbol, side=side, limit_price=price, quantity=quantity, **WAITING)
     return harness.run_order_command(
-        PlaceOrder(harness.build_origin(facts=repr(asked)), asked, name, name_key(name))
+        PlaceOrder(harness.build_origin(facts=repr(ticket)), ticket, name, name_key(name))
     )
 
 

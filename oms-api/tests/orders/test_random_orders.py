@@ -87,9 +87,9 @@ class Lives(RuleBasedStateMachine):
     @rule(symbol=SYMBOLS, side=SIDES, size=SIZES, price=PRICES, time=TIMES,
           kind=st.sampled_from(["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP"]))  # fmt: skip
     def place(self, symbol, side, size, price, time, kind):
-        facts = build_prices(kind, price)
+        prices = build_prices(kind, price)
         self.harness.place_order(
-            symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **facts
+            symbol=symbol, side=side, quantity=size, type=kind, time_in_force=time, **prices
         )
 
     @rule(size=SIZES, price=PRICES, side=SIDES)
@@ -126,16 +126,16 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.open())
     @rule(pick=PICKS)
     def cancel(self, pick):
-        self.harness.cancel(self.picked(pick))
+        self.harness.cancel(self.pick_order(pick))
 
     @precondition(lambda self: self.open())
     @rule(pick=PICKS, size=SIZES)
     def replace(self, pick, size):
         self.harness.advance_clock()
-        self.harness.replace(self.picked(pick), quantity=size)
+        self.harness.replace(self.pick_order(pick), quantity=size)
 
     @rule(hours=st.integers(1, 30))
-    def let_time_pass(self, hours):
+    def advance_time(self, hours):
         self.harness.advance_clock(hours=hours)
         self.harness.expire_orders()
 
@@ -145,7 +145,7 @@ class Lives(RuleBasedStateMachine):
 
     @precondition(lambda self: self.sent())
     @rule(pick=PICKS, size=SIZES)
-    def a_fill_comes_late(self, pick, size):
+    def deliver_late_fill(self, pick, size):
         sent = self.sent()
         order = sent[pick % len(sent)]
         quantity = Decimal(size)
@@ -169,7 +169,7 @@ class Lives(RuleBasedStateMachine):
         """Orders that reached the broker; what was never sent cannot fill."""
         return [order for order in self.orders() if order.accepted_at is not None]
 
-    def picked(self, pick):
+    def pick_order(self, pick):
         found = self.open()
         return found[pick % len(found)]
 
@@ -181,7 +181,7 @@ class Lives(RuleBasedStateMachine):
         )
 
     @invariant()
-    def filled_and_leaves_make_the_quantity(self):
+    def check_quantities(self):
         for order in self.orders():
             if order.status in OPEN:
                 assert order.filled_quantity + order.leaves_quantity == order.quantity, order
@@ -190,13 +190,13 @@ class Lives(RuleBasedStateMachine):
                 assert order.leaves_quantity == 0
 
     @invariant()
-    def every_history_is_whole_and_follows_the_table(self):
+    def check_histories(self):
         with self.harness.engine.connect() as connection:
             moves = {
                 one.id: list_order_events(connection, self.harness.tenant, one.id) for one in self.orders()
             }
         for order in self.orders():
-            history = [(one.sequence, one.from_status, one.to_status) for one in moves[order.id]]
+            history = [(row.sequence, row.from_status, row.to_status) for row in moves[order.id]]
             assert [sequence for sequence, _, _ in history] == list(range(1, order.event_count + 1))
             assert history[-1][2] == order.status
             before = None
@@ -206,7 +206,7 @@ class Lives(RuleBasedStateMachine):
                 before = end
 
     @invariant()
-    def a_chain_has_filled_what_its_executions_say(self):
+    def check_chains(self):
         orders = {order.id: order for order in self.orders()}
         filled, value = defaultdict[str, Decimal](Decimal), defaultdict[str, Decimal](Decimal)
         for order_id, _, _, quantity, worth, _ in self.executions():
@@ -220,7 +220,7 @@ class Lives(RuleBasedStateMachine):
                 assert (order.filled_quantity, order.filled_value) == (filled[order.id], value[order.id])
 
     @invariant()
-    def books_are_what_a_naive_reader_of_the_fills_gets(self):
+    def check_books(self):
         fills, cash = defaultdict(list), OPENING_CASH
         for _, symbol, side, quantity, worth, _ in self.executions():
             fills[symbol].append((side, Decimal(str(quantity)), Decimal(str(worth))))
@@ -228,13 +228,13 @@ class Lives(RuleBasedStateMachine):
         for symbol, quantity, cost, realised in self.harness.query(
             "SELECT symbol, quantity, cost, realized_pnl FROM positions WHERE tenant_id = :tenant"
         ):
-            held = tuple(Decimal(str(one)) for one in (quantity, cost, realised))
+            held = tuple(Decimal(str(value)) for value in (quantity, cost, realised))
             assert held == compute_position(fills[symbol])
         for (kept,) in self.harness.query("SELECT cash FROM portfolios WHERE tenant_id = :tenant"):
             assert Decimal(str(kept)) == cash
 
     @invariant()
-    def exits_never_work_on_more_than_their_entry_filled(self):
+    def check_exit_quantities(self):
         orders = self.orders()
         for entry in orders:
             legs = [order for order in orders if order.parent_id == entry.id and order.role in EXITS]
@@ -243,7 +243,7 @@ class Lives(RuleBasedStateMachine):
                     assert leg.leaves_quantity <= entry.filled_quantity
 
     @invariant()
-    def what_closes_opens_nothing(self):
+    def check_reduce_only(self):
         for change, after in self.harness.query(
             "SELECT t.quantity_delta, t.position_quantity FROM trades t JOIN executions e "
             "ON e.tenant_id = t.tenant_id AND e.trade_id = t.trade_id JOIN orders o "
@@ -254,7 +254,7 @@ class Lives(RuleBasedStateMachine):
             assert (left - Decimal(str(change))) * left >= 0
 
     @invariant()
-    def what_is_remembered_is_what_the_database_says(self):
+    def check_caches(self):
         with self.engine.connect() as connection:
             for portfolio_id, stamp in self.harness.query(
                 "SELECT id, orders_stamp FROM portfolios WHERE tenant_id = :tenant"

@@ -1,6 +1,5 @@
 """A refused command leaves the state of its batch unchanged."""
 
-import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +16,7 @@ from app.ledger.rules.accounting import Side
 from app.ledger.rules.tickets import compute_trade_value
 from app.ledger.service.commands import RecordTrade, ReverseTrade
 from app.orders.errors import NothingToClose
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, TimeInForce
 from app.orders.service.batch_processing import command_execution
 from app.orders.service.commands import (
@@ -36,42 +35,9 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.execution import placement
-from app.orders.service.risk_checks.exposure import exposure_in
 from app.timestamps import format_timestamp
+from tests.orders.batch_state import capture_state
 from tests.orders.writer_harness import build_ticket
-
-NOT_COMPARED = {  # what the memory is read from, what is only read, and what is derived: see `capture_state`
-    "OrderStore": {"_ledger", "_connection", "_orders", "dirty"},
-    "BatchContext": {
-        *("ledger", "services", "connection", "order_store", "request_id", "_command", "_messages"),
-        *("_rate_counts", "exposures", "unlocked_totals", "consumed_liquidity", "repeats"),
-        *("_quotes", "_instruments", "_symbol_states", "_switches", "limits", "recent_orders", "repeat_keys"),
-    },
-    "LedgerBatch": {
-        *("connection", "guard", "get_reserved_quantity", "originals"),
-        *("_ids", "_listed", "_rates", "_cached_rates"),
-    },
-}
-
-
-def capture_state(context):
-    """Return the whole memory of a batch, to be compared."""
-    state = {}
-    for part in (context.ledger, context.order_store, context):
-        kind = type(part).__name__
-        for name, value in vars(part).items():
-            if name not in NOT_COMPARED[kind]:
-                state[kind, name] = copy.deepcopy(value)
-    changed = {
-        key: order
-        for key, order in context.order_store._orders.items()
-        if key in context.order_store._changed
-    }
-    exposures = {
-        portfolio_key: exposure_in(context, portfolio_key).total
-        for portfolio_key in sorted(context.order_store.portfolio_keys)
-    }
-    return {**state, "orders": changed, "exposures": exposures}
 
 
 @dataclass
@@ -84,7 +50,7 @@ class Watched:
 @pytest.fixture
 def refusals_without_change(monkeypatch):
     """Compare the memory before and after each command that is refused, and each preview."""
-    seen = Watched([])
+    watched = Watched([])
     process = command_execution.execute_command
 
     def compare(context, command):
@@ -93,11 +59,11 @@ def refusals_without_change(monkeypatch):
         if isinstance(outcome, OmsError) or isinstance(command, PreviewOrder):
             after = capture_state(context)
             assert after == before, [name for name in before if before[name] != after.get(name)]
-            seen.kinds.append(type(outcome).__name__)
+            watched.kinds.append(type(outcome).__name__)
         return outcome
 
     monkeypatch.setattr(command_execution, "execute_command", compare)
-    return seen
+    return watched
 
 
 def build_origin(harness, name="", key=None):
@@ -133,7 +99,7 @@ def make_commands(harness):
         mine = harness.run_order_command(
             build_place_order(harness, "mine", "mine", type="LIMIT", limit_price="90", client_order_id="mine")
         )
-        done = harness.run_order_command(build_place_order(harness, "done"))
+        order_command = harness.run_order_command(build_place_order(harness, "done"))
         harness.run(build_record_trade(harness, "stopped", portfolio="Stopped"))
         ending = harness.place_order(
             type="LIMIT",
@@ -165,21 +131,23 @@ def make_commands(harness):
                 harness.build_origin(), GroupKind.OCO, (limit, limit._replace(**past)), "Growth", "growth"
             ),
             CancelOrder(harness.build_origin(), "O-unknown", None),
-            CancelOrder(harness.build_origin(), done.id, None),
+            CancelOrder(harness.build_origin(), order_command.id, None),
             CancelOrder(harness.build_origin(), ending.id, None),
-            ReplaceOrder(harness.build_origin(), "O-unknown", Changes(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), done.id, Changes(quantity=Decimal(2))),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(client_order_id="mine")),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(limit_price=Decimal(-1))),
+            ReplaceOrder(harness.build_origin(), "O-unknown", OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), order_command.id, OrderChanges(quantity=Decimal(2))),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(client_order_id="mine")),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(-1))),
             CancelAll(harness.build_origin(), "nowhere", "Nowhere", None, None, None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(999), None),
             SetExits(harness.build_origin(), "Growth", "growth", "MSFT", "", None, None),
             DecideApproval(harness.build_origin(), "O-unknown", True, None, None, None),
-            DecideApproval(harness.build_origin(), done.id, False, "No.", None, None),
-            RequestOverride(harness.build_origin(), done.id, "Once more", 30),
-            BustExecution(harness.build_origin(), done.id, "X-unknown", "Wrong"),
-            CorrectExecution(harness.build_origin(), done.id, "X-unknown", Decimal(2), None, "Wrong"),
+            DecideApproval(harness.build_origin(), order_command.id, False, "No.", None, None),
+            RequestOverride(harness.build_origin(), order_command.id, "Once more", 30),
+            BustExecution(harness.build_origin(), order_command.id, "X-unknown", "Wrong"),
+            CorrectExecution(
+                harness.build_origin(), order_command.id, "X-unknown", Decimal(2), None, "Wrong"
+            ),
             PreviewOrder(harness.build_origin(), limit, "Growth", "growth"),
             PreviewOrder(harness.build_origin(), limit, "Nowhere", "nowhere"),
             PreviewOrder(harness.build_origin(), limit._replace(**past), "Growth", "growth"),
@@ -192,7 +160,7 @@ def make_commands(harness):
             build_place_order(harness, type="LIMIT", limit_price="90"),
             build_place_order(harness, quantity="999999", type="LIMIT", limit_price="101"),  # denied
             PlaceGroup(harness.build_origin(), GroupKind.OCO, (limit, limit), "Growth", "growth"),
-            ReplaceOrder(harness.build_origin(), mine.id, Changes(limit_price=Decimal(91))),
+            ReplaceOrder(harness.build_origin(), mine.id, OrderChanges(limit_price=Decimal(91))),
             ClosePosition(harness.build_origin(), "Growth", "growth", "AAPL", "", Decimal(1), None),
         ]
         return passing, refused
@@ -225,7 +193,9 @@ def test_rejected_command_leaves_the_batch_state_unchanged(harness, make_command
 
 def test_rejected_command_on_an_expired_order_still_expires_it(harness, make_commands):
     _, refused = make_commands()
-    (cancel,) = (one for one in refused if isinstance(one, CancelOrder) and one is refused[12])
+    (cancel,) = (
+        command for command in refused if isinstance(command, CancelOrder) and command is refused[12]
+    )
     (outcome,) = harness.run(cancel)
     assert isinstance(outcome, OmsError)
     assert harness.query("SELECT count(*) FROM orders WHERE status = 'EXPIRED'") == [(1,)]
@@ -251,7 +221,7 @@ def test_late_rejection_is_rolled_back_without_affecting_other_commands(harness,
     ]
     outcomes = writing.write(works)
     writing.drop_connection()
-    assert [type(one).__name__ for one in outcomes] == [
+    assert [type(outcome).__name__ for outcome in outcomes] == [
         "OrderResult",
         "NothingToClose",
         "OrderResult",

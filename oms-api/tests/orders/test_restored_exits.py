@@ -22,7 +22,7 @@ def filled_bracket(api):
 
 
 def get_leg(order, role):
-    return next(one["id"] for one in order["legs"] if one["role"] == role)
+    return next(leg["id"] for leg in order["legs"] if leg["role"] == role)
 
 
 def bust_execution(api, order):
@@ -32,14 +32,14 @@ def bust_execution(api, order):
 
 
 def get_held_quantity(api):
-    found = assert_ok(api.get("/positions"))
-    return {one["symbol"]: one["quantity"] for one in found}.get("AAPL", "0")
+    positions = assert_ok(api.get("/positions"))
+    return {position["symbol"]: position["quantity"] for position in positions}.get("AAPL", "0")
 
 
 def list_working_orders(api):
     """Return (role, quantity left) of the open orders."""
-    found = assert_ok(api.get("/orders", status="ACCEPTED"))
-    return sorted((one["role"], one["leaves_quantity"]) for one in found)
+    orders = assert_ok(api.get("/orders", status="ACCEPTED"))
+    return sorted((order["role"], order["leaves_quantity"]) for order in orders)
 
 
 PROTECTED = [("stop_loss", "10"), ("take_profit", "10")]
@@ -52,13 +52,13 @@ def test_bust_of_an_exit_places_exits_of_the_same_terms(filled_bracket):
     assert (stop["status"], list_working_orders(api)) == ("FILLED", [])
     answer = bust_execution(api, stop)
     assert (answer["status"], answer["filled_quantity"]) == ("FILLED", "0")
-    assert sorted((one["role"], one["stop_price"], one["limit_price"]) for one in answer["legs"]) == [
+    assert sorted((leg["role"], leg["stop_price"], leg["limit_price"]) for leg in answer["legs"]) == [
         ("stop_loss", "90.00", None), ("take_profit", None, "120.00"),
     ]  # fmt: skip
     assert list_working_orders(api) == PROTECTED
     events = assert_ok(api.get("/events", type="order.initialized"))
     fill = stop["fills"][0]["execution_id"]
-    reasons = [one["data"].get("reason", "") for one in events]
+    reasons = [event["data"].get("reason", "") for event in events]
     assert sum(reason.startswith(f"{fill} was busted: continues O") for reason in reasons) == 2
     api.set_quote("AAPL", "88", "89", "88.5")
     assert (list_working_orders(api), get_held_quantity(api)) == ([], "0")
@@ -71,7 +71,7 @@ def test_bust_of_a_partial_exit_lets_its_sibling_grow(filled_bracket):
     assert (target["status"], target["filled_quantity"]) == ("PARTIALLY_FILLED", "4")
     api.set_quote("AAPL", "110", "111", "110.5")
     bust_execution(api, target)
-    assert {api.get_order(one["id"])["leaves_quantity"] for one in entry["legs"]} == {"10"}
+    assert {api.get_order(leg["id"])["leaves_quantity"] for leg in entry["legs"]} == {"10"}
 
 
 def test_exit_whose_replacement_was_denied_grows_again(filled_bracket):
@@ -82,7 +82,7 @@ def test_exit_whose_replacement_was_denied_grows_again(filled_bracket):
     assert_ok(api.patch(f"/orders/{stop}", {"stop_price": "115"}), 422)
     assert len(assert_ok(api.get("/orders", status="DENIED"))) == 1
     bust_execution(api, api.get_order(target))
-    assert {api.get_order(one)["leaves_quantity"] for one in (stop, target)} == {"10"}
+    assert {api.get_order(order_id)["leaves_quantity"] for order_id in (stop, target)} == {"10"}
 
 
 def test_exit_that_a_person_cancelled_is_not_restored(filled_bracket):
@@ -106,7 +106,7 @@ def test_bust_of_a_close_restores_the_exits_that_it_cancelled(filled_bracket):
     closed = assert_ok(api.post("/positions:close", {"portfolio_name": "Growth", "symbol": "AAPL"}), 201)
     assert list_working_orders(api) == []
     answer = bust_execution(api, api.get_order(closed["id"]))
-    assert sorted(one["role"] for one in answer["legs"]) == ["stop_loss", "take_profit"]
+    assert sorted(leg["role"] for leg in answer["legs"]) == ["stop_loss", "take_profit"]
     assert list_working_orders(api) == PROTECTED
 
 

@@ -23,7 +23,7 @@ class Writer:
         self.harness = harness
 
     def submit_all(self, commands):
-        return [self._run(one) for one in commands]
+        return [self._run(command) for command in commands]
 
     async def _run(self, command):
         return self.harness.run(command)
@@ -43,13 +43,13 @@ def test_market_watcher_releases_orders_at_the_open(harness):
     harness.enforce_sessions("hold")
     order, opening = harness.place_order(), harness.place_order(time_in_force="OPG")
     with run_watcher(harness) as watcher:
-        seen = []
+        orders = []
         for moment in (OPENS - MICROSECOND, OPENS, CLOSES):
             harness.now = moment
             asyncio.run(watcher.check())
             harness.expire_orders()
-            seen.append((harness.get_order(order).status, harness.get_order(opening).status))
-    assert seen == [
+            orders.append((harness.get_order(order).status, harness.get_order(opening).status))
+    assert orders == [
         (Status.HELD, Status.HELD),
         (Status.FILLED, Status.ACCEPTED),
         (Status.FILLED, Status.EXPIRED),

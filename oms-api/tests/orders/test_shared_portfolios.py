@@ -98,7 +98,7 @@ def test_process_reads_only_what_another_process_changed(shared_database, monkey
     still_open = resting[1:] if is_same_order else resting
     is_sqlite = engine.dialect.name == "sqlite"  # which has no versions of rows
     assert sorted(order.id for order in read["orders"]) == [
-        one.id for one in (still_open if is_sqlite else changed)
+        order.id for order in (still_open if is_sqlite else changed)
     ]
     assert [row[2] for row in read["positions"]] == ["MSFT"]
     read["orders"].clear()
@@ -190,7 +190,7 @@ def read_portfolio(harness, name):
         )
         (portfolio_key,) = context.order_store.portfolio_keys
         exposure = exposure_in(context, portfolio_key)
-        valued = {key: one.book for key, one in exposure.valuations.items()}
+        valued = {key: valuation.book for key, valuation in exposure.valuations.items()}
         books = {key: book for key, book in valued.items() if book.position or book.orders}
         for key, book in books.items():  # risk checks use them instead of new ones
             position_key = PositionKey(harness.tenant, portfolio_key.portfolio_id, key.symbol, key.product)

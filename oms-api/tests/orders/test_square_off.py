@@ -36,13 +36,13 @@ def run_square_off(harness):
 
 
 def list_positions(harness):
-    found = harness.query("SELECT symbol, product, quantity FROM positions ORDER BY product")
-    return {(symbol, product): Decimal(str(quantity)) for symbol, product, quantity in found}
+    positions = harness.query("SELECT symbol, product, quantity FROM positions ORDER BY product")
+    return {(symbol, product): Decimal(str(quantity)) for symbol, product, quantity in positions}
 
 
 def test_square_off_closes_positions_and_cancels_orders(mumbai_harness):
     mumbai_harness.place_order(**MIS)
-    kept = mumbai_harness.place_order(**MIS | {"product": "CNC"})
+    order = mumbai_harness.place_order(**MIS | {"product": "CNC"})
     resting, delivery = (
         mumbai_harness.place_order(**MIS, **RESTING),
         mumbai_harness.place_order(**MIS | {"product": "CNC"}, **RESTING),
@@ -54,7 +54,7 @@ def test_square_off_closes_positions_and_cancels_orders(mumbai_harness):
     run_square_off(mumbai_harness)
     assert list_positions(mumbai_harness) == {("INFY", "MIS"): 0, ("INFY", "CNC"): 10}
     assert mumbai_harness.get_order(resting).status is Status.CANCELED
-    assert (mumbai_harness.get_order(delivery).status, kept.status) == (Status.ACCEPTED, Status.FILLED)
+    assert (mumbai_harness.get_order(delivery).status, order.status) == (Status.ACCEPTED, Status.FILLED)
 
 
 def test_square_off_close_is_charged(mumbai_harness):
@@ -65,7 +65,7 @@ def test_square_off_close_is_charged(mumbai_harness):
         orjson.loads(row[0])
         for row in mumbai_harness.query("SELECT charges FROM executions ORDER BY executed_at")
     ]
-    assert [Decimal(one.get("square_off", "0")) for one in charges] == [0, 50]
+    assert [Decimal(charge.get("square_off", "0")) for charge in charges] == [0, 50]
     assert Decimal(charges[1]["gst"]) >= 9
 
 

@@ -31,7 +31,7 @@ class Feed(ManualSource):
         self.quotes = {symbol: Quote(symbol, *prices, START, self.name) for symbol in ("AAPL", "MSFT")}
 
     @override
-    def quote(self, symbol: str, at: Any) -> Quote | None:
+    def get_quote(self, symbol: str, at: Any) -> Quote | None:
         return self.quotes.get(symbol)
 
     @override
@@ -112,12 +112,12 @@ def test_market_watcher_checks_again_when_the_feed_returns(engine, harness, feed
 
     readers, writer = Readers(engine, 1), cast("Any", Writer())
     duty = MarketWatcher(readers, writer, Market(feed, readers), lambda: harness.now, Calendars.load())
-    seen = []
+    quotes = []
     for seconds, is_heard in ((1, False), (60, False), (0, True)):
         harness.advance_clock(seconds=seconds)
         feed.heard = harness.now if is_heard else feed.heard
         asyncio.run(duty.check())
-        seen.append([work.quote.symbol for work in works])
+        quotes.append([work.quote.symbol for work in works])
         works.clear()
     readers.close()
-    assert seen == [["AAPL"], [], ["AAPL"]]
+    assert quotes == [["AAPL"], [], ["AAPL"]]

@@ -111,17 +111,17 @@ def test_request_received_before_a_quote_uses_the_quote_size_once(harness):
     """The request waited in the queue behind the quote: its fill bears the quote's moment."""
     harness.open_portfolio()
     harness.publish_quote("99", "101", "100", ask_size="10")
-    said = harness.now
+    start = harness.now
     harness.now = START  # the requests arrived before the quote
     first, second = (harness.place_order(quantity="10", client_order_id=name) for name in ("first", "second"))
     assert (first.filled_quantity, second.filled_quantity) == (10, 0)
     assert harness.query("SELECT DISTINCT executed_at FROM executions") in (
-        [(format_timestamp(said),)],
-        [(said,)],
+        [(format_timestamp(start),)],
+        [(start,)],
     )
     assert harness.query("SELECT DISTINCT executed_at FROM trades") in (
-        [(format_timestamp(said),)],
-        [(said,)],
+        [(format_timestamp(start),)],
+        [(start,)],
     )
 
 
@@ -131,9 +131,9 @@ def test_fill_of_a_later_request_has_the_time_of_that_request(harness):
     harness.place_order(quantity="4")
     harness.advance_clock(seconds=5)
     assert harness.place_order(quantity="10").filled_quantity == 6
-    found = [value if isinstance(value, str) else format_timestamp(value) for (value,) in harness.query(
+    instants = [value if isinstance(value, str) else format_timestamp(value) for (value,) in harness.query(
         "SELECT executed_at FROM executions ORDER BY executed_at")]  # fmt: skip
-    assert found == [
+    assert instants == [
         format_timestamp(START + timedelta(seconds=7)),
         format_timestamp(START + timedelta(seconds=12)),
     ]

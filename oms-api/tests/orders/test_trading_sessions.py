@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.orders.queries.book import list_order_events
 from app.orders.rules.values import Protection, Status, Target
@@ -143,7 +143,7 @@ def test_held_close_is_limited_to_the_remaining_position(session_harness):
     half, rest = (session_harness.close_position(quantity=size).orders[0].order for size in ("6", "6"))
     session_harness.now = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
     session_harness.release_orders()
-    assert [session_harness.get_order(one).filled_quantity for one in (half, rest)] == [6, 4]
+    assert [session_harness.get_order(order).filled_quantity for order in (half, rest)] == [6, 4]
     session_harness.now = datetime(2026, 11, 23, 21, tzinfo=UTC)
     session_harness.place_order(side="SELL", quantity="1")
     assert session_harness.query("SELECT DISTINCT quantity FROM positions")[0][0] in (
@@ -162,7 +162,7 @@ def test_held_close_of_a_flat_position_is_cancelled_at_the_open(session_harness)
     ]
     session_harness.now = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
     session_harness.release_orders()
-    assert [session_harness.get_order(one).status for one in closes] == [Status.FILLED, Status.CANCELED]
+    assert [session_harness.get_order(order).status for order in closes] == [Status.FILLED, Status.CANCELED]
 
 
 def test_bracket_is_held_whole_and_exits_follow_the_fill(session_harness):
@@ -184,7 +184,7 @@ def test_oco_pair_is_released_or_denied_whole(session_harness):
         build_ticket(**RESTING),
         build_ticket(type="STOP", stop_price="120"),
     )
-    assert [one.status for one in pair] == [Status.HELD, Status.HELD]
+    assert [order.status for order in pair] == [Status.HELD, Status.HELD]
     session_harness.list_instrument(is_restricted=True)
     session_harness.now = OPENS
     session_harness.release_orders()
@@ -253,16 +253,16 @@ def test_day_order_in_mumbai_expires_at_the_same_utc_time_all_year(session_harne
 
 
 def test_opening_auction_order_fills_only_at_the_opening_price(session_harness):
-    taken = session_harness.place_order(time_in_force="OPG")
+    order = session_harness.place_order(time_in_force="OPG")
     missed = session_harness.place_order(**RESTING, time_in_force="OPG")
     session_harness.now = OPENS
     session_harness.release_orders()
-    assert (session_harness.get_order(taken).status, session_harness.get_order(missed).status) == (
+    assert (session_harness.get_order(order).status, session_harness.get_order(missed).status) == (
         Status.ACCEPTED,
         Status.ACCEPTED,
     )
     session_harness.publish_quote("99", "101", "100")
-    assert session_harness.get_order(taken).status is Status.FILLED
+    assert session_harness.get_order(order).status is Status.FILLED
     assert session_harness.get_order(missed).status is Status.EXPIRED
 
 
@@ -279,17 +279,17 @@ def test_opening_auction_order_in_the_session_waits_for_the_next_open(session_ha
 
 def test_closing_auction_order_fills_at_the_last_session_price(session_harness):
     session_harness.now = OPENS
-    taken, missed = (
+    order, missed = (
         session_harness.place_order(time_in_force="CLS"),
         session_harness.place_order(**RESTING, time_in_force="CLS"),
     )
     session_harness.now = CLOSES - timedelta(minutes=1)
     session_harness.publish_quote("103", "104", "103")
-    assert session_harness.get_order(taken).status is Status.ACCEPTED
+    assert session_harness.get_order(order).status is Status.ACCEPTED
     session_harness.now = CLOSES - MICROSECOND
     session_harness.publish_quote("200", "201", "200")  # after the close
     assert session_harness.get_order(missed).status is Status.EXPIRED
-    assert (session_harness.get_order(taken).status, session_harness.get_order(taken).filled_value) == (
+    assert (session_harness.get_order(order).status, session_harness.get_order(order).filled_value) == (
         Status.FILLED,
         1040,
     )
@@ -345,7 +345,7 @@ def test_no_order_fills_outside_a_session_at_any_clock_time(session_harness, sta
         session_harness.advance_clock(seconds=seconds)
     for (value,) in session_harness.query("SELECT executed_at FROM executions"):
         executed = datetime.fromisoformat(value) if isinstance(value, str) else value
-        assert XNYS.session_at(executed) is not None
+        assert XNYS.find_session(executed) is not None
     assert session_harness.now >= START
 
 

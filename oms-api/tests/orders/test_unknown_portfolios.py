@@ -75,8 +75,8 @@ def test_suggestions_name_only_portfolios_visible_to_the_caller(api):
 def test_rejected_trade_creates_no_portfolio(api):
     set_switch(api, "HALTED", "portfolio", "Stopped")
     trades = [build_trade_body(portfolio_name=name) for name in ("Stopped", "Fine", "Stopped")]
-    told = api.post("/trades:batch", {"trades": trades}).json()["outcomes"]
-    assert [one["status"] for one in told] == [422, 201, 422]
+    outcomes = api.post("/trades:batch", {"trades": trades}).json()["outcomes"]
+    assert [outcome["status"] for outcome in outcomes] == [422, 201, 422]
     assert list_portfolios(api) == ["Fine"]
     set_switch(api, "ACTIVE", "portfolio", "Stopped")
     assert api.post_trade(portfolio_name="Stopped").status_code == 201
@@ -111,7 +111,7 @@ def test_order_after_a_rejected_trade_finds_no_portfolio(harness):
         CancelAll(harness.build_origin(), "new", "New", None, None, None, None),
     )
     assert isinstance(refused, AmountTooLarge)
-    assert [type(one) for one in others] == [NoSuchPortfolio] * 4
+    assert [type(other) for other in others] == [NoSuchPortfolio] * 4
     assert harness.query("SELECT name FROM portfolios") == []
 
 

@@ -136,7 +136,7 @@ def test_replacement_replaces_the_original_order(market):
     old = market.get_order(order["id"])
     assert (old["status"], old["replaced_by"]) == ("REPLACED", successor["id"])
     assert [event["to_status"] for event in old["events"]][-2:] == ["PENDING_REPLACE", "REPLACED"]
-    assert [one["id"] for one in market.get("/orders", open="true").json()] == [successor["id"]]
+    assert [row["id"] for row in market.get("/orders", open="true").json()] == [successor["id"]]
     assert market.patch(f"/orders/{order['id']}", {"quantity": "5"}).status_code == 409
 
 
@@ -191,12 +191,12 @@ def test_invalid_replacement_changes_nothing(market):
 
 
 def test_cancel_all_cancels_only_matching_orders(market):
-    kept = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", portfolio_name="Income")
+    order = market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC", portfolio_name="Income")
     ended = [market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(3)]
     answer = market.post("/orders:cancel-all", {"portfolio_name": "growth"})
-    assert [one["id"] for one in answer.json()["orders"]] == ended
-    assert {one["status"] for one in answer.json()["orders"]} == {"CANCELED"}
-    assert get_status(market, kept) == "ACCEPTED"
+    assert [row["id"] for row in answer.json()["orders"]] == ended
+    assert {row["status"] for row in answer.json()["orders"]} == {"CANCELED"}
+    assert get_status(market, order) == "ACCEPTED"
     assert len(market.post("/orders:cancel-all", {}).json()["orders"]) == 1
     assert market.post("/orders:cancel-all", {"portfolio_name": "Nowhere"}).status_code == 404
 
@@ -204,9 +204,9 @@ def test_cancel_all_cancels_only_matching_orders(market):
 def test_orders_are_listed_newest_first_in_pages(market):
     ids = [market.place_order(type="LIMIT", limit_price="90", time_in_force="GTC")["id"] for _ in range(5)]
     first = market.get("/orders", limit=2)
-    assert [one["id"] for one in first.json()] == ids[:2:-1]
+    assert [row["id"] for row in first.json()] == ids[:2:-1]
     cursor = first.links["next"]["url"].partition("cursor=")[2]
-    assert [one["id"] for one in market.get("/orders", limit=2, cursor=cursor).json()] == ids[2:0:-1]
+    assert [order["id"] for order in market.get("/orders", limit=2, cursor=cursor).json()] == ids[2:0:-1]
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_position_is_closed_at_market(market):
 
 
 def test_preview_changes_nothing(market):
-    told = market.post("/orders:preview", {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY",
+    response = market.post("/orders:preview", {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY",
                                            "quantity": "10", "type": "MARKET"})  # fmt: skip
-    assert told.status_code == 200, told.text
-    preview = told.json()
+    assert response.status_code == 200, response.text
+    preview = response.json()
     assert (preview["expected_price"], preview["expected_value"]) == ("101.00", "1010.00")
     assert (preview["cash_after"], preview["position_after"]) == ("998990.00", "10")
     assert (preview["would_pass"], preview["denial"]) == (True, None)

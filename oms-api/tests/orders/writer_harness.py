@@ -21,7 +21,7 @@ from app.market_data.service import Market
 from app.market_data.sources import PriceSource
 from app.market_data.sources.manual import ManualSource
 from app.orders.queries.book import orders_by_id
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, Order, OrderType, Ticket, TimeInForce
 from app.orders.service.batch.batch_context import BatchServices
 from app.orders.service.batch_processing.batch_handler import OrderBatchHandler
@@ -50,13 +50,13 @@ _AMOUNTS = {"quantity", "notional", "limit_price", "stop_price", "trail_amount",
 
 def build_ticket(**changes: Any) -> Ticket:
     """Return a ticket; amounts may be text."""
-    facts: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"} | changes
-    for name, value in facts.items():
+    values: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": "10"} | changes
+    for name, value in values.items():
         if name in _AMOUNTS and value is not None:
-            facts[name] = Decimal(value)
+            values[name] = Decimal(value)
         if name in _ENUMS:
-            facts[name] = _ENUMS[name](value)
-    return Ticket(**facts)
+            values[name] = _ENUMS[name](value)
+    return Ticket(**values)
 
 
 @dataclass
@@ -87,10 +87,10 @@ class WriterHarness:
 
     def list_instrument(self, symbol: str = "AAPL", exchange: str = "NASDAQ", **terms: Any) -> None:
         """List an instrument in US dollars, in cents and whole units."""
-        facts = {"tick_size": Decimal("0.01"), "lot_size": Decimal(1)} | terms
+        values = {"tick_size": Decimal("0.01"), "lot_size": Decimal(1)} | terms
         with unit_of_work(self.engine) as connection:
             set_terms(
-                connection, self.tenant, Instrument(symbol, exchange, is_listed=True, **facts), self.now
+                connection, self.tenant, Instrument(symbol, exchange, is_listed=True, **values), self.now
             )
 
     def enforce_sessions(self, setting: str, portfolio: str = "Growth") -> None:
@@ -128,21 +128,21 @@ class WriterHarness:
     def place_order(self, portfolio: str = "Growth", **changes: Any) -> Order:
         """Place an order and return it as it stands."""
         self.open_portfolio(portfolio)
-        asked = build_ticket(**changes)
-        origin = self.build_origin(facts=repr(asked))
-        return self.run_order_command(PlaceOrder(origin, asked, portfolio, name_key(portfolio)))
+        ticket = build_ticket(**changes)
+        origin = self.build_origin(facts=repr(ticket))
+        return self.run_order_command(PlaceOrder(origin, ticket, portfolio, name_key(portfolio)))
 
     def place_pair(self, kind: str, *tickets: Ticket) -> list[Order]:
         """Place two joined orders."""
         self.open_portfolio()
         command = PlaceGroup(self.build_origin(), GroupKind(kind), tickets, "Growth", "growth")
-        return [shown.order for shown in self.run_accepted(command).orders]
+        return [order.order for order in self.run_accepted(command).orders]
 
     def publish_quote(self, bid: str, ask: str, last: str, symbol: str = "AAPL", **sizes: str) -> None:
         """Let a quote arrive, a second later."""
         self.advance_clock()
-        said = {name: Decimal(size) for name, size in sizes.items()}
-        quote = self.build_quote(symbol, bid, ask, last)._replace(**said)  # type: ignore[arg-type]  # sizes alone
+        amounts = {name: Decimal(size) for name, size in sizes.items()}
+        quote = self.build_quote(symbol, bid, ask, last)._replace(**amounts)  # type: ignore[arg-type]  # sizes alone
         self.run(QuoteArrived(self.tenant, quote, format_timestamp(self.now), is_new=True))
 
     def build_quote(self, symbol: str, bid: str, ask: str, last: str) -> Quote:
@@ -162,10 +162,10 @@ class WriterHarness:
 
     def replace(self, order: Order, **changes: Any) -> Any:
         """Replace an order and return the outcome."""
-        asked: dict[str, Any] = {
+        order_values: dict[str, Any] = {
             name: Decimal(value) if name in _AMOUNTS else value for name, value in changes.items()
         }
-        (outcome,) = self.run(ReplaceOrder(self.build_origin(), order.id, Changes(**asked)))
+        (outcome,) = self.run(ReplaceOrder(self.build_origin(), order.id, OrderChanges(**order_values)))
         return outcome
 
     def report_broker_event(self, order: Order, event: Any) -> Order:
@@ -208,8 +208,8 @@ class WriterHarness:
     def list_events(self, kind: str) -> list[dict[str, Any]]:
         """Return the payloads of this tenant's events of a type."""
         with self.engine.connect() as connection:
-            found = list(iterate_events(connection, [kind]))
-        return [orjson.loads(payload) for _, tenant_id, _, payload, _ in found if tenant_id == self.tenant]
+            events = list(iterate_events(connection, [kind]))
+        return [orjson.loads(payload) for _, tenant_id, _, payload, _ in events if tenant_id == self.tenant]
 
 
 def to_decimal(value: Any) -> Decimal:

@@ -59,7 +59,7 @@ def test_documented_day_pnl_example_is_computed_exactly(service, api):
         take_snapshots(service, TOMORROW + number * DAY)
         assert api.get_portfolio()["day_pnl"] == "0.00"
     assert api.get_portfolio()["total_pnl"] == "197.00"
-    assert [str(one.equity) for one in read_snapshots(api)] == [
+    assert [str(snapshot.equity) for snapshot in read_snapshots(api)] == [
         f"{equity}.00000000" for equity in (100199, 100248, 100197)
     ]
     last = read_snapshots(api)[-1]
@@ -109,7 +109,7 @@ def test_portfolio_day_ends_at_the_close_of_its_calendar(service, api):
             update(Portfolio).where(Portfolio.tenant_id == api.tenant_id).values(created_at=opened)
         )
     take_snapshots(service, datetime(2026, 11, 23, 3, tzinfo=UTC))
-    assert [one.at for one in read_snapshots(api)] == [datetime(2026, 11, 20, 21, tzinfo=UTC)]
+    assert [snapshot.at for snapshot in read_snapshots(api)] == [datetime(2026, 11, 20, 21, tzinfo=UTC)]
 
 
 @settings(max_examples=3)
@@ -166,7 +166,7 @@ def test_missed_closes_are_recorded_later(service, api):
     set_last_price(api, "110")
     take_snapshots(service, TOMORROW)
     take_snapshots(service, TOMORROW + 3 * DAY + timedelta(hours=1))
-    assert [one.at for one in read_snapshots(api)] == [TOMORROW + day * DAY for day in range(4)]
+    assert [snapshot.at for snapshot in read_snapshots(api)] == [TOMORROW + day * DAY for day in range(4)]
     take_snapshots(service, TOMORROW + 100 * DAY)
     assert len(read_snapshots(api)) == 4 + MAX_MISSED_CLOSES
 

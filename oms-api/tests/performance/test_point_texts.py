@@ -49,8 +49,8 @@ def assert_serialized(cache, requests):
     for first, amounts, flows in requests:
         points = build_curve(first, amounts, flows)
         drawdowns = compute_drawdowns(*map(convert_to_floats, points[1:]))
-        found = orjson.loads(orjson.dumps(cache.serialize("day", points)))
-        assert found == [orjson.loads(text) for text in format_points(points, drawdowns)]
+        points_read = orjson.loads(orjson.dumps(cache.serialize("day", points)))
+        assert points_read == [orjson.loads(text) for text in format_points(points, drawdowns)]
 
 
 def test_point_without_a_drawdown_is_null():

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from tests.support.conditions import WAIT_SECONDS
+
 pytestmark = pytest.mark.any_database
 
 QUIET = {"from": "22:00", "to": "07:00"}
@@ -108,7 +110,7 @@ def test_default_portfolio_is_hidden_once_the_person_may_not_see_it(api):
 
     def read_default(expected):
         """Return the default portfolio once it is the expected one: grants are cached for half a second."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
             default_portfolio = get_saved(bot.get("/preferences", {"X-On-Behalf-Of": name}))[
                 "default_portfolio"

@@ -24,11 +24,11 @@ def to_decimals(*numbers):
 def build_fills(*trades):
     """Return the fills, one a minute, numbered from T0."""
     return [
-        _booked(number, Side(side), *(Decimal(amount) for amount in sizes))
+        _list_booked(number, Side(side), *(Decimal(amount) for amount in sizes))
         for number, (side, *sizes) in enumerate(trades)
     ]
 
 
-def _booked(number, side, quantity, price, charges=Decimal(0)):
+def _list_booked(number, side, quantity, price, charges=Decimal(0)):
     at = Timestamp(f"2026-11-20T15:{number:02}:00.000000Z")
     return BookedFill(f"T{number}", Fill(side, quantity, multiply(quantity, price), at=at), price, charges)

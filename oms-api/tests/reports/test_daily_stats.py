@@ -58,11 +58,11 @@ def test_stored_days_are_those_of_the_ledger(traded_service, clock):
         {"from_": f"{DAYS[0]}T12:30:00Z"},
         {"symbol": "AAPL"},
     )
-    computed = [list_days(traded_service, **one) for one in filters]
-    assert [len(found) for found in computed] == [4, 2, 2, 2, 4]
+    computed = [list_days(traded_service, **query) for query in filters]
+    assert [len(days) for days in computed] == [4, 2, 2, 2, 4]
     store_daily_stats(traded_service.service, clock())
     assert count_stored(traded_service) == 4
-    assert [list_days(traded_service, **one) for one in filters] == computed
+    assert [list_days(traded_service, **query) for query in filters] == computed
     traded_service.post_trade(portfolio_name="Growth", side="BUY", quantity="1", gmv="100")
     newest = list_days(traded_service)[0]
     assert (newest["date"], newest["portfolio_name"]) == (DAYS[2], "Growth")

@@ -30,8 +30,8 @@ def get_portfolio_report(traded):
 
 def test_profit_by_portfolio_is_gross_and_net(traded_api):
     report = get_report(traded_api, "/pnl")
-    (found,) = report["items"]
-    assert found == {
+    (item,) = report["items"]
+    assert item == {
         "key": get_portfolio_report(traded_api), "currency": "USD", "trades": 4, "realized_pnl": "200.00",
         "unrealized_pnl": "100.00", "gross_pnl": "300.00", "charges": "4.00", "net_pnl": "296.00",
     }  # fmt: skip
@@ -159,8 +159,8 @@ def test_exposure_is_in_the_tenants_currency(api):
     api.post_trade(symbol="INFY", side="SELL", quantity="10", gmv="800", portfolio_name="India")
     api.post_trade(symbol="ODD", portfolio_name="Far")
     report = get_report(api, "/exposure", by="sector")
-    found = {item["key"]: (item["long_value"], item["short_value"]) for item in report["items"]}
-    assert found == {"Technology": ("1100.00", "0.00"), "": ("0.00", "-10.00")}
+    values = {item["key"]: (item["long_value"], item["short_value"]) for item in report["items"]}
+    assert values == {"Technology": ("1100.00", "0.00"), "": ("0.00", "-10.00")}
     assert (report["total"]["gross_exposure"], report["total"]["net_exposure"]) == ("1110.00", "1090.00")
     assert (report["currency"], report["unconverted"]) == ("USD", ["ISK"])
     assert [(rate["currency"], rate["rate"]) for rate in report["rates"]] == [("INR", "0.0125")]

@@ -29,7 +29,7 @@ def run_reports(url, clock, **targets):
     readers = Readers(engine, 1)
     market = Market(ManualSource(), readers, timedelta(seconds=30), Calendars.load())
     duties = create_duties(settings, engine, market, Calendars.load(), clock)
-    runner = DutyRunner(engine, [one for one in duties if one.name == "daily reports"], clock)
+    runner = DutyRunner(engine, [duty for duty in duties if duty.name == "daily reports"], clock)
     yield engine, runner
     runner.close()
     readers.close()
@@ -71,7 +71,7 @@ def test_reports_of_a_day_are_written_and_posted(backend, new_database, tmp_path
     assert (row["gross_use_percent"], row["net_use_percent"]) == ("25.00", "")
     assert len((folder / "trades.csv").read_text().splitlines()) == 2
     assert len((tmp_path / "default" / "2026-11-21" / "trades.csv").read_text().splitlines()) == 1
-    assert [one[:3] for one in sent] == [
+    assert [report[:3] for report in sent] == [
         (1, "https://hooks.slack.com/services/x", f"report-default-2026-11-{day}") for day in (20, 21)
     ]
     assert "=Growth &lt;1&gt;: 1000100.00 / " in sent[0][3]
@@ -103,9 +103,9 @@ def test_bot_of_each_tenant_downloads_the_reports_that_its_events_announce(
             for event in events:
                 VALIDATORS["report.ready"].validate(event["data"])
                 assert (event["data"]["date"], event["data"]["file_format"]) == ("2026-11-20", file_format)
-                found = download_file(bot, event["data"])
-                assert name in found
-                assert other not in found
+                content = download_file(bot, event["data"])
+                assert name in content
+                assert other not in content
 
 
 def download_file(bot, data):

@@ -15,7 +15,7 @@ SHARE = Tradable(Decimal("0.01"), Decimal(1))
 
 def build_order(**changes: Any) -> Candidate:
     """Return a BUY of 10 at the market; amounts may be given as text."""
-    given = {name: _amount(name, value) for name, value in changes.items()}
+    given = {name: _parse_amount(name, value) for name, value in changes.items()}
     usual: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": "MARKET", "quantity": Decimal(10)}
     return Candidate(**(usual | given))
 
@@ -23,7 +23,7 @@ def build_order(**changes: Any) -> Candidate:
 def build_working_order(side: str, leaves: str, limit: str | None = None, **changes: Any) -> WorkingOrder:
     """Return a resting limit, or an order at the market where no limit is given."""
     price = Decimal(limit) if limit else None
-    given = {name: _amount(name, value) for name, value in changes.items()}
+    given = {name: _parse_amount(name, value) for name, value in changes.items()}
     return WorkingOrder(side, given.pop("type", "LIMIT"), Decimal(leaves), price, **given)
 
 
@@ -33,17 +33,17 @@ def build_risk_input(**changes: Any) -> RiskInput:
     `position` and `orders` make the book, `other_exposure` is a list of books, and changes of limits have the
     limits' names.
     """
-    asked = changes.pop("order", None) or build_order()
+    order = changes.pop("order", None) or build_order()
     prices = changes.pop("prices", PRICES)
     position = Decimal(changes.pop("position", 0))
     rate = changes.pop("rate", None)
-    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, asked, rate)
+    book = build_symbol_book(position, Decimal(100), changes.pop("orders", ()), prices, order, rate)
     limits = {name: changes.pop(name) for name in list(changes) if name in DEFAULTS._fields}
     given: dict[str, Any] = {
         name: Decimal(value) if isinstance(value, str) else value for name, value in limits.items()
     }
     return RiskInput(
-        order=asked,
+        order=order,
         instrument=changes.pop("instrument", SHARE),
         prices=prices,
         book=book,
@@ -67,5 +67,5 @@ def build_position(quantity: str, mark: str) -> SymbolExposure:
     return SymbolExposure(Decimal(quantity), Decimal(mark))
 
 
-def _amount(name: str, value: Any) -> Any:
+def _parse_amount(name: str, value: Any) -> Any:
     return Decimal(value) if name.endswith(("price", "quantity")) and isinstance(value, str) else value

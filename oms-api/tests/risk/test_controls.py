@@ -43,7 +43,7 @@ def store_row(engine, row, tenant_id=1):
 def list_known_switches(controls, engine, tenant_id=1, now=NOON):
     with engine.connect() as connection:
         controls.refresh(connection, [tenant_id], now)
-    quantity = controls.limits(tenant_id, SUBJECT).max_order_quantity
+    quantity = controls.get_limits(tenant_id, SUBJECT).max_order_quantity
     return quantity, controls.latch(tenant_id, HOLDER) is not None
 
 
@@ -71,7 +71,7 @@ def test_running_batch_keeps_the_limits_it_has_read(engine):
     controls = Controls(Clock())
     assert list_known_switches(controls, engine)[0] == 1_000_000
     controls.forget(1)  # by the event loop, while the writer's thread judges
-    assert controls.limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
+    assert controls.get_limits(1, Subject("growth", "AAPL")).max_order_quantity == 1_000_000
 
 
 def test_expired_limit_no_longer_applies(engine):
@@ -104,9 +104,9 @@ def test_cache_size_is_bounded(engine, monkeypatch):
     for tenant_id in (1, 2, 3):
         assert list_known_switches(controls, engine, tenant_id)[0] == 1_000_000
         clock.now += 60
-    assert controls.limits(3, SUBJECT._replace(symbol="MSFT")).max_order_quantity == 1_000_000
+    assert controls.get_limits(3, SUBJECT._replace(symbol="MSFT")).max_order_quantity == 1_000_000
     with pytest.raises(KeyError):
-        controls.limits(1, SUBJECT)
+        controls.get_limits(1, SUBJECT)
 
 
 def test_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
@@ -119,4 +119,4 @@ def test_full_cache_keeps_the_tenants_of_the_batch(engine, monkeypatch):
         controls.forget(1)
         controls.refresh(connection, [4], NOON)
     for tenant_id in (1, 2, 3, 4):
-        assert controls.limits(tenant_id, SUBJECT).max_order_quantity == 1_000_000
+        assert controls.get_limits(tenant_id, SUBJECT).max_order_quantity == 1_000_000

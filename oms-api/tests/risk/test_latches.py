@@ -121,8 +121,8 @@ def test_every_order_of_one_batch_is_counted(quoted_api):
 def test_latched_key_cannot_continue_under_a_strategy_name(quoted_api):
     put_limit(quoted_api, "REPEATED_EXECUTIONS", "2")
     execute_orders(quoted_api, 2)
-    refused = get_denial(post_order(quoted_api, strategy="another"))
-    assert (refused["code"], refused["asked"]) == ("REPEATED_EXECUTION", "2")
+    denial = get_denial(post_order(quoted_api, strategy="another"))
+    assert (denial["code"], denial["asked"]) == ("REPEATED_EXECUTION", "2")
     assert [latch["scope"] for latch in list_latches(quoted_api)] == ["key"]
 
 
@@ -254,9 +254,9 @@ def test_latches_are_published_as_events_and_audited(quoted_api, members):
     [latch] = list_latches(quoted_api)
     release_latch(quoted_api, latch["id"], build_person_headers(members), reason="Fine")
     fields = {"scope": "strategy", "name": "momentum", "symbol": "AAPL", "executions": 1, "most": 1}
-    told = list_events(quoted_api, "latch.*")
+    events = list_events(quoted_api, "latch.*")
     who = {"reason": "Fine", "released_by": f"slack:{members.team}:URISK"}
-    assert [(item["type"], item["data"]) for item in told] == [
+    assert [(item["type"], item["data"]) for item in events] == [
         ("latch.released", {"latch_id": latch["id"], **fields, **who}),
         ("latch.set", {"latch_id": latch["id"], **fields}),
     ]

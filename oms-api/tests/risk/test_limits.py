@@ -194,8 +194,8 @@ def test_number_of_limits_and_list_entries_is_limited(api, monkeypatch):
     monkeypatch.setattr("app.risk.service.limiting.MAX_CHARACTERS", 9)
     assert put_limit(api, "ALLOWED_SYMBOLS", "AAPL,MSFT").status_code == 200
     assert put_limit(api, "ALLOWED_SYMBOLS", "MSFT").status_code == 200  # the same one again
-    refused = put_limit(api, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")
-    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "too-many-set")
+    limit = put_limit(api, "ALLOWED_SYMBOLS", "GOOGLE", "portfolio", "Growth")
+    assert (limit.status_code, limit.json()["type"].rpartition("/")[2]) == (409, "too-many-set")
     assert put_limit(api, "MAX_PRICE", "5").status_code == 200
     assert put_limit(api, "MAX_ORDER_VALUE", "5").status_code == 409
     assert put_limit(api, "MAX_PRICE", "6").status_code == 200

@@ -45,9 +45,9 @@ def test_message_rate_allows_a_burst_of_one_minute():
     clock = Clock()
     rate = MessageRate(clock)
     assert send_burst(rate) == 6
-    with pytest.raises(TooManyMessages) as refused:
+    with pytest.raises(TooManyMessages) as caught:
         rate.take("U1", Decimal(6))
-    assert (refused.value.status, refused.value.retry_after_seconds) == (429, 10)
+    assert (caught.value.status, caught.value.retry_after_seconds) == (429, 10)
     assert is_passing(rate, "U2")
     clock.now += 10
     assert is_passing(rate)
@@ -57,9 +57,9 @@ def test_message_rate_allows_a_burst_of_one_minute():
 def test_no_limit_allows_all_messages_and_zero_allows_none():
     rate = MessageRate(Clock())
     rate.take("U1", None, messages=10_000)
-    with pytest.raises(TooManyMessages) as refused:
+    with pytest.raises(TooManyMessages) as caught:
         rate.take("U1", Decimal(0))
-    assert refused.value.retry_after_seconds == 60
+    assert caught.value.retry_after_seconds == 60
 
 
 def test_sender_has_one_bucket_for_all_its_limits():
@@ -104,7 +104,7 @@ def test_consumption_of_one_process_is_shared_with_the_others(redis_url):
 def test_consumption_during_a_synchronization_is_sent_in_the_next_one():
     clock = Clock()
     rate = MessageRate(clock)
-    rate.share()
+    rate.start_recording()
     rate.take("U1", Decimal(6), messages=2)
     [(bucket, number)] = rate.drain()
     assert (number, rate.has_touched) == (2, False)

@@ -105,9 +105,9 @@ def test_permission_lists_apply_to_reported_trades(quoted_api):
     assert quoted_api.post_trade(symbol="AAPL").status_code == 201
     put_limit(quoted_api, "ALLOWED_SYMBOLS", "MSFT", "portfolio", "Growth")
     put_limit(quoted_api, "ALLOWED_SIDES", "BUY", "user", get_own_name(quoted_api))
-    refused = quoted_api.post_trade(symbol="AAPL")
-    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (403, "not-permitted")
-    assert refused.json()["detail"] == "You may not trade this symbol: AAPL."
+    response = quoted_api.post_trade(symbol="AAPL")
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (403, "not-permitted")
+    assert response.json()["detail"] == "You may not trade this symbol: AAPL."
     assert (
         quoted_api.post_trade(symbol="MSFT", side="SELL").json()["detail"]
         == "You may not trade this side: SELL."

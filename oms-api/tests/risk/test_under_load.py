@@ -53,7 +53,7 @@ class Load:
         self._asked = [(client, path, body) for client in clients * THREADS_EACH]
 
     def __enter__(self):
-        self._threads = [threading.Thread(target=self._send, args=asked) for asked in self._asked]
+        self._threads = [threading.Thread(target=self._send, args=job) for job in self._asked]
         for thread in self._threads:
             thread.start()
         return self

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the layers are those of Linux")
 CODE = "from slackoms_strategy import Strategy\nwhile True: pass\nclass Mine(Strategy): pass\n"
@@ -36,13 +37,10 @@ def test_child_that_computes_ends_when_its_parent_is_killed(tmp_path):
     command = [sys.executable, "-c", LIST_GROUP + LAUNCHER, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout is not None
-        pids = [int(one) for one in launcher.stdout.readline().split()]
+        pids = [int(pid) for pid in launcher.stdout.readline().split()]
         assert pids
         os.kill(launcher.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while any(_is_running(pid) for pid in pids):
-        assert time.monotonic() < deadline, pids
-        time.sleep(0.05)
+    wait_until(lambda: not any(_is_running(pid) for pid in pids), "the end of the child")
 
 
 def _is_running(pid):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from app.sandbox.errors import ChildFailed, ChildKilled, InvalidFrame
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.children import SandboxSpec, launch_child
 from app.sandbox.service.requests import send_request
 from app.sandbox.service.sources import find_file, find_source
@@ -36,7 +36,7 @@ def start_child(tmp_path, monkeypatch):
     source = find_source("answering_code.mine:Mine")
     assert find_file(source) == folder / "mine.py"
     spec = SandboxSpec(source, "tests.sandbox.echo_child:prepare", {"more": 1})
-    return lambda: launch_child(spec, Limits(callback_seconds=0.2))
+    return lambda: launch_child(spec, SandboxLimits(callback_seconds=0.2))
 
 
 def test_each_request_has_a_reply_until_the_strategy_fails(start_child):

@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.faults.process_control import OmsProcess, PostgresProcess
-from tests.support.postgres import Databases, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import Databases
 from tests.support.redis import RedisServer
 from tests.webhooks.test_random_kills import OMS_API, Program
 
@@ -62,8 +63,8 @@ class Installation:
     def register_receiver(self) -> str:
         """Register the receiver, as it does at its start: what is pending is sent at once."""
         url = f"http://127.0.0.1:{self.receiver_port}/"
-        made = self.call("PUT", "/webhooks/by-name/receiver", {"url": url, "event_types": ["signal.*"]})
-        return str(made.get("secret", ""))
+        webhook = self.call("PUT", "/webhooks/by-name/receiver", {"url": url, "event_types": ["signal.*"]})
+        return str(webhook.get("secret", ""))
 
     def keep_running(self) -> None:
         """Start what has ended."""

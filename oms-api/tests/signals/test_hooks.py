@@ -8,6 +8,7 @@ import pytest
 
 from app.clock import utc_now
 from app.timestamps import format_timestamp
+from tests.support.conditions import wait_until
 
 pytestmark = pytest.mark.any_database
 
@@ -35,11 +36,9 @@ def post_to_hook(api, hook, message, **headers):
 
 def wait_for_outcome(api, signal_id):
     """Return the signal once it was acted on."""
-    deadline = time.monotonic() + 30
-    while (signal := api.get(f"/signals/{signal_id}").json())["status"] == "received":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return signal
+    path = f"/signals/{signal_id}"
+    wait_until(lambda: api.get(path).json()["status"] != "received", "the outcome of the signal")
+    return api.get(path).json()
 
 
 def test_message_is_stored_and_then_filled_without_a_key(trader):
@@ -90,7 +89,7 @@ def test_rotated_deleted_and_foreign_tokens_have_the_same_response(trader):
     rotated = trader.post(f"/signals/hooks/{hook['id']}:rotate").json()
     unknown = {"path": "/api/v1/signals/hook/sigh_unknown"}
     elsewhere = create_hook(trader, allowed_networks=["203.0.113.0/24"])
-    answers = [post_to_hook(trader, one, MESSAGE) for one in (hook, unknown, elsewhere)]
+    answers = [post_to_hook(trader, url, MESSAGE) for url in (hook, unknown, elsewhere)]
     assert {response.status_code for response in answers} == {404}
     assert len({response.json()["detail"] for response in answers}) == 1
     assert post_to_hook(trader, rotated, MESSAGE).status_code == 202

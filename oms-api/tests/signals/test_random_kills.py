@@ -83,8 +83,8 @@ def test_no_signal_is_lost_or_doubled_while_everything_is_killed(installation):
     sent = {name: quantity for sender in senders for name, quantity in sender.sent.items()}
     print(f"seed {seed}: {sum(kills.values())} kills in {MINUTES:g} minutes {dict(kills)}", flush=True)
     print({sender: len(one.sent) for sender, one in zip(CHANNELS, senders, strict=True)}, flush=True)
-    print([f"longest {one.longest_seconds:.0f} s" for one in senders], flush=True)
-    assert [one.refused for one in senders] == [[], [], []]
+    print([f"longest {sender.longest_seconds:.0f} s" for sender in senders], flush=True)
+    assert [sender.refused for sender in senders] == [[], [], []]
     installation.register_receiver()
     wait_until(lambda: is_settled(installation, len(sent)), END_SECONDS, f"all is settled (seed {seed})")
     assert_signals_are_ordered_once(installation, sent)

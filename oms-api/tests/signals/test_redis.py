@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -17,12 +16,12 @@ from app.signals.service.redis_channels import stream_reader
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.signals.service.redis_channels.stream_reader import StreamReader
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.event_schemas import VALIDATORS
 from tests.support.redis import RedisServer
 from tests.support.service import ApiClient
 
 pytestmark = pytest.mark.any_database
-PATIENCE_SECONDS = 30.0
 SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": 10, "portfolio": "Growth"}
 STREAM, DEAD = "trade_signals_stream", "trade_signals_dead"
 
@@ -43,15 +42,6 @@ def redis_client(redis_server):
     with redis_server.client() as client:
         client.flushall()
         yield client
-
-
-def wait_until(check, label="it"):
-    """Wait until `check` returns something, and return that."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"{label} did not happen"
-        time.sleep(0.02)  # nothing signals it; the deadline ends this
-    return found
 
 
 @contextmanager
@@ -124,10 +114,8 @@ def test_refused_messages_go_to_the_dead_stream_with_the_reason(serve, redis_cli
         redis_client.xadd(STREAM, {"other": "field"})
         redis_client.xadd(STREAM, {"data": build_message(id="good")})
         wait_until(lambda: get_position(desk) == 10, "the good one")
-        dead = wait_until(
-            lambda: len(redis_client.xrange(DEAD)) == len(bad) + 1 and redis_client.xrange(DEAD)
-        )
-        reasons = {fields["data"]: fields["reason"] for _, fields in dead}
+        wait_until(lambda: redis_client.xlen(DEAD) == len(bad) + 1)
+        reasons = {fields["data"]: fields["reason"] for _, fields in redis_client.xrange(DEAD)}
         for text, part in bad.items():
             assert part in reasons[text]
         wait_until(lambda: redis_client.xpending(STREAM, "oms")["pending"] == 0)

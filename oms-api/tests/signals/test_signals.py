@@ -217,7 +217,7 @@ def test_signal_of_a_hook_that_the_writer_could_not_take_acts_once(trader, fail_
     later = utc_now() + timedelta(minutes=1)
     assert resume_signals(trader, later) == 2
     assert resume_signals(trader, later) == 0
-    assert {trader.get(f"/signals/{one}").json()["status"] for one in ids} == {"filled"}
+    assert {trader.get(f"/signals/{signal_id}").json()["status"] for signal_id in ids} == {"filled"}
     assert len(trader.get("/orders").json()) == 2
     assert get_position(trader) == 4
     assert len(trader.get("/events", type="signal.filled").json()) == 2
@@ -234,8 +234,8 @@ def test_resumed_signal_that_cannot_be_ordered_any_more_is_complete(trader, fail
     monkeypatch.setattr(trader.service.app.state.signals, "_now", lambda: later)
     assert resume_signals(trader, later) == 2
     assert trader.get(f"/signals/{late}").json()["status"] == "expired"
-    refused = trader.get(f"/signals/{poor}").json()
-    assert (refused["status"], "no equity" in refused["reason"]) == ("rejected", True)
+    signal = trader.get(f"/signals/{poor}").json()
+    assert (signal["status"], "no equity" in signal["reason"]) == ("rejected", True)
     assert trader.get("/orders").json() == []
 
 
@@ -255,8 +255,8 @@ def test_resumed_signal_of_the_previous_release_finds_its_order(trader, fail_nex
 def test_key_of_another_order_does_not_become_that_of_a_signal(trader):
     order = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "1", "type": "MARKET"}
     trader.post("/orders", order, {"Idempotency-Key": "signal:taken"})
-    refused = post_accepted_signal(trader, id="taken")
-    assert (refused["status"], refused["order_ids"]) == ("rejected", [])
+    response = post_accepted_signal(trader, id="taken")
+    assert (response["status"], response["order_ids"]) == ("rejected", [])
     assert get_position(trader) == 1
 
 

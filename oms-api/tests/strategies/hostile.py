@@ -68,7 +68,7 @@ def store_object(context, bar):
     context.state["data"] = object()
 
 
-ACTS = {one.__name__: one for one in (
+ACTS = {function.__name__: function for function in (
     loop, resist, leak, flood, fail, leave, send_junk, print_without_end, answer_twice, fill_state,
     store_object,
 )}  # fmt: skip
@@ -98,8 +98,8 @@ class Thief(Strategy):
         actions = sys.modules["app.strategies.rules.actions"]
         orders.actions.append(actions.CancelAction(self.victim))
         order = context.order(bar.symbol, Side.BUY, 1)
-        (place,) = (one for one in orders.actions if isinstance(one, actions.PlaceAction))
-        ticket = place.ticket._replace(
+        (action,) = (item for item in orders.actions if isinstance(item, actions.PlaceAction))
+        ticket = action.ticket._replace(
             strategy="counter", client_order_id=self.victim, user_id="1", symbol=self.symbol
         )
         orders.actions[-1] = actions.PlaceAction(ticket)

@@ -68,8 +68,8 @@ class StrategySetup:
 def build_bar_input(number, price="100"):
     """Return the input of a bar."""
     start = PAST + number * MINUTE
-    found = Bar("AAPL", start, *[Decimal(price)] * 4)
-    payload = {"bars": [serialize_bars("AAPL", 60, [found])]}
+    bar = Bar("AAPL", start, *[Decimal(price)] * 4)
+    payload = {"bars": [serialize_bars("AAPL", 60, [bar])]}
     return NewInput(InputKind.BARS, utc_now(), orjson.dumps(payload).decode())
 
 
@@ -79,8 +79,8 @@ def run_inputs(stage, inputs):
 
     def create(listed, gateway):
         session = real(listed, gateway)
-        step = session.step
-        session.step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
+        step = session.run_step
+        session.run_step = lambda: bool(session.deliver([left.pop(0)])) if left else step()
         return session
 
     stage.host.create_session = create

@@ -11,7 +11,7 @@ from app.identity.errors import ConcurrentChange
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.service import code_inspection
 from app.strategies.service.code_catalog import CodeCatalog
-from app.strategies.service.code_inspection import CodeInspector, StrategyCode, require_code
+from app.strategies.service.code_inspection import CodeInspector, InspectedCode, require_code
 from tests.strategies.support import create_strategy_setup
 
 pytestmark = pytest.mark.any_database
@@ -55,12 +55,12 @@ def create_inspector(*, is_on=True):
 def test_code_is_inspected_once_and_again_when_a_byte_changes(strategy_file, started_inspections):
     inspector = create_inspector()
     first = inspector.inspect(NAME)
-    assert isinstance(first, StrategyCode)
-    assert [one.name for one in first.parameters] == ["size"]
+    assert isinstance(first, InspectedCode)
+    assert [parameter.name for parameter in first.parameters] == ["size"]
     assert inspector.inspect(NAME) == first
     strategy_file.write_bytes(CODE.removesuffix("\n").encode())  # the last newline counts
     second = inspector.inspect(NAME)
-    assert isinstance(second, StrategyCode)
+    assert isinstance(second, InspectedCode)
     assert second.code_hash != first.code_hash
     assert started_inspections == [first.code_hash, second.code_hash]
     assert "inspected_code" not in sys.modules
@@ -94,7 +94,7 @@ def test_least_recently_used_inspection_is_evicted(strategy_file, started_inspec
     monkeypatch.setattr(code_inspection, "MAX_KEPT", 2)
     inspector = create_inspector()
     for name in ("pairs", "breakout", "pairs", "rebalance", "pairs"):
-        assert isinstance(inspector.inspect(name), StrategyCode)
+        assert isinstance(inspector.inspect(name), InspectedCode)
     assert len(started_inspections) == 3
     inspector.inspect("breakout")
     assert len(started_inspections) == 4

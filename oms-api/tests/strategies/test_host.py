@@ -47,22 +47,22 @@ def test_bar_becomes_an_order_and_its_fill_an_input(setup):
     (order,) = setup.orders
     assert (order["status"], order["side"], order["quantity"]) == ("FILLED", "BUY", "1")
     assert order["client_order_id"].startswith(f"{setup.listed.strategy.id}-1-")
-    assert session.step()
-    assert not session.step()
+    assert session.run_step()
+    assert not session.run_step()
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert setup.state["account"]["positions"][0][:3] == ["AAPL", "", "1.00000000"]
-    assert [one.kind for one in setup.inputs] == ["start", "bars", "fill", "order"]
+    assert [item.kind for item in setup.inputs] == ["start", "bars", "fill", "order"]
     assert find_break(setup.inputs) is None
 
 
 def test_restart_keeps_state_and_repeats_nothing(setup):
     first = setup.start()
     first.deliver([build_bar_input(0)])
-    first.step()
+    first.run_step()
     second = setup.start()
-    assert not second.step()
+    assert not second.run_step()
     second.deliver([build_bar_input(1)])
-    second.step()
+    second.run_step()
     assert setup.state["state"] == {"bars": 2, "fills": 2}
     assert len(setup.orders) == 2
     with pytest.raises(JournalConflict):
@@ -91,7 +91,7 @@ def test_crash_at_a_callback_leaves_orders_and_state_consistent(setup, broken, m
         session.deliver([build_bar_input(0)])
     monkeypatch.undo()
     again = setup.start()
-    while again.step():
+    while again.run_step():
         pass
     assert setup.state["state"] == {"bars": 1, "fills": 1}
     assert len(setup.orders) == 1
@@ -150,7 +150,7 @@ def test_host_starts_active_strategies_and_ends_paused_ones(setup, service):
     assert setup.api.post("/strategies/counter:pause", {}).status_code == 200
 
     async def wait_for_threads():
-        for _ in range(200):
+        for _ in range(4000):
             await setup.host.check()
             if not [key for key in setup.host._threads if key.tenant_id == setup.api.tenant_id]:
                 return True
@@ -192,13 +192,13 @@ def test_verification_finds_a_journal_that_was_changed(setup, service):
 def test_deletion_of_old_inputs_leaves_no_gap(setup, service):
     session = setup.start()
     ahead, now = timedelta(hours=1), utc_now()
-    one, two, three = (build_bar_input(number) for number in range(3))
-    session.deliver([one._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
+    first, two, three = (build_bar_input(number) for number in range(3))
+    session.deliver([first._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
     with service.engine.connect() as connection:
         set_all_tenants_scope(connection)
         delete_inputs(connection, now + ahead / 2)
         left = list(iterate_inputs(connection, setup.api.tenant_id, "counter"))
-        assert [one.sequence for one in left] == [2, 3, 4]
+        assert [item.sequence for item in left] == [2, 3, 4]
         assert list(verify_journals(connection)) == []
         connection.rollback()
 
@@ -208,10 +208,10 @@ def test_replay_of_the_journal_gives_the_same_orders_and_fills(setup):
     session = setup.start()
     for number in range(2):
         session.deliver([build_bar_input(number)])
-        session.step()
+        session.run_step()
     again = setup.start()  # as after a restart
     again.deliver([build_bar_input(2)])
-    again.step()
+    again.run_step()
     report = compare_with_replay(setup)
     assert (report.orders, report.fills, report.differences) == (3, 3, [])
     with pytest.raises(NoJournal):
@@ -225,8 +225,8 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(se
     session = setup.start()
     for number in range(2):
         session.deliver([build_bar_input(number)])
-        session.step()
-    assert [one["average_price"] for one in setup.orders] == ["101.101"] * 2
+        session.run_step()
+    assert [order["average_price"] for order in setup.orders] == ["101.101"] * 2
     report = compare_with_replay(setup)
     assert (report.orders, report.fills, report.differences) == (2, 2, [])
     code = {"entry_point": "tests.strategies.examples:Replacer"}
@@ -237,13 +237,13 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(se
     replacing = setup.start()
     for number in range(2, 5):
         replacing.deliver([build_bar_input(number)])
-        replacing.step()
-    found = [one for one in setup.orders if one["type"] == "LIMIT"]
-    assert [one["status"] for one in found] == ["ACCEPTED", "REPLACED", "REPLACED"]
+        replacing.run_step()
+    orders = [order for order in setup.orders if order["type"] == "LIMIT"]
+    assert [order["status"] for order in orders] == ["ACCEPTED", "REPLACED", "REPLACED"]
     report = compare_with_replay(setup)
     assert (report.orders, report.differences) == (5, [])
     monkeypatch.setattr("tests.strategies.examples.SIZE", 3)
-    differences = [one.kind for one in compare_with_replay(setup).differences]
+    differences = [difference.kind for difference in compare_with_replay(setup).differences]
     assert differences == ["quantity"] * 3  # of the two first orders, and once of the replaced one
 
 
@@ -251,7 +251,7 @@ def test_replaced_orders_and_the_paper_settings_of_the_portfolio_are_replayed(se
 def test_replay_shows_what_differs(setup, service, monkeypatch):
     session = setup.start()
     session.deliver([build_bar_input(0)])
-    session.step()
+    session.run_step()
     monkeypatch.setattr("tests.strategies.examples.SIZE", 2)
     (difference,) = compare_with_replay(setup).differences
     assert (difference.kind, difference.ours, difference.replayed) == ("quantity", "1.00000000", "2.00000000")
@@ -271,7 +271,7 @@ def test_command_prints_differences_and_its_status_says_whether_there_are_any(se
     monkeypatch.setattr("app.parity.load_settings", lambda: settings)
     session = setup.start()
     session.deliver([build_bar_input(0)])
-    session.step()
+    session.run_step()
     period = ["--tenant", f"desk-{setup.api.tenant_id}", "--from", "2020-01-01", "--to", "2100-01-01"]
     assert main(["counter", *period, "--json"]) == 0
     printed = orjson.loads(capsys.readouterr().out.splitlines()[-1])  # after lines of the service's log

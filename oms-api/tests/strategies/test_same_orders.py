@@ -5,13 +5,14 @@ from decimal import Decimal
 import pytest
 
 from app.sandbox.service.policy import SandboxPolicy
-from tests.backtests.bars import closes_to_lines
+from tests.backtests.bars import build_lines_of_closes
 from tests.backtests.support import read_rows, run_backtest
 from tests.brokers.standins.alpaca.server import StandIn
 from tests.strategies.conftest import get_loop
 from tests.strategies.examples import Reverser
 from tests.strategies.support import build_bar_input, compare_with_replay, create_strategy_setup
-from tests.support.alpaca_portfolio import trading_at_alpaca, wait_for
+from tests.support.alpaca_portfolio import trading_at_alpaca
+from tests.support.conditions import wait_until
 
 CODE = "tests.strategies.examples:Reverser"
 CLOSES = ["100", "101.5", "102", "100.25", "99", "103", "104", "103.5", "103"]
@@ -19,7 +20,7 @@ TRUSTED = SandboxPolicy(is_on=False)
 
 
 def backtest_strategy(folder):
-    run_backtest(Reverser(), closes_to_lines(CLOSES), folder)
+    run_backtest(Reverser(), build_lines_of_closes(CLOSES), folder)
     return [
         (fill["side"], Decimal(fill["quantity"]), Decimal(fill["price"]))
         for fill in read_rows(folder / "fills.csv")
@@ -32,8 +33,8 @@ def run_strategy_host(stage, quote):
     for number, close in enumerate(CLOSES[:-1]):
         quote(CLOSES[number + 1])
         session.deliver([build_bar_input(number, close)])
-        wait_for(lambda: all(order["status"] == "FILLED" for order in stage.orders))
-        while session.step():  # the fill of the order, and its status
+        wait_until(lambda: all(order["status"] == "FILLED" for order in stage.orders))
+        while session.run_step():  # the fill of the order, and its status
             pass
     return [
         (order["side"], Decimal(order["quantity"]), Decimal(order["average_price"]))

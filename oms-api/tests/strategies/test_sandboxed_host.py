@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.policy import SandboxPolicy
 from app.strategies.service.host import run_session
 from app.strategies.service.sandboxed_runner import MAX_LOG_CHARACTERS
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.any_database,
 ]
 ON = SandboxPolicy(is_on=True)
-QUICK = Limits(
+QUICK = SandboxLimits(
     memory_bytes=300_000_000, callback_seconds=0.3, callback_wall_seconds=20, answer_seconds=1,
     answer_wall_seconds=30, log_bytes=2_000, frame_bytes=2_000_000,
 )  # fmt: skip
@@ -53,13 +53,13 @@ def test_orders_state_restart_and_replay_are_those_of_a_strategy_in_this_process
     (order,) = stage.orders
     assert (order["status"], order["side"], order["quantity"]) == ("FILLED", "BUY", "1")
     assert order["client_order_id"] == f"{stage.listed.strategy.id}-1-2-1"
-    assert session.step()
-    assert not session.step()
+    assert session.run_step()
+    assert not session.run_step()
     assert stage.state["state"] == {"bars": 1, "fills": 1}
     session.close()
     again = stage.start()
     again.deliver([build_bar_input(1)])
-    again.step()
+    again.run_step()
     again.close()
     assert stage.state["state"] == {"bars": 2, "fills": 2}
     report = compare_with_replay(stage)

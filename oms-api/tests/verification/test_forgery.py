@@ -181,16 +181,18 @@ def list_unnoticed_columns(
 
     If `is_brief` is true, each is forged once, and what cannot be proven is left alone.
     """
-    found = set()
+    tables = set()
     left_alone = UNPROVEN.get(table.name, set()) if is_brief else set()
     for where in kinds:
         row = find_row(connection, table, where)
         assert row is not None, f"no row of {table.name} where {where}"
         columns = [column for column in table.c if column.name not in left_alone]
-        found |= {column.name for column in columns if is_unnoticed(connection, table, row, column, is_brief)}
+        tables |= {
+            column.name for column in columns if is_unnoticed(connection, table, row, column, is_brief)
+        }
         if DELETED not in left_alone and is_deletion_unnoticed(connection, table, row):
-            found.add(DELETED)
-    return found
+            tables.add(DELETED)
+    return tables
 
 
 def is_unnoticed(

@@ -6,7 +6,7 @@ from typing import Any
 from app.audit.rules.actions import AuditedAction
 from app.brokers.rules.values import OrderType
 from app.identity.rules.verification import ExpectedRows
-from app.orders.queries.audit import BookedTrade
+from app.orders.queries.audit import ExecutionTrade
 from app.orders.rules.event_payloads import (
     build_denial_payload,
     build_order_payload,
@@ -32,13 +32,13 @@ FIRST = OrderEvent(1, "O1", 1, None, "INITIALIZED", AT, "key")
 
 def build_order(**changes: Any) -> Order:
     ticket = Ticket("AAPL", "SELL", OrderType.TRAILING_STOP, Decimal(10), trail_amount=Decimal(5))
-    made = new_order("O1", Placement(1, 7, "key", None, AT), ticket, Decimal(10))
-    return made._replace(**changes)
+    order = new_order("O1", Placement(1, 7, "key", None, AT), ticket, Decimal(10))
+    return order._replace(**changes)
 
 
 def build_event(order: Order, order_event: OrderEvent = FIRST, **changes: Any) -> PublishedEvent:
-    facts = build_order_payload(order, "Growth", order_event, None) | changes
-    return PublishedEvent(1, 1, order.id, event_type_of(order_event), facts, order_event.at)
+    payload = build_order_payload(order, "Growth", order_event, None) | changes
+    return PublishedEvent(1, 1, order.id, event_type_of(order_event), payload, order_event.at)
 
 
 def list_fields(findings: Any) -> list[str]:
@@ -46,11 +46,11 @@ def list_fields(findings: Any) -> list[str]:
 
 
 def test_events_of_an_earlier_version_have_no_terms():
-    one = build_order()
-    event = build_event(one)
-    for name in build_terms(one):
+    order = build_order()
+    event = build_event(order)
+    for name in build_terms(order):
         del event.facts[name]
-    assert find_event_differences(one, [FIRST], [event], {}) == []
+    assert find_event_differences(order, [FIRST], [event], {}) == []
 
 
 def test_event_of_an_earlier_version_has_only_the_broker_reason():
@@ -95,10 +95,10 @@ def test_trailing_stop_price_only_moves_closer():
 
 
 def test_invalid_amount_is_reported():
-    one = build_order(limit_price=Decimal(4))
+    order = build_order(limit_price=Decimal(4))
     for value in ("many", "NaN", 4):
-        event = build_event(one, limit_price=value)
-        assert "limit_price" in list_fields(find_event_differences(one, [FIRST], [event], {}))
+        event = build_event(order, limit_price=value)
+        assert "limit_price" in list_fields(find_event_differences(order, [FIRST], [event], {}))
 
 
 def build_execution(note: str | None = None) -> ExecutionRow:
@@ -107,8 +107,8 @@ def build_execution(note: str | None = None) -> ExecutionRow:
 
 
 def test_execution_beyond_its_order_is_expected_as_an_issue():
-    facts = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
-    event = PublishedEvent(1, 1, "O1", ISSUE, facts, AT)
+    payload = {"order_id": "O1", "execution_id": "E1", "kind": "over"}
+    event = PublishedEvent(1, 1, "O1", ISSUE, payload, AT)
     assert list(find_issue_differences([build_execution("over")], [event])) == []
     assert list_fields(find_issue_differences([build_execution()], [event])) == [ISSUE]
 
@@ -122,7 +122,7 @@ def test_execution_without_a_trade_is_reported():
 def test_execution_must_match_the_terms_of_its_order():
     row = build_execution()
     amounts = (row.quantity, row.price, row.value, "0.00000000")
-    booked = BookedTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
+    booked = ExecutionTrade("O1", 7, "AAPL", "", "SELL", *amounts, AT, "key", None, None, None)
     assert list_fields(find_trade_differences(build_order(), row, booked)) == []
     charged = row._replace(charges='{"commission":"1.00000000","regulatory":"0.01000000"}')
     assert list_fields(find_trade_differences(build_order(), charged, booked)) == ["charges of execution E1"]
@@ -149,7 +149,9 @@ def test_bust_must_match_the_reversal_of_its_trade():
         execution_id="E1:bust", quantity="-1.00000000", value="-2.00000000"
     )
     amounts = ("1.00000000", "2.00000000", "2.00000000", "0.00000000")
-    booked = BookedTrade(None, 7, "AAPL", "", "BUY", *amounts, AT, "admin", None, None, "Clearly erroneous")
+    booked = ExecutionTrade(
+        None, 7, "AAPL", "", "BUY", *amounts, AT, "admin", None, None, "Clearly erroneous"
+    )
     assert list_fields(find_trade_differences(build_order(), row, booked)) == []
     bought = row._replace(side="BUY")
     assert list_fields(find_trade_differences(build_order(), bought, booked)) == ["side of execution E1:bust"]
@@ -211,20 +213,20 @@ def test_changed_own_password_ends_the_other_sessions():
 
 
 def test_unrelated_audit_entries_expect_no_rows():
-    seen = build_entry("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
+    entry = build_entry("user.first_seen", "slack:T1:U1", None, {"person": "slack:T1:U1", "role": "viewer"})
     foreign = build_entry("tenant.created", "tenant:acme", None, {"slug": "acme"})
     odd = build_entry("user.changed", "user 7", {}, {"role": "trader"})
     rows = replay_events(
-        CREATED, seen, foreign, odd, build_entry("user.created", "user:x"), build_entry("denied", "x")
+        CREATED, entry, foreign, odd, build_entry("user.created", "user:x"), build_entry("denied", "x")
     )
     assert set(rows.users) == {(1, "alice@example.com")}
     assert rows.tenants == {}
 
 
 def test_workspace_belongs_to_the_tenant_that_audited_its_claim():
-    facts = {"team_id": "T1", "tenant": "acme"}
+    payload = {"team_id": "T1", "tenant": "acme"}
     copies = [
-        build_entry(f"workspace.{verb}", "workspace:T1", facts, facts) for verb in ("bound", "released")
+        build_entry(f"workspace.{verb}", "workspace:T1", payload, payload) for verb in ("bound", "released")
     ]
     assert replay_events(*copies).workspaces == {}
 
@@ -238,8 +240,8 @@ def test_reclaimed_workspace_belongs_to_the_tenant_of_the_newest_entry():
 
 
 def build_switch(state: str, name: str) -> RiskEvent:
-    said = {"scope": "portfolio", "name": name, "state": state, "reason": None, "set_by": "key"}
-    return RiskEvent(1, AT, "kill_switch.halted", said)
+    entry = {"scope": "portfolio", "name": name, "state": state, "reason": None, "set_by": "key"}
+    return RiskEvent(1, AT, "kill_switch.halted", entry)
 
 
 def build_rename(before: str, after: str) -> RiskEvent:
@@ -261,7 +263,7 @@ def test_renamed_portfolio_keeps_the_stricter_of_two_switches():
 
 def test_limit_with_another_previous_value_than_its_event_is_reported():
     after = {"value": "5.00000000", "until": None}
-    said = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
-    event = RiskEvent(1, AT, "limit.changed", said | {"before": after, "after": after})
+    entry = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE", "set_by": "key"}
+    event = RiskEvent(1, AT, "limit.changed", entry | {"before": after, "after": after})
     _, findings = build_expected_limits([event])
     assert list_fields(findings) == ["before of limit.changed"]

@@ -40,16 +40,20 @@ def fill_tables(service: Service) -> None:
     _request_overrides(api)
     _set_kill_switches(api)
     _book_corporate_actions(api)
-    webhook = _ok(api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]}))
-    _ok(api.post(f"/webhooks/{webhook['id']}:test"))
+    webhook = _assert_ok(
+        api.post("/webhooks", {"url": "https://hooks.example.com/oms", "event_types": ["*"]})
+    )
+    _assert_ok(api.post(f"/webhooks/{webhook['id']}:test"))
     _connect_broker(api)
-    _ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
-    _ok(api.post("/market-data/subscriptions", {"symbols": ["AAPL"]}))
-    _ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
-    _ok(api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]}))
-    _ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
+    _assert_ok(api.post("/alerts", {"kind": "drawdown", "portfolio_name": "Income", "above": "50"}))
+    _assert_ok(api.post("/market-data/subscriptions", {"symbols": ["AAPL"]}))
+    _assert_ok(api.put("/preferences", {"time_zone": "Asia/Kolkata"}))
+    _assert_ok(
+        api.put("/signals/strategies/momentum", {"portfolio": "Income", "qty": "1", "symbols": ["AAPL"]})
+    )
+    _assert_ok(api.post("/signals/hooks", {"name": "charts", "strategy": "momentum"}))
     signal = {"symbol": "AAPL", "side": "buy", "strategy": "momentum", "price": "1", "id": "s-1"}
-    _ok(api.post("/signals", signal))
+    _assert_ok(api.post("/signals", signal))
     _run_strategy(api)
     duties = ["order and approval expiry", "intraday square-off"]
     duties += ["equity snapshots", "flow snapshots", "day closes", "prune equity snapshots"]
@@ -73,15 +77,15 @@ def _run_strategy(api: ApiClient) -> None:
         "portfolio": "Income",
         "symbols": ["AAPL"],
     }
-    _ok(api.post("/strategies", code))
-    _ok(api.post("/strategies/trend:start", {"reason": "Checked"}))
-    _ok(api.post("/strategies/trend:stop", {}))
+    _assert_ok(api.post("/strategies", code))
+    _assert_ok(api.post("/strategies/trend:start", {"reason": "Checked"}))
+    _assert_ok(api.post("/strategies/trend:stop", {}))
     with unit_of_work(api.service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         of_it: dict[str, Any] = {"tenant_id": api.tenant_id, "strategy": "trend"}
         inputs = [NewInput(InputKind.START, _TOMORROW, "{}"), NewInput(InputKind.STOP, _TOMORROW, "{}")]
         linked = link_inputs(api.tenant_id, "trend", 1, NO_HEAD, inputs)
-        connection.execute(insert(StrategyInputRow), [one._asdict() for one in linked])
+        connection.execute(insert(StrategyInputRow), [row._asdict() for row in linked])
         state = {"state": "{}", "processed": 2, "sequence": 2, "hash": linked[-1].hash}
         connection.execute(insert(StrategyStateRow).values(**of_it, **state, updated_at=_TOMORROW))
         backtest: dict[str, Any] = dict.fromkeys(BacktestRow.__table__.columns.keys())
@@ -97,9 +101,9 @@ def _run_strategy(api: ApiClient) -> None:
 def _connect_broker(api: ApiClient) -> None:
     """Let a portfolio trade at a broker, to which a request is under way, and whose account differs."""
     account = {"key_id": "PK0123456789", "secret_key": "secret"}
-    _ok(api.post("/broker-connections", {"name": "paper", "broker": "alpaca", "credentials": account}))
-    _ok(api.post("/portfolios", {"name": "At a broker"}))
-    _ok(api.patch("/portfolios/At a broker", {"broker": "alpaca", "connection": "paper"}))
+    _assert_ok(api.post("/broker-connections", {"name": "paper", "broker": "alpaca", "credentials": account}))
+    _assert_ok(api.post("/portfolios", {"name": "At a broker"}))
+    _assert_ok(api.patch("/portfolios/At a broker", {"broker": "alpaca", "connection": "paper"}))
     with unit_of_work(api.service.engine) as connection:
         set_tenant_scope(connection, [api.tenant_id])
         mine = {"tenant": api.tenant_id}
@@ -109,66 +113,68 @@ def _connect_broker(api: ApiClient) -> None:
         execute_writes(connection, build_request_insert([request]))
         limit = {"name": "alpaca-requests:1", "millitokens": 200_000, "updated_at": _TOMORROW}
         connection.execute(insert(BrokerRateLimitRow).values(limit))
-        facts: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
-        facts += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
-        insert_issue(connection, Issue(*facts))
+        values: list[Any] = [api.tenant_id, "ri_1", "paper", portfolio_id, "quantity_mismatch", "critical"]
+        values += ["AAPL", None, "10", "9", "open", None, None, None, _TOMORROW, _TOMORROW, None, None]
+        insert_issue(connection, Issue(*values))
 
 
 def _create_tenant(service: Service) -> ApiClient:
     operator = ApiClient(service, 1, BOOTSTRAP_KEY)
-    body = _ok(operator.post("/tenants", {"slug": "acme", "name": "Acme"}))
+    body = _assert_ok(operator.post("/tenants", {"slug": "acme", "name": "Acme"}))
     api = ApiClient(service, body["id"], body["api_key"])
     api.claim_workspace("T1")
     api.claim_workspace("T2")
-    _ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
-    _ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
+    _assert_ok(api.post("/tenants/acme/workspaces:release", {"team_id": "T2"}))
+    _assert_ok(api.patch("/tenants/acme", {"name": "Acme Capital", "slack_default_role": "viewer"}))
     for name in ("Founders' day", "Jubilee"):
         day = {"kind": "special", "sessions": [{"open": "10:00", "close": "11:00"}], "source": "a circular"}
-        _ok(operator.put("/calendar/XNSE/2026-12-05", day | {"name": name}))
+        _assert_ok(operator.put("/calendar/XNSE/2026-12-05", day | {"name": name}))
     for currency in ("EUR", "USD"):
-        _ok(api.patch("/tenants/acme", {"base_currency": currency}))
+        _assert_ok(api.patch("/tenants/acme", {"base_currency": currency}))
     for cash in ("250000", "1000000"):
-        _ok(api.patch("/tenants/acme", {"default_opening_cash": cash}))
+        _assert_ok(api.patch("/tenants/acme", {"default_opening_cash": cash}))
     settings = {"slack_channels": {"C1": {"portfolio": "Growth"}}, "slack_group_roles": {"S1": "viewer"}}
-    _ok(api.patch("/tenants/acme", settings))
+    _assert_ok(api.patch("/tenants/acme", settings))
     return api
 
 
 def _create_portfolios(api: ApiClient) -> None:
     for name, currency in (("Growth", "USD"), ("Income", "USD"), ("Rupees", "INR")):
-        _ok(api.post("/portfolios", {"name": name, "base_currency": currency, "opening_cash": "1000000"}))
-    _ok(api.put("/instruments/AAPL", _SHARE | {"exchange": "XNAS"}))
-    _ok(api.put("/instruments/MSFT", _SHARE))
-    _ok(api.put("/instruments/BRK.B", _SHARE))
-    _ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
+        _assert_ok(
+            api.post("/portfolios", {"name": name, "base_currency": currency, "opening_cash": "1000000"})
+        )
+    _assert_ok(api.put("/instruments/AAPL", _SHARE | {"exchange": "XNAS"}))
+    _assert_ok(api.put("/instruments/MSFT", _SHARE))
+    _assert_ok(api.put("/instruments/BRK.B", _SHARE))
+    _assert_ok(api.put("/instruments/MSFT", _SHARE | {"restricted": True}))
     api.set_quote("USD/INR", "83.50", "83.50", "83.50")
     mark = {"price": "95", "reason": "Halted", "expires_at": _LATER}
     for symbol in ("HALTED", "OPEN"):
-        _ok(api.put(f"/marks/{symbol}", mark))
-    _ok(api.delete("/marks/OPEN"))
+        _assert_ok(api.put(f"/marks/{symbol}", mark))
+    _assert_ok(api.delete("/marks/OPEN"))
 
 
 def _create_users(api: ApiClient) -> None:
     alice = {"email": "alice@example.com", "name": "Alice", "password": PASSWORD, "role": "trader"}
-    user = _ok(api.post("/users", alice | {"portfolios": ["Growth"]}, {"Idempotency-Key": "user-1"}))
-    _ok(api.patch(f"/users/{user['id']}", {"name": "Alice B", "portfolios": ["Growth", "Income"]}))
-    _ok(api.get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}))
-    said = {"tenant": "acme", "email": "alice@example.com", "password": PASSWORD}
-    login = _ok(api.service.client.post("/api/v1/auth/login", json=said))
+    user = _assert_ok(api.post("/users", alice | {"portfolios": ["Growth"]}, {"Idempotency-Key": "user-1"}))
+    _assert_ok(api.patch(f"/users/{user['id']}", {"name": "Alice B", "portfolios": ["Growth", "Income"]}))
+    _assert_ok(api.get("/portfolios", {"X-On-Behalf-Of": "slack:T1:U1"}))
+    credentials = {"tenant": "acme", "email": "alice@example.com", "password": PASSWORD}
+    login = _assert_ok(api.service.client.post("/api/v1/auth/login", json=credentials))
     refresh = {"refresh_token": login["refresh_token"]}
-    tokens = _ok(api.service.client.post("/api/v1/auth/refresh", json=refresh))
+    tokens = _assert_ok(api.service.client.post("/api/v1/auth/refresh", json=refresh))
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     assert api.service.client.post("/api/v1/auth/logout", headers=headers).status_code < 300
-    _ok(api.service.client.post("/api/v1/auth/login", json=said))
+    _assert_ok(api.service.client.post("/api/v1/auth/login", json=credentials))
 
 
 def _create_keys(api: ApiClient) -> None:
     ending = {"name": "bot", "scopes": ["trade"], "expires_at": _LATER, "portfolios": ["Growth"]}
-    _ok(api.post("/api-keys", ending))
-    first = _ok(api.post("/api-keys", {"name": "old", "scopes": ["read"]}))
-    _ok(api.patch(f"/api-keys/{first['key_id']}", {"name": "older", "revoked": True}))
-    second = _ok(api.post("/api-keys", {"name": "feed", "scopes": ["read"]}))
-    _ok(api.post(f"/api-keys/{second['key_id']}:rotate", {"overlap_seconds": 60}))
+    _assert_ok(api.post("/api-keys", ending))
+    first = _assert_ok(api.post("/api-keys", {"name": "old", "scopes": ["read"]}))
+    _assert_ok(api.patch(f"/api-keys/{first['key_id']}", {"name": "older", "revoked": True}))
+    second = _assert_ok(api.post("/api-keys", {"name": "feed", "scopes": ["read"]}))
+    _assert_ok(api.post(f"/api-keys/{second['key_id']}:rotate", {"overlap_seconds": 60}))
 
 
 def _record_trades(api: ApiClient) -> None:
@@ -180,9 +186,9 @@ def _record_trades(api: ApiClient) -> None:
     api.record_trade(portfolio_name="Rupees", quantity="10", gmv="2000", **late)
     flow = {"amount": "500", "currency": "USD", "reason": "New capital"}
     key = {"Idempotency-Key": "cash-1"}
-    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "deposit"}, key))
-    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "withdrawal"}))
-    _ok(api.post("/portfolios/Growth/cash", flow | {"kind": "transfer", "to_portfolio": "Income"}))
+    _assert_ok(api.post("/portfolios/Growth/cash", flow | {"kind": "deposit"}, key))
+    _assert_ok(api.post("/portfolios/Growth/cash", flow | {"kind": "withdrawal"}))
+    _assert_ok(api.post("/portfolios/Growth/cash", flow | {"kind": "transfer", "to_portfolio": "Income"}))
     api.record_trade("trade-2", portfolio_name="Growth", symbol="TSLA", quantity="10", gmv="2000")
 
 
@@ -192,9 +198,9 @@ def _place_orders(api: ApiClient) -> None:
     api.place_order(user_id="U2", **_GTC, limit_price="90", client_order_id="working")
     cancelled = api.place_order(**_GTC, limit_price="91")
     path = f"/orders/{cancelled['id']}/cancel"
-    _ok(api.post(path, {"reason": "Changed my mind"}, {"Idempotency-Key": "cancel-1"}))
+    _assert_ok(api.post(path, {"reason": "Changed my mind"}, {"Idempotency-Key": "cancel-1"}))
     replaced = api.place_order(**_GTC, limit_price="92")
-    _ok(api.patch(f"/orders/{replaced['id']}", {"limit_price": "93"}))
+    _assert_ok(api.patch(f"/orders/{replaced['id']}", {"limit_price": "93"}))
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
     api.place_order(quantity="4", **_GTC, limit_price="94", **exits)
     api.place_order(quantity="4", **exits)
@@ -205,59 +211,63 @@ def _place_orders(api: ApiClient) -> None:
     api.set_quote("AAPL", "97", "98", "98", ask_size="5", bid_size="5")
     api.place_order(**_GTC, limit_price="98", quantity="8")
     api.place_order(**_GTC, limit_price="90", strategy="sweep")
-    _ok(api.post("/orders:cancel-all", {"strategy": "sweep"}, {"Idempotency-Key": "cancel-all"}))
+    _assert_ok(api.post("/orders:cancel-all", {"strategy": "sweep"}, {"Idempotency-Key": "cancel-all"}))
 
 
 def _set_limits(api: ApiClient) -> None:
     whole = {"scope": "tenant", "name": None, "code": "MAX_ORDER_VALUE"}
-    _ok(api.put("/limits", whole | {"value": "50000"}))
-    _ok(api.put("/limits", whole | {"value": "60000"}))
-    _ok(api.put("/limits", whole | {"value": "70000", "until": _LATER}))
+    _assert_ok(api.put("/limits", whole | {"value": "50000"}))
+    _assert_ok(api.put("/limits", whole | {"value": "60000"}))
+    _assert_ok(api.put("/limits", whole | {"value": "70000", "until": _LATER}))
     growth = {"scope": "portfolio", "name": "growth"}
-    _ok(api.put("/limits", growth | {"code": "ALLOWED_SYMBOLS", "value": "AAPL,TSLA"}))
-    _ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": "50"}))
-    _ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": None}))
-    _ok(api.put("/limits", whole | {"code": "REPEATED_EXECUTIONS", "value": "1"}))
+    _assert_ok(api.put("/limits", growth | {"code": "ALLOWED_SYMBOLS", "value": "AAPL,TSLA"}))
+    _assert_ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": "50"}))
+    _assert_ok(api.put("/limits", growth | {"code": "MAX_OPEN_ORDERS", "value": None}))
+    _assert_ok(api.put("/limits", whole | {"code": "REPEATED_EXECUTIONS", "value": "1"}))
     api.set_quote("TSLA", "99", "101", "100")
     for strategy in ("one", "two"):
         api.place_order(symbol="TSLA", quantity="1", strategy=strategy)
-    latch = _ok(api.get("/latches"))[0]
+    latch = _assert_ok(api.get("/latches"))[0]
     api.claim_workspace("T3")
     person = {"X-On-Behalf-Of": "slack:T3:U3"}
-    _ok(api.post("/users", {"person": "slack:T3:U3", "name": "Risk", "role": "admin"}))
-    _ok(api.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
+    _assert_ok(api.post("/users", {"person": "slack:T3:U3", "name": "Risk", "role": "admin"}))
+    _assert_ok(api.post(f"/latches/{latch['id']}/release", {"reason": "Looked into"}, person))
 
 
 def _request_overrides(api: ApiClient) -> None:
     """Let one order wait for approval, one be approved and one be rejected."""
-    _ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
+    _assert_ok(api.post("/users", {"person": "slack:T3:U4", "name": "Trader", "role": "trader"}))
     trader, admin = ({"X-On-Behalf-Of": f"slack:T3:{name}"} for name in ("U4", "U3"))
     body = {"portfolio_name": "Growth", "symbol": "TSLA", "side": "BUY", "type": "MARKET"}
     for quantity, decision in (("901", None), ("902", "approve"), ("903", "reject")):
         denied = api.post("/orders", body | {"quantity": quantity}, trader).json()["order_id"]
-        waiting = _ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
+        waiting = _assert_ok(api.post(f"/orders/{denied}/override", {"reason": "Client block"}, trader))
         if decision is not None:
-            _ok(api.post(f"/orders/{waiting['id']}/{decision}", {"reason": "Looked into"}, admin))
+            _assert_ok(api.post(f"/orders/{waiting['id']}/{decision}", {"reason": "Looked into"}, admin))
 
 
 def _set_kill_switches(api: ApiClient) -> None:
     growth = {"scope": "portfolio", "name": "Growth"}
-    _ok(api.post("/kill-switch", growth | {"state": "REDUCING", "reason": "Odd"}, {"Idempotency-Key": "k"}))
-    _ok(api.post("/kill-switch", {"scope": "strategy", "name": "two", "state": "HALTED", "reason": "Loop"}))
-    _ok(api.post("/kill-switch", {"scope": "tenant", "state": "HALTED", "reason": "Stop"}))
-    _ok(api.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
-    _ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
+    _assert_ok(
+        api.post("/kill-switch", growth | {"state": "REDUCING", "reason": "Odd"}, {"Idempotency-Key": "k"})
+    )
+    _assert_ok(
+        api.post("/kill-switch", {"scope": "strategy", "name": "two", "state": "HALTED", "reason": "Loop"})
+    )
+    _assert_ok(api.post("/kill-switch", {"scope": "tenant", "state": "HALTED", "reason": "Stop"}))
+    _assert_ok(api.post("/kill-switch", {"scope": "tenant", "state": "ACTIVE", "reason": "Go"}))
+    _assert_ok(api.patch("/portfolios/Growth", {"name": "Growth Fund"}))
     api.record_trade(portfolio_name="Growth Fund", symbol="TSLA", side="SELL", quantity="1", gmv="100")
     exits: Any = {"take_profit": {"limit_price": "120"}, "stop_loss": {"stop_price": "80"}}
     income: Any = {"portfolio_name": "Income", **_GTC}  # HALTED canceled the working entries before
     api.place_order(**income, quantity="4", limit_price="90", **exits)
     filled = api.get_order(api.place_order(**income, quantity="8", limit_price="98")["id"])  # five fill
     bust = {"execution_id": filled["fills"][0]["execution_id"], "reason": "Clearly erroneous"}
-    _ok(api.post(f"/orders/{filled['id']}/bust", bust))
+    _assert_ok(api.post(f"/orders/{filled['id']}/bust", bust))
     api.set_quote("IBM", "97", "98", "98")
     corrected = api.get_order(api.place_order(portfolio_name="Income", symbol="IBM", quantity="2")["id"])
     correction = {"execution_id": corrected["fills"][0]["execution_id"], "reason": "Corrected by the venue"}
-    _ok(api.post(f"/orders/{corrected['id']}/correct", correction | {"price": "97"}))
+    _assert_ok(api.post(f"/orders/{corrected['id']}/correct", correction | {"price": "97"}))
 
 
 def _book_corporate_actions(api: ApiClient) -> None:
@@ -273,16 +283,16 @@ def _book_corporate_actions(api: ApiClient) -> None:
         "old_units": "3",
         "cash_in_lieu_price": "310",
     }
-    _ok(api.post("/corporate-actions", dated | split))
+    _assert_ok(api.post("/corporate-actions", dated | split))
     dividend = {"kind": "dividend", "symbol": "NVDA", "amount": "1", "currency": "USD"}
-    _ok(
+    _assert_ok(
         api.post(
             "/corporate-actions", dated | dividend | {"withholding_percent": "15", "pay_date": "2026-02-09"}
         )
     )
     change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META"}
-    body = _ok(api.post("/corporate-actions", dated | change))
-    _ok(api.post(f"/corporate-actions/{body['id']}:reverse", {"reason": "Wrong date"}))
+    body = _assert_ok(api.post("/corporate-actions", dated | change))
+    _assert_ok(api.post(f"/corporate-actions/{body['id']}:reverse", {"reason": "Wrong date"}))
 
 
 def _close_day(service: Service, api: ApiClient) -> None:
@@ -295,6 +305,6 @@ def _close_day(service: Service, api: ApiClient) -> None:
         record_entries(connection, done.audit_entries)
 
 
-def _ok(answer: Any) -> Any:
+def _assert_ok(answer: Any) -> Any:
     assert answer.status_code < 300, answer.text
     return answer.json() if answer.content else None

@@ -14,9 +14,8 @@ from app.webhooks.rules.attempts import AttemptResult
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.wire.opaque_ids import OpaqueIds
+from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings, run_service
-
-SECONDS = 20.0
 
 
 class Endpoints:
@@ -73,21 +72,21 @@ class Dispatching:
             self._keys,
             self.clock,
             lambda: 0.5,
-            lambda *facts: self.counted.append(facts),
+            lambda *args: self.counted.append(args),
         )
 
     def run(self, until, dispatcher=None, *, kill=False):
         """Run a dispatcher until a condition holds. With `kill`, nothing is stored afterwards."""
 
         async def drive():
-            one = dispatcher or self.create()
-            deadline = time.monotonic() + SECONDS
+            used = dispatcher or self.create()
+            deadline = time.monotonic() + WAIT_SECONDS
             while not until():
                 assert time.monotonic() < deadline, "it did not come true"
-                await one.cycle()
+                await used.run_cycle()
                 await asyncio.sleep(0.01)
             if not kill:
-                await one.close(1.0)
+                await used.close(1.0)
 
         asyncio.run(drive())
 

@@ -18,17 +18,11 @@ from typing_extensions import override
 from app.webhooks.service import delivery_runner
 from app.webhooks.service.delivery_runner import DeliveryRunner
 from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
+from tests.support.conditions import wait_until
 from tests.support.guarded_programs import start_guarded
 from tests.webhooks.test_dispatching import create_webhook, list_trade_events
 
 OMS_API = Path(__file__).parents[2]
-
-
-def wait_until(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.02)
 
 
 @pytest.mark.any_database
@@ -119,11 +113,11 @@ def test_workers_that_are_killed_in_the_middle_lose_no_event(tenant, hooks):
         workers[round_ % 2] = start()
 
     def is_complete():
-        found = [events[0]["data"]["trade_id"] for events in list(Receiver.received.values())]
-        return set(found) == trades
+        trade_ids = [events[0]["data"]["trade_id"] for events in list(Receiver.received.values())]
+        return set(trade_ids) == trades
 
     try:
-        wait_until(is_complete, 180)
+        wait_until(is_complete)
     finally:
         for worker in workers:
             worker.kill()

@@ -18,7 +18,8 @@ from tests.factories import BOOTSTRAP_KEY, JWT_KEYS
 from tests.faults.load import Connection
 from tests.faults.process_control import OmsProcess, PostgresProcess, wait_until
 from tests.support.guarded_programs import start_guarded
-from tests.support.postgres import Databases, find_free_port
+from tests.support.ports import find_free_port
+from tests.support.postgres import Databases
 
 pytestmark = pytest.mark.long
 
@@ -164,15 +165,15 @@ class Installation:
 
     def list_events(self):
         """Return all events that the installation lists, oldest first."""
-        found, path = [], "/api/v1/events?limit=1000"
+        events, path = [], "/api/v1/events?limit=1000"
         with Connection(self.oms.port) as connection:
             while path:
                 status, headers, page = connection.call("GET", path)
                 assert status == 200, page
-                found += page
+                events += page
                 link = headers.get("link", "")
                 path = link.partition("<")[2].partition(">")[0] if 'rel="next"' in link else ""
-        return found[::-1]
+        return events[::-1]
 
     def kill_one(self, random):
         """Kill a program, the service or the database, and start it again. None: it is still starting."""
@@ -250,7 +251,9 @@ def test_every_event_arrives_while_everything_is_killed_at_random(installation):
     installation.keep_running()
     assert load.refused == []
     installation.register_stranger()  # as a program does at its start: pending deliveries are sent at once
-    listed = {one["id"]: one for one in installation.list_events() if one["id"] not in installation.baseline}
+    listed = {
+        event["id"]: event for event in installation.list_events() if event["id"] not in installation.baseline
+    }
 
     def is_complete():
         installation.keep_running()

@@ -55,15 +55,15 @@ def build_answer(content):
 
 
 def test_request_is_a_plain_post_with_its_headers_and_body():
-    seen = []
+    requests = []
 
     async def answer(head, body, writer):
-        seen.append((head.decode(), body))
+        requests.append((head.decode(), body))
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     result = send_request(answer)
     assert (result.status, result.error, result.is_success) == (204, None, True)
-    [(head, body)] = seen
+    [(head, body)] = requests
     first, *lines = head.strip().split("\r\n")
     assert (first, body) == ("POST /x?y=1 HTTP/1.1", b'{"a":1}')
     assert {"webhook-id: e1", "Content-Length: 7", "Connection: close"} <= set(lines)
@@ -143,16 +143,16 @@ def test_64_megabytes_of_answer_are_not_read():
 
 def test_connection_goes_to_the_address_that_was_checked():
     """A second look-up, as of a rebinding name, must not happen."""
-    asked = []
+    hosts = []
 
     async def resolve(host, port):
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
+        hosts.append(host)
+        return ["127.0.0.1"] if len(hosts) == 1 else ["169.254.169.254"]
 
     result = send_request(
         build_answer(b"HTTP/1.1 200 OK\r\n\r\n"), url="http://localhost:{port}/", resolve=resolve
     )
-    assert (result.status, asked) == (200, ["localhost"])
+    assert (result.status, hosts) == (200, ["localhost"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database import connect_engine
-from app.encryption import KeyRing, derive_key_ring, parse_key_ring
+from app.encryption import EncryptionKeys, derive_key_ring, parse_key_ring
 from app.identity.service.authenticator import CACHE_SECONDS
 from app.webhooks.service.maintenance import WebhookMaintenance
 from tests.factories import BOOTSTRAP_KEY, NOON
@@ -28,9 +28,9 @@ def test_secret_is_shown_once_and_stored_encrypted(tenant, hooks):
     created = assert_ok(tenant.post("/webhooks", BODY), 201)
     assert created["secret"].startswith("whsec_")
     assert {name: created[name] for name in BODY} == BODY
-    shown = assert_ok(tenant.get(f"/webhooks/{created['id']}"))
-    assert shown == {name: value for name, value in created.items() if name != "secret"}
-    assert assert_ok(tenant.get("/webhooks")) == [shown]
+    webhook = assert_ok(tenant.get(f"/webhooks/{created['id']}"))
+    assert webhook == {name: value for name, value in created.items() if name != "secret"}
+    assert assert_ok(tenant.get("/webhooks")) == [webhook]
     with hooks.open_connection() as connection:
         rows = str(connection.execute(text("SELECT * FROM webhooks")).all())
         audit = str(connection.execute(text("SELECT * FROM audit_log")).all())
@@ -60,9 +60,9 @@ def test_secret_is_shown_once_and_stored_encrypted(tenant, hooks):
     ],
 )
 def test_invalid_field_is_named(tenant, field, value):
-    refused = tenant.post("/webhooks", BODY | {field: value})
-    assert refused.status_code == 422
-    assert refused.json()["errors"][0]["field"].partition(".")[0] == field
+    response = tenant.post("/webhooks", BODY | {field: value})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"].partition(".")[0] == field
 
 
 def test_change_keeps_what_it_does_not_name(tenant):
@@ -119,8 +119,8 @@ def test_key_that_limits_name_is_not_renamed(tenant):
     body = assert_ok(tenant.post("/api-keys", {"name": "algo", "scopes": ["trade"]}), 201)
     limit = {"scope": "user", "name": "key:algo", "code": "MAX_ORDER_VALUE", "value": "5"}
     assert_ok(tenant.put("/limits", limit))
-    refused = tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"})
-    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "key-has-limits")
+    response = tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"})
+    assert (response.status_code, response.json()["type"].rpartition("/")[2]) == (409, "key-has-limits")
     assert_ok(tenant.put("/limits", limit | {"value": None}))
     assert assert_ok(tenant.patch(f"/api-keys/{body['key_id']}", {"name": "free"}))["name"] == "free"
 
@@ -170,12 +170,12 @@ def test_secrets_are_encrypted_again_with_the_current_key_and_old_deliveries_are
     with hooks.engine.begin() as connection:
         connection.execute(text(complete), {"at": "2026-01-01T00:00:00.000000Z", "id": created["id"]})
     for keys, expected in ((new, 0), (new | old, 2)):
-        maintenance = WebhookMaintenance(engine, KeyRing(keys), lambda: NOON)
+        maintenance = WebhookMaintenance(engine, EncryptionKeys(keys), lambda: NOON)
         maintenance.encrypt_again(EndlessLease())
         maintenance.prune(EndlessLease())
         with hooks.open_connection() as connection:
             statement = text("SELECT secret, previous_secret FROM webhooks WHERE id = :id")
             [row] = connection.execute(statement, {"id": created["id"]})
-        assert sum(one.startswith("v1:new:") for one in row) == expected
+        assert sum(value.startswith("v1:new:") for value in row) == expected
     assert assert_ok(tenant.get(f"/webhooks/{created['id']}/deliveries")) == {"items": []}
     engine.dispose()

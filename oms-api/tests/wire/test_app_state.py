@@ -19,9 +19,9 @@ def list_component_dependencies():
 
 
 def test_each_dependency_on_a_component_has_the_type_of_the_component():
-    found = list_component_dependencies()
-    differing = [name for name, type_, key in found if get_args(key.__orig_class__) != (type_,)]
-    assert len(found) > 30
+    dependencies = list_component_dependencies()
+    differing = [name for name, type_, key in dependencies if get_args(key.__orig_class__) != (type_,)]
+    assert len(dependencies) > 30
     assert differing == []
 
 

@@ -37,9 +37,9 @@ def test_tampered_cursor_is_rejected(position, at, character):
 
 @given(st.text(max_size=60))
 def test_random_text_is_rejected(text):
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Invalid) as caught:
         CURSORS.read(TENANT, LIST, text)
-    assert refused.value.errors[0].field == "cursor"
+    assert caught.value.errors[0].field == "cursor"
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,11 @@ LIMITS = SlotLimits(key=2, tenant=3, total=4)
 READERS = 4
 
 
-async def begin_empty_export():
+async def start_empty_export():
     return Export(0).read
 
 
-async def read_export(exports, tenant_id, key, begin=begin_empty_export):
+async def read_export(exports, tenant_id, key, begin=start_empty_export):
     return await exports.respond(tenant_id, key, begin, "x.jsonl")
 
 
@@ -125,7 +125,7 @@ def test_export_slot_is_released_however_the_export_ends():
         async def endless():
             return Export(10**9).read
 
-        async def leave():
+        async def disconnect_client():
             return {"type": "http.disconnect"}
 
         async def send(_):
@@ -133,11 +133,11 @@ def test_export_slot_is_released_however_the_export_ends():
 
         with pytest.raises(Unavailable):
             await read_export(exports, 1, "a", fail)
-        for begin in (begin_empty_export, read_and_fail, endless):
+        for begin in (start_empty_export, read_and_fail, endless):
             answer = await read_export(exports, 1, "a", begin)
             assert exports.used == 1
             with suppress(Exception):
-                await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, leave, send)
+                await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, disconnect_client, send)
             assert exports.used == 0
 
     asyncio.run(work())

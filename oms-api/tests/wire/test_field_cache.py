@@ -89,7 +89,7 @@ def test_cache_size_is_bounded():
     for number in range(MAX_TEXTS + 5):
         cache.parse(json.dumps(TRADE | {"note": f"note {number}"}).encode())
     cache.parse(json.dumps(TRADE | {"note": "n" * (MAX_TEXT_LENGTH + 1)}).encode())
-    assert sorted(cache.known("note")) == sorted(
+    assert sorted(cache.list_cached("note")) == sorted(
         f"note {number}" for number in range(MAX_TEXTS, MAX_TEXTS + 5)
     )
 

@@ -60,8 +60,8 @@ def test_page_with_one_route_lists_its_methods(api):
 @pytest.mark.parametrize(("method", "template"), WAYS)
 def test_every_method_suggestion_names_an_existing_route(method, template):
     path = build_example_path(template)
-    assert TABLE.allowed(path), "no such path"
-    assert method not in TABLE.allowed(path)
-    named = ADDRESS.findall(TABLE.other_way(method, path) or "")
+    assert TABLE.list_methods(path), "no such path"
+    assert method not in TABLE.list_methods(path)
+    named = ADDRESS.findall(TABLE.suggest_other_method(method, path) or "")
     assert named
     assert set(named) <= PLAIN

@@ -34,5 +34,5 @@ def test_opaque_id_with_a_changed_character_is_rejected(number, place, character
 
 
 def test_opaque_ids_of_adjacent_numbers_are_unrelated():
-    told = [OPAQUE_IDS.encode(1, "event", number) for number in range(100)]
-    assert len({opaque_id[:4] for opaque_id in told}) == len({opaque_id[-4:] for opaque_id in told}) == 100
+    ids = [OPAQUE_IDS.encode(1, "event", number) for number in range(100)]
+    assert len({opaque_id[:4] for opaque_id in ids}) == len({opaque_id[-4:] for opaque_id in ids}) == 100

@@ -18,7 +18,9 @@ LABEL_CHARACTERS = slice(5, 19)  # of an ISO 8601 instant: 11-30T16:00:00
 def build_equity_chart(points: Sequence[EquityPoint]) -> list[Json]:
     """Return the line of a portfolio's equity. Nothing for less than two points."""
     equity_points = points[-MAX_POINTS:]
-    return _build_equity_line("Equity of the last 30 days", equity_points, list(map(_label, equity_points)))
+    return _build_equity_line(
+        "Equity of the last 30 days", equity_points, list(map(_format_point_label, equity_points))
+    )
 
 
 def build_backtest_chart(points: Sequence[EquityPoint], most: int = MAX_POINTS) -> list[Json]:
@@ -27,7 +29,7 @@ def build_backtest_chart(points: Sequence[EquityPoint], most: int = MAX_POINTS) 
     if len(points) > most:
         equity_points = [points[number * (len(points) - 1) // (most - 1)] for number in range(most)]
     days = [point.at[:DATE_CHARACTERS] for point in equity_points]
-    labels = days if len(set(days)) == len(days) else list(map(_label, equity_points))
+    labels = days if len(set(days)) == len(days) else list(map(_format_point_label, equity_points))
     return _build_equity_line("Equity of the backtest", equity_points, labels)
 
 
@@ -99,7 +101,7 @@ def _build_equity_line(title: str, points: Sequence[EquityPoint], labels: list[s
     return [_build_block(title, chart)]
 
 
-def _label(point: EquityPoint) -> str:
+def _format_point_label(point: EquityPoint) -> str:
     return point.at[LABEL_CHARACTERS].replace("T", " ")
 
 

@@ -86,7 +86,9 @@ def _describe_open_risk(open_risk: OpenRisk) -> str:
 
 def build_resume_form(switches: Sequence[KillSwitch], context: RequestContext) -> Json:
     """Return the form that resumes trading. `switches` restrict trading, and the person may resume them."""
-    options = [build_option(truncate(_label(switch), 75), get_switch_value(switch)) for switch in switches]
+    options = [
+        build_option(truncate(_build_label(switch), 75), get_switch_value(switch)) for switch in switches
+    ]
     lines = "\n".join(map(describe_switch, switches[:MAX_LISTED]))
     blocks = [
         build_section(lines),
@@ -105,19 +107,19 @@ def get_switch_value(switch: KillSwitch) -> str:
     return EVERYTHING if switch.scope == "tenant" else switch.name or ""
 
 
-def _label(switch: KillSwitch) -> str:
+def _build_label(switch: KillSwitch) -> str:
     name = "The whole desk" if switch.scope == "tenant" else switch.name or ""
     return f"{name}: {switch.state}"
 
 
-def name_scope(portfolio: str) -> str:
+def describe_scope(portfolio: str) -> str:
     """Return what a kill switch covers, in mrkdwn."""
     return format_literal(portfolio) if portfolio else "the whole desk"
 
 
 def describe_result(portfolio: str, result: KillSwitchResult) -> str:
     """Return the result of a change of a kill switch in mrkdwn."""
-    lines = [f"*Trading of {name_scope(portfolio)}* is {escape(result.state)}."]
+    lines = [f"*Trading of {describe_scope(portfolio)}* is {escape(result.state)}."]
     if result.canceled:
         lines.append(f"Cancelled: {format_count(len(result.canceled), 'order')}.")
     if result.unsettled:
@@ -135,7 +137,7 @@ def describe_result(portfolio: str, result: KillSwitchResult) -> str:
 def describe_unconfirmed_cancels(data: Mapping[str, Any]) -> str:
     """Return which orders brokers still have, in mrkdwn."""
     orders = [describe_unconfirmed_cancel(row) for row in data.get("orders") or ()]
-    scope = name_scope(str(data.get("name") or ""))
+    scope = describe_scope(str(data.get("name") or ""))
     return (
         f":warning: *Trading of {scope} is {escape(str(data.get('state') or ''))}*, but brokers have not "
         f"cancelled these orders yet: {_list_orders(orders)}. They are tried again until they are cancelled."
@@ -156,7 +158,7 @@ def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Me
         else "New orders are denied. Cancels work."
     )
     text = (
-        f":octagonal_sign: *Trading of {name_scope(portfolio)} is {escape(state)}* "
+        f":octagonal_sign: *Trading of {describe_scope(portfolio)} is {escape(state)}* "
         f"by {format_person(actor)}: {format_literal(reason)}\n"
         f"{effect} Another person with the role risk or admin can resume it."
     )
@@ -168,7 +170,7 @@ def build_halt_banner(portfolio: str, state: str, actor: str, reason: str) -> Me
 def build_resumed_banner(portfolio: str, actor: str, reason: str) -> Message:
     """Return the message that replaces the banner when trading is resumed."""
     text = (
-        f":white_check_mark: *Trading of {name_scope(portfolio)} was resumed* by {format_person(actor)}: "
+        f":white_check_mark: *Trading of {describe_scope(portfolio)} was resumed* by {format_person(actor)}: "
         f"{format_literal(reason)}"
     )
     return Message(text, (build_section(text),))

@@ -71,7 +71,7 @@ def build_confirmation_lines(trade: Trade, user: str) -> list[str]:
         f"*{what}* in {format_literal(trade.portfolio)} · {format_code(trade.trade_id)}",
         f"Price per share {format_money(trade.price)} · GMV {format_money(trade.gmv)}",
         f"By <@{escape(user)}> · {format_local_time(trade.timestamp)}",
-        f"Resulting position: {_position(trade)}",
+        f"Resulting position: {_format_position(trade)}",
     ]
 
 
@@ -94,7 +94,7 @@ def format_local_time(instant: str) -> str:
     return f"<!date^{seconds}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
-def _position(trade: Trade) -> str:
+def _format_position(trade: Trade) -> str:
     if trade.position_quantity == 0:
         return f"flat in {escape(trade.symbol)}"
     return (

@@ -23,7 +23,7 @@ def build_cancel_form(
     """
     count = f"more than {len(orders)}" if is_cut else str(len(orders))
     everything = build_option(f"All that match ({count} orders)", ALL)
-    order_options = [build_option(_label(order), order.id) for order in orders]
+    order_options = [build_option(_format_label(order), order.id) for order in orders]
     options = [everything, *order_options] if len(orders) > 1 else order_options
     initial = options[0] if is_chosen or len(orders) == 1 else None
     blocks = [
@@ -44,18 +44,18 @@ def describe_canceled(orders: Sequence[OrderSummary]) -> str:
     """Return the result of a cancel in mrkdwn."""
     if not orders:
         return "No order was cancelled: none was working."
-    lines = [f"• {_label_markdown(order)}" for order in orders[:MAX_LISTED]]
+    lines = [f"• {_format_markdown_label(order)}" for order in orders[:MAX_LISTED]]
     more = [f"and {len(orders) - MAX_LISTED} more"] if len(orders) > MAX_LISTED else []
     return "\n".join(
         [f"*{format_count(len(orders), 'order')} cancelled.* Earlier fills are kept.", *lines, *more]
     )
 
 
-def _label(order: OrderSummary) -> str:
+def _format_label(order: OrderSummary) -> str:
     what = f"{order.side} {format_grouped(order.quantity)} {order.symbol} {format_order_terms(order)}"
     return f"{what} in {order.portfolio_name}"
 
 
-def _label_markdown(order: OrderSummary) -> str:
+def _format_markdown_label(order: OrderSummary) -> str:
     what = f"{order.side} {format_grouped(order.quantity)} {escape(order.symbol)}"
     return f"{what} {format_order_terms(order)} ({format_code(order.id)})"

@@ -122,8 +122,8 @@ def _build_summary(overview_facts: OverviewFacts) -> Content:
 def _build_trade_buttons(overview_facts: OverviewFacts) -> list[Json]:
     if not overview_facts.member.has_scope("trade"):
         return []
-    place = build_button("Place an order", action_ids.ORDER_OPEN, style="primary")
-    return [place, build_button("Report a trade", action_ids.TRADE_OPEN)]
+    button = build_button("Place an order", action_ids.ORDER_OPEN, style="primary")
+    return [button, build_button("Report a trade", action_ids.TRADE_OPEN)]
 
 
 def _build_switch_buttons(overview_facts: OverviewFacts) -> list[Json]:

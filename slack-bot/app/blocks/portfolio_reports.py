@@ -51,11 +51,12 @@ def describe_portfolio(value: PortfolioValue) -> list[str]:
     """Return the equity, cash, P&L and exposure of a portfolio, as lines in mrkdwn."""
     currency = "" if value.equity is None else f" {escape(value.base_currency)}"
     return [
-        f"*{format_literal(value.portfolio_name)}* · equity {_rounded(value.equity)}{currency}",
-        f"P&amp;L today {_signed(value.day_pnl)} · total {_signed(value.total_pnl)} "
-        f"(realised {_signed(value.net_realized_pnl)}, unrealised {_signed(value.unrealized_pnl)})",
-        f"Cash {_rounded(value.cash)} · buying power {_rounded(value.buying_power)} · "
-        f"exposure {_rounded(value.gross_exposure)} gross, {_rounded(value.net_exposure)} net",
+        f"*{format_literal(value.portfolio_name)}* · equity {_format_rounded(value.equity)}{currency}",
+        f"P&amp;L today {_format_signed(value.day_pnl)} · total {_format_signed(value.total_pnl)} "
+        f"(realised {_format_signed(value.net_realized_pnl)}, "
+        f"unrealised {_format_signed(value.unrealized_pnl)})",
+        f"Cash {_format_rounded(value.cash)} · buying power {_format_rounded(value.buying_power)} · "
+        f"exposure {_format_rounded(value.gross_exposure)} gross, {_format_rounded(value.net_exposure)} net",
     ]
 
 
@@ -65,8 +66,8 @@ def build_portfolios_reply(values: Sequence[PortfolioValue], *, is_cut: bool) ->
         return build_sentence_reply(NO_PORTFOLIOS)
     lines = [
         f"{format_literal(portfolio.portfolio_name)}: "
-        f"equity {_rounded(portfolio.equity)} {escape(portfolio.base_currency)}, "
-        f"today {_signed(portfolio.day_pnl)}"
+        f"equity {_format_rounded(portfolio.equity)} {escape(portfolio.base_currency)}, "
+        f"today {_format_signed(portfolio.day_pnl)}"
         for portfolio in values[:5]
     ]
     return Reply("\n".join(lines), tables=(build_portfolio_table(values, is_cut=is_cut),))
@@ -98,7 +99,7 @@ def build_positions_reply(page: Page) -> Reply:
     lines = [
         f"{escape(position.symbol)} {format_grouped(position.quantity)} "
         f"in {format_literal(position.portfolio_name)}: "
-        f"unrealised {_signed(position.unrealized_pnl)} {escape(position.base_currency)}"
+        f"unrealised {_format_signed(position.unrealized_pnl)} {escape(position.base_currency)}"
         for position in page.rows[:5]
     ]
     more = [f"and {len(page.rows) - 5} more"] if len(page.rows) > 5 else []
@@ -153,17 +154,17 @@ def build_profit_reply(today: Sequence[ProfitSummary], total: Sequence[ProfitSum
         )
         rows.append((*row, build_money_cell(profit_summary.charges), build_gain_cell(profit_summary.net_pnl)))
         lines.append(
-            f"{format_literal(name)}: realised today {_signed(realized)}, "
-            f"in all {_signed(profit_summary.net_pnl)} {escape(profit_summary.currency)}"
+            f"{format_literal(name)}: realised today {_format_signed(realized)}, "
+            f"in all {_format_signed(profit_summary.net_pnl)} {escape(profit_summary.currency)}"
         )
     columns = ("Portfolio", "Currency", "Realised today", "Unrealised", "Charges", "Net in all")
     more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
     return Reply("\n".join([*lines[:5], *more]), tables=(Table("P&L after charges", columns, rows),))
 
 
-def _rounded(value: Decimal | None) -> str:
+def _format_rounded(value: Decimal | None) -> str:
     return NOT_KNOWN if value is None else format_rounded(value)
 
 
-def _signed(value: Decimal | None) -> str:
+def _format_signed(value: Decimal | None) -> str:
     return NOT_KNOWN if value is None else format_signed(value)

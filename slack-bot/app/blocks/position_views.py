@@ -20,7 +20,7 @@ NO_TRADES = "No trades yet."
 
 
 def build_position_view(
-    position: Position, trades: Sequence[TradeSummary], orders: Sequence[OrderSummary], *, may_trade: bool
+    position: Position, trades: Sequence[TradeSummary], orders: Sequence[OrderSummary], *, can_trade: bool
 ) -> Json:
     """Return a position with its exits, working orders and newest trades."""
     blocks = [build_section(text) for text in (_describe(position), _describe_exits(position))]
@@ -29,7 +29,7 @@ def build_position_view(
         blocks.append(build_section("*Working orders*\n" + "\n".join(lines)))
     history = "\n".join(map(describe_trade, trades)) or NO_TRADES
     blocks.append(build_section(f"*Newest trades*\n{history}"))
-    if may_trade and position.quantity:
+    if can_trade and position.quantity:
         blocks.append(_build_buttons(position.key))
     return build_modal("Position", blocks, RequestContext(subject=position.key))
 

@@ -44,7 +44,10 @@ STOPS = "Orders that open positions are denied until it is resolved."
 
 def build_issue_card(data: Mapping[str, Any]) -> Message:
     """Return the message of an issue: both sides' figures, the proposed action, its owner, and buttons."""
-    lines = [_describe(data), f"Ours: {_figure(data, 'ours')} · Broker's: {_figure(data, 'theirs')}"]
+    lines = [
+        _describe(data),
+        f"Ours: {_format_figure(data, 'ours')} · Broker's: {_format_figure(data, 'theirs')}",
+    ]
     if data.get("status") == "resolved":
         lines.append(_describe_resolution(data))
         return Message("\n".join(lines), (build_section("\n".join(lines)),))
@@ -107,7 +110,7 @@ def _describe(data: Mapping[str, Any]) -> str:
     return f"{mark} *{escape(title)}* ({escape(severity)}): {about}in {portfolio} at {connection}"
 
 
-def _figure(data: Mapping[str, Any], name: str) -> str:
+def _format_figure(data: Mapping[str, Any], name: str) -> str:
     return escape(format_figure(str(data.get(name) or NOTHING)))
 
 

@@ -48,8 +48,8 @@ def _describe_drift(data: Mapping[str, Any]) -> str:
     fills = format_count(int(data.get("compared_fills") or 0), "fill")
     order_id = str(data.get("order_id") or "")
     first = f"First at order {format_code(order_id)}" if order_id else "First"
-    found = f"{differences} in {orders} and {fills}. {first}{_format_text(data.get('reason'))}"
-    return f"differs from the replay of its journal: {found}"
+    summary = f"{differences} in {orders} and {fills}. {first}{_format_text(data.get('reason'))}"
+    return f"differs from the replay of its journal: {summary}"
 
 
 def _format_name(data: Mapping[str, Any]) -> str:

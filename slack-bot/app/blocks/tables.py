@@ -44,7 +44,7 @@ def build_data_tables(*tables: Table) -> list[Json]:
 
 def build_lines(*tables: Table) -> list[Json]:
     """Return the rows as lines of text in sections, and lines that state which tables have more rows."""
-    lines = [[_line(table.columns, row) for row in table.rows] for table in tables]
+    lines = [[_format_line(table.columns, row) for row in table.rows] for table in tables]
     shares = _share_characters([sum(map(len, rows)) + len(rows) for rows in lines], MAX_LINE_CHARACTERS)
     return [
         block
@@ -69,24 +69,24 @@ def _share_characters(needs: Sequence[int], total: int) -> list[int]:
 
 
 def _count_characters(table: Table) -> int:
-    return sum(map(len, table.columns)) + sum(len(_cell_text(cell)) for row in table.rows for cell in row)
+    return sum(map(len, table.columns)) + sum(len(_format_cell(cell)) for row in table.rows for cell in row)
 
 
 def _build_table(table: Table, characters: int) -> list[Json]:
     rows = _take_rows(table, characters)
-    header = [_cell(column) for column in table.columns]
+    header = [_build_cell(column) for column in table.columns]
     pages = [rows[start : start + MAX_TABLE_ROWS] for start in range(0, len(rows), MAX_TABLE_ROWS)]
     blocks: list[Json] = [
         {
             "type": "data_table",
-            "caption": _caption(table.caption, number, len(pages)),
+            "caption": _format_caption(table.caption, number, len(pages)),
             "page_size": MAX_TABLE_ROWS,
             "row_header_column_index": 0,
-            "rows": [header, *([_cell(value) for value in row] for row in page)],
+            "rows": [header, *([_build_cell(value) for value in row] for row in page)],
         }
         for number, page in enumerate(pages, 1)
     ]
-    return [*blocks, *_rest(table, len(rows))]
+    return [*blocks, *_build_remainder_note(table, len(rows))]
 
 
 def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list[Json]:
@@ -94,37 +94,37 @@ def _build_sections(table: Table, lines: Sequence[str], characters: int) -> list
     for number, line in enumerate(lines):
         left -= len(line) + 1
         if left < 0:
-            return [*map(build_section, _join(lines[:number])), *_rest(table, number)]
-    return [*map(build_section, _join(lines)), *_rest(table, len(lines))]
+            return [*map(build_section, _join(lines[:number])), *_build_remainder_note(table, number)]
+    return [*map(build_section, _join(lines)), *_build_remainder_note(table, len(lines))]
 
 
 def _take_rows(table: Table, characters: int) -> Sequence[Sequence[Cell]]:
     """Return the first rows whose texts have at most `characters` characters."""
     left = characters - sum(map(len, table.columns))
     for number, row in enumerate(table.rows):
-        left -= sum(len(_cell_text(cell)) for cell in row)
+        left -= sum(len(_format_cell(cell)) for cell in row)
         if left < 0:
             return table.rows[:number]
     return table.rows
 
 
-def _cell_text(cell: Cell) -> str:
+def _format_cell(cell: Cell) -> str:
     return truncate(get_text(cell), MAX_CELL_CHARACTERS) or "–"
 
 
-def _cell(cell: Cell) -> Json:
+def _build_cell(cell: Cell) -> Json:
     if isinstance(cell, str):
-        return {"type": "raw_text", "text": _cell_text(cell)}
+        return {"type": "raw_text", "text": _format_cell(cell)}
     # Slack sorts by the value; people read the exact text.
-    return {"type": "raw_number", "value": float(cell.value), "text": _cell_text(cell)}
+    return {"type": "raw_number", "value": float(cell.value), "text": _format_cell(cell)}
 
 
-def _caption(caption: str, number: int, pages: int) -> str:
+def _format_caption(caption: str, number: int, pages: int) -> str:
     return f"{caption} ({number} of {pages})" if pages > 1 else caption
 
 
-def _line(columns: Sequence[str], row: Sequence[Cell]) -> str:
-    name, *others = (_cell_text(cell) for cell in row)
+def _format_line(columns: Sequence[str], row: Sequence[Cell]) -> str:
+    name, *others = (_format_cell(cell) for cell in row)
     parts = [
         f"{column} {format_literal(text)}"
         for column, text in zip(columns[1:], others, strict=True)
@@ -144,7 +144,7 @@ def _join(lines: Iterable[str]) -> list[str]:
     return texts
 
 
-def _rest(table: Table, row_count: int) -> list[Json]:
+def _build_remainder_note(table: Table, row_count: int) -> list[Json]:
     if not table.is_cut and row_count == len(table.rows):
         return []
     return [

@@ -15,8 +15,8 @@ def build_trade_buttons(trade: Trade, user: str) -> Json:
         "type": "actions",
         "block_id": "trade_actions",
         "elements": [
-            _button(UNDO, "Undo", undo),
-            _button(AGAIN, "Trade again", build_again_value(trade)),
+            _build_button(UNDO, "Undo", undo),
+            _build_button(AGAIN, "Trade again", build_again_value(trade)),
         ],
     }
 
@@ -39,5 +39,5 @@ def build_reversal_form(context: ReversalContext, problem: str = "") -> Json:
     }
 
 
-def _button(action_id: str, label: str, value: str) -> Json:
+def _build_button(action_id: str, label: str, value: str) -> Json:
     return {"type": "button", "action_id": action_id, "text": build_plain_text(label), "value": value}

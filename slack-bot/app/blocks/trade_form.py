@@ -51,11 +51,11 @@ def build_trade_form(
         "submit": build_plain_text("Place trade"),
         "close": build_plain_text("Cancel"),
         "private_metadata": context.dump(),
-        "blocks": [*banners, *questions, *_focused(_entries(draft), draft)],
+        "blocks": [*banners, *questions, *_set_focus(_build_entries(draft), draft)],
     }
 
 
-def _focused(blocks: list[Json], draft: Draft) -> list[Json]:
+def _set_focus(blocks: list[Json], draft: Draft) -> list[Json]:
     """Return the blocks with the focus on the first required entry that is empty."""
     amount = [] if draft.gmv else [fields.PRICE]  # either the price or the GMV is required
     entries = (fields.SYMBOL, fields.QUANTITY, *amount, fields.SIDE, fields.PORTFOLIO)
@@ -129,12 +129,12 @@ def update_lines(view: Json, draft: Draft, market_facts: MarketFacts = MarketFac
         else block
         for block in view["blocks"]
     ]
-    blocks = _without_old_price_question(blocks, build_typed_price_id(draft))
+    blocks = _remove_old_price_question(blocks, build_typed_price_id(draft))
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
     return {name: view[name] for name in kept if view.get(name)} | {"blocks": blocks}
 
 
-def _without_old_price_question(blocks: list[Json], current_id: str) -> list[Json]:
+def _remove_old_price_question(blocks: list[Json], current_id: str) -> list[Json]:
     """Return the blocks without questions about another price.
 
     Without any question left, the banner is removed too.
@@ -158,28 +158,28 @@ def build_question_form(ticket: Ticket, context: FormContext, questions: Sequenc
     return build_trade_form(ticket.draft(), context, ASKING, blocks)
 
 
-def _entries(draft: Draft) -> list[Json]:
+def _build_entries(draft: Draft) -> list[Json]:
     lines = build_lines(draft)
     return [
-        _entry(
+        _build_entry(
             fields.SYMBOL,
             build_text_input(fields.ACTION, draft.symbol, "AAPL", MAX_SYMBOL_ENTRY) | LIVE,
             live=True,
         ),
         build_context_line(fields.SYMBOL_LINE, lines[fields.SYMBOL_LINE]),
-        _entry(
+        _build_entry(
             fields.QUANTITY,
             build_number_input(fields.QUANTITY_ACTION, draft.quantity, MAX_QUANTITY),
             live=True,
         ),
-        _entry(
+        _build_entry(
             fields.PRICE,
             build_number_input(fields.PRICE_ACTION, draft.price, MAX_PRICE),
             live=True,
             optional=True,
             hint="Per share. Fill in this or the GMV; the other follows.",
         ),
-        _entry(
+        _build_entry(
             fields.GMV,
             build_number_input(fields.GMV_ACTION, draft.gmv, MAX_GMV),
             live=True,
@@ -187,27 +187,27 @@ def _entries(draft: Draft) -> list[Json]:
             hint="Gross market value: quantity × price per share",
         ),
         build_context_line(fields.PRICE_LINE, lines[fields.PRICE_LINE]),
-        _entry(fields.SIDE, _sides(draft.side)),
-        _entry(fields.PORTFOLIO, _portfolios(draft)),
-        _entry(
+        _build_entry(fields.SIDE, _build_side_select(draft.side)),
+        _build_entry(fields.PORTFOLIO, _build_portfolio_select(draft)),
+        _build_entry(
             fields.NOTE, build_text_input(fields.ACTION, draft.note, "", MAX_NOTE_CHARACTERS), optional=True
         ),
     ]
 
 
-def _entry(
+def _build_entry(
     block_id: str, element: Json, *, live: bool = False, optional: bool = False, hint: str = ""
 ) -> Json:
     return build_input(block_id, fields.LABELS[block_id], element, live=live, optional=optional, hint=hint)
 
 
-def _sides(initial: str) -> Json:
+def _build_side_select(initial: str) -> Json:
     element: Json = {"type": "radio_buttons", "action_id": fields.ACTION, "options": list(SIDES.values())}
     chosen = next((choice for side, choice in SIDES.items() if side.value == initial), None)
     return element | omit_empty("initial_option", chosen)
 
 
-def _portfolios(draft: Draft) -> Json:
+def _build_portfolio_select(draft: Draft) -> Json:
     text = (fields.NEW_PORTFOLIO if draft.new_portfolio else "") + draft.portfolio
     element: Json = {
         "type": "external_select",

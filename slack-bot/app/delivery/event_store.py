@@ -50,14 +50,14 @@ class EventStore:
         self._run(_ADD, self._get_team(), event_id, created_at, self._bot)
         self._added += 1
         if self._added % PRUNE_EVERY == 0:
-            self._prune()
+            self._delete_old_events()
 
     def find_cursor(self) -> str | None:
         """Return the time of the newest handled event. None if the bot never received events."""
         rows = self._run(_FIND_CURSOR, self._get_team())
         return rows[0][0] if rows else None
 
-    def _prune(self) -> None:
+    def _delete_old_events(self) -> None:
         """Remove the events that are a week older than the newest one."""
         newest = self.find_cursor()
         if newest is not None:

@@ -129,7 +129,7 @@ class MessageSender:
 
     def _send_direct(self, to: Recipient, message: Message) -> None:
         try:
-            self._send(to, lambda: self._slack.post(self._slack.direct_channel(to.user), message))
+            self._send(to, lambda: self._slack.post(self._slack.open_direct_channel(to.user), message))
         except SlackRateLimited:
             raise
         except SlackError as error:

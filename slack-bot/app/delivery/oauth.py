@@ -34,7 +34,7 @@ def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:
             client_id=settings.slack_client_id, client_secret=settings.slack_client_secret, code=code
         ),
     )
-    token, team = str(response.get("access_token") or ""), _id(response.get("team"))
+    token, team = str(response.get("access_token") or ""), _get_id(response.get("team"))
     if response.get("is_enterprise_install") is True:
         _revoke(client, token)
         raise OrganizationInstall
@@ -42,7 +42,7 @@ def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:
         raise SlackRefused("oauth.v2.access", "no_bot_token")
     return InstalledWorkspace(
         team=team,
-        enterprise=_id(response.get("enterprise")),
+        enterprise=_get_id(response.get("enterprise")),
         name=str((response.get("team") or {}).get("name") or ""),
         bot_token=token,
         scopes=str(response.get("scope") or ""),
@@ -50,7 +50,7 @@ def exchange_code(settings: Settings, code: str) -> InstalledWorkspace:
     )
 
 
-def _id(part: Any) -> str:
+def _get_id(part: Any) -> str:
     return str(part.get("id") or "") if isinstance(part, dict) else ""
 
 

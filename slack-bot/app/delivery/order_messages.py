@@ -91,7 +91,7 @@ class OrderMessageStore:
             for row in execute_or_log(self._database, _LIST_OPEN, self._get_team(), limit) or []
         ]
 
-    def touch(self, message: OrderMessage) -> None:
+    def record_check(self, message: OrderMessage) -> None:
         """Record that the order was checked now."""
         execute_or_log(
             self._database, _TOUCH, time.time(), message.order_id, message.kind.value, message.team

@@ -90,7 +90,7 @@ class PendingBannerStore:
         where = f"team = ? AND state = ? AND {self._is_dead}"
         pending_banners = [
             replace(
-                _banner(row),
+                _load_banner(row),
                 is_repeat=state is BannerState.POSTING,
                 is_intended=state is BannerState.INTENDED,
             )
@@ -106,7 +106,7 @@ class PendingBannerStore:
         return execute_or_log(self._database, statement, *values)
 
 
-def _banner(row: Row) -> PendingBanner:
+def _load_banner(row: Row) -> PendingBanner:
     key, portfolio, is_end, channel, user, request_id, content, created_at = row
     text, *blocks = json.loads(content)
     return PendingBanner(

@@ -104,7 +104,7 @@ class ReplySender:
         if to.is_direct:
             return  # it is the route that just failed
         try:
-            channel = self._slack.direct_channel(to.user)
+            channel = self._slack.open_direct_channel(to.user)
             self._send_either(reply, lambda message: self._slack.post(channel, message))
         except SlackRateLimited:
             raise
@@ -139,7 +139,7 @@ class ReplySender:
                     channel=to.channel,
                     user=to.user,
                     thread_ts=to.thread_ts or None,
-                    **_content(message),
+                    **_build_content(message),
                 ),
             )
 
@@ -147,5 +147,5 @@ class ReplySender:
         log.warning("Reply not delivered", extra={"request_id": to.request_id, "fault": str(error)})
 
 
-def _content(message: Message) -> Json:
+def _build_content(message: Message) -> Json:
     return {"text": truncate(message.text, MAX_TEXT_CHARACTERS), "blocks": list(message.blocks)}

@@ -77,7 +77,7 @@ class SendQueue:
             if self._waiting >= self._capacity:
                 raise QueueFull("Too many messages wait to be sent.")
             self._waiting += 1
-            self._lane(lane, paced=paced).jobs.append(job)
+            self._get_lane(lane, paced=paced).jobs.append(job)
             self._start_sender()
             self._changed.notify_all()  # notify() could wake the thread in close() instead of a sender
 
@@ -91,7 +91,7 @@ class SendQueue:
             self._changed.notify_all()
             return not self._waiting
 
-    def _lane(self, name: str, *, paced: bool) -> _Lane:
+    def _get_lane(self, name: str, *, paced: bool) -> _Lane:
         if name not in self._lanes:
             self._lanes[name] = _Lane(self._pace_seconds if paced else 0.0)
         return self._lanes[name]
@@ -142,13 +142,13 @@ class SendQueue:
         except SlackRateLimited as limit:
             if job.attempts < MAX_ATTEMPTS and limit.retry_after_seconds <= MAX_WAIT_SECONDS:
                 return limit.retry_after_seconds
-            self._abandon(job)
+            self._drop_job(job)
         except Exception:  # a failed job must not end the thread
             log.exception("A message could not be sent")
-            self._abandon(job)
+            self._drop_job(job)
         return None
 
-    def _abandon(self, job: SendJob) -> None:
+    def _drop_job(self, job: SendJob) -> None:
         try:
             job.give_up()
         except Exception:  # a failed callback must not end the thread

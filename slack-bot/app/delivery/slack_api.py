@@ -168,7 +168,7 @@ class SlackApi:
             next_cursor or ""
         )
 
-    def direct_channel(self, user: str) -> str:
+    def open_direct_channel(self, user: str) -> str:
         """Return the channel of the bot's direct messages with a person."""
         response = call_slack("conversations.open", lambda: self.client.conversations_open(users=[user]))
         return str(response["channel"]["id"])

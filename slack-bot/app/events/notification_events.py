@@ -14,13 +14,13 @@ from app.forms.alerts import TO_OWNER
 from app.forms.portfolio_values import AlertSummary
 from app.oms_client import Person
 from app.oms_client.daily_reports import parse_report
-from app.services.daily_reports import store_report
 from app.services.dependencies import Services
-from app.services.notifications import notify_channel, notify_person
+from app.services.notifications.daily_reports import store_report
+from app.services.notifications.delivery import notify_channel, notify_person
+from app.services.notifications.reminders import add_reminder
 from app.services.orders.approval_requests import request_approval
 from app.services.pending_notes import send_note
-from app.services.reminders import add_reminder
-from app.services.slack_settings import find_report_channel
+from app.services.settings.slack_settings import find_report_channel
 
 SLACK_PERSON_PARTS = 3
 EXPIRED = "approval.expired"

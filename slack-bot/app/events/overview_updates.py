@@ -6,10 +6,10 @@ from app.blocks.kill_switch_forms import (
     describe_unconfirmed_cancels,
 )
 from app.events.registry import Event
-from app.services.banners import replace_banner, show_banner
 from app.services.dependencies import Services
-from app.services.notifications import notify_channel
-from app.services.overview import queue_changed_overviews
+from app.services.kill_switches.banners import replace_banner, show_banner
+from app.services.notifications.delivery import notify_channel
+from app.services.queries.overview import queue_changed_overviews
 
 PERSON_IN_SLACK = "slack:"
 NO_REASON = "no reason given"

@@ -99,7 +99,7 @@ class EventReceiver:
         while next_cursor and len(rows) < MAX_MISSED_EVENTS:
             page, next_cursor = api.list_events(since, self.patterns, next_cursor)
             rows += page
-        events = [event for row in reversed(rows) if (event := _event_of(row)) is not None]
+        events = [event for row in reversed(rows) if (event := _parse_event(row)) is not None]
         count = sum(self.handle_once(event) for event in events)
         if count:
             log.info("Missed events handled", extra={"count": count, "since": since})
@@ -118,15 +118,15 @@ class EventReceiver:
         return self._save_secret(api.rotate_secret(self._webhook_id))
 
     def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
-        if self._matches(headers, body):
+        if self._has_signature(headers, body):
             return True
         if not self._webhook_id or self._clock() < self._reloaded_at + RELOAD_SECONDS:
             return False
         self._reloaded_at = self._clock()
         self._secret = self._services.webhook_secrets.find(self._webhook_id) or self._secret
-        return self._matches(headers, body)
+        return self._has_signature(headers, body)
 
-    def _matches(self, headers: Mapping[str, str], body: bytes) -> bool:
+    def _has_signature(self, headers: Mapping[str, str], body: bytes) -> bool:
         names = ("webhook-id", "webhook-timestamp", "webhook-signature")
         message_id, timestamp, signatures = (headers.get(name, "") for name in names)
         return bool(self._secret) and is_signed(
@@ -156,12 +156,12 @@ def run_registration(receiver: EventReceiver, services: Services, api: EventApi,
 def parse_event(body: bytes) -> Event | None:
     """Parse the body of a delivery. None if it is not an event."""
     try:
-        return _event_of(json.loads(body))
+        return _parse_event(json.loads(body))
     except (ValueError, RecursionError):
         return None
 
 
-def _event_of(values: Any) -> Event | None:
+def _parse_event(values: Any) -> Event | None:
     if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
         return None
     texts = [text for name in ("id", "type", "created_at") if isinstance(text := values.get(name), str)]

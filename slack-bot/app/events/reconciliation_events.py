@@ -2,10 +2,10 @@
 
 from app.blocks.reconciliation import describe_connection
 from app.events.registry import Event
+from app.services.brokers.issue_cards import show_issue
 from app.services.dependencies import Services
-from app.services.issue_cards import show_issue
-from app.services.notifications import notify_channel
-from app.services.slack_settings import find_report_channel
+from app.services.notifications.delivery import notify_channel
+from app.services.settings.slack_settings import find_report_channel
 
 
 def show_reconciliation_issue(services: Services, event: Event) -> None:

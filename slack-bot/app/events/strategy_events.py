@@ -2,9 +2,9 @@
 
 from app.events.notification_events import find_person
 from app.events.registry import Event
-from app.services.backtests import send_backtest_result
 from app.services.dependencies import Services
-from app.services.strategy_threads import show_strategy_event
+from app.services.strategies.backtests import send_backtest_result
+from app.services.strategies.threads import show_strategy_event
 
 
 def show_strategy(services: Services, event: Event) -> None:

@@ -17,7 +17,7 @@ from app.events.registry import Event, EventRegistry
 from app.events.strategy_events import answer_backtest, show_strategy
 from app.services.dependencies import Services
 from app.services.orders.messages import update_order_message
-from app.services.overview import EVENT_PATTERNS
+from app.services.queries.overview import EVENT_PATTERNS
 
 log = logging.getLogger(__name__)
 

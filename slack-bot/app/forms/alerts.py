@@ -44,7 +44,7 @@ def parse_alert(text: str) -> AlertRequest:
         return AlertRequest(removed_id=removal["id"])
     match = ALERT.fullmatch(text)
     if match is None:
-        raise _not_understood(text)
+        raise _build_error(text)
     kind = KINDS.get(match["subject"].casefold(), "price")
     if (kind == "price") == bool(match["portfolio"]):
         raise InvalidCommand(
@@ -63,7 +63,7 @@ def parse_alert(text: str) -> AlertRequest:
         raise InvalidCommand(str(error)) from None
 
 
-def _not_understood(text: str) -> InvalidCommand:
+def _build_error(text: str) -> InvalidCommand:
     """Return the error for words that are not an alert. It suggests `above` or `below` for a similar word."""
     _subject, side, *_rest = [*text.split(), "", ""]
     nearest = difflib.get_close_matches(side.casefold(), SIDES, 1, MIN_LIKENESS)

@@ -41,7 +41,7 @@ class HelpRequest:
 
 def parse_command(text: str) -> Draft | HelpRequest:
     """Return the initial entries of the form for the text after `/trade`. Raises `InvalidCommand`."""
-    line = _plain(unescape(text)).strip()
+    line = _normalize_line(unescape(text)).strip()
     if len(line) > MAX_LINE_CHARACTERS:
         raise InvalidCommand("That line is too long.")
     if line.casefold() in ("help", "?", "--help"):
@@ -49,11 +49,11 @@ def parse_command(text: str) -> Draft | HelpRequest:
     if not line:
         return Draft()
     if match := TRADE_LINE.fullmatch(line):
-        return _full_line(match)
+        return _parse_full_line(match)
     _refuse_other_commands(line)
     if len(line.split()) > 1 or line.casefold() in ("buy", "sell"):
         raise InvalidCommand(f"That line is not understood. Type it like {EXAMPLE}.")
-    return Draft(symbol=_symbol(line))
+    return Draft(symbol=_parse_symbol(line))
 
 
 def _refuse_other_commands(line: str) -> None:
@@ -63,29 +63,29 @@ def _refuse_other_commands(line: str) -> None:
         raise InvalidCommand(f"{advice} (For a symbol of that name, type `/trade ${word.upper()}`.)")
 
 
-def _plain(line: str) -> str:
+def _normalize_line(line: str) -> str:
     """Return the line with plain punctuation. The portfolio name after `in` stays as it was typed."""
     before = IN.search(line)
     name_start = before.end() if before else len(line)
     return normalize_punctuation(line[:name_start]) + line[name_start:]
 
 
-def _full_line(match: re.Match[str]) -> Draft:
+def _parse_full_line(match: re.Match[str]) -> Draft:
     try:
         quantity = parse_quantity(match["quantity"], MAX_QUANTITY)
     except InvalidAmount as error:
         raise InvalidCommand(f"Quantity: {error}") from None
     return Draft(
-        symbol=_symbol(match["symbol"]),
+        symbol=_parse_symbol(match["symbol"]),
         quantity=format_plain(quantity),
-        price=format_plain(_price(match, quantity)) if match["price"] else "",
+        price=format_plain(_parse_price(match, quantity)) if match["price"] else "",
         side=match["side"].upper(),
-        portfolio=_portfolio(match["portfolio"] or ""),
+        portfolio=_parse_portfolio(match["portfolio"] or ""),
         read_as=describe_ambiguous(("Quantity", match["quantity"]), ("Price", match["price"] or "")),
     )
 
 
-def _price(match: re.Match[str], quantity: Decimal) -> Decimal:
+def _parse_price(match: re.Match[str], quantity: Decimal) -> Decimal:
     try:
         price = parse_amount(match["price"], MAX_PRICE)
         resolve_gmv(quantity, price, None)
@@ -94,14 +94,14 @@ def _price(match: re.Match[str], quantity: Decimal) -> Decimal:
     return price
 
 
-def _symbol(text: str) -> str:
+def _parse_symbol(text: str) -> str:
     try:
         return parse_symbol(text)
     except InvalidName as error:
         raise InvalidCommand(str(error)) from None
 
 
-def _portfolio(text: str) -> str:
+def _parse_portfolio(text: str) -> str:
     if not text:
         return ""
     try:

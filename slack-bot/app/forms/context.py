@@ -47,7 +47,7 @@ class FormContext:
 
     def dump(self) -> str:
         """Serialize the context for `private_metadata` (under 3,000 characters)."""
-        return json.dumps(self._values(), separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(self._list_values(), separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
     def load(cls, text: str) -> Self:
@@ -60,7 +60,7 @@ class FormContext:
             return cls("")
         return cls._parse(values)
 
-    def _values(self) -> dict[str, Any]:
+    def _list_values(self) -> dict[str, Any]:
         values = {"v": VERSION, "channel": self.channel, "attempt": self.attempt}
         unsettled = {"unsettled": True} if self.is_outcome_unknown else {}
         confirmed = {"confirmed": list(self.confirmed)} if self.confirmed else {}
@@ -69,7 +69,7 @@ class FormContext:
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> Self:
         attempt, is_unknown = count_of(values.get("attempt")), bool(values.get("unsettled"))
-        return cls(str(values.get("channel", "")), attempt, is_unknown, _texts(values.get("confirmed")))
+        return cls(str(values.get("channel", "")), attempt, is_unknown, _load_texts(values.get("confirmed")))
 
 
 def count_of(value: Any) -> int:
@@ -77,5 +77,5 @@ def count_of(value: Any) -> int:
     return value if isinstance(value, int) and value >= 0 else 0
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _load_texts(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value[-MAX_CONFIRMED:])) if isinstance(value, list) else ()

@@ -45,8 +45,8 @@ def format_day_change(change: DayChange | None) -> str:
     """Return the change such as `today +1.25 (+0.71%)`. Empty if it is not known."""
     if change is None:
         return ""
-    return f"today {_signed(change.amount)} ({_signed(change.percent)}%)"
+    return f"today {_format_signed(change.amount)} ({_format_signed(change.percent)}%)"
 
 
-def _signed(value: Decimal) -> str:
+def _format_signed(value: Decimal) -> str:
     return f"+{format_money(value)}" if value > 0 else format_money(value)

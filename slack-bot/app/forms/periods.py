@@ -19,14 +19,14 @@ def parse_period(word: str, now: datetime) -> tuple[str, str] | None:
     days = {"today": 0, "yesterday": 1}
     if word in days:
         day = now.date() - timedelta(days=days[word])
-        return _instants(day, day + timedelta(days=1))
+        return _format_instants(day, day + timedelta(days=1))
     try:
         if DAY.fullmatch(word):
             day = date.fromisoformat(word)
-            return _instants(day, day + timedelta(days=1))
+            return _format_instants(day, day + timedelta(days=1))
         if MONTH.fullmatch(word):
             first = date.fromisoformat(f"{word}-01")
-            return _instants(first, _next_month(first))
+            return _format_instants(first, _get_next_month(first))
     except (ValueError, OverflowError):
         raise InvalidCommand(f"“{word}” is not a day or month. Type it like `2026-11-30`.") from None
     return None
@@ -37,13 +37,13 @@ def format_period(since: str, until: str) -> str:
     if not since:
         return ""
     first, end = (date.fromisoformat(instant[:DATE_CHARACTERS]) for instant in (since, until))
-    is_month = first.day == 1 and end == _next_month(first)
+    is_month = first.day == 1 and end == _get_next_month(first)
     return first.isoformat()[:MONTH_CHARACTERS] if is_month else first.isoformat()
 
 
-def _next_month(first: date) -> date:
+def _get_next_month(first: date) -> date:
     return (first + timedelta(days=32)).replace(day=1)
 
 
-def _instants(first: date, until: date) -> tuple[str, str]:
+def _format_instants(first: date, until: date) -> tuple[str, str]:
     return f"{first.isoformat()}T00:00:00Z", f"{until.isoformat()}T00:00:00Z"

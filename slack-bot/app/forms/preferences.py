@@ -105,7 +105,7 @@ class Preferences:
         if self.quiet_hours is None:
             return None
         local = now.astimezone(_find_zone(self.time_zone))
-        since, until = _minutes(self.quiet_hours.since), _minutes(self.quiet_hours.until)
+        since, until = _parse_minutes(self.quiet_hours.since), _parse_minutes(self.quiet_hours.until)
         minute = local.hour * MINUTES_PER_HOUR + local.minute
         is_quiet = since <= minute < until if since < until else minute >= since or minute < until
         if not is_quiet:
@@ -185,11 +185,11 @@ def get_time_in_force(preferences: Preferences) -> str:
 
 
 def _read_modes(entries: Mapping[str, str]) -> dict[str, str]:
-    found = {name: entries.get(NOTIFY_PREFIX + name, "") for name in NOTIFICATION_TYPES}
-    return {name: mode for name, mode in found.items() if mode}
+    choices = {name: entries.get(NOTIFY_PREFIX + name, "") for name in NOTIFICATION_TYPES}
+    return {name: mode for name, mode in choices.items() if mode}
 
 
-def _minutes(time: str) -> int:
+def _parse_minutes(time: str) -> int:
     hour, _, minute = time.partition(":")
     return int(hour) * MINUTES_PER_HOUR + int(minute)
 

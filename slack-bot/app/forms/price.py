@@ -63,7 +63,7 @@ def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -
     if gmv is None:
         return _check_gmv(compute_gmv(quantity, price or Decimal(0)))
     if price is not None and compute_gmv(quantity, price) != gmv:
-        places = Decimal(1).scaleb(min(_exponent(price), -2))
+        places = Decimal(1).scaleb(min(_get_exponent(price), -2))
         if compute_price(gmv, quantity).quantize(places, rounding=ROUND_HALF_UP) != price:
             product = format_money(compute_gmv(quantity, price))
             raise InvalidAmount(
@@ -74,13 +74,13 @@ def resolve_gmv(quantity: Decimal, price: Decimal | None, gmv: Decimal | None) -
 
 def compute_typed_price(draft: Draft) -> Decimal | None:
     """Return the price per share of the current entries, None while they are incomplete."""
-    gmv = _typed_gmv(draft)
+    gmv = _parse_typed_gmv(draft)
     return None if gmv is None else compute_price(gmv, parse_quantity(draft.quantity, MAX_QUANTITY))
 
 
 def build_price_line(draft: Draft, quote: Quote | None = None) -> str:
     """Return the line with price and GMV of the current entries, and the quote with its age."""
-    price, gmv = compute_typed_price(draft), _typed_gmv(draft)
+    price, gmv = compute_typed_price(draft), _parse_typed_gmv(draft)
     typed = (("Quantity", draft.quantity), ("Price", draft.price), ("GMV", draft.gmv))
     if price is None or gmv is None:
         texts = [PRICE_PROMPT]
@@ -108,7 +108,7 @@ def format_duration(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
-def _typed_gmv(draft: Draft) -> Decimal | None:
+def _parse_typed_gmv(draft: Draft) -> Decimal | None:
     try:
         quantity = parse_quantity(draft.quantity, MAX_QUANTITY)
         if draft.gmv.strip():
@@ -124,7 +124,7 @@ def _check_gmv(gmv: Decimal) -> Decimal:
     return gmv
 
 
-def _exponent(value: Decimal) -> int:
+def _get_exponent(value: Decimal) -> int:
     exponent = value.normalize().as_tuple().exponent
     return exponent if isinstance(exponent, int) else 0
 

@@ -52,7 +52,7 @@ def build_symbol_id(symbol: str) -> str:
 
 def build_portfolio_id(name: str) -> str:
     """Return the id of the question about a portfolio that does not exist."""
-    return fields.PORTFOLIO_OK_PREFIX + _digest(name_key(name))
+    return fields.PORTFOLIO_OK_PREFIX + _compute_digest(name_key(name))
 
 
 def build_price_question(ticket: Ticket, reason: str) -> Question:
@@ -65,7 +65,7 @@ def build_price_question(ticket: Ticket, reason: str) -> Question:
 
 def build_symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
     """Return the question about a symbol that is not listed and was never traded."""
-    reason = f"{symbol} is not a listed instrument, and was never traded here.{_did_you_mean(nearest)}"
+    reason = f"{symbol} is not a listed instrument, and was never traded here.{_format_suggestion(nearest)}"
     return Question(
         build_symbol_id(symbol), "Trade a new symbol?", "symbol", reason, f"Yes, {symbol} is correct"
     )
@@ -73,7 +73,7 @@ def build_symbol_question(symbol: str, nearest: Iterable[str]) -> Question:
 
 def build_portfolio_question(name: str, nearest: Iterable[str]) -> Question:
     """Return the question about a portfolio that the trade would create."""
-    reason = f"There is no portfolio named {name}.{_did_you_mean(nearest)}"
+    reason = f"There is no portfolio named {name}.{_format_suggestion(nearest)}"
     return Question(
         build_portfolio_id(name), "Create a new portfolio?", "portfolio", reason, f"Yes, create {name}"
     )
@@ -93,7 +93,7 @@ def build_short_question(ticket: Ticket, holding: Holding) -> Question | None:
         reason = f"Closes {format_grouped(holding.quantity)} (realised {sign}{realised}) and {short}."
     else:
         reason = f"{ticket.portfolio} holds no {ticket.symbol}: this {short}."
-    about = _digest(
+    about = _compute_digest(
         ticket.symbol, name_key(ticket.portfolio), format_plain(holding.quantity), format_plain(opened)
     )
     yes = f"Yes, sell {format_grouped(opened)} short"
@@ -129,12 +129,12 @@ def find_nearest_names(typed: str, names: Iterable[str]) -> list[str]:
     return [by_key[key] for key in close_matches]
 
 
-def _did_you_mean(names: Iterable[str]) -> str:
+def _format_suggestion(names: Iterable[str]) -> str:
     *others, last = [*names] or [""]
     if not last:
         return ""
     return f" Did you mean {', '.join(others)} or {last}?" if others else f" Did you mean {last}?"
 
 
-def _digest(*parts: str) -> str:
+def _compute_digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:ID_CHARACTERS]

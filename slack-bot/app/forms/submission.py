@@ -18,7 +18,7 @@ T = TypeVar("T")
 def read_draft(state: State) -> Draft:
     """Return the entries of a view's `state.values` as texts, without validation."""
     portfolio = get_entry(state, fields.PORTFOLIO)
-    marked = _option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
+    marked = _read_option_text(state, fields.PORTFOLIO).startswith(fields.NEW_PORTFOLIO)
     return Draft(
         symbol=get_entry(state, fields.SYMBOL),
         quantity=get_entry(state, fields.QUANTITY),
@@ -127,17 +127,17 @@ def parse_side(text: str) -> Side:
 
 def get_entry(state: State, block_id: str) -> str:
     """Return the value of one input: typed text, or the value of the chosen option."""
-    element = _element(state, block_id)
+    element = _read_element(state, block_id)
     chosen = element.get("selected_option") or next(iter(element.get("selected_options") or []), None)
     return str(chosen["value"] if chosen else element.get("value") or "")
 
 
-def _option_text(state: State, block_id: str) -> str:
+def _read_option_text(state: State, block_id: str) -> str:
     """Return the text of the chosen option."""
-    chosen = _element(state, block_id).get("selected_option") or {}
+    chosen = _read_element(state, block_id).get("selected_option") or {}
     return str((chosen.get("text") or {}).get("text", ""))
 
 
-def _element(state: State, block_id: str) -> Mapping[str, Any]:
+def _read_element(state: State, block_id: str) -> Mapping[str, Any]:
     actions = state.get(block_id)
     return next(iter(actions.values())) if isinstance(actions, Mapping) and actions else {}

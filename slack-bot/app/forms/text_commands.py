@@ -187,7 +187,7 @@ class TextCommand:
 
 def parse_text_command(text: str, now: datetime) -> TextCommand:
     """Return the command of the text. `now` is the time in UTC. Raises `InvalidCommand`."""
-    line = _clean(text)
+    line = _remove_mentions_and_links(text)
     if len(line) > MAX_LINE_CHARACTERS:
         raise InvalidCommand("That line is too long.")
     word, _, rest = line.partition(" ")
@@ -207,7 +207,7 @@ def parse_text_command(text: str, now: datetime) -> TextCommand:
     return _parse_parts(command, rest, now)
 
 
-def _clean(text: str) -> str:
+def _remove_mentions_and_links(text: str) -> str:
     """Return the text without mentions and links. Slack turns words such as `BRK.B` into links."""
     without = LINK.sub(lambda match: match[2] or match[1], MENTION.sub(" ", text))
     line = unescape(without).replace("\u00a0", " ").strip()
@@ -240,7 +240,7 @@ def _parse_parts(command: TextCommand, rest: str, now: datetime) -> TextCommand:
     accepted = PARTS[command.verb]
     if match := IN.search(rest):
         if Part.PORTFOLIO not in accepted:
-            raise _not_understood(command.verb, match[0].strip())
+            raise _build_error(command.verb, match[0].strip())
         command = replace(command, portfolio=_parse_portfolio(match[1]))
         rest = rest[: match.start()]
     for word in normalize_punctuation(rest).split():
@@ -267,14 +267,14 @@ def _add_word(command: TextCommand, accepted: frozenset[Part], word: str, now: d
 def _add_symbol(command: TextCommand, accepted: frozenset[Part], word: str) -> TextCommand:
     most = MAX_SYMBOLS if Part.SYMBOLS in accepted else 1 if Part.SYMBOL in accepted else 0
     if len(command.symbols) >= most:
-        raise _not_understood(command.verb, word)
+        raise _build_error(command.verb, word)
     try:
         return replace(command, symbols=(*command.symbols, parse_symbol(word)))
     except InvalidName:
-        raise _not_understood(command.verb, word) from None
+        raise _build_error(command.verb, word) from None
 
 
-def _not_understood(verb: Verb, words: str) -> InvalidCommand:
+def _build_error(verb: Verb, words: str) -> InvalidCommand:
     return InvalidCommand(
         f"{_quote(words)} is not understood after `{verb}`. Type it like `{EXAMPLES[verb]}`."
     )

@@ -10,7 +10,7 @@ from app.handlers.boundary import Body, build_private_answer, get_origin, guard_
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.open_form import open_form
+from app.services.trades.form import open_form
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:
@@ -20,10 +20,10 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         try:
             command = parse_command(str(body.get("text", "")))
         except InvalidCommand as error:
-            _reply(ack, f"{escape(str(error))} {MORE}")
+            _send_reply(ack, f"{escape(str(error))} {MORE}")
             return
         if isinstance(command, HelpRequest):
-            _reply(ack, HELP)
+            _send_reply(ack, HELP)
             return
         origin = get_origin(body, context)
         ack()
@@ -32,12 +32,12 @@ def register(registry: HandlerRegistry, services: Services) -> None:
         try:
             services.form_workers.submit(origin.request_id, open_form, services, origin, command)
         except QueueFull:
-            _reply(ack, failure_messages.BUSY)
+            _send_reply(ack, failure_messages.BUSY)
 
     registry.command("/trade")(guard_handler(trade, _build_apology, build_private_answer))
 
 
-def _reply(ack: Ack, text: str) -> None:
+def _send_reply(ack: Ack, text: str) -> None:
     """Answer the command so that only the person sees it. This replaces an earlier answer of `ack()`."""
     ack(**build_private_answer(text))
 

@@ -9,7 +9,7 @@ import secrets
 
 from slack_bolt import Ack, BoltRequest, BoltResponse
 
-from app.handlers.installation_check import find_refusal, log_refusal, refusal
+from app.handlers.installation_check import build_refusal, find_refusal, log_refusal
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
 
@@ -30,7 +30,7 @@ class RequestDispatcher:
         request_id = req.context.setdefault("request_id", create_request_id())
         if reason := find_refusal(self._services, req.context):
             log_refusal(req.context, reason)
-            return refusal(req.body, reason)
+            return build_refusal(req.body, reason)
         handler = self._registry.find(req.body)
         if handler is None:
             log.warning("Request without a handler", extra={"request_id": request_id})

@@ -10,7 +10,7 @@ from slack_bolt import Ack, BoltContext
 from app.handlers.boundary import Body, get_request_id, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.slack_statuses import report_status
+from app.services.settings.slack_statuses import report_status
 from app.storage.database import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ def remove_installation(services: Services, body: Body, request_id: str) -> None
     An event that is older than the installation is ignored: the app was installed again.
     """
     event = body.get("event") or {}
-    if not _ends_installation(event) or not services.recent_deliveries.add(str(body.get("event_id", ""))):
+    if not _is_end_of_installation(event) or not services.recent_deliveries.add(
+        str(body.get("event_id", ""))
+    ):
         return
     extra = {"request_id": request_id, "event": str(event.get("type", ""))}
     try:
@@ -60,7 +62,7 @@ def remove_installation(services: Services, body: Body, request_id: str) -> None
     log.warning("Installation ended", extra=extra | {"removed": is_current})
 
 
-def _ends_installation(event: Mapping[str, Any]) -> bool:
+def _is_end_of_installation(event: Mapping[str, Any]) -> bool:
     """Return whether the bot token is invalid now. Tokens of people are revoked without effect on the bot."""
     tokens = event.get("tokens")
     return event.get("type") != "tokens_revoked" or not isinstance(tokens, dict) or bool(tokens.get("bot"))

@@ -31,11 +31,11 @@ def find_refusal(services: Services, context: BoltContext) -> str:
 def log_refusal(context: BoltContext, reason: str) -> None:
     """Log a refused request. Only ids in the form of Slack's ids: a request may contain anything."""
     extra = {"request_id": get_request_id(context), "reason": reason}
-    ids = {"team": _id(context.team_id), "enterprise": _id(context.enterprise_id)}
+    ids = {"team": _parse_id(context.team_id), "enterprise": _parse_id(context.enterprise_id)}
     log.warning("Request of another installation refused", extra=extra | ids)
 
 
-def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
+def build_refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
     """Return the answer that only the person sees. Empty if the request expects no answer."""
     if "command" in body:
         message = build_notice(sentence)
@@ -49,5 +49,5 @@ def refusal(body: dict[str, Any], sentence: str) -> BoltResponse:
     return BoltResponse(status=200, body="")
 
 
-def _id(value: Any) -> str:
+def _parse_id(value: Any) -> str:
     return value if isinstance(value, str) and ID.fullmatch(value) else ""

@@ -9,9 +9,9 @@ from app.forms import fields
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.live_price import update_price_lines
-from app.services.open_forms import OpenForms, record_keystroke, release_waiter
-from app.services.submit import submit
+from app.services.state.open_forms import OpenForms, record_keystroke, release_waiter
+from app.services.trades.live_price import update_price_lines
+from app.services.trades.submission_answers import submit
 
 ANY = re.compile(".*", re.DOTALL)
 

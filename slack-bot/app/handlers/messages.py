@@ -16,7 +16,7 @@ from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.event_person import find_event_person
-from app.services.text_requests import TextRequest, answer_request
+from app.services.queries.text_requests import TextRequest, answer_request
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from app.forms import action_ids, fields
 from app.handlers.boundary import Body, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.open_forms import OpenForms, postpone_redraw
+from app.services.forms.suggestions import suggest_portfolios
 from app.services.orders.suggestions import suggest_order_portfolios
-from app.services.preferences import suggest_time_zones
-from app.services.suggestions import suggest_portfolios
+from app.services.settings.preferences import suggest_time_zones
+from app.services.state.open_forms import OpenForms, postpone_redraw
 
 
 def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:

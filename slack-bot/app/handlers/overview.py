@@ -19,10 +19,10 @@ from app.oms_client import Person
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.event_person import find_event_person
-from app.services.open_form import open_form
 from app.services.orders.form import open_order_form
 from app.services.origin import Origin
-from app.services.overview import queue_overview, show_overview
+from app.services.queries.overview import queue_overview, show_overview
+from app.services.trades.form import open_form
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from app.blocks.reconciliation import FORM, RESOLVE, TAKE
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
-from app.services import reconciliation
+from app.services.brokers import reconciliation
 from app.services.dependencies import Services
-from app.services.form_submission import submit_form
+from app.services.forms.submission import submit_form
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:

@@ -79,19 +79,19 @@ class HandlerRegistry:
         action_id, block_id = _read(action, "action_id"), _read(action, "block_id")
         if handler := self._handlers.get((RequestKind.ACTION, action_id)):
             return handler
-        found = (
+        handlers = (
             action_handler
             for constraint, action_handler in self._patterns
-            if _matches(constraint, action_id, block_id)
+            if _is_match(constraint, action_id, block_id)
         )
-        return next(found, None) if action is not None else None
+        return next(handlers, None) if action is not None else None
 
 
 def _read(part: Any, name: str) -> str:
     return str(part.get(name, "")) if isinstance(part, dict) else ""
 
 
-def _matches(constraint: Constraint, action_id: str, block_id: str) -> bool:
+def _is_match(constraint: Constraint, action_id: str, block_id: str) -> bool:
     if isinstance(constraint, re.Pattern):
         return constraint.search(action_id) is not None
     return isinstance(constraint, Mapping) and constraint == {"action_id": action_id, "block_id": block_id}

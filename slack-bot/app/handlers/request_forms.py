@@ -13,31 +13,28 @@ from app.forms.portfolio_values import PositionKey
 from app.forms.text_commands import FORM_VERBS, Verb, parse_text_command
 from app.handlers.boundary import Body, Handler, build_push, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
-from app.services import (
-    backtests,
-    broker_log_in,
-    failure_messages,
-    kill_switch,
-    position_actions,
-    preferences,
-    strategy_parameters,
-)
-from app.services.banners import CHANNEL_IDS
+from app.services import failure_messages
+from app.services.brokers.login import LOGIN
 from app.services.dependencies import Services
-from app.services.form_submission import FormAction, submit_form
-from app.services.origin import Origin
+from app.services.forms.submission import FormAction, submit_form
+from app.services.kill_switches.changes import RESUME, STOP
+from app.services.orders.position_actions import CANCEL, CLOSE, EXITS
+from app.services.origin import Origin, is_channel
 from app.services.request_forms import open_close_form, open_exits_form, open_position, open_request_form
+from app.services.settings.preferences import SETTINGS
+from app.services.strategies.backtests import BACKTEST
+from app.services.strategies.parameters import PARAMETERS
 
 FORMS = {
-    action_ids.CLOSE_FORM: position_actions.CLOSE,
-    action_ids.EXITS_FORM: position_actions.EXITS,
-    action_ids.CANCEL_FORM: position_actions.CANCEL,
-    action_ids.HALT_FORM: kill_switch.STOP,
-    action_ids.RESUME_FORM: kill_switch.RESUME,
-    action_ids.SETTINGS_FORM: preferences.SETTINGS,
-    action_ids.LOGIN_FORM: broker_log_in.LOGIN,
-    action_ids.BACKTEST_FORM: backtests.BACKTEST,
-    action_ids.PARAMETERS_FORM: strategy_parameters.PARAMETERS,
+    action_ids.CLOSE_FORM: CLOSE,
+    action_ids.EXITS_FORM: EXITS,
+    action_ids.CANCEL_FORM: CANCEL,
+    action_ids.HALT_FORM: STOP,
+    action_ids.RESUME_FORM: RESUME,
+    action_ids.SETTINGS_FORM: SETTINGS,
+    action_ids.LOGIN_FORM: LOGIN,
+    action_ids.BACKTEST_FORM: BACKTEST,
+    action_ids.PARAMETERS_FORM: PARAMETERS,
 }
 FORM_OPENERS = re.compile(re.escape(action_ids.FORM_OPEN) + "(:.*)?")
 Open = Callable[[Services, Origin, Body], None]
@@ -111,7 +108,7 @@ def _restore_banner(services: Services, portfolio: str, body: Body) -> None:
     """Store where the banner is that was clicked: the registry is empty after a restart."""
     container = body.get("container") or {}
     channel, timestamp = str(container.get("channel_id", "")), str(container.get("message_ts", ""))
-    is_banner = timestamp and not container.get("is_ephemeral") and channel.startswith(CHANNEL_IDS)
+    is_banner = timestamp and not container.get("is_ephemeral") and is_channel(channel)
     if is_banner and services.banners.get(portfolio) is None:
         services.banners.add(portfolio, Banner(channel, timestamp))
 

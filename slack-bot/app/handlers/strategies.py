@@ -3,17 +3,17 @@
 from app.forms import action_ids
 from app.handlers.orders.message_buttons import ButtonAction, build_button_handler
 from app.handlers.registry import HandlerRegistry
-from app.services import strategies
+from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.orders.actions import ClickedMessage
 from app.services.origin import Origin
 from app.services.request_forms import open_backtest_form, open_parameters_form
+from app.services.strategies import actions
 
 BUTTONS: dict[str, ButtonAction] = {
-    action_ids.STRATEGY_START: strategies.start_strategy,
-    action_ids.STRATEGY_RESTART: strategies.restart_strategy,
-    action_ids.STRATEGY_PAUSE: strategies.pause_strategy,
-    action_ids.STRATEGY_STOP: strategies.stop_strategy,
+    action_ids.STRATEGY_START: actions.start_strategy,
+    action_ids.STRATEGY_RESTART: actions.restart_strategy,
+    action_ids.STRATEGY_PAUSE: actions.pause_strategy,
+    action_ids.STRATEGY_STOP: actions.stop_strategy,
 }
 
 

@@ -11,8 +11,8 @@ from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
+from app.services.queries.text_requests import TextRequest, answer_request
 from app.services.request_forms import open_request_form
-from app.services.text_requests import TextRequest, answer_request
 
 MORE = "`/desk help` shows what you can type."
 PREFIXES = {"/desk": "", "/portfolio": "portfolio ", "/trades": "trades "}

@@ -7,9 +7,9 @@ from app.forms.trade_buttons import REVERSAL_FORM
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
-from app.services.answer_deadline import answer_within_time
 from app.services.dependencies import Services
-from app.services.trade_reversal import open_form_again, open_reversal_form, reverse_trade
+from app.services.forms.answer_deadline import answer_within_time
+from app.services.trades.reversal import open_form_again, open_reversal_form, reverse_trade
 
 
 def register(registry: HandlerRegistry, services: Services) -> None:

@@ -116,16 +116,18 @@ class OmsClient:
 
     def find_portfolio(self, person: Person, name: str, *, request_id: str) -> str | None:
         """Return the stored name of a portfolio. None if the person sees no such portfolio."""
-        found = self.read(person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None)
-        portfolio_name = found.get("portfolio_name") if isinstance(found, dict) else None
+        portfolio_row = self.read(
+            person, f"/api/v1/portfolio/{quote(name, safe='')}", {}, request_id, absent=None
+        )
+        portfolio_name = portfolio_row.get("portfolio_name") if isinstance(portfolio_row, dict) else None
         return portfolio_name if isinstance(portfolio_name, str) else None
 
     def get_holding(self, person: Person, portfolio: str, symbol: str, *, request_id: str) -> Holding:
         """Return the position of a portfolio in a symbol. It is empty if either is unknown."""
         path = f"/api/v1/positions/{quote(portfolio, safe='')}/{quote(symbol, safe='')}"
-        found = self.read(person, path, {}, request_id, absent=None)
+        quote_row = self.read(person, path, {}, request_id, absent=None)
         try:
-            return Holding() if found is None else parse_holding(found)
+            return Holding() if quote_row is None else parse_holding(quote_row)
         except (KeyError, TypeError, ValueError):
             raise UnreadableResponse("The OMS returned a position that cannot be read.") from None
 
@@ -143,10 +145,8 @@ class OmsClient:
 
     def is_listed(self, person: Person, symbol: str, *, request_id: str) -> bool:
         """Return whether the symbol is a listed instrument."""
-        found = self.read(
-            person, f"/api/v1/instruments/{quote(symbol, safe='')}", {}, request_id, absent=None
-        )
-        return isinstance(found, dict) and found.get("listed") is True
+        body = self.read(person, f"/api/v1/instruments/{quote(symbol, safe='')}", {}, request_id, absent=None)
+        return isinstance(body, dict) and body.get("listed") is True
 
     def list_instruments(self, person: Person, part: str, *, limit: int, request_id: str) -> list[Instrument]:
         """Return listed instruments whose symbol or name contains the text, sorted by symbol."""
@@ -168,7 +168,7 @@ class OmsClient:
             raise UnreadableResponse("The OMS returned a value that is not a list.")
         return [name for name in names if isinstance(name, str)]
 
-    def may_trade(self, person: Person, *, request_id: str) -> bool:
+    def can_trade(self, person: Person, *, request_id: str) -> bool:
         """Return whether the person's role includes trading.
 
         Raises `OmsForbidden` if the person has no access.

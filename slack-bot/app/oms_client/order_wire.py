@@ -19,10 +19,12 @@ def serialize_order_ticket(
 ) -> Json:
     """Return the body of `POST /orders`. The OMS takes the person from the header, not from the body."""
     optional = {
-        "quantity": _text(ticket.quantity),
-        "notional": _text(ticket.value),
-        "take_profit": {"limit_price": _text(ticket.take_profit)} if ticket.take_profit else None,
-        "stop_loss": {"stop_price": _text(ticket.stop_loss)} if ticket.stop_loss else None,
+        "quantity": _format_optional_amount(ticket.quantity),
+        "notional": _format_optional_amount(ticket.value),
+        "take_profit": {"limit_price": _format_optional_amount(ticket.take_profit)}
+        if ticket.take_profit
+        else None,
+        "stop_loss": {"stop_price": _format_optional_amount(ticket.stop_loss)} if ticket.stop_loss else None,
         "client_order_id": client_order_id or None,
         "reason": ticket.reason or None,
         "confirm_repeat": confirm_repeat or None,
@@ -32,7 +34,7 @@ def serialize_order_ticket(
         "symbol": ticket.symbol,
         "side": ticket.side.value,
         "type": ticket.type.value,
-        **_terms(ticket),
+        **_serialize_terms(ticket),
     }
     return body | {name: value for name, value in optional.items() if value is not None}
 
@@ -42,13 +44,15 @@ def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: 
 
     Raises `OmsRejected` if none does.
     """
-    terms = _terms(ticket) | ({"quantity": format_plain(ticket.quantity)} if ticket.quantity else {})
+    terms = _serialize_terms(ticket) | (
+        {"quantity": format_plain(ticket.quantity)} if ticket.quantity else {}
+    )
     old = {
-        "quantity": _text(previous.quantity),
-        "limit_price": _text(previous.limit_price),
-        "stop_price": _text(previous.stop_price),
-        "trail_amount": _text(previous.trail_amount),
-        "trail_percent": _text(previous.trail_percent),
+        "quantity": _format_optional_amount(previous.quantity),
+        "limit_price": _format_optional_amount(previous.limit_price),
+        "stop_price": _format_optional_amount(previous.stop_price),
+        "trail_amount": _format_optional_amount(previous.trail_amount),
+        "trail_percent": _format_optional_amount(previous.trail_percent),
         "time_in_force": previous.time_in_force,
     }
     changed = {name: value for name, value in terms.items() if value != old.get(name)}
@@ -62,12 +66,12 @@ def serialize_changes(ticket: OrderTicket, previous: Order, *, client_order_id: 
 
 def parse_order(values: Any) -> Order:
     """Parse an order with its exits. Raises `OmsError` if it is invalid."""
-    return _parse(_order, values, "an order")
+    return _parse(_parse_order, values, "an order")
 
 
 def parse_orders(rows: Any) -> list[Order]:
     """Parse a list of orders. Raises `OmsError` if it is invalid."""
-    return _parse(lambda values: [_order(row) for row in values], rows, "orders")
+    return _parse(lambda values: [_parse_order(row) for row in values], rows, "orders")
 
 
 def parse_preview(values: Any) -> Preview:
@@ -77,38 +81,38 @@ def parse_preview(values: Any) -> Preview:
 
 def parse_approvals(rows: Any) -> list[Approval]:
     """Parse a list of orders that wait for approval. Raises `OmsError` if it is invalid."""
-    return _parse(lambda values: [_approval(row) for row in values], rows, "approvals")
+    return _parse(lambda values: [_parse_approval(row) for row in values], rows, "approvals")
 
 
 def parse_portfolio_cash(values: Any) -> PortfolioCash:
     """Parse the cash of a portfolio. Raises `OmsError` if it is invalid."""
-    return _parse(_portfolio_cash, values, "a portfolio")
+    return _parse(_parse_portfolio_cash, values, "a portfolio")
 
 
 def parse_portfolio_cashes(rows: Any) -> list[PortfolioCash]:
     """Parse the summaries of portfolios. Raises `OmsError` if they are invalid."""
-    return _parse(lambda values: [_portfolio_cash(row) for row in values], rows, "portfolios")
+    return _parse(lambda values: [_parse_portfolio_cash(row) for row in values], rows, "portfolios")
 
 
 def parse_denial(facts: Mapping[str, Any]) -> Denial | None:
     """Parse the denial of a problem document, None if it has none or it cannot be read."""
     try:
-        return _denial(facts.get("denial"))
+        return _parse_denial(facts.get("denial"))
     except UNREADABLE:
         return None
 
 
-def _terms(ticket: OrderTicket) -> Json:
+def _serialize_terms(ticket: OrderTicket) -> Json:
     trail = ticket.trail
-    found = {
-        "limit_price": _text(ticket.limit_price),
-        "stop_price": _text(ticket.stop_price),
-        "trail_percent": _text(trail.distance) if trail and trail.is_percent else None,
-        "trail_amount": _text(trail.distance) if trail and not trail.is_percent else None,
+    values = {
+        "limit_price": _format_optional_amount(ticket.limit_price),
+        "stop_price": _format_optional_amount(ticket.stop_price),
+        "trail_percent": _format_optional_amount(trail.distance) if trail and trail.is_percent else None,
+        "trail_amount": _format_optional_amount(trail.distance) if trail and not trail.is_percent else None,
         "time_in_force": ticket.time_in_force.value,
         "expires_at": f"{ticket.expires_at:%Y-%m-%dT%H:%M:%SZ}" if ticket.expires_at else None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
@@ -118,7 +122,7 @@ def _parse(parse: Callable[[Any], T], values: Any, what: str) -> T:
         raise UnreadableResponse(f"The OMS returned {what} that cannot be read.") from None
 
 
-def _order(values: Json) -> Order:
+def _parse_order(values: Json) -> Order:
     optional = ("limit_price", "stop_price", "trail_amount", "trail_percent", "notional", "average_price")
     texts = (
         "expires_at",
@@ -143,16 +147,16 @@ def _order(values: Json) -> Order:
         time_in_force=str(values["time_in_force"]),
         filled_quantity=parse_amount(values["filled_quantity"]),
         leaves_quantity=parse_amount(values["leaves_quantity"]),
-        legs=tuple(_order(leg) for leg in values.get("legs") or ()),
-        denial=_denial(values.get("denial")),
-        events=tuple(map(_event, values.get("events") or ())),
+        legs=tuple(_parse_order(leg) for leg in values.get("legs") or ()),
+        denial=_parse_denial(values.get("denial")),
+        events=tuple(map(_parse_event, values.get("events") or ())),
         fills=tuple(map(_fill, values.get("fills") or ())),
-        **{name: _amount(values.get(name)) for name in optional},  # type: ignore[arg-type]
+        **{name: _parse_optional_amount(values.get(name)) for name in optional},  # type: ignore[arg-type]
         **{name: str(values.get(name) or "") for name in texts},  # type: ignore[arg-type]
     )
 
 
-def _event(values: Json) -> OrderEvent:
+def _parse_event(values: Json) -> OrderEvent:
     return OrderEvent(
         sequence=int(values["sequence"]),
         previous=str(values["from_status"] or ""),
@@ -167,7 +171,7 @@ def _fill(values: Json) -> Fill:
     return Fill(str(values["execution_id"]), parse_amount(values["quantity"]), parse_amount(values["price"]))
 
 
-def _denial(values: Any) -> Denial | None:
+def _parse_denial(values: Any) -> Denial | None:
     if not values:
         return None
     return Denial(
@@ -175,8 +179,8 @@ def _denial(values: Any) -> Denial | None:
         message=str(values["message"]),
         limit=str(values.get("limit") or ""),
         asked=str(values.get("asked") or ""),
-        largest_passing=_amount(values.get("largest_passing")),
-        nearest_price=_amount(values.get("nearest_price")),
+        largest_passing=_parse_optional_amount(values.get("largest_passing")),
+        nearest_price=_parse_optional_amount(values.get("nearest_price")),
     )
 
 
@@ -184,14 +188,14 @@ def _preview(values: Json) -> Preview:
     return Preview(
         symbol=str(values["symbol"]),
         quantity=parse_amount(values["quantity"]),
-        price=_amount(values["expected_price"]),
-        value=_amount(values["expected_value"]),
-        charges=_amount(values["expected_charges"]),
-        cash_after=_amount(values["cash_after"]),
+        price=_parse_optional_amount(values["expected_price"]),
+        value=_parse_optional_amount(values["expected_value"]),
+        charges=_parse_optional_amount(values["expected_charges"]),
+        cash_after=_parse_optional_amount(values["cash_after"]),
         position_after=parse_amount(values["position_after"]),
         opens_at=str(values.get("opens_at") or ""),
         needs_approval=values.get("needs_approval") is True,
-        denial=_denial(values["denial"]),
+        denial=_parse_denial(values["denial"]),
         checks=tuple(map(_check, values["checks"])),
     )
 
@@ -200,41 +204,41 @@ def _check(values: Json) -> Check:
     return Check(
         name=str(values["check"]),
         passes=values["passes"] is True,
-        largest_passing=_amount(values["largest_passing"]),
+        largest_passing=_parse_optional_amount(values["largest_passing"]),
         code=str(values["code"] or ""),
         limit=str(values["limit"] or ""),
     )
 
 
-def _approval(values: Json) -> Approval:
+def _parse_approval(values: Json) -> Approval:
     return Approval(
-        order=_order(values["order"]),
+        order=_parse_order(values["order"]),
         rule=str(values["rule"]),
         requested_by=str(values["requested_by"]),
         expires_at=str(values["expires_at"]),
-        price_seen=_amount(values["price_seen"]),
-        price=_amount(values["price"]),
+        price_seen=_parse_optional_amount(values["price_seen"]),
+        price=_parse_optional_amount(values["price"]),
         then={name: str(value) for name, value in values["then"].items() if value is not None},
         now={name: str(value) for name, value in values["now"].items() if value is not None},
-        denial=_denial(values["denial"]),
+        denial=_parse_denial(values["denial"]),
         override_reason=str(values.get("reason") or ""),
         waived=str(values.get("waived") or ""),
         approvers=tuple(map(str, values["approvers"])),
     )
 
 
-def _portfolio_cash(values: Json) -> PortfolioCash:
+def _parse_portfolio_cash(values: Json) -> PortfolioCash:
     return PortfolioCash(
         name=str(values["portfolio_name"]),
         cash=parse_amount(values["cash"]),
         currency=str(values["base_currency"]),
-        buying_power=_amount(values.get("buying_power")),
+        buying_power=_parse_optional_amount(values.get("buying_power")),
     )
 
 
-def _amount(value: Any) -> Decimal | None:
+def _parse_optional_amount(value: Any) -> Decimal | None:
     return None if value is None else parse_amount(value)
 
 
-def _text(value: Decimal | None) -> str | None:
+def _format_optional_amount(value: Decimal | None) -> str | None:
     return None if value is None else format_plain(value)

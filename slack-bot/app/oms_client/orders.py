@@ -52,11 +52,11 @@ class OrderClient:
     ) -> Order:
         """Replace the terms that differ from those of the previous order. Return the new order."""
         body = serialize_changes(ticket, previous, client_order_id=key)
-        return self._write(person, "PATCH", _path(previous.id), body, key=key, request_id=request_id)
+        return self._write(person, "PATCH", _build_path(previous.id), body, key=key, request_id=request_id)
 
     def cancel(self, person: Person, order_id: str, *, key: str, request_id: str) -> Order:
         """Cancel an order."""
-        path = f"{_path(order_id)}/cancel"
+        path = f"{_build_path(order_id)}/cancel"
         return self._write(person, "POST", path, {}, key=key, request_id=request_id)
 
     def close(
@@ -80,12 +80,12 @@ class OrderClient:
     ) -> Order:
         """Approve an order. `price_seen` is the moved reference price that the person agreed to."""
         body = {name: text for name, text in (("reason", reason), ("price_seen", price_seen)) if text}
-        path = f"{_path(order_id)}/approve"
+        path = f"{_build_path(order_id)}/approve"
         return self._write(person, "POST", path, body, key=key, request_id=request_id)
 
     def reject(self, person: Person, order_id: str, reason: str, *, key: str, request_id: str) -> Order:
         """Reject an order."""
-        path, body = f"{_path(order_id)}/reject", {"reason": reason}
+        path, body = f"{_build_path(order_id)}/reject", {"reason": reason}
         return self._write(person, "POST", path, body, key=key, request_id=request_id)
 
     def list_approvals(self, person: Person, *, request_id: str) -> list[Approval]:
@@ -97,12 +97,12 @@ class OrderClient:
 
         Without a person, it is read with the bot's own key, which sees all orders.
         """
-        path = _path(order_id)
+        path = _build_path(order_id)
         if person is None:
-            found = self.oms.read_as_bot(path, {}, request_id, absent=None)
+            body = self.oms.read_as_bot(path, {}, request_id, absent=None)
         else:
-            found = self.oms.read(person, path, {}, request_id, absent=None)
-        return None if found is None else parse_order(found)
+            body = self.oms.read(person, path, {}, request_id, absent=None)
+        return None if body is None else parse_order(body)
 
     def find(self, person: Person, client_order_id: str, *, request_id: str) -> Order | None:
         """Return the order with this client order id, None if there is none."""
@@ -139,8 +139,8 @@ class OrderClient:
     def get_cash(self, person: Person, portfolio: str, *, request_id: str) -> PortfolioCash | None:
         """Return the cash and the buying power of a portfolio. None if the person sees no such portfolio."""
         path = f"/api/v1/portfolio/{quote(portfolio, safe='')}"
-        found = self.oms.read(person, path, {}, request_id, absent=None)
-        return None if found is None else parse_portfolio_cash(found)
+        body = self.oms.read(person, path, {}, request_id, absent=None)
+        return None if body is None else parse_portfolio_cash(body)
 
     def list_cash(self, person: Person, query: str, *, limit: int, request_id: str) -> list[PortfolioCash]:
         """Return the portfolios that match the query, with their cash."""
@@ -169,5 +169,5 @@ def _read_json(http_answer: HttpAnswer) -> Any:
         raise OutcomeUnknown("The OMS returned a response that is not JSON.") from None
 
 
-def _path(order_id: str) -> str:
+def _build_path(order_id: str) -> str:
     return f"{ORDERS}/{quote(order_id, safe='')}"

@@ -61,8 +61,8 @@ class PortfolioClient(PersonClient):
 
     def get_position(self, key: PositionKey) -> Position | None:
         """Return a position, None if the person sees no such position."""
-        found = self._read(_position_path(key), _drop_empty(product=key.product))
-        return None if found is None else parse_row(Position, found)
+        body = self._read(_build_position_path(key), _drop_empty(product=key.product))
+        return None if body is None else parse_row(Position, body)
 
     def list_portfolio_names(self, *, limit: int) -> list[str]:
         """Return the names of the portfolios that the person may see."""
@@ -70,14 +70,14 @@ class PortfolioClient(PersonClient):
 
     def get_portfolio(self, name: str) -> PortfolioValue | None:
         """Return a portfolio at current marks, None if the person sees no such portfolio."""
-        found = self._read(f"/portfolio/{quote(name, safe='')}")
-        return None if found is None else parse_row(PortfolioValue, found)
+        body = self._read(f"/portfolio/{quote(name, safe='')}")
+        return None if body is None else parse_row(PortfolioValue, body)
 
     def get_equity_history(self, name: str) -> list[EquityPoint]:
         """Return the equity of a portfolio at the closes of the last 30 days, and now."""
         parameters = {"period": "1M", "interval": "1d"}
-        found = self._read(f"/portfolio/{quote(name, safe='')}/history", parameters)
-        return parse_rows(EquityPoint, found.get("points") if isinstance(found, dict) else [])
+        body = self._read(f"/portfolio/{quote(name, safe='')}/history", parameters)
+        return parse_rows(EquityPoint, body.get("points") if isinstance(body, dict) else [])
 
     def list_orders(self, command: TextCommand, *, limit: int) -> list[OrderSummary]:
         """Return the orders that a command names, newest first: the open ones unless it asks for all."""
@@ -93,8 +93,8 @@ class PortfolioClient(PersonClient):
 
     def get_order(self, order_id: str) -> OrderSummary | None:
         """Return an order, None if the person sees no such order."""
-        found = self._read(f"/orders/{quote(order_id, safe='')}")
-        return None if found is None else parse_row(OrderSummary, found)
+        body = self._read(f"/orders/{quote(order_id, safe='')}")
+        return None if body is None else parse_row(OrderSummary, body)
 
     def list_trades(self, command: TextCommand, *, limit: int) -> list[TradeSummary]:
         """Return the trades that a command names, newest first."""
@@ -111,8 +111,8 @@ class PortfolioClient(PersonClient):
     def list_pnl(self, portfolio: str = "", *, is_today: bool) -> list[ProfitSummary]:
         """Return the P&L by portfolio: since 00:00 UTC, or in all."""
         path, grouping = ("/pnl/today", "") if is_today else ("/pnl", "portfolio")
-        found = self._read(path, _drop_empty(by=grouping, portfolio=portfolio))
-        return parse_rows(ProfitSummary, _items(found))
+        body = self._read(path, _drop_empty(by=grouping, portfolio=portfolio))
+        return parse_rows(ProfitSummary, _get_items(body))
 
     def list_exposures(self, portfolio: str = "") -> tuple[str, list[ExposureSummary]]:
         """Return the tenant's currency, and the exposures by portfolio with the total at the end."""
@@ -121,7 +121,7 @@ class PortfolioClient(PersonClient):
             currency, total = str(body["currency"]), body["total"]
         except (KeyError, TypeError):
             raise UnreadableResponse("The OMS returned an exposure that cannot be read.") from None
-        return currency, parse_rows(ExposureSummary, [*_items(body), total])
+        return currency, parse_rows(ExposureSummary, [*_get_items(body), total])
 
     def list_limits(self, *, limit: int) -> list[RiskLimit]:
         """Return the limits that were set and that the person may see."""
@@ -137,8 +137,8 @@ class PortfolioClient(PersonClient):
 
     def get_quote(self, symbol: str) -> QuoteDetail | None:
         """Return the newest quote of a symbol, None if there is none."""
-        found = self._read(f"/quotes/{quote(symbol, safe='')}")
-        return None if found is None else parse_row(QuoteDetail, found)
+        body = self._read(f"/quotes/{quote(symbol, safe='')}")
+        return None if body is None else parse_row(QuoteDetail, body)
 
     def list_day_bars(self, symbol: str) -> list[DayBar]:
         """Return the prices of the newest two days with prices, the newest day first."""
@@ -169,8 +169,8 @@ class PortfolioClient(PersonClient):
 
     def list_alerts(self) -> list[AlertSummary]:
         """Return the person's alerts."""
-        found = self._read("/alerts")
-        return parse_rows(AlertSummary, found.get("items") if isinstance(found, dict) else found or [])
+        body = self._read("/alerts")
+        return parse_rows(AlertSummary, body.get("items") if isinstance(body, dict) else body or [])
 
     def create_alert(self, request: AlertRequest) -> AlertSummary:
         """Create an alert."""
@@ -197,20 +197,20 @@ class PortfolioClient(PersonClient):
             "stop_loss": None if stop_loss is None else {"stop_price": format_plain(stop_loss)},
         }
         body |= _drop_empty(product=key.product)
-        found = self._write("PUT", f"{_position_path(key)}/exits", body, idempotency_key)
-        return parse_rows(OrderSummary, _orders(found))
+        rows = self._write("PUT", f"{_build_position_path(key)}/exits", body, idempotency_key)
+        return parse_rows(OrderSummary, _get_orders(rows))
 
     def cancel_orders(self, command: TextCommand, reason: str, *, idempotency_key: str) -> list[OrderSummary]:
         """Cancel the open orders that a command names. Return the orders that were cancelled."""
         if command.order_id:
             path = f"/orders/{quote(command.order_id, safe='')}/cancel"
-            found = self._write("POST", path, _drop_empty(reason=reason), idempotency_key)
-            return [parse_row(OrderSummary, found)]
+            rows = self._write("POST", path, _drop_empty(reason=reason), idempotency_key)
+            return [parse_row(OrderSummary, rows)]
         body = _drop_empty(
             portfolio_name=command.portfolio, symbol=command.symbol, side=command.side, reason=reason
         )
-        found = self._write("POST", "/orders:cancel-all", body, idempotency_key)
-        return parse_rows(OrderSummary, _orders(found))
+        rows = self._write("POST", "/orders:cancel-all", body, idempotency_key)
+        return parse_rows(OrderSummary, _get_orders(rows))
 
     def set_switch(
         self, portfolio: str, state: str, exits: str, reason: str, *, idempotency_key: str
@@ -226,10 +226,10 @@ class PortfolioClient(PersonClient):
             names = [
                 item["name"] for item in self._read("/broker-connections") if item["broker"] in DAILY_BROKERS
             ]
-            found = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
+            sessions = [(name, self._read(f"/brokers/{quote(name, safe='')}/session")) for name in names]
             return [
                 BrokerLogIn(name, str(body["login_url"]), str(body["expires_at"] or ""))
-                for name, body in found
+                for name, body in sessions
                 if body is not None
             ]
         except (KeyError, TypeError):
@@ -255,13 +255,13 @@ def _drop_empty(**values: str) -> Params:
     return {name: value for name, value in values.items() if value}
 
 
-def _position_path(key: PositionKey) -> str:
+def _build_position_path(key: PositionKey) -> str:
     return f"/positions/{quote(key.portfolio_name, safe='')}/{quote(key.symbol, safe='')}"
 
 
-def _items(found: Any) -> Any:
+def _get_items(found: Any) -> Any:
     return found.get("items") if isinstance(found, dict) else found
 
 
-def _orders(found: Any) -> Any:
+def _get_orders(found: Any) -> Any:
     return found.get("orders") if isinstance(found, dict) else found

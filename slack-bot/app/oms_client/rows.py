@@ -21,31 +21,31 @@ ROWS_WITHOUT_PAUSE = 10
 T = TypeVar("T")
 
 
-def _text(value: Any) -> str:
+def _parse_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("The OMS sends texts as strings.")
     return value
 
 
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(map(_text, value))
+def _parse_texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(_parse_text, value))
 
 
-def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _make_optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else parse(value)
 
 
 _PARSERS: dict[Any, Callable[[Any], Any]] = {
-    str: _text,
+    str: _parse_text,
     bool: bool,
     int: int,
     float: float,
     Decimal: parse_amount,
-    tuple[str, ...]: _texts,
-    str | None: _optional(_text),
-    Decimal | None: _optional(parse_amount),
-    float | None: _optional(float),
-    tuple[str, ...] | None: _optional(_texts),
+    tuple[str, ...]: _parse_texts,
+    str | None: _make_optional(_parse_text),
+    Decimal | None: _make_optional(parse_amount),
+    float | None: _make_optional(float),
+    tuple[str, ...] | None: _make_optional(_parse_texts),
 }
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
 
@@ -62,12 +62,12 @@ def parse_rows(kind: type[T], rows: Any) -> list[T]:
     """Parse a JSON array of objects. Raises `OmsError`."""
     if not isinstance(rows, list):
         raise UnreadableResponse("The OMS returned a value that is not a list.")
-    found = []
+    parsed = []
     for number, row in enumerate(rows):
         if number % ROWS_WITHOUT_PAUSE == 0:
             pause_background_work()
-        found.append(parse_row(kind, row))
-    return found
+        parsed.append(parse_row(kind, row))
+    return parsed
 
 
 def parse_approvals(rows: Any) -> list[ApprovalSummary]:
@@ -76,12 +76,12 @@ def parse_approvals(rows: Any) -> list[ApprovalSummary]:
         return [
             ApprovalSummary(
                 order=_parse(OrderSummary, row["order"]),
-                requested_by=_text(row["requested_by"]),
-                expires_at=_text(row["expires_at"]),
-                rule=_text(row["rule"]),
-                price=_optional(parse_amount)(row["now"]["price"]),
-                value=_optional(parse_amount)(row["now"]["value"]),
-                reason=_optional(_text)(row.get("reason")),
+                requested_by=_parse_text(row["requested_by"]),
+                expires_at=_parse_text(row["expires_at"]),
+                rule=_parse_text(row["rule"]),
+                price=_make_optional(parse_amount)(row["now"]["price"]),
+                value=_make_optional(parse_amount)(row["now"]["value"]),
+                reason=_make_optional(_parse_text)(row.get("reason")),
             )
             for row in rows
         ]
@@ -94,14 +94,16 @@ def parse_preferences(body: Any) -> Preferences:
     try:
         hours = body["quiet_hours"]
         return Preferences(
-            default_portfolio=_optional(_text)(body["default_portfolio"]),
-            order_type=_text(body["order_type"]),
-            time_in_force=_text(body["time_in_force"]),
-            number_format=_text(body["number_format"]),
-            time_zone=_text(body["time_zone"]),
-            quiet_hours=None if hours is None else QuietHours(_text(hours["from"]), _text(hours["to"])),
-            notify={str(name): _text(mode) for name, mode in body["notify"].items()},
-            watchlists={str(name): _texts(symbols) for name, symbols in body["watchlists"].items()},
+            default_portfolio=_make_optional(_parse_text)(body["default_portfolio"]),
+            order_type=_parse_text(body["order_type"]),
+            time_in_force=_parse_text(body["time_in_force"]),
+            number_format=_parse_text(body["number_format"]),
+            time_zone=_parse_text(body["time_zone"]),
+            quiet_hours=None
+            if hours is None
+            else QuietHours(_parse_text(hours["from"]), _parse_text(hours["to"])),
+            notify={str(name): _parse_text(mode) for name, mode in body["notify"].items()},
+            watchlists={str(name): _parse_texts(symbols) for name, symbols in body["watchlists"].items()},
         )
     except UNREADABLE:
         raise UnreadableResponse("The OMS returned preferences that cannot be read.") from None
@@ -145,9 +147,9 @@ def parse_switch_result(body: Any) -> KillSwitchResult:
     try:
         left = (body.get("flattened") or {}).get("left") or []
         return KillSwitchResult(
-            state=_text(body["state"]),
-            canceled=_texts(body["canceled"]),
-            unsettled=_texts(body["unsettled"]),
+            state=_parse_text(body["state"]),
+            canceled=_parse_texts(body["canceled"]),
+            unsettled=_parse_texts(body["unsettled"]),
             left=tuple(f"{row['symbol']} in {row['portfolio_name']}" for row in left),
             unconfirmed=tuple(describe_unconfirmed_cancel(row) for row in body.get("unconfirmed") or ()),
         )

@@ -25,10 +25,10 @@ class StrategyClient(PersonClient):
 
     def list_strategies(self) -> list[StrategySummary]:
         """Return the strategies by name. The first represents the orders that name no strategy."""
-        found = self._read("/strategies")
-        if not isinstance(found, list):
+        body = self._read("/strategies")
+        if not isinstance(body, list):
             raise UnreadableResponse("The OMS returned a value that is not a list.")
-        return [parse_strategy(row) for row in found]
+        return [parse_strategy(row) for row in body]
 
     def start_strategy(self, name: str, *, acknowledges_error: bool, idempotency_key: str) -> StrategySummary:
         """Start a strategy. One whose status is ERROR needs `acknowledges_error`."""

@@ -33,15 +33,15 @@ class ServiceProbe:
         self._result: ProbeResult | None = None
         self._running: threading.Event | None = None
 
-    def current_result(self) -> ProbeResult | None:
+    def get_current_result(self) -> ProbeResult | None:
         """Return the last result. None if there is none or it is too old."""
         result = self._result
-        return None if result is None or self._age(result) > MAX_AGE_SECONDS else result
+        return None if result is None or self._compute_age(result) > MAX_AGE_SECONDS else result
 
     def is_due(self, result: ProbeResult) -> bool:
         """Return whether the result is old enough to be refreshed."""
         limit = REFRESH_AGE_SECONDS if result.is_well else FAILURE_REFRESH_AGE_SECONDS
-        return self._age(result) >= limit
+        return self._compute_age(result) >= limit
 
     def refresh(self) -> threading.Event:
         """Start a check on a thread unless one is running. The event is set when it has ended."""
@@ -60,9 +60,9 @@ class ServiceProbe:
         asked_at = self._clock()
         self._result = ProbeResult(self._is_well(), asked_at)
 
-    def age_seconds(self, result: ProbeResult | None) -> float:
+    def compute_age_seconds(self, result: ProbeResult | None) -> float:
         """Return the age of a result, 0 if there is none."""
-        return 0.0 if result is None else self._age(result)
+        return 0.0 if result is None else self._compute_age(result)
 
     def _run(self, running: threading.Event) -> None:
         try:
@@ -70,7 +70,7 @@ class ServiceProbe:
         finally:
             running.set()
 
-    def _age(self, result: ProbeResult) -> float:
+    def _compute_age(self, result: ProbeResult) -> float:
         return self._clock() - result.asked_at
 
 
@@ -86,7 +86,7 @@ class Health:
         clock: Callable[[], float] = time.monotonic,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ):
-        def slack_is_well() -> bool:
+        def is_slack_available() -> bool:
             try:
                 services.slack.identify()
             except SlackError:
@@ -94,7 +94,7 @@ class Health:
             return True
 
         self._probes = {
-            "slack": ServiceProbe(slack_is_well, services, clock),
+            "slack": ServiceProbe(is_slack_available, services, clock),
             "oms": ServiceProbe(services.oms.is_ready, services, clock),
         }
         self._scopes = services.slack.scopes
@@ -106,10 +106,10 @@ class Health:
         A service without a result from the last 15 seconds is checked first. It is `failing` if the check
         exceeds the timeout. `missing_scopes` are those of the manifest that Slack did not grant, if any.
         """
-        self._wait([probe.refresh() for probe in self._probes.values() if probe.current_result() is None])
-        results = {name: probe.current_result() for name, probe in self._probes.items()}
+        self._wait([probe.refresh() for probe in self._probes.values() if probe.get_current_result() is None])
+        results = {name: probe.get_current_result() for name, probe in self._probes.items()}
         words = {name: "ok" if result and result.is_well else "failing" for name, result in results.items()}
-        age = max(self._probes[name].age_seconds(result) for name, result in results.items())
+        age = max(self._probes[name].compute_age_seconds(result) for name, result in results.items())
         for name, result in results.items():
             if result and self._probes[name].is_due(result):
                 self._probes[name].refresh()
@@ -122,7 +122,7 @@ class Health:
         for probe in self._probes.values():
             probe.refresh()
 
-    def probe(self) -> None:
+    def check_services(self) -> None:
         """Check both services."""
         for probe in self._probes.values():
             probe.run()

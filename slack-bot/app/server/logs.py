@@ -19,7 +19,7 @@ ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 QUIET = ("slack_bolt", "slack_sdk", "httpx", "httpcore", "waitress", "werkzeug", "urllib3")
 
 
-def configure(log_format: str) -> None:
+def configure_logging(log_format: str) -> None:
     """Set up the root logger. Libraries log errors only, because some log Slack's requests."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else Console())
@@ -30,12 +30,12 @@ def configure(log_format: str) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def named_values(record: logging.LogRecord) -> dict[str, object]:
+def list_extra_values(record: logging.LogRecord) -> dict[str, object]:
     """Return the values that were passed as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in ORDINARY}
 
 
-def _instant(record: logging.LogRecord) -> str:
+def _format_instant(record: logging.LogRecord) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
 
 
@@ -45,10 +45,10 @@ class JsonLines(logging.Formatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        line = {"time": _instant(record), "level": record.levelname.lower(), "logger": record.name}
+        line = {"time": _format_instant(record), "level": record.levelname.lower(), "logger": record.name}
         line |= {
             "event": record.getMessage(),
-            **{name: str(value) for name, value in named_values(record).items()},
+            **{name: str(value) for name, value in list_extra_values(record).items()},
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -61,6 +61,8 @@ class Console(logging.Formatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        values = " ".join(f"{name}={value}" for name, value in named_values(record).items())
-        line = f"{_instant(record)} {record.levelname.lower():7} {record.getMessage()} {values}".rstrip()
+        values = " ".join(f"{name}={value}" for name, value in list_extra_values(record).items())
+        line = (
+            f"{_format_instant(record)} {record.levelname.lower():7} {record.getMessage()} {values}".rstrip()
+        )
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

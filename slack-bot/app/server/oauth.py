@@ -43,7 +43,7 @@ def _redirect_to_consent(settings: Settings, states: OAuthStates, scopes: tuple[
         state = states.issue()
     except DatabaseError as error:
         log.warning("Installation not started", extra={"fault": str(error)})
-        return _page(
+        return _build_page(
             HTTPStatus.SERVICE_UNAVAILABLE, "The app cannot be installed now. Please try again soon."
         )
     parameters = {
@@ -60,28 +60,32 @@ def _finish(settings: Settings, services: Services, states: OAuthStates) -> Resp
     """Store the workspace that consented. Each state is valid once, for ten minutes, at every bot."""
     try:
         if not states.consume(request.args.get("state", "")):
-            return _page(HTTPStatus.BAD_REQUEST, f"This link was used before or is too old. {START_AGAIN}")
+            return _build_page(
+                HTTPStatus.BAD_REQUEST, f"This link was used before or is too old. {START_AGAIN}"
+            )
         if request.args.get("error"):
-            return _page(HTTPStatus.BAD_REQUEST, f"{NOT_INSTALLED} Slack was told not to. {START_AGAIN}")
+            return _build_page(
+                HTTPStatus.BAD_REQUEST, f"{NOT_INSTALLED} Slack was told not to. {START_AGAIN}"
+            )
         installed = exchange_code(settings, request.args.get("code", ""))
         services.installations.save(installed)
     except OrganizationInstall:
-        return _page(HTTPStatus.BAD_REQUEST, failure_messages.ORG_WIDE)
+        return _build_page(HTTPStatus.BAD_REQUEST, failure_messages.ORG_WIDE)
     except SlackRefused as error:
         log.warning("Installation refused", extra={"fault": str(error)})
-        return _page(HTTPStatus.BAD_REQUEST, f"{NOT_INSTALLED} Slack refused the code. {START_AGAIN}")
+        return _build_page(HTTPStatus.BAD_REQUEST, f"{NOT_INSTALLED} Slack refused the code. {START_AGAIN}")
     except (SlackError, DatabaseError) as error:
         log.warning("Installation failed", extra={"fault": str(error)})
-        return _page(HTTPStatus.BAD_GATEWAY, f"{NOT_INSTALLED} {START_AGAIN}")
+        return _build_page(HTTPStatus.BAD_GATEWAY, f"{NOT_INSTALLED} {START_AGAIN}")
     log.info("Installed", extra={"team": installed.team})
-    return _page(
+    return _build_page(
         HTTPStatus.OK,
         f"SlackOMS is installed in {installed.name or installed.team} ({installed.team}). Until the operator "
         "connects the workspace to a trading system, the app only shows its help.",
     )
 
 
-def _page(status: HTTPStatus, sentence: str) -> Response:
+def _build_page(status: HTTPStatus, sentence: str) -> Response:
     response = Response(PAGE.format(sentence=escape(sentence)), status, mimetype="text/html")
     response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
     response.headers["Referrer-Policy"] = "no-referrer"  # the address contains the code

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.delivery.send_queue import SendJob
 from app.errors import QueueFull, SlackError
 from app.handlers.events import remove_installation
-from app.handlers.installation_check import refusal
+from app.handlers.installation_check import build_refusal
 from app.handlers.messages import is_from_person
 from app.oms_client.person import ID
 from app.server.workspaces import Workspace, WorkspaceRegistry
@@ -64,18 +64,20 @@ def _refuse(req: BoltRequest, context: BoltContext) -> BoltResponse:
     team = context.team_id if isinstance(context.team_id, str) and ID.fullmatch(context.team_id) else ""
     log.warning("Request of a workspace without the app refused", extra={"team": team})
     is_organization = bool(context.is_enterprise_install)
-    return refusal(req.body, failure_messages.ORG_WIDE if is_organization else failure_messages.NOT_INSTALLED)
+    return build_refusal(
+        req.body, failure_messages.ORG_WIDE if is_organization else failure_messages.NOT_INSTALLED
+    )
 
 
 def _answer_unconnected(workspace: Workspace, req: BoltRequest) -> BoltResponse:
     """Help, and say what is missing. Nothing else works without an OMS key."""
     sentence = failure_messages.describe_unconnected_workspace(workspace.services.team)
     if "command" in req.body:
-        return refusal(req.body, f"{sentence}\n{HELP}")
+        return build_refusal(req.body, f"{sentence}\n{HELP}")
     event = req.body.get("event")
     if isinstance(event, dict):
         _handle_unconnected_event(workspace.services, req.body, event, sentence)
-    return refusal(req.body, sentence)
+    return build_refusal(req.body, sentence)
 
 
 def _handle_unconnected_event(

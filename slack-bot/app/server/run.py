@@ -18,7 +18,7 @@ from app.server import logs
 from app.server.build import Bot, create_bot
 from app.server.slack_endpoint import MAX_BODY_BYTES
 from app.server.supervision import run_heartbeat, run_supervision, start_threads
-from app.services.chart_images import load_matplotlib
+from app.services.queries.chart_images import load_matplotlib
 from app.storage.database import DatabaseError
 from app.storage.encryption import DecryptionFailed
 
@@ -38,7 +38,7 @@ def main() -> int:
     """Run the bot until it is stopped. Return the exit status."""
     try:
         settings = load()
-        logs.configure(settings.log_format)
+        logs.configure_logging(settings.log_format)
         bot = create_bot(settings)
         encrypt_stored_secrets(bot)
     except ConfigError as error:

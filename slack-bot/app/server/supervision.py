@@ -8,14 +8,14 @@ from app.errors import SlackError
 from app.events.receiver import run_registration
 from app.oms_client.event_api import EventApi
 from app.server.workspaces import Workspace, WorkspaceRegistry
-from app.services.confirmation_recovery import run_recovery
 from app.services.dependencies import Services
-from app.services.notifications import run_notifications
+from app.services.notifications.delivery import run_notifications
 from app.services.orders.recovery import run_order_refresh
-from app.services.overview_viewers import MAX_IDLE_SECONDS
-from app.services.slack_settings import run_group_sync
-from app.services.slack_statuses import run_status_sync
-from app.services.workspace_claim import run_workspace_claim
+from app.services.settings.slack_settings import run_group_sync
+from app.services.settings.slack_statuses import run_status_sync
+from app.services.settings.workspace_claim import run_workspace_claim
+from app.services.state.overview_viewers import MAX_IDLE_SECONDS
+from app.services.trades.confirmation_recovery import run_recovery
 from app.storage.bot_registry import BEAT_SECONDS
 from app.storage.claimed_ids import ClaimedIds
 from app.storage.database import DatabaseError

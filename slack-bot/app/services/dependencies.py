@@ -27,16 +27,16 @@ from app.forms.price import Quote
 from app.oms_client import OmsClient
 from app.oms_client.orders import OrderClient
 from app.oms_client.slack_settings import SlackSettingsClient
-from app.services.notification_pace import NotificationPace
-from app.services.open_forms import OpenForms
-from app.services.overview_viewers import OverviewViewers
-from app.services.preference_cache import PreferenceCache
-from app.services.queued_keys import QueuedKeys
-from app.services.shared_ids import SharedIds
-from app.services.slack_settings_cache import SlackSettingsCache
-from app.services.submission_registry import RecentIds, SubmissionRegistry
-from app.services.timed_cache import TimedCache
-from app.services.workers import Workers
+from app.services.state.notification_pace import NotificationPace
+from app.services.state.open_forms import OpenForms
+from app.services.state.overview_viewers import OverviewViewers
+from app.services.state.preference_cache import PreferenceCache
+from app.services.state.queued_keys import QueuedKeys
+from app.services.state.shared_ids import SharedIds
+from app.services.state.slack_settings_cache import SlackSettingsCache
+from app.services.state.submission_registry import RecentIds, SubmissionRegistry
+from app.services.state.timed_cache import TimedCache
+from app.services.state.workers import Workers
 from app.storage.encryption import KEY_BYTES, KeyRing
 from app.storage.installations import InstallationStore
 from app.storage.storage import Storage, create_storage

@@ -26,9 +26,9 @@ from app.oms_client.portfolio_client import PortfolioClient
 from app.services import failure_messages
 from app.services.dependencies import Services
 from app.services.origin import Origin
-from app.services.query_answers import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
+from app.services.queries.answers import MAX_NAMES, MAX_ORDERS, MAX_POSITIONS
 from app.services.request_failures import describe_read_failure
-from app.services.strategy_parameters import load_parameters_form
+from app.services.strategies.parameters import load_parameters_form
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def load_position_view(client: PortfolioClient, key: PositionKey) -> Json:
     command = TextCommand(Verb.ORDERS, (key.symbol,), key.portfolio_name)
     trades = client.list_trades(command, limit=NEWEST_TRADES)
     orders = client.list_orders(command, limit=NEWEST_TRADES)
-    return build_position_view(position, trades, orders, may_trade=client.get_member().has_scope("trade"))
+    return build_position_view(position, trades, orders, can_trade=client.get_member().has_scope("trade"))
 
 
 def list_restricting(switches: list[KillSwitch]) -> list[KillSwitch]:

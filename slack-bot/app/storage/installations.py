@@ -51,8 +51,8 @@ class InstallationStore:
             installed.team,
             installed.enterprise,
             installed.name,
-            self._keys.encrypt(installed.bot_token, _token_context(installed.team)),
-            self._keys.encrypt(installed.oms_key, _key_context(installed.team)),
+            self._keys.encrypt(installed.bot_token, _build_token_context(installed.team)),
+            self._keys.encrypt(installed.oms_key, _build_key_context(installed.team)),
             installed.scopes,
             installed.installed_at,
         )
@@ -76,7 +76,9 @@ class InstallationStore:
         """Connect a workspace to the tenant of an OMS key. Return False if the app is not installed."""
         statement = """UPDATE installations SET oms_key = ?, version = version + 1
             WHERE team = ? AND status = 'active' RETURNING team"""
-        return bool(self._database.execute(statement, self._keys.encrypt(oms_key, _key_context(team)), team))
+        return bool(
+            self._database.execute(statement, self._keys.encrypt(oms_key, _build_key_context(team)), team)
+        )
 
     def uninstall(self, team: str, at: float) -> bool:
         """Remove the token and the key of a workspace that removed the app at `at` (Unix seconds).
@@ -119,8 +121,12 @@ class InstallationStore:
             if self._keys.is_current(token) and self._keys.is_current(key):
                 continue
             encrypted = (
-                self._keys.encrypt(self._keys.decrypt(token, _token_context(team)), _token_context(team)),
-                self._keys.encrypt(self._keys.decrypt(key, _key_context(team)), _key_context(team)),
+                self._keys.encrypt(
+                    self._keys.decrypt(token, _build_token_context(team)), _build_token_context(team)
+                ),
+                self._keys.encrypt(
+                    self._keys.decrypt(key, _build_key_context(team)), _build_key_context(team)
+                ),
             )
             # Only if no other bot has changed the row since it was read.
             statement = """UPDATE installations SET bot_token = ?, oms_key = ?
@@ -134,8 +140,8 @@ class InstallationStore:
             team=team,
             enterprise=enterprise,
             name=name,
-            bot_token=self._keys.decrypt(token, _token_context(team)),
-            oms_key=self._keys.decrypt(key, _key_context(team)),
+            bot_token=self._keys.decrypt(token, _build_token_context(team)),
+            oms_key=self._keys.decrypt(key, _build_key_context(team)),
             scopes=scopes,
             installed_at=installed_at,
             status=InstallationStatus(status),
@@ -143,11 +149,11 @@ class InstallationStore:
         )
 
 
-def _token_context(team: str) -> str:
+def _build_token_context(team: str) -> str:
     return f"installations:{team}:bot_token"
 
 
-def _key_context(team: str) -> str:
+def _build_key_context(team: str) -> str:
     return f"installations:{team}:oms_key"
 
 

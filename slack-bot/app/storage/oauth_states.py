@@ -25,7 +25,7 @@ class OAuthStates:
         self._database.execute(f"DELETE FROM oauth_states WHERE expires_at < {now}")
         self._database.execute(
             f"INSERT INTO oauth_states (digest, expires_at) VALUES (?, {now} + ?)",
-            _digest(state),
+            _compute_digest(state),
             LIFETIME_SECONDS,
         )
         return state
@@ -33,9 +33,9 @@ class OAuthStates:
     def consume(self, state: str) -> bool:
         """Remove a state. Return whether it was valid. Raises `DatabaseError`."""
         statement = f"DELETE FROM oauth_states WHERE digest = ? RETURNING expires_at > {self._database.now}"
-        rows = self._database.execute(statement, _digest(state))
+        rows = self._database.execute(statement, _compute_digest(state))
         return bool(rows and rows[0][0])
 
 
-def _digest(state: str) -> str:
+def _compute_digest(state: str) -> str:
     return hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()

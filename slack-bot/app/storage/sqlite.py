@@ -29,7 +29,7 @@ class SqliteDatabase:
         try:
             if path != IN_MEMORY:
                 _create_private(path)
-                self._lock_file = _hold_lock(f"{path}-lock") if is_locked else None
+                self._lock_file = _lock_file(f"{path}-lock") if is_locked else None
             self._connection = sqlite3.connect(
                 path, timeout=WRITE_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -72,8 +72,8 @@ class SqliteDatabase:
 
     def _add_team_to_messages_key(self) -> None:
         """Build the table of messages again if an earlier version has created it."""
-        found = "SELECT 1 FROM pragma_table_info('order_messages') WHERE name = 'team' AND pk > 0"
-        if not self.execute(found):
+        query = "SELECT 1 FROM pragma_table_info('order_messages') WHERE name = 'team' AND pk > 0"
+        if not self.execute(query):
             for statement in _REBUILD_MESSAGES:
                 self.execute(statement)
 
@@ -94,7 +94,7 @@ def _create_private(path: str) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _hold_lock(path: str) -> sqlite3.Connection:
+def _lock_file(path: str) -> sqlite3.Connection:
     """Lock a file until the connection is closed or the process ends. Raises `sqlite3.Error`."""
     _create_private(path)
     connection = sqlite3.connect(

@@ -19,7 +19,7 @@ class WebhookSecrets:
             "INSERT INTO webhook_secrets (webhook_id, secret) VALUES (?, ?) "
             "ON CONFLICT (webhook_id) DO UPDATE SET secret = excluded.secret",
             webhook_id,
-            self._keys.encrypt(secret, _context(webhook_id)),
+            self._keys.encrypt(secret, _build_context(webhook_id)),
         )
 
     def find(self, webhook_id: str) -> str:
@@ -27,10 +27,10 @@ class WebhookSecrets:
         statement = "SELECT secret FROM webhook_secrets WHERE webhook_id = ?"
         rows = execute_or_log(self._database, statement, webhook_id) or []
         try:
-            return self._keys.decrypt(rows[0][0], _context(webhook_id)) if rows else ""
+            return self._keys.decrypt(rows[0][0], _build_context(webhook_id)) if rows else ""
         except DecryptionFailed:
             return ""
 
 
-def _context(webhook_id: str) -> str:
+def _build_context(webhook_id: str) -> str:
     return f"webhook_secrets:{webhook_id}"

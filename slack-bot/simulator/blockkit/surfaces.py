@@ -90,9 +90,9 @@ def add_ids(blocks: list[Block]) -> list[Block]:
     """Return a copy in which every block and element has an id, as in Slack's answers."""
     copy = deepcopy(blocks)
     for block in copy:
-        block.setdefault("block_id", ids.random_id("", 5))
+        block.setdefault("block_id", ids.generate_id("", 5))
     for _, element in list_interactive(copy):
-        element.setdefault("action_id", ids.random_id("", 5))
+        element.setdefault("action_id", ids.generate_id("", 5))
     return copy
 
 

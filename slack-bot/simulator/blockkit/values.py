@@ -65,13 +65,13 @@ def build_state(element: Block, given: Any, also_offered: list[Block] | None = N
     """
     key, _ = STATE_KEYS[element["type"]]
     if key == "selected_option":
-        value: Any = None if given in (None, "") else _option(element, given, also_offered or [])
+        value: Any = None if given in (None, "") else _find_option(element, given, also_offered or [])
     elif key == "selected_options":
-        value = [_option(element, part, also_offered or []) for part in given or []]
+        value = [_find_option(element, part, also_offered or []) for part in given or []]
     elif key.endswith("s"):
         value = list(given or [])
     else:
-        value = None if given in (None, "") else _scalar(element, given)
+        value = None if given in (None, "") else _parse_scalar(element, given)
     return {"type": element["type"], key: value}
 
 
@@ -91,19 +91,19 @@ def _initial(element: Block, current_channel: str | None) -> dict[str, Any]:
     return {"type": element["type"], key: value if value != "" else None}
 
 
-def _scalar(element: Block, given: Any) -> Any:
+def _parse_scalar(element: Block, given: Any) -> Any:
     return int(given) if element["type"] == "datetimepicker" else str(given)
 
 
-def _option(element: Block, given: Any, also_offered: list[Block]) -> Block:
+def _find_option(element: Block, given: Any, also_offered: list[Block]) -> Block:
     wanted = given.get("value") if isinstance(given, dict) else given
-    choices = [*list_options(element), *also_offered, *_initially_chosen(element)]
+    choices = [*list_options(element), *also_offered, *_list_initial_options(element)]
     for option in choices:
         if option.get("value") == wanted:
             return {name: option[name] for name in ("text", "value", "description") if name in option}
     raise ActError(f"{element['action_id']} offers no option {wanted!r}.")
 
 
-def _initially_chosen(element: Block) -> list[Block]:
+def _list_initial_options(element: Block) -> list[Block]:
     first = element.get("initial_option")
     return [*([first] if first else []), *(element.get("initial_options") or [])]

@@ -9,7 +9,7 @@ from simulator.user_actions import element_actions, form_submission, message_com
 from simulator.user_actions.actor import Actor, Outcome
 
 
-def blueprint(simulator: Simulator) -> Blueprint:
+def create_blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that act as a person. ``user`` is an id or a name such as ``ava``."""
     routes = Blueprint("user_actions", __name__, url_prefix="/control")
 
@@ -20,35 +20,35 @@ def blueprint(simulator: Simulator) -> Blueprint:
             _find_actor(simulator, body.text("user")),
             body.text("channel"),
             body.text("text"),
-            body.maybe_text("thread_ts"),
+            body.optional_text("thread_ts"),
         )
 
     @routes.post("/submit")
     def submit() -> Outcome:
         body = Body()
         return form_submission.submit(
-            _find_actor(simulator, body.text("user")), body.maybe_text("view_id"), body.values()
+            _find_actor(simulator, body.text("user")), body.optional_text("view_id"), body.values()
         )
 
     @routes.post("/close")
     def close() -> Outcome:
         body = Body()
         actor = _find_actor(simulator, body.text("user"))
-        return form_submission.close(actor, body.maybe_text("view_id"), body.flag("everything"))
+        return form_submission.close(actor, body.optional_text("view_id"), body.flag("everything"))
 
     @routes.post("/use")
     def use() -> Outcome:
         body = Body()
         source, action_id = _find_source(simulator, body), body.text("action_id")
         return element_actions.use(
-            source, body.maybe_text("block_id"), action_id, body.fields.get("value"), body.values()
+            source, body.optional_text("block_id"), action_id, body.fields.get("value"), body.values()
         )
 
     @routes.post("/options")
     def options() -> Outcome:
         body = Body()
-        query = body.maybe_text("query") or ""
-        block_id, action_id = body.maybe_text("block_id"), body.text("action_id")
+        query = body.optional_text("query") or ""
+        block_id, action_id = body.optional_text("block_id"), body.text("action_id")
         return element_actions.load_options(_find_source(simulator, body), block_id, action_id, query)
 
     @routes.post("/home")
@@ -61,7 +61,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
 def _find_source(simulator: Simulator, body: Body) -> sources.Source:
     actor = _find_actor(simulator, body.text("user"))
     return sources.find_source(
-        actor, body.maybe_text("view_id"), body.maybe_text("channel"), body.maybe_text("ts")
+        actor, body.optional_text("view_id"), body.optional_text("channel"), body.optional_text("ts")
     )
 
 

@@ -14,7 +14,7 @@ from simulator.workspace import Team
 Json = dict[str, Any]
 
 
-def blueprint(simulator: Simulator) -> Blueprint:
+def create_blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes. Each change is told to the bot by the event that Slack sends."""
     routes = Blueprint("administration", __name__, url_prefix="/control")
 

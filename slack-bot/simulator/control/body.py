@@ -18,12 +18,12 @@ class Body:
 
     def text(self, name: str) -> str:
         """Return a required string."""
-        value = self.maybe_text(name)
+        value = self.optional_text(name)
         if value is None:
             raise ActError(f"{name} is missing.", 400)
         return value
 
-    def maybe_text(self, name: str) -> str | None:
+    def optional_text(self, name: str) -> str | None:
         """Return an optional string, None if it is missing."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, str):

@@ -20,7 +20,7 @@ Fault = TypeVar("Fault", CallFault, DeliveryFault)
 Json = dict[str, Any]
 
 
-def blueprint(simulator: Simulator) -> Blueprint:
+def create_blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that inject faults and change the state."""
     routes = Blueprint("fault_injection", __name__, url_prefix="/control")
     _add_fault_routes(routes, simulator)
@@ -36,21 +36,21 @@ def _add_fault_routes(routes: Blueprint, simulator: Simulator) -> None:
         fault = _parse_fault(CallFault, Body())
         with workspace_state.change():
             workspace_state.faults.calls.append(fault)
-            return workspace_state.faults.as_json()
+            return workspace_state.faults.serialize()
 
     @routes.post("/faults/deliveries")
     def fail_deliveries() -> Json:
         fault = _parse_fault(DeliveryFault, Body())
         with workspace_state.change():
             workspace_state.faults.deliveries.append(fault)
-            return workspace_state.faults.as_json()
+            return workspace_state.faults.serialize()
 
     @routes.post("/faults/clear")
     def clear_faults() -> Json:
         with workspace_state.change():
             workspace_state.faults.calls.clear()
             workspace_state.faults.deliveries.clear()
-            return workspace_state.faults.as_json()
+            return workspace_state.faults.serialize()
 
 
 def _add_state_routes(routes: Blueprint, simulator: Simulator) -> None:
@@ -103,7 +103,7 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
         entry = simulator.workspace_state.request_log.find_delivery(body.fields.get("delivery"))
     if entry is None:
         raise ActError("There is no such delivery.", 404)
-    fresh = body.maybe_text("signature") != "same"
+    fresh = body.optional_text("signature") != "same"
     delivery_ids: list[int] = []
 
     def send_again() -> None:
@@ -111,10 +111,10 @@ def _repeat(simulator: Simulator, body: Body) -> list[Entry]:
 
     _run(send_again, times, at_once=body.flag("at_once"))
     with simulator.workspace_state.news:
-        found = [
+        deliveries = [
             simulator.workspace_state.request_log.find_delivery(delivery_id) for delivery_id in delivery_ids
         ]
-    return [repeated for repeated in found if repeated]
+    return [repeated for repeated in deliveries if repeated]
 
 
 def _run(work: Callable[[], None], times: int, at_once: bool) -> None:
@@ -130,7 +130,7 @@ def _run(work: Callable[[], None], times: int, at_once: bool) -> None:
 
 
 def _set_membership(simulator: Simulator, body: Body) -> Json:
-    channel = _channel(simulator, body.text("channel"))
+    channel = _find_channel(simulator, body.text("channel"))
     name = body.text("user")
     user = workspace.BOT_USER_ID if name == "bot" else simulator.actor(name).person.id
     if body.flag("member"):
@@ -140,7 +140,7 @@ def _set_membership(simulator: Simulator, body: Body) -> Json:
     return {"channel": channel.id, "members": sorted(channel.members)}
 
 
-def _channel(simulator: Simulator, reference: str) -> Channel:
+def _find_channel(simulator: Simulator, reference: str) -> Channel:
     try:
         return simulator.workspace_state.channel(reference)
     except SlackError:

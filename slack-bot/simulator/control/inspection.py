@@ -27,25 +27,25 @@ class Streams:
         with workspace_state.news:
             if self._open >= MOST_STREAMS:
                 raise ActError("Too many pages are open.", 503)
-        return self._lines()
+        return self._stream_lines()
 
-    def _lines(self) -> Iterator[bytes]:
-        workspace_state, seen = self._simulator.workspace_state, -1
+    def _stream_lines(self) -> Iterator[bytes]:
+        workspace_state, version = self._simulator.workspace_state, -1
         with workspace_state.news:
             self._open += 1
         try:
             while not self._simulator.request_sender.closing.is_set():
-                yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': seen})}\n\n".encode()
+                yield f"data: {json.dumps({'boot': workspace_state.boot, 'version': version})}\n\n".encode()
                 with workspace_state.news:
-                    if workspace_state.version == seen:
+                    if workspace_state.version == version:
                         workspace_state.news.wait(HEARTBEAT_SECONDS)
-                    seen = workspace_state.version
+                    version = workspace_state.version
         finally:
             with workspace_state.news:
                 self._open -= 1
 
 
-def blueprint(simulator: Simulator) -> Blueprint:
+def create_blueprint(simulator: Simulator) -> Blueprint:
     """Return the routes that show the state and the log."""
     routes = Blueprint("inspection", __name__, url_prefix="/control")
     streams = Streams(simulator)
@@ -56,7 +56,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
         user, channel = request.args.get("user"), request.args.get("channel")
         with workspace_state.news:
             if user is None:
-                return snapshot.everything(workspace_state)
+                return snapshot.serialize_workspace(workspace_state)
             actor = simulator.actor(user)
             screen = snapshot.screen(workspace_state, actor.person, actor.channel(channel or "trading"))
         return screen | {"has_desk": simulator.oms_view.is_configured}
@@ -70,7 +70,7 @@ def blueprint(simulator: Simulator) -> Blueprint:
     @routes.get("/log")
     def log() -> dict[str, Any]:
         with workspace_state.news:
-            return workspace_state.request_log.as_json()
+            return workspace_state.request_log.serialize()
 
     @routes.get("/stream")
     def stream() -> Response:

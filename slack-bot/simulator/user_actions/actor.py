@@ -38,14 +38,16 @@ class Actor:
     def message(self, channel: Channel, ts: str) -> Message:
         """Return a message that this person sees."""
         message = self.workspace_state.messages.find(channel.id, ts)
-        if message is None or not message.visible_to(self.person.id):
+        if message is None or not message.is_visible_to(self.person.id):
             raise ActError(f"There is no message {ts} in {channel.name}.", 404)
         return message
 
     def view(self, view_id: str | None) -> View:
         """Return this person's open form or home tab by id, or the top form without an id."""
-        views = [*self.workspace_state.views.stack(self.person.id), *self._tab_views()]
-        found = next((view for view in views if view.id == view_id), None) if view_id else self._top()
+        views = [*self.workspace_state.views.stack(self.person.id), *self._list_tab_views()]
+        found = (
+            next((view for view in views if view.id == view_id), None) if view_id else self._find_top_view()
+        )
         if found is None:
             raise ActError(f"{self.person.name} has no such form open.", 404)
         return found
@@ -62,9 +64,9 @@ class Actor:
         if entry is not None:
             entry["problem"] = problem
 
-    def _top(self) -> View | None:
+    def _find_top_view(self) -> View | None:
         return self.workspace_state.views.top(self.person.id)
 
-    def _tab_views(self) -> list[View]:
+    def _list_tab_views(self) -> list[View]:
         home = self.workspace_state.views.homes.get(self.person.id)
         return [home] if home else []

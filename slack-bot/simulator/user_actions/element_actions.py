@@ -19,8 +19,8 @@ def use(source: Source, block_id: str | None, action_id: str, value: Any, given:
     with actor.workspace_state.change():
         block, element = source.find(block_id, action_id)
         source.fill_in(given)
-        action = _action(source, block, element, value)
-        if not _dispatches(block):
+        action = _build_action(source, block, element, value)
+        if not _is_dispatching(block):
             return {"outcome": "kept"}
         channel = source.channel.id if source.channel else source.view.channel if source.view else None
         trigger = actor.workspace_state.triggers.issue(actor.person.id, channel)
@@ -55,7 +55,7 @@ def load_options(source: Source, block_id: str | None, action_id: str, query: st
     }
 
 
-def _action(source: Source, block: Block, element: Block, value: Any) -> payloads.Payload:
+def _build_action(source: Source, block: Block, element: Block, value: Any) -> payloads.Payload:
     clock = source.actor.workspace_state.clock
     about = {
         "action_id": element["action_id"],
@@ -66,18 +66,18 @@ def _action(source: Source, block: Block, element: Block, value: Any) -> payload
     if element["type"] == "button":
         return about | {name: element[name] for name in BUTTON_FIELDS if name in element}
     if element["type"] == "overflow":
-        return about | {"selected_option": _overflow_option(element, value)}
+        return about | {"selected_option": _find_overflow_option(element, value)}
     return about | source.set(block, element, value)
 
 
-def _overflow_option(element: Block, value: Any) -> Block:
+def _find_overflow_option(element: Block, value: Any) -> Block:
     for option in element["options"]:
         if option["value"] == value:
             return dict(option)
     raise ActError(f"{element['action_id']} offers no option {value!r}.")
 
 
-def _dispatches(block: Block) -> bool:
+def _is_dispatching(block: Block) -> bool:
     return block["type"] != "input" or bool(block.get("dispatch_action"))
 
 

@@ -17,11 +17,13 @@ Complaint = Callable[[Block, Any], str]
 
 def check_values(blocks: list[Block], values: Values) -> dict[str, str]:
     """Return a sentence per input block with an invalid value. Empty if all are valid."""
-    found = {block["block_id"]: _complaint(block, values) for block in blocks if block["type"] == "input"}
-    return {block_id: sentence for block_id, sentence in found.items() if sentence}
+    complaints = {
+        block["block_id"]: _find_error(block, values) for block in blocks if block["type"] == "input"
+    }
+    return {block_id: sentence for block_id, sentence in complaints.items() if sentence}
 
 
-def _complaint(block: Block, values: Values) -> str:
+def _find_error(block: Block, values: Values) -> str:
     element = block["element"]
     state = values.get(block["block_id"], {}).get(element["action_id"])
     if state is None:
@@ -32,14 +34,14 @@ def _complaint(block: Block, values: Values) -> str:
     return check(element, state.get("value") or state.get("selected_options")) if check else ""
 
 
-def _text(element: Block, value: str) -> str:
+def _check_text(element: Block, value: str) -> str:
     low, high = element.get("min_length", 0), element.get("max_length", 3_000)
     if len(value) < low:
         return f"Please enter at least {low} characters."
     return f"Please enter at most {high} characters." if len(value) > high else ""
 
 
-def _number(element: Block, value: str) -> str:
+def _check_number(element: Block, value: str) -> str:
     if not NUMBER.fullmatch(value):
         return "Please enter a number."
     if "." in value and not element["is_decimal_allowed"]:
@@ -50,24 +52,24 @@ def _number(element: Block, value: str) -> str:
     return f"Please enter a number that is at most {high}." if high and Decimal(value) > Decimal(high) else ""
 
 
-def _email(_element: Block, value: str) -> str:
+def _check_email(_element: Block, value: str) -> str:
     return "" if EMAIL.fullmatch(value) else "Please enter an email address."
 
 
-def _link(_element: Block, value: str) -> str:
+def _check_link(_element: Block, value: str) -> str:
     return "" if LINK.fullmatch(value) else "Please enter a link that begins with http."
 
 
-def _several(element: Block, value: list[Any]) -> str:
+def _check_count(element: Block, value: list[Any]) -> str:
     most = element.get("max_selected_items")
     return f"Please choose at most {most}." if most and len(value) > most else ""
 
 
 CHECKS: dict[str, Complaint] = {
-    "plain_text_input": _text,
-    "number_input": _number,
-    "email_text_input": _email,
-    "url_text_input": _link,
-    "multi_static_select": _several,
-    "multi_external_select": _several,
+    "plain_text_input": _check_text,
+    "number_input": _check_number,
+    "email_text_input": _check_email,
+    "url_text_input": _check_link,
+    "multi_static_select": _check_count,
+    "multi_external_select": _check_count,
 }

@@ -26,7 +26,7 @@ def submit(actor: Actor, view_id: str | None, given: dict[str, dict[str, Any]]) 
         if view.errors:
             return {"outcome": "errors", "errors": view.errors, "sent": False}
         trigger = actor.workspace_state.triggers.issue(actor.person.id, view.channel)
-        urls = _response_urls(actor, view)
+        urls = _create_response_urls(actor, view)
         request = payloads.interaction(payloads.view_submission(actor.person, view, trigger, urls))
     reply = actor.request_sender.send(request)
     with actor.workspace_state.change():
@@ -50,18 +50,18 @@ def close(actor: Actor, view_id: str | None, everything: bool) -> Outcome:
     return {"outcome": "closed"}
 
 
-def _response_urls(actor: Actor, view: View) -> list[payloads.Payload]:
+def _create_response_urls(actor: Actor, view: View) -> list[payloads.Payload]:
     urls = []
     for block, element in list_interactive(view.blocks):
         if element.get("response_url_enabled"):
             state = view.values[block["block_id"]][element["action_id"]]
             channel = state.get("selected_conversation") or state.get("selected_channel")
             if channel:
-                urls.append(_response_url(actor, block["block_id"], element["action_id"], channel))
+                urls.append(_create_response_url(actor, block["block_id"], element["action_id"], channel))
     return urls
 
 
-def _response_url(actor: Actor, block_id: str, action_id: str, channel: str) -> payloads.Payload:
+def _create_response_url(actor: Actor, block_id: str, action_id: str, channel: str) -> payloads.Payload:
     path = actor.workspace_state.response_urls.issue(channel, actor.person.id)
     url = actor.workspace_state.base_url + path
     return {"block_id": block_id, "action_id": action_id, "channel_id": channel, "response_url": url}

@@ -29,16 +29,16 @@ def send_text(actor: Actor, reference: str, text: str, thread_ts: str | None = N
     if thread_ts:
         actor.message(channel, thread_ts)
     if not text.startswith("/"):
-        return _message(actor, channel, text, thread_ts)
+        return _post_message(actor, channel, text, thread_ts)
     name = text.split(maxsplit=1)[0]
     if thread_ts:
         return _report_failure(
             actor, channel, name, "not_in_threads", f"{_escape(name)} is not supported in threads. Sorry!"
         )
-    return _command(actor, channel, text)
+    return _send_command(actor, channel, text)
 
 
-def _message(actor: Actor, channel: Channel, text: str, thread_ts: str | None) -> Outcome:
+def _post_message(actor: Actor, channel: Channel, text: str, thread_ts: str | None) -> Outcome:
     with actor.workspace_state.change():
         message = actor.workspace_state.messages.post(
             channel.id, actor.person.id, _format_mentions(actor, text), thread_ts=thread_ts
@@ -76,10 +76,10 @@ def _format_mentions(actor: Actor, text: str) -> str:
     return MENTION.sub(mention, escaped)
 
 
-def _command(actor: Actor, channel: Channel, text: str) -> Outcome:
+def _send_command(actor: Actor, channel: Channel, text: str) -> Outcome:
     name = text.split(maxsplit=1)[0]
     if name == "/invite":
-        return _invite(actor, channel)
+        return _invite_bot(actor, channel)
     names = {command.command for command in actor.workspace_state.manifest.commands}
     if name not in names or not actor.workspace_state.installations.is_installed(channel.team):
         return _report_failure(
@@ -96,7 +96,7 @@ def _command(actor: Actor, channel: Channel, text: str) -> Outcome:
     return _apply_answer(actor, actor.workspace_state.response_urls.find(path), reply)
 
 
-def _invite(actor: Actor, channel: Channel) -> Outcome:
+def _invite_bot(actor: Actor, channel: Channel) -> Outcome:
     with actor.workspace_state.change():
         channel.members.add(workspace.BOT_USER_ID)
         joined = f"<@{workspace.BOT_USER_ID}> joined the channel."

@@ -79,7 +79,7 @@ class Source:
         path = self.actor.workspace_state.response_urls.issue(channel.id, self.actor.person.id, message.ts)
         url = self.actor.workspace_state.base_url + path
         person = self.actor.person
-        return payloads.message_action(
+        return payloads.build_message_action(
             person, channel, message, action, trigger_id=trigger_id, response_url=url
         )
 
@@ -87,7 +87,7 @@ class Source:
         """Return the payload that requests options."""
         if self.view:
             return payloads.view_options(self.actor.person, self.view, request)
-        return payloads.message_options(self.actor.person, *self._get_message(), request)
+        return payloads.build_message_options(self.actor.person, *self._get_message(), request)
 
     def _get_message(self) -> tuple[Channel, Message]:
         if self.channel is None or self.message is None:

@@ -17,14 +17,14 @@ def parse(content_type: str, body: bytes, form: dict[str, str]) -> Arguments:
     """Return the arguments of a call. ``form`` contains the decoded query and form fields."""
     arguments: Arguments = dict(form)
     if content_type.startswith("application/json"):
-        arguments |= _json_object(body)
+        arguments |= _parse_json_object(body)
     for name in NESTED:
         if isinstance(arguments.get(name), str):
-            arguments[name] = _nested(name, arguments[name])
+            arguments[name] = _parse_nested(name, arguments[name])
     return arguments
 
 
-def calling_team(arguments: Arguments) -> Team:
+def find_calling_team(arguments: Arguments) -> Team:
     """Return the workspace whose token the call has."""
     team: Team = arguments.get(CALLING_TEAM, HOME)
     return team
@@ -59,7 +59,7 @@ def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Bloc
     if len(words) > surfaces.LONGEST_MESSAGE_TEXT:
         raise SlackError("msg_too_long")
     if problems := surfaces.check_message(blocks):
-        raise _invalid_blocks(problems)
+        raise _build_blocks_error(problems)
     files.check_blocks(blocks)
     if surfaces.text_length(blocks) > surfaces.LONGEST_BLOCKS_TEXT:
         raise SlackError("msg_blocks_too_long")
@@ -68,13 +68,13 @@ def content(arguments: Arguments, files: Files) -> tuple[str, list[surfaces.Bloc
     return words, surfaces.add_ids(blocks)
 
 
-def _invalid_blocks(problems: list[str]) -> SlackError:
+def _build_blocks_error(problems: list[str]) -> SlackError:
     error = ArgumentsError(*problems, code="invalid_blocks")
     error.extra["errors"] = problems
     return error
 
 
-def _json_object(body: bytes) -> Arguments:
+def _parse_json_object(body: bytes) -> Arguments:
     try:
         value = json.loads(body or b"{}")
     except (ValueError, RecursionError):
@@ -84,7 +84,7 @@ def _json_object(body: bytes) -> Arguments:
     return value
 
 
-def _nested(name: str, value: str) -> Any:
+def _parse_nested(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):

@@ -11,7 +11,7 @@ from simulator.workspace_state import WorkspaceState
 
 def post_message(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``chat.postMessage``: post to a channel that the bot is in, or to a person."""
-    channel = workspace_state.channel_for_bot(args.text(arguments, "channel"))
+    channel = workspace_state.get_channel_for_bot(args.text(arguments, "channel"))
     text, blocks = args.content(arguments, workspace_state.files)
     thread = arguments.get("thread_ts") or None
     if thread and workspace_state.messages.find(channel.id, thread) is None:
@@ -23,7 +23,7 @@ def post_message(workspace_state: WorkspaceState, arguments: Arguments) -> dict[
 
 def post_ephemeral(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``chat.postEphemeral``: post to one person in the channel."""
-    channel = workspace_state.channel_for_bot(args.text(arguments, "channel"))
+    channel = workspace_state.get_channel_for_bot(args.text(arguments, "channel"))
     user = args.text(arguments, "user")
     text, blocks = args.content(arguments, workspace_state.files)
     if user not in channel.members or user not in workspace_state.people:
@@ -37,7 +37,7 @@ def post_ephemeral(workspace_state: WorkspaceState, arguments: Arguments) -> dic
 
 def update(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``chat.update``: replace a message of the bot."""
-    channel = workspace_state.channel_for_bot(args.text(arguments, "channel"))
+    channel = workspace_state.get_channel_for_bot(args.text(arguments, "channel"))
     message = workspace_state.messages.find(channel.id, args.text(arguments, "ts"))
     text, blocks = args.content(arguments, workspace_state.files)
     if message is None or message.only_for:

@@ -12,7 +12,7 @@ from simulator.workspace_state import WorkspaceState
 
 def auth_test(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``auth.test``: return the owner of the token."""
-    team = args.calling_team(arguments)
+    team = args.find_calling_team(arguments)
     return {
         "url": f"{workspace_state.base_url}/",
         "team": team.name,
@@ -47,7 +47,7 @@ def conversations_info(workspace_state: WorkspaceState, arguments: Arguments) ->
     channel = workspace_state.channel(args.text(arguments, "channel"))
     if channel.kind == "private" and not channel.has_bot:
         raise SlackError("channel_not_found")
-    return {"channel": _channel(channel)}
+    return {"channel": _serialize_channel(channel)}
 
 
 def users_info(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def users_info(workspace_state: WorkspaceState, arguments: Arguments) -> dict[st
     return {"user": describe_person(workspace_state, person)}
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
+def _serialize_channel(channel: Channel) -> dict[str, Any]:
     about: dict[str, Any] = {"id": channel.id, "created": 1_700_000_000, "is_archived": channel.archived}
     if channel.kind == "im":
         return about | {"is_im": True, "user": channel.name, "is_open": True}
@@ -80,7 +80,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 def users_list(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``users.list``: return the people of the workspace, on one page."""
-    team = args.calling_team(arguments)
+    team = args.find_calling_team(arguments)
     people = [person for person in workspace_state.people.values() if person.team is team]
     return {"members": [describe_person(workspace_state, person) for person in people], "cache_ts": 0}
 
@@ -88,14 +88,14 @@ def users_list(workspace_state: WorkspaceState, arguments: Arguments) -> dict[st
 def usergroups_users_list(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``usergroups.users.list``: return the members of a user group of the first workspace."""
     group = workspace_state.groups.find(args.text(arguments, "usergroup"))
-    if args.calling_team(arguments) is not workspace.HOME:
+    if args.find_calling_team(arguments) is not workspace.HOME:
         raise SlackError("no_such_subteam")
     return {"users": sorted(group.members - workspace_state.deactivated)}
 
 
 def conversations_history(workspace_state: WorkspaceState, arguments: Arguments) -> dict[str, Any]:
     """``conversations.history``: return direct messages, newest first. Other channels need another scope."""
-    channel = workspace_state.channel_for_bot(args.text(arguments, "channel"))
+    channel = workspace_state.get_channel_for_bot(args.text(arguments, "channel"))
     if channel.kind != "im":
         raise SlackError("missing_scope")
     oldest = float(arguments.get("oldest") or 0)

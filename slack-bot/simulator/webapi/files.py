@@ -26,7 +26,7 @@ def complete_upload(workspace_state: WorkspaceState, arguments: Arguments) -> di
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise ArgumentsError("must be an array of files [json-pointer:/files]")
     reference = str(arguments.get("channel_id") or "")
-    channel = workspace_state.channel_for_bot(reference) if reference else None
+    channel = workspace_state.get_channel_for_bot(reference) if reference else None
     thread = arguments.get("thread_ts") or None
     if channel and thread and workspace_state.messages.find(channel.id, thread) is None:
         raise SlackError("thread_not_found")

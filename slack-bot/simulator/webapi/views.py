@@ -45,5 +45,5 @@ def _trigger_id(arguments: Arguments) -> str:
 
 
 def _answer(arguments: Arguments, view: View) -> dict[str, Any]:
-    view.app_team = args.calling_team(arguments).id
+    view.app_team = args.find_calling_team(arguments).id
     return {"view": view.payload()}

@@ -29,7 +29,7 @@ from app.forms.questions import build_portfolio_question, build_price_question, 
 from app.forms.ticket import Draft
 from tests import factories
 from tests.limits import check_element, check_message, check_options, check_view
-from tests.reading import get_reasons, list_question_ids
+from tests.views import get_reasons, list_question_ids
 
 CONTEXT = FormContext("C0123456789", 3)
 ODD = factories.build_ticket(gmv=Decimal("0.1"))

@@ -30,12 +30,12 @@ def test_scopes_are_not_reported_missing_without_the_header():
 def test_missing_scope_is_logged_and_shown_by_health_and_by_its_command(workspace: Workspace, caplog):
     workspace.slack.default_responses["auth.test"] = Response(body=AUTH, headers={"x-oauth-scopes": GRANTED})
     with caplog.at_level(logging.WARNING, "app.delivery.scopes"):
-        workspace.bot.health.probe()
-        workspace.bot.health.probe()
+        workspace.bot.health.check_services()
+        workspace.bot.health.check_services()
     assert [record.scopes for record in caplog.records if hasattr(record, "scopes")] == ["files:write"]
     assert workspace.bot.health.report()["missing_scopes"] == ["files:write"]
     workspace.type("export trades", "/desk")
     assert "`files:write`" in workspace.slack.wait_for("respond")[0].body["text"]
     workspace.slack.default_responses["auth.test"].headers["x-oauth-scopes"] += ",files:write"
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     assert "missing_scopes" not in workspace.bot.health.report()

@@ -8,9 +8,9 @@ import pytest
 from app.delivery.order_messages import MessageKind, OrderMessage
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
-from app.services import notification_pace
-from app.services.notifications import deliver_notifications
-from app.services.reminders import add_reminder
+from app.services.notifications.delivery import deliver_notifications
+from app.services.notifications.reminders import add_reminder
+from app.services.state import notification_pace
 from tests import portfolio_oms
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
@@ -36,7 +36,7 @@ CLOSED = {
 def quiet_workspace(workspace: Workspace, monkeypatch):
     """Provide a workspace whose notifications are sent when the test says so."""
     monkeypatch.setattr(workspace.bot.services.query_workers, "submit", lambda *_: None)
-    monkeypatch.setattr("app.services.notifications.SUMMARY_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.notifications.delivery.SUMMARY_SECONDS", 0.0)
     return workspace
 
 
@@ -62,7 +62,7 @@ def list_sent_messages(workspace: Workspace):
 def advance_clock(monkeypatch, seconds):
     """Advance the clock of the notifications."""
     clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + seconds)
+    monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + seconds)
 
 
 def place_order(workspace: Workspace, kind=MessageKind.ORDER):
@@ -237,12 +237,12 @@ def test_approvers_are_reminded_once_after_half_of_the_time(
     quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
         "O1", status=status, leaves_quantity="10"
     )
-    asked = datetime.now(UTC) + timedelta(minutes=minutes)
+    requested_at = datetime.now(UTC) + timedelta(minutes=minutes)
     request = {
-        "order_id": "O1", "expires_at": (asked + timedelta(minutes=30)).isoformat(),
+        "order_id": "O1", "expires_at": (requested_at + timedelta(minutes=30)).isoformat(),
         "approvers": ["slack:T1:U2"], "requested_by": "slack:T1:U2",
     }  # fmt: skip
-    handle_event(quiet_workspace, "approval.requested", request, created_at=asked.isoformat())
+    handle_event(quiet_workspace, "approval.requested", request, created_at=requested_at.isoformat())
     quiet_workspace.oms.queue_responses("get_order", Response(drop=True))  # a failure delays the reminder
     list_sent_messages(quiet_workspace)
     advance_clock(monkeypatch, 31)
@@ -261,10 +261,10 @@ def test_reminder_that_slack_did_not_confirm_is_repeated(
     quiet_workspace.oms.orders.orders["O1"] = portfolio_oms.build_order(
         "O1", status="AWAITING_APPROVAL", leaves_quantity="1"
     )
-    asked = datetime.now(UTC) - timedelta(minutes=16)
-    expires_at = (asked + timedelta(minutes=30)).isoformat()
+    requested_at = datetime.now(UTC) - timedelta(minutes=16)
+    expires_at = (requested_at + timedelta(minutes=30)).isoformat()
     request = {"order_id": "O1", "expires_at": expires_at, "approvers": ["slack:T1:U2"]}
-    add_reminder(quiet_workspace.bot.services, asked.isoformat(), request)
+    add_reminder(quiet_workspace.bot.services, requested_at.isoformat(), request)
     monkeypatch.setattr(notification_pace, "BURST_SECONDS", 0.0)
     quiet_workspace.slack.queue_responses("chat.postMessage", answer)
     list_sent_messages(quiet_workspace)

@@ -56,13 +56,13 @@ def test_stops_in_slack_and_of_strategies_are_not_shown_again(workspace: Workspa
     object.__setattr__(services, "trading_channel", "C9")
     services.banners.add("Growth", Banner("C1", "1.0"))
     handle_event(workspace, registry, "kill_switch.halted", **LOSSES | change)
-    services.send_queue.close(1.0)
+    services.send_queue.close(60.0)
     assert workspace.slack.calls == []
 
 
 def test_without_a_channel_nothing_is_posted(workspace: Workspace, registry):
     handle_event(workspace, registry, "kill_switch.halted", **LOSSES)
-    workspace.bot.services.send_queue.close(1.0)
+    workspace.bot.services.send_queue.close(60.0)
     assert workspace.slack.calls == []
 
 

@@ -23,7 +23,7 @@ from app.storage.bot_registry import BotRegistry
 from app.storage.connection import open_database
 from app.storage.storage import Storage, create_storage
 from tests import factories
-from tests.conftest import SHORT
+from tests.conftest import WAITS
 from tests.fakes import Response, build_problem
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
@@ -50,7 +50,7 @@ def build_event_body(event_id="e1", event_type="order.filled", created_at="2026-
 def services(slack, oms):
     settings = factories.build_settings(slack.api_url, oms.url)
     services = Services(
-        oms=OmsClient(settings), slack=SlackApi(settings), send_queue=SendQueue(), waits=SHORT
+        oms=OmsClient(settings), slack=SlackApi(settings), send_queue=SendQueue(), waits=WAITS
     )
     yield services
     services.stop(1.0)
@@ -150,7 +150,7 @@ def other_receiver(services, handled_events, slack, oms):
         oms=OmsClient(settings),
         slack=SlackApi(settings),
         send_queue=SendQueue(),
-        waits=SHORT,
+        waits=WAITS,
         storage=storage,
         keys=services.keys,
     )
@@ -239,12 +239,12 @@ def test_first_start_handles_no_history_and_the_next_one_begins_there(registered
 
 def test_registration_is_tried_again_until_the_oms_answers(receiver, services, api, oms):
     oms.queue_responses(BY_NAME, Response(503), Response(200, []), CREATED)
-    object.__setattr__(services, "waits", type(SHORT)(register_again=0.01, register_every=60.0))
+    object.__setattr__(services, "waits", type(WAITS)(register_again=0.01, register_every=60.0))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
     thread.start()
     oms.wait_for(BY_NAME, 3)
     services.stopping.set()
-    thread.join(10)
+    thread.join(60)
     assert len(oms.list_requests(BY_NAME)) == 3
 
 
@@ -252,13 +252,13 @@ def test_key_without_the_scope_is_reported_once_and_not_tried_again_soon(
     receiver, services, api, oms, caplog
 ):
     oms.queue_responses(BY_NAME, build_problem(403, "no", kind="forbidden"), CREATED)
-    object.__setattr__(services, "waits", type(SHORT)(register_again=0.01))
+    object.__setattr__(services, "waits", type(WAITS)(register_again=0.01))
     thread = threading.Thread(target=run_registration, args=(receiver, services, api, URL))
     thread.start()
     oms.wait_for(BY_NAME)
     time.sleep(0.2)
     services.stopping.set()
-    thread.join(10)
+    thread.join(60)
     assert len(oms.list_requests(BY_NAME)) == 1
     assert [record.message for record in caplog.records] == [
         "Not registered for events: the API key needs the scope `bot`"

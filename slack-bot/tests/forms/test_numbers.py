@@ -85,9 +85,9 @@ def test_amounts_are_understood_as_people_type_them(typed, amount):
     ],
 )
 def test_invalid_amount_is_refused_with_a_sentence(typed, expected):
-    with pytest.raises(InvalidAmount, match=expected) as refused:
+    with pytest.raises(InvalidAmount, match=expected) as caught:
         parse_amount(typed, MILLION)
-    assert str(refused.value).endswith(".")
+    assert str(caught.value).endswith(".")
 
 
 @given(AMOUNTS)

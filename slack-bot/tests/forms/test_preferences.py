@@ -20,8 +20,8 @@ from app.forms.text import InvalidName
 )
 def test_quiet_hours_end_in_the_time_zone_of_the_person(now, end):
     preferences = Preferences(time_zone="Europe/Berlin", quiet_hours=QuietHours("22:00", "07:00"))
-    found = preferences.find_end_of_quiet_hours(datetime.fromisoformat(now).replace(tzinfo=UTC))
-    assert found == (datetime.fromisoformat(end).replace(tzinfo=UTC) if end else None)
+    end_of_quiet = preferences.find_end_of_quiet_hours(datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert end_of_quiet == (datetime.fromisoformat(end).replace(tzinfo=UTC) if end else None)
 
 
 def test_quiet_hours_in_one_day_and_in_an_unknown_zone_are_in_utc():

@@ -109,12 +109,12 @@ def _list_order_lists() -> Iterator[Picture]:
 
 
 def _list_risk_pictures() -> Iterator[Picture]:
-    build, facts = risk_reports.build_risk_reply, risk_reports.RiskFacts
+    build, build_facts = risk_reports.build_risk_reply, risk_reports.RiskFacts
     yield from draw_reply(
         "risk",
         build,
-        build(facts("USD", values.EXPOSURES, [], [])),
-        build(facts("USD", values.LARGE_EXPOSURES, values.LARGE_SWITCHES, LIMITS)),
+        build(build_facts("USD", values.EXPOSURES, [], [])),
+        build(build_facts("USD", values.LARGE_EXPOSURES, values.LARGE_SWITCHES, LIMITS)),
     )
     build_quotes = risk_reports.build_quotes_reply
     yield from draw_reply(
@@ -144,9 +144,9 @@ def _list_position_pictures() -> Iterator[Picture]:
     yield from draw_view(
         "position",
         build,
-        build(small, [], [], may_trade=False),
-        build(values.build_position(), values.TRADES, values.ORDERS, may_trade=True),
-        build(large, values.LARGE_TRADES[:10], values.LARGE_ORDERS[:10], may_trade=True),
+        build(small, [], [], can_trade=False),
+        build(values.build_position(), values.TRADES, values.ORDERS, can_trade=True),
+        build(large, values.LARGE_TRADES[:10], values.LARGE_ORDERS[:10], can_trade=True),
     )
     context = RequestContext("C1", "close")
     close = position_views.build_close_form
@@ -182,11 +182,11 @@ def _list_position_pictures() -> Iterator[Picture]:
 
 def _list_overviews() -> Iterator[Picture]:
     build = overview_view.build_overview
-    facts = overview_view.OverviewFacts(
+    values_of_view = overview_view.OverviewFacts(
         values.build_member("admin"), Tab.OVERVIEW, shown_at="2026-11-29 10:00:00 UTC"
     )
     filled = replace(
-        facts,
+        values_of_view,
         switches=[values.HALTED],
         portfolios=values.PORTFOLIOS,
         positions=values.POSITIONS,
@@ -196,7 +196,7 @@ def _list_overviews() -> Iterator[Picture]:
         preferences=PREFERENCES,
     )
     largest = replace(
-        facts,
+        values_of_view,
         member=values.build_member("admin", (values.LONG_NAME,) * 50),
         switches=values.LARGE_SWITCHES,
         portfolios=values.LARGE_PORTFOLIOS,
@@ -208,13 +208,15 @@ def _list_overviews() -> Iterator[Picture]:
         is_cut=True,
     )
     for tab in Tab:
-        sizes = [build(replace(each, tab=tab), with_tables=True) for each in (facts, filled, largest)]
+        sizes = [
+            build(replace(each, tab=tab), with_tables=True) for each in (values_of_view, filled, largest)
+        ]
         yield from draw_view(
             f"home-{tab.value}", build, *sizes, build(replace(filled, tab=tab), with_tables=False)
         )
-    one = replace(filled, portfolios=[values.LARGE_PORTFOLIO])
-    yield from draw_view("home-one-portfolio", build, build(one, with_tables=True))
-    viewer = replace(facts, member=values.build_member("viewer"))
+    shortened = replace(filled, portfolios=[values.LARGE_PORTFOLIO])
+    yield from draw_view("home-one-portfolio", build, build(shortened, with_tables=True))
+    viewer = replace(values_of_view, member=values.build_member("viewer"))
     yield from draw_view("home-viewer", build, build(viewer, with_tables=True))
     notice = overview_view.build_overview_notice
     yield from draw_view("home-notice", notice, notice(values.LONG_REASON))

@@ -41,6 +41,7 @@ PARTS = {
     "options": {"build_portfolio_options", "build_reason_option"},
     "orders.form": {"build_proposal"},
     "charts": {"build_image", "describe_chart"},
+    "kill_switch_forms": {"describe_scope"},
     "replies": {"build_actions", "build_button", "build_position_select"},
     "text": {"build_mrkdwn", "build_option", "build_plain_text", "build_section"},
     "trade_buttons": {"build_trade_buttons"},
@@ -52,14 +53,14 @@ PARTS = {
 
 def list_builders() -> Iterator[tuple[str, str, Callable[..., Any]]]:
     """Yield the module, name and function of all that builds a view, a message, or the text of one."""
-    for found in pkgutil.walk_packages(app.blocks.__path__, "app.blocks."):
-        module = importlib.import_module(found.name)
+    for module_info in pkgutil.walk_packages(app.blocks.__path__, "app.blocks."):
+        module = importlib.import_module(module_info.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
             returned = inspect.signature(function).return_annotation
             is_text = returned is str and name.startswith("describe_")
             is_builder = is_text or returned in (Json, Json | None, Message, Reply)
-            if is_builder and function.__module__ == found.name and not name.startswith("_"):
-                yield found.name.removeprefix("app.blocks."), name, function
+            if is_builder and function.__module__ == module_info.name and not name.startswith("_"):
+                yield module_info.name.removeprefix("app.blocks."), name, function
 
 
 def test_each_function_that_builds_a_view_or_message_has_a_picture():

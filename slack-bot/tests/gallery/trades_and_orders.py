@@ -128,13 +128,17 @@ def _list_trade_pictures() -> Iterator[Picture]:
         build(filled, CONTEXT),
         build(largest, CONTEXT, "*Not placed.* " + values.LONG_REASON[:300]),
     )
-    asked = [question for question in TRADE_QUESTIONS if question]
+    questions = [question for question in TRADE_QUESTIONS if question]
     ask = trade_form.build_question_form
-    yield from draw_view("trade-question", ask, ask(SHORT, CONTEXT, asked[:1]), ask(SHORT, CONTEXT, asked))
-    quote = Quote(Decimal(175), 2.5, "manual")
-    facts = trade_form.MarketFacts(quote, ())
     yield from draw_view(
-        "trade-lines", trade_form.update_lines, trade_form.update_lines(build(filled, CONTEXT), filled, facts)
+        "trade-question", ask, ask(SHORT, CONTEXT, questions[:1]), ask(SHORT, CONTEXT, questions)
+    )
+    quote = Quote(Decimal(175), 2.5, "manual")
+    market_facts = trade_form.MarketFacts(quote, ())
+    yield from draw_view(
+        "trade-lines",
+        trade_form.update_lines,
+        trade_form.update_lines(build(filled, CONTEXT), filled, market_facts),
     )
     yield from draw_view("trade-placing", views.build_placing_view, views.build_placing_view(CONTEXT))
     yield from draw_view("trade-checking", views.build_checking_view, views.build_checking_view(CONTEXT))

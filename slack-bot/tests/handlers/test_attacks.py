@@ -13,13 +13,13 @@ from app.forms.orders.approvals import DecisionContext
 from app.forms.request_context import RequestContext
 from app.forms.trade_buttons import ReversalContext
 from app.handlers.registry import RequestKind
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.order_factories import build_order_state
 from tests.portfolio_oms import PortfolioOms, build_alert
-from tests.reading import wait_until
 
 Request = dict[str, Any]
 NUMBERS = itertools.count(1)
@@ -46,7 +46,7 @@ JUNK: tuple[Any, ...] = (
 @pytest.fixture
 def attacked_workspace() -> Iterator[PortfolioWorkspace]:
     slack, oms = FakeSlack(), PortfolioOms()
-    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=5.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms), slack, oms)
     yield workspace
     close_bot(workspace)
     slack.stop()
@@ -188,8 +188,8 @@ def wait_for_work(workspace: PortfolioWorkspace) -> None:
         services.admission_workers,
     )
     places: list[Any] = [pool._places for pool in pools]
-    wait_until(lambda: all(each._value == each._initial_value for each in places), 30.0)
-    wait_until(lambda: not services.send_queue._waiting, 30.0)
+    wait_until(lambda: all(each._value == each._initial_value for each in places))
+    wait_until(lambda: not services.send_queue._waiting)
 
 
 def forge_request(request: Request, user: str, team: str) -> Request:
@@ -229,8 +229,8 @@ def test_people_of_other_workspaces_reach_nothing(attacked_workspace: PortfolioW
             ), name
     wait_for_work(attacked_workspace)
     assert attacked_workspace.oms.calls == []
-    told = {attacked_workspace.slack.name_of(call) for call in attacked_workspace.slack.calls}
-    assert told <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
+    methods = {attacked_workspace.slack.name_of(call) for call in attacked_workspace.slack.calls}
+    assert methods <= {"chat.postEphemeral", "chat.postMessage", "views.publish", "users.info"}
     assert "Only members of the workspace" in json.dumps(
         [call.body for call in attacked_workspace.slack.calls]
     )
@@ -290,7 +290,7 @@ def test_alert_that_slack_delivers_again_after_a_restart_is_set_once(attacked_wo
     send_signed(attacked_workspace, request)
     attacked_workspace.oms.wait_for("POST /alerts")
     again = PortfolioWorkspace(
-        create_test_bot(attacked_workspace.slack, attacked_workspace.oms, read=5.0),
+        create_test_bot(attacked_workspace.slack, attacked_workspace.oms),
         attacked_workspace.slack,
         attacked_workspace.oms,
     )

@@ -12,9 +12,9 @@ from app.forms.portfolio_values import EquityPoint
 from app.forms.strategy_values import get_proposed_days
 from app.forms.text_commands import FORM_VERBS
 from app.oms_client.rows import parse_backtest, parse_rows
-from app.services import chart_images
-from app.services.query_answers import ANSWERS
-from app.services.text_requests import BUTTON_TEXTS
+from app.services.queries import chart_images
+from app.services.queries.answers import ANSWERS
+from app.services.queries.text_requests import BUTTON_TEXTS
 from tests import portfolio_oms
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace, list_texts
@@ -121,7 +121,7 @@ def test_person_gets_the_numbers_and_a_chart(finished_backtest: PortfolioWorkspa
         None,
         "next=",
     ]
-    finished_backtest.bot.services.send_queue.close(5.0)  # the posted message is recorded
+    finished_backtest.bot.services.send_queue.close(60.0)  # the posted message is recorded
     assert finished_backtest.bot.services.notifications.list_due(1e12) == []
 
 

@@ -6,8 +6,8 @@ import struct
 import pytest
 
 from app.blocks.charts import describe_chart
-from app.services import chart_images
-from app.services.chart_images import draw_chart
+from app.services.queries import chart_images
+from app.services.queries.chart_images import draw_chart
 from tests import portfolio_oms
 from tests.fakes import Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace

@@ -7,11 +7,11 @@ import pytest
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.oms_client.slack_settings import SlackSettings
-from app.services import daily_reports
-from app.services.notifications import deliver_notifications
+from app.services.notifications import daily_reports
+from app.services.notifications.delivery import deliver_notifications
+from support.conditions import wait_until
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
-from tests.reading import wait_until
 
 PNL = b"date,portfolio_name\r\n2026-11-20,Growth\r\n"
 READY = {
@@ -48,7 +48,7 @@ def list_pending(workspace: PortfolioWorkspace, at=1e12):
 
 def advance_clock(monkeypatch, seconds):
     clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + seconds)
+    monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + seconds)
 
 
 @pytest.mark.parametrize("file_format", ["csv", "xlsx"])

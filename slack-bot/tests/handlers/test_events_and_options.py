@@ -11,7 +11,8 @@ import pytest
 from app.blocks.trade_form import build_trade_form, get_shown_lines
 from app.forms.context import FormContext
 from app.forms.ticket import Draft
-from app.services.slack_statuses import report_changes
+from app.services.settings.slack_statuses import report_changes
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
@@ -48,8 +49,7 @@ def test_typed_name_is_offered_as_a_new_portfolio(workspace: Workspace):
     }
 
 
-def test_five_thousand_portfolios_fit(patient_workspace: Workspace):
-    workspace = patient_workspace
+def test_five_thousand_portfolios_fit(workspace: Workspace):
     workspace.oms.portfolios = [f"Book {number}" for number in range(5000)]
     offered = request_options(workspace, "book 4999")
     assert [option["value"] for option in offered] == ["Book 4999"]
@@ -115,11 +115,9 @@ def test_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Work
     assert body["errors"] == {"portfolio": "Choose a portfolio, or type the name of a new one."}
 
 
-def test_suggestions_arrive_in_time_or_report_a_timeout(workspace: Workspace):
-    workspace.oms.queue_responses("portfolios", Response(slow=5.0))
-    began = time.monotonic()
-    assert [option["text"]["text"] for option in request_options(workspace, "x")] == [SILENT]
-    assert time.monotonic() - began < 4.0
+def test_suggestions_arrive_in_time_or_report_a_timeout(hasty_workspace: Workspace):
+    hasty_workspace.oms.queue_responses("portfolios", Response(slow=60.0))  # the bot waits less long
+    assert [option["text"]["text"] for option in request_options(hasty_workspace, "x")] == [SILENT]
 
 
 def type_in_form(
@@ -220,11 +218,8 @@ def test_last_of_quick_keystrokes_is_shown(workspace: Workspace):
     ]
     for thread in threads:
         thread.start()
-        thread.join(5)
-    until = time.monotonic() + 5
-    while "Price per share: 0.175" not in str(workspace.slack.shown.get("V1")):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+        thread.join(60)
+    wait_until(lambda: "Price per share: 0.175" in str(workspace.slack.shown.get("V1")))
 
 
 @dataclass
@@ -239,7 +234,7 @@ class Clock:
 
 def test_form_with_typed_text_is_not_redrawn(workspace: Workspace, monkeypatch):
     clock, pause = Clock(), workspace.bot.services.waits.typing_pause
-    for module in ("live_price", "open_forms"):
+    for module in ("trades.live_price", "state.open_forms"):
         monkeypatch.setattr(f"app.services.{module}.time", clock)
     for number in range(6):
         type_in_form(workspace, quantity="1" + "0" * number, gmv="17500", at=f"{number}.0")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.services import exports
+from app.services.queries import exports
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 

@@ -11,7 +11,7 @@ from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import get_notice
+from tests.views import get_notice
 
 REFUSED = "Request of another installation refused"
 TYPED = {"action_id": "gmv_entry", "block_id": "gmv", "type": "number_input", "action_ts": "1.0"}
@@ -170,7 +170,7 @@ def test_concurrent_requests_share_one_call_of_auth_test():
 
     def load():
         calls.append(1)
-        release.wait(5)
+        release.wait(60)
         return Installation("T1")
 
     cache = InstallationCache(load)
@@ -179,11 +179,11 @@ def test_concurrent_requests_share_one_call_of_auth_test():
         thread.start()
     release.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert calls == [1]
 
 
 def test_failed_refresh_keeps_the_cached_installation(workspace: Workspace):
     workspace.slack.refuse("auth.test", "invalid_auth")
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     assert workspace.submit() == {"response_action": "clear"}

@@ -8,7 +8,7 @@ import pytest
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
-from tests.reading import NOTHING_RECORDED, build_recorded_trade, get_banner, get_notice
+from tests.views import NOTHING_RECORDED, build_recorded_trade, get_banner, get_notice
 
 
 def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(workspace: Workspace):
@@ -16,7 +16,7 @@ def test_replayed_delivery_is_answered_like_the_first_and_changes_nothing(worksp
     answers = [workspace.deliver(payload).get_json() for _ in range(8)]
     assert answers == [{"response_action": "clear"}] * 8
     assert len(workspace.oms.list_requests("place")) == 1
-    workspace.bot.services.send_queue.close(2.0)
+    workspace.bot.services.send_queue.close(60.0)
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
 
@@ -27,8 +27,8 @@ def test_eight_deliveries_at_once_give_one_trade_and_one_confirmation(workspace:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
-    workspace.bot.services.send_queue.close(2.0)
+        thread.join(60)
+    workspace.bot.services.send_queue.close(60.0)
     assert len(workspace.oms.list_requests("place")) == 1
     assert len(workspace.slack.list_requests("chat.postMessage")) == 1
 
@@ -79,7 +79,7 @@ def test_edited_form_that_has_traded_shows_that_trade_and_never_trades_again(res
         assert "had traded already" in get_notice(view)
         assert "BUY 100 AAPL" in get_notice(view)
         assert "Your changes were not traded" in get_notice(view)
-    restarted_bot.bot.services.send_queue.close(2.0)
+    restarted_bot.bot.services.send_queue.close(60.0)
     messages = [call.body for call in restarted_bot.slack.list_requests("chat.postMessage")][1:]
     assert [(message["channel"], "BUY 100 AAPL" in message["text"]) for message in messages] == [
         ("D-U1", True)
@@ -129,7 +129,7 @@ def test_taken_key_whose_trade_cannot_be_seen_is_not_known_and_keeps_the_form(
     assert "still unknown" in get_banner(view)
     assert "had traded already" in get_notice(restarted_bot.submit(EDITED)["view"])
     assert json.loads(view["private_metadata"])["attempt"] == 0
-    restarted_bot.bot.services.send_queue.close(2.0)
+    restarted_bot.bot.services.send_queue.close(60.0)
     assert [call.body["channel"] for call in restarted_bot.slack.list_requests("chat.postMessage")] == [
         "C1",
         "D-U1",

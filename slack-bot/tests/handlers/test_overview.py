@@ -7,8 +7,8 @@ import pytest
 
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
-from app.services.overview import queue_changed_overviews
-from app.services.overview_viewers import MAX_IDLE_SECONDS, OverviewViewers
+from app.services.queries.overview import queue_changed_overviews
+from app.services.state.overview_viewers import MAX_IDLE_SECONDS, OverviewViewers
 from tests import portfolio_oms
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace

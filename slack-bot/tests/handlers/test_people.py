@@ -5,13 +5,14 @@ import json
 import pytest
 
 from app.oms_client import Person
-from app.services.admission import check_admission
 from app.services.origin import Origin
+from app.services.trades.admission import check_admission
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace, create_test_bot
 from tests.fakes import Response, build_problem
 from tests.limits import check_view
-from tests.reading import get_banner, get_notice, get_reasons, index_blocks, wait_until
+from tests.views import get_banner, get_notice, get_reasons, index_blocks
 
 ANN, BOB = "slack:T1:U1", "slack:T1:U2"
 ELSEWHERE = {"view": factories.build_view(app_installed_team_id="T1")}
@@ -54,7 +55,7 @@ def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
 
 
 def test_health_check_names_no_person(workspace: Workspace):
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     (call,) = workspace.oms.calls
     assert call.path == "/health/ready"
     assert "x-on-behalf-of" not in call.headers
@@ -233,8 +234,8 @@ def test_form_stays_open_while_the_oms_does_not_answer_who_may_trade(workspace: 
 
 
 def test_forms_open_at_once_while_the_oms_hangs(slack, oms):
-    oms.default_responses["me"] = Response(slow=5.0)
-    bot = create_test_bot(slack, oms, read=5.0)
+    oms.default_responses["me"] = Response(slow=60.0)
+    bot = create_test_bot(slack, oms)
     workspace = Workspace(bot, slack, oms)
     for number in range(60):
         assert workspace.type("AAPL", trigger_id=f"t{number}").data == b""

@@ -10,7 +10,7 @@ from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import get_banner, get_reasons, index_blocks, list_question_ids
+from tests.views import get_banner, get_reasons, index_blocks, list_question_ids
 
 # Portfolios
 

@@ -14,12 +14,12 @@ from app.blocks.reconciliation import (
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
 from app.forms.request_context import RequestContext
-from app.services.notifications import deliver_notifications
+from app.services.notifications.delivery import deliver_notifications
+from support.conditions import wait_until
 from tests.conftest import Workspace
 from tests.fakes import Response, build_problem
 from tests.handlers.orders.test_order_messages import click_button, list_buttons
 from tests.limits import check_message, check_view
-from tests.reading import wait_until
 
 ISSUE = {
     "issue_id": "ri_1", "issue_type": "quantity_mismatch", "severity": "critical", "status": "open",
@@ -77,7 +77,7 @@ def send_due_messages(workspace: Workspace, monkeypatch):
     """Send what is due half a minute later."""
     clock = time.time
     with monkeypatch.context() as later:
-        later.setattr("app.services.notifications.time.time", lambda: clock() + 31)
+        later.setattr("app.services.notifications.delivery.time.time", lambda: clock() + 31)
         deliver_notifications(workspace.bot.services)
 
 

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from support.conditions import wait_until
 from tests import portfolio_oms
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace, list_texts
 from tests.limits import check_view
-from tests.reading import wait_until
 
 KEY = "/Growth/AAPL"
 HALTED = {
@@ -146,18 +146,21 @@ def test_key_is_kept_until_the_outcome_of_an_earlier_submission_is_known(
     assert (len(sent), len(set(sent))) == (3, keys)
 
 
-def test_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
-    trading.oms.queue_responses("POST /positions:close", Response(201, portfolio_oms.build_order(), slow=0.8))
-    body = trading.submit_view(open_form(trading, "close AAPL in Growth"))
+def test_slow_oms_redraws_the_form_later(hasty_trading: PortfolioWorkspace):
+    hasty_trading.oms.queue_responses(
+        "POST /positions:close", Response(201, portfolio_oms.build_order(), slow=60.0)
+    )
+    body = hasty_trading.submit_view(open_form(hasty_trading, "close AAPL in Growth"))
     assert body["view"]["title"]["text"] == "Working…"
-    trading.slack.wait_for("views.update", 2)
-    assert "closes the position" in list_texts(trading.slack.shown["V1"])
+    hasty_trading.oms.released.set()
+    hasty_trading.slack.wait_for("views.update", 2)
+    assert "closes the position" in list_texts(hasty_trading.slack.shown["V1"])
 
 
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (Response(201, portfolio_oms.build_order(), slow=0.8), "*Position closed*"),
+        (Response(201, portfolio_oms.build_order(), slow=60.0), "*Position closed*"),
         (build_problem(422, "Nothing to close."), "*Not done.* Nothing to close."),
         (Response(503), "before you retry"),
         (
@@ -167,31 +170,35 @@ def test_slow_oms_redraws_the_form_later(trading: PortfolioWorkspace):
     ],
 )
 def test_late_result_of_a_form_that_was_closed_is_sent_to_the_person(
-    trading: PortfolioWorkspace, answer, text
+    hasty_trading: PortfolioWorkspace, answer, text
 ):
-    answer.slow = 0.8
-    trading.oms.queue_responses("POST /positions:close", answer)
-    view = open_form(trading, "close AAPL in Growth")
-    trading.slack.refuse("views.update", "not_found")
-    trading.submit_view(view)
-    wait_until(lambda: any(text in note["text"] for note in list_notes(trading)))
-    wait_until(lambda: not list_pending_notes(trading))
+    answer.slow = 60.0
+    hasty_trading.oms.queue_responses("POST /positions:close", answer)
+    view = open_form(hasty_trading, "close AAPL in Growth")
+    hasty_trading.slack.refuse("views.update", "not_found")
+    hasty_trading.submit_view(view)
+    hasty_trading.oms.released.set()
+    wait_until(lambda: any(text in note["text"] for note in list_notes(hasty_trading)))
+    wait_until(lambda: not list_pending_notes(hasty_trading))
 
 
 def test_late_result_survives_a_bot_that_is_killed_before_it_is_shown(
-    trading: PortfolioWorkspace, monkeypatch
+    hasty_trading: PortfolioWorkspace, monkeypatch
 ):
-    trading.oms.queue_responses("POST /positions:close", build_problem(422, "Nothing to close."))
-    trading.oms.queued_responses["POST /positions:close"][0].slow = 0.8
-    view = open_form(trading, "close AAPL in Growth")
+    hasty_trading.oms.queue_responses("POST /positions:close", build_problem(422, "Nothing to close."))
+    hasty_trading.oms.queued_responses["POST /positions:close"][0].slow = 60.0
+    view = open_form(hasty_trading, "close AAPL in Growth")
 
     answered = threading.Event()
-    monkeypatch.setattr(trading.bot.services.slack, "update_view", lambda *_: answered.wait(30.0))
-    trading.submit_view(view)
-    wait_until(lambda: list_pending_notes(trading))
-    assert [row.user for row in list_pending_notes(trading)] == ["U1"], "another bot sends it when it is due"
+    monkeypatch.setattr(hasty_trading.bot.services.slack, "update_view", lambda *_: answered.wait(30.0))
+    hasty_trading.submit_view(view)
+    hasty_trading.oms.released.set()
+    wait_until(lambda: list_pending_notes(hasty_trading))
+    assert [row.user for row in list_pending_notes(hasty_trading)] == ["U1"], (
+        "another bot sends it when it is due"
+    )
     answered.set()
-    wait_until(lambda: not list_pending_notes(trading))
+    wait_until(lambda: not list_pending_notes(hasty_trading))
 
 
 def list_pending_notes(trading: PortfolioWorkspace):

@@ -8,7 +8,7 @@ from tests import factories, portfolio_oms
 from tests.fakes import Response, build_problem
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.limits import check_message, check_view
-from tests.reading import index_blocks
+from tests.views import index_blocks
 
 BERLIN = {
     "default_portfolio": "Growth",

@@ -3,80 +3,89 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from app.services.dependencies import Waits
+from support.conditions import wait_until
 from tests import factories
-from tests.conftest import Workspace, create_test_bot
+from tests.conftest import SHORT_WAITS, Workspace, create_test_bot
 from tests.fakes import Response, build_problem
-from tests.reading import build_recorded_trade, get_banner, get_notice, wait_until
+from tests.views import build_recorded_trade, get_banner, get_notice
 
 
-def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(workspace: Workspace):
-    workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=0.8))
-    body = workspace.submit()
+def test_slow_trade_turns_the_form_to_placing_and_is_redrawn_when_the_answer_comes(
+    hasty_workspace: Workspace,
+):
+    hasty_workspace.oms.queue_responses("place", Response(201, {"trade": build_recorded_trade()}, slow=60.0))
+    body = hasty_workspace.submit()
+    hasty_workspace.oms.released.set()
     assert body["view"]["title"]["text"] == "Placing…"
-    redrawn = workspace.slack.wait_for("views.update")[0].body
+    redrawn = hasty_workspace.slack.wait_for("views.update")[0].body
     assert redrawn["view_id"] == "V1"
     assert redrawn["view"]["title"]["text"] == "Trade placed"
-    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    assert hasty_workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
-def test_slow_refusal_gives_the_form_back_with_its_entries(workspace: Workspace):
-    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
-    workspace.submit()
-    view = workspace.slack.wait_for("views.update")[0].body["view"]
+def test_slow_refusal_gives_the_form_back_with_its_entries(hasty_workspace: Workspace):
+    hasty_workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=60.0))
+    hasty_workspace.submit()
+    hasty_workspace.oms.released.set()
+    view = hasty_workspace.slack.wait_for("views.update")[0].body["view"]
     assert view["callback_id"] == "trade_form"
     assert "No." in get_banner(view)
     assert json.loads(view["private_metadata"])["attempt"] == 1
 
 
-def test_slow_refusal_names_the_fields(workspace: Workspace):
+def test_slow_refusal_names_the_fields(hasty_workspace: Workspace):
     errors = [{"field": "quantity", "message": "Too many."}, {"field": "gmv", "message": "Too much."}]
-    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.", errors).body, slow=0.8))
-    workspace.submit()
-    view = workspace.slack.wait_for("views.update")[0].body["view"]
+    hasty_workspace.oms.queue_responses(
+        "place", Response(422, build_problem(422, "No.", errors).body, slow=60.0)
+    )
+    hasty_workspace.submit()
+    hasty_workspace.oms.released.set()
+    view = hasty_workspace.slack.wait_for("views.update")[0].body["view"]
     assert "*Not placed.* Quantity: Too many. GMV: Too much." in get_banner(view)
 
 
-def test_failure_of_a_closed_form_is_reported_privately(workspace: Workspace):
-    workspace.slack.refuse("views.update", "not_found")
-    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
-    workspace.submit()
-    posted = workspace.slack.wait_for("chat.postMessage")[0].body
+def test_failure_of_a_closed_form_is_reported_privately(hasty_workspace: Workspace):
+    hasty_workspace.slack.refuse("views.update", "not_found")
+    hasty_workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=60.0))
+    hasty_workspace.submit()
+    hasty_workspace.oms.released.set()
+    posted = hasty_workspace.slack.wait_for("chat.postMessage")[0].body
     assert posted["channel"] == "D-U1"
     assert "*Not placed.* No." in posted["text"]
 
 
-def test_redraw_waits_out_a_429(workspace: Workspace):
-    workspace.slack.queue_responses(
+def test_redraw_waits_out_a_429(hasty_workspace: Workspace):
+    hasty_workspace.slack.queue_responses(
         "views.update", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "0"})
     )
-    workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=0.8))
-    workspace.submit()
-    assert len(workspace.slack.wait_for("views.update", 2)) == 2
+    hasty_workspace.oms.queue_responses("place", Response(422, build_problem(422, "No.").body, slow=60.0))
+    hasty_workspace.submit()
+    hasty_workspace.oms.released.set()
+    assert len(hasty_workspace.slack.wait_for("views.update", 2)) == 2
 
 
-def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(patient_workspace: Workspace):
-    workspace = patient_workspace
+def test_twenty_concurrent_submissions_are_answered_in_time_if_the_oms_hangs(hasty_workspace: Workspace):
+    workspace = hasty_workspace
     workspace.oms.default_responses["last_price"] = workspace.oms.default_responses["place"] = Response(
         slow=60.0
     )
-    answers, threads = [], []
+    titles, threads = [], []
 
     def submit(number):
-        began = time.monotonic()
         body = workspace.submit(id=f"V{number}", root_view_id=f"V{number}")
-        answers.append((time.monotonic() - began, body["view"]["title"]["text"]))
+        titles.append(body["view"]["title"]["text"])
 
     for number in range(20):
         threads.append(threading.Thread(target=submit, args=(number,)))
         threads[-1].start()
     for thread in threads:
-        thread.join(30)
-    assert [title for _, title in answers] == ["Placing…"] * 20
-    assert max(seconds for seconds, _ in answers) < 15.0, "long before the OMS answers"
+        thread.join(50)
+    assert titles == ["Placing…"] * 20, "before the OMS answers"
 
 
 def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(slack, oms):
@@ -93,7 +102,7 @@ def test_twenty_submissions_keep_to_the_production_timeouts_if_the_oms_hangs(sla
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     oms.released.set()
     bot.services.stop(1.0)
     assert [title for _, title in answers] == ["Placing…"] * 20, "answered while the OMS hung"
@@ -108,8 +117,9 @@ def test_form_shows_busy_and_sends_nothing_without_a_free_worker(workspace: Work
     assert workspace.oms.calls == []
 
 
-def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Workspace):
-    workspace.oms.default_responses["last_price"] = Response(slow=2.0)
+def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(create_workspace):
+    workspace = create_workspace(SHORT_WAITS, read=1.5)
+    workspace.oms.default_responses["last_price"] = Response(slow=60.0)
     view = workspace.submit()["view"]
     if "Nothing was sent" not in str(view):  # the answer came after the time limit
         view = workspace.slack.wait_for("views.update")[0].body["view"]
@@ -120,9 +130,10 @@ def test_oms_that_does_not_answer_the_price_gets_no_trade_sent(workspace: Worksp
 # Unknown outcomes
 
 
-def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(workspace: Workspace):
+def test_timeout_after_sending_is_looked_up_by_its_key_and_never_sent_again(create_workspace):
+    workspace = create_workspace(replace(SHORT_WAITS, lookup_for=60.0), write=1.0)
     body = {"symbol": "AAPL", "quantity": "100", "gmv": "17500", "side": "BUY", "portfolio_name": "Growth"}
-    workspace.oms.queue_responses("place", Response(slow=2.0))
+    workspace.oms.queue_responses("place", Response(slow=60.0))
     workspace.oms.queue_responses("find", Response(body=[]), Response(500, b"?"))
     workspace.submit()
     workspace.oms.wait_for("find", 2)
@@ -153,17 +164,17 @@ def test_unclear_answer_is_looked_up(workspace: Workspace, answer):
     assert len(workspace.oms.list_requests("place")) == 1
 
 
-def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(workspace: Workspace):
-    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
-    workspace.submit()
-    view = workspace.slack.wait_for("views.update")[-1].body["view"]
+def test_outcome_that_stays_unknown_is_reported_and_the_form_keeps_its_key(hasty_workspace: Workspace):
+    hasty_workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
+    hasty_workspace.submit()
+    view = hasty_workspace.slack.wait_for("views.update")[-1].body["view"]
     if view["title"]["text"] != "New trade":
-        view = workspace.slack.wait_for("views.update", 2)[-1].body["view"]
+        view = hasty_workspace.slack.wait_for("views.update", 2)[-1].body["view"]
     assert "still unknown" in get_banner(view)
     assert json.loads(view["private_metadata"])["attempt"] == 0
 
 
-def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace: Workspace):
+def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(hasty_workspace: Workspace):
     body = {
         "symbol": "AAPL",
         "quantity": "100",
@@ -172,14 +183,14 @@ def test_trade_found_only_by_placing_again_is_confirmed_in_the_channel(workspace
         "portfolio_name": "Growth",
         "user_id": "U1",
     }
-    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
-    workspace.oms.default_responses["find"] = Response(500, b"?")
-    workspace.submit()
-    workspace.slack.wait_for("views.update", 1)
-    wait_until(workspace.bot.services.confirmations.list_unresolved)
-    workspace.oms.record("T1:V1:0", body)
-    assert workspace.submit() == {"response_action": "clear"}
-    assert workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
+    hasty_workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
+    hasty_workspace.oms.default_responses["find"] = Response(500, b"?")
+    hasty_workspace.submit()
+    hasty_workspace.slack.wait_for("views.update", 1)
+    wait_until(hasty_workspace.bot.services.confirmations.list_unresolved)
+    hasty_workspace.oms.record("T1:V1:0", body)
+    assert hasty_workspace.submit() == {"response_action": "clear"}
+    assert hasty_workspace.slack.wait_for("chat.postMessage")[0].body["channel"] == "C1"
 
 
 ORDERED = {
@@ -193,16 +204,16 @@ EDITED = factories.build_state(quantity="90", gmv="15750")
 def unknown_outcome_metadata(workspace: Workspace):
     """Provide the metadata of a form whose outcome stayed unknown."""
     workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
-    workspace.submit()
-    wait_until(lambda: "still unknown" in str(workspace.slack.shown.get("V1")))
-    return workspace.slack.shown["V1"]["private_metadata"]
+    view = workspace.submit()["view"]
+    assert "still unknown" in get_banner(view)
+    return view["private_metadata"]
 
 
 def test_submitting_an_edited_form_again_trades_only_once(workspace: Workspace, unknown_outcome_metadata):
     workspace.oms.record("T1:V1:0", ORDERED)
     view = workspace.submit(EDITED, private_metadata=unknown_outcome_metadata)["view"]
     assert "had traded already" in get_notice(view)
-    workspace.bot.services.send_queue.close(2.0)
+    workspace.bot.services.send_queue.close(60.0)
     messages = [call.body for call in workspace.slack.list_requests("chat.postMessage")]
     assert sorted(message["channel"] for message in messages) == ["C1", "D-U1"], (
         "the confirmation of the channel was pending"
@@ -230,11 +241,11 @@ def test_refusal_after_an_unknown_outcome_keeps_the_key(
     assert json.loads(view["private_metadata"]) == json.loads(unknown_outcome_metadata)
 
 
-def test_message_about_a_closed_form_does_not_refer_to_it(workspace: Workspace):
-    workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
-    workspace.slack.refuse("views.update", "not_found")
-    workspace.submit()
-    text = workspace.slack.wait_for("chat.postMessage")[0].body["text"]
+def test_message_about_a_closed_form_does_not_refer_to_it(hasty_workspace: Workspace):
+    hasty_workspace.oms.queue_responses("place", build_problem(503, "?", kind="outcome-unknown"))
+    hasty_workspace.slack.refuse("views.update", "not_found")
+    hasty_workspace.submit()
+    text = hasty_workspace.slack.wait_for("chat.postMessage")[0].body["text"]
     assert "still unknown" in text
     assert "could place it twice" in text
     assert "from this form" not in text

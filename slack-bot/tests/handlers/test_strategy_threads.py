@@ -5,7 +5,7 @@ import pytest
 from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
 from app.events.registry import Event, EventRegistry
 from app.events.subscriptions import register_subscriptions
-from app.services.notifications import deliver_notifications
+from app.services.notifications.delivery import deliver_notifications
 from tests.conftest import Workspace
 from tests.limits import check_message
 
@@ -82,7 +82,7 @@ def test_pending_thread_line_of_a_killed_bot_is_posted(reporting_workspace: Work
     report_event(reporting_workspace, "E1", "started", STATUS)
     reporting_workspace.slack.wait_for("chat.postMessage", 2)
     services = reporting_workspace.bot.services
-    services.send_queue.close(5.0)
+    services.send_queue.close(60.0)
     with monkeypatch.context() as killed:
         killed.setattr(services.send_queue, "put", lambda *_, **__: None)
         report_event(reporting_workspace, "E2", "paused", STATUS | {"status": "PAUSED"})

@@ -10,7 +10,7 @@ from app.forms.ticket import Draft
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem
-from tests.reading import NOTHING_RECORDED, get_banner, get_reasons, index_blocks, list_question_ids
+from tests.views import NOTHING_RECORDED, get_banner, get_reasons, index_blocks, list_question_ids
 
 
 def test_usual_answer_comes_back_in_the_form_itself(workspace: Workspace):
@@ -82,8 +82,8 @@ LIMITS = [
 @pytest.mark.parametrize(("error", "block_id"), LIMITS)
 def test_limits_of_the_oms_are_shown_at_the_fields_of_the_form(workspace: Workspace, error, block_id):
     workspace.oms.queue_responses("place", build_problem(422, "1 field is not valid; see `errors`.", [error]))
-    shown = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
-    assert block_id in shown
+    block_ids = {block["block_id"] for block in build_trade_form(Draft(), FormContext("C1"))["blocks"]}
+    assert block_id in block_ids
     assert workspace.submit() == {"response_action": "errors", "errors": {block_id: error["message"]}}
 
 

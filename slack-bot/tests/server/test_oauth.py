@@ -69,8 +69,12 @@ def test_workspace_that_consents_is_stored_and_waits_for_the_operator(open_works
     assert "no-referrer" in response.headers["Referrer-Policy"]
     (call,) = slack.list_requests("oauth.v2.access")
     assert call.body["code"] == "c1"
-    found = open_workspace.bot.services.installations.find("T2")
-    assert (found.bot_token, found.oms_key, found.scopes) == ("xoxb-second", "", "commands,chat:write")
+    installation = open_workspace.bot.services.installations.find("T2")
+    assert (installation.bot_token, installation.oms_key, installation.scopes) == (
+        "xoxb-second",
+        "",
+        "commands,chat:write",
+    )
     assert "python -m app.workspaces" in open_workspace.type("AAPL", team_id="T2").get_json()["text"]
 
 

@@ -22,6 +22,7 @@ import pytest
 from app.server import logs, run
 from app.server.run import connect_forever, load_charts, tune_interpreter
 from support.guarded_programs import start_guarded
+from support.ports import find_free_port
 from tests import factories
 from tests.conftest import create_test_bot
 from tests.fakes import Response
@@ -60,9 +61,7 @@ def start_bot(slack, oms, tmp_path):
     without_extras.write_text("import sys\n\nsys.modules['matplotlib'] = None\n")
 
     def start_once():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = find_free_port()
         program = start_program(
             SLACK_BOT_TOKEN=factories.TOKEN,
             SLACK_SIGNING_SECRET=factories.SECRET,
@@ -205,7 +204,7 @@ def test_socket_mode_is_retried_until_it_is_connected_or_the_bot_stops(slack, om
     thread.start()
     slack.wait_for("apps.connections.open")
     bot.services.stop(1.0)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert "Slack refused the app token" in caplog.text
 
@@ -240,7 +239,7 @@ def test_libraries_do_not_log_bodies(monkeypatch):
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     level = root.level
-    logs.configure("json")
+    logs.configure_logging("json")
     root.setLevel(level)
     assert all(logging.getLogger(name).level == logging.ERROR for name in logs.QUIET)
     for name in logs.QUIET:

@@ -1,6 +1,5 @@
 """Two processes of the bot on one PostgreSQL database. One is killed while Slack accepts a message."""
 
-import socket
 import sys
 import time
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from app.blocks.kill_switch_forms import EVERYTHING, HALT
 from app.forms.request_context import RequestContext
 from support.guarded_programs import start_guarded
+from support.ports import find_free_port
 from tests import factories
 from tests.fakes import Response
 from tests.portfolio_oms import PortfolioOms
@@ -18,9 +18,7 @@ from tests.storage.conftest import postgres_url, server_url  # noqa: F401 - fixt
 
 
 def start_process(slack, oms, url):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
     values = {
         "SLACK_BOT_TOKEN": factories.TOKEN,
         "SLACK_SIGNING_SECRET": factories.SECRET,

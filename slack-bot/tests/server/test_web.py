@@ -9,11 +9,12 @@ import pytest
 from app.server import slack_endpoint
 from app.server.signature import is_signed
 from app.server.slack_endpoint import MAX_BODY_BYTES, parse_request
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import Response
 from tests.limits import check_view
-from tests.reading import get_notice, wait_until
+from tests.views import get_notice
 
 BODY = factories.build_form_body(factories.build_command("help"))
 
@@ -189,12 +190,12 @@ def test_service_that_does_not_answer_within_the_time_out_is_failing(workspace: 
 
 def test_health_distinguishes_slack_oms_and_bot(workspace: Workspace):
     workspace.oms.default_responses["/health/ready"] = Response(503)
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "ok", "oms": "failing"} == result
     workspace.slack.refuse("auth.test", "invalid_auth")
     workspace.oms.default_responses["/health/ready"] = Response()
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     result = workspace.bot.health.report()
     assert result | {"bot": "ok", "slack": "failing", "oms": "ok"} == result
 
@@ -219,7 +220,7 @@ def test_result_is_refreshed_after_an_hour_without_requests(workspace: Workspace
 
 def test_health_probes_again_soon_after_a_failure(workspace: Workspace, clock):
     workspace.oms.default_responses["/health/ready"] = Response(503)
-    workspace.bot.health.probe()
+    workspace.bot.health.check_services()
     workspace.oms.default_responses["/health/ready"] = Response()
     clock[0] += 1.0
     assert get_health(workspace)["oms"] == "failing"

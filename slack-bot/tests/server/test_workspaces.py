@@ -15,11 +15,11 @@ from app.oms_client import Person
 from app.server import workspaces as workspaces_module
 from app.server.supervision import start_new, store_first
 from app.storage.installations import InstalledWorkspace
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.events.test_receiver import sign_event
-from tests.reading import wait_until
-from tests.services.test_approval_requests import TICKET
+from tests.services.orders.test_approval_requests import TICKET
 
 TOKENS = {"T1": factories.TOKEN, "T2": "xoxb-second", "T3": "xoxb-third"}
 KEYS = {"T1": factories.OMS_KEY, "T2": "s" * 40}
@@ -174,7 +174,7 @@ def test_missing_scopes_of_an_installed_workspace_are_named(three_workspaces: Wo
 def test_key_of_a_workspace_acts_for_its_own_people_only(three_workspaces: Workspace):
     services = find_workspace(three_workspaces, "T2").services
     with pytest.raises(OmsForbidden):
-        services.oms.may_trade(Person("T1", "U1"), request_id="r")
+        services.oms.can_trade(Person("T1", "U1"), request_id="r")
     assert three_workspaces.oms.calls == []
 
 

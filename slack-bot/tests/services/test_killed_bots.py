@@ -11,18 +11,18 @@ from app.delivery.order_messages import MessageKind, OrderMessage
 from app.forms.orders.approvals import DecisionContext
 from app.forms.trade_buttons import ReversalContext
 from app.oms_client.daily_reports import DailyReport
-from app.services.banner_recovery import recover_banners
-from app.services.banners import show_banner
-from app.services.daily_reports import CLAIM_SECONDS, store_report
-from app.services.notifications import deliver_notifications
+from app.services.kill_switches.banner_recovery import recover_banners
+from app.services.kill_switches.banners import show_banner
+from app.services.notifications.daily_reports import CLAIM_SECONDS, store_report
+from app.services.notifications.delivery import deliver_notifications
 from app.services.orders.messages import refresh_open_orders
 from app.storage.sqlite import SqliteDatabase
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response, build_trade_json
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
 from tests.portfolio_oms import PortfolioOms
-from tests.reading import wait_until
 from tests.services.test_two_bots import create_storages, expire_lease
 
 MARK = "you may see it twice"
@@ -39,8 +39,7 @@ def bots(slack: FakeSlack) -> Iterator[tuple[PortfolioWorkspace, PortfolioWorksp
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
     storages = create_storages(SqliteDatabase())
     first, second = (
-        PortfolioWorkspace(create_test_bot(slack, oms, storage=storage, read=5.0), slack, oms)
-        for storage in storages
+        PortfolioWorkspace(create_test_bot(slack, oms, storage=storage), slack, oms) for storage in storages
     )
     yield first, second
     close_bot(first)
@@ -86,7 +85,7 @@ def test_report_is_uploaded_by_the_other_bot_with_a_mark_and_once(bots, method, 
     deliver_notifications(second.bot.services)
     assert len(first.slack.list_requests("files.getUploadURLExternal")) == 1, "the first bot is uploading"
     clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + CLAIM_SECONDS + 1)
+    monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + CLAIM_SECONDS + 1)
     deliver_notifications(second.bot.services)
     store = second.bot.services.notifications
     wait_until(lambda: not store.list_due(1e12))
@@ -113,7 +112,7 @@ def test_decision_is_shown_by_the_other_bot_with_at_most_one_marked_line(bots, m
         request = store.find(order_id, MessageKind.APPROVAL)
         return request is not None and not request.is_open
 
-    wait_until(is_shown, 10.0)
+    wait_until(is_shown)
     lines = [text for text in list_posts(second) if "was approved by <@U2>: Fine" in text]
     assert [MARK in line for line in lines][-1:] == [True]
     assert len(lines) == (2 if method == "chat.postMessage" else 1)
@@ -172,12 +171,12 @@ def test_reversal_is_shown_by_the_other_bot_if_the_oms_has_made_it(bots, is_reve
         state={"values": {"reversal_reason": reason}},
     )
     with monkeypatch.context() as killed:
-        killed.setattr("app.services.trade_reversal._show_reversal", lambda *_: None)
+        killed.setattr("app.services.trades.reversal._show_reversal", lambda *_: None)
         first.deliver(factories.build_interaction("view_submission", view=view))
     deliver_notifications(second.bot.services)
     assert second.slack.list_requests("chat.update") == [], "the first bot shows it"
     clock = time.time
-    monkeypatch.setattr("app.services.notifications.time.time", lambda: clock() + 31)
+    monkeypatch.setattr("app.services.notifications.delivery.time.time", lambda: clock() + 31)
     for _ in range(2):
         deliver_notifications(second.bot.services)
     edits = [call.body for call in second.slack.list_requests("chat.update")]

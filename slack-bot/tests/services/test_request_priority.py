@@ -7,7 +7,7 @@ import pytest
 from app import request_priority
 from app.delivery.send_queue import SendJob, SendQueue
 from app.request_priority import RequestCounter, count_requests, run_in_background, run_outside
-from app.services.workers import Workers
+from app.services.state.workers import Workers
 
 
 @pytest.fixture
@@ -30,20 +30,20 @@ def test_background_work_waits_for_the_end_of_a_request(counter, monkeypatch):
 
 def test_queued_redraws_of_the_overview_wait_for_the_end_of_a_request(counter, monkeypatch):
     monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
-    waiting, done = threading.Event(), threading.Event()
+    waiting, event = threading.Event(), threading.Event()
     busy: list[bool] = []
     monkeypatch.setattr("app.request_priority.time.sleep", lambda _seconds: waiting.set())
 
     def work() -> None:
         busy.append(counter.is_busy())
-        done.set()
+        event.set()
 
     send_queue = SendQueue(is_background=True)
     with counter.count():
-        send_queue.put("overview:U1", SendJob(work, done.set))
+        send_queue.put("overview:U1", SendJob(work, event.set))
         assert waiting.wait(60)
-        assert not done.is_set()
-    assert done.wait(60)
+        assert not event.is_set()
+    assert event.wait(60)
     assert busy == [False]
     assert send_queue.close(60.0)
 
@@ -68,12 +68,12 @@ def test_request_counts_until_its_application_has_answered(counter):
 def test_background_work_runs_alone_except_where_it_waits(counter, monkeypatch):
     monkeypatch.setattr(request_priority, "MAX_PAUSE_SECONDS", 60.0)
     workers = Workers("test", threads=1, waiting=0, is_background=True)
-    done = threading.Event()
+    event = threading.Event()
     with run_in_background():
-        future = workers.submit("r", done.set)
+        future = workers.submit("r", event.set)
         assert not future.done()
         with run_outside():
-            assert done.wait(60), "the other work runs in the meantime"
+            assert event.wait(60), "the other work runs in the meantime"
     workers.stop(wait=True)
 
 

@@ -21,30 +21,31 @@ from app.oms_client import Person
 from app.oms_client.daily_reports import DailyReport
 from app.oms_client.order_wire import parse_order
 from app.oms_client.slack_settings import SlackSettings
-from app.services.backtests import send_backtest_result
-from app.services.banner_recovery import recover_banners
-from app.services.banners import announce
-from app.services.daily_reports import store_report
-from app.services.exports import send_export
-from app.services.issue_cards import show_issue
-from app.services.notifications import deliver_notifications, notify_channel
-from app.services.orders.actions import ClickedMessage, cancel_order
+from app.services.brokers.issue_cards import show_issue
+from app.services.clicked_message import ClickedMessage
+from app.services.kill_switches.banner_recovery import recover_banners
+from app.services.kill_switches.banners import announce
+from app.services.notifications.daily_reports import store_report
+from app.services.notifications.delivery import deliver_notifications, notify_channel
+from app.services.notifications.reminders import add_reminder
+from app.services.orders.actions import cancel_order
 from app.services.orders.approvals import publish_approval
 from app.services.orders.messages import publish_order, refresh_open_orders, refresh_order
 from app.services.orders.recovery import recover_orders
 from app.services.origin import Origin
-from app.services.overview import show_overview
 from app.services.pending_notes import send_note
-from app.services.reminders import add_reminder
-from app.services.slack_settings import sync_group_roles
-from app.services.slack_statuses import report_changes
-from app.services.strategy_threads import show_strategy_event
-from app.services.trade_reversal import reverse_trade
+from app.services.queries.exports import send_export
+from app.services.queries.overview import show_overview
+from app.services.settings.slack_settings import sync_group_roles
+from app.services.settings.slack_statuses import report_changes
+from app.services.strategies.backtests import send_backtest_result
+from app.services.strategies.threads import show_strategy_event
+from app.services.trades.reversal import reverse_trade
+from support.conditions import wait_until
 from tests import portfolio_oms
 from tests.conftest import close_bot, create_test_bot
 from tests.fakes import FakeSlack, Response
 from tests.handlers.portfolio_workspace import PortfolioWorkspace
-from tests.reading import wait_until
 
 CODES = (
     "not_in_channel", "channel_not_found", "is_archived", "account_inactive", "token_revoked", "msg_too_long",
@@ -70,7 +71,7 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
     """One bot and one pair of servers for all combinations."""
     slack, oms = FakeSlack(), portfolio_oms.PortfolioOms()
     oms.exports["trades"] = b"trade_id\r\nT1\r\n"
-    workspace = PortfolioWorkspace(create_test_bot(slack, oms, read=10.0), slack, oms)
+    workspace = PortfolioWorkspace(create_test_bot(slack, oms), slack, oms)
     object.__setattr__(workspace.bot.services, "trading_channel", "C1")
     yield workspace
     close_bot(workspace)
@@ -80,11 +81,11 @@ def shared_bot() -> Iterator[PortfolioWorkspace]:
 
 @pytest.fixture
 def workspace(shared_bot: PortfolioWorkspace, monkeypatch) -> PortfolioWorkspace:
-    monkeypatch.setattr("app.services.notifications.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.notifications.delivery.CLAIM_SECONDS", 0.0)
     monkeypatch.setattr("app.services.pending_notes.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.issue_cards.CLAIM_SECONDS", 0.0)
-    monkeypatch.setattr("app.services.daily_reports.CLAIM_SECONDS", 0.2)
-    monkeypatch.setattr("app.services.notification_pace.BURST_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.brokers.issue_cards.CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr("app.services.notifications.daily_reports.CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr("app.services.state.notification_pace.BURST_SECONDS", 0.0)
     monkeypatch.setattr("app.delivery.notification_store.CLAIM_SECONDS", 0.0)
     for each in (shared_bot.slack.calls, shared_bot.slack.queued_responses):
         each.clear()
@@ -376,47 +377,46 @@ SITES = {
     "end of a request": ("chat.update", close_request, "orders/messages"),
     "clicked button": ("chat.update", submit_cancel, "orders/actions"),
     "confirmation": ("chat.postMessage", confirm_trade, "message_sender"),
-    "reversal": ("chat.update", submit_reversal, "trade_reversal"),
-    "banner": ("chat.postMessage", show_stop, "banners"),
-    "end of a banner": ("chat.update", show_end, "banners"),
-    "card": ("chat.postMessage", show_card, "issue_cards"),
-    "edit of a card": ("chat.update", show_card, "issue_cards"),
-    "message of a strategy": ("chat.postMessage", show_strategy, "strategy_threads"),
-    "edit of a strategy": ("chat.update", edit_strategy, "strategy_threads"),
-    "message of an alert": ("chat.postMessage", alert_channel, "notifications"),
-    "reminder": ("chat.postMessage", remind_approver, "reminders"),
+    "reversal": ("chat.update", submit_reversal, "trades/reversal"),
+    "banner": ("chat.postMessage", show_stop, "kill_switches/banners"),
+    "end of a banner": ("chat.update", show_end, "kill_switches/banners"),
+    "card": ("chat.postMessage", show_card, "brokers/issue_cards"),
+    "edit of a card": ("chat.update", show_card, "brokers/issue_cards"),
+    "message of a strategy": ("chat.postMessage", show_strategy, "strategies/threads"),
+    "edit of a strategy": ("chat.update", edit_strategy, "strategies/threads"),
+    "message of an alert": ("chat.postMessage", alert_channel, "notifications/delivery"),
+    "reminder": ("chat.postMessage", remind_approver, "notifications/reminders"),
     "note": ("conversations.open", send_private_note, "message_sender"),
-    "result of a backtest": ("conversations.open", send_result, "backtests"),
+    "result of a backtest": ("conversations.open", send_result, "strategies/backtests"),
     "reply to a mention": ("chat.postEphemeral", answer_command, "reply_sender"),
     "who writes": ("users.info", mention_without_team, "event_person"),
     "reply by a response URL": ("respond", respond_to_command, "reply_sender"),
     "refusal by a response URL": ("respond", refuse_person, "message_sender"),
-    "form": ("views.open", open_form, "open_form"),
+    "form": ("views.open", open_form, "forms/views"),
     "form of a request": ("views.open", open_request_form, "request_forms"),
     "form over a form": ("views.push", push_form, "request_forms"),
-    "overview": ("views.publish", publish_overview, "overview"),
-    "place for a file": ("files.getUploadURLExternal", export_trades, "exports"),
-    "file": ("files.completeUploadExternal", export_trades, "exports"),
-    "content of a file": ("upload", export_trades, "exports"),
-    "place for a report": ("files.getUploadURLExternal", upload_report, "daily_reports"),
-    "report": ("files.completeUploadExternal", upload_report, "daily_reports"),
-    "content of a report": ("upload", upload_report, "daily_reports"),
-    "user groups": ("usergroups.users.list", sync_groups, "slack_settings"),
-    "people": ("users.list", sync_people, "slack_statuses"),
+    "overview": ("views.publish", publish_overview, "queries/overview"),
+    "place for a file": ("files.getUploadURLExternal", export_trades, "queries/exports"),
+    "file": ("files.completeUploadExternal", export_trades, "queries/exports"),
+    "content of a file": ("upload", export_trades, "queries/exports"),
+    "place for a report": ("files.getUploadURLExternal", upload_report, "notifications/daily_reports"),
+    "report": ("files.completeUploadExternal", upload_report, "notifications/daily_reports"),
+    "content of a report": ("upload", upload_report, "notifications/daily_reports"),
+    "user groups": ("usergroups.users.list", sync_groups, "settings/slack_settings"),
+    "people": ("users.list", sync_people, "settings/slack_statuses"),
 }
 # Modules and methods whose failures the named tests cover, or that lose nothing when they fail.
 ELSEWHERE = {
-    "admission": "handlers/test_people.py",
-    "answer_deadline": "handlers/orders/test_approvals.py",
-    "chart_images": "handlers/test_chart_images.py",
-    "confirmation_recovery": "services/test_confirmation_recovery.py",
-    "form_submission": "handlers/test_request_forms.py",
-    "live_price": "handlers/test_events_and_options.py",
-    "orders/approval_requests": "services/test_approval_requests.py",
+    "forms/answer_deadline": "handlers/orders/test_approvals.py",
+    "queries/chart_images": "handlers/test_chart_images.py",
+    "trades/confirmation_recovery": "services/trades/test_confirmation_recovery.py",
+    "forms/submission": "handlers/test_request_forms.py",
+    "trades/live_price": "handlers/test_events_and_options.py",
+    "orders/approval_requests": "services/orders/test_approval_requests.py",
     "orders/form": "handlers/orders/test_order_entry.py",
-    "orders/recovery": "services/test_order_recovery.py",
-    "text_requests": "handlers/test_text_commands.py",
-    "trade_submission": "handlers/test_slow_submissions.py",
+    "orders/recovery": "services/orders/test_recovery.py",
+    "queries/text_requests": "handlers/test_text_commands.py",
+    "trades/submission": "handlers/test_slow_submissions.py",
 }
 OTHER_METHODS = {
     "api.test": "server/test_web.py",
@@ -444,18 +444,18 @@ COMBINATIONS = [
 def test_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
     method, act, _ = SITES[site]
     workspace.slack.queue_responses(method, FAILURES[failure])
-    wait_until(act(workspace), 10.0)
+    wait_until(act(workspace))
 
 
 @pytest.mark.parametrize("failure", sorted(REPEATABLE))
 def test_form_is_filled_in_although_the_first_update_fails(workspace: PortfolioWorkspace, failure):
     workspace.slack.queue_responses("views.update", FAILURES[failure])
-    wait_until(fill_in_form(workspace), 10.0)
+    wait_until(fill_in_form(workspace))
 
 
 def test_line_that_slack_may_have_is_marked_when_it_is_repeated(workspace: PortfolioWorkspace):
     workspace.slack.queue_responses("chat.postMessage", FAILURES["503"])
-    wait_until(edit_order(workspace), 10.0)
+    wait_until(edit_order(workspace))
     wait_until(lambda: is_repeated(workspace, "Filled 50 at"))
     first, second = list_posts(workspace, "Filled 50 at")
     assert "you may see it twice" not in first["text"]

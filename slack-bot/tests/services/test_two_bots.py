@@ -13,20 +13,20 @@ from app.delivery.order_messages import MessageKind, OrderMessage, OrderMessageC
 from app.delivery.pending_orders import PendingOrderStore, PendingState
 from app.forms.overview_tabs import Tab
 from app.oms_client import Person
-from app.services.banners import replace_banner, show_banner
-from app.services.confirmation_recovery import recover_confirmations
+from app.services.kill_switches.banners import replace_banner, show_banner
 from app.services.orders.recovery import recover_orders
-from app.services.overview import publish_overview, queue_changed_overviews
-from app.services.shared_ids import SharedIds
+from app.services.queries.overview import publish_overview, queue_changed_overviews
+from app.services.state.shared_ids import SharedIds
+from app.services.trades.confirmation_recovery import recover_confirmations
 from app.storage.bot_registry import BotRegistry
 from app.storage.sqlite import SqliteDatabase
 from app.storage.storage import Storage
+from support.conditions import wait_until
 from tests.conftest import Workspace, close_bot, create_test_bot
 from tests.delivery.test_confirmation_store import OWED
 from tests.fakes import Response
-from tests.reading import wait_until
-from tests.services.test_confirmation_recovery import BODY
-from tests.services.test_order_recovery import PENDING
+from tests.services.orders.test_recovery import PENDING
+from tests.services.trades.test_confirmation_recovery import BODY
 
 
 def create_storages(database: SqliteDatabase) -> tuple[Storage, Storage]:
@@ -202,9 +202,9 @@ def test_message_that_slack_shows_to_the_bot_is_not_repeated(bots):
     first.submit()
     (posted,) = first.slack.wait_for("chat.postMessage")
     expire_lease(first.bot.services.storage)
-    seen = {"ts": "7.0", "metadata": posted.body["metadata"]}
+    message = {"ts": "7.0", "metadata": posted.body["metadata"]}
     first.slack.default_responses["conversations.history"] = Response(
-        body={"ok": True, "messages": [{"ts": "6.0"}, seen]}
+        body={"ok": True, "messages": [{"ts": "6.0"}, message]}
     )
     recover_confirmations(second.bot.services, time.time())
     wait_until(lambda: not second.bot.services.send_queue._waiting)

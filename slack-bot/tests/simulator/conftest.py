@@ -30,7 +30,7 @@ def server(bot, tmp_path) -> Iterator[Server]:
     thread.start()
     yield running
     running.close()
-    thread.join(timeout=5)
+    thread.join(60)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def page(server) -> Page:
 
 @pytest.fixture
 def slack(server) -> WebClient:
-    return WebClient(TOKEN, base_url=f"{server.url}/api/", timeout=5, retry_handlers=[])
+    return WebClient(TOKEN, base_url=f"{server.url}/api/", timeout=60, retry_handlers=[])
 
 
 @pytest.fixture

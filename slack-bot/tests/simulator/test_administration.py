@@ -21,7 +21,7 @@ def install(server):
         assert "wants access to Partner Fund" in page
         answer, _ = get_page(f"{server.url}/oauth/v2/authorize/allow?scope=commands&state=s&team={PARTNER}")
         code = answer.headers["Location"].partition("code=")[2].partition("&")[0]
-        client = WebClient(base_url=f"{server.url}/api/", timeout=5, retry_handlers=[])
+        client = WebClient(base_url=f"{server.url}/api/", timeout=60, retry_handlers=[])
         granted = client.oauth_v2_access(client_id="1", client_secret="2", code=code)
         assert granted["team"] == {"id": PARTNER, "name": "Partner Fund"}
         return WebClient(granted["access_token"], base_url=f"{server.url}/api/", retry_handlers=[])

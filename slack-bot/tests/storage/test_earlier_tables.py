@@ -27,8 +27,8 @@ def check_messages(open_it) -> None:
         first, second = OrderMessageStore(storage, lambda: "T1"), OrderMessageStore(storage, lambda: "T2")
         if round_number == 0:
             second.save(OrderMessage("O1", MessageKind.ORDER, "C2", "2.0", "T2", "U2"))
-        found = [store.find("O1", MessageKind.ORDER) for store in (first, second)]
-        assert [(each.channel, each.sequence) for each in found if each] == [("C1", 3), ("C2", 0)]
+        messages = [store.find("O1", MessageKind.ORDER) for store in (first, second)]
+        assert [(each.channel, each.sequence) for each in messages if each] == [("C1", 3), ("C2", 0)]
         storage.close()
 
 

@@ -44,8 +44,12 @@ def test_another_installation_of_a_workspace_keeps_its_oms_key(store):
     store.save_oms_key("T1", KEY)
     before = store.find_version("T1")
     store.save(replace(INSTALLED, bot_token="xoxb-2", installed_at=2000.0))
-    found = store.find("T1")
-    assert (found.bot_token, found.oms_key, found.installed_at) == ("xoxb-2", KEY, 2000.0)
+    installation = store.find("T1")
+    assert (installation.bot_token, installation.oms_key, installation.installed_at) == (
+        "xoxb-2",
+        KEY,
+        2000.0,
+    )
     assert store.find_version("T1") != before
 
 
@@ -55,17 +59,21 @@ def test_workspace_of_the_environment_is_stored_again_with_a_new_key(store, data
     with pytest.raises(DecryptionFailed):
         renewed.find("T1")
     renewed.save_environment(replace(INSTALLED, bot_token="xoxb-2", oms_key=KEY))
-    found = renewed.find("T1")
-    assert found is not None
-    assert (found.bot_token, found.oms_key) == ("xoxb-2", KEY)
+    installation = renewed.find("T1")
+    assert installation is not None
+    assert (installation.bot_token, installation.oms_key) == ("xoxb-2", KEY)
 
 
 def test_uninstalled_workspace_keeps_no_secret(store, database):
     store.save(replace(INSTALLED, oms_key=KEY))
     assert store.uninstall("T1", 1000.0)
-    found = store.find("T1")
-    assert (found.status, found.bot_token, found.oms_key) == (InstallationStatus.UNINSTALLED, "", "")
-    assert not found.is_active
+    installation = store.find("T1")
+    assert (installation.status, installation.bot_token, installation.oms_key) == (
+        InstallationStatus.UNINSTALLED,
+        "",
+        "",
+    )
+    assert not installation.is_active
     assert store.list_active_teams() == []
     assert not store.uninstall("T1", 1001.0)
     assert not store.save_oms_key("T1", KEY)

@@ -43,7 +43,7 @@ def create_alert(connection: Connection, caller: Caller, terms: AlertTerms, now:
     book = None if name is None else require_portfolio(connection, caller, name, "portfolio_name")
     alert = Alert(
         tenant_id=tenant_id,
-        id=_IDS.next(tenant_id, now),
+        id=_IDS.generate(tenant_id, now),
         owner=caller.actor,
         kind=terms.kind,
         symbol=None if terms.symbol is None else find_symbol(connection, tenant_id, terms.symbol),

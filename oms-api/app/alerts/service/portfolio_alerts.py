@@ -17,7 +17,7 @@ from app.clock import Now
 from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.ledger.queries.reading import find_books
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.orders.service.batch.loss_baselines import read_loss_baselines
 from app.risk.rules.limits import Subject
@@ -68,7 +68,7 @@ class PortfolioAlerts:
     ) -> dict[int, dict[AlertKind, Decimal]]:
         """Return the values of portfolios by their id."""
         books = find_books(connection, tenant_id, [portfolio.name_key for portfolio in portfolios])
-        statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
+        statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
         valued = value_statements(connection, self._valuer, tenant_id, statements, now)
         baselines = read_loss_baselines(connection, tenant_id, list(statements))
         self._controls.refresh(connection, [tenant_id], now)
@@ -88,7 +88,7 @@ class PortfolioAlerts:
 
     def _find_limits(self, portfolio: WatchedPortfolio) -> PortfolioLimits:
         subject = Subject(portfolio.name_key, "", is_live=portfolio.is_live)
-        limits = self._controls.limits(portfolio.tenant_id, subject)
+        limits = self._controls.get_limits(portfolio.tenant_id, subject)
         return PortfolioLimits(
             limits.max_gross_exposure, limits.max_net_exposure, limits.max_daily_loss, limits.max_drawdown
         )

@@ -140,7 +140,7 @@ class PriceAlerts:
                     self._book.put(alert)
                     keys.add(InstrumentKey(alert.tenant_id, alert.symbol or ""))
         for key in keys:
-            quote = self._market.last(*key)
+            quote = self._market.get_last_quote(*key)
             if quote is not None:
                 self.apply_quote(key.tenant_id, quote)
 

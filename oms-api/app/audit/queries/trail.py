@@ -40,7 +40,7 @@ def list_entries(
     connection: Connection, tenant_id: int, filters: TrailFilter, limit: int, before: int | None
 ) -> list[ChainedEntry]:
     """Return entries, newest first, with a sequence number below `before`."""
-    statement = select_entries(tenant_id).where(*_conditions(filters))
+    statement = select_entries(tenant_id).where(*_build_conditions(filters))
     if before is not None:
         statement = statement.where(AuditRow.sequence < before)
     found = connection.execute(statement.order_by(AuditRow.sequence.desc()).limit(limit))
@@ -126,7 +126,7 @@ def append_rows(connection: Connection, rows: Sequence[ChainedEntry], heads: dic
     )
 
 
-def _conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
+def _build_conditions(filters: TrailFilter) -> list[ColumnElement[bool]]:
     exact = {
         AuditRow.action: filters.action,
         AuditRow.actor: filters.actor,

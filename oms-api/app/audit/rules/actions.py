@@ -19,7 +19,7 @@ class AuditedAction(NamedTuple):
     after: Any
 
 
-class Difference(NamedTuple):
+class ActionDifference(NamedTuple):
     """A column of another table that differs from the audit log."""
 
     location: str
@@ -28,14 +28,16 @@ class Difference(NamedTuple):
     expected: str | int | None
 
 
-def find_differences(location: str, stored: dict[str, Any], expected: dict[str, Any]) -> list[Difference]:
+def find_differences(
+    location: str, stored: dict[str, Any], expected: dict[str, Any]
+) -> list[ActionDifference]:
     """Return the fields of `expected` that are stored differently."""
     return [
-        Difference(location, name, _text(stored.get(name)), _text(value))
+        ActionDifference(location, name, _format_value(stored.get(name)), _format_value(value))
         for name, value in expected.items()
         if stored.get(name) != value
     ]
 
 
-def _text(value: Any) -> str | int | None:
+def _format_value(value: Any) -> str | int | None:
     return value if value is None or isinstance(value, str | int) else str(value)

@@ -68,7 +68,7 @@ class Aggregator:
     def add(self, entry: AuditEntry) -> bool:
         """Add an action. Return False if there is no room."""
         entry = truncate_entry(entry)
-        key = self._key(entry)
+        key = self._build_key(entry)
         held = self._held.get(key)
         if held is None:
             if len(self._held) >= self._most_held:
@@ -76,13 +76,13 @@ class Aggregator:
             held = self._held[key] = _Held()
             self._distinct[key[:3]] += 1
         if key.actor == OTHERS:
-            entry = _without_details(entry)
+            entry = _remove_details(entry)
         held.waiting = _combine(held.waiting, CountedEntry(entry, 1))
         return True
 
     def take(self, now: datetime, *, everything: bool = False) -> dict[Key, CountedEntry]:
         """Return the actions that are due. `confirm` or `restore` must follow for each key."""
-        minute = _minute_of(now)
+        minute = _get_minute(now)
         for key in [key for key, held in self._held.items() if key.minute != minute and held.is_done]:
             self._forget(key)
         return {
@@ -102,13 +102,13 @@ class Aggregator:
         held.waiting = _combine(held.leaving, held.waiting)
         held.leaving = None
 
-    def waiting(self) -> int:
+    def count_waiting(self) -> int:
         """Return the number of actions that are not written yet."""
         parts = (part for held in self._held.values() for part in (held.waiting, held.leaving))
         return sum(part.count for part in parts if part)
 
-    def _key(self, entry: AuditEntry) -> Key:
-        kind = (entry.tenant_id, entry.action, _minute_of(entry.at))
+    def _build_key(self, entry: AuditEntry) -> Key:
+        kind = (entry.tenant_id, entry.action, _get_minute(entry.at))
         key = Key(*kind, entry.actor, entry.target)
         if key in self._held or self._distinct[kind] < MAX_DISTINCT:
             return key
@@ -122,11 +122,11 @@ class Aggregator:
             del self._distinct[kind]
 
 
-def _minute_of(instant: datetime) -> int:
+def _get_minute(instant: datetime) -> int:
     return int(instant.timestamp()) // _MINUTE
 
 
-def _without_details(entry: AuditEntry) -> AuditEntry:
+def _remove_details(entry: AuditEntry) -> AuditEntry:
     """Return the entry without the fields in which equal actions differ."""
     return AuditEntry(entry.tenant_id, entry.at, OTHERS, OTHERS, entry.action, OTHERS)
 

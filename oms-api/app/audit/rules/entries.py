@@ -53,8 +53,8 @@ def serialize_values(values: AuditValues | None) -> str | None:
     """Return the values as canonical JSON: sorted names, no spaces. Raises InvalidAuditValues."""
     if values is None:
         return None
-    for path, value in _leaves(values, ""):
-        _check(path, value)
+    for path, value in _iterate_leaves(values, ""):
+        _check_leaf(path, value)
     try:
         text = orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError as error:  # an unpaired surrogate, or a number beyond 64 bits
@@ -80,14 +80,14 @@ def mask_secrets(values: AuditValues) -> AuditValues:
 def truncate_entry(entry: AuditEntry) -> AuditEntry:
     """Return the entry with printable texts, cut to the length of their columns."""
     changed: dict[str, Any] = {
-        name: _plain(text, most)
+        name: _truncate(text, most)
         for name, most in _MAX_LENGTHS.items()
         if (text := getattr(entry, name)) and (len(text) > most or not text.isprintable())
     }
     return replace(entry, **changed) if changed else entry
 
 
-def _plain(text: str, most: int) -> str:
+def _truncate(text: str, most: int) -> str:
     """Return `text` with placeholders for unprintable characters and for the part beyond `most`."""
     printable = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
@@ -96,7 +96,7 @@ def _plain(text: str, most: int) -> str:
     return printable if len(printable) <= most else printable[: most - 1] + "…"
 
 
-def _check(path: str, value: object) -> None:
+def _check_leaf(path: str, value: object) -> None:
     if not isinstance(value, str | int | None):  # bool is a subclass of int
         kind = type(value).__name__
         raise InvalidAuditValues(
@@ -106,26 +106,26 @@ def _check(path: str, value: object) -> None:
         raise InvalidAuditValues(f"{path} holds what reads like a secret.")
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
+def _iterate_leaves(value: Any, path: str) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(inner, _below(path, name))
+            yield from _iterate_leaves(inner, _join_path(path, name))
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}[{index}]")
+            yield from _iterate_leaves(inner, f"{path}[{index}]")
     else:
         yield path, value
 
 
-def _below(path: str, name: object) -> str:
+def _join_path(path: str, name: object) -> str:
     if not isinstance(name, str):
         raise InvalidAuditValues(f"{name!r} is not a name: names are text.")
-    if _names_a_secret(name):
+    if _is_secret_name(name):
         raise InvalidAuditValues(f"{name!r} is the name of a secret.")
     return f"{path}.{name}" if path else name
 
 
-def _names_a_secret(name: str) -> bool:
+def _is_secret_name(name: str) -> bool:
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[-1] in _ALLOWED_NAME_PARTS:
         return False

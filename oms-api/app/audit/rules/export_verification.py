@@ -26,7 +26,7 @@ class Form(NamedTuple):
     hash_of: Callable[[Sequence[Any], str], str]
 
 
-class Chain(NamedTuple):
+class ExportChain(NamedTuple):
     """A tenant's trail (portfolio 0), or the ledger of one of its portfolios."""
 
     tenant: int
@@ -37,14 +37,14 @@ class Chain(NamedTuple):
         return f"tenant {self.tenant}" + (f", portfolio {self.portfolio}" if self.portfolio else "")
 
 
-class Finding(NamedTuple):
+class ExportFinding(NamedTuple):
     """An error of a line. Lines are counted from 1."""
 
     line: int
     what: str
 
 
-Heads = Mapping[Chain, Head]
+Heads = Mapping[ExportChain, Head]
 
 
 def find_entry_error(values: Sequence[Any]) -> str | None:
@@ -78,12 +78,12 @@ class ExportVerifier:
     form: Form | None = None
     lines: int = 0
     chains: int = 0
-    chain: Chain | None = None
+    chain: ExportChain | None = None
     head: Head = START
-    met: set[Chain] = field(default_factory=set)
+    met: set[ExportChain] = field(default_factory=set)
     unproven: int = 0
 
-    def take(self, line: bytes) -> Finding | None:
+    def take(self, line: bytes) -> ExportFinding | None:
         """Return the error of the next line, or None."""
         self.lines += 1
         try:
@@ -91,22 +91,22 @@ class ExportVerifier:
             self._place(row)
             self._link(form, tuple(row.values()))
         except _BadLine as bad:
-            return Finding(self.lines, str(bad))
+            return ExportFinding(self.lines, str(bad))
         return None
 
-    def finish(self) -> Finding | None:
+    def finish(self) -> ExportFinding | None:
         """Return what is missing after the last line, or None."""
         try:
             for chain in self.heads:
                 self._require_met(chain)
         except _BadLine as bad:
-            return Finding(self.lines + 1, str(bad))
+            return ExportFinding(self.lines + 1, str(bad))
         return None
 
     def _parse(self, line: bytes) -> tuple[Form, dict[str, Any]]:
         if not line.endswith(b"\n"):
             raise _BadLine("the last line is incomplete: the file was cut, or it is not an export")
-        row = _object(line)
+        row = _parse_object(line)
         form = self.form or next((form for form in self.forms if form.columns == tuple(row)), None)
         if (
             form is None
@@ -121,13 +121,13 @@ class ExportVerifier:
         for name in _WHOLE:
             if type(row.get(name, 0)) is not int:
                 raise _BadLine(f"{name} is {row[name]!r}, must be a whole number")
-        chain = Chain(row["tenant_id"], row.get("portfolio_id", 0))
+        chain = ExportChain(row["tenant_id"], row.get("portfolio_id", 0))
         if chain != self.chain:
             self._begin(chain)
         if row["sequence"] != self.head.sequence + 1:
             raise _BadLine(f"sequence is {row['sequence']}, must be {self.head.sequence + 1} ({chain})")
 
-    def _begin(self, chain: Chain) -> None:
+    def _begin(self, chain: ExportChain) -> None:
         if self.chain is not None:
             if chain.tenant != self.chain.tenant or chain < self.chain:
                 raise _BadLine(f"{chain} cannot follow on {self.chain}")
@@ -157,7 +157,7 @@ class ExportVerifier:
             self.met.add(self.chain)
         self.unproven += self.head.sequence > stated.sequence
 
-    def _require_met(self, chain: Chain) -> None:
+    def _require_met(self, chain: ExportChain) -> None:
         stated = self.heads.get(chain, START)
         if stated.sequence and chain not in self.met:
             reached = self.head.sequence if chain == self.chain else 0
@@ -170,7 +170,7 @@ class _BadLine(Exception):
     """Raised when a line is invalid."""
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _parse_object(line: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -7,7 +7,14 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.audit.rules.chain import Head
-from app.audit.rules.export_verification import MAX_LINE_BYTES, Chain, ExportVerifier, Finding, Form, Heads
+from app.audit.rules.export_verification import (
+    MAX_LINE_BYTES,
+    ExportChain,
+    ExportFinding,
+    ExportVerifier,
+    Form,
+    Heads,
+)
 
 
 class InvalidHeads(Exception):
@@ -18,13 +25,13 @@ class ExportResult(NamedTuple):
     """What was read, and the first error, if any."""
 
     proof: ExportVerifier
-    finding: Finding | None
+    finding: ExportFinding | None
 
 
 def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> ExportResult:
     """Read the export up to the first invalid line, in bounded memory."""
     proof = ExportVerifier(forms, heads)
-    for line in _lines(export):
+    for line in _read_lines(export):
         finding = proof.take(line)
         if finding:
             return ExportResult(proof, finding)
@@ -33,16 +40,16 @@ def verify_export(export: BinaryIO, forms: Sequence[Form], heads: Heads) -> Expo
 
 def read_heads(file: BinaryIO) -> Heads:
     """Parse a file of detached heads, one per line. Raises InvalidHeads."""
-    heads = dict(map(_head, _lines(file)))
+    heads = dict(map(_parse_head, _read_lines(file)))
     if not heads:
         raise InvalidHeads("there is no head in it")
     return heads
 
 
-def _head(line: bytes) -> tuple[Chain, Head]:
+def _parse_head(line: bytes) -> tuple[ExportChain, Head]:
     try:
         stated = orjson.loads(line)
-        chain = Chain(stated["tenant"], stated.get("portfolio", 0))
+        chain = ExportChain(stated["tenant"], stated.get("portfolio", 0))
         head = Head(stated["sequence"], stated["hash"])
     except (ValueError, TypeError, KeyError, AttributeError):
         shape = '{"tenant": …, "sequence": …, "hash": …, "at": …}'
@@ -52,5 +59,5 @@ def _head(line: bytes) -> tuple[Chain, Head]:
     return chain, head
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def _read_lines(file: BinaryIO) -> Iterator[bytes]:
     return iter(partial(file.readline, MAX_LINE_BYTES), b"")

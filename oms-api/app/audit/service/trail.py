@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 Batch = list[tuple[Key, CountedEntry]]
 
 
-class Trail:
+class AuditTrail:
     """Collects actions and writes them once a second in its own thread.
 
     Actions that cannot be written are kept in bounded memory. Those beyond it are dropped, and `dropped` is
@@ -66,7 +66,7 @@ class Trail:
         if not self.is_running:
             self.flush(everything=True)
         with self._lock:
-            lost = self._gathering.waiting()
+            lost = self._gathering.count_waiting()
         if lost:
             _LOG.error("actions were not written to the audit trail", extra={"acts": lost})
             self._dropped(lost)
@@ -78,7 +78,7 @@ class Trail:
                 due = self._gathering.take(self._now(), everything=everything)
             batches = [
                 (tenant_id, list(batch))
-                for tenant_id, batch in groupby(sorted(due.items(), key=_tenant), _tenant)
+                for tenant_id, batch in groupby(sorted(due.items(), key=_get_tenant), _get_tenant)
             ]
             for index, (tenant_id, batch) in enumerate(batches):
                 if not self._write(tenant_id, batch):
@@ -112,5 +112,5 @@ class Trail:
                     self._gathering.restore(key)
 
 
-def _tenant(noted: tuple[Key, CountedEntry]) -> int:
+def _get_tenant(noted: tuple[Key, CountedEntry]) -> int:
     return noted[0].tenant_id

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from app.audit.queries import trail as queries
 from app.audit.rules.chain import COLUMNS, Head
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier, serialize_line
 
 
 class TrailResult(NamedTuple):
@@ -29,7 +29,7 @@ def examine_trails(connection: Connection) -> TrailResult:
 
 
 def _prove(connection: Connection, tenant_id: int, head: Head) -> tuple[ExportVerifier, str | None]:
-    proof = ExportVerifier((TRAIL,), {Chain(tenant_id): head})
+    proof = ExportVerifier((TRAIL,), {ExportChain(tenant_id): head})
     for row in queries.iterate_entries(connection, tenant_id):
         finding = proof.take(serialize_line(COLUMNS, row))
         if finding:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from app.calendars.rules.market_lookup import find_day_start
 from app.instruments.rules import get_unlisted_terms, normalize_symbol
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.ledger.rules.currencies import CURRENCIES
 from app.money import find_amount_error, parse_plain
 from app.timestamps import format_timestamp
@@ -30,7 +30,7 @@ class InvalidActions(ValueError):
         super().__init__(f"line {line}: {problem}")
 
 
-def parse_actions(text: str, exchange: str) -> list[Action]:
+def parse_actions(text: str, exchange: str) -> list[CorporateActionTerms]:
     """Return the actions of a file. They take effect when their ex-date begins at the exchange.
 
     Raises InvalidActions.
@@ -45,7 +45,7 @@ def parse_actions(text: str, exchange: str) -> list[Action]:
     return list(_parse_rows(reader, exchange))
 
 
-def _parse_rows(reader: "csv.DictReader[str]", exchange: str) -> Iterator[Action]:
+def _parse_rows(reader: "csv.DictReader[str]", exchange: str) -> Iterator[CorporateActionTerms]:
     try:
         for row in reader:
             if None in row or None in row.values():
@@ -55,7 +55,7 @@ def _parse_rows(reader: "csv.DictReader[str]", exchange: str) -> Iterator[Action
         raise InvalidActions(reader.line_num + 1, str(error)) from None
 
 
-def _parse_action(line: int, cells: Mapping[str, str], exchange: str) -> Action:
+def _parse_action(line: int, cells: Mapping[str, str], exchange: str) -> CorporateActionTerms:
     symbol = normalize_symbol(cells["symbol"])
     if symbol is None:
         raise InvalidActions(line, "`symbol` is not a symbol")
@@ -68,7 +68,7 @@ def _parse_action(line: int, cells: Mapping[str, str], exchange: str) -> Action:
     except ValueError:
         raise InvalidActions(line, "`ex_date` must be a date such as 2026-11-23") from None
     effective_at = find_day_start(ex_date, exchange, get_unlisted_terms(symbol).asset_class)
-    action = Action(
+    action = CorporateActionTerms(
         _NO_TENANT, f"line {line}", kind, symbol, format_timestamp(effective_at), ex_date.isoformat(),
         new_units=_parse_amount(line, cells, "new_units"), old_units=_parse_amount(line, cells, "old_units"),
         amount=_parse_amount(line, cells, "amount"),
@@ -89,7 +89,7 @@ def _check_terms(line: int, kind: ActionKind, cells: Mapping[str, str]) -> None:
             raise InvalidActions(line, f"a {kind} needs `{name}`")
 
 
-def _check_values(line: int, action: Action) -> None:
+def _check_values(line: int, action: CorporateActionTerms) -> None:
     if action.kind is ActionKind.SPLIT and action.new_units == action.old_units:
         raise InvalidActions(line, "`new_units` must differ from `old_units`")
     if (action.withholding_percent or 0) > _HUNDRED:

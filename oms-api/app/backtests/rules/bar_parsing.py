@@ -97,12 +97,12 @@ class BarParser:
         """Return the bars, None if anything is unusual or wrong."""
         shapes = set(text.translate(_TO_SHAPE).splitlines())
         places = next(
-            (places for places in _LINES if places >= self._places and _all_match(_LINES[places], shapes)),
+            (places for places in _LINES if places >= self._places and _do_all_match(_LINES[places], shapes)),
             None,
         )
         if places is None:
             return None
-        is_uniform = _have_all_places(shapes, places) and text.count(".") == 4 * text.count("\n")
+        is_uniform = _have_all_decimals(shapes, places) and text.count(".") == 4 * text.count("\n")
         cells = (text.replace(".", "") if is_uniform else text).replace("\n", ",").split(",")
         names = cells[0:-1:_CELLS]
         symbols: str | list[str] = names[0] if len(set(names)) == 1 else names
@@ -232,11 +232,11 @@ def _to_integers(cells: Sequence[str], scale: float) -> "array[int]":
     return array("q", map(round, map(mul, map(float, cells), repeat(scale))))
 
 
-def _all_match(pattern: re.Pattern[str], shapes: Iterable[str]) -> bool:
+def _do_all_match(pattern: re.Pattern[str], shapes: Iterable[str]) -> bool:
     return all(map(pattern.fullmatch, shapes))
 
 
-def _have_all_places(shapes: Iterable[str], places: int) -> bool:
+def _have_all_decimals(shapes: Iterable[str], places: int) -> bool:
     """Return whether each price has exactly so many decimals."""
     return all(shape.count(f".{'0' * places},") == 4 for shape in shapes)
 

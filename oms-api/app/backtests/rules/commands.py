@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from app.backtests.errors import InvalidCommand
 from app.ledger.rules.accounting import Side
 from app.money import find_amount_error, parse_plain
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import OrderType, Protection, Target, Ticket, TimeInForce
 from app.timestamps import format_timestamp
 
@@ -63,7 +63,7 @@ def pack_cancellation(at: int, order_id: str) -> list[Any]:
     return ["C", at, order_id]
 
 
-def pack_replacement(at: int, order_id: str, ticket: Ticket | Changes) -> list[Any]:
+def pack_replacement(at: int, order_id: str, ticket: Ticket | OrderChanges) -> list[Any]:
     """Return the command that replaces an order."""
     amounts = (ticket.quantity, ticket.limit_price, ticket.stop_price)
     return ["R", at, order_id, *map(_format, amounts)]

@@ -25,7 +25,7 @@ class EquityPoint(NamedTuple):
         return self.cash + self.market_value
 
 
-class EquityCurve:
+class BacktestEquityCurve:
     """The kept points, in time order. The closes of days and the last point are always kept."""
 
     def __init__(self, max_points: int = MAX_POINTS) -> None:

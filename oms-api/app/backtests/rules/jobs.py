@@ -51,18 +51,18 @@ class Backtest(NamedTuple):
     settings: str
     seed: int
     status: BacktestStatus
-    progress: int
-    error: str | None
     code_hash: str
-    data_hash: str | None
-    result_hash: str | None
-    statistics: str | None
-    holder: str | None
-    leased_until: datetime | None
     created_by: str
     created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    progress: int = 0
+    error: str | None = None
+    data_hash: str | None = None
+    result_hash: str | None = None
+    statistics: str | None = None
+    holder: str | None = None
+    leased_until: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
 
     @property
     def symbol_names(self) -> list[str]:

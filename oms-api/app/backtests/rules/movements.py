@@ -15,7 +15,7 @@ class MovementKind(StrEnum):
     BORROW = "borrow"
 
 
-class CashMovement(NamedTuple):
+class BacktestCashMovement(NamedTuple):
     """A movement at an instant in seconds since 1970. `amount` is signed, in the portfolio's currency."""
 
     at: int

@@ -10,7 +10,7 @@ from app.carry.rules.accrual import CarryRate
 from app.costs.rules.markets import MARKETS
 from app.costs.rules.values import Schedule
 from app.instruments.rules import Instrument, get_unlisted_terms
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.rules.bars import Interval
 from app.money import ZERO, parse_plain
 from app.risk.rules.limits import LimitCode, LimitScope, Rows
@@ -69,7 +69,7 @@ class BacktestSettings(NamedTuple):
     enforces_sessions: bool = False
     seed: int = 0
     strategy: str = ""
-    actions: tuple[Action, ...] = ()
+    actions: tuple[CorporateActionTerms, ...] = ()
     carry_rates: tuple[CarryRate, ...] = ()
     base_currency: str = ""
     currencies: Mapping[str, str] = {}

@@ -126,7 +126,7 @@ def build_rows(results: Sequence[SetResult], windows: Sequence[Window], days_a_y
     return [
         SweepRow(
             result.parameters,
-            _average_in_sample(result.returns, windows, days_a_year),
+            _compute_in_sample_average(result.returns, windows, days_a_year),
             compute_sharpe(_select_out_of_sample(result.returns, windows), days_a_year),
             compute_deflated_sharpe(returns, expected),
             result.pnl_net,
@@ -141,7 +141,7 @@ def compute_walk_forward(
     """Return the Sharpe ratio of what was out of sample, with the best set of each window before it."""
     returns: list[float] = []
     for window in windows:
-        ratios = [_average_in_sample(result.returns, [window], days_a_year) for result in results]
+        ratios = [_compute_in_sample_average(result.returns, [window], days_a_year) for result in results]
         known = [(ratio, -number) for number, ratio in enumerate(ratios) if ratio is not None]
         if known:
             best = results[-max(known)[1]]
@@ -149,7 +149,7 @@ def compute_walk_forward(
     return compute_sharpe(returns, days_a_year)
 
 
-def _average_in_sample(
+def _compute_in_sample_average(
     returns: Sequence[DayReturn], windows: Sequence[Window], days_a_year: int
 ) -> float | None:
     ratios = [compute_sharpe(_select_in_sample(returns, [window]), days_a_year) for window in windows]

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from app.backtests.errors import InvalidBacktest
-from app.backtests.rules.movements import CashMovement, MovementKind
+from app.backtests.rules.movements import BacktestCashMovement, MovementKind
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.rules.trips import TripTracker
 from app.backtests.service.currency_rates import CurrencyRates
@@ -17,7 +17,7 @@ from app.costs.rules.booking import ChargedTrade, compute_booked_charges
 from app.costs.rules.charges import find_dp_charge
 from app.costs.rules.markets import MARKETS, find_trading_day
 from app.costs.rules.rates import RateTable
-from app.costs.rules.values import Execution, OrderTerms, OrderTotals, Schedule
+from app.costs.rules.values import ChargedExecution, OrderTerms, OrderTotals, Schedule
 from app.instruments.rules import Instrument
 from app.ledger.rules.accounting import (
     FLAT,
@@ -58,7 +58,7 @@ class ChargeCalculator:
         flat = ZERO if order.filled_quantity else terms.flat_fee
         if terms.schedule is Schedule.NONE:
             return flat + multiply(convert_amount(fill.value, rate), terms.fee_rate)
-        execution = Execution(fill.quantity, fill.value)
+        execution = ChargedExecution(fill.quantity, fill.value)
         trade = self._build_trade(order, execution, fill.at, currency, rate)
         day = find_trading_day(trade.exchange, fill.at) if trade.exchange in MARKETS else None
         if day != order.day:
@@ -99,14 +99,14 @@ class ChargeCalculator:
         if terms.schedule is Schedule.NONE:
             return terms.flat_fee + multiply(convert_amount(value, rate), terms.fee_rate)
         currency = None if rate is None else order.instrument.currency
-        trade = self._build_trade(order, Execution(quantity, value), at, currency, rate)
+        trade = self._build_trade(order, ChargedExecution(quantity, value), at, currency, rate)
         try:
             return compute_booked_charges(trade, _NO_FILLS, None, self._table).total
         except RateUnknown:
             return ZERO
 
     def _build_trade(
-        self, order: BacktestOrder, execution: Execution, at: datetime, currency: str | None,
+        self, order: BacktestOrder, execution: ChargedExecution, at: datetime, currency: str | None,
         rate: Decimal | None,
     ) -> ChargedTrade:  # fmt: skip
         return ChargedTrade(
@@ -115,12 +115,12 @@ class ChargeCalculator:
         )  # fmt: skip
 
 
-class Account:
+class BacktestAccount:
     """Cash and positions after the fills so far. `get_price` returns the last price of a symbol."""
 
     def __init__(
         self, settings: BacktestSettings, get_price: Callable[[str], Decimal], rates: RateTable,
-        currency_rates: CurrencyRates, record_movement: Callable[[CashMovement], None],
+        currency_rates: CurrencyRates, record_movement: Callable[[BacktestCashMovement], None],
     ) -> None:  # fmt: skip
         self._get_price, self._record_movement = get_price, record_movement
         self._currency_rates, self._has_currencies = currency_rates, settings.has_other_currencies
@@ -143,22 +143,22 @@ class Account:
         """What each closed round trip earned, net of charges."""
         return [pnl for tracker in self._trips.values() for pnl in tracker.earned]
 
-    def position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
     def find_quantity(self, symbol: str, product_name: str) -> Decimal:
         """Return the signed quantity of a position."""
-        return self.position(HoldingKey(symbol, product_name)).quantity
+        return self.get_position(HoldingKey(symbol, product_name)).quantity
 
-    def position_of(self, order: BacktestOrder) -> Position:
+    def get_order_position(self, order: BacktestOrder) -> Position:
         """Return the position that an order changes."""
-        return self.position(HoldingKey(order.ticket.symbol, order.product))
+        return self.get_position(HoldingKey(order.ticket.symbol, order.product))
 
     def book(self, order: BacktestOrder, fill: Executed) -> Decimal:
         """Book a fill, and return its charges. Raises InvalidBacktest if no rate of that time is known."""
         key = HoldingKey(order.ticket.symbol, order.product)
-        position, sign = self.position(key), order.side.sign
+        position, sign = self.get_position(key), order.side.sign
         currency, rate = self.find_currency(order.instrument, position), None
         if currency is not None:
             rate = self._currency_rates.require(currency, int(fill.at.timestamp()))
@@ -183,7 +183,7 @@ class Account:
         self._trips[key].book(position, current, sign * fill.quantity, charges + delivery)
         return charges
 
-    def book_movement(self, movement: CashMovement) -> None:
+    def book_movement(self, movement: BacktestCashMovement) -> None:
         """Book cash that no fill moved, and record it."""
         if movement.amount:
             self.cash += movement.amount
@@ -192,13 +192,13 @@ class Account:
 
     def book_fraction(self, key: HoldingKey, fill: Fill, at: int, reason: str) -> None:
         """Book the cash in lieu of the fraction that a split leaves: a trade without charges."""
-        held = self.position(key)
+        held = self.get_position(key)
         current = apply_fill(held, fill)
         self.positions[key] = current
         self.realized_pnl += current.realized_pnl - held.realized_pnl
         self._trips[key].book(held, current, fill.side.sign * fill.quantity, ZERO)
         amount = -fill.side.sign * fill.value
-        self.book_movement(CashMovement(at, MovementKind.CASH_IN_LIEU, amount, reason, key.symbol))
+        self.book_movement(BacktestCashMovement(at, MovementKind.CASH_IN_LIEU, amount, reason, key.symbol))
 
     def find_currency(self, instrument: Instrument, held: Position) -> str | None:
         """Return the currency that an instrument trades in, None if it is the portfolio's own."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.backtests.rules.movements import CashMovement, MovementKind
+from app.backtests.rules.movements import BacktestCashMovement, MovementKind
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.account import BacktestAccount
 from app.backtests.service.scheduled_events import EventRank, ScheduledEvent
 from app.calendars.rules.calendars import Calendar
 from app.calendars.sources import ReleasedCalendars
@@ -28,7 +28,7 @@ class CarryBooker:
     """
 
     def __init__(
-        self, settings: BacktestSettings, account: Account, calendars: ReleasedCalendars | None
+        self, settings: BacktestSettings, account: BacktestAccount, calendars: ReleasedCalendars | None
     ) -> None:
         self._settings, self._account = settings, account
         self._calendar: Calendar | None = None
@@ -54,7 +54,7 @@ class CarryBooker:
             (MovementKind.INTEREST, amounts.interest, describe_interest(basis, period)),
             (MovementKind.BORROW, amounts.borrow, describe_borrow(basis, period)),
         ):
-            self._account.book_movement(CashMovement(at, kind, amount, reason))
+            self._account.book_movement(BacktestCashMovement(at, kind, amount, reason))
 
     def _build_basis(self) -> CarryBasis:
         shorts: dict[str, Decimal] = {}

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.context_parts import StrategyAccount, StrategyOrders
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.brokers.rules.values import OrderType as MarketOrderType
 from app.brokers.rules.values import TimeInForce as MarketTime
 from app.ledger.rules.keys import HoldingKey
@@ -46,7 +46,7 @@ class BacktestContext:
         settings: BacktestSettings,
         account: StrategyAccount,
         orders: StrategyOrders,
-        feeds: Mapping[str, Feed],
+        feeds: Mapping[str, BarFeed],
     ) -> None:
         self._account, self._orders, self._feeds = account, orders, feeds
         self._product = settings.product
@@ -89,7 +89,7 @@ class BacktestContext:
 
     def position(self, symbol: str, product: str | None = None) -> Position:
         """See `Context`."""
-        held = self._account.position(HoldingKey(symbol, self._product if product is None else product))
+        held = self._account.get_position(HoldingKey(symbol, self._product if product is None else product))
         return Position(held.quantity, held.cost, held.realized_pnl)
 
     def price(self, symbol: str) -> Decimal | None:
@@ -214,7 +214,7 @@ class BacktestContext:
         """End the time in which indicators can be declared."""
         self._is_starting = False
 
-    def _get_feed(self, symbol: str) -> Feed:
+    def _get_feed(self, symbol: str) -> BarFeed:
         feed = self._feeds.get(symbol)
         if feed is None:
             raise ValueError(f"{symbol!r} is not one of the symbols {', '.join(self._symbols)}.")

@@ -20,7 +20,7 @@ class StrategyAccount(Protocol):
         """Cash and the market value of all positions."""
         ...
 
-    def position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
         ...
 

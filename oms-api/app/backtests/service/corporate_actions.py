@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from app.backtests.errors import InvalidBacktest
-from app.backtests.rules.movements import CashMovement, MovementKind
-from app.backtests.service.account import Account
-from app.backtests.service.feeds import Feed
+from app.backtests.rules.movements import BacktestCashMovement, MovementKind
+from app.backtests.service.account import BacktestAccount
+from app.backtests.service.feeds import BarFeed
 from app.backtests.service.order_manager import OrderManager
 from app.ledger.rules.accounting import Position, Side, build_fill
 from app.ledger.rules.corporate_actions import (
-    Action,
     ActionKind,
+    CorporateActionTerms,
     Split,
     apply_split,
     compute_dividend,
@@ -24,10 +24,10 @@ from app.money import ZERO
 class CorporateActionBooker:
     """Books actions at the instants at which they take effect."""
 
-    def __init__(self, account: Account, orders: OrderManager, feeds: Mapping[str, Feed]) -> None:
+    def __init__(self, account: BacktestAccount, orders: OrderManager, feeds: Mapping[str, BarFeed]) -> None:
         self._account, self._orders, self._feeds = account, orders, feeds
 
-    def book(self, action: Action, at: int) -> None:
+    def book(self, action: CorporateActionTerms, at: int) -> None:
         """Book an action. Raises InvalidBacktest for a symbol change."""
         match action.kind:
             case ActionKind.DIVIDEND:
@@ -38,7 +38,7 @@ class CorporateActionBooker:
                 message = f"{action.symbol} becomes {action.new_symbol} on {action.ex_date}"
                 raise InvalidBacktest(f"{message}: end the backtest before that day.")
 
-    def _book_dividend(self, action: Action, at: int) -> None:
+    def _book_dividend(self, action: CorporateActionTerms, at: int) -> None:
         account = self._account
         held = [one.quantity for key, one in account.positions.items() if key.symbol == action.symbol]
         if not any(held):
@@ -48,17 +48,19 @@ class CorporateActionBooker:
         reason = f"Dividend of {sum(held, ZERO).normalize():f} {action.symbol}"
         gross = sum((dividend.gross for dividend in dividends), ZERO)
         withheld = sum((dividend.withheld for dividend in dividends), ZERO)
-        account.book_movement(CashMovement(at, MovementKind.DIVIDEND, gross, reason, action.symbol))
-        account.book_movement(CashMovement(at, MovementKind.WITHHOLDING, -withheld, reason, action.symbol))
+        account.book_movement(BacktestCashMovement(at, MovementKind.DIVIDEND, gross, reason, action.symbol))
+        account.book_movement(
+            BacktestCashMovement(at, MovementKind.WITHHOLDING, -withheld, reason, action.symbol)
+        )
 
-    def _book_split(self, action: Action, at: int) -> None:
+    def _book_split(self, action: CorporateActionTerms, at: int) -> None:
         for key, held in list(self._account.positions.items()):
             if key.symbol == action.symbol and held.quantity:
                 self._split_position(key, held, action, at)
         self._feeds[action.symbol].restate(action.ratio)
         self._orders.restate(action.symbol, action.ratio, at)
 
-    def _split_position(self, key: HoldingKey, held: Position, action: Action, at: int) -> None:
+    def _split_position(self, key: HoldingKey, held: Position, action: CorporateActionTerms, at: int) -> None:
         fraction = find_fraction(held.quantity, action.ratio)
         split = Split(action.effective_at, action.ratio)
         self._account.positions[key] = apply_split(held, split)

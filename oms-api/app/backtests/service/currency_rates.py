@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.currency_pairs import parse_pair
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote
 
@@ -16,7 +16,7 @@ _SOURCE = "bars"
 class CurrencyRates:
     """Computes rates to the currency of the portfolio, by the rules of the service."""
 
-    def __init__(self, base: str, feeds: Mapping[str, Feed]) -> None:
+    def __init__(self, base: str, feeds: Mapping[str, BarFeed]) -> None:
         self.base = base
         named = ((parse_pair(symbol), feed) for symbol, feed in feeds.items())
         self._feeds = {pair: feed for pair, feed in named if pair is not None}
@@ -27,7 +27,9 @@ class CurrencyRates:
         It is by the last closes. With `at`, the start of a bar, it is by the opens of bars that begin then.
         """
         return find_rate(
-            currency, self.base, {pair: self._quote(pair, at) for pair in list_pairs(currency, self.base)}
+            currency,
+            self.base,
+            {pair: self._find_quote(pair, at) for pair in list_pairs(currency, self.base)},
         )
 
     def require(self, currency: str, at: int | None = None) -> Decimal:
@@ -38,7 +40,7 @@ class CurrencyRates:
             raise InvalidBacktest(f"There is no rate of {pair}: add bars of this pair, such as with --rates.")
         return rate
 
-    def _quote(self, pair: str, at: int | None) -> Quote | None:
+    def _find_quote(self, pair: str, at: int | None) -> Quote | None:
         feed = self._feeds.get(pair)
         price = None if feed is None else feed.find_price_at(at)
         if price is None:

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from app.backtests.errors import InvalidBacktest, InvalidCommand, StrategyFailed
 from app.backtests.rules.blocks import BarBlock
-from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
+from app.backtests.rules.equity_points import DAY_SECONDS, BacktestEquityCurve, EquityPoint, split_days
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.account import BacktestAccount
 from app.backtests.service.carry import CarryBooker
 from app.backtests.service.context import BacktestContext
 from app.backtests.service.corporate_actions import CorporateActionBooker
 from app.backtests.service.currency_rates import CurrencyRates
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.backtests.service.loading import find_code_path
 from app.backtests.service.market_tables import MarketTables, load_tables
 from app.backtests.service.order_manager import OrderManager
@@ -37,7 +37,7 @@ _new_bar: Callable[[type[Bar], tuple[Any, ...]], Bar] = tuple.__new__
 class BacktestRun(NamedTuple):
     """What a backtest computed. `result_hash` is that of its orders, fills and equity."""
 
-    account: Account
+    account: BacktestAccount
     points: Sequence[EquityPoint]
     bars: int
     orders: int
@@ -59,9 +59,9 @@ class BacktestEngine:
         tables = tables or load_tables(settings)
         self._hidden = frozenset(settings.rate_symbols) - frozenset(symbols)
         names = sorted({*symbols, *self._hidden})
-        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in names}
+        self._feeds = {symbol: BarFeed(symbol, strategy.warm_up_bars) for symbol in names}
         self._seconds = int(settings.interval.length.total_seconds())
-        self._account = Account(
+        self._account = BacktestAccount(
             settings, lambda symbol: self._feeds[symbol].find_price() or ZERO, tables.rates,
             CurrencyRates(settings.currency, self._feeds), recorder.record_movement,
         )  # fmt: skip
@@ -76,7 +76,7 @@ class BacktestEngine:
         self._settings, self._events = settings, ScheduledEvents()
         self._calendars = tables.calendars
         self._carry = CarryBooker(settings, self._account, tables.calendars)
-        self._curve = EquityCurve()
+        self._curve = BacktestEquityCurve()
         self._bars = self._instants = 0
         self._day: int | None = None
         self._has_weekends = False
@@ -146,7 +146,7 @@ class BacktestEngine:
         except Exception as error:
             raise self._build_failure("on_bar", error) from error
 
-    def _play_symbol(self, feed: Feed, starts: Sequence[int]) -> None:
+    def _play_symbol(self, feed: BarFeed, starts: Sequence[int]) -> None:
         """Play the bars of the only symbol of a block."""
         for first, last in split_days(starts):
             self._begin_day(starts[first])
@@ -163,7 +163,7 @@ class BacktestEngine:
                 if self._instants % self._curve.step == 0:
                     self._add_point(is_close=False)
 
-    def _play_bars(self, feed: Feed, first: int, stop: int) -> None:
+    def _play_bars(self, feed: BarFeed, first: int, stop: int) -> None:
         """Play some bars of one symbol, one after the other. This is the hot loop of a backtest."""
         columns, seconds = feed.columns, self._seconds
         assert columns is not None  # noqa: S101  # the block is loaded
@@ -218,7 +218,7 @@ class BacktestEngine:
     def _finish_instant(self) -> None:
         """End the instant of some bars of several symbols."""
 
-    def _advance(self, order: Sequence[str]) -> Iterator[tuple[Feed, int]]:
+    def _advance(self, order: Sequence[str]) -> Iterator[tuple[BarFeed, int]]:
         """Yield the feed and the start of each bar. The caller makes it the current one by `_show_bar`."""
         positions = dict.fromkeys(order, 0)
         for symbol in order:
@@ -228,7 +228,7 @@ class BacktestEngine:
             if feed.columns is not None:
                 yield feed, feed.columns.starts[position]
 
-    def _show_bar(self, feed: Feed) -> None:
+    def _show_bar(self, feed: BarFeed) -> None:
         """Make the next bar of a symbol the current one."""
         feed.index = index = feed.index + 1
         for series, values in feed.floats:

@@ -46,7 +46,7 @@ class StepwiseValues(Sequence[T]):
         return self._values[index]
 
 
-class Feed:
+class BarFeed:
     """The bars of one symbol. `index` is the current bar's in `columns`, -1 before the first of a block.
 
     `floats` and `prices` are the declared indicators with their values in this block.

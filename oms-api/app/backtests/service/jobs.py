@@ -33,18 +33,19 @@ from app.backtests.service.results import build_result, compute_statistics
 from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
-from app.database import execute_writes, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
-from app.events.service.outbox import build_event_insert
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.events.service.outbox import publish_event
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
 from app.market_data.service import Market
 from app.sandbox.errors import SandboxUnavailable
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.service.policy import SandboxPolicy
-from app.timestamps import format_timestamp
 
 LEASE = timedelta(minutes=2)
-LIMITS = Limits(answer_wall_seconds=90)  # shorter than the lease, which is renewed between two blocks of bars
+LIMITS = SandboxLimits(
+    answer_wall_seconds=90
+)  # shorter than the lease, which is renewed between two blocks of bars
 REPORT_SECONDS = 1.0  # between two stored progresses
 MAX_ERROR_LENGTH = 2_000
 FILES = ("orders.csv", "fills.csv", "equity.csv")
@@ -53,7 +54,7 @@ DONE_EVENT, FAILED_EVENT = "backtest.done", "backtest.failed"
 _LOG = logging.getLogger(__name__)
 
 
-class Canceled(Exception):
+class RunCanceled(Exception):
     """Raised when the backtest was deleted, or another process runs it."""
 
 
@@ -74,7 +75,7 @@ class BacktestJobs:
             return None
         try:
             self._run(backtest)
-        except Canceled:
+        except RunCanceled:
             _LOG.info("the backtest %s was canceled", backtest.id)
         except (InvalidBacktest, StrategyFailed, ArithmeticError, ValueError) as error:
             self._fail(backtest, str(error))
@@ -148,7 +149,7 @@ class BacktestJobs:
         changes = {"status": BacktestStatus.FAILED, "error": error[:MAX_ERROR_LENGTH]}
         try:
             self._finish(backtest, changes, FAILED_EVENT, {})
-        except Canceled:
+        except RunCanceled:
             _LOG.info("the backtest %s was canceled", backtest.id)
 
     def _finish(
@@ -159,7 +160,7 @@ class BacktestJobs:
             set_tenant_scope(connection, [backtest.tenant_id])
             values = {**changes, "finished_at": now, "leased_until": None}
             if not queries.update_claimed(connection, backtest, values):
-                raise Canceled
+                raise RunCanceled
             for name, content in files.items():
                 queries.insert_file(connection, backtest, name, content)
             payload = {
@@ -167,8 +168,7 @@ class BacktestJobs:
                 "error": changes.get("error"), "result_hash": changes.get("result_hash"),
                 "actor": backtest.created_by,
             }  # fmt: skip
-            row = (backtest.tenant_id, event, orjson.dumps(payload).decode(), format_timestamp(now))
-            execute_writes(connection, build_event_insert([row]))
+            publish_event(connection, backtest.tenant_id, event, payload, now)
 
     def store_progress(self, backtest: Backtest, progress: int) -> None:
         """Store the progress and renew the lease. Raises Canceled."""
@@ -176,7 +176,7 @@ class BacktestJobs:
             set_tenant_scope(connection, [backtest.tenant_id])
             changes = {"progress": progress, "leased_until": self._now() + LEASE}
             if not queries.update_claimed(connection, backtest, changes):
-                raise Canceled
+                raise RunCanceled
 
 
 class _Progress:

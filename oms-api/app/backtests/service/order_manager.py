@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.account import BacktestAccount
 from app.backtests.service.exits import ExitManager
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.backtests.service.orders import BacktestOrder
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.risk_evaluation import RiskEvaluator
-from app.backtests.service.sessions import Sessions
+from app.backtests.service.sessions import BacktestSessions
 from app.backtests.service.split_orders import restate_after_split
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.rules.matching import match_bar
 from app.brokers.rules.rejections import simulate_rejection
 from app.brokers.rules.trails import advance_trail
@@ -44,7 +44,7 @@ class OrderManager:
     strategy has not received yet."""
 
     def __init__(
-        self, settings: BacktestSettings, account: Account, recorder: Recorder,
+        self, settings: BacktestSettings, account: BacktestAccount, recorder: Recorder,
         find_price: Callable[[str], Decimal | None], calendars: ReleasedCalendars | None,
     ) -> None:  # fmt: skip
         self._settings, self._account, self._recorder = settings, account, recorder
@@ -53,11 +53,11 @@ class OrderManager:
         self.open: dict[str, dict[str, BacktestOrder]] = {}
         self.notices: deque[Notice] = deque()
         self.risk = RiskEvaluator(settings, account, self.open, find_price)
-        self._book = Book()
+        self._book = PaperOrderBook()
         self._exits = ExitManager(self._create, self._reduce)
         self._instruments: dict[str, Instrument] = {}
         self.count = 0  # of orders, including denied ones
-        self._sessions = Sessions(settings, calendars)
+        self._sessions = BacktestSessions(settings, calendars)
 
     def submit(self, ticket: Ticket, at: int) -> BacktestOrder:
         """Place an order, which may be denied or rejected. Raises ValueError for an invalid ticket."""
@@ -124,14 +124,14 @@ class OrderManager:
         """Return an open order, or None."""
         return next((found[order_id] for found in self.open.values() if order_id in found), None)
 
-    def match(self, feed: Feed, now: int) -> None:
+    def match(self, feed: BarFeed, now: int) -> None:
         """Match the open orders of a symbol against its current bar, which ends now."""
         bar, start = feed.build_market_bar(), feed.start
         for order in list(self.open[feed.symbol].values()):
             if order.ends_at is not None and bar.start >= order.ends_at:
                 self._withdraw(order)
                 self._close(order, Status.EXPIRED, start, _EXPIRED)
-        orders = self._book.of(feed.symbol)
+        orders = self._book.list_orders(feed.symbol)
         if not orders or not self._sessions.is_open(self.get_instrument(feed.symbol), bar.start):
             return
         for event in match_bar(orders, bar, self._settings.market):
@@ -252,7 +252,7 @@ class OrderManager:
     def _update_group(self, order: BacktestOrder, symbol: str) -> None:
         """Copy the quantities of the filled order's siblings, which the fill has reduced."""
         if order.group is not None:
-            for working in self._book.of(symbol):
+            for working in self._book.list_orders(symbol):
                 if working.group == order.group:
                     self.open[symbol][working.id].quantity = working.quantity
 
@@ -264,7 +264,7 @@ class OrderManager:
                 created.move(Status.SUBMITTED, now)
                 self._start_working(created, now)
         if open_orders:
-            self._exits.cut(open_orders, order.product, self._account.position_of(order).quantity, now)
+            self._exits.cut(open_orders, order.product, self._account.get_order_position(order).quantity, now)
 
     def _reduce(self, order: BacktestOrder, quantity: Decimal, at: int) -> None:
         """Change the total quantity of a working exit; one that has nothing left is canceled."""

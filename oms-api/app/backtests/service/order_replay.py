@@ -12,7 +12,7 @@ from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.commands import Command, CommandKind
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestEngine
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.backtests.service.recorder import Recorder
 from app.orders.rules.values import Ticket
 from slackoms_strategy import Strategy
@@ -46,7 +46,7 @@ class OrderReplay(BacktestEngine):
         self._run_commands(self._context.seconds)
 
     @override
-    def _play_bars(self, feed: Feed, first: int, stop: int) -> None:
+    def _play_bars(self, feed: BarFeed, first: int, stop: int) -> None:
         columns, seconds, commands = feed.columns, self._seconds, self._commands
         assert columns is not None  # noqa: S101  # the block is loaded
         starts, open_orders, index = columns.starts, self._orders.open[feed.symbol], first

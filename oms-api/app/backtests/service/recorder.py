@@ -9,24 +9,15 @@ from pathlib import Path
 from typing import TextIO
 
 from app.backtests.rules.equity_points import EquityPoint
-from app.backtests.rules.movements import CashMovement
+from app.backtests.rules.movements import BacktestCashMovement
 from app.backtests.service.orders import BacktestOrder
 from slackoms_strategy import Fill
 
 ORDER_COLUMNS = (
-    *(
-        "order_id",
-        "symbol",
-        "side",
-        "type",
-        "quantity",
-        "limit_price",
-        "stop_price",
-        "time_in_force",
-        "status",
-    ),
-    *("filled_quantity", "filled_value", "created_at", "updated_at", "parent_id", "reason"),
-)
+    "order_id", "symbol", "side", "type", "quantity", "limit_price", "stop_price", "time_in_force",
+    "status",
+    "filled_quantity", "filled_value", "created_at", "updated_at", "parent_id", "reason",
+)  # fmt: skip
 FILL_COLUMNS = ("order_id", "symbol", "side", "quantity", "price", "value", "charges", "at")
 EQUITY_COLUMNS = ("at", "equity", "cash", "market_value", "gross_exposure", "charges", "is_close")
 CASH_COLUMNS = ("at", "kind", "symbol", "amount", "reason")
@@ -95,20 +86,21 @@ class Recorder:
         """Record an order in its last state."""
         ticket = order.ticket
         limit, stop = (
-            "" if price is None else _short(price) for price in (ticket.limit_price, ticket.stop_price)
+            "" if price is None else _format_amount(price)
+            for price in (ticket.limit_price, ticket.stop_price)
         )
         self._orders.write(
-            f"{order.id},{ticket.symbol},{ticket.side},{ticket.type},{_short(order.quantity)},{limit},{stop},"
-            f"{ticket.time_in_force},{order.status},{_short(order.filled_quantity)},"
-            f"{_short(order.filled_value)},{format_instant(order.created_at)},"
-            f"{format_instant(order.updated_at)},{order.parent_id or ''},{_quote(order.reason or '')}"
+            f"{order.id},{ticket.symbol},{ticket.side},{ticket.type},{_format_amount(order.quantity)},{limit},{stop},"
+            f"{ticket.time_in_force},{order.status},{_format_amount(order.filled_quantity)},"
+            f"{_format_amount(order.filled_value)},{format_instant(order.created_at)},"
+            f"{format_instant(order.updated_at)},{order.parent_id or ''},{_quote_text(order.reason or '')}"
         )
 
     def record_fill(self, fill: Fill, at: int) -> None:
         """Record a fill at an instant in seconds since 1970."""
         self._fills.write(
-            f"{fill.order_id},{fill.symbol},{fill.side},{_short(fill.quantity)},{_short(fill.price)},"
-            f"{_short(fill.value)},{_short(fill.charges)},{format_instant(at)}"
+            f"{fill.order_id},{fill.symbol},{fill.side},{_format_amount(fill.quantity)},{_format_amount(fill.price)},"
+            f"{_format_amount(fill.value)},{_format_amount(fill.charges)},{format_instant(at)}"
         )
 
     def record_equity(self, points: Iterable[EquityPoint]) -> None:
@@ -116,13 +108,13 @@ class Recorder:
         for point in points:
             amounts = (point.equity, point.cash, point.market_value, point.gross_exposure, point.charges)
             is_close = "1" if point.is_close else "0"
-            self._equity.write(",".join((format_instant(point.at), *map(_short, amounts), is_close)))
+            self._equity.write(",".join((format_instant(point.at), *map(_format_amount, amounts), is_close)))
 
-    def record_movement(self, movement: CashMovement) -> None:
+    def record_movement(self, movement: BacktestCashMovement) -> None:
         """Record a movement of cash that is not a fill."""
         self._cash.write(
-            f"{format_instant(movement.at)},{movement.kind},{movement.symbol},{_short(movement.amount)},"
-            f"{_quote(movement.reason)}"
+            f"{format_instant(movement.at)},{movement.kind},{movement.symbol},{_format_amount(movement.amount)},"
+            f"{_quote_text(movement.reason)}"
         )
 
     def finish(self) -> str:
@@ -143,12 +135,12 @@ def format_instant(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}Z"
 
 
-def _short(amount: Decimal) -> str:
+def _format_amount(amount: Decimal) -> str:
     text = str(amount)  # takes a third of the time of the format "f"
     if "E" in text:
         text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _quote(text: str) -> str:
+def _quote_text(text: str) -> str:
     return f'"{text.replace(chr(34), chr(34) * 2)}"' if set(text) & set(',"\n') else text

@@ -73,7 +73,7 @@ def create_backtest(
         raise _refuse(error.name, str(error), "invalid") from None
     backtest = Backtest(
         tenant_id=tenant_id,
-        id=_IDS.next(tenant_id, now),
+        id=_IDS.generate(tenant_id, now),
         strategy=request.strategy,
         entry_point=code.entry_point,
         parameters=code.parse_parameters(request.parameters),
@@ -86,18 +86,9 @@ def create_backtest(
         settings=settings,
         seed=request.seed,
         status=BacktestStatus.QUEUED,
-        progress=0,
-        error=None,
         code_hash=code.code_hash,
-        data_hash=None,
-        result_hash=None,
-        statistics=None,
-        holder=None,
-        leased_until=None,
         created_by=caller.actor,
         created_at=now,
-        started_at=None,
-        finished_at=None,
     )
     queries.insert_backtest(connection, backtest)
     return backtest

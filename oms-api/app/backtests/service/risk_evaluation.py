@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.account import BacktestAccount
 from app.backtests.service.orders import BacktestOrder
 from app.instruments.rules import Instrument
 from app.ledger.rules.keys import HoldingKey
@@ -37,7 +37,11 @@ class RiskEvaluator:
     """Evaluates the orders of a backtest. Losses are measured from the last UTC midnight and the peak."""
 
     def __init__(
-        self, settings: BacktestSettings, account: Account, open_orders: OpenOrders, find_price: FindPrice
+        self,
+        settings: BacktestSettings,
+        account: BacktestAccount,
+        open_orders: OpenOrders,
+        find_price: FindPrice,
     ) -> None:
         self._settings, self._account = settings, account
         self._open, self._find_price = open_orders, find_price
@@ -81,7 +85,7 @@ class RiskEvaluator:
         prices, limits = Prices(last=self._find_price(symbol)), self._get_limits(instrument)
         instant = datetime.fromtimestamp(at, UTC)
         key = HoldingKey(symbol, order.product)
-        rate = account.find_rate_to_value(instrument, account.position(key))
+        rate = account.find_rate_to_value(instrument, account.get_position(key))
         charges: Callable[[Decimal], Decimal] = charge_nothing
         price = find_order_price(candidate, prices)
         if price is not None and not account.calculator.terms.is_free:
@@ -112,7 +116,7 @@ class RiskEvaluator:
         excluded: BacktestOrder | None = None, candidate: Candidate | None = None,
     ) -> SymbolExposure:  # fmt: skip
         """Return the book of a symbol and product, without an order and the one that it replaces."""
-        mark, position = self._find_price(key.symbol), self._account.position(key)
+        mark, position = self._find_price(key.symbol), self._account.get_position(key)
         rate = self._account.find_rate_to_value(self._get_instrument(key.symbol), position)
         prices = Prices(last=mark)
         working = [

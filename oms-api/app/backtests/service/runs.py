@@ -8,8 +8,8 @@ from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestEngine, BacktestRun
 from app.backtests.service.loading import create_strategy, load_strategy, locate_code
 from app.backtests.service.recorder import Recorder
-from app.backtests.service.sandboxed import SandboxedBacktest, StrategyCode, inspect_sandboxed
-from app.sandbox.rules.limits import Limits
+from app.backtests.service.sandboxed import SandboxedBacktest, SandboxedStrategyCode, inspect_sandboxed
+from app.sandbox.rules.limits import SandboxLimits
 from slackoms_strategy import ParameterDescription, list_parameters
 
 
@@ -51,14 +51,14 @@ def prepare_trusted(name: str, parameters: Mapping[str, Any], settings: Backtest
 
 
 def prepare_sandboxed(
-    name: str, parameters: Mapping[str, Any], settings: BacktestSettings, limits: Limits | None = None
+    name: str, parameters: Mapping[str, Any], settings: BacktestSettings, limits: SandboxLimits | None = None
 ) -> RunStrategy:
     """Return what runs a strategy in a sandbox, and none of its code here. Raises InvalidBacktest."""
     source, code_hash = locate_code(name)
 
     def run(symbols: Sequence[str], recorder: Recorder, blocks: Iterable[BarBlock]) -> FinishedRun:
         backtest = SandboxedBacktest(symbols, settings, recorder, limits)
-        finished = backtest.run(StrategyCode(source, parameters), blocks)
+        finished = backtest.run(SandboxedStrategyCode(source, parameters), blocks)
         return FinishedRun(finished.run, finished.parameters, code_hash)
 
     return run

@@ -12,7 +12,7 @@ from typing_extensions import override
 from app.backtests.rules.block_frames import parse_block
 from app.backtests.rules.blocks import BarBlock
 from app.backtests.rules.commands import pack_cancellation, pack_replacement, pack_submission
-from app.backtests.rules.movements import CashMovement
+from app.backtests.rules.movements import BacktestCashMovement
 from app.backtests.rules.settings_fields import parse_settings
 from app.backtests.service.engine import BacktestEngine
 from app.backtests.service.market_tables import load_tables
@@ -22,7 +22,7 @@ from app.backtests.service.recorder import Recorder
 from app.orders.rules.values import Ticket
 from app.sandbox.child.main import ChildEnvironment, Program
 from app.sandbox.child.strategies import load_class
-from app.sandbox.child.watchdog import Watchdog
+from app.sandbox.child.watchdog import ChildWatchdog
 from app.sandbox.rules.frames import Frame
 from slackoms_strategy import Fill, list_parameters
 
@@ -77,7 +77,7 @@ class _NoRecorder(Recorder):
         pass
 
     @override
-    def record_movement(self, movement: CashMovement) -> None:
+    def record_movement(self, movement: BacktestCashMovement) -> None:
         pass
 
     @override
@@ -98,7 +98,7 @@ def prepare(options: Mapping[str, Any]) -> Program:
         }
         environment.channel.send(Frame("loaded", {"parameters": values, "log": environment.output.take()}))
         engine = ChildEngine(strategy, options["symbols"], settings, _NoRecorder(), tables)
-        watchdog = Watchdog(environment.limits, lambda: engine.instant)
+        watchdog = ChildWatchdog(environment.limits, lambda: engine.instant)
         engine.run(_read_blocks(environment, engine, watchdog))
         watchdog.stop()
         _answer(environment, engine)
@@ -120,7 +120,7 @@ def prepare_inspection(options: Mapping[str, Any]) -> Program:
 
 
 def _read_blocks(
-    environment: ChildEnvironment, engine: ChildEngine, watchdog: Watchdog
+    environment: ChildEnvironment, engine: ChildEngine, watchdog: ChildWatchdog
 ) -> Iterator[BarBlock]:
     """Yield the blocks of the service, and answer each after it was played."""
     while (frame := environment.channel.receive()).kind == "block":

@@ -22,7 +22,7 @@ from app.backtests.service.order_replay import OrderReplay
 from app.backtests.service.recorder import Recorder, format_instant
 from app.sandbox.errors import ChildFailed, InvalidFrame, SandboxError, SandboxUnavailable
 from app.sandbox.rules.frames import Frame
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.children import Child, SandboxSpec, launch_child
 from app.text import replace_unprintable
@@ -43,7 +43,7 @@ class SandboxedRun(NamedTuple):
     parameters: Mapping[str, str]
 
 
-class StrategyCode(NamedTuple):
+class SandboxedStrategyCode(NamedTuple):
     """A strategy's code, and its parameters as text or JSON values."""
 
     source: StrategySource
@@ -55,14 +55,14 @@ class SandboxedBacktest:
 
     def __init__(
         self, symbols: Sequence[str], settings: BacktestSettings, recorder: Recorder,
-        limits: Limits | None = None, program: str = PROGRAM,
+        limits: SandboxLimits | None = None, program: str = PROGRAM,
     ) -> None:  # fmt: skip
         self._symbols, self._settings, self._program = sorted(symbols), settings, program
-        self._limits = limits or Limits()
+        self._limits = limits or SandboxLimits()
         self._replay = OrderReplay(symbols, settings, recorder)
         self._known = dict.fromkeys(symbols)
 
-    def run(self, code: StrategyCode, blocks: Iterable[BarBlock]) -> SandboxedRun:
+    def run(self, code: SandboxedStrategyCode, blocks: Iterable[BarBlock]) -> SandboxedRun:
         """Run the strategy. Raises InvalidBacktest, and StrategyFailed."""
         options: dict[str, Any] = {
             "settings": serialize_settings(self._settings),
@@ -74,10 +74,10 @@ class SandboxedBacktest:
             launch_child(SandboxSpec(code.source, self._program, options), self._limits) as child,
         ):
             parameters = _get(self._receive(child, "loaded"), "parameters", dict)
-            run = self._replay.run(self._exchange(child, blocks))
+            run = self._replay.run(self._exchange_blocks(child, blocks))
         return SandboxedRun(run, {str(name): str(value) for name, value in parameters.items()})
 
-    def _exchange(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
+    def _exchange_blocks(self, child: Child, blocks: Iterable[BarBlock]) -> Iterator[BarBlock]:
         """Send blocks some steps ahead, and yield each with its commands ready."""
         waiting: deque[BarBlock] = deque()
         for block in blocks:
@@ -124,11 +124,11 @@ class SandboxedBacktest:
 
 
 def inspect_sandboxed(
-    source: StrategySource, sets: Sequence[Mapping[str, str]], limits: Limits | None = None
+    source: StrategySource, sets: Sequence[Mapping[str, str]], limits: SandboxLimits | None = None
 ) -> list[ParameterDescription]:
     """Return the parameters of a strategy. Raises InvalidBacktest if a set is wrong, and StrategyFailed."""
     spec = SandboxSpec(source, INSPECTION, {"sets": list(sets)})
-    with _report_errors(), launch_child(spec, limits or Limits()) as child:
+    with _report_errors(), launch_child(spec, limits or SandboxLimits()) as child:
         found = _get(child.receive(), "parameters", list)
         return [_parse_description(description) for description in found]
 

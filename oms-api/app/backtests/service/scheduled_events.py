@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.corporate_actions import CorporateActionBooker
-from app.backtests.service.feeds import Feed
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.backtests.service.feeds import BarFeed
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.market_data.rules.bars import Interval
 
 NEVER = 2**62
@@ -54,7 +54,7 @@ class ScheduledEvents:
 
 
 def build_action_events(
-    settings: BacktestSettings, feeds: Mapping[str, Feed], booker: CorporateActionBooker
+    settings: BacktestSettings, feeds: Mapping[str, BarFeed], booker: CorporateActionBooker
 ) -> Iterator[ScheduledEvent]:
     """Yield the corporate actions of the symbols."""
     actions = [action for action in settings.actions if action.symbol in feeds]
@@ -69,7 +69,7 @@ def build_action_events(
     yield from sorted(found, key=lambda event: (event.at, event.rank))
 
 
-def _find_instant(action: Action, interval: Interval) -> int:
+def _find_instant(action: CorporateActionTerms, interval: Interval) -> int:
     """Return when an action takes effect. Bars of a day are of a date in UTC."""
     if interval is Interval.DAY:
         return int(datetime.combine(date.fromisoformat(action.ex_date), time(), UTC).timestamp())

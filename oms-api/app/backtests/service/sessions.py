@@ -14,7 +14,7 @@ from app.orders.rules.values import Ticket, TimeInForce
 from app.risk.rules.values import Denial
 
 
-class Sessions:
+class BacktestSessions:
     """The sessions of instruments. Without calendars, an instrument is always open."""
 
     def __init__(self, settings: BacktestSettings, calendars: ReleasedCalendars | None) -> None:
@@ -27,7 +27,7 @@ class Sessions:
         if calendar is None or self._settings.interval is Interval.DAY:
             return True
         try:
-            return calendar.session_at(start) is not None
+            return calendar.find_session(start) is not None
         except SessionsUnknown as unknown:
             raise InvalidBacktest(unknown.detail) from None
 
@@ -39,7 +39,7 @@ class Sessions:
         if calendar is None or ticket.time_in_force is not TimeInForce.DAY:
             return None  # without sessions, a DAY order has no end, as in the service
         try:
-            return calendar.session_from(at).close
+            return calendar.find_session_or_next(at).close
         except SessionsUnknown as unknown:
             raise InvalidBacktest(unknown.detail) from None
 
@@ -52,7 +52,7 @@ class Sessions:
         terms = (instrument.exchange, instrument.asset_class)
         squared_off = self._calendars.find_last_square_off(*terms, instant)
         try:
-            session = calendar.session_at(instant)
+            session = calendar.find_session(instant)
         except SessionsUnknown as unknown:
             raise InvalidBacktest(unknown.detail) from None
         if squared_off is None or session is None or squared_off < session.open:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 from app.backtests.rules.settings import BacktestSettings
-from app.backtests.service.account import Account
+from app.backtests.service.account import BacktestAccount
 from app.backtests.service.order_manager import OrderManager
 from app.backtests.service.scheduled_events import EventRank, ScheduledEvent
 from app.calendars.sources import ReleasedCalendars
@@ -12,10 +12,10 @@ from app.market_data.rules.bars import Interval
 from app.orders.rules.trading_sessions import INTRADAY
 
 
-class SquareOff:
+class BacktestSquareOff:
     """Cancels the intraday orders of symbols, and closes their positions by market orders."""
 
-    def __init__(self, account: Account, orders: OrderManager, symbols: Iterable[str]) -> None:
+    def __init__(self, account: BacktestAccount, orders: OrderManager, symbols: Iterable[str]) -> None:
         self._account, self._orders, self._symbols = account, orders, sorted(symbols)
 
     def run(self, at: int) -> None:
@@ -28,7 +28,7 @@ class SquareOff:
 
 
 def build_square_offs(
-    settings: BacktestSettings, account: Account, orders: OrderManager, symbols: Iterable[str],
+    settings: BacktestSettings, account: BacktestAccount, orders: OrderManager, symbols: Iterable[str],
     calendars: ReleasedCalendars | None, start: int,
 ) -> Iterator[Iterator[ScheduledEvent]]:  # fmt: skip
     """Yield the events of each asset class. Bars of a day have none: they are longer than a session."""
@@ -40,7 +40,7 @@ def build_square_offs(
     exchange, after = settings.instruments.exchange, datetime.fromtimestamp(start, UTC)
     for asset_class, group in sorted(groups.items()):
         instants = calendars.iterate_square_offs(exchange, asset_class, after)
-        yield _list_events(instants, SquareOff(account, orders, group).run)
+        yield _list_events(instants, BacktestSquareOff(account, orders, group).run)
 
 
 def _list_events(instants: Iterable[datetime], run: Callable[[int], None]) -> Iterator[ScheduledEvent]:

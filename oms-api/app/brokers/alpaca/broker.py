@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from app.brokers.alpaca.client import AlpacaClient, AlpacaCredentials, is_duplicate
 from app.brokers.alpaca.linked_orders import LinkedOrders
-from app.brokers.alpaca.order_reader import OrderReader
+from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.alpaca.rules import requests, responses
 from app.brokers.alpaca.rules.capabilities import (
     find_linked_replacement_refusal,
@@ -21,10 +21,10 @@ from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
-from app.brokers.remote.rest_client import RequestRefused, Timeouts
+from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.linked_orders import OrderLink
 from app.brokers.rules.order_reports import MalformedResponse, OrderReport, Update, require_list
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Holding, Refused
+from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, BrokerPosition, Refused
 from app.clock import Now, utc_now
 
 NAME = "alpaca"
@@ -44,11 +44,11 @@ class AlpacaBroker(RemoteBroker):
         *,
         now: Now = utc_now,
         budget: RequestBudget | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
         self._client = AlpacaClient(base_url, credentials, budget, timeouts)
         self._linked = LinkedOrders()
-        super().__init__(self._client, OrderReader(self._client, self._linked), portfolio_id, now)
+        super().__init__(self._client, AlpacaOrderReader(self._client, self._linked), portfolio_id, now)
         stream_url = base_url.rstrip("/").replace("http", "ws", 1) + "/stream"
         self.stream = TradeUpdates(stream_url, credentials, self)
 
@@ -135,11 +135,11 @@ class AlpacaBroker(RemoteBroker):
         """Note the linked orders that an earlier process sent."""
         self._linked.add(links)
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
         return self.query(self._list_positions)
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power."""
         return self.query(lambda: responses.parse_account(self._client.get("/v2/account")))
 
@@ -190,7 +190,7 @@ class AlpacaBroker(RemoteBroker):
         for one in (order, *order.linked):
             self._state.untrack(one.id)
 
-    def _list_positions(self) -> list[Holding]:
+    def _list_positions(self) -> list[BrokerPosition]:
         response = require_list(self._client.get("/v2/positions"), "the positions")
         return [responses.parse_position(position, self._portfolio_id) for position in response]
 

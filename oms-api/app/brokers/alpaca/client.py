@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
-from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, Timeouts
+from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
 
 LABEL = "Alpaca"
 
@@ -31,7 +31,7 @@ class AlpacaClient(RestClient):
         base_url: str,
         credentials: AlpacaCredentials,
         budget: RequestBudget | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
         headers = {
             "APCA-API-KEY-ID": credentials.key_id,

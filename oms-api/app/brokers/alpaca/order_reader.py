@@ -20,7 +20,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 _LOG = logging.getLogger(__name__)
 
 
-class OrderReader:
+class AlpacaOrderReader:
     """Reads the orders and fills of an account."""
 
     def __init__(self, client: AlpacaClient, linked: LinkedOrders) -> None:

@@ -23,7 +23,7 @@ from app.clock import monotonic_seconds
 _LOG = logging.getLogger(__name__)
 
 
-class Listener(StreamListener, Protocol):
+class AlpacaStreamListener(StreamListener, Protocol):
     """Receives what the stream reports. Its functions are called in the stream's thread."""
 
     def receive_update(self, update: Update) -> None:
@@ -38,7 +38,7 @@ class TradeUpdates(BrokerStream):
         self,
         url: str,
         credentials: AlpacaCredentials,
-        listener: Listener,
+        listener: AlpacaStreamListener,
         clock: Callable[[], float] = monotonic_seconds,
     ) -> None:
         super().__init__(LABEL, listener, clock)

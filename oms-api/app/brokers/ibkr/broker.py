@@ -5,17 +5,25 @@ from datetime import datetime
 from typing import NamedTuple
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.ibkr.gateway import Gateway, GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import Gateway, GatewayAddress, GatewayTimeouts
 from app.brokers.ibkr.messages import MessageReceiver
 from app.brokers.ibkr.order_log import OrderLog
 from app.brokers.ibkr.order_readings import LoadChains, OrderReadings
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import find_contract
 from app.brokers.ibkr.rules.reports import Attachment, build_account, build_terms, get_attachment
-from app.brokers.ibkr.rules.tracked_order import TrackedOrder
+from app.brokers.ibkr.rules.tracked_order import IbkrTrackedOrder
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.remote.event_log import EventLog
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Charged, Executed, Holding, Refused
+from app.brokers.rules.values import (
+    Account,
+    BrokerEvent,
+    BrokerOrder,
+    BrokerPosition,
+    Charged,
+    Executed,
+    Refused,
+)
 from app.clock import Now, to_milliseconds, utc_now
 from app.money import multiply
 
@@ -28,7 +36,7 @@ _HAS_EXITS = "The exits at IBKR have the quantity of their entry: cancel the ord
 _TAGS = "AccountType,BuyingPower,TotalCashValue,$LEDGER:ALL"
 
 
-class ConnectionState(NamedTuple):
+class IbkrConnectionState(NamedTuple):
     """The state of the connection. `requests_left` is what the rate limit allows at once."""
 
     is_ready: bool
@@ -53,7 +61,7 @@ class IbkrBroker:
         portfolio_id: int = 0,
         *,
         now: Now = utc_now,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        timeouts: GatewayTimeouts = GatewayTimeouts(),  # noqa: B008  # immutable
         load_chains: LoadChains = tuple,
     ) -> None:
         self._account, self._portfolio_id, self._now = account, portfolio_id, now
@@ -72,10 +80,10 @@ class IbkrBroker:
         """Call `listener` after each new event. It must return at once."""
         self._orders.log.subscribe(listener)
 
-    def get_connection_state(self) -> ConnectionState:
+    def get_connection_state(self) -> IbkrConnectionState:
         """Return the state of the connection. It sends nothing."""
         gateway = self.gateway
-        return ConnectionState(
+        return IbkrConnectionState(
             gateway.is_ready.is_set(), self._orders.last_event_at, gateway.requests_left, gateway.last_error
         )
 
@@ -89,7 +97,7 @@ class IbkrBroker:
         self._require_ready()
         if self._orders.find(order.id) is not None:
             return ()
-        account = self._account or self.account().number or ""
+        account = self._account or self.get_account().number or ""
         before, losses = self._orders.log.length, self._orders.losses
         tracked = self.gateway.run(self._send(order, account))
         if not self._wait_for(lambda: tracked.is_accepted or tracked.is_closed, losses):
@@ -149,17 +157,17 @@ class IbkrBroker:
         )
         return [state.order for state in states if state and state.is_open and not state.is_waiting]
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions."""
         self._require_ready()
         rows = self.gateway.run(self.gateway.query("positions", "reqPositions", end="cancelPositions"))
         return [
-            Holding(self._portfolio_id, symbol, quantity, multiply(quantity, average))
+            BrokerPosition(self._portfolio_id, symbol, quantity, multiply(quantity, average))
             for account, symbol, quantity, average in rows
             if quantity and account == (self._account or account)
         ]
 
-    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+    def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order, or of all. TWS reports those since midnight."""
         self._require_ready()
         tracked = None if order_id is None else self._orders.find(order_id)
@@ -167,11 +175,11 @@ class IbkrBroker:
             self.gateway.run(self._readings.read_executions())
         return self._orders.list_executions(order_id)
 
-    def execution_charges(self) -> Sequence[Charged]:
+    def list_execution_charges(self) -> Sequence[Charged]:
         """Return the commissions that IBKR reported for the executions that are known. It sends nothing."""
         return self._orders.list_charges()
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power. The cash is that in the account's currency."""
         self._require_ready()
         summary = self.gateway.query(
@@ -184,17 +192,17 @@ class IbkrBroker:
         except ValueError:
             raise BrokerUnavailable("TWS reported figures of the account that are no amounts.") from None
 
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
         self.gateway.start()
         return self._orders.log.list_after(after)
 
     # In the thread of the connection
 
-    async def _send(self, order: BrokerOrder, account: str) -> TrackedOrder:
+    async def _send(self, order: BrokerOrder, account: str) -> IbkrTrackedOrder:
         """Send an order, and its exits. TWS transmits nothing before the last of them."""
         number, group = self.gateway.create_number(), (order, *order.linked)
-        sent: list[TrackedOrder] = []
+        sent: list[IbkrTrackedOrder] = []
         try:
             for one in group:
                 parent = number if sent else 0
@@ -207,7 +215,7 @@ class IbkrBroker:
             raise
         return sent[0]
 
-    async def _change(self, tracked: TrackedOrder, successor: BrokerOrder) -> None:
+    async def _change(self, tracked: IbkrTrackedOrder, successor: BrokerOrder) -> None:
         try:
             attachment = get_attachment(tracked.report)
             self._place(tracked.venue_id, successor, self._account or "", tracked.ids[0], attachment)
@@ -224,7 +232,7 @@ class IbkrBroker:
     async def _cancel(self, venue_id: int) -> None:
         self.gateway.send("cancelOrder", venue_id)
 
-    def _find(self, order_id: str) -> TrackedOrder | None:
+    def _find(self, order_id: str) -> IbkrTrackedOrder | None:
         """Return an order, which is read if it is not known."""
         tracked = self._orders.find(order_id)
         if tracked is None or (tracked.report is None and not tracked.is_closed):
@@ -233,7 +241,7 @@ class IbkrBroker:
         return tracked
 
     def _find_replacement_refusal(
-        self, tracked: TrackedOrder | None, order_id: str, successor: BrokerOrder
+        self, tracked: IbkrTrackedOrder | None, order_id: str, successor: BrokerOrder
     ) -> str | None:
         if tracked is None or tracked.is_ending or tracked.report is None or tracked.order_id != order_id:
             return _NOT_WORKING

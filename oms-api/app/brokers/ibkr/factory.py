@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from app.brokers.errors import NoAdapter
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.protocol import Broker
 from app.brokers.remote.budgets import NOT_SHARED, LimitStore
 from app.brokers.rules.connections import BrokerName, ConnectionTerms
@@ -17,7 +17,7 @@ def create_ibkr_broker(terms: ConnectionTerms, _store: LimitStore = NOT_SHARED) 
 
 
 def create_broker(
-    terms: ConnectionTerms, client_id: int, load_chains: Callable[[], Sequence[Chain]] = tuple
+    terms: ConnectionTerms, client_id: int, load_chains: Callable[[], Sequence[ReplacementChain]] = tuple
 ) -> Broker:
     """Return the adapter of a connection. It sends nothing yet. Raises NoAdapter.
 

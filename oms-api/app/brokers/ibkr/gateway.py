@@ -37,7 +37,7 @@ class GatewayAddress(NamedTuple):
     client_id: int
 
 
-class Timeouts(NamedTuple):
+class GatewayTimeouts(NamedTuple):
     """How long to wait for the connection, and for an answer, in seconds."""
 
     connect: float = 10.0
@@ -68,7 +68,7 @@ class Gateway:
     """Keeps the connection, and connects again when it is lost, as it is once a day by the restart of TWS."""
 
     def __init__(
-        self, address: GatewayAddress, receiver: MessageReceiver, owner: Owner, timeouts: Timeouts
+        self, address: GatewayAddress, receiver: MessageReceiver, owner: Owner, timeouts: GatewayTimeouts
     ) -> None:
         self.timeouts = timeouts
         self._limit = 4 * timeouts.response + timeouts.connect  # for steps of several requests

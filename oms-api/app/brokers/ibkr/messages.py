@@ -10,8 +10,8 @@ from app.brokers.ibkr.rules import messages
 from app.brokers.ibkr.rules.contracts import ContractTerms, build_symbol
 from app.brokers.ibkr.rules.reports import (
     ChargeReport,
-    FillReport,
-    OrderReport,
+    IbkrFillReport,
+    IbkrOrderReport,
     StatusReport,
     parse_amount,
     parse_end,
@@ -27,7 +27,7 @@ from app.money import ZERO
 _OTHER_TYPE = OrderType.LIMIT  # shown for order types that only a person in TWS can send
 _UNSET = 1e300  # an absent amount is the largest float
 _LOG = logging.getLogger(__name__)
-Report = OrderReport | StatusReport | FillReport | ChargeReport
+Report = IbkrOrderReport | StatusReport | IbkrFillReport | ChargeReport
 
 
 class RequestFailed(Exception):
@@ -175,7 +175,7 @@ class MessageReceiver:
         if self._is_other(execution.acctNumber):
             return
         quantity, price = parse_fill(execution.shares, execution.price)
-        fill = FillReport(
+        fill = IbkrFillReport(
             execution.execId, execution.orderId, execution.clientId, execution.permId, execution.orderRef,
             quantity, price, execution.time.astimezone(UTC),
         )  # fmt: skip
@@ -220,12 +220,12 @@ def parse_contract(contract: Any) -> ContractTerms:
     return ContractTerms(contract.symbol, contract.secType, contract.exchange, contract.currency)
 
 
-def build_report(number: int, client_id: int, contract: Any, order: Any, status: str) -> OrderReport:
+def build_report(number: int, client_id: int, contract: Any, order: Any, status: str) -> IbkrOrderReport:
     """Return the report of an order of the API."""
     kind = parse_kind(order.orderType) or _OTHER_TYPE
     is_trail = kind is OrderType.TRAILING_STOP
     aux = parse_optional(order.auxPrice)
-    return OrderReport(
+    return IbkrOrderReport(
         venue_id=number,
         client_id=client_id,
         perm_id=order.permId,

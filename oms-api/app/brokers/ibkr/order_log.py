@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from app.brokers.ibkr.messages import Report
-from app.brokers.ibkr.rules.messages import Effect, find_effect
-from app.brokers.ibkr.rules.order_tracking import OrderTracker
-from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
-from app.brokers.ibkr.rules.tracked_order import Chain, TrackedOrder
+from app.brokers.ibkr.rules.messages import MessageEffect, find_effect
+from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
+from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
+from app.brokers.ibkr.rules.tracked_order import IbkrTrackedOrder, ReplacementChain
 from app.brokers.remote.event_log import EventLog
 from app.brokers.rules.values import BrokerEvent, Charged, Executed
 from app.clock import Now
@@ -22,7 +22,7 @@ class OrderLog:
 
     def __init__(self, client_id: int, log: EventLog, now: Now) -> None:
         self.log = log
-        self.tracker = OrderTracker(client_id)
+        self.tracker = IbkrOrderTracker(client_id)
         self.last_event_at: datetime | None = None
         self._paced: set[int] = set()  # orders whose request TWS may have dropped
         self._now = now
@@ -39,11 +39,11 @@ class OrderLog:
         with self._changed:
             self.last_event_at = at
             match report:
-                case OrderReport():
+                case IbkrOrderReport():
                     events = self.tracker.apply_order(report, at)
                 case StatusReport():
                     events = self.tracker.apply_status(report, at)
-                case FillReport():
+                case IbkrFillReport():
                     events = self.tracker.apply_fill(report, at)
                 case ChargeReport():
                     events = self.tracker.apply_charge(report, at)
@@ -53,12 +53,12 @@ class OrderLog:
     def receive_message(self, venue_id: int, code: int, text: str) -> None:
         """Record the new events of a message about an order."""
         with self._changed:
-            if find_effect(code) is Effect.IS_UNKNOWN:
+            if find_effect(code) is MessageEffect.IS_UNKNOWN:
                 self._paced.add(venue_id)
             self._record(self.tracker.apply_message(venue_id, code, text, self._now()))
         self._notify_held_end()
 
-    def finish_reading(self, open_reports: Sequence[OrderReport]) -> None:
+    def finish_reading(self, open_reports: Sequence[IbkrOrderReport]) -> None:
         """Note which orders were read. One that stays absent has ended.
 
         TWS forgets orders of earlier days.
@@ -75,12 +75,12 @@ class OrderLog:
                     del self._absent[order_id]
                     self._record(self.tracker.lapse(order_id, at))
 
-    def list_held(self) -> list[TrackedOrder]:
+    def list_held(self) -> list[IbkrTrackedOrder]:
         """Return the orders whose end waits for fills."""
         with self._changed:
             return self.tracker.held
 
-    def note_reading(self, held: Sequence[TrackedOrder]) -> None:
+    def note_reading(self, held: Sequence[IbkrTrackedOrder]) -> None:
         """Note that all executions were read since the ends of these orders were held."""
         with self._changed:
             self._record(self.tracker.note_reading(held, self._now()))
@@ -99,27 +99,27 @@ class OrderLog:
             is_missing = any(order.has_missing_fills for order in self.tracker.orders)
             return bool(self._absent) or is_missing or self.tracker.has_undecided_exits
 
-    def add_chains(self, chains: Sequence[Chain]) -> None:
+    def add_chains(self, chains: Sequence[ReplacementChain]) -> None:
         """Note the replacements of earlier processes."""
         with self._changed:
             self.tracker.add_chains(chains)
 
-    def find(self, order_id: str) -> TrackedOrder | None:
+    def find(self, order_id: str) -> IbkrTrackedOrder | None:
         """Return an order by one of our ids."""
         with self._changed:
             return self.tracker.find(order_id)
 
-    def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> TrackedOrder:
+    def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> IbkrTrackedOrder:
         """Note an order that is about to be sent, for an exit with TWS's id of its entry."""
         with self._changed:
             return self.tracker.register(order_id, venue_id, parent_venue_id)
 
-    def has_exits(self, tracked: TrackedOrder) -> bool:
+    def has_exits(self, tracked: IbkrTrackedOrder) -> bool:
         """Return whether open exits were sent with an order."""
         with self._changed:
             return self.tracker.has_exits(tracked)
 
-    def untrack(self, tracked: TrackedOrder) -> None:
+    def untrack(self, tracked: IbkrTrackedOrder) -> None:
         """Remove an order that was not sent."""
         with self._changed:
             self.tracker.untrack(tracked)
@@ -156,7 +156,7 @@ class OrderLog:
             waiting = {order.venue_id for order in self.tracker.orders if order.is_cancel_requested}
             return sorted(dropped & waiting)
 
-    def list_orders(self) -> list[TrackedOrder]:
+    def list_orders(self) -> list[IbkrTrackedOrder]:
         """Return all orders, oldest first."""
         with self._changed:
             return self.tracker.orders

@@ -11,14 +11,14 @@ from ib_async.objects import ExecutionFilter
 from app.brokers.ibkr.gateway import Gateway
 from app.brokers.ibkr.messages import MessageReceiver, RequestFailed
 from app.brokers.ibkr.order_log import OrderLog
-from app.brokers.ibkr.rules.reports import OrderReport
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.reports import IbkrOrderReport
+from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.clock import Now
 
 READING_INTERVAL = timedelta(seconds=20)  # while orders or executions are missing
 FILL_READING_SECONDS = 1.0  # between two readings of executions for which the end of an order waits
 _LOG = logging.getLogger(__name__)
-LoadChains = Callable[[], Sequence[Chain]]  # reads the replacements of earlier processes
+LoadChains = Callable[[], Sequence[ReplacementChain]]  # reads the replacements of earlier processes
 
 
 class OrderReadings:
@@ -69,7 +69,7 @@ class OrderReadings:
         await self.gateway.query("executions", "reqExecutions", ExecutionFilter(), numbered=True)
         self._orders.note_reading(held)
 
-    async def read_open_orders(self) -> Sequence[OrderReport]:
+    async def read_open_orders(self) -> Sequence[IbkrOrderReport]:
         """Read the open orders of all clients of TWS."""
         return await self.gateway.query("open orders", "reqAllOpenOrders")
 

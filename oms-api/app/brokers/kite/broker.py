@@ -19,11 +19,19 @@ from app.brokers.kite.stream import OrderFrames
 from app.brokers.protocol import OrderState
 from app.brokers.remote.adapter import NOT_WORKING, RemoteBroker
 from app.brokers.remote.request_budget import RequestBudget
-from app.brokers.remote.rest_client import RequestRefused, Timeouts
+from app.brokers.remote.rest_client import RequestRefused, RestTimeouts
 from app.brokers.rules.order_reports import OrderReport, require_list
 from app.brokers.rules.order_tracking import TrackedOrder, build_execution
 from app.brokers.rules.sessions import compute_session_expiry
-from app.brokers.rules.values import Account, BrokerEvent, BrokerOrder, Canceled, Holding, Refused, Replaced
+from app.brokers.rules.values import (
+    Account,
+    BrokerEvent,
+    BrokerOrder,
+    BrokerPosition,
+    Canceled,
+    Refused,
+    Replaced,
+)
 from app.clock import Now, monotonic_seconds, utc_now
 from app.money import ZERO
 
@@ -51,7 +59,7 @@ class KiteBroker(RemoteBroker):
         now: Now = utc_now,
         budget: RequestBudget | None = None,
         query_budget: RequestBudget | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
     ) -> None:
         self._client = KiteClient(base_url, credentials, budget, timeouts, query_budget)
         self._reader = KiteOrderReader(self._client)
@@ -127,11 +135,11 @@ class KiteBroker(RemoteBroker):
             return state._replace(is_open=True, end=None)
         return state._replace(end=Replaced(order_id, successor.order_id, self._now()))
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the open positions: holdings of earlier days and the day's net positions."""
         return self.query(self._list_positions)
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return cash and buying power of the equity segment."""
         return self.query(self._read_account)
 
@@ -177,7 +185,7 @@ class KiteBroker(RemoteBroker):
         if not needs_holding(order):
             return None
         held_quantity = sum(
-            (holding.quantity for holding in self.positions() if holding.symbol == order.symbol), ZERO
+            (holding.quantity for holding in self.list_positions() if holding.symbol == order.symbol), ZERO
         )
         if held_quantity >= order.quantity:
             return None
@@ -228,7 +236,7 @@ class KiteBroker(RemoteBroker):
         notes = self._client.post_query("/charges/orders", build_charges_request(found.values()))
         return dict(zip(found, parse_charges(notes), strict=False))
 
-    def _list_positions(self) -> list[Holding]:
+    def _list_positions(self) -> list[BrokerPosition]:
         holdings = require_list(self._client.get("/portfolio/holdings"), "the holdings")
         positions = self._client.get("/portfolio/positions")
         net = positions.get("net", positions) if isinstance(positions, dict) else positions

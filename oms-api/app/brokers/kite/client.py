@@ -15,7 +15,7 @@ from app.brokers.remote.rest_client import (
     Request,
     RequestRefused,
     RestClient,
-    Timeouts,
+    RestTimeouts,
     get_message,
 )
 
@@ -45,7 +45,7 @@ class KiteClient(RestClient):
         base_url: str,
         credentials: KiteCredentials,
         budget: RequestBudget | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008  # immutable
         query_budget: RequestBudget | None = None,
     ) -> None:
         self._has_session = credentials.access_token is not None

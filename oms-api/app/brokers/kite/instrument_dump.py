@@ -2,7 +2,7 @@
 
 from app.brokers.kite.client import KiteClient, KiteCredentials
 from app.brokers.kite.rules.instruments import merge_instruments, parse_instruments
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.instruments.rules import Instrument
 
 EXCHANGES = ("NSE", "BSE")  # of a symbol that both have, the first one counts
@@ -11,7 +11,7 @@ RESPONSE_SECONDS = 20.0
 
 def fetch_instruments(base_url: str) -> dict[str, Instrument]:
     """Return the shares of Kite's exchanges by symbol. Raises BrokerUnavailable."""
-    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=Timeouts(response=RESPONSE_SECONDS))
+    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=RESPONSE_SECONDS))
     try:
         texts = [client.get_text(f"/instruments/{exchange}") for exchange in EXCHANGES]
     finally:

@@ -17,7 +17,7 @@ from app.brokers.kite.client import LABEL, KiteClient, KiteCredentials
 from app.brokers.kite.factory import get_credentials
 from app.brokers.kite.rules.sessions import build_stream_address
 from app.brokers.kite.rules.ticks import MalformedFrame, Tick, list_tokens, merge_tick, parse_frame
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.remote.stream import BrokerStream
 from app.brokers.rules.connections import ConnectionTerms
 from app.clock import EPOCH, Now, monotonic_seconds, utc_now
@@ -50,7 +50,7 @@ class KiteSource:
         self._heard_at: datetime | None = None
         self._stream = _TickStream(self, find_terms, now)
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
         """Return the latest quote, or None if none was received."""
         return self._quotes.get(symbol)
 
@@ -58,7 +58,9 @@ class KiteSource:
         """Return when the socket sent a frame last, also an empty one. Before the first, return 1970."""
         return self._heard_at or EPOCH
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:  # noqa: ARG002  # the protocol's
+    def get_bars(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
+    ) -> Sequence[Bar] | None:  # fmt: skip
         """Return None: the bars are those of the quotes that were stored."""
         return None
 
@@ -156,7 +158,7 @@ class _TickStream(BrokerStream):
 
 
 def _fetch_tokens(base_url: str) -> dict[str, int]:
-    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=Timeouts(response=DUMP_SECONDS))
+    client = KiteClient(base_url, KiteCredentials("", ""), timeouts=RestTimeouts(response=DUMP_SECONDS))
     try:
         return list_tokens(client.get_text("/instruments").splitlines(), EXCHANGES)
     finally:

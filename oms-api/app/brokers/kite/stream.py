@@ -21,7 +21,7 @@ _FORBIDDEN = 403
 _LOG = logging.getLogger(__name__)
 
 
-class Listener(StreamListener, Protocol):
+class KiteStreamListener(StreamListener, Protocol):
     """Receives what the socket reports. Its functions are called in the stream's thread."""
 
     def receive_order(self, json: Json) -> None:
@@ -38,7 +38,7 @@ class OrderFrames(BrokerStream):
         self,
         base_url: str,
         credentials: KiteCredentials,
-        listener: Listener,
+        listener: KiteStreamListener,
         clock: Callable[[], float] = monotonic_seconds,
     ) -> None:
         super().__init__(LABEL, listener, clock)

@@ -18,7 +18,7 @@ from app.money import ZERO
 Working = dict[str, BrokerOrder]
 
 
-class Book:
+class PaperOrderBook:
     """The working orders of a paper market. Closed orders keep their last state."""
 
     def __init__(self, orders: Iterable[BrokerOrder] = ()) -> None:
@@ -35,7 +35,7 @@ class Book:
         """Add a working order."""
         self._symbols.setdefault(order.symbol, {})[order.id] = order
 
-    def of(self, symbol: str) -> list[BrokerOrder]:
+    def list_orders(self, symbol: str) -> list[BrokerOrder]:
         """Return the working orders of a symbol, oldest first."""
         working = self._symbols.get(symbol)
         return list(working.values()) if working else []
@@ -57,7 +57,7 @@ class Book:
         order = self._symbols[symbol][event.order_id]
         match event:
             case Executed():
-                return self._filled(order, event.quantity, at)
+                return self._apply_fill(order, event.quantity, at)
             case Triggered():
                 self.add(order._replace(triggered=True))
             case TrailMoved():
@@ -68,10 +68,10 @@ class Book:
                 raise ValueError(f"{type(event).__name__} is not the market's to say")
         return []
 
-    def _filled(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
+    def _apply_fill(self, order: BrokerOrder, quantity: Decimal, at: datetime) -> list[BrokerEvent]:
         """Close the parent's remaining quantity, and reduce the siblings by the filled quantity."""
-        self._left(order, order.quantity, order.leaves - quantity)
-        others = self.of(order.symbol) if order.group or order.parent_id else []
+        self._set_leaves(order, order.quantity, order.leaves - quantity)
+        others = self.list_orders(order.symbol) if order.group or order.parent_id else []
         canceled = [other for other in others if other.id == order.parent_id]
         for sibling in others:
             if order.group and sibling.group == order.group and sibling.id != order.id:
@@ -79,12 +79,12 @@ class Book:
                 if cut == sibling.leaves:
                     canceled.append(sibling)
                 else:
-                    self._left(sibling, sibling.quantity - cut, sibling.leaves - cut)
+                    self._set_leaves(sibling, sibling.quantity - cut, sibling.leaves - cut)
         for other in canceled:
             self.remove(other)
         return [Canceled(other.id, at) for other in canceled]
 
-    def _left(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
+    def _set_leaves(self, order: BrokerOrder, quantity: Decimal, leaves: Decimal) -> None:
         changed = order._replace(quantity=quantity, leaves=leaves)
         if leaves > ZERO:
             self.add(changed)

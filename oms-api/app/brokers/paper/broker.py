@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from app.brokers.paper.book import Book
+from app.brokers.paper.book import PaperOrderBook
 from app.brokers.paper.holdings import Holdings
 from app.brokers.protocol import BrokerEventRecord, OrderState
 from app.brokers.rules.matching import compute_fills, match_bar
@@ -16,9 +16,9 @@ from app.brokers.rules.values import (
     Account,
     BrokerEvent,
     BrokerOrder,
+    BrokerPosition,
     Canceled,
     Executed,
-    Holding,
     MarketEvent,
     OrderType,
     Refused,
@@ -50,7 +50,7 @@ class PaperBroker:
     ) -> None:
         self.holdings = Holdings(cash)
         self._settings = settings
-        self._book = Book(orders)
+        self._book = PaperOrderBook(orders)
         self._events: list[BrokerEvent] = []
         self._quotes: dict[str, Quote] = {}
         self._bars: dict[str, Bar] = {}
@@ -109,20 +109,20 @@ class PaperBroker:
         """Return the working orders, oldest first."""
         return sorted(self._book, key=lambda order: (order.accepted_at, order.id))
 
-    def positions(self) -> Sequence[Holding]:
+    def list_positions(self) -> Sequence[BrokerPosition]:
         """Return the positions that result from its own fills."""
         return self.holdings.open()
 
-    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+    def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order or of all."""
         fills = [event for event in self._events if isinstance(event, Executed)]
         return [fill for fill in fills if order_id in {None, fill.order_id}]
 
-    def account(self) -> Account:
+    def get_account(self) -> Account:
         """Return the cash. There is no credit."""
         return Account(_CURRENCY, self.holdings.cash, max(self.holdings.cash, ZERO))
 
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
         return [
             BrokerEventRecord(after + number, event) for number, event in enumerate(self._events[after:], 1)
@@ -131,16 +131,16 @@ class PaperBroker:
     def close(self) -> None:
         """Release nothing: there are no connections."""
 
-    def quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
+    def apply_quote(self, quote: Quote, at: datetime) -> Sequence[BrokerEvent]:
         """Match orders against a new quote."""
         self._quotes[quote.symbol] = quote
         self._used.pop(quote.symbol, None)
-        return self._match(self._book.of(quote.symbol), quote, at)
+        return self._match(self._book.list_orders(quote.symbol), quote, at)
 
-    def bar(self, bar: Bar) -> Sequence[BrokerEvent]:
+    def apply_bar(self, bar: Bar) -> Sequence[BrokerEvent]:
         """Match orders against a bar that has ended."""
         self._bars[bar.symbol] = bar
-        orders = self._book.of(bar.symbol)
+        orders = self._book.list_orders(bar.symbol)
         if not orders:
             return ()
         return self._apply(orders, match_bar(orders, bar, self._settings), bar.start)

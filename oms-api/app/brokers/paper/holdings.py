@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from app.brokers.rules.values import BrokerOrder, Executed, Holding
+from app.brokers.rules.values import BrokerOrder, BrokerPosition, Executed
 from app.ledger.rules.accounting import FLAT, Fill, Position, apply_fill
 
 
@@ -20,10 +20,10 @@ class Holdings:
         self.positions[key] = apply_fill(before, Fill(order.side, fill.quantity, fill.value))
         self.cash -= order.side.sign * fill.value
 
-    def open(self) -> list[Holding]:
+    def open(self) -> list[BrokerPosition]:
         """Return the positions that are not flat."""
         return [
-            Holding(portfolio_id, symbol, position.quantity, position.cost)
+            BrokerPosition(portfolio_id, symbol, position.quantity, position.cost)
             for (portfolio_id, symbol), position in self.positions.items()
             if position.quantity
         ]

@@ -21,7 +21,7 @@ def replay(
     broker's latency after that instant.
     """
     for bar in bars:
-        broker.bar(bar)
+        broker.apply_bar(bar)
         end = bar.start + length
         for order in decide(bar, broker):
             broker.submit(order._replace(accepted_at=end), end)

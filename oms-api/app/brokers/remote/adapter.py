@@ -99,7 +99,7 @@ class RemoteBroker(ABC):
         reports = self.query(self._orders.list_open)
         return [report.build_order(self._portfolio_id) for report in reports if not report.is_waiting]
 
-    def executions(self, order_id: str | None = None) -> Sequence[Executed]:
+    def list_executions(self, order_id: str | None = None) -> Sequence[Executed]:
         """Return the fills of one order, or of all within the last seven days."""
         current = None if order_id is None else self._find_current(order_id)
         if current is not None:
@@ -107,7 +107,7 @@ class RemoteBroker(ABC):
             return [build_execution(current.order_id, fill, filled) for fill in current.executions.values()]
         return self.query(lambda: self._list_executions(order_id))
 
-    def events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
+    def list_events(self, after: int = 0) -> Sequence[BrokerEventRecord]:
         """Return the events after the cursor."""
         self.stream.start()
         return self._state.log.list_after(after)

@@ -34,7 +34,7 @@ RequestObserver = Callable[[str, str, float], None]  # method, outcome and secon
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class RestTimeouts:
     """Seconds.
 
     `response` limits each wait for a part of an answer, `reading` the time until all of it has arrived, and
@@ -89,7 +89,7 @@ class RestClient:
         base_url: str,
         headers: Mapping[str, str],
         budget: RequestBudget,
-        timeouts: Timeouts,
+        timeouts: RestTimeouts,
         query_budget: RequestBudget | None = None,
     ) -> None:
         self.label, self.budget = label, budget

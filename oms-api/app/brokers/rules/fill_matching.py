@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from app.money import ZERO
 
 
-class Fill(Protocol):
+class MatchableFill(Protocol):
     """A fill of one order: its id at the source that reported it, units, and price per unit."""
 
     @property
@@ -31,11 +31,11 @@ class Fill(Protocol):
         ...
 
 
-FillT = TypeVar("FillT", bound=Fill)
+FillT = TypeVar("FillT", bound=MatchableFill)
 
 
 def select_missing_fills(
-    applied: Sequence[Fill], reported: Sequence[FillT], filled: Decimal, busted: Collection[str] = ()
+    applied: Sequence[MatchableFill], reported: Sequence[FillT], filled: Decimal, busted: Collection[str] = ()
 ) -> list[FillT]:
     """Return the reported fills of an order that must still be applied, in their order.
 

@@ -25,22 +25,22 @@ class Liquidity:
         self._used = dict(used)
         self._by_side = by_side
 
-    def volume(self, side: Side) -> Decimal | None:
+    def get_volume(self, side: Side) -> Decimal | None:
         """Return the volume available to an order of `side`, or None if it is unknown."""
         return self._volumes[side]
 
-    def available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
+    def compute_available(self, order: BrokerOrder, quantity: Decimal) -> Decimal:
         """Return the available part of `wanted`, rounded down to lots if the budget limits it."""
         volume = self._volumes[order.side]
         if volume is None or self._share is None:
             return quantity
-        left = volume * self._share - self._used.get(self._key(order), ZERO)
+        left = volume * self._share - self._used.get(self._build_key(order), ZERO)
         return quantity if quantity <= left else max(round_down_to_step(left, order.lot), ZERO)
 
     def take(self, order: BrokerOrder, quantity: Decimal) -> None:
         """Subtract `quantity` from the budget."""
-        key = self._key(order)
+        key = self._build_key(order)
         self._used[key] = self._used.get(key, ZERO) + quantity
 
-    def _key(self, order: BrokerOrder) -> tuple[int, Side]:
+    def _build_key(self, order: BrokerOrder) -> tuple[int, Side]:
         return order.portfolio_id, order.side if self._by_side else _EITHER

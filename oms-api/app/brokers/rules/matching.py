@@ -137,19 +137,21 @@ class _MatchingRun:
     def _serve_one(self, order: BrokerOrder, look: PriceEffect, leaves: Decimal) -> None:
         if look.triggers:
             self._events.append(Triggered(order.id, self._at))
-        quantity = ZERO if look.price is None else self._supply.available(order, leaves)
+        quantity = ZERO if look.price is None else self._supply.compute_available(order, leaves)
         if order.time_in_force is _FOK and quantity < leaves:
             quantity = ZERO
         if quantity and look.price is not None:
-            price = self._price(order, look, look.price, quantity)
+            price = self._compute_price(order, look, look.price, quantity)
             quantity = self._fill(order, quantity, price, multiply(quantity, price))
         if quantity < leaves and order.time_in_force in _AT_ONCE:
             self._events.append(Lapsed(order.id, _UNFILLED, self._at))
 
-    def _price(self, order: BrokerOrder, look: PriceEffect, price: Decimal, quantity: Decimal) -> Decimal:
+    def _compute_price(
+        self, order: BrokerOrder, look: PriceEffect, price: Decimal, quantity: Decimal
+    ) -> Decimal:
         if not look.slips:
             return price
-        volume = self._supply.volume(order.side)
+        volume = self._supply.get_volume(order.side)
         return apply_slippage(order, price, quantity, self._settings, self._half, volume)
 
     def _fill(self, order: BrokerOrder, quantity: Decimal, price: Decimal, value: Decimal) -> Decimal:

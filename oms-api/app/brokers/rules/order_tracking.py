@@ -201,7 +201,7 @@ class OrderTracker:
         return tracked
 
     def _accept(self, tracked: TrackedOrder, report: OrderReport) -> list[BrokerEvent]:
-        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or _ended_while_held(report):
+        if tracked.is_accepted or report.status in _NOT_YET_ACCEPTED or _has_ended_while_held(report):
             return []
         tracked.is_accepted = True
         if report.replaces is not None:
@@ -264,7 +264,7 @@ class OrderTracker:
         return events
 
 
-def _ended_while_held(report: OrderReport) -> bool:
+def _has_ended_while_held(report: OrderReport) -> bool:
     """Return whether a linked order ended that may never have worked."""
     return bool(report.order_class) and not report.is_open and not report.filled
 

@@ -43,13 +43,13 @@ def match_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     """Return the effect of the order's side of a quote."""
     kind, price = order.kind, offer.price
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
-        return _limited(order, price)
+        return _apply_limit(order, price)
     if kind is _MARKET or order.triggered:
         return PriceEffect(price)
     return _stop_at_quote(order, offer)
 
 
-def _limited(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> PriceEffect:
+def _apply_limit(order: BrokerOrder, price: Decimal | None, *, triggers: bool = False) -> PriceEffect:
     """Return the effect on a limit order: it fills at the opposite side if that is within the limit."""
     limit = _limit_of(order)
     if price is None or (price > limit if order.side is _BUY else price < limit):
@@ -64,7 +64,9 @@ def _stop_at_quote(order: BrokerOrder, offer: Offer) -> PriceEffect:
     if stop is None or not is_stop_reached(order.side, offer.watched, stop):
         return PriceEffect(level=advance_trail(order, offer.watched)) if order.kind is _TRAIL else NOTHING
     if order.kind is _STOP_LIMIT:
-        return _limited(order, offer.price, triggers=True)._replace(rank=AT_STOP, key=_stop_key(order, stop))
+        return _apply_limit(order, offer.price, triggers=True)._replace(
+            rank=AT_STOP, key=_stop_key(order, stop)
+        )
     return PriceEffect(offer.price, True, None, AT_STOP, _stop_key(order, stop))
 
 
@@ -74,7 +76,7 @@ def match_on_bar(order: BrokerOrder, bar: Bar, settings: PaperSettings) -> Price
     if kind is _LIMIT or (kind is _STOP_LIMIT and order.triggered):
         return _limit_on_bar(order, bar, bar.open)
     if kind is _MARKET or order.triggered:
-        return PriceEffect(_spread_from(order, bar.open, settings))
+        return PriceEffect(_compute_spread(order, bar.open, settings))
     return _stop_on_bar(order, bar)
 
 
@@ -119,7 +121,7 @@ def _stop_limit_on_bar(order: BrokerOrder, bar: Bar, stop: Decimal, price: Decim
     return PriceEffect(None, True, None, AT_STOP, key)
 
 
-def _spread_from(order: BrokerOrder, price: Decimal, settings: PaperSettings) -> Decimal:
+def _compute_spread(order: BrokerOrder, price: Decimal, settings: PaperSettings) -> Decimal:
     if not settings.spread:
         return price
     return round_to_worse_tick(worsen_price(price, settings.spread * _HALF, order.side), order)

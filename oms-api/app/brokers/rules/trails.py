@@ -26,7 +26,7 @@ def advance_trail(order: BrokerOrder, price: Decimal) -> Decimal | None:
     return None
 
 
-class Trail(NamedTuple):
+class TrailDistance(NamedTuple):
     """The distance between a trailing stop and the price: an amount, or a percentage of the price."""
 
     amount: Decimal | None = None
@@ -34,7 +34,7 @@ class Trail(NamedTuple):
 
 
 def replace_trail_level(
-    side: Side, level: Decimal | None, before: Trail, after: Trail, tick: Decimal
+    side: Side, level: Decimal | None, before: TrailDistance, after: TrailDistance, tick: Decimal
 ) -> Decimal | None:
     """Return the level of a replaced trailing stop, computed from the extreme price behind the old level.
 

@@ -195,7 +195,7 @@ MarketEvent = Executed | Triggered | TrailMoved | Lapsed
 BrokerEvent = MarketEvent | Accepted | Rejected | Canceled | Expired | Replaced | Refused | Busted | Charged
 
 
-class Holding(NamedTuple):
+class BrokerPosition(NamedTuple):
     """A position at the broker: signed units and their signed cost."""
 
     portfolio_id: int

@@ -20,7 +20,7 @@ from app.brokers.rules.connections import (
 )
 from app.brokers.service.credentials import CredentialsUnreadable, get_terms
 from app.clock import monotonic_seconds
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 
 CreateBroker = Callable[[ConnectionTerms], Broker]  # raises NoAdapter
 _LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class ConnectionCheck(NamedTuple):
 
 
 def open_broker(
-    stored: StoredConnection, keys: KeyRing, policy: AddressPolicy, create_broker: CreateBroker
+    stored: StoredConnection, keys: EncryptionKeys, policy: AddressPolicy, create_broker: CreateBroker
 ) -> Broker:
     """Return the adapter of a connection, before anything is sent. Raises ConnectionRefused.
 
@@ -72,7 +72,7 @@ def check_account(stored: StoredConnection, broker: Broker) -> tuple[str | None,
     Raises BrokerUnavailable or OutcomeOpen if the broker does not answer.
     """
     try:
-        account = broker.account()
+        account = broker.get_account()
     except SessionNeeded as error:
         raise LogInNeeded(str(error)) from None
     problem = find_account_problem(
@@ -97,7 +97,7 @@ def require_own_account(connection: Connection, stored: StoredConnection, number
 
 
 def check_connection(
-    stored: StoredConnection, keys: KeyRing, policy: AddressPolicy, create_broker: CreateBroker
+    stored: StoredConnection, keys: EncryptionKeys, policy: AddressPolicy, create_broker: CreateBroker
 ) -> ConnectionCheck:
     """Connect once and return what the broker answered. Nothing is stored or traded."""
     started, number, is_paper, error = monotonic_seconds(), None, None, None

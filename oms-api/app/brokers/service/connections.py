@@ -34,7 +34,7 @@ from app.brokers.rules.connections import (
     parse_people,
 )
 from app.brokers.service.credentials import encrypt_credentials
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 
@@ -55,7 +55,7 @@ class BrokerConnections:
 
     def __init__(
         self,
-        keys: KeyRing,
+        keys: EncryptionKeys,
         policy: AddressPolicy,
         has_limits: HasLimits,
         draw: Callable[[int], bytes] = secrets.token_bytes,
@@ -232,9 +232,9 @@ def serialize_connection(
 ) -> dict[str, Any]:
     """Serialize a connection without its credentials. `lag_seconds` is the time since the last contact."""
     instants = (
-        *("connected_since", "last_event_at", "session_expires_at", "live_enabled_at"),
-        *("circuit_opened_at", "next_attempt_at"),
-    )
+        "connected_since", "last_event_at", "session_expires_at", "live_enabled_at",
+        "circuit_opened_at", "next_attempt_at",
+    )  # fmt: skip
     return {
         "name": stored.name,
         "broker": stored.broker,

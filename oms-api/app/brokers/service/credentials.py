@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 
 from app.brokers.queries import StoredConnection, list_connections, replace_credentials
 from app.brokers.rules.connections import ConnectionTerms
-from app.encryption import DecryptionFailed, KeyRing
+from app.encryption import DecryptionFailed, EncryptionKeys
 
 
 class CredentialsUnreadable(Exception):
@@ -17,12 +17,14 @@ class CredentialsUnreadable(Exception):
         )
 
 
-def encrypt_credentials(keys: KeyRing, tenant_id: int, connection_id: str, values: dict[str, str]) -> str:
+def encrypt_credentials(
+    keys: EncryptionKeys, tenant_id: int, connection_id: str, values: dict[str, str]
+) -> str:
     """Return the ciphertext of credentials, bound to the tenant and the connection."""
     return keys.encrypt(orjson.dumps(values).decode(), _get_context(tenant_id, connection_id))
 
 
-def get_terms(keys: KeyRing, stored: StoredConnection) -> ConnectionTerms:
+def get_terms(keys: EncryptionKeys, stored: StoredConnection) -> ConnectionTerms:
     """Return what an adapter needs, with decrypted credentials. Raises CredentialsUnreadable."""
     try:
         text = keys.decrypt(stored.credentials, _get_context(stored.tenant_id, stored.id))
@@ -39,7 +41,7 @@ class RotationResult:
         self.unreadable: list[str] = []
 
 
-def encrypt_again(connection: Connection, keys: KeyRing) -> RotationResult:
+def encrypt_again(connection: Connection, keys: EncryptionKeys) -> RotationResult:
     """Encrypt with the current key what an older one encrypted. What cannot be decrypted is left alone."""
     result = RotationResult()
     for stored in list_connections(connection):

@@ -3,19 +3,18 @@
 from collections.abc import Collection
 from datetime import datetime
 
-import orjson
 from sqlalchemy import Connection, Engine
 
 from app.brokers.queries import StoredConnection, find_portfolio_names, list_connections
 from app.brokers.rules.connections import ConnectionStatus
 from app.brokers.rules.sessions import needs_log_in
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.clock import Now
-from app.database import execute_writes, set_all_tenants_scope, unit_of_work
+from app.database import set_all_tenants_scope, unit_of_work
 from app.duties.queries import mark_state
 from app.duties.service import Lease
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.timestamps import format_timestamp
 
 LOG_IN_NEEDED = "broker_connection.log_in_needed"
@@ -30,7 +29,7 @@ class LogInReminder:
     def check(self, _: Lease) -> None:
         """Publish the events that are due."""
         now = self._now()
-        clock = self._calendars.read_clock(Market.XNSE, Segment.SHARES, now)
+        clock = self._calendars.read_clock(MarketIdentifier.XNSE, MarketSegment.SHARES, now)
         opens_at = now if clock.is_open else clock.next_open
         with unit_of_work(self._engine) as connection:
             connections = list_connections(set_all_tenants_scope(connection))
@@ -53,5 +52,4 @@ class LogInReminder:
             "session_expires_at": None if expires_at is None else format_timestamp(expires_at),
             "opens_at": None if opens_at is None else format_timestamp(opens_at),
         }
-        row = (stored.tenant_id, LOG_IN_NEEDED, orjson.dumps(payload).decode(), format_timestamp(now))
-        execute_writes(connection, build_event_insert([row]))
+        publish_event(connection, stored.tenant_id, LOG_IN_NEEDED, payload, now)

@@ -6,11 +6,11 @@ from app.brokers.queries import list_connections
 from app.brokers.rules.connections import AddressPolicy, BrokerName, ConnectionTerms, find_address_problem
 from app.brokers.service.credentials import CredentialsUnreadable, get_terms
 from app.database import set_all_tenants_scope, snapshot
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 
 
 def find_price_terms(
-    engine: Engine, keys: KeyRing, policy: AddressPolicy, broker: BrokerName
+    engine: Engine, keys: EncryptionKeys, policy: AddressPolicy, broker: BrokerName
 ) -> ConnectionTerms | None:
     """Return the terms of the first usable connection to a broker, by tenant and name, or None."""
     with snapshot(engine) as connection:

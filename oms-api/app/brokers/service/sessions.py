@@ -14,7 +14,7 @@ from app.brokers.rules.connections import AddressPolicy, BrokerName, ConnectionT
 from app.brokers.rules.sessions import compute_session_expiry
 from app.brokers.service.connections import get_connection
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 
@@ -25,7 +25,7 @@ ACCESS_TOKEN = "access_token"  # noqa: S105  # the name of a field
 class BrokerLogIns:
     """Creates sessions at brokers that need a login."""
 
-    def __init__(self, keys: KeyRing, policy: AddressPolicy, log_ins: LogIns) -> None:
+    def __init__(self, keys: EncryptionKeys, policy: AddressPolicy, log_ins: LogIns) -> None:
         self._keys, self._policy, self._log_ins = keys, policy, log_ins
 
     def open_log_in(self, stored: StoredConnection) -> LogIn:

@@ -14,11 +14,11 @@ from app.calendars.rules.schedules import ONE_DAY, build_instant
 from app.calendars.rules.values import (
     Day,
     DayKind,
-    Market,
+    MarketIdentifier,
     MarketTerms,
     Phase,
     PhaseName,
-    Session,
+    TradingSession,
 )
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -41,31 +41,31 @@ class Calendar(Protocol):
         Days of the kind UNKNOWN are included.
         """
 
-    def sessions_of(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """Return the sessions of a local date in time order. Weekends and holidays have none."""
 
-    def session_at(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> TradingSession | None:
         """Return the session at the instant, or None."""
 
-    def session_from(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> TradingSession:
         """Return the session at the instant, or else the next one."""
 
-    def session_until(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> TradingSession:
         """Return the session at the instant, or else the one before it."""
 
-    def next_open(self, instant: datetime) -> datetime:
+    def find_next_open(self, instant: datetime) -> datetime:
         """Return the first open after the instant."""
 
-    def next_close(self, instant: datetime) -> datetime:
+    def find_next_close(self, instant: datetime) -> datetime:
         """Return the first close after the instant."""
 
-    def previous_close(self, instant: datetime) -> datetime:
+    def find_previous_close(self, instant: datetime) -> datetime:
         """Return the last close at or before the instant."""
 
 
 def is_open(calendar: Calendar, instant: datetime) -> bool:
     """Return whether a session is open at the instant."""
-    return calendar.session_at(instant) is not None
+    return calendar.find_session(instant) is not None
 
 
 def is_known_open(calendar: Calendar, instant: datetime) -> bool:
@@ -78,7 +78,7 @@ def is_known_open(calendar: Calendar, instant: datetime) -> bool:
 
 def find_phase(calendar: Calendar, instant: datetime) -> Phase | None:
     """Return the phase at the instant, or None."""
-    session = calendar.session_at(instant)
+    session = calendar.find_session(instant)
     if session is None:
         return None
     return next(phase for phase in session.phases if instant < phase.close)
@@ -111,58 +111,58 @@ class TableCalendar:
     def list_days(self, start: date, end: date) -> list[Day]:
         """See `Calendar`."""
         if start < self._terms.known_from:
-            raise self._unknown("from")
+            raise self._build_unknown_error("from")
         if end > self._terms.known_until:
-            raise self._unknown("to")
+            raise self._build_unknown_error("to")
         return list(self._days[bisect_left(self._dates, start) : bisect_right(self._dates, end)])
 
-    def sessions_of(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """See `Calendar`."""
         if not self._terms.known_from <= day <= self._terms.known_until:
-            raise self._unknown()
+            raise self._build_unknown_error()
         index = bisect_left(self._dates, day)
         if index == len(self._dates) or self._dates[index] != day:
             return ()
         if self._days[index].kind is DayKind.UNKNOWN:
-            raise self._unknown()
+            raise self._build_unknown_error()
         return self._days[index].sessions
 
-    def session_at(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> TradingSession | None:
         """See `Calendar`."""
         self._require_known(instant, instant)
         index = bisect_right(self._opens, instant) - 1
         is_open_then = index >= 0 and instant < self._closes[index]
         return self._sessions[index] if is_open_then else None
 
-    def session_from(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant)
         is_found = index < len(self._sessions)
         self._require_known(instant, self._opens[index] if is_found else _END)
         return self._sessions[index]
 
-    def session_until(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
         index = bisect_right(self._opens, instant) - 1
         self._require_known(self._opens[index] if index >= 0 else _BEGINNING, instant)
         return self._sessions[index]
 
-    def next_open(self, instant: datetime) -> datetime:
+    def find_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self._first_after(self._opens, instant)
+        return self._find_first_after(self._opens, instant)
 
-    def next_close(self, instant: datetime) -> datetime:
+    def find_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self._first_after(self._closes, instant)
+        return self._find_first_after(self._closes, instant)
 
-    def previous_close(self, instant: datetime) -> datetime:
+    def find_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
         index = bisect_right(self._closes, instant) - 1
         found = self._closes[index] if index >= 0 else _BEGINNING
         self._require_known(found, instant)
         return found
 
-    def _first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
+    def _find_first_after(self, instants: Sequence[datetime], instant: datetime) -> datetime:
         index = bisect_right(instants, instant)
         found = instants[index] if index < len(instants) else _END
         self._require_known(instant, found)
@@ -170,9 +170,9 @@ class TableCalendar:
 
     def _require_known(self, start: datetime, end: datetime) -> None:
         if any(start < gap.end and gap.start <= end for gap in self._gaps):
-            raise self._unknown()
+            raise self._build_unknown_error()
 
-    def _unknown(self, field: str | None = None) -> SessionsUnknown:
+    def _build_unknown_error(self, field: str | None = None) -> SessionsUnknown:
         terms = self._terms
         return SessionsUnknown(terms.market, terms.known_from, terms.known_until, field)
 
@@ -199,35 +199,35 @@ class ContinuousCalendar:
     def list_days(self, start: date, end: date) -> list[Day]:
         """See `Calendar`."""
         dates = (start + number * ONE_DAY for number in range((end - start).days + 1))
-        return [Day(day, DayKind.REGULAR, self.sessions_of(day), "", "computed") for day in dates]
+        return [Day(day, DayKind.REGULAR, self.list_sessions(day), "", "computed") for day in dates]
 
-    def sessions_of(self, day: date) -> tuple[Session, ...]:
+    def list_sessions(self, day: date) -> tuple[TradingSession, ...]:
         """See `Calendar`."""
         if day == date.max:
-            raise SessionsUnknown(Market.CRYPTO, date.min, date.max - ONE_DAY)
+            raise SessionsUnknown(MarketIdentifier.CRYPTO, date.min, date.max - ONE_DAY)
         start = datetime.combine(day, time.min, UTC)
-        return (Session(day, (Phase(PhaseName.CONTINUOUS, start, start + ONE_DAY),)),)
+        return (TradingSession(day, (Phase(PhaseName.CONTINUOUS, start, start + ONE_DAY),)),)
 
-    def session_at(self, instant: datetime) -> Session | None:
+    def find_session(self, instant: datetime) -> TradingSession | None:
         """See `Calendar`."""
-        return self.session_from(instant)
+        return self.find_session_or_next(instant)
 
-    def session_from(self, instant: datetime) -> Session:
+    def find_session_or_next(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
-        return self.sessions_of(instant.astimezone(UTC).date())[0]
+        return self.list_sessions(instant.astimezone(UTC).date())[0]
 
-    def session_until(self, instant: datetime) -> Session:
+    def find_session_or_previous(self, instant: datetime) -> TradingSession:
         """See `Calendar`."""
-        return self.session_from(instant)
+        return self.find_session_or_next(instant)
 
-    def next_open(self, instant: datetime) -> datetime:
+    def find_next_open(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.next_close(instant)
+        return self.find_next_close(instant)
 
-    def next_close(self, instant: datetime) -> datetime:
+    def find_next_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.session_from(instant).close
+        return self.find_session_or_next(instant).close
 
-    def previous_close(self, instant: datetime) -> datetime:
+    def find_previous_close(self, instant: datetime) -> datetime:
         """See `Calendar`."""
-        return self.session_from(instant).open
+        return self.find_session_or_next(instant).open

@@ -3,17 +3,23 @@
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from app.calendars.rules.values import CalendarKey, Market, Segment
+from app.calendars.rules.values import CalendarKey, MarketIdentifier, MarketSegment
 
 _MARKETS = {
-    **dict.fromkeys(("NYSE", "NASDAQ", "ARCA", "AMEX", "BATS", "IEX", "XNYS", "XNAS", "ARCX"), Market.XNYS),
-    **dict.fromkeys(("NSE", "XNSE"), Market.XNSE),
-    **dict.fromkeys(("BSE", "XBOM"), Market.XBOM),
+    **dict.fromkeys(
+        ("NYSE", "NASDAQ", "ARCA", "AMEX", "BATS", "IEX", "XNYS", "XNAS", "ARCX"), MarketIdentifier.XNYS
+    ),
+    **dict.fromkeys(("NSE", "XNSE"), MarketIdentifier.XNSE),
+    **dict.fromkeys(("BSE", "XBOM"), MarketIdentifier.XBOM),
 }
 _DERIVATIVES = frozenset({"future", "option"})
 _INDIAN_TIME = ZoneInfo("Asia/Kolkata")
-_ZONES = {Market.XNYS: ZoneInfo("America/New_York"), Market.XNSE: _INDIAN_TIME, Market.XBOM: _INDIAN_TIME}
-_INDIA = frozenset({Market.XNSE, Market.XBOM})
+_ZONES = {
+    MarketIdentifier.XNYS: ZoneInfo("America/New_York"),
+    MarketIdentifier.XNSE: _INDIAN_TIME,
+    MarketIdentifier.XBOM: _INDIAN_TIME,
+}
+_INDIA = frozenset({MarketIdentifier.XNSE, MarketIdentifier.XBOM})
 
 
 def find_calendar_key(exchange: str, asset_class: str) -> CalendarKey | None:
@@ -23,12 +29,12 @@ def find_calendar_key(exchange: str, asset_class: str) -> CalendarKey | None:
     derivatives, so shares of India use the segment SHARES.
     """
     if asset_class == "crypto":
-        return CalendarKey(Market.CRYPTO)
+        return CalendarKey(MarketIdentifier.CRYPTO)
     market = _MARKETS.get(exchange)
     if market is None:
         return None
     is_derivative = market in _INDIA and asset_class in _DERIVATIVES
-    return CalendarKey(market, Segment.EQUITY_DERIVATIVES if is_derivative else Segment.SHARES)
+    return CalendarKey(market, MarketSegment.EQUITY_DERIVATIVES if is_derivative else MarketSegment.SHARES)
 
 
 def find_day_start(day: date, exchange: str, asset_class: str) -> datetime:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from app.calendars.rules.schedules import ONE_DAY, SATURDAY
-from app.calendars.rules.values import DayKind, ExceptionalDay, Market, MarketTerms
+from app.calendars.rules.values import DayKind, ExceptionalDay, MarketIdentifier, MarketTerms
 
 MAX_EXTENSION = timedelta(days=800)  # how far past the end of its table a market can be extended
 _NOT_SET = "past the table; not set by the operator"
@@ -23,7 +23,7 @@ class LocalHours(NamedTuple):
 class CalendarOverride(NamedTuple):
     """A date that the operator set. A REGULAR one has the regular hours of each segment."""
 
-    market: Market
+    market: MarketIdentifier
     date: date
     kind: DayKind
     sessions: tuple[LocalHours, ...]

@@ -9,12 +9,12 @@ from app.calendars.rules.values import (
     Day,
     DayKind,
     ExceptionalDay,
+    MarketSegment,
     MarketTerms,
     Phase,
     PhaseName,
     RegularHours,
-    Segment,
-    Session,
+    TradingSession,
 )
 
 ONE_DAY = timedelta(days=1)
@@ -22,7 +22,10 @@ SATURDAY = 5  # as `date.weekday` counts
 
 
 def build_days(
-    terms: MarketTerms, segment: Segment, hours: Sequence[RegularHours], exceptions: Sequence[ExceptionalDay]
+    terms: MarketTerms,
+    segment: MarketSegment,
+    hours: Sequence[RegularHours],
+    exceptions: Sequence[ExceptionalDay],
 ) -> list[Day]:
     """Return the days of a segment that the market's table covers, in time order.
 
@@ -60,7 +63,7 @@ def _iterate_days(
 def _build_exceptional_day(rows: Sequence[ExceptionalDay], zone: ZoneInfo) -> Day:
     first = rows[0]
     sessions = tuple(
-        Session(row.date, (_build_phase(PhaseName.CONTINUOUS, row.date, row.open, row.close, zone),))
+        TradingSession(row.date, (_build_phase(PhaseName.CONTINUOUS, row.date, row.open, row.close, zone),))
         for row in rows
         if row.open is not None and row.close is not None
     )
@@ -71,7 +74,7 @@ def _build_regular_day(day: date, hours: Sequence[RegularHours], zone: ZoneInfo)
     valid_from = max(row.valid_from for row in hours if row.valid_from <= day)
     rows = sorted((row for row in hours if row.valid_from == valid_from), key=lambda row: row.open)
     phases = tuple(_build_phase(row.phase, day, row.open, row.close, zone) for row in rows)
-    return Day(day, DayKind.REGULAR, (Session(day, phases),), "", rows[0].source)
+    return Day(day, DayKind.REGULAR, (TradingSession(day, phases),), "", rows[0].source)
 
 
 def _build_phase(name: PhaseName, day: date, opens: time, closes: time, zone: ZoneInfo) -> Phase:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from app.calendars.rules.values import CalendarKey, PhaseName, Session, SquareOffRule
+from app.calendars.rules.values import CalendarKey, PhaseName, SquareOffRule, TradingSession
 
 
-def find_square_off(key: CalendarKey, session: Session, rules: Sequence[SquareOffRule]) -> datetime | None:
+def find_square_off(
+    key: CalendarKey, session: TradingSession, rules: Sequence[SquareOffRule]
+) -> datetime | None:
     """Return the instant at which intraday positions of a session are closed, None if the market has none.
 
     The time counts back from the end of continuous trading, so that it also holds on short days. In a session

@@ -7,11 +7,11 @@ from datetime import date, time
 from app.calendars.rules.values import (
     DayKind,
     ExceptionalDay,
-    Market,
+    MarketIdentifier,
+    MarketSegment,
     MarketTerms,
     PhaseName,
     RegularHours,
-    Segment,
     SquareOffRule,
 )
 
@@ -22,7 +22,7 @@ def parse_markets(text: str) -> list[MarketTerms]:
     """Parse the terms of each market from markets.csv."""
     return [
         MarketTerms(
-            Market(row["market"]),
+            MarketIdentifier(row["market"]),
             row["time_zone"],
             date.fromisoformat(row["known_from"]),
             date.fromisoformat(row["known_until"]),
@@ -35,8 +35,8 @@ def parse_hours(text: str) -> list[RegularHours]:
     """Parse the regular hours of all markets from hours.csv."""
     return [
         RegularHours(
-            Market(row["market"]),
-            Segment(row["segment"]),
+            MarketIdentifier(row["market"]),
+            MarketSegment(row["segment"]),
             PhaseName(row["phase"]),
             date.fromisoformat(row["valid_from"]),
             time.fromisoformat(row["open"]),
@@ -51,8 +51,8 @@ def parse_square_off_rules(text: str) -> list[SquareOffRule]:
     """Parse the square-off times of all markets from square_off.csv."""
     return [
         SquareOffRule(
-            Market(row["market"]),
-            Segment(row["segment"]),
+            MarketIdentifier(row["market"]),
+            MarketSegment(row["segment"]),
             date.fromisoformat(row["valid_from"]),
             int(row["minutes_before_close"]),
             row["source"],

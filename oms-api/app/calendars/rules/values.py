@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Market(StrEnum):
+class MarketIdentifier(StrEnum):
     """A market by its ISO 10383 code. CRYPTO trades around the clock."""
 
     XNYS = "XNYS"
@@ -14,7 +14,7 @@ class Market(StrEnum):
     CRYPTO = "CRYPTO"
 
 
-class Segment(StrEnum):
+class MarketSegment(StrEnum):
     """A part of a market with its own hours."""
 
     SHARES = "shares"
@@ -26,8 +26,8 @@ class Segment(StrEnum):
 class CalendarKey(NamedTuple):
     """A segment of a market."""
 
-    market: Market
-    segment: Segment = Segment.SHARES
+    market: MarketIdentifier
+    segment: MarketSegment = MarketSegment.SHARES
 
 
 class PhaseName(StrEnum):
@@ -55,7 +55,7 @@ class Phase(NamedTuple):
     close: datetime
 
 
-class Session(NamedTuple):
+class TradingSession(NamedTuple):
     """A session of a local date. Its phases are contiguous."""
 
     date: date
@@ -77,7 +77,7 @@ class Day(NamedTuple):
 
     date: date
     kind: DayKind
-    sessions: tuple[Session, ...]
+    sessions: tuple[TradingSession, ...]
     name: str
     source: str
 
@@ -85,7 +85,7 @@ class Day(NamedTuple):
 class MarketTerms(NamedTuple):
     """The time zone of a market, and the first and last date of its table."""
 
-    market: Market
+    market: MarketIdentifier
     time_zone: str
     known_from: date
     known_until: date
@@ -94,8 +94,8 @@ class MarketTerms(NamedTuple):
 class RegularHours(NamedTuple):
     """A phase of every regular session from a date on, in local time."""
 
-    market: Market
-    segment: Segment
+    market: MarketIdentifier
+    segment: MarketSegment
     phase: PhaseName
     valid_from: date
     open: time
@@ -106,8 +106,8 @@ class RegularHours(NamedTuple):
 class SquareOffRule(NamedTuple):
     """How long before the end of continuous trading intraday positions are closed, from a date on."""
 
-    market: Market
-    segment: Segment
+    market: MarketIdentifier
+    segment: MarketSegment
     valid_from: date
     minutes_before_close: int
     source: str

@@ -38,7 +38,7 @@ class CarryPeriod(NamedTuple):
         """Return the number of days."""
         return (self.until - self.after).days
 
-    def days(self) -> Iterator[date]:
+    def iterate_days(self) -> Iterator[date]:
         """Yield the days in order."""
         return (self.after + number * _DAY for number in range(1, self.length + 1))
 
@@ -121,5 +121,5 @@ def _describe(period: CarryPeriod) -> str:
 def _accrue(
     rates: Sequence[CarryRate], kind: CarryRateKind, amount: Decimal, currency: str, period: CarryPeriod
 ) -> Decimal:
-    percents = sum((find_percent(rates, kind, day, currency) for day in period.days()), ZERO)
+    percents = sum((find_percent(rates, kind, day, currency) for day in period.iterate_days()), ZERO)
     return compute_share(amount, percents, _PERCENT_DAYS)

@@ -63,7 +63,7 @@ class Checkpoint(NamedTuple):
     failure: str | None = None
 
 
-class Segment(NamedTuple):
+class ChainSegment(NamedTuple):
     """Rows to verify: those after `start` up to the sequence `end`. The hash of the last must be `hash`.
 
     `hash` is None if the segment ends within rows whose hash is stored nowhere else.
@@ -82,7 +82,7 @@ class BrokenChain(Exception):
         self.sequence = sequence
 
 
-def plan_new_rows(checkpoint: Checkpoint, head: Head) -> Segment:
+def plan_new_rows(checkpoint: Checkpoint, head: Head) -> ChainSegment:
     """Return the rows that a run verifies for the first time: those up to `head`, the end of the chain.
 
     Raises BrokenChain if the chain has become shorter.
@@ -91,21 +91,21 @@ def plan_new_rows(checkpoint: Checkpoint, head: Head) -> Segment:
     if head.sequence < verified.sequence:
         reason = f"the chain ends at {head.sequence}, but was verified up to {verified.sequence}"
         raise BrokenChain(head.sequence + 1, reason)
-    return Segment(verified, head.sequence, head.hash)
+    return ChainSegment(verified, head.sequence, head.hash)
 
 
-def plan_repeated_rows(checkpoint: Checkpoint) -> Segment:
+def plan_repeated_rows(checkpoint: Checkpoint) -> ChainSegment:
     """Return the rows that a run reads again: a part of those that earlier runs have verified."""
     verified, repeated = checkpoint.verified, checkpoint.repeated
     begins = repeated.sequence >= verified.sequence or verified.sequence <= MIN_REPEATED_ROWS
     start = START if begins else repeated
     rows = max(MIN_REPEATED_ROWS, -(-verified.sequence // REPEATED_PARTS))
     if start.sequence + rows >= verified.sequence:
-        return Segment(start, *verified)
-    return Segment(start, start.sequence + rows, None)
+        return ChainSegment(start, *verified)
+    return ChainSegment(start, start.sequence + rows, None)
 
 
-def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: Segment) -> Head:
+def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: ChainSegment) -> Head:
     """Return the last row of a segment, whose `rows` are in order. Raises BrokenChain."""
     head = segment.start
     for row in rows:
@@ -125,10 +125,10 @@ def verify_rows(kind: ChainKind, rows: Iterable[ChainedRow], segment: Segment) -
     return head
 
 
-def split_segment(segment: Segment, rows: int) -> Segment:
+def split_segment(segment: ChainSegment, rows: int) -> ChainSegment:
     """Return the first `rows` rows of a segment."""
     end = segment.start.sequence + rows
-    return segment if end >= segment.end else Segment(segment.start, end, None)
+    return segment if end >= segment.end else ChainSegment(segment.start, end, None)
 
 
 def _find_error(kind: ChainKind, values: Sequence[Any], predecessor: str) -> str | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.errors import FieldError
-from app.ledger.rules.corporate_actions import Action, ActionKind
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms
 from app.timestamps import Timestamp
 
 _HUNDRED = Decimal(100)
@@ -21,13 +21,13 @@ _OPTIONAL = {
     ActionKind.DIVIDEND: ("withholding_percent", "pay_date"),
 }
 _TERMS = (
-    *("new_symbol", "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"),
-    *("currency", "pay_date"),
-)
+    "new_symbol", "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price",
+    "currency", "pay_date",
+)  # fmt: skip
 
 
 class Draft(NamedTuple):
-    """The terms of an action as they are requested, without its id. The fields are as in `Action`."""
+    """The requested terms of an action, without its id. The fields are those of `CorporateActionTerms`."""
 
     kind: ActionKind
     symbol: str
@@ -42,21 +42,31 @@ class Draft(NamedTuple):
     currency: str | None = None
     pay_date: date | None = None
 
-    def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> Action:
+    def build(self, tenant_id: int, action_id: str, effective_at: Timestamp) -> CorporateActionTerms:
         """Return the action under an id."""
-        return Action(
-            *(tenant_id, action_id, self.kind, self.symbol, effective_at, self.ex_date.isoformat()),
-            *(self.new_symbol, self.new_units, self.old_units, self.amount, self.withholding_percent),
-            *(self.cash_in_lieu_price, self.currency),
+        return CorporateActionTerms(
+            tenant_id,
+            action_id,
+            self.kind,
+            self.symbol,
+            effective_at,
+            self.ex_date.isoformat(),
+            self.new_symbol,
+            self.new_units,
+            self.old_units,
+            self.amount,
+            self.withholding_percent,
+            self.cash_in_lieu_price,
+            self.currency,
         )
 
 
 def list_term_errors(draft: Draft) -> list[FieldError]:
     """Return what is wrong with the terms of an action of that kind."""
-    return [FieldError(field, message, "corporate_action") for field, message in _errors(draft)]
+    return [FieldError(field, message, "corporate_action") for field, message in _find_errors(draft)]
 
 
-def _errors(draft: Draft) -> Iterator[tuple[str, str]]:
+def _find_errors(draft: Draft) -> Iterator[tuple[str, str]]:
     required, optional = _REQUIRED[draft.kind], _OPTIONAL[draft.kind]
     for name in _TERMS:
         is_given = getattr(draft, name) is not None
@@ -64,10 +74,10 @@ def _errors(draft: Draft) -> Iterator[tuple[str, str]]:
             yield name, f"A {draft.kind} needs `{name}`."
         elif is_given and name not in (*required, *optional):
             yield name, f"A {draft.kind} has no `{name}`."
-    yield from _value_errors(draft)
+    yield from _find_value_errors(draft)
 
 
-def _value_errors(draft: Draft) -> Iterator[tuple[str, str]]:
+def _find_value_errors(draft: Draft) -> Iterator[tuple[str, str]]:
     if draft.new_units is not None and draft.new_units == draft.old_units:
         yield "new_units", "Must differ from `old_units`."
     if draft.new_symbol == draft.symbol:

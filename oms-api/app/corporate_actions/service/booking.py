@@ -12,7 +12,7 @@ from app.corporate_actions import queries
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.service.changes import BOOKED_BY, record_booking
 from app.database import Readers, set_all_tenants_scope
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.errors import OmsError
 from app.group_commit import GroupCommit
 from app.ledger.service.commands import Origin
@@ -33,7 +33,7 @@ class CorporateActions:
 
     writer: "GroupCommit[Command, Outcome]"
     readers: Readers
-    changes: Changes
+    changes: ChangeWriter
     now: Now
 
     async def run(self) -> None:
@@ -74,9 +74,8 @@ class CorporateActions:
         """Apply the action until a repeat changes nothing: what an outcome reported is then committed."""
         action = created.action
         for _ in range(_MAX_ROUNDS):
-            named_portfolios = await self.readers.run(
-                lambda connection: queries.list_portfolios(connection, action.tenant_id, action.symbol),
-                action.tenant_id,
+            named_portfolios = await self.readers.read(
+                action.tenant_id, queries.list_portfolios, action.symbol
             )
             origin = Origin(action.tenant_id, BOOKED_BY, None, self.now(), None, None, actor)
             commands = [

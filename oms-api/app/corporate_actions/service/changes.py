@@ -20,7 +20,7 @@ from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.ids import SortableIds
 from app.instruments.queries import find_instruments, find_symbol
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.money import format_fixed
 from app.timestamps import format_timestamp
 
@@ -28,7 +28,9 @@ IDS = SortableIds("C")
 BOOKED_BY = "corporate action"
 
 
-def build_action(connection: Connection, tenant_id: int, draft: Draft, action_id: str = "") -> Action:
+def build_action(
+    connection: Connection, tenant_id: int, draft: Draft, action_id: str = ""
+) -> CorporateActionTerms:
     """Return the action that a request describes. Raises InvalidCorporateAction."""
     current_draft = draft._replace(
         symbol=find_symbol(connection, tenant_id, draft.symbol),
@@ -51,7 +53,7 @@ def create_action(
     Raises InvalidCorporateAction, NoRate and TradedAfterSymbolChange.
     """
     caller = request.caller
-    action = build_action(connection, caller.tenant_id, draft, IDS.next(caller.tenant_id, now))
+    action = build_action(connection, caller.tenant_id, draft, IDS.generate(caller.tenant_id, now))
     preview_action(connection, action, rates, now)  # raises what would stop the booking
     pay_date = None if draft.pay_date is None else draft.pay_date.isoformat()
     created = ActionRecord(action, pay_date, draft.reason, caller.actor, now, None, None, None)
@@ -62,7 +64,7 @@ def create_action(
     return ChangeResult({"id": action.id}, [entry], 201)
 
 
-def record_booking(connection: Connection, action: Action, at: datetime) -> None:
+def record_booking(connection: Connection, action: CorporateActionTerms, at: datetime) -> None:
     """Note that all portfolios are booked, unless that was noted before."""
     if queries.mark_booked(connection, action, at):
         who = (action.tenant_id, at, BOOKED_BY, BOOKED_BY, "corporate_action.booked", action.id)
@@ -89,8 +91,8 @@ def get_record(connection: Connection, tenant_id: int, action_id: str) -> Action
 
 
 _AMOUNTS: Sequence[str] = (
-    *("new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price"),
-)
+    "new_units", "old_units", "amount", "withholding_percent", "cash_in_lieu_price",
+)  # fmt: skip
 
 
 def serialize_terms(created: ActionRecord) -> dict[str, str | None]:

@@ -14,8 +14,8 @@ from app.ledger.errors import NoRate
 from app.ledger.queries.corporate_actions import list_steps
 from app.ledger.rules.accounting import Fill, Position, Side, compute_average_cost
 from app.ledger.rules.corporate_actions import (
-    Action,
     ActionKind,
+    CorporateActionTerms,
     FractionSale,
     Split,
     Step,
@@ -36,7 +36,9 @@ from app.orders.rules.values import Order, Status
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
 
 
-def preview_action(connection: Connection, action: Action, rates: Rates, now: datetime) -> ActionPreview:
+def preview_action(
+    connection: Connection, action: CorporateActionTerms, rates: Rates, now: datetime
+) -> ActionPreview:
     """Return the changes of positions and open orders. Raises NoRate and TradedAfterSymbolChange."""
     positions: list[PositionChange] = []
     orders: list[OrderChange] = []
@@ -60,7 +62,7 @@ def preview_action(connection: Connection, action: Action, rates: Rates, now: da
 
 def _preview_position(
     connection: Connection,
-    action: Action,
+    action: CorporateActionTerms,
     portfolio: NamedPortfolio,
     product_name: str,
     find_rate: Callable[[str | None], Decimal | None],
@@ -84,14 +86,19 @@ def _preview_position(
             dividend = compute_dividend(position.quantity, action, find_rate(action.currency))
             cash = dividend.gross - dividend.withheld
     return PositionChange(
-        *(portfolio, action.symbol, product_name),
-        *(before.quantity, compute_average_cost(before.quantity, before.cost)),
-        *(after.quantity, compute_average_cost(after.quantity, after.cost), cash),
+        portfolio,
+        action.symbol,
+        product_name,
+        before.quantity,
+        compute_average_cost(before.quantity, before.cost),
+        after.quantity,
+        compute_average_cost(after.quantity, after.cost),
+        cash,
     )
 
 
 def _preview_split(
-    action: Action,
+    action: CorporateActionTerms,
     steps: Sequence[Step],
     position: Position,
     find_rate: Callable[[str | None], Decimal | None],
@@ -111,7 +118,9 @@ def _preview_split(
     return after, -side.sign * fill.value
 
 
-def _preview_orders(connection: Connection, action: Action, portfolio: NamedPortfolio) -> list[OrderChange]:
+def _preview_orders(
+    connection: Connection, action: CorporateActionTerms, portfolio: NamedPortfolio
+) -> list[OrderChange]:
     if action.kind is ActionKind.DIVIDEND:
         return []
     portfolio_key = PortfolioKey(action.tenant_id, portfolio.id)
@@ -128,7 +137,7 @@ def _preview_orders(connection: Connection, action: Action, portfolio: NamedPort
     ]
 
 
-def _restate(order: Order, action: Action, terms: Terms) -> RestatedOrder | None:
+def _restate(order: Order, action: CorporateActionTerms, terms: Terms) -> RestatedOrder | None:
     if order.status is Status.AWAITING_APPROVAL:
         return None
     return restate_order(order, action.ratio, terms)

@@ -7,37 +7,42 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.corporate_actions import queries
 from app.ledger.queries.audit import get_portfolio_row
 from app.ledger.queries.corporate_actions import find_actions, list_action_movements, list_steps
 from app.ledger.rules.cash import CashKind, CashRow
-from app.ledger.rules.corporate_actions import Action, ActionKind, compute_dividend, replay_to_close
+from app.ledger.rules.corporate_actions import (
+    ActionKind,
+    CorporateActionTerms,
+    compute_dividend,
+    replay_to_close,
+)
 from app.ledger.rules.keys import PortfolioKey, PositionKey
 from app.money import ZERO
 
 Facts = dict[str, Any]
 
 
-def verify_corporate_actions(connection: Connection) -> Iterator[Difference]:
+def verify_corporate_actions(connection: Connection) -> Iterator[ActionDifference]:
     """Yield the differences between corporate actions, the audit log and the booked dividends."""
     stored = {
         (stored_fact["tenant_id"], stored_fact["id"]): stored_fact
         for stored_fact in queries.list_stored_facts(connection)
     }
-    expected = _expected(connection)
+    expected = _list_expected(connection)
     for tenant_id, action_id in sorted(stored.keys() | expected.keys()):
         location = f"corporate action {action_id} of tenant {tenant_id}"
         fields, due = stored.get((tenant_id, action_id)), expected.get((tenant_id, action_id))
         if fields is None or due is None:
             stored_text, due_text = ("none" if row is None else "a row" for row in (fields, due))
-            yield Difference(location, "row", stored_text, due_text)
+            yield ActionDifference(location, "row", stored_text, due_text)
         else:
             yield from find_differences(location, fields, due)
-            yield from _dividend_differences(connection, location, tenant_id, action_id)
+            yield from _find_dividend_differences(connection, location, tenant_id, action_id)
 
 
-def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
+def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
     for act in list_actions(connection, "corporate_action."):
         key = (act.tenant_id, act.target)
@@ -51,9 +56,9 @@ def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     return expected
 
 
-def _dividend_differences(
+def _find_dividend_differences(
     connection: Connection, location: str, tenant_id: int, action_id: str
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     """Yield the amounts of a dividend that do not follow from the position before its ex-date.
 
     Where a rate converted it, only the withholding can be compared: the rate is not stored.
@@ -66,12 +71,12 @@ def _dividend_differences(
         by_portfolio.setdefault(row.portfolio_id, []).append(row)
     for portfolio_id, rows in by_portfolio.items():
         if get_portfolio_row(connection, tenant_id, portfolio_id).base_currency == action.currency:
-            yield from _amount_differences(connection, location, action, rows)
+            yield from _find_amount_differences(connection, location, action, rows)
 
 
-def _amount_differences(
-    connection: Connection, location: str, action: Action, rows: list[CashRow]
-) -> Iterator[Difference]:
+def _find_amount_differences(
+    connection: Connection, location: str, action: CorporateActionTerms, rows: list[CashRow]
+) -> Iterator[ActionDifference]:
     """Yield the first amount of each kind that differs. A reversal has the opposite amount."""
     first = rows[0]
     portfolio_key = PortfolioKey(first.tenant_id, first.portfolio_id)
@@ -90,6 +95,6 @@ def _amount_differences(
     for kind, amount in due.items():
         booked = [Decimal(row.amount) for row in rows if row.kind == kind]
         if booked[:1] != ([amount] if amount else []):
-            yield Difference(
+            yield ActionDifference(
                 location, f"{kind} of portfolio {portfolio_key.portfolio_id}", str(booked), str(amount)
             )

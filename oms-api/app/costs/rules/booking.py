@@ -15,7 +15,14 @@ import orjson
 from app.costs.rules.charges import compute_fill_charges
 from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.rules.rates import RateTable
-from app.costs.rules.values import DayTotals, Execution, OrderTerms, OrderTotals, Schedule, Totals
+from app.costs.rules.values import (
+    ChargedExecution,
+    ChargeTotals,
+    DayTotals,
+    OrderTerms,
+    OrderTotals,
+    Schedule,
+)
 from app.money import ZERO, format_fixed, multiply, parse_plain, shorten_amount
 
 _NO_COMPONENTS: Mapping[str, Decimal] = MappingProxyType({})
@@ -33,7 +40,7 @@ class ChargedTrade(NamedTuple):
     exchange: str
     product: str
     side: str
-    execution: Execution
+    execution: ChargedExecution
     currency: str
     rate: Decimal | None
     at: datetime
@@ -75,10 +82,10 @@ def compute_booked_charges(
         return NO_CHARGES
     day, totals = _parse_fee_totals(fee_totals)
     previous = totals if day == on else DayTotals()
-    fill_charges = compute_fill_charges(order, Totals(filled, previous), trade.execution, table)
+    fill_charges = compute_fill_charges(order, ChargeTotals(filled, previous), trade.execution, table)
     components = {
         name: amount if trade.rate is None else multiply(amount, trade.rate)
-        for name, amount in fill_charges.charges.components(order.schedule).items()
+        for name, amount in fill_charges.charges.list_components(order.schedule).items()
     }
     current = fill_charges.totals.day
     is_kept = current == previous or (day is not None and day > on)

@@ -10,14 +10,14 @@ from decimal import Decimal
 from app.costs.rules.markets import is_covered
 from app.costs.rules.rates import Rate, RateTable
 from app.costs.rules.values import (
+    ChargedExecution,
     Charges,
+    ChargeTotals,
     DayTotals,
-    Execution,
     FillCharges,
     OrderTerms,
     OrderTotals,
     Schedule,
-    Totals,
 )
 from app.money import ZERO, multiply_exactly, round_to_nearest_step, round_up_to_step
 
@@ -38,7 +38,7 @@ _SOURCES: dict[Schedule, tuple[tuple[Schedule, tuple[str, ...]], ...]] = {
     ),
 }
 _DELIVERY = "CNC"
-_NOTHING = Totals()  # totals that cost nothing, whatever the rates
+_NOTHING = ChargeTotals()  # totals that cost nothing, whatever the rates
 
 
 def find_rates(order: OrderTerms, table: RateTable) -> Rates:
@@ -68,19 +68,21 @@ def _read_rates(order: OrderTerms, table: RateTable) -> Rates:
 
 
 def compute_fill_charges(
-    order: OrderTerms, before: Totals, execution: Execution, table: RateTable
+    order: OrderTerms, before: ChargeTotals, execution: ChargedExecution, table: RateTable
 ) -> FillCharges:
     """Return the charges of an execution after the totals `before`, and the totals after it.
 
     Raises RateUnknown.
     """
     rates = find_rates(order, table)
-    after = Totals(
+    after = ChargeTotals(
         OrderTotals(before.order.quantity + execution.quantity, before.order.value + execution.value),
         _add_to_day(before.day, execution, rates),
     )
-    charges = _charges_up_to(after, rates)
-    return FillCharges(charges if before == _NOTHING else charges - _charges_up_to(before, rates), after)
+    charges = _compute_charges_up_to(after, rates)
+    return FillCharges(
+        charges if before == _NOTHING else charges - _compute_charges_up_to(before, rates), after
+    )
 
 
 def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
@@ -95,62 +97,66 @@ def find_dp_charge(order: OrderTerms, table: RateTable) -> Decimal:
     return rate.rate if rate else ZERO
 
 
-def _add_to_day(day: DayTotals, execution: Execution, rates: Rates) -> DayTotals:
+def _add_to_day(day: DayTotals, execution: ChargedExecution, rates: Rates) -> DayTotals:
     """Add an execution to the totals of the fees that apply to its order."""
     return DayTotals(
         day.quantity + (execution.quantity if "cat" in rates else ZERO),
         day.sell_value + (execution.value if "sec" in rates else ZERO),
-        day.trading_activity_fee + _bounded(execution.quantity, rates.get("finra_taf")),
+        day.trading_activity_fee + _compute_bounded_fee(execution.quantity, rates.get("finra_taf")),
     )
 
 
-def _charges_up_to(totals: Totals, rates: Rates) -> Charges:
+def _compute_charges_up_to(totals: ChargeTotals, rates: Rates) -> Charges:
     filled = totals.order
-    brokerage = _rounded(filled.value, rates.get("brokerage"))
-    exchange = _rounded(filled.value, rates.get("exchange"))
-    sebi = _rounded(filled.value, rates.get("sebi"))
+    brokerage = _compute_rounded_fee(filled.value, rates.get("brokerage"))
+    exchange = _compute_rounded_fee(filled.value, rates.get("exchange"))
+    sebi = _compute_rounded_fee(filled.value, rates.get("sebi"))
     is_square_off = "square_off" in rates
-    square_off = _rounded(_child_orders(filled.quantity), rates["square_off"]) if is_square_off else ZERO
+    square_off = (
+        _compute_rounded_fee(_count_child_orders(filled.quantity), rates["square_off"])
+        if is_square_off
+        else ZERO
+    )
     return Charges(
         brokerage=brokerage,
-        stt=_rounded(filled.value, rates.get("stt")),
+        stt=_compute_rounded_fee(filled.value, rates.get("stt")),
         exchange=exchange,
         sebi=sebi,
-        gst=_rounded(brokerage + exchange + sebi + square_off, rates.get("gst")),
-        stamp_duty=_rounded(filled.value, rates.get("stamp_duty")),
+        gst=_compute_rounded_fee(brokerage + exchange + sebi + square_off, rates.get("gst")),
+        stamp_duty=_compute_rounded_fee(filled.value, rates.get("stamp_duty")),
         square_off=square_off,
-        commission=_commission(filled, rates),
-        regulatory=_us_fees(totals.day, rates) if not rates.keys().isdisjoint(_US_FEES) else ZERO,
+        commission=_compute_commission(filled, rates),
+        regulatory=_compute_us_fees(totals.day, rates) if not rates.keys().isdisjoint(_US_FEES) else ZERO,
     )
 
 
-def _child_orders(quantity: Decimal) -> Decimal:
+def _count_child_orders(quantity: Decimal) -> Decimal:
     """Return the number of square-off child orders that have at least partly filled."""
     return round_up_to_step(quantity, MAX_SQUARE_OFF_SHARES) / MAX_SQUARE_OFF_SHARES
 
 
-def _commission(filled: OrderTotals, rates: Rates) -> Decimal:
+def _compute_commission(filled: OrderTotals, rates: Rates) -> Decimal:
     """Return IBKR's commission. The cap, a percentage of the value, takes precedence over the minimum."""
-    commission = _rounded(filled.quantity, rates.get("commission"))
+    commission = _compute_rounded_fee(filled.quantity, rates.get("commission"))
     cap = rates.get("commission_cap")
-    return min(commission, _rounded(filled.value, cap)) if cap else commission
+    return min(commission, _compute_rounded_fee(filled.value, cap)) if cap else commission
 
 
-def _us_fees(day: DayTotals, rates: Rates) -> Decimal:
+def _compute_us_fees(day: DayTotals, rates: Rates) -> Decimal:
     """Return the sum of a day's US fees so far, each rounded up."""
     amounts = {
-        "sec": _bounded(day.sell_value, rates.get("sec")),
+        "sec": _compute_bounded_fee(day.sell_value, rates.get("sec")),
         "finra_taf": day.trading_activity_fee,
-        "cat": _bounded(day.quantity, rates.get("cat")),
+        "cat": _compute_bounded_fee(day.quantity, rates.get("cat")),
     }
     return sum((round_up_to_step(amounts[name], rates[name].step) for name in amounts if name in rates), ZERO)
 
 
-def _rounded(base: Decimal, rate: Rate | None) -> Decimal:
-    return round_to_nearest_step(_bounded(base, rate), rate.step) if rate else ZERO
+def _compute_rounded_fee(base: Decimal, rate: Rate | None) -> Decimal:
+    return round_to_nearest_step(_compute_bounded_fee(base, rate), rate.step) if rate else ZERO
 
 
-def _bounded(base: Decimal, rate: Rate | None) -> Decimal:
+def _compute_bounded_fee(base: Decimal, rate: Rate | None) -> Decimal:
     if rate is None or not base:
         return ZERO
     amount = multiply_exactly(base, rate.factor)

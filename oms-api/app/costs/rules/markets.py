@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from app.costs.rules.values import OrderTerms, Schedule
 
 
-class Market(NamedTuple):
+class CostMarket(NamedTuple):
     """A market: its ISO country code, its currency, and the time zone of its trading day."""
 
     code: str
@@ -16,8 +16,8 @@ class Market(NamedTuple):
     time_zone: str
 
 
-INDIA = Market("IN", "INR", "Asia/Kolkata")
-UNITED_STATES = Market("US", "USD", "America/New_York")
+INDIA = CostMarket("IN", "INR", "Asia/Kolkata")
+UNITED_STATES = CostMarket("US", "USD", "America/New_York")
 
 
 class Exchange(StrEnum):
@@ -33,7 +33,7 @@ class Exchange(StrEnum):
     IEX = "IEX"
 
 
-MARKETS: dict[str, Market] = {
+MARKETS: dict[str, CostMarket] = {
     Exchange.NSE: INDIA,
     Exchange.BSE: INDIA,
     **dict.fromkeys(

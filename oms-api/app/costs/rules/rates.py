@@ -34,9 +34,9 @@ _UNITS: dict[str, frozenset[Unit]] = {
     "dp_charge": frozenset({Unit.PER_SCRIP_AND_DAY}),
 }
 COLUMNS = (
-    *("schedule", "component", "exchange", "product", "side", "effective_from"),
-    *("rate", "unit", "minimum", "maximum", "step", "source"),
-)
+    "schedule", "component", "exchange", "product", "side", "effective_from",
+    "rate", "unit", "minimum", "maximum", "step", "source",
+)  # fmt: skip
 
 
 class Rate(NamedTuple):
@@ -142,29 +142,29 @@ def _parse_line(cells: list[str], line: int) -> Rate:
             product=row["product"],
             side=row["side"],
             effective_from=date.fromisoformat(row["effective_from"]),
-            rate=_amount(row["rate"]),
+            rate=_parse_amount(row["rate"]),
             unit=Unit(row["unit"]),
-            minimum=_amount(row["minimum"]) if row["minimum"] else None,
-            maximum=_amount(row["maximum"]) if row["maximum"] else None,
-            step=_amount(row["step"]),
+            minimum=_parse_amount(row["minimum"]) if row["minimum"] else None,
+            maximum=_parse_amount(row["maximum"]) if row["maximum"] else None,
+            step=_parse_amount(row["step"]),
             source=row["source"],
         )
     except ValueError as error:
         raise InvalidRates(f"Line {line}: {error}") from None
-    problem = _problem(rate)
+    problem = _find_problem(rate)
     if problem:
         raise InvalidRates(f"Line {line}: {problem}")
     return rate
 
 
-def _amount(text: str) -> Decimal:
+def _parse_amount(text: str) -> Decimal:
     amount = parse_plain(text)
     if amount is None or amount < 0:
         raise ValueError(f"{text!r} is not a plain decimal number of at least 0.")
     return amount
 
 
-def _problem(rate: Rate) -> str | None:
+def _find_problem(rate: Rate) -> str | None:
     units = _UNITS.get(rate.component)
     if units is None:
         return f"{rate.component!r} is not a component."

@@ -35,14 +35,14 @@ class OrderTerms(NamedTuple):
     is_square_off: bool = False
 
 
-class Execution(NamedTuple):
+class ChargedExecution(NamedTuple):
     """A fill: `quantity` in units, `value` in the market's currency."""
 
     quantity: Decimal
     value: Decimal
 
     @classmethod
-    def at_price(cls, quantity: Decimal, price: Decimal) -> "Execution":
+    def from_price(cls, quantity: Decimal, price: Decimal) -> "ChargedExecution":
         """Return a fill at that price per unit, with its value rounded like the ledger's."""
         return cls(quantity, multiply(quantity, price))
 
@@ -65,7 +65,7 @@ class DayTotals(NamedTuple):
     trading_activity_fee: Decimal = ZERO
 
 
-class Totals(NamedTuple):
+class ChargeTotals(NamedTuple):
     """The totals of a fill's order, and those of its portfolio and day over all orders."""
 
     order: OrderTotals = OrderTotals()
@@ -91,7 +91,7 @@ class Charges:
         """The sum of all components."""
         return sum((getattr(self, name) for name in ALL_COMPONENTS), ZERO)
 
-    def components(self, schedule: Schedule) -> dict[str, Decimal]:
+    def list_components(self, schedule: Schedule) -> dict[str, Decimal]:
         """Return the components that the schedule has, by name."""
         return {name: getattr(self, name) for name in COMPONENTS[schedule]}
 
@@ -120,4 +120,4 @@ class FillCharges(NamedTuple):
     """The charges of one fill, and the totals after it."""
 
     charges: Charges
-    totals: Totals
+    totals: ChargeTotals

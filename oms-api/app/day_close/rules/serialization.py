@@ -10,9 +10,9 @@ from app.day_close.rules.values import DayFigures, OpenBreak, SignedDay
 from app.money import ZERO, format_fixed, multiply, shorten_amount
 
 _AMOUNTS = (
-    *("cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl"),
-    *("price", "interest", "borrow", "dividends", "fees", "adjustments", "day_pnl"),
-)
+    "cash", "market_value", "gross_exposure", "equity", "flows", "realized_pnl",
+    "price", "interest", "borrow", "dividends", "fees", "adjustments", "day_pnl",
+)  # fmt: skip
 
 
 def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def serialize_day(signed: SignedDay, visible: Set[int] | None = None) -> dict[st
     is not a total.
     """
     day = signed.day
-    rates, figures = orjson.loads(day.rates), sorted(signed.figures, key=_by_name)
+    rates, figures = orjson.loads(day.rates), sorted(signed.figures, key=_get_name)
     return {
         "date": day.date,
         "signed_by": day.signed_by,
@@ -90,7 +90,7 @@ def _convert_total(
     return shorten_amount(format_fixed(total))
 
 
-def _by_name(figures: DayFigures) -> str:
+def _get_name(figures: DayFigures) -> str:
     return figures.portfolio_name
 
 

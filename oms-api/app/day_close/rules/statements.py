@@ -43,7 +43,7 @@ class StatementTable(NamedTuple):
     rows: Sequence[Sequence[Cell]]
 
 
-class Statement(NamedTuple):
+class DayStatement(NamedTuple):
     """A title, who signed it off, and the tables."""
 
     title: str
@@ -60,20 +60,20 @@ class StatementRows(NamedTuple):
 
 
 TRADE_COLUMNS = (
-    *("Time", "Trade", "Kind", "Side", "Symbol", "Quantity", "Price", "Currency", "Cash", "Charges"),
+    "Time", "Trade", "Kind", "Side", "Symbol", "Quantity", "Price", "Currency", "Cash", "Charges",
     "Realized P&L",
-)
+)  # fmt: skip
 MOVEMENT_COLUMNS = ("Time", "Kind", "Amount", "Balance", "Symbol", "Reason")
 POSITION_COLUMNS = ("Symbol", "Product", "Quantity", "Cost", "Currency", "Cost there")
 
 
 def build_statement(
     day: DayClose, figures: DayFigures, breaks: Iterable[OpenBreak], rows: StatementRows
-) -> Statement:
+) -> DayStatement:
     """Return the statement of a portfolio. Its figures are those that were signed off."""
     amounts = ("", figures.currency)
     note = "" if day.note is None else f" Note: {day.note}"
-    return Statement(
+    return DayStatement(
         f"{figures.portfolio_name}: {day.date}",
         f"Signed off by {day.signed_by} at {day.signed_at}.{note} Digest {day.digest}.",
         [
@@ -91,7 +91,7 @@ def build_statement(
     )
 
 
-def list_csv_rows(statement: Statement) -> list[list[Cell]]:
+def list_csv_rows(statement: DayStatement) -> list[list[Cell]]:
     """Return the rows of the statement as a table: the first column names the section of each row."""
     rows: list[list[Cell]] = [["Statement", statement.title], ["Statement", statement.signature]]
     for table in statement.tables:
@@ -99,7 +99,7 @@ def list_csv_rows(statement: Statement) -> list[list[Cell]]:
     return rows
 
 
-def format_html(statement: Statement) -> str:
+def format_html(statement: DayStatement) -> str:
     """Return the statement as a page that loads nothing. All text is escaped."""
     tables = "".join(map(_format_table, statement.tables))
     title = escape(statement.title)

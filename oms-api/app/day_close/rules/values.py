@@ -84,7 +84,7 @@ class SignedDay(NamedTuple):
 
 def compute_digest(day: DayClose, figures: Sequence[DayFigures], breaks: Sequence[OpenBreak]) -> str:
     """Return the SHA-256 of the JSON of all fields, except the day's own digest."""
-    ordered = (*sorted(figures, key=_by_portfolio), *sorted(breaks, key=_by_number))
+    ordered = (*sorted(figures, key=_get_portfolio_id), *sorted(breaks, key=_get_number))
     content = [day[:-1], *map(tuple, ordered)]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
@@ -109,9 +109,9 @@ def build_closed_payload(signed: SignedDay) -> str:
     return orjson.dumps(build_closed_values(signed) | {"signed_by": signed.day.signed_by}).decode()
 
 
-def _by_portfolio(figures: DayFigures) -> int:
+def _get_portfolio_id(figures: DayFigures) -> int:
     return figures.portfolio_id
 
 
-def _by_number(open_break: OpenBreak) -> int:
+def _get_number(open_break: OpenBreak) -> int:
     return open_break.number

@@ -14,7 +14,7 @@ from app.ledger.queries.cash import list_cash_movements
 from app.ledger.rules.cash import hash_cash
 from app.ledger.rules.chain import GENESIS, hash_of
 from app.ledger.rules.marks import STALE_AFTER
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import list_positions_of
 from app.market_data.rules.values import compute_mark
 from app.market_data.service import Market
@@ -61,12 +61,12 @@ def list_state_breaks(portfolio: ClosedPortfolio) -> Iterator[FoundBreak]:
 
 
 def list_mark_breaks(
-    connection: Connection, market: Market, tenant_id: int, statement: Statement, close: StoredClose
+    connection: Connection, market: Market, tenant_id: int, statement: PortfolioStatement, close: StoredClose
 ) -> Iterator[FoundBreak]:
     """Yield the open positions whose mark was old at the close, or was the price of their last trade."""
     symbols = {position.symbol for position in list_positions_of(tenant_id, statement)}
     keys = [InstrumentKey(tenant_id, symbol) for symbol in sorted(symbols)]
-    quotes = market.marks_at(connection, keys, close.at)
+    quotes = market.find_past_marks(connection, keys, close.at)
     for key in keys:
         symbol, quote = key.symbol, quotes.get(key)
         if quote is None or compute_mark(quote) is None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.day_close import queries
 from app.day_close.errors import CloseNotStored, DayAlreadyClosed, DayNotOver
@@ -33,7 +33,7 @@ from app.day_close.service.breaks import (
 from app.events.rules import NewEvent
 from app.events.service.outbox import build_packed_insert
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.ledger.queries.reading import Book, find_book, find_sequence
+from app.ledger.queries.reading import PortfolioSummary, find_book, find_sequence
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import Valuer
 from app.market_data.service import Market
@@ -218,6 +218,6 @@ class _DayFigureCollector:
         until = get_pnl_day_start(close.at)
         return find_last_close(self._connection, self._tenant_id, portfolio.id, until)
 
-    def _find_rows(self, book: Book, start: datetime | None, close: StoredClose) -> SequenceRange:
+    def _find_rows(self, book: PortfolioSummary, start: datetime | None, close: StoredClose) -> SequenceRange:
         first = 0 if start is None else find_sequence(self._connection, self._tenant_id, book, start)
         return SequenceRange(first, find_sequence(self._connection, self._tenant_id, book, close.at))

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.day_close import queries
 from app.day_close.errors import NoSuchDayClose
 from app.day_close.queries import StatementTrade
-from app.day_close.rules.statements import Cell, Statement, StatementRows, build_statement
+from app.day_close.rules.statements import Cell, DayStatement, StatementRows, build_statement
 from app.day_close.rules.values import DayFigures, SignedDay
 from app.identity.rules.access import Caller
 from app.ledger.queries.cash import list_cash_movements
@@ -34,7 +34,7 @@ def find_day(connection: Connection, caller: Caller, day: date) -> tuple[SignedD
     return signed, queries.list_visible_ids(connection, caller.tenant_id, caller.portfolios)
 
 
-def read_statement(connection: Connection, caller: Caller, day: date, name: str) -> Statement:
+def read_statement(connection: Connection, caller: Caller, day: date, name: str) -> DayStatement:
     """Return the statement of a portfolio, by its present name. Raises NoSuchDayClose."""
     key = name_key(name)
     portfolio_id = queries.find_portfolio_id(connection, caller.tenant_id, key)
@@ -72,10 +72,10 @@ def _read_rows(connection: Connection, figures: DayFigures) -> StatementRows:
 
 def _format_trade(trade: StatementTrade, base: str) -> list[Cell]:
     return [
-        *(trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol),
-        *(shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base),
+        trade.created_at, trade.trade_id, trade.kind, trade.side, trade.symbol,
+        shorten_quantity(trade.quantity), shorten_amount(trade.price), trade.currency or base,
         *map(shorten_amount, (trade.cash_delta, trade.charges, trade.realized_pnl)),
-    ]
+    ]  # fmt: skip
 
 
 def _format_movement(row: CashRow) -> list[Cell]:

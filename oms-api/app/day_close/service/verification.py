@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.day_close import queries
 from app.day_close.rules.values import build_closed_values, compute_digest
 from app.day_close.service.signing import CLOSED
@@ -15,7 +15,7 @@ from app.risk.queries.audit import list_risk_events
 AuditValues = dict[str, Any]
 
 
-def verify_day_closes(connection: Connection) -> Iterator[Difference]:
+def verify_day_closes(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each day close that differs from its digest, from the audit log or from its event."""
     stored = {
         (signed_day.day.tenant_id, signed_day.day.date): signed_day
@@ -30,7 +30,7 @@ def verify_day_closes(connection: Connection) -> Iterator[Difference]:
         place = f"day close {key[1]} of tenant {key[0]}"
         if key not in stored or key not in acts:
             missing = "row" if key not in stored else "audit entry"
-            yield Difference(place, missing, "none", "one")
+            yield ActionDifference(place, missing, "none", "one")
             continue
         signed, act = stored[key], acts[key]
         day, fields = signed.day, build_closed_values(signed)
@@ -40,4 +40,4 @@ def verify_day_closes(connection: Connection) -> Iterator[Difference]:
         yield from find_differences(place, found, expected | {"digest of the rows": digest})
         published = fields | {"signed_by": day.signed_by, "at": day.signed_at}
         if events.get(key) != [published]:
-            yield Difference(place, "event", str(events.get(key)), str(published))
+            yield ActionDifference(place, "event", str(events.get(key)), str(published))

@@ -34,7 +34,7 @@ class _Watch:
     looks: asyncio.Task[None] | None = None
 
 
-class Feed:
+class EventFeed:
     """The feed of a process, for one event loop."""
 
     def __init__(self, readers: Readers, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -49,7 +49,7 @@ class Feed:
         """Return the number of followers."""
         return self._slots.used
 
-    async def horizon(self, tenant_id: int) -> int:
+    async def get_horizon(self, tenant_id: int) -> int:
         """Return the number up to which the tenant's events are final.
 
         It covers all that was committed before the call. It is lower while a transaction takes long. Raises
@@ -58,7 +58,7 @@ class Feed:
         horizon = self._watches[tenant_id].horizon if tenant_id in self._watches else Horizon()
         required_id = None
         for _ in range(_TRIES):
-            seen = await self._sight(tenant_id, horizon.safe)
+            seen = await self._read_state(tenant_id, horizon.safe)
             if seen is None:
                 return horizon.safe
             required_id = required_id or seen.highest
@@ -70,7 +70,7 @@ class Feed:
             raise Unavailable("A transaction takes too long; try again in a moment.")
         return horizon.safe
 
-    async def _sight(self, tenant_id: int, known: int) -> OutboxState | None:
+    async def _read_state(self, tenant_id: int, known: int) -> OutboxState | None:
         return await self._readers.run_single(
             lambda connection: queries.read_outbox_state(
                 set_tenant_scope(connection, [tenant_id]), tenant_id, known
@@ -86,17 +86,17 @@ class Feed:
         many followers. Without a key, the caller serves many clients, which it limits itself.
         """
         async with self._watching(tenant_id, key) as watch:
-            seen = await self.horizon(tenant_id) if after is None else after
+            seen = await self.get_horizon(tenant_id) if after is None else after
             yield []
             while True:
                 if watch.horizon.safe <= seen:
                     await _wait(watch.moved)
                 horizon = watch.horizon.safe
-                page = await self._page(tenant_id, filters, seen, horizon)
+                page = await self._read_page(tenant_id, filters, seen, horizon)
                 seen = page[-1].number if len(page) == PAGE else max(seen, horizon)
                 yield page
 
-    async def _page(
+    async def _read_page(
         self, tenant_id: int, filters: EventFilter, after: int, horizon: int
     ) -> list[StoredEvent]:
         if horizon <= after:
@@ -128,7 +128,7 @@ class Feed:
         while True:
             before = watch.horizon.safe
             try:
-                seen = await self._sight(tenant_id, before)
+                seen = await self._read_state(tenant_id, before)
             except Exception:  # noqa: BLE001  # the task's edge: whatever it was, the next look may see more
                 _LOG.warning("the end of the events was not seen", exc_info=True)
                 seen = None

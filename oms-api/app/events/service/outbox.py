@@ -1,14 +1,17 @@
 """Writes to the outbox."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import Table
+import orjson
+from sqlalchemy import Connection, Table
 
-from app.database import build_insert
+from app.database import build_insert, execute_writes
 from app.database.bulk import BulkWrite, Row
 from app.events.models import Event
 from app.events.rules import NewEvent, PackedEvents, pack_outbox_events
+from app.timestamps import format_timestamp
 
 _COLUMNS = PackedEvents._fields
 
@@ -19,6 +22,14 @@ def build_event_insert(rows: Sequence[Row]) -> BulkWrite:
     Another write of the same transaction must precede it: see `rules`.
     """
     return build_insert(cast("Table", Event.__table__), _COLUMNS[:4], rows)
+
+
+def publish_event(
+    connection: Connection, tenant_id: int, event_type: str, payload: Mapping[str, Any], now: datetime
+) -> None:
+    """Insert one event; as `build_event_insert`."""
+    row = (tenant_id, event_type, orjson.dumps(payload).decode(), format_timestamp(now))
+    execute_writes(connection, build_event_insert([row]))
 
 
 def build_packed_insert(events: Sequence[NewEvent]) -> BulkWrite:

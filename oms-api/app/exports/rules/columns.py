@@ -48,8 +48,8 @@ CASH_COLUMNS = build_columns(
     _KINDS,
 )
 COMPONENTS = (
-    *("brokerage", "stt", "exchange", "sebi", "gst", "stamp_duty", "square_off", "commission", "regulatory"),
-)
+    "brokerage", "stt", "exchange", "sebi", "gst", "stamp_duty", "square_off", "commission", "regulatory",
+)  # fmt: skip
 CHARGE_COLUMNS = build_columns(
     f"portfolio_name kind charges currency trade_id order_id symbol reason created_at {' '.join(COMPONENTS)}",
     {**_KINDS, **dict.fromkeys(("charges", *COMPONENTS), _MONEY)},

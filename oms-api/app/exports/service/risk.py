@@ -12,7 +12,7 @@ from app.exports.rules.columns import RISK_COLUMNS
 from app.exports.service.pages import ExportContext, Page, Source
 from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import divide, format_fixed, shorten_amount
 from app.risk.rules.limits import Subject
@@ -25,7 +25,7 @@ MAX_PORTFOLIOS = 1_000
 class ValuedPortfolio(NamedTuple):
     """A portfolio with its current value."""
 
-    statement: Statement
+    statement: PortfolioStatement
     value: PortfolioValue
 
 
@@ -50,7 +50,7 @@ def value_portfolios(
         visible = key if visible is None else visible & key
     listed = list_books(connection, filters.tenant_id, None, MAX_PORTFOLIOS, None, visible)
     books = find_books(connection, filters.tenant_id, [name_key(book.name) for book in listed])
-    statements = {book.id: Statement(book, holdings) for book, holdings in books.values()}
+    statements = {book.id: PortfolioStatement(book, holdings) for book, holdings in books.values()}
     values = value_statements(connection, valuer, filters.tenant_id, statements, at)
     return {
         statement.book.name: ValuedPortfolio(statement, values[number])
@@ -69,16 +69,16 @@ def _list_rows(
     controls = Controls()
     controls.refresh(connection, [tenant_id], at)
     for name, (statement, value) in sorted(portfolios.items()):
-        limits = controls.limits(tenant_id, Subject(name_key(name), "", is_live=False))
+        limits = controls.get_limits(tenant_id, Subject(name_key(name), "", is_live=False))
         uses = (
             (value.exposure.gross, limits.max_gross_exposure),
             (abs(value.exposure.net), limits.max_net_exposure),
             (max(-value.day_pnl, Decimal(0)), limits.max_daily_loss),
         )
         amounts = (
-            *(value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net),
-            *(limits.max_net_exposure, value.day_pnl, limits.max_daily_loss),
-        )
+            value.equity, value.exposure.gross, limits.max_gross_exposure, value.exposure.net,
+            limits.max_net_exposure, value.day_pnl, limits.max_daily_loss,
+        )  # fmt: skip
         texts = [None if amount is None else format_money(amount) for amount in amounts]
         yield [name, statement.book.base_currency, *texts, *(_format_use(*use) for use in uses)]
 

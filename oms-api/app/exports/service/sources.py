@@ -19,7 +19,7 @@ from app.exports.service.pages import ExportContext, LinesPage, Page, Source
 from app.exports.service.risk import build_risk
 from app.ledger.queries.cash import CashPosition
 from app.ledger.queries.positions import PositionFilter
-from app.ledger.queries.reading import Book, find_books, list_books
+from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
 from app.ledger.routes.marked_positions import serialize_held_position
 from app.ledger.service.cash_statement import list_cash_rows
 from app.ledger.service.exits import add_exit_prices
@@ -103,7 +103,7 @@ def build_pnl(context: ExportContext) -> Source:
     )
 
     def read_page(connection: Connection, _position: None, _limit: int) -> Page:
-        report = report_days(connection, context.market, filters.tenant_id, report_filter, context.at)
+        report = report_days(connection, filters.tenant_id, context.market, report_filter, context.at)
         return Page(select_values(PNL_COLUMNS, serialize_days(report)), None)
 
     return Source(PNL_COLUMNS, read_page)
@@ -155,7 +155,7 @@ def _is_in_period(filters: ExportFilter, instant: str) -> bool:
 
 def _find_next_book(
     connection: Connection, filters: ExportFilter, after: str | None, *, is_same: bool
-) -> Book | None:
+) -> PortfolioSummary | None:
     """Return the portfolio with the name key `after` if `is_same`, else the next one. None: there is none."""
     if is_same and after is not None:
         return find_books(connection, filters.tenant_id, [after])[after][0]

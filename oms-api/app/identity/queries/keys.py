@@ -76,7 +76,7 @@ def mark_revoked(connection: Connection, tenant_id: int, name: str, now: datetim
 
 def find_key_row(connection: Connection, tenant_id: int, key_id: str) -> KeyRow | None:
     """Return the tenant's key of that id."""
-    row = connection.execute(_rows_of(tenant_id).where(ApiKey.key_id == key_id)).one_or_none()
+    row = connection.execute(_select_keys(tenant_id).where(ApiKey.key_id == key_id)).one_or_none()
     return KeyRow._make(row) if row else None
 
 
@@ -84,7 +84,7 @@ def list_key_rows(
     connection: Connection, tenant_id: int, limit: int, before: PageCursor | None
 ) -> list[KeyRow]:
     """Return keys, newest first, after the cursor `before`."""
-    statement = _rows_of(tenant_id).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
+    statement = _select_keys(tenant_id).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
     if before is not None:
         same_moment = and_(ApiKey.created_at == before.created_at, ApiKey.key_id < before.id)
         statement = statement.where(or_(ApiKey.created_at < before.created_at, same_moment))
@@ -114,5 +114,5 @@ def has_admin_key(connection: Connection, tenant_id: int, now: datetime) -> bool
     return connection.execute(select_keys(tenant_id).where(*conditions)).first() is not None
 
 
-def _rows_of(tenant_id: int) -> Select[Any]:
+def _select_keys(tenant_id: int) -> Select[Any]:
     return select_keys(tenant_id).with_only_columns(*(getattr(ApiKey, field) for field in KeyRow._fields))

@@ -63,12 +63,15 @@ def build_visibility_condition(tenant_id: Any, owner: Any, portfolio_key: Any) -
 def has_limits_or_latches(connection: Connection, tenant_id: int, key_name: str) -> bool:
     """Return whether limits or active latches name the key."""
     limits = select(_LIMITS.c.name).where(
-        *(_LIMITS.c.tenant_id == tenant_id, _LIMITS.c.scope == "user"),
+        _LIMITS.c.tenant_id == tenant_id,
+        _LIMITS.c.scope == "user",
         func.lower(_LIMITS.c.name) == f"{KEY_PREFIX}{key_name}".lower(),
     )
     latches = select(_LATCHES.c.name).where(
-        *(_LATCHES.c.tenant_id == tenant_id, _LATCHES.c.scope == "key"),
-        *(_LATCHES.c.name == key_name, _LATCHES.c.released_at.is_(None)),
+        _LATCHES.c.tenant_id == tenant_id,
+        _LATCHES.c.scope == "key",
+        _LATCHES.c.name == key_name,
+        _LATCHES.c.released_at.is_(None),
     )
     return any(connection.execute(query.limit(1)).first() is not None for query in (limits, latches))
 

@@ -67,13 +67,13 @@ def add_person(connection: Connection, tenant_id: int, person: str, role: str, n
     execute_writes(connection, build_insert_missing(_USERS, columns, [row]))
 
 
-def _user_of(columns: Sequence[str]) -> Select[tuple[object, ...]]:
+def _select_user(columns: Sequence[str]) -> Select[tuple[object, ...]]:
     chosen = (getattr(User, name) for name in columns)
     return select(*chosen).where(User.tenant_id == bindparam("tenant_id"), User.person == bindparam("person"))
 
 
 _USERS = User.metadata.tables["users"]
-_FIND = _user_of(("id", "role", "status", "slack_status", "is_narrowed"))
+_FIND = _select_user(("id", "role", "status", "slack_status", "is_narrowed"))
 _GRANTS = select(PortfolioGrant.portfolio_key).where(
     PortfolioGrant.tenant_id == bindparam("tenant_id"), PortfolioGrant.user_id == bindparam("user_id")
 )

@@ -114,15 +114,13 @@ def find_user(connection: Connection, tenant_id: int, user_id: int) -> FoundUser
     """Return a user of the tenant scope."""
     statement = (
         select(
-            *(
-                User.name,
-                User.email,
-                User.person,
-                User.role,
-                User.status,
-                User.slack_status,
-                User.is_narrowed,
-            ),
+            User.name,
+            User.email,
+            User.person,
+            User.role,
+            User.status,
+            User.slack_status,
+            User.is_narrowed,
             Tenant.status.label("tenant_status"),
         )
         .join(Tenant, Tenant.id == User.tenant_id)

@@ -67,7 +67,7 @@ def list_users(
 ) -> list[UserRow]:
     """Return users, newest first, after the cursor `before`."""
     newest = (User.created_at.desc(), User.id.desc())
-    statement = select_users(tenant_id).where(*_conditions(filters)).order_by(*newest).limit(limit)
+    statement = select_users(tenant_id).where(*_build_conditions(filters)).order_by(*newest).limit(limit)
     if before is not None:
         same_moment = and_(User.created_at == before.created_at, User.id < int(before.id))
         statement = statement.where(or_(User.created_at < before.created_at, same_moment))
@@ -112,7 +112,7 @@ def has_admin_user(connection: Connection, tenant_id: int) -> bool:
     return connection.execute(select_users(tenant_id).where(*able)).first() is not None
 
 
-def _conditions(filters: UserFilter) -> list[ColumnElement[bool]]:
+def _build_conditions(filters: UserFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.role is not None:
         conditions.append(User.role == filters.role)

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import KEY_ID, PageQuery, format_cursor, parse_cursor
+from app.identity.schemas.fields import KEY_ID, format_cursor, parse_cursor
 from app.identity.schemas.keys import (
     KeyIn,
     KeyMadeOut,
@@ -18,11 +18,12 @@ from app.identity.schemas.keys import (
     RotationIn,
 )
 from app.identity.service import api_keys as service
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
+from app.wire.body import json_body
+from app.wire.dependencies import ClockDep, ReadersDep
+from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
 from app.wire.paths import ID
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
@@ -31,17 +32,15 @@ KeyIdDep = Annotated[str, Path(pattern=KEY_ID)]
 _ONE = f"/{{key_id:{ID}}}"
 _KEYS = "keys"  # the name of the list in cursors
 _EXAMPLE = {"name": "desk-bot", "scopes": ["act_as"], "expires_at": None, "portfolios": None}
+KeyPatchBody = Annotated[KeyPatch, Depends(json_body(KeyPatch, {"revoked": True}))]
+RotationBody = Annotated[RotationIn, Depends(json_body(RotationIn, {"overlap_seconds": 3600}))]
 
 
 @router.post(
-    "",
-    summary="Create an API key",
-    status_code=201,
-    responses=document_responses(201, {"model": KeyMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(KeyIn, _EXAMPLE),
+    "", summary="Create an API key", status_code=201, responses=document_responses(201, KeyMadeOut, 409)
 )
 async def make_key(
-    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn))], change_executor: ChangeExecutorDep,
+    caller: Manager, body: Annotated[KeyIn, Depends(json_body(KeyIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a key, which is shown once.
@@ -49,41 +48,31 @@ async def make_key(
     Its scopes, portfolios and lifetime cannot exceed those of the caller.
     """
     request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_key(connection, request, parameters, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_key, parameters)
 
 
-@router.get(
-    "",
-    summary="List API keys",
-    responses=document_responses(200, {"model": list[KeyOut]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List API keys", responses=document_responses(200, list[KeyOut]))
 async def list_keys(
-    caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    clock: ClockDep, request: Request,
+    caller: Manager, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep,
+    clock: ClockDep,
 ) -> Response:  # fmt: skip
     """List keys, newest first, without their secrets."""
     tenant_id, now = caller.tenant_id, clock()
-    before = parse_cursor(cursors.read(tenant_id, _KEYS, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _KEYS, query)
+    before = None if page.start is None else parse_cursor(page.start)
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        keys = queries.list_key_rows(connection, tenant_id, query.limit + 1, before)
+        keys = queries.list_key_rows(connection, tenant_id, page.count, before)
         return service.serialize_keys(connection, tenant_id, keys[: query.limit], now), len(
             keys
         ) > query.limit
 
-    page, more = await readers.run(read, tenant_id)
-    last = format_cursor(page[-1]["created_at"], page[-1]["key_id"]) if more else ""
-    return build_json_response(
-        page, headers=build_link_header(request, cursors.make(tenant_id, _KEYS, last) if more else None)
-    )
+    content, more = await readers.run(read, tenant_id)
+    last = format_cursor(content[-1]["created_at"], content[-1]["key_id"]) if more else None
+    return page.build_content_response(content, last)
 
 
-@router.get(_ONE, summary="Get an API key", responses=document_responses(200, {"model": KeyOut}, 404))
+@router.get(_ONE, summary="Get an API key", responses=document_responses(200, KeyOut, 404))
 async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock: ClockDep) -> Response:
     """Get one key, without its secret."""
     now = clock()
@@ -97,24 +86,15 @@ async def get_key(caller: Manager, key_id: KeyIdDep, readers: ReadersDep, clock:
 
 
 @router.patch(
-    _ONE,
-    summary="Update or revoke an API key",
-    responses=document_responses(200, {"model": KeyOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(KeyPatch, {"revoked": True}),
+    _ONE, summary="Update or revoke an API key", responses=document_responses(200, KeyOut, 404, 409)
 )
 async def change_key(
-    caller: Manager, key_id: KeyIdDep, body: Annotated[KeyPatch, Depends(json_body(KeyPatch))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, key_id: KeyIdDep, body: KeyPatchBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Rename or revoke a key. A revoked key becomes invalid within one second in all processes."""
-    request, name, revoked = change_requests.build(caller, body, key_id), body.new_name(), body.ends()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.update_key(
-                connection, request, key_id, name, now, revoked=revoked
-            ),
-        )
+    request = change_requests.build(caller, body, key_id)
+    return await change_requests.execute(
+        request, service.update_key, key_id, body.get_new_name(), body.ends()
     )
 
 
@@ -122,21 +102,14 @@ async def change_key(
     "/{key_id}:rotate",
     summary="Rotate an API key",
     status_code=201,
-    responses=document_responses(201, {"model": KeyMadeOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(RotationIn, {"overlap_seconds": 3600}),
+    responses=document_responses(201, KeyMadeOut, 404, 409),
 )
 async def rotate_key(
-    caller: Manager, key_id: KeyIdDep, body: Annotated[RotationIn, Depends(json_body(RotationIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, key_id: KeyIdDep, body: RotationBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Replace a key by a new one with the same name and rights, which is shown once.
 
     The old key is renamed and stays valid during the overlap, so that you can deploy the new one.
     """
     request, parameters = change_requests.build(caller, body, key_id), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.rotate_key(connection, request, key_id, parameters, now),
-        )
-    )
+    return await change_requests.execute(request, service.rotate_key, key_id, parameters)

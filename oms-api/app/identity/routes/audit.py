@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
@@ -10,10 +10,10 @@ from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.timestamps import format_timestamp
-from app.wire.dependencies import ClockDep, CursorsDep, ExportsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
 from app.wire.exports import Read, describe_lines
-from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.list_pages import PagesDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 
@@ -21,29 +21,16 @@ Auditor = Annotated[Caller, Depends(require_permission(Operation.READ_AUDIT))]
 _ENTRIES = "audit"  # the name of the list in cursors
 
 
-@router.get(
-    "",
-    summary="List audit log entries",
-    responses=document_responses(200, {"model": list[EntryOut]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List audit log entries", responses=document_responses(200, list[EntryOut]))
 async def list_entries(
-    caller: Auditor,
-    query: Annotated[AuditQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Auditor, query: Annotated[AuditQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the recorded actions, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
-    before = int(cursors.read(tenant_id, _ENTRIES, query.cursor)) if query.cursor else None
-    chained_entries = await readers.run(
-        lambda connection: queries.list_entries(connection, tenant_id, filters, query.limit + 1, before),
-        tenant_id,
-    )
-    page = chained_entries[: query.limit]
-    more = len(chained_entries) > query.limit
-    cursor = cursors.make(tenant_id, _ENTRIES, str(page[-1].sequence)) if more else None
-    return build_json_response(list(map(serialize_entry, page)), headers=build_link_header(request, cursor))
+    page = pages.open(tenant_id, _ENTRIES, query)
+    before = None if page.start is None else int(page.start)
+    chained_entries = await readers.read(tenant_id, queries.list_entries, filters, page.count, before)
+    return page.build_response(chained_entries, serialize_entry, lambda last: str(last.sequence))
 
 
 @router.get(
@@ -62,14 +49,14 @@ async def export_entries(caller: Auditor, readers: ReadersDep, exports: ExportsD
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
+        head = await readers.read(tenant_id, queries.get_head)
         export = TrailExport(tenant_id, head)
         return lambda: readers.run(export.read, tenant_id)
 
     return await exports.respond(tenant_id, get_rate_limit_key(caller), begin, "audit.jsonl")
 
 
-@router.get("/head", summary="Get the audit log head", responses=document_responses(200, {"model": HeadOut}))
+@router.get("/head", summary="Get the audit log head", responses=document_responses(200, HeadOut))
 async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) -> Response:
     """Get the current head of the audit log: the sequence number and hash of its last entry.
 
@@ -77,7 +64,7 @@ async def get_audit_head(caller: Auditor, readers: ReadersDep, now: ClockDep) ->
     were rewritten or truncated since.
     """
     tenant_id, at = caller.tenant_id, now()
-    head = await readers.run(lambda connection: queries.get_head(connection, tenant_id), tenant_id)
+    head = await readers.read(tenant_id, queries.get_head)
     return build_json_response(
         {"tenant": tenant_id, "sequence": head.sequence, "hash": head.hash, "at": format_timestamp(at)}
     )

@@ -20,7 +20,7 @@ from app.identity.schemas.auth import (
 )
 from app.identity.service.sessions import get_session_id
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
@@ -35,25 +35,26 @@ _PASSWORD_EXAMPLE = {
 _REFRESH_EXAMPLE = {"refresh_token": "oms-refresh.…"}
 
 
-async def _client(request: Request) -> Client:
+async def _get_client(request: Request) -> Client:
     request_info = get_request_info(request)
     return Client(request_info.address, request.headers.get("user-agent", ""), request_info.request_id)
 
 
 Me = Annotated[Caller, Depends(require_permission(Operation.READ_SELF))]
-ClientDep = Annotated[Client, Depends(_client)]
+ClientDep = Annotated[Client, Depends(_get_client)]
 
 
 @router.post(
     "/login",
     summary="Log in",
     dependencies=[Depends(count_unauthenticated)],
-    responses=document_responses(200, {"model": TokensOut}, 413, 415),
-    openapi_extra=documented_body(LoginIn, _LOGIN_EXAMPLE) | _FOR_ANYBODY,
+    responses=document_responses(200, TokensOut),
+    openapi_extra=_FOR_ANYBODY,
 )
 async def log_in(
-    body: Annotated[LoginIn, Depends(json_body(LoginIn))], login_service: LoginServiceDep, client: ClientDep
-) -> Response:
+    body: Annotated[LoginIn, Depends(json_body(LoginIn, _LOGIN_EXAMPLE))], login_service: LoginServiceDep,
+    client: ClientDep,
+) -> Response:  # fmt: skip
     """Start a session. The error is the same for a wrong tenant, e-mail address or password."""
     return build_json_response(serialize_tokens(await login_service.log_in(body.to_credentials(), client)))
 
@@ -62,12 +63,13 @@ async def log_in(
     "/refresh",
     summary="Refresh a session",
     dependencies=[Depends(count_unauthenticated)],
-    responses=document_responses(200, {"model": TokensOut}, 413, 415),
-    openapi_extra=documented_body(RefreshIn, _REFRESH_EXAMPLE) | _FOR_ANYBODY,
+    responses=document_responses(200, TokensOut),
+    openapi_extra=_FOR_ANYBODY,
 )
 async def refresh(
-    body: Annotated[RefreshIn, Depends(json_body(RefreshIn))], sessions: SessionsDep, client: ClientDep
-) -> Response:
+    body: Annotated[RefreshIn, Depends(json_body(RefreshIn, _REFRESH_EXAMPLE))], sessions: SessionsDep,
+    client: ClientDep,
+) -> Response:  # fmt: skip
     """Exchange a refresh token, which is valid once.
 
     A client that lost the response may repeat the request within 10 seconds. A later repeat ends the session.
@@ -87,25 +89,22 @@ async def log_out(me: Me, sessions: SessionsDep, client: ClientDep) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/me", summary="Get the current caller", responses=document_responses(200, {"model": MeOut}))
+@router.get("/me", summary="Get the current caller", responses=document_responses(200, MeOut))
 async def get_current_user(me: Me, sessions: SessionsDep) -> Response:
     """Get the caller's identity and rights."""
-    return build_json_response(serialize_identity(me, await sessions.me(me)))
+    return build_json_response(serialize_identity(me, await sessions.describe_caller(me)))
 
 
 @router.post(
     "/password",
     summary="Set your password",
     status_code=204,
-    responses=document_responses(204, {"description": "The password is changed"}, 413, 415),
-    openapi_extra=documented_body(PasswordIn, _PASSWORD_EXAMPLE),
+    responses=document_responses(204, {"description": "The password is changed"}),
 )
 async def set_password(
-    me: Me,
-    body: Annotated[PasswordIn, Depends(json_body(PasswordIn))],
-    login_service: LoginServiceDep,
-    client: ClientDep,
-) -> Response:
+    me: Me, body: Annotated[PasswordIn, Depends(json_body(PasswordIn, _PASSWORD_EXAMPLE))],
+    login_service: LoginServiceDep, client: ClientDep,
+) -> Response:  # fmt: skip
     """Change the password of the logged-in user, who must send the current one.
 
     All other sessions of the user end.
@@ -115,9 +114,7 @@ async def set_password(
 
 
 @router.get(
-    "/sessions",
-    summary="List your sessions",
-    responses=document_responses(200, {"model": list[LoginSessionOut]}),
+    "/sessions", summary="List your sessions", responses=document_responses(200, list[LoginSessionOut])
 )
 async def list_sessions(me: Me, sessions: SessionsDep) -> Response:
     """List the active sessions of the logged-in user, most recently used first."""

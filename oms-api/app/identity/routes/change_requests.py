@@ -1,43 +1,61 @@
 """Parameters and responses that administrators' routes share."""
 
-from typing import Annotated
+from http import HTTPStatus
+from typing import Annotated, ClassVar
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from app.identity.rules.access import Caller
-from app.identity.service.change_executor import ChangeExecutor, ChangeRequest, ChangeResponse
+from app.identity.service.change_executor import (
+    Arguments,
+    ChangeExecutor,
+    ChangeFunction,
+    ChangeRequest,
+    ChangeResponse,
+)
 from app.wire.app_state import Component, get_request_info
 from app.wire.idempotency import IdempotencyKey
-from app.wire.responses import REPLAYED
+from app.wire.responses import REPLAYED, REPLAYED_HEADER, describe_headers
+
+CHANGE_EXECUTOR = Component[ChangeExecutor]("change_executor")
+ChangeExecutorDep = Annotated[ChangeExecutor, Depends(CHANGE_EXECUTOR)]
 
 
-class ChangeRequestBuilder:
-    """Builds a `ChangeRequest` of an HTTP request."""
+class ChangeRequests:
+    """Builds a `ChangeRequest` of an HTTP request, and executes it once per idempotency key."""
 
-    def __init__(self, request: Request, key: IdempotencyKey) -> None:
-        self._request, self._key = request, key
+    describes: ClassVar = {"success_headers": describe_headers(REPLAYED_HEADER)}  # for OpenAPI
 
-    def build(self, caller: Caller, body: BaseModel, subject: object = "") -> ChangeRequest:
+    def __init__(self, request: Request, key: IdempotencyKey, executor: ChangeExecutorDep) -> None:
+        self._request, self._key, self.executor = request, key, executor
+
+    def build(self, caller: Caller, body: BaseModel | None = None, subject: object = "") -> ChangeRequest:
         """Build the request as services take it. `subject` is the object that the path names."""
         request_info = get_request_info(self._request)
         return ChangeRequest(
             caller=caller,
             route=f"{self._request.method} {self._request.scope['route'].path_format}",
             subject=str(subject),
-            body=body.model_dump_json(exclude_unset=True).encode(),
+            body=b"{}" if body is None else body.model_dump_json(exclude_unset=True).encode(),
             idempotency_key=self._key,
             address=request_info.address or None,
             request_id=request_info.request_id,
         )
 
+    async def execute(
+        self, request: ChangeRequest, change: ChangeFunction[*Arguments], *arguments: *Arguments
+    ) -> Response:
+        """Execute a change like `ChangeExecutor.execute`, and build its HTTP response."""
+        return build_response(await self.executor.execute(request, change, *arguments))
+
 
 def build_response(result: ChangeResponse) -> Response:
     """Build the response of an executed request."""
+    if result.status == HTTPStatus.NO_CONTENT:
+        return Response(status_code=result.status)
     headers = {REPLAYED: "true"} if result.replayed else {}
     return Response(result.body, result.status, headers, media_type="application/json")
 
 
-CHANGE_EXECUTOR = Component[ChangeExecutor]("change_executor")
-ChangeExecutorDep = Annotated[ChangeExecutor, Depends(CHANGE_EXECUTOR)]
-ChangeRequestsDep = Annotated[ChangeRequestBuilder, Depends()]
+ChangeRequestsDep = Annotated[ChangeRequests, Depends()]

@@ -11,31 +11,30 @@ from app.identity.routes.users import Manager, UserDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, serialize_roles
 from app.identity.schemas.users import UserOut
-from app.wire.body import documented_body, json_body
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.body import json_body
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/roles", tags=["users and roles"])
 
 Reader = Annotated[Caller, Depends(require_permission(Operation.READ_ROLES))]
+GrantBody = Annotated[
+    GrantIn, Depends(json_body(GrantIn, {"user_id": 7, "role": "trader", "portfolios": None}))
+]
+GrantPatchBody = Annotated[GrantPatch, Depends(json_body(GrantPatch, {"role": "risk"}))]
 
 
-@router.get("", summary="List roles", responses=document_responses(200, {"model": list[RoleOut]}))
+@router.get("", summary="List roles", responses=document_responses(200, list[RoleOut]))
 async def list_roles(_: Reader) -> Response:
     """List the roles and the operations that each allows."""
     return build_json_response(serialize_roles())
 
 
 @router.post(
-    "",
-    summary="Grant a role",
-    status_code=201,
-    responses=document_responses(201, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(GrantIn, {"user_id": 7, "role": "trader", "portfolios": None}),
+    "", summary="Grant a role", status_code=201, responses=document_responses(201, UserOut, 404, 409)
 )
 async def grant_role(
-    caller: Manager, body: Annotated[GrantIn, Depends(json_body(GrantIn))], users: UserUpdaterDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, body: GrantBody, users: UserUpdaterDep, change_requests: ChangeRequestsDep
+) -> Response:
     """Grant a user a role for all portfolios, or for some of them."""
     return await users.change(
         change_requests.build(caller, body), body.user_id, body.to_changes(), status=201
@@ -43,14 +42,11 @@ async def grant_role(
 
 
 @router.patch(
-    "/{user_id}",
-    summary="Update a user's role",
-    responses=document_responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(GrantPatch, {"role": "risk"}),
+    "/{user_id}", summary="Update a user's role", responses=document_responses(200, UserOut, 404, 409)
 )
 async def change_role(
-    caller: Manager, user_id: UserDep, body: Annotated[GrantPatch, Depends(json_body(GrantPatch))],
-    users: UserUpdaterDep, change_requests: ChangeRequestsDep,
+    caller: Manager, user_id: UserDep, body: GrantPatchBody, users: UserUpdaterDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user's role, or its portfolios."""
     return await users.change(change_requests.build(caller, body, user_id), user_id, body.to_changes())

@@ -1,35 +1,35 @@
 """Routes by which a bot follows the Slack settings of its tenant."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries.tenants import get_tenant
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.slack_settings import SlackGroupsIn, SlackGroupsOut, SlackSettingsOut
 from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
 from app.identity.service import users
-from app.identity.service.change_executor import ChangeResult
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]
 router = APIRouter(tags=["tenants"])
 _EXAMPLE = {"team_id": "T012AB3C4", "groups": {"S0TRADERS01": ["U012AB3C4"]}}
+SlackStatusBody = Annotated[
+    SlackStatusIn, Depends(json_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}))
+]
 
 
 @router.get(
     "/slack-settings",
     summary="Get the settings of the bot",
-    responses=document_responses(200, {"model": SlackSettingsOut}),
+    responses=document_responses(200, SlackSettingsOut),
 )
 async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
     """Get the channels for trading and the roles of user groups, which the bot enforces.
@@ -43,12 +43,11 @@ async def get_slack_settings(caller: Follower, readers: ReadersDep) -> Response:
 @router.put(
     "/slack-groups",
     summary="Set roles from user groups",
-    responses=document_responses(200, {"model": SlackGroupsOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SlackGroupsIn, _EXAMPLE),
+    responses=document_responses(200, SlackGroupsOut, 409),
 )
 async def set_slack_groups(
-    caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Follower, body: Annotated[SlackGroupsIn, Depends(json_body(SlackGroupsIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the members of the user groups that have a role in `slack_group_roles`.
 
@@ -58,22 +57,17 @@ async def set_slack_groups(
     """
     request = change_requests.build(caller, body)
 
-    def apply(connection: Connection, now: datetime) -> ChangeResult:
-        return apply_groups(connection, request, body.team_id, body.groups, now)
-
-    return build_response(await change_executor.execute(request, apply))
+    return await change_requests.execute(request, apply_groups, body.team_id, body.groups)
 
 
 @router.put(
     "/slack-status",
     summary="Set the workspace status of a person",
-    responses=document_responses(200, {"model": SlackStatusOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(SlackStatusIn, {"person": "slack:T1:U1", "status": "deactivated"}),
+    responses=document_responses(200, SlackStatusOut, 404, 409),
 )
 async def set_slack_status(
-    caller: StatusSetter, body: Annotated[SlackStatusIn, Depends(json_body(SlackStatusIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: StatusSetter, body: SlackStatusBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Set whether Slack has deactivated a person's account.
 
     Within one second, requests by and on behalf of a deactivated person are refused. A user whom an
@@ -81,7 +75,4 @@ async def set_slack_status(
     """
     request = change_requests.build(caller, body)
 
-    def change(connection: Connection, now: datetime) -> ChangeResult:
-        return users.set_slack_status(connection, request, body.person, body.status, now)
-
-    return build_response(await change_executor.execute(request, change))
+    return await change_requests.execute(request, users.set_slack_status, body.person, body.status)

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
-from app.identity.schemas.fields import SLUG, PageQuery
+from app.identity.schemas.fields import SLUG
 from app.identity.schemas.tenants import (
     TenantIn,
     TenantListed,
@@ -20,10 +20,11 @@ from app.identity.schemas.tenants import (
 )
 from app.identity.service import tenants as service
 from app.identity.service import workspaces
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.body import json_body
+from app.wire.dependencies import ReadersDep
+from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 
@@ -34,58 +35,36 @@ SlugDep = Annotated[str, Path(pattern=SLUG, max_length=60)]
 _TENANTS = "tenants"  # the name of the list in cursors
 _WORKSPACE = {"team_id": "T012AB3C4"}
 _EXAMPLE = {"name": "Alpha Capital", "slug": "alpha"}
+TenantPatchBody = Annotated[TenantPatch, Depends(json_body(TenantPatch, {"name": "Alpha Capital Partners"}))]
 
 
 @router.post(
-    "",
-    summary="Create a tenant",
-    status_code=201,
-    responses=document_responses(201, {"model": TenantMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(TenantIn, _EXAMPLE),
+    "", summary="Create a tenant", status_code=201, responses=document_responses(201, TenantMadeOut, 409)
 )
 async def make_tenant(
-    caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Operator, body: Annotated[TenantIn, Depends(json_body(TenantIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a tenant with a first admin key, which is shown once. Only the operator's key may call this."""
     request, parameters = change_requests.build(caller, body), body.to_parameters()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_tenant(connection, request, parameters, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_tenant, parameters)
 
 
-@router.get(
-    "",
-    summary="List tenants",
-    responses=document_responses(200, {"model": list[TenantListed]}, headers=NEXT_HEADER),
-)
+@router.get("", summary="List tenants", responses=document_responses(200, list[TenantListed]))
 async def list_tenants(
-    caller: Reader,
-    query: Annotated[PageQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[PageQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List the caller's own tenant. The operator's key lists all tenants by slug."""
     if Scope.TENANTS not in caller.scopes:
         own = await readers.run(lambda connection: queries.get_tenant(connection, caller.tenant_id))
         return build_json_response([service.serialize_listed_tenant(own)])
-    after = cursors.read(caller.tenant_id, _TENANTS, query.cursor) if query.cursor else None
-    tenants = await readers.run(lambda connection: queries.list_tenants(connection, query.limit + 1, after))
-    page, has_more = tenants[: query.limit], len(tenants) > query.limit
-    cursor = cursors.make(caller.tenant_id, _TENANTS, page[-1].slug) if has_more else None
-    return build_json_response(
-        list(map(service.serialize_listed_tenant, page)), headers=build_link_header(request, cursor)
-    )
+    page = pages.open(caller.tenant_id, _TENANTS, query)
+    tenants = await readers.run(lambda connection: queries.list_tenants(connection, page.count, page.start))
+    return page.build_response(tenants, service.serialize_listed_tenant, lambda last: last.slug)
 
 
 @router.get(
-    "/{slug}",
-    summary="Get a tenant",
-    responses=document_responses(200, {"model": TenantOut | TenantListed}, 404),
+    "/{slug}", summary="Get a tenant", responses=document_responses(200, TenantOut | TenantListed, 404)
 )
 async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Response:
     """Get the caller's own tenant. The operator's key gets the directory entry of any tenant."""
@@ -96,69 +75,48 @@ async def get_tenant(caller: Reader, slug: SlugDep, readers: ReadersDep) -> Resp
 @router.patch(
     "/{slug}",
     summary="Update a tenant",
-    responses=document_responses(
-        200, {"model": TenantOut | TenantListed}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(TenantPatch, {"name": "Alpha Capital Partners"}),
+    responses=document_responses(200, TenantOut | TenantListed, 404, 409),
 )
 async def change_tenant(
-    caller: Manager, slug: SlugDep, body: Annotated[TenantPatch, Depends(json_body(TenantPatch))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-) -> Response:  # fmt: skip
+    caller: Manager, slug: SlugDep, body: TenantPatchBody, change_requests: ChangeRequestsDep
+) -> Response:
     """Change a tenant.
 
     Its administrators set its name, `slack_default_role`, `base_currency`, `default_opening_cash`,
     `slack_channels` and `slack_group_roles`; the operator's key sets its `status`.
     """
     request, changes = change_requests.build(caller, body, slug), body.to_changes()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.update_tenant(connection, request, slug, changes, now),
-        )
-    )
+    return await change_requests.execute(request, service.update_tenant, slug, changes)
 
 
 @router.post(
     "/{slug}/workspaces",
     summary="Claim a workspace for a tenant",
     status_code=201,
-    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | document_responses(201, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
+    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 404, 409),
 )
 async def claim_workspace(
-    caller: Operator, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Operator, slug: SlugDep,
+    body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to a tenant, so that its people can use the tenant's bot.
 
     A repeat returns 200. Only the operator's key may call this.
     """
     request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: workspaces.claim_workspace(connection, request, slug, team_id, now),
-        )
-    )
+    return await change_requests.execute(request, workspaces.claim_workspace, slug, team_id)
 
 
 @router.post(
     "/{slug}/workspaces:release",
     summary="Release a workspace of a tenant",
-    responses=document_responses(200, {"model": WorkspaceOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WorkspaceIn, _WORKSPACE),
+    responses=document_responses(200, WorkspaceOut, 404, 409),
 )
 async def release_workspace(
-    caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
+    caller: Manager, slug: SlugDep, body: Annotated[WorkspaceIn, Depends(json_body(WorkspaceIn, _WORKSPACE))],
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Release a workspace, so that the operator can assign it to another tenant. Its users are kept."""
     request, team_id = change_requests.build(caller, body, slug), body.team_id
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: workspaces.release_workspace(connection, request, slug, team_id, now),
-        )
-    )
+    return await change_requests.execute(request, workspaces.release_workspace, slug, team_id)

@@ -2,21 +2,21 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep, build_response
 from app.identity.routes.user_updates import UserUpdaterDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import CursorsDep, ReadersDep
-from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.body import json_body
+from app.wire.dependencies import ReadersDep
+from app.wire.list_pages import PagesDep
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 
@@ -31,51 +31,38 @@ _EXAMPLE = {
     "role": "trader",
     "portfolios": None,
 }
+UserPatchBody = Annotated[UserPatch, Depends(json_body(UserPatch, {"role": "approver"}))]
 
 
-@router.post(
-    "",
-    summary="Create a user",
-    status_code=201,
-    responses=document_responses(201, {"model": UserOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(UserIn, _EXAMPLE),
-)
+@router.post("", summary="Create a user", status_code=201, responses=document_responses(201, UserOut, 409))
 async def make_user(
-    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn))], change_executor: ChangeExecutorDep,
+    caller: Manager, body: Annotated[UserIn, Depends(json_body(UserIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a user who logs in by e-mail address and password, or comes from Slack, or both."""
-    return build_response(
-        await service.create_user(change_executor, change_requests.build(caller, body), body.to_parameters())
-    )
+    request = change_requests.build(caller, body)
+    return build_response(await service.create_user(change_requests.executor, request, body.to_parameters()))
 
 
-@router.get(
-    "", summary="List users", responses=document_responses(200, {"model": list[UserOut]}, headers=NEXT_HEADER)
-)
+@router.get("", summary="List users", responses=document_responses(200, list[UserOut]))
 async def list_users(
-    caller: Reader,
-    query: Annotated[UserQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[UserQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List users, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter()
-    before = parse_cursor(cursors.read(tenant_id, _USERS, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _USERS, query)
+    before = None if page.start is None else parse_cursor(page.start)
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        users = queries.list_users(connection, tenant_id, filters, query.limit + 1, before)
+        users = queries.list_users(connection, tenant_id, filters, page.count, before)
         return service.serialize_users(connection, tenant_id, users[: query.limit]), len(users) > query.limit
 
-    page, more = await readers.run(read, tenant_id)
-    last = format_cursor(page[-1]["created_at"], page[-1]["id"]) if more else ""
-    return build_json_response(
-        page, headers=build_link_header(request, cursors.make(tenant_id, _USERS, last) if more else None)
-    )
+    content, more = await readers.run(read, tenant_id)
+    last = format_cursor(content[-1]["created_at"], content[-1]["id"]) if more else None
+    return page.build_content_response(content, last)
 
 
-@router.get("/{user_id}", summary="Get a user", responses=document_responses(200, {"model": UserOut}, 404))
+@router.get("/{user_id}", summary="Get a user", responses=document_responses(200, UserOut, 404))
 async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Response:
     """Get one user."""
 
@@ -87,15 +74,10 @@ async def get_user(caller: Reader, user_id: UserDep, readers: ReadersDep) -> Res
     return build_json_response(await readers.run(read, caller.tenant_id))
 
 
-@router.patch(
-    "/{user_id}",
-    summary="Update a user",
-    responses=document_responses(200, {"model": UserOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(UserPatch, {"role": "approver"}),
-)
+@router.patch("/{user_id}", summary="Update a user", responses=document_responses(200, UserOut, 404, 409))
 async def change_user(
-    caller: Manager, user_id: UserDep, body: Annotated[UserPatch, Depends(json_body(UserPatch))],
-    users: UserUpdaterDep, change_requests: ChangeRequestsDep,
+    caller: Manager, user_id: UserDep, body: UserPatchBody, users: UserUpdaterDep,
+    change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Change a user, effective within one second.
 

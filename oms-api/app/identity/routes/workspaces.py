@@ -1,23 +1,20 @@
 """Routes by which a bot claims a Slack workspace for its tenant."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from sqlalchemy import Connection
 
 from app.identity.dependencies import StatementsDep, require_permission
 from app.identity.errors import WorkspaceNotBound
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
-from app.identity.service.change_executor import ChangeResult
 from app.identity.service.workspaces import claim_by_statement
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ClockDep
-from app.wire.responses import REPLAYED_HEADER, document_responses
+from app.wire.responses import document_responses
 
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])
@@ -28,14 +25,11 @@ _EXAMPLE = {"team_id": "T012AB3C4", "statement": EXAMPLE_STATEMENT}
     "/workspaces:claim",
     summary="Claim a workspace with a statement of the bot",
     status_code=201,
-    responses=document_responses(200, {"model": WorkspaceOut})  # it was claimed before
-    | document_responses(201, {"model": WorkspaceOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(WorkspaceClaimIn, _EXAMPLE),
+    responses=document_responses(200, WorkspaceOut) | document_responses(201, WorkspaceOut, 409),
 )
 async def claim_own_workspace(
-    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep,
-    statements: StatementsDep, now: ClockDep,
+    caller: Claimant, body: Annotated[WorkspaceClaimIn, Depends(json_body(WorkspaceClaimIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep, statements: StatementsDep, now: ClockDep,
 ) -> Response:  # fmt: skip
     """Assign a Slack workspace to the tenant of the key that the statement names.
 
@@ -47,10 +41,7 @@ async def claim_own_workspace(
     # The nonce is the idempotency key, so that a statement takes effect once.
     request = replace(change_requests.build(caller, body), idempotency_key=nonce)
 
-    def claim(connection: Connection, at: datetime) -> ChangeResult:
-        return claim_by_statement(connection, request, body.team_id, at)
-
-    return build_response(await change_executor.execute(request, claim))
+    return await change_requests.execute(request, claim_by_statement, body.team_id)
 
 
 def _require_nonce(statement: WorkspaceStatement | None, team_id: str, caller: Caller) -> str:

@@ -136,7 +136,7 @@ class Rule:
     operator_only: bool = False
     requires_person: bool = False
 
-    def roles(self) -> list[Role]:
+    def list_roles(self) -> list[Role]:
         """Return the roles that allow the operation, in the order of their definition."""
         return [
             role for role in Role if SCOPES_OF_ROLE[role] & self.required_scopes and not self.operator_only

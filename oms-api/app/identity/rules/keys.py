@@ -59,7 +59,7 @@ def make_key(draw: Callable[[str], str]) -> str:
     """Create a key. `draw` picks one random character of the alphabet, like `secrets.choice`."""
     characters = [draw(ALPHABET) for _ in range(ID_LENGTH + SECRET_LENGTH)]
     body = f"{PREFIX}{''.join(characters[:ID_LENGTH])}_{''.join(characters[ID_LENGTH:])}"
-    return body + _checksum(body)
+    return body + _compute_checksum(body)
 
 
 def parse_key_id(key: str) -> str | None:
@@ -67,7 +67,7 @@ def parse_key_id(key: str) -> str | None:
     if len(key) != KEY_LENGTH or not key.startswith(PREFIX) or not key.isascii():
         return None
     body, checksum = key[:-CHECKSUM_LENGTH], key[-CHECKSUM_LENGTH:]
-    if not hmac.compare_digest(checksum, _checksum(body)):
+    if not hmac.compare_digest(checksum, _compute_checksum(body)):
         return None
     return key[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
@@ -89,7 +89,7 @@ def is_valid_key(stored: StoredKey, key: str, now: datetime) -> bool:
     return matches and not expired and stored.revoked_at is None
 
 
-def _checksum(body: str) -> str:
+def _compute_checksum(body: str) -> str:
     number = int.from_bytes(hashlib.sha256(body.encode()).digest()[:4], "big")
     digits = ""
     for _ in range(CHECKSUM_LENGTH):

@@ -38,14 +38,14 @@ def find_password_error(password: str, own: Iterable[str], common: frozenset[str
     """
     written = normalize_password(password)
     if len(written) < MIN_LENGTH:
-        return _error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
+        return _build_error(f"Must have at least {MIN_LENGTH} characters; {ADVICE}", "password_too_short")
     if len(written) > MAX_LENGTH:
-        return _error(f"At most {MAX_LENGTH:,} characters.", "password_too_long")
+        return _build_error(f"At most {MAX_LENGTH:,} characters.", "password_too_long")
     folded = written.casefold()
     if is_common(folded, common):
-        return _error(f"Is a common password; {ADVICE}", "password_common")
-    if len(_without_own(folded, own)) < MIN_LENGTH:
-        return _error(f"Must not be derived from your own name or address; {ADVICE}", "password_own")
+        return _build_error(f"Is a common password; {ADVICE}", "password_common")
+    if len(_remove_own_words(folded, own)) < MIN_LENGTH:
+        return _build_error(f"Must not be derived from your own name or address; {ADVICE}", "password_own")
     return None
 
 
@@ -55,10 +55,10 @@ def is_common(folded: str, common: frozenset[str]) -> bool:
         return True
     if _REPEATED.fullmatch(folded) or _is_runs(folded):
         return True
-    return any(core in common or core.translate(_ALIKE) in common for core in _cores(folded))
+    return any(core in common or core.translate(_ALIKE) in common for core in _list_cores(folded))
 
 
-def _cores(text: str) -> Iterator[str]:
+def _list_cores(text: str) -> Iterator[str]:
     """Yield the words that the text may be a variation of: itself, its half, and the part between signs."""
     half = text[: len(text) // 2]
     yield half if text == half + half else text
@@ -76,26 +76,26 @@ def _is_runs(folded: str) -> bool:
     """
     rest = folded
     while len(rest) >= _RUN_LENGTH:
-        run = _longest_run(rest)
+        run = _find_longest_run(rest)
         if not run:
             return False
         rest = rest[run:]
     return True
 
 
-def _longest_run(text: str) -> int:
+def _find_longest_run(text: str) -> int:
     for length in range(min(len(text), 28), _RUN_LENGTH - 1, -1):
         if any(text[:length] in row for row in _RUNS):
             return length
     return 0
 
 
-def _without_own(folded: str, own: Iterable[str]) -> str:
+def _remove_own_words(folded: str, own: Iterable[str]) -> str:
     words = {word for text in own for word in _OWN_WORD.findall(normalize_password(text).casefold())}
     for word in sorted(words, key=len, reverse=True):
         folded = folded.replace(word, "")
     return folded
 
 
-def _error(message: str, code: str) -> FieldError:
+def _build_error(message: str, code: str) -> FieldError:
     return FieldError("password", message, code)

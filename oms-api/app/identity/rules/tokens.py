@@ -45,12 +45,12 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRing:
+class TokenKeys:
     """The first key signs and all keys verify, so that keys can be rotated without ending sessions."""
 
     keys: tuple[SigningKey, ...]
 
-    def signer(self) -> SigningKey:
+    def get_signer(self) -> SigningKey:
         """Return the key that signs."""
         return self.keys[0]
 
@@ -72,15 +72,19 @@ class AccessClaims:
     expires_at: datetime
 
 
-def build_key_ring(jwt_keys: str | None, master_key: str, previous_master_key: str | None = None) -> KeyRing:
+def build_key_ring(
+    jwt_keys: str | None, master_key: str, previous_master_key: str | None = None
+) -> TokenKeys:
     """Return the keys of `jwt_keys` ("name:secret,…"; a name may be left out).
 
     Without any, return keys derived from the current and the previous master key.
     """
     if jwt_keys:
-        return KeyRing(tuple(_written_keys(jwt_keys)))
+        return TokenKeys(tuple(_parse_keys(jwt_keys)))
     masters = [master_key, *([previous_master_key] if previous_master_key else [])]
-    return KeyRing(tuple(_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters))
+    return TokenKeys(
+        tuple(_build_key("", derive_key(master.encode(), b"slackoms jwt v1")) for master in masters)
+    )
 
 
 def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 32) -> bytes:
@@ -93,11 +97,11 @@ def derive_key(secret: bytes, purpose: bytes, salt: bytes = b"", length: int = 3
     return material[:length]
 
 
-def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_id: str) -> str:
+def sign_access_token(access: AccessClaims, ring: TokenKeys, now: datetime, token_id: str) -> str:
     """Return the signed access token."""
     import jwt  # noqa: PLC0415  # costs the start of a process 30 ms that most never need
 
-    key = ring.signer()
+    key = ring.get_signer()
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -112,7 +116,7 @@ def sign_access_token(access: AccessClaims, ring: KeyRing, now: datetime, token_
     return jwt.encode(claims, key.secret, ALGORITHM, {"typ": TYPE, "kid": key.kid})
 
 
-def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaims:
+def verify_access_token(token: str, ring: TokenKeys, now: datetime) -> AccessClaims:
     """Return the claims of a valid token signed by one of the keys. Raises BadToken otherwise."""
     import jwt  # noqa: PLC0415  # as above
 
@@ -133,16 +137,16 @@ def verify_access_token(token: str, ring: KeyRing, now: datetime) -> AccessClaim
         )
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise BadToken from None
-    return _access(claims, now)
+    return _build_access_claims(claims, now)
 
 
-def create_refresh_token(session_id: str, generation: int, ring: KeyRing) -> str:
+def create_refresh_token(session_id: str, generation: int, ring: TokenKeys) -> str:
     """Return the session's refresh token of that generation. The result is deterministic."""
-    key = ring.signer()
-    return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_mac(key, session_id, generation)}"
+    key = ring.get_signer()
+    return f"oms-refresh.{session_id}.{generation}.{key.kid}.{_compute_mac(key, session_id, generation)}"
 
 
-def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
+def verify_refresh_token(token: str, ring: TokenKeys) -> tuple[str, int]:
     """Return the session and generation of a refresh token signed by one of the keys.
 
     Raises BadToken otherwise.
@@ -151,7 +155,7 @@ def verify_refresh_token(token: str, ring: KeyRing) -> tuple[str, int]:
     if parts is None:
         raise BadToken
     session_id, generation, kid, mac = parts.groups()
-    if not hmac.compare_digest(mac, _mac(ring.find(kid), session_id, int(generation))):
+    if not hmac.compare_digest(mac, _compute_mac(ring.find(kid), session_id, int(generation))):
         raise BadToken
     return session_id, int(generation)
 
@@ -200,23 +204,23 @@ def decide_refresh(
     return RefreshDecision.REUSED
 
 
-def _written_keys(jwt_keys: str) -> Iterator[SigningKey]:
+def _parse_keys(jwt_keys: str) -> Iterator[SigningKey]:
     for written in jwt_keys.split(","):
         name, colon, secret = written.strip().partition(":")
-        yield _key(name, secret.encode()) if colon else _key("", name.encode())
+        yield _build_key(name, secret.encode()) if colon else _build_key("", name.encode())
 
 
-def _key(name: str, secret: bytes) -> SigningKey:
+def _build_key(name: str, secret: bytes) -> SigningKey:
     kid = name or derive_key(secret, b"slackoms key name v1", length=6).hex()
     return SigningKey(kid, secret, derive_key(secret, b"slackoms refresh v1"))
 
 
-def _mac(key: SigningKey, session_id: str, generation: int) -> str:
+def _compute_mac(key: SigningKey, session_id: str, generation: int) -> str:
     mac = hmac.digest(key.refresh_secret, f"{session_id}.{generation}".encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-def _access(claims: dict[str, Any], now: datetime) -> AccessClaims:
+def _build_access_claims(claims: dict[str, Any], now: datetime) -> AccessClaims:
     numbers = [claims[name] for name in ("tid", "iat", "nbf", "exp")]
     if not all(type(number) is int and 0 < number < _MAX_TIMESTAMP for number in numbers):
         raise BadToken

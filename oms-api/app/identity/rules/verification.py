@@ -70,9 +70,9 @@ class ExpectedRows:
             self.tenants.setdefault(act.tenant_id, {}).update(slug_field | act.after | created)
 
     def _create_user(self, act: AuditedAction) -> None:
-        fields = act.after | {"portfolios": _keys(act.after["portfolios"]), "status": "active"}
+        fields = act.after | {"portfolios": _normalize_keys(act.after["portfolios"]), "status": "active"}
         fields["slack_status"] = "active"
-        self.users[act.tenant_id, _named(act)] = fields | {"created_at": act.at}
+        self.users[act.tenant_id, _get_name(act)] = fields | {"created_at": act.at}
 
     def _see_user(self, act: AuditedAction) -> None:
         person = {"email": None, "name": act.target, "status": "active", "portfolios": None}
@@ -85,18 +85,18 @@ class ExpectedRows:
     def _change_user(self, act: AuditedAction) -> None:
         if not act.target.startswith("user:"):
             return
-        fields = self.users.setdefault((act.tenant_id, _named(act)), {})
+        fields = self.users.setdefault((act.tenant_id, _get_name(act)), {})
         fields.update(act.after)
         if "portfolios" in act.after:
-            fields["portfolios"] = _keys(act.after["portfolios"])
+            fields["portfolios"] = _normalize_keys(act.after["portfolios"])
         if act.after.get("status") == "disabled":
-            self._revoke_sessions(act, "user disabled", _named(act))
+            self._revoke_sessions(act, "user disabled", _get_name(act))
 
     def _change_password(self, act: AuditedAction) -> None:
-        self._revoke_sessions(act, "password changed", _named(act))
+        self._revoke_sessions(act, "password changed", _get_name(act))
 
     def _erase_user(self, act: AuditedAction) -> None:
-        called, pseudonym = _named(act), act.after["person"]
+        called, pseudonym = _get_name(act), act.after["person"]
         self._revoke_sessions(act, "user disabled", called)
         fields = self.users.pop((act.tenant_id, called), {})
         erased = {"person": pseudonym, "email": None, "name": ERASED_NAME, "status": "disabled"}
@@ -118,18 +118,18 @@ class ExpectedRows:
 
     def _add_key(self, act: AuditedAction, credentials: AuditValues, rotated_from: str | None) -> None:
         creation = {"created_by": act.actor, "created_at": act.at, "revoked_at": None}
-        portfolios = {"portfolios": _keys(credentials["portfolios"]), "rotated_from": rotated_from}
+        portfolios = {"portfolios": _normalize_keys(credentials["portfolios"]), "rotated_from": rotated_from}
         self.keys[act.tenant_id, credentials["key_id"]] = credentials | portfolios | creation
 
     def _rename_key(self, act: AuditedAction) -> None:
-        for fields in self._keys_named(act, act.before["name"]):
+        for fields in self._list_keys_by_name(act, act.before["name"]):
             fields["name"] = act.after["name"]
 
     def _revoke_key(self, act: AuditedAction) -> None:
-        for fields in self._keys_named(act, act.after["name"]):
+        for fields in self._list_keys_by_name(act, act.after["name"]):
             fields["revoked_at"] = act.at
 
-    def _keys_named(self, act: AuditedAction, name: str) -> list[AuditValues]:
+    def _list_keys_by_name(self, act: AuditedAction, name: str) -> list[AuditValues]:
         """Return the keys of that name: the active one, because names of revoked keys are free again."""
         keys = [
             fields
@@ -140,14 +140,14 @@ class ExpectedRows:
 
     def _open_session(self, act: AuditedAction) -> None:
         fields = {"user": act.actor, "created_at": act.at, "revoked_at": None, "revoked_because": None}
-        self.sessions[act.tenant_id, _named(act)] = fields
+        self.sessions[act.tenant_id, _get_name(act)] = fields
 
     def _close_session(self, act: AuditedAction) -> None:
-        fields = self.sessions.setdefault((act.tenant_id, _named(act)), {})
+        fields = self.sessions.setdefault((act.tenant_id, _get_name(act)), {})
         fields.update({"revoked_at": act.at, "revoked_because": SESSION_ENDS[act.action]})
 
     def _close_other_sessions(self, act: AuditedAction) -> None:
-        self._revoke_sessions(act, "password changed", act.actor, kept=_named(act))
+        self._revoke_sessions(act, "password changed", act.actor, kept=_get_name(act))
 
     def _revoke_sessions(self, act: AuditedAction, because: str, user: str, kept: str = "") -> None:
         for key, fields in self.sessions.items():
@@ -168,7 +168,7 @@ class ExpectedRows:
 
     def _set_workspace(self, act: AuditedAction, fields: AuditValues | None) -> None:
         """Set what the workspace must be, unless an entry of another tenant is newer."""
-        team_id = _named(act)
+        team_id = _get_name(act)
         if act.at >= self._workspaces_changed_at.get(team_id, ""):
             self._workspaces_changed_at[team_id] = act.at
             self.workspaces[team_id] = fields
@@ -182,9 +182,9 @@ class ExpectedRows:
                     fields["portfolios"] = sorted(names)
 
 
-def _named(act: AuditedAction) -> str:
+def _get_name(act: AuditedAction) -> str:
     return act.target.partition(":")[2]
 
 
-def _keys(names: list[str] | None) -> list[str] | None:
+def _normalize_keys(names: list[str] | None) -> list[str] | None:
     return None if names is None else sorted(map(name_key, names))

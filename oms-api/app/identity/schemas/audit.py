@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from app.audit.queries.trail import TrailFilter
 from app.audit.rules.chain import ChainedEntry
@@ -11,19 +11,17 @@ from app.wire.lists import Cursor, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 
 
-def _printable(value: str) -> str:
+def _require_printable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must not contain control or formatting characters")
     return value
 
 
-Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_printable)]
+Sought = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_require_printable)]
 
 
 class AuditQuery(Period):
     """Filters and cursor of the list of audit entries."""
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None

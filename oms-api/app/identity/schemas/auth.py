@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.identity.queries.sessions import Me, OpenSession
@@ -13,9 +13,10 @@ from app.identity.rules.emails import normalize_email
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
 from app.timestamps import format_timestamp
+from app.wire.request_models import RequestModel
 
 
-def _email(value: str) -> str:
+def _validate_email(value: str) -> str:
     address = normalize_email(value)
     if address is None:
         raise PydanticCustomError("email", "Must be an e-mail address.")
@@ -25,15 +26,13 @@ def _email(value: str) -> str:
 Email = Annotated[
     str,
     Field(max_length=EMAIL_LENGTH),
-    AfterValidator(_email),
+    AfterValidator(_validate_email),
     WithJsonSchema({"type": "string", "pattern": "^[^@\\s]{1,64}@[^@\\s]{1,189}$"}),
 ]
 
 
-class LoginIn(BaseModel):
+class LoginIn(RequestModel, strict=True):
     """Credentials of a login. Lengths are in characters."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     tenant: str = Field(min_length=1, max_length=60, pattern="^[ -~]+$", description="The tenant's slug")
     email: Email
@@ -44,18 +43,14 @@ class LoginIn(BaseModel):
         return Credentials(self.tenant.strip().lower(), self.email, self.password)
 
 
-class RefreshIn(BaseModel):
+class RefreshIn(RequestModel, strict=True):
     """A refresh token. Each token is valid once."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     refresh_token: str = Field(min_length=1, max_length=MAX_TOKEN_LENGTH, repr=False)
 
 
-class PasswordIn(BaseModel):
+class PasswordIn(RequestModel, strict=True):
     """The caller's current password and the new one."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     current_password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)
     new_password: str = Field(min_length=1, max_length=PASSWORD_LENGTH, repr=False)

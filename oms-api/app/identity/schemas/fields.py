@@ -5,9 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -20,8 +18,8 @@ from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
 from app.wire.fields import SearchText, check_length, clean_name, to_lower_case
-from app.wire.lists import Cursor, Limit, parse_instant
-from app.wire.pages import DEFAULT_LIMIT
+from app.wire.lists import parse_instant
+from app.wire.request_models import RequestModel
 
 KEY_ID = "^[0-9a-z]{12}$"
 SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"
@@ -31,13 +29,7 @@ _USER_ID = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GIVEABLE = frozenset(Scope) - {Scope.TENANTS}
 
 
-class RequestBody(BaseModel):
-    """Base of request bodies. Unknown fields are rejected."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Patch(RequestBody):
+class Patch(RequestModel):
     """Base of PATCH bodies. Fields that are left out keep their value."""
 
     @model_validator(mode="after")
@@ -55,13 +47,13 @@ def omit_field(*, is_visible: bool = True) -> Any:  # Pydantic's `Field` returns
 WrittenRole = Annotated[Role, BeforeValidator(to_lower_case)]
 
 
-def _not_empty(value: str) -> str:
+def _require_text(value: str) -> str:
     if not value:
         raise PydanticCustomError("string_too_short", "Must not be empty.")
     return value
 
 
-def _slug(value: str) -> str:
+def _validate_slug(value: str) -> str:
     slug = value.strip().lower()
     if len(slug) > NAME_LENGTH or not _SLUG.fullmatch(slug):
         message = "Must be at most 60 letters a-z and digits, in groups separated by single hyphens."
@@ -69,7 +61,7 @@ def _slug(value: str) -> str:
     return slug
 
 
-def _key_name(value: str) -> str:
+def _validate_key_name(value: str) -> str:
     name = label_key(value) if value.isprintable() else value
     if not (0 < len(name) <= NAME_LENGTH and name.isascii() and name.isprintable()):
         raise PydanticCustomError("key_name", "Must be 1 to 60 printable ASCII characters.")
@@ -78,13 +70,13 @@ def _key_name(value: str) -> str:
     return name
 
 
-def _person(value: str) -> str:
+def _validate_person(value: str) -> str:
     if parse_slack_person(value) is None:
         raise PydanticCustomError("person", "Must be slack:<team>:<user>, both as Slack writes them.")
     return value
 
 
-def _scopes(written: list[str]) -> list[Scope]:
+def _validate_scopes(written: list[str]) -> list[Scope]:
     scopes = list(map(str.lower, written))
     unknown = [word for word in scopes if word not in _GIVEABLE]
     if unknown:
@@ -93,13 +85,13 @@ def _scopes(written: list[str]) -> list[Scope]:
     return sorted(map(Scope, set(scopes)))
 
 
-def _each_once(names: list[str]) -> list[str]:
+def _require_distinct(names: list[str]) -> list[str]:
     if len({name_key(name) for name in names}) != len(names):
         raise PydanticCustomError("twice", "Each portfolio may be listed only once.")
     return names
 
 
-def _instant(value: Any) -> Any:  # any JSON value
+def _parse_instant(value: Any) -> Any:  # any JSON value
     try:
         return parse_instant(value)
     except (TypeError, AttributeError, ValueError):
@@ -107,7 +99,7 @@ def _instant(value: Any) -> Any:  # any JSON value
         raise PydanticCustomError("instant", message) from None
 
 
-def _user_id(value: Any) -> Any:  # from the path
+def _parse_user_id(value: Any) -> Any:  # from the path
     if isinstance(value, str) and not _USER_ID.fullmatch(value):
         raise PydanticCustomError("user_id", "Must be written with the digits 0-9 alone.")
     return value
@@ -116,40 +108,31 @@ def _user_id(value: Any) -> Any:  # from the path
 # `source` and the audit trail use these names for callers without a key
 RESERVED = frozenset({"bootstrap", "session", "shell"})
 Name = Annotated[
-    str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_not_empty),
+    str, Field(max_length=400), AfterValidator(clean_name), AfterValidator(_require_text),
     AfterValidator(check_length(_MAX_NAME)),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _MAX_NAME}),
 ]  # fmt: skip
 Slug = Annotated[
-    str, Field(max_length=200), AfterValidator(_slug),
+    str, Field(max_length=200), AfterValidator(_validate_slug),
     WithJsonSchema({"type": "string", "pattern": SLUG, "maxLength": 60}),
 ]  # fmt: skip
 KeyName = Annotated[
-    str, Field(max_length=200), AfterValidator(_key_name),
+    str, Field(max_length=200), AfterValidator(_validate_key_name),
     WithJsonSchema({"type": "string", "pattern": "^[!-}]([ -}]{0,58}[!-}])?$"}),
 ]  # fmt: skip
 SlackPerson = Annotated[
-    str, AfterValidator(_person),
+    str, AfterValidator(_validate_person),
     WithJsonSchema({"type": "string", "pattern": "^slack:[A-Z0-9]{1,20}:[A-Z0-9]{1,20}$"}),
 ]  # fmt: skip
 Scopes = Annotated[
-    list[str], Field(min_length=1, max_length=20), AfterValidator(_scopes),
+    list[str], Field(min_length=1, max_length=20), AfterValidator(_validate_scopes),
     WithJsonSchema({"type": "array", "minItems": 1, "maxItems": 20, "items": {"enum": sorted(_GIVEABLE)}}),
 ]  # fmt: skip
-Portfolios = Annotated[list[SearchText], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_each_once)]
+Portfolios = Annotated[list[SearchText], Field(max_length=MAX_PORTFOLIOS), AfterValidator(_require_distinct)]
 Expiry = Annotated[
-    Any, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+    Any, BeforeValidator(_parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]  # fmt: skip
-UserId = Annotated[int, BeforeValidator(_user_id), Field(ge=1)]
-
-
-class PageQuery(BaseModel):
-    """The cursor of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
+UserId = Annotated[int, BeforeValidator(_parse_user_id), Field(ge=1)]
 
 
 def format_cursor(created_at: str, row_id: object) -> str:

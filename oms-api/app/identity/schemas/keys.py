@@ -6,15 +6,16 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
-from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, RequestBody, Scopes, omit_field
+from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Scopes, omit_field
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
+from app.wire.request_models import RequestModel
 
 WEEK_SECONDS = 7 * 24 * 3600
 _EXPIRY = "Time of expiry, in UTC; default: that of the key that creates it; null: never"
 
 
-class KeyIn(RequestBody):
+class KeyIn(RequestModel):
     """A new key. Its scopes, portfolios and lifetime cannot exceed those of the caller."""
 
     name: KeyName
@@ -35,7 +36,7 @@ class KeyPatch(Patch):
     name: KeyName = omit_field()
     revoked: Literal[True] = omit_field()
 
-    def new_name(self) -> str | None:
+    def get_new_name(self) -> str | None:
         """Return the new name, or None to keep the current one."""
         return self.name if "name" in self.model_fields_set else None
 
@@ -44,7 +45,7 @@ class KeyPatch(Patch):
         return "revoked" in self.model_fields_set
 
 
-class RotationIn(RequestBody):
+class RotationIn(RequestModel):
     """The overlap in which the old key stays valid.
 
     `expires_at` is that of the new key; by default it is that of the old one.

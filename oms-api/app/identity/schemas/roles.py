@@ -6,12 +6,13 @@ from pydantic import BaseModel, Field
 
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
-from app.identity.schemas.fields import Patch, Portfolios, RequestBody, WrittenRole, omit_field
+from app.identity.schemas.fields import Patch, Portfolios, WrittenRole, omit_field
 from app.identity.schemas.users import NARROWED
 from app.wire.fields import WholeNumber
+from app.wire.request_models import RequestModel
 
 
-class GrantIn(RequestBody):
+class GrantIn(RequestModel):
     """A role to grant to a user."""
 
     user_id: Annotated[WholeNumber, Field(ge=1)]
@@ -55,7 +56,7 @@ def serialize_roles() -> list[dict[str, Any]]:
         {
             "role": role,
             "scopes": sorted(SCOPES_OF_ROLE[role]),
-            "operations": [operation for operation in Operation if role in TABLE[operation].roles()],
+            "operations": [operation for operation in Operation if role in TABLE[operation].list_roles()],
         }
         for role in Role
     ]

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from app.identity.schemas.fields import Name, RequestBody
+from app.identity.schemas.fields import Name
 from app.wire.fields import to_lower_case
+from app.wire.request_models import RequestModel
 
 MAX_CHANNELS = 50  # the settings must fit into one entry of the audit trail
 MAX_GROUPS = 50
@@ -22,7 +23,7 @@ CHANNELS = (
 ROLES = "Roles of Slack's user groups, by group ID: viewer or trader. Empty: groups give no roles"
 
 
-class ChannelSettings(RequestBody):
+class ChannelSettings(RequestModel):
     """A channel for trading."""
 
     portfolio: Name | None = Field(
@@ -49,7 +50,7 @@ class SlackSettingsOut(BaseModel):
     slack_group_roles: dict[str, str] = Field(description=ROLES, examples=[{"S0TRADERS01": "trader"}])
 
 
-class SlackGroupsIn(RequestBody):
+class SlackGroupsIn(RequestModel):
     """The members of the user groups of a workspace."""
 
     team_id: str = Field(

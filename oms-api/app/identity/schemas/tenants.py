@@ -6,9 +6,10 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, BeforeValidator, Field
 
 from app.identity.rules.administration import NewTenant, TenantChanges
-from app.identity.schemas.fields import Name, Patch, RequestBody, Slug, omit_field
+from app.identity.schemas.fields import Name, Patch, Slug, omit_field
 from app.identity.schemas.slack_settings import CHANNELS, ROLES, Channels, ChannelSettings, GroupRoles
 from app.wire.fields import OpeningCash, to_lower_case, to_upper_case
+from app.wire.request_models import RequestModel
 
 BaseCurrency = Annotated[
     str,
@@ -26,7 +27,7 @@ DefaultOpeningCash = Annotated[
 ]
 
 
-class TenantIn(RequestBody):
+class TenantIn(RequestModel):
     """A new tenant."""
 
     name: Name
@@ -65,7 +66,7 @@ _JSON_FIELDS = {"slack_channels", "slack_group_roles"}
 EXAMPLE_STATEMENT = f"v1:T012AB3C4:k3j9x0q2w7ab:1795945503:{'0' * 32}:{'0' * 64}"
 
 
-class WorkspaceIn(RequestBody):
+class WorkspaceIn(RequestModel):
     """A Slack workspace to assign or to release."""
 
     team_id: str = Field(

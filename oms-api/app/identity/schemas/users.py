@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.identity.queries.users import UserFilter
@@ -14,7 +14,6 @@ from app.identity.schemas.fields import (
     Name,
     Patch,
     Portfolios,
-    RequestBody,
     SlackPerson,
     WrittenRole,
     omit_field,
@@ -22,6 +21,7 @@ from app.identity.schemas.fields import (
 from app.wire.fields import SearchText, to_lower_case
 from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import RequestModel
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
 Status = Annotated[Literal["active", "disabled"], BeforeValidator(to_lower_case)]
@@ -29,7 +29,7 @@ SlackStatus = Annotated[Literal["active", "deactivated"], BeforeValidator(to_low
 NARROWED = "Names of the portfolios that the user may access; null: all"
 
 
-class UserIn(RequestBody):
+class UserIn(RequestModel):
     """A new user with an e-mail address and a password, a Slack identity, or both."""
 
     name: Name
@@ -67,7 +67,7 @@ class UserPatch(Patch):
         return cast("UserChanges", self.model_dump(exclude_unset=True))
 
 
-class SlackStatusIn(RequestBody):
+class SlackStatusIn(RequestModel):
     """The status of a person's Slack account."""
 
     person: SlackPerson = Field(description="Slack identity of the person", examples=["slack:T1:U1"])
@@ -86,10 +86,8 @@ class SlackStatusOut(BaseModel):
     )
 
 
-class UserQuery(BaseModel):
+class UserQuery(RequestModel):
     """Filters and cursor of the list of users."""
-
-    model_config = ConfigDict(extra="forbid")
 
     q: SearchText | None = Field(
         None, description="Part of the name, the e-mail address or the Slack identity"

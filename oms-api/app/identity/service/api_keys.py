@@ -33,7 +33,7 @@ def create_key(
     """Create a key, which is shown once. Raises KeyNameTaken, RightsExceeded or Invalid."""
     caller = request.caller
     require_scopes(caller, expand_scopes(parameters.scopes))
-    expires_at = _expiry(caller, parameters.expires_at, now, is_said=parameters.is_said)
+    expires_at = _compute_expiry(caller, parameters.expires_at, now, is_said=parameters.is_said)
     key = store_new_key(
         connection,
         parameters.name,
@@ -59,9 +59,8 @@ def update_key(
     request: ChangeRequest,
     key_id: str,
     name: str | None,
+    is_revoked: bool,
     now: datetime,
-    *,
-    revoked: bool,
 ) -> ChangeResult:
     """Rename or revoke a key. A revoked key becomes invalid within one second.
 
@@ -86,7 +85,7 @@ def update_key(
                 now, "key.renamed", _build_target(before), {"name": before.name}, {"name": name}
             )
         )
-    if revoked and before.revoked_at is None:
+    if is_revoked and before.revoked_at is None:
         changes["revoked_at"] = now
         entries.append(
             request.build_audit_entry(
@@ -121,7 +120,7 @@ def rotate_key(
         if old.is_narrowed
         else None
     )
-    expires_at = _expiry(
+    expires_at = _compute_expiry(
         caller, parameters.expires_at if parameters.is_said else old.expires_at, now, is_said=True
     )
     ends_at = now + timedelta(seconds=parameters.overlap_seconds)
@@ -162,7 +161,9 @@ def serialize_keys(
     return [_serialize_key(key, portfolio_names.get(key.key_id), now) for key in keys]
 
 
-def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool) -> datetime | None:
+def _compute_expiry(
+    caller: Caller, parameters: datetime | None, now: datetime, *, is_said: bool
+) -> datetime | None:
     expires_at = compute_granted_expiry(caller, parameters, is_said=is_said)
     if expires_at is not None and expires_at <= now:
         message = "Must be in the future."
@@ -172,7 +173,8 @@ def _expiry(caller: Caller, parameters: datetime | None, now: datetime, *, is_sa
 
 def _serialize_key(key: KeyRow, portfolios: list[str] | None, now: datetime) -> dict[str, Any]:
     times = {
-        name: _time(getattr(key, name)) for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
+        name: _format_time(getattr(key, name))
+        for name in ("created_at", "expires_at", "revoked_at", "last_used_at")
     }
     return {
         "key_id": key.key_id,
@@ -191,12 +193,12 @@ def _serialize(key: KeyRow, portfolios: list[str] | None) -> AuditValues:
         "key_id": key.key_id,
         "name": key.name,
         "scopes": sorted(key.scopes.split()),
-        "expires_at": _time(key.expires_at),
+        "expires_at": _format_time(key.expires_at),
         "portfolios": portfolios,
     }
 
 
-def _time(instant: datetime | None) -> str | None:
+def _format_time(instant: datetime | None) -> str | None:
     return None if instant is None else format_timestamp(instant)
 
 

@@ -110,7 +110,7 @@ class Authenticator:
             raise NoValidKey
         if not stored.tenant_is_active:
             raise TenantSuspended
-        caller = _caller(stored)
+        caller = _build_caller(stored)
         self._cache.put(digest, caller, asked_at)
         self._note(stored.key_id, now)
         return caller
@@ -122,7 +122,7 @@ class Authenticator:
             self._note_use(key_id, now)
 
 
-def _caller(stored: StoredKey) -> Caller:
+def _build_caller(stored: StoredKey) -> Caller:
     scopes = expand_scopes(stored.scopes.split())
     return Caller(
         stored.tenant_id,

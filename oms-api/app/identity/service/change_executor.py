@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVarTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -74,7 +74,8 @@ class ChangeResponse(NamedTuple):
     replayed: bool = False
 
 
-ChangeFunction = Callable[[Connection, datetime], ChangeResult]
+Arguments = TypeVarTuple("Arguments")
+ChangeFunction = Callable[[Connection, ChangeRequest, *Arguments, datetime], ChangeResult]
 
 
 class ChangeExecutor:
@@ -91,14 +92,20 @@ class ChangeExecutor:
         keys = (secret.encode() for secret in secrets)
         self._keys = [hmac.digest(key, b"slackoms admin requests v1", hashlib.sha256) for key in keys]
 
-    async def execute(self, request: ChangeRequest, change: ChangeFunction) -> ChangeResponse:
-        """Execute `change`, or return the response of the earlier request with the same key.
+    async def execute(
+        self, request: ChangeRequest, change: ChangeFunction[*Arguments], *arguments: *Arguments
+    ) -> ChangeResponse:
+        """Execute `change(connection, request, *arguments, now)`.
 
+        If an earlier request had the same key, return its response.
         Raises the errors of `change`; RequestKeyReused, SecretNotStored or ConcurrentChange; Unavailable if
         nothing was changed, and OutcomeUnknown if that is not known.
         """
-        fingerprints = [_fingerprint(key, request) for key in self._keys]
-        attempt = _Attempt(request, change, fingerprints, self._now())
+        fingerprints = [_compute_fingerprint(key, request) for key in self._keys]
+        now = self._now()
+        attempt = _Attempt(
+            request, lambda connection: change(connection, request, *arguments, now), fingerprints, now
+        )
         try:
             return await self._run(attempt)
         except Unavailable:
@@ -133,7 +140,7 @@ class _Attempt:
     """A request in progress. `response` is its result, set just before the COMMIT."""
 
     request: ChangeRequest
-    change: ChangeFunction
+    change: Callable[[Connection], ChangeResult]
     fingerprints: Sequence[str]
     now: datetime
     response: ChangeResponse | None = None
@@ -161,7 +168,7 @@ class _Attempt:
         return ChangeResponse(stored.status, stored.answer.encode(), replayed=True)
 
     def _execute(self, connection: Connection, tenant_id: int) -> ChangeResponse:
-        result = self.change(connection, self.now)
+        result = self.change(connection)
         response = ChangeResponse(result.status, orjson.dumps(result.body))
         key = self.request.idempotency_key
         if key:
@@ -173,6 +180,6 @@ class _Attempt:
         return response
 
 
-def _fingerprint(key: bytes, request: ChangeRequest) -> str:
+def _compute_fingerprint(key: bytes, request: ChangeRequest) -> str:
     credentials = b"\0".join((request.route.encode(), request.subject.encode(), request.body))
     return hmac.new(key, credentials, hashlib.sha256).hexdigest()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, Trail, record_entries
+from app.audit.service import AuditEntry, AuditTrail, record_entries
 from app.clock import Now
 from app.database import Readers, set_tenant_scope
 from app.database.transactions import Transactions
@@ -16,8 +16,8 @@ from app.identity.queries.sessions import FoundLogin, UserKey
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Client, Credentials, hash_address
 from app.identity.rules.tokens import Tokens
-from app.identity.service.passwords import Passwords, Verdict, require_good
-from app.identity.service.sessions import Sessions, build_session_entry, get_session_id
+from app.identity.service.passwords import PasswordCheck, Passwords, require_good
+from app.identity.service.sessions import LoginSessions, build_session_entry, get_session_id
 from app.identity.service.throttle import Attempt, Throttle
 
 _LOG = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ class LoginService:
     """Logs users in and changes their passwords."""
 
     def __init__(
-        self, sessions: Sessions, passwords: Passwords, throttle: Throttle, trail: Trail, readers: Readers,
-        transactions: Transactions, now: Now,
+        self, sessions: LoginSessions, passwords: Passwords, throttle: Throttle, trail: AuditTrail,
+        readers: Readers, transactions: Transactions, now: Now,
     ) -> None:  # fmt: skip
         self._sessions, self._passwords, self._throttle, self._trail = sessions, passwords, throttle, trail
         self._readers, self._transactions, self._now = readers, transactions, now
@@ -84,7 +84,7 @@ class LoginService:
         Raises NoSession for an API key, WrongPassword, TooManyLogIns or Invalid.
         """
         session_id = get_session_id(caller)
-        me = await self._sessions.me(caller)
+        me = await self._sessions.describe_caller(caller)
         credentials = Credentials(me.tenant_slug, me.email or "", current)
         require_good(password, [name for name in (me.email, me.name) if name])
         attempt = self._throttle.begin(credentials.account, client.address)
@@ -119,16 +119,16 @@ class LoginService:
             )
         )
 
-    async def _open(self, login: FoundLogin, verdict: Verdict, client: Client) -> Tokens | None:
+    async def _open(self, login: FoundLogin, verdict: PasswordCheck, client: Client) -> Tokens | None:
         now = self._now()
         owner = UserKey(login.tenant_id, login.user_id or 0)  # a matching password implies a user
         session_id = await self._transactions.run(
             lambda connection: self._write(connection, owner, login, verdict, client, now)
         )
-        return self._sessions.tokens(owner, session_id, 0, now) if session_id else None
+        return self._sessions.build_tokens(owner, session_id, 0, now) if session_id else None
 
     def _write(
-        self, connection: Connection, owner: UserKey, login: FoundLogin, verdict: Verdict,
+        self, connection: Connection, owner: UserKey, login: FoundLogin, verdict: PasswordCheck,
         client: Client, now: datetime,
     ) -> str | None:  # fmt: skip
         set_tenant_scope(connection, [login.tenant_id])

@@ -22,7 +22,7 @@ PLACEHOLDER_HASH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 2
 _LOG = logging.getLogger(__name__)
 
 
-class Verdict(NamedTuple):
+class PasswordCheck(NamedTuple):
     """The result of a password check. `rehashed` is set if the stored hash has outdated parameters."""
 
     matches: bool
@@ -38,9 +38,9 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password that `require_good` accepted."""
-        return await self._threads.run(lambda: _hasher().hash(normalize_password(password)))
+        return await self._threads.run(lambda: _get_hasher().hash(normalize_password(password)))
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
+    async def verify(self, stored: str | None, password: str) -> PasswordCheck:
         """Compare a password with a stored hash. None (unknown user) takes as long and never matches."""
         return await self._threads.run(lambda: _verify(stored, password))
 
@@ -63,24 +63,26 @@ def load_common_passwords() -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _verify(stored: str | None, password: str) -> Verdict:
+def _verify(stored: str | None, password: str) -> PasswordCheck:
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415  # see _hasher
 
     written = normalize_password(password)
     try:
-        _hasher().verify(stored or PLACEHOLDER_HASH, written)
+        _get_hasher().verify(stored or PLACEHOLDER_HASH, written)
     except VerificationError:
-        return Verdict(False)
+        return PasswordCheck(False)
     except InvalidHashError:
         _LOG.error("a stored password hash is none of argon2id")
-        return Verdict(False)
+        return PasswordCheck(False)
     if stored is None:
-        return Verdict(False)
-    return Verdict(True, _hasher().hash(written) if _hasher().check_needs_rehash(stored) else None)
+        return PasswordCheck(False)
+    return PasswordCheck(
+        True, _get_hasher().hash(written) if _get_hasher().check_needs_rehash(stored) else None
+    )
 
 
 @cache
-def _hasher() -> "PasswordHasher":
+def _get_hasher() -> "PasswordHasher":
     from argon2 import PasswordHasher  # noqa: PLC0415  # a service that nobody logs in to does without
 
     return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)

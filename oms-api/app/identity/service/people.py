@@ -54,7 +54,7 @@ def create_slack_user(
     if Scope.TENANTS in caller.scopes and claim_workspace(connection, tenant_id, slack_person.team_id, now):
         target, after = f"workspace:{slack_person.team_id}", {"team_id": slack_person.team_id}
         entry = AuditEntry(
-            *(tenant_id, now, slack_person.text, caller.name, "workspace.bound", target, *client), after=after
+            tenant_id, now, slack_person.text, caller.name, "workspace.bound", target, *client, after=after
         )
         record_entries(connection, [entry])
     if credentials.find_tenant_of_workspace(connection, slack_person.team_id) != tenant_id:

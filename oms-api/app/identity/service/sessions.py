@@ -21,8 +21,8 @@ from app.identity.rules.clients import Client
 from app.identity.rules.tokens import (
     AccessClaims,
     BadToken,
-    KeyRing,
     RefreshDecision,
+    TokenKeys,
     Tokens,
     create_refresh_token,
     decide_refresh,
@@ -75,11 +75,11 @@ class TokenLifetimes:
     idle: timedelta
 
 
-class Sessions:
+class LoginSessions:
     """The sessions of the callers of one process, on one event loop."""
 
     def __init__(
-        self, ring: KeyRing, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
+        self, ring: TokenKeys, terms: TokenLifetimes, readers: Readers, transactions: Transactions, now: Now
     ) -> None:
         self._ring, self._terms, self._now = ring, terms, now
         self._readers, self._transactions = readers, transactions
@@ -88,11 +88,11 @@ class Sessions:
 
     def find_cached(self, token: str) -> Caller | None:
         """Return the caller of an access token, or None if that needs a query. Raises NoValidKey."""
-        return self._live.get(self._access(token).session_id)
+        return self._live.get(self._parse_access(token).session_id)
 
     async def authenticate(self, token: str) -> Caller:
         """Return the caller of an access token. Raises NoValidKey or TenantSuspended."""
-        access = self._access(token)
+        access = self._parse_access(token)
         caller = self._live.get(access.session_id)
         if caller is None:
             asked_at = monotonic_seconds()
@@ -109,7 +109,7 @@ class Sessions:
         queries.add_session(connection, session_id, owner, client.hash, now, now + self._terms.session)
         return session_id
 
-    def tokens(self, owner: UserKey, session_id: str, generation: int, now: datetime) -> Tokens:
+    def build_tokens(self, owner: UserKey, session_id: str, generation: int, now: datetime) -> Tokens:
         """Return the tokens of a generation: a new access token, and the deterministic refresh token."""
         whole_seconds = now.replace(microsecond=0)  # tokens count in whole seconds
         access = AccessClaims(*owner, session_id, whole_seconds + self._terms.access)
@@ -129,12 +129,12 @@ class Sessions:
             raise NotRefreshed from None
         now = self._now()
         session = await self._transactions.run(
-            lambda connection: self._exchange(connection, session_id, generation, client, now)
+            lambda connection: self._exchange_session(connection, session_id, generation, client, now)
         )
         if session is None:
             self._live.remove(session_id)
             raise NotRefreshed
-        return self.tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
+        return self.build_tokens(UserKey(session.tenant_id, session.user_id), session_id, generation + 1, now)
 
     async def log_out(self, caller: Caller, client: Client) -> None:
         """End the caller's session, in this process immediately. Raises NoSession for an API key."""
@@ -172,14 +172,12 @@ class Sessions:
             caller.tenant_id,
         )
 
-    async def me(self, caller: Caller) -> Me:
+    async def describe_caller(self, caller: Caller) -> Me:
         """Return the names of the caller's tenant and of the person, if there is one."""
         tenant_id, user_id = caller.tenant_id, caller.user_id
-        return await self._readers.run(
-            lambda connection: queries.find_me(connection, tenant_id, user_id), tenant_id
-        )
+        return await self._readers.read(tenant_id, queries.find_me, user_id)
 
-    def _access(self, token: str) -> AccessClaims:
+    def _parse_access(self, token: str) -> AccessClaims:
         now = self._now()
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         access = self._read.get(digest)
@@ -207,9 +205,9 @@ class Sessions:
             raise NoValidKey
         if not user.tenant_is_active:
             raise TenantSuspended
-        return _caller(access, user)
+        return _build_caller(access, user)
 
-    def _exchange(
+    def _exchange_session(
         self, connection: Connection, session_id: str, generation: int, client: Client, now: datetime
     ) -> FoundSession | None:
         session = queries.find_session(connection, session_id)
@@ -265,7 +263,7 @@ def _revoke_reused(
         )
 
 
-def _caller(access: AccessClaims, user: FoundUser) -> Caller:
+def _build_caller(access: AccessClaims, user: FoundUser) -> Caller:
     return Caller(
         access.tenant_id,
         f"{_PREFIX}{access.session_id}",

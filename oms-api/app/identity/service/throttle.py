@@ -74,7 +74,7 @@ class Buckets:
             self._full_at[name] -= tokens * self._allowance.seconds_each
             self._note(name, -tokens)
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Start to record what is taken, for `drain`."""
         self._changed_buckets = {}
 
@@ -145,7 +145,7 @@ class Throttle:
         account, and raise `refuse_unknown_address` if not.
         """
         network = find_network(address)
-        wait = self._pairs.take(_pair(account, network))
+        wait = self._pairs.take(_join_keys(account, network))
         if wait:
             raise TooManyLogIns(wait)
         by_address, by_account = self._addresses.take(network), self._accounts.take(account)
@@ -158,12 +158,12 @@ class Throttle:
 
     def undo(self, attempt: Attempt) -> None:
         """Return the tokens: the password was not checked."""
-        self._pairs.return_tokens(_pair(attempt.account, attempt.address))
+        self._pairs.return_tokens(_join_keys(attempt.account, attempt.address))
         self._return_shared_tokens(attempt)
 
     def record_success(self, attempt: Attempt) -> None:
         """Reset the failures of this account and address, and return the other tokens of the attempt."""
-        self._pairs.return_tokens(_pair(attempt.account, attempt.address), PAIR.attempts)
+        self._pairs.return_tokens(_join_keys(attempt.account, attempt.address), PAIR.attempts)
         self._return_shared_tokens(attempt)
 
     def _return_shared_tokens(self, attempt: Attempt) -> None:
@@ -174,5 +174,5 @@ class Throttle:
             self._accounts.return_tokens(attempt.account)
 
 
-def _pair(account: str, network: str) -> str:
+def _join_keys(account: str, network: str) -> str:
     return f"{account}\0{network}"

@@ -29,11 +29,7 @@ async def create_user(
         password_hash = await change_executor.hash_password(
             parameters.password, (parameters.email, parameters.name)
         )
-
-    def create(connection: Connection, now: datetime) -> ChangeResult:
-        return _create(connection, request, parameters, password_hash, now)
-
-    return await change_executor.execute(request, create)
+    return await change_executor.execute(request, _create, parameters, password_hash)
 
 
 async def update_user(
@@ -47,11 +43,7 @@ async def update_user(
     password_hash = None
     if "password" in changes:
         password_hash = await change_executor.hash_password(changes["password"], (user.email, user.name))
-
-    def change(connection: Connection, now: datetime) -> ChangeResult:
-        return _change(connection, request, user.id, changes, password_hash, now)._replace(status=status)
-
-    return await change_executor.execute(request, change)
+    return await change_executor.execute(request, _change, user.id, changes, password_hash, status)
 
 
 def set_slack_status(
@@ -127,6 +119,7 @@ def _change(
     user_id: int,
     changes: UserChanges,
     password_hash: str | None,
+    status: int,
     now: datetime,
 ) -> ChangeResult:
     caller, tenant_id = request.caller, request.caller.tenant_id
@@ -144,7 +137,8 @@ def _change(
         require_admin(connection, caller, now)
     [after] = serialize_users(connection, tenant_id, [get_user(connection, tenant_id, user_id)])
     _revoke_sessions(connection, tenant_id, after, now, password_changed=password_hash is not None)
-    return _serialize_change(request, user, before, after, now, password_changed=password_hash is not None)
+    result = _serialize_change(request, user, before, after, now, password_changed=password_hash is not None)
+    return result._replace(status=status)
 
 
 def _require_right(caller: Caller, user: UserRow, changes: UserChanges) -> None:

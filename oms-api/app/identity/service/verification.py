@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.audit import iterate_rows
 from app.identity.rules.verification import AuditValues, ExpectedRows
 from app.identity.service.sessions import RETENTION_AFTER_END
@@ -18,7 +18,7 @@ _ACTIONS = ("tenant.", "user.", "key.", "login.", "session.", "password.", "work
 _RENAMED = "portfolio.renamed"
 
 
-def verify_identities(connection: Connection) -> Iterator[Difference]:
+def verify_identities(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each row that differs from the audit log. Skip rows that the log does not mention."""
     tenants = {row["id"]: row for row in iterate_rows(connection, "tenants")}
     for row in tenants.values():
@@ -30,19 +30,19 @@ def verify_identities(connection: Connection) -> Iterator[Difference]:
     keys = {(row["tenant_id"], row["key_id"]): row for row in iterate_rows(connection, "api_keys")}
     for row in keys.values():
         row["scopes"] = sorted(row["scopes"].split())
-    yield from _orphaned_grants(connection, users, keys)
+    yield from _find_orphaned_grants(connection, users, keys)
     _add_portfolios(connection, keys, "key_id")
-    users_by_name = {(tenant_id, _called(row)): row for (tenant_id, _), row in users.items()}
+    users_by_name = {(tenant_id, _format_user_name(row)): row for (tenant_id, _), row in users.items()}
     yield from _compare("tenant", tenants, expected.tenants)
     yield from _compare("user", users_by_name, expected.users)
     yield from _compare("key", keys, expected.keys)
-    sessions = _sessions(connection, users)
-    yield from _compare("session", sessions, _without_deleted(expected.sessions, sessions))
+    sessions = _list_sessions(connection, users)
+    yield from _compare("session", sessions, _remove_deleted(expected.sessions, sessions))
     yield from _compare_workspaces(connection, expected.workspaces)
     yield from _verify_logins(connection, users)
 
 
-def _called(user: AuditValues) -> str:
+def _format_user_name(user: AuditValues) -> str:
     return str(user["email"] or user["person"])
 
 
@@ -56,27 +56,31 @@ def _add_portfolios(connection: Connection, holders: dict[Any, AuditValues], col
             holder["portfolios"] = sorted([*holder["portfolios"], grant["portfolio_key"]])
 
 
-def _orphaned_grants(
+def _find_orphaned_grants(
     connection: Connection, users: Mapping[Any, AuditValues], keys: Mapping[Any, AuditValues]
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     for grant in iterate_rows(connection, "portfolio_grants"):
         tenant_id = grant["tenant_id"]
         holder = users.get((tenant_id, grant["user_id"])) or keys.get((tenant_id, grant["key_id"]))
         is_for_one = (grant["user_id"] is None) != (grant["key_id"] is None)
         if holder is None or not holder["is_narrowed"] or not is_for_one:
             user_id = grant["user_id"] or grant["key_id"]
-            yield Difference(f"portfolio grant {grant['id']}", "holder", user_id, "a narrowed user or key")
+            yield ActionDifference(
+                f"portfolio grant {grant['id']}", "holder", user_id, "a narrowed user or key"
+            )
 
 
-def _sessions(connection: Connection, users: Mapping[Any, AuditValues]) -> dict[tuple[int, str], AuditValues]:
+def _list_sessions(
+    connection: Connection, users: Mapping[Any, AuditValues]
+) -> dict[tuple[int, str], AuditValues]:
     found = {}
     for row in iterate_rows(connection, "sessions"):
         user = users.get((row["tenant_id"], row["user_id"]))
-        found[row["tenant_id"], row["session_id"]] = row | {"user": _called(user) if user else None}
+        found[row["tenant_id"], row["session_id"]] = row | {"user": _format_user_name(user) if user else None}
     return found
 
 
-def _without_deleted(
+def _remove_deleted(
     expected: Mapping[Any, AuditValues], stored: Mapping[Any, AuditValues]
 ) -> dict[Any, AuditValues]:
     """Leave out the missing sessions that are old enough to have been deleted at a later login."""
@@ -93,37 +97,39 @@ def _without_deleted(
 
 def _compare_workspaces(
     connection: Connection, expected: Mapping[str, AuditValues | None]
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     stored = {row["team_id"]: row for row in iterate_rows(connection, "slack_workspaces")}
     yield from _compare("workspace", stored, {key: fields for key, fields in expected.items() if fields})
     for team_id, fields in expected.items():
         if fields is None and team_id in stored:
-            yield Difference(f"workspace {team_id}", "row", "a row", "none: it was released")
+            yield ActionDifference(f"workspace {team_id}", "row", "a row", "none: it was released")
 
 
-def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[Difference]:
+def _verify_logins(connection: Connection, users: Mapping[Any, AuditValues]) -> Iterator[ActionDifference]:
     logins = {(row["tenant_id"], row["user_id"]): row for row in iterate_rows(connection, "logins")}
     for key, row in logins.items():
         email = users[key]["email"] if key in users else "that of a user"
         if row["email"] != email:
-            yield Difference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
+            yield ActionDifference(f"login of user {key[1]} of tenant {key[0]}", "email", row["email"], email)
     for key, user in users.items():
         # a user without a Slack identity must have a password
         if user["person"] is None and key not in logins:
-            yield Difference(f"user {_called(user)} of tenant {key[0]}", "login", "none", "a password")
+            yield ActionDifference(
+                f"user {_format_user_name(user)} of tenant {key[0]}", "login", "none", "a password"
+            )
 
 
 def _compare(
     kind: str, stored: Mapping[Any, AuditValues], expected: Mapping[Any, AuditValues]
-) -> Iterator[Difference]:
+) -> Iterator[ActionDifference]:
     for key, fields in expected.items():
-        location = f"{kind} {_words(key)}"
+        location = f"{kind} {_format_key(key)}"
         row = stored.get(key)
         if row is None:
-            yield Difference(location, "row", "none", "a row, as the audit log says")
+            yield ActionDifference(location, "row", "none", "a row, as the audit log says")
         else:
             yield from find_differences(location, row, fields)
 
 
-def _words(key: Hashable) -> str:
+def _format_key(key: Hashable) -> str:
     return f"{key[1]} of tenant {key[0]}" if isinstance(key, tuple) else str(key)

@@ -53,7 +53,7 @@ class CashEvent(NamedTuple):
 
 def iterate_ledger_rows(connection: Connection) -> Generator[TradeRow, None, None]:
     """Yield all rows of the ledger, portfolio by portfolio, each in sequence."""
-    return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER)
 
 
 def iterate_rows_after(
@@ -61,21 +61,21 @@ def iterate_rows_after(
 ) -> Generator[TradeRow, None, None]:
     """Yield the rows of one portfolio after `sequence`, in sequence."""
     where = f"tenant_id = {tenant_id:d} AND portfolio_id = {portfolio_id:d} AND sequence > {sequence:d}"
-    return _stream(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, where=where)
+    return _stream_rows(connection, Trade.__table__, TradeRow, order=_BOOK_ORDER, where=where)
 
 
 def iterate_portfolio_rows(connection: Connection, where: str = "") -> Generator[PortfolioRow, None, None]:
     """Yield all portfolios, sorted by tenant and id."""
-    return _stream(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
+    return _stream_rows(connection, Portfolio.__table__, PortfolioRow, order="tenant_id, id", where=where)
 
 
 def iterate_portfolio_values(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield the creation values of all portfolios with their settings. Amounts and instants are canonical."""
     names = (
-        *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at"),
-        *("cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval"),
-        *("participation", "slippage", "carry_rates", "broker", "broker_connection", "when_broker_down"),
-    )
+        "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "created_at",
+        "cost_schedule", "cost_schedules", "calendar", "enforce_sessions", "approval",
+        "participation", "slippage", "carry_rates", "broker", "broker_connection", "when_broker_down",
+    )  # fmt: skip
     columns = [getattr(Portfolio, name) for name in names]
     for row in connection.execute(select(*columns).order_by(*columns[:2])):
         yield dict(zip(names, map(format_canonical, row), strict=True))
@@ -90,7 +90,7 @@ def get_portfolio_row(connection: Connection, tenant_id: int, portfolio_id: int)
 def iterate_holding_rows(connection: Connection, where: str = "") -> Generator[HoldingRow, None, None]:
     """Yield the rows of the positions table, portfolio by portfolio."""
     order = "tenant_id, portfolio_id"
-    return _stream(connection, PositionRow.__table__, HoldingRow, order=order, where=where)
+    return _stream_rows(connection, PositionRow.__table__, HoldingRow, order=order, where=where)
 
 
 def iterate_holding_rows_of_portfolio(
@@ -123,7 +123,9 @@ def iterate_recorded_events(
 
 def iterate_cash_events(connection: Connection) -> Generator[CashEvent, None, None]:
     """Yield all events about cash movements."""
-    return _stream(connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'")
+    return _stream_rows(
+        connection, Event.__table__, CashEvent, order="", where="substr(type, 1, 5) = 'cash.'"
+    )
 
 
 def load_trades_by_key(connection: Connection, keys: Sequence[LedgerRowKey]) -> dict[LedgerRowKey, TradeRow]:
@@ -163,7 +165,7 @@ def find_repeated_key(connection: Connection) -> TradeRow | None:
         .limit(1)
     )
     found = connection.execute(statement).one_or_none()
-    return _trade(connection, found[0], found[4]) if found else None
+    return _find_trade(connection, found[0], found[4]) if found else None
 
 
 def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedTrade | None:
@@ -171,7 +173,7 @@ def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedT
 
     None if the reversal does not name an earlier trade of its own portfolio.
     """
-    original = _trade(connection, reversal.tenant_id, reversal.reverses)
+    original = _find_trade(connection, reversal.tenant_id, reversal.reverses)
     if original is None or original.kind == REVERSAL or original.sequence >= reversal.sequence:
         return None
     if original.portfolio_id != reversal.portfolio_id:
@@ -179,11 +181,13 @@ def find_reversed_trade(connection: Connection, reversal: TradeRow) -> ReversedT
     key = original.position_key
     if has_action_rows(connection, key, reversal.sequence):
         position = replay_position(connection, key, original.trade_id, reversal.sequence)
-        return ReversedTrade(original, _reversed_before(connection, reversal), position)
+        return ReversedTrade(original, _find_earlier_reversal(connection, reversal), position)
     first = _replay_from(connection, original, reversal)
     fills = _iterate_unreversed_fills(connection, original, first.sequence, reversal.sequence)
     return ReversedTrade(
-        original, _reversed_before(connection, reversal), replay_fills(fills, _position_before(first))
+        original,
+        _find_earlier_reversal(connection, reversal),
+        replay_fills(fills, _build_previous_position(first)),
     )
 
 
@@ -202,7 +206,7 @@ def _replay_from(connection: Connection, original: TradeRow, reversal: TradeRow)
         start = format_trade(connection.execute(_AT, _book_of(start) | {"sequence": earlier}).one())
 
 
-def _position_before(row: TradeRow) -> Position:
+def _build_previous_position(row: TradeRow) -> Position:
     quantity, cost, realized_pnl, local_cost = (
         Decimal(after) - Decimal(change)
         for after, change in (
@@ -224,12 +228,12 @@ def _iterate_unreversed_fills(
     yield from map(fill_of, connection.execute(_UNREVERSED_FILLS, fields, execution_options=options))
 
 
-def _reversed_before(connection: Connection, reversal: TradeRow) -> str | None:
+def _find_earlier_reversal(connection: Connection, reversal: TradeRow) -> str | None:
     fields = {"tenant_id": reversal.tenant_id, "reverses": reversal.reverses, "end": reversal.sequence}
     return connection.execute(_REVERSED_BEFORE, fields).scalar_one()
 
 
-def _trade(connection: Connection, tenant_id: int, trade_id: str | None) -> TradeRow | None:
+def _find_trade(connection: Connection, tenant_id: int, trade_id: str | None) -> TradeRow | None:
     row = connection.execute(_TRADE, {"tenant_id": tenant_id, "trade_id": trade_id}).one_or_none()
     return format_trade(row) if row else None
 
@@ -238,14 +242,16 @@ def _book_of(row: TradeRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("tenant_id", "portfolio_id", "symbol", "product")}
 
 
-def _stream(
+def _stream_rows(
     connection: Connection, table: Any, row_type: type[AnyRow], order: str, where: str = ""
 ) -> Generator[AnyRow, None, None]:
     """Yield rows as text in the same form for both databases, through a server-side cursor.
 
     Close the generator before the transaction ends if it was not read to the end.
     """
-    columns = ", ".join(_as_text(connection, cast("Table", table), name) for name in row_type._fields)
+    columns = ", ".join(
+        _build_text_column(connection, cast("Table", table), name) for name in row_type._fields
+    )
     statement = f"SELECT {columns} FROM {table.name}"  # noqa: S608  # names from the code and integers, no user input
     statement += f" WHERE {where}" if where else ""
     statement += f" ORDER BY {order}" if order else ""
@@ -254,7 +260,7 @@ def _stream(
             yield from map(row_type._make, part)
 
 
-def _as_text(connection: Connection, table: Table, name: str) -> str:
+def _build_text_column(connection: Connection, table: Table, name: str) -> str:
     kind = table.c[name].type
     if connection.dialect.name != "sqlite":
         if isinstance(kind, Amount):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, select
 
@@ -15,7 +15,7 @@ from app.database import (
     execute_writes,
     find_matching_rows,
 )
-from app.database.bulk import BulkWrite, Part, Row, find_joined_rows, find_rows_by_name
+from app.database.bulk import BulkWrite, Part, Row, find_joined_rows, find_rows_by_name, lock_changed_rows
 from app.database.locks import build_name_locks
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
 from app.ledger.models import CashMovement, Portfolio, PositionRow, Trade
@@ -35,24 +35,24 @@ INSTRUMENTS = cast("Table", InstrumentRow.__table__)
 ALIASES = cast("Table", InstrumentAliasRow.__table__)
 
 STATE = (
-    *("id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys"),
-    *("last_sequence", "last_hash", "last_trade_id", "last_created_at"),
-    *("kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals"),
-    *("cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage"),
-    *("moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection"),
+    "id", "tenant_id", "name", "name_key", "cash", "realized_pnl", "total_trades", "total_buys",
+    "last_sequence", "last_hash", "last_trade_id", "last_created_at",
+    "kind", "trading_state", "orders_stamp", "base_currency", "cost_schedule", "fee_totals",
+    "cost_schedules", "calendar", "enforce_sessions", "approval", "participation", "slippage",
+    "moved_cash", "cash_sequence", "cash_hash", "broker", "broker_connection",
     "when_broker_down",
-)
+)  # fmt: skip
 _PROJECTED = STATE[4:12]  # cash to last_created_at
 _CASH = ("cash", "moved_cash", "cash_sequence", "cash_hash")
 _NEW = (
-    *("id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl"),
-    *("total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state"),
-)
+    "id", "tenant_id", "name", "name_key", "base_currency", "kind", "opening_cash", "cash", "realized_pnl",
+    "total_trades", "total_buys", "last_sequence", "last_hash", "created_at", "trading_state",
+)  # fmt: skip
 _POSITION_KEY = ("tenant_id", "portfolio_id", "symbol", "product")
 _POSITION = (
-    *("quantity", "cost", "realized_pnl", "last_sequence"),
-    *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
-)
+    "quantity", "cost", "realized_pnl", "last_sequence",
+    "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
+)  # fmt: skip
 _HELD = (*_POSITION[:3], *_POSITION[4:])
 _HELD_PART = Part(POSITIONS, _HELD, tuple((name, index) for index, name in enumerate(_POSITION_KEY)))
 _LISTED_PART = Part(INSTRUMENTS, ("currency", "exchange"), (("tenant_id", 0), ("symbol", 2)))
@@ -77,9 +77,22 @@ def insert_portfolios(connection: Connection, rows: Sequence[Row]) -> None:
     execute_writes(connection, build_insert_missing(PORTFOLIOS, _NEW, rows))
 
 
-def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:
-    """Return `STATE` of the portfolios (tenant id, id), locked for update in the order of their ids."""
-    return find_matching_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids, lock_by="id")
+class LockedRow(NamedTuple):
+    """A locked portfolio. `state` is `STATE`, None if the row still has the version that the caller knows.
+
+    `version` identifies the content of the row (PostgreSQL), None on SQLite.
+    """
+
+    version: str | None
+    tenant_id: int
+    id: int
+    state: tuple[Any, ...] | None
+
+
+def lock_portfolios(connection: Connection, ids: Sequence[Row]) -> list[LockedRow]:
+    """Lock portfolios (tenant id, id, known version or None) in the order of their ids."""
+    rows = lock_changed_rows(connection, PORTFOLIOS, STATE, ("tenant_id", "id"), ids)
+    return [LockedRow(row[0], row[1], row[2], None if row[3] is None else row[3:]) for row in rows]
 
 
 def load_portfolio_states(connection: Connection, ids: Sequence[Row]) -> list[tuple[Any, ...]]:

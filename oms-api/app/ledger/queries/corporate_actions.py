@@ -19,8 +19,8 @@ from app.ledger.rules.corporate_actions import (
     ACTION_ROWS,
     KEY_PREFIX,
     SPLIT,
-    Action,
     ActionKind,
+    CorporateActionTerms,
     FractionSale,
     Split,
     Step,
@@ -34,15 +34,17 @@ from app.timestamps import BEFORE_ALL, format_timestamp
 
 INCOMING, OUTGOING = ":in", ":out"  # the parts of a transfer between symbols
 _ACTION = (
-    *("tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units"),
-    *("amount", "withholding_percent", "cash_in_lieu_price", "currency"),
-)
+    "tenant_id", "id", "kind", "symbol", "effective_at", "ex_date", "new_symbol", "new_units", "old_units",
+    "amount", "withholding_percent", "cash_in_lieu_price", "currency",
+)  # fmt: skip
 _CHUNK = 10_000
 # Databases use a partial index only for a condition without parameters.
 _IS_ACTION = Trade.kind.in_([literal_column(f"'{kind}'") for kind in sorted(ACTION_ROWS)])
 
 
-def find_actions(connection: Connection, tenant_id: int, ids: Iterable[str]) -> dict[str, Action]:
+def find_actions(
+    connection: Connection, tenant_id: int, ids: Iterable[str]
+) -> dict[str, CorporateActionTerms]:
     """Return the terms of corporate actions by id."""
     columns = [getattr(ActionRecord, name) for name in _ACTION]
     statement = (
@@ -53,7 +55,7 @@ def find_actions(connection: Connection, tenant_id: int, ids: Iterable[str]) -> 
     return {action.id: action for action in map(build_action, connection.execute(statement))}
 
 
-def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, Action]:
+def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, CorporateActionTerms]:
     """Return the terms of all corporate actions of a tenant by id."""
     columns = [getattr(ActionRecord, name) for name in _ACTION]
     found = connection.execute(select(*columns).where(ActionRecord.tenant_id == tenant_id))
@@ -62,7 +64,7 @@ def find_all_actions(connection: Connection, tenant_id: int) -> dict[str, Action
 
 def list_actions_of_symbols(
     connection: Connection, tenant_id: int, symbols: Iterable[str], period: tuple[datetime, datetime]
-) -> list[Action]:
+) -> list[CorporateActionTerms]:
     """Return the actions of symbols that take effect in [start, end) and are not reversed, in time order."""
     statement = select(*(getattr(ActionRecord, name) for name in _ACTION)).where(
         ActionRecord.tenant_id == tenant_id,
@@ -75,14 +77,14 @@ def list_actions_of_symbols(
     return list(map(build_action, connection.execute(ordered)))
 
 
-def build_action(row: Any) -> Action:  # a row with the columns of `Action`
+def build_action(row: Any) -> CorporateActionTerms:  # a row with the columns of `CorporateActionTerms`
     """Return the action of a row of the table."""
     values = dict(zip(_ACTION, row, strict=True))
     values["kind"], values["effective_at"] = (
         ActionKind(values["kind"]),
         format_timestamp(values["effective_at"]),
     )
-    return Action(**values)
+    return CorporateActionTerms(**values)
 
 
 def replay_position(
@@ -100,7 +102,7 @@ def replay_position(
 
 def has_action_rows(connection: Connection, key: PositionKey, until: int | None = None) -> bool:
     """Return whether a corporate action changed the position, up to a sequence."""
-    statement = select(Trade.trade_id).where(*_in_position(key, until), _IS_ACTION).limit(1)
+    statement = select(Trade.trade_id).where(*_build_position_conditions(key, until), _IS_ACTION).limit(1)
     return connection.execute(statement).first() is not None
 
 
@@ -110,7 +112,7 @@ def list_steps(
     """Return the unreversed fills and adjustments of a position in the order of the ledger."""
     statement = (
         select(Trade.kind, Trade.sequence, Trade.idempotency_key, *FILL)
-        .where(*_in_position(key, until), Trade.kind != "reversal")
+        .where(*_build_position_conditions(key, until), Trade.kind != "reversal")
         .where(Trade.trade_id != without, ~is_undone(until))
         .order_by(Trade.sequence)
     )
@@ -128,7 +130,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     key, action_id = row.position_key, parse_action_key(row.idempotency_key)
     statement = (
         select(*(getattr(Trade, name) for name in COLUMNS))
-        .where(*_in_position(key, None), _IS_ACTION, ~is_undone())
+        .where(*_build_position_conditions(key, None), _IS_ACTION, ~is_undone())
         .where(Trade.sequence > row.sequence)
         .order_by(Trade.sequence)
     )
@@ -148,7 +150,7 @@ def find_later_action(connection: Connection, row: TradeRow) -> TradeRow | None:
     )
 
 
-def is_reversed(connection: Connection, action: Action) -> bool:
+def is_reversed(connection: Connection, action: CorporateActionTerms) -> bool:
     """Return whether the action was reversed."""
     statement = select(ActionRecord.reversed_at).where(
         ActionRecord.tenant_id == action.tenant_id, ActionRecord.id == action.id
@@ -156,7 +158,9 @@ def is_reversed(connection: Connection, action: Action) -> bool:
     return connection.execute(statement).scalar_one_or_none() is not None
 
 
-def list_action_trades(connection: Connection, key: PortfolioKey, action: Action) -> list[TradeRow]:
+def list_action_trades(
+    connection: Connection, key: PortfolioKey, action: CorporateActionTerms
+) -> list[TradeRow]:
     """Return the unreversed ledger rows that an action booked in a portfolio, the newest first."""
     keys = Trade.idempotency_key.startswith(f"{KEY_PREFIX}{action.id}:", autoescape=True)
     symbols = [symbol for symbol in (action.symbol, action.new_symbol) if symbol]
@@ -184,7 +188,7 @@ def list_action_movements(
     return [CashRow._make(map(format_canonical, row)) for row in found]
 
 
-def find_booking_action(connection: Connection, row: TradeRow) -> Action | None:
+def find_booking_action(connection: Connection, row: TradeRow) -> CorporateActionTerms | None:
     """Return the action that the key of a ledger row names, None if it names none."""
     action_id = parse_action_key(row.idempotency_key)
     return None if action_id is None else find_actions(connection, row.tenant_id, [action_id]).get(action_id)
@@ -193,13 +197,15 @@ def find_booking_action(connection: Connection, row: TradeRow) -> Action | None:
 def find_last_price(connection: Connection, key: PositionKey) -> Any:
     """Return the price and the rate of the position's last row that has a price."""
     statement = (
-        select(Trade.price, Trade.fx_rate).where(*_in_position(key, None)).order_by(Trade.sequence.desc())
+        select(Trade.price, Trade.fx_rate)
+        .where(*_build_position_conditions(key, None))
+        .order_by(Trade.sequence.desc())
     )
     return connection.execute(statement.limit(1)).first()
 
 
 def _read_steps(
-    connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, Action]
+    connection: Connection, key: PositionKey, rows: Iterable[Any], actions: dict[str, CorporateActionTerms]
 ) -> Iterator[Step]:
     for kind, sequence, row_key, *values in rows:
         fill = fill_of(values)
@@ -227,10 +233,12 @@ def _read_transfer(connection: Connection, key: PositionKey, sequence: int, fill
     return Fill(side, abs(quantity), abs(cost), local_value, fill.currency, fill.at)
 
 
-def _in_position(key: PositionKey, until: int | None) -> list[ColumnElement[bool]]:
+def _build_position_conditions(key: PositionKey, until: int | None) -> list[ColumnElement[bool]]:
     tenant_id, portfolio_id, symbol, product = key
     conditions: list[ColumnElement[bool]] = [
-        *(Trade.tenant_id == tenant_id, Trade.portfolio_id == portfolio_id),
-        *(Trade.symbol == symbol, Trade.product == product),
+        Trade.tenant_id == tenant_id,
+        Trade.portfolio_id == portfolio_id,
+        Trade.symbol == symbol,
+        Trade.product == product,
     ]
     return conditions if until is None else [*conditions, Trade.sequence <= until]

@@ -13,7 +13,7 @@ from app.database.bulk import BulkWrite, Row
 from app.ledger.models import Portfolio, PositionRecordRow, PositionRow, Trade
 from app.ledger.rules.equity import compute_rate_of_cost
 from app.ledger.rules.keys import PositionKey
-from app.ledger.rules.position_extremes import Extremes, Holding, LedgerRow, PositionRecord
+from app.ledger.rules.position_extremes import Extremes, LedgerRow, PositionRecord, PositionState
 from app.market_data.models import QuoteRow
 from app.money import ZERO, format_fixed
 from app.timestamps import format_timestamp
@@ -92,8 +92,12 @@ def list_rows_since(
     for matching_row in find_matching_rows(connection, _TRADES, columns, _KEY, keys, since="sequence"):
         sequence, at, kind, price, charges, *held = matching_row[4:]
         row = LedgerRow(
-            *(sequence, parse_instant(at), kind == "trade", Decimal(price), Decimal(charges)),
-            Holding(*map(Decimal, held)),
+            sequence,
+            parse_instant(at),
+            kind == "trade",
+            Decimal(price),
+            Decimal(charges),
+            PositionState(*map(Decimal, held)),
         )
         rows.setdefault(PositionKey(*matching_row[:4]), []).append(row)
     for ledgers in rows.values():
@@ -103,7 +107,7 @@ def list_rows_since(
 
 def build_record_write(records: Mapping[PositionKey, PositionRecord]) -> BulkWrite:
     """Return the write that stores the records of positions."""
-    rows: list[Row] = [(*key, *_values(record)) for key, record in sorted(records.items())]
+    rows: list[Row] = [(*key, *_serialize_record(record)) for key, record in sorted(records.items())]
     return build_upsert(_RECORDS, _KEY + _COLUMNS, _KEY, rows)
 
 
@@ -132,10 +136,10 @@ def _list(
         .order_by(*(getattr(position, name) for name in _KEY))
         .limit(limit)
     )
-    return [_recorded(tuple(row)) for row in connection.execute(statement)]
+    return [_build_record(tuple(row)) for row in connection.execute(statement)]
 
 
-def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
+def _build_record(row: tuple[Any, ...]) -> RecordedPosition:
     last_sequence, currency, cost, local_cost, base = row[4:9]
     rate = None if currency is None else compute_rate_of_cost(cost, local_cost)
     record = None if row[9] is None else _record(row[9:])
@@ -145,10 +149,10 @@ def _recorded(row: tuple[Any, ...]) -> RecordedPosition:
 def _record(values: tuple[Any, ...]) -> PositionRecord:
     sequence, until, quantity, cost, realized_pnl, charges, *extremes = values
     found = None if extremes[0] is None else Extremes._make(extremes)
-    return PositionRecord(sequence, until, Holding(quantity, cost, realized_pnl), charges, found)
+    return PositionRecord(sequence, until, PositionState(quantity, cost, realized_pnl), charges, found)
 
 
-def _values(record: PositionRecord) -> Row:
+def _serialize_record(record: PositionRecord) -> Row:
     held = (*map(format_fixed, record.holding), format_fixed(record.charges))
     extremes = (
         [None] * len(_EXTREMES) if record.extremes is None else list(map(format_fixed, record.extremes))

@@ -34,16 +34,16 @@ def list_positions(
 ) -> list[HeldPosition]:
     """Return positions by portfolio, symbol and product. `after` is the key of the last position seen."""
     columns = (
-        *(Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol),
-        *(PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl),
-        *(PositionRow.currency, PositionRow.local_cost, PositionRow.opened_at, PositionRow.closed_at),
-        *(PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence),
-    )
+        Portfolio.name_key, Portfolio.name, Portfolio.base_currency, PositionRow.symbol,
+        PositionRow.product, PositionRow.quantity, PositionRow.cost, PositionRow.realized_pnl,
+        PositionRow.currency, PositionRow.local_cost, PositionRow.opened_at, PositionRow.closed_at,
+        PositionRow.tenant_id, PositionRow.portfolio_id, PositionRow.last_sequence,
+    )  # fmt: skip
     sort_key = (Portfolio.name_key, PositionRow.symbol, PositionRow.product)
     is_same_portfolio = (Portfolio.tenant_id == PositionRow.tenant_id) & (
         Portfolio.id == PositionRow.portfolio_id
     )
-    conditions = _conditions(filters)
+    conditions = _build_conditions(filters)
     if after is not None:
         conditions.append(tuple_(*sort_key) > tuple_(*after))
     page = (
@@ -64,7 +64,7 @@ def list_positions(
     return [HeldPosition._make(row) for row in connection.execute(statement)]
 
 
-def _conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
+def _build_conditions(filters: PositionFilter) -> list[ColumnElement[bool]]:
     exact = {
         Portfolio.name_key: filters.portfolio_name_key,
         PositionRow.symbol: filters.symbol,

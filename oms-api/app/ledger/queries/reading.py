@@ -31,7 +31,7 @@ from app.text import list_spellings
 _TRADE = tuple(getattr(Trade, name) for name in COLUMNS)
 
 
-class Book(NamedTuple):
+class PortfolioSummary(NamedTuple):
     """A portfolio's counters and amounts (canonical text), now or at an earlier sequence number."""
 
     id: int
@@ -119,9 +119,11 @@ def find_trade(
     connection: Connection, tenant_id: int, trade_id: str, portfolios: frozenset[str] | None
 ) -> ListedTrade | None:
     """Return one trade if it is in one of the portfolios (name keys; None: all), else None."""
-    statement = select_trades(tenant_id).where(Trade.trade_id == trade_id, *_within(portfolios))
+    statement = select_trades(tenant_id).where(
+        Trade.trade_id == trade_id, *_build_portfolio_conditions(portfolios)
+    )
     row = connection.execute(statement).one_or_none()
-    return _listed(row) if row else None
+    return _build_listed_trade(row) if row else None
 
 
 def list_trades(
@@ -133,10 +135,10 @@ def list_trades(
     after: str | None,
 ) -> list[ListedTrade]:
     """Return trades, newest first. `after` is the cursor position of the last trade seen."""
-    conditions = _conditions(tenant_id, filters)
+    conditions = _build_conditions(tenant_id, filters)
     statement = select(*_TRADE).where(Trade.tenant_id == tenant_id, *conditions).limit(limit)
     if filters.portfolio_name_key is not None:
-        portfolio_id = _portfolio_id(connection, tenant_id, filters.portfolio_name_key)
+        portfolio_id = _find_portfolio_id(connection, tenant_id, filters.portfolio_name_key)
         if portfolio_id is None:
             return []
         statement = statement.where(Trade.portfolio_id == portfolio_id).order_by(Trade.sequence.desc())
@@ -149,10 +151,10 @@ def list_trades(
         page = page.order_by(None).limit(None).offset(skip)
     is_all = filters.portfolio_name_key is None and not conditions
     with forbid_full_sorts(connection) if is_all else nullcontext():
-        return [_listed(row) for row in connection.execute(_named(page))]
+        return [_build_listed_trade(row) for row in connection.execute(_select_named_trades(page))]
 
 
-def _named(page: Select[Any]) -> Select[Any]:
+def _select_named_trades(page: Select[Any]) -> Select[Any]:
     """Return the trades of a page as `select_trades` does: two look-ups each, no join of whole tables."""
     trade, reversal = page.subquery("page").c, aliased(Trade)
     is_portfolio = (Portfolio.tenant_id == trade.tenant_id) & (Portfolio.id == trade.portfolio_id)
@@ -171,35 +173,37 @@ def get_cursor_position(trade: ListedTrade, filters: TradeFilter) -> str:
 
 def find_books(
     connection: Connection, tenant_id: int, name_keys: Sequence[str]
-) -> dict[str, tuple[Book, list[Holding]]]:
+) -> dict[str, tuple[PortfolioSummary, list[Holding]]]:
     """Return the existing portfolios by name key, each with its positions by symbol, including flat ones.
 
     One statement reads all.
     """
-    books: dict[str, tuple[Book, list[Holding]]] = {}
-    width = len(Book._fields)
+    books: dict[str, tuple[PortfolioSummary, list[Holding]]] = {}
+    width = len(PortfolioSummary._fields)
     names = {"tenant_id": tenant_id, "name_keys": list(name_keys)}
     for name_key, *row in connection.execute(_BOOKS, names):
         if name_key not in books:
-            books[name_key] = (Book._make(row[:width]), [])
+            books[name_key] = (PortfolioSummary._make(row[:width]), [])
         if row[width] is not None:
             books[name_key][1].append(Holding._make(row[width:]))
     return books
 
 
-def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> Book:
+def find_book(connection: Connection, tenant_id: int, portfolio_id: int) -> PortfolioSummary:
     """Return a portfolio that exists."""
     mine = (Portfolio.tenant_id == tenant_id, Portfolio.id == portfolio_id)
-    return Book._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
+    return PortfolioSummary._make(connection.execute(select(*_BOOK_COLUMNS).where(*mine)).one())
 
 
-def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -> Book:
+def book_at(
+    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
+) -> PortfolioSummary:
     """Return the portfolio as it was after its row `sequence` (at least 1), by one indexed read."""
     columns = (
         Trade.trades_after,
         Trade.buys_after,
-        _text(Trade.portfolio_realized_pnl),
-        _text(Trade.cash_after),
+        _cast_to_text(Trade.portfolio_realized_pnl),
+        _cast_to_text(Trade.cash_after),
         Trade.sequence,
     )
     where = (Trade.tenant_id == tenant_id, Trade.portfolio_id == book.id, Trade.sequence == sequence)
@@ -210,7 +214,7 @@ def book_at(connection: Connection, tenant_id: int, book: Book, sequence: int) -
     )
 
 
-def find_sequence(connection: Connection, tenant_id: int, book: Book, instant: datetime) -> int:
+def find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, instant: datetime) -> int:
     """Return the sequence of the last row recorded at `instant` or before, 0 if there is none.
 
     A binary search finds it, because sequences have no gaps and `created_at` never decreases along them.
@@ -226,7 +230,9 @@ def find_sequence(connection: Connection, tenant_id: int, book: Book, instant: d
     return low
 
 
-def load_holdings(connection: Connection, tenant_id: int, book: Book, sequence: int) -> list[Holding]:
+def load_holdings(
+    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int
+) -> list[Holding]:
     """Return the positions after row `sequence`. The last row of each symbol holds its position."""
     earlier = aliased(Trade)
     last = (
@@ -239,9 +245,9 @@ def load_holdings(connection: Connection, tenant_id: int, book: Book, sequence: 
     )
     same_book = (Trade.tenant_id == PositionRow.tenant_id) & (Trade.portfolio_id == PositionRow.portfolio_id)
     columns = (Trade.position_quantity, Trade.position_cost, Trade.position_realized_pnl)
-    local = (Trade.currency, _text(Trade.position_local_cost), Trade.sequence)
+    local = (Trade.currency, _cast_to_text(Trade.position_local_cost), Trade.sequence)
     statement = (
-        select(Trade.symbol, Trade.product, *map(_text, columns), *local)
+        select(Trade.symbol, Trade.product, *map(_cast_to_text, columns), *local)
         .select_from(PositionRow)
         .join(Trade, same_book & (Trade.sequence == last))
         .where(PositionRow.tenant_id == tenant_id, PositionRow.portfolio_id == book.id)
@@ -257,23 +263,26 @@ def list_books(
     limit: int,
     after: str | None,
     portfolios: frozenset[str] | None,
-) -> list[Book]:
+) -> list[PortfolioSummary]:
     """Return portfolios sorted by name.
 
     `part` matches a part of the name key, `after` is the name key of the last portfolio seen, `portfolios`
     are the name keys that the caller may see.
     """
-    statement = select(*_BOOK_COLUMNS).where(Portfolio.tenant_id == tenant_id, *_within(portfolios))
+    statement = select(*_BOOK_COLUMNS).where(
+        Portfolio.tenant_id == tenant_id, *_build_portfolio_conditions(portfolios)
+    )
     if part:
         statement = statement.where(Portfolio.name_key.contains(part, autoescape=True))
     if after is not None:
         statement = statement.where(Portfolio.name_key > after)
     return [
-        Book._make(row) for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))
+        PortfolioSummary._make(row)
+        for row in connection.execute(statement.order_by(Portfolio.name_key).limit(limit))
     ]
 
 
-def _conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool]]:
+def _build_conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool]]:
     exact = {
         Trade.symbol: filters.symbol,
         Trade.side: filters.side,
@@ -286,7 +295,9 @@ def _conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool
     if filters.user_id is not None:
         conditions.append(Trade.user_id.in_(list_spellings(filters.user_id)))
     if filters.portfolios is not None:
-        mine = select(Portfolio.id).where(Portfolio.tenant_id == tenant_id, *_within(filters.portfolios))
+        mine = select(Portfolio.id).where(
+            Portfolio.tenant_id == tenant_id, *_build_portfolio_conditions(filters.portfolios)
+        )
         conditions.append(Trade.portfolio_id.in_(mine))
     if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
         first = build_first_trade_id(filters.since)
@@ -296,20 +307,22 @@ def _conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElement[bool
     return conditions
 
 
-def _within(portfolios: frozenset[str] | None) -> list[ColumnElement[bool]]:
+def _build_portfolio_conditions(portfolios: frozenset[str] | None) -> list[ColumnElement[bool]]:
     return [] if portfolios is None else [Portfolio.name_key.in_(sorted(portfolios))]
 
 
-def _portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:
+def _find_portfolio_id(connection: Connection, tenant_id: int, name_key: str) -> int | None:
     where = (Portfolio.tenant_id == tenant_id, Portfolio.name_key == name_key)
     return connection.execute(select(Portfolio.id).where(*where)).scalar_one_or_none()
 
 
-def _listed(row: Any) -> ListedTrade:  # a row of `select_trades`
+def _build_listed_trade(row: Any) -> ListedTrade:  # a row of `select_trades`
     return ListedTrade(format_trade(row[: len(COLUMNS)]), row[-2], row[-1])
 
 
-def _text(amount: InstrumentedAttribute[Decimal] | InstrumentedAttribute[Decimal | None]) -> Cast[str]:
+def _cast_to_text(
+    amount: InstrumentedAttribute[Decimal] | InstrumentedAttribute[Decimal | None],
+) -> Cast[str]:
     """Return the amount as text.
 
     Both databases write the canonical form, so no conversion through decimals is needed.
@@ -323,18 +336,18 @@ _BOOK_COLUMNS = (
     Portfolio.base_currency,
     Portfolio.total_trades,
     Portfolio.total_buys,
-    _text(Portfolio.realized_pnl),
-    _text(Portfolio.cash),
+    _cast_to_text(Portfolio.realized_pnl),
+    _cast_to_text(Portfolio.cash),
     Portfolio.last_sequence,
-    _text(Portfolio.opening_cash),
+    _cast_to_text(Portfolio.opening_cash),
     Portfolio.cost_schedule,
     Portfolio.cost_schedules,
     Portfolio.calendar,
     Portfolio.enforce_sessions,
     Portfolio.approval,
-    _text(Portfolio.participation),
-    _text(Portfolio.slippage),
-    _text(Portfolio.moved_cash),
+    _cast_to_text(Portfolio.participation),
+    _cast_to_text(Portfolio.slippage),
+    _cast_to_text(Portfolio.moved_cash),
     Portfolio.last_hash,
     Portfolio.carry_rates,
     Portfolio.broker,
@@ -344,11 +357,11 @@ _BOOK_COLUMNS = (
 _HOLDING_COLUMNS = (
     PositionRow.symbol,
     PositionRow.product,
-    _text(PositionRow.quantity),
-    _text(PositionRow.cost),
-    _text(PositionRow.realized_pnl),
+    _cast_to_text(PositionRow.quantity),
+    _cast_to_text(PositionRow.cost),
+    _cast_to_text(PositionRow.realized_pnl),
     PositionRow.currency,
-    _text(PositionRow.local_cost),
+    _cast_to_text(PositionRow.local_cost),
     PositionRow.last_sequence,
 )
 _NAME_KEYS: BindParameter[str] = bindparam("name_keys", expanding=True)

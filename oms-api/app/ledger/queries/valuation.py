@@ -24,9 +24,9 @@ def list_open_positions(connection: Connection, *conditions: ColumnElement[bool]
     """Return the open positions of the portfolios that match the conditions."""
     table = PositionRow.__table__.c
     columns = (
-        *(table.tenant_id, table.portfolio_id, table.symbol, table.product, table.quantity, table.cost),
-        *(table.currency, table.local_cost, table.last_sequence, Portfolio.base_currency),
-    )
+        table.tenant_id, table.portfolio_id, table.symbol, table.product, table.quantity, table.cost,
+        table.currency, table.local_cost, table.last_sequence, Portfolio.base_currency,
+    )  # fmt: skip
     is_owner = (Portfolio.tenant_id == PositionRow.tenant_id) & (Portfolio.id == PositionRow.portfolio_id)
     statement: Select[Any] = (
         select(*columns).join(Portfolio, is_owner).where(PositionRow.quantity != ZERO, *conditions)

@@ -3,13 +3,14 @@
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.calendars.schemas import LocalDate
 from app.ledger.routes.currencies import Currency
 from app.ledger.rules.settings import CarryRateKind
 from app.wire.fields import Amount, to_lower_case
+from app.wire.request_models import FrozenRequestModel
 
 MAX_PERCENT = Decimal(1000)
 
@@ -20,10 +21,8 @@ def _require_rate(value: Decimal) -> Decimal:
     return value
 
 
-class CarryRateIn(BaseModel):
+class CarryRateIn(FrozenRequestModel):
     """A yearly rate that applies from a date until a later one of the same kind and currency replaces it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Annotated[CarryRateKind, BeforeValidator(to_lower_case)] = Field(
         description="`interest` is earned on positive cash, `margin` is paid on negative cash, `borrow` on "

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import CashReaderDep
 from app.ledger.queries.cash import CashPosition
@@ -20,12 +20,13 @@ from app.ledger.service.cash import CashMove, move_cash
 from app.ledger.service.cash_statement import CashStatement, read_cash_statement
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
-from app.wire.body import documented_body, json_body
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
+from app.wire.body import json_body
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import PositiveAmount, to_lower_case
-from app.wire.lists import Cursor, Limit, build_link_header
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.list_pages import PagesDep
+from app.wire.lists import PageQuery
+from app.wire.request_models import RequestModel
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
@@ -35,10 +36,9 @@ _LIST = "cash"
 _EXAMPLE = {"kind": "deposit", "amount": "50000.00", "currency": "USD", "reason": "New capital"}
 
 
-class CashIn(BaseModel):
+class CashIn(RequestModel):
     """A deposit, a withdrawal, or a transfer to another portfolio of the same currency."""
 
-    model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {"to": "Did you mean `to_portfolio`?", "note": "Use `reason`."}
 
     kind: Annotated[Literal["deposit", "withdrawal", "transfer"], BeforeValidator(to_lower_case)] = Field(
@@ -112,25 +112,15 @@ class CashOut(BaseModel):
     rows: list[CashRowOut] = Field(description="Rows of the page, newest first")
 
 
-class CashQuery(BaseModel):
-    """A page of the rows."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
-
-
 @router.post(
     "/{name}/cash",
     summary="Create a deposit, withdrawal or transfer",
     status_code=201,
-    responses=document_responses(201, {"model": CashRowOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CashIn, _EXAMPLE),
+    responses=document_responses(201, CashRowOut, 404, 409),
 )
 async def record_cash(
-    caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
+    caller: Treasurer, name: PortfolioPath, body: Annotated[CashIn, Depends(json_body(CashIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """Deposit, withdraw or transfer cash.
 
@@ -139,39 +129,31 @@ async def record_cash(
     flow = (body.kind, body.amount, body.currency, body.to_portfolio, body.reason)
     move = CashMove(parse_portfolio_name(name), *flow)
     request = change_requests.build(caller, body, move.portfolio)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: move_cash(connection, request, move, cash_reader.buying_powers, now),
-        )
-    )
+    return await change_requests.execute(request, move_cash, move, cash_reader.buying_powers)
 
 
 @router.get(
     "/{name}/cash",
     summary="List the cash movements of a portfolio",
-    responses=document_responses(200, {"model": CashOut}, 404, headers=NEXT_HEADER),
+    responses=document_responses(200, CashOut, 404),
 )
 async def list_cash(
-    caller: Reader, name: PortfolioPath, query: Annotated[CashQuery, Query()], readers: ReadersDep,
-    cursors: CursorsDep, now: ClockDep, cash_reader: CashReaderDep, request: Request,
+    caller: Reader, name: PortfolioPath, query: Annotated[PageQuery, Query()], readers: ReadersDep,
+    pages: PagesDep, now: ClockDep, cash_reader: CashReaderDep,
 ) -> Response:  # fmt: skip
     """List opening cash, trades and other cash movements, each with the balance after it, newest first."""
     portfolio_name, at = parse_portfolio_name(name), now()
     listed = f"{_LIST} {name_key(portfolio_name)}"
-    before = _parse_cursor(cursors.read(caller.tenant_id, listed, query.cursor)) if query.cursor else None
+    page = pages.open(caller.tenant_id, listed, query)
+    before = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> CashStatement:
-        page = (before, query.limit + 1)
-        return read_cash_statement(connection, caller, portfolio_name, page, cash_reader, at)
+        return read_cash_statement(connection, caller, portfolio_name, (before, page.count), cash_reader, at)
 
     statement = await readers.run(read, caller.tenant_id)
     rows = statement.rows[: query.limit]
-    position = rows[-1][0] if len(statement.rows) > query.limit else None
-    cursor = None if position is None else cursors.make(caller.tenant_id, listed, _format_cursor(position))
-    return build_json_response(
-        _serialize(statement, [row for _, row in rows]), headers=build_link_header(request, cursor)
-    )
+    position = _format_cursor(rows[-1][0]) if len(statement.rows) > query.limit else None
+    return page.build_content_response(_serialize(statement, [row for _, row in rows]), position)
 
 
 def _serialize(statement: CashStatement, rows: list[dict[str, Any]]) -> dict[str, Any]:

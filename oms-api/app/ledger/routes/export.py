@@ -35,7 +35,7 @@ async def export_ledger(caller: Auditor, readers: ReadersDep, exports: ExportsDe
     tenant_id = caller.tenant_id
 
     async def begin() -> Read:
-        heads = await readers.run(lambda connection: find_ledger_heads(connection, tenant_id), tenant_id)
+        heads = await readers.read(tenant_id, find_ledger_heads)
         export = LedgerExport(tenant_id, heads)
         return lambda: readers.run(export.read, tenant_id)
 
@@ -57,7 +57,7 @@ async def list_ledger_heads(caller: Auditor, readers: ReadersDep, now: ClockDep)
     or cut off since.
     """
     tenant_id, at = caller.tenant_id, format_timestamp(now())
-    heads = await readers.run(lambda connection: find_ledger_heads(connection, tenant_id), tenant_id)
+    heads = await readers.read(tenant_id, find_ledger_heads)
     heads_content = (
         {
             "tenant": tenant_id,

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from app.identity.dependencies import require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.dependencies import GuardDep
 from app.ledger.routes.portfolio_settings import PortfolioIn, PortfolioPatch
@@ -13,8 +13,8 @@ from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
 from app.ledger.service import managing as service
 from app.ledger.service.managing import NewPortfolio, PortfolioChanges
-from app.wire.body import documented_body, json_body
-from app.wire.responses import REPLAYED_HEADER, document_responses
+from app.wire.body import json_body
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 
@@ -28,42 +28,31 @@ _EXAMPLE = {
     "calendar": "XNYS",
     "enforce_sessions": "hold",
 }
+PortfolioPatchBody = Annotated[
+    PortfolioPatch,
+    Depends(json_body(PortfolioPatch, {"name": "Growth and Income", "cost_schedule": "us_equity"})),
+]
 
 
 @router.post(
-    "",
-    summary="Create a portfolio",
-    status_code=201,
-    responses=document_responses(201, {"model": SummaryOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(PortfolioIn, _EXAMPLE),
+    "", summary="Create a portfolio", status_code=201, responses=document_responses(201, SummaryOut, 409)
 )
 async def make_portfolio(
-    caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn))],
-    change_executor: ChangeExecutorDep, change_requests: ChangeRequestsDep, guard: GuardDep,
+    caller: Creator, body: Annotated[PortfolioIn, Depends(json_body(PortfolioIn, _EXAMPLE))],
+    change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Create a paper portfolio. Orders need an existing portfolio; a reported trade creates its own."""
     request = change_requests.build(caller, body)
     portfolio = NewPortfolio(body.name, body.base_currency, body.opening_cash, body.to_changes())
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_portfolio(connection, request, portfolio, guard, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_portfolio, portfolio, guard)
 
 
 @router.patch(
-    "/{name}",
-    summary="Update a portfolio",
-    responses=document_responses(200, {"model": SummaryOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(
-        PortfolioPatch, {"name": "Growth and Income", "cost_schedule": "us_equity"}
-    ),
+    "/{name}", summary="Update a portfolio", responses=document_responses(200, SummaryOut, 404, 409)
 )
 async def update_portfolio(
     caller: Manager, name: Annotated[str, Path(json_schema_extra={"maxLength": MAX_NAME_LENGTH})],
-    body: Annotated[PortfolioPatch, Depends(json_body(PortfolioPatch))], change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep, guard: GuardDep,
+    body: PortfolioPatchBody, change_requests: ChangeRequestsDep, guard: GuardDep,
 ) -> Response:  # fmt: skip
     """Change a portfolio's name, its settings, or both.
 
@@ -72,14 +61,7 @@ async def update_portfolio(
     """
     current_name = parse_portfolio_name(name)
     changes = PortfolioChanges(
-        body.name, body.base_currency, body.opening_cash, body.to_changes(), body.broker_choice()
+        body.name, body.base_currency, body.opening_cash, body.to_changes(), body.get_broker_choice()
     )
     request = change_requests.build(caller, body, current_name)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.update_portfolio(
-                connection, request, current_name, changes, guard, now
-            ),
-        )
-    )
+    return await change_requests.execute(request, service.update_portfolio, current_name, changes, guard)

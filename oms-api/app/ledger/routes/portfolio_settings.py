@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.costs.rules.values import Schedule
 from app.instruments.schemas import Symbol
 from app.ledger.routes.carry_rates import CarryRateIn
@@ -17,6 +17,7 @@ from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.ledger.service.trade_guard import BrokerChoice
 from app.money import format_fixed
 from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, to_lower_case, to_upper_case
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_LISTED = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")
@@ -59,10 +60,8 @@ _SCHEDULES_BY_MARKET = {
 }
 
 
-class ApprovalIn(BaseModel):
+class ApprovalIn(FrozenRequestModel):
     """The policy that decides which orders of a portfolio need the approval of another person."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Annotated[
         Literal["always", "above_value", "above_equity_share", "instruments"], BeforeValidator(to_lower_case)
@@ -119,10 +118,8 @@ class ApprovalIn(BaseModel):
         }
 
 
-class SettingsIn(BaseModel):
+class SettingsIn(RequestModel):
     """The settings of a portfolio. Each applies to later orders and trades."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cost_schedule: CostSchedule | None = Field(
         None,
@@ -136,7 +133,7 @@ class SettingsIn(BaseModel):
         "markets are not charged",
         examples=[{"IN": "zerodha", "US": "us_equity"}],
     )
-    calendar: Annotated[Market, BeforeValidator(to_upper_case)] | None = Field(
+    calendar: Annotated[MarketIdentifier, BeforeValidator(to_upper_case)] | None = Field(
         None, description="Market whose sessions define its P&L days; null: days of UTC", examples=["XNYS"]
     )
     enforce_sessions: Sessions | None = Field(
@@ -215,8 +212,6 @@ _COLUMN_CONVERTERS: dict[str, Any] = {
 class PortfolioIn(SettingsIn):
     """A paper portfolio to create."""
 
-    model_config = ConfigDict(extra="forbid")
-
     name: PortfolioName = Field(
         description="Unique in the tenant; letter case does not matter", examples=["Growth"]
     )
@@ -240,7 +235,6 @@ class PortfolioPatch(SettingsIn):
     reported trades; earlier orders keep their cost schedule. null removes a setting.
     """
 
-    model_config = ConfigDict(extra="forbid")
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {"cash": "Use `POST /portfolios/{name}/cash`."}
 
     name: PortfolioName | None = Field(
@@ -269,7 +263,7 @@ class PortfolioPatch(SettingsIn):
             raise PydanticCustomError("connection", message, {"field": "connection"})
         return self
 
-    def broker_choice(self) -> BrokerChoice | None:
+    def get_broker_choice(self) -> BrokerChoice | None:
         """Return the broker of the request, None where it names none."""
         return None if self.broker is None else BrokerChoice(self.broker, self.connection)
 

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BeforeValidator, Field
 from sqlalchemy import Connection
 from starlette.convertors import PathConvertor, register_url_convertor
 
@@ -19,11 +19,13 @@ from app.ledger.service.position_records import add_records
 from app.ledger.service.positions import get_marked_position, list_positions_at_marks
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import SearchText, to_lower_case, to_upper_case
-from app.wire.lists import Cursor, Limit, build_link_header
+from app.wire.list_pages import PagesDep
+from app.wire.lists import Cursor, Limit
 from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.request_models import RequestModel
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["positions"])
 
@@ -42,10 +44,8 @@ PositionSide = Annotated[Literal["long", "short"], BeforeValidator(to_lower_case
 Product = Annotated[str, BeforeValidator(to_upper_case), Field(max_length=8, pattern=r"^[A-Z0-9_-]*$")]
 
 
-class PositionsQuery(BaseModel):
+class PositionsQuery(RequestModel):
     """Filters of the list of positions, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = None
     symbol: Symbol | None = None
@@ -64,45 +64,37 @@ class PositionsQuery(BaseModel):
         return PositionFilter(*values, caller.portfolios)
 
 
-class ProductQuery(BaseModel):
+class ProductQuery(RequestModel):
     """The product of a position."""
-
-    model_config = ConfigDict(extra="forbid")
 
     product: Product | None = None
 
 
-@router.get(
-    "/positions",
-    summary="List positions",
-    responses=document_responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
-)
+@router.get("/positions", summary="List positions", responses=document_responses(200, list[HeldPositionOut]))
 async def list_positions(
     caller: Reader, query: Annotated[PositionsQuery, Query()], readers: ReadersDep, market: MarketDep,
-    cursors: CursorsDep, now: ClockDep, exits: ExitsDep, request: Request,
+    pages: PagesDep, now: ClockDep, exits: ExitsDep,
 ) -> Response:  # fmt: skip
     """List the positions of all portfolios at their marks, by portfolio and symbol."""
     tenant_id, at, filters = caller.tenant_id, now(), query.filter(caller)
-    after = _parse_cursor(cursors.read(tenant_id, _LISTED, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _LISTED, query)
+    after = None if page.start is None else _parse_cursor(page.start)
 
     def read(connection: Connection) -> list[MarkedPosition]:
-        marked = list_positions_at_marks(connection, market, tenant_id, filters, at, query.limit + 1, after)
+        marked = list_positions_at_marks(connection, market, tenant_id, filters, at, page.count, after)
         recorded = add_records(connection, market, tenant_id, marked, at)
         return add_exit_prices(connection, tenant_id, recorded, exits)
 
     marked_positions = await readers.run(read, tenant_id)
-    page = marked_positions[: query.limit]
-    position = _SEPARATOR.join(page[-1].held.place) if len(marked_positions) > query.limit else None
-    cursor = cursors.make(tenant_id, _LISTED, position) if position is not None else None
-    return build_json_response(
-        list(map(serialize_held_position, page)), headers=build_link_header(request, cursor)
+    return page.build_response(
+        marked_positions, serialize_held_position, lambda last: _SEPARATOR.join(last.held.place)
     )
 
 
 @router.get(
     "/positions/{portfolio}/{symbol:position_symbol}",
     summary="Get a position",
-    responses=document_responses(200, {"model": HeldPositionOut}, 404),
+    responses=document_responses(200, HeldPositionOut, 404),
 )
 async def get_position(
     caller: Reader, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],

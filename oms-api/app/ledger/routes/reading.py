@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.clock import Now
@@ -38,24 +38,25 @@ from app.ledger.schemas import (
 )
 from app.ledger.service import reading
 from app.ledger.service.cash_figures import CashFigures, CashReader
-from app.ledger.service.reading import AsOf, Statement
+from app.ledger.service.reading import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
-from app.wire.dependencies import ClockDep, CursorsDep, ReadersDep
+from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.fields import SearchText, Side
+from app.wire.list_pages import PagesDep
 from app.wire.lists import (
     Count,
     Cursor,
     Limit,
     Period,
     QueryTime,
-    build_link_header,
     is_plain_integer,
     parse_instant,
 )
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.request_models import RequestModel
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter()
 
@@ -67,8 +68,6 @@ _BY_TRADE_ID, _BY_SEQUENCE, _PORTFOLIOS = "trades", "trades of a portfolio", "po
 
 class TradeQuery(Period):
     """Filters of the list of trades, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     limit: Limit = DEFAULT_LIMIT
     skip: Annotated[
@@ -106,20 +105,16 @@ class TradeQuery(Period):
         )
 
 
-class MomentQuery(BaseModel):
+class MomentQuery(RequestModel):
     """The time of a statement."""
-
-    model_config = ConfigDict(extra="forbid")
 
     as_of: str | None = Field(
         None, max_length=40, description="An instant (RFC 3339, with offset) or a sequence number"
     )
 
 
-class PortfolioQuery(BaseModel):
+class PortfolioQuery(RequestModel):
     """Filters of the list of portfolios, its detail, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     q: SearchText | None = Field(None, description="Part of the name, in any letter case")
     detail: bool = False
@@ -128,56 +123,45 @@ class PortfolioQuery(BaseModel):
 
 
 @router.get(
-    "/trades",
-    summary="List trades",
-    tags=["trades"],
-    responses=document_responses(200, {"model": list[TradeOut]}, headers=NEXT_HEADER),
+    "/trades", summary="List trades", tags=["trades"], responses=document_responses(200, list[TradeOut])
 )
 async def list_trades(
-    caller: Reader,
-    query: Annotated[TradeQuery, Query()],
-    readers: ReadersDep,
-    cursors: CursorsDep,
-    request: Request,
+    caller: Reader, query: Annotated[TradeQuery, Query()], readers: ReadersDep, pages: PagesDep
 ) -> Response:
     """List trades, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller)
     listed = _BY_SEQUENCE if query.portfolio is not None else _BY_TRADE_ID
-    after = cursors.read(tenant_id, listed, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, listed, query)
 
     def read(connection: Connection) -> list[ListedTrade]:
         resolved = filters
         if filters.symbol is not None:
             resolved = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
-        return queries.list_trades(connection, tenant_id, resolved, query.limit + 1, query.skip, after)
+        return queries.list_trades(connection, tenant_id, resolved, page.count, query.skip, page.start)
 
     listed_trades = await readers.run(read, tenant_id)
-    page = listed_trades[: query.limit]
-    position = queries.get_cursor_position(page[-1], filters) if len(listed_trades) > query.limit else None
-    cursor = cursors.make(tenant_id, listed, position) if position is not None else None
-    return build_json_response(list(map(_listed, page)), headers=build_link_header(request, cursor))
+    return page.build_response(
+        listed_trades, _serialize_trade, lambda last: queries.get_cursor_position(last, filters)
+    )
 
 
 @router.get(
     "/trades/{trade_id}",
     summary="Get a trade",
     tags=["trades"],
-    responses=document_responses(200, {"model": TradeOut}, 404),
+    responses=document_responses(200, TradeOut, 404),
 )
 async def get_trade(caller: Reader, trade_id: Annotated[SearchText, Path()], readers: ReadersDep) -> Response:
     """Get one trade."""
-    listed_trade = await readers.run(
-        lambda connection: reading.get_trade(connection, caller.tenant_id, trade_id, caller.portfolios),
-        caller.tenant_id,
-    )
-    return build_json_response(_listed(listed_trade))
+    listed_trade = await readers.read(caller.tenant_id, reading.get_trade, trade_id, caller.portfolios)
+    return build_json_response(_serialize_trade(listed_trade))
 
 
 @router.get(
     "/portfolio/{name}",
     summary="Get a portfolio with its positions",
     tags=["portfolios"],
-    responses=document_responses(200, {"model": PortfolioOut}, 404),
+    responses=document_responses(200, PortfolioOut, 404),
 )
 async def get_portfolio(
     caller: Reader,
@@ -193,11 +177,11 @@ async def get_portfolio(
     Positions are valued at the current marks. As of an earlier time they are not valued.
     """
     at = now()
-    portfolio_name, moment = parse_portfolio_name(name), _as_of(query.as_of, at)
+    portfolio_name, moment = parse_portfolio_name(name), _parse_as_of(query.as_of, at)
     if not caller.sees(name_key(portfolio_name)):
         moment = None  # takes as long as for a visible portfolio, and does not reveal its last sequence
 
-    def read(connection: Connection) -> tuple[Statement, PortfolioValue | None]:
+    def read(connection: Connection) -> tuple[PortfolioStatement, PortfolioValue | None]:
         found = reading.get_statement(connection, caller.tenant_id, portfolio_name, cash_reader, at, moment)
         if moment is not None:
             return found, None
@@ -207,33 +191,27 @@ async def get_portfolio(
     statement, value = await readers.run(read, caller.tenant_id)
     if not caller.sees(name_key(portfolio_name)):
         raise NoSuchPortfolio(portfolio_name)
-    return build_json_response(_statement(statement, value))
+    return build_json_response(_serialize_statement(statement, value))
 
 
 @router.get(
     "/portfolios",
     summary="List portfolios",
     tags=["portfolios"],
-    responses=document_responses(200, {"model": list[str] | list[SummaryOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[str] | list[SummaryOut]),
 )
 async def list_portfolios(
-    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[PortfolioQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List the names of portfolios, or with `detail=true` a summary of each, in alphabetical order."""
     tenant_id, part = caller.tenant_id, name_key(query.q.strip()) if query.q else None
-    after = cursors.read(tenant_id, _PORTFOLIOS, query.cursor) if query.cursor else None
-    books = await readers.run(
-        lambda connection: queries.list_books(
-            connection, tenant_id, part, query.limit + 1, after, caller.portfolios
-        ),
-        tenant_id,
+    page = pages.open(tenant_id, _PORTFOLIOS, query)
+    books = await readers.read(tenant_id, queries.list_books, part, page.count, page.start, caller.portfolios)
+    return page.build_response(
+        books,
+        lambda book: reading.build_summary(book) if query.detail else book.name,
+        lambda last: name_key(last.name),
     )
-    page = books[: query.limit]
-    more = len(books) > query.limit
-    cursor = cursors.make(tenant_id, _PORTFOLIOS, name_key(page[-1].name)) if more else None
-    content = [reading.build_summary(book) if query.detail else book.name for book in page]
-    return build_json_response(content, headers=build_link_header(request, cursor))
 
 
 def build_portfolio_route(
@@ -252,7 +230,8 @@ def build_portfolio_route(
             for key, value in _value_tenant(connection, valuer, tenant_id, statements, at).items()
         }
         return {
-            key: orjson.dumps(_statement(statement, values[key])) for key, statement in statements.items()
+            key: orjson.dumps(_serialize_statement(statement, values[key]))
+            for key, statement in statements.items()
         }
 
     bodies: GroupRead[PortfolioNameKey, bytes] = GroupRead(readers, read_bodies)
@@ -272,7 +251,7 @@ def _value_tenant(
     connection: Connection,
     valuer: Valuer,
     tenant_id: int,
-    statements: Mapping[PortfolioNameKey, Statement],
+    statements: Mapping[PortfolioNameKey, PortfolioStatement],
     at: datetime,
 ) -> dict[PortfolioNameKey, PortfolioValue]:
     mine = {key: statement for key, statement in statements.items() if key.tenant_id == tenant_id}
@@ -288,13 +267,13 @@ def parse_portfolio_name(text: str) -> str:
     return name
 
 
-def _listed(trade: ListedTrade) -> dict[str, Any]:
+def _serialize_trade(trade: ListedTrade) -> dict[str, Any]:
     return serialize_trade(trade.row, trade.portfolio_name, trade.reversed_by)
 
 
-def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, Any]:
+def _serialize_statement(statement: PortfolioStatement, value: PortfolioValue | None) -> dict[str, Any]:
     positions = {
-        _position_name(holding.symbol, holding.product): _shown(
+        _format_position_name(holding.symbol, holding.product): _serialize_amounts(
             holding.quantity, holding.cost, holding.realized_pnl
         )
         for holding in statement.holdings
@@ -306,12 +285,12 @@ def _statement(statement: Statement, value: PortfolioValue | None) -> dict[str, 
         "charges": shorten_amount(format_fixed(charges)),
         "net_realized_pnl": shorten_amount(format_fixed(net)),
         **serialize_value(value),
-        **_cash_figures(statement.figures),
+        **_serialize_cash_figures(statement.figures),
         "positions": positions,
     }
 
 
-def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
+def _serialize_cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
     """Return the figures that only the present has; None for an earlier time."""
     if figures is None:
         return dict.fromkeys(("buying_power", "settled_cash", "unsettled_cash"))
@@ -323,7 +302,7 @@ def _cash_figures(figures: CashFigures | None) -> dict[str, str | None]:
 
 
 @lru_cache(maxsize=8192)
-def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
+def _serialize_amounts(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     """Return the position's response body.
 
     It is cached, because positions are read far more often than they change.
@@ -331,11 +310,11 @@ def _shown(quantity: str, cost: str, realized_pnl: str) -> dict[str, str]:
     return serialize_position(quantity, cost, realized_pnl)
 
 
-def _position_name(symbol: str, product: str) -> str:
+def _format_position_name(symbol: str, product: str) -> str:
     return f"{symbol} {product}" if product else symbol
 
 
-def _as_of(text: str | None, now: datetime) -> AsOf | None:
+def _parse_as_of(text: str | None, now: datetime) -> AsOf | None:
     if text is None:
         return None
     if is_plain_integer(text):

@@ -24,7 +24,7 @@ from app.ledger.schemas import (
 from app.ledger.service.commands import RecordedTrade, RecordTrade
 from app.ledger.service.trade_service import TradeService
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body, parse_model, validate_flat
+from app.wire.body import describe_body, json_body, parse_model, validate_flat
 from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
 from app.wire.problems import build_problem
@@ -52,14 +52,18 @@ TRADE_EXAMPLE: dict[str, Any] = {
     "portfolio_name": "Tech Portfolio",
     "user_id": "U123",
 }
+BatchBody = Annotated[BatchIn, Depends(json_body(BatchIn, {"trades": [TRADE_EXAMPLE]}))]
+TradeReversalBody = Annotated[
+    TradeReversalIn, Depends(json_body(TradeReversalIn, {"reason": "Reported twice"}))
+]
 
 
 @router.post(
     "/trade",
     summary="Report a trade",
     status_code=201,
-    responses=document_responses(201, {"model": RecordedOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(TradeIn, TRADE_EXAMPLE),
+    responses=document_responses(201, RecordedOut, 409, headers=REPLAYED_HEADER),
+    openapi_extra=describe_body(TradeIn, TRADE_EXAMPLE),
 )
 async def report_trade(
     caller: Reporter, service: TradeServiceDep, key: IdempotencyKey, request: Request
@@ -73,23 +77,22 @@ async def report_trade(
 @router.post(
     "/trades:batch",
     summary="Report up to 1,000 trades",
-    status_code=200,
-    responses=document_responses(200, {"model": OutcomesOut}, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(BatchIn, {"trades": [TRADE_EXAMPLE]}),
+    responses=document_responses(200, OutcomesOut, headers=REPLAYED_HEADER),
 )
 async def report_trades(
-    caller: Reporter, body: Annotated[BatchIn, Depends(json_body(BatchIn))], service: TradeServiceDep,
-    key: IdempotencyKey, request: Request,
-) -> Response:  # fmt: skip
+    caller: Reporter, body: BatchBody, service: TradeServiceDep, key: IdempotencyKey, request: Request
+) -> Response:
     """Record up to 1,000 executions in order. Each item succeeds or fails on its own."""
     authenticated_request = AuthenticatedRequest(caller, get_request_info(request).request_id, key)
-    drafts = [_draft(service, authenticated_request, item, index) for index, item in enumerate(body.trades)]
+    drafts = [
+        _build_command(service, authenticated_request, item, index) for index, item in enumerate(body.trades)
+    ]
     recorded = iter(await service.record_all([draft for draft in drafts if isinstance(draft, RecordTrade)]))
     outcomes = [next(recorded) if isinstance(draft, RecordTrade) else draft for draft in drafts]
     written = [outcome for outcome in outcomes if isinstance(outcome, RecordedTrade)]
     headers = {REPLAYED: "true"} if written and all(recorded.replayed for recorded in written) else {}
     return build_json_response(
-        {"outcomes": [_outcome(outcome, request) for outcome in outcomes]}, headers=headers
+        {"outcomes": [_serialize_outcome(outcome, request) for outcome in outcomes]}, headers=headers
     )
 
 
@@ -97,13 +100,11 @@ async def report_trades(
     "/trades/{trade_id}:reverse",
     summary="Reverse a trade",
     status_code=201,
-    responses=document_responses(201, {"model": RecordedOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(TradeReversalIn, {"reason": "Reported twice"}),
+    responses=document_responses(201, RecordedOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def reverse_trade(
-    caller: Reverser, trade_id: Annotated[SearchText, Path(max_length=32)],
-    body: Annotated[TradeReversalIn, Depends(json_body(TradeReversalIn))], service: TradeServiceDep,
-    key: IdempotencyKey, request: Request,
+    caller: Reverser, trade_id: Annotated[SearchText, Path(max_length=32)], body: TradeReversalBody,
+    service: TradeServiceDep, key: IdempotencyKey, request: Request,
 ) -> Response:  # fmt: skip
     """Add a row to the ledger that reverses a trade.
 
@@ -136,7 +137,7 @@ def _build(recorded: RecordedTrade) -> JsonResponse:
     return JsonResponse(201, body, REPLAYED_FIELD if recorded.replayed else ())
 
 
-def _draft(
+def _build_command(
     service: TradeService, authenticated_request: AuthenticatedRequest, item: object, index: int
 ) -> RecordTrade | OmsError:
     at = ("trades", str(index))
@@ -149,7 +150,7 @@ def _draft(
         return refusal
 
 
-def _outcome(outcome: RecordedTrade | OmsError, request: Request) -> dict[str, Any]:
+def _serialize_outcome(outcome: RecordedTrade | OmsError, request: Request) -> dict[str, Any]:
     if isinstance(outcome, OmsError):
         return {
             "status": outcome.status,

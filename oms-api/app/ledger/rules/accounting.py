@@ -107,15 +107,15 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     quantity = position.quantity + signed
     closed = compute_closed_quantity(position.quantity, signed)
     is_local = fill.currency is not None or position.currency is not None
-    local_cost = _local_cost(position, fill, closed) if is_local else ZERO
-    currency = _currency_after(position, fill) if is_local else None
+    local_cost = _compute_local_cost(position, fill, closed) if is_local else ZERO
+    currency = _get_currency_after(position, fill) if is_local else None
     opened_at, closed_at = compute_position_times(position, quantity, fill.at)
     times = (opened_at, closed_at, get_later_timestamp(position.last_executed_at, fill.at))
     if not closed:
         cost = position.cost + sign * fill.value
         return Position(quantity, cost, position.realized_pnl, local_cost, currency, *times)
-    released = _part(position.cost, closed, abs(position.quantity))
-    closed_value = _part(fill.value, closed, fill.quantity)
+    released = _compute_part(position.cost, closed, abs(position.quantity))
+    closed_value = _compute_part(fill.value, closed, fill.quantity)
     # Selling a long earns value - cost; a short's cost is negative, so the same sum serves, mirrored.
     realized = -sign * closed_value - released
     cost = position.cost - released + sign * (fill.value - closed_value)
@@ -161,21 +161,21 @@ def replay_fills(fills: Iterable[Fill], start: Position = FLAT) -> Position:
     return position
 
 
-def _part(amount: Decimal, closed: Decimal, whole: Decimal) -> Decimal:
+def _compute_part(amount: Decimal, closed: Decimal, whole: Decimal) -> Decimal:
     return amount if closed == whole else compute_share(amount, closed, whole)
 
 
-def _local_cost(position: Position, fill: Fill, closed: Decimal) -> Decimal:
+def _compute_local_cost(position: Position, fill: Fill, closed: Decimal) -> Decimal:
     """Return the cost in the instrument's currency after the fill, by the same rules, rounded on its own."""
     sign = fill.side.sign
     if not closed:
         return position.local_cost + sign * fill.local_value
-    released = _part(position.local_cost, closed, abs(position.quantity))
-    opening = fill.local_value - _part(fill.local_value, closed, fill.quantity)
+    released = _compute_part(position.local_cost, closed, abs(position.quantity))
+    opening = fill.local_value - _compute_part(fill.local_value, closed, fill.quantity)
     return position.local_cost - released + sign * opening
 
 
-def _currency_after(position: Position, fill: Fill) -> str | None:
+def _get_currency_after(position: Position, fill: Fill) -> str | None:
     if not position.quantity or position.currency == fill.currency:
         return fill.currency
     return MIXED

@@ -1,11 +1,11 @@
 """Verify a ledger row that a corporate action booked against the terms of the action."""
 
 from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT, Action, ActionKind
+from app.ledger.rules.corporate_actions import ACTION_ROWS, SPLIT, ActionKind, CorporateActionTerms
 from app.ledger.rules.verification import Check, Finding
 
 
-def check_action_row(row: TradeRow, action: Action | None) -> list[Finding]:
+def check_action_row(row: TradeRow, action: CorporateActionTerms | None) -> list[Finding]:
     """Return the findings about a row, given the action that its key names.
 
     Rows of other kinds without an action have none.

@@ -52,8 +52,8 @@ def parse_row_amounts(row: TradeRow) -> Amounts | None:
     """Return the row's amounts, or None if the row is not in canonical form."""
     if not _is_formed(row):
         return None
-    texts = _amount_texts(row)
-    return Amounts(*map(Decimal, texts if row.currency is None else texts + _local_texts(row)))
+    texts = _list_amount_texts(row)
+    return Amounts(*map(Decimal, texts if row.currency is None else texts + _list_local_texts(row)))
 
 
 def find_malformed_fields(row: TradeRow) -> Iterator[tuple[str, object, str]]:
@@ -92,12 +92,12 @@ _LOCALLY_FORMED = re.compile(rf"[A-Z]{{3}}(?: {_AMOUNT}){{{len(COLUMNS[_LOCAL])}
 _COUNTS = ("sequence", "trades_after", "buys_after", "hash_version")
 
 
-def _amount_texts(row: TradeRow) -> tuple[str, ...]:
+def _list_amount_texts(row: TradeRow) -> tuple[str, ...]:
     fields: tuple[Any, ...] = row
     return fields[_TRADED] + fields[_MOVED] + fields[_SUMMED]
 
 
-def _local_texts(row: TradeRow) -> tuple[str, ...]:
+def _list_local_texts(row: TradeRow) -> tuple[str, ...]:
     fields: tuple[Any, ...] = row
     return fields[_LOCAL]
 
@@ -111,7 +111,7 @@ def _is_formed(row: TradeRow) -> bool:
         is int
     ):
         return False
-    texts = (row.kind, row.side, row.executed_at, row.created_at, *_amount_texts(row))
+    texts = (row.kind, row.side, row.executed_at, row.created_at, *_list_amount_texts(row))
     try:
         return _FORMED.fullmatch(" ".join(texts)) is not None and _is_locally_formed(row)
     except TypeError:
@@ -121,5 +121,5 @@ def _is_formed(row: TradeRow) -> bool:
 def _is_locally_formed(row: TradeRow) -> bool:
     """Return whether the currency fields are all set or all null."""
     if row.currency is None:
-        return not any(text is not None for text in _local_texts(row))
-    return _LOCALLY_FORMED.fullmatch(" ".join((row.currency, *_local_texts(row)))) is not None
+        return not any(text is not None for text in _list_local_texts(row))
+    return _LOCALLY_FORMED.fullmatch(" ".join((row.currency, *_list_local_texts(row)))) is not None

@@ -25,7 +25,7 @@ class Balance:
         value = hash(item)
         self._sums[value % BUCKETS] -= value
 
-    def odd_buckets(self) -> list[int]:
+    def list_unbalanced_buckets(self) -> list[int]:
         """Return the buckets that are not zero."""
         return [index for index, total in enumerate(self._sums) if total]
 

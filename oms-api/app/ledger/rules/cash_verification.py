@@ -15,10 +15,10 @@ def check_cash_row(row: CashRow, before: LedgerState, currency: str) -> list[Fin
 
     `currency` is the portfolio's. Raises ValueError or ArithmeticError where an amount cannot be read.
     """
-    return [Finding(Check.CASH_MOVEMENT, *found) for found in _differences(row, before, currency)]
+    return [Finding(Check.CASH_MOVEMENT, *found) for found in _find_differences(row, before, currency)]
 
 
-def _differences(
+def _find_differences(
     row: CashRow, before: LedgerState, currency: str
 ) -> Iterator[tuple[str, str | int | None, str | int | None]]:
     if row.sequence != before.cash_sequence + 1:

@@ -31,7 +31,7 @@ class ActionKind(StrEnum):
     DIVIDEND = "dividend"
 
 
-class Action(NamedTuple):
+class CorporateActionTerms(NamedTuple):
     """The terms of a corporate action. Instants and dates are text.
 
     A split gives `new_units` for `old_units`; 1 for 10 is a reverse split. A fraction of a unit is paid in
@@ -197,7 +197,9 @@ def find_fraction(held_quantity: Decimal, ratio: Ratio) -> Decimal:
     return quantity - quantity.quantize(_ONE, ROUND_DOWN)
 
 
-def compute_fraction_price(action: Action, held: Position, quantity: Decimal) -> tuple[Decimal, Decimal]:
+def compute_fraction_price(
+    action: CorporateActionTerms, held: Position, quantity: Decimal
+) -> tuple[Decimal, Decimal]:
     """Return price and value of a fraction: at the action's price, else at the average cost."""
     if action.cash_in_lieu_price is not None:
         return action.cash_in_lieu_price, multiply(quantity, action.cash_in_lieu_price)
@@ -206,7 +208,9 @@ def compute_fraction_price(action: Action, held: Position, quantity: Decimal) ->
     return max(divide(value, quantity), _SMALLEST), value
 
 
-def compute_dividend(held_quantity: Decimal, action: Action, rate: Decimal | None) -> CashDividend:
+def compute_dividend(
+    held_quantity: Decimal, action: CorporateActionTerms, rate: Decimal | None
+) -> CashDividend:
     """Return the dividend of a signed quantity. `rate` converts its currency to the portfolio's."""
     gross = multiply(held_quantity, action.amount or ZERO)
     if rate is not None:

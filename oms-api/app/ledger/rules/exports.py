@@ -25,7 +25,7 @@ def hash_covered_values(values: Sequence[Any], predecessor: str) -> str:
     return hash_of(tuple(values[:-1]), predecessor)
 
 
-def _with_later(values: Sequence[Any]) -> list[Any]:
+def _add_later_columns(values: Sequence[Any]) -> list[Any]:
     """Return the values of a row as an earlier release exported it, with null for the later columns."""
     *known, hash_version, hash_ = values
     return [*known, *(None for _ in LATER[_EARLIER]), hash_version, hash_]
@@ -35,6 +35,6 @@ LEDGER = Form("rows of the ledger", COLUMNS, refuse_trade, hash_covered_values)
 EARLIER_LEDGER = Form(
     "rows of the ledger",
     tuple(name for name in COLUMNS if name not in LATER[_EARLIER]),
-    lambda values: refuse_trade(_with_later(values)),
-    lambda values, predecessor: hash_covered_values(_with_later(values), predecessor),
+    lambda values: refuse_trade(_add_later_columns(values)),
+    lambda values, predecessor: hash_covered_values(_add_later_columns(values), predecessor),
 )

@@ -63,13 +63,13 @@ class LedgerState:
         self.moved_cash += compute_moved_amount(row.kind, amount)
         self.cash_sequence, self.cash_hash = row.sequence, row.hash
 
-    def held(self, row: TradeRow) -> Position:
+    def get_position(self, row: TradeRow) -> Position:
         """Return the position in the row's symbol and product."""
         return self.holdings.get(row.holding_key, (FLAT, 0))[0]
 
     def _hold(self, row: TradeRow, after: Position) -> None:
         key = row.holding_key
-        before = self.held(row)
+        before = self.get_position(row)
         times = compute_position_times(before, after.quantity, row.executed_at)
         last_executed_at = get_later_timestamp(before.last_executed_at, row.executed_at)
         position = Position(*after.amounts, row.currency, *times, last_executed_at)

@@ -28,7 +28,7 @@ class Extremes(NamedTuple):
     max_drawdown: Decimal
 
 
-class Holding(NamedTuple):
+class PositionState(NamedTuple):
     """A position as a row of the ledger leaves it."""
 
     quantity: Decimal = ZERO
@@ -44,7 +44,7 @@ class LedgerRow(NamedTuple):
     is_trade: bool
     price: Decimal
     charges: Decimal
-    holding: Holding
+    holding: PositionState
 
 
 class PositionRecord(NamedTuple):
@@ -56,7 +56,7 @@ class PositionRecord(NamedTuple):
 
     sequence: int
     until: datetime
-    holding: Holding
+    holding: PositionState
     charges: Decimal
     extremes: Extremes | None
 
@@ -111,7 +111,7 @@ def extend_record(
 
 
 def count_price(
-    extremes: Extremes | None, holding: Holding, price: Decimal, rate: Decimal | None
+    extremes: Extremes | None, holding: PositionState, price: Decimal, rate: Decimal | None
 ) -> Extremes:
     """Return the extremes extended by a price of an open position; None starts new ones."""
     value = multiply(holding.quantity, price)
@@ -140,7 +140,7 @@ def _list_steps(
 
 
 def _apply_row(
-    extremes: Extremes | None, before: Holding, row: LedgerRow, rate: Decimal | None
+    extremes: Extremes | None, before: PositionState, row: LedgerRow, rate: Decimal | None
 ) -> Extremes | None:
     """Return the extremes after a row of the ledger. The price of a reversal is not one of the market.
 
@@ -166,7 +166,7 @@ def _restate_prices(extremes: Extremes, previous: Decimal, current: Decimal) -> 
     return extremes._replace(highest_price=highest, lowest_price=lowest)
 
 
-def _list_bar_prices(bar: Bar, holding: Holding) -> tuple[Decimal, ...]:
+def _list_bar_prices(bar: Bar, holding: PositionState) -> tuple[Decimal, ...]:
     """Return the prices of a bar in the order that makes the largest drawdown."""
     if holding.quantity > 0:
         return bar.high, bar.low, bar.close

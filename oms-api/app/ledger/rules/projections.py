@@ -84,7 +84,7 @@ def check_holdings(
     theirs = {HoldingKey(row.symbol, row.product): row for row in expected}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):
-            yield key, list(_holding(ours.get(key), theirs.get(key)))
+            yield key, list(_check_holding(ours.get(key), theirs.get(key)))
 
 
 def build_holdings(
@@ -100,24 +100,22 @@ def build_holdings(
         timed = replay(key) if key in end.replayed else position
         rows.append(
             HoldingRow(
-                *(tenant_id, portfolio_id, *key),
-                *(
-                    format_fixed(position.quantity),
-                    format_fixed(position.cost),
-                    format_fixed(position.realized_pnl),
-                ),
-                *(
-                    last,
-                    position.currency,
-                    None if position.currency is None else format_fixed(position.local_cost),
-                ),
+                tenant_id,
+                portfolio_id,
+                *key,
+                format_fixed(position.quantity),
+                format_fixed(position.cost),
+                format_fixed(position.realized_pnl),
+                last,
+                position.currency,
+                None if position.currency is None else format_fixed(position.local_cost),
                 *timed.times,
             )
         )
     return rows
 
 
-def _holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
+def _check_holding(stored: HoldingRow | None, expected: HoldingRow | None) -> Iterator[Finding]:
     if stored is None or expected is None:
         stored_text, due = ("none" if row is None else "a row" for row in (stored, expected))
         yield Finding(Check.HOLDING, "position", stored_text, due)

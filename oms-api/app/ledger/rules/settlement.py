@@ -5,12 +5,19 @@ from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.costs.rules.markets import Exchange
 
-_TIME_ZONES = {Market.XNYS: "America/New_York", Market.XNSE: "Asia/Kolkata", Market.XBOM: "Asia/Kolkata"}
-_MARKET_BY_CURRENCY = {"INR": Market.XNSE}
-_MARKET_BY_EXCHANGE: dict[str, Market] = {Exchange.NSE: Market.XNSE, Exchange.BSE: Market.XBOM}
+_TIME_ZONES = {
+    MarketIdentifier.XNYS: "America/New_York",
+    MarketIdentifier.XNSE: "Asia/Kolkata",
+    MarketIdentifier.XBOM: "Asia/Kolkata",
+}
+_MARKET_BY_CURRENCY = {"INR": MarketIdentifier.XNSE}
+_MARKET_BY_EXCHANGE: dict[str, MarketIdentifier] = {
+    Exchange.NSE: MarketIdentifier.XNSE,
+    Exchange.BSE: MarketIdentifier.XBOM,
+}
 
 
 class SettlementTerms(NamedTuple):
@@ -32,22 +39,22 @@ class CashTotals(NamedTuple):
     unsettled: Decimal
 
 
-def find_market(terms: SettlementTerms) -> Market:
+def find_market(terms: SettlementTerms) -> MarketIdentifier:
     """Return the market whose cycle settles a trade.
 
     This is the market of the exchange, else that of the portfolio's calendar, else that of the currency.
     Crypto settles at once.
     """
     if terms.asset_class == "crypto":
-        return Market.CRYPTO
+        return MarketIdentifier.CRYPTO
     if terms.exchange in set(Exchange):
-        return _MARKET_BY_EXCHANGE.get(terms.exchange, Market.XNYS)
+        return _MARKET_BY_EXCHANGE.get(terms.exchange, MarketIdentifier.XNYS)
     if terms.calendar is not None:
-        return Market(terms.calendar)
-    return _MARKET_BY_CURRENCY.get(terms.currency, Market.XNYS)
+        return MarketIdentifier(terms.calendar)
+    return _MARKET_BY_CURRENCY.get(terms.currency, MarketIdentifier.XNYS)
 
 
-def convert_to_local_date(market: Market, instant: datetime) -> date:
+def convert_to_local_date(market: MarketIdentifier, instant: datetime) -> date:
     """Return the date of the instant at the market."""
     zone = _TIME_ZONES.get(market)
     return (instant if zone is None else instant.astimezone(ZoneInfo(zone))).date()

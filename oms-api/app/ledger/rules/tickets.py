@@ -64,9 +64,9 @@ def find_trade_errors(trade: TradeValue, limits: TradeLimits, priced_by: str) ->
     """Return the limits that the trade exceeds. `priced_by` ("gmv" or "price") is the field to report."""
     errors = []
     if trade.quantity > limits.max_quantity:
-        errors.append(_too_much("quantity", "Quantity", limits.max_quantity))
+        errors.append(_build_size_error("quantity", "Quantity", limits.max_quantity))
     if trade.gmv > limits.max_gmv:
-        errors.append(_too_much(priced_by, "The gross market value", limits.max_gmv))
+        errors.append(_build_size_error(priced_by, "The gross market value", limits.max_gmv))
     elif not (limits.min_price <= trade.price <= limits.max_price):
         message = f"The price per unit must be between {limits.min_price:f} and {limits.max_price:,f}."
         errors.append(FieldError(priced_by, message, "price_out_of_range"))
@@ -98,5 +98,5 @@ def find_portfolio_name_error(name: str) -> str | None:
     return "A portfolio name cannot contain a slash." if "/" in name else None
 
 
-def _too_much(field: str, what: str, most: Decimal) -> FieldError:
+def _build_size_error(field: str, what: str, most: Decimal) -> FieldError:
     return FieldError(field, f"{what} must be at most {most:,f}.", "too_large")

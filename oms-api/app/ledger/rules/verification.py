@@ -66,16 +66,16 @@ def check_row(
         malformed = [
             Finding(Check.FORM, name, repr(value), due) for name, value, due in find_malformed_fields(row)
         ]
-        return [*malformed, *_chain(row, before)]
-    findings = [*_place(row, before), *_execution_time(row), *_chain(row, before)]
+        return [*malformed, *_check_chain(row, before)]
+    findings = [*_place(row, before), *_check_execution_time(row), *_check_chain(row, before)]
     kind = reversed_trade.original.kind if reversed_trade else row.kind
-    findings += [*_action_value(row, amounts, kind), *_key(row)]
+    findings += [*_check_action_value(row, amounts, kind), *_check_key(row)]
     if row.kind == REVERSAL:
-        findings += _reversal(row, amounts, reversed_trade)
-    after = replayed or _expected_position(row, amounts, before, reversed_trade)
-    findings += _position(row, amounts, before, after)
-    findings += _cash(row, amounts, before, reversed_trade)
-    return [*findings, *_counters(row, amounts, before, _counter_step(row, kind))]
+        findings += _check_reversal(row, amounts, reversed_trade)
+    after = replayed or _compute_expected_position(row, amounts, before, reversed_trade)
+    findings += _check_position(row, amounts, before, after)
+    findings += _check_cash(row, amounts, before, reversed_trade)
+    return [*findings, *_check_counters(row, amounts, before, _compute_counter_step(row, kind))]
 
 
 _MIRRORED = ("symbol", "product", "quantity", "price", "gmv", "currency", "fx_rate")
@@ -91,7 +91,7 @@ def _place(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
         yield Finding(Check.TRADE_ID, "trade_id", row.trade_id, f"above {before.trade_id}")
 
 
-def _execution_time(row: TradeRow) -> Iterator[Finding]:
+def _check_execution_time(row: TradeRow) -> Iterator[Finding]:
     if row.executed_at > row.created_at and _is_ahead(row):
         seconds = MAX_AHEAD.total_seconds()
         yield Finding(
@@ -110,7 +110,7 @@ def _is_ahead(row: TradeRow) -> bool:
     return ahead > MAX_AHEAD
 
 
-def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
+def _check_chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
     if row.hash_version not in range(1, HASH_VERSION + 1):
         yield Finding(Check.CHAIN, "hash_version", row.hash_version, HASH_VERSION)
     later = find_uncovered_column(row)
@@ -125,7 +125,7 @@ def _chain(row: TradeRow, before: LedgerState) -> Iterator[Finding]:
         yield Finding(Check.CHAIN, "hash", row.hash, expected)
 
 
-def _value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
+def _check_value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
     quantity, price, gmv = amounts.quantity, amounts.price, amounts.gmv
     is_smallest = (
         not gmv and quantity > 0 and not multiply(quantity, price)
@@ -139,13 +139,13 @@ def _value(row: TradeRow, amounts: Amounts) -> Iterator[Finding]:
         yield Finding(Check.VALUE, "price", row.price, format_fixed(divide(gmv, quantity)))
 
 
-def _action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Finding]:
+def _check_action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Finding]:
     """Yield what is wrong with a row's value. `kind` is its own, or that of the row which it reverses.
 
     The quantity of a corporate action was not traded at its price.
     """
     if kind not in ACTION_ROWS:
-        yield from _value(row, amounts)
+        yield from _check_value(row, amounts)
     elif min(amounts.quantity, amounts.price) <= 0:
         lowest = min(("quantity", "price"), key=lambda name: getattr(amounts, name))
         yield Finding(Check.VALUE, lowest, getattr(row, lowest), "above zero")
@@ -153,7 +153,7 @@ def _action_value(row: TradeRow, amounts: Amounts, kind: str) -> Iterator[Findin
         yield Finding(Check.VALUE, "gmv", row.gmv, format_fixed(ZERO))
 
 
-def _key(row: TradeRow) -> Iterator[Finding]:
+def _check_key(row: TradeRow) -> Iterator[Finding]:
     if row.idempotency_key is None:
         if row.request_hash is not None:
             yield Finding(Check.KEY, "request_hash", row.request_hash, None)
@@ -161,7 +161,7 @@ def _key(row: TradeRow) -> Iterator[Finding]:
         yield Finding(Check.KEY, "request_hash", row.request_hash, "the hash of the request under the key")
 
 
-def _expected_position(
+def _compute_expected_position(
     row: TradeRow, amounts: Amounts, before: LedgerState, reversed_trade: ReversedTrade | None
 ) -> Position:
     """Return the position that the row must give.
@@ -172,14 +172,16 @@ def _expected_position(
         return reversed_trade.position if reversed_trade else amounts.position._replace(currency=row.currency)
     side, in_its_own = Side(row.side), (amounts.gmv, row.currency)
     local = in_its_own if row.currency is not None else (ZERO, None)
-    return apply_fill(before.held(row), Fill(side, amounts.quantity, amounts.value, *local))
+    return apply_fill(before.get_position(row), Fill(side, amounts.quantity, amounts.value, *local))
 
 
-def _position(row: TradeRow, amounts: Amounts, before: LedgerState, after: Position) -> Iterator[Finding]:
-    position, stored = before.held(row), amounts.position
+def _check_position(
+    row: TradeRow, amounts: Amounts, before: LedgerState, after: Position
+) -> Iterator[Finding]:
+    position, stored = before.get_position(row), amounts.position
     if stored.amounts != after.amounts:
         names = ("position_quantity", "position_cost", "position_realized_pnl", "position_local_cost")
-        yield from _differences(names, row, stored, after)
+        yield from _find_differences(names, row, stored, after)
     if after.quantity and row.currency != after.currency:
         yield Finding(Check.POSITION, "currency", row.currency, after.currency)
     pairs = zip(after.amounts, position.amounts, strict=True)
@@ -187,10 +189,10 @@ def _position(row: TradeRow, amounts: Amounts, before: LedgerState, after: Posit
     change = Position(quantity, cost, realized_pnl, local_cost)
     if amounts.change != change:
         names = ("quantity_delta", "cost_delta", "realized_pnl", "local_cost_delta")
-        yield from _differences(names, row, amounts.change, change)
+        yield from _find_differences(names, row, amounts.change, change)
 
 
-def _differences(
+def _find_differences(
     names: tuple[str, ...], row: TradeRow, stored: Position, expected: Position
 ) -> Iterator[Finding]:
     for name, stored_value, due in zip(names, stored.amounts, expected.amounts, strict=True):
@@ -198,7 +200,7 @@ def _differences(
             yield Finding(Check.POSITION, name, getattr(row, name), format_fixed(due))
 
 
-def _cash(
+def _check_cash(
     row: TradeRow, amounts: Amounts, before: LedgerState, reversed_trade: ReversedTrade | None
 ) -> Iterator[Finding]:
     if row.kind in ACTION_ROWS:
@@ -213,8 +215,8 @@ def _cash(
         yield Finding(Check.CASH, "cash_after", row.cash_after, format_fixed(before.cash + delta))
 
 
-def _counter_step(row: TradeRow, kind: str) -> int:
-    """Return by how much the row changes the number of trades; `kind` as in `_action_value`.
+def _compute_counter_step(row: TradeRow, kind: str) -> int:
+    """Return by how much the row changes the number of trades; `kind` as in `_check_action_value`.
 
     A reversal removes its trade. Rows of corporate actions do not count.
     """
@@ -223,7 +225,7 @@ def _counter_step(row: TradeRow, kind: str) -> int:
     return -1 if row.kind == REVERSAL else 1
 
 
-def _counters(row: TradeRow, amounts: Amounts, before: LedgerState, step: int) -> Iterator[Finding]:
+def _check_counters(row: TradeRow, amounts: Amounts, before: LedgerState, step: int) -> Iterator[Finding]:
     bought = "SELL" if row.kind == REVERSAL else "BUY"  # a reversal has the opposite side of its trade
     trades, buys = before.trades + step, before.buys + (step if row.side == bought else 0)
     if row.trades_after != trades:
@@ -237,7 +239,9 @@ def _counters(row: TradeRow, amounts: Amounts, before: LedgerState, step: int) -
         )
 
 
-def _reversal(row: TradeRow, amounts: Amounts, reversed_trade: ReversedTrade | None) -> Iterator[Finding]:
+def _check_reversal(
+    row: TradeRow, amounts: Amounts, reversed_trade: ReversedTrade | None
+) -> Iterator[Finding]:
     if reversed_trade is None:
         yield Finding(Check.REVERSAL, "reverses", row.reverses, "an earlier trade of this portfolio")
         return

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,6 +19,7 @@ from app.ledger.rules.cash import CashKind, CashRow, build_cash_row, compute_mov
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RateKey, RequestKey, TradeKey
 from app.ledger.service.commands import Origin, RecordTrade
+from app.ledger.service.ledger_cache import LedgerCache, LockedLedgers
 from app.ledger.service.pending_rows import PendingRows
 from app.ledger.service.portfolio_state import (
     MAX_AMOUNT,
@@ -37,6 +37,7 @@ from app.timestamps import BEFORE_ALL, format_timestamp
 
 # Takes a tenant id, a currency, the currency to convert to, and the instant.
 Rates = Callable[[Connection, int, str, str, datetime], Decimal | None]
+_NO_PORTFOLIO = 0  # of a look-up of an instrument alone
 
 
 def find_no_rate(*_: object) -> None:
@@ -52,7 +53,12 @@ class LedgerBatch:
     """
 
     def __init__(
-        self, connection: Connection, ids: SortableIds, guard: Guard = UNGUARDED, rates: Rates = find_no_rate
+        self,
+        connection: Connection,
+        ids: SortableIds,
+        guard: Guard = UNGUARDED,
+        rates: Rates = find_no_rate,
+        cache: LedgerCache | None = None,
     ) -> None:
         self.connection = connection
         self.guard = guard
@@ -70,6 +76,7 @@ class LedgerBatch:
         # By tenant id and portfolio id, and symbol and product: plain tuples are faster than the key types.
         self.portfolios: dict[tuple[int, int], PortfolioState] = {}
         self._locked: list[PortfolioKey] = []
+        self._ledgers = LockedLedgers(connection, cache)
         self._positions: dict[tuple[int, int, str, str], Position] = {}
         self._listed: dict[InstrumentKey, str] = {}  # currencies of listed instruments
         self._exchanges: dict[InstrumentKey, str] = {}  # of the same instruments
@@ -81,16 +88,16 @@ class LedgerBatch:
 
     def lock(self, keys: Iterable[PortfolioKey]) -> None:
         """Lock and load the portfolios."""
-        self._locked = self._add_states(queries.lock_portfolios(self.connection, sorted(set(keys))))
+        rows = queries.lock_portfolios(self.connection, self._ledgers.list_versions(sorted(set(keys))))
+        self._locked = self._add_states([self._ledgers.get_state(row) for row in rows])
 
     def load_unlocked(self, keys: Iterable[PortfolioKey]) -> None:
         """Load portfolios without a lock, for reading. A repeated request may use an old name."""
-        self._add_states(
-            queries.load_portfolio_states(self.connection, sorted(set(keys) - self.portfolios.keys()))
-        )
+        missing = sorted(set(keys) - self.portfolios.keys())
+        self._add_states(map(build_state, queries.load_portfolio_states(self.connection, missing)))
 
-    def _add_states(self, rows: Iterable[tuple[Any, ...]]) -> list[PortfolioKey]:
-        states = [build_state(row) for row in rows]
+    def _add_states(self, states: Iterable[PortfolioState]) -> list[PortfolioKey]:
+        states = list(states)
         self.portfolios.update((state.key, state) for state in states)
         return [state.key for state in states]
 
@@ -107,8 +114,8 @@ class LedgerBatch:
 
     def _load_positions(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
         """Load positions. Return the keys with instruments' symbols for those that name an alias."""
-        renamed = []
-        for row in queries.load_positions(self.connection, list(set(keys) - self._positions.keys())):
+        missing = set(keys) - self._positions.keys()
+        for row in queries.load_positions(self.connection, self._replace_cached(missing)):
             *_, currency, exchange, symbol = row
             key = PositionKey(*row[:4])
             if row[4] is not None:
@@ -118,8 +125,23 @@ class LedgerBatch:
                 self._exchanges[key.instrument_key] = exchange
             if symbol is not None:
                 self._symbols[key.instrument_key] = symbol
-                renamed.append(key._replace(symbol=symbol))
-        return renamed
+        return [
+            key._replace(symbol=self._symbols[key.instrument_key])
+            for key in (missing if self._symbols else ())
+            if key.instrument_key in self._symbols
+        ]
+
+    def _replace_cached(self, keys: Iterable[PositionKey]) -> list[PositionKey]:
+        """Add the cached positions. Return the keys of the others, and of the instruments of all."""
+        found = set()
+        for key in keys:
+            position = self._ledgers.find_position(key)
+            if position is None:
+                found.add(key)
+            else:
+                self._positions[key] = position
+                found.add(PositionKey(key.tenant_id, _NO_PORTFOLIO, key.symbol, ""))
+        return list(found)
 
     def symbol_of(self, tenant_id: int, symbol: str) -> str:
         """Return the instrument's symbol: the given one, unless it is a loaded alias."""
@@ -192,7 +214,7 @@ class LedgerBatch:
         portfolio.fee_totals = entry.fee_totals or portfolio.fee_totals
         at = format_timestamp(origin.at)
         portfolio.last_created_at = max(at, portfolio.last_created_at or BEFORE_ALL)
-        portfolio.last_trade_id = self._ids.next(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
+        portfolio.last_trade_id = self._ids.generate(portfolio.tenant_id, origin.at, portfolio.last_trade_id)
         row = build_trade_row(portfolio, origin, at, entry, before, after)
         portfolio.last_hash = row.hash
         self._positions[key] = after
@@ -214,17 +236,12 @@ class LedgerBatch:
         portfolio.moved_cash += compute_moved_amount(entry.kind, entry.amount)
         portfolio.cash_sequence += 1
         values = (
-            *(portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value),
-            *(format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash)),
-            *(portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason),
-            *(
-                origin.source,
-                origin.actor,
-                origin.request_id,
-                origin.idempotency_key,
-                format_timestamp(origin.at),
-            ),
-        )
+            portfolio.tenant_id, portfolio.id, portfolio.cash_sequence, entry.kind.value,
+            format_fixed(entry.amount), portfolio.base_currency, format_fixed(portfolio.cash),
+            portfolio.last_sequence, entry.counterpart_id, entry.symbol, entry.day, entry.reason,
+    origin.source, origin.actor, origin.request_id, origin.idempotency_key,
+    format_timestamp(origin.at),
+        )  # fmt: skip
         row = build_cash_row(values, portfolio.cash_hash)
         portfolio.cash_hash = row.hash
         self._pending.add_cash_movement(row, portfolio.name)
@@ -250,7 +267,12 @@ class LedgerBatch:
         if self.new_portfolios:
             self._insert_portfolios()
         pending, self._pending = self._pending, PendingRows()
+        self._ledgers.written |= pending.changed_portfolios.union(pending.list_moved())
         execute_writes(self.connection, *pending.list_writes(self.portfolios, self._positions), *others)
+
+    def create_cache_update(self) -> Callable[[], None]:
+        """Return a function that caches the written portfolios and positions. Call it after the commit."""
+        return self._ledgers.create_cache_update(self.portfolios, self._positions)
 
     def rate(self, command: RecordTrade, currency: str, base: str) -> Decimal:
         """Return the price of one unit of a currency in another. Raises NoRate."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.ledger.queries.reading import Book
+from app.ledger.queries.reading import PortfolioSummary
 from app.ledger.service.cash import BuyingPowers, PortfolioCash
 from app.ledger.service.settlement import Settlements
 
@@ -32,7 +32,7 @@ class CashReader:
         self,
         connection: Connection,
         tenant_id: int,
-        books: Sequence[Book],
+        books: Sequence[PortfolioSummary],
         at: datetime,
         long_only: Collection[int] = (),
     ) -> dict[int, CashFigures]:
@@ -49,7 +49,7 @@ class CashReader:
         powers = self.buying_powers(connection, cash, at) if cash else {}
         return {
             book.id: CashFigures(
-                powers[book.id], *self.settlements.total_cash(connection, tenant_id, book, at)
+                powers[book.id], *self.settlements.compute_cash(connection, tenant_id, book, at)
             )
             for book in books
         }

@@ -11,7 +11,7 @@ from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries import reading
 from app.ledger.queries.cash import CashPosition, TradeCash, find_portfolio_creation, find_portfolio_names
-from app.ledger.queries.reading import Book
+from app.ledger.queries.reading import PortfolioSummary
 from app.ledger.service.cash import list_cash, serialize_movement
 from app.ledger.service.cash_figures import CashFigures, CashReader
 from app.ledger.service.settlement import Settlements
@@ -23,7 +23,7 @@ from app.timestamps import Timestamp
 class CashStatement(NamedTuple):
     """The figures of a portfolio and its rows as responses, newest first, each with its position."""
 
-    book: Book
+    book: PortfolioSummary
     figures: CashFigures
     rows: list[tuple[CashPosition, dict[str, Any]]]
 
@@ -54,7 +54,7 @@ def read_cash_statement(
 def list_cash_rows(
     connection: Connection,
     caller: Caller,
-    book: Book,
+    book: PortfolioSummary,
     page: tuple[CashPosition | None, int],
     settlements: Settlements,
     at: datetime,
@@ -84,10 +84,10 @@ def list_cash_rows(
 
 
 def _serialize_trade(
-    trade: TradeCash, book: Book, instrument: Instrument, settlements: Settlements, at: datetime
+    trade: TradeCash, book: PortfolioSummary, instrument: Instrument, settlements: Settlements, at: datetime
 ) -> dict[str, Any]:
     market = settlements.find_market(instrument, book)
-    day = settlements.settles_on(market, datetime.fromisoformat(trade.executed_at))
+    day = settlements.find_settlement(market, datetime.fromisoformat(trade.executed_at))
     return {
         "kind": "trade",
         "amount": shorten_amount(trade.cash_delta),
@@ -108,7 +108,7 @@ def _serialize_trade(
     }
 
 
-def _serialize_opening(book: Book, created_at: Timestamp) -> dict[str, Any]:
+def _serialize_opening(book: PortfolioSummary, created_at: Timestamp) -> dict[str, Any]:
     absent = ("charges", "trade_id", "symbol", "counterpart", "reason", "source", "actor", "request_id")
     return {
         "kind": "opening",

@@ -54,7 +54,7 @@ def build_request_key(command: Command) -> RequestKey | None:
     return RequestKey(command.origin.tenant_id, command.kind, key) if key else None
 
 
-def _name(command: RecordTrade) -> PortfolioNameKey:
+def _get_name_key(command: RecordTrade) -> PortfolioNameKey:
     return PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
 
 
@@ -75,7 +75,7 @@ def _resolve_portfolios(
     cached_ids: dict[PortfolioNameKey, int],
     names: Iterable[PortfolioNameKey],
 ) -> None:
-    name_keys = {_name(command) for command in records}.union(names)
+    name_keys = {_get_name_key(command) for command in records}.union(names)
     batch.portfolio_ids = {name: cached_ids[name] for name in name_keys if name in cached_ids}
     unknown = sorted(name_keys - batch.portfolio_ids.keys())
     if not unknown:
@@ -104,16 +104,19 @@ def _prepare_portfolios(
     for command in records:
         key = build_request_key(command)
         if key not in request_keys or command.origin.portfolios is not None:
-            first.setdefault(_name(command), command)
+            first.setdefault(_get_name_key(command), command)
         if key:
             request_keys.add(key)
     cash = find_opening_cash(batch.connection, {name.tenant_id for name in first})
     for name in sorted(missing & first.keys()):
         origin, display_name = first[name].origin, first[name].portfolio_name
         portfolio = build_portfolio(
-            *(new_row_id(), name.tenant_id, display_name, name.name_key),
+            new_row_id(),
+            name.tenant_id,
+            display_name,
+            name.name_key,
             opening_cash=cash[name.tenant_id],
-            trading_state=batch.guard.opening_state(batch.connection, *name),
+            trading_state=batch.guard.get_opening_state(batch.connection, *name),
         )
         batch.add_new_portfolio(portfolio, build_portfolio_row(portfolio, origin.at))
         batch.portfolio_ids[name] = portfolio.id
@@ -122,7 +125,7 @@ def _prepare_portfolios(
 def _list_position_keys(batch: LedgerBatch, records: Iterable[RecordTrade]) -> list[PositionKey]:
     keys = [row.position_key for row in batch.originals.values()]
     for command in records:
-        portfolio_id = batch.portfolio_ids.get(_name(command))
+        portfolio_id = batch.portfolio_ids.get(_get_name_key(command))
         if portfolio_id is not None:
             keys.append(PositionKey(command.origin.tenant_id, portfolio_id, command.symbol, command.product))
     return keys

@@ -15,8 +15,8 @@ from app.ledger.rules.corporate_actions import (
     KEY_PREFIX,
     SPLIT,
     TRANSFER,
-    Action,
     ActionKind,
+    CorporateActionTerms,
     FractionSale,
     Split,
     Step,
@@ -50,7 +50,7 @@ class Booking:
     batch: LedgerBatch
     portfolio: PortfolioState
     origin: Origin
-    action: Action
+    action: CorporateActionTerms
     find_rate: FindRate
 
     @property
@@ -111,7 +111,7 @@ def _is_booked(booking: Booking) -> bool:
     return bool(queries.list_action_movements(connection, tenant_id, action.id, portfolio_id))
 
 
-def _build_reversal(row: TradeRow, action: Action) -> Entry:
+def _build_reversal(row: TradeRow, action: CorporateActionTerms) -> Entry:
     reason = f"Reversed corporate action {action.id}"
     if row.kind != SPLIT:
         return build_reversal_entry(row, reason)
@@ -161,14 +161,18 @@ def _book_split(booking: Booking, key: PositionKey) -> list[TradeRow]:
     return rows
 
 
-def require_symbol(action: Action, steps: list[Step], portfolio_name: str) -> None:
+def require_symbol(action: CorporateActionTerms, steps: list[Step], portfolio_name: str) -> None:
     """Raise TradedAfterSymbolChange where the position moved to another symbol when a split takes effect."""
     if any(isinstance(step, TransferOut) and step.at >= action.effective_at for step in steps):
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)
 
 
 def _build_fraction_entry(
-    action: Action, key: PositionKey, position: Position, fraction: Decimal, rate: Decimal | None
+    action: CorporateActionTerms,
+    key: PositionKey,
+    position: Position,
+    fraction: Decimal,
+    rate: Decimal | None,
 ) -> Entry:
     """Return the entry of the cash in lieu of a fraction: a trade that closes it, without charges."""
     side, quantity = (Side.SELL if fraction > 0 else Side.BUY), abs(fraction)
@@ -227,7 +231,7 @@ def _book_symbol_change(booking: Booking, key: PositionKey) -> list[TradeRow]:
     ]
 
 
-def require_no_later_fill(action: Action, steps: list[Step], portfolio_name: str) -> None:
+def require_no_later_fill(action: CorporateActionTerms, steps: list[Step], portfolio_name: str) -> None:
     """Raise TradedAfterSymbolChange where the old symbol was traded after the change took effect."""
     if any(isinstance(step, Fill) and (step.at or BEFORE_ALL) >= action.effective_at for step in steps):
         raise TradedAfterSymbolChange(action.symbol, portfolio_name)
@@ -241,20 +245,22 @@ def _book_dividend(booking: Booking, keys: list[PositionKey]) -> None:
         return
     rate = None if currency == base else booking.find_rate(currency)
     dividends = [compute_dividend(quantity, action, rate) for quantity in held]
-    terms = f"{_text(action.amount or ZERO)} {currency}" + ("" if rate is None else f" at {_text(rate)}")
+    terms = f"{_format_amount(action.amount or ZERO)} {currency}" + (
+        "" if rate is None else f" at {_format_amount(rate)}"
+    )
     amounts = {
         CashKind.DIVIDEND: sum((dividend.gross for dividend in dividends), ZERO),
         CashKind.WITHHOLDING: -sum((dividend.withheld for dividend in dividends), ZERO),
     }
-    _append_movements(booking, amounts, f"{_text(sum(held, ZERO))} {action.symbol} × {terms}")
+    _append_movements(booking, amounts, f"{_format_amount(sum(held, ZERO))} {action.symbol} × {terms}")
 
 
-def _text(amount: Decimal) -> str:
+def _format_amount(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))
 
 
 def _build_entry(
-    action: Action,
+    action: CorporateActionTerms,
     key: PositionKey,
     position: Position,
     price: Decimal,

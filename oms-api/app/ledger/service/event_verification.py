@@ -50,10 +50,10 @@ def verify_cash_events(connection: Connection, verdict: Verdict, due: Counter[Ca
         due[fact] -= 1
         if due[fact] < 0:
             finding = Finding(Check.CASH_MOVEMENT_EVENT, event.type, payload, "a row of the cash ledger")
-            verdict.blame(f"event {event.id}", [finding])
+            verdict.add_findings(f"event {event.id}", [finding])
     for fact in (fact for fact, count in due.items() if count > 0):
         finding = Finding(Check.CASH_MOVEMENT_EVENT, fact[1], "no event tells just this", fact[2])
-        verdict.blame(f"cash movement of tenant {fact[0]}", [finding])
+        verdict.add_findings(f"cash movement of tenant {fact[0]}", [finding])
 
 
 def verify_events(connection: Connection, verdict: Verdict, balance: Balance) -> None:
@@ -64,12 +64,14 @@ def verify_events(connection: Connection, verdict: Verdict, balance: Balance) ->
         balance.take(fact)
         _check_name(verdict, event, name, names)
         verdict.checked[Check.EVENT] += 1
-    odd = balance.odd_buckets()
+    odd = balance.list_unbalanced_buckets()
     if odd:
-        _blame_events(connection, verdict, odd)
+        _find_odd_events(connection, verdict, odd)
     _verify_positions(connection, verdict, names)
     for row_id, kind in find_unverified_events(connection):
-        verdict.blame(f"event {row_id}", [Finding(Check.EVENT, "following", kind, "a type that shares rows")])
+        verdict.add_findings(
+            f"event {row_id}", [Finding(Check.EVENT, "following", kind, "a type that shares rows")]
+        )
 
 
 def list_all_portfolio_names(connection: Connection) -> Names:
@@ -107,10 +109,10 @@ def _check_name(verdict: Verdict, event: RecordedEvent, portfolio: tuple[Any, An
     known = names.get((event.tenant_id, portfolio_id), set())
     if known and name not in known:
         finding = Finding(Check.EVENT, "portfolio_name", str(name), " or ".join(sorted(known)))
-        verdict.blame(f"event {event.id}", [finding])
+        verdict.add_findings(f"event {event.id}", [finding])
 
 
-def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
+def _find_odd_events(connection: Connection, verdict: Verdict, odd: list[int]) -> None:
     """Read again, for a few of the odd buckets, to find what the ledger and the outbox do not share."""
     probed = frozenset(odd[:_PROBED_BUCKETS])
     due = Counter(
@@ -134,7 +136,7 @@ def _blame_events(connection: Connection, verdict: Verdict, odd: list[int]) -> N
     else:
         place = f"event {surplus[0][0]}"
         finding = Finding(Check.EVENT, audit.RECORDED, str(surplus[0][1]), "one event for each row")
-    verdict.blame(place, [finding])
+    verdict.add_findings(place, [finding])
     verdict.failed[Check.EVENT] = max(len(missing), len(surplus), len(odd) // 2)
 
 
@@ -145,7 +147,7 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
     }
     events = audit.iterate_recorded_events(connection, audit.MOVED)
     while chunk := list(islice(events, _CHUNK)):
-        keyed_events = [(event, _row_key(event)) for event in chunk]
+        keyed_events = [(event, _get_row_key(event)) for event in chunk]
         rows = audit.load_trades_by_key(connection, [key for _, key in keyed_events if key])
         for event, key in keyed_events:
             _check_position(connection, verdict, event, rows.get(key) if key else None)
@@ -153,12 +155,12 @@ def _verify_positions(connection: Connection, verdict: Verdict, names: Names) ->
             newest.pop(key or LedgerRowKey(0, 0, 0), None)
     for key, symbol in newest.items():
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, "none", f"an event for sequence {key.sequence}")
-        verdict.blame(
+        verdict.add_findings(
             f"position {symbol} of portfolio (id {key.portfolio_id}) of tenant {key.tenant_id}", [finding]
         )
 
 
-def _row_key(event: RecordedEvent) -> LedgerRowKey | None:
+def _get_row_key(event: RecordedEvent) -> LedgerRowKey | None:
     try:
         fields = orjson.loads(event.payload)
         key = LedgerRowKey(event.tenant_id, fields["portfolio_id"], fields["sequence"])
@@ -174,11 +176,11 @@ def _check_position(
     (_, stored, *_), expected = _read_fact(event)[0], row and build_position_payload(row, "")
     if row is None or stored != expected:
         finding = Finding(Check.POSITION_EVENT, audit.MOVED, event.payload, expected or "a row of the ledger")
-        verdict.blame(f"event {event.id}", [finding])
+        verdict.add_findings(f"event {event.id}", [finding])
         return
     key = row.ledger_key
     if event.created_at != row.created_at and not audit.has_trade_at(connection, key, event.created_at):
-        verdict.blame(
+        verdict.add_findings(
             f"event {event.id}",
             [Finding(Check.POSITION_EVENT, "created_at", event.created_at, row.created_at)],
         )

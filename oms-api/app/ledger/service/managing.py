@@ -85,7 +85,7 @@ def create_portfolio(
             "base_currency": portfolio.base_currency,
             "opening_cash": cash,
             "cash": cash,
-            "trading_state": guard.opening_state(connection, tenant_id, key),
+            "trading_state": guard.get_opening_state(connection, tenant_id, key),
         }
         | {"realized_pnl": ZERO, "total_trades": 0, "total_buys": 0, "last_sequence": 0}
         | {"last_hash": GENESIS, "created_at": now},

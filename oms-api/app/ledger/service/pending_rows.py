@@ -43,11 +43,14 @@ class PendingRows:
         payload = build_cash_payload(row, portfolio_name)
         self.outbox_items.append(_build_event(header, f"cash.{row.kind}", payload))
 
+    def list_moved(self) -> set[PortfolioKey]:
+        """Return the portfolios with cash movements."""
+        return {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self.cash_movements}
+
     def list_writes(
         self, portfolios: Portfolios, positions: Mapping[tuple[int, int, str, str], Position]
     ) -> list[BulkWrite]:
         """Return the statements that write the rows, with the current portfolios and positions."""
-        moved = {PortfolioKey(row.tenant_id, row.portfolio_id) for row in self.cash_movements}
         return [
             queries.insert_trades(self.trades),
             queries.insert_cash_movements(self.cash_movements),
@@ -57,7 +60,7 @@ class PendingRows:
             queries.update_portfolios_and_stamps(
                 [_build_portfolio_update(portfolios[key]) for key in self.changed_portfolios]
             ),
-            queries.update_cash([_build_cash_update(portfolios[key]) for key in sorted(moved)]),
+            queries.update_cash([_build_cash_update(portfolios[key]) for key in sorted(self.list_moved())]),
             build_packed_insert(_build_events(self.outbox_items, self.last_trades, portfolios)),
         ]
 

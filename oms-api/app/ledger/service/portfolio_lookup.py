@@ -4,11 +4,11 @@ from sqlalchemy import Connection
 
 from app.errors import FieldError, Invalid
 from app.identity.rules.access import Caller
-from app.ledger.queries.reading import Book, find_books
+from app.ledger.queries.reading import PortfolioSummary, find_books
 from app.text import name_key
 
 
-def require_portfolio(connection: Connection, caller: Caller, name: str, field: str) -> Book:
+def require_portfolio(connection: Connection, caller: Caller, name: str, field: str) -> PortfolioSummary:
     """Return the portfolio. Raises Invalid for the field if the caller sees no such portfolio."""
     key = name_key(name)
     books = find_books(connection, caller.tenant_id, [key])

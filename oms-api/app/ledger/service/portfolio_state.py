@@ -67,7 +67,7 @@ class PortfolioState:
         """The key of the portfolio."""
         return PortfolioKey(self.tenant_id, self.id)
 
-    def schedule_in(self, exchange: str) -> str:
+    def get_schedule(self, exchange: str) -> str:
         """Return the cost schedule of trades at an exchange. `exchange` may be empty."""
         market = MARKETS.get(exchange)
         return schedule_for(self.cost_schedule, self.cost_schedules, None if market is None else market.code)
@@ -199,7 +199,9 @@ def build_trade_row(
         origin.source,
         entry.order_id,
         entry.note,
-        *(origin.idempotency_key, origin.request_hash, entry.reverses),
+        origin.idempotency_key,
+        origin.request_hash,
+        entry.reverses,
         entry.executed_at or at,
         state.last_created_at,
         format_fixed(after.quantity - before.quantity),

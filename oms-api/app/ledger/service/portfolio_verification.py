@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.ledger.queries.audit import iterate_portfolio_values
 from app.ledger.rules.settings import DEFAULT_SETTINGS, serialize_audited_settings
 from app.money import shorten_amount
@@ -15,7 +15,7 @@ from app.text import name_key
 Facts = dict[str, Any]
 
 
-def verify_portfolios(connection: Connection) -> Iterator[Difference]:
+def verify_portfolios(connection: Connection) -> Iterator[ActionDifference]:
     """Yield the differences between portfolios and the audit log.
 
     A portfolio that a first trade created has no audit entry.
@@ -25,23 +25,23 @@ def verify_portfolios(connection: Connection) -> Iterator[Difference]:
         location = f"portfolio (id {row['id']}) of tenant {row['tenant_id']}"
         fixed_facts = {"name_key": name_key(row["name"])}
         yield from find_differences(location, row, fixed_facts)
-        stored[row["tenant_id"], row["name"]] = _as_audited(row)
-    expected = _expected(connection)
+        stored[row["tenant_id"], row["name"]] = _convert_to_audited(row)
+    expected = _list_expected(connection)
     for tenant_id, name in sorted(stored.keys() | expected.keys()):
         location = f"portfolio {name!r} of tenant {tenant_id}"
         if (tenant_id, name) not in stored:
-            yield Difference(location, "row", "none", "a row, as the audit log says")
+            yield ActionDifference(location, "row", "none", "a row, as the audit log says")
         else:
             fields = DEFAULT_SETTINGS._asdict() | expected.get((tenant_id, name), {})
             yield from find_differences(location, stored[tenant_id, name], fields)
 
 
-def _as_audited(row: Facts) -> Facts:
+def _convert_to_audited(row: Facts) -> Facts:
     """Return the values that the audit log has in another form. Raises ValueError for invalid JSON."""
     return serialize_audited_settings(row) | {"opening_cash": shorten_amount(row["opening_cash"])}
 
 
-def _expected(connection: Connection) -> dict[tuple[int, str], Facts]:
+def _list_expected(connection: Connection) -> dict[tuple[int, str], Facts]:
     expected: dict[tuple[int, str], Facts] = {}
     for act in list_actions(connection, "portfolio."):
         if act.action == "portfolio.created":

@@ -16,9 +16,9 @@ from app.ledger.queries.position_records import RecordedPosition
 from app.ledger.rules.keys import PositionKey, RateKey
 from app.ledger.rules.marks import MarkedPosition
 from app.ledger.rules.position_extremes import (
-    Holding,
     LedgerRow,
     PositionRecord,
+    PositionState,
     PriceHistory,
     PricePoint,
     RateAt,
@@ -91,7 +91,7 @@ def add_records(
     now: datetime,
 ) -> list[MarkedPosition]:
     """Return the positions with their charges, and their extremes up to their mark."""
-    keys = {position.held.place: _key(tenant_id, position) for position in marked_positions}
+    keys = {position.held.place: _build_key(tenant_id, position) for position in marked_positions}
     positions = queries.find_recorded_positions(connection, tenant_id, list(keys.values()))
     missing = [position for position in positions.values() if not position.is_current]
     records = {
@@ -212,7 +212,7 @@ def _start(record: PositionRecord | None, rows: Sequence[LedgerRow], now: dateti
             opened_at = row.at
         previous = row.holding.quantity
     until = get_bar_start(opened_at if previous else now, Interval.MINUTE)
-    return PositionRecord(0, until, Holding(), ZERO, None)
+    return PositionRecord(0, until, PositionState(), ZERO, None)
 
 
 def _is_due(position: RecordedPosition, updated: PositionRecord) -> bool:
@@ -235,6 +235,6 @@ def _get_no_rate(_: datetime) -> None:
     return None
 
 
-def _key(tenant_id: int, position: MarkedPosition) -> PositionKey:
+def _build_key(tenant_id: int, position: MarkedPosition) -> PositionKey:
     held_position = position.held
     return PositionKey(tenant_id, held_position.portfolio_id, held_position.symbol, held_position.product)

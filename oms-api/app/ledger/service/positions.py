@@ -40,7 +40,7 @@ def list_positions_at_marks(
     if filters.symbol is not None:
         filters = replace(filters, symbol=find_symbol(connection, tenant_id, filters.symbol))
     positions = list_positions(connection, tenant_id, filters, limit, after)
-    return _marked(connection, market, tenant_id, positions, now)
+    return _value_at_marks(connection, market, tenant_id, positions, now)
 
 
 def get_marked_position(
@@ -70,10 +70,10 @@ def get_marked_position(
             f"{symbol} is held in several products; send `product`.",
             [FieldError("product", message, "product")],
         )
-    return _marked(connection, market, caller.tenant_id, positions[:1], now)[0]
+    return _value_at_marks(connection, market, caller.tenant_id, positions[:1], now)[0]
 
 
-def _marked(
+def _value_at_marks(
     connection: Connection, market: Market, tenant_id: int, positions: Iterable[HeldPosition], now: datetime
 ) -> list[MarkedPosition]:
     held_positions = list(positions)
@@ -81,7 +81,9 @@ def _marked(
     for held_position in held_positions:
         if held_position.currency is not None:
             symbols.update(list_pairs(held_position.currency, held_position.base_currency))
-    quotes = market.marks_for(connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now)
+    quotes = market.find_marks(
+        connection, sorted(InstrumentKey(tenant_id, symbol) for symbol in symbols), now
+    )
     by_symbol = {key.symbol: quote for key, quote in quotes.items()}
     marked = []
     for held_position in held_positions:
@@ -91,7 +93,7 @@ def _marked(
             mark = Mark(held_position.last_price, held_position.last_at, "trade")
         else:
             mark = Mark(price, quote.at, quote.source if quote.source in {OVERRIDE, CLOSE} else "quote")
-        rate = _rate(held_position, by_symbol)
+        rate = _find_rate(held_position, by_symbol)
         marked.append(
             MarkedPosition(
                 held_position,
@@ -103,7 +105,7 @@ def _marked(
     return marked
 
 
-def _rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
+def _find_rate(held_position: HeldPosition, quotes: Mapping[str, Quote]) -> Decimal | None:
     """Return the current rate, else that of the position's cost."""
     if held_position.currency is None:
         return None

@@ -15,7 +15,7 @@ from app.errors import FieldError, Invalid
 from app.ledger.errors import NoSuchPortfolio, NoSuchTrade
 from app.ledger.queries import reading as queries
 from app.ledger.queries.cash import list_cash_movements
-from app.ledger.queries.reading import Book, Holding, ListedTrade
+from app.ledger.queries.reading import Holding, ListedTrade, PortfolioSummary
 from app.ledger.rules.cash import compute_moved_amount
 from app.ledger.rules.keys import PortfolioNameKey
 from app.ledger.rules.settings import SESSIONS_OFF
@@ -30,10 +30,10 @@ AsOf = int | datetime  # a sequence number or an instant
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class PortfolioStatement:
     """A portfolio with its positions, and its cash figures unless it is of an earlier time."""
 
-    book: Book
+    book: PortfolioSummary
     holdings: list[Holding]
     figures: CashFigures | None = None
 
@@ -55,7 +55,7 @@ def get_statement(
     cash_reader: CashReader,
     now: datetime,
     as_of: AsOf | None = None,
-) -> Statement:
+) -> PortfolioStatement:
     """Return a portfolio, now or as of an instant or a sequence number. Raises NoSuchPortfolio."""
     key = name_key(name)
     books = queries.find_books(connection, tenant_id, [key])
@@ -63,23 +63,25 @@ def get_statement(
         raise NoSuchPortfolio(name)
     book, holdings = books[key]
     if as_of is None:
-        return Statement(book, holdings, cash_reader.read(connection, tenant_id, [book], now)[book.id])
-    sequence = _sequence(connection, tenant_id, book, as_of)
+        return PortfolioStatement(
+            book, holdings, cash_reader.read(connection, tenant_id, [book], now)[book.id]
+        )
+    sequence = _find_sequence(connection, tenant_id, book, as_of)
     until = format_timestamp(as_of) if isinstance(as_of, datetime) else None
-    return _statement_at(connection, tenant_id, book, sequence, until)
+    return _build_statement_at(connection, tenant_id, book, sequence, until)
 
 
 def get_statement_at_instant(
-    connection: Connection, tenant_id: int, book: Book, instant: datetime
-) -> Statement:
+    connection: Connection, tenant_id: int, book: PortfolioSummary, instant: datetime
+) -> PortfolioStatement:
     """Return a portfolio by the rows of its ledger that were recorded at an instant or before."""
     sequence = queries.find_sequence(connection, tenant_id, book, instant)
-    return _statement_at(connection, tenant_id, book, sequence, format_timestamp(instant))
+    return _build_statement_at(connection, tenant_id, book, sequence, format_timestamp(instant))
 
 
 def get_statements(
     connection: Connection, keys: Sequence[PortfolioNameKey], cash_reader: CashReader, now: datetime
-) -> dict[PortfolioNameKey, Statement]:
+) -> dict[PortfolioNameKey, PortfolioStatement]:
     """Return the portfolios that exist, by a few statements for each tenant."""
     names: dict[int, list[str]] = {}
     for key in keys:
@@ -93,7 +95,9 @@ def get_statements(
         }
         figures = cash_reader.read(connection, tenant_id, books, now, long_only)
         for name, (book, holdings) in found.items():
-            statements[PortfolioNameKey(tenant_id, name)] = Statement(book, holdings, figures[book.id])
+            statements[PortfolioNameKey(tenant_id, name)] = PortfolioStatement(
+                book, holdings, figures[book.id]
+            )
     return statements
 
 
@@ -113,7 +117,7 @@ def find_similar_names(
     return [names[key] for key in get_close_matches(name_key(name), names, MAX_NEAREST_NAMES)]
 
 
-def build_summary(book: Book) -> dict[str, Any]:
+def build_summary(book: PortfolioSummary) -> dict[str, Any]:
     """Return the response body of a portfolio without its positions."""
     return {
         "portfolio_name": book.name,
@@ -143,7 +147,7 @@ def _parse_json(text: str | None) -> Any:  # an object or a list, None for null
     return None if text is None else orjson.loads(text)
 
 
-def compute_total_charges(statement: Statement) -> Decimal:
+def compute_total_charges(statement: PortfolioStatement) -> Decimal:
     """Return all charges: what is missing in cash and cost of what was paid in and the realized P&L."""
     book = statement.book
     cost = sum((Decimal(holding.cost) for holding in statement.holdings), ZERO)
@@ -151,7 +155,7 @@ def compute_total_charges(statement: Statement) -> Decimal:
     return paid_in + Decimal(book.realized_pnl) - cost - Decimal(book.cash)
 
 
-def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -> int:
+def _find_sequence(connection: Connection, tenant_id: int, book: PortfolioSummary, as_of: AsOf) -> int:
     if isinstance(as_of, datetime):
         return queries.find_sequence(connection, tenant_id, book, as_of)
     if as_of > book.last_sequence:
@@ -162,9 +166,9 @@ def _sequence(connection: Connection, tenant_id: int, book: Book, as_of: AsOf) -
     return as_of
 
 
-def _statement_at(
-    connection: Connection, tenant_id: int, book: Book, sequence: int, until: Timestamp | None
-) -> Statement:
+def _build_statement_at(
+    connection: Connection, tenant_id: int, book: PortfolioSummary, sequence: int, until: Timestamp | None
+) -> PortfolioStatement:
     """Return the portfolio after the trade `sequence`, and the cash movements up to the instant `until`.
 
     Without an instant, it is the state just after that trade.
@@ -184,4 +188,4 @@ def _statement_at(
         amount = Decimal(row.amount)
         moved += compute_moved_amount(row.kind, amount)
         cash += amount if is_later else ZERO  # the trade's cash includes the earlier movements
-    return Statement(at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved)), holdings)
+    return PortfolioStatement(at._replace(cash=format_fixed(cash), moved_cash=format_fixed(moved)), holdings)

@@ -65,7 +65,7 @@ def rebuild_portfolio(connection: Connection, key: PortfolioKey, state: LedgerSt
 
     A new stamp is always written, because a process may have cached wrong values although the rows are right.
     """
-    queries.lock_portfolios(connection, [key])
+    queries.lock_portfolios(connection, [(*key, None)])
     portfolio = audit.get_portfolio_row(connection, *key)
     _catch_up(connection, portfolio, state)
     differences = [("portfolio", check_portfolio(portfolio, state))]

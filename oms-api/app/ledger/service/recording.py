@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
-from app.costs.rules.values import Execution, OrderTotals, Schedule
+from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.database import set_tenant_scope
 from app.errors import OmsError
@@ -34,6 +34,7 @@ from app.ledger.service.batch import LedgerBatch, Rates, find_no_rate
 from app.ledger.service.command_loading import build_request_key, load_commands
 from app.ledger.service.commands import Command, RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.dp_charges import book_dp_charge
+from app.ledger.service.ledger_cache import LedgerCache
 from app.ledger.service.portfolio_state import Entry, PortfolioState
 from app.ledger.service.reversals import build_reversal_entry, get_reversal_inputs, require_no_action
 from app.ledger.service.trade_guard import UNGUARDED, Guard
@@ -56,6 +57,7 @@ class LedgerBatchHandler:
         self._rates = rates
         self._guard = guard
         self._portfolio_ids: dict[PortfolioNameKey, int] = {}
+        self._cache = LedgerCache()
 
     def handle(
         self, connection: Connection, commands: Sequence[Command], _: Retained | None = None
@@ -77,14 +79,15 @@ class LedgerBatchHandler:
         tenants: Iterable[int] = (),
     ) -> LedgerBatch:
         """Lock and load what `commands` need, and further portfolios, and return the batch."""
-        batch = LedgerBatch(connection, self._ids, self._guard, self._rates)
+        batch = LedgerBatch(connection, self._ids, self._guard, self._rates, self._cache)
         set_tenant_scope(connection, {command.origin.tenant_id for command in commands}.union(tenants))
         load_commands(batch, commands, self._portfolio_ids, names, portfolio_keys)
         return batch
 
     def forget(self) -> None:
-        """Clear the cache of portfolio ids, because a restored database may have other ids."""
+        """Clear the caches, because a restored database may have other ids."""
         self._portfolio_ids.clear()
+        self._cache.clear()
 
 
 def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[RecordedTrade]:
@@ -92,7 +95,8 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
     return BatchResult(
-        outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)
+        *(outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)),
+        batch.create_cache_update(),
     )
 
 
@@ -123,7 +127,7 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
     """
     changes, key = batch.changes, build_request_key(command)
     try:
-        repeated = _repeated(batch, command, key)
+        repeated = _find_repeated(batch, command, key)
         if repeated:
             return repeated
         recorded = _record(batch, command) if isinstance(command, RecordTrade) else _reverse(batch, command)
@@ -136,7 +140,7 @@ def record_command(batch: LedgerBatch, command: Command) -> RecordedTrade | OmsE
     return recorded
 
 
-def _repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
+def _find_repeated(batch: LedgerBatch, command: Command, key: RequestKey | None) -> RecordedTrade | None:
     rows = batch.rows_by_request_key.get(key, []) if key else []
     visible = [row for row in rows if _can_see(batch, command, row)]  # keys of other portfolios stay hidden
     if not visible:
@@ -171,8 +175,8 @@ def _record(batch: LedgerBatch, command: RecordTrade) -> RecordedTrade:
     currency = batch.currency_of(portfolio, key)
     rate = None if currency is None else batch.rate(command, currency, portfolio.base_currency)
     fill = _fill(command, currency, rate)
-    charged = _charged_trade(batch, command, portfolio, currency, rate)
-    entry = _trade_entry(command, fill, rate, _charges(command, portfolio, charged))
+    charged = _build_charged_trade(batch, command, portfolio, currency, rate)
+    entry = _build_trade_entry(command, fill, rate, _compute_charges(command, portfolio, charged))
     row = batch.append(portfolio, command.origin, entry, apply_fill(position, fill))
     if charged is not None:
         book_dp_charge(batch, portfolio, command.origin, command.symbol, charged, position)
@@ -195,7 +199,7 @@ def _fill(command: RecordTrade, currency: str | None, rate: Decimal | None) -> F
     return Fill(command.side, trade.quantity, multiply(trade.gmv, rate), trade.gmv, currency, at)
 
 
-def _charged_trade(
+def _build_charged_trade(
     batch: LedgerBatch,
     command: RecordTrade,
     portfolio: PortfolioState,
@@ -206,7 +210,7 @@ def _charged_trade(
     if command.charges is not None:
         return None
     exchange = batch.exchange_of(portfolio.tenant_id, command.symbol)
-    schedule = portfolio.schedule_in(exchange)
+    schedule = portfolio.get_schedule(exchange)
     if schedule == Schedule.NONE:
         return None
     return ChargedTrade(
@@ -214,14 +218,16 @@ def _charged_trade(
         exchange=exchange,
         product=command.product,
         side=command.side.value,
-        execution=Execution(command.trade.quantity, command.trade.gmv),
+        execution=ChargedExecution(command.trade.quantity, command.trade.gmv),
         currency=currency or portfolio.base_currency,
         rate=rate,
         at=command.origin.at if command.executed_at is None else datetime.fromisoformat(command.executed_at),
     )
 
 
-def _charges(command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade | None) -> BookedCharges:
+def _compute_charges(
+    command: RecordTrade, portfolio: PortfolioState, trade: ChargedTrade | None
+) -> BookedCharges:
     """Return the charges that were reported, else those of the portfolio's schedule. Raises RateUnknown."""
     if command.charges is not None:
         return BookedCharges(command.charges)
@@ -249,7 +255,9 @@ def refuse_by_switch(
         raise TradingHalted(portfolio.name, portfolio.trading_state, scope)
 
 
-def _trade_entry(command: RecordTrade, fill: Fill, rate: Decimal | None, charges: BookedCharges) -> Entry:
+def _build_trade_entry(
+    command: RecordTrade, fill: Fill, rate: Decimal | None, charges: BookedCharges
+) -> Entry:
     trade = command.trade
     return Entry(
         kind=command.kind,

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.calendars.errors import SessionsUnknown
-from app.calendars.rules.values import DayKind, Market, Segment
+from app.calendars.rules.values import DayKind, MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries import reading
 from app.ledger.queries.cash import TradeCash, list_trades_after
-from app.ledger.queries.reading import Book
+from app.ledger.queries.reading import PortfolioSummary
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.rules.settlement import CashTotals, SettlementTerms, convert_to_local_date, find_market
 from app.money import ZERO
@@ -53,7 +53,9 @@ class Settlements:
         """Apply the calendar dates that the operator has set. The market watcher also does so."""
         self._calendars.refresh(connection)
 
-    def total_cash(self, connection: Connection, tenant_id: int, book: Book, now: datetime) -> CashTotals:
+    def compute_cash(
+        self, connection: Connection, tenant_id: int, book: PortfolioSummary, now: datetime
+    ) -> CashTotals:
         """Return the settled and the unsettled cash of a portfolio."""
         amounts = self._load_amounts(connection, tenant_id, book, now)
         instruments = find_instruments(
@@ -63,39 +65,39 @@ class Settlements:
         for (symbol, ten_minutes), amount in amounts.items():
             executed_at = datetime.fromisoformat(f"{ten_minutes}0:00Z")
             market = self.find_market(instruments[InstrumentKey(tenant_id, symbol)], book)
-            if not self.is_settled(market, self.settles_on(market, executed_at), now):
+            if not self.is_settled(market, self.find_settlement(market, executed_at), now):
                 unsettled += amount
         return CashTotals(Decimal(book.cash) - unsettled, unsettled)
 
-    def find_market(self, instrument: Instrument, book: Book) -> Market:
+    def find_market(self, instrument: Instrument, book: PortfolioSummary) -> MarketIdentifier:
         """Return the market whose cycle settles trades of the instrument in the portfolio."""
         currency = instrument.currency if instrument.is_listed else book.base_currency
         return find_market(
             SettlementTerms(instrument.exchange, instrument.asset_class, currency, book.calendar)
         )
 
-    def settles_on(self, market: Market, executed_at: datetime) -> date | None:
+    def find_settlement(self, market: MarketIdentifier, executed_at: datetime) -> date | None:
         """Return when a trade settles: on the next session day of its market, for crypto on the same day.
 
         None where the sessions are not known.
         """
         day = convert_to_local_date(market, executed_at)
-        if market is Market.CRYPTO:
+        if market is MarketIdentifier.CRYPTO:
             return day
         try:
             days = self._calendars.list_days(
-                market, Segment.SHARES, day + timedelta(days=1), day + _LONGEST_CYCLE
+                market, MarketSegment.SHARES, day + timedelta(days=1), day + _LONGEST_CYCLE
             )
         except SessionsUnknown:
             return None
         return next((other.date for other in days if other.kind is not DayKind.HOLIDAY), None)
 
-    def is_settled(self, market: Market, day: date | None, now: datetime) -> bool:
+    def is_settled(self, market: MarketIdentifier, day: date | None, now: datetime) -> bool:
         """Return whether a settlement date has come. An unknown one has not."""
         return day is not None and day <= convert_to_local_date(market, now)
 
     def _load_amounts(
-        self, connection: Connection, tenant_id: int, book: Book, now: datetime
+        self, connection: Connection, tenant_id: int, book: PortfolioSummary, now: datetime
     ) -> MappingProxyType[tuple[str, str], Decimal]:
         """Return the amounts of trades that may be unsettled."""
         if not book.last_sequence:
@@ -113,7 +115,12 @@ class Settlements:
         )
 
     def _read(
-        self, connection: Connection, tenant_id: int, book: Book, now: datetime, cached: _RecentTrades | None
+        self,
+        connection: Connection,
+        tenant_id: int,
+        book: PortfolioSummary,
+        now: datetime,
+        cached: _RecentTrades | None,
     ) -> _RecentTrades:
         """Read the trades after the cached ones, or all recent ones if the cached ones no longer match."""
         if cached is not None and cached.sequence < book.last_sequence:

@@ -29,7 +29,7 @@ class Guard(Protocol):
     `load` is called first in a batch. `find_refusal` then reads only memory.
     """
 
-    def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
+    def get_opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
         """Return the trading state of a portfolio that is about to be created."""
         ...
 
@@ -73,7 +73,7 @@ class Unguarded(Guard):
     """A guard that allows everything."""
 
     @override
-    def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
+    def get_opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
         return "ACTIVE"
 
     @override

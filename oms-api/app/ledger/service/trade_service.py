@@ -42,12 +42,12 @@ class TradeService:
 
     async def record_all(self, commands: Sequence[Command]) -> list[RecordedTrade | OmsError]:
         """Record many trades in order. A refused one returns its error."""
-        return [await _outcome(future) for future in self.writer.submit_all(commands)]
+        return [await _await_outcome(future) for future in self.writer.submit_all(commands)]
 
     async def reverse(self, request: AuthenticatedRequest, trade_id: str, reason: str) -> RecordedTrade:
         """Reverse a trade and return the reversal once it is committed."""
         request_hash = hash_request(trade_id, reason) if request.idempotency_key else None
-        origin = self._origin(request, None, request_hash, self.now())
+        origin = self._build_origin(request, None, request_hash, self.now())
         return await self.writer.submit(ReverseTrade(origin, trade_id, reason))
 
     def build_record_command(
@@ -68,9 +68,9 @@ class TradeService:
         folded = name_key(report.portfolio_name)
         if not request.caller.sees(folded):
             raise NotYourPortfolio
-        request_hash = _request_hash(report, valued, folded) if request.idempotency_key else None
+        request_hash = _hash_report(report, valued, folded) if request.idempotency_key else None
         return RecordTrade(
-            origin=self._origin(request, report.user_id, request_hash, now),
+            origin=self._build_origin(request, report.user_id, request_hash, now),
             symbol=report.symbol,
             product=NO_PRODUCT,
             side=Side(report.side),
@@ -85,7 +85,7 @@ class TradeService:
         )
 
     @staticmethod
-    def _origin(
+    def _build_origin(
         request: AuthenticatedRequest, user_label: str | None, request_hash: str | None, now: datetime
     ) -> Origin:
         caller = request.caller
@@ -102,7 +102,7 @@ class TradeService:
         )
 
 
-def _request_hash(report: ReportedTrade, valued: TradeValue, portfolio_name_key: str) -> str:
+def _hash_report(report: ReportedTrade, valued: TradeValue, portfolio_name_key: str) -> str:
     amounts = (format_fixed(valued.quantity), format_fixed(valued.gmv), format_fixed(valued.price))
     facts: tuple[str | None, ...] = (portfolio_name_key, report.symbol, report.side, *amounts)
     facts += (report.user_id, report.note)
@@ -113,7 +113,7 @@ def _request_hash(report: ReportedTrade, valued: TradeValue, portfolio_name_key:
     return hash_request(*facts)
 
 
-async def _outcome(future: "asyncio.Future[RecordedTrade]") -> RecordedTrade | OmsError:
+async def _await_outcome(future: "asyncio.Future[RecordedTrade]") -> RecordedTrade | OmsError:
     try:
         return await future
     except OmsError as refusal:

@@ -12,15 +12,15 @@ from app.ledger.queries.valuation import find_trade_prices, sum_flows
 from app.ledger.rules.equity import (
     NO_EXPOSURE,
     Baseline,
-    Exposure,
     Marks,
     OpenPosition,
+    PortfolioExposure,
     PortfolioValue,
     compute_value,
     value_exposures,
 )
 from app.ledger.rules.keys import PortfolioKey, RateKey
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.rules.values import Quote, compute_mark
 from app.money import ZERO
@@ -39,7 +39,11 @@ class Valuer(NamedTuple):
 
 
 def value_statements(
-    connection: Connection, valuer: Valuer, tenant_id: int, statements: Mapping[Key, Statement], at: datetime
+    connection: Connection,
+    valuer: Valuer,
+    tenant_id: int,
+    statements: Mapping[Key, PortfolioStatement],
+    at: datetime,
 ) -> dict[Key, PortfolioValue]:
     """Return the current value of each portfolio, by the keys of `statements`."""
     positions = [
@@ -62,7 +66,7 @@ def value_statements(
 
 def value_positions(
     connection: Connection, read_quotes: QuoteReader, positions: Sequence[OpenPosition], at: datetime
-) -> dict[PortfolioKey, Exposure]:
+) -> dict[PortfolioKey, PortfolioExposure]:
     """Return the exposure of each portfolio that has positions, at the marks of the instant."""
     if not positions:
         return {}
@@ -93,7 +97,7 @@ def load_marks(
     return Marks(prices, last_prices, _find_rates(foreign, quotes))
 
 
-def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosition]:
+def list_positions_of(tenant_id: int, statement: PortfolioStatement) -> Iterable[OpenPosition]:
     """Yield the open positions of a portfolio."""
     portfolio = PortfolioKey(tenant_id, statement.book.id)
     for holding in statement.holdings:
@@ -101,15 +105,15 @@ def list_positions_of(tenant_id: int, statement: Statement) -> Iterable[OpenPosi
         if quantity:
             local_cost = None if holding.local_cost is None else Decimal(holding.local_cost)
             yield OpenPosition(
-                *(
-                    portfolio,
-                    holding.symbol,
-                    holding.product,
-                    quantity,
-                    Decimal(holding.cost),
-                    holding.currency,
-                ),
-                *(local_cost, holding.last_sequence, statement.book.base_currency),
+                portfolio,
+                holding.symbol,
+                holding.product,
+                quantity,
+                Decimal(holding.cost),
+                holding.currency,
+                local_cost,
+                holding.last_sequence,
+                statement.book.base_currency,
             )
 
 

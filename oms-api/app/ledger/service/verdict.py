@@ -41,7 +41,7 @@ class Verdict:
         """Whether nothing was found."""
         return not self.count
 
-    def blame(self, place: str, findings: list[Finding]) -> None:
+    def add_findings(self, place: str, findings: list[Finding]) -> None:
         """Add the findings about a location."""
         self.count += 1
         if len(self.reported) < MAX_REPORTED:

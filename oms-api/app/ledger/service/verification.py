@@ -55,14 +55,14 @@ __all__ = [
 ]
 
 _ROW_CHECKS = (
-    *(Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION),
-    *(Check.CASH, Check.COUNTERS, Check.TENANT),
-)
+    Check.FORM, Check.SEQUENCE, Check.TIME, Check.TRADE_ID, Check.CHAIN, Check.VALUE, Check.POSITION,
+    Check.CASH, Check.COUNTERS, Check.TENANT,
+)  # fmt: skip
 _BOOK = attrgetter("tenant_id", "portfolio_id")
 
 
 @dataclass(slots=True)
-class Book:
+class StoredPortfolioRows:
     """The rows of one portfolio in three tables. `portfolio` is None if only the other tables have rows."""
 
     key: PortfolioKey
@@ -102,7 +102,7 @@ def verify_ledger(connection: Connection, verdict: Verdict | None = None) -> Ver
     """
     verdict, balance = verdict or Verdict(), Balance()
     cash_events: Counter[CashFact] = Counter()
-    for book in _books(connection):
+    for book in _iterate_portfolios(connection):
         _verify_book(connection, book, verdict, balance, cash_events)
     _verify_keys(connection, verdict)
     verify_events(connection, verdict, balance)
@@ -127,7 +127,7 @@ def check_rows(
         yield row, findings
 
 
-def _books(connection: Connection) -> Iterator[Book]:
+def _iterate_portfolios(connection: Connection) -> Iterator[StoredPortfolioRows]:
     """Yield the portfolios with their rows and positions, merged by key. Each table is read once."""
     portfolios = audit.iterate_portfolio_rows(connection)
     rows = groupby(audit.iterate_ledger_rows(connection), _BOOK)
@@ -136,7 +136,7 @@ def _books(connection: Connection) -> Iterator[Book]:
     while portfolio or group or held:
         keys = [(portfolio.tenant_id, portfolio.id)] if portfolio else []
         key = PortfolioKey(*min(keys + [part[0] for part in (group, held) if part]))
-        book = Book(key, None, iter(()), [])
+        book = StoredPortfolioRows(key, None, iter(()), [])
         if portfolio and keys[0] == key:
             book.portfolio, portfolio = portfolio, next(portfolios, None)
         if held and held[0] == key:
@@ -150,7 +150,11 @@ def _books(connection: Connection) -> Iterator[Book]:
 
 
 def _verify_book(
-    connection: Connection, book: Book, verdict: Verdict, balance: Balance, cash_events: Counter[CashFact]
+    connection: Connection,
+    book: StoredPortfolioRows,
+    verdict: Verdict,
+    balance: Balance,
+    cash_events: Counter[CashFact],
 ) -> None:
     movements = load_cash_movements(connection, book.portfolio) if book.portfolio else CashMovements()
     cash_events.update(map(build_cash_fact, movements.rows))
@@ -163,7 +167,7 @@ def _verify_book(
                 Finding(Check.TENANT, "portfolio_id", row.portfolio_id, "a portfolio of its tenant")
             )
         if findings:
-            verdict.blame(describe_location(row, book.portfolio), findings)
+            verdict.add_findings(describe_location(row, book.portfolio), findings)
         balance.add(build_event_fact(row))
         rows += 1
         reversals += row.kind == REVERSAL
@@ -171,8 +175,8 @@ def _verify_book(
         keys += row.idempotency_key is not None
     movements.apply_before(state)
     for movement, found in movements.findings:
-        name = _name(book.key, book.portfolio)
-        verdict.blame(f"cash movement {movement.sequence} of {name}", found)
+        name = _format_name(book.key, book.portfolio)
+        verdict.add_findings(f"cash movement {movement.sequence} of {name}", found)
     verdict.checked.update(dict.fromkeys(_ROW_CHECKS, rows))
     verdict.checked.update({Check.REVERSAL: reversals, Check.ACTION: actions, Check.KEY: keys})
     verdict.checked[Check.HOLDING] += len(state.holdings)
@@ -189,32 +193,34 @@ def build_replay(connection: Connection, key: PortfolioKey) -> Callable[[Holding
     return lambda holding: replay_position(connection, PositionKey(*key, *holding))
 
 
-def _verify_projections(connection: Connection, book: Book, end: LedgerState, verdict: Verdict) -> None:
-    name = _name(book.key, book.portfolio)
+def _verify_projections(
+    connection: Connection, book: StoredPortfolioRows, end: LedgerState, verdict: Verdict
+) -> None:
+    name = _format_name(book.key, book.portfolio)
     if book.portfolio:
         verdict.checked[Check.PORTFOLIO] += 1
         findings = check_portfolio(book.portfolio, end)
         if findings:
-            verdict.blame(f"projections of {name}", findings)
+            verdict.add_findings(f"projections of {name}", findings)
     due = build_holdings(*book.key, end, build_replay(connection, book.key))
     for (symbol, product), findings in check_holdings(book.holdings, due):
-        verdict.blame(f"position {symbol}{product and f' ({product})'} of {name}", findings)
+        verdict.add_findings(f"position {symbol}{product and f' ({product})'} of {name}", findings)
 
 
 def _verify_keys(connection: Connection, verdict: Verdict) -> None:
     row = audit.find_repeated_key(connection)
     if row:
         finding = Finding(Check.KEY, "idempotency_key", row.idempotency_key, "one row under one key")
-        verdict.blame(describe_location(row, None), [finding])
+        verdict.add_findings(describe_location(row, None), [finding])
 
 
 def describe_location(row: TradeRow, portfolio: PortfolioRow | None) -> str:
     """Return the description of a row's location for reports."""
-    name = _name(row.portfolio_key, portfolio)
+    name = _format_name(row.portfolio_key, portfolio)
     return f"trade {row.trade_id}, {name}, sequence {row.sequence}"
 
 
-def _name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
+def _format_name(key: PortfolioKey, portfolio: PortfolioRow | None) -> str:
     named = f" {portfolio.name!r}" if portfolio else ""
     tenant = "" if key.tenant_id == 1 else f" of tenant {key.tenant_id}"
     return f"portfolio{named} (id {key.portfolio_id}){tenant}"

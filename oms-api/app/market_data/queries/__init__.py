@@ -24,7 +24,7 @@ QUOTE_COLUMNS = ("bid", "ask", "last", "bid_size", "ask_size", "at", "source")
 def find_quotes(connection: Connection, keys: Sequence[InstrumentKey]) -> dict[InstrumentKey, Quote]:
     """Return the stored quotes of those of the instruments that have one."""
     matching_rows = find_matching_rows(connection, _QUOTES, _KEY + QUOTE_COLUMNS, _KEY, keys)
-    return {InstrumentKey(*row[:2]): _quote(row) for row in matching_rows}
+    return {InstrumentKey(*row[:2]): _build_quote(row) for row in matching_rows}
 
 
 def find_unmatched_quotes(
@@ -88,12 +88,12 @@ def build_quote_writes(
             _QUOTES,
             (*_KEY, *QUOTE_COLUMNS, "unmatched_since"),
             _KEY,
-            [(*_quote_row(key, newest[key]), unmatched.get(key)) for key in sorted(newest)],
+            [(*_serialize_quote(key, newest[key]), unmatched.get(key)) for key in sorted(newest)],
         ),
         build_insert(
             _TICKS,
             (*_KEY, *QUOTE_COLUMNS),
-            [_quote_row(InstrumentKey(tenant_id, quote.symbol), quote) for tenant_id, quote in arrived],
+            [_serialize_quote(InstrumentKey(tenant_id, quote.symbol), quote) for tenant_id, quote in arrived],
         ),
     ]
 
@@ -103,7 +103,7 @@ def build_quote_restatement(key: InstrumentKey, quote: Quote) -> list[BulkWrite]
 
     Earlier ticks and bars stay. Whether a quote still has to be matched does not change.
     """
-    row, columns = _quote_row(key, quote), (*_KEY, *QUOTE_COLUMNS)
+    row, columns = _serialize_quote(key, quote), (*_KEY, *QUOTE_COLUMNS)
     return [build_upsert(_QUOTES, columns, _KEY, [row]), build_insert(_TICKS, columns, [row])]
 
 
@@ -114,14 +114,14 @@ def list_quoted_symbols(connection: Connection, since: datetime) -> list[Instrum
     return [InstrumentKey(*row) for row in found]
 
 
-def _quote_row(key: InstrumentKey, quote: Quote) -> Row:
-    prices = _amounts((quote.bid, quote.ask, quote.last, quote.bid_size, quote.ask_size))
+def _serialize_quote(key: InstrumentKey, quote: Quote) -> Row:
+    prices = _format_amounts((quote.bid, quote.ask, quote.last, quote.bid_size, quote.ask_size))
     return (*key, *prices, format_timestamp(quote.at), quote.source)
 
 
-def _quote(row: Sequence[Any]) -> Quote:
+def _build_quote(row: Sequence[Any]) -> Quote:
     return Quote._make((row[1], *map(parse_decimal, row[2:7]), parse_instant(row[7]), row[8]))
 
 
-def _amounts(amounts: Sequence[Any]) -> list[str | None]:
+def _format_amounts(amounts: Sequence[Any]) -> list[str | None]:
     return [None if amount is None else format_fixed(amount) for amount in amounts]

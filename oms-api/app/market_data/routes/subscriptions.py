@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
-from app.audit.service import AuditEntry, record_entries
+from app.audit.service import record_entries
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
+from app.identity.service.caller_entries import build_caller_entry
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import Symbol
 from app.market_data.dependencies import MarketDep
@@ -19,7 +20,7 @@ from app.market_data.service import Market
 from app.market_data.service.subscriptions import add_subscriptions, remove_subscription
 from app.timestamps import format_timestamp
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
 from app.wire.responses import build_json_response, document_responses
 
@@ -33,11 +34,10 @@ EXAMPLE: dict[str, Any] = {"symbols": ["AAPL", "MSFT"]}
     "/subscriptions",
     summary="Create subscriptions",
     status_code=201,
-    responses=document_responses(201, {"model": list[SubscriptionOut]}, 409, 413, 415),
-    openapi_extra=documented_body(SubscriptionsIn, EXAMPLE),
+    responses=document_responses(201, list[SubscriptionOut], 409),
 )
 async def create_subscriptions(
-    caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn))],
+    caller: Subscriber, body: Annotated[SubscriptionsIn, Depends(json_body(SubscriptionsIn, EXAMPLE))],
     market: MarketDep, changes: ChangesDep, now: ClockDep, request: Request,
 ) -> Response:  # fmt: skip
     """Follow the quotes of symbols until the subscriptions are deleted, and return their last quotes.
@@ -49,16 +49,17 @@ async def create_subscriptions(
     def write(connection: Connection) -> list[dict[str, Any]]:
         subscriptions = add_subscriptions(connection, tenant_id, body.symbols, caller.actor, at)
         target = " ".join(subscription.symbol for subscription in subscriptions)[:400]
-        record_entries(connection, [_build_entry(caller, at, request, "market_data.subscribed", target)])
+        record_entries(
+            connection,
+            [build_caller_entry(caller, get_request_info(request), at, "market_data.subscribed", target)],
+        )
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
     return build_json_response(await changes.run(write, tenant_id), 201)
 
 
 @router.get(
-    "/subscriptions",
-    summary="List subscriptions",
-    responses=document_responses(200, {"model": list[SubscriptionOut]}),
+    "/subscriptions", summary="List subscriptions", responses=document_responses(200, list[SubscriptionOut])
 )
 async def list_subscriptions(
     caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep
@@ -91,16 +92,17 @@ async def delete_subscription(
 
     def write(connection: Connection) -> None:
         removed = remove_subscription(connection, tenant_id, symbol)
-        record_entries(connection, [_build_entry(caller, at, request, "market_data.unsubscribed", removed)])
+        record_entries(
+            connection,
+            [build_caller_entry(caller, get_request_info(request), at, "market_data.unsubscribed", removed)],
+        )
 
     await changes.run(write, tenant_id)
     return Response(status_code=204)
 
 
 @router.get(
-    "/health",
-    summary="Get the health of market data",
-    responses=document_responses(200, {"model": FeedHealthOut}),
+    "/health", summary="Get the health of market data", responses=document_responses(200, FeedHealthOut)
 )
 async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep, now: ClockDep) -> Response:
     """Get whether the price source responds, and which subscriptions have a stale quote or no quote."""
@@ -110,7 +112,7 @@ async def get_feed_health(caller: Reader, market: MarketDep, readers: ReadersDep
         subscriptions = queries.list_subscriptions(connection, tenant_id)
         return _serialize_subscriptions(connection, market, tenant_id, subscriptions, at)
 
-    found, silence = await readers.run(read, tenant_id), market.feed_silence(at)
+    found, silence = await readers.run(read, tenant_id), market.compute_feed_silence(at)
     fields = {
         "status": "stale" if silence is not None and silence > market.max_silence else "ok",
         "price_source": market.source_name,
@@ -129,16 +131,10 @@ def _serialize_subscriptions(
     connection: Connection, market: Market, tenant_id: int, subscriptions: list[Subscription], at: datetime
 ) -> list[dict[str, Any]]:
     keys = {item.symbol: InstrumentKey(tenant_id, item.symbol) for item in subscriptions}
-    quotes = market.quotes_for(connection, sorted(keys.values()), at)
+    quotes = market.find_quotes(connection, sorted(keys.values()), at)
     serialized = []
     for subscription in subscriptions:
         quote = quotes.get(keys[subscription.symbol])
         is_stale = None if quote is None else market.is_stale(quote, at)
         serialized.append(serialize_subscription(subscription, quote, at, is_stale=is_stale))
     return serialized
-
-
-def _build_entry(caller: Caller, at: datetime, request: Request, action: str, target: str) -> AuditEntry:
-    request_info = get_request_info(request)
-    who = (caller.tenant_id, at, caller.actor, caller.name)
-    return AuditEntry(*who, action, target, request_info.address, request_info.request_id)

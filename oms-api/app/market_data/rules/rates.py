@@ -35,9 +35,9 @@ def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> D
     """
     if currency == base:
         return _ONE
-    legs = [_leg(currency, base, quotes)]
+    legs = [_find_leg(currency, base, quotes)]
     if legs[0] is None and VEHICLE not in {currency, base}:
-        legs = [_leg(currency, VEHICLE, quotes), _leg(VEHICLE, base, quotes)]
+        legs = [_find_leg(currency, VEHICLE, quotes), _find_leg(VEHICLE, base, quotes)]
     over = under = _ONE
     for leg in legs:
         if leg is None:
@@ -47,7 +47,7 @@ def find_rate(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> D
     return rate if rate and is_storable(rate) else None
 
 
-def _leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg | None:
+def _find_leg(currency: str, base: str, quotes: Mapping[str, Quote | None]) -> _Leg | None:
     direct, inverse = (_mark(quotes.get(symbol)) for symbol in list_pairs(currency, base)[:2])
     if direct is not None:
         return _Leg(direct, _ONE)

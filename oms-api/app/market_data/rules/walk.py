@@ -23,11 +23,11 @@ _SIZES = tuple(isqrt(_MIDDLE_SIZE * _MIDDLE_SIZE >> depth) for depth in range(SP
 def compute_deviation(key: bytes, second: int) -> int:
     """Return the deviation of the walk of `key` from its base price at a second since 1970, in 1/UNIT."""
     start = second >> SPAN_BITS << SPAN_BITS
-    left, right, width = _anchor(key, start), _anchor(key, start + SPAN_SECONDS), SPAN_SECONDS
+    left, right, width = _compute_anchor(key, start), _compute_anchor(key, start + SPAN_SECONDS), SPAN_SECONDS
     depth = 0
     while second != start:
         width >>= 1
-        middle = _middle(key, start + width, depth, left, right)
+        middle = _compute_middle(key, start + width, depth, left, right)
         if second < start + width:
             right = middle
         else:
@@ -45,7 +45,7 @@ def compute_deviations(key: bytes, start: int, end: int, step: int) -> list[int]
     for span in range(start >> SPAN_BITS << SPAN_BITS, end, SPAN_SECONDS):
         first, last = max(start, span), min(end, span + SPAN_SECONDS)
         count = -((first - last) // step)
-        deviations += _within_span(key, span, first, last, step)[:count] if count > 0 else ()
+        deviations += _compute_points(key, span, first, last, step)[:count] if count > 0 else ()
     return deviations
 
 
@@ -54,14 +54,14 @@ def draw_number(key: bytes, text: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=key).digest(), "big")
 
 
-def _within_span(key: bytes, span: int, start: int, end: int, step: int) -> list[int]:
+def _compute_points(key: bytes, span: int, start: int, end: int, step: int) -> list[int]:
     """Return the points from `start` to past `end`: halved level by level and cut to the wanted range."""
     at, width = span, SPAN_SECONDS
-    points = [_anchor(key, span), _anchor(key, span + SPAN_SECONDS)]
+    points = [_compute_anchor(key, span), _compute_anchor(key, span + SPAN_SECONDS)]
     for depth in range(SPAN_BITS - step.bit_length() + 1):
         half = width >> 1
         middles = [
-            _middle(key, at + half + place * width, depth, left, right)
+            _compute_middle(key, at + half + place * width, depth, left, right)
             for place, (left, right) in enumerate(pairwise(points))
         ]
         points = [point for pair in zip(points, middles, strict=False) for point in pair] + points[-1:]
@@ -72,11 +72,11 @@ def _within_span(key: bytes, span: int, start: int, end: int, step: int) -> list
     return points
 
 
-def _middle(key: bytes, at: int, depth: int, left: int, right: int) -> int:
+def _compute_middle(key: bytes, at: int, depth: int, left: int, right: int) -> int:
     return (left + right) // 2 + _draw(key, at) * _SIZES[depth] // _DRAW_SIZE
 
 
-def _anchor(key: bytes, at: int) -> int:
+def _compute_anchor(key: bytes, at: int) -> int:
     return _draw(key, at) * _ANCHOR_SIZE // _DRAW_SIZE
 
 

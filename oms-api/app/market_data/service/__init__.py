@@ -59,7 +59,7 @@ class Market:
         self._silent_since: datetime | None = None  # of a source that has sent nothing
         self.on_stored: Listener | None = None  # shares quotes with other processes
 
-    def quotes_for(
+    def find_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return the latest quotes of those of the instruments that have one, by one statement.
@@ -72,12 +72,12 @@ class Market:
             quote = quotes.get(key)
             if quote is None:
                 queried_at[key.symbol] = at
-                quote = self._source.quote(key.symbol, at)
+                quote = self._source.get_quote(key.symbol, at)
             if quote is not None:
                 quotes[key] = quote
-        return self._remember(quotes, queried_at)
+        return self._store_quotes(quotes, queried_at)
 
-    def quotes_at(
+    def find_past_quotes(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return the quotes of those of the instruments that had one at an instant of the past.
@@ -92,13 +92,13 @@ class Market:
             if quote is not None and quote.at > at:
                 quote = find_last_tick(connection, key, at) or find_last_close(connection, key, at)
             elif quote is None:
-                quote = self._source.quote(key.symbol, at)
+                quote = self._source.get_quote(key.symbol, at)
             if quote is not None:
                 found[key] = quote
-        self._remember({}, {key.symbol: at for key in keys if key not in stored})
+        self._store_quotes({}, {key.symbol: at for key in keys if key not in stored})
         return found
 
-    def marks_for(
+    def find_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return what values positions: marks that people set, else the latest quotes.
@@ -106,37 +106,39 @@ class Market:
         Outside the session of a symbol, its last quote is the close.
         """
         overrides = find_overrides(connection, keys, at)
-        quotes = self.quotes_for(connection, [key for key in keys if key not in overrides], at)
-        quotes |= self._name_closes(connection, quotes, at)
+        quotes = self.find_quotes(connection, [key for key in keys if key not in overrides], at)
+        quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
 
-    def marks_at(
+    def find_past_marks(
         self, connection: Connection, keys: Sequence[InstrumentKey], at: datetime
     ) -> dict[InstrumentKey, Quote]:
-        """Return what valued positions at an instant of the past: as `marks_for`, with `quotes_at`."""
+        """Return what valued positions at a time in the past: as `find_marks`, with past quotes."""
         overrides = find_overrides(connection, keys, at)
-        quotes = self.quotes_at(connection, [key for key in keys if key not in overrides], at)
-        quotes |= self._name_closes(connection, quotes, at)
+        quotes = self.find_past_quotes(connection, [key for key in keys if key not in overrides], at)
+        quotes |= self._mark_closes(connection, quotes, at)
         return quotes | {key: override.quote for key, override in overrides.items()}
 
-    def _name_closes(
+    def _mark_closes(
         self, connection: Connection, quotes: Mapping[InstrumentKey, Quote], at: datetime
     ) -> dict[InstrumentKey, Quote]:
         """Return the closes among the quotes. The prices of the source move around the clock."""
         if self._calendars is None:
             return {}
-        fresh_quotes = {key: quote for key, quote in quotes.items() if self.silence(quote, at) is None}
+        fresh_quotes = {
+            key: quote for key, quote in quotes.items() if self.compute_silence(quote, at) is None
+        }
         return mark_closes(connection, self._calendars, fresh_quotes, at)
 
-    def rate(
+    def find_rate(
         self, connection: Connection, tenant_id: int, currency: str, base: str, at: datetime
     ) -> Decimal | None:
         """Return the value of one unit of `currency` in `base`, or None if the quotes do not give one."""
         keys = [InstrumentKey(tenant_id, symbol) for symbol in list_pairs(currency, base)]
-        found = self.quotes_for(connection, keys, at)
+        found = self.find_quotes(connection, keys, at)
         return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
 
-    def silence(self, quote: Quote, at: datetime) -> timedelta | None:
+    def compute_silence(self, quote: Quote, at: datetime) -> timedelta | None:
         """Return how long the feed of a quote has been silent, or None for a price that was set manually.
 
         A symbol without trades on a live feed is not stale.
@@ -149,7 +151,7 @@ class Market:
         """The name of the price source."""
         return self._source.name
 
-    def feed_silence(self, at: datetime) -> timedelta | None:
+    def compute_feed_silence(self, at: datetime) -> timedelta | None:
         """Return how long the price source has been silent.
 
         Return None if its prices are never stale, and while no symbol is subscribed: a source then sends
@@ -164,33 +166,33 @@ class Market:
 
     def is_stale(self, quote: Quote, at: datetime) -> bool:
         """Return whether the quote is too old to trade at, because its feed has been silent for too long."""
-        silence = self.silence(quote, at)
+        silence = self.compute_silence(quote, at)
         return silence is not None and silence > self.max_silence
 
-    async def quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
+    async def get_quote(self, tenant_id: int, symbol: str, at: datetime) -> Quote:
         """Return the latest quote of a symbol or alias. Raises NoQuote."""
 
         def read(connection: Connection) -> Quote | None:
             set_tenant_scope(connection, [tenant_id])
             key = InstrumentKey(tenant_id, find_symbol(connection, tenant_id, symbol))
-            return self.quotes_for(connection, [key], at).get(key)
+            return self.find_quotes(connection, [key], at).get(key)
 
         found = await self._readers.run_single(read)
         if found is None:
             raise NoQuote(symbol)
         return found
 
-    async def symbol(self, tenant_id: int, name: str) -> str:
+    async def resolve_symbol(self, tenant_id: int, name: str) -> str:
         """Return the symbol of the instrument with that symbol or alias."""
         return await self._readers.run_single(
             lambda connection: find_symbol(set_tenant_scope(connection, [tenant_id]), tenant_id, name)
         )
 
-    def last(self, tenant_id: int, symbol: str) -> Quote | None:
+    def get_last_quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the latest quote that this process has seen, without I/O. It may be old."""
         return self._last.get(InstrumentKey(tenant_id, symbol))
 
-    async def bars(
+    async def list_bars(
         self, tenant_id: int, symbol: str, interval: Interval, start: datetime, end: datetime, most: int
     ) -> list[Bar]:
         """Return the newest bars that begin in [start, end), at most `most`, in time order."""
@@ -211,7 +213,7 @@ class Market:
         key = InstrumentKey(tenant_id, symbol)
         if queries.find_quotes(connection, [key]):
             return read_bars(connection, key, interval, start, end)
-        return list(self._source.bars(symbol, interval, start, end) or ())
+        return list(self._source.get_bars(symbol, interval, start, end) or ())
 
     def subscribe(self, keys: Iterable[InstrumentKey], listener: Listener) -> Callable[[], None]:
         """Call `listener(tenant id, quote)` for every new quote of these instruments.
@@ -246,29 +248,29 @@ class Market:
     def poll(self, connection: Connection, at: datetime) -> None:
         """Query new quotes of all subscribed symbols."""
         with self._lock:
-            instrument_keys = self._wanted()
+            instrument_keys = self._list_followed()
         if instrument_keys:
             tenants = {key.tenant_id for key in instrument_keys}
-            self.quotes_for(set_tenant_scope(connection, tenants), sorted(instrument_keys), at)
+            self.find_quotes(set_tenant_scope(connection, tenants), sorted(instrument_keys), at)
 
-    def arrived(self, tenant_id: int, quote: Quote) -> None:
+    def receive_quote(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to this process, after it was stored."""
-        self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
+        self._store_quotes({InstrumentKey(tenant_id, quote.symbol): quote}, {})
         if self.on_stored is not None:
             self.on_stored(tenant_id, quote)
 
     def apply_shared(self, tenant_id: int, quote: Quote) -> None:
         """Notify listeners of a quote that was sent to another process, unless a later one is known."""
-        last = self.last(tenant_id, quote.symbol)
+        last = self.get_last_quote(tenant_id, quote.symbol)
         if last is None or last.source != quote.source or last.at < quote.at:
-            self._remember({InstrumentKey(tenant_id, quote.symbol): quote}, {})
+            self._store_quotes({InstrumentKey(tenant_id, quote.symbol): quote}, {})
 
     @property
     def followed_symbols(self) -> int:
         """The number of symbols that the source follows."""
         return len(self._followed)
 
-    def _remember(
+    def _store_quotes(
         self, quotes: dict[InstrumentKey, Quote], queried_at: Mapping[str, datetime]
     ) -> dict[InstrumentKey, Quote]:
         """Keep the quotes, and call the listeners of new ones. Return known ones as the known object."""
@@ -291,12 +293,12 @@ class Market:
             listener(tenant_id, quote)
         return quotes | known
 
-    def _wanted(self) -> set[InstrumentKey]:
+    def _list_followed(self) -> set[InstrumentKey]:
         return {key for keys, _ in self._listeners.values() for key in keys}
 
     def _notify_source(self) -> None:
         """Call the source under the lock, so that it receives changes in order. The call never blocks."""
-        symbols = frozenset(key.symbol for key in self._wanted()) | self._asked.keys()
+        symbols = frozenset(key.symbol for key in self._list_followed()) | self._asked.keys()
         if symbols != self._followed:
             self._followed = symbols
             self._source.follow(symbols)

@@ -26,7 +26,7 @@ class FeedWatch:
     def check(self, _: Lease) -> None:
         """Publish an event to each tenant if the feed became stale or fresh."""
         now = self._now()
-        silence = self._market.feed_silence(now)
+        silence = self._market.compute_feed_silence(now)
         is_stale = silence is not None and silence > self._market.max_silence
         if is_stale == self._was_stale:
             return

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.queries.trail import list_actions
-from app.audit.rules.actions import Difference, find_differences
+from app.audit.rules.actions import ActionDifference, find_differences
 from app.identity.queries.tenants import lock_tenant
 from app.instruments.queries import find_symbol
 from app.instruments.rules import InstrumentKey
@@ -82,7 +82,7 @@ def serialize_mark(override: MarkOverride) -> dict[str, Any]:
     return fields | {"price": shorten_amount(format_fixed(override.price))} | instants
 
 
-def verify_marks(connection: Connection) -> Iterator[Difference]:
+def verify_marks(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each mark that differs from what the audit log records as last set."""
     stored = {
         InstrumentKey(tenant_id, mark_override.symbol): mark_override
@@ -97,6 +97,6 @@ def verify_marks(connection: Connection) -> Iterator[Difference]:
     for key in sorted(stored.keys() | expected.keys()):
         place = f"mark of {key.symbol} of tenant {key.tenant_id}"
         if key not in stored or key not in expected:
-            yield Difference(place, "row", *(("a row", "none") if key in stored else ("none", "a row")))
+            yield ActionDifference(place, "row", *(("a row", "none") if key in stored else ("none", "a row")))
         else:
             yield from find_differences(place, serialize_mark(stored[key]), expected[key])

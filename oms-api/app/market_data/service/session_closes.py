@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar
-from app.calendars.rules.values import Session
+from app.calendars.rules.values import TradingSession
 from app.calendars.service import Calendars
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
@@ -33,10 +33,10 @@ def mark_closes(
     return closes
 
 
-def find_closed_session(calendar: Calendar, at: datetime) -> Session | None:
+def find_closed_session(calendar: Calendar, at: datetime) -> TradingSession | None:
     """Return the last session before an instant, None while one is open or where sessions are unknown."""
     try:
-        session = calendar.session_until(at)
+        session = calendar.find_session_or_previous(at)
     except SessionsUnknown:
         return None
     return session if session.close <= at else None

@@ -68,7 +68,7 @@ class AlpacaSource:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
         """Return the latest quote, or None if none was read."""
         return self._quotes.get(symbol)
 
@@ -76,7 +76,9 @@ class AlpacaSource:
         """Return when Alpaca answered last. Before the first answer, return 1970."""
         return self._heard_at or EPOCH
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:
+    def get_bars(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime
+    ) -> Sequence[Bar] | None:
         """Return the bars that were read, or None and read them soon."""
         series = _Series(symbol, interval)
         kept = self._bars.get(series)

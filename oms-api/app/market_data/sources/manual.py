@@ -12,7 +12,7 @@ class ManualSource:
 
     name = "manual"
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:  # noqa: ARG002  # the protocol's
         """Return None: manual quotes are stored in the table of quotes."""
         return None
 
@@ -20,7 +20,9 @@ class ManualSource:
         """Return None: a manual quote holds until the next one."""
         return None
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:  # noqa: ARG002  # the protocol's
+    def get_bars(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime,  # noqa: ARG002  # the protocol's
+    ) -> Sequence[Bar] | None:  # fmt: skip
         """Return None: bars of manual quotes are stored in the table of bars."""
         return None
 

@@ -20,7 +20,7 @@ class PriceSource(Protocol):
         """The source's name in PRICE_SOURCE."""
         ...
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the latest quote at the instant `at`, or None."""
         ...
 
@@ -31,7 +31,9 @@ class PriceSource(Protocol):
         """
         ...
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:
+    def get_bars(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime
+    ) -> Sequence[Bar] | None:
         """Return the bars that begin in [start, end) in time order, the last one up to `end`.
 
         Return None if the source has no bars, so that the stored ones are used.

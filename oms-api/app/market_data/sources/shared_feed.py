@@ -49,7 +49,7 @@ class _Keys(NamedTuple):
     members: str
 
     @classmethod
-    def of(cls, source: str) -> "_Keys":
+    def from_source(cls, source: str) -> "_Keys":
         return cls(*(f"{{slackoms-feed-{source}}}:{name}" for name in cls._fields))
 
 
@@ -57,7 +57,7 @@ class SharedFeed:
     """Implements `PriceSource` over `source`. It starts when it is first used."""
 
     def __init__(self, redis_url: str, source: PriceSource) -> None:
-        self._url, self._source, self._keys = redis_url, source, _Keys.of(source.name)
+        self._url, self._source, self._keys = redis_url, source, _Keys.from_source(source.name)
         self._id = secrets.token_hex(8)
         self._wanted: frozenset[str] = frozenset()
         self._quotes: dict[str, Quote] = {}  # as the owner sent them
@@ -74,19 +74,21 @@ class SharedFeed:
         """The name of the price source."""
         return self._source.name
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the latest quote that the owner sent or this process read, or None."""
         self._start()
-        return pick_newer(self._quotes.get(symbol), self._source.quote(symbol, at))
+        return pick_newer(self._quotes.get(symbol), self._source.get_quote(symbol, at))
 
     def get_last_heartbeat(self, at: datetime) -> datetime | None:
         """Return when the feed sent something last, to the owner or to this process."""
         self._start()
         return max(self._heard_at, self._source.get_last_heartbeat(at) or EPOCH)
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> Sequence[Bar] | None:
+    def get_bars(
+        self, symbol: str, interval: Interval, start: datetime, end: datetime
+    ) -> Sequence[Bar] | None:
         """Return the bars of the price source, which each process reads itself when they are asked for."""
-        return self._source.bars(symbol, interval, start, end)
+        return self._source.get_bars(symbol, interval, start, end)
 
     def follow(self, symbols: frozenset[str]) -> None:
         """Ask the owner of the feed for the quotes of these symbols. Without Redis, read them here."""
@@ -122,14 +124,14 @@ class SharedFeed:
                 protocol=2,
             )
             try:
-                self._share(redis)
+                self._run_sharing(redis)
             except Exception as error:  # noqa: BLE001  # this process reads the feed itself
                 self._leave(type(error).__name__)
             finally:
                 redis.close()
             self._stop.wait(RENEW_SECONDS)
 
-    def _share(self, redis: "Redis") -> None:
+    def _run_sharing(self, redis: "Redis") -> None:
         """Share quotes until this process stops. Raises RedisError."""
         pubsub: PubSub = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         with pubsub:
@@ -178,7 +180,7 @@ class SharedFeed:
 
     def _publish(self, redis: "Redis") -> None:
         """Send the quotes that are new, and the heartbeat if it is."""
-        quotes = {symbol: self._source.quote(symbol, EPOCH) for symbol in self._followed}
+        quotes = {symbol: self._source.get_quote(symbol, EPOCH) for symbol in self._followed}
         current = {symbol: quote for symbol, quote in quotes.items() if quote is not None}
         new = {symbol: quote for symbol, quote in current.items() if self._published.get(symbol) != quote}
         heard_at = self._source.get_last_heartbeat(EPOCH) or EPOCH

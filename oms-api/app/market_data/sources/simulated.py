@@ -43,21 +43,21 @@ class SimulatedSource:
         self._walks: dict[str, tuple[bytes, BasePrice] | None] = {}
         self._last_quotes: dict[str, tuple[int, Quote]] = {}
 
-    def quote(self, symbol: str, at: datetime) -> Quote | None:
+    def get_quote(self, symbol: str, at: datetime) -> Quote | None:
         """Return the quote of the second that contains `at`, or None for an unknown currency pair."""
-        second = _seconds(at)
+        second = _count_seconds(at)
         cached = self._last_quotes.get(symbol)
         if cached is not None and cached[0] == second:
             return cached[1]
         walk = self._walk(symbol)
         if walk is None:
             return None
-        quote = self._quote(symbol, *walk, second)
+        quote = self._compute_quote(symbol, *walk, second)
         self._keep(self._last_quotes, symbol, (second, quote))
         return quote
 
-    def _quote(self, symbol: str, key: bytes, base: BasePrice, second: int) -> Quote:
-        last = _price(base, compute_deviation(key, second))
+    def _compute_quote(self, symbol: str, key: bytes, base: BasePrice, second: int) -> Quote:
+        last = _compute_price(base, compute_deviation(key, second))
         half = round_to_nearest_step(max(last * _HALF_SPREAD, base.tick), base.tick)
         bid = max(last - half, base.tick)
         return Quote(symbol, bid, last + half, last, None, None, _EPOCH + second * _SECOND, self.name)
@@ -66,16 +66,16 @@ class SimulatedSource:
         """Return None: prices are computed for any instant."""
         return None
 
-    def bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
+    def get_bars(self, symbol: str, interval: Interval, start: datetime, end: datetime) -> list[Bar] | None:
         """Return the bars that begin in [start, end), the last up to `end`, or None without a price."""
         walk = self._walk(symbol)
         if walk is None:
             return None
         key, base = walk
         length = interval.length // _SECOND
-        first = -(-max(_seconds(start), 0) // length) * length
+        first = -(-max(_count_seconds(start), 0) // length) * length
         return [
-            _bar(symbol, key, base, begins, length, samples)
+            _compute_bar(symbol, key, base, begins, length, samples)
             for begins, samples in _sample_bars(
                 key, first, -((end - _EPOCH) // -_SECOND), length, _STEPS[interval]
             )
@@ -100,11 +100,11 @@ class SimulatedSource:
             kept[symbol] = value
 
 
-def _seconds(instant: datetime) -> int:
+def _count_seconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _SECOND
 
 
-def _price(base: BasePrice, deviation: int) -> Decimal:
+def _compute_price(base: BasePrice, deviation: int) -> Decimal:
     return round_to_nearest_step(base.price * (UNIT + deviation * base.relative_volatility) / UNIT, base.tick)
 
 
@@ -118,9 +118,11 @@ def _sample_bars(key: bytes, first: int, end: int, length: int, step: int) -> It
         yield begins, [compute_deviation(key, begins), *between, compute_deviation(key, ends - 1)]
 
 
-def _bar(symbol: str, key: bytes, base: BasePrice, start: int, length: int, samples: list[int]) -> Bar:
+def _compute_bar(
+    symbol: str, key: bytes, base: BasePrice, start: int, length: int, samples: list[int]
+) -> Bar:
     first, highest, lowest, last = (
-        _price(base, deviation) for deviation in (samples[0], max(samples), min(samples), samples[-1])
+        _compute_price(base, deviation) for deviation in (samples[0], max(samples), min(samples), samples[-1])
     )
     units_per_second = _MIN_VOLUME + draw_number(key, b"volume %d %d" % (start, length)) % _VOLUME_RANGE
     begins = _EPOCH + start * _SECOND

@@ -84,7 +84,12 @@ class BrokerSession:
         key = (engine, stored.tenant_id, stored.name)
         self._missed_reports = MissedReports(*key, broker, self._reports, now)
         self._sender = RequestSender(
-            *(*key, broker, self._apply_answer, now, queue, is_woken),
+            *key,
+            broker,
+            self._apply_answer,
+            now,
+            queue,
+            is_woken,
             self._note_answer,
         )
         self._cursor = stored.cursor
@@ -98,7 +103,7 @@ class BrokerSession:
         self._sender.return_queued_orders()
         self._sender.save_progress()
 
-    def step(self, *, is_idle: bool = True) -> bool:
+    def run_step(self, *, is_idle: bool = True) -> bool:
         """Do what is due and return whether there was anything. Raises ConnectionChanged or NotApplied.
 
         What is done is only marked while the session is idle, because news of the broker would wait for it.
@@ -147,7 +152,7 @@ class BrokerSession:
             )
             return False
         self._add_links()
-        self._broker.events(self._cursor)  # starts the stream of an adapter that has one
+        self._broker.list_events(self._cursor)  # starts the stream of an adapter that has one
         state = self._get_adapter_state()
         if state is not None and not state.is_ready:
             return False
@@ -168,10 +173,10 @@ class BrokerSession:
 
     def _read_events(self, answer: Sequence[BrokerEvent] = ()) -> bool:
         """Apply the broker's new events, and those of an answer. Return whether it reported any."""
-        records = self._broker.events(self._cursor)
+        records = self._broker.list_events(self._cursor)
         if _has_only_acceptances(records, answer):
             self._await_news(ACCEPTANCE_SECONDS)
-            records = self._broker.events(self._cursor)
+            records = self._broker.list_events(self._cursor)
         self._reports.apply([*(record.event for record in records), *answer])
         if records:
             self._cursor, self._last_event_at = records[-1].cursor, self._now()

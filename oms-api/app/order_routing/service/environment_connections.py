@@ -9,7 +9,7 @@ from app.brokers import queries
 from app.brokers.queries import StoredConnection
 from app.brokers.rules.connections import BrokerName, ConnectionStatus, ConnectionTerms, is_live_gateway
 from app.brokers.service.credentials import CredentialsUnreadable, encrypt_credentials, get_terms
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 from app.identity.rules.access import FIRST_TENANT
 from app.order_routing.queries import transaction
 
@@ -61,7 +61,7 @@ def build_ibkr_connection(variables: IbkrVariables) -> EnvironmentConnection:
 
 
 def save_environment_connection(
-    engine: Engine, keys: KeyRing, wanted: EnvironmentConnection, now: datetime
+    engine: Engine, keys: EncryptionKeys, wanted: EnvironmentConnection, now: datetime
 ) -> None:
     """Create or update the connection. A live one still needs a second person to enable it."""
     with transaction(engine, FIRST_TENANT) as connection:
@@ -75,7 +75,7 @@ def save_environment_connection(
             queries.update_connection(connection, known, changes)
 
 
-def _is_same(keys: KeyRing, known: StoredConnection, terms: ConnectionTerms) -> bool:
+def _is_same(keys: EncryptionKeys, known: StoredConnection, terms: ConnectionTerms) -> bool:
     is_other_account = terms.account is not None and terms.account != known.account
     if (known.base_url, known.is_live) != (terms.base_url, terms.is_live) or is_other_account:
         return False
@@ -85,7 +85,7 @@ def _is_same(keys: KeyRing, known: StoredConnection, terms: ConnectionTerms) -> 
         return False
 
 
-def _build(keys: KeyRing, wanted: EnvironmentConnection, now: datetime) -> StoredConnection:
+def _build(keys: EncryptionKeys, wanted: EnvironmentConnection, now: datetime) -> StoredConnection:
     terms = wanted.terms
     status = ConnectionStatus.AWAITING_LIVE if terms.is_live else ConnectionStatus.NEW
     return StoredConnection(

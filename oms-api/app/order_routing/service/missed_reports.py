@@ -52,7 +52,7 @@ class MissedReports:
             return [Expired(order.id, self._now())] if self._is_forgotten(order) else []
         if ended_only and state.is_open:
             return []
-        events = list_proven_events(state, self._broker.executions(order.id), self._now())
+        events = list_proven_events(state, self._broker.list_executions(order.id), self._now())
         is_accepted = order.accepted_at is not None
         return [event for event in events if not (is_accepted and isinstance(event, Accepted))]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import orjson
 from sqlalchemy import Connection, Engine
 
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import BrokerOrder
 from app.instruments.queries import find_instruments
 from app.instruments.rules import InstrumentKey
@@ -17,7 +17,7 @@ from app.orders.rules.rows import order_of
 from app.orders.rules.values import Order, OrderKey
 
 
-def load_chains(engine: Engine, tenant_id: int, name: str) -> list[Chain]:
+def load_chains(engine: Engine, tenant_id: int, name: str) -> list[ReplacementChain]:
     """Return the chains of the working orders of a connection that were, or are being, replaced."""
     with reading(engine, tenant_id) as connection:
         portfolio = find_assigned_portfolio(connection, tenant_id, name)
@@ -29,7 +29,9 @@ def load_chains(engine: Engine, tenant_id: int, name: str) -> list[Chain]:
         replaced = [order for order in orders if order.replaces or order.id in successors]
         known = _load_predecessors(connection, replaced)
         return [
-            Chain(_list_ids(order, known), _build_pending(connection, tenant_id, successors.get(order.id)))
+            ReplacementChain(
+                _list_ids(order, known), _build_pending(connection, tenant_id, successors.get(order.id))
+            )
             for order in replaced
         ]
 

@@ -59,4 +59,4 @@ class RequestResolver:
     def _list_proven_events(self, state: OrderState | None) -> list[BrokerEvent]:
         if state is None:
             return []
-        return list_proven_events(state, self._broker.executions(state.order.id), self._now())
+        return list_proven_events(state, self._broker.list_executions(state.order.id), self._now())

@@ -221,7 +221,7 @@ def _run_steps(session: BrokerSession, wake: threading.Event, stop: threading.Ev
     is_idle = True
     while not stop.is_set() and lease.keep():
         try:
-            has_worked = session.step(is_idle=is_idle)
+            has_worked = session.run_step(is_idle=is_idle)
         except ConnectionChanged:
             raise
         except Exception as error:  # noqa: BLE001  # the session must go on after any failure of an adapter

@@ -30,7 +30,7 @@ _MAX_ID_LENGTH = 33  # of an order id, with its quote
 ORDER_ID_PREFIX = '{"order_id":"'
 
 
-class BookedTrade(NamedTuple):
+class ExecutionTrade(NamedTuple):
     """The ledger's trade of an execution."""
 
     order_id: str | None
@@ -55,7 +55,7 @@ class Booked(NamedTuple):
     tenant_id: int
     order_id: str
     row: ExecutionRow
-    trade: BookedTrade | None
+    trade: ExecutionTrade | None
 
 
 def iterate_orders(connection: Connection) -> Iterator[Order]:
@@ -77,14 +77,14 @@ def iterate_executions(connection: Connection) -> Iterator[Booked]:
     """Yield all executions with their trades, sorted by tenant and order."""
     executions = EXECUTIONS.c
     columns: list[Any] = [executions[name] for name in ExecutionRow._fields]
-    columns += [TRADES.c.trade_id, *(TRADES.c[name] for name in BookedTrade._fields)]
+    columns += [TRADES.c.trade_id, *(TRADES.c[name] for name in ExecutionTrade._fields)]
     joined = EXECUTIONS.outerjoin(TRADES, _TRADE_OF_EXECUTION)
     statement = select(*columns).select_from(joined).order_by(executions.tenant_id, executions.order_id)
     count = len(ExecutionRow._fields)
     for row in connection.execute(statement, execution_options=_CHUNK):
         values = [*map(format_canonical, row)]
         execution, trade_id, trade = ExecutionRow._make(values[:count]), values[count], values[count + 1 :]
-        booked = None if trade_id is None else BookedTrade._make(trade)
+        booked = None if trade_id is None else ExecutionTrade._make(trade)
         yield Booked(execution.tenant_id, execution.order_id, execution, booked)
 
 

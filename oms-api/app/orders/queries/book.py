@@ -92,7 +92,7 @@ def find_orders_by_name_index(
 def open_orders(connection: Connection, portfolio_keys: Sequence[PortfolioKey]) -> list[Order]:
     """Return the open orders of the portfolios."""
     found = []
-    for tenant_id, values in _by_tenant(portfolio_keys).items():
+    for tenant_id, values in _group_by_tenant(portfolio_keys).items():
         is_its = ORDERS.c.portfolio_id.in_(values)
         found += select_orders(connection, ORDERS.c.tenant_id == tenant_id, is_its, IS_OPEN)
     return found
@@ -107,7 +107,7 @@ def list_row_versions(
     """
     version = "NULL" if connection.dialect.name == "sqlite" else "CAST(xmin AS text)"
     found: dict[PortfolioKey, dict[str, str | None]] = {}
-    for tenant_id, values in _by_tenant(portfolio_keys).items():
+    for tenant_id, values in _group_by_tenant(portfolio_keys).items():
         statement = select(ORDERS.c.portfolio_id, ORDERS.c.id, literal_column(version)).where(
             ORDERS.c.tenant_id == tenant_id, ORDERS.c.portfolio_id.in_(values), IS_OPEN
         )
@@ -147,7 +147,7 @@ def count_open_orders(
 ) -> dict[InstrumentKey, list[tuple[PortfolioKey, int]]]:
     """Return, for each instrument, portfolios with open orders in it and their number, by id."""
     found: dict[InstrumentKey, list[tuple[PortfolioKey, int]]] = {}
-    for tenant_id, values in _by_tenant(keys).items():
+    for tenant_id, values in _group_by_tenant(keys).items():
         statement = (
             select(ORDERS.c.symbol, ORDERS.c.portfolio_id, func.count())
             .where(ORDERS.c.tenant_id == tenant_id, ORDERS.c.symbol.in_(values), IS_OPEN)
@@ -251,7 +251,7 @@ def insert_order_events(history: Sequence[OrderEvent]) -> BulkWrite:
     return build_insert(ORDER_EVENTS, EVENT_COLUMNS, pack_order_history(history))
 
 
-def _by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:
+def _group_by_tenant(pairs: Iterable[tuple[int, Any]]) -> dict[int, list[Any]]:
     grouped: dict[int, list[Any]] = {}
     for tenant_id, value in pairs:
         grouped.setdefault(tenant_id, []).append(value)

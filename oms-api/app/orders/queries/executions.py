@@ -67,13 +67,13 @@ def find_executed_order_ids(
             EXECUTIONS.c.symbol == holder.symbol,
             EXECUTIONS.c.executed_at >= datetime.fromisoformat(since),
             ORDERS.c.role.is_(None) | ~is_exit,
-            *_placed_by(holder),
+            *_build_holder_conditions(holder),
         )
     )
     return set(connection.execute(statement.distinct()).scalars())
 
 
-def _placed_by(holder: LatchSubject) -> tuple[ColumnElement[bool], ...]:
+def _build_holder_conditions(holder: LatchSubject) -> tuple[ColumnElement[bool], ...]:
     if holder.scope is LatchScope.STRATEGY:
         return (ORDERS.c.strategy == holder.name,)
     return (ORDERS.c.strategy.is_(None), ORDERS.c.actor.is_(None), ORDERS.c.source == holder.name)

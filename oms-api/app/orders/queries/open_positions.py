@@ -90,9 +90,9 @@ def get_net_executed_quantities(
 
 
 _POSITION = (
-    *("portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl"),
-    *("currency", "local_cost", "opened_at", "closed_at", "last_executed_at"),
-)
+    "portfolio_id", "symbol", "product", "quantity", "cost", "realized_pnl",
+    "currency", "local_cost", "opened_at", "closed_at", "last_executed_at",
+)  # fmt: skip
 _IS_POSITION, _IS_ORDER = 0, 1
 
 
@@ -115,8 +115,8 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     columns = [PORTFOLIOS.c.id, PORTFOLIOS.c.base_currency, kind]
     columns += [POSITIONS.c[name].label(f"held_{name}") for name in _POSITION]
     columns += [ORDERS.c[name].label(f"order_{name}") for name in COLUMNS]
-    held = and_(kind == _IS_POSITION, *_of_portfolio(POSITIONS), POSITIONS.c.quantity != ZERO)
-    working = and_(kind == _IS_ORDER, *_of_portfolio(ORDERS), IS_OPEN)
+    held = and_(kind == _IS_POSITION, *_build_portfolio_conditions(POSITIONS), POSITIONS.c.quantity != ZERO)
+    working = and_(kind == _IS_ORDER, *_build_portfolio_conditions(ORDERS), IS_OPEN)
     source = PORTFOLIOS.join(kind.table, literal(value=True))
     source = source.outerjoin(POSITIONS, held).outerjoin(ORDERS, working)
     statement = select(*columns).select_from(source).where(PORTFOLIOS.c.tenant_id == tenant_id)
@@ -132,5 +132,5 @@ def firm_books(connection: Connection, tenant_id: int) -> FirmBooks:
     return books
 
 
-def _of_portfolio(table: Table) -> tuple[ColumnElement[bool], ...]:
+def _build_portfolio_conditions(table: Table) -> tuple[ColumnElement[bool], ...]:
     return (table.c.tenant_id == PORTFOLIOS.c.tenant_id, table.c.portfolio_id == PORTFOLIOS.c.id)

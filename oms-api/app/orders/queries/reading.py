@@ -58,18 +58,18 @@ def list_orders(
     The page is found in the one table, and nothing is joined with more than the page: a planner without
     statistics takes a tenant for small and would read all of it for a join.
     """
-    wanted = _conditions(tenant_id, filters)
+    wanted = _build_conditions(tenant_id, filters)
     conditions = [ORDERS.c.tenant_id == tenant_id, *wanted]
     if after is not None:
         conditions.append(ORDERS.c.id < after)
-    if alternatives := _alternatives(filters):
-        found = _newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
+    if alternatives := _list_alternatives(filters):
+        found = _select_newest_of_each([[one, *conditions] for one in alternatives], limit).subquery("found")
     elif _matches_few(filters):  # all are found by their index before they are put in order
         found = select(*_ORDER).where(*conditions).offset(0).subquery("found")
     else:
         found = select(*_ORDER).where(*conditions).order_by(ORDERS.c.id.desc()).limit(limit).subquery("found")
     with nullcontext() if wanted else forbid_full_sorts(connection):
-        return _listed(connection, tenant_id, _page_of(found, limit))
+        return _list_views(connection, tenant_id, _select_page(found, limit))
 
 
 def open_orders_in(connection: Connection, tenant_id: int, symbols: Set[str]) -> list[tuple[str, Order]]:
@@ -87,8 +87,8 @@ def find_order(
     connection: Connection, tenant_id: int, order_id: str, portfolios: frozenset[str] | None
 ) -> OrderView | None:
     """Return one order if it is in one of the portfolios (name keys; None: all), else None."""
-    statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_within(portfolios))
-    found = _listed(connection, tenant_id, statement)
+    statement = orders_of(tenant_id).where(ORDERS.c.id == order_id, *_build_portfolio_conditions(portfolios))
+    found = _list_views(connection, tenant_id, statement)
     return found[0] if found else None
 
 
@@ -100,7 +100,7 @@ def fills_of(connection: Connection, tenant_id: int, order_id: str) -> list[Exec
     return [ExecutionRow._make(map(format_canonical, row)) for row in rows]
 
 
-def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
+def _build_conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
     equal = {
         ORDERS.c.symbol: filters.symbol,
         ORDERS.c.side: filters.side,
@@ -110,20 +110,20 @@ def _conditions(tenant_id: int, filters: OrderFilter) -> list[Any]:
     if filters.strategy is not None:
         conditions.append(ORDERS.c.strategy.in_(list_spellings(filters.strategy)))
     if filters.portfolio_name_key is not None:
-        conditions.append(ORDERS.c.portfolio_id == _portfolio(tenant_id, filters.portfolio_name_key))
+        conditions.append(ORDERS.c.portfolio_id == _select_portfolio(tenant_id, filters.portfolio_name_key))
     if filters.portfolios is not None:
-        conditions.append(_in_portfolios(tenant_id, sorted(filters.portfolios)))
+        conditions.append(_build_name_condition(tenant_id, sorted(filters.portfolios)))
     if filters.is_open is not None:
         conditions.append(IS_OPEN if filters.is_open else IS_FINAL)
-    conditions += _status_conditions(filters.statuses)
+    conditions += _build_status_conditions(filters.statuses)
     if filters.since is not None:  # ids begin with the time
-        conditions.append(ORDERS.c.id >= _first_id_at(filters.since))
+        conditions.append(ORDERS.c.id >= _compute_first_id(filters.since))
     if filters.until is not None:
-        conditions.append(ORDERS.c.id < _first_id_at(filters.until))
+        conditions.append(ORDERS.c.id < _compute_first_id(filters.until))
     return conditions
 
 
-def _status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
+def _build_status_conditions(statuses: tuple[Status, ...] | None) -> list[Any]:
     """Return the condition on the status, with the condition of the partial index that supports it."""
     if statuses is None:
         return []
@@ -139,7 +139,7 @@ def _matches_few(filters: OrderFilter) -> bool:
     return bool(filters.is_open) or is_of_open or filters.client_order_id is not None
 
 
-def _alternatives(filters: OrderFilter) -> list[Any]:
+def _list_alternatives(filters: OrderFilter) -> list[Any]:
     """Return alternative conditions, each supported by a separate index. An order matches at least one."""
     if filters.user is not None:
         named = product((ORDERS.c.user_id, ORDERS.c.actor), list_spellings(filters.user))
@@ -150,7 +150,7 @@ def _alternatives(filters: OrderFilter) -> list[Any]:
     return []
 
 
-def _newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]:
+def _select_newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]:
     """Return the newest orders of each alternative.
 
     Each alternative has its index; neither no database uses
@@ -162,7 +162,7 @@ def _newest_of_each(choices: list[list[Any]], limit: int) -> CompoundSelect[Any]
     return union(*(select(found.subquery()) for found in newest))
 
 
-def _page_of(found: Subquery, limit: int) -> Select[Any]:
+def _select_page(found: Subquery, limit: int) -> Select[Any]:
     """Return the newest of the orders found, with their portfolios' names."""
     page = select(found).order_by(found.c.id.desc()).limit(limit).subquery("page")
     is_portfolio = (PORTFOLIOS.c.tenant_id == page.c.tenant_id) & (PORTFOLIOS.c.id == page.c.portfolio_id)
@@ -172,31 +172,33 @@ def _page_of(found: Subquery, limit: int) -> Select[Any]:
     return select(page, name.label("portfolio_name")).order_by(page.c.id.desc())
 
 
-def _portfolios(tenant_id: int) -> Select[Any]:
+def _select_portfolios(tenant_id: int) -> Select[Any]:
     return select(PORTFOLIOS.c.id).where(PORTFOLIOS.c.tenant_id == tenant_id)
 
 
-def _in_portfolios(tenant_id: int, name_keys: list[str]) -> Any:  # a condition
+def _build_name_condition(tenant_id: int, name_keys: list[str]) -> Any:  # a condition
     if len(name_keys) == 1:
-        return ORDERS.c.portfolio_id == _portfolio(tenant_id, name_keys[0])
-    return ORDERS.c.portfolio_id.in_(_portfolios(tenant_id).where(PORTFOLIOS.c.name_key.in_(name_keys)))
+        return ORDERS.c.portfolio_id == _select_portfolio(tenant_id, name_keys[0])
+    return ORDERS.c.portfolio_id.in_(
+        _select_portfolios(tenant_id).where(PORTFOLIOS.c.name_key.in_(name_keys))
+    )
 
 
-def _portfolio(
+def _select_portfolio(
     tenant_id: int, name_key: str
 ) -> Any:  # a scalar: its selectivity is known to the planner, a join's is not
-    return _portfolios(tenant_id).where(PORTFOLIOS.c.name_key == name_key).scalar_subquery()
+    return _select_portfolios(tenant_id).where(PORTFOLIOS.c.name_key == name_key).scalar_subquery()
 
 
-def _within(portfolios: frozenset[str] | None) -> list[Any]:
+def _build_portfolio_conditions(portfolios: frozenset[str] | None) -> list[Any]:
     return [] if portfolios is None else [PORTFOLIOS.c.name_key.in_(sorted(portfolios))]
 
 
-def _first_id_at(instant: datetime) -> str:
+def _compute_first_id(instant: datetime) -> str:
     return f"O{build_first_trade_id(instant)[1:]}"
 
 
-def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
+def _list_views(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[OrderView]:
     rows = [tuple(row) for row in connection.execute(statement)]
     orders = [(order_of(row[:-1]), str(row[-1])) for row in rows]
     entries = [order.id for order, _ in orders if order.role in PARENTS]

@@ -14,7 +14,7 @@ from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, Rej
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_checks.risk_evaluation import denial_text
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body, optional_json_body
+from app.wire.body import json_body
 from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
@@ -26,13 +26,19 @@ RequestOverrideRequest = Annotated[
     AuthenticatedRequest, Depends(authenticate_request(Operation.REQUEST_OVERRIDE))
 ]
 ApprovalLimit = Annotated[int, Query(ge=1, le=100, description="Maximum number of orders")]
-_DECIDED = document_responses(200, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER)
+ApproveBody = Annotated[
+    ApproveIn, Depends(json_body(ApproveIn, {"reason": "Within the mandate"}, is_required=False))
+]
+RejectBody = Annotated[RejectIn, Depends(json_body(RejectIn, {"reason": "Too large before results"}))]
+OverrideBody = Annotated[
+    OverrideIn, Depends(json_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}))
+]
 
 
 @router.get(
     "/approvals",
     summary="List orders awaiting your approval",
-    responses=document_responses(200, {"model": list[ApprovalOut]}),
+    responses=document_responses(200, list[ApprovalOut]),
 )
 async def list_approvals(
     caller: Reader, service: OrderServiceDep, request: Request, limit: ApprovalLimit = 100
@@ -52,13 +58,11 @@ async def list_approvals(
 @router.post(
     "/orders/{order_id}/approve",
     summary="Approve an order",
-    responses=_DECIDED,
-    openapi_extra=documented_body(ApproveIn, {"reason": "Within the mandate"}, required=False),
+    responses=document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def approve_order(
-    request: DecideApprovalRequest, order_id: OrderId,
-    body: Annotated[ApproveIn, Depends(optional_json_body(ApproveIn))], service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: DecideApprovalRequest, order_id: OrderId, body: ApproveBody, service: OrderServiceDep
+) -> Response:
     """Approve an order that awaits approval. The body is optional.
 
     The risk checks run again at current prices. If the reference price has moved too far, the response is 409
@@ -73,13 +77,11 @@ async def approve_order(
 @router.post(
     "/orders/{order_id}/reject",
     summary="Reject an order",
-    responses=_DECIDED,
-    openapi_extra=documented_body(RejectIn, {"reason": "Too large before results"}),
+    responses=document_responses(200, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def reject_order(
-    request: DecideApprovalRequest, order_id: OrderId,
-    body: Annotated[RejectIn, Depends(json_body(RejectIn))], service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: DecideApprovalRequest, order_id: OrderId, body: RejectBody, service: OrderServiceDep
+) -> Response:
     """Reject an order that awaits approval. Its status becomes DENIED, with your reason."""
     return build_order_response(await service.reject(request, order_id, body.reason), 200)
 
@@ -88,13 +90,11 @@ async def reject_order(
     "/orders/{order_id}/override",
     summary="Request an override of a denial",
     status_code=201,
-    responses=document_responses(201, {"model": OrderOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(OverrideIn, {"reason": "Client block", "expires_minutes": 30}),
+    responses=document_responses(201, OrderOut, 404, 409, headers=REPLAYED_HEADER),
 )
 async def request_override(
-    request: RequestOverrideRequest, order_id: OrderId,
-    body: Annotated[OverrideIn, Depends(json_body(OverrideIn))], service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: RequestOverrideRequest, order_id: OrderId, body: OverrideBody, service: OrderServiceDep
+) -> Response:
     """Place a denied order again, with a request to exceed the limit that denied it.
 
     The response is a new order. It waits for the approval of a second person with the role risk or admin.

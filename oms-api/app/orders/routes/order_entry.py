@@ -23,7 +23,7 @@ from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_checks.risk_evaluation import denial_text
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body, optional_json_body, parse_model
+from app.wire.body import describe_body, json_body, parse_model
 from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
 from app.wire.responses import (
@@ -66,14 +66,36 @@ _GROUP_EXAMPLE: dict[str, Any] = {
 _REPLAY = {REPLAYED: "true"}
 REFUSALS = (404, 409, 413, 415)
 OrderId = Annotated[SearchText, Path(max_length=32)]
+CancelAllBody = Annotated[CancelAllIn, Depends(json_body(CancelAllIn, {"symbol": "AAPL"}))]
+CancelBody = Annotated[
+    CancelIn, Depends(json_body(CancelIn, {"reason": "Changed my mind"}, is_required=False))
+]
+BustBody = Annotated[
+    BustIn,
+    Depends(json_body(BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"})),
+]
+CorrectionBody = Annotated[
+    CorrectionIn,
+    Depends(
+        json_body(
+            CorrectionIn,
+            {
+                "execution_id": "X16972345671230000a1b2c3d4",
+                "price": "99.50",
+                "reason": "Price corrected by NYSE",
+            },
+        )
+    ),
+]
+ChangesBody = Annotated[ChangesIn, Depends(json_body(ChangesIn, {"quantity": "20"}))]
 
 
 @router.post(
     "/orders",
     summary="Place an order",
     status_code=201,
-    responses=document_responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
+    responses=document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
+    openapi_extra=describe_body(TicketIn, TICKET_EXAMPLE),
 )
 async def place_order(
     caller: PlaceOrderCaller, service: OrderServiceDep, key: IdempotencyKey, request: Request
@@ -93,11 +115,10 @@ async def place_order(
     "/orders:group",
     summary="Place an OCO or OTO group",
     status_code=201,
-    responses=document_responses(201, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(GroupIn, _GROUP_EXAMPLE),
+    responses=document_responses(201, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def place_group(
-    request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn))],
+    request: PlaceGroupRequest, body: Annotated[GroupIn, Depends(json_body(GroupIn, _GROUP_EXAMPLE))],
     service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Place two linked orders.
@@ -119,12 +140,10 @@ async def place_group(
 @router.post(
     "/orders:preview",
     summary="Preview an order",
-    status_code=200,
-    responses=document_responses(200, {"model": PreviewOut}, 404, 413, 415),
-    openapi_extra=documented_body(TicketIn, TICKET_EXAMPLE),
+    responses=document_responses(200, PreviewOut, 404),
 )
 async def preview_order(
-    request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn))],
+    request: PreviewOrderRequest, body: Annotated[TicketIn, Depends(json_body(TicketIn, TICKET_EXAMPLE))],
     service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Check an order without placing it.
@@ -140,13 +159,11 @@ async def preview_order(
 @router.post(
     "/orders:cancel-all",
     summary="Cancel all matching orders",
-    status_code=200,
-    responses=document_responses(200, {"model": CanceledOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CancelAllIn, {"symbol": "AAPL"}),
+    responses=document_responses(200, CanceledOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def cancel_all(
-    request: CancelOrderRequest, body: Annotated[CancelAllIn, Depends(json_body(CancelAllIn))],
-    service: OrderServiceDep, cancellations: CancellationsDep,
+    request: CancelOrderRequest, body: CancelAllBody, service: OrderServiceDep,
+    cancellations: CancellationsDep,
 ) -> Response:  # fmt: skip
     """Cancel all open orders that match and were created before the request.
 
@@ -168,14 +185,11 @@ async def cancel_all(
 @router.post(
     "/orders/{order_id}/cancel",
     summary="Cancel an order",
-    status_code=200,
-    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CancelIn, {"reason": "Changed my mind"}, required=False),
+    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def cancel_order(
-    request: CancelOrderRequest, order_id: OrderId,
-    body: Annotated[CancelIn, Depends(optional_json_body(CancelIn))], service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: CancelOrderRequest, order_id: OrderId, body: CancelBody, service: OrderServiceDep
+) -> Response:
     """Cancel an order. Earlier fills are kept. The body is optional."""
     done = await service.cancel(request, order_id, body.reason)
     return build_order_response(done, 200)
@@ -184,16 +198,11 @@ async def cancel_order(
 @router.post(
     "/orders/{order_id}/bust",
     summary="Bust an execution of an order",
-    status_code=200,
-    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(
-        BustIn, {"execution_id": "X16972345671230000a1b2c3d4", "reason": "Clearly erroneous"}
-    ),
+    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def bust_execution(
-    request: BustExecutionRequest, order_id: OrderId, body: Annotated[BustIn, Depends(json_body(BustIn))],
-    service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: BustExecutionRequest, order_id: OrderId, body: BustBody, service: OrderServiceDep
+) -> Response:
     """Reverse an execution that its venue canceled.
 
     The trade and its charges are reversed, and the order's filled quantity and average price are computed
@@ -207,17 +216,11 @@ async def bust_execution(
 @router.post(
     "/orders/{order_id}/correct",
     summary="Correct an execution of an order",
-    status_code=200,
-    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(
-        CorrectionIn,
-        {"execution_id": "X16972345671230000a1b2c3d4", "price": "99.50", "reason": "Price corrected by NYSE"},
-    ),
+    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def correct_execution(
-    request: BustExecutionRequest, order_id: OrderId,
-    body: Annotated[CorrectionIn, Depends(json_body(CorrectionIn))], service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: BustExecutionRequest, order_id: OrderId, body: CorrectionBody, service: OrderServiceDep
+) -> Response:
     """Correct the quantity or the price of an execution after its venue corrected it.
 
     The execution is reversed, and a new one is booked with the time of the original and newly computed
@@ -230,14 +233,11 @@ async def correct_execution(
 @router.patch(
     "/orders/{order_id}",
     summary="Replace an order",
-    status_code=200,
-    responses=document_responses(200, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(ChangesIn, {"quantity": "20"}),
+    responses=document_responses(200, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def replace_order(
-    request: ChangeOrderRequest, order_id: OrderId, body: Annotated[ChangesIn, Depends(json_body(ChangesIn))],
-    service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: ChangeOrderRequest, order_id: OrderId, body: ChangesBody, service: OrderServiceDep
+) -> Response:
     """Replace an order.
 
     The response is the new order. `quantity` is the total order quantity, including filled units. To keep 5

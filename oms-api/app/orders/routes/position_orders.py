@@ -17,7 +17,7 @@ from app.orders.routes.order_entry import (
 )
 from app.orders.schemas.requests import CloseIn, ExitsIn
 from app.orders.schemas.responses import OrderOut, OrdersOut
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.fields import SearchText
 from app.wire.responses import REPLAYED_HEADER, document_responses
 
@@ -26,19 +26,22 @@ router = APIRouter(tags=["positions"])
 ClosePositionRequest = Annotated[
     AuthenticatedRequest, Depends(authenticate_request(Operation.CLOSE_POSITION))
 ]
+CloseBody = Annotated[CloseIn, Depends(json_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}))]
+ExitsBody = Annotated[
+    ExitsIn,
+    Depends(json_body(ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}})),
+]
 
 
 @router.post(
     "/positions:close",
     summary="Close a position",
     status_code=201,
-    responses=document_responses(201, {"model": OrderOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(CloseIn, {"portfolio_name": "Growth", "symbol": "AAPL"}),
+    responses=document_responses(201, OrderOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def close_position(
-    request: ClosePositionRequest, body: Annotated[CloseIn, Depends(json_body(CloseIn))],
-    service: OrderServiceDep,
-) -> Response:  # fmt: skip
+    request: ClosePositionRequest, body: CloseBody, service: OrderServiceDep
+) -> Response:
     """Close a position, or a part of it, at market."""
     facts = (body.symbol, body.product or "", body.quantity, body.reason)
     return build_order_response(
@@ -49,15 +52,11 @@ async def close_position(
 @router.put(
     "/positions/{portfolio}/{symbol:path}/exits",
     summary="Set the exits of a position",
-    status_code=200,
-    responses=document_responses(200, {"model": OrdersOut}, *REFUSALS, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(
-        ExitsIn, {"take_profit": {"limit_price": "100000"}, "stop_loss": {"stop_price": "1"}}
-    ),
+    responses=document_responses(200, OrdersOut, *REFUSALS, headers=REPLAYED_HEADER),
 )
 async def set_exits(
     request: ChangeOrderRequest, portfolio: Annotated[SearchText, Path()], symbol: Annotated[Symbol, Path()],
-    body: Annotated[ExitsIn, Depends(json_body(ExitsIn))], service: OrderServiceDep,
+    body: ExitsBody, service: OrderServiceDep,
 ) -> Response:  # fmt: skip
     """Set the stop-loss and the take-profit of an open position.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
@@ -23,12 +23,13 @@ from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
-from app.wire.dependencies import CursorsDep, ReadersDep
+from app.wire.dependencies import ReadersDep
 from app.wire.fields import SearchText, Side
-from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
+from app.wire.list_pages import PagesDep
+from app.wire.lists import Cursor, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT
 from app.wire.problems import UNKNOWN_FIELD
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]
@@ -111,36 +112,27 @@ class OrderQuery(Period):
         )
 
 
-@router.get(
-    "/orders",
-    summary="List orders",
-    responses=document_responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER),
-)
+@router.get("/orders", summary="List orders", responses=document_responses(200, list[OrderOut]))
 async def list_orders(
-    caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[OrderQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List orders, newest first."""
     tenant_id, filters = caller.tenant_id, query.filter(caller.portfolios)
-    after = cursors.read(tenant_id, _LIST, query.cursor) if query.cursor else None
+    page = pages.open(tenant_id, _LIST, query)
 
     def read(connection: Connection) -> list[OrderView]:
         resolved = filters
         if filters.symbol is not None:
             resolved = filters._replace(symbol=find_symbol(connection, tenant_id, filters.symbol))
-        return queries.list_orders(connection, tenant_id, resolved, query.limit + 1, after)
+        return queries.list_orders(connection, tenant_id, resolved, page.count, page.start)
 
-    found = await readers.run(read, tenant_id)
-    page = found[: query.limit]
-    more = len(found) > query.limit
-    cursor = cursors.make(tenant_id, _LIST, page[-1].order.id) if more else None
-    return build_json_response([order_out(one) for one in page], headers=build_link_header(request, cursor))
+    return page.build_response(await readers.run(read, tenant_id), order_out, lambda last: last.order.id)
 
 
 @router.get(
     "/orders/{order_id}",
     summary="Get an order with its history",
-    responses=document_responses(200, {"model": OrderDetailOut}, 404),
+    responses=document_responses(200, OrderDetailOut, 404),
 )
 async def get_order(
     caller: OrderReader, order_id: Annotated[SearchText, Path(max_length=32)], readers: ReadersDep

@@ -25,8 +25,14 @@ OVERRIDE_MINUTES = 30
 # Caps of one portfolio. Kill switches, permissions, prices and firm-wide limits cannot be overridden.
 OVERRIDABLE = frozenset(
     {
-        *("MAX_ORDER_QUANTITY", "MAX_ORDER_VALUE", "MAX_POSITION_VALUE", "MAX_GROSS_EXPOSURE"),
-        *("MAX_NET_EXPOSURE", "MAX_OPEN_ORDERS", "MAX_DAILY_LOSS", "MAX_DRAWDOWN"),
+        "MAX_ORDER_QUANTITY",
+        "MAX_ORDER_VALUE",
+        "MAX_POSITION_VALUE",
+        "MAX_GROSS_EXPOSURE",
+        "MAX_NET_EXPOSURE",
+        "MAX_OPEN_ORDERS",
+        "MAX_DAILY_LOSS",
+        "MAX_DRAWDOWN",
     }
 )
 _PERCENT = Decimal(100)

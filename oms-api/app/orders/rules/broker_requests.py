@@ -83,7 +83,7 @@ def choose_request(undone: Iterable[BrokerRequest], now: datetime) -> BrokerRequ
     by_order: dict[str, list[BrokerRequest]] = {}
     for request in undone:
         by_order.setdefault(request.order_id, []).append(request)
-    candidates = [_next_of_order(requests) for requests in by_order.values()]
+    candidates = [_find_next(requests) for requests in by_order.values()]
     due = [one for one in candidates if is_due(one, now)]
     return min(due, key=lambda one: (one.kind is not RequestKind.CANCEL, one.id), default=None)
 
@@ -93,7 +93,7 @@ def is_due(request: BrokerRequest, now: datetime) -> bool:
     return request.next_attempt_at is None or request.next_attempt_at <= now
 
 
-def _next_of_order(requests: Sequence[BrokerRequest]) -> BrokerRequest:
+def _find_next(requests: Sequence[BrokerRequest]) -> BrokerRequest:
     first = requests[0]
     if first.status is not RequestStatus.NEW:
         return first

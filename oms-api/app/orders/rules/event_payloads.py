@@ -45,7 +45,7 @@ def build_order_payload(
 
 def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
     """Return what payloads tell of an order whatever the history row. `add_event_facts` sets the rest."""
-    quantity = _quantity(order.quantity)
+    quantity = _format_quantity(order.quantity)
     facts: dict[str, Any] = {
         "order_id": order.id,
         "client_order_id": order.client_order_id,
@@ -63,13 +63,13 @@ def build_order_facts(order: Order, portfolio_name: str) -> dict[str, Any]:
     }
     if order.filled_quantity:
         is_whole = order.filled_quantity == order.quantity
-        facts["filled_quantity"] = quantity if is_whole else _quantity(order.filled_quantity)
+        facts["filled_quantity"] = quantity if is_whole else _format_quantity(order.filled_quantity)
         facts["average_price"] = shorten_amount(
             format_fixed(divide(order.filled_value, order.filled_quantity))
         )
-        facts["leaves_quantity"] = "0" if is_whole else _quantity(order.leaves_quantity)
+        facts["leaves_quantity"] = "0" if is_whole else _format_quantity(order.leaves_quantity)
     if order.type is not OrderType.MARKET:
-        facts |= _prices(order)
+        facts |= _serialize_prices(order)
     if order.strategy is not None:
         facts["strategy"] = order.strategy
     if order.parent_id is not None:
@@ -116,7 +116,7 @@ def build_terms(order: Order) -> dict[str, Any]:
     values = {
         "product": order.product or None,
         "time_in_force": order.time_in_force,
-        "notional": order.notional and _quantity(order.notional),
+        "notional": order.notional and _format_quantity(order.notional),
         "expires_at": order.expires_at,
         "ends_at": order.ends_at,
         "extended_hours": order.extended_hours or None,
@@ -132,7 +132,7 @@ def build_terms(order: Order) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _prices(order: Order) -> dict[str, str]:
+def _serialize_prices(order: Order) -> dict[str, str]:
     prices = {
         "limit_price": order.limit_price,
         "stop_price": order.stop_price,
@@ -143,7 +143,7 @@ def _prices(order: Order) -> dict[str, str]:
         name: shorten_amount(format_fixed(price)) for name, price in prices.items() if price is not None
     }
     if order.trail_percent is not None:
-        payload["trail_percent"] = _quantity(order.trail_percent)
+        payload["trail_percent"] = _format_quantity(order.trail_percent)
     return payload
 
 
@@ -159,5 +159,5 @@ def _fill(execution: ExecutionRow) -> dict[str, Any]:
     return facts
 
 
-def _quantity(amount: Decimal) -> str:
+def _format_quantity(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))

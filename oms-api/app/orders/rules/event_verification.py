@@ -55,18 +55,18 @@ def find_event_differences(
     for event in events:
         if event.type not in UNRECORDED_EVENTS:
             by_sequence.setdefault(event.facts.get("sequence"), []).append(event)
-    findings: list[Finding] = list(_denials(order, history, events))
+    findings: list[Finding] = list(_check_denials(order, history, events))
     current = RecordedValues(
         order.quantity, order.limit_price, order.stop_price, order.trail_level, order.parent_id
     )
     following: OrderEvent | None = None
-    fills = list(_filled_after(order, history, executions))
-    findings += _fills(order, fills)
+    fills = list(_iterate_filled(order, history, executions))
+    findings += _check_fills(order, fills)
     for order_event, filled in reversed(list(zip(history, fills, strict=True))):
         found = by_sequence.pop(order_event.sequence, [])
         if len(found) != 1:
             findings.append(
-                _event(
+                _build_finding(
                     f"sequence {order_event.sequence}",
                     f"{len(found)} events",
                     f"one {event_type_of(order_event)}",
@@ -74,15 +74,15 @@ def find_event_differences(
             )
             continue
         (event,) = found
-        previous = _values_of(event.facts)
-        findings += _differences(event, order, order_event, previous, filled, executions)
-        findings += _changes(order, previous, current, following)
+        previous = _parse_values(event.facts)
+        findings += _find_differences(event, order, order_event, previous, filled, executions)
+        findings += _check_changes(order, previous, current, following)
         current, following = previous, order_event
-    findings += [_event("sequence", number, "the number of a move") for number in by_sequence]
+    findings += [_build_finding("sequence", number, "the number of a move") for number in by_sequence]
     return findings
 
 
-def _denials(
+def _check_denials(
     order: Order, history: Sequence[OrderEvent], events: Sequence[PublishedEvent]
 ) -> Iterator[Finding]:
     """Yield a finding if the risk.denied events do not match the order's denial."""
@@ -98,15 +98,20 @@ def _denials(
         facts.pop("denial", None)
     due = [(instant, facts) for instant in at] if facts is not None else []
     if stored_payloads != due:
-        yield _event(DENIED, str(stored_payloads), str(due))
+        yield _build_finding(DENIED, str(stored_payloads), str(due))
 
 
-def _fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
+def _check_fills(order: Order, fills: Sequence[Filled | None]) -> Iterator[Finding]:
     """Yield a finding if the order's filled amounts are not the sum of its fills."""
     filled = fills[-1] if fills else None
     if filled is not None and filled[:2] != (order.filled_quantity, order.filled_value):
         stored = (order.filled_quantity, order.filled_value)
-        yield Finding(OrderCheck.FILLS, "filled_quantity and filled_value", _text(stored), _text(filled[:2]))
+        yield Finding(
+            OrderCheck.FILLS,
+            "filled_quantity and filled_value",
+            _format_value(stored),
+            _format_value(filled[:2]),
+        )
 
 
 def find_issue_differences(
@@ -120,7 +125,7 @@ def find_issue_differences(
         if row.note in BEYOND
     ]
     if sorted(map(str, stored_payloads)) != sorted(map(str, due)):
-        yield _event(ISSUE, str(stored_payloads), str(due))
+        yield _build_finding(ISSUE, str(stored_payloads), str(due))
 
 
 def list_portfolio_names(events: Sequence[PublishedEvent]) -> set[str]:
@@ -133,7 +138,7 @@ def list_parent_ids(events: Sequence[PublishedEvent]) -> set[str | None]:
     return {event.facts.get("parent_id") for event in events if event.type not in UNRECORDED_EVENTS}
 
 
-def _filled_after(
+def _iterate_filled(
     order: Order, history: Sequence[OrderEvent], executions: Executions
 ) -> Iterator[Filled | None]:
     """Yield the filled amounts after each history row; None once they cannot be derived."""
@@ -143,11 +148,11 @@ def _filled_after(
     for order_event in history:
         if order_event.execution_id is not None and filled is not None:
             execution = executions.get(order_event.execution_id)
-            filled = execution and filled.plus(Filled(Decimal(execution.quantity), Decimal(execution.value)))
+            filled = execution and filled.add(Filled(Decimal(execution.quantity), Decimal(execution.value)))
         yield None if is_forgotten else filled
 
 
-def _differences(
+def _find_differences(
     event: PublishedEvent,
     order: Order,
     order_event: OrderEvent,
@@ -160,7 +165,7 @@ def _differences(
         ("created_at", event.created_at, order_event.at),
     ]
     facts = dict(event.facts)
-    expected = _expected(facts, order, order_event, recorded, filled, executions)
+    expected = _build_expected(facts, order, order_event, recorded, filled, executions)
     for name in _list_later_names(facts, order, order_event):
         expected.pop(name, None)
     if filled is None:
@@ -172,7 +177,9 @@ def _differences(
         pairs += [(name, facts.get(name), expected.get(name)) for name in names]
     for name, stored, due in pairs:
         if stored != due:
-            yield _event(f"{name} of {event.type} {order_event.sequence}", _text(stored), _text(due))
+            yield _build_finding(
+                f"{name} of {event.type} {order_event.sequence}", _format_value(stored), _format_value(due)
+            )
 
 
 def _list_later_names(facts: dict[str, Any], order: Order, order_event: OrderEvent) -> list[str]:
@@ -183,7 +190,7 @@ def _list_later_names(facts: dict[str, Any], order: Order, order_event: OrderEve
     return names
 
 
-def _expected(
+def _build_expected(
     facts: dict[str, Any],
     order: Order,
     order_event: OrderEvent,
@@ -209,7 +216,7 @@ def _expected(
     return build_order_payload(state, facts.get("portfolio_name", ""), order_event, execution)
 
 
-def _changes(
+def _check_changes(
     order: Order, previous: RecordedValues, current: RecordedValues, following: OrderEvent | None
 ) -> Iterator[Finding]:
     """Yield the fields that changed between an event and its successor without permission."""
@@ -218,9 +225,9 @@ def _changes(
     )  # its entry was replaced, perhaps with another quantity
     if not is_moved and not (following and _may_change(following)):
         for name in _MEASURES:
-            yield from _difference(name, getattr(previous, name), getattr(current, name))
+            yield from _compare(name, getattr(previous, name), getattr(current, name))
     if not _may_trail(order.side, previous.trail_level, current.trail_level):
-        yield from _difference("trail_level", previous.trail_level, current.trail_level)
+        yield from _compare("trail_level", previous.trail_level, current.trail_level)
 
 
 def _may_change(order_event: OrderEvent) -> bool:
@@ -235,23 +242,25 @@ def _may_trail(side: str, previous: Decimal | None, current: Decimal | None) -> 
     return current >= previous if side == "SELL" else current <= previous
 
 
-def _difference(name: str, stored: Decimal | None, expected: Decimal | None) -> Iterator[Finding]:
+def _compare(name: str, stored: Decimal | None, expected: Decimal | None) -> Iterator[Finding]:
     if stored != expected:
-        yield Finding(OrderCheck.EVENT, name, _text(expected), f"{_text(stored)}, as its event says")
+        yield Finding(
+            OrderCheck.EVENT, name, _format_value(expected), f"{_format_value(stored)}, as its event says"
+        )
 
 
-def _values_of(facts: dict[str, Any]) -> RecordedValues:
+def _parse_values(facts: dict[str, Any]) -> RecordedValues:
     parent_id = facts.get("parent_id")
     return RecordedValues(
-        _amount(facts.get("quantity")),
-        _amount(facts.get("limit_price")),
-        _amount(facts.get("stop_price")),
-        _amount(facts.get("trail_level")),
+        _parse_amount(facts.get("quantity")),
+        _parse_amount(facts.get("limit_price")),
+        _parse_amount(facts.get("stop_price")),
+        _parse_amount(facts.get("trail_level")),
         parent_id if isinstance(parent_id, str) else None,
     )
 
 
-def _amount(text: Any) -> Decimal | None:
+def _parse_amount(text: Any) -> Decimal | None:
     try:
         amount = Decimal(text) if isinstance(text, str) else None
     except InvalidOperation:
@@ -259,9 +268,9 @@ def _amount(text: Any) -> Decimal | None:
     return amount if amount is not None and amount.is_finite() else None
 
 
-def _event(field: str, stored: str | int | None, expected: str | int | None) -> Finding:
+def _build_finding(field: str, stored: str | int | None, expected: str | int | None) -> Finding:
     return Finding(OrderCheck.EVENT, field, stored, expected)
 
 
-def _text(value: Any) -> str | None:
+def _format_value(value: Any) -> str | None:
     return None if value is None else str(value)

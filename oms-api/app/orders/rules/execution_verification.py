@@ -44,7 +44,7 @@ def list_unbusted(rows: Sequence[ExecutionRow]) -> list[ExecutionRow]:
     ]
 
 
-class Trade(Protocol):
+class StoredTrade(Protocol):
     """The ledger's trade of an execution; see `ledger.rules.chain.TradeRow`."""
 
     def _asdict(self) -> dict[str, str | int | None]: ...
@@ -57,10 +57,10 @@ class ExecutionEvent(NamedTuple):
     note: str | None
 
 
-def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None) -> Iterator[Finding]:
+def find_trade_differences(order: Order, row: ExecutionRow, trade: StoredTrade | None) -> Iterator[Finding]:
     """Yield the differences between an execution, its trade and its order."""
     if trade is None:
-        yield _finding(row, "trade_id", row.trade_id, "a trade of the ledger")
+        yield _build_finding(row, "trade_id", row.trade_id, "a trade of the ledger")
         return
     booked = trade._asdict()
     find = _find_bust_differences if row.note == BUST else _find_fill_differences
@@ -69,14 +69,14 @@ def find_trade_differences(order: Order, row: ExecutionRow, trade: Trade | None)
     pairs = (("portfolio_id", row.portfolio_id, order.portfolio_id), ("broker", row.broker, order.broker))
     for name, stored, expected in pairs:
         if stored != expected:
-            yield _finding(row, name, stored, expected)
+            yield _build_finding(row, name, stored, expected)
 
 
 def _find_fill_differences(order: Order, row: ExecutionRow, booked: BookedFields) -> Iterator[Finding]:
-    for name, due in _of_execution(row).items():
+    for name, due in _list_execution_values(row).items():
         if booked[name] != due:
-            yield _finding(row, name, due, booked[name])
-    for name, due in _of_order(order).items():
+            yield _build_finding(row, name, due, booked[name])
+    for name, due in _list_order_values(order).items():
         if booked[name] != due:
             yield Finding(OrderCheck.TRADE, name, due, booked[name])
 
@@ -93,7 +93,7 @@ def _find_bust_differences(order: Order, row: ExecutionRow, booked: BookedFields
     }
     for name, expected in due.items():
         if booked[name] != expected:
-            yield _finding(row, name, expected, booked[name])
+            yield _build_finding(row, name, expected, booked[name])
 
 
 def find_execution_event_differences(
@@ -125,21 +125,23 @@ def _find_charge_differences(row: ExecutionRow, booked: str | int | None) -> Ite
     try:
         total = format_fixed(sum(parse_components(row.charges).values(), ZERO))
     except InvalidCharges:
-        yield _finding(row, "charges", row.charges, "an object of amounts")
+        yield _build_finding(row, "charges", row.charges, "an object of amounts")
         return
     if total != booked:
-        yield _finding(row, "charges", total, booked)
+        yield _build_finding(row, "charges", total, booked)
 
 
-def _of_execution(row: ExecutionRow) -> dict[str, str | int | None]:
+def _list_execution_values(row: ExecutionRow) -> dict[str, str | int | None]:
     same = ("order_id", "portfolio_id", "symbol", "side", "quantity", "price", "executed_at")
     return {name: getattr(row, name) for name in same} | {"gmv": row.value}
 
 
-def _of_order(order: Order) -> dict[str, str | int | None]:
+def _list_order_values(order: Order) -> dict[str, str | int | None]:
     same = ("symbol", "product", "side", "source", "user_id", "actor")
     return {name: getattr(order, name) for name in same} | {"note": order.reason}
 
 
-def _finding(row: ExecutionRow, name: str, stored: str | int | None, expected: str | int | None) -> Finding:
+def _build_finding(
+    row: ExecutionRow, name: str, stored: str | int | None, expected: str | int | None
+) -> Finding:
     return Finding(OrderCheck.TRADE, f"{name} of execution {row.execution_id}", stored, expected)

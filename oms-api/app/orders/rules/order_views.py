@@ -10,7 +10,7 @@ from app.risk.rules.values import Denial
 from app.timestamps import Timestamp
 
 
-class Changes(NamedTuple):
+class OrderChanges(NamedTuple):
     """The changed fields of a replacement; None keeps the field."""
 
     quantity: Decimal | None = None

@@ -29,7 +29,7 @@ def fills_at_once(entry: Order, prices: Prices) -> bool:
     price = get_touch_price(entry.side, prices)
     if price is None or entry.type not in {OrderType.MARKET, OrderType.LIMIT}:
         return False
-    return entry.limit_price is None or is_stop_reached(_opposite(entry.side), price, entry.limit_price)
+    return entry.limit_price is None or is_stop_reached(_get_opposite(entry.side), price, entry.limit_price)
 
 
 def get_trigger_price(order: Order, prices: Prices) -> Decimal | None:
@@ -72,7 +72,7 @@ def unprofitable_target(order: Order, prices: Iterable[Decimal]) -> Decimal | No
     if order.role is not Role.TAKE_PROFIT or order.limit_price is None:
         return None
     limit = order.limit_price
-    return next((price for price in prices if is_stop_reached(_opposite(order.side), price, limit)), None)
+    return next((price for price in prices if is_stop_reached(_get_opposite(order.side), price, limit)), None)
 
 
 def is_tightened(order: Order, successor: Order) -> bool:
@@ -108,5 +108,5 @@ def round_to_tick(order: Order, tick: Decimal) -> dict[str, Decimal]:
     return {name: max(round_to(getattr(order, name), tick), tick) for name in names}
 
 
-def _opposite(side: str) -> Side:
+def _get_opposite(side: str) -> Side:
     return Side.SELL if side == "BUY" else Side.BUY

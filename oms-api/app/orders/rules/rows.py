@@ -26,23 +26,24 @@ Row = tuple[str | int | bool | None, ...]
 COLUMNS = Order._fields
 # Columns that change after the order was placed; all others are its terms.
 MUTABLE = (
-    *("quantity", "status", "filled_quantity", "filled_value", "is_triggered", "trail_level", "replaced_by"),
-    *("parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at"),
-    *("limit_price", "stop_price"),  # rounded when a held exit is released after a tick size change
-)
+    "quantity", "status", "filled_quantity", "filled_value", "is_triggered", "trail_level", "replaced_by",
+    "parent_id", "denial", "broker_order_id", "event_count", "updated_at", "accepted_at",
+    "limit_price", "stop_price",  # rounded when a held exit is released after a tick size change
+)  # fmt: skip
 STATUS_COLUMNS = ("status", "event_count", "updated_at")  # all that most changes of a status change
 _AMOUNTS = frozenset(
     {
-        *(
-            "quantity",
-            "notional",
-            "limit_price",
-            "stop_price",
-            "trail_amount",
-            "trail_percent",
-            "trail_level",
-        ),
-        *("filled_quantity", "filled_value", "carried_quantity", "carried_value"),
+        "quantity",
+        "notional",
+        "limit_price",
+        "stop_price",
+        "trail_amount",
+        "trail_percent",
+        "trail_level",
+        "filled_quantity",
+        "filled_value",
+        "carried_quantity",
+        "carried_value",
     }
 )
 _INSTANTS = frozenset({"expires_at", "ends_at", "created_at", "updated_at", "accepted_at"})
@@ -159,7 +160,7 @@ def is_status_change(previous: Order, current: Order) -> bool:
     return current == changed(previous, **{name: getattr(current, name) for name in STATUS_COLUMNS})
 
 
-def _reader(name: str) -> Callable[[Any], Any] | None:
+def _find_reader(name: str) -> Callable[[Any], Any] | None:
     if name in _AMOUNTS:
         return parse_decimal
     if name in _INSTANTS:
@@ -168,4 +169,4 @@ def _reader(name: str) -> Callable[[Any], Any] | None:
 
 
 # The columns whose values are converted: their indexes and the conversions.
-_READERS = [(index, read) for index, name in enumerate(COLUMNS) if (read := _reader(name)) is not None]
+_READERS = [(index, read) for index, name in enumerate(COLUMNS) if (read := _find_reader(name)) is not None]

@@ -73,7 +73,10 @@ def status_after_fill(status: Status, quantity: Decimal, filled: Decimal) -> Sta
     changes a final order only if it completes it.
     """
     if status in {
-        *(Status.REPLACED, Status.REJECTED, Status.FILLED, Status.DENIED),
+        Status.REPLACED,
+        Status.REJECTED,
+        Status.FILLED,
+        Status.DENIED,
         Status.AWAITING_APPROVAL,  # a late fill of the order that it replaced
     }:
         return status

@@ -32,15 +32,15 @@ def order_type(word: str) -> OrderType:
 def shape_errors(ticket: Ticket) -> list[FieldError]:
     """Return the errors of the ticket that do not depend on time or market. Risk checks are separate."""
     return [
-        *_price_errors(ticket),
-        *_trail_errors(ticket),
-        *_size_errors(ticket),
-        *_time_errors(ticket),
-        *_leg_errors(ticket),
+        *_find_price_errors(ticket),
+        *_find_trail_errors(ticket),
+        *_find_size_errors(ticket),
+        *_find_time_errors(ticket),
+        *_find_leg_errors(ticket),
     ]
 
 
-def _price_errors(ticket: Ticket) -> list[FieldError]:
+def _find_price_errors(ticket: Ticket) -> list[FieldError]:
     needed, allowed = _NEEDED[ticket.type], _ALLOWED[ticket.type]
     errors = []
     for name in _PRICES:
@@ -48,13 +48,13 @@ def _price_errors(ticket: Ticket) -> list[FieldError]:
         if name in needed and not is_given:
             errors.append(FieldError(name, f"A {ticket.type} order needs {name}.", "missing"))
         if is_given and name not in allowed:
-            other = _type_with(ticket, name)
+            other = _find_type_with(ticket, name)
             message = f"A {ticket.type} order has no {name}: leave it out, or send type {other}."
             errors.append(FieldError(name, message, "not_of_this_type"))
     return errors
 
 
-def _type_with(ticket: Ticket, price: str) -> OrderType:
+def _find_type_with(ticket: Ticket, price: str) -> OrderType:
     """Return the order type that has the ticket's prices and also `price`."""
     if price.startswith("trail"):
         return OrderType.TRAILING_STOP
@@ -63,7 +63,7 @@ def _type_with(ticket: Ticket, price: str) -> OrderType:
     return OrderType.LIMIT if price == "limit_price" else OrderType.STOP
 
 
-def _trail_errors(ticket: Ticket) -> list[FieldError]:
+def _find_trail_errors(ticket: Ticket) -> list[FieldError]:
     if ticket.type is not OrderType.TRAILING_STOP:
         return []
     if (ticket.trail_amount is None) == (ticket.trail_percent is None):
@@ -73,7 +73,7 @@ def _trail_errors(ticket: Ticket) -> list[FieldError]:
     return []
 
 
-def _size_errors(ticket: Ticket) -> list[FieldError]:
+def _find_size_errors(ticket: Ticket) -> list[FieldError]:
     if (ticket.quantity is None) == (ticket.notional is None):
         return [FieldError("quantity", "Send either `quantity` or `notional`.", "sized_once")]
     if ticket.notional is not None and ticket.type not in {OrderType.MARKET, OrderType.LIMIT}:
@@ -94,7 +94,7 @@ def validate_expiry(ticket: Ticket, now: str) -> list[FieldError]:
     return []
 
 
-def _time_errors(ticket: Ticket) -> list[FieldError]:
+def _find_time_errors(ticket: Ticket) -> list[FieldError]:
     is_dated = ticket.time_in_force is TimeInForce.GTD
     if is_dated != (ticket.expires_at is not None):
         other = "Only a GTD order has `expires_at`; leave it out, or send `time_in_force` GTD."
@@ -115,26 +115,26 @@ def describe_unsupported_time(time_in_force: TimeInForce) -> str:
     )
 
 
-def _leg_errors(ticket: Ticket) -> list[FieldError]:
+def _find_leg_errors(ticket: Ticket) -> list[FieldError]:
     """Check that the target is on the profitable side of the entry and the stop on the other."""
     target = ticket.take_profit.limit_price if ticket.take_profit else None
     stop = ticket.stop_loss.stop_price if ticket.stop_loss else None
     entry = ticket.stop_price if ticket.limit_price is None else ticket.limit_price
     errors = []
-    if target is not None and stop is not None and not _beyond(ticket.side, target, stop):
+    if target is not None and stop is not None and not _is_beyond(ticket.side, target, stop):
         errors.append(
             _misplaced(
                 "stop_loss.stop_price",
                 "The stop-loss and the take-profit must be on opposite sides of the entry price.",
             )
         )
-    if target is not None and entry is not None and not _beyond(ticket.side, target, entry):
+    if target is not None and entry is not None and not _is_beyond(ticket.side, target, entry):
         errors.append(
             _misplaced(
                 "take_profit.limit_price", "There is no profit at this price; move it beyond the entry price."
             )
         )
-    if stop is not None and entry is not None and not _beyond(ticket.side, entry, stop):
+    if stop is not None and entry is not None and not _is_beyond(ticket.side, entry, stop):
         errors.append(
             _misplaced(
                 "stop_loss.stop_price",
@@ -142,7 +142,11 @@ def _leg_errors(ticket: Ticket) -> list[FieldError]:
             )
         )
     limit = ticket.stop_loss.limit_price if ticket.stop_loss else None
-    if stop is not None and limit is not None and _is_short_of_stop(_other(ticket.side), stop, limit):
+    if (
+        stop is not None
+        and limit is not None
+        and _is_short_of_stop(_get_other_side(ticket.side), stop, limit)
+    ):
         errors.append(_misplaced("stop_loss.limit_price", _LIMIT_AT_STOP))
     return errors
 
@@ -159,11 +163,11 @@ def _is_short_of_stop(side: str, stop: Decimal, limit: Decimal) -> bool:
     return limit > stop if side == "SELL" else limit < stop
 
 
-def _other(side: str) -> str:
+def _get_other_side(side: str) -> str:
     return "SELL" if side == "BUY" else "BUY"
 
 
-def _beyond(side: str, better: Decimal, worse: Decimal) -> bool:
+def _is_beyond(side: str, better: Decimal, worse: Decimal) -> bool:
     return better > worse if side == "BUY" else better < worse
 
 

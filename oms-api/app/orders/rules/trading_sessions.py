@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import Calendar, ContinuousCalendar
-from app.calendars.rules.values import Session
+from app.calendars.rules.values import TradingSession
 from app.orders.rules.contingency import EXITS
 from app.orders.rules.values import Order, OrderType, Role, Status, TimeInForce
 from app.timestamps import Timestamp, format_timestamp
@@ -74,7 +74,7 @@ def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
         opens = datetime.fromisoformat(order.ends_at) - OPENING
         return None if instant >= opens else _build_hold(opens)
     try:
-        if calendar.session_at(instant) is not None:
+        if calendar.find_session(instant) is not None:
             return None
     except SessionsUnknown as unknown:
         return Hold(unknown.detail, None)
@@ -84,7 +84,7 @@ def find_hold(order: Order, calendar: Calendar, at: Timestamp) -> Hold | None:
 def find_next_open(calendar: Calendar, instant: datetime) -> Hold:
     """Return the hold until the next open."""
     try:
-        return _build_hold(calendar.next_open(instant))
+        return _build_hold(calendar.find_next_open(instant))
     except SessionsUnknown:
         return Hold("The market is closed, and its next session is not known.", None)
 
@@ -96,9 +96,9 @@ def find_session_end(order: Order, calendar: Calendar, at: Timestamp) -> str | N
     """
     instant = datetime.fromisoformat(at)
     if order.time_in_force is TimeInForce.OPG:
-        return format_timestamp(calendar.next_open(instant) + OPENING)
+        return format_timestamp(calendar.find_next_open(instant) + OPENING)
     if order.time_in_force in _ENDS_AT_CLOSE:
-        return format_timestamp(calendar.session_from(instant).close)
+        return format_timestamp(calendar.find_session_or_next(instant).close)
     return order.ends_at
 
 
@@ -111,7 +111,7 @@ def takes_quote(order: Order, calendar: Calendar, quoted_at: datetime) -> bool:
         return False
     if order.time_in_force is not TimeInForce.OPG:
         return True
-    session = calendar.session_at(quoted_at)
+    session = calendar.find_session(quoted_at)
     return (
         session is not None
         and order.ends_at is not None
@@ -149,9 +149,9 @@ def is_square_off(order: Order) -> bool:
     return is_internal and order.role is Role.CLOSING and order.product == INTRADAY
 
 
-def _find_session(calendar: Calendar, instant: datetime) -> Session | None:
+def _find_session(calendar: Calendar, instant: datetime) -> TradingSession | None:
     try:
-        return calendar.session_at(instant)
+        return calendar.find_session(instant)
     except SessionsUnknown:
         return None
 

@@ -39,7 +39,7 @@ class Filled(NamedTuple):
     value: Decimal = ZERO
     is_beyond: bool = False
 
-    def plus(self, other: "Filled") -> "Filled":
+    def add(self, other: "Filled") -> "Filled":
         """Return the sum."""
         is_beyond = self.is_beyond or other.is_beyond
         return Filled(self.quantity + other.quantity, self.value + other.value, is_beyond)
@@ -51,20 +51,20 @@ def check_history(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     before: str | None = None
     for number, event in enumerate(history, 1):
         if event.sequence != number:
-            findings.append(_history("sequence", event.sequence, number))
+            findings.append(_build_finding("sequence", event.sequence, number))
         if event.from_status != before:
-            findings.append(_history("from_status", event.from_status, before))
+            findings.append(_build_finding("from_status", event.from_status, before))
         elif before is not None and not _may_move(before, event.to_status):
-            findings.append(_history("to_status", event.to_status, f"a status that {before} leads to"))
+            findings.append(_build_finding("to_status", event.to_status, f"a status that {before} leads to"))
         before = event.to_status
     if before != order.status:
-        findings.append(_history("status", order.status, before))
+        findings.append(_build_finding("status", order.status, before))
     if len(history) != order.event_count:
-        findings.append(_history("event_count", order.event_count, len(history)))
-    return [*findings, *_times(order, history)]
+        findings.append(_build_finding("event_count", order.event_count, len(history)))
+    return [*findings, *_check_times(order, history)]
 
 
-def _times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Finding]:
+def _check_times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Finding]:
     """Yield the order's instants and actor that do not match its history."""
     if not history:
         return
@@ -75,32 +75,32 @@ def _times(order: Order, history: Sequence[OrderEvent]) -> Iterator[Finding]:
     )
     for name, stored, due in pairs:
         if stored != due:
-            yield _history(name, stored, due)
+            yield _build_finding(name, stored, due)
     times = {event.at for event in history}
     accepted = [event.at for event in history if event.to_status == Status.ACCEPTED]
     if order.accepted_at not in (times if accepted else times | {None}):
-        yield _history("accepted_at", order.accepted_at, accepted[0] if accepted else None)
+        yield _build_finding("accepted_at", order.accepted_at, accepted[0] if accepted else None)
 
 
 def check_terms(order: Order, history: Sequence[OrderEvent]) -> list[Finding]:
     """Return fields that contradict the order's type, broker, history or denial."""
     findings = []
-    found = [(name, getattr(order, name)) for name in _unused_prices(order.type)]
-    findings += [_history(name, str(price), None) for name, price in found if price is not None]
+    found = [(name, getattr(order, name)) for name in _list_unused_prices(order.type)]
+    findings += [_build_finding(name, str(price), None) for name, price in found if price is not None]
     if (order.replaced_by is not None) != (order.status == Status.REPLACED):
         expected = "a successor" if order.replaced_by is None else None
-        findings.append(_history("replaced_by", order.replaced_by, expected))
+        findings.append(_build_finding("replaced_by", order.replaced_by, expected))
     if not _may_be_triggered(order, {event.to_status for event in history}):
-        findings.append(_history("is_triggered", order.is_triggered, not order.is_triggered))
+        findings.append(_build_finding("is_triggered", order.is_triggered, not order.is_triggered))
     if order.broker == PAPER and order.broker_order_id is not None:
-        findings.append(_history("broker_order_id", order.broker_order_id, None))
+        findings.append(_build_finding("broker_order_id", order.broker_order_id, None))
     denied = [event.reason for event in history if event.to_status == Status.DENIED]
-    if order.denial is not None and denied != [_message_of(order.denial)]:
-        findings.append(_history("denial", order.denial, f"the denial {denied}"))
+    if order.denial is not None and denied != [_parse_message(order.denial)]:
+        findings.append(_build_finding("denial", order.denial, f"the denial {denied}"))
     return findings
 
 
-def _unused_prices(kind: OrderType) -> tuple[str, ...]:
+def _list_unused_prices(kind: OrderType) -> tuple[str, ...]:
     if kind is OrderType.TRAILING_STOP:
         return ()
     return (*_PRICES, *_TRAILS) if kind is OrderType.MARKET else _TRAILS
@@ -114,7 +114,7 @@ def _may_be_triggered(order: Order, reached: set[str]) -> bool:
     return order.type not in _WITHOUT_TRIGGER and (Status.TRIGGERED in reached or is_quiet)
 
 
-def _message_of(denial: str) -> str | None:
+def _parse_message(denial: str) -> str | None:
     try:
         facts = json.loads(denial)
     except ValueError:
@@ -177,5 +177,5 @@ def _may_move(start: str, end: str) -> bool:
     return start == end or Status(end) in NEXT[Status(start)]
 
 
-def _history(field: str, stored: str | int | None, expected: str | int | None) -> Finding:
+def _build_finding(field: str, stored: str | int | None, expected: str | int | None) -> Finding:
     return Finding(OrderCheck.HISTORY, field, stored, expected)

@@ -28,7 +28,7 @@ ID_LENGTH = 100
 _TYPES = [*OrderType, "SL", "SL-M"]
 
 
-def _type(value: Any) -> OrderType:  # the raw JSON value
+def _parse_type(value: Any) -> OrderType:  # the raw JSON value
     try:
         return order_type(value.upper())
     except (ValueError, AttributeError):
@@ -50,13 +50,13 @@ def _check_printable(value: str) -> str:
     return value
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
 OrderTypeInput = Annotated[
     OrderType,
-    BeforeValidator(_type),
+    BeforeValidator(_parse_type),
     WithJsonSchema({"type": "string", "enum": [str(one) for one in _TYPES]}),
 ]
 Product = Annotated[Literal["CNC", "MIS", "NRML"], BeforeValidator(to_upper_case)]
@@ -64,8 +64,8 @@ WrittenTime = Annotated[TimeInForce, BeforeValidator(to_upper_case)]
 InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 ClientOrderId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_check_printable)]
 ExecutionId = Annotated[str, Field(min_length=1, max_length=95), AfterValidator(_check_printable)]
-OptionalLabel = Annotated[Label | None, AfterValidator(_empty_is_none)]
-OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
+OptionalLabel = Annotated[Label | None, AfterValidator(_convert_empty_to_none)]
+OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
 
 
 class RequestBody(BaseModel):

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import (
     Protection,
     Target,
@@ -66,7 +66,7 @@ def read_legs(
     )
 
 
-def _as_object(name: str) -> BeforeValidator:
+def _accept_bare_price(name: str) -> BeforeValidator:
     """Accept a bare price in place of the object with that one field."""
     return BeforeValidator(lambda value: value if value is None or isinstance(value, dict) else {name: value})
 
@@ -74,12 +74,12 @@ def _as_object(name: str) -> BeforeValidator:
 class ExitsIn(RequestBody):
     """The exits of a position. An exit that you leave out or set to null is removed."""
 
-    take_profit: Annotated[TakeProfitIn | None, _as_object("limit_price")] = Field(
+    take_profit: Annotated[TakeProfitIn | None, _accept_bare_price("limit_price")] = Field(
         None,
         description="Limit order that takes the profit; a bare price is read as its `limit_price`",
         examples=[{"limit_price": "190.00"}],
     )
-    stop_loss: Annotated[StopLossIn | None, _as_object("stop_price")] = Field(
+    stop_loss: Annotated[StopLossIn | None, _accept_bare_price("stop_price")] = Field(
         None,
         description="Stop order that limits the loss; a bare price is read as its `stop_price`",
         examples=[{"stop_price": "160.00"}],
@@ -260,11 +260,11 @@ class ChangesIn(OrderRequestBody):
         None, description="Why the order is changed", examples=["Follow the market"]
     )
 
-    def to_changes(self) -> Changes:
+    def to_changes(self) -> OrderChanges:
         """Return the changes."""
-        facts = {name: getattr(self, name) for name in Changes._fields}
+        facts = {name: getattr(self, name) for name in OrderChanges._fields}
         facts["expires_at"] = None if self.expires_at is None else format_timestamp(self.expires_at)
-        return Changes(**facts)
+        return OrderChanges(**facts)
 
 
 class CancelIn(RequestBody):

@@ -191,25 +191,25 @@ class PreviewOut(BaseModel):
 
 def order_out(view: OrderView) -> dict[str, Any]:
     """Return the order as `OrderOut` describes it."""
-    legs = [_order(leg, view.portfolio_name, []) for leg in view.legs]
-    return _order(view.order, view.portfolio_name, legs)
+    legs = [_serialize_values(leg, view.portfolio_name, []) for leg in view.legs]
+    return _serialize_values(view.order, view.portfolio_name, legs)
 
 
-def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
+def _serialize_values(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": order.id,
         "status": order.status,
         "portfolio_name": portfolio_name,
         "symbol": order.symbol,
         "side": order.side,
-        "quantity": _quantity(order.quantity),
+        "quantity": _format_quantity(order.quantity),
         "type": order.type,
-        "limit_price": _money(order.limit_price),
-        "stop_price": _money(order.stop_price),
-        "trail_amount": _money(order.trail_amount),
-        "trail_percent": None if order.trail_percent is None else _quantity(order.trail_percent),
-        "trail_level": _money(order.trail_level),
-        "notional": _money(order.notional),
+        "limit_price": _format_money(order.limit_price),
+        "stop_price": _format_money(order.stop_price),
+        "trail_amount": _format_money(order.trail_amount),
+        "trail_percent": None if order.trail_percent is None else _format_quantity(order.trail_percent),
+        "trail_level": _format_money(order.trail_level),
+        "notional": _format_money(order.notional),
         "time_in_force": order.time_in_force,
         "expires_at": order.ends_at,
         "client_order_id": order.client_order_id,
@@ -221,9 +221,9 @@ def _order(order: Order, portfolio_name: str, legs: list[dict[str, Any]]) -> dic
         "source": order.source,
         "actor": order.actor,
         "cost_schedule": order.cost_schedule,
-        "filled_quantity": _quantity(order.filled_quantity),
-        "leaves_quantity": _quantity(order.leaves_quantity),
-        "average_price": _average(order),
+        "filled_quantity": _format_quantity(order.filled_quantity),
+        "leaves_quantity": _format_quantity(order.leaves_quantity),
+        "average_price": _format_average(order),
         "created_at": order.created_at,
         "updated_at": order.updated_at,
         "replaces": order.replaces,
@@ -244,12 +244,12 @@ def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[st
         "portfolio_name": preview.portfolio_name,
         "symbol": order.symbol,
         "side": order.side,
-        "quantity": _quantity(order.quantity),
-        "expected_price": _money(estimate.price),
-        "expected_value": _money(estimate.value),
-        "expected_charges": _money(estimate.charges),
-        "cash_after": _money(estimate.cash_after),
-        "position_after": _quantity(estimate.position_after),
+        "quantity": _format_quantity(order.quantity),
+        "expected_price": _format_money(estimate.price),
+        "expected_value": _format_money(estimate.value),
+        "expected_charges": _format_money(estimate.charges),
+        "cash_after": _format_money(estimate.cash_after),
+        "position_after": _format_quantity(estimate.position_after),
         "opens_at": preview.opens_at,
         "would_pass": denial is None,
         "needs_approval": preview.needs_approval,
@@ -260,18 +260,21 @@ def preview_out(preview: OrderPreview, denial: dict[str, Any] | None) -> dict[st
 
 def _check(check: Any) -> dict[str, Any]:
     fields = check._asdict()
-    return {name: _quantity(value) if isinstance(value, Decimal) else value for name, value in fields.items()}
+    return {
+        name: _format_quantity(value) if isinstance(value, Decimal) else value
+        for name, value in fields.items()
+    }
 
 
-def _average(order: Order) -> str | None:
+def _format_average(order: Order) -> str | None:
     if not order.filled_quantity:
         return None
     return shorten_amount(format_fixed(divide(order.filled_value, order.filled_quantity)))
 
 
-def _money(amount: Decimal | None) -> str | None:
+def _format_money(amount: Decimal | None) -> str | None:
     return None if amount is None else shorten_amount(format_fixed(amount))
 
 
-def _quantity(amount: Decimal) -> str:
+def _format_quantity(amount: Decimal) -> str:
     return shorten_quantity(format_fixed(amount))

@@ -70,7 +70,7 @@ class BuyingPowerReader:
             if currency is not None
             for pair in list_pairs(currency, bases[key.portfolio_id])
         }
-        quotes = self._market.quotes_for(connection, sorted({*symbols, *pairs}), at)
+        quotes = self._market.find_quotes(connection, sorted({*symbols, *pairs}), at)
         by_symbol = {key.symbol: quote for key, quote in quotes.items()}
         overrides = find_overrides(connection, symbols, at)
         unquoted = [key for key in held if mark_of(by_symbol.get(key.symbol)) is None]

@@ -135,7 +135,7 @@ class Cancellations:
         sender = (caller.name, caller.person)
         return StoredCancellation(
             caller.tenant_id,
-            self._ids.next(caller.tenant_id, now),
+            self._ids.generate(caller.tenant_id, now),
             hash_request(*sender, request.idempotency_key) if request.idempotency_key else None,
             hash_request("cancel-all", *wanted, reason),
             *sender,

@@ -5,12 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from app.ledger.rules.corporate_actions import Action
+from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import Origin
 from app.ledger.service.commands import get_lock_group as get_ledger_lock_group
 from app.orders.rules.cancellations import StoredCancellation
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import GroupKind, OrderKey, Protection, Target, Ticket
 from app.orders.service.internal_commands import BrokerReport, InternalCommand, QuoteArrived, QuoteMatched
 
@@ -73,7 +73,7 @@ class ReplaceOrder(NamedTuple):
 
     origin: Origin
     order_id: str
-    changes: Changes
+    changes: OrderChanges
 
 
 class DecideApproval(NamedTuple):
@@ -196,7 +196,7 @@ class ApplyCorporateAction(NamedTuple):
 
     origin: Origin
     portfolio_id: int
-    action: Action
+    action: CorporateActionTerms
     is_reversal: bool = False
 
 

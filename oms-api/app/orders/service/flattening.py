@@ -19,7 +19,7 @@ from app.orders.queries.open_positions import Held
 from app.orders.rules.values import FINAL, Order
 from app.orders.service.order_service import OrderService
 from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
-from app.risk.service.kill_switches import Effect, Stop
+from app.risk.service.kill_switches import KillSwitchEffect, Stop
 
 REASON = "Flattened by the kill switch"
 REASONS = {True: "Trading is halted", False: "Canceled by the kill switch"}
@@ -39,7 +39,7 @@ class Flattening:
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
-    ) -> Effect:
+    ) -> KillSwitchEffect:
         """Cancel the orders that a kill switch cancels and close the positions that it closes.
 
         Portfolios in `locked` are skipped, because another transaction locks them. So are all but `only`, if
@@ -50,7 +50,7 @@ class Flattening:
         request = request._replace(idempotency_key=None)
         canceled, unsettled, unconfirmed = await self._cancel(request, stop, locked, only, seconds)
         if stop.exits is not ExitPolicy.FLATTEN:
-            return Effect(canceled, unsettled, None, unconfirmed)
+            return KillSwitchEffect(canceled, unsettled, None, unconfirmed)
         kept = {*locked, *unsettled}
         found = [one for one in await self._held(request, stop) if only is None or one.portfolio in only]
         strategy = stop.key if stop.scope is SwitchScope.STRATEGY else None
@@ -58,7 +58,7 @@ class Flattening:
         closed = [order_id for one in free for order_id in await self._close(request, one, strategy)]
         left = [_serialize(one) for one in await self._held(request, stop)]
         flattened = {"canceled": canceled, "closed": closed, "left": left}
-        return Effect(canceled, unsettled, flattened, unconfirmed)
+        return KillSwitchEffect(canceled, unsettled, flattened, unconfirmed)
 
     async def _cancel(
         self,

@@ -18,7 +18,7 @@ from app.ledger.rules.chain import hash_request
 from app.ledger.service.commands import Origin
 from app.ledger.service.reading import find_similar_names
 from app.market_data.rules.values import Quote
-from app.orders.rules.order_views import ApprovalView, Changes, OrderPreview
+from app.orders.rules.order_views import ApprovalView, OrderChanges, OrderPreview
 from app.orders.rules.values import GroupKind, Protection, Target, Ticket
 from app.orders.service.command_results import OrderResult, Outcome, WaitingApprovals
 from app.orders.service.commands import (
@@ -100,7 +100,9 @@ class OrderService:
             CancelOrder(self._build_origin(request, "cancel", order_id, reason), order_id, reason)
         )
 
-    async def replace(self, request: AuthenticatedRequest, order_id: str, changes: Changes) -> OrderResult:
+    async def replace(
+        self, request: AuthenticatedRequest, order_id: str, changes: OrderChanges
+    ) -> OrderResult:
         """Replace an order by a successor."""
         origin = self._build_origin(request, "replace", order_id, *map(format_value, changes))
         return await self._submit_for_orders(ReplaceOrder(origin, order_id, changes))

@@ -2,7 +2,7 @@
 
 from app.audit.service import AuditEntry
 from app.instruments.rules import InstrumentKey
-from app.ledger.rules.corporate_actions import Action, Ratio
+from app.ledger.rules.corporate_actions import CorporateActionTerms, Ratio
 from app.ledger.service.reversals import restate_price
 from app.market_data.queries import build_quote_restatement, find_quotes
 from app.market_data.queries.marks import find_overrides, store_override
@@ -78,6 +78,6 @@ def _restate_mark(
     context.audit_entries.append(AuditEntry(*who, None, context.request_id, *facts))
 
 
-def build_source(action: Action) -> str:
+def build_source(action: CorporateActionTerms) -> str:
     """Return the source of a quote that a split restated."""
     return f"split {action.id[-_SUFFIX:]}"

@@ -55,7 +55,7 @@ class QuoteMatcher:
                     break
             else:
                 raise PreviousQuoteUnmatched
-            self._market.arrived(tenant_id, quote)
+            self._market.receive_quote(tenant_id, quote)
             if isinstance(outcome, QuoteStored):
                 await self.finish(key)
 

@@ -35,7 +35,7 @@ class OrderTradeGuard(Guard):
     controls: Controls
 
     @override
-    def opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
+    def get_opening_state(self, connection: Connection, tenant_id: int, name_key: str) -> str:
         return find_opening_state(connection, tenant_id, name_key)
 
     @override
@@ -80,14 +80,14 @@ class OrderTradeGuard(Guard):
             is_live=portfolio.kind == "live",
             key=f"key:{origin.source}" if origin.actor is None else None,
         )
-        permission = self.controls.limits(origin.tenant_id, subject).permission
+        permission = self.controls.get_limits(origin.tenant_id, subject).permission
         refused = find_refusal(permission, command.symbol, command.side.value, command.product)
         return None if refused is None else f"You may not trade this {refused.what}: {refused.asked}."
 
     @override
     def get_switch_scope(self, connection: Connection, portfolio: PortfolioState) -> str:
         switches = load_switches(connection, [portfolio.tenant_id])[portfolio.tenant_id]
-        state, scope = switches.state(portfolio.name_key)
+        state, scope = switches.get_state(portfolio.name_key)
         return scope if state.value == portfolio.trading_state else SwitchScope.PORTFOLIO
 
     @override

@@ -114,12 +114,12 @@ class _OrderVerification:
                 self._blame(order, [Finding(OrderCheck.EVENT, "parent_id", order.parent_id, parent_id)])
         for tenant_id, trade_id, order_id in audit.iterate_unexecuted_trades(self._connection):
             finding = Finding(OrderCheck.TRADE, "order_id", order_id, "an execution that names the trade")
-            self._verdict.blame(f"trade {trade_id} of tenant {tenant_id}", [finding])
+            self._verdict.add_findings(f"trade {trade_id} of tenant {tenant_id}", [finding])
 
     def _check_chain(self, links: list[_Link]) -> None:
         filled = Filled()
         for link in links:
-            filled = filled.plus(link.filled)
+            filled = filled.add(link.filled)
         self._blame(links[0].order, _filled(links[0].order, filled, links))
         for link, before in pairwise(links):
             self._blame(link.order, check_carried(link.order, before.order))
@@ -131,7 +131,7 @@ class _OrderVerification:
         events: list[PublishedEvent] = self._events.of(key)
         filled = Filled()
         for one in booked:
-            filled = filled.plus(filled_by(one.row))
+            filled = filled.add(filled_by(one.row))
             self._blame(order, list(find_trade_differences(order, one.row, one.trade)))
         findings = check_history(order, history) + check_quantity(order) + check_terms(order, history)
         link = _Link(order, filled, [one.row for one in booked], list_execution_events(history))
@@ -169,7 +169,7 @@ class _OrderVerification:
             facts = _facts(payload)
             if facts is None:
                 finding = Finding(OrderCheck.EVENT, "payload", payload, "what an order and its move say")
-                self._verdict.blame(f"event {event_id}", [finding])
+                self._verdict.add_findings(f"event {event_id}", [finding])
             else:
                 yield PublishedEvent(event_id, tenant_id, facts["order_id"], kind, facts, at)
 
@@ -177,12 +177,12 @@ class _OrderVerification:
         field = {OrderEvent: "order_events", Booked: "executions", PublishedEvent: "events"}[type(row)]
         check = OrderCheck.EVENT if isinstance(row, PublishedEvent) else OrderCheck.HISTORY
         finding = Finding(check, "order_id", row.order_id, f"an order: a row of {field} names it")
-        self._verdict.blame(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
+        self._verdict.add_findings(f"order {row.order_id} of tenant {row.tenant_id}", [finding])
 
     def _blame(self, order: Order, findings: list[Finding]) -> None:
         if findings:
             tenant = "" if order.tenant_id == 1 else f" of tenant {order.tenant_id}"
-            self._verdict.blame(f"order {order.id}{tenant}", findings)
+            self._verdict.add_findings(f"order {order.id}{tenant}", findings)
 
 
 def verify_orders(connection: Connection, verdict: Verdict) -> None:

@@ -97,7 +97,7 @@ def _build_curve(dialect: str, *, closes: bool, after_start: bool) -> Select[*tu
         .where(row.at > start if after_start else row.at >= start)
         .order_by(row.at)
     )
-    return _aggregate_columns(dialect, points.where(row.kind != INTERVAL) if closes else points)
+    return _select_joined_columns(dialect, points.where(row.kind != INTERVAL) if closes else points)
 
 
 @cache
@@ -110,7 +110,7 @@ def _build_kept(dialect: str, *, is_last: bool) -> Select[*tuple[Any, ...]]:
         .order_by(row.at.desc() if is_last else row.at)
     )
     limited = kept.limit(1) if is_last else kept.where(row.at > _PARAMETERS["start"])
-    return _aggregate_columns(dialect, limited)
+    return _select_joined_columns(dialect, limited)
 
 
 def _is_of_portfolio() -> tuple[ColumnElement[bool], ...]:
@@ -118,7 +118,7 @@ def _is_of_portfolio() -> tuple[ColumnElement[bool], ...]:
     return (row.tenant_id == _PARAMETERS["tenant_id"], row.portfolio_id == _PARAMETERS["portfolio_id"])
 
 
-def _aggregate_columns(dialect: str, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+def _select_joined_columns(dialect: str, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """Return the query that joins each column of a query into one text, in its order.
 
     Reading many rows would take several times as long.

@@ -20,7 +20,7 @@ class EquityCurve(NamedTuple):
     equities: list[str]
     flows: list[str]
 
-    def since(self, start: Timestamp) -> "EquityCurve":
+    def select_since(self, start: Timestamp) -> "EquityCurve":
         """Return the points at `start` or later."""
         first = bisect_left(self.instants, start)
         return EquityCurve._make(column[first:] for column in self) if first else self

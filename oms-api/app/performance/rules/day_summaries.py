@@ -18,7 +18,7 @@ class DayRow(NamedTuple):
     cash_delta: Decimal
 
 
-class DayTotals(NamedTuple):
+class DaySums(NamedTuple):
     """The sums of a day's rows. `trades` and `volume` leave reversals out; the volume is before charges."""
 
     rows: int
@@ -28,7 +28,7 @@ class DayTotals(NamedTuple):
     charges: Decimal
 
 
-def sum_day(rows: Iterable[DayRow]) -> DayTotals:
+def sum_day(rows: Iterable[DayRow]) -> DaySums:
     """Return the sums of the rows of a day."""
     count = trades = 0
     volume = realized_pnl = charges = ZERO
@@ -39,11 +39,11 @@ def sum_day(rows: Iterable[DayRow]) -> DayTotals:
         if row.kind == "trade":
             trades += 1
             volume += abs(row.cash_delta + row.charges)
-    return DayTotals(count, trades, volume, realized_pnl, charges)
+    return DaySums(count, trades, volume, realized_pnl, charges)
 
 
 def build_summary_payload(
-    close: Snapshot, previous: Baseline, totals: DayTotals, name: str, currency: str, closed_at: str
+    close: Snapshot, previous: Baseline, totals: DaySums, name: str, currency: str, closed_at: str
 ) -> dict[str, Any]:
     """Return the payload of the event `portfolio.summary`. `previous` is the close before."""
     day_pnl = close.equity - previous.equity - (close.flows - previous.flows)

@@ -9,13 +9,13 @@ YEAR = timedelta(days=365.25)
 
 def compute_volatility(returns: Sequence[float], days_a_year: int) -> float | None:
     """Return the annualized sample standard deviation (n - 1), or None for fewer than two returns."""
-    deviation = _standard_deviation(returns)
+    deviation = _compute_standard_deviation(returns)
     return None if deviation is None else deviation * sqrt(days_a_year)
 
 
 def compute_sharpe(returns: Sequence[float], days_a_year: int) -> float | None:
     """Return the annualized Sharpe ratio, or None if the returns do not vary."""
-    return _annualize_ratio(returns, _standard_deviation(returns), days_a_year)
+    return _annualize_ratio(returns, _compute_standard_deviation(returns), days_a_year)
 
 
 def compute_sortino(returns: Sequence[float], days_a_year: int) -> float | None:
@@ -41,17 +41,17 @@ def compute_calmar(cagr: float | None, max_drawdown: float | None) -> float | No
 
 
 def _annualize_ratio(returns: Sequence[float], risk: float | None, days_a_year: int) -> float | None:
-    return _mean(returns) / risk * sqrt(days_a_year) if risk else None
+    return _compute_mean(returns) / risk * sqrt(days_a_year) if risk else None
 
 
-def _standard_deviation(returns: Sequence[float]) -> float | None:
+def _compute_standard_deviation(returns: Sequence[float]) -> float | None:
     if len(returns) < 2:
         return None
     if min(returns) == max(returns):  # the mean of equal floats may differ from them
         return 0.0
-    mean = _mean(returns)
+    mean = _compute_mean(returns)
     return sqrt(fsum((value - mean) ** 2 for value in returns) / (len(returns) - 1))
 
 
-def _mean(returns: Sequence[float]) -> float:
+def _compute_mean(returns: Sequence[float]) -> float:
     return fsum(returns) / len(returns)

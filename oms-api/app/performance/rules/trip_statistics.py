@@ -34,13 +34,13 @@ def summarize_trips(earned: Sequence[Decimal]) -> TripStatistics:
     won, lost = sum(wins, ZERO), sum(losses, ZERO)
     return TripStatistics(
         round_trips=len(earned),
-        win_rate=_ratio(Decimal(len(wins)), len(earned)),
-        profit_factor=_ratio(won, -lost),
-        expectancy=_ratio(won + lost, len(earned)),
-        average_win=_ratio(won, len(wins)),
-        average_loss=_ratio(lost, len(losses)),
+        win_rate=_compute_ratio(Decimal(len(wins)), len(earned)),
+        profit_factor=_compute_ratio(won, -lost),
+        expectancy=_compute_ratio(won + lost, len(earned)),
+        average_win=_compute_ratio(won, len(wins)),
+        average_loss=_compute_ratio(lost, len(losses)),
     )
 
 
-def _ratio(amount: Decimal, divisor: Decimal | int) -> Decimal | None:
+def _compute_ratio(amount: Decimal, divisor: Decimal | int) -> Decimal | None:
     return CONTEXT.divide(amount, Decimal(divisor)) if divisor else None

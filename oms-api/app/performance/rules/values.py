@@ -28,7 +28,7 @@ class EquitySeries(NamedTuple):
     gross_exposures: list[float]
     charges: list[str]
 
-    def followed_by(self, later: "EquitySeries") -> "EquitySeries":
+    def concatenate(self, later: "EquitySeries") -> "EquitySeries":
         """Return these rows and then those of another series."""
         columns: Any = zip(self, later, strict=True)  # their items have different types
         return EquitySeries._make([*first, *second] for first, second in columns)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.ledger.errors import NoSuchPortfolio
 from app.ledger.queries.positions import PositionFilter
 from app.ledger.queries.reading import find_books
 from app.ledger.rules.equity import PortfolioValue
 from app.ledger.service.positions import list_positions_at_marks
-from app.ledger.service.reading import Statement, compute_total_charges
+from app.ledger.service.reading import PortfolioStatement, compute_total_charges
 from app.ledger.service.valuation import Valuer, list_positions_of, value_statements
 from app.market_data.service import Market
 from app.money import ZERO, format_fixed
@@ -67,7 +67,7 @@ class Report(NamedTuple):
     risks: list[Risk | None]
 
 
-class Valuation(NamedTuple):
+class PortfolioValuation(NamedTuple):
     """The value of a portfolio now, the charges paid so far, and whether it has open positions."""
 
     value: PortfolioValue
@@ -116,12 +116,12 @@ class PerformanceReader:
         if since is not None:
             equity_series = queries.find_last_snapshot(connection, tenant_id, portfolio.id, since)
             start = equity_series if equity_series.instants else start
-        series = start.followed_by(
+        series = start.concatenate(
             self._read_kept(connection, (tenant_id, portfolio.id), start.instants[0], end)
         )
         current = self._value_now(connection, tenant_id, portfolio, now)
         if until is None or until >= now:
-            series = series.followed_by(_build_row(current, now))
+            series = series.concatenate(_build_row(current, now))
         started_at = parse_timestamp(start.instants[0])
         # The first trade may create the portfolio at the same instant, so it is included. The trades at the
         # instant of a close are part of that close.
@@ -133,7 +133,7 @@ class PerformanceReader:
         )
         return Report(
             portfolio,
-            summarize_equity(series, traded, _days_a_year(portfolio)),
+            summarize_equity(series, traded, _get_days_a_year(portfolio)),
             None if earned is None else summarize_trips(earned),
             risks,
         )
@@ -158,7 +158,7 @@ class PerformanceReader:
         if settled > until:
             range_ = Range(since, settled)
             self._curves.put((*key, interval), CachedSnapshots(range_, curve, stored + len(kept.instants)))
-        return extend_curve(curve, newer, interval).since(format_timestamp(period.since))
+        return extend_curve(curve, newer, interval).select_since(format_timestamp(period.since))
 
     def _read_kept(
         self, connection: Connection, key: tuple[int, int], start: Timestamp, end: datetime
@@ -171,7 +171,7 @@ class PerformanceReader:
             cached = CachedSnapshots(Range(period.since, period.since), NO_SERIES, 0)
         (since, until), series, _ = cached
         read = queries.list_kept_snapshots(connection, *key, format_timestamp(until), end)
-        series = series.followed_by(read)
+        series = series.concatenate(read)
         if read.instants and settled > until and read.instants[-1] <= format_timestamp(settled):
             known = Range(since, settled)
             self._series.put((*key, start), CachedSnapshots(known, series, count(known)))
@@ -179,12 +179,12 @@ class PerformanceReader:
 
     def _value_now(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
-    ) -> Valuation:
+    ) -> PortfolioValuation:
         key = name_key(portfolio.name)
-        statement = Statement(*find_books(connection, tenant_id, [key])[key])
+        statement = PortfolioStatement(*find_books(connection, tenant_id, [key])[key])
         values = value_statements(connection, self._valuer, tenant_id, {portfolio.id: statement}, now)
         is_invested = any(True for _ in list_positions_of(tenant_id, statement))
-        return Valuation(values[portfolio.id], compute_total_charges(statement), is_invested)
+        return PortfolioValuation(values[portfolio.id], compute_total_charges(statement), is_invested)
 
     def _compute_risks(
         self, connection: Connection, tenant_id: int, portfolio: PortfolioTerms, now: datetime
@@ -211,7 +211,7 @@ def _build_point(at: datetime, equity: Decimal, flows: Decimal) -> EquityCurve:
     return EquityCurve([format_timestamp(at)], [format_fixed(equity)], [format_fixed(flows)])
 
 
-def _build_row(valuation: Valuation, at: datetime) -> EquitySeries:
+def _build_row(valuation: PortfolioValuation, at: datetime) -> EquitySeries:
     value = valuation.value
     return EquitySeries(
         [format_timestamp(at)],
@@ -223,7 +223,7 @@ def _build_row(valuation: Valuation, at: datetime) -> EquitySeries:
     )
 
 
-def _days_a_year(portfolio: PortfolioTerms) -> int:
+def _get_days_a_year(portfolio: PortfolioTerms) -> int:
     is_continuous = portfolio.calendar in {None, MarketCode.CRYPTO}
     return CALENDAR_DAYS_A_YEAR if is_continuous else TRADING_DAYS_A_YEAR
 

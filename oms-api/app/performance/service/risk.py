@@ -77,12 +77,12 @@ def _convert(local: Closes, pairs: Mapping[str, Closes], currency: str, base: st
     """Return closes in another currency, at the rate of each day. Days without a rate are left out."""
     converted = {}
     for day, close in local.items():
-        quotes = {pair: _quote(pair, prices.get(day)) for pair, prices in pairs.items()}
+        quotes = {pair: _build_quote(pair, prices.get(day)) for pair, prices in pairs.items()}
         rate = find_rate(currency, base, quotes)
         if rate is not None:
             converted[day] = multiply_exactly(close, rate)
     return converted
 
 
-def _quote(pair: str, close: Decimal | None) -> Quote | None:
+def _build_quote(pair: str, close: Decimal | None) -> Quote | None:
     return None if close is None else Quote(pair, None, None, close, None, None, EPOCH, "bar")

@@ -12,7 +12,7 @@ from itertools import groupby
 from sqlalchemy import Connection, Engine
 
 from app.calendars.rules.calendars import Calendar
-from app.calendars.rules.values import Market as MarketCode
+from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
 from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
@@ -23,7 +23,7 @@ from app.events.service.outbox import build_event_insert
 from app.ledger.models import PositionRow
 from app.ledger.queries.reading import find_book
 from app.ledger.queries.valuation import list_open_positions, sum_flows
-from app.ledger.rules.equity import NO_EXPOSURE, Exposure, OpenPosition, value_currencies
+from app.ledger.rules.equity import NO_EXPOSURE, OpenPosition, PortfolioExposure, value_currencies
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.reading import get_statement_at_instant
 from app.ledger.service.valuation import QuoteReader, list_positions_of, load_marks, value_positions
@@ -163,7 +163,7 @@ class SnapshotService:
 
 
 def build_snapshot(
-    state: PortfolioTotals, exposure: Exposure, flows: Decimal, at: datetime, kind: str
+    state: PortfolioTotals, exposure: PortfolioExposure, flows: Decimal, at: datetime, kind: str
 ) -> Snapshot:
     """Return the snapshot of a portfolio. Its charges are what was paid in and earned, less its equity."""
     equity = state.cash + exposure.net

@@ -22,13 +22,13 @@ _FIELDS = {
 }  # by the name in an event
 
 
-class Issue(Protocol):
+class SerializableIssue(Protocol):
     """An issue; see `queries.Issue`."""
 
     def _asdict(self) -> dict[str, Any]: ...
 
 
-def build_issue_payload(issue: Issue, proposed_action: str) -> str:
+def build_issue_payload(issue: SerializableIssue, proposed_action: str) -> str:
     """Return the data of an event as JSON. Fields that do not apply are left out."""
     values = issue._asdict()
     payload = {name: values[column] for name, column in _FIELDS.items() if values[column] is not None}

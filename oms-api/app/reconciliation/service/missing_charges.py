@@ -32,7 +32,7 @@ class MissingCharges:
         broker: HasExecutionCharges,
     ) -> list[Charged]:
         """Return the reported charges of booked executions that are not booked, if it is time to try."""
-        reported = broker.execution_charges()
+        reported = broker.list_execution_charges()
         ids = {charged.execution_id for charged in reported}
         both = ids | set(map(get_bust_id, ids))
         booked = queries.list_executions(connection, stored.tenant_id, portfolio.id, stored.broker, both)

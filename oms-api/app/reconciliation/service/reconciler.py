@@ -73,7 +73,7 @@ class Reconciler:
             if portfolio is None:
                 resolve_all_issues(connection, stored, self._now())
                 return False
-        booked, unbooked = self._book_missing(stored, portfolio, broker.executions(), apply)
+        booked, unbooked = self._book_missing(stored, portfolio, broker.list_executions(), apply)
         self._book_charges(stored, portfolio, broker, apply)
         books = _read_books(stored, broker)
         with self._transaction(stored) as connection:
@@ -175,7 +175,7 @@ class Reconciler:
 
 def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     """Read the account. Raises BrokerUnavailable if it is another one than at the connect."""
-    account = broker.account()
+    account = broker.get_account()
     problem = find_account_problem(
         is_live=stored.is_live, expected=stored.account, number=account.number, is_paper=account.is_paper
     )
@@ -184,7 +184,7 @@ def _read_books(stored: StoredConnection, broker: Broker) -> _BrokerBooks:
     orders = {order.id: order for order in broker.open_orders()}
     held = {
         holding.symbol: HeldAmount(holding.quantity, holding.cost)
-        for holding in broker.positions()
+        for holding in broker.list_positions()
         if holding.quantity
     }
     return _BrokerBooks(orders, held, account.cash)

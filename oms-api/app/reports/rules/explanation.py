@@ -26,7 +26,7 @@ class DayEdge(NamedTuple):
     currencies: Mapping[str, CurrencyValue]
 
 
-class BookedTrade(NamedTuple):
+class ExplainedTrade(NamedTuple):
     """A row of the ledger. `cash` is its effect in the portfolio's currency before charges.
 
     `currency` is None if it trades in the portfolio's currency, else `local_cash` is its effect in `currency`
@@ -104,7 +104,7 @@ def explain_day(
     start: DayEdge,
     end: DayEdge,
     rates: Mapping[str, Decimal],
-    trades: Sequence[BookedTrade],
+    trades: Sequence[ExplainedTrade],
     movements: Iterable[BookedMovement],
 ) -> Explanation:
     """Return the parts of a day's P&L.
@@ -129,14 +129,14 @@ def explain_day(
     return Explanation(price, currency, interest, borrow, dividends, fees, adjustments)
 
 
-def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[BookedTrade]) -> list[str]:
+def list_currencies(start: DayEdge, end: DayEdge, trades: Iterable[ExplainedTrade]) -> list[str]:
     """Return the other currencies of a day's positions and trades."""
     traded = {trade.currency for trade in trades if trade.currency is not None}
     return sorted({*start.currencies, *end.currencies, *traded})
 
 
 def find_end_rate(
-    currency: str, end: DayEdge, quoted: Decimal | None, trades: Iterable[BookedTrade]
+    currency: str, end: DayEdge, quoted: Decimal | None, trades: Iterable[ExplainedTrade]
 ) -> Decimal | None:
     """Return the rate of a currency at the end of a day: that of the positions, else the quote's.
 
@@ -151,7 +151,7 @@ def find_end_rate(
 
 
 def _explain_currencies(
-    start: DayEdge, end: DayEdge, rates: Mapping[str, Decimal], trades: Sequence[BookedTrade]
+    start: DayEdge, end: DayEdge, rates: Mapping[str, Decimal], trades: Sequence[ExplainedTrade]
 ) -> Decimal:
     total, nothing = ZERO, CurrencyValue(ZERO, ZERO, None)
     for currency in list_currencies(start, end, trades):

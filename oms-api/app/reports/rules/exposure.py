@@ -32,7 +32,7 @@ class HeldValue(NamedTuple):
 
 
 @dataclass(slots=True)
-class Exposure:
+class ExposureSums:
     """Sums of market values. `short_value` is at most zero."""
 
     positions: int = 0
@@ -58,11 +58,11 @@ class Exposure:
             self.short_value += value
 
 
-def sum_exposure(grouping: ExposureGrouping, held_values: Iterable[HeldValue]) -> dict[str, Exposure]:
+def sum_exposure(grouping: ExposureGrouping, held_values: Iterable[HeldValue]) -> dict[str, ExposureSums]:
     """Return the exposure of each group. Positions without a sector are summed under an empty name."""
-    groups: dict[str, Exposure] = {}
+    groups: dict[str, ExposureSums] = {}
     for held_value in held_values:
-        groups.setdefault(getattr(held_value, grouping.value), Exposure()).add(held_value.value)
+        groups.setdefault(getattr(held_value, grouping.value), ExposureSums()).add(held_value.value)
     return groups
 
 
@@ -70,14 +70,14 @@ class ExposureReport(NamedTuple):
     """Exposure by group in the tenant's currency. `missing` are currencies without a rate, left out."""
 
     currency: str
-    groups: dict[str, Exposure]
+    groups: dict[str, ExposureSums]
     rates: list[UsedRate]
     missing: list[str]
 
     @property
-    def total(self) -> Exposure:
+    def total(self) -> ExposureSums:
         """All groups together."""
-        whole = Exposure()
+        whole = ExposureSums()
         for group in self.groups.values():
             whole.positions += group.positions
             whole.long_value += group.long_value

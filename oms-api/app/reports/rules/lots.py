@@ -82,7 +82,11 @@ def match_lots(book: BookKey, steps: Iterable[BookedStep]) -> Lots:
             else:
                 lots.append(
                     Lot(
-                        *(book, fill.side, fill.quantity, fill.value, booked.charges),
+                        book,
+                        fill.side,
+                        fill.quantity,
+                        fill.value,
+                        booked.charges,
                         fill.at or BEFORE_ALL,
                         booked.trade_id,
                     )
@@ -106,8 +110,16 @@ def _close_lots(held: deque[Lot], booked: BookedFill) -> Iterable[ClosedLot]:
         is_long = lot.side is Side.BUY
         cost, proceeds = (opened.value, closing_value) if is_long else (closing_value, opened.value)
         yield ClosedLot(
-            *(lot.book, lot.side, quantity, cost, proceeds, opened.charges + closing_charges),
-            *(lot.opened_at, fill.at or BEFORE_ALL, lot.trade_id, booked.trade_id),
+            lot.book,
+            lot.side,
+            quantity,
+            cost,
+            proceeds,
+            opened.charges + closing_charges,
+            lot.opened_at,
+            fill.at or BEFORE_ALL,
+            lot.trade_id,
+            booked.trade_id,
         )
         left, value, charges = left - quantity, value - closing_value, charges - closing_charges
 

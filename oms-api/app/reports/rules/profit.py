@@ -38,7 +38,7 @@ class BookedRow(NamedTuple):
     charges: Decimal
     volume: Decimal
 
-    def key(self, grouping: Grouping) -> str | None:
+    def get_group(self, grouping: Grouping) -> str | None:
         """Return the group that the row belongs to, None for rows without a user or strategy."""
         value = getattr(self, grouping.value)
         return value if value is None else str(value)
@@ -52,7 +52,7 @@ class GroupKey(NamedTuple):
 
 
 @dataclass(slots=True)
-class Totals:
+class ProfitTotals:
     """Sums of rows. `wins` and `losses` count trades that realized a gain or a loss, before charges.
 
     `max_drawdown` is the largest fall of the realized P&L after charges from its peak, at least zero.
@@ -89,7 +89,7 @@ class GroupResult(NamedTuple):
     """The P&L of a group. `unrealized_pnl` is None where the group has no positions."""
 
     key: GroupKey
-    totals: Totals
+    totals: ProfitTotals
     unrealized_pnl: Decimal | None
 
     @property
@@ -127,11 +127,11 @@ class ProfitReport:
     total: Converted | None
 
 
-def sum_by(grouping: Grouping, rows: Iterable[BookedRow]) -> dict[GroupKey, Totals]:
+def sum_by(grouping: Grouping, rows: Iterable[BookedRow]) -> dict[GroupKey, ProfitTotals]:
     """Return the sums of each group and currency."""
-    groups: dict[GroupKey, Totals] = {}
+    groups: dict[GroupKey, ProfitTotals] = {}
     for row in rows:
-        groups.setdefault(GroupKey(row.key(grouping), row.currency), Totals()).add(row)
+        groups.setdefault(GroupKey(row.get_group(grouping), row.currency), ProfitTotals()).add(row)
     return groups
 
 
@@ -146,14 +146,14 @@ class DayKey(NamedTuple):
 class DayReport(NamedTuple):
     """Statistics by portfolio and day, and the rates by currency to the tenant's currency, where known."""
 
-    days: dict[DayKey, Totals]
+    days: dict[DayKey, ProfitTotals]
     base: str
     rates: Mapping[str, UsedRate]
 
 
-def sum_days(rows: Iterable[BookedRow]) -> dict[DayKey, Totals]:
+def sum_days(rows: Iterable[BookedRow]) -> dict[DayKey, ProfitTotals]:
     """Return the statistics of each portfolio and day on which something was booked."""
-    days: dict[DayKey, Totals] = {}
+    days: dict[DayKey, ProfitTotals] = {}
     for row in rows:
-        days.setdefault(DayKey(row.day, row.portfolio, row.currency), Totals()).add(row)
+        days.setdefault(DayKey(row.day, row.portfolio, row.currency), ProfitTotals()).add(row)
     return days

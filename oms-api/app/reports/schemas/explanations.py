@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.calendars.schemas import LocalDate
 from app.identity.rules.access import Caller
@@ -13,15 +13,14 @@ from app.reports.schemas.responses import UsedRateOut, serialize_rate
 from app.text import name_key
 from app.timestamps import format_timestamp
 from app.wire.fields import SearchText
+from app.wire.request_models import RequestModel
 
 _AT = "2026-11-20T21:00:00.000000Z"
 _PARTS = ("price", "currency", "carry", "interest", "borrow", "dividends", "fees", "adjustments")
 
 
-class ExplanationQuery(BaseModel):
+class ExplanationQuery(RequestModel):
     """The portfolio and the day of an explained P&L."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"

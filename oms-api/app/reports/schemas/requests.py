@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
@@ -14,12 +14,11 @@ from app.text import name_key
 from app.wire.fields import SearchText, to_lower_case
 from app.wire.lists import Count, Limit, Period, QueryTime
 from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.wire.request_models import RequestModel
 
 
 class ReportQuery(Period):
     """Filters of a report."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
@@ -42,10 +41,8 @@ class ProfitQuery(ReportQuery):
     )
 
 
-class ExposureQuery(BaseModel):
+class ExposureQuery(RequestModel):
     """The positions and the grouping of an exposure report."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
@@ -61,10 +58,8 @@ class ExposureQuery(BaseModel):
         return ReportFilter(key, self.symbol, portfolios=caller.portfolios)
 
 
-class TodayQuery(BaseModel):
+class TodayQuery(RequestModel):
     """The portfolio of today's P&L."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText | None = Field(
         None, description="Name of a portfolio; letter case does not matter; null: all"
@@ -80,10 +75,8 @@ class RoundTripQuery(ReportQuery):
     ] = 0
 
 
-class LotQuery(BaseModel):
+class LotQuery(RequestModel):
     """Filters of lots."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: SearchText = Field(description="Name of a portfolio; letter case does not matter")
     symbol: Symbol | None = Field(None, description="Symbol or alias of an instrument; null: all")

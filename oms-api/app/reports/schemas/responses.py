@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field
 
 from app.money import format_fixed, multiply, shorten_amount
 from app.reports.queries import ReportFilter
-from app.reports.rules.exposure import Exposure, ExposureGrouping, ExposureReport
-from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, Totals
+from app.reports.rules.exposure import ExposureGrouping, ExposureReport, ExposureSums
+from app.reports.rules.profit import Converted, DayReport, Grouping, GroupResult, ProfitReport, ProfitTotals
 from app.reports.rules.values import UsedRate
 from app.reports.schemas.amounts import format_money_fields
 from app.timestamps import format_timestamp
@@ -169,7 +169,7 @@ def serialize_days(report: DayReport) -> list[dict[str, Any]]:
     ]
 
 
-def _convert_day(totals: Totals, base: str, rate: UsedRate | None) -> dict[str, Any] | None:
+def _convert_day(totals: ProfitTotals, base: str, rate: UsedRate | None) -> dict[str, Any] | None:
     if rate is None:
         return None
     net_pnl = shorten_amount(format_fixed(multiply(totals.net_pnl, rate.rate)))
@@ -212,6 +212,6 @@ def serialize_rate(used: UsedRate) -> dict[str, Any]:
     }
 
 
-def _serialize_exposure(key: str | None, exposure: Exposure) -> dict[str, Any]:
+def _serialize_exposure(key: str | None, exposure: ExposureSums) -> dict[str, Any]:
     names = ("long_value", "short_value", "gross_exposure", "net_exposure")
     return {"key": key, "positions": exposure.positions, **format_money_fields(exposure, names)}

@@ -27,7 +27,7 @@ from app.reports.rules.profit import (
     GroupKey,
     GroupResult,
     ProfitReport,
-    Totals,
+    ProfitTotals,
     sum_by,
 )
 from app.reports.rules.round_trips import RoundTrip, list_round_trips
@@ -39,8 +39,8 @@ MAX_POSITIONS = 100_000
 
 def report_profit(
     connection: Connection,
-    market: Market,
     tenant_id: int,
+    market: Market,
     grouping: Grouping,
     filters: ReportFilter,
     now: datetime,
@@ -65,7 +65,7 @@ def report_profit(
         {*sums, *(open_pnl or {})}, key=lambda key: (key.name is None, key.name or "", key.currency)
     )
     groups = [
-        GroupResult(key, sums.get(key, Totals()), None if open_pnl is None else open_pnl.get(key, ZERO))
+        GroupResult(key, sums.get(key, ProfitTotals()), None if open_pnl is None else open_pnl.get(key, ZERO))
         for key in keys
     ]
     return ProfitReport(groups, _convert_total(Rates(connection, market, tenant_id, now), groups))
@@ -73,8 +73,8 @@ def report_profit(
 
 def report_exposure(
     connection: Connection,
-    market: Market,
     tenant_id: int,
+    market: Market,
     grouping: ExposureGrouping,
     filters: ReportFilter,
     now: datetime,
@@ -104,7 +104,7 @@ def report_exposure(
 
 
 def report_days(
-    connection: Connection, market: Market, tenant_id: int, filters: ReportFilter, now: datetime
+    connection: Connection, tenant_id: int, market: Market, filters: ReportFilter, now: datetime
 ) -> DayReport:
     """Return the statistics of each portfolio and day of the period, with the current rates."""
     filters = _resolve_symbol(connection, tenant_id, filters)
@@ -120,7 +120,7 @@ def report_round_trips(
 ) -> list[RoundTrip]:
     """Return the round trips that closed in the period, the latest first."""
     round_trips = nlargest(
-        skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_closing_order
+        skip + limit, _iterate_round_trips(connection, tenant_id, filters), key=_get_closing_order
     )
     return round_trips[skip:]
 
@@ -150,7 +150,7 @@ def _iterate_round_trips(
                 yield trip
 
 
-def _closing_order(trip: RoundTrip) -> tuple[str, str]:
+def _get_closing_order(trip: RoundTrip) -> tuple[str, str]:
     return (trip.closed_at, trip.closing_trade_id)
 
 

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from app.audit.rules.actions import Difference
+from app.audit.rules.actions import ActionDifference
 from app.clock import EPOCH, Now
 from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.money import format_fixed
 from app.reports import queries
-from app.reports.queries import DayTotals, ReportFilter, StoredUntil
-from app.reports.rules.profit import DayKey, Totals, sum_days
+from app.reports.queries import ReportFilter, StoredDayTotals, StoredUntil
+from app.reports.rules.profit import DayKey, ProfitTotals, sum_days
 
 MAX_PORTFOLIOS = 500  # per query
 STORING_DELAY = timedelta(minutes=5)  # rows of a day may reach the database that much later
@@ -58,7 +58,7 @@ class DailyStatistics:
             execute_writes(connection, queries.build_day_insert(rows))
 
 
-def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, Totals]:
+def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> dict[DayKey, ProfitTotals]:
     """Return the statistics of each portfolio and day: stored rows, and the ledger's for other days."""
     if filters.symbol is not None or not (_is_midnight(filters.since) and _is_midnight(filters.until)):
         return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
@@ -72,11 +72,11 @@ def read_days(connection: Connection, tenant_id: int, filters: ReportFilter) -> 
     return sum_days(queries.iterate_booked_rows(connection, tenant_id, filters)) | stored
 
 
-def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
+def verify_daily_stats(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each stored day that differs from the ledger, and each that is missing before a stored one."""
     for portfolio, stored in queries.iterate_stored_days(connection):
         place = f"daily statistics of portfolio {portfolio.id} of tenant {portfolio.tenant_id}"
-        expected: dict[str, DayTotals] = {}
+        expected: dict[str, StoredDayTotals] = {}
         if portfolio.name_key is not None:
             filters = ReportFilter(portfolio.name_key)
             days = sum_days(queries.iterate_booked_rows(connection, portfolio.tenant_id, filters))
@@ -85,15 +85,17 @@ def verify_daily_stats(connection: Connection) -> Iterator[Difference]:
         for day in sorted(expected_days | stored.keys()):
             day_totals, correct = stored.get(day), expected.get(day)
             if day_totals != correct:
-                yield Difference(place, day, _describe(day_totals), _describe(correct))
+                yield ActionDifference(place, day, _describe(day_totals), _describe(correct))
 
 
-def _build_row(day: date, totals: Totals) -> DayTotals:
+def _build_row(day: date, totals: ProfitTotals) -> StoredDayTotals:
     amounts = (totals.volume, totals.realized_pnl, totals.charges, totals.max_drawdown)
-    return DayTotals(day.isoformat(), totals.trades, totals.wins, totals.losses, *map(format_fixed, amounts))
+    return StoredDayTotals(
+        day.isoformat(), totals.trades, totals.wins, totals.losses, *map(format_fixed, amounts)
+    )
 
 
-def _describe(row: DayTotals | None) -> str:
+def _describe(row: StoredDayTotals | None) -> str:
     return "none" if row is None else " ".join(map(str, row[1:]))
 
 

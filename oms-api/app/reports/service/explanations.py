@@ -8,10 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from app.instruments.rules import InstrumentKey
-from app.ledger.queries.reading import Book, find_books, list_books
+from app.ledger.queries.reading import PortfolioSummary, find_books, list_books
 from app.ledger.rules.equity import CurrencyValue, value_currencies
 from app.ledger.rules.keys import PortfolioKey
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, list_positions_of, load_marks, value_statements
 from app.market_data.rules.rates import find_rate, list_pairs
 from app.market_data.service import Market
@@ -75,16 +75,16 @@ class ProfitExplainer(NamedTuple):
         rates = Rates(self.connection, self.market, self.tenant_id, self.now)
         return ExplanationReport(days, rates.base, _convert_total(rates, days), rates.used)
 
-    def explain_close(self, book: Book, close: StoredClose) -> ExplainedDay:
+    def explain_close(self, book: PortfolioSummary, close: StoredClose) -> ExplainedDay:
         """Return the parts of the P&L of the day that ended at a close."""
         period = self._build_closed(book, close)
         parts = self._explain_period(book, period)
         return ExplainedDay(book.name, book.base_currency, period.bounds.start, close.at, parts)
 
-    def _list_current(self, books: Iterable[Book]) -> Iterable[tuple[Book, _Period]]:
+    def _list_current(self, books: Iterable[PortfolioSummary]) -> Iterable[tuple[PortfolioSummary, _Period]]:
         keys = [name_key(book.name) for book in books]
         found = find_books(self.connection, self.tenant_id, keys) if keys else {}
-        statements = {key: Statement(*book) for key, book in found.items()}
+        statements = {key: PortfolioStatement(*book) for key, book in found.items()}
         values = value_statements(self.connection, self.valuer, self.tenant_id, statements, self.now)
         for key, statement in sorted(statements.items()):
             close = find_last_close(self.connection, self.tenant_id, statement.book.id)
@@ -92,19 +92,21 @@ class ProfitExplainer(NamedTuple):
             bounds = DayBounds(None if close is None else close.at, None)
             yield statement.book, _Period(_build_start(statement.book, close), end, bounds, self.now)
 
-    def _list_closed(self, books: Iterable[Book], day: date) -> Iterable[tuple[Book, _Period]]:
+    def _list_closed(
+        self, books: Iterable[PortfolioSummary], day: date
+    ) -> Iterable[tuple[PortfolioSummary, _Period]]:
         midnight = datetime.combine(day, time(tzinfo=UTC)) + _DAY
         for book in books:
             close = find_last_close(self.connection, self.tenant_id, book.id, midnight)
             if close is not None and get_pnl_date(close.at) == day:
                 yield book, self._build_closed(book, close)
 
-    def _build_closed(self, book: Book, close: StoredClose) -> _Period:
+    def _build_closed(self, book: PortfolioSummary, close: StoredClose) -> _Period:
         before = find_last_close(self.connection, self.tenant_id, book.id, get_pnl_day_start(close.at))
         bounds = DayBounds(None if before is None else before.at, close.at)
         return _Period(_build_start(book, before), _build_edge(close), bounds, close.at)
 
-    def _explain_period(self, book: Book, period: _Period) -> Explanation:
+    def _explain_period(self, book: PortfolioSummary, period: _Period) -> Explanation:
         key = PortfolioKey(self.tenant_id, book.id)
         trades = queries.list_booked_trades(self.connection, *key, period.bounds)
         movements = queries.list_booked_movements(self.connection, *key, period.bounds)
@@ -118,11 +120,11 @@ class ProfitExplainer(NamedTuple):
 
     def _find_rate(self, currency: str, base: str, at: datetime | None) -> Decimal | None:
         keys = [InstrumentKey(self.tenant_id, pair) for pair in list_pairs(currency, base)]
-        read = self.market.marks_for if at is None else self.market.marks_at
+        read = self.market.find_marks if at is None else self.market.find_past_marks
         found = read(self.connection, keys, at or self.now)
         return find_rate(currency, base, {key.symbol: quote for key, quote in found.items()})
 
-    def _value_currencies(self, statement: Statement) -> Mapping[str, CurrencyValue]:
+    def _value_currencies(self, statement: PortfolioStatement) -> Mapping[str, CurrencyValue]:
         open_positions = [
             position
             for position in list_positions_of(self.tenant_id, statement)
@@ -134,7 +136,7 @@ class ProfitExplainer(NamedTuple):
         return value_currencies(open_positions, marks)[PortfolioKey(self.tenant_id, statement.book.id)]
 
 
-def _build_start(book: Book, close: StoredClose | None) -> DayEdge:
+def _build_start(book: PortfolioSummary, close: StoredClose | None) -> DayEdge:
     return DayEdge(Decimal(book.opening_cash), ZERO, {}) if close is None else _build_edge(close)
 
 

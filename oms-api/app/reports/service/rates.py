@@ -41,7 +41,7 @@ class Rates:
     def _find(self, currency: str) -> UsedRate | None:
         connection, market, tenant_id = self._source
         pairs = list_pairs(currency, self.base)
-        found = market.quotes_for(connection, [InstrumentKey(tenant_id, pair) for pair in pairs], self._now)
+        found = market.find_quotes(connection, [InstrumentKey(tenant_id, pair) for pair in pairs], self._now)
         quotes = {key.symbol: quote for key, quote in found.items()}
         rate = find_rate(currency, self.base, quotes)
         if rate is None:

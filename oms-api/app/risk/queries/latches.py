@@ -14,9 +14,9 @@ from app.timestamps import Timestamp
 
 LATCHES = cast("Table", LatchRow.__table__)
 _COLUMNS = (
-    *("id", "scope", "name", "symbol", "executions", "most", "set_at"),
-    *("released_at", "released_by", "reason"),
-)
+    "id", "scope", "name", "symbol", "executions", "most", "set_at",
+    "released_at", "released_by", "reason",
+)  # fmt: skip
 _PICKED = [LATCHES.c[name] for name in _COLUMNS]
 
 ActiveLatches = dict[LatchSubject, Latch]
@@ -36,7 +36,9 @@ def list_active_latches(connection: Connection, tenant_ids: Iterable[int]) -> di
 
 def find_release_time(connection: Connection, tenant_id: int, holder: LatchSubject) -> Timestamp | None:
     """Return when a latch of the holder was last released, None if there was none."""
-    statement = select(func.max(LATCHES.c.released_at)).where(LATCHES.c.tenant_id == tenant_id, *_of(holder))
+    statement = select(func.max(LATCHES.c.released_at)).where(
+        LATCHES.c.tenant_id == tenant_id, *_build_holder_values(holder)
+    )
     released: Timestamp | None = convert_instant(connection.execute(statement).scalar_one())
     return released
 
@@ -90,7 +92,7 @@ def release_latch(connection: Connection, tenant_id: int, latch: Latch) -> None:
     connection.execute(update(LATCHES).where(*mine).values(**release))
 
 
-def _of(holder: LatchSubject) -> tuple[Any, ...]:
+def _build_holder_values(holder: LatchSubject) -> tuple[Any, ...]:
     return tuple(LATCHES.c[name] == value for name, value in holder._asdict().items())
 
 

@@ -23,7 +23,7 @@ _FLOWS = ("deposit", "withdrawal", "transfer_in", "transfer_out")
 BaselineReader = Callable[[Connection, int, Sequence[int]], Mapping[int, LossBaseline]]
 
 
-class PortfolioCash(NamedTuple):
+class PortfolioCashBalance(NamedTuple):
     """The cash of a portfolio, in its currency."""
 
     portfolio_id: int
@@ -31,12 +31,12 @@ class PortfolioCash(NamedTuple):
     cash: Decimal
 
 
-def list_portfolio_cash(connection: Connection, tenant_id: int) -> list[PortfolioCash]:
+def list_portfolio_cash(connection: Connection, tenant_id: int) -> list[PortfolioCashBalance]:
     """Return the cash of all portfolios of a tenant."""
     statement = select(Portfolio.id, Portfolio.base_currency, Portfolio.cash).where(
         Portfolio.tenant_id == tenant_id
     )
-    return [PortfolioCash._make(row) for row in connection.execute(statement)]
+    return [PortfolioCashBalance._make(row) for row in connection.execute(statement)]
 
 
 def read_opening_baselines(

@@ -26,8 +26,8 @@ def rename_portfolio(connection: Connection, tenant_id: int, key: str, new_key: 
         _drop_replaced_limits(connection, tenant_id, key, new_key)
     for table in (_SWITCHES, _LIMITS):
         new_names = {"name_key": new_key, "name": new_name}
-        connection.execute(update(table).where(*_of(table, tenant_id, key)).values(**new_names))
-    state, _ = load_switches(connection, [tenant_id])[tenant_id].state(new_key)
+        connection.execute(update(table).where(*_build_conditions(table, tenant_id, key)).values(**new_names))
+    state, _ = load_switches(connection, [tenant_id])[tenant_id].get_state(new_key)
     mine = (_PORTFOLIOS.c.tenant_id == tenant_id, _PORTFOLIOS.c.name_key == new_key)
     connection.execute(update(_PORTFOLIOS).where(*mine).values(trading_state=state.value))
 
@@ -39,22 +39,24 @@ def _drop_the_milder_switch(connection: Connection, tenant_id: int, key: str, ne
     states = TradingState(own["state"]), TradingState(waiting["state"])
     if get_strictest_state(*states) is not states[0]:
         values = {name: waiting[name] for name in ("state", "reason", "set_by", "set_at")}
-        connection.execute(update(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).values(**values))
-    connection.execute(delete(_SWITCHES).where(*_of(_SWITCHES, tenant_id, new_key)))
+        connection.execute(
+            update(_SWITCHES).where(*_build_conditions(_SWITCHES, tenant_id, key)).values(**values)
+        )
+    connection.execute(delete(_SWITCHES).where(*_build_conditions(_SWITCHES, tenant_id, new_key)))
 
 
 def _switch(connection: Connection, tenant_id: int, key: str) -> RowMapping | None:
-    statement = select(_SWITCHES).where(*_of(_SWITCHES, tenant_id, key)).with_for_update()
+    statement = select(_SWITCHES).where(*_build_conditions(_SWITCHES, tenant_id, key)).with_for_update()
     return connection.execute(statement).mappings().one_or_none()
 
 
 def _drop_replaced_limits(connection: Connection, tenant_id: int, key: str, new_key: str) -> None:
     what = (_LIMITS.c.code, _LIMITS.c.is_temporary)
-    own = connection.execute(select(*what).where(*_of(_LIMITS, tenant_id, key))).all()
+    own = connection.execute(select(*what).where(*_build_conditions(_LIMITS, tenant_id, key))).all()
     if own:
         replaced = tuple_(*what).in_([tuple(row) for row in own])
-        connection.execute(delete(_LIMITS).where(*_of(_LIMITS, tenant_id, new_key), replaced))
+        connection.execute(delete(_LIMITS).where(*_build_conditions(_LIMITS, tenant_id, new_key), replaced))
 
 
-def _of(table: Table, tenant_id: int, key: str) -> tuple[ColumnElement[Any], ...]:
+def _build_conditions(table: Table, tenant_id: int, key: str) -> tuple[ColumnElement[Any], ...]:
     return (table.c.tenant_id == tenant_id, table.c.scope == "portfolio", table.c.name_key == key)

@@ -111,7 +111,7 @@ def find_opening_state(connection: Connection, tenant_id: int, name_key: str) ->
     """
     tenant = select(Tenant.id).where(Tenant.id == tenant_id)
     connection.execute(tenant.with_for_update(read=True, key_share=True))
-    return load_switches(connection, [tenant_id])[tenant_id].state(name_key)[0].value
+    return load_switches(connection, [tenant_id])[tenant_id].get_state(name_key)[0].value
 
 
 def store_switch(tenant_id: int, change: SwitchChange) -> list[BulkWrite]:
@@ -190,7 +190,7 @@ def update_trading_states(
     """
     changed = []
     for portfolio_id, name_key, before in portfolios:
-        state, _ = switches.state(name_key)
+        state, _ = switches.get_state(name_key)
         if state != before:
             changed.append((state.value, tenant_id, portfolio_id))
     return [build_update(PORTFOLIOS, ("trading_state",), ("tenant_id", "id"), changed)] if changed else []

@@ -78,7 +78,7 @@ def evaluate_order(risk: RiskInput) -> Denial | None:
     denial = _find_first_denial(risk, risk.order.quantity, _ALL_CHECKS)
     if denial is None:
         return None
-    priced = _with_nearest_price(risk, denial)
+    priced = _add_nearest_price(risk, denial)
     if priced is not None:
         return priced
     return denial._replace(largest_passing=_find_largest_quantity(risk, _ALL_CHECKS, risk.order.quantity))
@@ -87,7 +87,7 @@ def evaluate_order(risk: RiskInput) -> Denial | None:
 def evaluate_exit(risk: RiskInput, *, is_change: bool = False) -> Denial | None:
     """Return the first denial of an exit. No limit of size, value, exposure or loss applies to it."""
     denial = _find_first_denial(risk, risk.order.quantity, _EXIT_CHANGE if is_change else _EXIT)
-    return denial and (_with_nearest_price(risk, denial) or denial)
+    return denial and (_add_nearest_price(risk, denial) or denial)
 
 
 def evaluate_close(risk: RiskInput) -> Denial | None:
@@ -108,7 +108,7 @@ def list_headrooms(risk: RiskInput) -> list[Headroom]:
     return [_compute_headroom(risk, name, check) for name, check in CHECKS]
 
 
-def _with_nearest_price(risk: RiskInput, denial: Denial) -> Denial | None:
+def _add_nearest_price(risk: RiskInput, denial: Denial) -> Denial | None:
     """Return the denial with the nearest passing price, None if no price is at fault or none passes."""
     price = find_nearest_price(risk, denial)
     return None if price is None else denial._replace(largest_passing=None, nearest_price=price)

@@ -174,7 +174,7 @@ def find_limits(subject: Subject, rows: Rows) -> Limits:
     """
     label = subject.user if subject.key not in {None, subject.user} else None
     places = [place for place in list_scope_keys(subject) if place != (LimitScope.USER, label)]
-    found = {code: _value_of(code, places, rows) for code in LimitCode}
+    found = {code: _resolve_value(code, places, rows) for code in LimitCode}
     user_rows = {code: rows.get((code, LimitScope.USER, label)) if label else None for code in LimitCode}
     firm = {field: rows.get((code, LimitScope.TENANT, "")) for code, field in AGGREGATES.items()}
     if subject.is_live:
@@ -183,9 +183,11 @@ def find_limits(subject: Subject, rows: Rows) -> Limits:
         )
     else:
         missing = ()
-        _fill(found, _profile(subject, found, starts=bool(user_rows[LimitCode.STARTER_PROFILE])))
-    _narrow(found, user_rows)
-    return _limits(found, firm, missing)
+        _fill_missing(
+            found, _build_profile(subject, found, starts=bool(user_rows[LimitCode.STARTER_PROFILE]))
+        )
+    _apply_labelled_limits(found, user_rows)
+    return _build_limits(found, firm, missing)
 
 
 def list_scope_keys(subject: Subject) -> list[ScopeKey]:
@@ -204,7 +206,7 @@ def list_scope_keys(subject: Subject) -> list[ScopeKey]:
     return [(scope, name) for scope, name in scopes_of_names if name] + [(LimitScope.TENANT, "")]
 
 
-def _value_of(code: LimitCode, places: list[ScopeKey], rows: Rows) -> Decimal | None:
+def _resolve_value(code: LimitCode, places: list[ScopeKey], rows: Rows) -> Decimal | None:
     """Return the most specific value of a parameter or the strictest of a cap, None if none is set."""
     is_aggregate = code in AGGREGATES
     matching = [
@@ -214,10 +216,10 @@ def _value_of(code: LimitCode, places: list[ScopeKey], rows: Rows) -> Decimal | 
     ]
     if not matching:
         return None
-    return matching[0] if code in _PARAMETERS else reduce(partial(_stricter, code), matching)
+    return matching[0] if code in _PARAMETERS else reduce(partial(_get_stricter, code), matching)
 
 
-def _profile(
+def _build_profile(
     subject: Subject, found: Mapping[LimitCode, Decimal | None], *, starts: bool
 ) -> dict[LimitCode, Decimal]:
     profile = dict(_DEFAULT_PROFILE)
@@ -228,26 +230,28 @@ def _profile(
     return profile
 
 
-def _fill(found: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, Decimal]) -> None:
+def _fill_missing(found: dict[LimitCode, Decimal | None], profile: Mapping[LimitCode, Decimal]) -> None:
     for code, value in profile.items():
         if found[code] is None:
             found[code] = value
 
 
-def _narrow(found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]) -> None:
+def _apply_labelled_limits(
+    found: dict[LimitCode, Decimal | None], label: Mapping[LimitCode, Decimal | None]
+) -> None:
     for code, value in label.items():
         held_quantity = found[code]
         if value is not None:
-            found[code] = value if held_quantity is None else _stricter(code, held_quantity, value)
+            found[code] = value if held_quantity is None else _get_stricter(code, held_quantity, value)
 
 
-def _stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:
+def _get_stricter(code: LimitCode, one: Decimal, other: Decimal) -> Decimal:
     if code is LimitCode.REPEATED_EXECUTIONS and not (one and other):  # zero means no limit
         return one or other
     return max(one, other) if code in _HIGHER_IS_STRICTER else min(one, other)
 
 
-def _limits(
+def _build_limits(
     found: Mapping[LimitCode, Decimal | None], firm: Mapping[str, Decimal | None], missing: tuple[str, ...]
 ) -> Limits:
     return Limits(

@@ -21,7 +21,7 @@ def find_nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
     if denied_price not in {order.limit_price, order.stop_price}:
         return None
     tick = risk.instrument.tick_size if risk.instrument else _FINEST
-    low, high = _bounds(risk, is_limit=denied_price == order.limit_price)
+    low, high = _compute_bounds(risk, is_limit=denied_price == order.limit_price)
     found = round_to_nearest_step(denied_price, tick)
     if high is not None and found > high:
         found = round_down_to_step(high, tick)
@@ -31,7 +31,7 @@ def find_nearest_price(risk: RiskInput, denial: Denial) -> Decimal | None:
     return found if found > ZERO and is_within else None
 
 
-def _bounds(risk: RiskInput, *, is_limit: bool) -> tuple[Decimal | None, Decimal | None]:
+def _compute_bounds(risk: RiskInput, *, is_limit: bool) -> tuple[Decimal | None, Decimal | None]:
     """Return the lowest and highest price within the price range and, for a limit price, the collar."""
     low, high = risk.limits.min_price, risk.limits.max_price
     bound = compute_price_bound(risk) if is_limit else None

@@ -32,7 +32,9 @@ class Switches(NamedTuple):
 
     states: Mapping[tuple[SwitchScope, str], TradingState]
 
-    def state(self, portfolio_name_key: str, strategy: str | None = None) -> tuple[TradingState, SwitchScope]:
+    def get_state(
+        self, portfolio_name_key: str, strategy: str | None = None
+    ) -> tuple[TradingState, SwitchScope]:
         """Return the state that applies to an order, and its scope."""
         if not self.states:
             return TradingState.ACTIVE, SwitchScope.TENANT

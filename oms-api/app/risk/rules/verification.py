@@ -148,7 +148,13 @@ def find_row_differences(
             yield key, [Finding(check, "row", *words)]
         elif row != due:
             names = [name for name in {**row, **due} if row.get(name) != due.get(name)]
-            yield key, [Finding(check, name, _text(row.get(name)), _text(due.get(name))) for name in names]
+            yield (
+                key,
+                [
+                    Finding(check, name, _format_value(row.get(name)), _format_value(due.get(name)))
+                    for name in names
+                ],
+            )
 
 
 def find_unmatched(
@@ -162,5 +168,5 @@ def find_unmatched(
         yield Finding(check, field, "none", str(fact))
 
 
-def _text(value: Any) -> str | int | None:
+def _format_value(value: Any) -> str | int | None:
     return value if value is None or isinstance(value, str | int) else str(value)

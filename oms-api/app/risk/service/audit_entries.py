@@ -5,6 +5,7 @@ from datetime import datetime
 from app.audit.service import AuditEntry, mask_secrets
 from app.direct_routes import RequestInfo
 from app.identity.rules.access import Caller
+from app.identity.service.caller_entries import build_caller_entry
 from app.risk.queries.switches import SwitchChange
 from app.risk.rules.latches import Latch
 from app.risk.rules.limits import SetLimit
@@ -19,27 +20,17 @@ def limit_entry(
     """Return the entry of a limit that was set or removed."""
     action = "limit.set" if change.after else "limit.removed"
     target = f"{limit.code}:{limit.scope}:{limit.name}"
-    who = (caller.tenant_id, at, caller.actor, caller.name)
-    where = (request.address, request.request_id)
-    return AuditEntry(
-        *who,
-        action,
-        target,
-        *where,
-        serialize_limit_values(change.before),
-        serialize_limit_values(change.after),
-    )
+    before, after = serialize_limit_values(change.before), serialize_limit_values(change.after)
+    return build_caller_entry(caller, request, at, action, target, before, after)
 
 
 def build_switch_entry(
     caller: Caller, request: RequestInfo, at: datetime, change: SwitchChange
 ) -> AuditEntry:
     """Return the entry of a kill switch that was set."""
-    who = (caller.tenant_id, at, caller.actor, caller.name)
     target = f"{change.scope}:{change.name}"
-    where = (request.address, request.request_id)
     after = mask_secrets({"state": change.state.value, "reason": change.reason})
-    return AuditEntry(*who, "kill_switch.turned", target, *where, None, after)
+    return build_caller_entry(caller, request, at, "kill_switch.turned", target, None, after)
 
 
 def build_automatic_switch_entry(tenant_id: int, at: datetime, change: SwitchChange) -> AuditEntry:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
@@ -43,10 +44,12 @@ class _Known:
     latches: ActiveLatches
     places: frozenset[ScopeKey]  # scopes with limits
     resolved: dict[Subject, Limits]
-    counts_executions: bool = field(init=False)  # whether repeated executions are limited
+    largest: dict[LimitCode, Decimal] = field(init=False)  # the largest value of each code
 
     def __post_init__(self) -> None:
-        self.counts_executions = any(code is LimitCode.REPEATED_EXECUTIONS for code, _, _ in self.rows)
+        self.largest = {}
+        for (code, _, _), value in self.rows.items():
+            self.largest[code] = max(value, self.largest.get(code, value))
 
 
 class Controls:
@@ -93,7 +96,7 @@ class Controls:
             for tenant_id, latches in list_active_latches(connection, counted).items():
                 self._known[tenant_id].latches = latches
 
-    def limits(self, tenant_id: int, subject: Subject) -> Limits:
+    def get_limits(self, tenant_id: int, subject: Subject) -> Limits:
         """Return the limits of an order."""
         known = self._known[tenant_id]
         subject = drop_unlimited_names(subject, known.places)
@@ -108,7 +111,7 @@ class Controls:
 
     def get_firm_limits(self, tenant_id: int) -> Limits:
         """Return the limits of the tenant: those of the sum of its portfolios are the same for all orders."""
-        return self.limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
+        return self.get_limits(tenant_id, Subject(portfolio_name_key="", symbol=""))
 
     def has_lists(self, tenant_id: int) -> bool:
         """Return whether the tenant has any list of what may be traded."""
@@ -116,7 +119,17 @@ class Controls:
 
     def counts_executions(self, tenant_id: int) -> bool:
         """Return whether the tenant limits repeated executions."""
-        return self._known[tenant_id].counts_executions
+        return LimitCode.REPEATED_EXECUTIONS in self._known[tenant_id].largest
+
+    def limits_losses(self, tenant_id: int) -> bool:
+        """Return whether the tenant limits the losses of any portfolio."""
+        largest = self._known[tenant_id].largest
+        return LimitCode.MAX_DAILY_LOSS in largest or LimitCode.MAX_DRAWDOWN in largest
+
+    def get_max_repeat_seconds(self, tenant_id: int) -> Decimal:
+        """Return the longest time in seconds within which any order of the tenant counts as a repetition."""
+        default = self.get_firm_limits(tenant_id).repeat_order_seconds
+        return max(default, self._known[tenant_id].largest.get(LimitCode.REPEAT_ORDER_SECONDS, default))
 
     def has_latches(self, tenant_id: int) -> bool:
         """Return whether the tenant has any active latch."""

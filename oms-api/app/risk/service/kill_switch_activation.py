@@ -58,7 +58,7 @@ def set_state(
         _require_other_person(connection, caller, change)
     if change.scope is not SwitchScope.TENANT:
         _require_room(connection, tenant_id, change)
-    execute_writes(connection, *queries.store_switch(tenant_id, change), _event(tenant_id, change))
+    execute_writes(connection, *queries.store_switch(tenant_id, change), _build_event(tenant_id, change))
     return AppliedChange(change)
 
 
@@ -103,7 +103,7 @@ def build_unconfirmed_event(
     return build_event_insert([(tenant_id, UNCONFIRMED, payload, change.set_at)])
 
 
-def _event(tenant_id: int, change: SwitchChange) -> BulkWrite:
+def _build_event(tenant_id: int, change: SwitchChange) -> BulkWrite:
     payload = orjson.dumps(_build_payload(change)).decode()
     return build_event_insert([(tenant_id, _EVENTS[change.state], payload, change.set_at)])
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from app.audit.service import AuditEntry, record_entries
 from app.clock import monotonic_seconds
 from app.database import execute_writes
-from app.database.changes import Changes
+from app.database.changes import ChangeWriter
 from app.errors import NotPlaced, OmsError
 from app.identity.rules.access import Caller
 from app.identity.rules.authenticated_request import AuthenticatedRequest
@@ -47,7 +47,7 @@ class Stop(NamedTuple):
     exits: ExitPolicy
 
 
-class Effect(NamedTuple):
+class KillSwitchEffect(NamedTuple):
     """The effect on orders.
 
     `canceled` are order ids, `unsettled` the names of portfolios whose orders are not canceled yet, and
@@ -60,7 +60,7 @@ class Effect(NamedTuple):
     unconfirmed: tuple[UnconfirmedCancel, ...] = ()
 
 
-NO_EFFECT = Effect([], [], None)
+NO_EFFECT = KillSwitchEffect([], [], None)
 
 
 class StopOrders(Protocol):
@@ -73,7 +73,7 @@ class StopOrders(Protocol):
         locked: Collection[str],
         only: Collection[str] | None,
         seconds: float,
-    ) -> Effect:
+    ) -> KillSwitchEffect:
         """Stop orders within `seconds` and return the effect.
 
         Portfolios in `locked`, which another session locks, are skipped. `only` limits the portfolios by
@@ -102,7 +102,7 @@ class StopResult(NamedTuple):
 class KillSwitches:
     """Sets kill switches. One instance serves a process. The orders package provides `stop_orders`."""
 
-    changes: Changes
+    changes: ChangeWriter
     controls: Controls
     stop_orders: StopOrders | None = None
     _retries: set[asyncio.Task[None]] = field(default_factory=set)
@@ -182,7 +182,7 @@ class KillSwitches:
             applied = await self._run_twice(first, tenant_id)
             portfolios, settled = await self.changes.run(free, tenant_id)
             skipped = [portfolio for portfolio in portfolios if portfolio[0] not in settled]
-            locked = await self._one_by_one(tenant_id, skipped, deadline)
+            locked = await self._apply_one_by_one(tenant_id, skipped, deadline)
             if not locked:
                 await self._is_settled(tenant_id)  # includes portfolios that were being created
             return applied, len(portfolios) - len(locked), locked
@@ -193,7 +193,7 @@ class KillSwitches:
         except IntegrityError:  # another process has used the key meanwhile; the retry finds it
             return await self.changes.run(write, tenant_id)
 
-    async def _one_by_one(
+    async def _apply_one_by_one(
         self, tenant_id: int, portfolios: Sequence[PortfolioRef], deadline: float
     ) -> list[PortfolioRef]:
         """Return the portfolios to which the state could not be applied."""
@@ -243,7 +243,7 @@ class KillSwitches:
         unsettled: list[str],
     ) -> tuple[list[PortfolioRef], list[str]]:
         """Return the portfolios that are still locked, and the names of all that are not settled."""
-        still = await self._one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
+        still = await self._apply_one_by_one(request.caller.tenant_id, locked, monotonic_seconds())
         names = [name for _, name in still]
         if (
             not stop

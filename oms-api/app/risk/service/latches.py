@@ -3,12 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 
 from app.audit.service import mask_secrets
-from app.database import execute_writes
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.risk.errors import LatchIsReleased, NoSuchLatch
 from app.risk.queries import latches as queries
@@ -31,9 +29,7 @@ def release(
     queries.release_latch(connection, tenant_id, latch)
     fields = serialize_latch_values(latch)
     payload = {"latch_id": latch.id, **fields, "reason": reason, "released_by": person}
-    execute_writes(
-        connection, build_event_insert([(tenant_id, "latch.released", orjson.dumps(payload).decode(), at)])
-    )
+    publish_event(connection, tenant_id, "latch.released", payload, now)
     entry = request.build_audit_entry(
         now, "latch.released", latch.id, mask_secrets({**fields}), {"reason": reason}
     )

@@ -37,7 +37,9 @@ def set_limit(connection: Connection, tenant_id: int, limit: SetLimit) -> LimitC
         )
     before = queries.find_limit(connection, tenant_id, limit)
     change = LimitChange(before, limit)
-    execute_writes(connection, queries.build_limit_upsert(tenant_id, limit), _event(tenant_id, limit, change))
+    execute_writes(
+        connection, queries.build_limit_upsert(tenant_id, limit), _build_event(tenant_id, limit, change)
+    )
     return change
 
 
@@ -47,11 +49,11 @@ def remove_limit(connection: Connection, tenant_id: int, place: SetLimit) -> Lim
     before = queries.find_limit(connection, tenant_id, lasting)
     change = LimitChange(before or queries.find_limit(connection, tenant_id, ending), None)
     if queries.delete_limit(connection, tenant_id, place):
-        execute_writes(connection, _event(tenant_id, place, change))
+        execute_writes(connection, _build_event(tenant_id, place, change))
     return change
 
 
-def _event(tenant_id: int, limit: SetLimit, change: LimitChange) -> BulkWrite:
+def _build_event(tenant_id: int, limit: SetLimit, change: LimitChange) -> BulkWrite:
     fields = {
         "scope": limit.scope,
         "name": limit.name or None,

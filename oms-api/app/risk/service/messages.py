@@ -36,15 +36,15 @@ class MessageRate:
         if per_minute is None:
             return
         with self._lock:
-            bucket = self._bucket(sender, self._limit(int(per_minute)))
+            bucket = self._get_bucket(sender, self._limit(int(per_minute)))
             if bucket.level < messages:
-                raise _refusal(per_minute, bucket)
+                raise _build_error(per_minute, bucket)
             bucket.level -= messages
             if self._changed_buckets is not None:
                 bucket.taken += messages
                 self._changed_buckets[bucket] = None
 
-    def share(self) -> None:
+    def start_recording(self) -> None:
         """Record from now on which buckets tokens were taken from, for `drain`."""
         self._changed_buckets = {}
 
@@ -68,7 +68,7 @@ class MessageRate:
             bucket.refill(self._clock())
             bucket.level = min(bucket.level, level - bucket.taken)
 
-    def _bucket(self, sender: Hashable, limit: Limit) -> Bucket:
+    def _get_bucket(self, sender: Hashable, limit: Limit) -> Bucket:
         """Return the sender's bucket, with the limit that applies now."""
         now = self._clock()
         bucket = self._buckets.get(sender)
@@ -89,7 +89,7 @@ class MessageRate:
         return limit
 
 
-def _refusal(per_minute: Decimal, bucket: Bucket) -> TooManyMessages:
+def _build_error(per_minute: Decimal, bucket: Bucket) -> TooManyMessages:
     sentence = f"At most {format_grouped_amount(per_minute)} orders, changes and cancels a minute."
     wait = RateState(bucket.limit, bucket.level).more_after_seconds if bucket.limit.per_second else 60
     return TooManyMessages(sentence, wait)

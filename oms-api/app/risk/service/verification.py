@@ -46,14 +46,19 @@ def _verify_switches(
     names = ("scope", "name", "state", "reason", "set_by")
     expected_rows = [
         _switch_fact(
-            row["tenant_id"], {name: row[name] for name in names}, row["set_at"], _type_of(row["state"])
+            row["tenant_id"],
+            {name: row[name] for name in names},
+            row["set_at"],
+            _get_event_type(row["state"]),
         )
         for row in changes
     ]
     place = "kill_switch_changes"
-    _blame_all(verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen))
+    _add_findings(
+        verdict, place, rules.find_unmatched(RiskCheck.SWITCH, "change", expected_rows, events_seen)
+    )
     audited_changes = [_build_change_key(act) for act in acts if act.action == "kill_switch.turned"]
-    _blame_all(
+    _add_findings(
         verdict,
         place,
         rules.find_unmatched(RiskCheck.SWITCH, "turn", map(_change_fact, changes), audited_changes),
@@ -62,16 +67,16 @@ def _verify_switches(
         key = build_key(row["tenant_id"], row["scope"], row["name"])
         if row["name_key"] != key[2]:
             finding = Finding(RiskCheck.SWITCH, "name_key", row["name_key"], str(key[2]))
-            verdict.blame(f"kill switch change {row['id']}", [finding])
+            verdict.add_findings(f"kill switch change {row['id']}", [finding])
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "kill_switches"):
         names = ("state", "reason", "set_by", "name", "set_at")
         stored[row["tenant_id"], row["scope"], row["name_key"]] = {name: row[name] for name in names}
-    due = rules.build_expected_switches(_in_time(events, renamed))
+    due = rules.build_expected_switches(_merge_by_time(events, renamed))
     _compare(verdict, "kill switch", RiskCheck.SWITCH, stored, due)
 
 
-def _type_of(state: str) -> str | None:
+def _get_event_type(state: str) -> str | None:
     return _SWITCH_EVENTS.get(state)
 
 
@@ -101,28 +106,30 @@ def _verify_states(connection: Connection, verdict: Verdict) -> None:
     switches = load_switches(connection, {row[0] for row in portfolios})
     for tenant_id, portfolio_id, key, stored in portfolios:
         verdict.checked[RiskCheck.STATE] += 1
-        due = switches[tenant_id].state(key)[0].value
+        due = switches[tenant_id].get_state(key)[0].value
         if stored != due:
             place = f"portfolio (id {portfolio_id}) of tenant {tenant_id}"
-            verdict.blame(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
+            verdict.add_findings(place, [Finding(RiskCheck.STATE, "trading_state", stored, due)])
 
 
 def _verify_limits(
     connection: Connection, verdict: Verdict, renamed: list[RiskEvent], acts: list[AuditedAction]
 ) -> None:
     events = audit.list_risk_events(connection, "limit.")
-    due, findings = rules.build_expected_limits(_in_time(events, renamed))
-    _blame_all(verdict, "limit events", findings)
+    due, findings = rules.build_expected_limits(_merge_by_time(events, renamed))
+    _add_findings(verdict, "limit events", findings)
     events_seen = [_limit_fact(event) for event in events]
     recorded = [_limit_act(act) for act in acts if act.action.startswith("limit.") and _is_change(act)]
-    _blame_all(verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", events_seen, recorded))
+    _add_findings(
+        verdict, "limit events", rules.find_unmatched(RiskCheck.LIMIT, "event", events_seen, recorded)
+    )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "limits"):
         key = (row["tenant_id"], row["scope"], row["name_key"], row["code"], row["is_temporary"])
         stored[key] = rules.build_limit_facts(_limit(row))
         if row["words"] and row["value"] != 0:
             finding = Finding(RiskCheck.LIMIT, "value", str(row["value"]), "0: its value is a list")
-            verdict.blame(f"limit {key}", [finding])
+            verdict.add_findings(f"limit {key}", [finding])
     _compare(verdict, "limit", RiskCheck.LIMIT, stored, due)
 
 
@@ -144,7 +151,7 @@ def _limit_fact(event: RiskEvent) -> Key:
 
 
 def _limit_act(act: AuditedAction) -> Key:
-    before, after = (_in_order(value) for value in (act.before, act.after))
+    before, after = (_sort_values(value) for value in (act.before, act.after))
     entry = (act.target, str(before), str(after), _set_by(act))
     return (act.tenant_id, "limit.changed", *entry, act.at, *sorted(_OF_LIMIT))
 
@@ -154,7 +161,7 @@ def _set_by(act: AuditedAction) -> str:
     return act.actor.removeprefix("key:")
 
 
-def _in_order(value: Any) -> Any:
+def _sort_values(value: Any) -> Any:
     """Return the values of a limit in the order of its events, because the audit log sorts names."""
     return {name: value.get(name) for name in ("value", "until")} if isinstance(value, dict) else value
 
@@ -174,7 +181,9 @@ def _verify_latches(connection: Connection, verdict: Verdict, acts: list[Audited
         for act in acts
         if act.action.startswith("latch.")
     ]
-    _blame_all(verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", events_seen, recorded))
+    _add_findings(
+        verdict, "latch events", rules.find_unmatched(RiskCheck.LATCH, "event", events_seen, recorded)
+    )
     stored: dict[Key, Facts] = {}
     for row in audit.iterate_rows(connection, "latches"):
         key = (row.pop("tenant_id"), row.pop("id"))
@@ -195,7 +204,7 @@ def _latch_fact(tenant_id: int, kind: str, values: Facts, at: Timestamp) -> Key:
     return (tenant_id, kind, at, *sorted((name, str(value)) for name, value in fields.items()))
 
 
-def _in_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[RiskEvent]:
+def _merge_by_time(events: list[RiskEvent], renamed: list[RiskEvent]) -> list[RiskEvent]:
     return sorted([*events, *renamed], key=attrgetter("at")) if renamed else events
 
 
@@ -204,11 +213,11 @@ def _compare(
 ) -> None:
     verdict.checked[check] += len(stored)
     for key, findings in rules.find_row_differences(check, stored, due):
-        verdict.blame(
+        verdict.add_findings(
             f"{name} {' '.join(str(part) for part in key[1:] if part != '')} of tenant {key[0]}", findings
         )
 
 
-def _blame_all(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
+def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.blame(place, [finding])
+        verdict.add_findings(place, [finding])

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.sandbox.rules.layers import Layer
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.rules.system_calls import build_filter
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
@@ -31,7 +31,7 @@ _CAPABILITY_VERSION = 0x20080522
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def lock_down(limits: Limits, readable: Sequence[Path]) -> list[Layer]:
+def lock_down(limits: SandboxLimits, readable: Sequence[Path]) -> list[Layer]:
     """Apply every layer that the kernel has, and return them. Afterwards only `readable` can be read."""
     layers = [Layer.ISOLATED_INTERPRETER]
     if _limit_resources(limits):
@@ -65,7 +65,7 @@ def get_landlock_version() -> int:
     return max(version, 0)
 
 
-def _limit_resources(limits: Limits) -> bool:
+def _limit_resources(limits: SandboxLimits) -> bool:
     """Limit memory, files and processes. The service limits the processor time of each answer."""
     wanted = {
         resource.RLIMIT_AS: limits.memory_bytes,

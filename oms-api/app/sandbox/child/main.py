@@ -13,7 +13,7 @@ from app.sandbox.child.output import LogBuffer
 from app.sandbox.errors import InvalidFrame
 from app.sandbox.rules.failures import describe_failure
 from app.sandbox.rules.frames import Frame
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.rules.sources import StrategySource
 
 # Modules of Python that strategies can use. Afterwards no compiled code can be loaded.
@@ -29,7 +29,7 @@ class ChildEnvironment(NamedTuple):
 
     channel: ChildChannel
     source: StrategySource
-    limits: Limits
+    limits: SandboxLimits
     output: LogBuffer
 
 
@@ -40,7 +40,7 @@ Prepare = Callable[[Mapping[str, Any]], Program]  # takes the options of `launch
 def main() -> None:
     """Run the program that the first frame names, until the service closes the pipe."""
     set_parent_death_signal()
-    channel = ChildChannel(*_take_pipes(), Limits().frame_bytes)
+    channel = ChildChannel(*_take_pipes(), SandboxLimits().frame_bytes)
     try:
         _run(channel)
     except EOFError:
@@ -49,7 +49,7 @@ def main() -> None:
 
 def _run(channel: ChildChannel) -> None:
     fields = channel.receive().fields
-    source, limits = StrategySource(*fields["source"]), Limits(*fields["limits"])
+    source, limits = StrategySource(*fields["source"]), SandboxLimits(*fields["limits"])
     output = LogBuffer(limits.log_bytes)
     try:
         module, _, name = fields["program"].partition(":")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.sandbox.child.main import ChildEnvironment
-from app.sandbox.child.watchdog import Watchdog
+from app.sandbox.child.watchdog import ChildWatchdog
 from app.sandbox.rules.frames import Frame
 
 HandleRequest = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -16,7 +16,7 @@ def serve_requests(environment: ChildEnvironment, handle: HandleRequest) -> None
     Each request has the time of a callback. The loop ends with the pipe.
     """
     count = 0
-    watchdog = Watchdog(environment.limits, lambda: count)
+    watchdog = ChildWatchdog(environment.limits, lambda: count)
     while True:
         frame = environment.channel.receive()
         count += 1

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 
 _TICKS = 10  # in the time that a callback may take
 
@@ -14,13 +14,13 @@ class CallbackTooLong(BaseException):
     """Raised when a callback takes too long. Strategies that catch `Exception` do not catch it."""
 
 
-class Watchdog:
+class ChildWatchdog:
     """Checks regularly whether the strategy gets on. `get_step` returns something else in each callback.
 
     A strategy that hinders it is killed by the service, which has its own clock.
     """
 
-    def __init__(self, limits: Limits, get_step: Callable[[], object]) -> None:
+    def __init__(self, limits: SandboxLimits, get_step: Callable[[], object]) -> None:
         self._limits, self._get_step = limits, get_step
         self._step: object = None
         self._started = self._used = 0.0

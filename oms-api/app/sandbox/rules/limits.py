@@ -5,7 +5,7 @@ from typing import NamedTuple
 MEGABYTE = 1_000_000
 
 
-class Limits(NamedTuple):
+class SandboxLimits(NamedTuple):
     """The limits of a child.
 
     `callback_seconds` is the processor time and `callback_wall_seconds` the time that one callback of the

@@ -18,7 +18,7 @@ from app.sandbox.errors import ChildFailed, ChildKilled, SandboxError, SandboxUn
 from app.sandbox.rules.failures import parse_failure
 from app.sandbox.rules.frames import Frame
 from app.sandbox.rules.layers import Layer, find_missing_layers
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.bubblewrap import build_wrapper, find_bubblewrap
 from app.sandbox.service.channel import ParentChannel
@@ -29,7 +29,7 @@ _START = "import sys; sys.path[:0] = sys.argv[1:]; from app.sandbox.child.main i
 _PIPE_BYTES = 1 << 20  # the most that Linux allows without privileges: some blocks of bars
 _POLL_SECONDS = 0.05  # between two checks of the processor time
 _LAYERS = {str(layer): layer for layer in Layer}
-_DEFAULT_LIMITS = Limits()
+_DEFAULT_LIMITS = SandboxLimits()
 
 
 class SandboxSpec(NamedTuple):
@@ -46,7 +46,7 @@ class SandboxSpec(NamedTuple):
     requires_layers: bool = True
 
 
-def launch_child(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child":
+def launch_child(spec: SandboxSpec, limits: SandboxLimits = _DEFAULT_LIMITS) -> "Child":
     """Start a child that drops its rights and then runs the strategy's code.
 
     Raises SandboxUnavailable, and SandboxError if it does not start.
@@ -71,7 +71,9 @@ def launch_child(spec: SandboxSpec, limits: Limits = _DEFAULT_LIMITS) -> "Child"
 class Child:
     """A running child. Use it as a context manager: it is killed at the end."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", limits: Limits, *, is_wrapped: bool) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", limits: SandboxLimits, *, is_wrapped: bool
+    ) -> None:
         self._process, self._limits, self._is_wrapped = process, limits, is_wrapped
         self.layers: Sequence[Layer] = ()
         self._is_killed = False

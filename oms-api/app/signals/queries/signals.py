@@ -14,7 +14,7 @@ from app.ledger.models import Portfolio
 from app.money import format_fixed
 from app.orders.models import OrderRecord
 from app.signals.models import IS_RECEIVED, SignalRow
-from app.signals.rules.values import Channel, Signal, SignalMode, SignalStatus, SizeKind
+from app.signals.rules.values import Signal, SignalChannel, SignalMode, SignalStatus, SizeKind
 from app.timestamps import format_timestamp
 
 _TABLE = cast("Table", SignalRow.__table__)
@@ -85,20 +85,20 @@ def list_signals(
         SignalRow.symbol: filters.symbol,
         Portfolio.name_key: filters.portfolio_name_key,
     }
-    statement = _visible(tenant_id, filters.portfolios).where(
+    statement = _select_visible(tenant_id, filters.portfolios).where(
         *(column == value for column, value in equal.items() if value is not None)
     )
     if before is not None:
         statement = statement.where(SignalRow.number < before)
-    return _listed(connection, tenant_id, statement.order_by(SignalRow.number.desc()).limit(limit))
+    return _list_signals(connection, tenant_id, statement.order_by(SignalRow.number.desc()).limit(limit))
 
 
 def find_signal(
     connection: Connection, tenant_id: int, signal_id: str, portfolios: frozenset[str] | None
 ) -> ListedSignal | None:
     """Return a signal if it is in one of the portfolios (name keys; None: all)."""
-    listed_signals = _listed(
-        connection, tenant_id, _visible(tenant_id, portfolios).where(SignalRow.id == signal_id)
+    listed_signals = _list_signals(
+        connection, tenant_id, _select_visible(tenant_id, portfolios).where(SignalRow.id == signal_id)
     )
     return listed_signals[0] if listed_signals else None
 
@@ -122,12 +122,12 @@ def _select() -> Select[Any]:
     return select(*_COLUMNS, Portfolio.name).join(Portfolio, is_portfolio)
 
 
-def _visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select[Any]:
+def _select_visible(tenant_id: int, portfolios: frozenset[str] | None) -> Select[Any]:
     statement = _select().where(SignalRow.tenant_id == tenant_id)
     return statement if portfolios is None else statement.where(Portfolio.name_key.in_(sorted(portfolios)))
 
 
-def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[ListedSignal]:
+def _list_signals(connection: Connection, tenant_id: int, statement: Select[Any]) -> list[ListedSignal]:
     rows = [tuple(row) for row in connection.execute(statement)]
     signals = [(_build(row[:-1]), str(row[-1])) for row in rows]
     ids = {order_id for signal, _ in signals for order_id in signal.order_ids.split()}
@@ -147,7 +147,7 @@ def _listed(connection: Connection, tenant_id: int, statement: Select[Any]) -> l
 def _build(row: tuple[Any, ...]) -> Signal:
     signal = Signal._make(row)
     return signal._replace(
-        channel=Channel(signal.channel),
+        channel=SignalChannel(signal.channel),
         size_kind=SizeKind(signal.size_kind),
         mode=SignalMode(signal.mode),
         status=SignalStatus(signal.status),

@@ -9,25 +9,24 @@ from sqlalchemy import Connection
 
 from app.errors import Invalid, Malformed, TooLarge
 from app.identity.dependencies import Authentication, AuthenticationDep, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
-from app.identity.service.change_executor import ChangeResult
 from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchHook, refuse_field
 from app.signals.queries import hooks as queries
 from app.signals.queries.hooks import Hook
 from app.signals.queries.signals import find_signal
 from app.signals.rules import replays, templates
-from app.signals.rules.values import Channel, SignalRequest
-from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut, NothingIn
+from app.signals.rules.values import SignalChannel, SignalRequest
+from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
 from app.wire.app_state import get_request_info
-from app.wire.body import documented_body, json_body, validate_model
+from app.wire.body import json_body, validate_model
 from app.wire.dependencies import ClockDep, ReadersDep
 from app.wire.json import parse_json
 from app.wire.lists import parse_instant
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/signals", tags=["signals"])
 
@@ -38,32 +37,21 @@ _EXAMPLE = {"name": "TradingView", "strategy": "momentum", "allowed_networks": [
 
 
 @router.post(
-    "/hooks",
-    summary="Create a hook",
-    status_code=201,
-    responses=document_responses(201, {"model": HookMadeOut}, 409, 413, 415, headers=REPLAYED_HEADER),
-    openapi_extra=documented_body(HookIn, _EXAMPLE),
+    "/hooks", summary="Create a hook", status_code=201, responses=document_responses(201, HookMadeOut, 409)
 )
 async def create_hook(
-    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn))], change_executor: ChangeExecutorDep,
+    caller: Manager, body: Annotated[HookIn, Depends(json_body(HookIn, _EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Create a hook: an address that receives signals without an API key. Its token is shown once."""
     request, terms = change_requests.build(caller, body), body.to_terms()
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.create_hook(connection, request, terms, now),
-        )
-    )
+    return await change_requests.execute(request, service.create_hook, terms)
 
 
-@router.get("/hooks", summary="List hooks", responses=document_responses(200, {"model": list[HookOut]}))
+@router.get("/hooks", summary="List hooks", responses=document_responses(200, list[HookOut]))
 async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     """List the hooks of the tenant, oldest first, without their tokens."""
-    hooks = await readers.run(
-        lambda connection: queries.list_hooks(connection, caller.tenant_id), caller.tenant_id
-    )
+    hooks = await readers.read(caller.tenant_id, queries.list_hooks)
     return build_json_response(list(map(service.serialize_hook, hooks)))
 
 
@@ -71,52 +59,32 @@ async def list_hooks(caller: Manager, readers: ReadersDep) -> Response:
     "/hooks/{hook_id}:rotate",
     summary="Rotate the token of a hook",
     status_code=201,
-    responses=document_responses(201, {"model": HookMadeOut}, 404, 409, headers=REPLAYED_HEADER),
+    responses=document_responses(201, HookMadeOut, 404, 409),
 )
-async def rotate_hook(
-    caller: Manager,
-    hook_id: HookId,
-    change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:
+async def rotate_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Replace the token by a new one, which is shown once. The old address returns 404 from now on."""
-    request = change_requests.build(caller, NothingIn(), hook_id)
-    return build_response(
-        await change_executor.execute(
-            request,
-            lambda connection, now: service.rotate_hook(connection, request, hook_id, now),
-        )
-    )
+    request = change_requests.build(caller, None, hook_id)
+    return await change_requests.execute(request, service.rotate_hook, hook_id)
 
 
 @router.delete(
     "/hooks/{hook_id}",
     summary="Delete a hook",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
-async def delete_hook(
-    caller: Manager,
-    hook_id: HookId,
-    change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
-) -> Response:
+async def delete_hook(caller: Manager, hook_id: HookId, change_requests: ChangeRequestsDep) -> Response:
     """Delete a hook. Its signals are kept."""
-    request = change_requests.build(caller, NothingIn(), hook_id)
+    request = change_requests.build(caller, None, hook_id)
 
-    def change(connection: Connection, now: datetime) -> ChangeResult:
-        return service.delete_hook(connection, request, hook_id, now)
-
-    await change_executor.execute(request, change)
-    return Response(status_code=204)
+    return await change_requests.execute(request, service.delete_hook, hook_id)
 
 
 @router.post(
     "/hook/{token}",
     summary="Send a signal to a hook",
     status_code=202,
-    responses=document_responses(202, {"model": HookReceiptOut}, 404, 413),
+    responses=document_responses(202, HookReceiptOut, 404, 413),
     openapi_extra={"x-operation": "anybody", "x-roles": []},
 )
 async def receive_message(
@@ -200,7 +168,7 @@ def _build_request(hook: Hook, signal_in: SignalIn, body: bytes, now: datetime) 
         signal_id = replays.build_period_ids(hook.id, body_hash, now)[0]
     else:
         signal_id = replays.build_named_id(hook.id, signal_in.id)
-    return signal_in.request(Channel.HOOK, signal_id, body_hash)
+    return signal_in.request(SignalChannel.HOOK, signal_id, body_hash)
 
 
 def _find_replayed_id(

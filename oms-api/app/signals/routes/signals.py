@@ -4,7 +4,7 @@ import re
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.identity.dependencies import Reader, require_permission
@@ -15,7 +15,7 @@ from app.signals.dependencies import SignalsDep
 from app.signals.errors import NoSuchSignal
 from app.signals.queries import signals as queries
 from app.signals.queries.signals import SignalFilter
-from app.signals.rules.values import Channel, SignalRequest
+from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.signals import (
     EXAMPLE,
     SIGNAL_ID,
@@ -28,12 +28,12 @@ from app.signals.schemas.signals import (
 )
 from app.signals.service.signal_service import SignalService, get_processed_signal
 from app.text import name_key
-from app.wire.body import documented_body, json_body, parse_model
-from app.wire.dependencies import CursorsDep, ReadersDep
+from app.wire.body import json_body, parse_model
+from app.wire.dependencies import ReadersDep
 from app.wire.fields import SearchText
 from app.wire.idempotency import IdempotencyKey
-from app.wire.lists import build_link_header
-from app.wire.responses import NEXT_HEADER, build_json_response, document_responses
+from app.wire.list_pages import PagesDep
+from app.wire.responses import build_json_response, document_responses
 from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["signals"])
@@ -42,13 +42,13 @@ SIGNAL_PATHS = ("/api/v1/signals", "/api/v1/trading/signal")
 
 Sender = Annotated[Caller, Depends(require_permission(Operation.PLACE_ORDER))]
 _LIST = "signals"
-_ACCEPTED = document_responses(201, {"model": SignalOut}, 409, 413, 415)
-_BODY = documented_body(SignalIn, EXAMPLE)
 
 
-@router.post("/signals", summary="Send a signal", status_code=201, responses=_ACCEPTED, openapi_extra=_BODY)
+@router.post(
+    "/signals", summary="Send a signal", status_code=201, responses=document_responses(201, SignalOut, 409)
+)
 async def post_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: SignalsDep,
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Store a signal and place its order by the rules of its strategy.
@@ -62,45 +62,35 @@ async def post_signal(
 
 
 @router.post(
-    "/trading/signal", summary="Send a signal (alias)", status_code=201, responses=_ACCEPTED,
-    openapi_extra=_BODY,
-)  # fmt: skip
+    "/trading/signal",
+    summary="Send a signal (alias)",
+    status_code=201,
+    responses=document_responses(201, SignalOut, 409),
+)
 async def post_trading_signal(
-    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn))], signals: SignalsDep,
+    caller: Sender, body: Annotated[SignalIn, Depends(json_body(SignalIn, EXAMPLE))], signals: SignalsDep,
     key: IdempotencyKey,
 ) -> Response:  # fmt: skip
     """Send a signal: the same as `POST /signals`."""
     return await post_signal(caller, body, signals, key)
 
 
-@router.get(
-    "/signals",
-    summary="List signals",
-    responses=document_responses(200, {"model": list[SignalDetailOut]}, headers=NEXT_HEADER),
-)
+@router.get("/signals", summary="List signals", responses=document_responses(200, list[SignalDetailOut]))
 async def list_signals(
-    caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, cursors: CursorsDep,
-    request: Request,
-) -> Response:  # fmt: skip
+    caller: Reader, query: Annotated[SignalQuery, Query()], readers: ReadersDep, pages: PagesDep
+) -> Response:
     """List signals with their outcome and its latency, newest first."""
     tenant_id = caller.tenant_id
-    before = int(cursors.read(tenant_id, _LIST, query.cursor)) if query.cursor else None
+    page = pages.open(tenant_id, _LIST, query)
+    before = None if page.start is None else int(page.start)
     portfolio_name_key = None if query.portfolio is None else name_key(query.portfolio)
     filters = SignalFilter(query.status, query.strategy, query.symbol, portfolio_name_key, caller.portfolios)
-    listed_signals = await readers.run(
-        lambda connection: queries.list_signals(connection, tenant_id, filters, query.limit + 1, before),
-        tenant_id,
-    )
-    page = listed_signals[: query.limit]
-    last = str(page[-1].signal.number) if len(listed_signals) > query.limit else None
-    cursor = None if last is None else cursors.make(tenant_id, _LIST, last)
-    return build_json_response(list(map(serialize_signal, page)), headers=build_link_header(request, cursor))
+    listed_signals = await readers.read(tenant_id, queries.list_signals, filters, page.count, before)
+    return page.build_response(listed_signals, serialize_signal, lambda last: str(last.signal.number))
 
 
 @router.get(
-    "/signals/{signal_id}",
-    summary="Get a signal",
-    responses=document_responses(200, {"model": SignalDetailOut}, 404),
+    "/signals/{signal_id}", summary="Get a signal", responses=document_responses(200, SignalDetailOut, 404)
 )
 async def get_signal(
     caller: Reader,
@@ -109,9 +99,7 @@ async def get_signal(
 ) -> Response:
     """Get one signal, its outcome, and the current statuses of its orders."""
     tenant_id = caller.tenant_id
-    listed_signal = await readers.run(
-        lambda connection: queries.find_signal(connection, tenant_id, signal_id, caller.portfolios), tenant_id
-    )
+    listed_signal = await readers.read(tenant_id, queries.find_signal, signal_id, caller.portfolios)
     if listed_signal is None:
         raise NoSuchSignal(signal_id)
     return build_json_response(serialize_signal(listed_signal))
@@ -133,4 +121,4 @@ def _build_response(outcome: Outcome) -> JsonResponse:
 
 def _build_request(body: SignalIn, key: str | None) -> SignalRequest:
     key_as_id = key if key and re.fullmatch(SIGNAL_ID, key, re.ASCII) else ""
-    return body.request(Channel.REST, body.id or key_as_id)
+    return body.request(SignalChannel.REST, body.id or key_as_id)

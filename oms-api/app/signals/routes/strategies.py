@@ -7,18 +7,17 @@ from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
 from app.identity.dependencies import Reader, require_permission
-from app.identity.routes.change_requests import ChangeExecutorDep, ChangeRequestsDep, build_response
+from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
-from app.identity.schemas.fields import RequestBody
-from app.identity.service.change_executor import ChangeResult
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.signals.queries import strategies as queries
 from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
 from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
 from app.text import name_key
-from app.wire.body import documented_body, json_body
+from app.wire.body import json_body
 from app.wire.dependencies import ReadersDep
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
+from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 
@@ -26,20 +25,10 @@ Manager = Annotated[Caller, Depends(require_permission(Operation.MANAGE_SIGNALS)
 StrategyPath = Annotated[StrategyName, Path(max_length=100, description="Name of the strategy")]
 
 
-class _NothingIn(RequestBody):
-    """An empty body."""
-
-
-@router.get(
-    "",
-    summary="List rules of strategies",
-    responses=document_responses(200, {"model": list[StrategyRulesOut]}),
-)
+@router.get("", summary="List rules of strategies", responses=document_responses(200, list[StrategyRulesOut]))
 async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
     """List the rules that turn signals into orders, by strategy."""
-    found = await readers.run(
-        lambda connection: queries.list_strategies(connection, caller.tenant_id), caller.tenant_id
-    )
+    found = await readers.read(caller.tenant_id, queries.list_strategies)
     visible = [
         strategy_rules
         for strategy_rules in found
@@ -51,44 +40,32 @@ async def list_strategies(caller: Reader, readers: ReadersDep) -> Response:
 @router.put(
     "/{strategy_name}",
     summary="Set the rules of a strategy",
-    responses=document_responses(
-        200, {"model": StrategyRulesOut}, 404, 409, 413, 415, headers=REPLAYED_HEADER
-    ),
-    openapi_extra=documented_body(StrategyRulesIn, STRATEGY_EXAMPLE),
+    responses=document_responses(200, StrategyRulesOut, 404, 409),
 )
 async def put_strategy(
     caller: Manager, strategy_name: StrategyPath,
-    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn))], change_executor: ChangeExecutorDep,
+    body: Annotated[StrategyRulesIn, Depends(json_body(StrategyRulesIn, STRATEGY_EXAMPLE))],
     change_requests: ChangeRequestsDep,
 ) -> Response:  # fmt: skip
     """Set the portfolio, default size, allowed symbols and mode for the signals of a strategy."""
-    request = change_requests.build(caller, body, strategy_name)
     symbols = None if body.symbols is None else tuple(body.symbols)
 
-    def change(connection: Connection, at: datetime) -> ChangeResult:
+    def change(connection: Connection, request: ChangeRequest, at: datetime) -> ChangeResult:
         fields = (body.portfolio, body.mode, body.to_size(), symbols, caller.actor, at)
         return set_strategy(connection, request, StrategyRules(caller.tenant_id, strategy_name, *fields))
 
-    return build_response(await change_executor.execute(request, change))
+    return await change_requests.execute(change_requests.build(caller, body, strategy_name), change)
 
 
 @router.delete(
     "/{strategy_name}",
     summary="Delete the rules of a strategy",
     status_code=204,
-    response_class=Response,
     responses=document_responses(204, {"description": "Deleted"}, 404, 409),
 )
 async def remove_strategy(
-    caller: Manager,
-    strategy_name: StrategyPath,
-    change_executor: ChangeExecutorDep,
-    change_requests: ChangeRequestsDep,
+    caller: Manager, strategy_name: StrategyPath, change_requests: ChangeRequestsDep
 ) -> Response:
     """Delete the rules of a strategy. Its later signals are refused."""
-    request = change_requests.build(caller, _NothingIn(), strategy_name)
-    await change_executor.execute(
-        request,
-        lambda connection, now: delete_strategy(connection, request, strategy_name, now),
-    )
-    return Response(status_code=204)
+    request = change_requests.build(caller, None, strategy_name)
+    return await change_requests.execute(request, delete_strategy, strategy_name)

@@ -16,7 +16,7 @@ from app.signals.dependencies import SignalPlannerDep
 from app.signals.errors import refuse_field
 from app.signals.schemas.signals import TradingPortfolioQuery
 from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import NEXT_HEADER, document_responses
+from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/trading", tags=["signals"])
 
@@ -24,29 +24,27 @@ router.add_api_route(
     "/orders",
     list_orders,
     summary="List orders (alias)",
-    responses=document_responses(200, {"model": list[OrderOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[OrderOut]),
 )
 router.add_api_route(
     "/positions",
     list_positions,
     summary="List positions (alias)",
-    responses=document_responses(200, {"model": list[HeldPositionOut]}, headers=NEXT_HEADER),
+    responses=document_responses(200, list[HeldPositionOut]),
 )
 
 
 @router.get(
     "/portfolio",
     summary="Get a snapshot of a portfolio",
-    responses=document_responses(200, {"model": PortfolioOut}, 404),
+    responses=document_responses(200, PortfolioOut, 404),
 )
 async def get_trading_portfolio(
     caller: Reader, query: Annotated[TradingPortfolioQuery, Query()], readers: ReadersDep, valuer: ValuerDep,
     now: ClockDep, cash_reader: CashReaderDep, planner: SignalPlannerDep,
 ) -> Response:  # fmt: skip
     """Get the cash, equity, P&L and positions of a portfolio: the same as `GET /portfolio/{name}`."""
-    name = query.portfolio or await readers.run(
-        lambda connection: planner.find_default_portfolio(connection, caller.tenant_id), caller.tenant_id
-    )
+    name = query.portfolio or await readers.read(caller.tenant_id, planner.find_default_portfolio)
     if name is None:
         raise refuse_field("portfolio", "Send the name of a portfolio.", "missing")
     return await get_portfolio(caller, name, readers, MomentQuery(), valuer, now, cash_reader)

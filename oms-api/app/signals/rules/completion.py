@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.orders.rules.values import Order, OrderType, Status, Ticket
-from app.signals.rules.values import Outcome, Signal, SignalMode, SignalStatus
+from app.signals.rules.values import Signal, SignalMode, SignalOutcome, SignalStatus
 from app.timestamps import format_timestamp
 
 _REJECTED_BY_BROKER = "The broker rejected the order."
@@ -25,12 +25,12 @@ def is_expired(expires_at: datetime | None, now: datetime) -> bool:
     return expires_at is not None and expires_at <= now
 
 
-def find_unordered_outcome(signal: Signal, now: datetime) -> Outcome | None:
+def find_unordered_outcome(signal: Signal, now: datetime) -> SignalOutcome | None:
     """Return the outcome of a signal that is not ordered: it is too late, or only recorded. Else None."""
     if is_expired(signal.expires_at, now):
-        return Outcome(SignalStatus.EXPIRED, EXPIRED_REASON)
+        return SignalOutcome(SignalStatus.EXPIRED, EXPIRED_REASON)
     if signal.mode is SignalMode.RECORD:
-        return Outcome(SignalStatus.RECORDED, RECORDED_REASON)
+        return SignalOutcome(SignalStatus.RECORDED, RECORDED_REASON)
     return None
 
 
@@ -49,7 +49,7 @@ def build_ticket(signal: Signal) -> Ticket:
     )
 
 
-def complete_signal(signal: Signal, outcome: Outcome, now: datetime) -> Signal:
+def complete_signal(signal: Signal, outcome: SignalOutcome, now: datetime) -> Signal:
     """Return the signal with its outcome."""
     return signal._replace(
         status=outcome.status,
@@ -60,14 +60,14 @@ def complete_signal(signal: Signal, outcome: Outcome, now: datetime) -> Signal:
     )
 
 
-def find_outcome(orders: Sequence[Order], denial: str | None) -> Outcome:
+def find_outcome(orders: Sequence[Order], denial: str | None) -> SignalOutcome:
     """Return the outcome by the orders of a signal. `denial` is the sentence of the first one's denial."""
     order = orders[0]
     status = _BY_ORDER_STATUS.get(order.status, SignalStatus.ORDERED)
     reason = denial
     if order.status is Status.REJECTED:
         reason = _REJECTED_BY_BROKER
-    return Outcome(status, reason, tuple(item.id for item in orders))
+    return SignalOutcome(status, reason, tuple(item.id for item in orders))
 
 
 def compute_latency_ms(received_at: datetime, now: datetime) -> int:

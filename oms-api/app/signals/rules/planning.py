@@ -73,8 +73,17 @@ def prepare_stored(signal: Signal, portfolio_name: str) -> PreparedSignal:
     """Return a signal that is stored but perhaps not acted on, with the plan that it was stored with."""
     size = Size(signal.size_kind, signal.size_value)
     request = SignalRequest(
-        *(signal.id, signal.channel, signal.symbol, signal.side, size, signal.price, signal.reason),
-        *(signal.strategy, portfolio_name, signal.expires_at, signal.request_hash),
+        signal.id,
+        signal.channel,
+        signal.symbol,
+        signal.side,
+        size,
+        signal.price,
+        signal.reason,
+        signal.strategy,
+        portfolio_name,
+        signal.expires_at,
+        signal.request_hash,
     )
     return PreparedSignal(request, SignalPlan(signal.strategy, signal.mode, size, portfolio_name))
 

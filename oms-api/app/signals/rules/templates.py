@@ -5,8 +5,20 @@ from typing import Any
 
 FIELDS = frozenset(
     {
-        *("symbol", "side", "qty", "notional", "percent_of_equity", "target_position", "close", "price"),
-        *("reason", "strategy", "portfolio", "id", "expires_at", "time"),
+        "symbol",
+        "side",
+        "qty",
+        "notional",
+        "percent_of_equity",
+        "target_position",
+        "close",
+        "price",
+        "reason",
+        "strategy",
+        "portfolio",
+        "id",
+        "expires_at",
+        "time",
     }
 )
 _OPEN, _CLOSE = "{", "}"

@@ -46,7 +46,7 @@ class SignalStatus(StrEnum):
     REJECTED = "rejected"
 
 
-class Channel(StrEnum):
+class SignalChannel(StrEnum):
     """How a signal arrived."""
 
     REST = "rest"
@@ -68,7 +68,7 @@ class SignalRequest(NamedTuple):
     """
 
     id: str
-    channel: Channel
+    channel: SignalChannel
     symbol: str
     side: str | None
     size: Size | None
@@ -108,7 +108,7 @@ class Signal(NamedTuple):
     number: int
     tenant_id: int
     id: str
-    channel: Channel
+    channel: SignalChannel
     source: str
     person: str | None
     strategy: str | None
@@ -138,7 +138,7 @@ class Signal(NamedTuple):
         return self.status is not SignalStatus.RECEIVED
 
 
-class Outcome(NamedTuple):
+class SignalOutcome(NamedTuple):
     """A signal with its outcome."""
 
     status: SignalStatus

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.identity.schemas.fields import KeyName, RequestBody
+from app.identity.schemas.fields import KeyName
 from app.signals.rules.templates import FIELDS, find_template_problem
 from app.signals.rules.values import HookTerms, SignalStatus
 from app.signals.schemas.signals import StrategyName
 from app.wire.fields import WholeNumber, clean
+from app.wire.request_models import RequestModel
 
 MAX_NETWORKS = 50
 MAX_AGE_SECONDS = 86_400
@@ -57,7 +58,7 @@ Paths = Annotated[
 ]  # fmt: skip
 
 
-class HookIn(RequestBody):
+class HookIn(RequestModel):
     """An address that receives signals.
 
     Set `template` for text messages, or `paths` for JSON with other names.
@@ -97,10 +98,6 @@ class HookIn(RequestBody):
         """Return the service's parameters."""
         networks = None if self.allowed_networks is None else tuple(self.allowed_networks)
         return HookTerms(self.name, self.strategy, self.template, self.paths, networks, self.max_age_seconds)
-
-
-class NothingIn(RequestBody):
-    """An empty body."""
 
 
 class HookOut(BaseModel):

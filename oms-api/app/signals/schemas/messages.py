@@ -2,7 +2,7 @@
 
 from app.errors import Malformed
 from app.signals.errors import refuse_field
-from app.signals.rules.values import Channel, SignalRequest
+from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.signals import SignalIn
 from app.wire.body import validate_model
 from app.wire.json import parse_json
@@ -20,4 +20,4 @@ def parse_message(message: bytes) -> SignalRequest:
     signal = validate_model(SignalIn, payload)
     if signal.id is None:
         raise refuse_field("id", "Send an `id`, by which a repeat counts once.", "missing")
-    return signal.request(Channel.REDIS, signal.id)
+    return signal.request(SignalChannel.REDIS, signal.id)

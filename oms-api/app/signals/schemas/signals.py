@@ -9,11 +9,9 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StringConstraints,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -21,15 +19,23 @@ from pydantic_core import PydanticCustomError
 from app.instruments.schemas import Symbol
 from app.ledger.rules.chain import hash_request
 from app.ledger.schemas import Label, Note, PortfolioName
-from app.money import format_fixed, is_storable, shorten_quantity
+from app.money import format_fixed, shorten_quantity
 from app.signals.queries.signals import ListedSignal
 from app.signals.rules.serialization import serialize_size
-from app.signals.rules.values import Channel, Signal, SignalMode, SignalRequest, SignalStatus, Size, SizeKind
+from app.signals.rules.values import (
+    Signal,
+    SignalChannel,
+    SignalMode,
+    SignalRequest,
+    SignalStatus,
+    Size,
+    SizeKind,
+)
 from app.timestamps import format_timestamp
-from app.wire.fields import PositiveAmount, Side, parse_amount, to_lower_case
-from app.wire.json import JsonNumber
+from app.wire.fields import PositiveAmount, Side, SignedAmount, to_lower_case
 from app.wire.lists import Cursor, Limit, parse_instant
 from app.wire.pages import DEFAULT_LIMIT
+from app.wire.request_models import FrozenRequestModel, RequestModel
 
 SIGNAL_ID = r"^[A-Za-z0-9._:+=@-]{1,100}$"
 MAX_SYMBOLS = 500
@@ -49,26 +55,9 @@ STRATEGY_EXAMPLE: dict[str, Any] = {
     "symbols": ["AAPL", "MSFT"],
 }
 _AT = "2026-11-20T15:04:05.123456Z"
-_SIGNED_SCHEMA = {
-    "anyOf": [{"type": "string", "pattern": r"^-?[0-9]{1,16}(\.[0-9]{1,8})?$"}, {"type": "number"}]
-}
 
 
-def _parse_signed(value: Any) -> Decimal:  # any JSON value
-    """Parse a quantity that may be negative or zero."""
-    text = value.text if isinstance(value, JsonNumber) else value
-    if not isinstance(text, str) or not text.startswith("-"):
-        return parse_amount(value)
-    return -parse_amount(JsonNumber(text[1:]) if isinstance(value, JsonNumber) else text[1:])
-
-
-def _require_storable(amount: Decimal) -> Decimal:
-    if not is_storable(amount):
-        raise PydanticCustomError("amount", "At most 8 decimals, and 16 digits before the point.")
-    return amount
-
-
-def _at_most_percent(amount: Decimal) -> Decimal:
+def _require_percent(amount: Decimal) -> Decimal:
     if amount > MAX_PERCENT:
         raise PydanticCustomError("amount", f"At most {MAX_PERCENT}.")
     return amount
@@ -80,24 +69,20 @@ def _parse_time(value: Any) -> datetime:  # any JSON value
     return parse_instant(value)
 
 
-def _empty_is_none(value: str | None) -> str | None:
+def _convert_empty_to_none(value: str | None) -> str | None:
     return value or None
 
 
-SignedQuantity = Annotated[
-    Decimal, BeforeValidator(_parse_signed), AfterValidator(_require_storable), WithJsonSchema(_SIGNED_SCHEMA)
-]
 InstantInput = Annotated[datetime, BeforeValidator(_parse_time)]
 StrategyName = Annotated[Label, Field(min_length=1)]
 SignalId = Annotated[str, StringConstraints(pattern=SIGNAL_ID)]
-OptionalReason = Annotated[Note | None, AfterValidator(_empty_is_none)]
-Percent = Annotated[PositiveAmount, AfterValidator(_at_most_percent)]
+OptionalReason = Annotated[Note | None, AfterValidator(_convert_empty_to_none)]
+Percent = Annotated[PositiveAmount, AfterValidator(_require_percent)]
 
 
-class SizeIn(BaseModel):
+class SizeIn(FrozenRequestModel):
     """The size of a signal: one of these."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     OTHER_NAMES: ClassVar[Mapping[str, str]] = {
         "quantity": "Did you mean `qty`?",
         "action": "Did you mean `side`?",
@@ -113,7 +98,7 @@ class SizeIn(BaseModel):
     percent_of_equity: Percent | None = Field(
         None, description="Value to trade, in percent of the portfolio's equity", examples=["5"]
     )
-    target_position: SignedQuantity | None = Field(
+    target_position: SignedAmount | None = Field(
         None, description="Signed position to reach, in units; 0 is flat", examples=["-100"]
     )
     close: StrictBool | None = Field(None, description="true: close the position", examples=[True])
@@ -166,12 +151,14 @@ class SignalIn(SizeIn):
     )
     expires_at: InstantInput | None = Field(None, description="Time of expiry of the signal", examples=[_AT])
 
-    def request(self, channel: Channel, signal_id: str, request_hash: str | None = None) -> SignalRequest:
+    def request(
+        self, channel: SignalChannel, signal_id: str, request_hash: str | None = None
+    ) -> SignalRequest:
         """Return the signal with that id. By default its hash is that of its content."""
         fields = (*(getattr(self, name) for name in ("symbol", "side", "price", "reason", "strategy")),)
         size = self.to_size()
         hashed = request_hash or hash_request(
-            *map(_text, (*fields, self.portfolio, self.expires_at)), *map(_text, size or ())
+            *map(_format_amount, (*fields, self.portfolio, self.expires_at)), *map(_format_amount, size or ())
         )
         return SignalRequest(
             id=signal_id,
@@ -206,7 +193,7 @@ class SignalOut(BaseModel):
 class SignalDetailOut(SignalOut):
     """A signal with its content, and the current statuses of its orders."""
 
-    channel: Channel = Field(description="How it arrived", examples=["rest"])
+    channel: SignalChannel = Field(description="How it arrived", examples=["rest"])
     symbol: str = Field(description="Symbol of the instrument", examples=["AAPL"])
     side: str | None = Field(description="BUY or SELL; null: the signal has none", examples=["BUY"])
     size: dict[str, Any] = Field(description="Size of the order", examples=[{"qty": "10"}])
@@ -226,10 +213,8 @@ class SignalDetailOut(SignalOut):
     )
 
 
-class SignalQuery(BaseModel):
+class SignalQuery(RequestModel):
     """Filters of the list of signals, and its page."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Annotated[SignalStatus, BeforeValidator(to_lower_case)] | None = None
     strategy: Label | None = None
@@ -270,10 +255,8 @@ class StrategyRulesOut(BaseModel):
     updated_at: str = Field(description="Time of the last change, in UTC", examples=[_AT])
 
 
-class TradingPortfolioQuery(BaseModel):
+class TradingPortfolioQuery(RequestModel):
     """The portfolio of the snapshot."""
-
-    model_config = ConfigDict(extra="forbid")
 
     portfolio: Annotated[str, Field(max_length=400)] | None = Field(
         None, description="Name of the portfolio; default: SIGNALS_PORTFOLIO"
@@ -313,7 +296,7 @@ def serialize_signal(listed_signal: ListedSignal) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str | None:  # a field of a signal
+def _format_amount(value: Any) -> str | None:  # a field of a signal
     if isinstance(value, Decimal):
         return format_fixed(value)
     return format_timestamp(value) if isinstance(value, datetime) else value

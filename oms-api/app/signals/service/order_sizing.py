@@ -29,7 +29,7 @@ def size_order(context: BatchContext, signal: Signal, portfolio_key: PortfolioKe
             position = context.ledger.position(PositionKey(*portfolio_key, signal.symbol, NO_PRODUCT))
             return size_to_target(value, position.quantity, _sum_working(context, signal, portfolio_key))
         case SizeKind.PERCENT_OF_EQUITY:
-            return _size_by_equity(context, signal, portfolio_key, value)
+            return _compute_equity_size(context, signal, portfolio_key, value)
 
 
 def _sum_working(context: BatchContext, signal: Signal, portfolio_key: PortfolioKey) -> Decimal:
@@ -43,7 +43,7 @@ def _sum_working(context: BatchContext, signal: Signal, portfolio_key: Portfolio
     return total
 
 
-def _size_by_equity(
+def _compute_equity_size(
     context: BatchContext, signal: Signal, portfolio_key: PortfolioKey, percent: Decimal
 ) -> SizedOrder:
     base = context.ledger.portfolio(portfolio_key).base_currency

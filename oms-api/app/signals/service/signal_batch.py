@@ -28,10 +28,10 @@ from app.signals.queries.signals import SignalKey
 from app.signals.rules import completion
 from app.signals.rules.planning import NO_PRODUCT, PreparedSignal, SignalPlan, require_allowed_symbol
 from app.signals.rules.values import (
-    Channel,
-    Outcome,
     Signal,
+    SignalChannel,
     SignalMode,
+    SignalOutcome,
     SignalRequest,
     SignalStatus,
     SizeKind,
@@ -138,7 +138,7 @@ def _require_same(stored: Signal, signal: PreparedSignal) -> None:
     The messages of a hook count once by their ids alone.
     """
     request = signal.request
-    if stored.request_hash != request.request_hash and request.channel is not Channel.HOOK:
+    if stored.request_hash != request.request_hash and request.channel is not SignalChannel.HOOK:
         raise SignalIdReused(request.id)
 
 
@@ -182,13 +182,13 @@ def build_signal(
     )
 
 
-def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> Outcome | None:
+def _find_earlier_outcome(context: BatchContext, command: PlaceSignal) -> SignalOutcome | None:
     """Return the outcome by the order that the signal has already, None without one.
 
     The previous release placed the order of a signal before it stored the outcome.
     """
     key = OrderColumnValue(command.origin.tenant_id, command.origin.idempotency_key or "")
-    orders = context.orders_by_request_key.get(key, [])
+    orders = context.loaded.orders_by_request_key.get(key, [])
     return _find_outcome(orders[:1]) if orders else None
 
 
@@ -199,7 +199,7 @@ def _place(
     portfolio_key: PortfolioKey,
     *,
     is_stored: bool,
-) -> tuple[Signal, Outcome]:
+) -> tuple[Signal, SignalOutcome]:
     """Place the order of a signal. Return the signal with the size of its order, and its outcome.
 
     A refused order is an outcome too. Raises Invalid if a signal that is not stored has no size now.
@@ -210,9 +210,9 @@ def _place(
     except Invalid as refusal:
         if not is_stored:
             raise
-        return signal, Outcome(SignalStatus.REJECTED, refusal.errors[0].message)
+        return signal, SignalOutcome(SignalStatus.REJECTED, refusal.errors[0].message)
     if sized is None:
-        return signal, Outcome(SignalStatus.RECORDED, completion.AT_TARGET_REASON)
+        return signal, SignalOutcome(SignalStatus.RECORDED, completion.AT_TARGET_REASON)
     signal = signal._replace(order_side=sized.side, quantity=sized.quantity, notional=sized.notional)
     try:
         result = _place_order(context, command, signal)
@@ -221,7 +221,7 @@ def _place(
     except OmsError as refusal:
         if context.changes != changes:
             raise
-        return signal, Outcome(SignalStatus.REJECTED, refusal.detail)
+        return signal, SignalOutcome(SignalStatus.REJECTED, refusal.detail)
     return signal, _find_outcome([view.order for view in result.orders])
 
 
@@ -237,6 +237,6 @@ def _place_order(context: BatchContext, command: PlaceSignal, signal: Signal) ->
     return place_order(context, PlaceOrder(origin, ticket, name, key, requires_approval=needs_approval))
 
 
-def _find_outcome(orders: Sequence[Order]) -> Outcome:
+def _find_outcome(orders: Sequence[Order]) -> SignalOutcome:
     denial = orders[0].denial
     return completion.find_outcome(orders, None if denial is None else orjson.loads(denial)["message"])

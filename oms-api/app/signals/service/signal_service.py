@@ -35,7 +35,7 @@ class SignalService:
         """Return the command that stores a signal and places its order. A signal without an id gets one."""
         now = self._now()
         if not request.id:
-            request = request._replace(id=self._ids.next(caller.tenant_id, now))
+            request = request._replace(id=self._ids.generate(caller.tenant_id, now))
         origin = Origin(
             tenant_id=caller.tenant_id,
             source=caller.name,

@@ -26,9 +26,9 @@ def list_fills(
     is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
     is_home = (Portfolio.tenant_id == Trade.tenant_id) & (Portfolio.id == Trade.portfolio_id)
     columns = (
-        *(OrderRecord.strategy, Trade.portfolio_id, Trade.symbol, Trade.product, Trade.side, Trade.quantity),
-        *(Trade.cash_delta, Trade.charges, Trade.executed_at),
-    )
+        OrderRecord.strategy, Trade.portfolio_id, Trade.symbol, Trade.product, Trade.side, Trade.quantity,
+        Trade.cash_delta, Trade.charges, Trade.executed_at,
+    )  # fmt: skip
     condition: ColumnElement[bool] = OrderRecord.strategy.in_(sorted(names))
     if MANUAL in names:
         condition = condition | OrderRecord.strategy.is_(None)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import Ticket
 
 
@@ -27,7 +27,7 @@ class ReplaceAction(NamedTuple):
     """Replace an order by one with the id `changes.client_order_id`."""
 
     order_id: str
-    changes: Changes
+    changes: OrderChanges
 
 
 Action = PlaceAction | CancelAction | ReplaceAction

@@ -32,13 +32,13 @@ def parse_bars(payload: Mapping[str, Any]) -> BarColumns:
 
 def serialize_quote(quote: Quote) -> dict[str, Any]:
     """Return a quote as JSON values."""
-    sides = {name: _text(getattr(quote, name)) for name in ("bid", "ask", "last")}
+    sides = {name: _format_amount(getattr(quote, name)) for name in ("bid", "ask", "last")}
     return {"symbol": quote.symbol, **sides, "at": quote.at.isoformat()}
 
 
 def parse_quote(payload: Mapping[str, Any]) -> StrategyQuote:
     """Return the quote of `serialize_quote` as a strategy sees it."""
-    bid, ask, last = (_amount(payload[name]) for name in ("bid", "ask", "last"))
+    bid, ask, last = (_parse_amount(payload[name]) for name in ("bid", "ask", "last"))
     return StrategyQuote(payload["symbol"], bid, ask, last, datetime.fromisoformat(payload["at"]))
 
 
@@ -52,7 +52,7 @@ def parse_fill(payload: Mapping[str, Any]) -> Fill:
 
 def parse_order(payload: Mapping[str, Any]) -> OrderState:
     """Return an order as a strategy sees it."""
-    limit, stop, trail, percent = (_amount(payload[name]) for name in _ORDER_AMOUNTS)
+    limit, stop, trail, percent = (_parse_amount(payload[name]) for name in _ORDER_AMOUNTS)
     return OrderState(
         payload["id"],
         payload["symbol"],
@@ -75,13 +75,16 @@ def serialize_order(order: OrderState) -> dict[str, Any]:
     """Return an order as JSON values."""
     fields = {name: getattr(order, name) for name in ("id", "symbol", "reason", "parent_id")}
     words = {name: str(getattr(order, name)) for name in ("side", "type", "status", "time_in_force")}
-    amounts = {name: _text(getattr(order, name)) for name in ("quantity", "filled_quantity", *_ORDER_AMOUNTS)}
+    amounts = {
+        name: _format_amount(getattr(order, name))
+        for name in ("quantity", "filled_quantity", *_ORDER_AMOUNTS)
+    }
     return fields | words | amounts
 
 
-def _text(amount: Decimal | None) -> str | None:
+def _format_amount(amount: Decimal | None) -> str | None:
     return None if amount is None else format_fixed(amount)
 
 
-def _amount(text: str | None) -> Decimal | None:
+def _parse_amount(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)

@@ -24,7 +24,7 @@ class DifferenceKind(StrEnum):
     TIME = "time"
 
 
-class Difference(NamedTuple):
+class ParityDifference(NamedTuple):
     """A difference of an order or of a fill: our value, that of the replay, and the cause in words."""
 
     kind: DifferenceKind
@@ -60,15 +60,15 @@ class ComparedFill(NamedTuple):
 
 def compare_orders(
     ours: Mapping[str, ComparedOrder], replayed: Mapping[str, ComparedOrder], cause: str
-) -> list[Difference]:
+) -> list[ParityDifference]:
     """Return the differences by id. `cause` is that of orders which only one of the two has.
 
     What a replaced order differs in already is not repeated for the one that replaces it.
     """
-    found: dict[str, list[Difference]] = {}
+    found: dict[str, list[ParityDifference]] = {}
     for order_id in ours.keys() | replayed.keys():
         found[order_id] = list(_compare_order(order_id, ours.get(order_id), replayed.get(order_id), cause))
-    differences: list[Difference] = []
+    differences: list[ParityDifference] = []
     for order_id in sorted(found):
         order = ours.get(order_id) or replayed[order_id]
         earlier = {_get_content(difference) for difference in found.get(order.replaces or "", ())}
@@ -78,24 +78,24 @@ def compare_orders(
     return differences
 
 
-def _get_content(difference: Difference) -> tuple[DifferenceKind, str | None, str | None]:
+def _get_content(difference: ParityDifference) -> tuple[DifferenceKind, str | None, str | None]:
     return difference.kind, difference.ours, difference.replayed
 
 
 def _compare_order(
     order_id: str, ours: ComparedOrder | None, replayed: ComparedOrder | None, cause: str
-) -> Iterable[Difference]:
+) -> Iterable[ParityDifference]:
     if ours is not None and replayed is not None:
         yield from _compare_terms(order_id, ours, replayed, cause)
         return
     kind = DifferenceKind.MISSING if ours is None else DifferenceKind.EXTRA
     descriptions = [None if order is None else order.describe() for order in (ours, replayed)]
-    yield Difference(kind, order_id, descriptions[0], descriptions[1], cause)
+    yield ParityDifference(kind, order_id, descriptions[0], descriptions[1], cause)
 
 
 def _compare_terms(
     order_id: str, compared_order: ComparedOrder, replayed: ComparedOrder, cause: str
-) -> Iterable[Difference]:
+) -> Iterable[ParityDifference]:
     terms = (
         (DifferenceKind.QUANTITY, compared_order.quantity, replayed.quantity),
         (DifferenceKind.PRICE, compared_order.limit_price, replayed.limit_price),
@@ -103,36 +103,38 @@ def _compare_terms(
     )
     for kind, one, other in terms:
         if one != other:
-            yield Difference(kind, order_id, _text(one), _text(other), cause)
+            yield ParityDifference(kind, order_id, _format_amount(one), _format_amount(other), cause)
     if compared_order.at - replayed.at > MAX_DELAY:
         late = (
             f"The order was placed {(compared_order.at - replayed.at).total_seconds():.0f} s after its input."
         )
         times = (compared_order.at.isoformat(), replayed.at.isoformat())
-        yield Difference(DifferenceKind.TIME, order_id, *times, late)
+        yield ParityDifference(DifferenceKind.TIME, order_id, *times, late)
 
 
 def compare_fill(
     order_id: str, compared_fill: ComparedFill, candidates: Iterable[ComparedFill]
-) -> list[Difference]:
+) -> list[ParityDifference]:
     """Return the differences of a fill from what matching gives; `candidates` are by the quotes of then."""
     compared_fills = list(candidates)
     if compared_fill in compared_fills:
         return []
     if not compared_fills:
         cause = "The quote at the time of the fill does not fill the order."
-        return [Difference(DifferenceKind.EXTRA, order_id, format_fixed(compared_fill.price), None, cause)]
+        return [
+            ParityDifference(DifferenceKind.EXTRA, order_id, format_fixed(compared_fill.price), None, cause)
+        ]
     replayed, cause = compared_fills[0], "The quote at the time of the fill gives another price or quantity."
     pairs = (
         (DifferenceKind.PRICE, compared_fill.price, replayed.price),
         (DifferenceKind.QUANTITY, compared_fill.quantity, replayed.quantity),
     )
     return [
-        Difference(kind, order_id, format_fixed(one), format_fixed(other), cause)
+        ParityDifference(kind, order_id, format_fixed(one), format_fixed(other), cause)
         for kind, one, other in pairs
         if one != other
     ]
 
 
-def _text(amount: Decimal | None) -> str | None:
+def _format_amount(amount: Decimal | None) -> str | None:
     return None if amount is None else format_fixed(amount)

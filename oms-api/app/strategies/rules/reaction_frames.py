@@ -19,7 +19,7 @@ from app.backtests.rules.commands import (
     pack_submission,
     parse_command,
 )
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import Ticket
 from app.sandbox.errors import InvalidFrame
@@ -101,7 +101,7 @@ def _build_action(command: Command, new_id: str, scope: ActionScope) -> Action:
     if command.kind is CommandKind.CANCEL:
         return CancelAction(command.order_id)
     quantity, limit, stop = (command.changes[name] for name in ("quantity", "limit_price", "stop_price"))
-    return ReplaceAction(command.order_id, Changes(quantity, limit, stop, client_order_id=new_id))
+    return ReplaceAction(command.order_id, OrderChanges(quantity, limit, stop, client_order_id=new_id))
 
 
 def _complete(ticket: Ticket, new_id: str, scope: ActionScope) -> Ticket:

@@ -104,7 +104,7 @@ def _measure(earnings: Sequence[_Earning], capital: Decimal) -> tuple[float | No
         equities.append(float(equity))
     statistics = summarize_equity(
         EquitySeries(
-            [_at_midnight(first), *(_at_midnight(day + _DAY) for day in days)],
+            [_format_midnight(first), *(_format_midnight(day + _DAY) for day in days)],
             equities,
             [0.0] * len(equities),
             [False, *[True] * len(days)],
@@ -118,5 +118,5 @@ def _measure(earnings: Sequence[_Earning], capital: Decimal) -> tuple[float | No
     return statistics.sharpe, None if drawdown is None else drawdown.share
 
 
-def _at_midnight(day: date) -> Timestamp:
+def _format_midnight(day: date) -> Timestamp:
     return format_timestamp(datetime.combine(day, time(), UTC))

@@ -8,7 +8,7 @@ _ACTIVE, _PAUSED = StrategyStatus.ACTIVE, StrategyStatus.PAUSED
 _INACTIVE, _ERROR = StrategyStatus.INACTIVE, StrategyStatus.ERROR
 
 
-class Action(StrEnum):
+class StrategyAction(StrEnum):
     """The request of a person."""
 
     START = "start"
@@ -16,17 +16,17 @@ class Action(StrEnum):
     STOP = "stop"
 
 
-_TABLE: dict[tuple[Action, StrategyStatus], StrategyStatus] = {
-    (Action.START, _INACTIVE): _ACTIVE,
-    (Action.START, _PAUSED): _ACTIVE,
-    (Action.START, _ERROR): _ACTIVE,  # with an acknowledgement
-    (Action.START, _ACTIVE): _ACTIVE,
-    (Action.PAUSE, _ACTIVE): _PAUSED,
-    (Action.PAUSE, _PAUSED): _PAUSED,
-    (Action.STOP, _ACTIVE): _INACTIVE,
-    (Action.STOP, _PAUSED): _INACTIVE,
-    (Action.STOP, _ERROR): _INACTIVE,
-    (Action.STOP, _INACTIVE): _INACTIVE,
+_TABLE: dict[tuple[StrategyAction, StrategyStatus], StrategyStatus] = {
+    (StrategyAction.START, _INACTIVE): _ACTIVE,
+    (StrategyAction.START, _PAUSED): _ACTIVE,
+    (StrategyAction.START, _ERROR): _ACTIVE,  # with an acknowledgement
+    (StrategyAction.START, _ACTIVE): _ACTIVE,
+    (StrategyAction.PAUSE, _ACTIVE): _PAUSED,
+    (StrategyAction.PAUSE, _PAUSED): _PAUSED,
+    (StrategyAction.STOP, _ACTIVE): _INACTIVE,
+    (StrategyAction.STOP, _PAUSED): _INACTIVE,
+    (StrategyAction.STOP, _ERROR): _INACTIVE,
+    (StrategyAction.STOP, _INACTIVE): _INACTIVE,
 }
 
 
@@ -35,13 +35,13 @@ class IllegalAction(Exception):
 
 
 def find_next_status(
-    action: Action, status: StrategyStatus, *, acknowledges_error: bool = False
+    action: StrategyAction, status: StrategyStatus, *, acknowledges_error: bool = False
 ) -> StrategyStatus:
     """Return the status after an action; the same one for a repeat. Raises IllegalAction."""
     strategy_status = _TABLE.get((action, status))
     if strategy_status is None:
         raise IllegalAction(f"A strategy that is {status} cannot be paused; only one that is ACTIVE can.")
-    if action is Action.START and status is _ERROR and not acknowledges_error:
+    if action is StrategyAction.START and status is _ERROR and not acknowledges_error:
         raise IllegalAction(
             "The strategy failed. Read `last_error`, then start it with `acknowledge_error`: true."
         )

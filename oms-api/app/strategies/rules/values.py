@@ -46,25 +46,25 @@ class Strategy(NamedTuple):
     name: str
     id: str
     kind: StrategyKind
-    entry_point: str | None
-    code_hash: str | None
     portfolio_id: int | None
-    symbols: str | None
-    interval: str | None
     parameters: str
     mode: StrategyMode
-    version: int
     status: StrategyStatus
-    reason: str | None
-    last_error: str | None
-    failed_at: datetime | None
-    run: int
-    started_by: str | None
-    started_at: datetime | None
     created_by: str
     created_at: datetime
     updated_by: str
     updated_at: datetime
+    version: int = 1
+    run: int = 0
+    entry_point: str | None = None
+    code_hash: str | None = None
+    symbols: str | None = None
+    interval: str | None = None
+    reason: str | None = None
+    last_error: str | None = None
+    failed_at: datetime | None = None
+    started_by: str | None = None
+    started_at: datetime | None = None
 
     @property
     def symbol_names(self) -> list[str]:

@@ -17,7 +17,7 @@ from app.backtests.service.sandboxed import inspect_sandboxed
 from app.clock import monotonic_seconds
 from app.errors import Invalid
 from app.identity.errors import ConcurrentChange
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.strategies.errors import refuse_field
 from app.strategies.rules.parameters import build_parameters
 from app.strategies.service.code_catalog import CodeCatalog, FoundCode
@@ -28,7 +28,7 @@ MAX_KEPT = 500  # inspections; the least recently used are forgotten
 MAX_AT_ONCE = 2  # processes of inspections
 DISPLAY_SECONDS = 2.0  # that a response waits for what it only shows
 FAILURE_SECONDS = 60.0  # until code that could not be inspected is inspected again
-LIMITS = Limits(
+LIMITS = SandboxLimits(
     callback_seconds=3,
     callback_wall_seconds=10,
     answer_seconds=5,
@@ -38,7 +38,7 @@ LIMITS = Limits(
 _MAX_MESSAGE_CHARACTERS = 500
 
 
-class StrategyCode(NamedTuple):
+class InspectedCode(NamedTuple):
     """Inspected code: its name as MODULE:CLASS, the hash of its module, and its parameters."""
 
     entry_point: str
@@ -46,10 +46,10 @@ class StrategyCode(NamedTuple):
     parameters: tuple[ParameterDescription, ...]
 
 
-Inspected = Mapping[str, StrategyCode | Invalid]  # by entry point: the code, or why it cannot be used
+Inspected = Mapping[str, InspectedCode | Invalid]  # by entry point: the code, or why it cannot be used
 
 
-def require_code(inspected: Inspected, entry_point: str) -> StrategyCode:
+def require_code(inspected: Inspected, entry_point: str) -> InspectedCode:
     """Return inspected code. Raises Invalid, and ConcurrentChange if another entry point was inspected."""
     found = inspected.get(entry_point)
     if found is None:
@@ -60,14 +60,14 @@ def require_code(inspected: Inspected, entry_point: str) -> StrategyCode:
 
 
 class _Kept(NamedTuple):
-    result: StrategyCode | Invalid
+    result: InspectedCode | Invalid
     until: float  # a monotonic time
 
 
 class _Found(NamedTuple):
     """By entry point: the results of earlier inspections, and code that was not inspected yet."""
 
-    kept: dict[str, StrategyCode | Invalid]
+    kept: dict[str, InspectedCode | Invalid]
     new: dict[str, FoundCode]
 
 
@@ -97,7 +97,7 @@ class CodeInspector:
         except TimeoutError:
             return found.kept
 
-    def inspect(self, entry_point: str) -> StrategyCode | Invalid:
+    def inspect(self, entry_point: str) -> InspectedCode | Invalid:
         """Return the code of an entry point, or why it cannot be used."""
         found = self._find(entry_point)
         return self._inspect_once(found) if isinstance(found, FoundCode) else found
@@ -108,14 +108,14 @@ class CodeInspector:
         new = {name: one for name, one in found.items() if isinstance(one, FoundCode)}
         return _Found({name: one for name, one in found.items() if not isinstance(one, FoundCode)}, new)
 
-    async def _inspect_new(self, new: Mapping[str, FoundCode]) -> dict[str, StrategyCode | Invalid]:
+    async def _inspect_new(self, new: Mapping[str, FoundCode]) -> dict[str, InspectedCode | Invalid]:
         run = asyncio.get_running_loop().run_in_executor
         results = await asyncio.gather(
             *(run(self._executor, self._inspect_once, code) for code in new.values())
         )
         return dict(zip(new, results, strict=True))
 
-    def _find(self, entry_point: str) -> StrategyCode | Invalid | FoundCode:
+    def _find(self, entry_point: str) -> InspectedCode | Invalid | FoundCode:
         """Return the result of an earlier inspection, or else the code."""
         try:
             code = self.catalog.find(entry_point)
@@ -123,7 +123,7 @@ class CodeInspector:
             return refusal
         return self._find_kept(code) or code
 
-    def _find_kept(self, code: FoundCode) -> StrategyCode | Invalid | None:
+    def _find_kept(self, code: FoundCode) -> InspectedCode | Invalid | None:
         key = (code.entry_point, code.code_hash)
         with self._lock:
             kept = self._kept.get(key)
@@ -132,7 +132,7 @@ class CodeInspector:
             self._kept.move_to_end(key)
             return kept.result
 
-    def _inspect_once(self, code: FoundCode) -> StrategyCode | Invalid:
+    def _inspect_once(self, code: FoundCode) -> InspectedCode | Invalid:
         kept = self._find_kept(code)  # another thread may have inspected it meanwhile
         if kept is not None:
             return kept
@@ -145,7 +145,7 @@ class CodeInspector:
         return result
 
 
-def _inspect(code: FoundCode) -> StrategyCode | Invalid:
+def _inspect(code: FoundCode) -> InspectedCode | Invalid:
     try:
         found = _list_parameters(code)
         build_parameters(found)
@@ -155,7 +155,7 @@ def _inspect(code: FoundCode) -> StrategyCode | Invalid:
         return _refuse(f"The strategy cannot be used: {error}", "failed")
     except Exception as error:  # noqa: BLE001  # trusted code, imported here, may raise anything
         return _refuse(f"The module cannot be imported: {describe_failure(error)}", "failed")
-    return StrategyCode(code.entry_point, code.code_hash, tuple(found))
+    return InspectedCode(code.entry_point, code.code_hash, tuple(found))
 
 
 def _list_parameters(code: FoundCode) -> list[ParameterDescription]:

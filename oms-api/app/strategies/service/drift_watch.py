@@ -3,17 +3,15 @@
 import logging
 from datetime import datetime, timedelta
 
-import orjson
 from sqlalchemy import Connection, Engine
 
 from app.clock import Now
-from app.database import execute_writes, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.errors import OmsError
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.strategies.queries.registry import ListedStrategy, list_started_strategies
 from app.strategies.service.parity import NoJournal, ParityChecker, ParityReport
-from app.timestamps import format_timestamp
 
 PERIOD = timedelta(days=1)
 DRIFT = "strategy.drift"
@@ -64,5 +62,5 @@ def _publish(
         "order_id": first.order_id,
         "reason": f"{first.kind}: {first.cause}",
     }
-    row = (strategy.tenant_id, DRIFT, orjson.dumps(payload).decode(), format_timestamp(now))
-    execute_writes(set_tenant_scope(connection, [strategy.tenant_id]), build_event_insert([row]))
+    set_tenant_scope(connection, [strategy.tenant_id])
+    publish_event(connection, strategy.tenant_id, DRIFT, payload, now)

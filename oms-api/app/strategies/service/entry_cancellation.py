@@ -14,10 +14,7 @@ async def cancel_entries(
     orders: OrderService, readers: Readers, caller: Caller, strategy: str, request_id: str
 ) -> None:
     """Cancel the open orders of a strategy that could open or increase a position. Exits work on."""
-    names = await readers.run(
-        lambda connection: find_portfolio_names_with_orders(connection, caller.tenant_id, None, strategy),
-        caller.tenant_id,
-    )
+    names = await readers.read(caller.tenant_id, find_portfolio_names_with_orders, None, strategy)
     request = AuthenticatedRequest(caller, request_id)
     for name in names:
         if caller.sees(name_key(name)):

@@ -244,7 +244,7 @@ def run_session(
         with closing(host.create_session(listed_strategy, gateway)) as session:
             session.start()
             while not wait(0.0):
-                if not session.step():
+                if not session.run_step():
                     wait(IDLE_SECONDS)
             if host.find_status(listed_strategy) is StrategyStatus.INACTIVE:
                 session.stop()

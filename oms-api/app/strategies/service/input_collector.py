@@ -104,7 +104,7 @@ class InputCollector:
                 continue
             inputs += self._collect_fills(connection, order, tracked, now)
             tracked.event_count = order.event_count
-            payload = _serialize_order(order, self._name_parent(order))
+            payload = _serialize_order(order, self._find_parent_name(order))
             inputs.append(NewInput(InputKind.ORDER, now, orjson.dumps(payload).decode()))
         return inputs
 
@@ -142,7 +142,7 @@ class InputCollector:
 
     def _collect_quotes(self, connection: Connection, now: datetime) -> list[NewInput]:
         keys = [InstrumentKey(self._strategy.tenant_id, symbol) for symbol in self._strategy.symbol_names]
-        found = self._market.quotes_for(connection, keys, now)
+        found = self._market.find_quotes(connection, keys, now)
         new = [quote for key, quote in sorted(found.items()) if self._quotes.get(key.symbol) != quote]
         self._quotes |= {quote.symbol: quote for quote in new}
         return [
@@ -154,7 +154,7 @@ class InputCollector:
             connection, self._strategy.tenant_id, symbol, self._interval, start, end
         )
 
-    def _name_parent(self, order: Order) -> str | None:
+    def _find_parent_name(self, order: Order) -> str | None:
         """Return the client order id of the entry of an exit."""
         for name, tracked in self.tracked.items():
             if tracked.order_id == order.parent_id:

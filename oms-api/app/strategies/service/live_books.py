@@ -12,7 +12,7 @@ from app.ledger.rules.accounting import Fill as LedgerFill
 from app.ledger.rules.accounting import Side as LedgerSide
 from app.ledger.rules.keys import HoldingKey
 from app.money import ZERO, format_fixed, multiply
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.tickets import shape_errors
 from app.orders.rules.values import OrderType as TicketType
 from app.orders.rules.values import Ticket
@@ -80,7 +80,7 @@ class LiveOrders:
             raise ValueError(f"Order {order_id} is not open.")
         _require_valid(ticket)
         ticket = ticket._replace(client_order_id=self._create_id(), strategy=self._strategy)
-        changes = Changes(
+        changes = OrderChanges(
             ticket.quantity, ticket.limit_price, ticket.stop_price, client_order_id=ticket.client_order_id
         )
         self.actions.append(ReplaceAction(order_id, changes))
@@ -135,14 +135,14 @@ class LiveAccount:
         )
         return self.cash + sum(values, ZERO)
 
-    def position(self, key: HoldingKey) -> Position:
+    def get_position(self, key: HoldingKey) -> Position:
         """Return a position, flat if there is none."""
         return self.positions.get(key, FLAT)
 
     def book(self, fill: Fill, product_name: str) -> None:
         """Book a fill."""
         key, side = HoldingKey(fill.symbol, product_name), LedgerSide(fill.side.value)
-        self.positions[key] = apply_fill(self.position(key), LedgerFill(side, fill.quantity, fill.value))
+        self.positions[key] = apply_fill(self.get_position(key), LedgerFill(side, fill.quantity, fill.value))
         self.cash -= side.sign * fill.value + fill.charges
 
     def serialize(self) -> dict[str, Any]:

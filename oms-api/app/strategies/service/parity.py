@@ -24,7 +24,7 @@ from app.strategies.rules.journal import InputKind, JournalInput, find_break
 from app.strategies.rules.parity import (
     ComparedFill,
     ComparedOrder,
-    Difference,
+    ParityDifference,
     compare_fill,
     compare_orders,
 )
@@ -48,7 +48,7 @@ class ParityReport(NamedTuple):
 
     orders: int
     fills: int
-    differences: list[Difference]
+    differences: list[ParityDifference]
 
 
 class ParityChecker:
@@ -90,7 +90,9 @@ class ParityChecker:
                 differences += self._compare_fill(connection, order, fill)
         return ParityReport(len(ours.keys() | replayed.keys()), count, differences)
 
-    def _compare_fill(self, connection: Connection, order: Order, fill: OwnExecution) -> list[Difference]:
+    def _compare_fill(
+        self, connection: Connection, order: Order, fill: OwnExecution
+    ) -> list[ParityDifference]:
         """Match the order against the quotes of the time of a fill. Brokers match by their own rules."""
         if order.broker != _PAPER:
             return []
@@ -101,7 +103,7 @@ class ParityChecker:
         working = working._replace(leaves=fill.quantity, quantity=fill.quantity, accepted_at=accepted_at)
         candidates = list[ComparedFill]()
         for at in (fill.at, fill.at - _SECOND):  # the quote may have changed while the order was written
-            quotes = self._market.quotes_at(connection, [order.instrument_key], at)
+            quotes = self._market.find_past_quotes(connection, [order.instrument_key], at)
             quote = quotes.get(order.instrument_key)
             events = [] if quote is None else compute_fills([working], quote, fill.at, paper)
             candidates += [

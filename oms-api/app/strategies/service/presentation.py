@@ -16,14 +16,25 @@ from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.parameters import describe_parameters
 from app.strategies.rules.statistics import NO_STATISTICS, StrategyStatistics, compute_statistics
 from app.strategies.rules.values import MANUAL, StrategyStatus
-from app.strategies.service.code_inspection import Inspected, StrategyCode
+from app.strategies.service.code_inspection import Inspected, InspectedCode
 from app.timestamps import format_timestamp
 
 _RATIO_PLACES = 8
 _NOTHING: dict[str, Any] = dict.fromkeys(
     (
-        *("entry_point", "code_hash", "portfolio", "interval", "reason", "last_error", "failed_at"),
-        *("started_by", "started_at", "created_by", "created_at", "updated_by", "updated_at"),
+        "entry_point",
+        "code_hash",
+        "portfolio",
+        "interval",
+        "reason",
+        "last_error",
+        "failed_at",
+        "started_by",
+        "started_at",
+        "created_by",
+        "created_at",
+        "updated_by",
+        "updated_at",
     )
 )
 
@@ -120,7 +131,7 @@ def describe_manual(connection: Connection, caller: Caller) -> dict[str, Any]:
 def _describe_parameters(inspected: Inspected, entry_point: str | None) -> list[dict[str, Any]]:
     """Return the parameters of a strategy, none for signals and where the code cannot be used."""
     code = inspected.get(entry_point or "")
-    return describe_parameters(code.parameters) if isinstance(code, StrategyCode) else []
+    return describe_parameters(code.parameters) if isinstance(code, InspectedCode) else []
 
 
 def _read_capital(

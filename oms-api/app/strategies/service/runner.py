@@ -10,7 +10,7 @@ import orjson
 from app.backtests.rules.blocks import scale_columns
 from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.context import BacktestContext
-from app.backtests.service.feeds import Feed
+from app.backtests.service.feeds import BarFeed
 from app.clock import EPOCH
 from app.market_data.rules.bars import Interval
 from app.money import ZERO
@@ -59,7 +59,7 @@ class InProcessRunner:
     def __init__(self, strategy: Strategy, strategy_id: str, name: str, symbols: Iterable[str]) -> None:
         self._strategy, self._id = strategy, strategy_id
         self.uses_quotes = type(strategy).on_quote is not Strategy.on_quote
-        self._feeds = {symbol: Feed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
+        self._feeds = {symbol: BarFeed(symbol, strategy.warm_up_bars) for symbol in sorted(symbols)}
         self._orders = LiveOrders(name)
         self._account = LiveAccount(lambda symbol: self._feeds[symbol].find_price() or ZERO)
         self._context = BacktestContext(BacktestSettings(), self._account, self._orders, self._feeds)
@@ -116,7 +116,7 @@ class InProcessRunner:
             if feed.seen + feed.index + 1 >= feed.warm_up:
                 self._strategy.on_bar(self._context, feed.build_bar())
 
-    def _load(self, columns: BarColumns) -> Feed:
+    def _load(self, columns: BarColumns) -> BarFeed:
         """Continue a feed, with at least the places of its earlier bars."""
         feed = self._feeds[columns.symbol]
         if feed.columns is not None:
@@ -125,7 +125,7 @@ class InProcessRunner:
         return feed
 
     @staticmethod
-    def _show_last(feed: Feed) -> None:
+    def _show_last(feed: BarFeed) -> None:
         """Make the last bar of the block the current one."""
         feed.index = len(feed.columns.starts) - 1 if feed.columns is not None else -1
         for series, values in feed.floats:

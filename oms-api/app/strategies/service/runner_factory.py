@@ -2,7 +2,7 @@
 
 from app.backtests.errors import InvalidBacktest
 from app.backtests.service.loading import create_strategy, load_strategy
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.strategies.errors import CodeChanged, refuse_field
 from app.strategies.service.code_catalog import CodeCatalog, FoundCode
 from app.strategies.service.runner import InProcessRunner, RunnerSpec, StrategyRunner
@@ -12,7 +12,7 @@ from app.strategies.service.sandboxed_runner import LIMITS, SandboxedRunner
 class RunnerFactory:
     """Creates runners, in a sandbox unless the code may run in this process."""
 
-    def __init__(self, catalog: CodeCatalog, limits: Limits = LIMITS) -> None:
+    def __init__(self, catalog: CodeCatalog, limits: SandboxLimits = LIMITS) -> None:
         self.catalog, self._limits = catalog, limits
 
     def create(self, code: FoundCode, spec: RunnerSpec) -> StrategyRunner:

@@ -6,7 +6,7 @@ from typing import Any
 from app.sandbox.child.main import ChildEnvironment, Program
 from app.sandbox.child.requests import serve_requests
 from app.sandbox.child.strategies import load_class
-from app.sandbox.child.watchdog import Watchdog
+from app.sandbox.child.watchdog import ChildWatchdog
 from app.sandbox.rules.frames import Frame
 from app.strategies.rules.reaction_frames import pack_reaction, parse_input
 from app.strategies.service.runner import InProcessRunner
@@ -17,7 +17,7 @@ def prepare(options: Mapping[str, Any]) -> Program:
     parameters, symbols = dict(options["parameters"]), list(options["symbols"])
 
     def run(environment: ChildEnvironment) -> None:
-        watchdog = Watchdog(environment.limits, lambda: 0)
+        watchdog = ChildWatchdog(environment.limits, lambda: 0)
         watchdog.start()
         strategy = load_class(environment.source)(**parameters)
         runner = InProcessRunner(strategy, options["id"], options["name"], symbols)

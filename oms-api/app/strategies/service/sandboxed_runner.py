@@ -8,7 +8,7 @@ import logging
 
 from app.clock import monotonic_seconds
 from app.sandbox.errors import InvalidFrame, SandboxError
-from app.sandbox.rules.limits import Limits
+from app.sandbox.rules.limits import SandboxLimits
 from app.sandbox.rules.sources import StrategySource
 from app.sandbox.service.children import Child, SandboxSpec, launch_child
 from app.sandbox.service.requests import send_request
@@ -21,7 +21,7 @@ from app.text import replace_unprintable
 
 PROGRAM = "app.strategies.service.sandbox_child:prepare"
 # The time of other strategies is not at stake: each has a separate thread and process.
-LIMITS = Limits(
+LIMITS = SandboxLimits(
     callback_wall_seconds=10, answer_seconds=10, answer_wall_seconds=20, log_bytes=4_000,
     frame_bytes=4_000_000,
 )  # fmt: skip
@@ -33,7 +33,7 @@ _LOG = logging.getLogger("strategy")
 class SandboxedRunner:
     """Runs one strategy in a child process, which is killed at the end. See `StrategyRunner`."""
 
-    def __init__(self, source: StrategySource, spec: RunnerSpec, limits: Limits = LIMITS) -> None:
+    def __init__(self, source: StrategySource, spec: RunnerSpec, limits: SandboxLimits = LIMITS) -> None:
         """Start the process. Raises SandboxError."""
         self._spec, self._symbols = spec, dict.fromkeys(spec.symbols)
         self._log = _LogBudget(spec.name)

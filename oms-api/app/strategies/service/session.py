@@ -76,7 +76,7 @@ class StrategySession:
         for journal_input in repeated:
             self._process(journal_input, saves=journal_input is repeated[-1])
 
-    def step(self) -> bool:
+    def run_step(self) -> bool:
         """Deliver new inputs, and return whether there were any."""
         now = self._now()
         with snapshot(self._engine) as connection:

@@ -3,31 +3,28 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import Connection
 
-from app.database import execute_writes
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.strategies.errors import StrategyStatusConflict
 from app.strategies.queries import registry as queries
 from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.event_payloads import PAUSED, STARTED, STOPPED, build_status_payload
-from app.strategies.rules.transitions import Action, IllegalAction, find_next_status
+from app.strategies.rules.transitions import IllegalAction, StrategyAction, find_next_status
 from app.strategies.rules.values import MANUAL, Strategy, StrategyStatus
 from app.strategies.service.code_inspection import Inspected
 from app.strategies.service.presentation import describe_strategies
 from app.strategies.service.registry import require_strategy
-from app.timestamps import format_timestamp
 
-_EVENTS = {Action.START: STARTED, Action.PAUSE: PAUSED, Action.STOP: STOPPED}
-_WORDS = {Action.START: "started", Action.PAUSE: "paused", Action.STOP: "stopped"}
+_EVENTS = {StrategyAction.START: STARTED, StrategyAction.PAUSE: PAUSED, StrategyAction.STOP: STOPPED}
+_WORDS = {StrategyAction.START: "started", StrategyAction.PAUSE: "paused", StrategyAction.STOP: "stopped"}
 
 
 class StatusRequest(NamedTuple):
     """The request of a person, and its reason."""
 
-    action: Action
+    action: StrategyAction
     name: str
     reason: str | None
     acknowledges_error: bool = False
@@ -91,8 +88,7 @@ def publish_status(
 ) -> None:
     """Publish a new status of a strategy, in the transaction of the change."""
     payload = build_status_payload(listed_strategy.strategy, listed_strategy.portfolio_name, actor, reason)
-    row = (listed_strategy.strategy.tenant_id, event, orjson.dumps(payload).decode(), format_timestamp(now))
-    execute_writes(connection, build_event_insert([row]))
+    publish_event(connection, listed_strategy.strategy.tenant_id, event, payload, now)
 
 
 def _list_changes(
@@ -101,7 +97,7 @@ def _list_changes(
     changes: dict[str, Any] = {
         "status": status, "reason": status_request.reason, "updated_by": actor, "updated_at": now,
     }  # fmt: skip
-    if status_request.action is Action.START:
+    if status_request.action is StrategyAction.START:
         changes |= {
             "run": strategy.run + 1, "started_by": actor, "started_at": now, "last_error": None,
             "failed_at": None,

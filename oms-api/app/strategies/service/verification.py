@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from app.audit.rules.actions import Difference
+from app.audit.rules.actions import ActionDifference
 from app.strategies.queries.journal import iterate_inputs, list_heads, list_journals
 from app.strategies.rules.journal import NO_HEAD, find_end
 
 
-def verify_journals(connection: Connection) -> Iterator[Difference]:
+def verify_journals(connection: Connection) -> Iterator[ActionDifference]:
     """Yield each journal that is broken, or does not end where the state of its strategy says.
 
     Old inputs are deleted. A journal without inputs can therefore end anywhere.
@@ -20,8 +20,10 @@ def verify_journals(connection: Connection) -> Iterator[Difference]:
         end = find_end(iterate_inputs(connection, *key))
         head = heads.get(key)
         if end.broken is not None:
-            yield Difference(place, "hash", f"input {end.broken}", "a hash after that of the input before")
+            yield ActionDifference(
+                place, "hash", f"input {end.broken}", "a hash after that of the input before"
+            )
         elif head is None:
-            yield Difference(place, "state", "none", "one")
+            yield ActionDifference(place, "state", "none", "one")
         elif end.head not in {head, NO_HEAD}:
-            yield Difference(place, "end", f"input {end.head.sequence}", f"input {head.sequence}")
+            yield ActionDifference(place, "end", f"input {end.head.sequence}", f"input {head.sequence}")

@@ -41,7 +41,7 @@ EVENT_TYPES: dict[ChannelKind, tuple[str, ...] | None] = {
 _NAMED = frozenset({ChannelKind.QUOTES, ChannelKind.PNL})
 
 
-class Channel(NamedTuple):
+class StreamChannel(NamedTuple):
     """A channel: its kind, and the symbol of quotes or the portfolio of P&L ("": all portfolios)."""
 
     kind: ChannelKind
@@ -63,14 +63,14 @@ class Authenticate(NamedTuple):
 class Subscribe(NamedTuple):
     """A client wants channels; those of events from after an event on, None: from now on."""
 
-    channels: tuple[Channel, ...]
+    channels: tuple[StreamChannel, ...]
     after: str | None
 
 
 class Unsubscribe(NamedTuple):
     """A client does not want channels any more."""
 
-    channels: tuple[Channel, ...]
+    channels: tuple[StreamChannel, ...]
 
 
 class Ping(NamedTuple):
@@ -113,7 +113,7 @@ def _read_text(value: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def _read_channels(value: dict[str, Any]) -> tuple[Channel, ...]:
+def _read_channels(value: dict[str, Any]) -> tuple[StreamChannel, ...]:
     names = value.get("channels")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise MessageRefused("malformed", '`channels` must be a list of names, such as ["orders"].')
@@ -122,7 +122,7 @@ def _read_channels(value: dict[str, Any]) -> tuple[Channel, ...]:
     return tuple(dict.fromkeys(map(parse_channel, names)))
 
 
-def parse_channel(text: str) -> Channel:
+def parse_channel(text: str) -> StreamChannel:
     """Parse the name of a channel, such as "orders" or "quotes:AAPL". Raises MessageRefused."""
     word, colon, name = text.partition(":")
     if word not in set(ChannelKind):
@@ -131,10 +131,10 @@ def parse_channel(text: str) -> Channel:
         )
     kind = ChannelKind(word)
     if kind is ChannelKind.QUOTES:
-        return Channel(kind, _require_symbol(name))
+        return StreamChannel(kind, _require_symbol(name))
     if colon and (kind not in _NAMED or not 0 < len(name.strip()) <= MAX_NAME_LENGTH):
         raise MessageRefused("unknown_channel", f"There is no channel {text[:60]!r}.")
-    return Channel(kind, name.strip())
+    return StreamChannel(kind, name.strip())
 
 
 def _require_symbol(text: str) -> str:

@@ -8,7 +8,7 @@ from app.database import Readers, set_tenant_scope
 from app.errors import OmsError
 from app.events.queries import EventFilter, StoredEvent, list_events_after
 from app.events.rules import EVENT_ID_KIND, is_requested
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.streams.rules.frames import build_event_frame
 from app.streams.rules.messages import EVENT_TYPES, ChannelKind
 from app.streams.service.outbox import Outbox
@@ -34,7 +34,7 @@ class TenantEvents:
     All events up to `position` were sent to them.
     """
 
-    def __init__(self, feed: Feed, readers: Readers, opaque_ids: OpaqueIds, tenant_id: int) -> None:
+    def __init__(self, feed: EventFeed, readers: Readers, opaque_ids: OpaqueIds, tenant_id: int) -> None:
         self._feed, self._readers, self._opaque_ids, self._tenant_id = feed, readers, opaque_ids, tenant_id
         self._live: dict[ChannelKind, set[EventSubscription]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -44,7 +44,7 @@ class TenantEvents:
     async def start(self) -> None:
         """Start to follow the events from now on. Raises Unavailable."""
         if self._task is None:
-            self.position = max(self.position, await self._feed.horizon(self._tenant_id))
+            self.position = max(self.position, await self._feed.get_horizon(self._tenant_id))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
@@ -119,7 +119,7 @@ class TenantEvents:
 class EventFanout:
     """The events of all tenants that have subscriptions."""
 
-    def __init__(self, feed: Feed, readers: Readers, opaque_ids: OpaqueIds) -> None:
+    def __init__(self, feed: EventFeed, readers: Readers, opaque_ids: OpaqueIds) -> None:
         self._feed, self._readers, self._opaque_ids = feed, readers, opaque_ids
         self._tenants: dict[int, TenantEvents] = {}
 
@@ -134,7 +134,7 @@ class EventFanout:
         events.users += 1
         try:
             await events.start()
-            position = await self._feed.horizon(tenant_id) if after is None else after
+            position = await self._feed.get_horizon(tenant_id) if after is None else after
             subscription = EventSubscription(outbox, kind, position)
             await events.join(subscription)
         except BaseException:

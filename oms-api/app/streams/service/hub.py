@@ -7,7 +7,7 @@ from typing import Any
 
 from app.clock import Now
 from app.database import Readers
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.ledger.service.valuation import Valuer
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -41,7 +41,7 @@ class StreamHub:
 
 
 def create_hub(
-    feed: Feed, readers: Readers, opaque_ids: OpaqueIds, market: Market, valuer: Valuer,
+    feed: EventFeed, readers: Readers, opaque_ids: OpaqueIds, market: Market, valuer: Valuer,
     serialize_quote: Callable[[Quote, datetime], dict[str, Any]], now: Now, origins: Sequence[str],
 ) -> StreamHub:  # fmt: skip
     """Return the hub of a process."""

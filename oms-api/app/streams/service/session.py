@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from app.clock import monotonic_seconds
 from app.errors import Unavailable
 from app.events.rules import EVENT_ID_KIND
-from app.events.service.feed import Feed
+from app.events.service.feed import EventFeed
 from app.identity.rules.access import Caller, Operation
 from app.rate_limit import Limit, OverLimit
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed
@@ -17,9 +17,9 @@ from app.streams.rules.frames import build_system_frame
 from app.streams.rules.messages import (
     EVENT_TYPES,
     Authenticate,
-    Channel,
     ChannelKind,
     Message,
+    StreamChannel,
     Subscribe,
     Unsubscribe,
     parse_message,
@@ -54,7 +54,7 @@ class Fanouts:
     events: EventFanout
     quotes: QuoteFanout
     values: ValueFanout
-    feed: Feed
+    feed: EventFeed
     opaque_ids: OpaqueIds
 
 
@@ -65,7 +65,7 @@ class Rights(NamedTuple):
     find_current: Callable[[], Awaitable[Caller | None]]
 
 
-class Session:
+class StreamSession:
     """The subscriptions of an authenticated connection."""
 
     def __init__(self, socket: Socket, rights: Rights, fanouts: Fanouts) -> None:
@@ -73,7 +73,7 @@ class Session:
         self._caller = rights.caller
         self._outbox = Outbox(socket.send)
         self._events: dict[ChannelKind, EventSubscription] = {}
-        self._channels: set[Channel] = set()
+        self._channels: set[StreamChannel] = set()
         self._limit = Limit("messages", "Too many messages of this connection.", MESSAGES_PER_MINUTE)
 
     async def serve(self) -> None:
@@ -130,7 +130,7 @@ class Session:
         if len(self._channels | set(message.channels)) > MAX_CHANNELS:
             raise MessageRefused("too_many", f"A connection has at most {MAX_CHANNELS} channels.")
         tenant_id, after = self._caller.tenant_id, self._decode_event_id(message.after)
-        names = _group_names(message.channels)
+        names = _group_channel_names(message.channels)
         if ChannelKind.PNL in names:
             missing = await self._fanouts.values.add(
                 tenant_id, self._outbox, names[ChannelKind.PNL], self._caller.portfolios
@@ -138,7 +138,7 @@ class Session:
             if missing:
                 raise MessageRefused("unknown_channel", f"There is no portfolio {missing[0]!r}.")
         self._channels |= set(message.channels)
-        position = after if after is not None else await self._fanouts.feed.horizon(tenant_id)
+        position = after if after is not None else await self._fanouts.feed.get_horizon(tenant_id)
         event_id = self._fanouts.opaque_ids.encode(tenant_id, EVENT_ID_KIND, position)
         self._reply("subscribed", event_id, channels=[str(channel) for channel in message.channels])
         if ChannelKind.QUOTES in names:
@@ -157,7 +157,7 @@ class Session:
             self._fanouts.events.unsubscribe(tenant_id, previous)
 
     async def _unsubscribe(self, message: Unsubscribe) -> None:
-        tenant_id, names = self._caller.tenant_id, _group_names(message.channels)
+        tenant_id, names = self._caller.tenant_id, _group_channel_names(message.channels)
         if ChannelKind.QUOTES in names:
             await self._fanouts.quotes.remove(tenant_id, self._outbox, names[ChannelKind.QUOTES])
         self._fanouts.values.remove(self._outbox, names.get(ChannelKind.PNL, ()))
@@ -166,7 +166,7 @@ class Session:
         self._channels -= set(message.channels)
         self._reply("unsubscribed", channels=[str(channel) for channel in message.channels])
 
-    def _require_right(self, channel: Channel) -> None:
+    def _require_right(self, channel: StreamChannel) -> None:
         operation = Operation.READ_EVENTS if channel.kind in EVENT_TYPES else Operation.READ_BOOKS
         if not self._caller.may(operation):
             raise MessageRefused("forbidden", f"You may not read the channel {channel.kind}.")
@@ -198,7 +198,7 @@ class Session:
         self._fanouts.values.unsubscribe_all(self._outbox)
 
 
-def _group_names(channels: tuple[Channel, ...]) -> dict[ChannelKind, list[str]]:
+def _group_channel_names(channels: tuple[StreamChannel, ...]) -> dict[ChannelKind, list[str]]:
     names: dict[ChannelKind, list[str]] = {}
     for channel in channels:
         names.setdefault(channel.kind, []).append(channel.name)

@@ -12,7 +12,7 @@ from app.clock import Now
 from app.database import Readers
 from app.ledger.queries.reading import find_books, list_books
 from app.ledger.rules.equity import PortfolioValue
-from app.ledger.service.reading import Statement
+from app.ledger.service.reading import PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.periodic_tasks import repeat
@@ -62,9 +62,7 @@ class ValueFanout:
         Return the names of those that do not exist or may not be seen. Raises Unavailable.
         """
         keys = {name_key(name): name for name in names}
-        known = await self._readers.run(
-            lambda connection: find_books(connection, tenant_id, [key for key in keys if key]), tenant_id
-        )
+        known = await self._readers.read(tenant_id, find_books, [key for key in keys if key])
         visible = {key for key in known if portfolios is None or key in portfolios}
         client = self._clients.setdefault(outbox, _Client(tenant_id, portfolios))
         client.wanted |= visible | ({_ALL} & keys.keys())
@@ -90,23 +88,20 @@ class ValueFanout:
                 if client.tenant_id == tenant_id
                 for key in client.wanted
             }
-            texts = await self._readers.run(
-                lambda connection, tenant_id=tenant_id, wanted=keys: self._value(  # type: ignore[misc]  # bound
-                    connection, tenant_id, wanted
-                ),
-                tenant_id,
-            )
+            texts = await self._readers.read(tenant_id, self._read_values, keys)
             for outbox, client in self._clients.items():
                 if client.tenant_id == tenant_id:
                     _send(outbox, client, texts)
 
-    def _value(self, connection: Connection, tenant_id: int, wanted: set[str]) -> dict[str, PortfolioText]:
+    def _read_values(
+        self, connection: Connection, tenant_id: int, wanted: set[str]
+    ) -> dict[str, PortfolioText]:
         keys = wanted - {_ALL}
         if _ALL in wanted:
             books = list_books(connection, tenant_id, None, MAX_PORTFOLIOS, None, None)
             keys |= {name_key(book.name) for book in books}
         found = find_books(connection, tenant_id, sorted(keys))
-        statements = {key: Statement(*pair) for key, pair in found.items()}
+        statements = {key: PortfolioStatement(*pair) for key, pair in found.items()}
         values = value_statements(connection, self._valuer, tenant_id, statements, self._now())
         return {key: _serialize(statements[key], value) for key, value in values.items()}
 
@@ -122,7 +117,7 @@ def _send(outbox: Outbox, client: _Client, texts: dict[str, PortfolioText]) -> N
         outbox.put_items(ChannelKind.PNL, changed)
 
 
-def _serialize(statement: Statement, value: PortfolioValue) -> PortfolioText:
+def _serialize(statement: PortfolioStatement, value: PortfolioValue) -> PortfolioText:
     book = statement.book
     amounts = {
         "equity": value.equity,

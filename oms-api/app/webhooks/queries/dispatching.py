@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import orjson
 from sqlalchemy import Connection, Table, func, or_, select, update
 
-from app.database import build_update, execute_writes
+from app.database import build_update
 from app.database.bulk import BulkWrite
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.models import ApiKey, Tenant
-from app.timestamps import Timestamp, format_timestamp
+from app.timestamps import Timestamp
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 from app.webhooks.rules.attempts import DeliveryStatus
 from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
@@ -19,13 +19,13 @@ from app.webhooks.rules.values import DISABLED_EVENT, Delivery, Endpoint
 _DELIVERIES = cast("Table", WebhookDeliveryRow.__table__)
 _WEBHOOKS = cast("Table", WebhookRow.__table__)
 _ENDPOINT = (
-    *(WebhookRow.id, WebhookRow.tenant_id, WebhookRow.url, WebhookRow.event_types, WebhookRow.version),
-    *(WebhookRow.cursor, WebhookRow.secret, WebhookRow.previous_secret, WebhookRow.previous_until),
-)
+    WebhookRow.id, WebhookRow.tenant_id, WebhookRow.url, WebhookRow.event_types, WebhookRow.version,
+    WebhookRow.cursor, WebhookRow.secret, WebhookRow.previous_secret, WebhookRow.previous_until,
+)  # fmt: skip
 _RESULT = (
-    *("status", "attempt", "response_status", "latency_ms", "error"),
-    *("attempts", "next_attempt_at", "completed_at"),
-)
+    "status", "attempt", "response_status", "latency_ms", "error",
+    "attempts", "next_attempt_at", "completed_at",
+)  # fmt: skip
 
 
 class DeliveryUpdate(NamedTuple):
@@ -56,7 +56,8 @@ def list_endpoints(connection: Connection, now: datetime) -> list[Endpoint]:
     The webhooks of a key that was revoked or has expired are left out.
     """
     ended_key = select(ApiKey.key_id).where(
-        *(ApiKey.tenant_id == WebhookRow.tenant_id, ApiKey.name == WebhookRow.owner),
+        ApiKey.tenant_id == WebhookRow.tenant_id,
+        ApiKey.name == WebhookRow.owner,
         or_(ApiKey.revoked_at.is_not(None), ApiKey.expires_at <= now),
     )
     statement = (
@@ -109,8 +110,14 @@ def list_pending(connection: Connection, webhook_ids: Sequence[str], limit: int)
     place = func.row_number().over(partition_by=row_of.webhook_id, order_by=(row_of.event_number, row_of.id))
     pending = (
         select(
-            *(row_of.id, row_of.webhook_id, row_of.tenant_id, row_of.event_number),
-            *(row_of.subject, row_of.attempt, row_of.next_attempt_at, row_of.attempts),
+            row_of.id,
+            row_of.webhook_id,
+            row_of.tenant_id,
+            row_of.event_number,
+            row_of.subject,
+            row_of.attempt,
+            row_of.next_attempt_at,
+            row_of.attempts,
             place.label("place"),
         )
         .where(row_of.webhook_id.in_(webhook_ids), row_of.status == DeliveryStatus.PENDING.value)
@@ -155,10 +162,5 @@ def disable_webhook(connection: Connection, disabling: Disabling, now: datetime)
     row = connection.execute(statement).one_or_none()
     if row is None:
         return
-    payload: dict[str, Any] = {
-        "webhook_id": disabling.webhook_id,
-        "name": row.name,
-        "reason": disabling.reason,
-    }
-    event = (disabling.tenant_id, DISABLED_EVENT, orjson.dumps(payload).decode(), format_timestamp(now))
-    execute_writes(connection, build_event_insert([event]))
+    payload = {"webhook_id": disabling.webhook_id, "name": row.name, "reason": disabling.reason}
+    publish_event(connection, disabling.tenant_id, DISABLED_EVENT, payload, now)

@@ -45,7 +45,7 @@ _FORBIDDEN_IPV6 = [
 ]
 
 
-class Target(NamedTuple):
+class DeliveryTarget(NamedTuple):
     """The parts of a URL that a request needs. `host` is a name or an address."""
 
     host: str
@@ -71,7 +71,7 @@ class AddressPolicy(NamedTuple):
     allows_loopback: bool = False
 
 
-def parse_url(url: str) -> Target | None:
+def parse_url(url: str) -> DeliveryTarget | None:
     """Return the parts of an http or https URL, or None if it is malformed or contains credentials."""
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):
         return None
@@ -84,7 +84,7 @@ def parse_url(url: str) -> Target | None:
         return None
     is_encrypted = parts.scheme == "https"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.hostname, port or (443 if is_encrypted else 80), path, is_encrypted)
+    return DeliveryTarget(parts.hostname, port or (443 if is_encrypted else 80), path, is_encrypted)
 
 
 def find_url_problem(url: str, policy: AddressPolicy) -> str | None:

@@ -12,9 +12,9 @@ GONE = 410
 _SECOND, _MINUTE, _HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 # The waits between ten attempts: 71 hours in all.
 _WAITS = (
-    *(5 * _SECOND, 30 * _SECOND, 2 * _MINUTE, 10 * _MINUTE),
-    *(_HOUR, 4 * _HOUR, 10 * _HOUR, 24 * _HOUR, 32 * _HOUR),
-)
+    5 * _SECOND, 30 * _SECOND, 2 * _MINUTE, 10 * _MINUTE,
+    _HOUR, 4 * _HOUR, 10 * _HOUR, 24 * _HOUR, 32 * _HOUR,
+)  # fmt: skip
 _JITTER = 0.1
 _MAX_RETRY_AFTER = timedelta(hours=24)
 _MAX_PAUSE_SECONDS = 60.0

@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from app.database import execute_writes
 from app.events.queries import find_last_number
 from app.events.rules import EVENT_ID_KIND
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.identity.rules.access import Caller
+from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
 from app.webhooks.errors import NoSuchDelivery, WebhookDisabled
 from app.webhooks.queries import deliveries as queries
@@ -44,27 +44,24 @@ class WebhookDeliveries:
         return page, page[-1]["id"] if len(deliveries) > limit else None
 
     def resend(
-        self, connection: Connection, caller: Caller, webhook_id: str, delivery_id: str, now: datetime
-    ) -> dict[str, Any]:
+        self, connection: Connection, request: ChangeRequest, webhook_id: str, delivery_id: str, now: datetime
+    ) -> ChangeResult:
         """Send the event of a delivery again as a new delivery. The event keeps its ID."""
-        webhook = get_webhook(connection, caller, webhook_id)
-        number = self._decode(caller.tenant_id, delivery_id)
-        old = queries.find_delivery(connection, caller.tenant_id, webhook.id, number)
+        webhook = get_webhook(connection, request.caller, webhook_id)
+        number = self._decode(webhook.tenant_id, delivery_id)
+        old = queries.find_delivery(connection, webhook.tenant_id, webhook.id, number)
         if old is None:
             raise NoSuchDelivery(delivery_id)
         return self._add(connection, webhook, old.event_number, old.event_type, old.subject, now)
 
     def send_test(
-        self, connection: Connection, caller: Caller, webhook_id: str, now: datetime
-    ) -> dict[str, Any]:
+        self, connection: Connection, request: ChangeRequest, webhook_id: str, now: datetime
+    ) -> ChangeResult:
         """Send an event `webhook.test` to this webhook only."""
-        webhook = get_webhook(connection, caller, webhook_id)
+        webhook = get_webhook(connection, request.caller, webhook_id)
         webhook_queries.update_webhook(connection, webhook, {})
-        payload = orjson.dumps({"webhook_id": webhook.id}).decode()
-        execute_writes(
-            connection, build_event_insert([(caller.tenant_id, TEST_EVENT, payload, format_timestamp(now))])
-        )
-        number = find_last_number(connection, caller.tenant_id, TEST_EVENT)
+        publish_event(connection, webhook.tenant_id, TEST_EVENT, {"webhook_id": webhook.id}, now)
+        number = find_last_number(connection, webhook.tenant_id, TEST_EVENT)
         return self._add(connection, webhook, number, TEST_EVENT, f"{TEST_EVENT} {number}", now)
 
     def serialize(self, delivery: StoredDelivery) -> dict[str, Any]:
@@ -87,7 +84,7 @@ class WebhookDeliveries:
     def _add(
         self, connection: Connection, webhook: StoredWebhook, number: int, event_type: str, subject: str,
         now: datetime,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> ChangeResult:  # fmt: skip
         if webhook.status != "enabled":
             raise WebhookDisabled
         new = NewDelivery(webhook.tenant_id, webhook.id, number, event_type, subject)
@@ -95,7 +92,7 @@ class WebhookDeliveries:
         webhook_queries.update_webhook(connection, webhook, {})
         stored = queries.find_delivery(connection, webhook.tenant_id, webhook.id, delivery_id)
         assert stored is not None, "inserted above"  # noqa: S101  # for the type checker
-        return self.serialize(stored)
+        return ChangeResult(self.serialize(stored), (), 202)
 
     def _decode(self, tenant_id: int, text: str) -> int:
         number = self._opaque_ids.decode(tenant_id, DELIVERY_ID_KIND, text)

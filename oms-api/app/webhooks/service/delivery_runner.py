@@ -88,7 +88,7 @@ class DeliveryRunner:
                     if not self._renew():
                         break
                     renewed_at = monotonic_seconds()
-                await dispatcher.cycle()
+                await dispatcher.run_cycle()
             except Exception as error:  # noqa: BLE001  # the deliveries must go on after any failure
                 _log_failure(error)
                 is_idle = True

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from app.clock import Now, monotonic_seconds
 from app.correlation import build_traceparent, set_correlation
-from app.encryption import DecryptionFailed, KeyRing
+from app.encryption import DecryptionFailed, EncryptionKeys
 from app.events.queries import StoredEvent
 from app.events.rules import Horizon, advance_horizon
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
@@ -49,7 +49,7 @@ class Dispatcher:
         self,
         store: DispatchStore,
         sender: WebhookSender,
-        keys: KeyRing,
+        keys: EncryptionKeys,
         now: Now,
         draw: Callable[[], float] = random.random,
         observe: Callable[[str, float], None] = lambda *_: None,
@@ -73,7 +73,7 @@ class Dispatcher:
         """Whether there is nothing to poll for: no endpoints and no results to store."""
         return not self._queues and not self._updates
 
-    async def cycle(self) -> None:
+    async def run_cycle(self) -> None:
         """Do what is due. Raises SQLAlchemyError; then nothing is lost, and the next call continues."""
         if monotonic_seconds() - self._refreshed_at >= REFRESH_SECONDS:
             await self._refresh()

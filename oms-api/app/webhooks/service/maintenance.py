@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from app.clock import Now
 from app.database import set_all_tenants_scope, unit_of_work
 from app.duties.service import Lease
-from app.encryption import DecryptionFailed, KeyRing
+from app.encryption import DecryptionFailed, EncryptionKeys
 from app.webhooks.queries.deliveries import delete_completed_deliveries
 from app.webhooks.queries.webhooks import list_secrets, update_secrets
 from app.webhooks.service.webhooks import get_secret_context
@@ -19,7 +19,7 @@ CHUNK = 5_000
 class WebhookMaintenance:
     """The duties for all tenants."""
 
-    def __init__(self, engine: Engine, keys: KeyRing, now: Now) -> None:
+    def __init__(self, engine: Engine, keys: EncryptionKeys, now: Now) -> None:
         self._engine, self._keys, self._now = engine, keys, now
 
     def prune(self, lease: Lease) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cache
 
 from app.clock import Now, monotonic_seconds
-from app.webhooks.rules.addresses import AddressPolicy, Target, is_permitted, parse_address, parse_url
+from app.webhooks.rules.addresses import AddressPolicy, DeliveryTarget, is_permitted, parse_address, parse_url
 from app.webhooks.rules.attempts import AttemptResult, parse_retry_after
 from app.webhooks.service.host_lookups import HostLookups, LookupKey, Resolve, resolve_host
 
@@ -73,7 +73,7 @@ class WebhookSender:
         reader, writer = await asyncio.open_connection(
             address,
             target.port,
-            ssl=_tls_context() if target.is_encrypted else None,
+            ssl=_get_tls_context() if target.is_encrypted else None,
             server_hostname=target.host if target.is_encrypted else None,
             limit=MAX_RESPONSE_BYTES,
         )
@@ -86,7 +86,7 @@ class WebhookSender:
             writer.transport.abort()
         return head
 
-    async def _find_address(self, tenant_id: int, url: str, target: Target) -> str:
+    async def _find_address(self, tenant_id: int, url: str, target: DeliveryTarget) -> str:
         ip_address = parse_address(target.host)
         lookup = LookupKey(tenant_id, target.host, target.port)
         found = [str(ip_address)] if ip_address else await self._lookups.find_addresses(lookup)
@@ -99,11 +99,11 @@ class WebhookSender:
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
+def _get_tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _format_request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
+def _format_request(target: DeliveryTarget, headers: Mapping[str, str], body: bytes) -> bytes:
     lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.host_header}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.rules.entries import AuditValues
-from app.encryption import KeyRing
+from app.encryption import EncryptionKeys
 from app.identity.rules.access import Caller, Scope
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
@@ -38,7 +38,7 @@ class WebhookService:
     """Changes webhooks. Its functions run in the transaction of a request."""
 
     def __init__(
-        self, keys: KeyRing, policy: AddressPolicy, draw: Callable[[int], bytes] = secrets.token_bytes
+        self, keys: EncryptionKeys, policy: AddressPolicy, draw: Callable[[int], bytes] = secrets.token_bytes
     ) -> None:
         self._keys, self._policy, self._draw = keys, policy, draw
 

@@ -99,9 +99,9 @@ def test_failed_write_is_retried_with_later_actions():
     (key,) = gathering.take(NOON)
     gathering.add(build_denial(request_id="second"))
     gathering.restore(key)
-    assert gathering.waiting() == 2
+    assert gathering.count_waiting() == 2
     assert flush_entries(gathering, NOON + SECOND) == [(first, 2)]
-    assert gathering.waiting() == 0
+    assert gathering.count_waiting() == 0
 
 
 def test_count_being_written_is_not_taken_twice():
@@ -109,7 +109,7 @@ def test_count_being_written_is_not_taken_twice():
     gathering.add(build_denial())
     assert len(gathering.take(NOON)) == 1
     assert gathering.take(NOON + MINUTE) == {}
-    assert gathering.waiting() == 1
+    assert gathering.count_waiting() == 1
 
 
 def test_full_aggregator_rejects_actions_until_space_is_free():
@@ -129,8 +129,8 @@ def test_long_texts_use_bounded_memory():
     gathering = Aggregator()
     gathering.add(build_denial(actor="x" * 100_000))
     gathering.add(build_denial(actor="x" * 100_001))
-    ((told, count),) = flush_entries(gathering, NOON)
-    assert (len(told.actor), count) == (300, 2)
+    ((entry, count),) = flush_entries(gathering, NOON)
+    assert (len(entry.actor), count) == (300, 2)
 
 
 def test_flood_of_20_000_actions_makes_few_rows_in_little_memory():
@@ -160,7 +160,7 @@ def test_finished_minutes_leave_no_memory():
     own = tracemalloc.Filter(inclusive=True, filename_pattern=gathering_module.__file__)  # not other threads'
     left = tracemalloc.take_snapshot().filter_traces([own]).statistics("filename")
     tracemalloc.stop()
-    assert sum(one.size for one in left) < 50_000
+    assert sum(group.size for group in left) < 50_000
 
 
 steps = st.lists(
@@ -177,7 +177,7 @@ steps = st.lists(
 @given(steps)
 def test_every_action_is_counted_once_despite_failures(steps):
     gathering, now = Aggregator(most_held=30), NOON
-    told: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     noted: Counter[int] = Counter()
     for tenant_id, number, seconds, flush in steps:
         now += seconds * SECOND
@@ -186,11 +186,11 @@ def test_every_action_is_counted_once_despite_failures(steps):
         assert len(gathering) <= 30
         if flush == "written":
             for act, count in flush_entries(gathering, now):
-                told[act.tenant_id] += count
+                counts[act.tenant_id] += count
         elif flush == "failed":
             for key in gathering.take(now):
                 gathering.restore(key)
-        assert gathering.waiting() == noted.total() - told.total()
+        assert gathering.count_waiting() == noted.total() - counts.total()
     for act, count in flush_entries(gathering, now, everything=True):
-        told[act.tenant_id] += count
-    assert told == noted
+        counts[act.tenant_id] += count
+    assert counts == noted

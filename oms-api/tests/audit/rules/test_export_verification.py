@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.rules.chain import COLUMNS, START, ChainedEntry, Head, compute_hash
-from app.audit.rules.export_verification import TRAIL, Chain, ExportVerifier, serialize_line
+from app.audit.rules.export_verification import TRAIL, ExportChain, ExportVerifier, serialize_line
 from app.ledger.rules import chain as ledger
 from app.ledger.rules.exports import EARLIER_LEDGER, LEDGER
 from tests.audit.entries import build_chain, serialize_rows
@@ -19,7 +19,7 @@ from tests.factories import build_trade_row
 ROWS = build_chain(12)
 LINES = serialize_rows(ROWS)
 FIXED = {"tenant_id", "sequence", "hash_version", "hash"}  # have separate tests
-HEAD = {Chain(1): Head(12, ROWS[-1].hash)}
+HEAD = {ExportChain(1): Head(12, ROWS[-1].hash)}
 places = st.integers(0, len(LINES) - 1)
 
 
@@ -46,11 +46,11 @@ def test_intact_export_passes_with_and_without_its_head():
 
 
 def test_empty_export_passes_and_proves_nothing():
-    assert (verify_export([]).lines, verify_export([], {Chain(1): START}).lines) == (0, 0)
+    assert (verify_export([]).lines, verify_export([], {ExportChain(1): START}).lines) == (0, 0)
 
 
 def test_earlier_head_verifies_the_lines_before_it():
-    earlier = {Chain(1): Head(5, ROWS[4].hash)}
+    earlier = {ExportChain(1): Head(5, ROWS[4].hash)}
     assert verify_export(LINES, earlier).unproven == 7
     assert find_first_problem(LINES[:5], earlier) is None
 
@@ -94,12 +94,12 @@ def test_inserted_line_is_reported(place, copied):
 
 @given(st.tuples(places, places).filter(lambda pair: pair[0] < pair[1]))
 def test_swapped_lines_are_reported_at_the_first(pair):
-    one, other = pair
+    first, second = pair
     swapped = list(LINES)
-    swapped[one], swapped[other] = swapped[other], swapped[one]
+    swapped[first], swapped[second] = swapped[second], swapped[first]
     finding = find_first_problem(swapped)
     assert finding is not None
-    assert finding.line == one + 1
+    assert finding.line == first + 1
 
 
 @given(st.integers(0, len(LINES) - 1))
@@ -185,7 +185,7 @@ BOOKS = parse_ledgers((7, 3), (9, 2))
 
 def build_head(line):
     row = orjson.loads(line)
-    return {Chain(row["tenant_id"], row["portfolio_id"]): Head(row["sequence"], row["hash"])}
+    return {ExportChain(row["tenant_id"], row["portfolio_id"]): Head(row["sequence"], row["hash"])}
 
 
 def test_ledgers_are_verified_portfolio_by_portfolio():

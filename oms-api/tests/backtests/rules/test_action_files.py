@@ -12,13 +12,13 @@ HEADER = "symbol,ex_date,kind,new_units,old_units,amount,currency,withholding_pe
 
 def test_actions_take_effect_when_their_date_begins_at_the_exchange():
     text = f"{HEADER}\nmsft,2026-11-23,split,2,1,,,\nBTC/USD,2026-11-24,dividend,,,0.25,USD,15\n"
-    found = parse_actions(text, "NASDAQ")
-    assert [(one.kind, one.symbol, one.effective_at) for one in found] == [
+    actions = parse_actions(text, "NASDAQ")
+    assert [(action.kind, action.symbol, action.effective_at) for action in actions] == [
         (ActionKind.SPLIT, "MSFT", "2026-11-23T05:00:00.000000Z"),
         (ActionKind.DIVIDEND, "BTC/USD", "2026-11-24T00:00:00.000000Z"),
     ]
-    assert found[0].ratio == Ratio(Decimal(2), Decimal(1))
-    assert (found[1].amount, found[1].currency, found[1].withholding_percent) == (
+    assert actions[0].ratio == Ratio(Decimal(2), Decimal(1))
+    assert (actions[1].amount, actions[1].currency, actions[1].withholding_percent) == (
         Decimal("0.25"), "USD", Decimal(15),
     )  # fmt: skip
     assert parse_actions("symbol,ex_date,kind\n", "") == []

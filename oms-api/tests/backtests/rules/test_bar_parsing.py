@@ -20,7 +20,7 @@ def _parse(lines, **options):
     return BarParser(Interval.MINUTE, **options).parse(join_lines(lines))
 
 
-def _prices(table: BarTable):
+def _build_prices(table: BarTable):
     columns = (table.opens, table.highs, table.lows, table.closes)
     return [[Decimal(price).scaleb(-table.places) for price in column] for column in columns]
 
@@ -49,9 +49,12 @@ def test_parser_goes_on_in_the_next_chunk():
 def test_prices_are_exact(places, data):
     integers = st.integers(1, 10 ** (6 + places) - 1)
     opens = data.draw(st.lists(integers, min_size=1, max_size=5))
-    amounts = [Decimal(one).scaleb(-places) for one in opens]
-    lines = [build_line(number, f"{one:f}/{one:f}/{one:f}/{one:f}") for number, one in enumerate(amounts)]
-    assert _prices(_parse(lines))[0] == amounts
+    amounts = [Decimal(price).scaleb(-places) for price in opens]
+    lines = [
+        build_line(number, f"{amount:f}/{amount:f}/{amount:f}/{amount:f}")
+        for number, amount in enumerate(amounts)
+    ]
+    assert _build_prices(_parse(lines))[0] == amounts
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_unusual_lines_are_read_one_by_one():
     assert list(table.closes) == [100, 150]
     table = _parse([build_line(0, '"1.125"/2/1/1'), build_line(0, "1/2/1/1.5", "MSFT", volume="0.25")])
     assert list(table.symbols) == ["AAPL", "MSFT"]
-    assert _prices(table)[0] == [Decimal("1.125"), Decimal(1)]
+    assert _build_prices(table)[0] == [Decimal("1.125"), Decimal(1)]
 
 
 def test_symbols_are_parsed_together():

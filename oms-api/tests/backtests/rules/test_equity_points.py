@@ -2,22 +2,28 @@
 
 from decimal import Decimal
 
-from app.backtests.rules.equity_points import DAY_SECONDS, EquityCurve, EquityPoint, split_days
+from app.backtests.rules.equity_points import DAY_SECONDS, BacktestEquityCurve, EquityPoint, split_days
 
 ZERO = Decimal(0)
 
 
-def _point(at, is_close=False):
+def _build_point(at, is_close=False):
     return EquityPoint(at, Decimal(at), Decimal(1), Decimal(1), ZERO, is_close)
 
 
 def test_equity_is_cash_and_market_value():
-    assert _point(5).equity == 6
+    assert _build_point(5).equity == 6
 
 
 def test_point_replaces_one_of_the_same_instant():
-    curve = EquityCurve(2)
-    for point in (_point(1), _point(2), _point(2, is_close=True), _point(3), _point(3, is_close=True)):
+    curve = BacktestEquityCurve(2)
+    for point in (
+        _build_point(1),
+        _build_point(2),
+        _build_point(2, is_close=True),
+        _build_point(3),
+        _build_point(3, is_close=True),
+    ):
         curve.append(point)
     assert [(equity_point.at, equity_point.is_close) for equity_point in curve.points] == [
         (1, False),
@@ -28,11 +34,11 @@ def test_point_replaces_one_of_the_same_instant():
 
 
 def test_curve_is_thinned_to_every_second_point_and_keeps_the_closes():
-    curve = EquityCurve(4)
+    curve = BacktestEquityCurve(4)
     for at in range(1, 6):
-        curve.append(_point(at, is_close=at == 2))
+        curve.append(_build_point(at, is_close=at == 2))
         assert curve.step == 1
-    curve.append(_point(6))
+    curve.append(_build_point(6))
     assert [point.at for point in curve.points] == [1, 2, 4, 6]
     assert curve.step == 2
 

@@ -21,18 +21,18 @@ def build_job(costs="none", **settings):
 
 
 def test_settings_are_those_of_the_command():
-    found = build_job(
+    job = build_job(
         "zerodha", spread="0.02", slippage="basis_points", basis_points="2", latency_milliseconds="250",
         limits={"MAX_DAILY_LOSS": "5"}, risk=False, sessions=True, product="MIS", tick="0.05",
     )  # fmt: skip
-    assert found.instruments.exchange == "NSE"
-    assert found.instruments.tick_size == Decimal("0.05")
-    assert (found.market.slippage, found.market.latency) == (
+    assert job.instruments.exchange == "NSE"
+    assert job.instruments.tick_size == Decimal("0.05")
+    assert (job.market.slippage, job.market.latency) == (
         Slippage.BASIS_POINTS,
         timedelta(milliseconds=250),
     )
-    assert (found.market.spread, found.limits) == (Decimal("0.02"), {LimitCode.MAX_DAILY_LOSS: Decimal(5)})
-    assert (found.has_risk_checks, found.enforces_sessions, found.product) == (False, True, "MIS")
+    assert (job.market.spread, job.limits) == (Decimal("0.02"), {LimitCode.MAX_DAILY_LOSS: Decimal(5)})
+    assert (job.has_risk_checks, job.enforces_sessions, job.product) == (False, True, "MIS")
     foreign = build_job(base_currency="inr", currencies={"aapl": "usd"}, rates="USD/INR")
     assert (foreign.currency, foreign.currencies, foreign.rate_symbols) == (
         "INR", {"AAPL": "USD"}, ("USD/INR",),
@@ -41,7 +41,7 @@ def test_settings_are_those_of_the_command():
         "USD",
         "INR",
     )
-    assert [one.percent for one in build_job(carry_rates={"borrow": "2.5"}).carry_rates] == [Decimal("2.5")]
+    assert [rate.percent for rate in build_job(carry_rates={"borrow": "2.5"}).carry_rates] == [Decimal("2.5")]
     assert (build_job().instruments.exchange, build_job().seed, build_job(exchange="NYSE").currency) == (
         "",
         3,

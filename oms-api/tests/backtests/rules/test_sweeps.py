@@ -39,12 +39,12 @@ def test_random_sets_are_different_repeatable_and_within_the_ranges():
     sets = draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
     assert sets == draw_sets(50, 7, {}, {"slow": ["8", "9"]}, descriptions)
     assert sets != draw_sets(50, 8, {}, {"slow": ["8", "9"]}, descriptions)
-    assert len({tuple(one.items()) for one in sets}) == 50
+    assert len({tuple(parameters.items()) for parameters in sets}) == 50
     assert all(1 <= int(item["fast"]) <= 9 and item["slow"] in {"8", "9"} for item in sets)
     assert all(Decimal("0.5") <= Decimal(item["share"]) <= Decimal("1.5") for item in sets)
     assert {item["late"] for item in sets} == {"true", "false"}
     assert {item["kind"] for item in sets} == {"a", "b"}
-    assert not any("size" in one for one in sets)
+    assert not any("size" in parameters for parameters in sets)
 
 
 def test_fixed_parameters_do_not_vary_and_small_ranges_give_fewer_sets():
@@ -75,13 +75,13 @@ def require_ratio(ratio: float | None) -> float:
     return ratio
 
 
-def _result(*shares):
+def _build_result(*shares):
     return SetResult({}, [DayReturn(100 + day, share) for day, share in enumerate(shares)], "1.00")
 
 
 def test_a_set_that_only_fits_the_past_shows_in_the_columns():
     good, bad = [0.02, 0.03, 0.01, 0.02], [-0.02, -0.03, -0.01, -0.02]
-    fitted, steady = _result(*good, *bad), _result(0.01, 0.02, 0.0, 0.01, *good)
+    fitted, steady = _build_result(*good, *bad), _build_result(0.01, 0.02, 0.0, 0.01, *good)
     windows = [Window(100, 104, 108)]
     first, second = build_rows([fitted, steady], windows, 252)
     assert require_ratio(first.in_sample_sharpe) > require_ratio(second.in_sample_sharpe) > 0
@@ -92,6 +92,6 @@ def test_a_set_that_only_fits_the_past_shows_in_the_columns():
 
 
 def test_a_set_without_trades_has_no_ratios():
-    (row,) = build_rows([_result(*[0.0] * 8)], [Window(100, 104, 108)], 252)
+    (row,) = build_rows([_build_result(*[0.0] * 8)], [Window(100, 104, 108)], 252)
     assert row.in_sample_sharpe is row.out_of_sample_sharpe is row.deflated_sharpe is None
-    assert compute_walk_forward([_result(*[0.0] * 8)], [Window(100, 104, 108)], 252) is None
+    assert compute_walk_forward([_build_result(*[0.0] * 8)], [Window(100, 104, 108)], 252) is None

@@ -11,7 +11,7 @@ from app.ledger.rules.accounting import FLAT, Fill, Side, apply_fill
 fills = st.tuples(st.sampled_from(Side), st.integers(1, 9), st.integers(1, 99), st.integers(0, 5))
 
 
-def _earned(trades):
+def _compute_earned(trades):
     tracker, position = TripTracker(), FLAT
     for side, quantity, price, charges in trades:
         fill = Fill(side, Decimal(quantity), Decimal(quantity * price))
@@ -23,20 +23,20 @@ def _earned(trades):
 
 def test_trip_earns_its_realised_profit_less_all_charges():
     trades = [(Side.BUY, 10, 5, 1), (Side.BUY, 10, 7, 1), (Side.SELL, 5, 8, 1), (Side.SELL, 15, 8, 2)]
-    assert _earned(trades)[0] == [Decimal(40 - 5)]
+    assert _compute_earned(trades)[0] == [Decimal(40 - 5)]
 
 
 def test_charges_of_a_fill_through_zero_are_split_by_quantity():
     trades = [(Side.BUY, 10, 5, 1), (Side.SELL, 20, 6, 4), (Side.BUY, 10, 6, 1)]
-    assert _earned(trades)[0] == [Decimal(10 - 1 - 2), Decimal(0 - 2 - 1)]
+    assert _compute_earned(trades)[0] == [Decimal(10 - 1 - 2), Decimal(0 - 2 - 1)]
 
 
 @given(st.lists(fills, max_size=12))
 def test_trips_earn_what_the_portfolio_realises_once_it_is_flat(trades):
-    _, held = _earned(trades)
+    _, held = _compute_earned(trades)
     if held.quantity:
         closing = Side.SELL if held.quantity > 0 else Side.BUY
         trades = [*trades, (closing, int(abs(held.quantity)), 50, 1)]
-    earned, held = _earned(trades)
+    earned, held = _compute_earned(trades)
     charges = sum(trade[3] for trade in trades)
     assert abs(sum(earned) - (held.realized_pnl - charges)) < Decimal("0.0000001")

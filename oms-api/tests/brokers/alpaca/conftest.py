@@ -1,25 +1,14 @@
 """A running stand-in of Alpaca, and the broker on it."""
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY, StandIn
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
-WAIT_SECONDS = 60.0
 CREDENTIALS = AlpacaCredentials(KEY_ID, SECRET_KEY)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +26,9 @@ def alpaca(running_alpaca):
 
 @pytest.fixture
 def broker(alpaca):
-    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=WAIT_SECONDS))
     broker.stream.start()
-    wait_for(broker.stream.is_ready.is_set)
+    wait_until(broker.stream.is_ready.is_set)
     alpaca.gateway.requests.clear()
     yield broker
     broker.close()

@@ -55,17 +55,17 @@ def test_test_of_a_connection_with_wrong_credentials_fails(api, alpaca, allow_lo
 
 
 def test_adapters_of_an_account_share_the_rate_limit(alpaca):
-    one, two = (create_adapter(build_connection_terms(alpaca.url)) for _ in range(2))
+    first, second = (create_adapter(build_connection_terms(alpaca.url)) for _ in range(2))
     other = create_adapter(build_connection_terms(alpaca.url, "another key"))
-    assert isinstance(one, AlpacaBroker)
-    assert isinstance(two, AlpacaBroker)
+    assert isinstance(first, AlpacaBroker)
+    assert isinstance(second, AlpacaBroker)
     assert isinstance(other, AlpacaBroker)
-    assert one._client.budget is two._client.budget
-    assert one._client.budget is not other._client.budget
+    assert first._client.budget is second._client.budget
+    assert first._client.budget is not other._client.budget
     stranger = create_adapter(build_connection_terms(alpaca.url, secret_key="guessed"))
     assert isinstance(stranger, AlpacaBroker)
-    assert stranger._client.budget is not one._client.budget
-    for broker in (one, two, other, stranger):
+    assert stranger._client.budget is not first._client.budget
+    for broker in (first, second, other, stranger):
         broker.close()
 
 
@@ -79,20 +79,20 @@ def test_requests_to_a_broker_are_counted_by_outcome(alpaca):
     ):
         broker = create_adapter(terms, observe=lambda *term: counted.append(term))
         with suppress(BrokerUnavailable), closing(broker):
-            broker.account()
-    assert [facts[:3] for facts in counted] == [
+            broker.get_account()
+    assert [row[:3] for row in counted] == [
         ("alpaca", "GET", outcome) for outcome in ("2xx", "4xx", "failed")
     ]
-    assert all(0 < facts[3] < 60 for facts in counted)
+    assert all(0 < row[3] < 60 for row in counted)
 
 
 def test_processes_share_the_rate_limit_through_redis(redis_server):
-    redis_token_bucket, two = (RedisTokenBucket(redis_server.url, "shared", 6) for _ in range(2))
-    assert [bucket.take(0) for bucket in (redis_token_bucket, two, redis_token_bucket, two)] == [0, 0, 0, 0]
-    assert redis_token_bucket.take(5) > 0
-    two.set_level(0)
-    assert redis_token_bucket.get_level() < 1
-    assert redis_token_bucket.take(0) > 0
+    first, second = (RedisTokenBucket(redis_server.url, "shared", 6) for _ in range(2))
+    assert [bucket.take(0) for bucket in (first, second, first, second)] == [0, 0, 0, 0]
+    assert first.take(5) > 0
+    second.set_level(0)
+    assert first.get_level() < 1
+    assert first.take(0) > 0
     assert RedisTokenBucket(redis_server.url, "other", 6).take(0) == 0
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.contract import BrokerContract, BrokerSetup
 from tests.brokers.market import parse_order_text
+from tests.support.conditions import wait_until
 
 
 class UpToDateBroker:
@@ -26,7 +26,7 @@ class UpToDateBroker:
         broker.stream.is_ready.wait()
 
     def __getattr__(self, name):
-        wait_for(lambda: self._received >= self._alpaca.stream.sent)
+        wait_until(lambda: self._received >= self._alpaca.stream.sent)
         return getattr(self._broker, name)
 
 

@@ -9,11 +9,12 @@ import pytest
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
-from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
+from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.alpaca.server import KEY_ID
+from tests.support.conditions import wait_until
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
@@ -23,11 +24,11 @@ def build_limit_order(order_id="A", price="95", quantity=10):
 
 
 def list_events(broker):
-    return format_events([record.event for record in broker.events()])
+    return format_events([record.event for record in broker.list_events()])
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    wait_until(lambda: len(list_events(broker)) >= len(expected))
     assert list_events(broker) == list(expected)
 
 
@@ -45,15 +46,15 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(alpaca, bro
     with pytest.raises(OutcomeOpen):
         broker.submit(build_limit_order(price="101"), NOW)
     assert broker.find("A") is not None
-    wait_for(lambda: not broker.find("A").is_open)  # the exchange fills an order after it has accepted it
+    wait_until(lambda: not broker.find("A").is_open)  # the exchange fills an order after it has accepted it
     wait_for_events(broker, "A accepted", "A 10 @ 101")
     assert count_requests(alpaca, "POST") == 1
 
 
 def test_order_that_is_not_answered_in_time_is_followed_by_the_stream(alpaca):
-    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=Timeouts(response=1.0))
-    broker.events()  # starts the stream
-    wait_for(broker.stream.is_ready.is_set)
+    broker = AlpacaBroker(alpaca.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=1.0))
+    broker.list_events()  # starts the stream
+    wait_until(broker.stream.is_ready.is_set)
     alpaca.faults.add("hang", method="POST", seconds=2.0)
     with pytest.raises(OutcomeOpen):
         broker.submit(build_limit_order(price="101"), NOW)
@@ -81,7 +82,7 @@ def test_order_with_an_unknown_outcome_that_is_sent_again_is_not_doubled(alpaca,
 
 
 def test_rate_limit_waits_for_the_retry_after_of_alpaca(alpaca, broker):
-    broker.account()
+    broker.get_account()
     alpaca.faults.add("status", method="POST", status=429, retry_after="1")
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
@@ -97,7 +98,7 @@ def test_rate_limit_beyond_the_patience_sends_nothing(alpaca, broker):
 
 def test_rate_limit_follows_what_alpaca_reports(alpaca, broker):
     alpaca.gateway.requests_left = 7
-    broker.account()
+    broker.get_account()
     assert broker.get_connection_state().requests_left <= 7
 
 
@@ -121,9 +122,9 @@ def test_order_that_alpaca_cannot_execute_is_refused_before_it_is_sent(alpaca, b
 
 
 def test_unreachable_alpaca_gets_nothing():
-    broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=Timeouts(connect=1.0))
+    broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
     with pytest.raises(BrokerUnavailable):
-        broker.account()
+        broker.get_account()
     broker.close()
 
 
@@ -144,9 +145,9 @@ def test_duplicated_and_swapped_events_count_once(alpaca, broker):
     alpaca.faults.stream.swaps = 1
     alpaca.exchange.quote("AAPL", "94", "95", ask_size="4")
     alpaca.exchange.quote("AAPL", "93", "94", ask_size="6")
-    wait_for(lambda: len(list_events(broker)) >= 3)
+    wait_until(lambda: len(list_events(broker)) >= 3)
     assert list_events(broker) == ["A accepted", "A 6 @ 94", "A 4 @ 95"]
-    assert len(broker.executions("A")) == 2
+    assert len(broker.list_executions("A")) == 2
 
 
 def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
@@ -157,7 +158,7 @@ def test_events_that_the_stream_lost_are_read(alpaca, broker, monkeypatch):
     broker.cancel("A", NOW)
     wait_for_events(broker, "A accepted", "A canceled")
     assert broker.get_connection_state().missed_events == 1
-    wait_for(lambda: alpaca.stream.connections == 2)  # a silent connection is opened again
+    wait_until(lambda: alpaca.stream.connections == 2)  # a silent connection is opened again
 
 
 def test_fills_while_the_stream_was_down_are_read_after_it_logs_in(alpaca, broker):
@@ -175,15 +176,15 @@ def test_fills_while_the_stream_was_down_are_read_after_it_logs_in(alpaca, broke
 def test_orders_of_an_earlier_process_are_followed(alpaca, broker):
     broker.submit(build_limit_order(), NOW)
     wait_for_events(broker, "A accepted")
-    stored_cursor = broker.events()[-1].cursor
+    stored_cursor = broker.list_events()[-1].cursor
     broker.close()
     later = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
     later.stream.start()
     later.stream.is_ready.wait()
     alpaca.exchange.quote("AAPL", "94", "95")
-    wait_for(lambda: len(later.events(stored_cursor)) == 2)
+    wait_until(lambda: len(later.list_events(stored_cursor)) == 2)
     assert list_events(later) == ["A accepted", "A 10 @ 95"]
-    assert later.events()[0].cursor > stored_cursor
+    assert later.list_events()[0].cursor > stored_cursor
     later.close()
 
 
@@ -230,19 +231,19 @@ def test_replacement_of_an_order_that_filled_meanwhile_is_refused(alpaca, broker
     broker.submit(build_limit_order(), NOW)
     alpaca.faults.orders.crossing = "10"
     broker.replace("A", build_limit_order("B", "94"), NOW)
-    wait_for(lambda: "A 10 @ 95" in list_events(broker))
+    wait_until(lambda: "A 10 @ 95" in list_events(broker))
     assert list_filled_orders(alpaca) == 10
-    assert not any(isinstance(record.event, Replaced) for record in broker.events())
+    assert not any(isinstance(record.event, Replaced) for record in broker.list_events())
 
 
 def test_bust_and_correction_name_the_execution(alpaca, broker):
     broker.submit(build_limit_order(price="101"), NOW)
     wait_for_events(broker, "A accepted", "A 10 @ 101")
-    (fill,) = broker.executions("A")
+    (fill,) = broker.list_executions("A")
     alpaca.exchange.correct(fill.execution_id, "10", "100.5")
     wait_for_events(broker, "A accepted", "A 10 @ 101", "A busted", "A 10 @ 100.5")
-    assert broker.events()[2].event.execution_id == fill.execution_id
-    assert broker.events()[3].event.execution_id != fill.execution_id
+    assert broker.list_events()[2].event.execution_id == fill.execution_id
+    assert broker.list_events()[3].event.execution_id != fill.execution_id
 
 
 def test_expired_order_is_reported(alpaca, broker):
@@ -252,7 +253,7 @@ def test_expired_order_is_reported(alpaca, broker):
 
 
 def test_account_has_its_number_and_is_paper(broker):
-    account = broker.account()
+    account = broker.get_account()
     assert (account.number, account.is_paper, account.cash) == ("PA0STANDIN00", True, Decimal(1_000_000))
 
 
@@ -260,7 +261,7 @@ def test_crypto_trades_in_fractions(alpaca, broker):
     alpaca.exchange.quote("BTC/USD", "64000", "64010")
     broker.submit(parse_order_text("BUY 0.12345678 MARKET GTC", symbol="BTC/USD"), NOW)
     wait_for_events(broker, "A accepted", "A 0.12345678 @ 64010")
-    (held,) = broker.positions()
+    (held,) = broker.list_positions()
     assert (held.symbol, held.quantity) == ("BTC/USD", Decimal("0.12345678"))
 
 
@@ -284,9 +285,9 @@ def test_secrets_appear_in_no_log_error_or_representation(alpaca, log_records):
     canary = "canary-of-a-secret"
     broker = AlpacaBroker(alpaca.url, AlpacaCredentials(KEY_ID, canary), 1)
     with pytest.raises(BrokerUnavailable) as denied:
-        broker.account()
+        broker.get_account()
     broker.stream.start()
-    wait_for(lambda: broker.stream.last_error)
+    wait_until(lambda: broker.stream.last_error)
     broker.close()
     texts = [*log_records, str(denied.value), repr(AlpacaCredentials(KEY_ID, canary)), repr(vars(broker))]
     assert not any(canary in text for text in texts)
@@ -309,7 +310,7 @@ def test_fills_of_many_earlier_orders_are_listed_by_few_requests(alpaca, count, 
         )
     later = AlpacaBroker(alpaca.url, CREDENTIALS, 1)  # a process that has seen none of them
     alpaca.gateway.requests.clear()
-    fills = later.executions()
+    fills = later.list_executions()
     later.close()
     assert [(fill.order_id, fill.order_filled) for fill in fills] == [
         (f"O{number}", Decimal(1)) for number in range(count)

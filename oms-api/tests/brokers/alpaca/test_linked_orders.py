@@ -9,8 +9,9 @@ from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.rules.links import build_links
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.rules.values import Canceled, Refused, Rejected
-from tests.brokers.alpaca.conftest import CREDENTIALS, wait_for
+from tests.brokers.alpaca.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
+from tests.support.conditions import wait_until
 
 NOW = datetime.now(UTC)
 
@@ -24,20 +25,20 @@ def build_bracket(name="A"):
 
 
 def list_events(broker):
-    return format_events([record.event for record in broker.events()])
+    return format_events([record.event for record in broker.list_events()])
 
 
 def list_open_orders(broker):
-    return sorted(one.id for one in broker.open_orders())
+    return sorted(order.id for order in broker.open_orders())
 
 
 def test_legs_are_open_once_the_entry_has_filled(alpaca, broker):
     assert format_events(broker.submit(build_bracket(), NOW)) == []
-    wait_for(lambda: list_events(broker) == ["A accepted"])
+    wait_until(lambda: list_events(broker) == ["A accepted"])
     assert list_open_orders(broker) == ["A"]
     assert broker.find("AS").is_waiting
     alpaca.exchange.quote("AAPL", "94", "95")
-    wait_for(lambda: "AT accepted" in list_events(broker))
+    wait_until(lambda: "AT accepted" in list_events(broker))
     assert list_events(broker) == ["A accepted", "A 10 @ 95", "AS accepted", "AT accepted"]
     assert list_open_orders(broker) == ["AS", "AT"]
     state = broker.find("AS")
@@ -47,7 +48,7 @@ def test_legs_are_open_once_the_entry_has_filled(alpaca, broker):
 def test_events_before_the_answer_are_applied_after_it(alpaca, broker):
     alpaca.exchange.quote("AAPL", "94", "95")  # the entry fills while it is sent
     broker.submit(build_bracket(), NOW)
-    wait_for(lambda: len(list_events(broker)) == 4)
+    wait_until(lambda: len(list_events(broker)) == 4)
     assert sorted(list_events(broker)) == ["A 10 @ 95", "A accepted", "AS accepted", "AT accepted"]
 
 
@@ -59,13 +60,13 @@ def test_another_process_finds_the_legs_by_their_links(alpaca, broker, monkeypat
         broker.submit(bracket, NOW)
     alpaca.exchange.quote("AAPL", "94", "95")
     other = AlpacaBroker(alpaca.url, CREDENTIALS, 1)
-    other.add_links([link._replace(created_at=NOW) for one in brackets for link in build_links(one)])
+    other.add_links([link._replace(created_at=NOW) for order in brackets for link in build_links(order)])
     try:
         other.stream.start()
-        wait_for(other.stream.is_ready.is_set)
+        wait_until(other.stream.is_ready.is_set)
         assert list_open_orders(other) == ["AS", "AT", "BS", "BT", "CS", "CT"]
         alpaca.exchange.quote("AAPL", "80", "81")
-        wait_for(lambda: {"AS 10 @ 80", "BS 10 @ 80", "CS 10 @ 80"} <= set(list_events(other)))
+        wait_until(lambda: {"AS 10 @ 80", "BS 10 @ 80", "CS 10 @ 80"} <= set(list_events(other)))
     finally:
         other.close()
 
@@ -103,13 +104,13 @@ def test_refused_bracket_is_rejected_and_a_repeat_is_read(alpaca, broker):
 def test_leg_is_replaced_under_its_successor_and_canceled_with_its_group(alpaca, broker):
     broker.submit(build_bracket(), NOW)
     alpaca.exchange.quote("AAPL", "94", "95")
-    wait_for(lambda: "AT accepted" in list_events(broker))
+    wait_until(lambda: "AT accepted" in list_events(broker))
     higher = parse_order_text("SELL 10 STOP stop 85", "AS2", symbol="AAPL")
     broker.replace("AS", higher, NOW)
-    wait_for(lambda: "AS replaced" in list_events(broker))
+    wait_until(lambda: "AS replaced" in list_events(broker))
     (refused,) = broker.replace("AS2", higher._replace(id="AS3", quantity=higher.quantity + 2), NOW)
     assert isinstance(refused, Refused)
     broker.cancel("AT", NOW)
-    wait_for(lambda: {"AT canceled", "AS2 lapsed"} <= set(list_events(broker)))
+    wait_until(lambda: {"AT canceled", "AS2 lapsed"} <= set(list_events(broker)))
     assert isinstance(broker.find("AT").end, Canceled)
     assert list_open_orders(broker) == []

@@ -8,7 +8,7 @@ import pytest
 from app.brokers.alpaca import order_reader
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.linked_orders import LinkedOrders
-from app.brokers.alpaca.order_reader import OrderReader
+from app.brokers.alpaca.order_reader import AlpacaOrderReader
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.rules.order_reports import MalformedResponse
 from tests.brokers.alpaca.conftest import CREDENTIALS
@@ -35,8 +35,8 @@ def create_client(**paths: Any) -> Any:
     return Answers(**paths)
 
 
-def create_reader(**paths: Any) -> OrderReader:
-    return OrderReader(create_client(**paths), LinkedOrders())
+def create_reader(**paths: Any) -> AlpacaOrderReader:
+    return AlpacaOrderReader(create_client(**paths), LinkedOrders())
 
 
 def test_order_of_several_legs_is_left_out_of_lists(monkeypatch):
@@ -59,7 +59,7 @@ def test_answer_that_is_no_list_means_that_alpaca_is_not_available(answer):
     broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS)
     broker._client = create_client(positions=answer)
     with pytest.raises(BrokerUnavailable, match="the positions"):
-        broker.positions()
+        broker.list_positions()
     reader = create_reader(orders=answer, FILL=answer)
     with pytest.raises(MalformedResponse):
         reader.list_open()

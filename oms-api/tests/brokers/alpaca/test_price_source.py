@@ -9,8 +9,8 @@ from app.clock import EPOCH
 from app.market_data.rules.bars import Interval
 from app.market_data.sources import AlpacaAccess
 from app.market_data.sources.alpaca import AlpacaSource
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.standins.alpaca.server import KEY_ID, SECRET_KEY
+from tests.support.conditions import wait_until
 
 START = datetime(2026, 11, 27, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -26,30 +26,30 @@ def source(alpaca, monkeypatch):
 
 def test_quotes_of_followed_symbols_are_current(alpaca, source):
     alpaca.exchange.quote("BTC/USD", "64000", "64010.5")
-    assert source.quote("AAPL", START) is None
+    assert source.get_quote("AAPL", START) is None
     assert source.get_last_heartbeat(START) == EPOCH
     source.follow(frozenset({"AAPL", "BTC/USD"}))
-    wait_for(lambda: source.quote("BTC/USD", START))
-    assert source.quote("BTC/USD", START).ask == Decimal("64010.5")
+    wait_until(lambda: source.get_quote("BTC/USD", START))
+    assert source.get_quote("BTC/USD", START).ask == Decimal("64010.5")
     assert source.get_last_heartbeat(START) > EPOCH
     alpaca.exchange.quote("AAPL", "100", "102")
-    wait_for(lambda: source.quote("AAPL", START).bid == 100)
+    wait_until(lambda: source.get_quote("AAPL", START).bid == 100)
 
 
 def test_failure_of_alpaca_makes_quotes_stale_and_ends(alpaca, source):
     source.follow(frozenset({"AAPL"}))
-    wait_for(lambda: source.quote("AAPL", START))
+    wait_until(lambda: source.get_quote("AAPL", START))
     alpaca.faults.add("status", path="/v2/stocks", times=2)
     alpaca.exchange.quote("AAPL", "100", "102")
-    wait_for(lambda: source.quote("AAPL", START).bid == 100)
+    wait_until(lambda: source.get_quote("AAPL", START).bid == 100)
 
 
 def test_bars_are_read_after_they_were_asked_for(alpaca, source):
     for number in range(3):
         start = (START + number * MINUTE).isoformat().replace("+00:00", "Z")
         alpaca.market_data.add_bar("AAPL", "1Min", start, f"99/101/98/{100 + number}", "10")
-    asked = ("AAPL", Interval.MINUTE, START, START + 2 * MINUTE)
-    assert source.bars(*asked) is None
-    wait_for(lambda: source.bars(*asked))
-    assert [bar.close for bar in source.bars(*asked)] == [100, 101]
-    assert source.bars("AAPL", Interval.MINUTE, START - MINUTE, START) is None  # reads more
+    key = ("AAPL", Interval.MINUTE, START, START + 2 * MINUTE)
+    assert source.get_bars(*key) is None
+    wait_until(lambda: source.get_bars(*key))
+    assert [bar.close for bar in source.get_bars(*key)] == [100, 101]
+    assert source.get_bars("AAPL", Interval.MINUTE, START - MINUTE, START) is None  # reads more

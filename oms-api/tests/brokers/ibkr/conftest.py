@@ -1,24 +1,13 @@
 """A running stand-in of TWS, and the broker on it."""
 
-import time
-from collections.abc import Callable
-
 import pytest
 
 from app.brokers.ibkr.broker import IbkrBroker
-from app.brokers.ibkr.gateway import GatewayAddress, Timeouts
+from app.brokers.ibkr.gateway import GatewayAddress, GatewayTimeouts
 from tests.brokers.standins.ibkr.server import LOOPBACK, StandIn
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
-WAIT_SECONDS = 60.0
 CLIENT_ID = 7
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +30,12 @@ def create_broker(tws):
 
     def create(response=WAIT_SECONDS, *, is_awaited=True, **options):
         address = GatewayAddress(LOOPBACK, tws.port, CLIENT_ID)
-        timeouts = Timeouts(connect=WAIT_SECONDS, response=response)
+        timeouts = GatewayTimeouts(connect=WAIT_SECONDS, response=response)
         broker = IbkrBroker(address, None, 1, timeouts=timeouts, **options)
         brokers.append(broker)
         broker.gateway.start()
         if is_awaited:
-            wait_for(broker.gateway.is_ready.is_set)
+            wait_until(broker.gateway.is_ready.is_set)
         return broker
 
     yield create

@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
-from app.brokers.ibkr.rules.tracked_order import Chain
+from app.brokers.ibkr.rules.tracked_order import ReplacementChain
 from app.brokers.rules.values import Busted, Canceled, Charged, Executed, Expired, Lapsed, Refused, Rejected
-from tests.brokers.ibkr.conftest import WAIT_SECONDS, wait_for
 from tests.brokers.market import NOON, format_events, parse_order_text
 from tests.brokers.standins.ibkr.faults import CANCEL_ORDER, PLACE_ORDER
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
 NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 
@@ -21,17 +21,17 @@ def build_limit_order(order_id="A", price="95", quantity=10):
 
 def list_events(broker):
     """Return all events but the charges."""
-    return [record.event for record in broker.events() if not isinstance(record.event, Charged)]
+    return [record.event for record in broker.list_events() if not isinstance(record.event, Charged)]
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    wait_until(lambda: len(list_events(broker)) >= len(expected))
     assert format_events(list_events(broker)) == list(expected)
 
 
 def wait_for_execution(tws):
     """Return the only execution of the exchange, which may fill an order after it has accepted it."""
-    wait_for(lambda: tws.exchange.executions)
+    wait_until(lambda: tws.exchange.executions)
     (execution,) = tws.exchange.executions
     return execution
 
@@ -52,7 +52,7 @@ def test_order_with_an_unknown_outcome_is_found_and_never_sent_again(tws, create
         broker.submit(build_limit_order(price="101"), NOW)
     tws.cut()
     wait_for_events(broker, "A accepted", "A 10 @ 101")
-    wait_for(broker.gateway.is_ready.is_set)
+    wait_until(broker.gateway.is_ready.is_set)
     state = broker.find("A")
     assert state is not None
     assert not state.is_open
@@ -64,7 +64,7 @@ def test_order_that_never_arrived_is_not_found(tws, broker):
     tws.faults.add("cut_before")
     with pytest.raises(OutcomeOpen):
         broker.submit(build_limit_order(), NOW)
-    wait_for(broker.gateway.is_ready.is_set)
+    wait_until(broker.gateway.is_ready.is_set)
     assert broker.find("A") is None
     assert tws.exchange.orders == []
 
@@ -91,10 +91,10 @@ def test_partial_fills_duplicates_and_late_events_count_once(tws, broker):
     tws.call(lambda: tws.exchange.fill(working, "6", "94"))
     tws.release()
     wait_for_events(broker, "A accepted", "A 4 @ 94.5", "A 6 @ 94")
-    wait_for(lambda: len(broker.events()) == 5)
-    charged = [record.event for record in broker.events() if isinstance(record.event, Charged)]
-    assert [(one.amount, one.currency) for one in charged] == [(Decimal("1.0"), "USD")] * 2
-    assert broker.execution_charges() == charged  # for a comparison that finds them unbooked
+    wait_until(lambda: len(broker.list_events()) == 5)
+    charged = [record.event for record in broker.list_events() if isinstance(record.event, Charged)]
+    assert [(charge.amount, charge.currency) for charge in charged] == [(Decimal("1.0"), "USD")] * 2
+    assert broker.list_execution_charges() == charged  # for a comparison that finds them unbooked
 
 
 def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
@@ -102,7 +102,7 @@ def test_correction_takes_the_execution_back_and_books_the_new_one(tws, broker):
     execution = wait_for_execution(tws)
     corrected = tws.call(lambda: tws.exchange.correct(execution, "10", "100.5"))
     tws.call(lambda: tws.exchange.correct(corrected, "0", "100.5"))
-    wait_for(lambda: len(list_events(broker)) == 5)
+    wait_until(lambda: len(list_events(broker)) == 5)
     _, _, busted, again, last = list_events(broker)
     assert isinstance(busted, Busted)
     assert (busted.execution_id, again.price) == (execution.id, Decimal("100.5"))
@@ -125,14 +125,14 @@ def test_events_of_an_outage_are_read_after_it(tws, broker):
     broker.submit(build_limit_order("A"), NOW)
     broker.submit(build_limit_order("B", "94"), NOW)
     tws.lose_connectivity()
-    wait_for(lambda: not broker.gateway.is_ready.is_set())
+    wait_until(lambda: not broker.gateway.is_ready.is_set())
     with pytest.raises(BrokerUnavailable, match="Connectivity"):
         broker.submit(build_limit_order("C"), NOW)
     tws.quote("AAPL", "94", "94.5")
     second = find_order(tws, "B")
     tws.call(lambda: tws.exchange.cancel(second))
     tws.restore_connectivity()
-    wait_for(broker.gateway.is_ready.is_set)
+    wait_until(broker.gateway.is_ready.is_set)
     assert format_events(list_events(broker)) == ["A accepted", "B accepted", "A 10 @ 94.5", "B lapsed"]
     assert count_requests(tws) == 2
 
@@ -141,28 +141,28 @@ def test_daily_restart_of_tws_is_survived(tws, broker):
     broker.submit(build_limit_order(), NOW)
     tws.faults.refuses_connections = True
     tws.cut()
-    wait_for(lambda: broker.get_connection_state().error is not None)
+    wait_until(lambda: broker.get_connection_state().error is not None)
     with pytest.raises(BrokerUnavailable):
-        broker.account()
+        broker.get_account()
     tws.quote("AAPL", "94", "95")
     tws.faults.refuses_connections = False
-    wait_for(broker.gateway.is_ready.is_set)
+    wait_until(broker.gateway.is_ready.is_set)
     wait_for_events(broker, "A accepted", "A 10 @ 95")
 
 
 def test_client_id_in_use_is_shown_until_it_is_free(broker, create_broker):
     second = create_broker(is_awaited=False)
-    wait_for(lambda: "already in use" in (second.get_connection_state().error or ""))
+    wait_until(lambda: "already in use" in (second.get_connection_state().error or ""))
     with pytest.raises(BrokerUnavailable, match="already in use"):
-        second.account()
+        second.get_account()
     broker.close()
-    wait_for(second.gateway.is_ready.is_set)
+    wait_until(second.gateway.is_ready.is_set)
 
 
 def test_tws_that_does_not_list_completed_orders_is_used(tws, create_broker):
     tws.faults.add("drop", message=99, times=100)
     broker = create_broker(response=0.5)
-    assert broker.account().number == "DU1234567"
+    assert broker.get_account().number == "DU1234567"
 
 
 def test_order_of_a_process_that_ended_can_be_canceled(tws, create_broker):
@@ -181,7 +181,7 @@ def test_cancel_that_crosses_a_fill_is_refused_after_it(tws, broker):
     tws.faults.is_held = False
     broker.cancel("A", NOW)
     tws.release()
-    wait_for(lambda: len(list_events(broker)) == 3)
+    wait_until(lambda: len(list_events(broker)) == 3)
     assert {type(event) for event in list_events(broker)} >= {Executed, Refused}
 
 
@@ -204,8 +204,8 @@ def test_replaced_order_has_the_id_of_its_successor_and_keeps_its_own_at_ibkr(tw
     assert not state.is_open
     first.close()
     tws.quote("AAPL", "94", "95.5")
-    second = create_broker(load_chains=lambda: [Chain(("A", "B"))])
-    assert [fill.order_id for fill in second.executions("B")] == ["B"]
+    second = create_broker(load_chains=lambda: [ReplacementChain(("A", "B"))])
+    assert [fill.order_id for fill in second.list_executions("B")] == ["B"]
     assert len(tws.exchange.orders) == 1
 
 
@@ -217,7 +217,7 @@ def test_replacement_that_arrived_unnoticed_is_found_by_its_terms(tws, create_br
     with pytest.raises(OutcomeOpen):
         first.replace("A", successor, NOW)
     first.close()
-    second = create_broker(load_chains=lambda: [Chain(("A",), successor)])
+    second = create_broker(load_chains=lambda: [ReplacementChain(("A",), successor)])
     state = second.find("B")
     assert state is not None
     assert state.is_open
@@ -229,7 +229,7 @@ def test_replacement_that_ibkr_refuses_leaves_the_order(tws, broker):
     tws.faults.add("refuse", text="The price is wrong", code=110)
     (event,) = broker.replace("A", build_limit_order("B", "96"), NOW)
     assert event == Refused("A", "The price is wrong", event.at)
-    assert [one.id for one in broker.open_orders()] == ["A"]
+    assert [order.id for order in broker.open_orders()] == ["A"]
 
 
 def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
@@ -241,15 +241,15 @@ def test_order_that_ibkr_no_longer_lists_ends(tws, create_broker, monkeypatch):
     tws.call(tws.exchange.orders.clear)
     assert broker.find("A") is not None  # as it was reported last
     assert broker.find("B") is None
-    wait_for(lambda: [type(event) for event in list_events(broker)].count(Lapsed) >= 1)
+    wait_until(lambda: [type(event) for event in list_events(broker)].count(Lapsed) >= 1)
 
 
 def test_other_account_than_before_is_not_traded(tws, broker):
-    broker.account()
+    broker.get_account()
     tws.accounts[:] = ["U7654321"]
     try:
         tws.cut()
-        wait_for(lambda: "account" in (broker.get_connection_state().error or ""))
+        wait_until(lambda: "account" in (broker.get_connection_state().error or ""))
         with pytest.raises(BrokerUnavailable, match="DU1234567"):
             broker.submit(build_limit_order(), NOW)
     finally:
@@ -257,7 +257,7 @@ def test_other_account_than_before_is_not_traded(tws, broker):
 
 
 def test_account_is_a_paper_account_by_its_number(tws, broker):
-    account = broker.account()
+    account = broker.get_account()
     assert (account.number, account.is_paper, account.currency) == ("DU1234567", True, "USD")
     assert account.cash == Decimal(1_000_000)
 
@@ -293,7 +293,7 @@ def test_order_that_is_good_till_a_time_expires_then(create_broker, tws):
     assert broker.find("B").order.expires_at == later
     now[0] = later
     tws.call(lambda: tws.exchange.cancel(sent))
-    wait_for(lambda: [type(one.event) for one in broker.events()][-1] is Expired)
+    wait_until(lambda: [type(record.event) for record in broker.list_events()][-1] is Expired)
 
 
 def test_fraction_of_a_share_is_sent(broker, tws):

@@ -4,9 +4,9 @@ import pytest
 
 from app.brokers.kite.broker import KiteBroker
 from app.brokers.kite.client import KiteCredentials
-from app.brokers.remote.rest_client import Timeouts
-from tests.brokers.alpaca.conftest import WAIT_SECONDS, wait_for
+from app.brokers.remote.rest_client import RestTimeouts
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET, StandIn
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
 CREDENTIALS = KiteCredentials(API_KEY, API_SECRET, ACCESS_TOKEN)
 
@@ -26,9 +26,9 @@ def kite(running_kite):
 
 @pytest.fixture
 def broker(kite):
-    broker = KiteBroker(kite.url, CREDENTIALS, 1, timeouts=Timeouts(response=WAIT_SECONDS))
+    broker = KiteBroker(kite.url, CREDENTIALS, 1, timeouts=RestTimeouts(response=WAIT_SECONDS))
     broker.stream.start()
-    wait_for(broker.stream.is_ready.is_set)
+    wait_until(broker.stream.is_ready.is_set)
     kite.gateway.requests.clear()
     yield broker
     broker.close()

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from typing_extensions import override
 
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.contract import BrokerContract, BrokerSetup
 from tests.brokers.market import parse_order_text
+from tests.support.conditions import wait_until
 
 
 class UpToDateBroker:
@@ -24,7 +24,7 @@ class UpToDateBroker:
         broker.receive_order = count
 
     def __getattr__(self, name):
-        wait_for(lambda: self._received >= self._kite.ticker.sent)
+        wait_until(lambda: self._received >= self._kite.ticker.sent)
         return getattr(self._broker, name)
 
 

@@ -1,22 +1,24 @@
 """Faults of Kite: nothing is doubled, lost or stuck."""
 
 import logging
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from app.brokers.errors import BrokerUnavailable, OutcomeOpen, SessionNeeded
+from app.brokers.errors import BrokerUnavailable, OutcomeOpen, RateLimitUsedUp, SessionNeeded
 from app.brokers.kite.broker import KiteBroker
-from app.brokers.kite.client import KiteCredentials
+from app.brokers.kite.client import BURST, BURST_SECONDS, KiteCredentials
 from app.brokers.kite.rules.tags import build_tag
-from app.brokers.remote.rest_client import Timeouts
+from app.brokers.remote.request_budget import LocalTokenBucket, RequestBudget
+from app.brokers.remote.rest_client import RestTimeouts
 from app.brokers.rules.values import Refused, Rejected, Replaced
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.kite.conftest import CREDENTIALS
 from tests.brokers.market import format_events, parse_order_text
 from tests.brokers.standins.kite.rest import KiteGateway, build_error
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET
+from tests.support.conditions import wait_until
 
 NOW = datetime(2026, 11, 27, 5, tzinfo=UTC)
 ORDER_ID = "O1795000000000000100000007"
@@ -27,11 +29,11 @@ def build_limit_order(order_id="A", price="95", quantity=10, **fields):
 
 
 def list_events(broker):
-    return format_events([record.event for record in broker.events()])
+    return format_events([record.event for record in broker.list_events()])
 
 
 def wait_for_events(broker, *expected):
-    wait_for(lambda: len(list_events(broker)) >= len(expected))
+    wait_until(lambda: len(list_events(broker)) >= len(expected))
     assert list_events(broker) == list(expected)
 
 
@@ -71,11 +73,11 @@ def test_order_of_an_earlier_process_is_not_sent_again(kite, broker):
     broker.submit(build_limit_order(ORDER_ID), NOW)
     later = KiteBroker(kite.url, CREDENTIALS, 1)
     later.stream.start()
-    wait_for(later.stream.is_ready.is_set)
+    wait_until(later.stream.is_ready.is_set)
     later.submit(build_limit_order(ORDER_ID), NOW)
     assert len(kite.exchange.orders) == 1
     kite.exchange.quote("RELIANCE", "94", "95")
-    wait_for(lambda: list_events(later) == [f"{ORDER_ID} accepted", f"{ORDER_ID} 10 @ 95"])
+    wait_until(lambda: list_events(later) == [f"{ORDER_ID} accepted", f"{ORDER_ID} 10 @ 95"])
     later.close()
 
 
@@ -93,9 +95,9 @@ def refuse_with(message):
 
 
 def test_unreachable_kite_gets_nothing():
-    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=Timeouts(connect=1.0))
+    broker = KiteBroker("http://127.0.0.1:9", CREDENTIALS, timeouts=RestTimeouts(connect=1.0))
     with pytest.raises(BrokerUnavailable):
-        broker.account()
+        broker.get_account()
     broker.close()
 
 
@@ -106,29 +108,44 @@ def test_rate_limit_waits_for_the_retry_after_of_kite(kite, broker):
     assert count_orders(kite) == 2
 
 
-def test_at_most_ten_orders_a_second_are_sent(kite, broker):
-    for number in range(15):
-        broker.submit(build_limit_order(f"A{number}"), NOW)
-    assert len(kite.exchange.orders) == count_orders(kite) == 15  # the stand-in refused none
+def test_at_most_ten_orders_a_second_are_sent():
+    now = [0.0]
+    bucket = LocalTokenBucket(BURST, lambda: now[0], BURST_SECONDS)
+    sent: list[float] = []
+    while len(sent) < 30:
+        if seconds := bucket.take(0):
+            now[0] += seconds
+        else:
+            sent.append(now[0])
+    assert all(later - earlier > 1 for earlier, later in zip(sent, sent[10:], strict=False))
+
+
+def test_order_waits_for_the_rate_limit(kite):
+    budget = RequestBudget(LocalTokenBucket(1, window_seconds=86_400))
+    with closing(KiteBroker(kite.url, CREDENTIALS, 1, budget=budget)) as broker:
+        broker.submit(build_limit_order(), NOW)
+        with pytest.raises(RateLimitUsedUp):
+            broker.submit(build_limit_order("B"), NOW)
+    assert count_orders(kite) == 1
 
 
 def test_ended_session_is_reported_and_sends_nothing(kite, broker):
     kite.sessions.expire()
     with pytest.raises(SessionNeeded, match="login"):
-        broker.account()
+        broker.get_account()
     with pytest.raises(SessionNeeded):
         broker.submit(build_limit_order(), NOW)
     kite.ticker.cut()
-    wait_for(lambda: "login" in (broker.stream.last_error or ""))
+    wait_until(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.exchange.orders
 
 
 def test_connection_without_a_session_sends_nothing(kite):
     broker = KiteBroker(kite.url, KiteCredentials(API_KEY, API_SECRET), 1)
     with pytest.raises(SessionNeeded):
-        broker.account()
-    broker.events()
-    wait_for(lambda: "login" in (broker.stream.last_error or ""))
+        broker.get_account()
+    broker.list_events()
+    wait_until(lambda: "login" in (broker.stream.last_error or ""))
     assert not kite.gateway.requests
     broker.close()
 
@@ -139,8 +156,8 @@ def test_refusal_and_rejection_contain_the_text_of_kite(kite, broker):
     assert "Tick size" in event.reason
     kite.exchange.quote("SBIN", "559", "560")
     broker.submit(parse_order_text("BUY 1000000 MARKET", "B", symbol="SBIN"), NOW)
-    wait_for(lambda: len(broker.events()) == 2)
-    assert "Insufficient funds" in broker.events()[1].event.reason
+    wait_until(lambda: len(broker.list_events()) == 2)
+    assert "Insufficient funds" in broker.list_events()[1].event.reason
 
 
 def test_order_that_kite_cannot_execute_is_refused_before_it_is_sent(kite, broker):
@@ -156,7 +173,7 @@ def test_delivery_is_sold_only_out_of_a_position(kite, broker):
     kite.exchange.hold("RELIANCE", "10", "90")
     broker.submit(parse_order_text("SELL 10 MARKET", "B", symbol="RELIANCE"), NOW)
     broker.submit(parse_order_text("SELL 10 MARKET", "C", symbol="RELIANCE", product="MIS"), NOW)
-    wait_for(lambda: len(kite.exchange.trades) == 2)
+    wait_until(lambda: len(kite.exchange.trades) == 2)
 
 
 def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
@@ -167,7 +184,7 @@ def test_fills_in_parts_and_duplicated_frames_count_once(kite, broker):
     wait_for_events(broker, "A accepted", "A 4 @ 95")
     kite.exchange.quote("RELIANCE", "93", "94", ask_size="6")
     wait_for_events(broker, "A accepted", "A 4 @ 95", "A 6 @ 94")
-    assert [fill.quantity for fill in broker.executions("A")] == [4, 6]
+    assert [fill.quantity for fill in broker.list_executions("A")] == [4, 6]
 
 
 def test_frames_that_the_socket_lost_are_read(kite, broker, monkeypatch):
@@ -193,7 +210,7 @@ def test_fills_while_the_socket_was_down_are_read_after_it_connects(kite, broker
 def test_silent_socket_is_opened_again(kite, broker, monkeypatch):
     monkeypatch.setattr("app.brokers.kite.stream.OrderFrames.max_silence_seconds", 1.5)
     kite.ticker.is_silent = True
-    wait_for(lambda: kite.ticker.connections >= 2)
+    wait_until(lambda: kite.ticker.connections >= 2)
 
 
 def test_fill_that_crosses_a_cancel_counts(kite, broker):
@@ -215,7 +232,7 @@ def test_order_that_kite_cancels_after_the_close_is_reported_with_the_reason(kit
     wait_for_events(broker, "A accepted")
     kite.exchange.close_day()
     wait_for_events(broker, "A accepted", "A lapsed")
-    assert "end of the day" in broker.events()[1].event.reason
+    assert "end of the day" in broker.list_events()[1].event.reason
 
 
 def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, broker):
@@ -226,7 +243,7 @@ def test_replacement_is_a_cancel_and_an_order_of_the_unfilled_quantity(kite, bro
     assert [type(event) for event in events][-1] is Replaced
     assert find_at_kite(kite, "A").status == "CANCELLED"
     assert find_at_kite(kite, "B").quantity == 8
-    wait_for(lambda: len(broker.events()) >= 4)
+    wait_until(lambda: len(broker.list_events()) >= 4)
     assert list_events(broker)[:2] == ["A accepted", "A 4 @ 95"]
     assert sorted(list_events(broker)[2:]) == ["A replaced", "B accepted"]  # B's frame may be the first
     end = broker.find("A").end
@@ -271,12 +288,12 @@ def test_orders_of_others_have_an_id_that_is_not_ours(kite, broker):
             "quantity": "1", "product": "CNC", "price": "90", "tag": "mine",
         }
     )  # fmt: skip
-    (found,) = broker.open_orders()
-    assert found.id.startswith("kite:")
+    (order,) = broker.open_orders()
+    assert order.id.startswith("kite:")
 
 
 def test_account_has_its_number_and_is_paper(broker):
-    account = broker.account()
+    account = broker.get_account()
     assert (account.number, account.is_paper, account.cash) == ("PAPER1", True, Decimal(1_000_000))
 
 
@@ -301,9 +318,9 @@ def test_secrets_appear_in_no_log_error_or_representation(kite, log_records):
     credentials = KiteCredentials(API_KEY, "canary-of-a-secret", canary)
     broker = KiteBroker(kite.url, credentials, 1)
     with pytest.raises(SessionNeeded) as denied:
-        broker.account()
+        broker.get_account()
     broker.stream.start()
-    wait_for(lambda: broker.stream.last_error)
+    wait_until(lambda: broker.stream.last_error)
     broker.close()
     texts = [
         *log_records,

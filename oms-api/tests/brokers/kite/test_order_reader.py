@@ -19,7 +19,7 @@ def test_answer_that_is_no_list_is_malformed(answer):
     for positions in (answer, {"net": answer}):
         broker._client = create_client(holdings=[], positions=positions)
         with pytest.raises(BrokerUnavailable):
-            broker.positions()
+            broker.list_positions()
 
 
 def test_day_without_orders_is_empty():

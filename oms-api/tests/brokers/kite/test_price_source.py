@@ -9,8 +9,8 @@ from app.brokers.kite.price_source import KiteSource
 from app.brokers.rules.connections import ConnectionTerms
 from app.clock import EPOCH
 from app.market_data.rules.bars import Interval
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET
+from tests.support.conditions import wait_until
 
 NOW = datetime(2026, 11, 27, 9, tzinfo=UTC)
 
@@ -36,32 +36,34 @@ def create_source():
 def test_followed_symbols_have_the_price_of_the_socket(kite, create_source):
     source = create_source(lambda: build_terms(kite))
     assert source.get_last_heartbeat(NOW) == EPOCH
-    assert source.bars("RELIANCE", Interval.MINUTE, NOW, NOW) is None
+    assert source.get_bars("RELIANCE", Interval.MINUTE, NOW, NOW) is None
     source.follow(frozenset({"RELIANCE", "UNKNOWN"}))
-    wait_for(lambda: source.quote("RELIANCE", NOW))
-    wait_for(lambda: source.quote("RELIANCE", NOW).bid)  # the first tick, of the default mode, has no depth
-    quote = source.quote("RELIANCE", NOW)
+    wait_until(lambda: source.get_quote("RELIANCE", NOW))
+    wait_until(
+        lambda: source.get_quote("RELIANCE", NOW).bid
+    )  # the first tick, of the default mode, has no depth
+    quote = source.get_quote("RELIANCE", NOW)
     assert (quote.bid, quote.ask, quote.source) == (99, 101, "zerodha")
     kite.exchange.quote("RELIANCE", "99.05", "99.10", ask_size="7")
-    wait_for(lambda: source.quote("RELIANCE", NOW).ask == Decimal("99.10"))
-    assert source.quote("RELIANCE", NOW).ask_size == 7
+    wait_until(lambda: source.get_quote("RELIANCE", NOW).ask == Decimal("99.10"))
+    assert source.get_quote("RELIANCE", NOW).ask_size == 7
     heard_at = source.get_last_heartbeat(NOW)
-    wait_for(lambda: source.get_last_heartbeat(NOW) > heard_at)  # heartbeats keep the prices fresh
+    wait_until(lambda: source.get_last_heartbeat(NOW) > heard_at)  # heartbeats keep the prices fresh
     kite.exchange.quote("INFY", "1500", "1501")
     source.follow(frozenset({"INFY"}))
-    wait_for(lambda: source.quote("INFY", NOW))
-    assert source.quote("RELIANCE", NOW) is None
+    wait_until(lambda: source.get_quote("INFY", NOW))
+    assert source.get_quote("RELIANCE", NOW) is None
 
 
 def test_socket_is_opened_again_after_a_cut_and_needs_a_session(kite, create_source):
     tokens: list[str | None] = [None]
     source = create_source(lambda: build_terms(kite, tokens[0]) if tokens else None)
     source.follow(frozenset({"RELIANCE"}))
-    wait_for(lambda: source._stream.last_error)
+    wait_until(lambda: source._stream.last_error)
     assert "today's login" in source._stream.last_error
     tokens[0] = ACCESS_TOKEN
-    wait_for(lambda: source.quote("RELIANCE", NOW))
+    wait_until(lambda: source.get_quote("RELIANCE", NOW))
     kite.ticker.cut()
-    wait_for(lambda: source._stream.connections == 2)
+    wait_until(lambda: source._stream.connections == 2)
     kite.exchange.quote("RELIANCE", "98", "99")
-    wait_for(lambda: source.quote("RELIANCE", NOW).ask == 99)
+    wait_until(lambda: source.get_quote("RELIANCE", NOW).ask == 99)

@@ -68,9 +68,9 @@ def test_token_is_encrypted_and_shown_nowhere(kite_connection, kite, service):
 
 
 def test_token_that_kite_does_not_take_is_refused(kite_connection):
-    refused = kite_connection.post("/brokers/kite/session", {"request_token": "old"})
-    assert refused.status_code == 422
-    assert "Token is invalid or has expired" in refused.text
+    response = kite_connection.post("/brokers/kite/session", {"request_token": "old"})
+    assert response.status_code == 422
+    assert "Token is invalid or has expired" in response.text
     assert kite_connection.get("/broker-connections/kite").json()["session_expires_at"] is None
 
 
@@ -83,13 +83,13 @@ def test_unanswered_request_to_kite_is_reported(kite_connection, kite):
 def test_other_brokers_have_no_log_in(api, allow_loopback):
     credentials = {"key_id": "PK1", "secret_key": "secret"}
     api.post("/broker-connections", {"name": "alpaca", "broker": "alpaca", "credentials": credentials})
-    refused = api.get("/brokers/alpaca/session")
-    assert (refused.status_code, "keeps its sessions" in refused.text) == (409, True)
+    response = api.get("/brokers/alpaca/session")
+    assert (response.status_code, "keeps its sessions" in response.text) == (409, True)
     assert api.post("/brokers/none/session", {"request_token": "t"}).status_code == 404
 
 
 def test_live_connection_takes_no_log_in_before_a_second_person_enables_it(api, allow_loopback):
     assert api.post("/broker-connections", {**BODY, "live": True}).status_code == 201
     assert api.get("/brokers/kite/session").json()["login_url"].startswith("https://kite.zerodha.com/")
-    refused = api.post("/brokers/kite/session", {"request_token": "t"})
-    assert (refused.status_code, "a second person must enable it" in refused.text) == (409, True)
+    response = api.post("/brokers/kite/session", {"request_token": "t"})
+    assert (response.status_code, "a second person must enable it" in response.text) == (409, True)

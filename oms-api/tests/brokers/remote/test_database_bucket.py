@@ -45,22 +45,22 @@ def take_all_tokens(*buckets, reserved=0):
 
 
 def test_two_processes_take_no_more_than_one(create_bucket):
-    one, two = create_bucket(), create_bucket()
-    assert take_all_tokens(one, two) == 200
-    assert (int(one.get_level()), int(two.get_level())) == (0, 0)
+    first, second = create_bucket(), create_bucket()
+    assert take_all_tokens(first, second) == 200
+    assert (int(first.get_level()), int(second.get_level())) == (0, 0)
     assert create_bucket("another account").take(0) == 0
 
 
 def test_level_is_that_of_all_processes(create_bucket):
-    one, two = create_bucket(), create_bucket()
+    first, second = create_bucket(), create_bucket()
     for _ in range(50):
-        one.take(0)
-    assert two.get_level() == one.get_level() == 150
-    two.set_level(20)
-    assert 20 <= one.get_level() <= 25  # it has taken some ahead
-    assert two.get_level() == 20
-    two.set_level(100)  # it is never raised
-    assert two.get_level() == 20
+        first.take(0)
+    assert second.get_level() == first.get_level() == 150
+    second.set_level(20)
+    assert 20 <= first.get_level() <= 25  # it has taken some ahead
+    assert second.get_level() == 20
+    second.set_level(100)  # it is never raised
+    assert second.get_level() == 20
 
 
 def test_reserved_tokens_are_returned(create_bucket, clock):
@@ -72,11 +72,11 @@ def test_reserved_tokens_are_returned(create_bucket, clock):
 
 
 def test_portion_that_is_not_used_is_dropped(create_bucket, clock):
-    one, two = create_bucket(), create_bucket()
-    one.take(0)
-    level = two.get_level()
+    first, second = create_bucket(), create_bucket()
+    first.take(0)
+    level = second.get_level()
     clock.add(KEPT_SECONDS + 1)
-    assert two.get_level() == 200
+    assert second.get_level() == 200
     assert level < 200
 
 
@@ -91,12 +91,12 @@ def test_process_in_use_takes_tokens_ahead(create_bucket, monkeypatch):
 
 def test_limit_of_a_day_is_not_refilled_during_the_day(create_bucket, clock):
     limit = RateLimit(4, 86_400, "Asia/Kolkata")
-    one, two = create_bucket("day", limit), create_bucket("day", limit)
-    assert take_all_tokens(one, two) == 4
+    first, second = create_bucket("day", limit), create_bucket("day", limit)
+    assert take_all_tokens(first, second) == 4
     clock.add(8 * 3600)
-    assert one.take(0) > 0
+    assert first.take(0) > 0
     clock.add(12 * 3600)
-    assert one.take(0) == 0
+    assert first.take(0) == 0
 
 
 def test_request_takes_a_token_of_each_limit_or_of_none(create_bucket):

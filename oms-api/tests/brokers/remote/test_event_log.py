@@ -20,16 +20,16 @@ def event_log():
 
 def test_cursor_of_this_log_returns_what_follows_it(event_log):
     first, second = event_log.list_after(0)
-    assert [one.event for one in event_log.list_after(first.cursor)] == [EVENTS[1]]
+    assert [record.event for record in event_log.list_after(first.cursor)] == [EVENTS[1]]
     assert event_log.list_after(second.cursor) == []
     event_log.append(EVENTS[2:])
-    assert [one.event for one in event_log.list_after(second.cursor)] == EVENTS[2:]
+    assert [record.event for record in event_log.list_after(second.cursor)] == EVENTS[2:]
 
 
 @pytest.mark.parametrize("cursor", [0, 999, 1_001, 1_002, 1_003, 5_000_000])
 def test_cursor_of_an_earlier_process_hides_no_event_whatever_its_clock_was(event_log, cursor):
     records = event_log.list_after(cursor)
-    assert [one.event for one in records] == EVENTS[:2]
+    assert [record.event for record in records] == EVENTS[:2]
     assert event_log.list_after(records[-1].cursor) == []
 
 
@@ -37,4 +37,4 @@ def test_cursor_of_an_earlier_process_hides_no_event_that_comes_later():
     log = EventLog(1_000)
     assert log.list_after(1_001) == []
     log.append(EVENTS)
-    assert [one.event for one in log.list_after(1_001)] == EVENTS
+    assert [record.event for record in log.list_after(1_001)] == EVENTS

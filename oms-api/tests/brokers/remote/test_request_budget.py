@@ -7,7 +7,7 @@ import pytest
 
 from app.brokers.errors import BrokerUnavailable
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
-from tests.brokers.alpaca.conftest import wait_for
+from tests.support.conditions import wait_until
 
 
 class Clock:
@@ -89,7 +89,7 @@ def test_waiting_cancel_is_sent_before_waiting_orders(clock):
     for number, priority in enumerate((Priority.QUERY, Priority.ORDER, Priority.CANCEL), 1):
         threads.append(threading.Thread(target=send, args=(priority,)))
         threads[-1].start()
-        wait_for(partial(has_waiting, number))
+        wait_until(partial(has_waiting, number))
     clock.now += 30
     for thread in threads:
         thread.join()

@@ -13,7 +13,7 @@ from typing_extensions import override
 from app.brokers.errors import BrokerUnavailable, OutcomeOpen
 from app.brokers.remote import rest_client
 from app.brokers.remote.request_budget import LocalTokenBucket, Priority, RequestBudget
-from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, Timeouts
+from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
 
 
 class Broker:
@@ -74,7 +74,7 @@ def answers() -> Broker:
 def client(answers: Broker) -> Iterator[RestClient]:
     budget = RequestBudget(LocalTokenBucket())
     with serving(answers) as url:
-        client = RestClient("Broker", url, {}, budget, Timeouts(response=30, reading=0.2))
+        client = RestClient("Broker", url, {}, budget, RestTimeouts(response=30, reading=0.2))
         yield client
         client.close()
 

@@ -9,8 +9,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.remote.test_rest_client import Broker, serving
+from tests.support.conditions import wait_until
 
 CANARY = AlpacaCredentials("PK1", "canary-of-a-secret")
 
@@ -38,7 +38,7 @@ def test_redirect_of_the_stream_is_not_followed_with_the_credentials(status):
         answers.status, answers.headers = status, {"Location": other}
         broker = AlpacaBroker(url, CANARY)
         broker.stream.start()
-        wait_for(lambda: broker.stream.last_error or received)
+        wait_until(lambda: broker.stream.last_error or received)
         broker.close()
     assert received == []
     assert broker.stream.last_error == f"Alpaca answered {status} instead of opening its stream."

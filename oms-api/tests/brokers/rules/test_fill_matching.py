@@ -22,7 +22,7 @@ def build_fill(name, quantity=4, price=100):
 
 
 def sum_quantities(fills):
-    return sum((one.quantity for one in fills), ZERO)
+    return sum((fill.quantity for fill in fills), ZERO)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def sum_quantities(fills):
 )
 def test_missing_fills_are_found_whatever_their_names(applied, reported, filled, missing):
     missing_fills = select_missing_fills(applied, reported, Decimal(filled))
-    assert [one.execution_id for one in missing_fills] == missing
+    assert [fill.execution_id for fill in missing_fills] == missing
 
 
 def test_fill_that_was_taken_back_is_not_applied_again():
@@ -61,10 +61,10 @@ def test_fill_that_was_taken_back_is_not_applied_again():
 def test_quantity_is_complete_after_the_missing_ones(fills, draw):
     """All fills are listed under other ids. Some were applied before, in any order."""
     truth = [build_fill(f"E{number}", quantity, price) for number, (quantity, price, _) in enumerate(fills)]
-    applied = [one for one, (_, _, is_applied) in zip(truth, fills, strict=True) if is_applied]
+    applied = [fill for fill, (_, _, is_applied) in zip(truth, fills, strict=True) if is_applied]
     draw.shuffle(applied)
-    reported = [one._replace(execution_id=f"A{number}") for number, one in enumerate(truth)]
+    reported = [fill._replace(execution_id=f"A{number}") for number, fill in enumerate(truth)]
     missing_fills = select_missing_fills(applied, reported, sum_quantities(truth))
     assert sum_quantities(applied) + sum_quantities(missing_fills) == sum_quantities(truth)
-    values = sum(one.quantity * one.price for one in [*applied, *missing_fills])
-    assert values == sum(one.quantity * one.price for one in truth)
+    values = sum(fill.quantity * fill.price for fill in [*applied, *missing_fills])
+    assert values == sum(fill.quantity * fill.price for fill in truth)

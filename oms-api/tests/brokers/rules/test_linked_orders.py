@@ -13,7 +13,7 @@ TARGET, STOP = (
 
 
 def test_stop_rests_and_limit_is_watched():
-    assert [is_resting(one) for one in (TARGET, STOP)] == [False, True]
+    assert [is_resting(order) for order in (TARGET, STOP)] == [False, True]
     assert find_pair_refusal([TARGET, STOP]) is None
     assert find_pair_refusal([TARGET]) is None
 
@@ -38,7 +38,7 @@ def test_other_pairs_are_refused(orders):
 def test_broker_that_links_no_orders_leaves_the_limit_to_us(broker, expected):
     assert is_watched(broker, TARGET, is_exit=False) is expected
     assert not is_watched(broker, STOP, is_exit=False)
-    pair = [one._replace(time_in_force=choose_exit_time(broker, one)) for one in (TARGET, STOP)]
+    pair = [order._replace(time_in_force=choose_exit_time(broker, order)) for order in (TARGET, STOP)]
     assert find_linked_refusal(broker, pair) is None
     assert (find_linked_refusal(broker, [pair[0], pair[0]]) is None) is not expected
 

@@ -76,21 +76,21 @@ def test_stops_trigger_on_last_price_or_own_side_and_fill_at_bid_or_ask(ticket, 
 
 def follow_trail(trail, lasts):
     """Show a trail one last price after the other; return what it said to each."""
-    said = []
+    levels = []
     for last in lasts:
         events = compute_fills([trail], build_quote(None, None, last), NOON)
-        said.append(format_events(events))
+        levels.append(format_events(events))
         for event in events:
             trail = trail._replace(trail_level=getattr(event, "level", trail.trail_level))
-    return said
+    return levels
 
 
 def test_sell_trailing_stop_moves_up_and_triggers_when_touched():
-    said = follow_trail(
+    levels = follow_trail(
         parse_order_text("SELL 10 TRAILING_STOP trail 2"),
         ["100", "101", "100.5", "103.25", "101.30", "101.25"],
     )
-    assert said == [
+    assert levels == [
         ["A trails at 98"],
         ["A trails at 99"],
         [],
@@ -101,8 +101,8 @@ def test_sell_trailing_stop_moves_up_and_triggers_when_touched():
 
 
 def test_buy_trailing_stop_moves_down():
-    said = follow_trail(parse_order_text("BUY 10 TRAILING_STOP trail 2"), ["100", "99", "99.5", "101"])
-    assert said == [["A trails at 102"], ["A trails at 101"], [], ["A triggered", "A 10 @ 101"]]
+    levels = follow_trail(parse_order_text("BUY 10 TRAILING_STOP trail 2"), ["100", "99", "99.5", "101"])
+    assert levels == [["A trails at 102"], ["A trails at 101"], [], ["A triggered", "A 10 @ 101"]]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ LIFE = [
 @given(st.lists(st.sampled_from(LIFE), max_size=8), st.permutations(LIFE))
 def test_every_order_of_arrival_gives_each_event_once(repeated, shuffled):
     tracker: Any = OrderTracker()
-    events = [event for one in [*repeated, *shuffled, *repeated] for event in tracker.apply_update(one)]
+    events = [event for report in [*repeated, *shuffled, *repeated] for event in tracker.apply_update(report)]
     assert sum(isinstance(event, Accepted) for event in events) == 1
     assert isinstance(events[0], Accepted)
     executions = [event for event in events if isinstance(event, Executed)]
@@ -238,5 +238,5 @@ def test_rejection_is_reported_once():
     ],
 )
 def test_status_shows_whether_an_order_ended(status, end):
-    found: Any = build_end(build_report(status), "B")
-    assert found is None if end is None else format_events([found]) == [f"A {end}"]
+    end_event: Any = build_end(build_report(status), "B")
+    assert end_event is None if end is None else format_events([end_event]) == [f"A {end}"]

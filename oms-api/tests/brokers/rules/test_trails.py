@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.rules.trails import Trail, replace_trail_level
+from app.brokers.rules.trails import TrailDistance, replace_trail_level
 from app.ledger.rules.accounting import Side
 
 TICK = Decimal("0.01")
@@ -32,7 +32,10 @@ TICK = Decimal("0.01")
     ],
 )
 def test_trailing_stop_price_is_computed_from_the_extreme(side, level, before, after, moved):
-    old, new = (Trail(**{name: Decimal(value) for name, value in one.items()}) for one in (before, after))
+    old, new = (
+        TrailDistance(**{name: Decimal(value) for name, value in values.items()})
+        for values in (before, after)
+    )
     given = None if level is None else Decimal(level)
     expected = None if moved is None else Decimal(moved)
     assert replace_trail_level(Side(side), given, old, new, TICK) == expected

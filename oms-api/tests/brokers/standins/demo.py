@@ -33,7 +33,7 @@ class PriceWalk:
     def step(self, at: datetime) -> None:
         """Quote the prices of the instant `at`."""
         for symbol in self._symbols:
-            quote, current = self._source.quote(symbol, at), self._market.quotes.get(symbol)
+            quote, current = self._source.get_quote(symbol, at), self._market.quotes.get(symbol)
             is_own = current is None or self._set.get(symbol) == (current.bid, current.ask)
             if quote is not None and is_own and self._set.get(symbol) != (quote.bid, quote.ask):
                 self._market.quote(symbol, str(quote.bid), str(quote.ask))

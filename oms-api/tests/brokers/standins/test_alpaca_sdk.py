@@ -1,7 +1,6 @@
 """The official SDK drives the stand-in of Alpaca, so that it is known to speak the protocol."""
 
 import threading
-import time
 import uuid
 from decimal import Decimal
 
@@ -30,8 +29,7 @@ from tests.brokers.standins.alpaca_sdk import (
     TradingStream,
     TrailingStopOrderRequest,
 )
-
-WAIT_SECONDS = 30.0
+from tests.support.conditions import WAIT_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +40,8 @@ def running_alpaca():
 
 @pytest.fixture
 def alpaca(running_alpaca):
-    """Start each test with other prices and without faults."""
-    running_alpaca.faults.clear()
+    """Start each test with a new account."""
+    running_alpaca.clear()
     running_alpaca.exchange.quote("AAPL", "189.98", "190.02")
     running_alpaca.exchange.quote("TSLA", "160", "161")
     return running_alpaca
@@ -58,13 +56,6 @@ def build_limit_order(price=150.5, qty=10, **fields):
     return LimitOrderRequest(
         symbol="AAPL", qty=qty, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, limit_price=price, **fields
     )
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.01)
 
 
 def test_account_clock_and_assets_are_read(client):
@@ -142,11 +133,11 @@ def test_stream_has_every_event_of_an_order(client, alpaca):
     connections = alpaca.stream.connections
     thread = threading.Thread(target=stream.run, daemon=True)
     thread.start()
-    wait_for(lambda: alpaca.stream.connections > connections and alpaca.stream.listeners)
+    wait_until(lambda: alpaca.stream.connections > connections and alpaca.stream.listeners)
     order = client.submit_order(build_limit_order(190.0))
     alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="4")
     alpaca.exchange.quote("AAPL", "189", "189.5", ask_size="6")
-    wait_for(lambda: len(updates) >= 3)
+    wait_until(lambda: len(updates) >= 3)
     stream.stop()
     client.submit_order(build_limit_order(1.0))  # wakes the SDK, which looks for the end after each frame
     thread.join(WAIT_SECONDS)

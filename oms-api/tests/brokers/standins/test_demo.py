@@ -16,7 +16,7 @@ def test_prices_follow_the_simulated_source_until_one_is_set():
     exchange, source = Exchange(), SimulatedSource("seed")
 
     def find_ask(symbol, at):
-        quote = source.quote(symbol, at)
+        quote = source.get_quote(symbol, at)
         return None if quote is None else quote.ask
 
     walk = PriceWalk(exchange, "seed", ["AAPL", "MSFT"])

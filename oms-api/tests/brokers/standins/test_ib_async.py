@@ -7,8 +7,8 @@ import pytest
 from ib_async import IB, Forex, LimitOrder, MarketOrder, Stock, StopOrder
 
 from tests.brokers.standins.ibkr.server import ACCOUNT, StandIn
+from tests.support.conditions import WAIT_SECONDS
 
-WAIT_SECONDS = 30.0
 APPLE = Stock("AAPL", "SMART", "USD", primaryExchange="NASDAQ")
 
 
@@ -50,7 +50,7 @@ def test_client_connects_and_reads_the_account(tws):
     async def steps(ib):
         assert ib.managedAccounts() == [ACCOUNT]
         summary = await ib.accountSummaryAsync()
-        return {(one.tag, one.currency): one.value for one in summary}
+        return {(value.tag, value.currency): value.value for value in summary}
 
     assert run_with_client(steps, tws)["CashBalance", "USD"] == "1000000"
 
@@ -58,16 +58,16 @@ def test_client_connects_and_reads_the_account(tws):
 def test_exits_of_a_bracket_wait_until_the_entry_has_filled(tws):
     async def steps(ib):
         bracket = ib.bracketOrder("BUY", 10, limitPrice=95, takeProfitPrice=120, stopLossPrice=80)
-        entry, target, stop = [ib.placeOrder(APPLE, one) for one in bracket]
+        entry, target, stop = [ib.placeOrder(APPLE, order) for order in bracket]
         await wait_for(
-            lambda: all(one.orderStatus.status != "PendingSubmit" for one in (entry, target, stop))
+            lambda: all(trade.orderStatus.status != "PendingSubmit" for trade in (entry, target, stop))
         )
-        waiting = [one.orderStatus.status for one in (entry, target, stop)]
+        waiting = [trade.orderStatus.status for trade in (entry, target, stop)]
         tws.quote("AAPL", "94", "95")
         await wait_for(lambda: target.orderStatus.status == "Submitted")
         tws.quote("AAPL", "120", "121")
         await wait_for(target.isDone)
-        return waiting, [one.order.parentId for one in (target, stop)], entry.order.orderId
+        return waiting, [trade.order.parentId for trade in (target, stop)], entry.order.orderId
 
     waiting, parents, entry_id = run_with_client(steps, tws)
     assert waiting == ["Submitted", "PreSubmitted", "PreSubmitted"]
@@ -154,7 +154,7 @@ def test_rejection_is_reported_with_its_reason(tws):
 
     async def steps(ib):
         errors = []
-        ib.errorEvent += lambda *facts: errors.append(facts[1:3])
+        ib.errorEvent += lambda *args: errors.append(args[1:3])
         trade = ib.placeOrder(APPLE, MarketOrder("BUY", 10))
         await wait_for(lambda: trade.orderStatus.status == "Inactive")
         assert (201, "Order rejected - reason:insufficient margin") in errors
@@ -165,7 +165,7 @@ def test_rejection_is_reported_with_its_reason(tws):
 def test_client_id_in_use_is_refused(tws):
     async def steps(_):
         second, errors = IB(), []
-        second.errorEvent += lambda *facts: errors.append(facts[1])
+        second.errorEvent += lambda *args: errors.append(args[1])
         with pytest.raises((ConnectionError, TimeoutError)):
             await second.connectAsync("127.0.0.1", tws.port, 1, timeout=2)
         assert errors == [326]

@@ -4,8 +4,8 @@ import warnings
 
 import pytest
 
-from tests.brokers.alpaca.conftest import wait_for
 from tests.brokers.standins.kite.server import ACCESS_TOKEN, API_KEY, API_SECRET, StandIn
+from tests.support.conditions import wait_until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of Twisted and autobahn
@@ -109,11 +109,11 @@ def test_ticker_reports_every_status_of_an_order(kite, client):
     ticker = KiteTicker(API_KEY, ACCESS_TOKEN, root=kite.url.replace("http", "ws", 1) + "/")
     ticker.on_order_update = lambda _, data: updates.append((data["status"], data["filled_quantity"]))
     ticker.connect(threaded=True)  # Twisted's reactor runs once in a process, so this is the only such test
-    wait_for(lambda: kite.ticker.listeners)
+    wait_until(lambda: kite.ticker.listeners)
     place_order(client, price=1530)
-    wait_for(lambda: len(updates) >= 3)
+    wait_until(lambda: len(updates) >= 3)
     assert updates == [("PUT ORDER REQ RECEIVED", 0), ("OPEN", 0), ("COMPLETE", 10)]
     reactor.callFromThread(ticker.close)
-    wait_for(lambda: not kite.ticker.listeners)
+    wait_until(lambda: not kite.ticker.listeners)
     reactor.callFromThread(reactor.stop)  # type: ignore[misc]  # a module in its types
     ticker.websocket_thread.join(30)

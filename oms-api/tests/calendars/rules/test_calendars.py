@@ -1,6 +1,7 @@
 """Sessions from the tables: daylight saving, special days, and the refusal of unknown dates."""
 
 import contextlib
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 
@@ -12,23 +13,26 @@ from app.calendars.errors import SessionsUnknown
 from app.calendars.rules.calendars import TableCalendar, find_phase, is_known_open, is_open
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_hours
-from app.calendars.rules.values import Market, MarketTerms, PhaseName, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment, MarketTerms, PhaseName
 from app.calendars.service import Calendars
 
 CALENDARS = Calendars.load()
-XNYS = CALENDARS.get_calendar(Market.XNYS)
-XNSE = CALENDARS.get_calendar(Market.XNSE)
-CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
-SHARES_WITH_DERIVATIVES = CALENDARS.get_calendar(Market.XNSE, Segment.SHARES_WITH_DERIVATIVES)
-EQUITY_DERIVATIVES = CALENDARS.get_calendar(Market.XNSE, Segment.EQUITY_DERIVATIVES)
+XNYS = CALENDARS.get_calendar(MarketIdentifier.XNYS)
+XNSE = CALENDARS.get_calendar(MarketIdentifier.XNSE)
+CRYPTO = CALENDARS.get_calendar(MarketIdentifier.CRYPTO)
+SHARES_WITH_DERIVATIVES = CALENDARS.get_calendar(MarketIdentifier.XNSE, MarketSegment.SHARES_WITH_DERIVATIVES)
+EQUITY_DERIVATIVES = CALENDARS.get_calendar(MarketIdentifier.XNSE, MarketSegment.EQUITY_DERIVATIVES)
 MICROSECOND = timedelta(microseconds=1)
 EVERY = [
-    *(CALENDARS.get_calendar(market) for market in Market),
-    *(CALENDARS.get_calendar(market, Segment.EQUITY_DERIVATIVES) for market in (Market.XNSE, Market.XBOM)),
+    *(CALENDARS.get_calendar(market) for market in MarketIdentifier),
+    *(
+        CALENDARS.get_calendar(market, MarketSegment.EQUITY_DERIVATIVES)
+        for market in (MarketIdentifier.XNSE, MarketIdentifier.XBOM)
+    ),
     SHARES_WITH_DERIVATIVES,
 ]
 instants = st.datetimes(datetime(2023, 12, 1), datetime(2028, 2, 1), timezones=st.just(UTC))  # noqa: DTZ001  # given one
-dates = st.dates(date(2024, 1, 1), date(2026, 12, 31))
+dates = st.dates(date(2024, 1, 2), date(2026, 12, 31))
 calendars = st.sampled_from(EVERY)
 
 
@@ -37,7 +41,7 @@ def parse_time(text):
 
 
 def list_hours(calendar, day):
-    return [(one.open, one.close) for one in calendar.sessions_of(date.fromisoformat(day))]
+    return [(session.open, session.close) for session in calendar.list_sessions(date.fromisoformat(day))]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,7 @@ def test_date_may_have_two_sessions(day):
         timedelta(minutes=60),
     )
     assert not is_open(XNSE, first[1])
-    assert XNSE.next_open(first[0]) == second[0]
+    assert XNSE.find_next_open(first[0]) == second[0]
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,13 @@ def test_holidays_and_weekends_have_no_session(calendar, day):
 
 
 def test_last_known_date_may_be_a_weekend():
-    terms = MarketTerms(Market.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
+    terms = MarketTerms(MarketIdentifier.XNYS, "America/New_York", date(2026, 11, 27), date(2026, 11, 28))
     rows = parse_hours(
         "market,segment,phase,valid_from,open,close,source\nXNYS,shares,continuous,2024-01-01,09:30,16:00,x"
     )
-    calendar = TableCalendar(terms, build_days(terms, Segment.SHARES, rows, []))
-    assert calendar.sessions_of(date(2026, 11, 28)) == ()
-    assert calendar.session_at(parse_time("2026-11-27T06:00Z")) is None
+    calendar = TableCalendar(terms, build_days(terms, MarketSegment.SHARES, rows, []))
+    assert calendar.list_sessions(date(2026, 11, 28)) == ()
+    assert calendar.find_session(parse_time("2026-11-27T06:00Z")) is None
 
 
 def test_session_includes_its_open_and_excludes_its_close():
@@ -109,15 +113,17 @@ def test_session_includes_its_open_and_excludes_its_close():
     assert is_open(XNYS, opens)
     assert is_open(XNYS, closes - MICROSECOND)
     assert not is_open(XNYS, closes)
-    assert XNYS.next_close(closes - MICROSECOND) == closes == XNYS.previous_close(closes)
-    assert XNYS.next_open(opens) == parse_time("2026-11-30T14:30Z")
-    assert XNYS.next_close(closes) == parse_time("2026-11-30T21:00Z")
+    assert XNYS.find_next_close(closes - MICROSECOND) == closes == XNYS.find_previous_close(closes)
+    assert XNYS.find_next_open(opens) == parse_time("2026-11-30T14:30Z")
+    assert XNYS.find_next_close(closes) == parse_time("2026-11-30T21:00Z")
 
 
 def test_instants_may_be_given_in_any_time_zone():
     tokyo = timezone(timedelta(hours=9))
     assert is_open(XNYS, datetime(2026, 11, 27, 23, 30, tzinfo=tokyo))
-    assert CRYPTO.previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == parse_time("2026-11-27T00:00Z")
+    assert CRYPTO.find_previous_close(datetime(2026, 11, 28, 3, tzinfo=tokyo)) == parse_time(
+        "2026-11-27T00:00Z"
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,25 +144,25 @@ def test_shares_with_derivatives_end_with_a_closing_auction_since_august_2026(in
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: XNYS.sessions_of(date(2028, 1, 3)),
-        lambda: XNYS.sessions_of(date(2023, 12, 29)),
-        lambda: XNYS.session_at(parse_time("2028-01-03T15:00Z")),
-        lambda: XNYS.session_at(parse_time("2023-12-29T15:00Z")),
-        lambda: XNYS.next_open(parse_time("2027-12-31T15:00Z")),
-        lambda: XNYS.next_close(parse_time("2027-12-31T21:00Z")),
-        lambda: XNYS.next_open(parse_time("2023-12-29T15:00Z")),
-        lambda: XNYS.previous_close(parse_time("2024-01-02T15:00Z")),
-        lambda: XNYS.previous_close(parse_time("2028-01-03T15:00Z")),
+        lambda: XNYS.list_sessions(date(2028, 1, 3)),
+        lambda: XNYS.list_sessions(date(2023, 12, 29)),
+        lambda: XNYS.find_session(parse_time("2028-01-03T15:00Z")),
+        lambda: XNYS.find_session(parse_time("2023-12-29T15:00Z")),
+        lambda: XNYS.find_next_open(parse_time("2027-12-31T15:00Z")),
+        lambda: XNYS.find_next_close(parse_time("2027-12-31T21:00Z")),
+        lambda: XNYS.find_next_open(parse_time("2023-12-29T15:00Z")),
+        lambda: XNYS.find_previous_close(parse_time("2024-01-02T15:00Z")),
+        lambda: XNYS.find_previous_close(parse_time("2028-01-03T15:00Z")),
         lambda: XNYS.list_days(date(2023, 12, 31), date(2024, 1, 2)),
         lambda: XNYS.list_days(date(2027, 12, 31), date(2028, 1, 1)),
         # There was a session on Sunday, 2026-11-08, whose hours the tables do not have.
-        lambda: XNSE.sessions_of(date(2026, 11, 8)),
-        lambda: XNSE.session_at(parse_time("2026-11-08T12:30Z")),
-        lambda: XNSE.next_open(parse_time("2026-11-07T12:30Z")),
-        lambda: XNSE.previous_close(parse_time("2026-11-09T02:00Z")),
-        lambda: CRYPTO.sessions_of(date.max),
-        lambda: XNYS.session_from(parse_time("2027-12-31T21:00Z")),
-        lambda: XNYS.session_until(parse_time("2024-01-02T14:29Z")),
+        lambda: XNSE.list_sessions(date(2026, 11, 8)),
+        lambda: XNSE.find_session(parse_time("2026-11-08T12:30Z")),
+        lambda: XNSE.find_next_open(parse_time("2026-11-07T12:30Z")),
+        lambda: XNSE.find_previous_close(parse_time("2026-11-09T02:00Z")),
+        lambda: CRYPTO.list_sessions(date.max),
+        lambda: XNYS.find_session_or_next(parse_time("2027-12-31T21:00Z")),
+        lambda: XNYS.find_session_or_previous(parse_time("2024-01-02T14:29Z")),
     ],
 )
 def test_unknown_date_is_rejected(ask):
@@ -165,10 +171,10 @@ def test_unknown_date_is_rejected(ask):
 
 
 def test_answer_that_needs_no_unknown_date_is_returned():
-    assert XNYS.next_close(parse_time("2027-12-31T15:00Z")) == parse_time("2027-12-31T21:00Z")
-    assert XNSE.previous_close(parse_time("2026-11-07T12:30Z")) == parse_time("2026-11-06T10:00Z")
-    assert XNSE.next_open(parse_time("2026-11-08T18:30Z")) == parse_time("2026-11-09T03:45Z")
-    assert XNYS.session_from(parse_time("2027-12-31T15:00Z")) == XNYS.session_until(
+    assert XNYS.find_next_close(parse_time("2027-12-31T15:00Z")) == parse_time("2027-12-31T21:00Z")
+    assert XNSE.find_previous_close(parse_time("2026-11-07T12:30Z")) == parse_time("2026-11-06T10:00Z")
+    assert XNSE.find_next_open(parse_time("2026-11-08T18:30Z")) == parse_time("2026-11-09T03:45Z")
+    assert XNYS.find_session_or_next(parse_time("2027-12-31T15:00Z")) == XNYS.find_session_or_previous(
         parse_time("2027-12-31T21:00Z")
     )
     assert not is_known_open(XNYS, parse_time("2028-01-03T15:00Z"))
@@ -208,11 +214,11 @@ def test_sessions_are_ordered_and_disjoint(calendar, start, length):
 
 @given(calendars, instants)
 def test_next_open_and_close_are_later_and_previous_close_is_not(calendar, instant):
-    for ask in (calendar.next_open, calendar.next_close):
+    for ask in (calendar.find_next_open, calendar.find_next_close):
         with contextlib.suppress(SessionsUnknown):
             assert ask(instant) > instant
     with contextlib.suppress(SessionsUnknown):
-        assert calendar.previous_close(instant) <= instant
+        assert calendar.find_previous_close(instant) <= instant
 
 
 @given(calendars, dates, st.integers(0, 86_400))
@@ -222,15 +228,16 @@ def test_answers_agree_with_the_list_of_sessions(calendar, day, seconds):
         max(day - timedelta(days=9), date(2024, 1, 1)),
         min(day + timedelta(days=9), date(2026, 12, 31)),
     )
-    sessions = [session for one in calendar.list_days(start, end) for session in one.sessions]
-    naive = [one for one in sessions if one.open <= instant < one.close]
+    sessions = [session for listed in calendar.list_days(start, end) for session in listed.sessions]
+    naive = [session for session in sessions if session.open <= instant < session.close]
+    opens, closes = [session.open for session in sessions], [session.close for session in sessions]
     try:
         assert is_open(calendar, instant) is bool(naive)
-        assert calendar.next_open(instant) == min(one.open for one in sessions if one.open > instant)
-        assert calendar.next_close(instant) == min(one.close for one in sessions if one.close > instant)
-        assert calendar.previous_close(instant) == max(one.close for one in sessions if one.close <= instant)
-        assert calendar.session_from(instant) == next(one for one in sessions if one.close > instant)
-        assert calendar.session_until(instant) == max(one for one in sessions if one.open <= instant)
+        assert calendar.find_next_open(instant) == min(open_ for open_ in opens if open_ > instant)
+        assert calendar.find_next_close(instant) == min(close for close in closes if close > instant)
+        assert calendar.find_previous_close(instant) == max(close for close in closes if close <= instant)
+        assert calendar.find_session_or_next(instant) == sessions[bisect_right(closes, instant)]
+        assert calendar.find_session_or_previous(instant) == sessions[bisect_right(opens, instant) - 1]
         assert is_known_open(calendar, instant) is bool(naive)
     except SessionsUnknown:
         near = {day + timedelta(days=n) for n in range(-5, 6)}

@@ -8,25 +8,25 @@ import pytest
 from app.calendars.rules.market_lookup import find_calendar_key
 from app.calendars.rules.square_off import find_square_off
 from app.calendars.rules.tables import parse_square_off_rules
-from app.calendars.rules.values import CalendarKey, Market, Segment
+from app.calendars.rules.values import CalendarKey, MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 
 CALENDARS = Calendars.load()
 RULES = parse_square_off_rules(
     resources.files("app.calendars").joinpath("data", "square_off.csv").read_text("utf-8")
 )
-NSE_SHARES = CalendarKey(Market.XNSE)
+NSE_SHARES = CalendarKey(MarketIdentifier.XNSE)
 
 
 @pytest.mark.parametrize(
     ("exchange", "asset_class", "key"),
     [
-        ("NASDAQ", "equity", CalendarKey(Market.XNYS)),
-        ("NYSE", "option", CalendarKey(Market.XNYS)),
+        ("NASDAQ", "equity", CalendarKey(MarketIdentifier.XNYS)),
+        ("NYSE", "option", CalendarKey(MarketIdentifier.XNYS)),
         ("NSE", "equity", NSE_SHARES),
-        ("NSE", "future", CalendarKey(Market.XNSE, Segment.EQUITY_DERIVATIVES)),
-        ("BSE", "option", CalendarKey(Market.XBOM, Segment.EQUITY_DERIVATIVES)),
-        ("COINBASE", "crypto", CalendarKey(Market.CRYPTO)),
+        ("NSE", "future", CalendarKey(MarketIdentifier.XNSE, MarketSegment.EQUITY_DERIVATIVES)),
+        ("BSE", "option", CalendarKey(MarketIdentifier.XBOM, MarketSegment.EQUITY_DERIVATIVES)),
+        ("COINBASE", "crypto", CalendarKey(MarketIdentifier.CRYPTO)),
         ("LSE", "equity", None),
         ("", "equity", None),
     ],
@@ -60,24 +60,24 @@ def test_instrument_may_trade_in_extended_hours_or_an_unknown_market(exchange, i
 @pytest.mark.parametrize(
     ("segment", "day", "local"),
     [
-        (Segment.SHARES, "2026-11-20", "15:20"),
-        (Segment.EQUITY_DERIVATIVES, "2026-07-31", "15:25"),
-        (Segment.EQUITY_DERIVATIVES, "2026-08-03", "15:35"),
-        (Segment.SHARES_WITH_DERIVATIVES, "2026-07-31", "15:20"),
-        (Segment.SHARES_WITH_DERIVATIVES, "2026-08-03", "15:10"),
-        (Segment.SHARES, "2025-10-21", "14:35"),  # Muhurat
+        (MarketSegment.SHARES, "2026-11-20", "15:20"),
+        (MarketSegment.EQUITY_DERIVATIVES, "2026-07-31", "15:25"),
+        (MarketSegment.EQUITY_DERIVATIVES, "2026-08-03", "15:35"),
+        (MarketSegment.SHARES_WITH_DERIVATIVES, "2026-07-31", "15:20"),
+        (MarketSegment.SHARES_WITH_DERIVATIVES, "2026-08-03", "15:10"),
+        (MarketSegment.SHARES, "2025-10-21", "14:35"),  # Muhurat
     ],
 )
 def test_intraday_positions_are_closed_before_continuous_trading_ends(segment, day, local):
-    key = CalendarKey(Market.XNSE, segment)
-    (session,) = CALENDARS.get_calendar(*key).sessions_of(date.fromisoformat(day))
+    key = CalendarKey(MarketIdentifier.XNSE, segment)
+    (session,) = CALENDARS.get_calendar(*key).list_sessions(date.fromisoformat(day))
     expected = datetime.fromisoformat(f"{day}T{local}:00+05:30")
     assert find_square_off(key, session, RULES) == expected
 
 
 def test_new_york_has_no_square_off_and_a_short_session_squares_off_at_its_open():
-    (session,) = CALENDARS.get_calendar(Market.XNYS).sessions_of(date(2026, 11, 20))
-    assert find_square_off(CalendarKey(Market.XNYS), session, RULES) is None
+    (session,) = CALENDARS.get_calendar(MarketIdentifier.XNYS).list_sessions(date(2026, 11, 20))
+    assert find_square_off(CalendarKey(MarketIdentifier.XNYS), session, RULES) is None
     (phase,) = session.phases
     short = session._replace(phases=(phase._replace(close=phase.open + timedelta(minutes=3)),))
     assert find_square_off(NSE_SHARES, short, RULES) == short.open

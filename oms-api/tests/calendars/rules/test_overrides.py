@@ -13,10 +13,10 @@ from app.calendars.rules.overrides import (
 )
 from app.calendars.rules.schedules import build_days
 from app.calendars.rules.tables import parse_hours
-from app.calendars.rules.values import DayKind, ExceptionalDay, Market, MarketTerms, Segment
+from app.calendars.rules.values import DayKind, ExceptionalDay, MarketIdentifier, MarketSegment, MarketTerms
 
 # The table ends on Thursday, 2026-12-31; Friday is a holiday in it that the operator may override.
-TERMS = MarketTerms(Market.XNSE, "Asia/Kolkata", date(2026, 12, 28), date(2026, 12, 31))
+TERMS = MarketTerms(MarketIdentifier.XNSE, "Asia/Kolkata", date(2026, 12, 28), date(2026, 12, 31))
 NEW_YEAR = ExceptionalDay(date(2026, 12, 30), DayKind.HOLIDAY, None, None, "Holiday", "table")
 HOURS = parse_hours(
     "market,segment,phase,valid_from,open,close,source\nXNSE,shares,continuous,2024-01-01,09:15,15:30,usual"
@@ -24,7 +24,7 @@ HOURS = parse_hours(
 EVENING = (LocalHours(time(18), time(19)),)
 
 
-def build_override(day, kind=DayKind.REGULAR, sessions=(), market=Market.XNSE):
+def build_override(day, kind=DayKind.REGULAR, sessions=(), market=MarketIdentifier.XNSE):
     return CalendarOverride(market, date.fromisoformat(day), kind, sessions, "Set", "operator")
 
 
@@ -32,29 +32,29 @@ def list_days(*overrides):
     terms, rows = apply_overrides(MarketTable(TERMS, [NEW_YEAR]), overrides)
     return terms.known_until.isoformat(), [
         (day.date.isoformat()[5:], day.kind.value, len(day.sessions), day.source)
-        for day in build_days(terms, Segment.SHARES, HOURS, rows)
+        for day in build_days(terms, MarketSegment.SHARES, HOURS, rows)
     ]
 
 
 def test_table_without_overrides_is_unchanged():
-    known_until, found = list_days(build_override("2027-06-01", market=Market.XNYS))
+    known_until, days = list_days(build_override("2027-06-01", market=MarketIdentifier.XNYS))
     assert known_until == "2026-12-31"
-    assert found[2] == ("12-30", "holiday", 0, "table")
+    assert days[2] == ("12-30", "holiday", 0, "table")
 
 
 def test_override_replaces_the_row_of_its_date():
-    _, found = list_days(
+    _, days = list_days(
         build_override("2026-12-30"), build_override("2026-12-31", DayKind.SPECIAL, EVENING * 1)
     )
-    assert found[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
+    assert days[2:] == [("12-30", "regular", 1, "operator"), ("12-31", "special", 1, "operator")]
 
 
 def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
-    known_until, found = list_days(
+    known_until, days = list_days(
         build_override("2027-01-05"), build_override("2027-01-02"), build_override("2027-01-06")
     )
     assert known_until == "2027-01-06"
-    assert found[4:] == [
+    assert days[4:] == [
         ("01-01", "unknown", 0, "past the table; not set by the operator"),
         ("01-02", "regular", 1, "operator"),  # a Saturday, which the operator made a day of trading
         ("01-04", "unknown", 0, "past the table; not set by the operator"),
@@ -65,12 +65,12 @@ def test_overrides_extend_the_table_and_other_later_dates_are_unknown():
 
 def test_override_may_have_two_sessions_or_none():
     drill = (LocalHours(time(9, 15), time(10)), LocalHours(time(11, 30), time(12, 30)))
-    _, found = list_days(
+    _, days = list_days(
         build_override("2026-12-28", DayKind.SPECIAL, drill),
         build_override("2026-12-29", DayKind.HOLIDAY),
         build_override("2026-12-31", DayKind.UNKNOWN),
     )
-    assert [(kind, sessions) for _, kind, sessions, _ in found] == [
+    assert [(kind, sessions) for _, kind, sessions, _ in days] == [
         ("special", 2),
         ("holiday", 0),
         ("holiday", 0),

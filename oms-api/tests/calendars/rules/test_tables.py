@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.calendars.rules.tables import parse_exceptional_days, parse_hours, parse_markets
-from app.calendars.rules.values import DayKind, Market, Segment
+from app.calendars.rules.values import DayKind, MarketIdentifier, MarketSegment
 
 HEADER = "date,kind,open,close,name,source\n"
 
@@ -19,7 +19,7 @@ def read_table(name):
 
 def test_every_market_except_crypto_has_a_table_and_hours():
     markets = parse_markets(read_table("markets"))
-    assert {terms.market for terms in markets} == set(Market) - {Market.CRYPTO}
+    assert {terms.market for terms in markets} == set(MarketIdentifier) - {MarketIdentifier.CRYPTO}
     for terms in markets:
         days = parse_exceptional_days(read_table(terms.market))
         assert all(terms.known_from <= day.date <= terms.known_until for day in days)
@@ -27,7 +27,7 @@ def test_every_market_except_crypto_has_a_table_and_hours():
         hours = [row for row in parse_hours(read_table("hours")) if row.market is terms.market]
         for segment in {row.segment for row in hours}:
             assert min(row.valid_from for row in hours if row.segment is segment) <= terms.known_from
-        assert Segment.SHARES in {row.segment for row in hours}
+        assert MarketSegment.SHARES in {row.segment for row in hours}
 
 
 @pytest.mark.parametrize("name", ["markets", "hours", "XNYS", "XNSE", "XBOM"])

@@ -98,9 +98,9 @@ def test_interest_is_the_rounded_sum_of_the_days(cash, changes, length):
     exact = Fraction(0)
     for number in range(1, length + 1):
         day = date(2026, 1, number)
-        since = [one for one in rates if one.kind is MARGIN and one.since <= day]
-        newest = max((one.since for one in since), default=None)
-        percent = [one.percent for one in since if one.since == newest][-1] if since else Decimal(0)
+        since = [rate for rate in rates if rate.kind is MARGIN and rate.since <= day]
+        newest = max((rate.since for rate in since), default=None)
+        percent = [rate.percent for rate in since if rate.since == newest][-1] if since else Decimal(0)
         exact += Fraction(cash) * Fraction(percent) / 36500
     amount = compute_carry(rates, build_basis(str(cash)), period).interest
     assert abs(Fraction(amount) - exact) <= Fraction(1, 2 * 10**8)

@@ -10,8 +10,8 @@ from app.chain_verification.rules.segments import (
     REPEATED_PARTS,
     BrokenChain,
     ChainKind,
+    ChainSegment,
     Checkpoint,
-    Segment,
     plan_new_rows,
     plan_repeated_rows,
     split_segment,
@@ -35,15 +35,15 @@ def build_entries(count, start=START):
 
 ENTRIES = build_entries(5)
 END = Head(5, ENTRIES[-1].hash)
-ALL = Segment(START, 5, END.hash)
+ALL = ChainSegment(START, 5, END.hash)
 
 
 def test_correct_rows_lead_to_the_end_of_their_segment():
     assert verify_rows(ChainKind.AUDIT, ENTRIES, ALL) == END
     third = Head(3, ENTRIES[2].hash)
-    assert verify_rows(ChainKind.AUDIT, ENTRIES[3:], Segment(third, 5, END.hash)) == END
-    assert verify_rows(ChainKind.AUDIT, ENTRIES[:3], Segment(START, 3, None)) == third
-    assert verify_rows(ChainKind.AUDIT, [], Segment(third, 3, third.hash)) == third
+    assert verify_rows(ChainKind.AUDIT, ENTRIES[3:], ChainSegment(third, 5, END.hash)) == END
+    assert verify_rows(ChainKind.AUDIT, ENTRIES[:3], ChainSegment(START, 3, None)) == third
+    assert verify_rows(ChainKind.AUDIT, [], ChainSegment(third, 3, third.hash)) == third
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_correct_rows_lead_to_the_end_of_their_segment():
         ([*ENTRIES[:2], ENTRIES[2]._replace(hash_version=2), *ENTRIES[3:]], ALL, 3, "hash_version is 2"),
         ([*ENTRIES[:2], *ENTRIES[3:]], ALL, 3, "row 3 is missing"),
         (ENTRIES[:4], ALL, 5, "row 5 is missing"),
-        (ENTRIES, Segment(START, 5, "e" * 64), 5, "but eeee.* was stored for it"),
-        ([], Segment(END, 5, "e" * 64), 5, "but eeee.* was stored for it"),
+        (ENTRIES, ChainSegment(START, 5, "e" * 64), 5, "but eeee.* was stored for it"),
+        ([], ChainSegment(END, 5, "e" * 64), 5, "but eeee.* was stored for it"),
     ],
 )
 def test_first_wrong_or_missing_row_is_named(rows, segment, sequence, reason):
@@ -68,7 +68,7 @@ def test_cash_movements_are_verified_by_their_own_hash():
     values = dict.fromkeys(CASH_COLUMNS[:-2]) | {"tenant_id": 1, "portfolio_id": 2, "sequence": 1}
     values |= {"kind": "deposit", "amount": "5.00000000", "created_at": AT}
     row = build_cash_row(tuple(values.values()), START.hash)
-    segment = Segment(START, 1, row.hash)
+    segment = ChainSegment(START, 1, row.hash)
     assert verify_rows(ChainKind.CASH, [row], segment) == Head(1, row.hash)
     for forged in (row._replace(amount="6.00000000"), row._replace(hash_version=9)):
         with pytest.raises(BrokenChain, match="must be"):
@@ -77,8 +77,8 @@ def test_cash_movements_are_verified_by_their_own_hash():
 
 def test_new_rows_are_those_after_the_verified_ones():
     checkpoint = Checkpoint(verified=Head(3, "c"))
-    assert plan_new_rows(checkpoint, Head(7, "g")) == Segment(Head(3, "c"), 7, "g")
-    assert plan_new_rows(checkpoint, Head(3, "x")) == Segment(Head(3, "c"), 3, "x")  # which is compared
+    assert plan_new_rows(checkpoint, Head(7, "g")) == ChainSegment(Head(3, "c"), 7, "g")
+    assert plan_new_rows(checkpoint, Head(3, "x")) == ChainSegment(Head(3, "c"), 3, "x")  # which is compared
     with pytest.raises(BrokenChain, match="ends at 2, but was verified up to 3") as raised:
         plan_new_rows(checkpoint, Head(2, "b"))
     assert raised.value.sequence == 3
@@ -87,7 +87,7 @@ def test_new_rows_are_those_after_the_verified_ones():
 def test_short_chain_is_read_again_completely_at_each_run():
     verified = Head(MIN_REPEATED_ROWS, "v")
     for repeated in (START, Head(10, "r"), verified):
-        assert plan_repeated_rows(Checkpoint(verified, repeated)) == Segment(START, *verified)
+        assert plan_repeated_rows(Checkpoint(verified, repeated)) == ChainSegment(START, *verified)
 
 
 @given(rows=st.integers(MIN_REPEATED_ROWS, 1_000_000), growth=st.integers(0, 10_000))
@@ -108,6 +108,6 @@ def test_each_row_of_a_long_chain_is_read_again_after_some_runs(rows, growth):
 
 
 def test_segment_is_split_into_parts():
-    assert split_segment(ALL, 2) == Segment(START, 2, None)
+    assert split_segment(ALL, 2) == ChainSegment(START, 2, None)
     assert split_segment(ALL, 5) == ALL
     assert split_segment(ALL, 9) == ALL

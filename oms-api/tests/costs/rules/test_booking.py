@@ -15,7 +15,7 @@ from app.costs.rules.booking import (
     parse_components,
     serialize_charges,
 )
-from app.costs.rules.values import Execution, OrderTotals
+from app.costs.rules.values import ChargedExecution, OrderTotals
 from app.costs.service import load_rates
 
 TABLE = load_rates()
@@ -30,7 +30,7 @@ def build_trade(quantity="3", price="100", **changes):
         "exchange": "NASDAQ",
         "product": "",
         "side": "SELL",
-        "execution": Execution.at_price(Decimal(quantity), Decimal(price)),
+        "execution": ChargedExecution.from_price(Decimal(quantity), Decimal(price)),
         "currency": "USD",
         "rate": None,
         "at": NOON,
@@ -67,8 +67,8 @@ def test_components_are_converted_separately_and_the_total_is_their_sum():
 
 
 def test_indian_trade_keeps_the_us_fee_totals():
-    one = build_trade("40", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR")
-    charges = book_charges(one, book_charges(build_trade()).fee_totals)
+    trade = build_trade("40", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR")
+    charges = book_charges(trade, book_charges(build_trade()).fee_totals)
     assert (charges.total, charges.fee_totals) == (Decimal("28.22"), None)
     more = book_charges(
         build_trade("160", "1100", schedule="zerodha", exchange="NSE", product="MIS", currency="INR"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.costs.errors import RateUnknown
 from app.costs.rules.charges import compute_fill_charges, find_dp_charge, find_rates
-from app.costs.rules.values import Charges, Execution, OrderTerms, OrderTotals, Schedule, Totals
+from app.costs.rules.values import ChargedExecution, Charges, ChargeTotals, OrderTerms, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
 
@@ -28,12 +28,12 @@ def charge_us_order(side="SELL", schedule="us_equity", on=NOVEMBER):
 
 
 def build_executions(price, *quantities):
-    return [Execution.at_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
+    return [ChargedExecution.from_price(Decimal(quantity), Decimal(price)) for quantity in quantities]
 
 
 def charge_fills(order, fills, totals=None):
     """Return the charges of each fill of one order, and the totals after the last."""
-    totals, found = totals or Totals(), []
+    totals, found = totals or ChargeTotals(), []
     for execution in fills:
         charges, totals = compute_fill_charges(order, totals, execution, TABLE)
         found.append(charges)
@@ -45,7 +45,7 @@ def compute_charges(order, price, quantity):
 
 
 def compute_totals(order, price, *quantities):
-    return [str(one.total) for one in charge_fills(order, build_executions(price, *quantities))[0]]
+    return [str(charge.total) for charge in charge_fills(order, build_executions(price, *quantities))[0]]
 
 
 def round_trip(product, buy, sell, quantity, exchange="NSE"):
@@ -91,7 +91,7 @@ def test_gst_is_computed_on_rounded_components():
     order = build_terms(side="SELL", product="MIS")
     assert compute_totals(order, 1100, 40, 160, 200) == ["28.22", "58.60", "63.24"]
     # From unrounded components the second and third would be 58.61 and 63.23.
-    assert [str(one.gst) for one in charge_fills(order, build_executions(1100, 40, 160, 200))[0]] == [
+    assert [str(charge.gst) for charge in charge_fills(order, build_executions(1100, 40, 160, 200))[0]] == [
         "2.63",
         "2.22",
         "1.26",
@@ -100,7 +100,7 @@ def test_gst_is_computed_on_rounded_components():
 
 def test_brokerage_cap_applies_once_per_order():
     order = build_terms(side="BUY", product="MIS")
-    assert [one.brokerage for one in charge_fills(order, build_executions(1000, 40, 40, 400))[0]] == [
+    assert [charge.brokerage for charge in charge_fills(order, build_executions(1000, 40, 40, 400))[0]] == [
         12,
         8,
         0,
@@ -129,7 +129,7 @@ def test_nse_exchange_charge_is_the_rate_of_the_day(on, exchange):
 def test_square_off_costs_50_plus_gst_per_child_order_at_its_first_fill():
     order = build_terms(side="SELL", product="MIS", is_square_off=True)
     charges = charge_fills(order, build_executions(1, 10_000, 20_000, 1, 5_000))[0]
-    assert [one.square_off for one in charges] == [50, 0, 50, 0]
+    assert [charge.square_off for charge in charges] == [50, 0, 50, 0]
     assert charges[0].gst == Decimal("9.60")  # 18% of 50 + 3.00 + 0.31 + 0.01
     assert compute_charges(build_terms(side="SELL", product="MIS"), 1, 10_000).square_off == 0
 
@@ -160,7 +160,7 @@ def test_each_us_fee_of_a_day_is_rounded_up_to_the_cent_over_its_fills():
 
 
 def test_us_fees_accumulate_over_the_orders_of_a_day():
-    totals, found = Totals(), []
+    totals, found = ChargeTotals(), []
     for quantity in (3, 3, 4):
         charges, totals = charge_fills(
             charge_us_order(), build_executions(100, quantity), totals._replace(order=OrderTotals())
@@ -216,13 +216,13 @@ def test_ibkr_commission_is_per_share_with_bounds(price, quantity, commission):
 
 def test_ibkr_minimum_applies_once_per_order():
     charges = charge_fills(charge_us_order("BUY", "ibkr_fixed"), build_executions(25, 100, 300, 600))[0]
-    assert [one.commission for one in charges] == [1, 1, 3]
+    assert [charge.commission for charge in charges] == [1, 1, 3]
 
 
 def test_ibkr_charges_the_us_fees_too():
     charges = compute_charges(charge_us_order("SELL", "ibkr_fixed"), 100, 3)
     assert charges == Charges(commission=Decimal("1.00"), regulatory=Decimal("0.02"))
-    assert charges.components(Schedule.IBKR_FIXED) == {
+    assert charges.list_components(Schedule.IBKR_FIXED) == {
         "commission": Decimal("1.00"),
         "regulatory": Decimal("0.02"),
     }
@@ -243,14 +243,14 @@ def test_missing_schedule_or_uncovered_market_charges_nothing(order):
     charges, totals = charge_fills(order, build_executions(1000, 400))
     assert charges == [Charges()]
     assert charges[0].total == 0
-    assert totals.day == Totals().day
+    assert totals.day == ChargeTotals().day
 
 
 def test_charges_before_the_first_rate_date_are_rejected():
-    with pytest.raises(RateUnknown) as refused:
+    with pytest.raises(RateUnknown) as caught:
         find_rates(charge_us_order(on=date(2024, 12, 31)), TABLE)
-    assert refused.value.errors[0].field == "date"
-    assert "Use 2025-01-01 or a later date." in refused.value.detail
+    assert caught.value.errors[0].field == "date"
+    assert "Use 2025-01-01 or a later date." in caught.value.detail
 
 
 ORDERS = st.sampled_from([
@@ -279,7 +279,9 @@ def test_fills_of_any_split_add_up_to_the_charge_of_the_order(order, price, quan
 
 
 FILLS = st.lists(
-    st.builds(Execution.at_price, st.decimals("0.001", "40000", places=3), PRICES), min_size=1, max_size=8
+    st.builds(ChargedExecution.from_price, st.decimals("0.001", "40000", places=3), PRICES),
+    min_size=1,
+    max_size=8,
 )
 DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 
@@ -287,14 +289,14 @@ DAYS = st.dates(date(2025, 1, 1), date(2027, 12, 31))
 @given(ORDERS, DAYS, FILLS)
 def test_no_fill_has_a_negative_charge(order, on, fills):
     charges, _ = charge_fills(order._replace(on=on), fills)
-    for one in charges:
-        assert min(one.components(order.schedule).values(), default=ZERO) >= 0
-        assert one.total == sum(one.components(order.schedule).values(), ZERO)
+    for charge in charges:
+        assert min(charge.list_components(order.schedule).values(), default=ZERO) >= 0
+        assert charge.total == sum(charge.list_components(order.schedule).values(), ZERO)
 
 
 @given(FILLS)
 def test_caps_and_minimums_apply_to_the_whole_order(fills):
-    value, quantity = sum(one.value for one in fills), sum(one.quantity for one in fills)
+    value, quantity = sum(fill.value for fill in fills), sum(fill.quantity for fill in fills)
     intraday = sum(charge_fills(build_terms(side="BUY", product="MIS"), fills)[0], Charges())
     assert intraday.brokerage <= 20
     assert abs(intraday.brokerage - min(value * Decimal("0.0003"), Decimal(20))) <= Decimal("0.005")
@@ -305,7 +307,7 @@ def test_caps_and_minimums_apply_to_the_whole_order(fills):
 
 @given(ORDERS, DAYS, FILLS)
 def test_charges_are_multiples_of_their_rounding_step(order, on, fills):
-    for one in charge_fills(order._replace(on=on), fills)[0]:
-        assert one.total == one.total.quantize(Decimal("0.01"))
-        assert one.stt == one.stt.to_integral_value()
-        assert one.stamp_duty == one.stamp_duty.to_integral_value()
+    for charge in charge_fills(order._replace(on=on), fills)[0]:
+        assert charge.total == charge.total.quantize(Decimal("0.01"))
+        assert charge.stt == charge.stt.to_integral_value()
+        assert charge.stamp_duty == charge.stamp_duty.to_integral_value()

@@ -69,9 +69,9 @@ def test_component_without_a_row_is_not_charged():
     ],
 )
 def test_invalid_line_is_reported(lines, message):
-    with pytest.raises(InvalidRates) as refused:
+    with pytest.raises(InvalidRates) as caught:
         build_table(*lines)
-    assert str(refused.value) == message
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("text", ["", "schedule,component", FIRST])

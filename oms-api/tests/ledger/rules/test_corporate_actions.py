@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from app.ledger.rules.accounting import FLAT, Fill, Position, Side, replay_fills
 from app.ledger.rules.action_verification import check_action_row
 from app.ledger.rules.corporate_actions import (
-    Action,
     ActionKind,
     CashDividend,
+    CorporateActionTerms,
     Ratio,
     Split,
     TransferIn,
@@ -41,8 +41,8 @@ sides = st.sampled_from(Side)
 
 def draw_fills_at(instant):
     """Return a strategy of fills that were executed at an instant."""
-    one = st.tuples(sides, sizes, sizes).map(lambda facts: Fill(*facts, at=instant))
-    return st.lists(one, max_size=8)
+    fill = st.tuples(sides, sizes, sizes).map(lambda values: Fill(*values, at=instant))
+    return st.lists(fill, max_size=8)
 
 
 earlier, later = draw_fills_at(Timestamp("2026-11-20T11")), draw_fills_at(Timestamp("2026-11-20T13"))
@@ -63,7 +63,9 @@ def build_dividend(amount, withholding=None, currency="USD"):
         "amount": Decimal(amount),
         "withholding_percent": withholding and Decimal(withholding),
     }
-    return Action(1, "C1", ActionKind.DIVIDEND, "AAPL", MIDDLE, "2026-11-20", currency=currency, **terms)
+    return CorporateActionTerms(
+        1, "C1", ActionKind.DIVIDEND, "AAPL", MIDDLE, "2026-11-20", currency=currency, **terms
+    )
 
 
 @given(earlier, ratios)
@@ -177,11 +179,11 @@ def test_key_of_a_row_names_its_action():
 
 
 def build_row(**changes):
-    facts = {"kind": "split", "symbol": "AAPL", "executed_at": MIDDLE, "idempotency_key": None} | changes
-    return build_trade_row()._replace(**facts)
+    terms = {"kind": "split", "symbol": "AAPL", "executed_at": MIDDLE, "idempotency_key": None} | changes
+    return build_trade_row()._replace(**terms)
 
 
-SPLIT_ACTION = Action(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
+SPLIT_ACTION = CorporateActionTerms(1, "C1", ActionKind.SPLIT, "AAPL", MIDDLE, "2026-11-20")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +203,7 @@ def test_row_must_match_its_action(changes, action, fields):
 
 
 def test_fraction_is_priced_by_the_action_or_at_the_average_cost():
-    action = Action(
+    action = CorporateActionTerms(
         1,
         "S",
         ActionKind.SPLIT,

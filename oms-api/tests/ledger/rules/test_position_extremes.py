@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from app.ledger.rules.position_extremes import (
     Extremes,
-    Holding,
     LedgerRow,
     PositionRecord,
+    PositionState,
     PriceHistory,
     PricePoint,
     extend_record,
@@ -23,7 +23,7 @@ from app.money import ZERO
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-NEW = PositionRecord(0, NOON, Holding(), ZERO, None)
+NEW = PositionRecord(0, NOON, PositionState(), ZERO, None)
 
 
 def to_instant(seconds):
@@ -36,7 +36,7 @@ def to_decimals(*numbers):
 
 def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_trade=True):
     """Return a ledger row that sets the position to `quantity` by a trade at `price`."""
-    held = before or Holding()
+    held = before or PositionState()
     cost, realized = held.cost + (quantity - held.quantity) * price, held.realized_pnl
     if held.quantity * quantity < 0 or abs(quantity) < abs(held.quantity):  # closes: at average cost
         kept = quantity if held.quantity * quantity > 0 else 0
@@ -45,7 +45,7 @@ def build_row(sequence, seconds, quantity, price, before=None, charges=1, is_tra
         cost = quantity * price if held.quantity * quantity < 0 else held.cost - released
     return LedgerRow(
         *(sequence, to_instant(seconds), is_trade, Decimal(price), Decimal(charges)),
-        Holding(*to_decimals(quantity, cost, realized)),
+        PositionState(*to_decimals(quantity, cost, realized)),
     )
 
 
@@ -69,7 +69,7 @@ def build_history(*ticks, rate=None):
 
 
 def build_bars(*prices):
-    bars = [Bar("X", NOON + MINUTE * number, *to_decimals(*one)) for number, one in enumerate(prices, 1)]
+    bars = [Bar("X", NOON + MINUTE * number, *to_decimals(*price)) for number, price in enumerate(prices, 1)]
     return PriceHistory(bars, {}, lambda _: None)
 
 
@@ -130,7 +130,9 @@ def test_reversal_changes_the_position_and_its_price_is_no_extreme():
 
 
 def test_drawdown_is_in_the_currency_of_the_portfolio():
-    opened = LedgerRow(1, to_instant(10), True, Decimal(200), ZERO, Holding(*to_decimals(10, 167000, 0)))
+    opened = LedgerRow(
+        1, to_instant(10), True, Decimal(200), ZERO, PositionState(*to_decimals(10, 167000, 0))
+    )
     record = extend_record(
         NEW, [opened], build_history((20, 210), (30, 190), rate=Decimal("83.5")), to_instant(50)
     )
@@ -156,7 +158,7 @@ quantities = st.lists(st.sampled_from([-50, 0, 50, 100, 150]), min_size=1, max_s
 @example([50, 100], [(60, 15)], [1], True)  # a price at the instant of the last extension
 def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targets, ticks, stops, on_minutes):
     ticks = sorted(ticks)
-    rows, holding = [], Holding()
+    rows, holding = [], PositionState()
     for number, quantity in enumerate(targets):
         if quantity != holding.quantity:
             rows.append(build_row(number + 1, 97 * number + 0.5, quantity, 50 + 7 * number, holding))
@@ -164,25 +166,25 @@ def test_extremes_equal_those_of_each_tick_however_the_record_was_extended(targe
     instants = sorted({stop * 60 if on_minutes else stop * 53 + 0.7 for stop in stops} | {660})
     record = NEW
     for instant in instants:
-        seen = build_history(*(tick for tick in ticks if tick[0] < instant))
-        bars = [bar for bar in seen.bars if bar.start >= get_bar_start(record.until, Interval.MINUTE)]
-        new = [one for one in rows if one.sequence > record.sequence and one.at < to_instant(instant)]
-        record = extend_record(record, new, seen._replace(bars=bars), to_instant(instant))
+        history = build_history(*(tick for tick in ticks if tick[0] < instant))
+        bars = [bar for bar in history.bars if bar.start >= get_bar_start(record.until, Interval.MINUTE)]
+        new = [row for row in rows if row.sequence > record.sequence and row.at < to_instant(instant)]
+        record = extend_record(record, new, history._replace(bars=bars), to_instant(instant))
     whole = extend_record(NEW, rows, build_history(*ticks), to_instant(660))
     assert record.holding == whole.holding == holding
     assert record.charges == len(rows)
     if not holding.quantity:
         assert record.extremes is whole.extremes is None
         return
-    opening = next(one for one in reversed(rows) if is_opening(rows, one))
-    trades = [one for one in rows if one.at >= opening.at]
+    opening = next(row for row in reversed(rows) if is_opening(rows, row))
+    trades = [row for row in rows if row.at >= opening.at]
     prices = [trade.price for trade in trades] + [
         price for second, price in ticks if to_instant(second) > opening.at
     ]
     stepwise, at_once = compute_extremes(record), compute_extremes(whole)
-    for found in (stepwise, at_once):
-        assert (found.highest_price, found.lowest_price) == (max(prices), min(prices))
-        assert found.max_drawdown >= 0
+    for extremes in (stepwise, at_once):
+        assert (extremes.highest_price, extremes.lowest_price) == (max(prices), min(prices))
+        assert extremes.max_drawdown >= 0
     assert stepwise.peak_pnl >= at_once.peak_pnl
     assert stepwise.max_drawdown >= at_once.max_drawdown
     if on_minutes:

@@ -48,10 +48,10 @@ def test_bars_start_at_multiples_of_their_length(interval, start):
 
 
 def test_bar_is_built_from_quotes():
-    made = None
+    bar = None
     for second, last in enumerate(("100", "103", "98", "101")):
-        made = extend_bar(made, build_quote(last, NOON + timedelta(seconds=second)))
-    assert made == build_bar("100/103/98/101")
+        bar = extend_bar(bar, build_quote(last, NOON + timedelta(seconds=second)))
+    assert bar == build_bar("100/103/98/101")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_folded_quotes_equal_bars_extended_one_by_one(points):
         at += timedelta(seconds=seconds)
         quotes.append(build_quote(price, at))
     bars: dict[datetime, Bar] = {}
-    for one in quotes:
-        start = get_bar_start(one.at, Interval.MINUTE)
-        bars[start] = extend_bar(bars.get(start), one)
+    for quote in quotes:
+        start = get_bar_start(quote.at, Interval.MINUTE)
+        bars[start] = extend_bar(bars.get(start), quote)
     assert fold_quotes(quotes) == list(bars.values())

@@ -33,6 +33,6 @@ def test_mark_is_the_midpoint_or_else_the_last_price(prices, middle, marked):
 
 
 def test_quote_age_increases_and_is_never_negative():
-    said = build_quote("99", "102", None)
-    assert compute_age(said, NOON + timedelta(seconds=3)) == timedelta(seconds=3)
-    assert compute_age(said, NOON - timedelta(seconds=3)) == timedelta(0)
+    quote = build_quote("99", "102", None)
+    assert compute_age(quote, NOON + timedelta(seconds=3)) == timedelta(seconds=3)
+    assert compute_age(quote, NOON - timedelta(seconds=3)) == timedelta(0)

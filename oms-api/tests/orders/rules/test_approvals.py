@@ -41,14 +41,14 @@ def build_order(**changes: Any) -> Order:
 
 
 def build_request(**changes: Any) -> ApprovalRequest:
-    made = ApprovalRequest(
+    approval_request = ApprovalRequest(
         1, "O1", 7, "always", "slack:T1:U1", AT, AT, Decimal(100), Decimal(1), '["role:risk"]', "{}"
     )
-    return made._replace(**changes)
+    return approval_request._replace(**changes)
 
 
 def is_order_covered(policy: ApprovalPolicy, value: Any, equity: Any = 1000) -> bool:
-    amounts = (None if one is None else Decimal(one) for one in (value, equity))
+    amounts = (None if amount is None else Decimal(amount) for amount in (value, equity))
     return is_covered(policy, "AAPL", *amounts)
 
 
@@ -94,11 +94,11 @@ def test_each_approval_mode_covers_orders_also_with_unknown_values():
 
 
 def test_policy_is_parsed_from_text_with_defaults():
-    facts = {
+    values = {
         "mode": "above_value", "value": "50000", "instruments": ["TSLA"], "approvers": ["role:risk"],
         "expires_minutes": 5, "max_move_percent": "0.5",
     }  # fmt: skip
-    assert parse_policy(orjson.dumps(facts).decode()) == ApprovalPolicy(
+    assert parse_policy(orjson.dumps(values).decode()) == ApprovalPolicy(
         ApprovalMode.ABOVE_VALUE, Decimal(50000), frozenset({"TSLA"}), ("role:risk",), 5, Decimal("0.5")
     )
     assert parse_policy('{"mode":"always"}') == ApprovalPolicy(ApprovalMode.ALWAYS)
@@ -127,12 +127,12 @@ def test_replacement_needs_approval_for_more_quantity_worse_price_or_trail(side,
 
 
 def test_listed_roles_and_users_may_decide():
-    asked = build_request(approvers='["role:risk","slack:T1:U9","eve@example.com"]')
-    assert is_approver(asked, Decider(frozenset({"slack:T1:U5"}), "risk"))
-    assert is_approver(asked, Decider(frozenset({"slack:T1:U9"}), "trader"))
-    assert is_approver(asked, Decider(frozenset({"slack:T1:U8", "eve@example.com"}), None))
-    assert not is_approver(asked, Decider(frozenset({"slack:T1:U5"}), "approver"))
-    assert not is_approver(asked, Decider(frozenset({"role:risk"}), "trader")._replace(names=frozenset()))
+    request = build_request(approvers='["role:risk","slack:T1:U9","eve@example.com"]')
+    assert is_approver(request, Decider(frozenset({"slack:T1:U5"}), "risk"))
+    assert is_approver(request, Decider(frozenset({"slack:T1:U9"}), "trader"))
+    assert is_approver(request, Decider(frozenset({"slack:T1:U8", "eve@example.com"}), None))
+    assert not is_approver(request, Decider(frozenset({"slack:T1:U5"}), "approver"))
+    assert not is_approver(request, Decider(frozenset({"role:risk"}), "trader")._replace(names=frozenset()))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_listed_roles_and_users_may_decide():
 )
 def test_user_cannot_decide_on_their_own_order(placed, creator, own):
     decider = Decider(frozenset({"slack:T1:U1", "alice@example.com"}), "admin")
-    asked = build_request(requested_by="slack:T1:U2")
-    assert is_own(build_order(**placed), asked, decider, creator) is own
+    request = build_request(requested_by="slack:T1:U2")
+    assert is_own(build_order(**placed), request, decider, creator) is own
     assert is_own(build_order(), build_request(requested_by="alice@example.com"), decider, None)
 
 
@@ -198,8 +198,12 @@ def test_each_change_of_a_waiting_order_has_an_event(start, end, actor, event):
 
 
 def test_approval_payload_serializes_amounts_as_text():
-    told = build_request_payload(build_request())
-    assert (told["price_seen"], told["max_move_percent"], told["approvers"]) == ("100.00", "1", ["role:risk"])
+    request_payload = build_request_payload(build_request())
+    assert (
+        request_payload["price_seen"],
+        request_payload["max_move_percent"],
+        request_payload["approvers"],
+    ) == ("100.00", "1", ["role:risk"])
     assert build_request_payload(build_request(price_seen=None))["price_seen"] is None
 
 

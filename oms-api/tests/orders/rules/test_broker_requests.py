@@ -63,8 +63,8 @@ def test_only_an_order_that_was_certainly_not_sent_is_new():
     ],
 )
 def test_next_request_is_the_oldest_that_may_be_sent(undone, chosen):
-    found = choose_request(undone, NOW)
-    assert (None if found is None else found.id) == chosen
+    request = choose_request(undone, NOW)
+    assert (None if request is None else request.id) == chosen
 
 
 def test_waits_grow_up_to_a_limit():
@@ -99,8 +99,8 @@ def test_order_counts_as_lost_after_a_minute_and_three_queries():
 )
 def test_state_of_an_order_proves_its_events(is_open, leaves, end, kinds):
     order = BrokerOrder("O1", 1, "AAPL", Side.BUY, OrderType.MARKET, Decimal(10), Decimal(leaves), NOW)
-    found = list_proven_events(OrderState(order, is_open, end), [], NOW)
-    assert [type(one) for one in found] == kinds
+    proven_events = list_proven_events(OrderState(order, is_open, end), [], NOW)
+    assert [type(proven_event) for proven_event in proven_events] == kinds
 
 
 def test_request_that_was_stored_as_being_sent_returns_to_new():
@@ -153,7 +153,10 @@ def build_group(broker, **terms):
     entry = new_order("E", placement, build_ticket(**terms), Decimal(10), links)
     target = build_exit_order(broker, type="LIMIT", limit_price="120")._replace(id="T", role=Role.TAKE_PROFIT)
     stop = build_exit_order(broker)._replace(id="S")
-    return [entry, *(one._replace(group_id="E", parent_id="E", status=Status.HELD) for one in (target, stop))]
+    return [
+        entry,
+        *(order._replace(group_id="E", parent_id="E", status=Status.HELD) for order in (target, stop)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,9 +173,9 @@ def build_group(broker, **terms):
 def test_entry_is_sent_with_its_exits_where_the_broker_takes_them(broker, terms, expected):
     entry, *exits = build_group(broker, **terms)
     linked = choose_linked(entry, exits, Instrument("AAPL"))
-    assert [one.id for one in linked] == expected
+    assert [order.id for order in linked] == expected
     built = build_broker_order(entry, Instrument("AAPL"), linked)
-    assert [one.id for one in built.linked] == expected
+    assert [order.id for order in built.linked] == expected
 
 
 def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
@@ -194,7 +197,7 @@ def test_exit_that_cannot_be_linked_leaves_all_to_the_fill():
 def test_take_profit_is_sent_with_the_stop_of_its_pair(broker, target, stop, expected):
     _, first, second = build_group(broker)
     pair = [first._replace(status=target), second._replace(status=stop)]
-    assert [one.id for one in choose_linked(pair[0], pair, Instrument("AAPL"))] == expected
+    assert [order.id for order in choose_linked(pair[0], pair, Instrument("AAPL"))] == expected
     assert choose_linked(pair[1], pair, Instrument("AAPL")) == []
     worked = pair[0]._replace(accepted_at=AT)
     assert choose_linked(worked, pair, Instrument("AAPL")) == []

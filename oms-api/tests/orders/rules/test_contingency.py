@@ -28,7 +28,7 @@ def build_order(name, quantity, role=Role.TAKE_PROFIT, group=None, side="SELL", 
 
 
 def list_reductions(found):
-    return [(one.id, keeps) for one, keeps in found]
+    return [(order.id, keeps) for order, keeps in found]
 
 
 def test_orders_within_the_position_are_not_reduced():
@@ -46,7 +46,7 @@ def test_latest_exits_are_found_without_denied_replacements():
         build_order("a", 6)._replace(status=Status.REPLACED),
         build_order("0", 6, Role.ENTRY),
     ]
-    assert sorted(one.id for one in list_latest_exits(orders)) == ["b", "c"]
+    assert sorted(order.id for order in list_latest_exits(orders)) == ["b", "c"]
 
 
 def test_sibling_orders_with_a_shared_quantity_count_once():
@@ -69,7 +69,7 @@ def test_orders_are_reduced_in_the_given_sequence():
 def test_reduced_orders_cover_exactly_the_remaining_position(sizes, left):
     orders = [build_order(str(number), size, group=str(number)) for number, size in enumerate(sizes)]
     kept = {str(number): Decimal(size) for number, size in enumerate(sizes)}
-    kept |= {one.id: keeps for one, keeps in plan_reductions(orders, Decimal(left))}
+    kept |= {order.id: keeps for order, keeps in plan_reductions(orders, Decimal(left))}
     assert sum(kept.values()) == min(sum(sizes), left)
 
 
@@ -88,8 +88,8 @@ def test_reduced_orders_cover_exactly_the_remaining_position(sizes, left):
     ],
 )
 def test_exits_and_closing_orders_reduce_each_other(of, other, yields):
-    one = build_order("other", 5, other)
-    assert find_yielding_orders(build_order("a", 5, of), [one]) == ([one] if yields else [])
+    order = build_order("other", 5, other)
+    assert find_yielding_orders(build_order("a", 5, of), [order]) == ([order] if yields else [])
 
 
 def test_orders_of_other_side_product_or_same_order_are_not_reduced():
@@ -142,8 +142,13 @@ def test_halt_cancels_orders_that_could_open_or_increase_a_position():
         build_order("rest", 4, None),
         build_order("held", 4, Role.FOLLOWER, side="BUY")._replace(status=Status.HELD),
     ]
-    assert [one.id for one in opening_orders(working, Decimal(10))] == ["more", "beyond"]
-    assert [one.id for one in opening_orders(working, Decimal(-1))] == ["pair", "reduces", "beyond", "rest"]
+    assert [order.id for order in opening_orders(working, Decimal(10))] == ["more", "beyond"]
+    assert [order.id for order in opening_orders(working, Decimal(-1))] == [
+        "pair",
+        "reduces",
+        "beyond",
+        "rest",
+    ]
 
 
 @pytest.mark.parametrize(

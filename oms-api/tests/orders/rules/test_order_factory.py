@@ -19,8 +19,8 @@ HOME = Placement(1, 7, "key", None, AT)
 
 
 def build_order(name="O1", family=None, **changes):
-    asked = build_ticket(**changes)
-    return new_order(name, HOME, asked, asked.quantity or Decimal(0), family or OrderLinks())
+    ticket = build_ticket(**changes)
+    return new_order(name, HOME, ticket, ticket.quantity or Decimal(0), family or OrderLinks())
 
 
 @pytest.mark.parametrize(
@@ -39,19 +39,19 @@ def test_order_expiry_time_by_time_in_force(time_in_force, ends):
 
 
 def test_order_round_trips_through_its_row():
-    made = build_order(type="LIMIT", limit_price="1.5", reason="Why")
-    row = row_of(made)
+    order = build_order(type="LIMIT", limit_price="1.5", reason="Why")
+    row = row_of(order)
     assert (len(row), row[COLUMNS.index("limit_price")]) == (len(COLUMNS), "1.50000000")
-    assert order_of(row) == made
-    assert len(row_of(made, MUTABLE)) == len(MUTABLE)
+    assert order_of(row) == order
+    assert len(row_of(order, MUTABLE)) == len(MUTABLE)
 
 
 def test_bracket_exits_have_the_opposite_side_and_quantity_of_the_entry():
-    asked = build_ticket(
+    ticket = build_ticket(
         side="SELL", take_profit=Target(Decimal(1)), stop_loss=Protection(Decimal(3), Decimal(4))
     )
-    entry = new_order("O1", HOME, asked, Decimal(10))
-    (_, target), (_, stop) = build_exit_tickets(entry, asked)
+    entry = new_order("O1", HOME, ticket, Decimal(10))
+    (_, target), (_, stop) = build_exit_tickets(entry, ticket)
     assert [target.side, target.type, target.limit_price, target.quantity] == ["BUY", "LIMIT", 1, 10]
     assert [stop.type, stop.stop_price, stop.limit_price, stop.time_in_force] == ["STOP_LIMIT", 3, 4, "GTC"]
     assert build_exit_tickets(entry, build_ticket()) == []
@@ -120,7 +120,7 @@ def test_open_order_has_leaves_quantity():
 
 
 def test_filled_quantity_is_the_sum_of_executions():
-    filled = Filled(Decimal(4), Decimal(400)).plus(Filled(Decimal(6), Decimal(600)))
+    filled = Filled(Decimal(4), Decimal(400)).add(Filled(Decimal(6), Decimal(600)))
     standing = build_order()._replace(filled_quantity=Decimal(10), filled_value=Decimal(1000))
     assert check_fills(standing, filled) == []
     assert list_fields(check_fills(build_order(), filled)) == ["filled_quantity", "filled_value"]
@@ -144,6 +144,6 @@ def test_closed_order_has_no_leaves_quantity():
 
 
 def test_keys_of_an_order_name_its_instrument_and_its_portfolio():
-    made = new_order("O1", Placement(1, 7, "algo", None, AT), build_ticket(), Decimal(1))
-    assert (made.key, made.instrument_key) == ((1, "O1"), (1, made.symbol))
-    assert made.portfolio_key == (1, 7)
+    order = new_order("O1", Placement(1, 7, "algo", None, AT), build_ticket(), Decimal(1))
+    assert (order.key, order.instrument_key) == ((1, "O1"), (1, order.symbol))
+    assert order.portfolio_key == (1, 7)

@@ -87,8 +87,8 @@ def test_order_of_a_pair_that_the_market_has_reached_is_sent_last(stop_price, li
     ],
 )
 def test_nearest_valid_exit_price_is_beyond_all_reference_prices(is_above, tick, nearest):
-    found = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
-    assert found == (nearest and Decimal(nearest))
+    price = nearest_exit_price(LEVELS, Decimal(tick), is_above=is_above)
+    assert price == (nearest and Decimal(nearest))
 
 
 def test_take_profit_without_profit_is_detected():
@@ -149,5 +149,7 @@ def test_changed_expiry_is_not_a_tightened_exit():
 def _exit(side, terms):
     level, quantity = terms.pop("level", None), Decimal(terms.pop("quantity", "10"))
     kind = {"stop_price": "STOP", "limit_price": "LIMIT"}.get(next(iter(terms)), "TRAILING_STOP")
-    made = build_order(side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms)
-    return made._replace(quantity=quantity, trail_level=None if level is None else Decimal(level))
+    order = build_order(
+        side=side, type="STOP_LIMIT" if len(terms) > 1 else kind, time_in_force="GTC", **terms
+    )
+    return order._replace(quantity=quantity, trail_level=None if level is None else Decimal(level))

@@ -18,11 +18,11 @@ def build_history(changes):
     statuses: dict[str, str] = {}
     counts: dict[str, int] = {}
     history = []
-    for order_id, status, *facts in changes:
+    for order_id, status, *moments in changes:
         counts[order_id] = counts.get(order_id, 0) + 1
         before = statuses.get(order_id)
         history.append(
-            OrderEvent(1, order_id, counts[order_id], before, status, Timestamp("now"), "me", *facts)
+            OrderEvent(1, order_id, counts[order_id], before, status, Timestamp("now"), "me", *moments)
         )
         statuses[order_id] = status
     return history
@@ -35,7 +35,7 @@ def test_packed_row_of_each_order_restores_all_its_changes(changes):
     assert len(rows) == len({event.order_id for event in history})
     assert all(len(row) == len(EVENT_COLUMNS) for row in rows)
     unpacked = [event for row in rows for event in unpack_order_history(row)]
-    assert unpacked == sorted(history, key=lambda one: [row[1] for row in rows].index(one.order_id))
+    assert unpacked == sorted(history, key=lambda event: [row[1] for row in rows].index(event.order_id))
 
 
 @pytest.mark.parametrize("following", ["no JSON", "[1]", '[{"status": "HELD"}]', "7"])

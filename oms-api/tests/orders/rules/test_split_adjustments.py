@@ -18,17 +18,17 @@ CENTS = Terms(Decimal("0.01"), Decimal(1))
 
 def build_order(**terms):
     amounts = {"limit_price", "stop_price", "trail_amount", "quantity", "filled_quantity", "trail_level"}
-    facts: dict[str, Any] = {
+    values: dict[str, Any] = {
         name: Decimal(value) if name in amounts else value for name, value in terms.items()
     }
     extra: dict[str, Any] = {
-        name: facts.pop(name) for name in ("filled_quantity", "trail_level") if name in facts
+        name: values.pop(name) for name in ("filled_quantity", "trail_level") if name in values
     }
     defaults: dict[str, Any] = {"symbol": "AAPL", "side": "BUY", "type": OrderType.LIMIT}
-    ticket = Ticket(**defaults | {"quantity": Decimal(10)} | facts)
+    ticket = Ticket(**defaults | {"quantity": Decimal(10)} | values)
     origin = Placement(1, 1, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
-    made = new_order("O1", origin, ticket, ticket.quantity or Decimal(0))
-    return made._replace(status=Status.ACCEPTED, **extra)
+    order = new_order("O1", origin, ticket, ticket.quantity or Decimal(0))
+    return order._replace(status=Status.ACCEPTED, **extra)
 
 
 def restate_terms(placed, units, terms=CENTS):
@@ -57,8 +57,8 @@ def build_ratio(new, old):
 )
 def test_quantity_is_multiplied_and_prices_are_divided_away_from_the_market(terms, units, expected):
     restated = restate_terms(build_order(**terms), build_ratio(*units))
-    found = (restated.quantity, restated.limit_price, restated.stop_price)
-    assert found == tuple(None if text is None else Decimal(text) for text in expected)
+    values = (restated.quantity, restated.limit_price, restated.stop_price)
+    assert values == tuple(None if text is None else Decimal(text) for text in expected)
 
 
 def test_order_of_less_than_a_lot_has_nothing_left():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market, Segment
+from app.calendars.rules.values import MarketIdentifier, MarketSegment
 from app.calendars.service import Calendars
 from app.orders.rules.order_factory import NO_LINKS, Placement, new_order
 from app.orders.rules.trading_sessions import (
@@ -29,9 +29,9 @@ from app.timestamps import Timestamp, format_timestamp
 from tests.orders.writer_harness import build_ticket
 
 CALENDARS = Calendars.load()
-XNYS, XNSE = CALENDARS.get_calendar(Market.XNYS), CALENDARS.get_calendar(Market.XNSE)
-EXTENDED = CALENDARS.get_calendar(Market.XNYS, Segment.EXTENDED_HOURS)
-CRYPTO = CALENDARS.get_calendar(Market.CRYPTO)
+XNYS, XNSE = CALENDARS.get_calendar(MarketIdentifier.XNYS), CALENDARS.get_calendar(MarketIdentifier.XNSE)
+EXTENDED = CALENDARS.get_calendar(MarketIdentifier.XNYS, MarketSegment.EXTENDED_HOURS)
+CRYPTO = CALENDARS.get_calendar(MarketIdentifier.CRYPTO)
 instants = st.datetimes(datetime(2024, 2, 1), datetime(2026, 10, 31), timezones=st.just(UTC))  # noqa: DTZ001  # given one
 
 
@@ -40,14 +40,14 @@ def parse_time(text):
 
 
 def build_order(**changes):
-    asked = build_ticket(**changes)
+    ticket = build_ticket(**changes)
     origin = Placement(1, 7, "key", None, Timestamp("2026-11-20T12:00:00.000000Z"))
-    return new_order("O1", origin, asked, asked.quantity or Decimal(0), NO_LINKS)
+    return new_order("O1", origin, ticket, ticket.quantity or Decimal(0), NO_LINKS)
 
 
 def build_opening_order(placed):
-    made = build_order(time_in_force="OPG")
-    return changed(made, ends_at=find_session_end(made, XNYS, placed))
+    order = build_order(time_in_force="OPG")
+    return changed(order, ends_at=find_session_end(order, XNYS, placed))
 
 
 @pytest.mark.parametrize(
@@ -95,18 +95,18 @@ def test_gtc_and_gtd_orders_keep_their_expiry():
 
 
 def test_opening_auction_order_waits_for_the_open_and_expires_soon_after():
-    made = build_opening_order(parse_time("2026-11-27T15:00Z"))
-    assert made.ends_at == parse_time("2026-11-30T14:35Z")
-    assert find_hold(made, XNYS, parse_time("2026-11-27T15:00Z")) == Hold(
+    opening_order = build_opening_order(parse_time("2026-11-27T15:00Z"))
+    assert opening_order.ends_at == parse_time("2026-11-30T14:35Z")
+    assert find_hold(opening_order, XNYS, parse_time("2026-11-27T15:00Z")) == Hold(
         "The market opens at 2026-11-30T14:30:00.000000Z.", parse_time("2026-11-30T14:30Z")
     )
-    assert find_hold(made, XNYS, parse_time("2026-11-30T14:30Z")) is None
+    assert find_hold(opening_order, XNYS, parse_time("2026-11-30T14:30Z")) is None
 
 
 def test_opening_auction_order_fills_only_at_a_price_of_its_session():
-    made = build_opening_order(parse_time("2026-11-27T12:00Z"))
+    opening_order = build_opening_order(parse_time("2026-11-27T12:00Z"))
     taken = [
-        takes_quote(made, XNYS, datetime.fromisoformat(parse_time(quoted)))
+        takes_quote(opening_order, XNYS, datetime.fromisoformat(parse_time(quoted)))
         for quoted in ("2026-11-27T14:29:59Z", "2026-11-27T14:30Z", "2026-11-30T14:30Z")
     ]
     assert taken == [False, True, False]
@@ -121,9 +121,9 @@ def test_opening_auction_order_fills_only_at_a_price_of_its_session():
     [("2026-11-27T17:59:59Z", True), ("2026-11-27T18:00Z", False), ("2026-11-25T20:59Z", False)],
 )
 def test_closing_price_belongs_to_the_ending_session(quoted, is_last):
-    made = changed(build_order(time_in_force="CLS"), ends_at=parse_time("2026-11-27T18:00Z"))
-    assert is_closing_price(made, XNYS, datetime.fromisoformat(parse_time(quoted))) is is_last
-    assert not is_closing_price(made, XNYS, datetime(2028, 1, 3, 15, tzinfo=UTC))
+    order = changed(build_order(time_in_force="CLS"), ends_at=parse_time("2026-11-27T18:00Z"))
+    assert is_closing_price(order, XNYS, datetime.fromisoformat(parse_time(quoted))) is is_last
+    assert not is_closing_price(order, XNYS, datetime(2028, 1, 3, 15, tzinfo=UTC))
 
 
 def test_unknown_session_holds_the_order_without_a_release_time():
@@ -136,16 +136,16 @@ def test_unknown_session_holds_the_order_without_a_release_time():
 
 def test_extended_hours_apply_only_to_limits_that_request_them():
     calendars = SessionCalendars(XNYS, EXTENDED)
-    asked = {"type": "LIMIT", "limit_price": "90", "extended_hours": True}
-    assert calendars.get_calendar(build_order(**asked)) is EXTENDED
-    assert calendars.get_calendar(build_order(**asked, time_in_force="CLS")) is XNYS
+    values = {"type": "LIMIT", "limit_price": "90", "extended_hours": True}
+    assert calendars.get_calendar(build_order(**values)) is EXTENDED
+    assert calendars.get_calendar(build_order(**values, time_in_force="CLS")) is XNYS
     assert calendars.get_calendar(build_order(extended_hours=True)) is XNYS
-    assert calendars.get_calendar(build_order(**asked | {"extended_hours": False})) is XNYS
-    assert SessionCalendars(XNSE).get_calendar(build_order(**asked)) is XNSE
+    assert calendars.get_calendar(build_order(**values | {"extended_hours": False})) is XNYS
+    assert SessionCalendars(XNSE).get_calendar(build_order(**values)) is XNSE
 
 
 def test_only_markets_with_open_and_close_have_auctions():
-    assert [has_auctions(one) for one in (XNYS, CRYPTO, None)] == [True, False, False]
+    assert [has_auctions(calendar) for calendar in (XNYS, CRYPTO, None)] == [True, False, False]
 
 
 def test_orders_that_a_closed_session_denies():
@@ -167,22 +167,22 @@ def test_child_order_waits_for_its_parent_not_for_the_session():
 @given(st.sampled_from([XNYS, XNSE, EXTENDED]), instants)
 def test_order_waits_exactly_while_the_market_is_closed(calendar, instant):
     hold = find_hold(build_order(), calendar, format_timestamp(instant))
-    session = calendar.session_at(instant)
+    session = calendar.find_session(instant)
     assert (hold is None) == (session is not None)
     ends_at = datetime.fromisoformat(
         find_session_end(build_order(), calendar, format_timestamp(instant)) or ""
     )
     assert ends_at > instant
     opens = instant if hold is None else datetime.fromisoformat(hold.opens_at or "")
-    assert calendar.session_at(opens) == calendar.session_at(ends_at - timedelta(microseconds=1))
-    assert calendar.session_at(ends_at) is None
+    assert calendar.find_session(opens) == calendar.find_session(ends_at - timedelta(microseconds=1))
+    assert calendar.find_session(ends_at) is None
 
 
 @given(instants)
 def test_opening_auction_order_expires_after_a_future_open(instant):
-    made = build_order(time_in_force="OPG")
-    end = datetime.fromisoformat(find_session_end(made, XNYS, format_timestamp(instant)) or "")
-    session = XNYS.session_at(end - OPENING)
+    order = build_order(time_in_force="OPG")
+    end = datetime.fromisoformat(find_session_end(order, XNYS, format_timestamp(instant)) or "")
+    session = XNYS.find_session(end - OPENING)
     assert session is not None
     assert session.open == end - OPENING > instant
-    assert made.time_in_force == TimeInForce.OPG
+    assert order.time_in_force == TimeInForce.OPG

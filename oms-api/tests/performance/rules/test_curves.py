@@ -31,7 +31,7 @@ def test_curve_extended_by_parts_equals_the_whole(seconds, cut, begin, interval)
     first, later = whole.split_after(at)
     assert extend_curve(thin_curve(first, interval), later, interval) == thin_curve(whole, interval)
     start = format_timestamp(START + timedelta(seconds=begin))
-    assert thin_curve(whole, interval).since(start) == thin_curve(whole.since(start), interval)
+    assert thin_curve(whole, interval).select_since(start) == thin_curve(whole.select_since(start), interval)
 
 
 @given(SECONDS, st.sampled_from(CurveInterval))

@@ -41,7 +41,7 @@ def test_negative_skewness_lowers_the_probability():
     gains = [0.02] * 95 + [-0.2] * 5
     mirrored = [2 * sum(gains) / 100 - gain for gain in gains]
     assert compute_period_sharpe(gains) == pytest.approx(compute_period_sharpe(mirrored))
-    probabilities = [require_ratio(compute_deflated_sharpe(one, 0.0)) for one in (gains, mirrored)]
+    probabilities = [require_ratio(compute_deflated_sharpe(returns, 0.0)) for returns in (gains, mirrored)]
     assert probabilities[0] < probabilities[1]
 
 

@@ -26,9 +26,9 @@ def list_returns():
 def test_statistics_equal_the_recorded_ones():
     returns = list_returns()
     assert returns[:2] == pytest.approx([0.00532, -0.00313])
-    index = require_value(compute_growth_index(1 + one for one in returns))
+    index = require_value(compute_growth_index(1 + value for value in returns))
     drawdown = require_value(find_max_drawdown([Timestamp(f"{day:04}") for day in range(DAYS + 1)], index))
-    found = (
+    statistics = (
         compute_volatility(returns, 252),
         compute_sharpe(returns, 252),
         compute_sortino(returns, 252),
@@ -39,4 +39,4 @@ def test_statistics_equal_the_recorded_ones():
         *(0.08813013613682609, 1.2281156565100693, 1.8652938600906654),
         *(-0.09659397887463926, 0.5128961604582081),
     )
-    assert list(map(require_value, found)) == pytest.approx(expected, rel=1e-12)
+    assert list(map(require_value, statistics)) == pytest.approx(expected, rel=1e-12)

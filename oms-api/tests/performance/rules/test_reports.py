@@ -7,7 +7,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calendars.rules.values import Market
+from app.calendars.rules.values import MarketIdentifier
 from app.calendars.service import Calendars
 from app.calendars.sources import ReleasedCalendars
 from app.performance.rules.closes import MAX_MISSED_CLOSES, get_last_close, get_next_close, list_missed_closes
@@ -30,7 +30,7 @@ def build_point(day, equity, gross=0, charges=0, flows=0, is_close=True):
 
 
 def join_curves(*rows):
-    return reduce(EquitySeries.followed_by, rows)
+    return reduce(EquitySeries.concatenate, rows)
 
 
 def test_equity_of_a_period_is_summarized():
@@ -40,35 +40,39 @@ def test_equity_of_a_period_is_summarized():
         build_point(2, 90, charges=4),
         build_point(3, 99, gross=33, charges=4, is_close=False),
     )
-    found = require_value(summarize_equity(series, [Decimal(150), Decimal(45)], 252))
-    assert (found.start, found.end, found.days) == (
+    statistics = require_value(summarize_equity(series, [Decimal(150), Decimal(45)], 252))
+    assert (statistics.start, statistics.end, statistics.days) == (
         format_timestamp(START),
         format_timestamp(START + 3 * DAY),
         2,
     )
-    assert round(found.time_weighted_return, 12) == -0.01
-    assert (found.max_drawdown.peak_at, found.max_drawdown.trough_at) == (
+    assert round(statistics.time_weighted_return, 12) == -0.01
+    assert (statistics.max_drawdown.peak_at, statistics.max_drawdown.trough_at) == (
         *(format_timestamp(START + DAY), format_timestamp(START + 2 * DAY)),
     )
-    assert (found.turnover, found.exposure, found.charges) == (2, 1, 3)
-    assert (found.cagr, found.calmar) == (None, None)
-    assert found.volatility > 0 > found.sharpe
+    assert (statistics.turnover, statistics.exposure, statistics.charges) == (2, 1, 3)
+    assert (statistics.cagr, statistics.calmar) == (None, None)
+    assert statistics.volatility > 0 > statistics.sharpe
 
 
 def test_period_without_equity_has_no_ratios():
-    found = require_value(summarize_equity(join_curves(build_point(0, 0), build_point(1, -1)), [], 365))
-    assert (found.time_weighted_return, found.max_drawdown, found.turnover) == (None, None, None)
-    assert (found.exposure, found.days, found.charges) == (None, 0, 0)
+    statistics = require_value(summarize_equity(join_curves(build_point(0, 0), build_point(1, -1)), [], 365))
+    assert (statistics.time_weighted_return, statistics.max_drawdown, statistics.turnover) == (
+        None,
+        None,
+        None,
+    )
+    assert (statistics.exposure, statistics.days, statistics.charges) == (None, 0, 0)
 
 
 def test_two_years_have_a_growth_rate():
-    found = require_value(
+    statistics = require_value(
         summarize_equity(
             join_curves(build_point(0, 100), build_point(365, 80), build_point(731, 121)), [], 365
         )
     )
-    assert round(found.cagr, 3) == 0.1
-    assert round(found.calmar, 2) == 0.5
+    assert round(statistics.cagr, 3) == 0.1
+    assert round(statistics.calmar, 2) == 0.5
 
 
 @given(st.lists(st.integers(0, 200_000), max_size=60), st.sampled_from(CurveInterval))
@@ -81,7 +85,7 @@ def test_curve_shows_the_last_point_of_each_interval(seconds, interval):
         slots[int(at // interval.length.total_seconds())] = place
     thinned = thin_curve(EquityCurve(instants, numbers, numbers), interval)
     assert thinned.equities == thinned.flows == list(map(str, slots.values()))
-    assert thinned.instants == [instants[place] for place in slots.values()]
+    assert thinned.instants == [instants[slot] for slot in slots.values()]
 
 
 def test_curve_of_each_period_has_few_points():
@@ -102,7 +106,7 @@ def test_only_days_common_to_all_symbols_are_compared():
 
 
 def test_next_close_is_that_of_the_calendar_or_midnight_where_it_is_not_known():
-    calendar = ReleasedCalendars.load().get_calendar(Market.XNYS)
+    calendar = ReleasedCalendars.load().get_calendar(MarketIdentifier.XNYS)
     friday = datetime(2026, 11, 20, 12, tzinfo=UTC)
     assert get_next_close(calendar, friday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
     assert get_next_close(calendar, friday.replace(hour=21)) == datetime(2026, 11, 23, 21, tzinfo=UTC)
@@ -120,7 +124,7 @@ def test_day_without_a_calendar_ends_at_midnight_utc():
 
 
 def test_market_day_ends_at_its_close_while_its_sessions_are_known():
-    new_york = Calendars.load().get_calendar(Market.XNYS)
+    new_york = Calendars.load().get_calendar(MarketIdentifier.XNYS)
     monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert get_last_close(new_york, monday) == datetime(2026, 11, 20, 21, tzinfo=UTC)
     assert get_last_close(new_york, datetime(2099, 1, 1, 5, tzinfo=UTC)) == datetime(2099, 1, 1, tzinfo=UTC)

@@ -98,8 +98,8 @@ def test_index_that_never_falls_has_no_drawdown():
 def test_maximum_drawdown_is_the_larger_of_two():
     levels = [1.0, 0.9, 1.1, 0.8, 0.9]
     instants = [format_timestamp(START + timedelta(days=day)) for day in range(5)]
-    found = require_value(find_max_drawdown(instants, levels))
-    assert (found.peak_at, found.trough_at, found.recovered_at) == (instants[2], instants[3], None)
+    drawdown = require_value(find_max_drawdown(instants, levels))
+    assert (drawdown.peak_at, drawdown.trough_at, drawdown.recovered_at) == (instants[2], instants[3], None)
     levels = [*levels[:2], 0.7, 0.95, 1.0]
     deep = require_value(find_max_drawdown(instants, levels))
     assert (deep.peak_at, deep.trough_at, deep.recovered_at) == (instants[0], instants[2], instants[4])
@@ -138,7 +138,7 @@ def test_statistics_equal_a_naive_computation(returns, days):
         assert len(set(returns)) == 1
     else:
         assert float(sharpe) == pytest.approx(mean / deviation * math.sqrt(days), rel=1e-6, abs=1e-9)
-    losses = math.sqrt(sum(min(one, 0) ** 2 for one in returns) / len(returns))
+    losses = math.sqrt(sum(min(value, 0) ** 2 for value in returns) / len(returns))
     sortino = compute_sortino(returns, days)
     if sortino is None:
         assert losses == 0
@@ -166,9 +166,9 @@ def test_index_and_drawdowns_equal_a_naive_computation(days):
         levels.append(level)
     drawn = build_points(*rows)
     index = require_value(compute_index(drawn))
-    assert [float(one) for one in index] == pytest.approx(levels, rel=1e-6)
+    assert [float(value) for value in index] == pytest.approx(levels, rel=1e-6)
     worst = [1 - one / max(levels[: place + 1]) for place, one in enumerate(levels)]
-    assert [float(require_value(one)) for one in list_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
+    assert [float(require_value(value)) for value in list_drawdowns(drawn)] == pytest.approx(worst, abs=1e-6)
     drawdown = find_max_drawdown(drawn.instants, index)
     assert float(drawdown.share if drawdown else 0) == pytest.approx(max(worst), abs=1e-6)
     chained = math.prod(1 + require_value(day) for day in list_daily_returns(drawn))

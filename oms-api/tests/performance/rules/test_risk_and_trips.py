@@ -59,4 +59,4 @@ def test_value_at_risk_uses_only_the_latest_days(seed, symbols):
             naive[day] += column[day + 50] / column[day + 49] - 1
     daily_profits = compute_daily_profits(dict.fromkeys(closes, Decimal(1)), closes)
     assert len(daily_profits) == 250
-    assert [round(one, 20) for one in daily_profits] == [round(naive[day], 20) for day in range(250)]
+    assert [round(profit, 20) for profit in daily_profits] == [round(naive[day], 20) for day in range(250)]

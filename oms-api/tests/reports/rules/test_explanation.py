@@ -14,8 +14,8 @@ from app.performance.rules.currencies import format_currencies, parse_currencies
 from app.reports.rules.explanation import (
     NO_EXPLANATION,
     BookedMovement,
-    BookedTrade,
     DayEdge,
+    ExplainedTrade,
     Explanation,
     explain_day,
     find_end_rate,
@@ -29,7 +29,7 @@ USD = {"USD": CurrencyValue(Decimal(100), Decimal(8350), Decimal("83.5"))}
 
 def build_trade(cash, charges=0, currency=None, local_cash=None, rate=None):
     local = Decimal(cash if local_cash is None else local_cash)
-    return BookedTrade(currency, Decimal(cash), Decimal(charges), local, rate and Decimal(rate))
+    return ExplainedTrade(currency, Decimal(cash), Decimal(charges), local, rate and Decimal(rate))
 
 
 def build_day_edge(equity, flows=0, currencies=None):
@@ -138,7 +138,9 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
     dice = Random(seed)
     rates = [Decimal(dice.randint(7000, 9000)) / 100 for _ in range(2)]
     home, foreign = draw_amounts(seed, 2), draw_amounts(seed + 1, 2)  # quantities before and after the day
-    home_prices, foreign_prices = ([abs(one) for one in draw_amounts(seed + step, 2)] for step in (2, 3))
+    home_prices, foreign_prices = (
+        [abs(amount) for amount in draw_amounts(seed + step, 2)] for step in (2, 3)
+    )
     interest, fee, flow, charges = draw_amounts(seed + 4, 4)
     at_rate = Decimal(dice.randint(7000, 9000)) / 100
     home_cash = multiply(home[0] - home[1], abs(draw_amounts(seed + 5, 1)[0]))
@@ -148,10 +150,11 @@ def test_parts_of_random_days_add_up_and_equal_a_naive_computation(seed):
         build_trade(multiply(local_cash, at_rate), 0, "USD", local_cash, at_rate),
     ]
     movements = [
-        BookedMovement(*one) for one in (("interest", interest), ("dp_charges", fee), ("deposit", flow))
+        BookedMovement(*movement)
+        for movement in (("interest", interest), ("dp_charges", fee), ("deposit", flow))
     ]
     local = [multiply(quantity, price) for quantity, price in zip(foreign, foreign_prices, strict=True)]
-    values = [multiply(one, rate) for one, rate in zip(local, rates, strict=True)]
+    values = [multiply(amount, rate) for amount, rate in zip(local, rates, strict=True)]
     held = [multiply(quantity, price) for quantity, price in zip(home, home_prices, strict=True)]
     cash = home_cash - charges + multiply(local_cash, at_rate) + interest + fee + flow
     start, end = (

@@ -17,17 +17,15 @@ def list_lots(*trades):
 
 
 def test_oldest_lot_is_closed_first():
-    found = list_lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
-    (left,) = found.open
+    lots = list_lots(("BUY", 100, 10, 1), ("BUY", 100, 20, 2), ("SELL", 150, 30, 3))
+    (left,) = lots.open
     assert (left.quantity, left.value, left.charges, left.trade_id) == (50, 1000, 1, "T1")
     assert left.unit_cost == 20
-    assert [
-        (one.quantity, one.cost, one.proceeds, one.realized_pnl, one.charges) for one in found.closed
-    ] == [
+    assert [(lot.quantity, lot.cost, lot.proceeds, lot.realized_pnl, lot.charges) for lot in lots.closed] == [
         (100, 1000, 3000, 2000, 3),
         (50, 1000, 1500, 500, 2),
     ]
-    assert [(one.opening_trade_id, one.closing_trade_id) for one in found.closed] == [
+    assert [(lot.opening_trade_id, lot.closing_trade_id) for lot in lots.closed] == [
         ("T0", "T2"),
         ("T1", "T2"),
     ]
@@ -39,26 +37,26 @@ def test_short_lot_is_closed_by_buying_back():
 
 
 def test_trade_through_zero_closes_lots_and_opens_one():
-    found = list_lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
-    (opened,) = found.open
+    lots = list_lots(("BUY", 100, 10), ("SELL", 150, 9, 3))
+    (opened,) = lots.open
     assert (opened.side, opened.quantity, opened.value, opened.charges) == (Side.SELL, 50, 450, 1)
-    assert [one.realized_pnl for one in found.closed] == [-100]
+    assert [lot.realized_pnl for lot in lots.closed] == [-100]
 
 
 @given(TRADES)
 def test_lots_sum_up_to_position_values_and_charges(trades):
     fills = build_fills(*trades)
-    found = match_lots(BOOK, fills)
+    matched = match_lots(BOOK, fills)
     position = replay_fills(fill.fill for fill in fills)
-    assert sum((lot.side.sign * lot.quantity for lot in found.open), Decimal(0)) == position.quantity
-    assert len({lot.side for lot in found.open}) <= 1
+    assert sum((lot.side.sign * lot.quantity for lot in matched.open), Decimal(0)) == position.quantity
+    assert len({lot.side for lot in matched.open}) <= 1
     total = sum((fill.charges for fill in fills), Decimal(0))
-    parts = [lot.charges for lot in found.open] + [closed_lot.charges for closed_lot in found.closed]
+    parts = [lot.charges for lot in matched.open] + [closed_lot.charges for closed_lot in matched.closed]
     assert sum(parts, Decimal(0)) == total
     # Bought less sold is what the open lots cost less what the closed ones realized.
     paid = sum((fill.fill.side.sign * fill.fill.value for fill in fills), Decimal(0))
-    held_quantity = sum((lot.side.sign * lot.value for lot in found.open), Decimal(0))
-    assert held_quantity - sum((closed_lot.realized_pnl for closed_lot in found.closed), Decimal(0)) == paid
+    held_quantity = sum((lot.side.sign * lot.value for lot in matched.open), Decimal(0))
+    assert held_quantity - sum((closed_lot.realized_pnl for closed_lot in matched.closed), Decimal(0)) == paid
 
 
 @given(TRADES)

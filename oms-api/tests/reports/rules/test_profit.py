@@ -12,7 +12,7 @@ from app.reports.rules.profit import (
     Grouping,
     GroupKey,
     GroupResult,
-    Totals,
+    ProfitTotals,
     sum_by,
     sum_days,
 )
@@ -80,7 +80,7 @@ def test_day_counts_wins_losses_and_its_drawdown():
 
 
 def test_drawdown_of_a_losing_day_starts_at_zero():
-    totals = Totals()
+    totals = ProfitTotals()
     totals.add(build_row(-10, 1))
     assert totals.max_drawdown == 11
 

@@ -84,9 +84,9 @@ def test_round_trips_sum_up_to_realised_profit_and_charges(trades):
     round_trips = list(list_round_trips(BOOK, closed))
     assert (
         sum(trip.realized_pnl for trip in round_trips)
-        == replay_fills(one.fill for one in closed).realized_pnl
+        == replay_fills(trade.fill for trade in closed).realized_pnl
     )
-    assert sum(trip.charges for trip in round_trips) == sum(one.charges for one in closed)
+    assert sum(trip.charges for trip in round_trips) == sum(trade.charges for trade in closed)
     for trip in round_trips:
         assert trip.lowest_price <= trip.highest_price
         assert -trip.max_adverse <= trip.realized_pnl <= trip.max_favorable
@@ -96,6 +96,6 @@ def test_split_restates_a_round_trip_in_the_units_after_it():
     split = BookedSplit(Split(Timestamp("2026-11-20T15:00:30.000000Z"), Ratio(Decimal(2), Decimal(1))))
     bought, sold = build_fills(("BUY", 100, 10, 0), ("SELL", 200, 6, 0))
     (trip,) = list_round_trips(BOOK, [split, bought, split, sold])
-    found = (trip.quantity, trip.entry_price, trip.exit_price, trip.realized_pnl)
-    assert found == to_decimals(200, 5, 6, 200)
+    values = (trip.quantity, trip.entry_price, trip.exit_price, trip.realized_pnl)
+    assert values == to_decimals(200, 5, 6, 200)
     assert (trip.highest_price, trip.lowest_price) == to_decimals(6, 5)

@@ -233,10 +233,10 @@ def test_order_value_limit_denies_larger_orders():
 def test_price_outside_the_price_range_is_denied(price):
     fine = Tradable(Decimal("0.001"), Decimal(1))
     candidate = build_order(type="LIMIT", limit_price=price)
-    told = get_code_and_quantity(
+    code_and_quantity = get_code_and_quantity(
         build_risk_input(order=candidate, instrument=fine, min_price="0.005", max_price="1000")
     )
-    assert told == ("PRICE_RANGE", "0")
+    assert code_and_quantity == ("PRICE_RANGE", "0")
 
 
 def test_price_range_is_unlimited_without_a_limit():
@@ -261,8 +261,8 @@ def test_price_range_is_unlimited_without_a_limit():
     ],
 )
 def test_price_collar_applies_only_to_the_aggressive_side(asked, code):
-    told = get_code_and_quantity(build_risk_input(order=asked))
-    assert (told and told[0]) == code
+    code_and_quantity = get_code_and_quantity(build_risk_input(order=asked))
+    assert (code_and_quantity and code_and_quantity[0]) == code
 
 
 def test_price_collar_denial_names_its_bound():
@@ -366,10 +366,10 @@ def test_net_exposure_limit_denies_larger_exposure(side, position, quantity, oth
 )
 def test_firm_exposure_limit_always_applies(limit, side, code):
     limits = {limit: "10000", "max_gross_exposure": "1000000", "max_net_exposure": "1000000"}
-    told = get_code_and_quantity(
+    code_and_quantity = get_code_and_quantity(
         build_risk_input(order=build_order(side=side), firm=[build_position("99", "100")], **limits)
     )
-    assert (told and told[0]) == code
+    assert (code_and_quantity and code_and_quantity[0]) == code
     assert get_code_and_quantity(build_risk_input(order=build_order(side=side), **limits)) is PASSES
 
 
@@ -443,8 +443,8 @@ def test_mutually_exclusive_orders_count_once():
     ],
 )
 def test_repeated_order_of_a_user_is_denied_until_confirmed(changes, code):
-    told = get_code_and_quantity(build_risk_input(**changes))
-    assert (told and told[0]) == code
+    code_and_quantity = get_code_and_quantity(build_risk_input(**changes))
+    assert (code_and_quantity and code_and_quantity[0]) == code
 
 
 def test_open_order_limit_denies_further_orders():
@@ -533,8 +533,8 @@ def test_loss_limit_allows_only_reducing_orders(changes, told):
     ],
 )
 def test_order_that_crosses_an_own_resting_order_is_denied(asked, orders, code):
-    told = get_code_and_quantity(build_risk_input(order=asked, orders=orders))
-    assert (told and told[0]) == code
+    code_and_quantity = get_code_and_quantity(build_risk_input(order=asked, orders=orders))
+    assert (code_and_quantity and code_and_quantity[0]) == code
 
 
 def test_order_without_an_exchange_rate_is_denied():

@@ -90,8 +90,8 @@ def test_largest_passing_quantity_equals_exhaustive_search(situation):
 @given(draw_risk_inputs())
 def test_every_smaller_quantity_passes_too(situation):
     lot = situation.instrument.lot_size
-    told = [is_passing(situation, lot * lots) for lots in range(1, 40)]
-    assert told == sorted(told, reverse=True)
+    verdicts = [is_passing(situation, lot * lots) for lots in range(1, 40)]
+    assert verdicts == sorted(verdicts, reverse=True)
 
 
 @given(draw_risk_inputs())
@@ -100,8 +100,8 @@ def test_order_passes_when_every_check_has_headroom(situation):
     assert [headroom.check for headroom in rooms] == [name for name, _ in CHECKS]
     assert all(headroom.passes for headroom in rooms) == (evaluate_order(situation) is None)
     bounds = [headroom.largest_passing for headroom in rooms if headroom.largest_passing is not None]
-    lot, asked = situation.instrument.lot_size, situation.order.quantity
-    assert find_largest_passing(situation) == min([*bounds, asked // lot * lot])
+    lot, quantity = situation.instrument.lot_size, situation.order.quantity
+    assert find_largest_passing(situation) == min([*bounds, quantity // lot * lot])
 
 
 def test_every_check_module_is_registered_once():

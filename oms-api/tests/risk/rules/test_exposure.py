@@ -66,8 +66,8 @@ def test_order_value_uses_limit_then_stop_then_opposite_quote_side():
 @given(st.integers(-100, 100), st.lists(resting, max_size=8))
 def test_exposure_sums_working_orders(position, orders):
     book = build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)
-    buys = [one for one in orders if one.side == "BUY"]
-    sells = [one for one in orders if one.side == "SELL"]
+    buys = [order for order in orders if order.side == "BUY"]
+    sells = [order for order in orders if order.side == "SELL"]
     assert book.buy_quantity == sum(buy.leaves for buy in buys)
     assert book.buy_value == sum(buy.leaves * buy.limit_price for buy in buys)
     assert book.sell_quantity == sum(sell.leaves for sell in sells)
@@ -123,8 +123,8 @@ def test_exposure_totals_can_be_added_and_subtracted(several, one):
 def test_gross_and_net_exposure_assume_the_worst_case_of_working_orders(position, orders):
     totals = sum_totals([build_symbol_book(Decimal(position), Decimal(100), orders, QUOTED)])
     outcomes = {Decimal(position) * 100}
-    for one in orders:
-        moved = one.leaves * one.limit_price * (1 if one.side == "BUY" else -1)
+    for order in orders:
+        moved = order.leaves * order.limit_price * (1 if order.side == "BUY" else -1)
         outcomes |= {outcome + moved for outcome in outcomes}
     assert totals.net_high == max(outcomes)
     assert totals.net_low == min(outcomes)

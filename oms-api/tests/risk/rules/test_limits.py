@@ -42,11 +42,11 @@ def select_limits(*rows, subject=SUBJECT):
 
 
 def test_default_profile_applies_to_limits_that_are_not_set():
-    found = select_limits()
-    assert (found.max_order_quantity, found.max_order_value) == (1_000_000, 100_000_000)
-    assert (found.min_price, found.max_price) == (Decimal("0.00000001"), 1_000_000)
-    assert (found.price_collar_percent, found.short_selling) == (10, True)
-    assert (found.max_position_value, found.max_gross_exposure, found.missing) == (None, None, ())
+    limits = select_limits()
+    assert (limits.max_order_quantity, limits.max_order_value) == (1_000_000, 100_000_000)
+    assert (limits.min_price, limits.max_price) == (Decimal("0.00000001"), 1_000_000)
+    assert (limits.price_collar_percent, limits.short_selling) == (10, True)
+    assert (limits.max_position_value, limits.max_gross_exposure, limits.missing) == (None, None, ())
 
 
 PARAMETERS = ("MIN_PRICE", "MAX_PRICE", "PRICE_COLLAR_PERCENT", "REPEAT_ORDER_SECONDS")
@@ -154,8 +154,8 @@ def test_starter_profile_applies_to_a_label_but_not_to_a_key_name():
 def test_tenant_exposure_limits_apply_to_the_sum_of_portfolios():
     gross = LimitCode.MAX_GROSS_EXPOSURE
     rows = [build_limit(LimitScope.TENANT, 100, gross), build_limit(LimitScope.PORTFOLIO, 500, gross)]
-    found = select_limits(*rows)
-    assert (found.max_gross_exposure, found.firm_gross_exposure) == (500, 100)
+    limits = select_limits(*rows)
+    assert (limits.max_gross_exposure, limits.firm_gross_exposure) == (500, 100)
     assert select_limits(rows[0]).max_gross_exposure is None
 
 
@@ -179,10 +179,10 @@ def test_starter_profile_can_be_enabled_for_a_portfolio():
 
 def test_live_portfolio_has_no_default_profile():
     live = SUBJECT._replace(is_live=True)
-    found = select_limits(build_limit(LimitScope.PORTFOLIO, 1), subject=live)
-    assert found.max_order_value == 1
-    assert {"MAX_ORDER_QUANTITY", "MAX_DRAWDOWN", "SHORT_SELLING"} <= set(found.missing)
-    assert "MAX_ORDER_VALUE" not in found.missing
+    limits = select_limits(build_limit(LimitScope.PORTFOLIO, 1), subject=live)
+    assert limits.max_order_value == 1
+    assert {"MAX_ORDER_QUANTITY", "MAX_DRAWDOWN", "SHORT_SELLING"} <= set(limits.missing)
+    assert "MAX_ORDER_VALUE" not in limits.missing
     every = [build_limit(LimitScope.TENANT, 1, code) for code in LimitCode]
     assert select_limits(*every, subject=live).missing == ()
 

@@ -21,11 +21,11 @@ TENANT, PORTFOLIO, STRATEGY = SwitchScope
     ],
 )
 def test_order_is_subject_to_the_strictest_matching_switch(states, strategy, told):
-    assert Switches(states).state("growth", strategy) == told
+    assert Switches(states).get_state("growth", strategy) == told
 
 
 def test_switch_defaults_to_active():
-    assert ALL_ACTIVE.state("growth", "momentum") == (ACTIVE, TENANT)
+    assert ALL_ACTIVE.get_state("growth", "momentum") == (ACTIVE, TENANT)
 
 
 def test_strictest_switch_applies():

@@ -6,13 +6,13 @@ from decimal import Decimal
 from app.orders.rules.order_factory import Placement, new_order
 from app.orders.rules.values import OrderType, Status, Ticket
 from app.signals.rules.completion import build_ticket, complete_signal, find_outcome, find_unordered_outcome
-from app.signals.rules.values import Channel, Outcome, Signal, SignalMode, SignalStatus, SizeKind
+from app.signals.rules.values import Signal, SignalChannel, SignalMode, SignalOutcome, SignalStatus, SizeKind
 from app.timestamps import Timestamp
 from tests.factories import NOON
 
 AT = Timestamp("2026-11-20T12:00:00.000000Z")
 FACTS = ("key", None, "momentum", 7, "AAPL", "BUY", SizeKind.QTY, Decimal(10), None, "why")
-SIGNAL = Signal(1, 1, "s1", Channel.REST, *FACTS, SignalMode.TRADE, None, "hash", NOON)
+SIGNAL = Signal(1, 1, "s1", SignalChannel.REST, *FACTS, SignalMode.TRADE, None, "hash", NOON)
 
 
 def test_signal_whose_order_the_broker_rejected_is_rejected():
@@ -43,6 +43,9 @@ def test_ticket_has_the_size_of_the_order_and_a_limit_if_a_price_was_sent():
 
 def test_completed_signal_says_how_long_it_took():
     later = NOON + timedelta(milliseconds=12)
-    signal = complete_signal(SIGNAL, Outcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
+    signal = complete_signal(SIGNAL, SignalOutcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
     assert (signal.order_ids, signal.completed_at, signal.latency_ms) == ("O1 O2", later, 12)
-    assert complete_signal(SIGNAL, Outcome(SignalStatus.FILLED), NOON - timedelta(seconds=1)).latency_ms == 0
+    assert (
+        complete_signal(SIGNAL, SignalOutcome(SignalStatus.FILLED), NOON - timedelta(seconds=1)).latency_ms
+        == 0
+    )

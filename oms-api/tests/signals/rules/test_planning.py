@@ -12,8 +12,8 @@ from app.signals.rules.planning import (
     require_allowed_symbol,
 )
 from app.signals.rules.values import (
-    Channel,
     Signal,
+    SignalChannel,
     SignalMode,
     SignalRequest,
     Size,
@@ -28,7 +28,13 @@ RULES = StrategyRules(1, "momentum", "Growth", SignalMode.APPROVE, TEN, ("AAPL",
 
 def build_request(**changes):
     none = dict.fromkeys(("size", "price", "reason", "strategy", "portfolio", "expires_at"))
-    fields = {"id": "s1", "channel": Channel.REDIS, "symbol": "AAPL", "side": "BUY", "request_hash": "hash"}
+    fields = {
+        "id": "s1",
+        "channel": SignalChannel.REDIS,
+        "symbol": "AAPL",
+        "side": "BUY",
+        "request_hash": "hash",
+    }
     return SignalRequest(**(none | fields | changes))  # type: ignore[arg-type]  # by name
 
 
@@ -70,11 +76,11 @@ def test_strategy_trades_its_symbols_only():
 
 
 def test_stored_signal_keeps_the_plan_that_it_was_stored_with():
-    facts = ("key", None, "momentum", 7, "AAPL", "BUY", SizeKind.QTY, Decimal(10), None, None)
-    signal = Signal(1, 1, "s1", Channel.HOOK, *facts, SignalMode.APPROVE, None, "hash", NOON)
+    values = ("key", None, "momentum", 7, "AAPL", "BUY", SizeKind.QTY, Decimal(10), None, None)
+    signal = Signal(1, 1, "s1", SignalChannel.HOOK, *values, SignalMode.APPROVE, None, "hash", NOON)
     prepared = prepare_stored(signal, "Growth")
     assert prepared.plan == ("momentum", SignalMode.APPROVE, TEN, "Growth", None)
-    assert (prepared.request.id, prepared.request.channel) == ("s1", Channel.HOOK)
+    assert (prepared.request.id, prepared.request.channel) == ("s1", SignalChannel.HOOK)
 
 
 def test_order_keys_of_placing_and_closing_differ():

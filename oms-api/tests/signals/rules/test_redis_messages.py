@@ -23,5 +23,5 @@ def test_fifth_delivery_is_the_last_one():
 
 
 def test_deleted_entries_are_left_out():
-    found = [(b"1-0", {b"data": b"x"}), (b"2-0", None), (b"3-0", {b"other": b"y"})]
-    assert read_entries(found) == [StreamEntry(b"1-0", b"x"), StreamEntry(b"3-0", b"")]
+    entries = [(b"1-0", {b"data": b"x"}), (b"2-0", None), (b"3-0", {b"other": b"y"})]
+    assert read_entries(entries) == [StreamEntry(b"1-0", b"x"), StreamEntry(b"3-0", b"")]

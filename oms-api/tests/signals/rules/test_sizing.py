@@ -58,8 +58,8 @@ def test_closing_order_has_no_size_of_its_own():
 
 def test_forced_approval_covers_every_order():
     text = '{"mode": "above_value", "value": "5", "approvers": ["role:risk"]}'
-    found = [find_policy(one, is_forced=forced) for one in (None, text) for forced in (False, True)]
-    modes = [None if approval_policy is None else approval_policy.mode for approval_policy in found]
+    policies = [find_policy(policy, is_forced=forced) for policy in (None, text) for forced in (False, True)]
+    modes = [None if approval_policy is None else approval_policy.mode for approval_policy in policies]
     assert modes == [None, ApprovalMode.ALWAYS, ApprovalMode.ABOVE_VALUE, ApprovalMode.ALWAYS]
-    assert found[3] is not None
-    assert found[3].approvers == ("role:risk",)
+    assert policies[3] is not None
+    assert policies[3].approvers == ("role:risk",)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from app.market_data.rules.values import Bar, Quote
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import OrderType, Ticket
 from app.strategies.rules.actions import PlaceAction, ReplaceAction
 from app.strategies.rules.journal import (
@@ -40,7 +40,7 @@ def build_linked_entries(count=4, head=NO_HEAD):
 
 def test_inputs_follow_each_other_and_a_part_of_them_too():
     inputs = build_linked_entries()
-    assert [one.sequence for one in inputs] == [1, 2, 3, 4]
+    assert [item.sequence for item in inputs] == [1, 2, 3, 4]
     assert find_break(inputs) is None
     assert find_break(inputs[2:]) is None
     assert find_break([]) is None
@@ -89,4 +89,4 @@ def test_action_has_the_id_of_its_order():
     ticket = Ticket("AAPL", "BUY", OrderType.MARKET, Decimal(1), client_order_id="g-1-2-1")
     assert PlaceAction(ticket).order_id == "g-1-2-1"
     assert PlaceAction(ticket._replace(client_order_id=None)).order_id == ""
-    assert ReplaceAction("a", Changes(client_order_id="b")).changes.client_order_id == "b"
+    assert ReplaceAction("a", OrderChanges(client_order_id="b")).changes.client_order_id == "b"

@@ -32,19 +32,19 @@ class Mine(Strategy):
     mode = TextParameter("a", "Mode.", choices=("a", "b"))
 
 
-DESCRIBED = [one.describe() for one in list_parameters(Mine)]
+DESCRIBED = [parameter.describe() for parameter in list_parameters(Mine)]
 WHOLE = DESCRIBED[0]
 
 
 def test_descriptions_survive_and_values_are_those_of_the_class():
-    assert [one.describe() for one in list_parameters(build_parameters(DESCRIBED))] == DESCRIBED
+    assert [parameter.describe() for parameter in list_parameters(build_parameters(DESCRIBED))] == DESCRIBED
     given = {"fast": "20", "ratio": 1, "is_long": "false", "mode": "b"}
     expected = vars(Mine(**given))
     assert parse_parameters(DESCRIBED, given) == expected
     assert parse_parameters(DESCRIBED, {}) == vars(Mine())
     assert serialize_parameters(expected) == '{"fast":20,"is_long":false,"mode":"b","ratio":"1"}'
-    shown = describe_parameters(DESCRIBED)
-    assert (shown[0]["maximum"], shown[3]["choices"]) == ("50", ["a", "b"])
+    parameters = describe_parameters(DESCRIBED)
+    assert (parameters[0]["maximum"], parameters[3]["choices"]) == ("50", ["a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_descriptions_survive_and_values_are_those_of_the_class():
     ],
 )
 def test_wrong_value_is_refused_by_field(given, field):
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(Invalid) as caught:
         parse_parameters(DESCRIBED, given)
-    assert [one.field for one in refused.value.errors] == [field]
+    assert [error.field for error in caught.value.errors] == [field]
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,14 @@ def test_each_kind_of_difference_is_named():
 def test_replaced_order_differs_once():
     first = {"a": ORDER, "b": ORDER._replace(limit_price=Decimal(9), replaces="a")}
     assert compare_orders(first, first, "because") == []
-    doubled = {name: one._replace(quantity=Decimal(2)) for name, one in first.items()}
-    assert [(one.order_id, one.kind) for one in compare_orders(doubled, first, "because")] == [
-        ("a", "quantity")
-    ]
+    doubled = {name: order._replace(quantity=Decimal(2)) for name, order in first.items()}
+    assert [
+        (difference.order_id, difference.kind) for difference in compare_orders(doubled, first, "because")
+    ] == [("a", "quantity")]
     lower = first | {"b": first["b"]._replace(limit_price=Decimal(8))}
-    assert [(one.order_id, one.kind) for one in compare_orders(lower, first, "because")] == [("b", "price")]
+    assert [
+        (difference.order_id, difference.kind) for difference in compare_orders(lower, first, "because")
+    ] == [("b", "price")]
     assert list_kinds(first, {"a": ORDER}) == ["extra"]
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.values import OrderType, Protection, Target, Ticket
 from app.sandbox.errors import InvalidFrame
 from app.strategies.errors import MessageLimitExceeded
@@ -34,8 +34,8 @@ def parse_frame(**changes):
 
 def test_input_is_the_same_after_the_transport():
     at = datetime(2026, 11, 20, 15, 4, 5, 123456, UTC)
-    one = JournalInput(1, "trend", 7, 1, InputKind.BARS, at, '{"bars":[]}', "0" * 64)
-    assert parse_input(orjson.loads(orjson.dumps(pack_input(one)))) == one
+    journal_input = JournalInput(1, "trend", 7, 1, InputKind.BARS, at, '{"bars":[]}', "0" * 64)
+    assert parse_input(orjson.loads(orjson.dumps(pack_input(journal_input)))) == journal_input
 
 
 def test_actions_are_the_same_after_the_transport_and_ids_are_numbered():
@@ -43,7 +43,7 @@ def test_actions_are_the_same_after_the_transport_and_ids_are_numbered():
         "AAPL", "SELL", OrderType.LIMIT, Decimal("1.5"), limit_price=Decimal(10), product="CNC",
         reason="Take profit", take_profit=Target(Decimal(9)), stop_loss=Protection(Decimal(11)),
     )  # fmt: skip
-    changes = Changes(Decimal(2), Decimal(11), None, client_order_id="G1-1-7-2")
+    changes = OrderChanges(Decimal(2), Decimal(11), None, client_order_id="G1-1-7-2")
     actions = (
         PlaceAction(bracket._replace(client_order_id="G1-1-7-1", strategy="trend")),
         CancelAction("G1-1-3-1"),

@@ -2,20 +2,20 @@
 
 import pytest
 
-from app.strategies.rules.transitions import Action, IllegalAction, find_next_status
+from app.strategies.rules.transitions import IllegalAction, StrategyAction, find_next_status
 from app.strategies.rules.values import StrategyStatus
 
 ERROR = StrategyStatus.ERROR
 
 
-@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("action", list(StrategyAction))
 @pytest.mark.parametrize("status", list(StrategyStatus))
 def test_action_gives_its_status_or_is_refused(action, status):
     wanted = {"start": "ACTIVE", "pause": "PAUSED", "stop": "INACTIVE"}[action]
-    if action is Action.PAUSE and status in {ERROR, StrategyStatus.INACTIVE}:
+    if action is StrategyAction.PAUSE and status in {ERROR, StrategyStatus.INACTIVE}:
         with pytest.raises(IllegalAction):
             find_next_status(action, status)
-    elif action is Action.START and status is ERROR:
+    elif action is StrategyAction.START and status is ERROR:
         with pytest.raises(IllegalAction, match="acknowledge_error"):
             find_next_status(action, status)
         assert find_next_status(action, status, acknowledges_error=True) == wanted

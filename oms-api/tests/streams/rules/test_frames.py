@@ -21,8 +21,8 @@ def test_names_with_quotation_marks_are_escaped():
 
 
 def test_one_item_is_data_of_its_channel_and_several_are_items():
-    one = json.loads(build_item_frame("quotes", [("AAPL", '{"bid":"1"}')]))
-    assert one == {"channel": "quotes:AAPL", "id": None, "data": {"bid": "1"}}
+    frame = json.loads(build_item_frame("quotes", [("AAPL", '{"bid":"1"}')]))
+    assert frame == {"channel": "quotes:AAPL", "id": None, "data": {"bid": "1"}}
     two = json.loads(build_item_frame("pnl", [('My "best"', "1"), ("Growth", "2")]))
     assert two == {"channel": "pnl", "id": None, "items": [1, 2]}
 

@@ -11,9 +11,9 @@ from app.streams.errors import MessageRefused
 from app.streams.rules.messages import (
     MAX_CHANNELS_IN_MESSAGE,
     Authenticate,
-    Channel,
     ChannelKind,
     Ping,
+    StreamChannel,
     Subscribe,
     Unsubscribe,
     is_origin_allowed,
@@ -21,7 +21,7 @@ from app.streams.rules.messages import (
     parse_message,
 )
 
-ORDERS = Channel(ChannelKind.ORDERS)
+ORDERS = StreamChannel(ChannelKind.ORDERS)
 
 
 def test_messages_are_parsed():
@@ -30,7 +30,7 @@ def test_messages_are_parsed():
     subscribe = parse_message(
         '{"action":"subscribe","channels":["orders","quotes:aapl","orders"],"after":"x"}'
     )
-    assert subscribe == Subscribe((ORDERS, Channel(ChannelKind.QUOTES, "AAPL")), "x")
+    assert subscribe == Subscribe((ORDERS, StreamChannel(ChannelKind.QUOTES, "AAPL")), "x")
     assert parse_message('{"action":"unsubscribe","channels":["orders"]}') == Unsubscribe((ORDERS,))
     assert parse_message('{"action":"ping"}') == Ping()
 
@@ -58,16 +58,16 @@ def test_messages_are_parsed():
     ],
 )
 def test_message_that_cannot_be_understood_is_refused(text, code):
-    with pytest.raises(MessageRefused) as refused:
+    with pytest.raises(MessageRefused) as caught:
         parse_message(text)
-    assert refused.value.code == code
+    assert caught.value.code == code
 
 
 def test_message_with_too_many_channels_is_refused():
     channels = [f"quotes:S{number}" for number in range(MAX_CHANNELS_IN_MESSAGE + 1)]
-    with pytest.raises(MessageRefused) as refused:
+    with pytest.raises(MessageRefused) as caught:
         parse_message(json.dumps({"action": "subscribe", "channels": channels}))
-    assert refused.value.code == "too_many"
+    assert caught.value.code == "too_many"
 
 
 @given(st.text())

@@ -89,7 +89,7 @@ def test_new_state_of_an_endpoint_continues_running_requests(endpoint_queue):
     other = changed.take(NOON)
     changed.finish(sending, OK, None, NOON)
     following = changed.take(NOON)
-    assert [one and one.id for one in (other, following)] == [3, 2]
+    assert [job and job.id for job in (other, following)] == [3, 2]
     reloaded_queue = EndpointQueue(ENDPOINT)
     reloaded_queue.adopt(endpoint_queue)
     reloaded_queue.finish(sending, OK, None, NOON)
@@ -98,7 +98,7 @@ def test_new_state_of_an_endpoint_continues_running_requests(endpoint_queue):
 
 def test_deliveries_without_their_event_are_listed_to_be_loaded(endpoint_queue):
     endpoint_queue.add([build_delivery(2, "B"), build_delivery(1, "A"), build_delivery(3, "A")])
-    assert [one.id for one in endpoint_queue.list_unloaded(NOON)] == [1, 2]
+    assert [job.id for job in endpoint_queue.list_unloaded(NOON)] == [1, 2]
     assert endpoint_queue.list_unloaded(NOON - SECOND) == []
     taken = endpoint_queue.take(NOON)
     endpoint_queue.put_back(taken)

@@ -36,8 +36,8 @@ def test_released_slots_are_free_again():
 @given(st.lists(st.lists(st.integers())))
 def test_interleaved_groups_keep_all_items_and_their_order(groups):
     numbered = [[(number, item) for item in group] for number, group in enumerate(groups)]
-    found = list(interleave(numbered))
+    jobs = list(interleave(numbered))
     for number, group in enumerate(numbered):
-        assert [one for one in found if one[0] == number] == group
+        assert [job for job in jobs if job[0] == number] == group
     firsts = [group[0] for group in numbered if group]
-    assert found[: len(firsts)] == firsts
+    assert jobs[: len(firsts)] == firsts

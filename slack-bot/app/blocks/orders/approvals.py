@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from app.blocks.inputs import build_input, build_text_input
 from app.blocks.messages import Message, build_notice, format_local_time
 from app.blocks.orders.form import format_denial
-from app.blocks.orders.messages import format_order, format_reason, format_status, mention
+from app.blocks.orders.messages import format_mention, format_order, format_reason, format_status
 from app.blocks.text import Json, build_plain_text, build_section, escape, format_code, format_literal
 from app.forms.numbers import format_grouped, format_money, format_rounded_money
 from app.forms.orders.approvals import DECISION_FORM, DecisionContext
@@ -36,8 +36,8 @@ def build_approval_request(order: Order) -> Message:
         f"Requested by {_format_requester(order)} · {format_local_time(order.created_at)}"
     )
     buttons = [
-        _button(APPROVE, "Approve", order.id, "primary"),
-        _button(REJECT, "Reject", order.id, "danger"),
+        _build_button(APPROVE, "Approve", order.id, "primary"),
+        _build_button(REJECT, "Reject", order.id, "danger"),
     ]
     actions = {"type": "actions", "block_id": "approval_actions", "elements": buttons}
     return Message(text, (build_section(text), actions), approval_id=order.id)
@@ -46,7 +46,7 @@ def build_approval_request(order: Order) -> Message:
 def build_decided_message(order: Order) -> Message:
     """Return the message of a request for approval after its end. It has no buttons."""
     ended = next((event for event in order.events if event.previous == AWAITING_APPROVAL), None)
-    who = mention(ended.actor) if ended else ""
+    who = format_mention(ended.actor) if ended else ""
     reason = format_reason(ended) if ended else ""
     outcome = {
         "DENIED": f"Rejected by {who}",
@@ -65,7 +65,7 @@ def build_decided_message(order: Order) -> Message:
 
 def _format_requester(order: Order) -> str:
     """Return the person, or the name of the key of a program that acted for nobody."""
-    return mention(order.actor) if order.actor else format_literal(order.source)
+    return format_mention(order.actor) if order.actor else format_literal(order.source)
 
 
 def build_decision_form(context: DecisionContext, body: str, reason: str = "") -> Json:
@@ -91,7 +91,8 @@ def format_review(approval: Approval) -> str:
     order = approval.order
     lines = [
         f"*{format_order(order)}* in {format_literal(order.portfolio)} · {format_code(order.id)}",
-        f"Requested by {mention(approval.requested_by)} · expires {format_local_time(approval.expires_at)}",
+        f"Requested by {format_mention(approval.requested_by)} · "
+        f"expires {format_local_time(approval.expires_at)}",
     ]
     if approval.waived:
         lines.append(
@@ -106,7 +107,7 @@ def format_review(approval: Approval) -> str:
 
 def _format_estimates(approval: Approval) -> list[str]:
     """Return the estimates when the order was placed and now. Equal ones are shown once."""
-    estimates = [("Market price", _price(approval.price_seen), _price(approval.price))]
+    estimates = [("Market price", _format_price(approval.price_seen), _format_price(approval.price))]
     estimates += [
         (label, _format_amount(name, approval.then), _format_amount(name, approval.now))
         for name, label in AMOUNTS.items()
@@ -132,11 +133,11 @@ def _format_amount(name: str, estimate: Mapping[str, str]) -> str:
     return format_money(amount) if name == "price" else format_rounded_money(amount)
 
 
-def _price(price: Decimal | None) -> str:
+def _format_price(price: Decimal | None) -> str:
     return UNKNOWN if price is None else format_money(price)
 
 
-def _button(action_id: str, label: str, order_id: str, style: str) -> Json:
+def _build_button(action_id: str, label: str, order_id: str, style: str) -> Json:
     return {
         "type": "button",
         "action_id": action_id,

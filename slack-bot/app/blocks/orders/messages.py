@@ -93,13 +93,13 @@ def list_buttons(order: Order) -> list[Json]:
     is_open = not order.is_final
     buttons = []
     if is_open and order.status != "PENDING_CANCEL":
-        buttons.append(_button(CANCEL, "Cancel", order, style="danger"))
+        buttons.append(_build_button(CANCEL, "Cancel", order, style="danger"))
     if is_open and order.status not in PENDING_STATUSES:
-        buttons.append(_button(CHANGE, "Change", order))
+        buttons.append(_build_button(CHANGE, "Change", order))
     if order.filled_quantity and order.role != "closing":
-        buttons.append(_button(CLOSE, "Close position", order, confirm=_confirm_close(order)))
+        buttons.append(_build_button(CLOSE, "Close position", order, confirm=_confirm_close(order)))
     if not is_open:
-        buttons.append(_button(AGAIN, "Trade again", order))
+        buttons.append(_build_button(AGAIN, "Trade again", order))
     return buttons
 
 
@@ -127,10 +127,10 @@ def format_leg_state(leg: Order) -> str:
 
 def format_leg_change(leg: Order) -> str:
     """Return the line about a changed exit."""
-    return f"{_role(leg)} {format_terms(leg)}: {format_leg_state(leg)}"
+    return f"{_format_role(leg)} {format_terms(leg)}: {format_leg_state(leg)}"
 
 
-def mention(actor: str) -> str:
+def format_mention(actor: str) -> str:
     """Return a person of Slack as a mention, and any other actor as text."""
     kind, _, rest = actor.partition(":")
     return f"<@{escape(rest.rpartition(':')[2])}>" if kind == "slack" else escape(actor)
@@ -155,27 +155,27 @@ def _format_state(order: Order) -> str:
 def _format_denial(denial: Denial) -> str:
     actor, _, reason = denial.message.partition(REJECTION)
     if reason and denial.code == "APPROVAL_REJECTED":
-        return f"{mention(actor)} rejected it: {format_literal(reason)}"
+        return f"{format_mention(actor)} rejected it: {format_literal(reason)}"
     return escape(denial.message)
 
 
 def _format_leg(leg: Order) -> str:
-    return f"{_role(leg)} {format_terms(leg)} · {format_leg_state(leg)}"
+    return f"{_format_role(leg)} {format_terms(leg)} · {format_leg_state(leg)}"
 
 
 def _format_origin(order: Order) -> str:
     reason = f" · {format_literal(order.reason)}" if order.reason else ""
-    return f"By {mention(order.actor)} · {format_local_time(order.created_at)}{reason}"
+    return f"By {format_mention(order.actor)} · {format_local_time(order.created_at)}{reason}"
 
 
-def _role(leg: Order) -> str:
+def _format_role(leg: Order) -> str:
     return ROLE_NAMES.get(leg.role, "Exit")
 
 
 def _format_change(order: Order, event: OrderEvent, fills: dict[str, Fill]) -> str:
     if event.execution_id and (fill := fills.get(event.execution_id)):
         return f"Filled {format_grouped(fill.quantity)} at {format_money(fill.price)}"
-    who, why = mention(event.actor), format_reason(event)
+    who, why = format_mention(event.actor), format_reason(event)
     if event.previous == AWAITING_APPROVAL:
         return _format_decision(order, event, who, why)
     return {
@@ -196,7 +196,7 @@ def _format_decision(order: Order, event: OrderEvent, who: str, why: str) -> str
     outcome = {"EXPIRED": "expired", "DENIED": f"was rejected by {who}"}.get(
         event.current, f"was approved by {who}"
     )
-    subject = f"{mention(order.actor)}, your order" if order.actor else "The order"
+    subject = f"{format_mention(order.actor)}, your order" if order.actor else "The order"
     return f"{subject} {outcome}{why}"
 
 
@@ -210,7 +210,7 @@ def _confirm_close(order: Order) -> Json:
     }
 
 
-def _button(
+def _build_button(
     action_id: str, label: str, order: Order, *, style: str = "", confirm: Json | None = None
 ) -> Json:
     button: Json = {

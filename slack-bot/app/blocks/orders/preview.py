@@ -31,7 +31,7 @@ def format_limits(checks: Iterable[Check]) -> str:
             for check in checks
             if check.largest_passing is not None and (check.largest_passing or check.code not in STOPS)
         ),
-        key=lambda found: found[0],
+        key=lambda limit: limit[0],
     )
     texts = [
         f"{format_grouped(largest)} ({escape((check.code or check.name).replace('_', ' ').lower())})"

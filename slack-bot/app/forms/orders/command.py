@@ -156,15 +156,17 @@ class _Reader:
         self.problems.append(f"“{token}”: {reason.rstrip('.')}")
 
 
-def _amount(largest: Decimal) -> Callable[[str], str]:
+def _create_amount_parser(largest: Decimal) -> Callable[[str], str]:
     return lambda text: format_plain(parse_amount(text, largest))
 
 
 PARSERS: dict[str, Callable[[str], str]] = {
     fields.QUANTITY: lambda text: format_plain(parse_quantity(text, MAX_QUANTITY)),
-    fields.VALUE: _amount(MAX_GMV),
+    fields.VALUE: _create_amount_parser(MAX_GMV),
     fields.TRAIL: lambda text: parse_trail(text).text,
-    **dict.fromkeys((fields.LIMIT, fields.STOP, fields.STOP_LOSS, fields.TAKE_PROFIT), _amount(MAX_PRICE)),
+    **dict.fromkeys(
+        (fields.LIMIT, fields.STOP, fields.STOP_LOSS, fields.TAKE_PROFIT), _create_amount_parser(MAX_PRICE)
+    ),
 }
 
 

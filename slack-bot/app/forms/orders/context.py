@@ -34,10 +34,10 @@ class OrderContext(FormContext):
         """Return the context for a form in which the bot fills in entries."""
         return replace(self, revision=self.revision + 1)
 
-    def _values(self) -> dict[str, Any]:  # type: ignore[explicit-override] # typing has it from 3.12
+    def _list_values(self) -> dict[str, Any]:  # type: ignore[explicit-override] # typing has it from 3.12
         order = {"typed_in": self.typed_in, "replaces": self.replaces, "revision": self.revision}
         order |= {"hidden": dict(self.hidden)}
-        return super()._values() | {name: value for name, value in order.items() if value}
+        return super()._list_values() | {name: value for name, value in order.items() if value}
 
     @classmethod
     def _parse(cls, values: dict[str, Any]) -> Self:  # type: ignore[explicit-override] # as above

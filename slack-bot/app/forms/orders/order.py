@@ -163,16 +163,16 @@ def build_order_draft(order: Order) -> OrderDraft:
         symbol=order.symbol,
         side=order.side,
         quantity=format_plain(order.quantity),
-        limit_price=_text(order.limit_price),
-        stop_price=_text(order.stop_price),
+        limit_price=_format_amount(order.limit_price),
+        stop_price=_format_amount(order.stop_price),
         trail=trail,
         time_in_force=order.time_in_force,
         expires_at=str(int(datetime.fromisoformat(order.expires_at).timestamp())) if is_dated else "",
-        stop_loss=_text(stop_loss.stop_price if stop_loss else None),
-        take_profit=_text(take_profit.limit_price if take_profit else None),
+        stop_loss=_format_amount(stop_loss.stop_price if stop_loss else None),
+        take_profit=_format_amount(take_profit.limit_price if take_profit else None),
         portfolio=order.portfolio,
     )
 
 
-def _text(amount: Decimal | None) -> str:
+def _format_amount(amount: Decimal | None) -> str:
     return "" if amount is None else format_plain(amount)

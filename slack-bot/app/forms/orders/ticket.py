@@ -127,15 +127,15 @@ class OrderTicket:
             type=self.type.value,
             symbol=self.symbol,
             side=self.side.value,
-            quantity=_text(self.quantity),
-            value=_text(self.value),
-            limit_price=_text(self.limit_price),
-            stop_price=_text(self.stop_price),
+            quantity=_format_amount(self.quantity),
+            value=_format_amount(self.value),
+            limit_price=_format_amount(self.limit_price),
+            stop_price=_format_amount(self.stop_price),
             trail=self.trail.text if self.trail else "",
             time_in_force=self.time_in_force.value,
             expires_at=str(int(self.expires_at.timestamp())) if self.expires_at else "",
-            stop_loss=_text(self.stop_loss),
-            take_profit=_text(self.take_profit),
+            stop_loss=_format_amount(self.stop_loss),
+            take_profit=_format_amount(self.take_profit),
             portfolio=self.portfolio,
             reason=self.reason,
         )
@@ -146,5 +146,5 @@ def to_instant(seconds: str) -> datetime | None:
     return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
 
 
-def _text(amount: Decimal | None) -> str:
+def _format_amount(amount: Decimal | None) -> str:
     return "" if amount is None else format_plain(amount)

@@ -3,7 +3,7 @@
 from app.handlers.orders import approvals, commands, form, message_buttons
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.open_forms import OpenForms
+from app.services.state.open_forms import OpenForms
 
 
 def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:

@@ -7,9 +7,9 @@ from app.forms.orders.approvals import DECISION_FORM
 from app.handlers.boundary import Body, build_push, build_pushed_error, get_origin, guard_handler
 from app.handlers.orders.message_buttons import build_button_handler
 from app.handlers.registry import HandlerRegistry
-from app.services.answer_deadline import answer_within_time
+from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
-from app.services.orders.actions import ClickedMessage
+from app.services.forms.answer_deadline import answer_within_time
 from app.services.orders.approvals import decide, open_decision_form
 from app.services.origin import Origin
 

@@ -10,13 +10,13 @@ from app.handlers.boundary import Body, build_push, build_pushed_error, get_orig
 from app.handlers.options import build_no_options
 from app.handlers.registry import HandlerRegistry
 from app.services.dependencies import Services
-from app.services.live_price import update_lines_when_idle
-from app.services.open_forms import OpenForms, postpone_redraw, record_keystroke, release_waiter
 from app.services.orders.form import ORDER_LINES, apply_proposal, redraw_choice
 from app.services.orders.submission import submit_order
 from app.services.orders.suggestions import suggest_order_portfolios
 from app.services.orders.symbol_search import suggest_symbols
 from app.services.origin import Origin
+from app.services.state.open_forms import OpenForms, postpone_redraw, record_keystroke, release_waiter
+from app.services.trades.live_price import update_lines_when_idle
 
 
 def register(registry: HandlerRegistry, services: Services, forms: OpenForms) -> None:

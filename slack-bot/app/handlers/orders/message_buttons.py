@@ -11,11 +11,12 @@ from app.errors import QueueFull
 from app.handlers.boundary import Body, get_origin, guard_handler
 from app.handlers.registry import HandlerRegistry
 from app.services import failure_messages
+from app.services.clicked_message import ClickedMessage, read_clicked_message
 from app.services.dependencies import Services
-from app.services.orders.actions import ClickedMessage, cancel_order, close_position, read_clicked_message
+from app.services.orders.actions import cancel_order, close_position
 from app.services.orders.form import open_form_for_order
 from app.services.origin import Origin
-from app.services.workers import Workers
+from app.services.state.workers import Workers
 
 ButtonAction = Callable[[Services, Origin, str, ClickedMessage], None]
 

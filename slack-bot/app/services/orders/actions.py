@@ -2,14 +2,13 @@
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
 
 from app.blocks.messages import Message, build_notice
-from app.blocks.text import Json, build_section
+from app.blocks.text import build_section
 from app.errors import BotError, OmsError, OutcomeUnknown, SlackError, format_log_name
 from app.forms.portfolio_values import PositionKey
 from app.services import failure_messages
+from app.services.clicked_message import ClickedMessage
 from app.services.dependencies import Services
 from app.services.orders.closes import close_at_market
 from app.services.orders.messages import refresh_order
@@ -22,16 +21,6 @@ CLOSING = "Closing the position…"
 NO_ACCESS = "You have no access to this order."
 REPEATED_CLOSE = "This position is being closed already."
 CLOSE_REPEAT_SECONDS = 10  # a second click on Close within this time has no effect
-
-
-@dataclass(frozen=True)
-class ClickedMessage:
-    """The message whose button was clicked, as Slack sent it."""
-
-    channel: str
-    ts: str
-    text: str
-    blocks: tuple[Json, ...]
 
 
 def cancel_order(services: Services, origin: Origin, order_id: str, clicked: ClickedMessage) -> None:
@@ -77,8 +66,8 @@ def close_position(services: Services, origin: Origin, order_id: str, clicked: C
 
 def strip_buttons(services: Services, origin: Origin, clicked: ClickedMessage, sentence: str) -> None:
     """Replace the buttons of a message by a sentence, so that nobody clicks a second time."""
-    kept = [block for block in clicked.blocks if block.get("type") != "actions"]
-    message = Message(clicked.text, (*kept, build_section(sentence)))
+    blocks = [block for block in clicked.blocks if block.get("type") != "actions"]
+    message = Message(clicked.text, (*blocks, build_section(sentence)))
     try:
         services.slack.update_message(clicked.channel, clicked.ts, message)
     except SlackError as error:
@@ -95,18 +84,6 @@ def report_failure(services: Services, origin: Origin, error: BotError) -> None:
         else failure_messages.describe_bot_error(origin.request_id, failure_messages.CLICK_AGAIN)
     )
     services.message_sender.respond(origin.get_recipient(), origin.response_url, build_notice(sentence))
-
-
-def read_clicked_message(body: dict[str, Any]) -> ClickedMessage:
-    """Return the message of an interaction."""
-    message, container = body.get("message") or {}, body.get("container") or {}
-    channel = (body.get("channel") or {}).get("id") or container.get("channel_id")
-    return ClickedMessage(
-        channel=str(channel or ""),
-        ts=str(message.get("ts") or container.get("message_ts") or ""),
-        text=str(message.get("text") or ""),
-        blocks=tuple(message.get("blocks") or ()),
-    )
 
 
 def _mark_close(services: Services, order_id: str) -> str:

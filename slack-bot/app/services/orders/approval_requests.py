@@ -18,7 +18,7 @@ from app.services.dependencies import Services
 from app.services.orders.approvals import build_request_key, queue_request, save_request
 from app.services.orders.message_queue import queue_work
 from app.services.orders.messages import is_requested
-from app.services.slack_settings import find_report_channel
+from app.services.settings.slack_settings import find_report_channel
 
 log = logging.getLogger(__name__)
 

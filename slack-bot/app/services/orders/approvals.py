@@ -24,7 +24,7 @@ from app.oms_client import Person
 from app.oms_client.order_wire import parse_denial
 from app.services import failure_messages
 from app.services.dependencies import Services
-from app.services.open_form import open_view, update_opened_view
+from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.message_queue import post_message, queue_in_channel
 from app.services.orders.messages import is_requested, publish_order, refresh_order
 from app.services.orders.pending_messages import post_pending_message
@@ -111,7 +111,7 @@ def open_decision_form(services: Services, origin: Origin, order_id: str, *, is_
     loading = build_decision_form(context, LOADING)
     opened = open_view(services, origin, loading, failure_messages.CLICK_AGAIN)
     if opened is not None:
-        form = build_decision_form(context, _review(services, origin, order_id))
+        form = build_decision_form(context, _load_review(services, origin, order_id))
         update_opened_view(services, origin, opened.view_id, form, opened.hash)
 
 
@@ -144,9 +144,9 @@ def _build_refusal(context: DecisionContext, error: OmsError, reason: str, reque
     """Return the form with the reason why the decision did not count. A moved price can be confirmed."""
     if isinstance(error, OmsRejected) and error.kind == PRICE_MOVED:
         fields = error.facts
-        seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
+        price_seen, price = str(fields.get("price_seen") or "unknown"), str(fields.get("price") or "")
         body = (
-            f"*The price has moved* from {escape(seen)} to {escape(price)}. "
+            f"*The price has moved* from {escape(price_seen)} to {escape(price)}. "
             f"Press Approve again if you agree to {escape(price)}."
         )
         return _update(build_decision_form(replace(context, price_seen=price), body, reason))
@@ -160,10 +160,12 @@ def _update(view: Json) -> Json:
     return {"response_action": "update", "view": view}
 
 
-def _review(services: Services, origin: Origin, order_id: str) -> str:
+def _load_review(services: Services, origin: Origin, order_id: str) -> str:
     try:
         waiting = services.orders.list_approvals(origin.person, request_id=origin.request_id)
     except OmsError as error:
         return failure_messages.describe_failed_action(error, origin.request_id)
-    found = next((approval for approval in waiting if approval.order.id == order_id), None)
-    return format_review(found) if found else NOT_LISTED
+    for approval in waiting:
+        if approval.order.id == order_id:
+            return format_review(approval)
+    return NOT_LISTED

@@ -16,10 +16,10 @@ from app.forms.orders.questions import (
 )
 from app.forms.questions import Question, build_short_question
 from app.forms.ticket import Side, Ticket
-from app.services.confirmation_checks import REPEAT_SECONDS, check_symbol_and_price
 from app.services.dependencies import Services
 from app.services.orders.submitted_order import SubmittedOrder
-from app.services.ticket_submission import TradeSubmission
+from app.services.trades.confirmation_checks import REPEAT_SECONDS, check_symbol_and_price
+from app.services.trades.submitted_trade import TradeSubmission
 
 
 def list_order_questions(services: Services, submitted: SubmittedOrder) -> list[Question]:

@@ -67,10 +67,10 @@ def find_close(services: Services, pending: PendingOrder) -> Order | None:
     position = PositionKey.load(pending.key.partition("|")[2])
     person = Person(pending.team, pending.user)
     since = datetime.fromtimestamp(pending.submitted_at - CLOCK_SECONDS, UTC)
-    found = services.orders.list_own_since(
+    closes = services.orders.list_own_since(
         person, position.portfolio_name, position.symbol, since, request_id=pending.request_id
     )
     orders = [
-        order for order in reversed(found) if order.type == "MARKET" and not is_published(services, order.id)
+        order for order in reversed(closes) if order.type == "MARKET" and not is_published(services, order.id)
     ]
     return next((order for order in orders if order.actor == person.actor and not order.parent_id), None)

@@ -26,15 +26,15 @@ from app.forms.orders.ticket import OrderDraft
 from app.forms.price import Quote, format_quote
 from app.forms.text import InvalidName, parse_symbol
 from app.services import failure_messages
-from app.services.admission import check_admission
 from app.services.dependencies import Services
-from app.services.live_price import MAX_MATCHES, LineUpdate
-from app.services.open_form import open_view, update_opened_view
-from app.services.open_forms import OpenForms
+from app.services.forms.views import open_view, update_opened_view
 from app.services.orders.symbol_search import find_day_change
 from app.services.origin import Origin
-from app.services.preferences import fill_order_draft, load_preferences
-from app.services.slack_settings import get_channel_portfolio
+from app.services.settings.preferences import fill_order_draft, load_preferences
+from app.services.settings.slack_settings import get_channel_portfolio
+from app.services.state.open_forms import OpenForms
+from app.services.trades.admission import check_admission
+from app.services.trades.live_price import MAX_MATCHES, LineUpdate
 
 log = logging.getLogger(__name__)
 

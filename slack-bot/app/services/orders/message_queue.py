@@ -26,7 +26,7 @@ def post_message(services: Services, origin: Origin, channel: str, message: Mess
             log.warning("Message not delivered", extra=extra)
             is_unknown = isinstance(error, SlackUnreachable)
             hint = (MAYBE_HINT if is_unknown else INVITE_HINT).format(channel=channel)
-    direct = services.slack.direct_channel(origin.user)
+    direct = services.slack.open_direct_channel(origin.user)
     return direct, services.slack.post(direct, add_hint(message, hint) if hint else message)
 
 

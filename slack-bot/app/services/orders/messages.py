@@ -70,8 +70,8 @@ def save_order_message(services: Services, origin: Origin, order: Order, channel
             ts=ts,
             team=origin.person.team,
             user=origin.person.user,
-            sequence=_last_sequence(order),
-            legs=_leg_states(order),
+            sequence=_find_last_sequence(order),
+            legs=_list_leg_states(order),
             is_open=order.is_open,
         )
     )
@@ -175,7 +175,7 @@ def _has_changed(services: Services, order_id: str, request_id: str) -> bool:
 def refresh_open_orders(services: Services) -> None:
     """Update the messages of the open orders that were checked longest ago."""
     for order_message in services.order_messages.list_open(MAX_CHECKED):
-        services.order_messages.touch(order_message)
+        services.order_messages.record_check(order_message)
         if order_message.kind is MessageKind.ORDER or not is_published(services, order_message.order_id):
             refresh_order(services, order_message.order_id, "order-refresh", always=False)
 
@@ -206,8 +206,8 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
     updated = replace(
         order_message,
         order_id=current.id,
-        sequence=_last_sequence(current),
-        legs=_leg_states(current),
+        sequence=_find_last_sequence(current),
+        legs=_list_leg_states(current),
         is_open=current.is_open,
     )
     _edit(services, updated, build_order_message(current), request_id)
@@ -217,7 +217,12 @@ def _update_claimed(services: Services, order_id: str, request_id: str, *, may_r
         _post_in_thread(services, order_message, message, request_id)
     if current.id != order_id:
         services.order_messages.save(
-            replace(order_message, sequence=_last_sequence(order), legs=_leg_states(order), is_open=False)
+            replace(
+                order_message,
+                sequence=_find_last_sequence(order),
+                legs=_list_leg_states(order),
+                is_open=False,
+            )
         )
     services.order_messages.save(updated)
     for changed in {order.id: order, current.id: current}.values():
@@ -283,9 +288,9 @@ def _load(services: Services, person: Person | None, order_id: str, request_id: 
         return None
 
 
-def _last_sequence(order: Order) -> int:
+def _find_last_sequence(order: Order) -> int:
     return max((event.sequence for event in order.events), default=0)
 
 
-def _leg_states(order: Order) -> dict[str, str]:
+def _list_leg_states(order: Order) -> dict[str, str]:
     return {leg.id: format_leg_state(leg) for leg in order.legs}

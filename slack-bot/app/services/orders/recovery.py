@@ -9,9 +9,8 @@ from app.errors import OmsError
 from app.forms.orders.order import Order
 from app.oms_client import Person
 from app.services import failure_messages
-from app.services.banner_recovery import recover_banners
-from app.services.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 from app.services.dependencies import Services
+from app.services.kill_switches.banner_recovery import recover_banners
 from app.services.orders.approval_requests import recover_request
 from app.services.orders.approvals import REQUEST_PREFIX, publish_approval, publish_with_approval
 from app.services.orders.closes import CLOSE_PREFIX, find_close
@@ -23,6 +22,7 @@ from app.services.orders.messages import (
 )
 from app.services.origin import Origin
 from app.services.pending_notes import send_note
+from app.services.trades.confirmation_recovery import MAX_AGE_SECONDS, NOT_RECORDED_AFTER_SECONDS
 
 log = logging.getLogger(__name__)
 

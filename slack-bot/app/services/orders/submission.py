@@ -31,10 +31,10 @@ from app.services.orders.checks import has_confirmed_repeat, list_order_question
 from app.services.orders.messages import is_published, refresh_order
 from app.services.orders.submitted_order import SubmittedOrder, read_submitted_order
 from app.services.origin import Origin
-from app.services.slack_settings import require_trading_channel
-from app.services.submission_registry import Outcome, Submission
-from app.services.submit import build_answer, build_delivery_id, start_submission
-from app.services.trade_submission import redraw_form, report_outcome
+from app.services.settings.slack_settings import require_trading_channel
+from app.services.state.submission_registry import Outcome, Submission
+from app.services.trades.submission import redraw_form, report_outcome
+from app.services.trades.submission_answers import build_answer, build_delivery_id, start_submission
 
 log = logging.getLogger(__name__)
 
@@ -111,10 +111,10 @@ def _place(services: Services, submitted: SubmittedOrder, submission: Submission
         log.warning("Outcome not known", extra={"request_id": request_id, "fault": str(error)})
         return _find_outcome(services, submitted, submission)
     except IdempotencyKeyTaken:  # the form was edited after it had placed an order, and the answer was lost
-        found = _find(services, submitted)
+        trade = _find(services, submitted)
         return (
-            _report_order(services, submitted, found)
-            if found
+            _report_order(services, submitted, trade)
+            if trade
             else submission_results.build_unknown_order_outcome(submitted)
         )
     except OmsError as error:

@@ -18,8 +18,8 @@ from app.forms.orders.order import Denial, Order
 from app.forms.questions import Question
 from app.services import failure_messages
 from app.services.orders.submitted_order import SubmittedOrder, find_block_errors
-from app.services.submission_registry import Outcome
-from app.services.submission_results import build_update
+from app.services.state.submission_registry import Outcome
+from app.services.trades.submission_results import build_update
 
 NO_PORTFOLIO = "There is no portfolio called {name}. Choose one from the list."
 

@@ -13,7 +13,7 @@ from app.forms.orders.submission import parse_order_draft, read_order_draft
 from app.forms.orders.ticket import OrderDraft, OrderTicket
 from app.forms.submission import list_confirmed
 from app.services.origin import Origin
-from app.services.ticket_submission import build_key
+from app.services.trades.submitted_trade import build_key
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from app.blocks.options import build_cash_label, build_reason_option
 from app.blocks.text import MAX_OPTION_VALUE_CHARACTERS, MAX_OPTIONS, Json, build_option
 from app.services.dependencies import Services
+from app.services.forms.suggestions import find_within_time
 from app.services.origin import Origin
-from app.services.suggestions import find_within_time
 
 NONE_FOUND = "No portfolio matches."
 

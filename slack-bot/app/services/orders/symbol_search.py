@@ -12,8 +12,8 @@ from app.forms.numbers import format_money
 from app.forms.price import Quote, format_duration
 from app.forms.text import InvalidName, parse_symbol
 from app.services.dependencies import Services
+from app.services.forms.suggestions import find_within_time
 from app.services.origin import Origin
-from app.services.suggestions import find_within_time
 
 MAX_FOUND = 50
 MAX_QUOTED = 10  # each takes two calls, unless a list had it a moment ago

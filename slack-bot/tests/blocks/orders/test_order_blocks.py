@@ -18,8 +18,8 @@ from app.blocks.orders.messages import (
     build_order_message,
     build_thread_message,
     format_changes,
+    format_mention,
     list_buttons,
-    mention,
 )
 from app.blocks.orders.preview import build_preview, format_limits
 from app.blocks.text import format_literal
@@ -122,8 +122,8 @@ def test_message_of_an_order_is_one_that_slack_takes(shown, working):
     ],
 )
 def test_buttons_are_those_that_the_state_allows(status, filled, labels):
-    shown = build_order(status=status, filled_quantity=Decimal(filled))
-    assert [button["text"]["text"] for button in list_buttons(shown)] == labels
+    order = build_order(status=status, filled_quantity=Decimal(filled))
+    assert [button["text"]["text"] for button in list_buttons(order)] == labels
 
 
 def test_thread_says_what_changed_and_cuts_long_lists():
@@ -154,9 +154,9 @@ def test_thread_says_what_changed_and_cuts_long_lists():
     ],
 )
 def test_end_of_a_wait_is_reported(last, said, outcome):
-    ended = build_order(status=last, events=(build_event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
-    assert format_changes(ended, 0) == [said]
-    message = build_decided_message(ended)
+    order = build_order(status=last, events=(build_event(1, "AWAITING_APPROVAL", last, "slack:T1:U2"),))
+    assert format_changes(order, 0) == [said]
+    message = build_decided_message(order)
     check_message(message.text, list(message.blocks))
     assert message.text.split("*")[1] == outcome
 
@@ -260,4 +260,4 @@ def test_preview_shows_estimates_and_checks(denial, price, said):
     ("actor", "shown"), [("slack:T1:U1", "<@U1>"), ("paper", "paper"), ("key:<x>", "key:&lt;x&gt;"), ("", "")]
 )
 def test_people_of_slack_are_mentioned(actor, shown):
-    assert mention(actor) == shown
+    assert format_mention(actor) == shown

@@ -6,13 +6,13 @@ import pytest
 
 from app.delivery.order_messages import MessageKind
 from app.services.orders.messages import refresh_order
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fakes import build_problem
 from tests.handlers.orders.test_order_messages import click_button, list_buttons
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
-from tests.reading import wait_until
 
 ESTIMATE = {
     "price": "410.00", "value": "20500.00", "charges": "1.20", "cash_after": "79498.80",

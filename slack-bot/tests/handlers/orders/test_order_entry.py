@@ -9,13 +9,14 @@ from app.blocks.orders.form import find_proposal
 from app.delivery.pending_orders import PendingState
 from app.forms.orders.order import Denial
 from app.forms.orders.ticket import OrderDraft
+from support.conditions import wait_until
 from tests import factories
 from tests.conftest import Workspace
 from tests.fake_orders import denial_json
 from tests.fakes import Response, build_problem
 from tests.limits import check_message, check_view
 from tests.order_factories import build_order_state
-from tests.reading import get_banner, index_blocks, list_question_ids, wait_until
+from tests.views import get_banner, index_blocks, list_question_ids
 
 LINE = "buy 50 MSFT limit 410 gtc in Growth sl 395 tp 440"
 LIMIT = build_order_state(
@@ -67,10 +68,10 @@ def test_unknown_words_are_quoted_in_the_error(workspace: Workspace):
 
 
 def test_help_and_junk_are_answered_privately(workspace: Workspace):
-    for text, said in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
+    for text, expected in (("help", "Orders from Slack"), ("1e9", "Not understood: “1e9”")):
         answer = workspace.type(text, "/order").get_json()
         assert answer["response_type"] == "ephemeral"
-        assert said in answer["text"]
+        assert expected in answer["text"]
     assert workspace.slack.list_requests("views.open") == []
 
 
@@ -87,10 +88,10 @@ def test_only_the_fields_of_the_type_are_shown_and_typed_entries_are_kept(worksp
     assert workspace.deliver(payload).status_code == 200
     view = workspace.slack.wait_for("views.update")[0].body["view"]
     check_view(view)
-    shown = [block["block_id"] for block in view["blocks"]]
-    assert "stop_price" in shown
-    assert "limit_price" in shown
-    assert not {"trail", "expires_at"} & set(shown)
+    block_ids = [block["block_id"] for block in view["blocks"]]
+    assert "stop_price" in block_ids
+    assert "limit_price" in block_ids
+    assert not {"trail", "expires_at"} & set(block_ids)
     assert get_element(view, "quantity")["initial_value"] == "7"
 
 
@@ -367,10 +368,11 @@ def test_user_without_trading_rights_sees_a_refusal_instead_of_the_form(workspac
 
 
 def test_preview_does_not_replace_a_form_that_was_submitted_meanwhile(workspace: Workspace):
-    workspace.oms.queue_responses("preview_order", Response(500, slow=0.5))
+    workspace.oms.queue_responses("preview_order", Response(500, slow=60.0))
     workspace.type(LINE, "/order")
     workspace.oms.wait_for("preview_order")
     workspace.slack.current_hash["V1"] = "changed by the answer to the submission"
+    workspace.oms.released.set()
     late = workspace.slack.wait_for("views.update")[0]
     assert late.body["hash"] == "h1"
     assert "V1" not in workspace.slack.shown
@@ -405,8 +407,7 @@ def search_symbols(workspace: Workspace, typed):
     return [(option["value"], option["text"]["text"]) for option in options]
 
 
-def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Workspace):
-    workspace = patient_workspace
+def test_symbols_are_searched_with_quote_change_and_age(workspace: Workspace):
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     today = f"{workspace.bot.services.now():%Y-%m-%d}T00:00:00Z"
     workspace.oms.bars = [
@@ -421,17 +422,16 @@ def test_symbols_are_searched_with_quote_change_and_age(patient_workspace: Works
     assert search_symbols(workspace, "no such?") == [("/", "No instrument matches.")]
 
 
-def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(patient_workspace: Workspace):
-    patient_workspace.oms.instruments = {}
-    assert search_symbols(patient_workspace, " ") == [
+def test_symbol_field_asks_for_a_symbol_if_no_instruments_are_listed(workspace: Workspace):
+    workspace.oms.instruments = {}
+    assert search_symbols(workspace, " ") == [
         ("/", "No instruments are listed. Type a symbol, such as AAPL.")
     ]
 
 
-def test_quotes_of_a_list_are_not_read_again_while_people_type(patient_workspace: Workspace):
-    workspace = patient_workspace
+def test_quotes_of_a_list_are_not_read_again_while_people_type(workspace: Workspace):
     workspace.oms.quotes["AAPL"] = {"mid": "175.00", "last": None, "age_seconds": 3.0, "source": "manual"}
     assert [search_symbols(workspace, typed)[0][0] for typed in ("a", "ap", "app")] == ["AAPL"] * 3
-    asked = [call.path for call in workspace.oms.list_requests("quoted_price")]
-    assert sum(path.endswith("/AAPL") for path in asked) == 1
+    paths = [call.path for call in workspace.oms.list_requests("quoted_price")]
+    assert sum(path.endswith("/AAPL") for path in paths) == 1
     assert len(workspace.oms.list_requests("bars")) == 1

@@ -25,7 +25,7 @@ class AssetClass(StrEnum):
     CRYPTO = "crypto"
 
 
-class Capabilities(NamedTuple):
+class AlpacaCapabilities(NamedTuple):
     """What is possible for an asset class. `pairing` is how a pair is executed."""
 
     order_types: frozenset[OrderType]
@@ -43,7 +43,7 @@ _CRYPTO_TYPES = _WITHOUT_STOP | {OrderType.STOP_LIMIT}
 _CRYPTO_TIMES_IN_FORCE = frozenset({TimeInForce.GTC, TimeInForce.IOC})
 
 CAPABILITIES = {
-    AssetClass.EQUITY: Capabilities(
+    AssetClass.EQUITY: AlpacaCapabilities(
         order_types=frozenset(OrderType),
         times_in_force=_EQUITY_TIMES_IN_FORCE,
         fraction_types=frozenset(OrderType) - {OrderType.TRAILING_STOP},
@@ -53,7 +53,7 @@ CAPABILITIES = {
         has_extended_hours=True,
         pairing=Pairing.TOGETHER,
     ),
-    AssetClass.CRYPTO: Capabilities(
+    AssetClass.CRYPTO: AlpacaCapabilities(
         order_types=_CRYPTO_TYPES,
         times_in_force=_CRYPTO_TIMES_IN_FORCE,
         fraction_types=_CRYPTO_TYPES,
@@ -124,7 +124,7 @@ def find_linked_replacement_refusal(order: OrderReport, successor: BrokerOrder) 
     return None
 
 
-def _find_fraction_refusal(order: BrokerOrder, able: Capabilities) -> str | None:
+def _find_fraction_refusal(order: BrokerOrder, able: AlpacaCapabilities) -> str | None:
     if order.kind not in able.fraction_types:
         return f"Alpaca takes fractions in {_list(able.fraction_types)} orders only: use a whole quantity."
     if order.time_in_force not in able.fraction_times_in_force:

@@ -20,7 +20,7 @@ from app.brokers.rules.order_reports import (
     parse_quantity,
     parse_time,
 )
-from app.brokers.rules.values import Account, Holding, OrderType, TimeInForce
+from app.brokers.rules.values import Account, BrokerPosition, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from app.money import ZERO
 
@@ -119,7 +119,7 @@ def parse_update(json: Json) -> Update:
         raise MalformedResponse(f"an update: {type(error).__name__}") from None
 
 
-def parse_position(json: Json, portfolio_id: int) -> Holding:
+def parse_position(json: Json, portfolio_id: int) -> BrokerPosition:
     """Parse a position. Raises MalformedResponse."""
     try:
         symbol = parse_name(json["symbol"])
@@ -127,7 +127,7 @@ def parse_position(json: Json, portfolio_id: int) -> Holding:
             symbol = _parse_pair(symbol)
         quantity, cost = parse_amount(json["qty"]), parse_amount(json["cost_basis"])
         sign = -1 if json.get("side") == "short" else 1
-        return Holding(portfolio_id, symbol, sign * abs(quantity), sign * abs(cost))
+        return BrokerPosition(portfolio_id, symbol, sign * abs(quantity), sign * abs(cost))
     except (KeyError, ValueError, TypeError) as error:
         raise MalformedResponse(f"a position: {type(error).__name__}") from None
 

@@ -17,7 +17,7 @@ _LASTING = frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD})
 _CONTINUOUS = _LASTING | {TimeInForce.IOC}
 
 
-class Capabilities(NamedTuple):
+class IbkrCapabilities(NamedTuple):
     """What is possible for a kind of contract. All our order types are.
 
     Without `fraction_types` quantities are whole. `pairing` is how a pair is executed.
@@ -33,7 +33,7 @@ class Capabilities(NamedTuple):
 
 
 CAPABILITIES = {
-    STOCK: Capabilities(
+    STOCK: IbkrCapabilities(
         times_in_force=_CONTINUOUS | {TimeInForce.FOK} | _AUCTIONS,
         fraction_types=_WITHOUT_STOP,  # IBKR rejects them from accounts that have not asked for them
         fraction_times_in_force=frozenset({TimeInForce.DAY}),
@@ -42,7 +42,7 @@ CAPABILITIES = {
         has_extended_hours=True,
         pairing=Pairing.NATIVE,
     ),
-    FOREX: Capabilities(
+    FOREX: IbkrCapabilities(
         times_in_force=_CONTINUOUS,
         fraction_types=frozenset(),
         fraction_times_in_force=frozenset(),
@@ -81,7 +81,7 @@ def find_refusal(order: BrokerOrder) -> str | None:
     return _find_fraction_refusal(order, able) if order.quantity % 1 else None
 
 
-def _find_fraction_refusal(order: BrokerOrder, able: Capabilities) -> str | None:
+def _find_fraction_refusal(order: BrokerOrder, able: IbkrCapabilities) -> str | None:
     if order.kind in able.fraction_types and order.time_in_force in able.fraction_times_in_force:
         return None
     if not able.fraction_types:

@@ -18,7 +18,7 @@ _REJECTED = "IBKR rejected the order."
 _GROUP_IS_FILLED = "OCA group is already filled"  # TWS has no code of its own for it
 
 
-class Effect(StrEnum):
+class MessageEffect(StrEnum):
     """What a message about an order means for it."""
 
     NONE = "none"
@@ -28,17 +28,17 @@ class Effect(StrEnum):
     IS_UNKNOWN = "is_unknown"  # the message may have been dropped
 
 
-def find_effect(code: int) -> Effect:
+def find_effect(code: int) -> MessageEffect:
     """Return the effect of a message about an order."""
     if code == RATE_EXCEEDED:
-        return Effect.IS_UNKNOWN
+        return MessageEffect.IS_UNKNOWN
     if code == ORDER_CANCELED:
-        return Effect.CANCELS
+        return MessageEffect.CANCELS
     if code in _CANCEL_REFUSED:
-        return Effect.REFUSES_CANCEL
+        return MessageEffect.REFUSES_CANCEL
     if code in _REMARKS or code in _WARNINGS:
-        return Effect.NONE
-    return Effect.REFUSES_LAST_REQUEST
+        return MessageEffect.NONE
+    return MessageEffect.REFUSES_LAST_REQUEST
 
 
 def is_group_filled(text: str) -> bool:

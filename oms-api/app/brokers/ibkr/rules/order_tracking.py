@@ -7,7 +7,7 @@ order keeps its id and its reference at IBKR, so that one tracked order has the 
 from collections.abc import Iterable
 from datetime import datetime
 
-from app.brokers.ibkr.rules.messages import Effect, find_effect, format_reason
+from app.brokers.ibkr.rules.messages import MessageEffect, find_effect, format_reason
 from app.brokers.ibkr.rules.reports import (
     ACCEPTED,
     CANCELED,
@@ -16,11 +16,16 @@ from app.brokers.ibkr.rules.reports import (
     OPEN,
     PENDING_CANCEL,
     ChargeReport,
-    FillReport,
-    OrderReport,
+    IbkrFillReport,
+    IbkrOrderReport,
     StatusReport,
 )
-from app.brokers.ibkr.rules.tracked_order import ENDED_BY_BROKER, Chain, TrackedOrder, build_execution
+from app.brokers.ibkr.rules.tracked_order import (
+    ENDED_BY_BROKER,
+    IbkrTrackedOrder,
+    ReplacementChain,
+    build_execution,
+)
 from app.brokers.rules.values import (
     Accepted,
     BrokerEvent,
@@ -40,41 +45,41 @@ _CORRECTED = "IBKR corrected the execution."
 _UNKNOWN_NOW = "IBKR does not know the order any more."
 
 
-class OrderTracker:
+class IbkrOrderTracker:
     """All orders that were reported. Not thread-safe."""
 
     def __init__(self, client_id: int) -> None:
         self._client_id = client_id
-        self._by_id: dict[str, TrackedOrder] = {}
-        self._by_venue_id: dict[int, TrackedOrder] = {}  # of our client only
-        self._by_perm_id: dict[int, TrackedOrder] = {}
-        self._by_execution: dict[str, TrackedOrder] = {}
+        self._by_id: dict[str, IbkrTrackedOrder] = {}
+        self._by_venue_id: dict[int, IbkrTrackedOrder] = {}  # of our client only
+        self._by_perm_id: dict[int, IbkrTrackedOrder] = {}
+        self._by_execution: dict[str, IbkrTrackedOrder] = {}
         self._charges: dict[str, ChargeReport] = {}  # whose executions are not known yet
-        self._chains: dict[str, Chain] = {}
-        self._held: dict[str, TrackedOrder] = {}  # by their first id, orders whose end waits for fills
+        self._chains: dict[str, ReplacementChain] = {}
+        self._held: dict[str, IbkrTrackedOrder] = {}  # by their first id, orders whose end waits for fills
 
     @property
-    def orders(self) -> list[TrackedOrder]:
+    def orders(self) -> list[IbkrTrackedOrder]:
         """All orders, oldest first."""
         found = {id(tracked): tracked for tracked in self._by_id.values()}
         return sorted(found.values(), key=lambda tracked_order: tracked_order.perm_id)
 
-    def add_chains(self, chains: Iterable[Chain]) -> None:
+    def add_chains(self, chains: Iterable[ReplacementChain]) -> None:
         """Note the replacements of orders that IBKR knows under their first id."""
         self._chains |= {chain.ids[0]: chain for chain in chains}
 
-    def find(self, order_id: str) -> TrackedOrder | None:
+    def find(self, order_id: str) -> IbkrTrackedOrder | None:
         """Return an order by one of our ids."""
         return self._by_id.get(order_id)
 
-    def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> TrackedOrder:
+    def register(self, order_id: str, venue_id: int, parent_venue_id: int = 0) -> IbkrTrackedOrder:
         """Note an order that is about to be sent, for an exit with TWS's id of its entry."""
-        tracked = TrackedOrder([order_id], venue_id, parent_venue_id=parent_venue_id)
+        tracked = IbkrTrackedOrder([order_id], venue_id, parent_venue_id=parent_venue_id)
         tracked.is_waiting = parent_venue_id > 0
         self._by_id[order_id] = self._by_venue_id[venue_id] = tracked
         return tracked
 
-    def untrack(self, tracked: TrackedOrder) -> None:
+    def untrack(self, tracked: IbkrTrackedOrder) -> None:
         """Remove an order that was not sent."""
         self._by_id.pop(tracked.order_id, None)
         self._by_venue_id.pop(tracked.venue_id, None)
@@ -83,10 +88,10 @@ class OrderTracker:
         """Return the rejection of an order that is not sent, once."""
         if order_id in self._by_id:
             return []
-        self._by_id[order_id] = TrackedOrder([order_id], is_closed=True)
+        self._by_id[order_id] = IbkrTrackedOrder([order_id], is_closed=True)
         return [Rejected(order_id, reason, at)]
 
-    def apply_order(self, report: OrderReport, at: datetime) -> list[BrokerEvent]:
+    def apply_order(self, report: IbkrOrderReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a report."""
         tracked = self._identify(report.ref, report.venue_id, report.client_id, report.perm_id)
         if tracked.report is None and report.parent_venue_id and not tracked.is_accepted:
@@ -107,7 +112,7 @@ class OrderTracker:
         tracked = own or self._by_perm_id.get(report.perm_id)
         return [] if tracked is None else self._apply_state(tracked, report, at)
 
-    def apply_fill(self, fill: FillReport, at: datetime) -> list[BrokerEvent]:
+    def apply_fill(self, fill: IbkrFillReport, at: datetime) -> list[BrokerEvent]:
         """Return the new events of an execution. A correction takes the executions before it back."""
         tracked = self._identify(fill.ref, fill.venue_id, fill.client_id, fill.perm_id)
         fill_report = tracked.fills.get(fill.base_id)
@@ -142,20 +147,20 @@ class OrderTracker:
     def apply_message(self, venue_id: int, code: int, text: str, at: datetime) -> list[BrokerEvent]:
         """Return the new events of a message about an order."""
         tracked, effect, reason = self._by_venue_id.get(venue_id), find_effect(code), format_reason(text)
-        if tracked is None or tracked.is_closed or effect in {Effect.NONE, Effect.IS_UNKNOWN}:
+        if tracked is None or tracked.is_closed or effect in {MessageEffect.NONE, MessageEffect.IS_UNKNOWN}:
             return []
-        if effect is Effect.CANCELS:
+        if effect is MessageEffect.CANCELS:
             tracked.reason = ENDED_BY_BROKER if reason == text.strip() else reason
             return self._cancel(tracked, at, is_filled_known=False)
         if tracked.held_end is not None:
             return []  # the refusal of a request that its end crossed
-        if effect is Effect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
+        if effect is MessageEffect.REFUSES_LAST_REQUEST and not tracked.is_accepted:
             return self._reject(tracked, reason, at)
         return self._refuse(tracked, reason, at)
 
     def lapse(self, order_id: str, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that IBKR does not know any more."""
-        tracked = self._by_id.setdefault(order_id, TrackedOrder([order_id]))
+        tracked = self._by_id.setdefault(order_id, IbkrTrackedOrder([order_id]))
         if tracked.is_closed:
             return []
         end = Lapsed(order_id, _UNKNOWN_NOW, at)
@@ -174,11 +179,11 @@ class OrderTracker:
         ]
 
     @property
-    def held(self) -> list[TrackedOrder]:
+    def held(self) -> list[IbkrTrackedOrder]:
         """The orders whose end waits for fills."""
         return list(self._held.values())
 
-    def note_reading(self, held: Iterable[TrackedOrder], at: datetime) -> list[BrokerEvent]:
+    def note_reading(self, held: Iterable[IbkrTrackedOrder], at: datetime) -> list[BrokerEvent]:
         """Return the ends that wait no more. All executions were read since these ends were held."""
         events: list[BrokerEvent] = []
         for tracked in held:
@@ -192,7 +197,7 @@ class OrderTracker:
         """Whether exits wait whose entry has ended: they work for the part that filled, or end too."""
         return any(order.is_waiting and self._has_ended_entry(order) for order in self.orders)
 
-    def has_exits(self, tracked: TrackedOrder) -> bool:
+    def has_exits(self, tracked: IbkrTrackedOrder) -> bool:
         """Return whether open exits were sent with an order."""
         return any(order.parent_venue_id == tracked.venue_id for order in self.orders if not order.is_closed)
 
@@ -205,13 +210,13 @@ class OrderTracker:
             if order.is_accepted and not order.is_closed and order.perm_id not in read
         ]
 
-    def _identify(self, ref: str, venue_id: int, client_id: int, perm_id: int) -> TrackedOrder:
+    def _identify(self, ref: str, venue_id: int, client_id: int, perm_id: int) -> IbkrTrackedOrder:
         is_ours_to_change = client_id == self._client_id and venue_id > 0
         tracked_order = self._by_venue_id.get(venue_id) if is_ours_to_change else None
         tracked_order = tracked_order or self._by_perm_id.get(perm_id) or self._by_id.get(ref)
         if tracked_order is None:
-            chain = self._chains.get(ref, Chain((ref or f"ib-{perm_id}",)))
-            tracked_order = TrackedOrder(list(chain.ids), pending=chain.pending)
+            chain = self._chains.get(ref, ReplacementChain((ref or f"ib-{perm_id}",)))
+            tracked_order = IbkrTrackedOrder(list(chain.ids), pending=chain.pending)
             self._by_id |= dict.fromkeys(chain.ids, tracked_order)
         if is_ours_to_change:
             tracked_order.venue_id = venue_id
@@ -221,11 +226,13 @@ class OrderTracker:
             self._by_perm_id[perm_id] = tracked_order
         return tracked_order
 
-    def _add_id(self, tracked: TrackedOrder, order_id: str) -> None:
+    def _add_id(self, tracked: IbkrTrackedOrder, order_id: str) -> None:
         tracked.ids.append(order_id)
         self._by_id[order_id] = tracked
 
-    def _apply_state(self, tracked: TrackedOrder, report: StatusReport, at: datetime) -> list[BrokerEvent]:
+    def _apply_state(
+        self, tracked: IbkrTrackedOrder, report: StatusReport, at: datetime
+    ) -> list[BrokerEvent]:
         tracked.reported_filled = max(tracked.reported_filled, report.filled or ZERO)
         if tracked.is_closed:
             return []
@@ -244,23 +251,23 @@ class OrderTracker:
         is_held = tracked.is_waiting and not self._has_ended_entry(tracked)
         return self._accept(tracked, at) if report.status in ACCEPTED and not is_held else []
 
-    def _has_ended_entry(self, tracked: TrackedOrder) -> bool:
+    def _has_ended_entry(self, tracked: IbkrTrackedOrder) -> bool:
         entry = self._by_venue_id.get(tracked.parent_venue_id)
         return entry is not None and entry.is_closed
 
-    def _accept_exits(self, entry: TrackedOrder, at: datetime) -> list[BrokerEvent]:
+    def _accept_exits(self, entry: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         """Return the acceptances of the exits that waited for an entry."""
         exits = [order for order in self.orders if order.is_waiting and not order.is_closed]
         mine = [order for order in exits if entry.venue_id and order.parent_venue_id == entry.venue_id]
         return [event for order in mine for event in self._accept(order, at)]
 
-    def _accept(self, tracked: TrackedOrder, at: datetime) -> list[BrokerEvent]:
+    def _accept(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         if tracked.is_accepted:
             return []
         tracked.is_accepted, tracked.is_waiting = True, False
         return [Accepted(tracked.order_id, at)]
 
-    def _cancel(self, tracked: TrackedOrder, at: datetime, *, is_filled_known: bool) -> list[BrokerEvent]:
+    def _cancel(self, tracked: IbkrTrackedOrder, at: datetime, *, is_filled_known: bool) -> list[BrokerEvent]:
         """Return the end of an order, unless it waits for fills.
 
         TWS promises no order of its messages: an execution may follow the cancel that it crossed.
@@ -269,7 +276,7 @@ class OrderTracker:
         self._held[tracked.ids[0]] = tracked
         return self._report_end(tracked, at)
 
-    def _report_end(self, tracked: TrackedOrder, at: datetime) -> list[BrokerEvent]:
+    def _report_end(self, tracked: IbkrTrackedOrder, at: datetime) -> list[BrokerEvent]:
         """Return the end of an order that waits for no fill any more."""
         held = tracked.held_end
         if held is None or tracked.must_wait:
@@ -278,12 +285,12 @@ class OrderTracker:
         tracked.is_cancel_requested = False
         return [held.event, *self._refuse(tracked, _ENDED, at)]
 
-    def _close(self, tracked: TrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
+    def _close(self, tracked: IbkrTrackedOrder, end: Canceled | Lapsed | Rejected | None = None) -> None:
         tracked.close(end)
         self._held.pop(tracked.ids[0], None)
 
     def _reject(
-        self, tracked: TrackedOrder, reason: str, at: datetime, *, is_filled_known: bool = False
+        self, tracked: IbkrTrackedOrder, reason: str, at: datetime, *, is_filled_known: bool = False
     ) -> list[BrokerEvent]:
         if tracked.is_accepted:
             tracked.reason = reason
@@ -292,7 +299,7 @@ class OrderTracker:
         self._close(tracked, end)
         return [end]
 
-    def _refuse(self, tracked: TrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
+    def _refuse(self, tracked: IbkrTrackedOrder, reason: str, at: datetime) -> list[BrokerEvent]:
         """Return the refusal of the request that is pending, if there is one."""
         is_pending = tracked.is_cancel_requested or tracked.pending is not None
         tracked.is_cancel_requested, tracked.pending = False, None

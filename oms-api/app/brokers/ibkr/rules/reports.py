@@ -31,7 +31,7 @@ REDUCE_WITH_BLOCK = "2"
 _UNSET = Decimal("1e300")  # the API writes an absent amount as the largest float
 
 
-class OrderReport(NamedTuple):
+class IbkrOrderReport(NamedTuple):
     """An order at IBKR. `venue_id` is TWS's order id, unique for its client; `ref` is the id that we gave it.
 
     `filled` is None where the report does not contain it. `parent_venue_id` is the `venue_id` of the entry of
@@ -94,7 +94,7 @@ class OrderReport(NamedTuple):
         is_same_end = self.expires_at in {None, order.expires_at}  # None: TWS wrote it in another form
         return mine == others and is_same_end and self.time_in_force is order.time_in_force
 
-    def is_changed_to(self, order: BrokerOrder, previous: "OrderReport | None") -> bool:
+    def is_changed_to(self, order: BrokerOrder, previous: "IbkrOrderReport | None") -> bool:
         """Return whether IBKR works the order as changed to `order`; `previous` is the report before.
 
         A fill of another order of its OCA group can make the quantity smaller than it was sent. Then the
@@ -118,7 +118,7 @@ class StatusReport(NamedTuple):
     filled: Decimal | None
 
 
-class FillReport(NamedTuple):
+class IbkrFillReport(NamedTuple):
     """An execution. `number` counts its corrections, from 1; the quantity 0 takes it back."""
 
     execution_id: str
@@ -226,7 +226,7 @@ def parse_end(text: str) -> datetime | None:
 ALONE = Attachment()
 
 
-def get_attachment(report: OrderReport | None) -> Attachment:
+def get_attachment(report: IbkrOrderReport | None) -> Attachment:
     """Return how a change of a reported order is sent: in the group in which TWS has it."""
     if report is None or not report.oca_group:
         return ALONE

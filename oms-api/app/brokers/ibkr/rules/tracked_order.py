@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.brokers.ibkr.rules.messages import is_group_filled
-from app.brokers.ibkr.rules.reports import FillReport, OrderReport
+from app.brokers.ibkr.rules.reports import IbkrFillReport, IbkrOrderReport
 from app.brokers.protocol import OrderState
 from app.brokers.rules.values import (
     BrokerOrder,
@@ -25,7 +25,7 @@ ENDED_BY_BROKER = "IBKR canceled the order."
 PAIR_FILLED = "The other order of the pair has filled."
 
 
-class Chain(NamedTuple):
+class ReplacementChain(NamedTuple):
     """The ids of an order and its replacements, oldest first.
 
     `pending` is a replacement that was requested.
@@ -52,7 +52,7 @@ class HeldEnd(NamedTuple):
 
 
 @dataclass(slots=True)
-class TrackedOrder:
+class IbkrTrackedOrder:
     """What was reported of an order. `ids` are ours; `reason` is its last remark.
 
     `venue_id` is TWS's id, 0 if another client of TWS sent the order. `parent_venue_id` is that of the entry
@@ -64,14 +64,14 @@ class TrackedOrder:
     perm_id: int = 0
     parent_venue_id: int = 0
     is_waiting: bool = False
-    report: OrderReport | None = None
+    report: IbkrOrderReport | None = None
     is_accepted: bool = False
     is_closed: bool = False
     is_cancel_requested: bool = False
     is_cancel_confirmed: bool = False
     pending: BrokerOrder | None = None
     reported_filled: Decimal = ZERO
-    fills: dict[str, FillReport] = field(default_factory=dict)  # by the base of their ids
+    fills: dict[str, IbkrFillReport] = field(default_factory=dict)  # by the base of their ids
     owners: dict[str, str] = field(default_factory=dict)  # the order that a fill was reported for
     charges: dict[str, Charged] = field(default_factory=dict)  # by execution id
     held_end: HeldEnd | None = None
@@ -158,7 +158,7 @@ class TrackedOrder:
         return OrderState(order, not self.is_closed, self.end, is_waiting=self.is_waiting)
 
 
-def build_execution(order_id: str, fill: FillReport) -> Executed:
+def build_execution(order_id: str, fill: IbkrFillReport) -> Executed:
     """Return the execution of a fill."""
     value = multiply(fill.quantity, fill.price)
     return Executed(order_id, fill.execution_id, fill.quantity, fill.price, value, fill.at)

@@ -15,14 +15,14 @@ DELIVERY, INTRADAY, CARRIED = "CNC", "MIS", "NRML"
 _WITHOUT_STOP = frozenset({OrderType.MARKET, OrderType.LIMIT})
 
 
-class Segment(StrEnum):
+class KiteSegment(StrEnum):
     """The kinds of markets at Kite."""
 
     EQUITY = "shares"
     DERIVATIVES = "derivatives"
 
 
-class Capabilities(NamedTuple):
+class KiteCapabilities(NamedTuple):
     """What is possible in a segment. The first product is used for orders without one."""
 
     products: tuple[str, ...]
@@ -38,7 +38,7 @@ class Capabilities(NamedTuple):
 _ORDER_TYPES = frozenset(OrderType) - {OrderType.TRAILING_STOP}
 _TIMES_IN_FORCE = frozenset({TimeInForce.DAY, TimeInForce.IOC})
 CAPABILITIES = {
-    Segment.EQUITY: Capabilities(
+    KiteSegment.EQUITY: KiteCapabilities(
         products=(DELIVERY, INTRADAY),
         order_types=_ORDER_TYPES,
         times_in_force=_TIMES_IN_FORCE,
@@ -48,7 +48,7 @@ CAPABILITIES = {
         pairing=Pairing.EMULATED,
         can_replace=True,  # by a cancel and a new order
     ),
-    Segment.DERIVATIVES: Capabilities(
+    KiteSegment.DERIVATIVES: KiteCapabilities(
         products=(CARRIED, INTRADAY),
         order_types=_ORDER_TYPES,
         times_in_force=_TIMES_IN_FORCE,
@@ -69,9 +69,9 @@ def choose_exchange(order: BrokerOrder) -> str:
     return _EXCHANGES.get(order.exchange, order.exchange)
 
 
-def get_segment(order: BrokerOrder) -> Segment:
+def get_segment(order: BrokerOrder) -> KiteSegment:
     """Return the segment of an order."""
-    return Segment.EQUITY if choose_exchange(order) in _SHARE_EXCHANGES else Segment.DERIVATIVES
+    return KiteSegment.EQUITY if choose_exchange(order) in _SHARE_EXCHANGES else KiteSegment.DERIVATIVES
 
 
 def choose_product(order: BrokerOrder) -> str:
@@ -102,7 +102,7 @@ def find_refusal(order: BrokerOrder) -> str | None:
     return _find_terms_refusal(order, able)
 
 
-def _find_terms_refusal(order: BrokerOrder, able: Capabilities) -> str | None:
+def _find_terms_refusal(order: BrokerOrder, able: KiteCapabilities) -> str | None:
     if order.kind not in able.order_types:
         return f"Zerodha has no {order.kind} orders: use {_list(able.order_types)}."
     if order.time_in_force not in able.times_in_force:

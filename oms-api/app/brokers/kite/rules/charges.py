@@ -8,9 +8,9 @@ from app.brokers.kite.rules.responses import Json
 from app.brokers.rules.order_reports import MalformedResponse, parse_amount
 
 _FACTS = (
-    *("order_id", "exchange", "tradingsymbol", "transaction_type", "variety", "product", "order_type"),
-    *("average_price",),
-)
+    "order_id", "exchange", "tradingsymbol", "transaction_type", "variety", "product", "order_type",
+    "average_price",
+)  # fmt: skip
 
 
 def build_charges_request(orders: Iterable[Json]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from app.brokers.rules.order_reports import (
     parse_positive_amount,
     parse_quantity,
 )
-from app.brokers.rules.values import Account, Holding, TimeInForce
+from app.brokers.rules.values import Account, BrokerPosition, TimeInForce
 from app.ledger.rules.accounting import Side
 from app.money import ZERO, multiply
 
@@ -84,7 +84,7 @@ def parse_trade(json: Json) -> FillReport:
         raise _build_error(_TRADE, error) from None
 
 
-def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id: int) -> list[Holding]:
+def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id: int) -> list[BrokerPosition]:
     """Return the quantity and cost of each symbol: what was carried into the day, and the day's trades.
 
     Holdings are shares of earlier days, of which sales of the day are not subtracted. Net positions are
@@ -103,7 +103,7 @@ def parse_positions(holdings: Iterable[Json], net: Iterable[Json], portfolio_id:
     except (KeyError, ValueError, TypeError) as error:
         raise _build_error(_POSITION, error) from None
     return [
-        Holding(portfolio_id, symbol, quantity, cost)
+        BrokerPosition(portfolio_id, symbol, quantity, cost)
         for symbol, (quantity, cost) in sorted(amounts.items())
         if quantity
     ]

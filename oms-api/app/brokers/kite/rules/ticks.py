@@ -94,8 +94,12 @@ def _parse_packet(packet: bytes) -> Tick:
     bid_size, bid = struct.unpack_from(">II", packet, _BEST_BID_OFFSET)
     ask_size, ask = struct.unpack_from(">II", packet, _BEST_ASK_OFFSET)
     return Tick(
-        *(token, last, _parse_price(bid, decimals), _parse_price(ask, decimals)),
-        *(Decimal(bid_size) if bid else None, Decimal(ask_size) if ask else None),
+        token,
+        last,
+        _parse_price(bid, decimals),
+        _parse_price(ask, decimals),
+        Decimal(bid_size) if bid else None,
+        Decimal(ask_size) if ask else None,
         _parse_time(packet, _TIME_OFFSET),
     )
 

@@ -112,13 +112,14 @@ def request_override(context: BatchContext, command: RequestOverride) -> OrderRe
     override = {"rule": rules.OVERRIDE, "override_of": denied.id, "waived": code, "reason": command.reason}
     risk = risk_input(context, order, confirm_repeat=True)
     request = build_request(context, order, policy, risk, order.created_at, **override)
-    context.approval_requests[order.key] = request  # from here on the limit is waived
+    context.loaded.approval_requests[order.key] = request  # from here on the limit is waived
     denial = find_denial(context, order, confirm_repeat=True)
     if denial is not None:
-        del context.approval_requests[order.key]
+        del context.loaded.approval_requests[order.key]
         deny_order(context, order, denial, order.created_at)
     else:
         await_approval(context, order, request)
+        context.loaded.overridden[denied.key] = True
     return build_result(context, order.tenant_id, [order.id])
 
 
@@ -227,15 +228,23 @@ def _require_overridable(context: BatchContext, denied: Order) -> str:
         raise NotOverridable(f"{code} cannot be overridden, only these limits: {listed}.")
     if denied.role is not None or denied.group_id is not None or denied.replaces is not None:
         raise NotOverridable("Only a new order without exits can exceed a limit: place it on its own.")
-    if queries.has_live_override(context.connection, denied.tenant_id, denied.id):
+    if load_override(context, denied):
         raise NotOverridable(f"Order {denied.id} has an override already.")
     return code
+
+
+def load_override(context: BatchContext, denied: Order) -> bool:
+    """Load whether a denied order has an override that is not decided against."""
+    loaded = context.loaded.overridden
+    if denied.key not in loaded:
+        loaded[denied.key] = queries.has_live_override(context.connection, *denied.key)
+    return loaded[denied.key]
 
 
 def _copy_order(context: BatchContext, denied: Order, origin: Origin) -> Order:
     """Return a new order with the terms of the denied one, placed by the caller."""
     at = format_timestamp(origin.at)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, denied.id)
+    order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, denied.id)
     order = copy_order(
         denied,
         order_id,

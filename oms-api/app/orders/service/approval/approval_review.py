@@ -20,7 +20,7 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
     origin = command.origin
     decider = find_decider(context, origin, command.role)
     found = []
-    for request in context.plan.waiting[command]:
+    for request in context.loaded.waiting[command]:
         order = context.order_store.find(request.tenant_id, request.order_id)
         if order is None or order.status is not Status.AWAITING_APPROVAL:
             continue
@@ -33,7 +33,7 @@ def review_approvals(context: BatchContext, command: ReviewApprovals) -> Waiting
 
 
 def _build_view(context: BatchContext, order: Order, request: ApprovalRequest) -> ApprovalView:
-    context.approval_requests[order.key] = request
+    context.loaded.approval_requests[order.key] = request
     estimate = estimate_order(context, order, risk_input(context, order, confirm_repeat=True))
     (view,) = build_result(context, order.tenant_id, [order.id]).orders
     return ApprovalView(

@@ -80,4 +80,4 @@ def _build_key(tenant_id: int, kind: str, at: Timestamp, facts: dict[str, Any]) 
 
 def _add_findings(verdict: Verdict, place: str, findings: Iterable[Finding]) -> None:
     for finding in findings:
-        verdict.blame(f"approval {place}", [finding])
+        verdict.add_findings(f"approval {place}", [finding])

@@ -16,15 +16,15 @@ from app.orders.service.batch.batch_context import BatchContext
 def find_decider(context: BatchContext, origin: Origin, role: str | None) -> Decider:
     """Return the caller with all names of the person, since `approvers` may contain any of them."""
     key = (origin.tenant_id, origin.actor or "")
-    if key not in context.person_names:
-        context.person_names[key] = list_person_names(context.connection, *key)
-    return Decider(context.person_names[key], role)
+    if key not in context.loaded.person_names:
+        context.loaded.person_names[key] = list_person_names(context.connection, *key)
+    return Decider(context.loaded.person_names[key], role)
 
 
 def require_decider(context: BatchContext, order: Order, request: ApprovalRequest, decider: Decider) -> None:
     """Raise OwnOrder or NotAnApprover if the person may not decide on the order."""
     load_key_creators(context, [order])
-    creator = None if order.actor else context.key_creators[order.tenant_id, order.source]
+    creator = None if order.actor else context.loaded.key_creators[order.tenant_id, order.source]
     if rules.is_own(order, request, decider, creator):
         raise OwnOrder(order.id)
     if not rules.is_approver(request, decider):
@@ -34,5 +34,5 @@ def require_decider(context: BatchContext, order: Order, request: ApprovalReques
 def load_key_creators(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load who created the API keys that placed orders for no person."""
     for key in {(order.tenant_id, order.source) for order in orders if not order.actor}:
-        if key not in context.key_creators:
-            context.key_creators[key] = find_key_creator(context.connection, *key)
+        if key not in context.loaded.key_creators:
+            context.loaded.key_creators[key] = find_key_creator(context.connection, *key)

@@ -1,15 +1,13 @@
 """The state that a batch of order commands shares: books, orders, prices and limits, read under the locks."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.audit.service import AuditEntry, record_entries
-from app.brokers.queries import StoredConnection
 from app.brokers.rules.settings import IDEAL_MARKET, PaperSettings
 from app.calendars.service import Calendars
 from app.database.bulk import BulkWrite
@@ -18,7 +16,7 @@ from app.ids import SortableIds
 from app.instruments.queries import find_instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.rules.accounting import Position
-from app.ledger.rules.keys import PortfolioKey, PositionKey
+from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.batch import LedgerBatch
 from app.ledger.service.commands import Origin
 from app.ledger.service.portfolio_state import PortfolioState
@@ -26,14 +24,10 @@ from app.market_data.rules.values import Quote
 from app.market_data.service import Market
 from app.metrics import Metrics
 from app.orders.errors import NoSuchOrder
-from app.orders.queries import book as queries
-from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.trading_sessions import Enforcement, get_enforcement
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.lock_plan import LockPlan
+from app.orders.service.batch.loaded_state import LoadedState, SymbolKey
 from app.orders.service.batch.loss_baselines import read_loss_baselines
-from app.orders.service.batch.open_orders import RecentOrders
 from app.orders.service.batch.order_store import OrderStore
 from app.orders.service.batch.portfolio_cache import Exposure, PortfolioCache, RecentValues
 from app.orders.service.batch.symbol_state import SymbolState, build_symbol_state
@@ -44,12 +38,10 @@ from app.orders.service.submission_queue import CommittedOrder
 from app.risk.queries.losses import BaselineReader
 from app.risk.rules.latches import Latch, LatchSubject
 from app.risk.rules.losses import LossBaseline
-from app.risk.rules.switches import ALL_ACTIVE, Switches, SwitchScope, get_strictest_state
+from app.risk.rules.switches import ALL_ACTIVE, SwitchScope, get_strictest_state
 from app.risk.rules.values import Limits, TradingState
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
-
-ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,61 +68,42 @@ class BatchServices:
 
 
 class BatchContext:
-    """The state of one batch."""
+    """The state of one batch: what it has loaded, and what its commands change.
+
+    The ledger and the orders hold both. `flush` writes all changes.
+    """
 
     def __init__(
         self,
         ledger: LedgerBatch,
         services: BatchServices,
         now: datetime,
-        plan: LockPlan | None = None,
+        loaded: LoadedState | None = None,
         rate_counts: dict[int, int] | None = None,
     ) -> None:
-        self.ledger = ledger  # portfolios and positions
-        self.plan = plan or LockPlan()  # what the commands need
+        self.ledger = ledger  # portfolios and positions, and their changes
+        self.order_store = OrderStore(ledger)  # orders, and their changes
+        self.loaded = loaded or LoadedState()  # all else that the commands read
         self.now = now  # the newest request time of the batch
         self.services = services
         self.connection: Connection = ledger.connection
-        self.order_store = OrderStore(ledger)
+        # What the commands change, besides the ledger and the orders.
         self.arrivals: list[Order] = []  # child orders that their group released, not matched yet
         self.writes: list[BulkWrite] = []  # further statements of the batch
         self.audit_entries: list[AuditEntry] = []  # written last
-        self.has_sessions = False  # whether any portfolio enforces trading sessions
+        self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # see `execution_latch`
         self.has_requests = False  # whether requests to brokers are stored, which are sent after the commit
         self.committed_orders: list[CommittedOrder] = []  # for sessions of this process: `submission_queue`
-        self.broker_connections: dict[tuple[int, str], StoredConnection | None] = {}  # by tenant and name
         self.signals: SignalBatch[BatchContext] | None = None
-        self.request_id: str | None = None  # of the current command, None for a quote
-        self.approval_requests: dict[OrderKey, ApprovalRequest | None] = {}  # loaded, and of this batch
-        self.person_names: dict[tuple[int, str], frozenset[str]] = {}  # see `deciders`
-        self.key_creators: dict[tuple[int, str], str | None] = {}
-        self.latched: dict[tuple[int, LatchSubject], Latch] = {}  # set by this batch: see `execution_latch`
-        self.last_trade_prices: dict[PositionKey, Decimal] = {}  # see `exposure`
-        self.repeats: dict[tuple[int, LatchSubject], set[str]] = {}  # ids of recently executed orders
-        # By tenant id, and idempotency key or "/" + client order id.
-        self.orders_by_request_key: dict[tuple[int, str], list[Order]] = {}
-        self.repeat_keys: set[queries.RepeatKey] = set()  # of the orders of the batch
-        self.recent_orders: dict[queries.RepeatKey, RecentOrders] = {}
+        # What follows from the loaded state.
         self.exposures: dict[PortfolioKey, Exposure] = {}  # see `exposure`
         self.limits: dict[OrderKey, Limits] = {}  # of orders of the batch
-        self.unlocked_totals: dict[int, Any] = {}  # by tenant, then currency: see `aggregates`
-        self.firm_currencies: dict[int, str] = {}  # by tenant
-        self.histories: dict[OrderKey, list[OrderEvent]] = {}  # see `order_records`
-        self.executions: dict[OrderKey, list[ExecutionRow]] = {}
-        self.executed_orders: dict[ExecutionKey, str | None] = {}
-        # The exits that were open after a time: see `exit_restoration`.
-        self.recent_exits: dict[tuple[PositionKey, str], list[Order]] = {}
-        # Executions of earlier batches by (tenant id, symbol, time of the quote).
-        self.consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
-        # By command, over all attempts of the batch.
-        self._rate_counts = {} if rate_counts is None else rate_counts
-        self._command, self._messages = 0, 0  # the current command, and its messages in this attempt
         self.marks_version = str(services.market.overrides.version)
-        # By tenant id and symbol; plain tuples are faster than `InstrumentKey`.
-        self._quotes: dict[tuple[int, str], Quote | None] = {}
-        self._instruments: dict[tuple[int, str], Instrument] = {}
-        self._symbol_states: dict[tuple[int, str], SymbolState] = {}
-        self.switches: dict[int, Switches] = {}  # by tenant
+        self._symbol_states: dict[SymbolKey, SymbolState] = {}
+        # The current command: the id of its request, None for a quote, and its messages in this attempt.
+        self.request_id: str | None = None
+        self._command, self._messages = 0, 0
+        self._rate_counts = {} if rate_counts is None else rate_counts  # by command, over all attempts
 
     def get_enforcement(self, portfolio_key: PortfolioKey) -> Enforcement:
         """Return how a portfolio enforces trading sessions."""
@@ -139,17 +112,12 @@ class BatchContext:
 
     def load_quotes(self, keys: Sequence[InstrumentKey]) -> None:
         """Load quotes and instruments that are not loaded yet."""
-        missing = [key for key in keys if key not in self._quotes]
+        missing = [key for key in keys if key not in self.loaded.quotes]
         if missing:
-            found = self.services.market.quotes_for(self.connection, missing, self.now)
-            instruments = find_instruments(self.connection, missing)
-            prices = self.services.portfolios.prices
-            for key in missing:
-                self._quotes[key], self._instruments[key] = quote, instrument = (
-                    found.get(key),
-                    instruments[key],
-                )
-                prices.update(key, quote, instrument)
+            quotes = self.services.market.find_quotes(self.connection, missing, self.now)
+            for key, instrument in find_instruments(self.connection, missing).items():
+                self.loaded.quotes[key], self.loaded.instruments[key] = quotes.get(key), instrument
+                self.services.portfolios.prices.update(key, quotes.get(key), instrument)
 
     def begin(self, command: int, request_id: str | None) -> None:
         """Begin a command. `command` is its identity, `request_id` the id of its request."""
@@ -165,17 +133,16 @@ class BatchContext:
 
     def quote(self, tenant_id: int, symbol: str) -> Quote | None:
         """Return the symbol's quote, None if there is none."""
-        if (tenant_id, symbol) not in self._quotes:
+        if (tenant_id, symbol) not in self.loaded.quotes:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
-        return self._quotes[tenant_id, symbol]
+        return self.loaded.quotes[tenant_id, symbol]
 
     def apply_quote(self, tenant_id: int, quote: Quote) -> None:
         """Use a quote that has just arrived, and mark its positions for revaluation."""
         instrument_key = InstrumentKey(tenant_id, quote.symbol)
-        self.load_quotes([instrument_key])
-        if self._quotes[instrument_key] != quote:
-            self._quotes[instrument_key] = quote
-            self.services.portfolios.prices.update(instrument_key, quote, self._instruments[instrument_key])
+        if self.quote(*instrument_key) != quote:
+            self.loaded.quotes[instrument_key] = quote
+            self.services.portfolios.prices.update(instrument_key, quote, self.instrument(*instrument_key))
             self._symbol_states.pop(instrument_key, None)
             for portfolio_key, exposure in self.exposures.items():
                 if portfolio_key.tenant_id == tenant_id:
@@ -194,9 +161,9 @@ class BatchContext:
 
     def instrument(self, tenant_id: int, symbol: str) -> Instrument:
         """Return the instrument, with default rules if it is not listed."""
-        if (tenant_id, symbol) not in self._instruments:
+        if (tenant_id, symbol) not in self.loaded.instruments:
             self.load_quotes([InstrumentKey(tenant_id, symbol)])
-        return self._instruments[tenant_id, symbol]
+        return self.loaded.instruments[tenant_id, symbol]
 
     def get_portfolio_key(self, command: PortfolioRequest) -> PortfolioKey:
         """Return the key of the portfolio that the command names. Raises NoSuchPortfolio."""
@@ -230,10 +197,10 @@ class BatchContext:
     def state(self, order: Order) -> tuple[TradingState, str]:
         """Return the strictest trading state of the kill switches that apply to the order, and its scope."""
         portfolio = self.portfolio(order)
-        switches = self.switches.get(order.tenant_id, ALL_ACTIVE)
+        switches = self.loaded.switches.get(order.tenant_id, ALL_ACTIVE)
         if not switches.states and portfolio.trading_state == TradingState.ACTIVE:
             return TradingState.ACTIVE, SwitchScope.TENANT  # the usual case
-        state, scope = switches.state(portfolio.name_key, order.strategy)
+        state, scope = switches.get_state(portfolio.name_key, order.strategy)
         own = TradingState(portfolio.trading_state)  # kept when the portfolio is renamed
         return (
             (own, SwitchScope.PORTFOLIO) if get_strictest_state(state, own) is not state else (state, scope)
@@ -243,14 +210,8 @@ class BatchContext:
         """Return whether the portfolio, or any kill switch of its tenant, is HALTED."""
         if self.ledger.portfolio(portfolio_key).trading_state == TradingState.HALTED:
             return True
-        return TradingState.HALTED in self.switches.get(portfolio_key.tenant_id, ALL_ACTIVE).states.values()
-
-    def index_request_keys(self, orders: Iterable[Order]) -> None:
-        """Index recorded orders by client order id and by idempotency key."""
-        for order in orders:
-            for name in (f"/{order.client_order_id}", order.idempotency_key):
-                if name:
-                    self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
+        switches = self.loaded.switches.get(portfolio_key.tenant_id, ALL_ACTIVE)
+        return TradingState.HALTED in switches.states.values()
 
     def flush(self) -> None:
         """Write all changes of the batch."""

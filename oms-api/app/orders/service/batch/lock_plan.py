@@ -1,20 +1,17 @@
 """Find the portfolios that a batch must lock, in a few statements before locking."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from app.database.locks import build_name_locks
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
-from app.orders.errors import NoSuchOrder
 from app.orders.queries import approvals
 from app.orders.queries import book as queries
 from app.orders.queries.book import OrderColumnValue
 from app.orders.queries.due_orders import find_intraday_portfolios
-from app.orders.rules.approvals import ApprovalRequest
-from app.orders.rules.values import Order, OrderKey
+from app.orders.service.batch.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelInPortfolio,
@@ -45,55 +42,11 @@ from app.risk.queries.losses import find_portfolios_with_loss_limits
 MAX_MATCHES = 100  # open orders that one transaction matches against quotes
 
 
-@dataclass(slots=True)
-class LockPlan:
-    """What a batch of commands needs to lock and load.
-
-    `portfolio_names` are the portfolios to find by name, `portfolio_keys` the portfolios to lock.
-    `recorded_orders` are stored orders with a client order id or an idempotency key of the batch.
-    """
-
-    portfolio_names: set[PortfolioNameKey] = field(default_factory=set)
-    portfolio_keys: set[PortfolioKey] = field(default_factory=set)
-    client_order_ids: set[OrderColumnValue] = field(default_factory=set)
-    request_keys: set[OrderColumnValue] = field(default_factory=set)
-    recorded_orders: list[Order] = field(default_factory=list)
-    portfolios_by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
-    portfolios_by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
-    unmatched: dict[InstrumentKey, str] = field(
-        default_factory=dict
-    )  # quotes that are stored but not matched, with their times
-    symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()  # of stored quotes
-    overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
-    intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
-    portfolios_with_loss_limits: dict[int, list[PortfolioKey]] = field(default_factory=dict)
-    waiting: dict[ReviewApprovals, list[ApprovalRequest]] = field(default_factory=dict)
-    expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
-
-    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
-        """Return the tenant's portfolios that the batch locks."""
-        return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
-
-    def portfolios_of(self, tenant_id: int, symbols: Iterable[str]) -> list[PortfolioKey]:
-        """Return the portfolios with open orders in one of the symbols."""
-        found = (self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
-        return sorted({portfolio_key for keys in found for portfolio_key in keys})
-
-    def has_order(self, command: CommandOnOrder) -> bool:
-        """Return whether the command's order was found."""
-        return get_order_key(command) in self.portfolios_by_order
-
-    def require(self, command: CommandOnOrder) -> None:
-        """Raise NoSuchOrder if the command's order was not found."""
-        if not self.has_order(command):
-            raise NoSuchOrder(command.order_id)
-
-
-def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) -> LockPlan:
-    """Return the plan of the commands."""
-    plan = LockPlan()
-    _collect_names(plan, commands)
-    _find_recorded_orders(connection, plan)
+def find_portfolios_to_lock(connection: Connection, commands: Sequence[OrderCommand]) -> LoadedState:
+    """Return a new state with the portfolios that the commands need, by name and by key."""
+    plan = LoadedState()
+    _add_names(plan, commands)
+    _find_recorded_orders(connection, plan, commands)
     rarer = [command for command in commands if type(command) is not PlaceOrder]
     if rarer:
         _find_orders(connection, plan, rarer)
@@ -103,21 +56,12 @@ def build_lock_plan(connection: Connection, commands: Sequence[OrderCommand]) ->
     return plan
 
 
-def _collect_names(plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
+def _add_names(plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
-        if isinstance(command, InternalCommand):
-            continue
-        origin = command.origin
-        if origin.idempotency_key:
-            plan.request_keys.add(OrderColumnValue(origin.tenant_id, origin.idempotency_key))
-        if isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
-            plan.portfolio_keys.add(PortfolioKey(origin.tenant_id, command.portfolio_id))
         if isinstance(command, PortfolioRequest):
-            plan.portfolio_names.add(PortfolioNameKey(origin.tenant_id, command.portfolio_name_key))
-        names = [ticket.client_order_id for ticket in list_tickets(command)]
-        if isinstance(command, ReplaceOrder):
-            names.append(command.changes.client_order_id)
-        plan.client_order_ids |= {OrderColumnValue(origin.tenant_id, name) for name in names if name}
+            plan.portfolio_names.add(PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key))
+        elif isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
+            plan.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
 
 
 def list_instrument_keys(commands: Sequence[Command]) -> set[InstrumentKey]:
@@ -131,29 +75,47 @@ def list_instrument_keys(commands: Sequence[Command]) -> set[InstrumentKey]:
     return found
 
 
-def _find_recorded_orders(connection: Connection, plan: LockPlan) -> None:
+def _find_recorded_orders(
+    connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]
+) -> None:
     """Lock the requests' keys and client order ids, and find the orders that have them.
 
     Their portfolios are locked too, because a repeated request returns their current state.
     """
-    by_column = {"client_order_id": plan.client_order_ids, "idempotency_key": plan.request_keys}
+    by_column = _list_request_keys(commands)
     locks = build_name_locks((column, *name) for column, names in by_column.items() for name in names)
     for column, names in by_column.items():
         if names:
             found = queries.find_orders_by_name_index(connection, column, sorted(names), locks)
-            plan.recorded_orders += found
+            plan.index_request_keys(found)
+            plan.portfolio_keys |= {order.portfolio_key for order in found}
             locks = []  # the first statement took them
-    plan.portfolio_keys |= {order.portfolio_key for order in plan.recorded_orders}
 
 
-def _find_orders(connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
+def _list_request_keys(commands: Sequence[OrderCommand]) -> dict[str, set[OrderColumnValue]]:
+    """Return the client order ids and the idempotency keys of the requests, by the column of an order."""
+    client_order_ids, request_keys = set(), set()
+    for command in commands:
+        if isinstance(command, InternalCommand):
+            continue
+        tenant_id = command.origin.tenant_id
+        if command.origin.idempotency_key:
+            request_keys.add(OrderColumnValue(tenant_id, command.origin.idempotency_key))
+        names = [ticket.client_order_id for ticket in list_tickets(command)]
+        if isinstance(command, ReplaceOrder):
+            names.append(command.changes.client_order_id)
+        client_order_ids |= {OrderColumnValue(tenant_id, name) for name in names if name}
+    return {"client_order_id": client_order_ids, "idempotency_key": request_keys}
+
+
+def _find_orders(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
     named = [command for command in commands if isinstance(command, CommandOnOrder)]
     order_keys = {get_order_key(command) for command in named}
     plan.portfolios_by_order = queries.find_portfolio_keys(connection, sorted(order_keys))
     plan.portfolio_keys |= set(plan.portfolios_by_order.values())
 
 
-def _find_portfolios(connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]) -> None:
+def _find_portfolios(connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
     for command in commands:
         if isinstance(command, SquareOff):
             found = find_intraday_portfolios(connection, command.tenant_id)
@@ -174,7 +136,7 @@ def _find_portfolios(connection: Connection, plan: LockPlan, commands: Sequence[
             plan.portfolio_keys |= queries.find_portfolios_with_orders(connection, command.tenant_id)
 
 
-def _find_overdue(connection: Connection, plan: LockPlan, commands: Sequence[ExpireOrders]) -> None:
+def _find_overdue(connection: Connection, plan: LoadedState, commands: Sequence[ExpireOrders]) -> None:
     for command in commands:
         tenant_id, at = command.tenant_id, command.at
         if command.portfolio_id is not None:
@@ -189,7 +151,7 @@ def _find_overdue(connection: Connection, plan: LockPlan, commands: Sequence[Exp
 
 
 def _find_portfolios_by_symbol(
-    connection: Connection, plan: LockPlan, commands: Sequence[OrderCommand]
+    connection: Connection, plan: LoadedState, commands: Sequence[OrderCommand]
 ) -> None:
     """Find the portfolios of quotes and of releases.
 

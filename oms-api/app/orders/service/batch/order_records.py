@@ -1,52 +1,62 @@
 """The histories and executions of orders: loaded, and those that the batch has not written yet."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from app.orders.queries.book import list_histories
 from app.orders.queries.executions import find_executed_orders
 from app.orders.queries.executions import list_executions as list_stored_executions
 from app.orders.rules.rows import ExecutionRow, OrderEvent
 from app.orders.rules.values import Order, OrderKey
-from app.orders.service.batch.batch_context import BatchContext, ExecutionKey
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.loaded_state import ExecutionKey
 
 
 def load_histories(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the histories of orders."""
-    missing = sorted({order.key for order in orders} - context.histories.keys())
+    missing = _list_unread(context, orders, context.loaded.histories)
     if missing:
-        context.histories.update(list_histories(context.connection, missing))
+        context.loaded.histories.update(list_histories(context.connection, missing))
+
+
+def _list_unread(
+    context: BatchContext, orders: Iterable[Order], loaded: dict[OrderKey, list[Any]]
+) -> list[OrderKey]:
+    """Return the keys of orders whose rows must be read. Orders of this batch have no stored rows."""
+    missing = {order.key for order in orders} - loaded.keys()
+    loaded.update((key, []) for key in missing)
+    return sorted(key for key in missing if not context.order_store.is_new(key))
 
 
 def list_history(context: BatchContext, order: Order) -> list[OrderEvent]:
     """Return the order's history, oldest first."""
     load_histories(context, [order])
     new = [event for event in context.order_store.events if (event.tenant_id, event.order_id) == order.key]
-    return context.histories[order.key] + new
+    return context.loaded.histories[order.key] + new
 
 
 def load_executions(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the executions of orders."""
-    missing = sorted({order.key for order in orders} - context.executions.keys())
+    missing = _list_unread(context, orders, context.loaded.executions)
     if missing:
-        context.executions.update((key, []) for key in missing)
         for row in list_stored_executions(context.connection, missing):
-            context.executions[OrderKey(row.tenant_id, row.order_id)].append(row)
+            context.loaded.executions[OrderKey(row.tenant_id, row.order_id)].append(row)
 
 
 def list_executions(context: BatchContext, orders: Sequence[Order]) -> list[ExecutionRow]:
     """Return the executions of orders."""
     load_executions(context, orders)
     keys = {order.key for order in orders}
-    stored = [row for key in sorted(keys) for row in context.executions[key]]
+    stored = [row for key in sorted(keys) for row in context.loaded.executions[key]]
     return stored + [row for row in context.order_store.executions if (row.tenant_id, row.order_id) in keys]
 
 
 def load_executed_orders(context: BatchContext, keys: Iterable[ExecutionKey]) -> None:
     """Load the ids of the orders under which executions are recorded."""
-    missing = sorted(set(keys) - context.executed_orders.keys())
+    missing = sorted(set(keys) - context.loaded.executed_orders.keys())
     if missing:
         found = find_executed_orders(context.connection, missing)
-        context.executed_orders.update((key, found.get(key)) for key in missing)
+        context.loaded.executed_orders.update((key, found.get(key)) for key in missing)
 
 
 def find_executed_order(context: BatchContext, key: ExecutionKey) -> str | None:
@@ -55,4 +65,4 @@ def find_executed_order(context: BatchContext, key: ExecutionKey) -> str | None:
         if (row.tenant_id, row.broker, row.execution_id) == key:
             return row.order_id
     load_executed_orders(context, [key])
-    return context.executed_orders[key]
+    return context.loaded.executed_orders[key]

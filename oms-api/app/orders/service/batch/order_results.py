@@ -63,7 +63,7 @@ def find_repeated_change(context: BatchContext, origin: Origin, order: Order) ->
 
 def _find_visible_order(context: BatchContext, origin: Origin, name: str) -> Order | None:
     """Return the oldest order with a key or client order id, that of the same request if there is one."""
-    orders = context.orders_by_request_key.get((origin.tenant_id, name), [])
+    orders = context.loaded.orders_by_request_key.get((origin.tenant_id, name), [])
     if not orders:
         return None
     visible = [one for one in orders if context.sees(origin, one.portfolio_key)]

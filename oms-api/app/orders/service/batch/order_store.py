@@ -129,6 +129,10 @@ class OrderStore:
                 return held.orders[order_id]
         return None
 
+    def is_new(self, key: OrderKey) -> bool:
+        """Return whether the batch created the order."""
+        return key in self._new
+
     def get_current(self, order: Order) -> Order:
         """Return the current state of the order in the batch."""
         return self._orders.get((order.tenant_id, order.id), order)

@@ -26,10 +26,10 @@ def load_portfolios(
             repriced = context.services.portfolios.prices.list_repriced(key.tenant_id, exposure)
             context.order_store.dirty[key] = exposure.stale | repriced
     _load_switches(context, {key.tenant_id for key in keys})
-    context.has_sessions = context.has_sessions or any(
+    context.loaded.has_sessions = context.loaded.has_sessions or any(
         context.get_enforcement(key) is not Enforcement.OFF for key in keys
     )
-    if context.has_sessions:
+    if context.loaded.has_sessions:
         context.services.calendars.refresh(context.connection)
 
 
@@ -100,10 +100,10 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
 
 
 def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
-    missing = sorted(tenant_id for tenant_id in tenants if tenant_id not in context.switches)
+    missing = sorted(tenant_id for tenant_id in tenants if tenant_id not in context.loaded.switches)
     if missing:
         controls = context.services.controls
-        context.switches.update(load_switches(context.connection, missing))
+        context.loaded.switches.update(load_switches(context.connection, missing))
         controls.refresh(context.connection, missing, context.now)
         controls.refresh_latches(context.connection, missing)
 
@@ -118,8 +118,11 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
             exposure.marks_version = context.marks_version
             exposure.prices_version = cache.prices.version
         written = CachedPortfolio(
-            *(ledger.positions(portfolio_key), state.last_sequence, state.last_hash),
-            *(context.order_store.get_open_orders(portfolio_key), exposure),
+            ledger.positions(portfolio_key),
+            state.last_sequence,
+            state.last_hash,
+            context.order_store.get_open_orders(portfolio_key),
+            exposure,
         )
         updates.append((portfolio_key, get_version(context.connection, state), written))
 

@@ -65,6 +65,7 @@ class OrderBatchHandler:
         update_caches = apply_trades_to_orders(self._services, batch, result.outcomes)
 
         def run_after_commit() -> None:
+            result.on_commit()
             update_caches()
             count_trades(self._services.metrics, result.outcomes)
 
@@ -84,7 +85,8 @@ class OrderBatchHandler:
             for command, outcome in zip(commands, outcomes, strict=True)
             if isinstance(command, QuoteArrived) and command.is_new and not isinstance(outcome, OmsError)
         ]
-        context.writes += build_quote_writes(arrived_quotes, context.plan.unmatched) if arrived_quotes else []
+        if arrived_quotes:
+            context.writes += build_quote_writes(arrived_quotes, context.loaded.unmatched)
         context.writes += context.signals.list_writes() if context.signals else []
         is_recorded = build_commit_check(context, outcomes, arrived_quotes)
         context.flush()

@@ -11,6 +11,7 @@ from app.database import set_tenant_scope
 from app.instruments.queries import find_symbols_by_alias
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.corporate_actions import ActionKind
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey
 from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordTrade
 from app.ledger.service.portfolio_state import PortfolioState
@@ -19,13 +20,14 @@ from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.lock_plan import build_lock_plan, list_instrument_keys
+from app.orders.service.batch.lock_plan import find_portfolios_to_lock, list_instrument_keys
 from app.orders.service.batch.order_store import OrderStore
 from app.orders.service.batch.portfolio_loading import load_portfolios
 from app.orders.service.batch_processing.decision_loading import load_decision_inputs
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelAll,
+    CancelInPortfolio,
     ClosePosition,
     Command,
     PlaceGroup,
@@ -37,9 +39,14 @@ from app.orders.service.commands import (
     get_time,
     list_tickets,
 )
-from app.orders.service.internal_commands import QuoteArrived, QuoteMatched
+from app.orders.service.internal_commands import (
+    CancelHalted,
+    ExpireOrders,
+    QuoteArrived,
+    QuoteMatched,
+    SquareOff,
+)
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
-from app.orders.service.risk_checks.duplicate_orders import plan_repeat_checks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
 
@@ -59,31 +66,29 @@ def load_batch(
     set_tenant_scope(connection, tenants)
     signals, commands = begin_signals(services.signals, connection, commands)
     ledger = [command for command in commands if isinstance(command, LedgerCommand)]
-    plan = build_lock_plan(
+    loaded = find_portfolios_to_lock(
         connection, [command for command in commands if not isinstance(command, LedgerCommand)]
     )
-    batch = ledger_handler.load(connection, ledger, plan.portfolio_names, plan.portfolio_keys, tenants)
+    batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
     commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
-    context = BatchContext(batch, services, max(map(get_time, commands)), plan, rate_counts)
+    context = BatchContext(batch, services, max(map(get_time, commands)), loaded, rate_counts)
     context.signals = signals
     if signals is not None:
         signals.load(connection)
-    plan.portfolio_keys |= batch.list_portfolio_keys(plan.portfolio_names)
+    loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
     if ledger:
-        plan.portfolio_keys |= find_portfolios_to_match(batch)
+        loaded.portfolio_keys |= find_portfolios_to_match(batch)
     instruments = list_instrument_keys(commands)
-    load_portfolios(context, plan.portfolio_keys, instruments)
+    load_portfolios(context, loaded.portfolio_keys, instruments)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
     )
-    context.index_request_keys(plan.recorded_orders)
-    plan_repeat_checks(context, commands)
-    named = context.order_store.load_orders(plan.portfolios_by_order)
+    named = context.order_store.load_orders(loaded.portfolios_by_order)
     matched = _list_orders_to_match(context, commands)
-    context.order_store.load_relatives([*named, *matched])
+    context.order_store.load_relatives([*named, *matched, *_list_orders_to_end(context, commands)])
     changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
-    plan.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
+    loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
     load_decision_inputs(context, commands, instruments, matched)
     match_unmatched_quotes(context)
     return context, commands
@@ -94,10 +99,28 @@ def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) ->
     found: list[Order] = []
     for command in commands:
         if isinstance(command, QuoteArrived):
-            matched = command.portfolio_keys or context.plan.portfolios_by_symbol.get(command.instrument_key)
-            for key in matched or ():
+            for key in command.portfolio_keys or context.loaded.portfolios_of(*command.instrument_key):
                 found += context.order_store.open_of(key, command.quote.symbol)
     return found
+
+
+def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
+    """Return the orders that expire, and the open orders of portfolios in which commands cancel orders."""
+    keys, overdue = set(), []
+    for command in commands:
+        if isinstance(command, CancelInPortfolio):
+            keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
+        elif isinstance(command, CancelAll):
+            name = PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key)
+            keys |= context.ledger.list_portfolio_keys([name])
+        elif isinstance(command, CancelHalted):
+            keys.update(context.loaded.portfolios(command.tenant_id))
+        elif isinstance(command, SquareOff):
+            keys.update(context.loaded.intraday[command.tenant_id])
+        elif isinstance(command, ExpireOrders):
+            for key in context.loaded.overdue[command]:
+                overdue += context.order_store.get_open_orders(key).overdue(command.at)
+    return overdue + [order for key in sorted(keys) for order in context.order_store.open_in(key)]
 
 
 def _find_changed_quote(command: Command) -> InstrumentKey | None:

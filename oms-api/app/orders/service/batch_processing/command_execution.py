@@ -87,7 +87,7 @@ def execute_all(
     for identity, command in zip(identities, commands, strict=True):
         request_id = None if isinstance(command, InternalCommand) else command.origin.request_id
         context.begin(identity, request_id)
-        if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.plan.has_order(command):
+        if isinstance(command, _COMMANDS_AFTER_EXPIRY) and context.loaded.has_order(command):
             expire_order(context, command.origin, command.order_id)
         outcomes.append(execute_command(context, command))
     return outcomes
@@ -109,7 +109,7 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
         return recorded
     try:
         if isinstance(command, CommandOnOrder):
-            context.plan.require(command)
+            context.loaded.require_order(command)
         return _COMMAND_HANDLERS[type(command)](context, command)
     except OmsError as refusal:
         if context.changes != changes:
@@ -123,8 +123,8 @@ def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
 
 
 def _expire(context: BatchContext, command: ExpireOrders) -> OrderResult:
-    expire_orders(context, context.plan.overdue.get(command, []), command.at, MAX_EXPIRIES)
-    expire_requests(context, context.plan.expired_requests.get(command.tenant_id, []), command.at)
+    expire_orders(context, context.loaded.overdue.get(command, []), command.at, MAX_EXPIRIES)
+    expire_requests(context, context.loaded.expired_requests.get(command.tenant_id, []), command.at)
     return NO_ORDERS
 
 

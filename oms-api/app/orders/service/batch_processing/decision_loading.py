@@ -12,16 +12,21 @@ from app.ledger.service.reversals import load_reversed_trades
 from app.market_data.rules.values import Quote
 from app.orders.rules.contingency import EXITS, reduction_of
 from app.orders.rules.values import FINAL, PENDING, Order, Role, Status
+from app.orders.service.approval.approval_decisions import load_override
 from app.orders.service.approval.deciders import find_decider, load_key_creators
-from app.orders.service.batch.batch_context import BatchContext, ExecutionKey
+from app.orders.service.batch.batch_context import BatchContext
+from app.orders.service.batch.loaded_state import ExecutionKey
 from app.orders.service.batch.order_records import (
     list_executions,
     load_executed_orders,
     load_executions,
     load_histories,
 )
+from app.orders.service.broker.broker_orders import load_broker_connection
+from app.orders.service.changes.order_changes import load_canceled_orders
 from app.orders.service.commands import (
     BustExecution,
+    CancelInPortfolio,
     CancelOrder,
     ClosePosition,
     Command,
@@ -46,7 +51,8 @@ from app.orders.service.execution.matching import load_consumed_liquidity
 from app.orders.service.internal_commands import BrokerReport, QuoteArrived, ReleaseOrders
 from app.orders.service.risk_checks.aggregates import has_firm_limits, load_firm_totals
 from app.orders.service.risk_checks.approvals import load_requests
-from app.orders.service.risk_checks.current_losses import load_firm_profits
+from app.orders.service.risk_checks.current_losses import load_firm_profits, load_losses
+from app.orders.service.risk_checks.duplicate_orders import load_recent_orders
 from app.orders.service.risk_checks.execution_latch import list_holders, load_execution_count
 from app.risk.rules.latches import list_latch_subjects
 
@@ -80,15 +86,18 @@ def load_decision_inputs(
     actions = [
         (command, context.order_store.get(*get_order_key(command)))
         for command in rarer
-        if isinstance(command, CommandOnOrder) and context.plan.has_order(command)
+        if isinstance(command, CommandOnOrder) and context.loaded.has_order(command)
     ]
+    held = [order for order in matched if order.status is Status.HELD]
+    load_recent_orders(context, commands, held)
     _load_approvals(context, rarer, actions)
     _load_histories(context, actions)
     _load_executions(context, actions, matched)
     _load_busted_trades(context, actions)
     _load_entries(context, placed, rarer, actions)
     load_consumed_liquidity(context, _list_matched_quotes(context, rarer, instruments, matched))
-    _load_firm_values(context, commands)
+    _load_broker_connections(context, commands, held)
+    _load_limited_values(context, commands, held)
     _load_execution_counts(context, commands, [*matched, *(order for _, order in actions)])
 
 
@@ -102,10 +111,13 @@ def _load_approvals(context: BatchContext, rarer: Sequence[Command], actions: Se
     waiting += [
         one for order in waiting if order.role is Role.EITHER for one in context.order_store.group_of(order)
     ]
+    for command in rarer:
+        if isinstance(command, CancelInPortfolio):
+            load_canceled_orders(context, command)
     deciding = [command for command in rarer if isinstance(command, _Deciding)]
     for command in deciding:
         find_decider(context, command.origin, command.role)
-        for request in context.plan.waiting[command] if isinstance(command, ReviewApprovals) else ():
+        for request in context.loaded.waiting[command] if isinstance(command, ReviewApprovals) else ():
             order = context.order_store.find(request.tenant_id, request.order_id)
             waiting += [] if order is None else [order]
     load_requests(context, waiting)
@@ -122,6 +134,8 @@ def _load_histories(context: BatchContext, actions: Sequence[_OrderAction]) -> N
             orders += [] if is_open and command.origin.idempotency_key is None else [order]
         elif isinstance(command, _ExecutionChange) and command.origin.idempotency_key:
             orders.append(find_successor(context, order))
+        elif isinstance(command, RequestOverride):
+            load_override(context, order)
         elif isinstance(command, CancelOrder | ReplaceOrder) and command.origin.idempotency_key:
             orders += [] if is_open else [order]
     load_histories(context, orders)
@@ -212,27 +226,43 @@ def _list_matched_quotes(
             keys |= {InstrumentKey(tenant_id, symbol) for symbol in command.symbols}
         elif isinstance(command, QuoteArrived) and command.is_new and command.instrument_key in keys:
             found.add((tenant_id, command.quote))
-        elif isinstance(command, _Resent) and context.plan.has_order(command):
+        elif isinstance(command, _Resent) and context.loaded.has_order(command):
             keys.add(context.order_store.get(*get_order_key(command)).instrument_key)
     quotes = {(key.tenant_id, context.quote(*key)) for key in keys}
     return found | {(tenant_id, quote) for tenant_id, quote in quotes if quote is not None}
 
 
-def _load_firm_values(context: BatchContext, commands: Sequence[Command]) -> None:
-    """Load the totals and the P&L of all portfolios for commands that a firm-wide limit may deny."""
-    limited = {one for one in context.switches if has_firm_limits(context, one)}
-    if limited:
-        checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
-        for tenant_id in sorted(checked & limited):
-            load_firm_totals(context, tenant_id)
-            load_firm_profits(context, tenant_id)
+def _load_broker_connections(
+    context: BatchContext, commands: Sequence[Command], held: Sequence[Order]
+) -> None:
+    """Load the connections of the portfolios whose orders may be sent to a broker."""
+    remote = [one for one in context.ledger.locked_portfolios() if one.broker_connection is not None]
+    if remote and (held or any(isinstance(command, _RiskChecked) for command in commands)):
+        for portfolio in remote:
+            load_broker_connection(context, portfolio)
+
+
+def _load_limited_values(context: BatchContext, commands: Sequence[Command], held: Sequence[Order]) -> None:
+    """Load what the risk checks compare with limits: losses, and the totals and P&L of all portfolios."""
+    controls = context.services.controls
+    limited = {
+        one for one in context.loaded.switches if controls.limits_losses(one) or has_firm_limits(context, one)
+    }
+    if not limited:
+        return
+    checked = {get_tenant_id(command) for command in commands if isinstance(command, _RiskChecked)}
+    for tenant_id in sorted(limited & (checked | {order.tenant_id for order in held})):
+        for portfolio_key in context.loaded.portfolios(tenant_id):
+            load_losses(context, portfolio_key)
+        load_firm_totals(context, tenant_id)
+        load_firm_profits(context, tenant_id)
 
 
 def _load_execution_counts(
     context: BatchContext, commands: Sequence[Command], orders: Sequence[Order]
 ) -> None:
     """Load what those who place orders automatically have executed, where repeated executions are limited."""
-    counting = {one for one in context.switches if context.services.controls.counts_executions(one)}
+    counting = {one for one in context.loaded.switches if context.services.controls.counts_executions(one)}
     if not counting:
         return
     holders = {(order.tenant_id, one) for order in orders for one in list_holders(order)[:1]}

@@ -9,6 +9,7 @@ from app.brokers.capabilities import find_linked_refusal
 from app.brokers.queries import StoredConnection, find_connection
 from app.brokers.rules.connections import ConnectionStatus, may_trade, parse_people
 from app.ledger.rules.settings import HOLD
+from app.ledger.service.portfolio_state import PortfolioState
 from app.orders.errors import NotReplaceable
 from app.orders.queries.broker_requests import (
     build_request_insert,
@@ -69,13 +70,19 @@ def find_broker_hold_reason(context: BatchContext, order: Order) -> str | None:
     return f"The broker connection {name!r} is {stored.status}: the order waits until it is connected."
 
 
+def load_broker_connection(
+    context: BatchContext, portfolio: PortfolioState
+) -> tuple[str, StoredConnection | None]:
+    """Return the name and the state of a portfolio's connection, which is read once in a batch."""
+    key = portfolio.tenant_id, portfolio.broker_connection or ""
+    loaded = context.loaded.broker_connections
+    if key not in loaded:
+        loaded[key] = find_connection(context.connection, *key)
+    return key[1], loaded[key]
+
+
 def _find_connection(context: BatchContext, order: Order) -> tuple[str, StoredConnection | None]:
-    """Return the name and the state of the order's connection, which is read once in a batch."""
-    name = context.portfolio(order).broker_connection or ""
-    key = (order.tenant_id, name)
-    if key not in context.broker_connections:
-        context.broker_connections[key] = find_connection(context.connection, *key)
-    return name, context.broker_connections[key]
+    return load_broker_connection(context, context.portfolio(order))
 
 
 def count_critical_issues(context: BatchContext, order: Order) -> int:

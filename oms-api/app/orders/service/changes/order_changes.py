@@ -4,7 +4,7 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import Any
 
-from app.brokers.rules.trails import Trail, replace_trail_level
+from app.brokers.rules.trails import TrailDistance, replace_trail_level
 from app.errors import Invalid
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.keys import PortfolioKey
@@ -17,7 +17,7 @@ from app.orders.rules.broker_requests import is_at_broker
 from app.orders.rules.cancellations import CancellationFilter
 from app.orders.rules.contingency import SHARING
 from app.orders.rules.order_factory import copy_order, get_expiry
-from app.orders.rules.order_views import Changes
+from app.orders.rules.order_views import OrderChanges
 from app.orders.rules.tickets import exit_errors, shape_errors, validate_expiry
 from app.orders.rules.values import FINAL, PENDING, Order, Role, Status, Ticket, TimeInForce, changed
 from app.orders.service.approval.approval_decisions import expire_request
@@ -82,12 +82,20 @@ def cancel_all(context: BatchContext, command: CancelAll) -> OrderResult:
     return build_result(context, origin.tenant_id, sorted(ids))
 
 
+def load_canceled_orders(context: BatchContext, command: CancelInPortfolio) -> list[str] | None:
+    """Load the orders of a cancellation's part if it is done: another process may have done it meanwhile."""
+    key = command.cancellation.id, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
+    loaded = context.loaded.canceled_orders
+    if key not in loaded:
+        loaded[key] = find_canceled_orders(context.connection, *key)
+    return loaded[key]
+
+
 def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> OrderResult:
     """Do a cancellation's part in one portfolio. If it is done already, return its orders as they are now."""
     origin, cancellation = command.origin, command.cancellation
     portfolio_key = PortfolioKey(origin.tenant_id, command.portfolio_id)
-    # Read under the portfolio's lock, since another process may have done the part meanwhile.
-    ids = find_canceled_orders(context.connection, cancellation.id, portfolio_key)
+    ids = load_canceled_orders(context, command)
     if ids is None:
         found = [
             order
@@ -97,6 +105,7 @@ def cancel_in_portfolio(context: BatchContext, command: CancelInPortfolio) -> Or
         at, actor = format_timestamp(origin.at), actor_of(origin)
         ids = sorted(cancel_open_orders(context, found, at, actor, reason=cancellation.reason))
         context.writes.append(build_part_update(cancellation.id, portfolio_key, ids))
+        context.loaded.canceled_orders[cancellation.id, portfolio_key] = ids
     return build_result(context, origin.tenant_id, ids)
 
 
@@ -234,7 +243,7 @@ def _supersede(context: BatchContext, order: Order, successor: Order, at: Timest
 def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Order:
     origin, changes = command.origin, command.changes
     at = format_timestamp(origin.at)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at, order.id)
+    order_id = context.services.order_ids.generate(origin.tenant_id, origin.at, order.id)
     fields: dict[str, Any] = {name: value for name, value in changes._asdict().items() if value is not None}
     if _trails(changes):  # the trail may change from an amount to a percentage or back
         fields |= {"trail_amount": changes.trail_amount, "trail_percent": changes.trail_percent}
@@ -268,18 +277,18 @@ def _successor(context: BatchContext, order: Order, command: ReplaceOrder) -> Or
     return set_session_end(context, successor) if _times(changes) else successor
 
 
-def _times(changes: Changes) -> bool:
+def _times(changes: OrderChanges) -> bool:
     return changes.time_in_force is not None or changes.expires_at is not None
 
 
-def _trails(changes: Changes) -> bool:
+def _trails(changes: OrderChanges) -> bool:
     return changes.trail_amount is not None or changes.trail_percent is not None
 
 
 def _trail_level(context: BatchContext, order: Order, changed: Order) -> Decimal | None:
     instrument = context.instrument(order.tenant_id, order.symbol)
-    before = Trail(order.trail_amount, order.trail_percent)
-    after = Trail(changed.trail_amount, changed.trail_percent)
+    before = TrailDistance(order.trail_amount, order.trail_percent)
+    after = TrailDistance(changed.trail_amount, changed.trail_percent)
     return replace_trail_level(Side(order.side), order.trail_level, before, after, instrument.tick_size)
 
 

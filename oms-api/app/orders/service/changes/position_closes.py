@@ -98,7 +98,7 @@ def _in_parts(context: BatchContext, order: Order) -> Order:
     first = context.order_store.record_change(order, at, order.placed_by, quantity=size, reason=reason)
     base = order._replace(parent_id=order.id, idempotency_key=None, event_count=0)
     while left:
-        part_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at))
+        part_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at))
         part = base._replace(id=part_id, client_order_id=part_id, quantity=min(size, left))
         store_held_order(context, part)
         left -= part.quantity

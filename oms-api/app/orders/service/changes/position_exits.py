@@ -101,7 +101,7 @@ def _build_exits(
     placement = build_placement(context, origin, portfolio_key, command.symbol)
     entry = new_order("", placement, entry_ticket, abs(held))
     legs = build_exit_tickets(entry, entry_ticket)
-    ids = [context.services.order_ids.next(origin.tenant_id, origin.at) for _ in legs]
+    ids = [context.services.order_ids.generate(origin.tenant_id, origin.at) for _ in legs]
     new_exits = [
         new_order(order_id, placement, ticket, abs(held), OrderLinks(None, ids[0], GroupKind.OCO, role))
         for order_id, (role, ticket) in zip(ids, legs, strict=True)

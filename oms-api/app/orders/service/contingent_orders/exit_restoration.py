@@ -100,9 +100,9 @@ def _list_groups(
 
 def load_recent_exits(context: BatchContext, key: PositionKey, since: Timestamp) -> list[Order]:
     """Load the exits of a position that are open or changed at `since` or later, and return them."""
-    found = context.recent_exits.get((key, since))
+    found = context.loaded.recent_exits.get((key, since))
     if found is None:
-        found = context.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
+        found = context.loaded.recent_exits[key, since] = list_recent_exits(context.connection, key, since)
         context.order_store.take(found)
     return found
 
@@ -134,7 +134,7 @@ def _restore_leg(
 
 def copy_exit(context: BatchContext, leg: Order, quantity: Decimal, at: Timestamp) -> Order:
     """Return a new order with the terms of an exit, not stored yet."""
-    order_id = context.services.order_ids.next(leg.tenant_id, datetime.fromisoformat(at), leg.id)
+    order_id = context.services.order_ids.generate(leg.tenant_id, datetime.fromisoformat(at), leg.id)
     fields: dict[str, Any] = {"is_triggered": False, "request_hash": None, "replaces": None}
     fields |= dict.fromkeys(_AMOUNTS, ZERO)
     return copy_order(leg, order_id, at, quantity=quantity, **fields)

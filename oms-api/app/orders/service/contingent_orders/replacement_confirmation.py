@@ -103,7 +103,7 @@ def confirm_reductions(context: BatchContext, filled: Order, executed_at: dateti
 
 def _request_reduction(context: BatchContext, order: Order, at: Timestamp) -> None:
     """Ask the broker, which works more than is left to close, for the quantity of the order."""
-    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    order_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at), order.id)
     successor = copy_order(
         order,
         order_id,

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.brokers.rules.values import Executed
 from app.costs.rules.booking import BookedCharges, format_components
-from app.costs.rules.values import Execution
+from app.costs.rules.values import ChargedExecution
 from app.ledger.rules.accounting import Side, apply_fill, build_fill
 from app.ledger.rules.chain import TradeRow
 from app.ledger.rules.tickets import MAX_AHEAD
@@ -127,7 +127,7 @@ def record_trade(
     rate = None if currency is None else rate_to_book_by(context, order, currency, held)
     fill = build_fill(side, event.quantity, event.value, currency, rate, traded_at)
     after = apply_fill(held, fill)
-    execution = Execution(event.quantity, event.value)
+    execution = ChargedExecution(event.quantity, event.value)
     charged = build_charged_trade(context, order, execution, currency, rate, traded_at)
     charges = compute_charges(context, order, charged)
     instant = datetime.fromisoformat(at)

@@ -77,7 +77,7 @@ def _find_last_quote(context: BatchContext, order: Order) -> Quote | None:
     if quote is None or quote.at < end:
         return quote
     key = order.instrument_key
-    return context.services.market.quotes_for(context.connection, [key], end - _MICROSECOND).get(key)
+    return context.services.market.find_quotes(context.connection, [key], end - _MICROSECOND).get(key)
 
 
 def _run_matching(context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp) -> None:
@@ -126,7 +126,7 @@ def apply_broker_events(
 def match_released_orders(context: BatchContext, at: Timestamp) -> None:
     """Match child orders that their group just released against the current quote."""
     while context.arrivals:
-        arrived = context.arrivals.pop()
+        arrived = context.order_store.get_current(context.arrivals.pop())  # the fill may have reduced it
         if arrived.status in WORKING:
             match_new_order(context, arrived, at)
 
@@ -196,8 +196,9 @@ def load_consumed_liquidity(context: BatchContext, quotes: Iterable[tuple[int, Q
 
 
 def _load_consumed_liquidity(context: BatchContext, quote_key: tuple[int, str, Timestamp]) -> None:
-    if quote_key not in context.consumed_liquidity:
-        context.consumed_liquidity[quote_key] = list_execution_quantities(context.connection, *quote_key)
+    loaded = context.loaded.consumed_liquidity
+    if quote_key not in loaded:
+        loaded[quote_key] = list_execution_quantities(context.connection, *quote_key)
 
 
 def _sum_consumed_liquidity(
@@ -209,7 +210,7 @@ def _sum_consumed_liquidity(
     since = format_timestamp(quote.at)
     quote_key = (tenant_id, quote.symbol, since)
     _load_consumed_liquidity(context, quote_key)
-    rows = context.consumed_liquidity[quote_key] + [
+    rows = context.loaded.consumed_liquidity[quote_key] + [
         (row.portfolio_id, row.side, Decimal(row.quantity))
         for row in context.order_store.executions
         if row.symbol == quote.symbol and row.tenant_id == tenant_id and row.executed_at >= since

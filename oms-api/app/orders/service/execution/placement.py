@@ -118,7 +118,7 @@ def require_unexpired(ticket: Ticket, now: datetime, prefix: str = "") -> None:
 def store_order(context: BatchContext, order: Order) -> Order:
     """Store a new order, and index its idempotency key and client order id."""
     added = context.order_store.add(order, order.placed_by)
-    context.index_request_keys([added])
+    context.loaded.index_request_keys([added])
     return added
 
 
@@ -200,7 +200,7 @@ def build_placement(
         user_id=origin.user_label,
         at=format_timestamp(origin.at),
         actor=origin.actor,
-        cost_schedule=portfolio.schedule_in(exchange),
+        cost_schedule=portfolio.get_schedule(exchange),
         broker=portfolio.broker,
     )
 
@@ -214,7 +214,7 @@ def build_order(
 ) -> Order:
     """Return the order of a ticket, not stored yet. Raises Invalid for an auction that its venue lacks."""
     placement = build_placement(context, origin, portfolio_key, ticket.symbol)
-    order_id = context.services.order_ids.next(origin.tenant_id, origin.at)
+    order_id = context.services.order_ids.generate(origin.tenant_id, origin.at)
     quantity = resolve_quantity(context, origin.tenant_id, ticket)
     return set_session_end(context, new_order(order_id, placement, ticket, quantity, links))
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from app.ledger.errors import NoRate
-from app.ledger.rules.corporate_actions import Action, ActionKind, Ratio
+from app.ledger.rules.corporate_actions import ActionKind, CorporateActionTerms, Ratio
 from app.ledger.rules.keys import PortfolioKey
 from app.ledger.service.corporate_actions import Booking, book_action, reverse_action
 from app.orders.rules.order_factory import copy_order
@@ -40,7 +40,10 @@ def apply_corporate_action(context: BatchContext, command: ApplyCorporateAction)
     """
     action, portfolio_key = command.action, PortfolioKey(command.origin.tenant_id, command.portfolio_id)
     booking = Booking(
-        *(context.ledger, context.ledger.portfolio(portfolio_key), command.origin, action),
+        context.ledger,
+        context.ledger.portfolio(portfolio_key),
+        command.origin,
+        action,
         partial(_find_rate, context, portfolio_key, action.symbol),
     )
     changes = context.changes
@@ -122,7 +125,7 @@ def _is_due(context: BatchContext, order: Order, command: ApplyCorporateAction) 
     return not is_restated and order.created_at < command.action.effective_at
 
 
-def _build_mark(action: Action) -> str:
+def _build_mark(action: CorporateActionTerms) -> str:
     return f"Corporate action {action.id}"
 
 
@@ -149,7 +152,7 @@ def _replace_trailing_stop(
     context: BatchContext, order: Order, restated: RestatedOrder, at: Timestamp, mark: str
 ) -> None:
     store = context.order_store
-    order_id = context.services.order_ids.next(order.tenant_id, datetime.fromisoformat(at), order.id)
+    order_id = context.services.order_ids.generate(order.tenant_id, datetime.fromisoformat(at), order.id)
     successor = copy_order(
         order,
         order_id,

@@ -70,18 +70,14 @@ def apply_quote(context: BatchContext, command: QuoteArrived) -> Outcome:
 
     Raises PreviousQuoteUnmatched for a new quote while an earlier one has orders to match.
     """
-    plan, key = context.plan, command.instrument_key
+    loaded, key = context.loaded, command.instrument_key
     if command.is_new:
-        if key in plan.symbols_with_unmatched_quotes:
+        if key in loaded.symbols_with_unmatched_quotes:
             raise PreviousQuoteUnmatched
-        if key in plan.unmatched:
+        if key in loaded.unmatched:
             return QuoteStored()
-    found = (
-        plan.portfolios_by_symbol.get(key, [])
-        if command.portfolio_keys is None
-        else list(command.portfolio_keys)
-    )
-    process_quote(context, command, found)
+    named = command.portfolio_keys
+    process_quote(context, command, loaded.portfolios_of(*key) if named is None else list(named))
     return NO_ORDERS
 
 

@@ -25,7 +25,7 @@ def release_orders(context: BatchContext, command: ReleaseOrders) -> OrderResult
 
     Orders whose time has ended expire first.
     """
-    portfolio_keys = context.plan.portfolios_of(command.tenant_id, command.symbols)
+    portfolio_keys = context.loaded.portfolios_of(command.tenant_id, *command.symbols)
     expire_orders(context, portfolio_keys, command.at)
     for portfolio_key in portfolio_keys:
         for symbol in command.symbols:

@@ -25,7 +25,7 @@ def square_off(context: BatchContext, command: SquareOff) -> OrderResult:
     Orders and positions that began after the last square-off of their instrument are left alone.
     """
     at = command.at
-    for portfolio_key in context.plan.intraday.get(command.tenant_id, []):
+    for portfolio_key in context.loaded.intraday.get(command.tenant_id, []):
         orders = context.order_store.open_in(portfolio_key)
         due = [order for order in orders if _is_due(context, order, at)]
         cancel_open_orders(context, due, at, SQUARE_OFF, reason=_REASON)

@@ -48,7 +48,7 @@ def firm_totals(context: BatchContext, order: Order, limits: Limits) -> FirmTota
         return _NO_TOTALS
     tenant_id, own = order.tenant_id, order.portfolio_key
     _load_unlocked_totals(context, tenant_id)
-    totals: dict[str, Totals] = dict(context.unlocked_totals[tenant_id])
+    totals: dict[str, Totals] = dict(context.loaded.unlocked_totals[tenant_id])
     for portfolio_key in context.order_store.portfolio_keys:
         if portfolio_key.tenant_id == tenant_id and portfolio_key != own:
             base = context.ledger.portfolio(portfolio_key).base_currency
@@ -71,9 +71,9 @@ def load_firm_totals(context: BatchContext, tenant_id: int) -> None:
 
 def get_firm_currency(context: BatchContext, tenant_id: int) -> str:
     """Return the currency of firm-wide limits."""
-    if tenant_id not in context.firm_currencies:
-        context.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
-    return context.firm_currencies[tenant_id]
+    if tenant_id not in context.loaded.firm_currencies:
+        context.loaded.firm_currencies[tenant_id] = get_base_currency(context.connection, tenant_id)
+    return context.loaded.firm_currencies[tenant_id]
 
 
 def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
@@ -83,14 +83,14 @@ def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
 
 
 def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
-    if tenant_id not in context.unlocked_totals:
+    if tenant_id not in context.loaded.unlocked_totals:
         _lock(context)
-        context.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
+        context.loaded.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
         get_firm_currency(context, tenant_id)
 
 
 def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:
-    tenant_id, firm = order.tenant_id, context.firm_currencies[order.tenant_id]
+    tenant_id, firm = order.tenant_id, context.loaded.firm_currencies[order.tenant_id]
     own = context.portfolio(order).base_currency
     rate = None if own == firm else rate_between(context, tenant_id, own, firm)
     missing = f"{own}/{firm}" if rate is None and own != firm else None
@@ -105,7 +105,7 @@ def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Tota
 
 def _lock(context: BatchContext) -> None:
     """Lock the tenants' totals with advisory locks, sorted by tenant id to avoid deadlocks."""
-    if context.unlocked_totals or context.connection.dialect.name != "postgresql":
+    if context.loaded.unlocked_totals or context.connection.dialect.name != "postgresql":
         return
     for tenant_id in sorted(
         {portfolio_key.tenant_id for portfolio_key in context.order_store.portfolio_keys}

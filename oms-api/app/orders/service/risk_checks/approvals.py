@@ -101,7 +101,7 @@ def build_request(
 
 def await_approval(context: BatchContext, order: Order, request: ApprovalRequest) -> Order:
     """Set the order to AWAITING_APPROVAL. Store its approval request and publish the event."""
-    context.approval_requests[order.key] = request
+    context.loaded.approval_requests[order.key] = request
     context.writes.append(queries.insert_requests([request]))
     at = request.requested_at
     waiting = context.order_store.change_status(order, Status.AWAITING_APPROVAL, at, order.placed_by)
@@ -119,17 +119,17 @@ def await_approval(context: BatchContext, order: Order, request: ApprovalRequest
 
 def load_requests(context: BatchContext, orders: Iterable[Order]) -> None:
     """Load the requests for approval of orders."""
-    missing = sorted({order.key for order in orders} - context.approval_requests.keys())
+    missing = sorted({order.key for order in orders} - context.loaded.approval_requests.keys())
     if missing:
-        context.approval_requests.update(dict.fromkeys(missing))
+        context.loaded.approval_requests.update(dict.fromkeys(missing))
         for request in queries.find_requests(context.connection, missing):
-            context.approval_requests[OrderKey(request.tenant_id, request.order_id)] = request
+            context.loaded.approval_requests[OrderKey(request.tenant_id, request.order_id)] = request
 
 
 def load_request(context: BatchContext, order: Order) -> ApprovalRequest | None:
     """Return the order's request for approval, None if it never needed one."""
     load_requests(context, [order])
-    return context.approval_requests[order.key]
+    return context.loaded.approval_requests[order.key]
 
 
 def publish_approval_event(

@@ -8,6 +8,7 @@ from app.ledger.models import PositionRow
 from app.ledger.queries.valuation import list_open_positions
 from app.ledger.rules.equity import NO_EXPOSURE
 from app.ledger.rules.keys import PortfolioKey
+from app.ledger.service.portfolio_state import PortfolioState
 from app.ledger.service.valuation import value_positions
 from app.money import ZERO, multiply
 from app.orders.rules.values import Order
@@ -16,6 +17,7 @@ from app.orders.service.risk_checks.aggregates import get_firm_currency
 from app.orders.service.risk_checks.currency_conversion import rate_between
 from app.orders.service.risk_checks.loss_limits import compute_equity
 from app.risk.queries.losses import list_portfolio_cash, was_set_by_loss_limit
+from app.risk.rules.limits import Subject
 from app.risk.rules.losses import LossBaseline, find_breach, get_day_start
 from app.risk.rules.values import Limits, TradingState
 
@@ -38,20 +40,34 @@ def find_current_losses(context: BatchContext, order: Order, limits: Limits) -> 
     """
     if limits.max_daily_loss is None and limits.max_drawdown is None:
         return _NO_LOSSES
-    baseline = _get_baseline(context, order)
+    baseline = _get_baseline(context, order.portfolio_key)
     if baseline is None:
         return _NO_LOSSES
-    equity = compute_equity(context, order.portfolio_key)
+    equity, portfolio = compute_equity(context, order.portfolio_key), context.portfolio(order)
     is_breached = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None
-    if is_breached and _is_overruled(context, order):
+    if is_breached and context.state(order)[0] is TradingState.ACTIVE and _was_switched(context, portfolio):
         return _NO_LOSSES
     total = equity - baseline.total_equity
     return CurrentLosses(equity - baseline.day_equity, max(baseline.peak_pnl, total) - total)
 
 
-def _get_baseline(context: BatchContext, order: Order) -> LossBaseline | None:
+def load_losses(context: BatchContext, key: PortfolioKey) -> None:
+    """Load what a portfolio's losses are measured against, and whether its limit was reached today."""
+    if key in context.ledger.new_portfolios:
+        return
+    portfolio = context.ledger.portfolio(key)
+    subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=portfolio.kind == "live")
+    limits = context.services.controls.get_limits(key.tenant_id, subject)
+    if limits.max_daily_loss is None and limits.max_drawdown is None:
+        return
+    baseline, equity = _get_baseline(context, key), compute_equity(context, key)
+    if baseline and find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown) is not None:
+        _was_switched(context, portfolio)
+
+
+def _get_baseline(context: BatchContext, key: PortfolioKey) -> LossBaseline | None:
     """Return what the losses are measured against, read again from time to time and after each flow."""
-    key, cash_hash = order.portfolio_key, context.portfolio(order).cash_hash
+    cash_hash = context.ledger.portfolio(key).cash_hash
 
     def read() -> LossBaseline | None:
         services, ids = context.services, [key.portfolio_id]
@@ -60,13 +76,15 @@ def _get_baseline(context: BatchContext, order: Order) -> LossBaseline | None:
     return context.services.loss_baselines.get(key, cash_hash, context.now, read)
 
 
-def _is_overruled(context: BatchContext, order: Order) -> bool:
-    """Return whether a person set the portfolio to ACTIVE after a loss limit had switched it today."""
-    state, _ = context.state(order)
-    name_key, since = context.portfolio(order).name_key, get_day_start(context.now)
-    return state is TradingState.ACTIVE and was_set_by_loss_limit(
-        context.connection, order.tenant_id, name_key, since
-    )
+def _was_switched(context: BatchContext, portfolio: PortfolioState) -> bool:
+    """Return whether a loss limit has switched the portfolio today."""
+    switched = context.loaded.switched_by_losses
+    if portfolio.key not in switched:
+        since = get_day_start(context.now)
+        switched[portfolio.key] = was_set_by_loss_limit(
+            context.connection, portfolio.tenant_id, portfolio.name_key, since
+        )
+    return switched[portfolio.key]
 
 
 def find_firm_pnl_of_day(context: BatchContext, order: Order, limits: Limits) -> Decimal | None:
@@ -100,7 +118,7 @@ def _read_profits(context: BatchContext, tenant_id: int) -> dict[str, Decimal]:
     connection, market = context.connection, context.services.market
     rows = list_portfolio_cash(connection, tenant_id)
     positions = list_open_positions(connection, PositionRow.__table__.c.tenant_id == tenant_id)
-    exposures = value_positions(connection, market.marks_for, positions, context.now)
+    exposures = value_positions(connection, market.find_marks, positions, context.now)
     ids = [row.portfolio_id for row in rows]
     baselines = context.services.read_loss_baselines(connection, tenant_id, ids)
     profits: dict[str, Decimal] = {}

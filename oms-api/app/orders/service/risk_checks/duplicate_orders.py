@@ -1,22 +1,22 @@
 """Detect a repeated order: the same person sent the same order a short time ago."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from app.ledger.rules.keys import PortfolioNameKey
-from app.orders.queries import book as queries
-from app.orders.rules.values import Order, Status
+from app.orders.queries.book import RepeatKey, list_recent_orders
+from app.orders.rules.values import Order, Role, Status
 from app.orders.service.batch.batch_context import BatchContext
 from app.orders.service.batch.open_orders import RecentOrders
-from app.orders.service.commands import Command, PlaceOrder
+from app.orders.service.commands import Command, PlaceGroup, PlaceOrder, PreviewOrder, list_tickets
 
 _SAME = (
-    *("tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity"),
-    *("limit_price", "stop_price", "trail_amount", "trail_percent"),
-)
+    "tenant_id", "portfolio_id", "actor", "symbol", "product", "side", "type", "quantity",
+    "limit_price", "stop_price", "trail_amount", "trail_percent",
+)  # fmt: skip
 _MAX_AHEAD = timedelta(seconds=5)  # an order further in the future was placed with a wrong clock
-_MAX_SPREAD = timedelta(seconds=15)  # between the requests of a batch
+_PLACING = (PlaceOrder, PlaceGroup, PreviewOrder)
 _PASSED_OVER = frozenset({Status.DENIED, Status.REJECTED})
 
 
@@ -24,9 +24,9 @@ def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> 
     """Return the age in seconds of the person's newest identical order.
 
     Return None if there is none within `within`. Denied and rejected orders do not count, because they were
-    not sent. Replacements and child orders are not compared.
+    not sent. Replacements, child orders and closing orders are not compared.
     """
-    if order.actor is None or not within or order.replaces or order.parent_id:
+    if order.actor is None or not within or order.replaces or order.parent_id or order.role is Role.CLOSING:
         return None
     at = datetime.fromisoformat(order.created_at)
     recent = _list_recent_orders(context, order, order.actor, timedelta(seconds=float(within)))
@@ -34,30 +34,52 @@ def same_order_seconds(context: BatchContext, order: Order, within: Decimal) -> 
     return min(ages, default=None)
 
 
-def plan_repeat_checks(context: BatchContext, commands: Sequence[Command]) -> None:
-    """Note what the first check reads for all orders of the batch: see `same_order_seconds`."""
+def load_recent_orders(
+    context: BatchContext, commands: Sequence[Command], held: Iterable[Order] = ()
+) -> None:
+    """Load what the new orders of people, and their held orders, are compared with, by one statement."""
+    placed_at: dict[RepeatKey, datetime] = {}
     for command in commands:
-        if isinstance(command, PlaceOrder) and command.origin.actor is not None:
-            tenant_id, symbol, actor = command.origin.tenant_id, command.ticket.symbol, command.origin.actor
-            name = PortfolioNameKey(tenant_id, command.portfolio_name_key)
-            portfolio_id = context.ledger.portfolio_ids.get(name)
-            if portfolio_id is not None:
-                context.repeat_keys.add(queries.RepeatKey(tenant_id, symbol, portfolio_id, actor))
+        if isinstance(command, _PLACING) and command.origin.actor is not None:
+            origin, actor = command.origin, command.origin.actor
+            portfolio_id = context.ledger.portfolio_ids.get(
+                PortfolioNameKey(origin.tenant_id, command.portfolio_name_key)
+            )
+            for ticket in list_tickets(command) if portfolio_id is not None else ():
+                key = RepeatKey(origin.tenant_id, ticket.symbol, portfolio_id or 0, actor)
+                placed_at[key] = min(origin.at, placed_at.get(key, origin.at))
+    for order in held:
+        if order.actor is not None:
+            key, at = _build_key(order, order.actor), datetime.fromisoformat(order.created_at)
+            placed_at[key] = min(at, placed_at.get(key, at))
+    if placed_at:
+        _read_recent_orders(context, placed_at)
+
+
+def _read_recent_orders(context: BatchContext, placed_at: Mapping[RepeatKey, datetime]) -> None:
+    get_seconds = context.services.controls.get_max_repeat_seconds
+    seconds = {key: float(get_seconds(key.tenant_id)) for key in placed_at}
+    compared = sorted(key for key in placed_at if seconds[key])
+    if not compared:
+        return
+    since = min(placed_at[key] - timedelta(seconds=seconds[key]) for key in compared)
+    loaded = context.loaded.recent_orders
+    loaded.update((key, RecentOrders(since)) for key in compared)
+    for one in list_recent_orders(context.connection, compared, since):
+        loaded[_build_key(one, one.actor or "")].orders.append(one)
+
+
+def _build_key(order: Order, actor: str) -> RepeatKey:
+    return RepeatKey(order.tenant_id, order.symbol, order.portfolio_id, actor)
 
 
 def _list_recent_orders(context: BatchContext, order: Order, actor: str, within: timedelta) -> list[Order]:
-    """Return at least the person's orders within that time. One statement reads those of the whole batch."""
-    known = context.recent_orders
-    key = queries.RepeatKey(order.tenant_id, order.symbol, order.portfolio_id, actor)
-    since = datetime.fromisoformat(order.created_at) - within
-    if key not in known or known[key].since > since:
-        keys = {key, *(context.repeat_keys - known.keys())}
-        found = {one: RecentOrders(since - _MAX_SPREAD) for one in keys}
-        for one in queries.list_recent_orders(context.connection, sorted(keys), since - _MAX_SPREAD):
-            repeat_key = queries.RepeatKey(one.tenant_id, one.symbol, one.portfolio_id, one.actor or "")
-            found[repeat_key].orders.append(one)
-        known.update(found)
-    return [*known[key].orders, *context.order_store.created]
+    """Return at least the person's orders within that time before the order."""
+    key, placed_at = _build_key(order, actor), datetime.fromisoformat(order.created_at)
+    known = context.loaded.recent_orders.get(key)
+    if known is None or known.since > placed_at - within:
+        _read_recent_orders(context, {key: placed_at})
+    return [*context.loaded.recent_orders[key].orders, *context.order_store.created]
 
 
 def _is_same(one: Order, order: Order) -> bool:

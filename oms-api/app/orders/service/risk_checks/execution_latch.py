@@ -46,24 +46,24 @@ def count_execution(context: BatchContext, order: Order, most: int, at: Timestam
     holder = holders[0]
     key = (order.tenant_id, holder)
     load_execution_count(context, key)
-    context.repeats[key].add(order.id)
-    if len(context.repeats[key]) >= most:
+    context.loaded.recent_executions[key].add(order.id)
+    if len(context.loaded.recent_executions[key]) >= most:
         _set(context, key, most, at)
 
 
 def load_execution_count(context: BatchContext, key: tuple[int, LatchSubject]) -> None:
     """Load the orders that a holder executed within the last minute, after the last release of its latch."""
-    if key not in context.repeats and context.services.controls.counts_executions(key[0]):
+    if key not in context.loaded.recent_executions and context.services.controls.counts_executions(key[0]):
         since = format_timestamp(context.now - WINDOW)
         released = queries.find_release_time(context.connection, *key)
         executed = find_executed_order_ids(context.connection, *key, max(since, released or since))
-        context.repeats[key] = executed
+        context.loaded.recent_executions[key] = executed
 
 
 def _set(context: BatchContext, key: tuple[int, LatchSubject], most: int, at: Timestamp) -> None:
     tenant_id, holder = key
-    latch_id = context.services.latch_ids.next(tenant_id, datetime.fromisoformat(at))
-    latch = Latch(latch_id, holder, len(context.repeats.pop(key)), most, at)
+    latch_id = context.services.latch_ids.generate(tenant_id, datetime.fromisoformat(at))
+    latch = Latch(latch_id, holder, len(context.loaded.recent_executions.pop(key)), most, at)
     if not queries.set_latch(context.connection, tenant_id, latch):  # another process has set it
         latch = queries.list_active_latches(context.connection, [tenant_id])[tenant_id].get(holder, latch)
         context.latched[key] = latch

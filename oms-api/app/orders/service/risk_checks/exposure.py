@@ -133,15 +133,15 @@ def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Pos
         key
         for key, position in held.items()
         if position.quantity
-        and key not in context.last_trade_prices
+        and key not in context.loaded.last_trade_prices
         and mark_of(context.quote(key.tenant_id, key.symbol)) is None
     ]
-    context.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
+    context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
 
 
 def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:
     """Return the price of the newest trade in a position, of this batch or stored."""
     price = context.ledger.get_new_price(key)
-    if price is None and key not in context.last_trade_prices:
+    if price is None and key not in context.loaded.last_trade_prices:
         load_last_trade_prices(context, context.ledger.positions(key.portfolio_key))
-    return context.last_trade_prices.get(key) if price is None else price
+    return context.loaded.last_trade_prices.get(key) if price is None else price

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.costs.errors import RateUnknown
 from app.costs.rules.booking import NO_CHARGES, BookedCharges, ChargedTrade, compute_booked_charges
 from app.costs.rules.markets import MARKETS, find_trading_day
-from app.costs.rules.values import Execution, OrderTotals, Schedule
+from app.costs.rules.values import ChargedExecution, OrderTotals, Schedule
 from app.costs.service import load_rates
 from app.money import ZERO
 from app.orders.rules.execution_verification import list_unbusted
@@ -32,7 +32,7 @@ class ChargedMarket(NamedTuple):
 def build_charged_trade(
     context: BatchContext,
     order: Order,
-    execution: Execution,
+    execution: ChargedExecution,
     currency: str | None,
     rate: Decimal | None,
     at: Timestamp,
@@ -79,7 +79,7 @@ def estimate_charges(
         exchange=market.exchange,
         product=order.product,
         side=order.side,
-        execution=Execution.at_price(quantity, price),
+        execution=ChargedExecution.from_price(quantity, price),
         currency=market.currency,
         rate=market.rate,
         at=datetime.fromisoformat(order.created_at),

@@ -38,7 +38,7 @@ def check_losses(context: BatchContext, command: CheckLosses) -> OrderResult:
     """Compare the losses of a tenant's portfolios with their limits, and set their switches."""
     tenant_id, portfolio_keys = (
         command.tenant_id,
-        context.plan.portfolios_with_loss_limits.get(command.tenant_id),
+        context.loaded.portfolios_with_loss_limits.get(command.tenant_id),
     )
     if not portfolio_keys:
         return NO_ORDERS
@@ -60,7 +60,7 @@ def _check(context: BatchContext, portfolio_key: PortfolioKey, baseline: LossBas
     portfolio, connection = context.ledger.portfolio(portfolio_key), context.connection
     is_live = portfolio.kind == "live"
     subject = Subject(portfolio_name_key=portfolio.name_key, symbol="", is_live=is_live)
-    limits = context.services.controls.limits(portfolio.tenant_id, subject)
+    limits = context.services.controls.get_limits(portfolio.tenant_id, subject)
     equity = compute_equity(context, portfolio_key)
     breach = find_breach(equity, baseline, limits.max_daily_loss, limits.max_drawdown)
     switch = queries.find_switch(connection, portfolio.tenant_id, portfolio.name_key)
@@ -94,5 +94,5 @@ def _set(
     switches = load_switches(context.connection, [tenant_id])[tenant_id]
     row = (portfolio.id, key, portfolio.trading_state)
     execute_writes(context.connection, *update_trading_states(tenant_id, [row], switches))
-    portfolio.trading_state = switches.state(key)[0].value
+    portfolio.trading_state = switches.get_state(key)[0].value
     context.audit_entries.append(build_automatic_switch_entry(tenant_id, datetime.fromisoformat(at), change))

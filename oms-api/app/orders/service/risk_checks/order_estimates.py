@@ -5,7 +5,7 @@ from decimal import Decimal
 import orjson
 
 from app.costs.errors import RateUnknown
-from app.costs.rules.values import Execution
+from app.costs.rules.values import ChargedExecution
 from app.ledger.rules.keys import PortfolioKey
 from app.money import ZERO, format_fixed, multiply, shorten_amount, shorten_quantity
 from app.orders.rules.order_views import OrderEstimate
@@ -62,7 +62,7 @@ def serialize_estimate(estimate: OrderEstimate) -> str:
 def _charges(context: BatchContext, order: Order, value: Decimal, rate: Decimal | None) -> Decimal | None:
     """Return the charges of the order if one execution filled it, None where a rate is unknown."""
     currency = currency_in(context, order.portfolio_key, order.symbol, context.position(order))
-    execution = Execution(order.leaves_quantity, value)
+    execution = ChargedExecution(order.leaves_quantity, value)
     try:
         trade = build_charged_trade(context, order, execution, currency, rate, order.created_at)
         return compute_charges(context, order, trade).total

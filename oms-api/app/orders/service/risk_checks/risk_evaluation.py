@@ -91,7 +91,9 @@ def risk_input(
         latch=latch_of(context, order),
         is_person=order.actor is not None,
         confirm_repeat=confirm_repeat,
-        same_order_seconds=same_order_seconds(context, order, limits.repeat_order_seconds),
+        same_order_seconds=None
+        if confirm_repeat
+        else same_order_seconds(context, order, limits.repeat_order_seconds),
         pnl_of_day=losses.pnl_of_day,
         firm_pnl_of_day=find_firm_pnl_of_day(context, order, limits),
         drawdown=losses.drawdown,
@@ -108,7 +110,7 @@ def risk_input(
 
 def _find_waived_codes(context: BatchContext, order: Order) -> frozenset[str]:
     """Return the denial code that the order's override waives. Overrides must be loaded before."""
-    request = context.approval_requests.get(order.key) if context.approval_requests else None
+    request = context.loaded.approval_requests.get(order.key) if context.loaded.approval_requests else None
     return frozenset({request.waived}) if request is not None and request.waived else _NO_CODES
 
 
@@ -131,7 +133,9 @@ def limits_of(context: BatchContext, order: Order) -> Limits:
     found = context.limits.get(key)
     if found is None:
         instrument = context.instrument(order.tenant_id, order.symbol)
-        found = context.services.controls.limits(order.tenant_id, _build_subject(context, order, instrument))
+        found = context.services.controls.get_limits(
+            order.tenant_id, _build_subject(context, order, instrument)
+        )
         context.limits[key] = found
     return found
 
@@ -160,7 +164,7 @@ def _format_value(value: Decimal | str | None) -> str | None:
 
 
 def _find_feed_silence(context: BatchContext, quote: Quote | None) -> Decimal | None:
-    span = None if quote is None else context.services.market.silence(quote, context.now)
+    span = None if quote is None else context.services.market.compute_silence(quote, context.now)
     return None if span is None else Decimal(int(span.total_seconds()))
 
 

@@ -33,7 +33,7 @@ def find_calendars(context: BatchContext, order: Order) -> SessionCalendars | No
 
     None where sessions are not enforced, or the market is unknown.
     """
-    if not context.has_sessions or context.get_enforcement(order.portfolio_key) is Enforcement.OFF:
+    if not context.loaded.has_sessions or context.get_enforcement(order.portfolio_key) is Enforcement.OFF:
         return None
     instrument = context.instrument(order.tenant_id, order.symbol)
     terms = (instrument.exchange, instrument.asset_class)
@@ -71,7 +71,7 @@ def find_session_refusal(context: BatchContext, order: Order, hold: Hold | None)
 
     An order is also denied where the sessions are unknown, because it could wait without end.
     """
-    if not context.has_sessions or not is_deniable(order):
+    if not context.loaded.has_sessions or not is_deniable(order):
         return None
     if hold is None:
         return _find_square_off_refusal(context, order)
@@ -99,7 +99,7 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
     squared_off = find_last_square_off(context, portfolio_key, order.symbol, at)
     if squared_off is None:
         return None
-    session = calendars.regular.session_at(at)
+    session = calendars.regular.find_session(at)
     if session is None or squared_off < session.open:
         return None
     return Hold(describe_square_off(squared_off), find_next_open(calendars.regular, at).opens_at)
@@ -107,7 +107,7 @@ def _find_square_off_refusal(context: BatchContext, order: Order) -> Hold | None
 
 def find_current_hold(context: BatchContext, order: Order) -> Hold | None:
     """Return why the order must wait now: a held order at the time of the batch, others when placed."""
-    if not context.has_sessions:
+    if not context.loaded.has_sessions:
         return None
     return find_order_hold(context, order, format_timestamp(_get_current_time(context, order)))
 
@@ -120,7 +120,7 @@ def select_tradable(
     context: BatchContext, orders: Sequence[Order], quote: Quote, at: Timestamp
 ) -> list[Order]:
     """Return the orders that may trade at the quote at `at`."""
-    if not context.has_sessions:
+    if not context.loaded.has_sessions:
         return [order for order in orders if order.time_in_force not in AT_AUCTION]
     return [order for order in orders if _can_trade(context, order, quote, at)]
 

@@ -21,7 +21,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = find_order_price(risk.order, risk.prices)
     if price is None or quantity <= get_reducible_quantity(risk.book, risk.order.side):
         return None
-    gross = risk.other_exposure.gross + _gross_here(
+    gross = risk.other_exposure.gross + _compute_gross(
         risk, compute_order_value(quantity, price, risk.book.rate)
     )
     if most is not None and gross > most:
@@ -34,7 +34,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     return None
 
 
-def _gross_here(risk: RiskInput, added: Decimal) -> Decimal:
+def _compute_gross(risk: RiskInput, added: Decimal) -> Decimal:
     book, held_quantity = risk.book, compute_market_value(risk.book)
     is_buy = risk.order.side == "BUY"
     high = held_quantity + book.buy_value + (added if is_buy else 0)

@@ -20,7 +20,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     price = find_order_price(risk.order, risk.prices)
     if price is None:
         return None
-    net = _net(risk) + compute_order_value(quantity, price, risk.book.rate)
+    net = _compute_net(risk) + compute_order_value(quantity, price, risk.book.rate)
     if most is not None and net > most:
         sentence = f"The net exposure of a portfolio may be at most {format_grouped_amount(most)}."
         return Denial("MAX_NET_EXPOSURE", sentence, most, net)
@@ -32,7 +32,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:
     return None
 
 
-def _net(risk: RiskInput) -> Decimal:
+def _compute_net(risk: RiskInput) -> Decimal:
     """Return the portfolio's exposure in the direction of the order's side, before the order."""
     book, held_quantity = risk.book, compute_market_value(risk.book)
     if risk.order.side == "BUY":

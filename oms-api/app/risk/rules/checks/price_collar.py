@@ -21,7 +21,7 @@ def check(risk: RiskInput, quantity: Decimal) -> Denial | None:  # noqa: ARG001 
             "NO_REFERENCE_PRICE",
             f"There is no market price of {order.symbol} to compare with; publish a quote.",
         )
-    is_buy, bound = order.side == "BUY", _bound(order.side, middle, percent)
+    is_buy, bound = order.side == "BUY", _compute_bound(order.side, middle, percent)
     if price <= bound if is_buy else price >= bound:
         return None
     side = "above" if is_buy else "below"
@@ -37,8 +37,8 @@ def compute_price_bound(risk: RiskInput) -> Decimal | None:
     middle, percent = get_reference_price(risk.prices), risk.limits.price_collar_percent
     if risk.order.type != "LIMIT" or middle is None or percent is None:
         return None
-    return _bound(risk.order.side, middle, percent)
+    return _compute_bound(risk.order.side, middle, percent)
 
 
-def _bound(side: str, middle: Decimal, percent: Decimal) -> Decimal:
+def _compute_bound(side: str, middle: Decimal, percent: Decimal) -> Decimal:
     return multiply(middle, (_HUNDRED + percent if side == "BUY" else _HUNDRED - percent) / _HUNDRED)

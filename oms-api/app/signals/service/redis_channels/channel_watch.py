@@ -3,17 +3,16 @@
 import asyncio
 import logging
 
-import orjson
 from sqlalchemy import Connection
 
 from app.clock import Now
-from app.database import execute_writes, set_tenant_scope
+from app.database import set_tenant_scope
 from app.database.transactions import Transactions
 from app.duties.queries import mark_state
 from app.errors import OmsError
-from app.events.service.outbox import build_event_insert
+from app.events.service.outbox import publish_event
 from app.metrics import SignalMetrics
-from app.signals.rules.values import Channel
+from app.signals.rules.values import SignalChannel
 from app.signals.service.redis_channels.channel_state import ChannelProblem, ChannelState
 from app.signals.service.redis_channels.intake import SignalIntake
 from app.timestamps import format_timestamp
@@ -47,7 +46,7 @@ class ChannelWatch:
         """Publish an event if the state has changed. Raises Unavailable."""
         problem = self._state.problem
         is_down = problem is not None
-        self._metrics.set_channel(Channel.REDIS, is_up=not is_down)
+        self._metrics.set_channel(SignalChannel.REDIS, is_up=not is_down)
         if is_down != self._was_down:
             tenant_id = (await self._intake.find_caller()).tenant_id
             await self._transactions.run(lambda connection: self._publish(connection, tenant_id, problem))
@@ -58,9 +57,9 @@ class ChannelWatch:
         if not mark_state(connection, _STATE, now, is_on=is_down):
             return
         payload = {
-            "channel": Channel.REDIS,
+            "channel": SignalChannel.REDIS,
             "reason": None if problem is None else problem.reason,
             "since": format_timestamp(now if problem is None else problem.since),
         }
-        event = (tenant_id, DOWN if is_down else UP, orjson.dumps(payload).decode(), format_timestamp(now))
-        execute_writes(set_tenant_scope(connection, [tenant_id]), build_event_insert([event]))
+        set_tenant_scope(connection, [tenant_id])
+        publish_event(connection, tenant_id, DOWN if is_down else UP, payload, now)

@@ -12,7 +12,7 @@ from app.identity.queries.tenants import TenantRow, find_tenant, get_tenant
 from app.identity.rules.access import FIRST_TENANT, Caller, Scope
 from app.metrics import SignalMetrics
 from app.orders.service.commands import PlaceSignal
-from app.signals.rules.values import Channel, SignalRequest
+from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.service.signal_service import SignalService
 
 SENDER = "redis"
@@ -70,5 +70,5 @@ class SignalIntake:
     def _report(self, refusals: Sequence[OmsError | None]) -> None:
         for refusal in refusals:
             if refusal is not None and not isinstance(refusal, Unavailable):
-                self._metrics.count_refusal(Channel.REDIS)
+                self._metrics.count_refusal(SignalChannel.REDIS)
                 _LOG.warning("a signal was refused: %s", refusal.detail)

@@ -23,7 +23,7 @@ def build_leg(terms, status="held", **changes):
 
 
 def describe_orders(reports):
-    return [(one.order_id, one.status) for one in reports]
+    return [(report.order_id, report.status) for report in reports]
 
 
 @pytest.fixture

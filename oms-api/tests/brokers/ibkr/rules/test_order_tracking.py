@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from app.brokers.ibkr.rules.order_tracking import OrderTracker
-from app.brokers.ibkr.rules.reports import ChargeReport, FillReport, OrderReport, StatusReport
-from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, Chain
+from app.brokers.ibkr.rules.order_tracking import IbkrOrderTracker
+from app.brokers.ibkr.rules.reports import ChargeReport, IbkrFillReport, IbkrOrderReport, StatusReport
+from app.brokers.ibkr.rules.tracked_order import MAX_INCOMPLETE_READINGS, ReplacementChain
 from app.brokers.rules.values import Canceled, Lapsed, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.market import NOON, format_events, parse_order_text
@@ -17,7 +17,7 @@ TEN = Decimal(10)
 
 
 def report_open_order(status="Submitted", ref="A", venue_id=1, client_id=CLIENT_ID, perm_id=100, **changes):
-    order_report = OrderReport(
+    order_report = IbkrOrderReport(
         venue_id, client_id, perm_id, ref, "AAPL", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, TEN,
         Decimal(95), None, None, None, None, status,
     )  # fmt: skip
@@ -29,13 +29,13 @@ def report_status(name, filled="0", perm_id=100, client_id=CLIENT_ID, venue_id=1
 
 
 def report_fill(execution_id="x.01", quantity="10", ref="A", **changes):
-    fill_report = FillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
+    fill_report = IbkrFillReport(execution_id, 1, CLIENT_ID, 100, ref, Decimal(quantity), Decimal(95), NOON)
     return fill_report._replace(**changes)
 
 
 @pytest.fixture
 def tracker():
-    return OrderTracker(CLIENT_ID)
+    return IbkrOrderTracker(CLIENT_ID)
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_replacement_of_a_group_is_confirmed_with_a_reduced_quantity(
 
 def test_replacement_of_an_earlier_process_is_confirmed_by_the_first_report(tracker):
     successor = parse_order_text("BUY 10 LIMIT limit 96", "B")._replace(group="G")
-    tracker.add_chains([Chain(("A",), successor)])
+    tracker.add_chains([ReplacementChain(("A",), successor)])
     changed = report_open_order(quantity=Decimal(6), limit_price=Decimal(96))
     assert format_events(tracker.apply_order(changed, NOON))[0] == "A replaced"
 
@@ -225,9 +225,9 @@ def test_fill_that_ends_the_order_refuses_its_replacement(tracker, working_order
 
 
 def test_order_of_another_process_has_its_replacements(tracker):
-    tracker.add_chains([Chain(("A", "B"))])
+    tracker.add_chains([ReplacementChain(("A", "B"))])
     assert format_events(tracker.apply_order(report_open_order(), NOON)) == ["B accepted"]
-    assert [one.order_id for one in tracker.orders] == ["B"]
+    assert [order.order_id for order in tracker.orders] == ["B"]
 
 
 def test_orders_without_our_reference_are_reported_under_an_id_of_ibkr(tracker):

@@ -6,10 +6,10 @@ import pytest
 
 from app.brokers.ibkr.rules.capabilities import find_refusal, find_replacement_refusal
 from app.brokers.ibkr.rules.contracts import ContractTerms, build_symbol, find_contract
-from app.brokers.ibkr.rules.messages import Effect, find_effect, format_reason
+from app.brokers.ibkr.rules.messages import MessageEffect, find_effect, format_reason
 from app.brokers.ibkr.rules.reports import (
     Attachment,
-    FillReport,
+    IbkrFillReport,
     build_account,
     build_terms,
     get_attachment,
@@ -97,12 +97,12 @@ def test_replacement_keeps_symbol_side_and_type():
 @pytest.mark.parametrize(
     ("code", "effect"),
     [
-        (100, Effect.IS_UNKNOWN),
-        (201, Effect.REFUSES_LAST_REQUEST),
-        (202, Effect.CANCELS),
-        (399, Effect.NONE),
-        (2109, Effect.NONE),
-        (10148, Effect.REFUSES_CANCEL),
+        (100, MessageEffect.IS_UNKNOWN),
+        (201, MessageEffect.REFUSES_LAST_REQUEST),
+        (202, MessageEffect.CANCELS),
+        (399, MessageEffect.NONE),
+        (2109, MessageEffect.NONE),
+        (10148, MessageEffect.REFUSES_CANCEL),
     ],
 )
 def test_message_has_an_effect(code, effect):
@@ -179,7 +179,7 @@ def test_figure_of_the_account_that_is_no_amount_is_refused(value):
     [("0000e0d5.6566.01.02", ("0000e0d5.6566.01", 2)), ("odd", ("odd", 1)), ("a.b", ("a.b", 1))],
 )
 def test_execution_id_ends_with_the_number_of_its_correction(execution_id, parts):
-    fill = FillReport(execution_id, 1, 1, 1, "A", Decimal(1), Decimal(1), NOON)
+    fill = IbkrFillReport(execution_id, 1, 1, 1, "A", Decimal(1), Decimal(1), NOON)
     assert (fill.base_id, fill.number) == parts
 
 

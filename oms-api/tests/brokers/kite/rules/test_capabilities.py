@@ -4,7 +4,7 @@ import pytest
 
 from app.brokers.kite.rules.capabilities import (
     CAPABILITIES,
-    Segment,
+    KiteSegment,
     choose_exchange,
     choose_product,
     find_refusal,
@@ -76,4 +76,4 @@ def test_replacement_keeps_symbol_and_side():
 def test_capabilities_exclude_fractions_extended_hours_and_native_pairs():
     for able in CAPABILITIES.values():
         assert not any((able.has_fractions, able.has_extended_hours, able.pairing is Pairing.NATIVE))
-    assert set(CAPABILITIES) == set(Segment)
+    assert set(CAPABILITIES) == set(KiteSegment)

@@ -39,7 +39,7 @@ def test_share_and_derivative_are_parsed():
     ],
 )
 def test_indices_and_malformed_lines_are_left_out(line):
-    assert [one.symbol for one in parse_dump(line, RELIANCE)] == ["RELIANCE"]
+    assert [instrument.symbol for instrument in parse_dump(line, RELIANCE)] == ["RELIANCE"]
 
 
 def test_first_exchange_names_the_terms():

@@ -10,7 +10,7 @@ from app.brokers.kite.rules.requests import build_order
 from app.brokers.kite.rules.responses import parse_account, parse_order, parse_positions, parse_trade
 from app.brokers.kite.rules.sessions import build_checksum, build_login_address, build_stream_address
 from app.brokers.rules.order_reports import MalformedResponse
-from app.brokers.rules.values import Holding, OrderType, TimeInForce
+from app.brokers.rules.values import BrokerPosition, OrderType, TimeInForce
 from app.ledger.rules.accounting import Side
 from tests.brokers.malformed_values import find_escapes
 from tests.brokers.market import parse_order_text
@@ -33,7 +33,7 @@ def read_record(record, **changes):
 
 
 def parse_message(**changes):
-    return parse_order(read_record(ORDER, **changes), lambda one: f"our {one['tag']}")
+    return parse_order(read_record(ORDER, **changes), lambda record: f"our {record['tag']}")
 
 
 def test_order_is_parsed():
@@ -94,8 +94,8 @@ def test_positions_add_holdings_of_earlier_days_and_the_trades_of_the_day():
         {"tradingsymbol": "NIFTY26DECFUT", "quantity": -75, "average_price": Decimal("26000.05")},
     ]
     assert parse_positions(holdings, net, 1) == [
-        Holding(1, "INFY", Decimal(10), Decimal(14806)),
-        Holding(1, "NIFTY26DECFUT", Decimal(-75), Decimal("-1950003.75")),
+        BrokerPosition(1, "INFY", Decimal(10), Decimal(14806)),
+        BrokerPosition(1, "NIFTY26DECFUT", Decimal(-75), Decimal("-1950003.75")),
     ]
 
 

@@ -21,7 +21,7 @@ def test_tag_has_the_order_id_and_fits(moment, rest):
 
 
 def test_ids_of_orders_have_tags_that_can_be_parsed():
-    order_id = SortableIds("O").next(1, datetime(2026, 11, 27, tzinfo=UTC))
+    order_id = SortableIds("O").generate(1, datetime(2026, 11, 27, tzinfo=UTC))
     assert parse_tag(build_tag(order_id)) == order_id
 
 

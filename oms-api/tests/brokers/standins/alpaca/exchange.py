@@ -34,20 +34,22 @@ _FORBIDDEN = 40310000
 _UNPROCESSABLE = 42210000
 
 
-def _asset(symbol: str, asset_class: str = "us_equity", exchange: str = "NASDAQ", **flags: bool) -> Asset:
+def _find_asset(
+    symbol: str, asset_class: str = "us_equity", exchange: str = "NASDAQ", **flags: bool
+) -> Asset:
     return Asset(str(uuid.uuid5(uuid.NAMESPACE_URL, symbol)), symbol, asset_class, exchange, **flags)
 
 
 ASSETS = (
-    _asset("AAPL"),
-    _asset("MSFT"),
-    _asset("TSLA"),
-    _asset("SPY", exchange="ARCA"),
-    _asset("BRK.B", exchange="NYSE"),
-    _asset("WHOLE", exchange="NYSE", is_fractionable=False),
-    _asset("HARD", exchange="NYSE", is_shortable=False),
-    _asset("BTC/USD", "crypto", "CRYPTO", is_shortable=False),
-    _asset("ETH/USD", "crypto", "CRYPTO", is_shortable=False),
+    _find_asset("AAPL"),
+    _find_asset("MSFT"),
+    _find_asset("TSLA"),
+    _find_asset("SPY", exchange="ARCA"),
+    _find_asset("BRK.B", exchange="NYSE"),
+    _find_asset("WHOLE", exchange="NYSE", is_fractionable=False),
+    _find_asset("HARD", exchange="NYSE", is_shortable=False),
+    _find_asset("BTC/USD", "crypto", "CRYPTO", is_shortable=False),
+    _find_asset("ETH/USD", "crypto", "CRYPTO", is_shortable=False),
 )
 
 Listener = Callable[[dict[str, Any]], None]
@@ -86,8 +88,8 @@ class Exchange:
         with self.lock:
             order = self._build(body)
             self._check_funds(order)
-            for one in (order, *order.legs):
-                self._add(one)
+            for item in (order, *order.legs):
+                self._add(item)
             answer = serialize_order(order, is_nested=True)
             self._route(order)
             return answer
@@ -190,7 +192,7 @@ class Exchange:
         if symbol not in self.assets:
             refuse(f'asset "{symbol}" not found', code=_UNPROCESSABLE)
         client_order_id = self._check_client_order_id(body.get("client_order_id"))
-        return linked_orders.build_linked(body, self.assets[symbol], client_order_id, _now())
+        return linked_orders.build_linked(body, self.assets[symbol], client_order_id, _get_now())
 
     def _build_successor(self, previous: Order, body: Mapping[str, Any]) -> Order:
         if previous.order_class and body.get("qty") is not None:
@@ -204,14 +206,14 @@ class Exchange:
             old = getattr(previous, name)
             amounts[name] = old if old is None or trail is None else trail
         current = Order(
-            id=_new_id(),
+            id=_generate_id(),
             client_order_id=self._check_client_order_id(body.get("client_order_id")),
             asset=previous.asset,
             side=previous.side,
             type=previous.type,
             time_in_force=str(body.get("time_in_force") or previous.time_in_force),
-            at=_now(),
-            created_at=_now(),
+            at=_get_now(),
+            created_at=_get_now(),
             replaces=previous.id,
             hwm=previous.hwm,
             is_triggered=previous.is_triggered,
@@ -221,7 +223,7 @@ class Exchange:
         return current
 
     def _check_client_order_id(self, given: Any) -> str:
-        client_order_id = str(given) if given else _new_id()
+        client_order_id = str(given) if given else _generate_id()
         if len(client_order_id) > MAX_CLIENT_ORDER_ID_LENGTH:
             refuse("client_order_id must be no more than 128 characters")
         if client_order_id in self._by_client_order_id:
@@ -291,7 +293,7 @@ class Exchange:
         order.filled_qty += qty
         order.filled_value += qty * price
         self._hold(order, qty, price)
-        execution = Execution(_new_id(), order, qty, price, order.filled_qty, order.leaves, _now())
+        execution = Execution(_generate_id(), order, qty, price, order.filled_qty, order.leaves, _get_now())
         self.executions.append(execution)
         is_last = order.leaves <= ZERO
         status = "filled" if is_last else "partially_filled"
@@ -323,8 +325,8 @@ class Exchange:
     def _close_group(self, order: Order, status: str) -> None:
         """Cancel or expire an order, and those that are linked to it."""
         ended = [order, *linked_orders.list_ended_with(order)]
-        for one in ended:
-            self._change(one, status, status, f"{status}_at")
+        for item in ended:
+            self._change(item, status, status, f"{status}_at")
 
     def _hold(self, order: Order, qty: Decimal, price: Decimal) -> None:
         signed = order.sign * qty
@@ -339,7 +341,7 @@ class Exchange:
         self.cash -= signed * price
 
     def _correct(self, execution_id: str, event: str, qty: Decimal, price: Decimal | None) -> None:
-        execution = next(one for one in self.executions if one.id == execution_id)
+        execution = next(item for item in self.executions if item.id == execution_id)
         order, old = execution.order, execution
         new_price = old.price if price is None else price
         order.filled_qty += qty - old.qty
@@ -360,7 +362,7 @@ class Exchange:
         execution: Execution | None = None,
     ) -> None:
         is_silent = order.status == "held" and self.faults.orders.hides_held_legs
-        order.status, order.at = status, _now()
+        order.status, order.at = status, _get_now()
         if time is not None:
             order.times[time] = order.at
         if not is_silent:
@@ -368,7 +370,7 @@ class Exchange:
 
     def _publish(self, event: str, order: Order, execution: Execution | None = None, **extra: Any) -> None:
         data = {"event": event, "timestamp": format_time(order.at), "order": serialize_order(order)} | extra
-        data["execution_id"] = _new_id() if execution is None else execution.id
+        data["execution_id"] = _generate_id() if execution is None else execution.id
         if execution is not None:
             position = self.positions.get(order.asset.symbol)
             data |= {
@@ -381,9 +383,9 @@ class Exchange:
             listener(data)
 
 
-def _new_id() -> str:
+def _generate_id() -> str:
     return str(uuid.uuid4())
 
 
-def _now() -> datetime:
+def _get_now() -> datetime:
     return datetime.now(UTC)

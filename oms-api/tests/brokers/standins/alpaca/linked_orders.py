@@ -25,14 +25,14 @@ def build_linked(body: Mapping[str, Any], asset: Asset, client_order_id: str, at
     if kind in {"", "simple"}:
         if given:
             refuse("take_profit and stop_loss require an order class", code=_UNPROCESSABLE)
-        return build_order(body, asset, _new_id(), client_order_id, at)
+        return build_order(body, asset, _generate_id(), client_order_id, at)
     if kind not in {"bracket", "oco", "oto"} or set(given) != _LEGS.get(kind, set(given)) or not given:
         refuse(f"{kind} orders require other legs", code=_UNPROCESSABLE)
     if kind == "oto" and len(given) != 1:
         refuse("oto orders require exactly one of take_profit or stop_loss", code=_UNPROCESSABLE)
     if kind == "oco":
         body = {**body, "limit_price": given.pop("take_profit").get("limit_price")}
-    order = build_order(body, asset, _new_id(), client_order_id, at)
+    order = build_order(body, asset, _generate_id(), client_order_id, at)
     order.order_class = kind
     _check_terms(order)
     order.legs = [_build_leg(order, name, terms) for name, terms in given.items()]
@@ -56,7 +56,7 @@ def _build_leg(order: Order, name: str, terms: Mapping[str, Any]) -> Order:
     kind = "limit" if stop is None else "stop" if limit is None else "stop_limit"
     side = order.side if order.order_class == "oco" else {"buy": "sell", "sell": "buy"}[order.side]
     leg = replace(
-        order, id=_new_id(), client_order_id=_new_id(), side=side, type=kind, limit_price=limit,
+        order, id=_generate_id(), client_order_id=_generate_id(), side=side, type=kind, limit_price=limit,
         stop_price=stop, status="held", parent=order, legs=[], times={},
     )  # fmt: skip
     validate_order(leg)
@@ -65,8 +65,8 @@ def _build_leg(order: Order, name: str, terms: Mapping[str, Any]) -> Order:
 
 def _check_prices(order: Order) -> None:
     exits = order.group
-    limits = [one.limit_price or ZERO for one in exits if one.type == "limit"]
-    stops = [one.stop_price or ZERO for one in exits if one.type in _STOPS]
+    limits = [leg.limit_price or ZERO for leg in exits if leg.type == "limit"]
+    stops = [leg.stop_price or ZERO for leg in exits if leg.type in _STOPS]
     for limit in limits:
         for stop in stops:
             if (limit > stop) != (exits[0].side == "sell"):
@@ -94,13 +94,17 @@ def is_stop_reached(order: Order, quote: Quote) -> bool:
 
 def list_siblings(order: Order) -> list[Order]:
     """Return the open exits of the same position, of which a fill of `order` takes the quantity."""
-    return [one for one in order.group if one is not order and one.is_open] if order.is_exit else []
+    return (
+        [sibling for sibling in order.group if sibling is not order and sibling.is_open]
+        if order.is_exit
+        else []
+    )
 
 
 def list_ended_with(order: Order) -> list[Order]:
     """Return the open orders that end when `order` is canceled or expires."""
     primary = order.parent or order
-    return [one for one in (primary, *primary.legs) if one is not order and one.is_open]
+    return [sibling for sibling in (primary, *primary.legs) if sibling is not order and sibling.is_open]
 
 
 def reduce_sibling(sibling: Order, qty: Decimal) -> None:
@@ -118,5 +122,5 @@ def take_legs(previous: Order, current: Order) -> None:
         current.parent.legs.append(current)
 
 
-def _new_id() -> str:
+def _generate_id() -> str:
     return str(uuid.uuid4())

@@ -38,8 +38,9 @@ class MarketData:
         with self._exchange.lock:
             quotes = {
                 symbol: {
-                    "t": now, "bp": _number(quote.bid), "bs": _number(quote.bid_size), "bx": "V",
-                    "ap": _number(quote.ask), "as": _number(quote.ask_size), "ax": "V", "c": ["R"], "z": "C",
+                    "t": now, "c": ["R"], "z": "C",
+                    "bp": _parse_number(quote.bid), "bs": _parse_number(quote.bid_size), "bx": "V",
+                    "ap": _parse_number(quote.ask), "as": _parse_number(quote.ask_size), "ax": "V",
                 }
                 for symbol in request.query_params["symbols"].split(",")
                 if (quote := self._exchange.quotes.get(symbol)) is not None
@@ -49,14 +50,14 @@ class MarketData:
     async def _list_bars(self, request: Request) -> Response:
         parameters = request.query_params
         start = parameters.get("start", "")
-        found = {
+        quotes = {
             symbol: [
                 bar for bar in self._bars.get((symbol, parameters["timeframe"]), []) if bar["t"] >= start
             ]
             for symbol in parameters["symbols"].split(",")
         }
-        return JSONResponse({"bars": found, "next_page_token": None})
+        return JSONResponse({"bars": quotes, "next_page_token": None})
 
 
-def _number(amount: Decimal) -> float:
+def _parse_number(amount: Decimal) -> float:
     return float(amount)

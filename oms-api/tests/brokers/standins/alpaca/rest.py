@@ -117,12 +117,12 @@ class _Rest:
 
     async def list_positions(self, _request: Request) -> Response:
         with self._exchange.lock:
-            found = [
+            assets = [
                 serialization.serialize_position(position, self._exchange.quotes.get(symbol))
                 for symbol, position in self._exchange.positions.items()
                 if position.qty
             ]
-        return JSONResponse(found)
+        return JSONResponse(assets)
 
     async def get_position(self, request: Request) -> Response:
         with self._exchange.lock:
@@ -135,7 +135,9 @@ class _Rest:
 
     async def list_assets(self, request: Request) -> Response:
         asset_class = request.query_params.get("asset_class")
-        assets = (one for one in self._exchange.assets.values() if asset_class in {None, one.asset_class})
+        assets = (
+            asset for asset in self._exchange.assets.values() if asset_class in {None, asset.asset_class}
+        )
         return JSONResponse([serialization.serialize_asset(asset) for asset in assets])
 
     async def get_asset(self, request: Request) -> Response:

@@ -60,19 +60,19 @@ class Exchange:
     def quote(self, name: str, bid: str, ask: str) -> None:
         """Set the prices of AAPL or EURUSD, and fill what they reach."""
         self.quotes[name] = Quote(Decimal(bid), Decimal(ask))
-        for order in [one for one in self.orders if one.contract.name == name]:
+        for order in [resting for resting in self.orders if resting.contract.name == name]:
             self._match(order)
 
     @property
     def executions(self) -> list[Execution]:
         return [execution for order in self.orders for execution in order.executions]
 
-    def next_perm_id(self) -> int:
+    def generate_perm_id(self) -> int:
         return next(self._perm_ids)
 
     def find(self, client_id: int, order_id: int) -> Order | None:
-        found = (order for order in self.orders if (order.client_id, order.id) == (client_id, order_id))
-        return next(found, None)
+        orders = (order for order in self.orders if (order.client_id, order.id) == (client_id, order_id))
+        return next(orders, None)
 
     def _find_parent(self, order: Order) -> Order | None:
         return self.find(order.client_id, order.parent_id) if order.parent_id else None
@@ -162,7 +162,7 @@ class Exchange:
     def _cross(self) -> None:
         """Fill what crosses a request on its way."""
         crossing, self.crossing = self.crossing, {}
-        for order in [one for one in self.orders if one.ref in crossing and one.is_open]:
+        for order in [resting for resting in self.orders if resting.ref in crossing and resting.is_open]:
             quantity = min(Decimal(crossing[order.ref]), order.remaining)
             self.fill(order, str(quantity), order.limit_price or order.aux_price)
 
@@ -173,7 +173,7 @@ class Exchange:
     def _transmit(self, last: Order) -> None:
         """Let the orders work that wait for the last one of their group."""
         mine = [order for order in self.untransmitted if order.client_id == last.client_id]
-        for order in [one for one in mine if last.parent_id in {one.id, one.parent_id}]:
+        for order in [resting for resting in mine if last.parent_id in {resting.id, resting.parent_id}]:
             self.untransmitted.remove(order)
             order.is_transmitted = True
             self.submit(order, is_matched=False)
@@ -188,7 +188,11 @@ class Exchange:
         return parent is not None and parent.is_open
 
     def _list_children(self, parent: Order) -> list[Order]:
-        return [one for one in self.orders if (one.client_id, one.parent_id) == (parent.client_id, parent.id)]
+        return [
+            order
+            for order in self.orders
+            if (order.client_id, order.parent_id) == (parent.client_id, parent.id)
+        ]
 
     def _activate_children(self, parent: Order) -> None:
         for child in self._list_children(parent) if parent.status == "Filled" else []:
@@ -201,7 +205,7 @@ class Exchange:
 
         An order that joins the group later keeps its quantity.
         """
-        for order in [one for one in oca_groups.list_others(self.orders, filled) if one.is_open]:
+        for order in [other for other in oca_groups.list_others(self.orders, filled) if other.is_open]:
             if order.oca_type == "1" or order.remaining <= amount or filled.status == "Filled":
                 self.cancel(order, "OCA group")
             else:

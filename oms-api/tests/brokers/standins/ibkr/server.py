@@ -71,7 +71,7 @@ class StandIn:
             if session.client_id == client_id and not self._is_offline:
                 session.send(parts)
 
-    def next_order_id(self, client_id: int) -> int:
+    def generate_order_id(self, client_id: int) -> int:
         return self._order_ids.get(client_id, 0) + 1
 
     def note_order_id(self, client_id: int, order_id: int) -> None:

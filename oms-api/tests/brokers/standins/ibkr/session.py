@@ -98,7 +98,7 @@ class Session:
     def _fail(self, fault: MessageFault, message: int, fields: list[str]) -> None:
         match fault.kind:
             case "reject":
-                order = parse_order(fields, self.client_id or 0, self.exchange.next_perm_id())
+                order = parse_order(fields, self.client_id or 0, self.exchange.generate_perm_id())
                 self.exchange.reject(order, fault.text)
             case "refuse":
                 self.send(build_error(_get_reference(fields), fault.code, fault.text))
@@ -140,14 +140,14 @@ class Session:
             return
         self.client_id = client_id
         self.send([15, 1, ",".join(self.stand_in.accounts)])
-        self.send([9, 1, self.stand_in.next_order_id(client_id)])
+        self.send([9, 1, self.stand_in.generate_order_id(client_id)])
         self.send(build_error(-1, 2104, "Market data farm connection is OK:usfarm"))
         for order in self._list_open(only_own=True):
             self.exchange.publish_state(order)
 
     def place_order(self, fields: list[str]) -> None:
         client_id = self.client_id or 0
-        order = parse_order(fields, client_id, self.exchange.next_perm_id())
+        order = parse_order(fields, client_id, self.exchange.generate_perm_id())
         self.stand_in.note_order_id(client_id, order.id)
         self.exchange.submit(order)
 
@@ -172,7 +172,7 @@ class Session:
     def list_executions(self, fields: list[str]) -> None:
         reference = int(fields[2])
         held = {one.id for one in self.exchange.held_executions}
-        for execution in [one for one in self.exchange.executions if one.id not in held]:
+        for execution in [candidate for candidate in self.exchange.executions if candidate.id not in held]:
             self.send(build_execution(reference, execution))
         self.send([55, 1, reference])
         for execution in self.exchange.executions:
@@ -201,7 +201,7 @@ class Session:
         self.send([49, 1, int(time.time())])
 
     def send_order_id(self, _: list[str]) -> None:
-        self.send([9, 1, self.stand_in.next_order_id(self.client_id or 0)])
+        self.send([9, 1, self.stand_in.generate_order_id(self.client_id or 0)])
 
     def finish_account_updates(self, _: list[str]) -> None:
         self.send([54, 1, self.exchange.account])

@@ -59,7 +59,7 @@ class Control:
                     "trades": len(exchange.trades),
                     "positions": [position.serialize() for position in exchange.positions.values()],
                     "quotes": {
-                        symbol: [str(one) for one in quote] for symbol, quote in exchange.quotes.items()
+                        symbol: [str(value) for value in quote] for symbol, quote in exchange.quotes.items()
                     },
                 }
             )

@@ -129,7 +129,7 @@ class Exchange:
     def close_day(self) -> None:
         """Cancel the open orders, as Kite does after the close."""
         with self.lock:
-            for order in [one for one in self.orders.values() if one.is_open]:
+            for order in [candidate for candidate in self.orders.values() if candidate.is_open]:
                 self._change(order, "CANCELLED", "Order cancelled at the end of the day.")
 
     # Internals

@@ -64,7 +64,7 @@ class Sessions:
         """Return to the first session."""
         self.access_token = self._first
 
-    def admits(self, api_key: str | None, access_token: str | None) -> bool:
+    def is_admitted(self, api_key: str | None, access_token: str | None) -> bool:
         return (api_key, access_token) == (self.api_key, self.access_token)
 
 
@@ -74,6 +74,10 @@ class Rest:
     def __init__(self, exchange: Exchange, sessions: Sessions) -> None:
         self._exchange, self._sessions = exchange, sessions
         self._sent: deque[float] = deque()
+
+    def clear(self) -> None:
+        """Forget when the last orders came: they count no more."""
+        self._sent.clear()
 
     def build_routes(self) -> list[Route]:
         return [
@@ -107,7 +111,7 @@ class Rest:
     async def get_profile(self, _request: Request) -> Response:
         return answer({"user_id": USER_ID, "user_type": "paper", "broker": "ZERODHA", "exchanges": ["NSE"]})
 
-    def _margins(self) -> dict[str, Any]:
+    def _build_margins(self) -> dict[str, Any]:
         with self._exchange.lock:
             cash = number(self._exchange.cash)
         return {
@@ -118,10 +122,10 @@ class Rest:
         }
 
     async def get_margins(self, _request: Request) -> Response:
-        return answer({"equity": self._margins(), "commodity": {"enabled": False, "net": 0}})
+        return answer({"equity": self._build_margins(), "commodity": {"enabled": False, "net": 0}})
 
     async def get_equity(self, _request: Request) -> Response:
-        return answer(self._margins())
+        return answer(self._build_margins())
 
     async def list_orders(self, _request: Request) -> Response:
         with self._exchange.lock:
@@ -142,13 +146,13 @@ class Rest:
     async def list_trades(self, request: Request) -> Response:
         order_id = request.path_params.get("order_id")
         with self._exchange.lock:
-            trades = [one for one in self._exchange.trades if order_id in {None, one.order.order_id}]
+            trades = [trade for trade in self._exchange.trades if order_id in {None, trade.order.order_id}]
             return answer([trade.serialize() for trade in trades])
 
     async def list_positions(self, _request: Request) -> Response:
         with self._exchange.lock:
-            found = [position.serialize() for position in self._exchange.positions.values()]
-        return answer({"net": found, "day": found})
+            positions = [position.serialize() for position in self._exchange.positions.values()]
+        return answer({"net": positions, "day": positions})
 
     async def list_holdings(self, _request: Request) -> Response:
         with self._exchange.lock:
@@ -164,7 +168,7 @@ class Rest:
             if exchange in {None, listing.exchange}:
                 segment = "INDICES" if listing.kind == "INDEX" else listing.exchange
                 kind = "EQ" if listing.kind == "INDEX" else listing.kind
-                facts = (
+                values = (
                     listing.token,
                     listing.token >> 8,
                     listing.symbol,
@@ -175,12 +179,12 @@ class Rest:
                     listing.tick,
                     listing.lot,
                 )
-                rows.writerow((*facts, kind, segment, listing.exchange))
+                rows.writerow((*values, kind, segment, listing.exchange))
         body = gzip.compress(text.getvalue().encode())
         return Response(body, media_type="text/csv", headers={"content-encoding": "gzip"})
 
     async def get_charges(self, request: Request) -> Response:
-        return answer([compute_charges(one) for one in json.loads(await request.body())])
+        return answer([compute_charges(order) for order in json.loads(await request.body())])
 
     def _count(self) -> None:
         """Refuse more than ten orders and cancels a second."""
@@ -202,7 +206,7 @@ class KiteGateway(Gateway):
     @override
     def find_refusal(self, headers: dict[str, str], path: str) -> Response | None:
         key, _, token = headers.get("authorization", "").removeprefix("token ").partition(":")
-        if path.startswith(_OPEN_PATHS) or self._sessions.admits(key, token):
+        if path.startswith(_OPEN_PATHS) or self._sessions.is_admitted(key, token):
             return None
         return build_error(403, "TokenException", "Incorrect `api_key` or `access_token`.")
 

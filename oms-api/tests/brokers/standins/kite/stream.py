@@ -33,7 +33,7 @@ class Ticker(Broadcast):
     async def serve(self, websocket: WebSocket) -> None:
         """Serve a connection, whose address has the token. Any other gets 403."""
         query_params = websocket.query_params
-        if self._is_refused() or not self._sessions.admits(
+        if self._is_refused() or not self._sessions.is_admitted(
             query_params.get("api_key"), query_params.get("access_token")
         ):
             await websocket.close(1008)

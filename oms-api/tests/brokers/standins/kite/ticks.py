@@ -14,7 +14,9 @@ _LARGEST = 2**32 - 1
 def build_frame(packets: Iterable[bytes]) -> bytes:
     """Return a frame of packets."""
     listed = list(packets)
-    return struct.pack(">H", len(listed)) + b"".join(struct.pack(">H", len(one)) + one for one in listed)
+    return struct.pack(">H", len(listed)) + b"".join(
+        struct.pack(">H", len(packet)) + packet for packet in listed
+    )
 
 
 def build_packet(listing: Listing, quote: Quote, mode: str, at: datetime) -> bytes:

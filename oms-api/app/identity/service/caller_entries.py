@@ -1,0 +1,17 @@
+"""Audit entries of what the caller of a request did."""
+
+from datetime import datetime
+
+from app.audit.rules.entries import AuditValues
+from app.audit.service import AuditEntry
+from app.direct_routes import RequestInfo
+from app.identity.rules.access import Caller
+
+
+def build_caller_entry(
+    caller: Caller, request: RequestInfo, at: datetime, action: str, target: str,
+    before: AuditValues | None = None, after: AuditValues | None = None,
+) -> AuditEntry:  # fmt: skip
+    """Build an entry for the caller's own trail, with the address and the ID of the request."""
+    who = (caller.tenant_id, at, caller.actor, caller.name)
+    return AuditEntry(*who, action, target, request.address, request.request_id, before, after)

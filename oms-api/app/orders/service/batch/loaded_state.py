@@ -1,0 +1,104 @@
+"""What a batch reads under its locks before it decides on its commands."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from app.brokers.queries import StoredConnection
+from app.instruments.rules import Instrument, InstrumentKey
+from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey
+from app.market_data.rules.values import Quote
+from app.orders.errors import NoSuchOrder
+from app.orders.queries.book import RepeatKey
+from app.orders.rules.approvals import ApprovalRequest
+from app.orders.rules.rows import ExecutionRow, OrderEvent
+from app.orders.rules.values import Order, OrderKey
+from app.orders.service.batch.open_orders import RecentOrders
+from app.orders.service.commands import CommandOnOrder, ReviewApprovals, get_order_key
+from app.orders.service.internal_commands import ExpireOrders
+from app.risk.rules.latches import LatchSubject
+from app.risk.rules.switches import Switches
+from app.risk.rules.values import Totals
+
+ExecutionKey = tuple[int, str, str]  # tenant id, broker and execution id
+# Plain tuples of a tenant id and a symbol are faster than `InstrumentKey`.
+SymbolKey = tuple[int, str]
+
+
+@dataclass(slots=True)
+class LoadedState:
+    """What the commands of a batch read, besides the ledger and the orders.
+
+    The commands add to it what they do themselves: a quote that arrives, the keys of their orders, their
+    requests for approval and their executions.
+    """
+
+    # The portfolios to find by name, and those to lock: see `lock_plan`.
+    portfolio_names: set[PortfolioNameKey] = field(default_factory=set)
+    portfolio_keys: set[PortfolioKey] = field(default_factory=set)
+    portfolios_by_order: dict[OrderKey, PortfolioKey] = field(default_factory=dict)
+    portfolios_by_symbol: dict[InstrumentKey, list[PortfolioKey]] = field(default_factory=dict)
+    overdue: dict[ExpireOrders, list[PortfolioKey]] = field(default_factory=dict)
+    intraday: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    portfolios_with_loss_limits: dict[int, list[PortfolioKey]] = field(default_factory=dict)
+    waiting: dict[ReviewApprovals, list[ApprovalRequest]] = field(default_factory=dict)
+    expired_requests: dict[int, list[ApprovalRequest]] = field(default_factory=dict)
+    # By tenant id, and idempotency key or "/" + client order id.
+    orders_by_request_key: dict[tuple[int, str], list[Order]] = field(default_factory=dict)
+
+    quotes: dict[SymbolKey, Quote | None] = field(default_factory=dict)
+    instruments: dict[SymbolKey, Instrument] = field(default_factory=dict)
+    # The times of new quotes that are only stored, and the symbols of stored quotes that are not matched yet.
+    unmatched: dict[InstrumentKey, str] = field(default_factory=dict)
+    symbols_with_unmatched_quotes: Collection[InstrumentKey] = ()
+    last_trade_prices: dict[PositionKey, Decimal] = field(default_factory=dict)  # see `exposure`
+    # Executions of earlier batches by (tenant id, symbol, time of the quote).
+    consumed_liquidity: dict[tuple[int, str, str], list[tuple[Any, ...]]] = field(default_factory=dict)
+
+    has_sessions: bool = False  # whether any portfolio enforces trading sessions
+    switches: dict[int, Switches] = field(default_factory=dict)  # by tenant
+    broker_connections: dict[tuple[int, str], StoredConnection | None] = field(default_factory=dict)
+    unlocked_totals: dict[int, dict[str, Totals]] = field(default_factory=dict)  # see `aggregates`
+    switched_by_losses: dict[PortfolioKey, bool] = field(default_factory=dict)  # see `current_losses`
+    firm_currencies: dict[int, str] = field(default_factory=dict)  # by tenant
+    # The ids of the orders that a holder executed lately: see `execution_latch`.
+    recent_executions: dict[tuple[int, LatchSubject], set[str]] = field(default_factory=dict)
+    recent_orders: dict[RepeatKey, RecentOrders] = field(default_factory=dict)
+
+    approval_requests: dict[OrderKey, ApprovalRequest | None] = field(default_factory=dict)
+    person_names: dict[tuple[int, str], frozenset[str]] = field(default_factory=dict)  # see `deciders`
+    key_creators: dict[tuple[int, str], str | None] = field(default_factory=dict)
+    histories: dict[OrderKey, list[OrderEvent]] = field(default_factory=dict)  # see `order_records`
+    executions: dict[OrderKey, list[ExecutionRow]] = field(default_factory=dict)
+    executed_orders: dict[ExecutionKey, str | None] = field(default_factory=dict)
+    overridden: dict[OrderKey, bool] = field(default_factory=dict)  # whether a denied order has an override
+    # The orders that a cancellation has canceled in a portfolio, None if it was not there yet.
+    canceled_orders: dict[tuple[str, PortfolioKey], list[str] | None] = field(default_factory=dict)
+    # The exits that were open after a time: see `exit_restoration`.
+    recent_exits: dict[tuple[PositionKey, str], list[Order]] = field(default_factory=dict)
+
+    def index_request_keys(self, orders: Iterable[Order]) -> None:
+        """Index recorded orders by client order id and by idempotency key."""
+        for order in orders:
+            for name in (f"/{order.client_order_id}", order.idempotency_key):
+                if name:
+                    self.orders_by_request_key.setdefault((order.tenant_id, name), []).append(order)
+
+    def portfolios(self, tenant_id: int) -> list[PortfolioKey]:
+        """Return the tenant's portfolios that the batch locks."""
+        return sorted(key for key in self.portfolio_keys if key.tenant_id == tenant_id)
+
+    def portfolios_of(self, tenant_id: int, *symbols: str) -> list[PortfolioKey]:
+        """Return the portfolios with open orders in one of the symbols."""
+        found = (self.portfolios_by_symbol.get(InstrumentKey(tenant_id, symbol), []) for symbol in symbols)
+        return sorted({portfolio_key for keys in found for portfolio_key in keys})
+
+    def has_order(self, command: CommandOnOrder) -> bool:
+        """Return whether the command's order was found."""
+        return get_order_key(command) in self.portfolios_by_order
+
+    def require_order(self, command: CommandOnOrder) -> None:
+        """Raise NoSuchOrder if the command's order was not found."""
+        if not self.has_order(command):
+            raise NoSuchOrder(command.order_id)

@@ -1,0 +1,1 @@
+"""Log in at brokers, and resolve differences from their books."""

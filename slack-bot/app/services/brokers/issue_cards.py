@@ -1,0 +1,89 @@
+"""Show differences from brokers' books as cards in the channel. A card is stored until Slack has it."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.messages import Message, add_hint
+from app.blocks.reconciliation import build_issue_card
+from app.delivery.message_sender import DeliveryClaim, send_with_claim
+from app.delivery.notification_store import CLAIM_SECONDS, Notification
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.send_queue import SendJob
+from app.errors import QueueFull, SlackError, SlackRateLimited
+from app.services.dependencies import Services
+from app.services.failure_messages import MAYBE_REPEATED
+from app.services.settings.slack_settings import find_report_channel
+
+log = logging.getLogger(__name__)
+
+CARD = "reconciliation.card"  # type of the stored cards
+
+
+def show_issue(services: Services, data: Mapping[str, Any], event_id: str) -> None:
+    """Post the card of an issue, or edit the one that is there. Return at once.
+
+    The card is stored first. If Slack does not take it, or the bot is killed, it is sent later.
+    """
+    issue_id = str(data.get("issue_id") or "")
+    order_message = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    portfolio = str(data.get("portfolio_name") or "")
+    channel = order_message.channel if order_message else find_report_channel(services, portfolio)
+    if not issue_id or not channel:
+        return
+    claim, card = _store_card(services, issue_id, channel, data, event_id), build_issue_card(data)
+
+    def send() -> None:
+        try:
+            send_with_claim(claim, lambda: _send(services, issue_id, channel, card), event_id)
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            log.warning("Issue not shown yet", extra={"request_id": event_id, "fault": str(error)})
+
+    def log_delayed() -> None:
+        log.warning("Issue delayed", extra={"request_id": event_id})
+
+    try:
+        services.send_queue.put(f"channel:{channel}", SendJob(send, log_delayed))
+    except QueueFull:
+        log_delayed()
+
+
+def send_card(services: Services, notification: Notification) -> None:
+    """Send a card that Slack did not take, or that a bot left when it was killed. Raises `SlackError`."""
+    card = build_issue_card(json.loads(notification.text))
+    hint = MAYBE_REPEATED if notification.attempts else ""
+    _send(services, notification.thread, notification.channel, card, hint)
+
+
+def _store_card(
+    services: Services, issue_id: str, channel: str, data: Mapping[str, Any], event_id: str
+) -> DeliveryClaim | None:
+    """Store a card instead of earlier ones of the issue. Return the right to send it."""
+    now = time.time()
+    card = Notification(
+        key=f"{event_id}:{channel}",
+        team=services.team,
+        user="",
+        channel=channel,
+        event_type=CARD,
+        text=json.dumps(data),
+        created_at=now,
+        due_at=now + CLAIM_SECONDS,
+        thread=issue_id,
+    )
+    services.notifications.remove_replaced(card)
+    return services.notifications.add_and_claim(card)
+
+
+def _send(services: Services, issue_id: str, channel: str, card: Message, hint: str = "") -> None:
+    current = services.order_messages.find(issue_id, MessageKind.ISSUE)
+    if current and services.slack.edit_message(current.channel, current.ts, card):
+        return
+    ts = services.slack.post(channel, add_hint(card, hint) if hint else card)
+    services.order_messages.save(
+        OrderMessage(issue_id, MessageKind.ISSUE, channel, ts, services.team, "", is_open=False)
+    )

@@ -1,0 +1,1 @@
+"""Open, fill in and answer forms of any kind."""

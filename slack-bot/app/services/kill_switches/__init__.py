@@ -1,0 +1,1 @@
+"""Stop and resume trading, with a banner in the channel."""

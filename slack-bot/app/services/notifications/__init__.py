@@ -1,0 +1,1 @@
+"""Notify people and channels about events, and upload the daily reports."""

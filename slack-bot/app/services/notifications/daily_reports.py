@@ -1,0 +1,81 @@
+"""Upload the daily reports of the OMS to the channel for reports."""
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from app.blocks.messages import build_notice
+from app.blocks.text import escape
+from app.delivery.file_sender import File
+from app.delivery.notification_store import Notification
+from app.errors import OmsError, QueueFull, SlackError, SlackUnreachable, format_log_name
+from app.oms_client.daily_reports import DailyReport, download_report
+from app.services.dependencies import Services
+from app.services.failure_messages import MAYBE_REPEATED
+from app.services.queries.exports import MAX_EXPORT_BYTES, get_title
+from app.storage.claimed_ids import ClaimedIds
+
+log = logging.getLogger(__name__)
+
+REPORT = "report.ready"
+CLAIM_SECONDS = 300.0  # longer than an upload; what failed is tried again after it
+GIVE_UP_SECONDS = 24 * 3600.0
+ANNOUNCED_BEFORE = "The OMS made this report again, so you may have an earlier copy."
+TOO_LARGE = (
+    "{title} is larger than {megabytes} MB, which is the most that I send here. "
+    "Download it from the OMS with `GET {path}`."
+)
+
+
+def store_report(services: Services, channel: str, report: DailyReport, event_id: str) -> None:
+    """Store that a report must be uploaded. Return at once; `start_uploads` uploads it.
+
+    A report that was announced before, as by a repeated run of the OMS, is uploaded with a note.
+    """
+    now, key = time.time(), f"{event_id}:{channel}"
+    is_new = ClaimedIds(services.storage).claim(f"report:{services.team}:{report.report}:{report.date}")
+    text = json.dumps({"report": asdict(report), "is_new": is_new})
+    services.notifications.add(Notification(key, services.team, "", channel, REPORT, text, now, now))
+
+
+def start_uploads(services: Services, due: Iterable[Notification]) -> None:
+    """Claim the reports that are due, and upload them on the threads for exports."""
+    for pending in due:
+        if not services.notifications.claim(pending, time.time() + CLAIM_SECONDS):
+            continue
+        try:
+            services.export_workers.submit(pending.key, _upload, services, pending)
+        except QueueFull:
+            services.notifications.retract(pending.key)
+
+
+def _upload(services: Services, pending: Notification) -> None:
+    """Upload a report. Keep it for later if that fails, for up to a day."""
+    try:
+        _send(services, pending)
+    except (OmsError, SlackError) as error:
+        extra = {"request_id": pending.key, "fault": format_log_name(error)}
+        log.warning("Report not uploaded", extra=extra)
+        if not isinstance(error, SlackUnreachable):  # nothing was posted
+            services.notifications.retract(pending.key)
+        if time.time() - pending.created_at <= GIVE_UP_SECONDS:
+            return
+    services.notifications.remove(pending.key)
+
+
+def _send(services: Services, pending: Notification) -> None:
+    stored = json.loads(pending.text)
+    report = DailyReport(**stored["report"])
+    title = f"{get_title(report.report)}, {report.date}"
+    content = download_report(services.oms, report, max_bytes=MAX_EXPORT_BYTES, request_id=pending.key)
+    hint = MAYBE_REPEATED if pending.attempts else "" if stored["is_new"] else ANNOUNCED_BEFORE
+    comment = f"*{escape(title)}* {hint}".rstrip()
+    if content is None:
+        megabytes = MAX_EXPORT_BYTES // 1_000_000
+        text = TOO_LARGE.format(title=comment, megabytes=megabytes, path=report.path)
+        services.slack.post(pending.channel, build_notice(text))
+        return
+    file = File(f"{report.report}-{report.date}.{report.file_format}", content, title)
+    services.file_sender.share(file, pending.channel, comment)

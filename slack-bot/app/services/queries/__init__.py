@@ -1,0 +1,1 @@
+"""Answer requests that read: commands in words, the overview, tables and charts."""

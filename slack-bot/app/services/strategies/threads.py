@@ -1,0 +1,74 @@
+"""Show the events of each strategy in a thread of the channel for reports."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from app.blocks.messages import build_notice
+from app.blocks.strategy_threads import build_strategy_message, describe_strategy_event
+from app.delivery.message_sender import send_with_claim
+from app.delivery.order_messages import MessageKind, OrderMessage
+from app.delivery.send_queue import SendJob
+from app.errors import QueueFull, SlackError, SlackRateLimited
+from app.services.dependencies import Services
+from app.services.pending_notes import store_thread_line
+from app.services.settings.slack_settings import find_report_channel
+
+log = logging.getLogger(__name__)
+
+
+def show_strategy_event(services: Services, event_type: str, data: Mapping[str, Any], event_id: str) -> None:
+    """Add a line to the thread of a strategy, and show its status in the first message. Return at once.
+
+    The line is stored first. If the bot is killed before it is posted, it is posted later.
+    """
+    name, portfolio = str(data.get("name") or ""), str(data.get("portfolio_name") or "")
+    message = _find_message(services, name)
+    channel = message.channel if message else find_report_channel(services, portfolio)
+    if not name or not channel:
+        return
+    line = describe_strategy_event(event_type, data)
+    claim = store_thread_line(services, channel, _build_key(services, name), line, event_id)
+
+    def send() -> None:
+        try:
+            thread_ts = _show_status(services, name, channel, data)
+            send_with_claim(
+                claim, lambda: services.slack.post(channel, build_notice(line), thread_ts=thread_ts), event_id
+            )
+        except SlackRateLimited:
+            raise
+        except SlackError as error:
+            log.warning("Strategy not shown", extra={"request_id": event_id, "fault": str(error)})
+
+    def log_abandoned() -> None:
+        log.warning("Strategy given up", extra={"request_id": event_id})
+
+    try:
+        services.send_queue.put(f"channel:{channel}", SendJob(send, log_abandoned))
+    except QueueFull:
+        log_abandoned()
+
+
+def _show_status(services: Services, name: str, channel: str, data: Mapping[str, Any]) -> str:
+    """Edit the first message of the thread, or post it. Return its timestamp. Raises `SlackError`."""
+    message, order_message = build_strategy_message(data), _find_message(services, name)
+    if order_message is not None and not data.get("status"):
+        return order_message.ts
+    if order_message and services.slack.edit_message(order_message.channel, order_message.ts, message):
+        return order_message.ts
+    ts = services.slack.post(channel, message)
+    key = _build_key(services, name)
+    services.order_messages.save(
+        OrderMessage(key, MessageKind.STRATEGY, channel, ts, services.team, "", is_open=False)
+    )
+    return ts
+
+
+def _find_message(services: Services, name: str) -> OrderMessage | None:
+    return services.order_messages.find(_build_key(services, name), MessageKind.STRATEGY)
+
+
+def _build_key(services: Services, name: str) -> str:
+    """Return the id of the message: workspaces may have strategies of one name."""
+    return f"{services.team}:{name}"

@@ -1,0 +1,1 @@
+"""Report trades: open the form, submit it, confirm the trade, and reverse it."""

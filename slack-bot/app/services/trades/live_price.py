@@ -1,0 +1,112 @@
+"""Show matching instruments, price, GMV and quote while a person types in the form."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from app.blocks.trade_form import MarketFacts, build_lines, get_shown_lines, update_lines
+from app.errors import OmsError, SlackError, format_log_name
+from app.forms.submission import read_draft
+from app.forms.text import InvalidName, parse_symbol
+from app.request_priority import run_outside
+from app.services.dependencies import Services
+from app.services.origin import Origin
+from app.services.state.open_forms import OpenForm, OpenForms
+
+log = logging.getLogger(__name__)
+
+MAX_MATCHES = 20
+
+
+class LineUpdate(NamedTuple):
+    """How the lines of a kind of form are updated.
+
+    `load` returns the facts about the entries of a view (None without one). `build` returns the updated view,
+    None if its lines are current. With `always`, the lines of the view are not compared.
+    """
+
+    load: Callable[[Services, Origin, dict[str, Any] | None], Any]
+    build: Callable[[dict[str, Any], Any, bool], dict[str, Any] | None]
+
+
+def update_price_lines(services: Services, forms: OpenForms, origin: Origin, view_id: str) -> None:
+    """Wait for a pause in typing, then update the lines of the trade form."""
+    update_lines_when_idle(services, forms, origin, view_id, PRICE_LINES)
+
+
+def update_lines_when_idle(
+    services: Services, forms: OpenForms, origin: Origin, view_id: str, update: LineUpdate
+) -> None:
+    """Wait for a pause in typing, then update the lines of the form."""
+    form = forms.get(view_id)
+    while not services.stopping.is_set():
+        with form.lock:
+            left, view = _pause_left(services, form), form.view
+        if left > 0:
+            with run_outside():
+                services.stopping.wait(left)
+            continue
+        line_facts = update.load(
+            services, origin, view
+        )  # without the lock: a keystroke must not wait for the OMS
+        with form.lock:
+            if _pause_left(services, form) <= 0:
+                form.has_waiter = False
+                _draw(services, form, origin, line_facts, update)
+                return
+
+
+def _pause_left(services: Services, form: OpenForm) -> float:
+    return form.active_at + services.waits.typing_pause - time.monotonic()
+
+
+def _load_market_facts(services: Services, origin: Origin, view: dict[str, Any] | None) -> MarketFacts:
+    typed = read_draft(view["state"]["values"]).symbol if view else ""
+    return load_market_facts(services, origin, typed.strip())
+
+
+def load_market_facts(services: Services, origin: Origin, typed: str) -> MarketFacts:
+    """Return the quote of a typed symbol and the instruments that match it."""
+    if not typed:
+        return MarketFacts()
+    person, request_id = origin.person, origin.request_id
+    try:
+        instruments = services.oms.list_instruments(person, typed, limit=MAX_MATCHES, request_id=request_id)
+        quote = services.oms.get_quote(person, parse_symbol(typed), request_id=request_id)
+    except InvalidName:
+        return MarketFacts(None, instruments)
+    except OmsError as error:
+        log.info("No quote", extra={"request_id": request_id, "fault": format_log_name(error)})
+        return MarketFacts()
+    return MarketFacts(quote, instruments)
+
+
+def _build_price_lines(
+    view: dict[str, Any], market_facts: MarketFacts, always: bool
+) -> dict[str, Any] | None:
+    draft = read_draft(view["state"]["values"])
+    if not always and get_shown_lines(view) == build_lines(draft, market_facts):
+        return None
+    return update_lines(view, draft, market_facts)
+
+
+PRICE_LINES = LineUpdate(_load_market_facts, _build_price_lines)
+
+
+def _draw(services: Services, form: OpenForm, origin: Origin, line_facts: Any, update: LineUpdate) -> None:
+    view, form.view = form.view, None
+    if view is None:
+        return
+    # After a redraw by this process, the lines in Slack's payload are outdated: do not compare with them.
+    updated = update.build(view, line_facts, bool(form.newer_hash))
+    if updated is None:
+        return
+    current_hash = form.latest(str(view.get("hash", "")))
+    try:
+        updated_hash = services.slack.update_view(str(view["id"]), updated, current_hash)
+    except SlackError as error:
+        log.info("Price line not updated", extra={"request_id": origin.request_id, "fault": str(error)})
+        return
+    if updated_hash and updated_hash != current_hash:
+        form.newer_hash[current_hash] = updated_hash
