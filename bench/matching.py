@@ -54,13 +54,14 @@ def _create_resting_orders(symbol: str, count: int, portfolios: int) -> Iterator
 def measure_quotes() -> list[Line]:
     """Return the time of one quote among all resting orders, indexed by symbol as in the service."""
     names = [f"S{number}" for number in range(SYMBOLS)]
+    orders_per_symbol = RESTING // SYMBOLS
     book = PaperOrderBook(
-        order for name in names for order in _create_resting_orders(name, RESTING // SYMBOLS, 10)
+        order for name in names for order in _create_resting_orders(name, orders_per_symbol, 10)
     )
     durations, event_count = [], 0
     for number, name in enumerate(names * 3):
         quote = _build_quote(name, Decimal(number % 21 - 10) / 10)
-        seconds, events = _measure_matching(book.of(name), quote)
+        seconds, events = _measure_matching(book.list_orders(name), quote)
         durations.append(seconds)
         event_count += events
     events_per_quote = f"{event_count / len(durations):.1f} events"

@@ -18,7 +18,7 @@ from app.config import Settings
 from app.database import Readers, connect_engine, set_tenant_scope
 from app.database.timeouts import response_timeout
 from app.duties.service import DutyRunner
-from app.ids import new_row_id
+from app.ids import generate_row_id
 from app.instruments.queries import set_terms
 from app.instruments.rules import Instrument
 from app.ledger.queries.books import insert_portfolios
@@ -100,7 +100,8 @@ def _fill(engine: Engine, orders: int) -> None:
         names = [f"Book {number}" for number in range(PORTFOLIOS)]
         cash = Decimal(1_000_000)
         keys = [
-            build_portfolio(new_row_id(), _TENANT, name, name_key(name), opening_cash=cash) for name in names
+            build_portfolio(generate_row_id(), _TENANT, name, name_key(name), opening_cash=cash)
+            for name in names
         ]
         insert_portfolios(connection, [build_portfolio_row(key, _OPEN) for key in keys])
     market = Market(SimulatedSource("bench"), Readers(engine, 1))

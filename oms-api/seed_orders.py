@@ -21,7 +21,7 @@ from app.config import Settings
 from app.database import Readers, set_tenant_scope, unit_of_work
 from app.identity.queries.tenants import find_opening_cash
 from app.identity.rules.access import FIRST_TENANT
-from app.ids import new_row_id
+from app.ids import generate_row_id
 from app.instruments import queries as instruments
 from app.instruments.rules import Instrument, InstrumentKey
 from app.ledger.queries.books import insert_portfolios
@@ -107,7 +107,7 @@ def _open_portfolio(connection: Connection, now: datetime) -> None:
     set_tenant_scope(connection, [FIRST_TENANT])
     cash = find_opening_cash(connection, [FIRST_TENANT])[FIRST_TENANT]
     naming = (FIRST_TENANT, PORTFOLIO, name_key(PORTFOLIO))
-    portfolio = build_portfolio(new_row_id(), *naming, opening_cash=cash)
+    portfolio = build_portfolio(generate_row_id(), *naming, opening_cash=cash)
     insert_portfolios(connection, [build_portfolio_row(portfolio, now)])
 
 

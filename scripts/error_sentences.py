@@ -120,6 +120,7 @@ def find_details(modules: list[Module], name: str) -> list[str]:
     problems: list[str] = []
     for module in modules:
         if name in module.classes:
+            problems += _find_sentences(module, module.classes[name])
             calls = _find_super_calls(module.classes[name])
             problems += [text for call in calls for text in _find_argument_texts(module, call, 0)]
     if not problems:
@@ -129,6 +130,13 @@ def find_details(modules: list[Module], name: str) -> list[str]:
             for text in _find_argument_texts(module, call, 0)
         ]
     return list(dict.fromkeys(problems))
+
+
+def _find_sentences(module: Module, node: ast.ClassDef) -> list[str]:
+    """Return the sentence of a class whose errors all have the same."""
+    assignments = [line for line in node.body if isinstance(line, ast.Assign)]
+    values = [line.value for line in assignments if ast.unparse(line.targets[0]) == "sentence"]
+    return [text for value in values for text in _find_texts(module, value)]
 
 
 def _find_super_calls(node: ast.ClassDef) -> Iterator[ast.Call]:

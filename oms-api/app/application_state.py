@@ -18,6 +18,9 @@ from app.day_close.service.signing import DayCloser
 from app.duties.dependencies import DUTY_RUNNER
 from app.events.dependencies import FEED, OPAQUE_IDS
 from app.health.dependencies import HEALTH_COMPONENTS
+from app.http.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS
+from app.http.exports import Exports
+from app.http.pages import Cursors
 from app.identity.dependencies import AUTHENTICATION, LOGIN_SERVICE, SESSIONS, STATEMENTS
 from app.identity.routes.change_requests import CHANGE_EXECUTOR
 from app.identity.rules.workspace_statements import StatementReader
@@ -54,9 +57,6 @@ from app.streams.dependencies import STREAMS
 from app.webhooks.dependencies import WEBHOOK_DELIVERIES, WEBHOOKS
 from app.webhooks.service.deliveries import WebhookDeliveries
 from app.webhooks.service.webhooks import WebhookService
-from app.wire.dependencies import CHANGES, CURSORS, EXPORTS, NOW, READERS
-from app.wire.exports import Exports
-from app.wire.pages import Cursors
 
 State = Sequence[tuple[str, object]]
 

@@ -49,6 +49,7 @@ from app.health.rules import (
     describe_webhooks,
 )
 from app.health.service import PortfolioGauges, list_portfolio_values
+from app.http.opaque_ids import OpaqueIds
 from app.identity.dependencies import Authentication
 from app.identity.service.passwords import Passwords
 from app.identity.service.sessions import LoginSessions
@@ -120,7 +121,6 @@ from app.strategies.service.runner_factory import RunnerFactory
 from app.streams.service.hub import StreamHub, create_hub
 from app.webhooks.queries.dispatching import read_backlog
 from app.webhooks.service.delivery_runner import LEASE_NAME, DeliveryRunner
-from app.wire.opaque_ids import OpaqueIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from app.clock import Now
 from app.config import Settings
 from app.duties.service import Duty, DutyRunner, RunHistory
 from app.group_commit import GroupCommit
+from app.http.opaque_ids import OpaqueIds
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.position_records import PositionRecords
 from app.ledger.service.settlement import Settlements
@@ -50,7 +51,6 @@ from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
 from app.webhooks.service.maintenance import WebhookMaintenance
 from app.webhooks.service.sender import WebhookSender
-from app.wire.opaque_ids import OpaqueIds
 
 EXPIRY_PERIOD = timedelta(seconds=1)
 BAR_PERIOD = timedelta(seconds=10)

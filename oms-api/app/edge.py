@@ -21,11 +21,11 @@ from app.deadline import Deadline
 from app.direct_routes import DirectRequest, DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import Forbidden, Malformed, OmsError, OutcomeUnknown, Unexpected
 from app.forwarding import ForwardedCycle, Forwarder
-from app.ids import new_request_id
+from app.http.problems import build_problem_body, build_problem_headers
+from app.ids import generate_request_id
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.request_body import Disconnected, Message, Receive, read_body, replay_body
-from app.wire.problems import build_problem_body, build_problem_headers
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -320,7 +320,7 @@ def _encode(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
     sent = headers.get(b"x-request-id", b"")
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
+    return sent.decode() if _REQUEST_ID.fullmatch(sent) else generate_request_id()
 
 
 def _refuse_repeats(scope: Scope, headers: Mapping[bytes, bytes]) -> None:

@@ -24,21 +24,21 @@ class OmsError(Exception):
     status = 500
     kind = "internal"
     title = "Something went wrong here"
+    sentence: str  # the detail of a class whose errors all have the same; others have it as an argument
     retry_after_seconds: int | None = None
     extensions: Mapping[str, object] = MappingProxyType({})  # additional members of the problem details
     headers: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, detail: str, errors: Sequence[FieldError] = ()) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str | None = None, errors: Sequence[FieldError] = ()) -> None:
+        self.detail = self.sentence if detail is None else detail
+        super().__init__(self.detail)
         self.errors = tuple(errors)
 
 
 class Unexpected(OmsError):
     """An internal error. The caller only receives the request id."""
 
-    def __init__(self) -> None:
-        super().__init__("The error was logged under this request ID.")
+    sentence = "The error was logged under this request ID."
 
 
 class Malformed(OmsError):

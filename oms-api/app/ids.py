@@ -76,22 +76,22 @@ def build_first_trade_id(instant: datetime) -> str:
     return f"T{to_milliseconds(instant):013d}"
 
 
-def new_row_id() -> int:
+def generate_row_id() -> int:
     """Return a random row id: 52 bits, which every JSON parser keeps exactly and which reveal no count."""
     return (int.from_bytes(os.urandom(7), "big") >> 4) or 1
 
 
-def new_timed_id(now: datetime) -> int:
+def generate_timed_id(now: datetime) -> int:
     """Return a row id above those of earlier milliseconds: 41 bits of time and 12 random bits."""
     return to_milliseconds(now) << 12 | int.from_bytes(os.urandom(2), "big") >> 4
 
 
-def new_tenant_id() -> int:
+def generate_tenant_id() -> int:
     """Return a random tenant id of 31 bits."""
     return (int.from_bytes(os.urandom(4), "big") >> 1) or 1
 
 
-def new_request_id() -> str:
+def generate_request_id() -> str:
     """Return a random request id of 20 hexadecimal digits."""
     return _RANDOM.draw_hexadecimal(20)
 

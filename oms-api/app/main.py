@@ -31,6 +31,11 @@ from app.events import routes as event_routes
 from app.exports import routes as export_routes
 from app.forwarding import ForwardedCycle, Forwarder, worker_directory
 from app.health import routes as health_routes
+from app.http.csv_lists import send_as_accepted
+from app.http.docs import OPENAPI_URL, add_docs
+from app.http.handlers import add_error_handlers
+from app.http.methods import METHODS, MethodTable
+from app.http.openapi import build_openapi_document
 from app.identity.routes import api_keys, roles, slack_settings, tenants, users, workspaces
 from app.identity.routes import audit as audit_routes
 from app.identity.routes import auth as auth_routes
@@ -56,11 +61,6 @@ from app.startup import CannotStart, Forwarding, lifespan, raise_file_limit
 from app.strategies import routes as strategy_routes
 from app.streams import routes as stream_routes
 from app.webhooks import routes as webhook_routes
-from app.wire.csv_lists import send_as_accepted
-from app.wire.docs import OPENAPI_URL, add_docs
-from app.wire.handlers import add_error_handlers
-from app.wire.methods import METHODS, MethodTable
-from app.wire.openapi import build_openapi_document
 
 ROUTERS = (
     recording.router, export.router, reading.router,  # `/trades/export` must precede `/trades/{trade_id}`

@@ -1,6 +1,7 @@
 """Prometheus metrics: requests, latencies, batches, commits, business counts, and the process."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,18 +21,12 @@ class OrderMetrics:
     """What this process did with orders and trades. Label values are words of the code."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._orders = Counter(
-            "oms_orders", "Orders by the status that they came to", ("type", "status"), registry=registry
-        )
-        self._fills = Counter("oms_fills", "Fills of orders", registry=registry)
-        self._denials = Counter(
-            "oms_order_denials", "Orders that a risk check denied", ("code",), registry=registry
-        )
-        self._trades = Counter(
-            "oms_reported_trades",
-            "Trades recorded without an order, and reversals of trades",
-            ("kind",),
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        self._orders = counter("oms_orders", "Orders by the status that they came to", ("type", "status"))
+        self._fills = counter("oms_fills", "Fills of orders")
+        self._denials = counter("oms_order_denials", "Orders that a risk check denied", ("code",))
+        self._trades = counter(
+            "oms_reported_trades", "Trades recorded without an order, and reversals of trades", ("kind",)
         )
 
     def count_order(self, order_type: str, status: str) -> None:
@@ -55,15 +50,12 @@ class SignalMetrics:
     """What this process did with signals."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._signals = Counter(
-            "oms_signals", "Signals by channel and outcome", ("channel", "status"), registry=registry
-        )
-        self._latency = Histogram(
-            "oms_signal_seconds", "Time from arrival to outcome", buckets=_SECONDS, registry=registry
-        )
-        self._channels = Gauge(
-            "oms_signal_channel_up", "1 if signals arrive over the channel", ("channel",), registry=registry
-        )
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry, buckets=_SECONDS)
+        self._signals = counter("oms_signals", "Signals by channel and outcome", ("channel", "status"))
+        self._latency = histogram("oms_signal_seconds", "Time from arrival to outcome")
+        self._channels = gauge("oms_signal_channel_up", "1 if signals arrive over the channel", ("channel",))
 
     def count(self, channel: str, status: str, latency_ms: int) -> None:
         """Count a signal that was acted on."""
@@ -83,25 +75,18 @@ class RequestMetrics:
     """Requests that this process sent to brokers and to webhooks, by outcome."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry, buckets=_SECONDS)
         labels = ("broker", "method", "outcome")
-        self._broker_requests = Counter(
-            "oms_broker_requests", "Requests to brokers", labels, registry=registry
-        )
-        self._broker_latency = Histogram(
+        self._broker_requests = counter("oms_broker_requests", "Requests to brokers", labels)
+        self._broker_latency = histogram(
             "oms_broker_request_seconds",
             "Time until a broker answered or a request failed",
             ("broker", "method"),
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self._deliveries = Counter(
-            "oms_webhook_requests", "Requests to webhooks", ("outcome",), registry=registry
-        )
-        self._delivery_latency = Histogram(
-            "oms_webhook_request_seconds",
-            "Time until an endpoint answered or a request failed",
-            buckets=_SECONDS,
-            registry=registry,
+        self._deliveries = counter("oms_webhook_requests", "Requests to webhooks", ("outcome",))
+        self._delivery_latency = histogram(
+            "oms_webhook_request_seconds", "Time until an endpoint answered or a request failed"
         )
 
     def count_broker_request(self, broker: str, method: str, outcome: str, seconds: float) -> None:
@@ -119,12 +104,12 @@ class ChainMetrics:
     """The scheduled verification of the hash chains of the audit log and the ledger."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._verified_at = Gauge(
+        gauge = partial(Gauge, registry=registry)
+        self._verified_at = gauge(
             "oms_chains_verified_timestamp_seconds",
             "When all hash chains were verified last, in seconds since 1970; 0 if never",
-            registry=registry,
         )
-        self._broken = Gauge("oms_chains_broken", "Hash chains that are broken", registry=registry)
+        self._broken = gauge("oms_chains_broken", "Hash chains that are broken")
 
     def set_state(self, verified_at: float, broken: int) -> None:
         """Set when all chains were verified last, in seconds since 1970, and how many are broken."""
@@ -136,11 +121,10 @@ class PortfolioMetrics:
     """Values of the portfolios that METRICS_PORTFOLIOS names, in their currency."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        gauge = partial(Gauge, registry=registry)
         labels = ("tenant", "portfolio", "currency")
-        self._equity = Gauge("oms_portfolio_equity", "Equity of a portfolio", labels, registry=registry)
-        self._profits = Gauge(
-            "oms_portfolio_pnl", "P&L of a portfolio after charges", (*labels, "kind"), registry=registry
-        )
+        self._equity = gauge("oms_portfolio_equity", "Equity of a portfolio", labels)
+        self._profits = gauge("oms_portfolio_pnl", "P&L of a portfolio after charges", (*labels, "kind"))
 
     def clear(self) -> None:
         """Remove all values, so that a portfolio that was renamed does not remain."""
@@ -161,74 +145,46 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry, buckets=_SECONDS)
         labels = ("method", "route", "status")
-        self._requests = Counter("oms_http_requests", "Requests answered", labels, registry=self.registry)
-        self._latency = Histogram(
-            "oms_http_request_seconds",
-            "Time to answer",
-            ("method", "route"),
-            buckets=_SECONDS,
-            registry=self.registry,
+        self._requests = counter("oms_http_requests", "Requests answered", labels)
+        self._latency = histogram("oms_http_request_seconds", "Time to answer", ("method", "route"))
+        self._batches = histogram("oms_write_batch_size", "Items per commit", buckets=_SIZES)
+        self._commits = histogram("oms_commit_seconds", "Time per batch")
+        self._depth = gauge("oms_write_queue_depth", "Items in the writer's queue")
+        self._audit_drops = counter(
+            "oms_audit_acts_dropped", "Actions that were not written to the audit trail"
         )
-        self._batches = Histogram(
-            "oms_write_batch_size", "Items per commit", buckets=_SIZES, registry=self.registry
+        self._duty_lag = gauge("oms_duty_lag_seconds", "How late a background job is", ("duty",))
+        self._duty_duration = gauge(
+            "oms_duty_duration_seconds", "Time of the last run of a background job", ("duty",)
         )
-        self._commits = Histogram(
-            "oms_commit_seconds", "Time per batch", buckets=_SECONDS, registry=self.registry
+        self._duty_failed = gauge(
+            "oms_duty_failed", "1 if the last run of a background job failed", ("duty",)
         )
-        self._depth = Gauge("oms_write_queue_depth", "Items in the writer's queue", registry=self.registry)
-        self._audit_drops = Counter(
-            "oms_audit_acts_dropped",
-            "Actions that were not written to the audit trail",
-            registry=self.registry,
-        )
-        self._duty_lag = Gauge(
-            "oms_duty_lag_seconds", "How late a background job is", ("duty",), registry=self.registry
-        )
-        self._duty_duration = Gauge(
-            "oms_duty_duration_seconds",
-            "Time of the last run of a background job",
-            ("duty",),
-            registry=self.registry,
-        )
-        self._duty_failed = Gauge(
-            "oms_duty_failed",
-            "1 if the last run of a background job failed",
-            ("duty",),
-            registry=self.registry,
-        )
-        self._duty_runs = Counter(
-            "oms_duty_runs", "Runs of background jobs", ("duty", "outcome"), registry=self.registry
-        )
+        self._duty_runs = counter("oms_duty_runs", "Runs of background jobs", ("duty", "outcome"))
         self.chains = ChainMetrics(self.registry)
-        self._websockets = Gauge(
-            "oms_websocket_connections", "Authenticated WebSockets that are open", registry=self.registry
-        )
+        self._websockets = gauge("oms_websocket_connections", "Authenticated WebSockets that are open")
         self.orders = OrderMetrics(self.registry)
         self.signals = SignalMetrics(self.registry)
         self.requests = RequestMetrics(self.registry)
         self.portfolios = PortfolioMetrics(self.registry)
         ProcessCollector(registry=self.registry)  # processor time, memory and open files; Linux only
-        self._pending = Gauge(
-            "oms_pending", "Work that is stored and not done yet", ("kind",), registry=self.registry
+        self._pending = gauge("oms_pending", "Work that is stored and not done yet", ("kind",))
+        self._degraded = gauge(
+            "oms_component_degraded", "1 if a component of the service is degraded or down", ("component",)
         )
-        self._degraded = Gauge(
-            "oms_component_degraded",
-            "1 if a component of the service is degraded or down",
-            ("component",),
-            registry=self.registry,
-        )
-        self._charge_differences = Counter(
+        self._charge_differences = counter(
             "oms_broker_charge_differences",
             "Orders whose charges differ from what the broker computes",
             ("broker",),
-            registry=self.registry,
         )
-        self._forwarded = Counter(
+        self._forwarded = counter(
             "oms_forwarded_requests",
             "Requests that this process forwarded to the one of their portfolio",
             ("outcome",),
-            registry=self.registry,
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from app.command_line import run_program
 from app.config import load_settings
-from app.database import connect_engine, set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, connect_engine, set_all_tenants_scope, snapshot, unit_of_work
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
 from app.ledger.queries.audit import book_keys
@@ -28,10 +28,10 @@ class CannotRebuild(Exception):
 
 def rebuild_book(engine: Engine, key: PortfolioKey) -> Rebuilt:
     """Rebuild one portfolio. Raises LedgerCorrupted."""
-    with snapshot(engine) as connection:
-        state = read_ahead(set_all_tenants_scope(connection), key)
-    with unit_of_work(engine) as connection:
-        return rebuild_portfolio(set_all_tenants_scope(connection), key, state)
+    with snapshot(engine, ALL_TENANTS) as connection:
+        state = read_ahead(connection, key)
+    with unit_of_work(engine, ALL_TENANTS) as connection:
+        return rebuild_portfolio(connection, key, state)
 
 
 def rebuild_all(engine: Engine) -> int:

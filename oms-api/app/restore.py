@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.backup import ROWS, CannotBackUp, create_backup_keys, read_heads
 from app.backup_files import BackupReader, FileEntry, InvalidBackup, Manifest, read_manifest
 from app.config import ConfigurationError, load_settings
-from app.database import connect_engine, set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, connect_engine, snapshot, unit_of_work
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
@@ -51,8 +51,8 @@ def restore_backup(folder: Path, url: str, keys: EncryptionKeys | None) -> Manif
 
 def find_differences(engine: Engine, manifest: Manifest) -> Iterator[str]:
     """Yield the chains whose end is not that of the manifest, and the report if an invariant fails."""
-    with snapshot(engine) as connection:
-        found = read_heads(set_all_tenants_scope(connection))
+    with snapshot(engine, ALL_TENANTS) as connection:
+        found = read_heads(connection)
     for name, heads in manifest.heads.items():
         if found.get(name) != heads:
             yield f"The ends of the chains of the {name} differ from the manifest."

@@ -12,7 +12,13 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from app.clock import Now
-from app.database import execute_writes, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import (
+    ALL_TENANTS,
+    execute_writes,
+    set_tenant_scope,
+    snapshot,
+    unit_of_work,
+)
 from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter
@@ -119,8 +125,8 @@ class DailyReports:
                 "period_end": format_timestamp(day + DAY),
             }
             events.append((tenant.id, REPORT_READY, orjson.dumps(payload).decode(), now))
-        with unit_of_work(self._engine) as connection:
-            execute_writes(set_all_tenants_scope(connection), build_event_insert(events))
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
+            execute_writes(connection, build_event_insert(events))
 
     def _post(self, tenant: TenantRow, day: datetime, text: str) -> None:
         headers = {"Content-Type": "application/json", "webhook-id": f"report-{tenant.slug}-{day:%Y-%m-%d}"}

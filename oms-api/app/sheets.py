@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.assembly import Components, assemble
 from app.clock import SteadyClock
 from app.config import ConfigurationError, load_settings
-from app.database import set_tenant_scope, snapshot
+from app.database import snapshot
 from app.database.failures import format_reason
 from app.exports.queries import ExportFilter
 from app.exports.rules.tables import build_sheet_rows
@@ -64,8 +64,8 @@ def read_rows(components: Components, arguments: argparse.Namespace) -> list[lis
     rows: list[list[Any]] = [[column.name for column in source.columns]]
     position = None
     while True:
-        with snapshot(components.engine) as connection:
-            page = source.read_page(set_tenant_scope(connection, [tenant.id]), position, PAGE_ROWS)
+        with snapshot(components.engine, tenant.id) as connection:
+            page = source.read_page(connection, position, PAGE_ROWS)
         rows += build_sheet_rows(source.columns, page.rows)
         if len(rows) * len(source.columns) > MAX_CELLS:
             raise CannotExport("The export is too large for one request. Shorten the period with --from.")

@@ -23,7 +23,7 @@ from app.calendars.service import verify_calendars
 from app.clock import monotonic_seconds
 from app.config import ConfigurationError, load_settings
 from app.corporate_actions.service.verification import verify_corporate_actions
-from app.database import connect_engine, set_all_tenants_scope, snapshot
+from app.database import ALL_TENANTS, connect_engine, set_all_tenants_scope, snapshot
 from app.database.failures import format_reason
 from app.database.tenants import NoVisibleRows
 from app.database.timeouts import response_timeout
@@ -159,8 +159,8 @@ def check_database(connection: Connection) -> Verdict:
 
 def verify_trails(engine: Engine) -> TrailResult:
     """Check the audit trails of the database on one snapshot."""
-    with response_timeout(SCAN_SECONDS), snapshot(engine) as connection:
-        return examine_trails(set_all_tenants_scope(connection))
+    with response_timeout(SCAN_SECONDS), snapshot(engine, ALL_TENANTS) as connection:
+        return examine_trails(connection)
 
 
 def format_report(verdict: Verdict, seconds: float, *, is_trail_clean: bool = True) -> Iterator[str]:

@@ -50,12 +50,12 @@ def test_each_operation_has_its_own_deadline():
                 await deadline.wait_for(wait_forever())
             calls.append(name)
 
-        task = asyncio.create_task(wait("one"))
+        first = asyncio.create_task(wait("one"))
         await asyncio.sleep(0.03)  # the second begins later
-        two = asyncio.create_task(wait("two"))
-        await task
+        second = asyncio.create_task(wait("two"))
+        await first
         assert calls == ["one"]
-        await two
+        await second
 
     run_in_virtual_time(run_scenario())
 

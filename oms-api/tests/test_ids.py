@@ -14,10 +14,10 @@ from app.ids import (
     RandomDigits,
     SortableIds,
     build_first_trade_id,
-    new_request_id,
-    new_row_id,
-    new_tenant_id,
-    new_timed_id,
+    generate_request_id,
+    generate_row_id,
+    generate_tenant_id,
+    generate_timed_id,
 )
 from app.timestamps import format_timestamp
 from tests.factories import NOON
@@ -89,7 +89,7 @@ def test_ids_of_two_processes_at_one_instant_differ_randomly():
 
 
 def test_request_ids_are_unique():
-    assert len({new_request_id() for _ in range(1000)}) == 1000
+    assert len({generate_request_id() for _ in range(1000)}) == 1000
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
@@ -112,16 +112,18 @@ def test_ids_of_one_tenant_reveal_nothing_of_another():
 
 
 def test_row_ids_reveal_no_count_and_are_exact_in_json():
-    ids = [new_row_id() for _ in range(1000)]
+    ids = [generate_row_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert all(0 < row_id < 2**53 for row_id in ids)
-    assert all(0 < new_tenant_id() < 2**31 for _ in range(1000))
+    assert all(0 < generate_tenant_id() < 2**31 for _ in range(1000))
 
 
 def test_time_based_ids_ascend_by_millisecond_for_centuries():
     later = NOON + timedelta(milliseconds=1)
-    assert max(new_timed_id(NOON) for _ in range(100)) < min(new_timed_id(later) for _ in range(100))
-    assert new_timed_id(NOON + timedelta(days=365 * 12)) < 2**53
+    assert max(generate_timed_id(NOON) for _ in range(100)) < min(
+        generate_timed_id(later) for _ in range(100)
+    )
+    assert generate_timed_id(NOON + timedelta(days=365 * 12)) < 2**53
 
 
 def test_prefetched_random_digits_are_used_once():

@@ -268,11 +268,11 @@ def test_redis_authentication_error_is_reported_without_the_password(killable_re
                 client.client_kill_filter(_type="normal", skipme=False)
             await wait_until(lambda: not peer.sharing.is_shared)
             assert peer.passes()
-        two = LimiterProcess(killable_redis.url.replace("//", "//:canary@"), 600)
-        two.sharing.connect()
+        second = LimiterProcess(killable_redis.url.replace("//", "//:canary@"), 600)
+        second.sharing.connect()
         with pytest.raises(Exception, match=r"WRONGPASS|invalid"):
-            await two.sharing.exchange()
-        await two.sharing.close()
+            await second.sharing.exchange()
+        await second.sharing.close()
 
     asyncio.run(run_scenario())
     assert "canary" not in caplog.text
@@ -305,23 +305,23 @@ def test_two_processes_share_one_limit_across_a_redis_restart(new_database, kill
         return [response.status_code for response in responses]
 
     with (
-        run_process(**settings) as process,
-        run_process(**settings) as two,
+        run_process(**settings) as first,
+        run_process(**settings) as second,
         httpx.Client(timeout=60) as client,
     ):
-        wait_for(process, "shared")
-        wait_for(two, "shared")
-        assert send_requests(process, 30) == [200] * 30
+        wait_for(first, "shared")
+        wait_for(second, "shared")
+        assert send_requests(first, 30) == [200] * 30
         deadline = time.monotonic() + WAIT_SECONDS
-        while send_requests(two, 1) == [200]:
+        while send_requests(second, 1) == [200]:
             assert time.monotonic() < deadline, "the other process still accepts requests"
         killable_redis.kill()
-        assert set(send_requests(process, 3)) <= {200, 429}
-        wait_for(process, "per process")
+        assert set(send_requests(first, 3)) <= {200, 429}
+        wait_for(first, "per process")
         killable_redis.start()
-        wait_for(process, "shared")
-        wait_for(two, "shared")
-        assert "redis://" not in process.log() + two.log()
+        wait_for(first, "shared")
+        wait_for(second, "shared")
+        assert "redis://" not in first.log() + second.log()
 
 
 def test_limits_without_redis_are_reported_as_per_process(new_database):

@@ -25,8 +25,8 @@ KEY = {"X-API-Key": BOOTSTRAP_KEY}
 def two_apis(new_database):
     """Two processes of the service on one database."""
     settings = {"DATABASE_URL": new_database("postgresql"), "LOG_LEVEL": "ERROR", "ENVIRONMENT": "production"}
-    with run_process(**settings) as process, run_process(**settings) as two:
-        yield [process.url, two.url]
+    with run_process(**settings) as first, run_process(**settings) as second:
+        yield [first.url, second.url]
 
 
 def build_requests(seed):

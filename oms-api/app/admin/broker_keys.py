@@ -5,7 +5,7 @@ from argparse import Namespace
 from app.admin.commands import CommandContext, CommandResult
 from app.brokers.service.credentials import encrypt_again
 from app.config import load_settings
-from app.database import set_all_tenants_scope, unit_of_work
+from app.database import ALL_TENANTS, unit_of_work
 from app.security_setup import create_broker_key_ring
 
 
@@ -18,8 +18,7 @@ async def encrypt_broker_credentials(command_context: CommandContext, _: Namespa
 
     Raises UnreadableCredentials after those that can be decrypted are encrypted again.
     """
-    with unit_of_work(command_context.engine) as connection:
-        set_all_tenants_scope(connection)
+    with unit_of_work(command_context.engine, ALL_TENANTS) as connection:
         result = encrypt_again(connection, create_broker_key_ring(load_settings()))
     message = f"The credentials of {result.updated} broker connections are encrypted with the first key."
     if result.unreadable:

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Engine
 
-from app.admin.master_key import current_key, replace_key
+from app.admin.master_key import read_current_key, replace_key
 from app.clock import Now
-from app.database import set_tenant_scope, snapshot
+from app.database import snapshot
 from app.errors import NotFound
+from app.http.body import validate_model
 from app.identity.errors import NoSuchKey
 from app.identity.queries import keys as key_queries
 from app.identity.queries import tenants as tenant_queries
@@ -38,7 +39,6 @@ from app.identity.service.change_executor import (
     ChangeResult,
 )
 from app.timestamps import format_timestamp
-from app.wire.body import validate_model
 
 _MAX_LISTED = 1_000_000
 
@@ -76,8 +76,8 @@ class CommandContext:
     @contextmanager
     def connect_as_tenant(self, tenant_id: int) -> Iterator[Connection]:
         """Yield a connection with the tenant scope set."""
-        with snapshot(self.engine) as connection:
-            yield set_tenant_scope(connection, [tenant_id])
+        with snapshot(self.engine, tenant_id) as connection:
+            yield connection
 
     async def execute(
         self, tenant_id: int, change: ChangeFunction[*Arguments], *arguments: *Arguments
@@ -185,7 +185,7 @@ async def rotate_master_key(command_context: CommandContext, options: Namespace)
     """Replace OMS_API_KEY. Restart the service with both keys afterwards."""
     file = Path(options.env_file) if options.env_file else None
     if file:
-        current_key(file)
+        read_current_key(file)
     await command_context.execute(FIRST_TENANT, _show_master_key)
     new = make_key(secrets.choice)
     if file is None:

@@ -11,7 +11,7 @@ class NoMasterKey(Exception):
     """Raised when the file has no key to replace."""
 
 
-def current_key(file: Path) -> str:
+def read_current_key(file: Path) -> str:
     """Return the key in the file. Raises NoMasterKey."""
     try:
         key = dotenv_values(file, interpolate=False).get(CURRENT) if file.is_file() else None
@@ -27,5 +27,5 @@ def replace_key(file: Path, new: str) -> None:
 
     The file holds a valid key even if this is interrupted.
     """
-    set_key(file, PREVIOUS, current_key(file), quote_mode="auto", follow_symlinks=True)
+    set_key(file, PREVIOUS, read_current_key(file), quote_mode="auto", follow_symlinks=True)
     set_key(file, CURRENT, new, quote_mode="never", follow_symlinks=True)

@@ -11,16 +11,16 @@ from app.alerts.dependencies import PriceAlertsDep
 from app.alerts.rules.conditions import Alert
 from app.alerts.schemas import EXAMPLE, AlertIn, AlertOut, serialize_alert
 from app.alerts.service.alerts import AlertTerms, create_alert, delete_alert
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ReadersDep
+from app.http.fields import SearchText
+from app.http.list_pages import PagesDep
+from app.http.lists import PageQuery
+from app.http.responses import document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ReadersDep
-from app.wire.fields import SearchText
-from app.wire.list_pages import PagesDep
-from app.wire.lists import PageQuery
-from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 

@@ -16,12 +16,12 @@ from pydantic_core import PydanticCustomError
 from app.alerts.queries import ListedAlert
 from app.alerts.rules.conditions import AlertKind, Direction
 from app.alerts.rules.event_payloads import serialize_threshold
+from app.http.fields import SignedAmount, to_lower_case
+from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
 from app.money import format_fixed, shorten_amount
 from app.timestamps import format_timestamp
-from app.wire.fields import SignedAmount, to_lower_case
-from app.wire.request_models import RequestModel
 
 Destination = Annotated[str, Field(pattern=r"^(me|[CG][A-Z0-9]{2,20})$")]
 

@@ -26,16 +26,16 @@ from app.backtests.service.jobs import REPORT_NAME
 from app.backtests.service.requests import create_backtest, read_file, read_rows, require_backtest
 from app.database import Readers
 from app.errors import FieldError, Invalid
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ReadersDep
+from app.http.fields import SearchText
+from app.http.list_pages import ListPages, PagesDep
+from app.http.lists import PageQuery
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ReadersDep
-from app.wire.fields import SearchText
-from app.wire.list_pages import ListPages, PagesDep
-from app.wire.lists import PageQuery
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/backtests", tags=["backtests"])
 

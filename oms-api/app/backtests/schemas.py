@@ -17,14 +17,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.backtests.rules.jobs import PROGRESS_PARTS, Backtest, BacktestRequest, BacktestStatus
+from app.http.fields import PositiveAmount, WholeNumber
+from app.http.json import JsonNumber
+from app.http.lists import parse_instant
+from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
 from app.market_data.rules.bars import Interval
 from app.money import format_fixed, shorten_amount
 from app.timestamps import format_timestamp
-from app.wire.fields import PositiveAmount, WholeNumber
-from app.wire.json import JsonNumber
-from app.wire.lists import parse_instant
-from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_SYMBOLS = 100
 MAX_COMPARED = 10

@@ -7,7 +7,7 @@ from fastapi import Depends
 from app.brokers.service.account_checks import CreateBroker
 from app.brokers.service.connections import BrokerConnections
 from app.brokers.service.sessions import BrokerLogIns
-from app.wire.app_state import Component
+from app.http.app_state import Component
 
 BROKER_CONNECTIONS = Component[BrokerConnections]("broker_connections")
 BrokerConnectionsDep = Annotated[BrokerConnections, Depends(BROKER_CONNECTIONS)]

@@ -17,13 +17,13 @@ from app.brokers.schemas import (
 )
 from app.brokers.service.account_checks import check_connection, check_ownership
 from app.brokers.service.connections import get_connection, get_serialized, list_serialized
+from app.http.body import json_body
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.timestamps import format_timestamp
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/broker-connections", tags=["brokers"])
 sessions_router = APIRouter(prefix="/brokers", tags=["brokers"])

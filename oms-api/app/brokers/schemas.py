@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJson
 from pydantic_core import PydanticCustomError
 
 from app.brokers.rules.connections import BrokerName, NewConnection
+from app.http.fields import clean, to_lower_case
+from app.http.request_models import RequestModel
 from app.identity.schemas.fields import Patch, omit_field
-from app.wire.fields import clean, to_lower_case
-from app.wire.request_models import RequestModel
 
 MAX_ADDRESS_LENGTH = 200
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", re.ASCII)

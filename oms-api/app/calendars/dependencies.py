@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.calendars.service import Calendars
-from app.wire.app_state import Component
+from app.http.app_state import Component
 
 CALENDARS = Component[Calendars]("calendars")
 CalendarsDep = Annotated[Calendars, Depends(CALENDARS)]

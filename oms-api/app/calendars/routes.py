@@ -19,13 +19,13 @@ from app.calendars.schemas import (
     serialize_day,
 )
 from app.calendars.service import serialize_override
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 Setter = Annotated[Caller, Depends(require_permission(Operation.SET_CALENDAR))]
 EXAMPLE: dict[str, Any] = {

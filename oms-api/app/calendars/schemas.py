@@ -25,9 +25,9 @@ from app.calendars.rules.values import (
     PhaseName,
     TradingSession,
 )
+from app.http.fields import clean, to_lower_case, to_upper_case
+from app.http.request_models import FrozenRequestModel, RequestModel
 from app.timestamps import format_timestamp
-from app.wire.fields import clean, to_lower_case, to_upper_case
-from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_CALENDAR_DAYS = 366
 _TIME = re.compile(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", re.ASCII)

@@ -23,7 +23,7 @@ from app.carry.rules.accrual import (
     parse_rates,
 )
 from app.clock import Now
-from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.errors import OmsError
 from app.ids import SortableIds
@@ -55,8 +55,7 @@ class CarryService:
         with self._engine.connect() as connection:
             self._calendars.refresh(connection)
         while True:
-            with snapshot(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with snapshot(self._engine, ALL_TENANTS) as connection:
                 page = queries.list_carry_portfolios(connection, after, MAX_PORTFOLIOS)
             for portfolio in page:
                 try:
@@ -88,16 +87,14 @@ class CarryService:
         A portfolio that was opened later begins then.
         """
         until = None if portfolio.carry_rates is None else max(last, portfolio.created_at)
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [portfolio.tenant_id])
+        with unit_of_work(self._engine, portfolio.tenant_id) as connection:
             LedgerBatch(connection, SortableIds()).lock([PortfolioKey(portfolio.tenant_id, portfolio.id)])
             queries.set_accrued_until(connection, portfolio.tenant_id, portfolio.id, until)
 
     def _book_period(self, portfolio: CarryPortfolio, rates: str, start: datetime, close: datetime) -> bool:
         """Book the days from one close to the next. Return False if another process did so meanwhile."""
         key = PortfolioKey(portfolio.tenant_id, portfolio.id)
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [key.tenant_id])
+        with unit_of_work(self._engine, key.tenant_id) as connection:
             ledger = LedgerBatch(connection, SortableIds())
             ledger.lock([key])
             if queries.find_accrued_until(connection, *key) != start:

@@ -18,7 +18,7 @@ from app.chain_verification.rules.segments import (
     verify_rows,
 )
 from app.clock import Now
-from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.events.service.outbox import publish_event
 
@@ -46,8 +46,7 @@ class ChainVerifier:
 
         A run that was killed has stored what it verified, and the next one continues there.
         """
-        with snapshot(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with snapshot(self._engine, ALL_TENANTS) as connection:
             heads, checkpoints = queries.list_heads(connection), queries.list_checkpoints(connection)
         keys = sorted({key for key, head in heads.items() if head != START} | checkpoints.keys())
         broken_chains = 0
@@ -77,8 +76,7 @@ class ChainVerifier:
         """Yield the last row of each verified part of a segment. Raises BrokenChain."""
         while True:
             part = split_segment(segment, self._chunk)
-            with snapshot(self._engine) as connection:
-                set_tenant_scope(connection, [key.tenant_id])
+            with snapshot(self._engine, key.tenant_id) as connection:
                 rows = queries.list_rows(connection, key, part.start.sequence, part.end)
             head = verify_rows(key.kind, rows, part)
             yield head
@@ -87,16 +85,14 @@ class ChainVerifier:
             segment = segment._replace(start=head)
 
     def _save_progress(self, key: ChainKey, checkpoint: Checkpoint, lease: Lease) -> None:
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [key.tenant_id])
+        with unit_of_work(self._engine, key.tenant_id) as connection:
             queries.save_checkpoint(connection, key, checkpoint, self._now())
         lease.renew_if_old()
 
     def _save_result(self, key: ChainKey, checkpoint: Checkpoint, broken: BrokenChain | None) -> None:
         """Store the result of a run, and publish an event if the chain is broken, once for each reason."""
         now, failure = self._now(), None if broken is None else str(broken)
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [key.tenant_id])
+        with unit_of_work(self._engine, key.tenant_id) as connection:
             queries.save_checkpoint(connection, key, checkpoint._replace(failure=failure), now)
             if broken is not None and failure != checkpoint.failure:
                 _LOG.error("the chain %s of tenant %d is broken: %s", key.kind, key.tenant_id, failure)

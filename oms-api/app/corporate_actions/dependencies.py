@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.corporate_actions.service.booking import CorporateActions
-from app.wire.app_state import Component
+from app.http.app_state import Component
 
 CORPORATE_ACTIONS = Component[CorporateActions]("corporate_actions")
 CorporateActionsDep = Annotated[CorporateActions, Depends(CORPORATE_ACTIONS)]

@@ -21,17 +21,17 @@ from app.corporate_actions.schemas import (
 )
 from app.corporate_actions.service.changes import build_action, create_action, get_record, record_reversal
 from app.corporate_actions.service.preview import preview_action
+from app.http.body import json_body
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.list_pages import PagesDep
+from app.http.paths import ID
+from app.http.responses import REPLAYED, build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.rules.corporate_actions import CorporateActionTerms
 from app.market_data.dependencies import MarketDep
 from app.timestamps import format_timestamp
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.list_pages import PagesDep
-from app.wire.paths import ID
-from app.wire.responses import REPLAYED, build_json_response, document_responses
 
 Manager = Annotated[Caller, Depends(require_permission(Operation.BOOK_CORPORATE_ACTION))]
 ActionId = Annotated[str, Path(description="ID of the action", json_schema_extra={"maxLength": 32})]

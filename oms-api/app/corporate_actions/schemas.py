@@ -8,16 +8,16 @@ from app.calendars.schemas import LocalDate
 from app.corporate_actions.queries import ActionRecord
 from app.corporate_actions.rules.terms import Draft
 from app.corporate_actions.rules.values import ActionPreview, OrderChange, PositionChange
+from app.http.fields import PositiveAmount, to_lower_case
+from app.http.lists import Cursor, Limit
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.routes.currencies import Currency
 from app.ledger.rules.corporate_actions import ActionKind
 from app.ledger.schemas import Note
 from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.timestamps import format_timestamp
-from app.wire.fields import PositiveAmount, to_lower_case
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import RequestModel
 
 Kind = Annotated[ActionKind, BeforeValidator(to_lower_case)]
 Reason = Annotated[Note, Field(min_length=1)]

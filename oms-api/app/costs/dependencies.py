@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.costs.rules.rates import RateTable
+from app.http.app_state import Component
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
-from app.wire.app_state import Component
 
 COST_RATES = Component[RateTable]("cost_rates")
 RatesDep = Annotated[RateTable, Depends(COST_RATES)]

@@ -8,9 +8,9 @@ from app.costs.dependencies import Estimator, RatesDep
 from app.costs.rules.markets import MARKETS, find_trading_day, is_covered
 from app.costs.schemas import EstimateIn, EstimateOut, serialize_estimate
 from app.costs.service import estimate_charges
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep
-from app.wire.responses import build_json_response, document_responses
+from app.http.body import json_body
+from app.http.dependencies import ClockDep
+from app.http.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["costs"])
 

@@ -11,9 +11,9 @@ from pydantic_core import PydanticCustomError
 from app.costs.rules.markets import CostMarket, Exchange
 from app.costs.rules.rates import Rate, Unit
 from app.costs.rules.values import ChargedExecution, Charges, OrderTerms, Schedule
+from app.http.fields import PositiveAmount, to_upper_case
+from app.http.request_models import FrozenRequestModel
 from app.money import format_fixed, is_storable, shorten_amount, shorten_quantity
-from app.wire.fields import PositiveAmount, to_upper_case
-from app.wire.request_models import FrozenRequestModel
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 

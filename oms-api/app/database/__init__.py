@@ -14,9 +14,10 @@ from app.database.plans import forbid_full_sorts
 from app.database.readers import Readers
 from app.database.tenants import set_all_tenants_scope, set_tenant_scope
 from app.database.types import Amount, Instant, Serial
-from app.database.unit_of_work import snapshot, unit_of_work
+from app.database.unit_of_work import ALL_TENANTS, snapshot, unit_of_work
 
 __all__ = [
+    "ALL_TENANTS",
     "METADATA",
     "Amount",
     "Base",

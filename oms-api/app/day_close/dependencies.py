@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.day_close.service.signing import DayCloser
-from app.wire.app_state import Component
+from app.http.app_state import Component
 
 DAY_CLOSER = Component[DayCloser]("day_closer")
 DayCloserDep = Annotated[DayCloser, Depends(DAY_CLOSER)]

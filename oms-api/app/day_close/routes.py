@@ -12,14 +12,14 @@ from app.day_close.rules.serialization import serialize_day
 from app.day_close.rules.statements import DayStatement, format_html, list_csv_rows
 from app.day_close.schemas import DayCloseIn, DayCloseOut
 from app.day_close.service.statements import find_day, read_statement
+from app.http.body import json_body
+from app.http.csv_format import CSV, CSV_UTF8, format_rows, guard_text
+from app.http.dependencies import ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
-from app.wire.body import json_body
-from app.wire.csv_format import CSV, CSV_UTF8, format_rows, guard_text
-from app.wire.dependencies import ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/day-close", tags=["reports"])
 

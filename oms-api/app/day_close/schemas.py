@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+from app.http.request_models import RequestModel
 from app.ledger.schemas import Note
-from app.wire.request_models import RequestModel
 
 _AT = "2026-11-20T21:00:00.000000Z"
 

@@ -11,13 +11,13 @@ from app.duties.dependencies import DutyRunnerDep
 from app.duties.errors import NoSuchJob
 from app.duties.rules.schedule import compute_next_run, describe_period
 from app.duties.schemas import JobRequestOut, JobsOut, serialize_job
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 

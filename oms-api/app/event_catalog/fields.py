@@ -6,6 +6,14 @@ Schema = dict[str, Any]
 _AT = "2026-11-20T15:04:05.123456Z"
 _AMOUNT = r"^-?[0-9]+(\.[0-9]{1,8})?$"
 _PERSON = "slack:T024BE7LD:U061F7AUR"
+_UNCONFIRMED = {
+    "order_id": "O17952423050000000c1937aec",
+    "portfolio_name": "Growth",
+    "broker": "alpaca",
+    "symbol": "AAPL",
+    "side": "BUY",
+    "leaves": "100",
+}
 
 
 def _text(description: str, example: str) -> Schema:
@@ -32,6 +40,11 @@ def _object(description: str, example: Any) -> Schema:  # a JSON object
     return {"type": "object", "description": description, "examples": [example]}
 
 
+def _texts(description: str, example: str) -> Schema:
+    items = {"type": "string"}
+    return {"type": "array", "items": items, "description": description, "examples": [[example]]}
+
+
 def _or_null(schema: Schema) -> Schema:
     """Return the schema of values that may be null."""
     return {**schema, "type": [schema["type"], "null"]}
@@ -44,12 +57,7 @@ FIELDS: dict[str, Schema] = {
     "actor": _text("Who caused it", _PERSON),
     "alert_id": _text("ID of the alert", "A17952423050000000c1937aec"),
     "amount": _amount("Signed like its effect on the cash", "50000.00"),
-    "approvers": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Roles and persons who may approve or reject it",
-        "examples": [["role:risk"]],
-    },
+    "approvers": _texts("Roles and persons who may approve or reject it", "role:risk"),
     "at": _or_null(_instant("When the value was reached")),
     "average_price": _amount("Of all fills so far", "270.51"),
     "backtest_id": _text("ID of the backtest", "B17952423050000000c1937aec"),
@@ -124,37 +132,11 @@ FIELDS: dict[str, Schema] = {
     "order_id": _text("ID of the order", "O17952423050000000c1937aec"),
     "orders": {
         "type": "array",
-        "items": _object(
-            "An order",
-            {
-                "order_id": "O17952423050000000c1937aec",
-                "portfolio_name": "Growth",
-                "broker": "alpaca",
-                "symbol": "AAPL",
-                "side": "BUY",
-                "leaves": "100",
-            },
-        ),
+        "items": _object("An order", _UNCONFIRMED),
         "description": "Orders that their brokers have not canceled yet; `leaves` can still fill",
-        "examples": [
-            [
-                {
-                    "order_id": "O17952423050000000c1937aec",
-                    "portfolio_name": "Growth",
-                    "broker": "alpaca",
-                    "symbol": "AAPL",
-                    "side": "BUY",
-                    "leaves": "100",
-                }
-            ]
-        ],
+        "examples": [[_UNCONFIRMED]],
     },
-    "order_ids": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "IDs of the orders",
-        "examples": [["O17952423050000000c1937aec"]],
-    },
+    "order_ids": _texts("IDs of the orders", "O17952423050000000c1937aec"),
     "override_of": _or_null(_text("ID of the denied order; null: no override", "O17952423040000000c1937aec")),
     "ours": _text("Our figure", "100"),
     "owned_by": _text("Who takes care of the issue", _PERSON),

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.events.service.feed import EventFeed
+from app.http.app_state import Component, get_request_info
+from app.http.opaque_ids import OpaqueIds
 from app.identity.dependencies import AuthenticationDep
 from app.identity.rules.access import Operation
-from app.wire.app_state import Component, get_request_info
-from app.wire.opaque_ids import OpaqueIds
 
 IsStillAuthorized = Callable[[], Awaitable[bool]]
 

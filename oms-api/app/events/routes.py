@@ -16,14 +16,14 @@ from app.events.queries import EventFilter, StoredEvent
 from app.events.queries import list_events as read_events
 from app.events.rules import EVENT_ID_KIND, get_event_number
 from app.events.schemas import EventOut, format_server_sent, serialize_event
+from app.http.dependencies import ReadersDep
+from app.http.lists import Cursor, Limit, Period, QueryTime, build_link_header
+from app.http.opaque_ids import OpaqueIds
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import RequestModel
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
-from app.wire.dependencies import ReadersDep
-from app.wire.lists import Cursor, Limit, Period, QueryTime, build_link_header
-from app.wire.opaque_ids import OpaqueIds
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import RequestModel
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["events"])
 

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from app.database import forbid_full_sorts
-from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
+from app.ledger.queries.reading import list_period_conditions
 from app.money import ZERO
 from app.orders.models import Execution
 
@@ -51,7 +51,7 @@ def list_trades(
 
     `after` is the id of the last trade of the page before. `only_charged` leaves out those without charges.
     """
-    conditions = _list_conditions(filters)
+    conditions = list_period_conditions(filters.since, filters.until)
     if only_charged:
         conditions.append(Trade.charges != ZERO)
     with forbid_full_sorts(connection):
@@ -143,7 +143,7 @@ def _select_lines(
     connection: Connection, filters: ExportFilter, limit: int, after: str | None
 ) -> Select[Any]:
     """Return the query of the id and the line of each trade of a page."""
-    trade = _build_page(filters, _list_conditions(filters), limit, after)
+    trade = _build_page(filters, list_period_conditions(filters.since, filters.until), limit, after)
     columns = _build_columns(connection, trade)
     columns[_QUANTITY] = func.rtrim(func.rtrim(columns[_QUANTITY], "0"), ".")
     columns[_NAME], columns[_BASE_CURRENCY] = Portfolio.name, Portfolio.base_currency
@@ -217,13 +217,6 @@ def _build_columns(connection: Connection, trade: Any) -> list[Any]:
         select(reversal.trade_id).where(undone).scalar_subquery(),
         trade.backdated_reason, trade.request_id, trade.hash,
     ]  # fmt: skip
-
-
-def _list_conditions(filters: ExportFilter) -> list[ColumnElement[bool]]:
-    conditions = _build_time_conditions(filters, Trade.created_at)
-    if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
-        conditions.append(Trade.trade_id >= build_first_trade_id(filters.since))
-    return conditions
 
 
 def _build_time_conditions(filters: ExportFilter, column: Any) -> list[ColumnElement[bool]]:

@@ -14,19 +14,19 @@ from app.exports.service.csv_export import CsvExport, read_lines
 from app.exports.service.pages import ExportContext, Source
 from app.exports.service.sources import SOURCES
 from app.exports.service.xlsx_export import XLSX, XlsxExport, require_xlsx
+from app.http.csv_format import CSV, CSV_UTF8
+from app.http.csv_lists import is_preferred
+from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
+from app.http.exports import Read
+from app.http.fields import SearchText, to_lower_case
+from app.http.lists import Period, QueryTime
+from app.http.responses import document_responses
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.errors import NotAllowed
 from app.identity.rules.access import Caller, Operation, Scope
 from app.ledger.dependencies import CashReaderDep, ExitsDep, ValuerDep
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
-from app.wire.csv_format import CSV, CSV_UTF8
-from app.wire.csv_lists import is_preferred
-from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
-from app.wire.exports import Read
-from app.wire.fields import SearchText, to_lower_case
-from app.wire.lists import Period, QueryTime
-from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/exports", tags=["exports"])
 

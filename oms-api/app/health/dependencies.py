@@ -12,10 +12,10 @@ from app.database import Readers
 from app.duties.rules.schedule import DutyReport
 from app.health.rules import ComponentHealth
 from app.health.service import PortfolioGauges
+from app.http.app_state import Component
 from app.metrics import Metrics
 from app.rate_limit import RateLimits
 from app.signals.service.redis_channels.channel_state import ChannelState
-from app.wire.app_state import Component
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,11 @@ from app.health.service import (
     set_chain_metrics,
     set_duty_metrics,
 )
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.metrics import CONTENT_TYPE, Metrics
 from app.timestamps import format_timestamp
-from app.wire.responses import build_json_response, document_responses
 
 T = TypeVar("T")
 

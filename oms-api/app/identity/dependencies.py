@@ -12,6 +12,7 @@ from app.audit.service import AuditTrail
 from app.clock import Now
 from app.direct_routes import RequestInfo
 from app.errors import Malformed, NotPlaced, OmsError, Unavailable
+from app.http.app_state import Component, get_request_info
 from app.identity.errors import ActingNotAllowed, NotAllowed, NoValidKey, OperatorRequired, PersonRequired
 from app.identity.rules.access import TABLE, Caller, Operation, Rule
 from app.identity.rules.workspace_statements import StatementReader
@@ -20,7 +21,6 @@ from app.identity.service.caller_entries import build_caller_entry
 from app.identity.service.logins import LoginService
 from app.identity.service.sessions import LoginSessions
 from app.rate_limit import RateLimiter
-from app.wire.app_state import Component, get_request_info
 
 API_KEY_HEADER = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 BEARER = HTTPBearer(scheme_name="Bearer", description="An access token of POST /auth/login", auto_error=False)

@@ -8,8 +8,7 @@ from app.errors import Conflict, Forbidden, NotFound, Unauthenticated
 class NoValidKey(Unauthenticated):
     """Raised for a missing, unknown, expired or revoked key or token, always with the same message."""
 
-    def __init__(self) -> None:
-        super().__init__("Send a valid API key in the X-API-Key header, or a valid bearer token.")
+    sentence = "Send a valid API key in the X-API-Key header, or a valid bearer token."
 
 
 class NotAllowed(Forbidden):
@@ -25,19 +24,13 @@ class NotAllowed(Forbidden):
 class OperatorRequired(Forbidden):
     """Raised when a key of another tenant calls an operation that reads data of all tenants."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "This operation needs a key of the first tenant, the operator's, without X-On-Behalf-Of."
-        )
+    sentence = "This operation needs a key of the first tenant, the operator's, without X-On-Behalf-Of."
 
 
 class PersonRequired(Forbidden):
     """Raised when a key alone calls an operation for which a named person is accountable."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "This operation needs a named person. Log in, or act for a person by X-On-Behalf-Of."
-        )
+    sentence = "This operation needs a named person. Log in, or act for a person by X-On-Behalf-Of."
 
 
 class NotYourPortfolio(Forbidden):
@@ -47,38 +40,28 @@ class NotYourPortfolio(Forbidden):
     """
 
     kind, title = "not-your-portfolio", "Not one of your portfolios"
-
-    def __init__(self) -> None:
-        super().__init__("You have no access to this portfolio; ask an administrator for it.")
+    sentence = "You have no access to this portfolio; ask an administrator for it."
 
 
 class ActingNotAllowed(Forbidden):
     """Raised when a key without the scope `act_as` acts for a person."""
 
     kind, title = "may-not-act-as", "The key may not act for people"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "X-On-Behalf-Of needs a key with the scope 'act_as'; use such a key, or leave the header out."
-        )
+    sentence = "X-On-Behalf-Of needs a key with the scope 'act_as'; use such a key, or leave the header out."
 
 
 class NotAPerson(Forbidden):
     """Raised when the header does not name a person."""
 
     kind, title = "not-a-person", "No person is named"
-
-    def __init__(self) -> None:
-        super().__init__("X-On-Behalf-Of must be slack:<team>:<user>, both as Slack writes them.")
+    sentence = "X-On-Behalf-Of must be slack:<team>:<user>, both as Slack writes them."
 
 
 class PersonRejected(Forbidden):
     """Raised when the tenant does not accept new users from Slack, or this user is disabled."""
 
     kind, title = "person-refused", "Not a member of this desk"
-
-    def __init__(self) -> None:
-        super().__init__("You are not a member of this desk; ask its administrator.")
+    sentence = "You are not a member of this desk; ask its administrator."
 
 
 class WorkspaceNotBound(Forbidden):
@@ -88,20 +71,16 @@ class WorkspaceNotBound(Forbidden):
     """
 
     kind, title = "workspace-elsewhere", "The workspace is not connected"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This Slack workspace is not connected to the tenant of this key; ask the operator to connect it."
-        )
+    sentence = (
+        "This Slack workspace is not connected to the tenant of this key; ask the operator to connect it."
+    )
 
 
 class TenantSuspended(Forbidden):
     """Raised when the tenant is suspended: no access, but its data is kept."""
 
     kind, title = "tenant-suspended", "The desk is suspended"
-
-    def __init__(self) -> None:
-        super().__init__("This desk is suspended; ask the operator of this installation.")
+    sentence = "This desk is suspended; ask the operator of this installation."
 
 
 class KeyHasLimits(Conflict):
@@ -195,8 +174,7 @@ class SlugTaken(Conflict):
 class FirstTenantRequired(Conflict):
     """Raised when the first tenant is to be suspended, which owns the operator's key."""
 
-    def __init__(self) -> None:
-        super().__init__("The first tenant cannot be suspended: the installation's own key belongs to it.")
+    sentence = "The first tenant cannot be suspended: the installation's own key belongs to it."
 
 
 class RightsExceeded(Forbidden):
@@ -209,12 +187,10 @@ class LastAdmin(Conflict):
     """Raised when a tenant would have no administrator."""
 
     kind, title = "last-admin", "The tenant needs an administrator"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The tenant would have no administrator left: no active admin with a password and access to all "
-            "portfolios, and no such key with the scope 'admin'. Create another one first."
-        )
+    sentence = (
+        "The tenant would have no administrator left: no active admin with a password and access to all "
+        "portfolios, and no such key with the scope 'admin'. Create another one first."
+    )
 
 
 class RequestKeyReused(Conflict):
@@ -232,18 +208,13 @@ class SecretNotStored(Conflict):
     """Raised when the request was already executed, and its response held a secret that is not stored."""
 
     kind, title = "secret-shown-once", "The secret was shown once"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This request was already executed. Its response held a secret, which is shown once. If it "
-            "was lost, rotate or revoke the key."
-        )
+    sentence = (
+        "This request was already executed. Its response held a secret, which is shown once. If it "
+        "was lost, rotate or revoke the key."
+    )
 
 
 class ConcurrentChange(Conflict):
     """Raised when a concurrent writer changed the data in both attempts."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Another request changed this at the same moment; nothing was changed. Send it again."
-        )
+    sentence = "Another request changed this at the same moment; nothing was changed. Send it again."

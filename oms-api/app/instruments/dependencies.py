@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.instruments.service import FindCurrencies, IsInUse
-from app.wire.app_state import Component
 
 FIND_CURRENCIES_IN_USE = Component[FindCurrencies]("find_currencies_in_use")
 CurrenciesInUseDep = Annotated[FindCurrencies, Depends(FIND_CURRENCIES_IN_USE)]

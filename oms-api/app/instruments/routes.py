@@ -7,6 +7,15 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from app.audit.service import record_entries
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.http.fields import SearchText
+from app.http.list_pages import PagesDep
+from app.http.lists import Cursor, Limit
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import RequestModel
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
@@ -15,15 +24,6 @@ from app.instruments.dependencies import CurrenciesInUseDep, IsSymbolInUseDep
 from app.instruments.rules import InstrumentKey
 from app.instruments.schemas import InstrumentIn, InstrumentOut, Symbol, serialize_instrument
 from app.instruments.service import Listing
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
-from app.wire.fields import SearchText
-from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import RequestModel
-from app.wire.responses import build_json_response, document_responses
 
 Lister = Annotated[Caller, Depends(require_permission(Operation.LIST_INSTRUMENT))]
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import PositiveAmount, clean, to_lower_case
+from app.http.request_models import FrozenRequestModel
 from app.instruments.rules import MAX_SYMBOL_CHARACTERS, WRITTEN_PATTERN, Instrument, normalize_symbol
 from app.money import format_fixed, shorten_quantity
-from app.wire.fields import PositiveAmount, clean, to_lower_case
-from app.wire.request_models import FrozenRequestModel
 
 
 def _validate_symbol(value: Any) -> str:  # any JSON value

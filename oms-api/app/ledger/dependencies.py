@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.ledger.service.cash_figures import CashReader
 from app.ledger.service.exits import ExitsReader
 from app.ledger.service.trade_guard import Guard
 from app.ledger.service.trade_service import TradeService
 from app.ledger.service.valuation import Valuer
-from app.wire.app_state import Component
 
 TRADE_SERVICE = Component[TradeService]("trade_service")
 TradeServiceDep = Annotated[TradeService, Depends(TRADE_SERVICE)]

@@ -19,15 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.costs.rules.values import Schedule
-from app.instruments.schemas import Symbol
-from app.ledger.rules.accounting import compute_average_cost
-from app.ledger.rules.chain import TradeRow
-from app.ledger.rules.charge_ratios import compute_charges_percentage
-from app.ledger.rules.equity import PortfolioValue
-from app.ledger.rules.tickets import ReportedTrade, find_portfolio_name_error
-from app.money import ZERO, format_fixed, parse_plain, shorten_amount, shorten_quantity
-from app.wire.execution_times import ExecutionTimeIn
-from app.wire.fields import (
+from app.http.execution_times import ExecutionTimeIn
+from app.http.fields import (
     Amount,
     PositiveAmount,
     Side,
@@ -39,8 +32,15 @@ from app.wire.fields import (
     require_storable,
     to_lower_case,
 )
-from app.wire.problems import Problem
-from app.wire.request_models import RequestModel
+from app.http.problems import Problem
+from app.http.request_models import RequestModel
+from app.instruments.schemas import Symbol
+from app.ledger.rules.accounting import compute_average_cost
+from app.ledger.rules.chain import TradeRow
+from app.ledger.rules.charge_ratios import compute_charges_percentage
+from app.ledger.rules.equity import PortfolioValue
+from app.ledger.rules.tickets import ReportedTrade, find_portfolio_name_error
+from app.money import ZERO, format_fixed, parse_plain, shorten_amount, shorten_quantity
 
 _REPORTED = attrgetter(*ReportedTrade._fields)
 USER_LENGTH = 100

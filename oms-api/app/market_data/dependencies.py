@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
-from app.wire.app_state import Component
 
 Publish = Callable[[int, Quote], Awaitable[None]]
 

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import Amount, PositiveAmount, check_length, clean, require_storable
+from app.http.lists import QueryTime
+from app.http.request_models import FrozenRequestModel
 from app.instruments.schemas import Symbol
 from app.market_data.errors import ExpiryPassed
 from app.market_data.queries.subscriptions import Subscription
 from app.market_data.rules.values import Bar, MarkOverride, Quote, compute_age, compute_mid
 from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.timestamps import format_timestamp
-from app.wire.fields import Amount, PositiveAmount, check_length, clean, require_storable
-from app.wire.lists import QueryTime
-from app.wire.request_models import FrozenRequestModel
 
 _AT = "2026-11-20T15:04:05.123456Z"
 
@@ -50,7 +50,7 @@ class QuoteIn(FrozenRequestModel):
             raise PydanticCustomError("crossed", "The bid must not be above the ask.", {"field": "bid"})
         return self
 
-    def to_quote(self, symbol: str, at: datetime) -> Quote:
+    def quote(self, symbol: str, at: datetime) -> Quote:
         """Return the quote, with `at` as its time."""
         return Quote(symbol, self.bid, self.ask, self.last, self.bid_size, self.ask_size, at, "manual")
 

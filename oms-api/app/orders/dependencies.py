@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from app.http.app_state import Component, get_request_info
+from app.http.idempotency import IdempotencyKey
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.orders.service.cancellations import Cancellations
 from app.orders.service.order_service import OrderService
-from app.wire.app_state import Component, get_request_info
-from app.wire.idempotency import IdempotencyKey
 
 ORDER_SERVICE = Component[OrderService]("order_service")
 OrderServiceDep = Annotated[OrderService, Depends(ORDER_SERVICE)]

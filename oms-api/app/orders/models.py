@@ -148,7 +148,7 @@ class OrderEventRecord(Base):
     at: Mapped[datetime] = mapped_column(Instant)
     actor: Mapped[str] = mapped_column(String(300))
     reason: Mapped[str | None] = mapped_column(Text)
-    broker_words: Mapped[str | None] = mapped_column(Text)
+    broker_reason: Mapped[str | None] = mapped_column("broker_words", Text)
     execution_id: Mapped[str | None] = mapped_column(String(100))
     request_key: Mapped[str | None] = mapped_column(String(210))
     following: Mapped[str | None] = mapped_column(Text)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.performance.service.reading import PerformanceReader
-from app.wire.app_state import Component
 
 PERFORMANCE = Component[PerformanceReader]("performance")
 PerformanceDep = Annotated[PerformanceReader, Depends(PERFORMANCE)]

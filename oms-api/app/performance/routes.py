@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Connection
 
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
 from app.ledger.errors import NoSuchPortfolio
@@ -21,8 +23,6 @@ from app.performance.schemas import (
 )
 from app.performance.service.point_texts import PointTexts
 from app.text import name_key
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/portfolio/{name}", tags=["portfolios"])
 

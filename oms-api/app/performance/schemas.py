@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.http.lists import Period, QueryTime
+from app.http.request_models import RequestModel
 from app.money import format_fixed, shorten_amount, to_places
 from app.performance.rules.curves import CurveInterval, CurvePeriod
 from app.performance.rules.reports import Statistics
 from app.performance.rules.trip_statistics import TripStatistics
 from app.performance.rules.value_at_risk import Risk
 from app.performance.rules.values import Drawdown
-from app.wire.lists import Period, QueryTime
-from app.wire.request_models import RequestModel
 
 _SHARE = "as a share: 0.01 is 1%"
 _UNDEFINED = "null if it is undefined"

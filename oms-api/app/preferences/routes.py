@@ -5,15 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection
 
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.ledger.service.portfolio_lookup import require_portfolio
 from app.preferences import queries
 from app.preferences.schemas import DEFAULTS, EXAMPLE, PreferencesIn, PreferencesOut
 from app.text import name_key
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["preferences"])
 

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.brokers.rules.values import OrderType, TimeInForce
+from app.http.fields import clean_label, to_lower_case, to_upper_case
+from app.http.request_models import RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
-from app.wire.fields import clean_label, to_lower_case, to_upper_case
-from app.wire.request_models import RequestModel
 
 MAX_NOTIFY, MAX_WATCHLISTS, MAX_SYMBOLS = 100, 20, 200
 _EVENT_TYPE = re.compile(r"[a-z_]{1,30}\.([a-z_]{1,30}|\*)", re.ASCII)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.reconciliation.service.adoption import Adoption
-from app.wire.app_state import Component
 
 ADOPTION = Component[Adoption]("adoption")
 AdoptionDep = Annotated[Adoption, Depends(ADOPTION)]

@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from app.http.body import json_body
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -14,9 +17,6 @@ from app.reconciliation.schemas import IssueOut, IssueQuery, ResolutionIn, RunOu
 from app.reconciliation.service import issues as service
 from app.reconciliation.service.adoption import ADOPT
 from app.text import name_key
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["brokers"])
 

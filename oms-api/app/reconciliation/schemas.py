@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from app.wire.fields import clean
-from app.wire.request_models import RequestModel
+from app.http.fields import clean
+from app.http.request_models import RequestModel
 
 _AT = "2026-11-20T15:04:05.123456Z"
 _MAX_REASON = 300

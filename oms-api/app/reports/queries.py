@@ -16,6 +16,7 @@ from app.ids import build_first_trade_id
 from app.ledger.models import CashMovement, Portfolio, Trade
 from app.ledger.queries.books import FILL, fill_of
 from app.ledger.queries.corporate_actions import find_all_actions
+from app.ledger.queries.reading import list_period_conditions
 from app.ledger.queries.reversals import is_undone
 from app.ledger.rules.accounting import Side
 from app.ledger.rules.corporate_actions import (
@@ -27,8 +28,8 @@ from app.ledger.rules.corporate_actions import (
     Split,
     Step,
     TransferIn,
-    order_by_effect,
     parse_action_key,
+    sort_by_effect,
 )
 from app.money import ZERO, divide
 from app.orders.models import OrderRecord
@@ -69,7 +70,8 @@ def iterate_booked_rows(
     if with_strategies:
         is_its_order = (OrderRecord.tenant_id == Trade.tenant_id) & (OrderRecord.id == Trade.order_id)
         statement = statement.outerjoin(OrderRecord, is_its_order)
-    statement = _filter_portfolios(statement, tenant_id, filters).where(*_build_time_conditions(filters))
+    period = list_period_conditions(filters.since, filters.until)
+    statement = _filter_portfolios(statement, tenant_id, filters).where(*period)
     for row in _stream_rows(connection, statement.order_by(Trade.trade_id)):
         name, currency, symbol, user, strategy_name, created_at, kind, realized_pnl, charges, cash_delta = row
         yield BookedRow(
@@ -113,7 +115,7 @@ def iterate_unreversed_steps(
 def _sort_steps(rows: Iterable[Any], actions: dict[str, CorporateActionTerms]) -> Iterator[BookedStep]:
     """Yield the steps of one position, which is held in memory."""
     steps = [(_read_step(row, actions), row) for row in rows]
-    for step, row in order_by_effect(steps, lambda pair: pair[0]):
+    for step, row in sort_by_effect(steps, lambda pair: pair[0]):
         yield BookedSplit(step) if isinstance(step, Split) else _read_fill(row)
 
 
@@ -146,16 +148,6 @@ def _list_portfolio_conditions(filters: ReportFilter) -> list[ColumnElement[bool
         conditions.append(Portfolio.name_key.in_(sorted(filters.portfolios)))
     if filters.portfolio_name_key is not None:
         conditions.append(Portfolio.name_key == filters.portfolio_name_key)
-    return conditions
-
-
-def _build_time_conditions(filters: ReportFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
-        first = build_first_trade_id(filters.since)
-        conditions += [Trade.created_at >= filters.since, Trade.trade_id >= first]
-    if filters.until is not None:
-        conditions.append(Trade.created_at < filters.until)
     return conditions
 
 

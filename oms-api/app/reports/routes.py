@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader
 from app.ledger.dependencies import ValuerDep
 from app.market_data.dependencies import MarketDep
@@ -39,8 +41,6 @@ from app.reports.schemas.responses import (
 from app.reports.service import report_days, report_exposure, report_lots, report_profit, report_round_trips
 from app.reports.service.explanations import ProfitExplainer
 from app.text import name_key
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["reports"])
 

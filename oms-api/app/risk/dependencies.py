@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.risk.service.controls import Controls
 from app.risk.service.kill_switches import KillSwitches
-from app.wire.app_state import Component
 
 KILL_SWITCHES = Component[KillSwitches]("kill_switches")
 KillSwitchesDep = Annotated[KillSwitches, Depends(KILL_SWITCHES)]

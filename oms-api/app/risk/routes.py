@@ -5,6 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.errors import FieldError, Invalid
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.http.idempotency import IdempotencyKey
+from app.http.list_pages import PagesDep
+from app.http.lists import PageQuery
+from app.http.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -34,13 +41,6 @@ from app.risk.service.audit_entries import build_switch_entry
 from app.risk.service.limit_changes import change_limit
 from app.risk.service.limit_listing import list_visible_limits
 from app.timestamps import BEFORE_ALL, format_timestamp
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
-from app.wire.idempotency import IdempotencyKey
-from app.wire.list_pages import PagesDep
-from app.wire.lists import PageQuery
-from app.wire.responses import REPLAYED, REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["risk"])
 

@@ -16,6 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import build_amount_schema, parse_amount, to_lower_case, to_upper_case
+from app.http.lists import PageQuery, QueryTime
+from app.http.request_models import FrozenRequestModel
 from app.instruments.rules import normalize_symbol
 from app.instruments.schemas import AssetClassName
 from app.ledger.rules.tickets import find_portfolio_name_error
@@ -28,9 +31,6 @@ from app.risk.rules.switches import ExitPolicy, SwitchScope, UnconfirmedCancel
 from app.risk.rules.values import TradingState
 from app.text import name_key
 from app.timestamps import format_timestamp
-from app.wire.fields import build_amount_schema, parse_amount, to_lower_case, to_upper_case
-from app.wire.lists import PageQuery, QueryTime
-from app.wire.request_models import FrozenRequestModel
 
 _KEYS: dict[str, Callable[[str], str]] = {
     "portfolio": name_key,

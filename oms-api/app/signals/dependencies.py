@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.signals.service.planning import SignalPlanner
 from app.signals.service.signal_service import SignalService
-from app.wire.app_state import Component
 
 SIGNALS = Component[SignalService]("signals")
 SignalsDep = Annotated[SignalService, Depends(SIGNALS)]

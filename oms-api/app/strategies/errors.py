@@ -32,9 +32,7 @@ class StrategyHasNoCode(Conflict):
     """Raised when the strategy has signals instead of code."""
 
     kind, title = "strategy-has-no-code", "The strategy has no code"
-
-    def __init__(self) -> None:
-        super().__init__("Its signals follow rules; set them with `PUT /signals/strategies/{strategy_name}`.")
+    sentence = "Its signals follow rules; set them with `PUT /signals/strategies/{strategy_name}`."
 
 
 class TooManyStrategies(Conflict):

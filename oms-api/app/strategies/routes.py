@@ -6,6 +6,9 @@ from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
 from app.database import Readers
+from app.http.body import json_body
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequests, ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -34,9 +37,6 @@ from app.strategies.service.entry_cancellation import cancel_entries
 from app.strategies.service.presentation import describe_manual, describe_strategies
 from app.strategies.service.registry import StrategyRegistry, require_strategy
 from app.strategies.service.status_changes import StatusChanges, StatusRequest
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 

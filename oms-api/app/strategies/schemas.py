@@ -7,16 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool
 from pydantic_core import PydanticCustomError
 
+from app.http.body import validate_model
+from app.http.fields import to_lower_case
+from app.http.json import JsonNumber
+from app.http.request_models import FrozenRequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import Label, Note, PortfolioName
 from app.market_data.rules.bars import Interval
 from app.risk.schemas import LimitIn
 from app.strategies.rules.requests import LimitRequest, NewStrategy
 from app.strategies.rules.values import StrategyMode, StrategyStatus
-from app.wire.body import validate_model
-from app.wire.fields import to_lower_case
-from app.wire.json import JsonNumber
-from app.wire.request_models import FrozenRequestModel
 
 MAX_SYMBOLS = 100
 MAX_PARAMETERS = 100

@@ -10,6 +10,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from app.clock import monotonic_seconds
 from app.direct_routes import RequestInfo
 from app.errors import OmsError, TooMany, Unavailable
+from app.http.app_state import get_request_info
 from app.identity.dependencies import AUTHENTICATION, Authentication, get_rate_limit_key
 from app.identity.rules.access import Caller, Operation
 from app.streams.dependencies import STREAMS
@@ -17,7 +18,6 @@ from app.streams.errors import CloseCode, MessageRefused, StreamClosed
 from app.streams.rules.messages import Authenticate, is_origin_allowed, parse_message
 from app.streams.service.hub import StreamHub
 from app.streams.service.session import Rights, StreamSession
-from app.wire.app_state import get_request_info
 
 router = APIRouter()
 

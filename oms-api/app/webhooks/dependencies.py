@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.http.app_state import Component
 from app.webhooks.service.deliveries import WebhookDeliveries
 from app.webhooks.service.webhooks import WebhookService
-from app.wire.app_state import Component
 
 WEBHOOKS = Component[WebhookService]("webhooks")
 WebhooksDep = Annotated[WebhookService, Depends(WEBHOOKS)]

@@ -34,8 +34,7 @@ class TooManyWebhooks(Conflict):
 class WebhookDisabled(Conflict):
     """Raised when something is to be sent to a disabled webhook."""
 
-    def __init__(self) -> None:
-        super().__init__("The webhook is disabled; enable it first.")
+    sentence = "The webhook is disabled; enable it first."
 
 
 class UrlNotAllowed(Invalid):

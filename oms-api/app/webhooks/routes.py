@@ -6,6 +6,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.events.dependencies import FeedDep
+from app.http.body import json_body
+from app.http.dependencies import ReadersDep
+from app.http.lists import build_link_header
+from app.http.paths import ID
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -23,11 +28,6 @@ from app.webhooks.schemas import (
     WebhookPatch,
 )
 from app.webhooks.service.webhooks import get_owner, get_webhook, serialize_webhook
-from app.wire.body import json_body
-from app.wire.dependencies import ReadersDep
-from app.wire.lists import build_link_header
-from app.wire.paths import ID
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import WholeNumber, clean
+from app.http.lists import Cursor, Limit
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import RequestModel
 from app.identity.schemas.fields import KeyName, Patch, omit_field
 from app.webhooks.rules.addresses import MAX_URL_LENGTH
 from app.webhooks.rules.values import ALL_TYPES, NewWebhook
-from app.wire.fields import WholeNumber, clean
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import RequestModel
 
 MAX_TYPES = 50
 WEBHOOK_ID = "^wh_[0-9a-f]{24}$"

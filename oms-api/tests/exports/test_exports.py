@@ -19,7 +19,7 @@ from app.exports.service import xlsx_export
 from app.exports.service.csv_export import CsvExport, read_lines
 from app.exports.service.pages import Page, Source
 from app.exports.service.sources import SOURCES
-from app.wire.csv_format import format_columns, format_rows, guard_text
+from app.http.csv_format import format_columns, format_rows, guard_text
 
 NAMES = list(SOURCES)
 CSV = {"Accept": "text/csv"}

@@ -167,9 +167,9 @@ def test_only_the_hash_of_the_secret_is_stored(engine):
 def test_key_revoked_in_one_process_is_rejected_by_the_others(serve, monkeypatch):
     seconds = [0.0]
     monkeypatch.setattr("app.identity.service.authenticator.monotonic_seconds", lambda: seconds[0])
-    with serve() as first, run_service(first.database_url) as two:
+    with serve() as first, run_service(first.database_url) as second:
         api = first.create_client()
-        there = ApiClient(two, api.tenant_id, api.key)
+        there = ApiClient(second, api.tenant_id, api.key)
         assert (api.get("/portfolios").status_code, there.get("/portfolios").status_code) == (200, 200)
         with unit_of_work(first.engine) as connection:
             connection.execute(text("UPDATE api_keys SET revoked_at = created_at"))

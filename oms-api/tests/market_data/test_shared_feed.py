@@ -60,7 +60,7 @@ def redis_server():
 @pytest.fixture
 def two_feeds(redis_server, monkeypatch):
     """Provide the feeds of two processes, each over a separate source."""
-    monkeypatch.setattr(shared_feed, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(shared_feed, "LEASE_SECONDS", 60.0)
     monkeypatch.setattr(shared_feed, "RENEW_SECONDS", 0.1)
     with redis_server.client() as client:
         client.flushall()

@@ -36,7 +36,7 @@ NOT_COMPARED = {  # what the memory is read from, what is only read, and what is
     },
     "LedgerBatch": {
         *("connection", "guard", "get_reserved_quantity", "originals"),
-        *("_ids", "_listed", "_rates", "_cached_rates"),
+        *("_ids", "_listed", "_rates", "_cached_rates", "_ledgers"),
     },
 }
 
@@ -96,5 +96,5 @@ def build_context(
         terms = {"tick_size": Decimal("0.01"), "lot_size": Decimal(1)}
         loaded.instruments[tenant_id, symbol] = Instrument(symbol, "NASDAQ", is_listed=True, **terms)  # type: ignore[arg-type]
     context = BatchContext(ledger, services, now, loaded)
-    context.order_store.add_open_orders({portfolio.key: OpenOrders()})
+    context.order_store.open_orders.update({portfolio.key: OpenOrders()})
     return context

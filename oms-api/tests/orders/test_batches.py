@@ -29,6 +29,7 @@ from app.orders.service.commands import (
     get_lock_group,
 )
 from app.orders.service.internal_commands import BrokerReport, ExpireOrders, QuoteArrived
+from app.orders.service.risk_checks import duplicate_orders
 from app.timestamps import BEFORE_ALL, format_timestamp
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
@@ -217,7 +218,7 @@ def test_repeated_requests_of_a_batch_are_found_by_one_statement(harness, monkey
         lists.append(facts)
         return find(*facts)
 
-    monkeypatch.setattr(book, "list_recent_orders", noted)
+    monkeypatch.setattr(duplicate_orders, "list_recent_orders", noted)
 
     def by(person, symbol="AAPL"):
         command = open_order(harness)

@@ -35,6 +35,7 @@ from app.orders.service.internal_commands import ExpireOrders, QuoteArrived
 from app.risk.rules.limits import LimitCode, LimitScope, SetLimit
 from app.risk.service.limiting import set_limit
 from app.timestamps import format_timestamp
+from tests.orders.test_batches import build_record_trade
 from tests.orders.writer_harness import WriterHarness, build_ticket
 
 EXITS: dict[str, Any] = {"take_profit": Target(Decimal(110)), "stop_loss": Protection(Decimal(90), None)}
@@ -292,4 +293,26 @@ def test_decisions_on_a_cancellation_run_no_statement(harness, bracket_entry, mo
     with record_statements(harness, monkeypatch) as statements:
         first, second = harness.run(command, command)
         assert [one.order.id for one in first.orders] == [one.order.id for one in second.orders] != []
+        assert statements == []
+
+
+def test_decisions_in_another_currency_run_no_statement(harness, monkeypatch):
+    harness.list_instrument(currency="EUR")
+    harness.publish_quote("1.1", "1.1", "1.1", symbol="EUR/USD")
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order().status is Status.FILLED
+        harness.restart()
+        assert harness.place_order().status is Status.FILLED
+        harness.publish_quote("1.2", "1.2", "1.2", symbol="EUR/USD")
+        assert harness.place_order().status is Status.FILLED
+        assert statements == []
+
+
+def test_decisions_beside_a_position_without_a_quote_run_no_statement(harness, monkeypatch):
+    harness.run(build_record_trade(harness)._replace(symbol="NEW"))
+    with record_statements(harness, monkeypatch) as statements:
+        assert harness.place_order().status is Status.FILLED
+        harness.restart()
+        assert harness.place_order().status is Status.FILLED
+        harness.run(build_record_trade(harness)._replace(symbol="NEW"), place_order(harness))
         assert statements == []

@@ -130,10 +130,10 @@ def pair_url(new_database):
 def two_processes(pair_url):
     """Two processes on one PostgreSQL."""
     given = build_settings(pair_url)
-    with run_process(**given) as process, run_process(**given) as two:
-        with create_client(process) as http:
+    with run_process(**given) as first, run_process(**given) as second:
+        with create_client(first) as http:
             open_portfolio(http)
-        yield process, two
+        yield first, second
 
 
 def test_two_processes_match_each_order_once(two_processes):
@@ -151,9 +151,10 @@ def test_two_processes_match_each_order_once(two_processes):
                 return await asyncio.gather(*sent)
 
         assert {answer.status_code for answer in asyncio.run(quote_in_both())} == {200}
-        entries = [order for order in read_everything(http) if not order["parent_id"]]
-        assert {order["status"] for order in entries} == {"FILLED"}
-        assert len(http.get("/trades", params={"limit": 1000}).json()) == len(numbers)
+        orders = [order for order in read_everything(http) if order["portfolio_name"] == "Growth"]
+        assert {order["status"] for order in orders if not order["parent_id"]} == {"FILLED"}
+        trades = http.get("/trades", params={"limit": 1000, "portfolio": "Growth"}).json()
+        assert len(trades) == len(numbers)
         assert read_everything(http) == read_everything(other)
         held = other.get("/portfolio/Growth").json()["positions"]["AAPL"]["quantity"]
         assert Decimal(held) == len(numbers)
@@ -247,6 +248,9 @@ def test_kill_switches_cancel_all_and_orders_do_not_deadlock(two_processes, pair
         for name in DESK:
             http.post("/portfolios", json={"name": name})
     statuses = asyncio.run(load_with_halts(urls, seconds))
+    with create_client(two_processes[0]) as http:
+        for halt in (ALL, ONE):
+            assert http.post("/kill-switch", json=halt | {"state": "ACTIVE"}).status_code == 200
     engine = connect_engine(pair_url)
     with engine.connect() as connection:
         deadlocks = connection.execute(

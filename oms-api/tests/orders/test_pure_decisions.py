@@ -221,7 +221,7 @@ class Decisions(RuleBasedStateMachine):
     def open_orders_are_indexed(self) -> None:
         """Open orders, and no others, are in the portfolio's open orders, as they are now."""
         expected = {order.id: order for order in self.orders if order.status not in FINAL}
-        held = self.context.order_store.get_open_orders(self.portfolio_key)
+        held = self.context.order_store.open_orders[self.portfolio_key]
         assert held.orders == expected
         assert {name for ids in held.by_symbol.values() for name in ids} == expected.keys()
 

@@ -192,8 +192,8 @@ def test_verification_finds_a_journal_that_was_changed(setup, service):
 def test_deletion_of_old_inputs_leaves_no_gap(setup, service):
     session = setup.start()
     ahead, now = timedelta(hours=1), utc_now()
-    first, two, three = (build_bar_input(number) for number in range(3))
-    session.deliver([first._replace(at=now + ahead), two, three._replace(at=now + 2 * ahead)])
+    first, second, third = (build_bar_input(number) for number in range(3))
+    session.deliver([first._replace(at=now + ahead), second, third._replace(at=now + 2 * ahead)])
     with service.engine.connect() as connection:
         set_all_tenants_scope(connection)
         delete_inputs(connection, now + ahead / 2)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from app.ids import new_row_id
+from app.ids import generate_row_id
 from app.ledger.queries.books import insert_portfolios
 from app.ledger.service.portfolio_state import build_portfolio, build_portfolio_row
 from app.risk.queries.switches import find_opening_state
@@ -17,5 +17,7 @@ def open_portfolio(connection: Connection, tenant_id: int, name: str, at: dateti
     key = name_key(name)
     state = find_opening_state(connection, tenant_id, key)
     cash = Decimal(1_000_000)
-    portfolio = build_portfolio(new_row_id(), tenant_id, name, key, opening_cash=cash, trading_state=state)
+    portfolio = build_portfolio(
+        generate_row_id(), tenant_id, name, key, opening_cash=cash, trading_state=state
+    )
     insert_portfolios(connection, [build_portfolio_row(portfolio, at)])

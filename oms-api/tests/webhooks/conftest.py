@@ -9,11 +9,11 @@ import pytest
 
 from app.clock import utc_now
 from app.database import connect_engine
+from app.http.opaque_ids import OpaqueIds
 from app.security_setup import create_address_policy, create_key_ring
 from app.webhooks.rules.attempts import AttemptResult
 from app.webhooks.service.dispatch_store import DispatchStore
 from app.webhooks.service.dispatcher import Dispatcher
-from app.wire.opaque_ids import OpaqueIds
 from tests.support.conditions import WAIT_SECONDS
 from tests.support.service import build_settings, run_service
 

@@ -14,7 +14,7 @@ from app.alerts.rules.conditions import Alert, AlertKind, Transition, find_trans
 from app.alerts.rules.portfolio_values import PortfolioFigures, PortfolioLimits, compute_alert_values
 from app.alerts.service.firing import record_transitions
 from app.clock import Now
-from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.ledger.queries.reading import find_books
 from app.ledger.service.reading import PortfolioStatement
@@ -35,8 +35,8 @@ class PortfolioAlerts:
 
     def check(self, lease: Lease) -> None:
         """Value the portfolios that have alerts, and record the transitions."""
-        with snapshot(self._engine) as connection:
-            watched = queries.list_portfolio_alerts(set_all_tenants_scope(connection), self._now())
+        with snapshot(self._engine, ALL_TENANTS) as connection:
+            watched = queries.list_portfolio_alerts(connection, self._now())
         for tenant_id, found in groupby(watched, lambda pair: pair[0].tenant_id):
             by_portfolio = [list(group) for _, group in groupby(found, itemgetter(1))]
             for start in range(0, len(by_portfolio), MAX_PORTFOLIOS):
@@ -48,8 +48,7 @@ class PortfolioAlerts:
     ) -> None:
         now = self._now()
         portfolios = [alerts[0][1] for alerts in by_portfolio]
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [tenant_id])
+        with snapshot(self._engine, tenant_id) as connection:
             values = self._compute_values(connection, tenant_id, portfolios, now)
         transitions = [
             transition
@@ -58,8 +57,7 @@ class PortfolioAlerts:
             if (transition := _find(alert, values.get(portfolio.id, {}), now)) is not None
         ]
         if transitions:
-            with unit_of_work(self._engine) as connection:
-                set_tenant_scope(connection, [tenant_id])
+            with unit_of_work(self._engine, tenant_id) as connection:
                 names = {portfolio.id: portfolio.name for portfolio in portfolios}
                 record_transitions(connection, transitions, now, names)
 

@@ -13,7 +13,7 @@ from app.audit.rules.aggregation import MAX_HELD, Aggregator, CountedEntry, Key
 from app.audit.rules.entries import AuditEntry
 from app.audit.service.recording import append_actions
 from app.clock import Now
-from app.database import set_tenant_scope, unit_of_work
+from app.database import unit_of_work
 
 FLUSH_SECONDS = 1.0
 CLOSE_SECONDS = 15.0
@@ -92,8 +92,8 @@ class AuditTrail:
     def _write(self, tenant_id: int, batch: Batch) -> bool:
         """Write a tenant's actions. Return False if the database is unavailable."""
         try:
-            with unit_of_work(self._engine) as connection:
-                append_actions(set_tenant_scope(connection, [tenant_id]), [act for _, act in batch])
+            with unit_of_work(self._engine, tenant_id) as connection:
+                append_actions(connection, [act for _, act in batch])
         except _LATER:
             _LOG.warning("the audit trail waits for the database", exc_info=True)
             return False

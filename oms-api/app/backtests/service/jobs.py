@@ -33,7 +33,7 @@ from app.backtests.service.results import build_result, compute_statistics
 from app.backtests.service.runs import RunStrategy, prepare_sandboxed, prepare_trusted
 from app.backtests.service.stored_bars import StoredBars
 from app.clock import Now, monotonic_seconds
-from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.events.service.outbox import publish_event
 from app.ledger.queries.corporate_actions import list_actions_of_symbols
 from app.market_data.rules.bars import Interval
@@ -68,8 +68,7 @@ class BacktestJobs:
     def run_next(self) -> Backtest | None:
         """Run the oldest backtest that waits, and return it; None if there is none."""
         now = self._now()
-        with unit_of_work(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
             backtest = queries.claim_backtest(connection, self._holder, now, now + LEASE)
         if backtest is None:
             return None
@@ -109,8 +108,7 @@ class BacktestJobs:
             backtest.seed, backtest.strategy,
         )  # fmt: skip
         period, names = (backtest.since, backtest.until), backtest.symbol_names
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [backtest.tenant_id])
+        with snapshot(self._engine, backtest.tenant_id) as connection:
             actions = list_actions_of_symbols(connection, backtest.tenant_id, names, period)
         return settings._replace(actions=tuple(actions))
 
@@ -156,8 +154,7 @@ class BacktestJobs:
         self, backtest: Backtest, changes: Mapping[str, Any], event: str, files: Mapping[str, bytes]
     ) -> None:
         now = self._now()
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [backtest.tenant_id])
+        with unit_of_work(self._engine, backtest.tenant_id) as connection:
             values = {**changes, "finished_at": now, "leased_until": None}
             if not queries.update_claimed(connection, backtest, values):
                 raise RunCanceled
@@ -172,8 +169,7 @@ class BacktestJobs:
 
     def store_progress(self, backtest: Backtest, progress: int) -> None:
         """Store the progress and renew the lease. Raises Canceled."""
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [backtest.tenant_id])
+        with unit_of_work(self._engine, backtest.tenant_id) as connection:
             changes = {"progress": progress, "leased_until": self._now() + LEASE}
             if not queries.update_claimed(connection, backtest, changes):
                 raise RunCanceled

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.backtests.queries import has_due_backtest
 from app.clock import Now
-from app.database import set_all_tenants_scope, snapshot
+from app.database import ALL_TENANTS, snapshot
 
 CHECK_SECONDS = 1.0
 POLL_SECONDS = 0.1
@@ -43,8 +43,8 @@ class BacktestRunner:
                 _LOG.warning("no backtest was started: %s", type(error).__name__)
 
     def _has_work(self) -> bool:
-        with snapshot(self._engine) as connection:
-            return has_due_backtest(set_all_tenants_scope(connection), self._now())
+        with snapshot(self._engine, ALL_TENANTS) as connection:
+            return has_due_backtest(connection, self._now())
 
 
 def _run_process(stop: Event) -> None:

@@ -10,7 +10,7 @@ from app.backtests.errors import InvalidBacktest
 from app.backtests.rules.bar_columns import build_columns
 from app.backtests.rules.blocks import BarBlock, build_block, scale_columns
 from app.clock import Now
-from app.database import set_tenant_scope, snapshot
+from app.database import snapshot
 from app.market_data.rules.bars import Interval, get_bar_start
 from app.market_data.rules.values import Bar
 from app.market_data.service import Market
@@ -71,8 +71,7 @@ class StoredBars:
             raise InvalidBacktest(f"There are no bars of {missing} {period}. {advice}")
 
     def _read_block(self, start: datetime, end: datetime) -> BarBlock:
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [self._tenant_id])
+        with snapshot(self._engine, self._tenant_id) as connection:
             found = {symbol: self._read_symbol(connection, symbol, start, end) for symbol in self._symbols}
         return build_block(
             {

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from app.exports.rules.tables import CellKind, format_columns
 from app.exports.service.pages import LinesPage, Page, Source
-from app.wire.csv_format import format_columns as join_columns
-from app.wire.csv_format import format_rows, guard_text, has_formula
+from app.http.csv_format import format_columns as join_columns
+from app.http.csv_format import format_rows, guard_text, has_formula
 
 PAGE_ROWS = 10_000
 PAGES = 2  # that are read at once: while the database reads one, the one before is formatted

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 from app.database import build_insert_missing, execute_writes
 from app.identity.models import ApiKey, PortfolioGrant, Tenant, User
 from app.identity.rules.access import Person, Role
-from app.ids import new_timed_id
+from app.ids import generate_timed_id
 from app.timestamps import format_timestamp
 
 
@@ -62,7 +62,15 @@ def get_new_user_policy(connection: Connection, tenant_id: int) -> NewUserPolicy
 
 def add_person(connection: Connection, tenant_id: int, person: str, role: str, now: datetime) -> None:
     """Insert a Slack user unless another process just did."""
-    row = (new_timed_id(now), tenant_id, person, person, role, format_timestamp(now), format_timestamp(now))
+    row = (
+        generate_timed_id(now),
+        tenant_id,
+        person,
+        person,
+        role,
+        format_timestamp(now),
+        format_timestamp(now),
+    )
     columns = ("id", "tenant_id", "person", "name", "role", "created_at", "updated_at")
     execute_writes(connection, build_insert_missing(_USERS, columns, [row]))
 

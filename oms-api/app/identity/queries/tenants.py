@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from app.identity.models import Tenant
-from app.ids import new_tenant_id
+from app.ids import generate_tenant_id
 
 
 class TenantRow(NamedTuple):
@@ -77,7 +77,7 @@ def list_tenants(connection: Connection, limit: int, after: str | None) -> list[
 
 def store_tenant(connection: Connection, slug: str, name: str, now: datetime) -> int:
     """Insert a tenant and return its id."""
-    tenant_id = new_tenant_id()
+    tenant_id = generate_tenant_id()
     connection.execute(insert(Tenant).values(id=tenant_id, slug=slug, name=name, created_at=now))
     return tenant_id
 

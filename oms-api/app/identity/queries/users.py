@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, or
 
 from app.identity.models import Login, User
 from app.identity.rules.administration import PageCursor
-from app.ids import new_timed_id
+from app.ids import generate_timed_id
 
 
 class UserRow(NamedTuple):
@@ -92,7 +92,7 @@ def is_known(connection: Connection, tenant_id: int, *, email: str | None, perso
 def store_user(connection: Connection, tenant_id: int, values: dict[str, Any], now: datetime) -> int:
     """Insert a user and return its id."""
     statement = insert(User).values(
-        id=new_timed_id(now), tenant_id=tenant_id, created_at=now, updated_at=now, **values
+        id=generate_timed_id(now), tenant_id=tenant_id, created_at=now, updated_at=now, **values
     )
     return connection.execute(statement.returning(User.id)).scalar_one()
 

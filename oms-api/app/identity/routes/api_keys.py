@@ -5,6 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
+from app.http.body import json_body
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.list_pages import PagesDep
+from app.http.lists import PageQuery
+from app.http.paths import ID
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.queries import keys as queries
 from app.identity.routes.change_requests import ChangeRequestsDep
@@ -18,12 +24,6 @@ from app.identity.schemas.keys import (
     RotationIn,
 )
 from app.identity.service import api_keys as service
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.list_pages import PagesDep
-from app.wire.lists import PageQuery
-from app.wire.paths import ID
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from app.audit.queries import trail as queries
 from app.audit.service.exporting import TrailExport
+from app.http.dependencies import ClockDep, ExportsDep, ReadersDep
+from app.http.exports import Read, describe_lines
+from app.http.list_pages import PagesDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import get_rate_limit_key, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.audit import AuditQuery, EntryOut, HeadOut, serialize_entry
 from app.timestamps import format_timestamp
-from app.wire.dependencies import ClockDep, ExportsDep, ReadersDep
-from app.wire.exports import Read, describe_lines
-from app.wire.list_pages import PagesDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/audit", tags=["audit"])
 

@@ -4,6 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import LoginServiceDep, SessionsDep, count_unauthenticated, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.clients import Client
@@ -19,9 +22,6 @@ from app.identity.schemas.auth import (
     serialize_tokens,
 )
 from app.identity.service.sessions import get_session_id
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/auth", tags=["sessions"])
 

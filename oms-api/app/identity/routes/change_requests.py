@@ -6,6 +6,9 @@ from typing import Annotated, ClassVar
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
+from app.http.app_state import Component, get_request_info
+from app.http.idempotency import IdempotencyKey
+from app.http.responses import REPLAYED, REPLAYED_HEADER, describe_headers
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import (
     Arguments,
@@ -14,9 +17,6 @@ from app.identity.service.change_executor import (
     ChangeRequest,
     ChangeResponse,
 )
-from app.wire.app_state import Component, get_request_info
-from app.wire.idempotency import IdempotencyKey
-from app.wire.responses import REPLAYED, REPLAYED_HEADER, describe_headers
 
 CHANGE_EXECUTOR = Component[ChangeExecutor]("change_executor")
 ChangeExecutorDep = Annotated[ChangeExecutor, Depends(CHANGE_EXECUTOR)]

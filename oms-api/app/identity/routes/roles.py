@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from app.http.body import json_body
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.routes.user_updates import UserUpdaterDep
@@ -11,8 +13,6 @@ from app.identity.routes.users import Manager, UserDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.roles import GrantIn, GrantPatch, RoleOut, serialize_roles
 from app.identity.schemas.users import UserOut
-from app.wire.body import json_body
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/roles", tags=["users and roles"])
 

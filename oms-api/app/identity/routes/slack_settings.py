@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from app.http.body import json_body
+from app.http.dependencies import ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.queries.tenants import get_tenant
 from app.identity.routes.change_requests import ChangeRequestsDep
@@ -13,9 +16,6 @@ from app.identity.schemas.users import SlackStatusIn, SlackStatusOut
 from app.identity.service import users
 from app.identity.service.slack_groups import apply_groups
 from app.identity.service.tenants import serialize_slack_settings
-from app.wire.body import json_body
-from app.wire.dependencies import ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 StatusSetter = Annotated[Caller, Depends(require_permission(Operation.SET_SLACK_STATUS))]
 Follower = Annotated[Caller, Depends(require_permission(Operation.FOLLOW_SLACK))]

@@ -4,6 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from app.http.body import json_body
+from app.http.dependencies import ReadersDep
+from app.http.list_pages import PagesDep
+from app.http.lists import PageQuery
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.queries import tenants as queries
 from app.identity.routes.change_requests import ChangeRequestsDep
@@ -20,11 +25,6 @@ from app.identity.schemas.tenants import (
 )
 from app.identity.service import tenants as service
 from app.identity.service import workspaces
-from app.wire.body import json_body
-from app.wire.dependencies import ReadersDep
-from app.wire.list_pages import PagesDep
-from app.wire.lists import PageQuery
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/tenants", tags=["tenants"])
 

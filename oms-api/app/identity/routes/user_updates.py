@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import Depends, Response
 from sqlalchemy import Connection
 
+from app.http.dependencies import ReadersDep
 from app.identity.queries.users import UserRow
 from app.identity.routes.change_requests import ChangeExecutorDep, build_response
 from app.identity.rules.administration import UserChanges
 from app.identity.service import users as service
 from app.identity.service.change_executor import ChangeRequest
-from app.wire.dependencies import ReadersDep
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy import Connection
 
+from app.http.body import json_body
+from app.http.dependencies import ReadersDep
+from app.http.list_pages import PagesDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import require_permission
 from app.identity.queries import users as queries
 from app.identity.routes.change_requests import ChangeRequestsDep, build_response
@@ -13,10 +17,6 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import UserId, format_cursor, parse_cursor
 from app.identity.schemas.users import UserIn, UserOut, UserPatch, UserQuery
 from app.identity.service import users as service
-from app.wire.body import json_body
-from app.wire.dependencies import ReadersDep
-from app.wire.list_pages import PagesDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/users", tags=["users and roles"])
 

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from app.http.body import json_body
+from app.http.dependencies import ClockDep
+from app.http.responses import document_responses
 from app.identity.dependencies import StatementsDep, require_permission
 from app.identity.errors import WorkspaceNotBound
 from app.identity.routes.change_requests import ChangeRequestsDep
@@ -12,9 +15,6 @@ from app.identity.rules.access import Caller, Operation
 from app.identity.rules.workspace_statements import WorkspaceStatement
 from app.identity.schemas.tenants import EXAMPLE_STATEMENT, WorkspaceClaimIn, WorkspaceOut
 from app.identity.service.workspaces import claim_by_statement
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep
-from app.wire.responses import document_responses
 
 Claimant = Annotated[Caller, Depends(require_permission(Operation.CLAIM_WORKSPACE))]
 router = APIRouter(tags=["tenants"])

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from app.audit.queries.trail import TrailFilter
 from app.audit.rules.chain import ChainedEntry
-from app.wire.lists import Cursor, Limit, Period, QueryTime
-from app.wire.pages import DEFAULT_LIMIT
+from app.http.lists import Cursor, Limit, Period, QueryTime
+from app.http.pages import DEFAULT_LIMIT
 
 
 def _require_printable(value: str) -> str:

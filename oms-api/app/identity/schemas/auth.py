@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.http.request_models import RequestModel
 from app.identity.queries.sessions import Me, OpenSession
 from app.identity.rules.access import Caller
 from app.identity.rules.clients import Credentials
@@ -13,7 +14,6 @@ from app.identity.rules.emails import normalize_email
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.rules.tokens import MAX_TOKEN_LENGTH, Tokens
 from app.timestamps import format_timestamp
-from app.wire.request_models import RequestModel
 
 
 def _validate_email(value: str) -> str:

@@ -12,14 +12,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import SearchText, check_length, clean_name, to_lower_case
+from app.http.lists import parse_instant
+from app.http.request_models import RequestModel
 from app.identity.rules.access import Role, Scope
 from app.identity.rules.administration import MAX_PORTFOLIOS, PageCursor
 from app.identity.rules.keys import NAME_LENGTH
 from app.identity.rules.people import parse_slack_person
 from app.text import label_key, name_key
-from app.wire.fields import SearchText, check_length, clean_name, to_lower_case
-from app.wire.lists import parse_instant
-from app.wire.request_models import RequestModel
 
 KEY_ID = "^[0-9a-z]{12}$"
 SLUG = "^[a-z0-9](-?[a-z0-9]){0,59}$"

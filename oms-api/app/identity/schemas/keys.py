@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from app.http.fields import WholeNumber
+from app.http.request_models import RequestModel
 from app.identity.rules.access import Scope
 from app.identity.rules.administration import NewKey, Rotation
 from app.identity.schemas.fields import Expiry, KeyName, Patch, Portfolios, Scopes, omit_field
 from app.identity.schemas.users import NARROWED
-from app.wire.fields import WholeNumber
-from app.wire.request_models import RequestModel
 
 WEEK_SECONDS = 7 * 24 * 3600
 _EXPIRY = "Time of expiry, in UTC; default: that of the key that creates it; null: never"

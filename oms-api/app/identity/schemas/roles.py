@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from app.http.fields import WholeNumber
+from app.http.request_models import RequestModel
 from app.identity.rules.access import SCOPES_OF_ROLE, TABLE, Operation, Role, Scope
 from app.identity.rules.administration import UserChanges
 from app.identity.schemas.fields import Patch, Portfolios, WrittenRole, omit_field
 from app.identity.schemas.users import NARROWED
-from app.wire.fields import WholeNumber
-from app.wire.request_models import RequestModel
 
 
 class GrantIn(RequestModel):

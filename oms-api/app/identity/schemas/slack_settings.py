@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from app.http.fields import to_lower_case
+from app.http.request_models import RequestModel
 from app.identity.schemas.fields import Name
-from app.wire.fields import to_lower_case
-from app.wire.request_models import RequestModel
 
 MAX_CHANNELS = 50  # the settings must fit into one entry of the audit trail
 MAX_GROUPS = 50

@@ -5,11 +5,11 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from app.http.fields import OpeningCash, to_lower_case, to_upper_case
+from app.http.request_models import RequestModel
 from app.identity.rules.administration import NewTenant, TenantChanges
 from app.identity.schemas.fields import Name, Patch, Slug, omit_field
 from app.identity.schemas.slack_settings import CHANNELS, ROLES, Channels, ChannelSettings, GroupRoles
-from app.wire.fields import OpeningCash, to_lower_case, to_upper_case
-from app.wire.request_models import RequestModel
 
 BaseCurrency = Annotated[
     str,

@@ -5,6 +5,10 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import SearchText, to_lower_case
+from app.http.lists import Cursor, Limit
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import RequestModel
 from app.identity.queries.users import UserFilter
 from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
@@ -18,10 +22,6 @@ from app.identity.schemas.fields import (
     WrittenRole,
     omit_field,
 )
-from app.wire.fields import SearchText, to_lower_case
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import RequestModel
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
 Status = Annotated[Literal["active", "disabled"], BeforeValidator(to_lower_case)]

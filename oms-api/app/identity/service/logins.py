@@ -27,18 +27,14 @@ class WrongLogin(Unauthenticated):
     """The same message whichever credential was wrong."""
 
     kind, title = "wrong-login", "Not logged in"
-
-    def __init__(self) -> None:
-        super().__init__("The tenant, the e-mail address or the password is wrong.")
+    sentence = "The tenant, the e-mail address or the password is wrong."
 
 
 class WrongPassword(Forbidden):
     """The caller is logged in but sent a wrong current password."""
 
     kind, title = "wrong-password", "The password is not changed"
-
-    def __init__(self) -> None:
-        super().__init__("`current_password` is wrong.")
+    sentence = "`current_password` is wrong."
 
 
 class LoginService:

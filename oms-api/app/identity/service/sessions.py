@@ -46,17 +46,14 @@ class NotRefreshed(Unauthenticated):
 
     title = "Log in again"
 
-    def __init__(self) -> None:
-        super().__init__("This refresh token is not valid; log in again.")
+    sentence = "This refresh token is not valid; log in again."
 
 
 class NoSession(Forbidden):
     """An API key has no session to end."""
 
     kind, title = "no-session", "Not a session"
-
-    def __init__(self) -> None:
-        super().__init__("An API key has no session; log in with `POST /auth/login`.")
+    sentence = "An API key has no session; log in with `POST /auth/login`."
 
 
 class NoSuchSession(NotFound):

@@ -299,11 +299,16 @@ def _build_conditions(tenant_id: int, filters: TradeFilter) -> list[ColumnElemen
             Portfolio.tenant_id == tenant_id, *_build_portfolio_conditions(filters.portfolios)
         )
         conditions.append(Trade.portfolio_id.in_(mine))
-    if filters.since is not None:  # ids start with the time of recording, so their index narrows the search
-        first = build_first_trade_id(filters.since)
-        conditions += [Trade.created_at >= filters.since, Trade.trade_id >= first]
-    if filters.until is not None:
-        conditions.append(Trade.created_at < filters.until)
+    return conditions + list_period_conditions(filters.since, filters.until)
+
+
+def list_period_conditions(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that a trade was recorded in a period."""
+    conditions: list[ColumnElement[bool]] = []
+    if since is not None:  # ids start with the time of recording, so their index narrows the search
+        conditions += [Trade.created_at >= since, Trade.trade_id >= build_first_trade_id(since)]
+    if until is not None:
+        conditions.append(Trade.created_at < until)
     return conditions
 
 

@@ -7,10 +7,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.calendars.schemas import LocalDate
+from app.http.fields import Amount, to_lower_case
+from app.http.request_models import FrozenRequestModel
 from app.ledger.routes.currencies import Currency
 from app.ledger.rules.settings import CarryRateKind
-from app.wire.fields import Amount, to_lower_case
-from app.wire.request_models import FrozenRequestModel
 
 MAX_PERCENT = Decimal(1000)
 

@@ -8,6 +8,13 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
+from app.http.body import json_body
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.fields import PositiveAmount, to_lower_case
+from app.http.list_pages import PagesDep
+from app.http.lists import PageQuery
+from app.http.request_models import RequestModel
+from app.http.responses import document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -20,13 +27,6 @@ from app.ledger.service.cash import CashMove, move_cash
 from app.ledger.service.cash_statement import CashStatement, read_cash_statement
 from app.money import format_fixed, shorten_amount
 from app.text import name_key
-from app.wire.body import json_body
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.fields import PositiveAmount, to_lower_case
-from app.wire.list_pages import PagesDep
-from app.wire.lists import PageQuery
-from app.wire.request_models import RequestModel
-from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 

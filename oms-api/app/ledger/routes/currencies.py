@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import to_upper_case
 from app.ledger.rules.currencies import CURRENCIES
-from app.wire.fields import to_upper_case
 
 
 def _require_known_currency(value: str) -> str:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
+from app.http.body import json_body
+from app.http.responses import document_responses
 from app.identity.dependencies import require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -13,8 +15,6 @@ from app.ledger.routes.reading import MAX_NAME_LENGTH, parse_portfolio_name
 from app.ledger.schemas import SummaryOut
 from app.ledger.service import managing as service
 from app.ledger.service.managing import NewPortfolio, PortfolioChanges
-from app.wire.body import json_body
-from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/portfolios", tags=["portfolios"])
 

@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from app.calendars.rules.values import MarketIdentifier
 from app.costs.rules.values import Schedule
+from app.http.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, to_lower_case, to_upper_case
+from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.routes.carry_rates import CarryRateIn
 from app.ledger.routes.currencies import Currency
@@ -16,8 +18,6 @@ from app.ledger.rules.settings import NO_SCHEDULE, PAPER, format_json
 from app.ledger.schemas import CostSchedule, Label, PortfolioName
 from app.ledger.service.trade_guard import BrokerChoice
 from app.money import format_fixed
-from app.wire.fields import Amount, OpeningCash, PositiveAmount, WholeNumber, to_lower_case, to_upper_case
-from app.wire.request_models import FrozenRequestModel, RequestModel
 
 MAX_LISTED = 100
 _NEEDS_VALUE = ("above_value", "above_equity_share")

@@ -7,6 +7,13 @@ from pydantic import BeforeValidator, Field
 from sqlalchemy import Connection
 from starlette.convertors import PathConvertor, register_url_convertor
 
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.fields import SearchText, to_lower_case, to_upper_case
+from app.http.list_pages import PagesDep
+from app.http.lists import Cursor, Limit
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import RequestModel
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
@@ -19,13 +26,6 @@ from app.ledger.service.position_records import add_records
 from app.ledger.service.positions import get_marked_position, list_positions_at_marks
 from app.market_data.dependencies import MarketDep
 from app.text import name_key
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.fields import SearchText, to_lower_case, to_upper_case
-from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import RequestModel
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["positions"])
 

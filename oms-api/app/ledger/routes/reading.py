@@ -18,6 +18,21 @@ from app.database.group_read import GroupRead
 from app.direct_routes import JsonResponse, RequestInfo
 from app.edge import WILDCARD_SEGMENT, AsyncDirectRoute
 from app.errors import FieldError, Invalid
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.fields import SearchText, Side
+from app.http.list_pages import PagesDep
+from app.http.lists import (
+    Count,
+    Cursor,
+    Limit,
+    Period,
+    QueryTime,
+    is_plain_integer,
+    parse_instant,
+)
+from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.http.request_models import RequestModel
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Authentication, Reader
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
@@ -42,21 +57,6 @@ from app.ledger.service.reading import AsOf, PortfolioStatement
 from app.ledger.service.valuation import Valuer, value_statements
 from app.money import format_fixed, shorten_amount
 from app.text import clean_text, name_key
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.fields import SearchText, Side
-from app.wire.list_pages import PagesDep
-from app.wire.lists import (
-    Count,
-    Cursor,
-    Limit,
-    Period,
-    QueryTime,
-    is_plain_integer,
-    parse_instant,
-)
-from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
-from app.wire.request_models import RequestModel
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter()
 

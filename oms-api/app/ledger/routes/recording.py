@@ -8,6 +8,20 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import OmsError
+from app.http.app_state import get_request_info
+from app.http.body import describe_body, json_body, parse_model, validate_flat
+from app.http.fields import SearchText
+from app.http.idempotency import IdempotencyKey
+from app.http.problems import build_problem
+from app.http.responses import (
+    REPLAYED,
+    REPLAYED_FIELD,
+    REPLAYED_HEADER,
+    build_json_response,
+    convert_response,
+    document_responses,
+)
+from app.http.write_endpoint import WriteEndpoint
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
@@ -23,20 +37,6 @@ from app.ledger.schemas import (
 )  # fmt: skip
 from app.ledger.service.commands import RecordedTrade, RecordTrade
 from app.ledger.service.trade_service import TradeService
-from app.wire.app_state import get_request_info
-from app.wire.body import describe_body, json_body, parse_model, validate_flat
-from app.wire.fields import SearchText
-from app.wire.idempotency import IdempotencyKey
-from app.wire.problems import build_problem
-from app.wire.responses import (
-    REPLAYED,
-    REPLAYED_FIELD,
-    REPLAYED_HEADER,
-    build_json_response,
-    convert_response,
-    document_responses,
-)
-from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["trades"])
 

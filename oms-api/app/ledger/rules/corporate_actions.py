@@ -133,12 +133,12 @@ def _close_position(position: Position, at: Timestamp) -> Position:
     return Position(ZERO, ZERO, position.realized_pnl, closed_at=at, last_executed_at=last)
 
 
-def order_steps(steps: Iterable[Step]) -> list[Step]:
+def sort_steps(steps: Iterable[Step]) -> list[Step]:
     """Return the steps of a ledger in the order in which they take effect."""
-    return order_by_effect(steps, lambda step: step)
+    return sort_by_effect(steps, lambda step: step)
 
 
-def order_by_effect(items: Iterable[Item], step_of: Callable[[Item], Step]) -> list[Item]:
+def sort_by_effect(items: Iterable[Item], step_of: Callable[[Item], Step]) -> list[Item]:
     """Return the rows of a ledger in the order in which they take effect.
 
     An adjustment goes before the earlier rows that were executed at its instant or later.
@@ -164,14 +164,14 @@ def _precedes(step: Step, at: Timestamp) -> bool:
 def replay_steps(steps: Iterable[Step]) -> Position:
     """Return the position after the steps of a ledger."""
     position = FLAT
-    for step in order_steps(steps):
+    for step in sort_steps(steps):
         position = apply_step(position, step)
     return position
 
 
 def replay_before(steps: Iterable[Step], at: Timestamp) -> Position:
     """Return the position on which a new split or symbol change at `at` acts."""
-    return replay_steps(step for step in order_steps(steps) if _precedes(step, at))
+    return replay_steps(step for step in sort_steps(steps) if _precedes(step, at))
 
 
 def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
@@ -181,7 +181,7 @@ def replay_to_close(steps: Iterable[Step], at: Timestamp) -> Position:
     """
     return replay_steps(
         step
-        for step in order_steps(steps)
+        for step in sort_steps(steps)
         if (step.at or BEFORE_ALL) < at or (isinstance(step, TransferIn) and step.at == at)
     )
 

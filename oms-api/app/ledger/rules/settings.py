@@ -60,7 +60,7 @@ def serialize_audited_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def schedule_for(schedule: str, schedules: str | None, market: str | None) -> str:
+def resolve_schedule(schedule: str, schedules: str | None, market: str | None) -> str:
     """Return the cost schedule of a portfolio for a market code, such as IN.
 
     `schedules`, a JSON object by market, replaces `schedule` if it is set. A market that it does not name is

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from app.identity.queries.tenants import find_opening_cash
-from app.ids import new_row_id
+from app.ids import generate_row_id
 from app.ledger.queries import books as queries
 from app.ledger.queries.canonical import format_trade
 from app.ledger.rules.keys import PortfolioKey, PortfolioNameKey, PositionKey, RequestKey, TradeKey
@@ -111,7 +111,7 @@ def _prepare_portfolios(
     for name in sorted(missing & first.keys()):
         origin, display_name = first[name].origin, first[name].portfolio_name
         portfolio = build_portfolio(
-            new_row_id(),
+            generate_row_id(),
             name.tenant_id,
             display_name,
             name.name_key,

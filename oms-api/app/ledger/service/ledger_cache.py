@@ -28,7 +28,7 @@ class CachedLedger(NamedTuple):
 class LedgerCache:
     """Cached portfolios of one writer thread, by the version of their row (PostgreSQL).
 
-    The version is the `xmin` of the row: the transaction that wrote it. Whoever changes a position also
+    The version is the `xmin` of the row: the transaction that wrote it. Code that changes a position also
     writes the row of its portfolio in the same transaction. A version is valid only in the session with the
     database in which it was read, because a fail-over can lose a transaction and give its number again.
     """

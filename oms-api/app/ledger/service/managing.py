@@ -14,7 +14,7 @@ from app.identity.queries.users import is_known
 from app.identity.rules.access import Role
 from app.identity.rules.people import parse_slack_person
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
-from app.ids import new_row_id
+from app.ids import generate_row_id
 from app.ledger.errors import FixedAtCreation, NoSuchPortfolio, PortfolioExists
 from app.ledger.queries import managing as queries
 from app.ledger.queries import reading
@@ -78,7 +78,7 @@ def create_portfolio(
         connection,
         queries.build_settings_values(settings)
         | {
-            "id": new_row_id(),
+            "id": generate_row_id(),
             "tenant_id": tenant_id,
             "name": portfolio.name,
             "name_key": key,

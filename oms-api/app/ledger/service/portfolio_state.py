@@ -13,7 +13,7 @@ from app.ledger.rules.accounting import Position
 from app.ledger.rules.cash import CashKind
 from app.ledger.rules.chain import GENESIS, HASH_VERSION, TradeRow, hash_of
 from app.ledger.rules.keys import PortfolioKey, PositionKey
-from app.ledger.rules.settings import schedule_for
+from app.ledger.rules.settings import resolve_schedule
 from app.ledger.service.commands import Origin
 from app.money import DIGITS, PLACES, ZERO, format_fixed
 from app.timestamps import Timestamp, format_timestamp
@@ -70,7 +70,9 @@ class PortfolioState:
     def get_schedule(self, exchange: str) -> str:
         """Return the cost schedule of trades at an exchange. `exchange` may be empty."""
         market = MARKETS.get(exchange)
-        return schedule_for(self.cost_schedule, self.cost_schedules, None if market is None else market.code)
+        return resolve_schedule(
+            self.cost_schedule, self.cost_schedules, None if market is None else market.code
+        )
 
 
 class Entry(NamedTuple):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
-from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.instruments.rules import InstrumentKey
 from app.ledger.queries import position_records as queries
@@ -59,8 +59,7 @@ class PositionRecords:
         quoted_since = None if minute != self._minute else self._quotes_until - QUOTE_DELAY
         after: PositionKey | None = None
         while True:
-            with snapshot(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with snapshot(self._engine, ALL_TENANTS) as connection:
                 page = queries.list_recorded_positions(connection, after, MAX_POSITIONS, quoted_since)
                 records = compute_records(connection, self._market, page, now)
             self._store(
@@ -78,8 +77,7 @@ class PositionRecords:
 
     def _store(self, records: Mapping[PositionKey, PositionRecord]) -> None:
         if records:
-            with unit_of_work(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 execute_writes(connection, queries.build_record_write(records))
 
 

@@ -95,7 +95,9 @@ def record_all(batch: LedgerBatch, commands: Sequence[Command]) -> BatchResult[R
     outcomes = [record_command(batch, command) for command in commands]
     batch.flush()
     return BatchResult(
-        *(outcomes, build_commit_check(outcomes) or (lambda _: True), partial(_is_repeated, outcomes)),
+        outcomes,
+        build_commit_check(outcomes) or (lambda _: True),
+        partial(_is_repeated, outcomes),
         batch.create_cache_update(),
     )
 

@@ -9,6 +9,13 @@ from sqlalchemy import Connection
 
 from app.audit.service import record_entries
 from app.clock import EPOCH
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.http.list_pages import PagesDep
+from app.http.lists import Cursor, Limit, PageQuery, Period, QueryTime
+from app.http.pages import DEFAULT_LIMIT
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
@@ -28,13 +35,6 @@ from app.market_data.schemas import (
 )
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import format_timestamp
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
-from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit, PageQuery, Period, QueryTime
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.responses import build_json_response, document_responses
 
 Quoter = Annotated[Caller, Depends(require_permission(Operation.GIVE_QUOTE))]
 
@@ -88,7 +88,7 @@ async def put_quote(
 
     The quote is valid until the next one. Orders that match it are filled before the response is sent.
     """
-    quote = body.to_quote(await market.resolve_symbol(caller.tenant_id, symbol), now())
+    quote = body.quote(await market.resolve_symbol(caller.tenant_id, symbol), now())
     await publish(caller.tenant_id, quote)
     return build_json_response(serialize_quote(quote, now()))
 

@@ -7,6 +7,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.audit.service import record_entries
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.dependencies import ChangesDep, ClockDep, ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.service.caller_entries import build_caller_entry
@@ -19,10 +23,6 @@ from app.market_data.schemas import FeedHealthOut, SubscriptionOut, Subscription
 from app.market_data.service import Market
 from app.market_data.service.subscriptions import add_subscriptions, remove_subscription
 from app.timestamps import format_timestamp
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.dependencies import ChangesDep, ClockDep, ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/market-data", tags=["market data"])
 

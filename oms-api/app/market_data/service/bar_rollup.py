@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
-from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.instruments.rules import InstrumentKey
 from app.market_data.queries import list_quoted_symbols
@@ -55,20 +55,18 @@ class BarRollup:
         self._days_until = day
 
     def _list_portions(self, since: datetime, lease: Lease) -> Iterator[list[InstrumentKey]]:
-        with snapshot(self._engine) as connection:
-            keys = list_quoted_symbols(set_all_tenants_scope(connection), since)
+        with snapshot(self._engine, ALL_TENANTS) as connection:
+            keys = list_quoted_symbols(connection, since)
         for first in range(0, len(keys), MAX_SYMBOLS):
             yield keys[first : first + MAX_SYMBOLS]
             lease.renew()
 
     def _roll_up_minutes(self, keys: list[InstrumentKey]) -> list[bool]:
-        with unit_of_work(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
             return [_roll_up_minutes_of(connection, key) for key in keys]
 
     def _roll_up_days(self, keys: list[InstrumentKey], until: datetime) -> list[bool]:
-        with unit_of_work(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
             return [_roll_up_days_of(connection, key, until) for key in keys]
 
 
@@ -81,16 +79,15 @@ class TickRetention:
     def prune(self, lease: Lease) -> None:
         """Delete old ticks, MAX_TICKS of a symbol per transaction. A minute is deleted as a whole."""
         before = get_bar_start(self._now() - self._retention, Interval.MINUTE)
-        with snapshot(self._engine) as connection:
-            keys = list_quoted_symbols(set_all_tenants_scope(connection), EPOCH)
+        with snapshot(self._engine, ALL_TENANTS) as connection:
+            keys = list_quoted_symbols(connection, EPOCH)
         for key in keys:
             while self._prune_symbol(key, before) == MAX_TICKS:
                 lease.renew()
             lease.renew()
 
     def _prune_symbol(self, key: InstrumentKey, before: datetime) -> int:
-        with unit_of_work(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
             last = find_last_bar_start(connection, Interval.MINUTE, key)
             return delete_ticks(connection, key, min(before, last or EPOCH), MAX_TICKS)
 

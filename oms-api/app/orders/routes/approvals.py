@@ -5,6 +5,9 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from app.http.app_state import get_request_info
+from app.http.body import json_body
+from app.http.responses import REPLAYED_HEADER, build_json_response, document_responses
 from app.identity.dependencies import Reader
 from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
@@ -13,9 +16,6 @@ from app.orders.routes.order_entry import OrderId, build_order_response, raise_i
 from app.orders.schemas.approvals import ApprovalOut, ApproveIn, OverrideIn, RejectIn, approval_out
 from app.orders.schemas.responses import OrderOut
 from app.orders.service.risk_checks.risk_evaluation import denial_text
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body
-from app.wire.responses import REPLAYED_HEADER, build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 

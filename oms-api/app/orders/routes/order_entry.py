@@ -8,6 +8,19 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
 from app.errors import FieldError, Invalid
+from app.http.app_state import get_request_info
+from app.http.body import describe_body, json_body, parse_model
+from app.http.fields import SearchText
+from app.http.idempotency import IdempotencyKey
+from app.http.responses import (
+    REPLAYED,
+    REPLAYED_FIELD,
+    REPLAYED_HEADER,
+    build_json_response,
+    convert_response,
+    document_responses,
+)
+from app.http.write_endpoint import WriteEndpoint
 from app.identity.dependencies import require_permission
 from app.identity.rules.access import Caller, Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
@@ -22,19 +35,6 @@ from app.orders.service.command_results import OrderResult, Outcome
 from app.orders.service.commands import PlaceOrder
 from app.orders.service.order_service import OrderService
 from app.orders.service.risk_checks.risk_evaluation import denial_text
-from app.wire.app_state import get_request_info
-from app.wire.body import describe_body, json_body, parse_model
-from app.wire.fields import SearchText
-from app.wire.idempotency import IdempotencyKey
-from app.wire.responses import (
-    REPLAYED,
-    REPLAYED_FIELD,
-    REPLAYED_HEADER,
-    build_json_response,
-    convert_response,
-    document_responses,
-)
-from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["orders"])
 

@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
+from app.http.body import json_body
+from app.http.fields import SearchText
+from app.http.responses import REPLAYED_HEADER, document_responses
 from app.identity.rules.access import Operation
 from app.identity.rules.authenticated_request import AuthenticatedRequest
 from app.instruments.schemas import Symbol
@@ -17,9 +20,6 @@ from app.orders.routes.order_entry import (
 )
 from app.orders.schemas.requests import CloseIn, ExitsIn
 from app.orders.schemas.responses import OrderOut, OrdersOut
-from app.wire.body import json_body
-from app.wire.fields import SearchText
-from app.wire.responses import REPLAYED_HEADER, document_responses
 
 router = APIRouter(tags=["positions"])
 

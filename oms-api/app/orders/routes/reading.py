@@ -8,6 +8,13 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from app.costs.rules.booking import serialize_charges
+from app.http.dependencies import ReadersDep
+from app.http.fields import SearchText, Side
+from app.http.list_pages import PagesDep
+from app.http.lists import Cursor, Limit, Period, QueryTime
+from app.http.pages import DEFAULT_LIMIT
+from app.http.problems import UNKNOWN_FIELD
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.instruments.queries import find_symbol
@@ -23,13 +30,6 @@ from app.orders.rules.values import FINAL, Status
 from app.orders.schemas.other_names import OTHER_FILTERS
 from app.orders.schemas.responses import OrderDetailOut, OrderOut, order_out
 from app.text import name_key
-from app.wire.dependencies import ReadersDep
-from app.wire.fields import SearchText, Side
-from app.wire.list_pages import PagesDep
-from app.wire.lists import Cursor, Limit, Period, QueryTime
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.problems import UNKNOWN_FIELD
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(tags=["orders"])
 OrderReader = Annotated[Caller, Depends(require_permission(Operation.READ_ORDER))]

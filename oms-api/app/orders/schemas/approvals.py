@@ -5,13 +5,13 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, Field
 
+from app.http.fields import PositiveAmount, WholeNumber
 from app.ledger.schemas import Note
 from app.money import format_fixed, shorten_amount, shorten_quantity
 from app.orders.rules.approvals import OVERRIDE_MINUTES
 from app.orders.rules.order_views import ApprovalView
 from app.orders.schemas.fields import OptionalReason, RequestBody
 from app.orders.schemas.responses import DenialOut, OrderOut, order_out
-from app.wire.fields import PositiveAmount, WholeNumber
 
 MAX_OVERRIDE_MINUTES = 24 * 60
 

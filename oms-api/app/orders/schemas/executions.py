@@ -6,12 +6,12 @@ from pydantic import (
     Field,
 )
 
+from app.http.fields import PositiveAmount
 from app.ledger.schemas import Note
 from app.orders.schemas.fields import (
     ExecutionId,
     RequestBody,
 )
-from app.wire.fields import PositiveAmount
 
 
 class BustIn(RequestBody):

@@ -14,6 +14,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import to_upper_case
+from app.http.lists import parse_instant
 from app.ledger.schemas import Label, Note
 from app.orders.rules.tickets import order_type
 from app.orders.rules.values import (
@@ -21,8 +23,6 @@ from app.orders.rules.values import (
     TimeInForce,
 )
 from app.orders.schemas.other_names import OTHER_NAMES
-from app.wire.fields import to_upper_case
-from app.wire.lists import parse_instant
 
 ID_LENGTH = 100
 _TYPES = [*OrderType, "SL", "SL-M"]

@@ -9,6 +9,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import PositiveAmount, Side, to_upper_case
 from app.instruments.schemas import Symbol
 from app.ledger.schemas import PortfolioName
 from app.orders.rules.order_views import OrderChanges
@@ -30,7 +31,6 @@ from app.orders.schemas.fields import (
     WrittenTime,
 )
 from app.timestamps import format_timestamp
-from app.wire.fields import PositiveAmount, Side, to_upper_case
 
 _GROUP_SIZE = 2
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from app.clock import Now
-from app.database import set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.performance import queries
 from app.performance.queries import OldSnapshots
@@ -24,8 +24,7 @@ class SnapshotRetention:
         """Delete the old snapshots of each portfolio, oldest first, one CHUNK per transaction."""
         before, after = self._now() - self._retention, 0
         while True:
-            with snapshot(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with snapshot(self._engine, ALL_TENANTS) as connection:
                 page = queries.list_old_snapshots(connection, before, after, MAX_PORTFOLIOS)
             for old_snapshots in page:
                 self._prune_portfolio(old_snapshots, before, lease)
@@ -38,8 +37,7 @@ class SnapshotRetention:
         start = old_snapshots.first_at
         while start is not None and start < before:
             end = min(start + CHUNK, before)
-            with unit_of_work(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 queries.delete_interval_snapshots(connection, old_snapshots, end)
             lease.renew()
             start = end

@@ -15,7 +15,7 @@ from app.calendars.rules.calendars import Calendar
 from app.calendars.rules.values import MarketIdentifier as MarketCode
 from app.calendars.service import Calendars
 from app.clock import EPOCH, Now
-from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.database.bulk import Row
 from app.duties.rules.schedule import get_slot
 from app.duties.service import Lease
@@ -57,8 +57,7 @@ class SnapshotService:
         at = get_slot(self._interval, self._now() - WRITE_DELAY)
         since, after = at - self._interval, None
         while True:
-            with snapshot(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with snapshot(self._engine, ALL_TENANTS) as connection:
                 states = queries.list_moving_portfolios(connection, since, at, after, MAX_PORTFOLIOS)
                 snapshots = self._build_snapshots(connection, states, at, "interval")
             self._store(snapshots)
@@ -92,8 +91,7 @@ class SnapshotService:
 
     def _take_flows(self) -> list[FlowInstant]:
         snapshots: list[Snapshot] = []
-        with snapshot(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with snapshot(self._engine, ALL_TENANTS) as connection:
             flows = queries.list_flows_without_snapshot(connection, self._flows_until, MAX_PORTFOLIOS)
             for at, flow_instants in groupby(flows, lambda flow: flow.at):
                 states = queries.find_portfolio_totals(
@@ -107,8 +105,7 @@ class SnapshotService:
         self, code: str | None, calendar: Calendar | None, last: datetime
     ) -> list[PortfolioTotals]:
         snapshots: list[Snapshot] = []
-        with snapshot(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with snapshot(self._engine, ALL_TENANTS) as connection:
             states = queries.list_portfolios_to_close(connection, code, last, MAX_PORTFOLIOS)
             for at, missing in _group_by_close(connection, states, calendar, last):
                 snapshots += self._build_snapshots(connection, missing, at, CLOSE)
@@ -118,8 +115,7 @@ class SnapshotService:
 
     def _store(self, snapshots: Sequence[Snapshot], events: Sequence[Row] = ()) -> None:
         if snapshots:
-            with unit_of_work(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 execute_writes(
                     connection, queries.build_snapshot_insert(snapshots), build_event_insert(events)
                 )

@@ -5,6 +5,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.calendars.schemas import LocalDate
+from app.http.fields import SearchText
+from app.http.request_models import RequestModel
 from app.identity.rules.access import Caller
 from app.reports.queries import ReportFilter
 from app.reports.rules.explanation import ExplainedDay, Explanation, ExplanationReport
@@ -12,8 +14,6 @@ from app.reports.schemas.amounts import format_money_fields
 from app.reports.schemas.responses import UsedRateOut, serialize_rate
 from app.text import name_key
 from app.timestamps import format_timestamp
-from app.wire.fields import SearchText
-from app.wire.request_models import RequestModel
 
 _AT = "2026-11-20T21:00:00.000000Z"
 _PARTS = ("price", "currency", "carry", "interest", "borrow", "dividends", "fees", "adjustments")

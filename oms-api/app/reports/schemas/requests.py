@@ -5,16 +5,16 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from app.http.fields import SearchText, to_lower_case
+from app.http.lists import Count, Limit, Period, QueryTime
+from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
+from app.http.request_models import RequestModel
 from app.identity.rules.access import Caller
 from app.instruments.schemas import Symbol
 from app.reports.queries import ReportFilter
 from app.reports.rules.exposure import ExposureGrouping
 from app.reports.rules.profit import Grouping
 from app.text import name_key
-from app.wire.fields import SearchText, to_lower_case
-from app.wire.lists import Count, Limit, Period, QueryTime
-from app.wire.pages import DEFAULT_LIMIT, MAX_SKIP
-from app.wire.request_models import RequestModel
 
 
 class ReportQuery(Period):

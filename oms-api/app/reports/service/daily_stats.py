@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from app.audit.rules.actions import ActionDifference
 from app.clock import EPOCH, Now
-from app.database import execute_writes, set_all_tenants_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, execute_writes, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.money import format_fixed
 from app.reports import queries
@@ -34,8 +34,7 @@ class DailyStatistics:
         if end == self._stored_until:
             return
         while True:
-            with snapshot(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with snapshot(self._engine, ALL_TENANTS) as connection:
                 page = queries.list_stored_until(connection, after, MAX_PORTFOLIOS)
             for portfolio in page:
                 if _find_first_missing(portfolio) < end:
@@ -49,12 +48,10 @@ class DailyStatistics:
     def _store_days(self, portfolio: StoredUntil, end: datetime) -> None:
         tenant_id, since = portfolio.tenant_id, _find_first_missing(portfolio)
         filters = ReportFilter(portfolio.name_key, since=since, until=end)
-        with snapshot(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with snapshot(self._engine, ALL_TENANTS) as connection:
             days = sum_days(queries.iterate_booked_rows(connection, tenant_id, filters))
         rows = [(tenant_id, portfolio.id, *_build_row(key.day, totals)) for key, totals in days.items()]
-        with unit_of_work(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
             execute_writes(connection, queries.build_day_insert(rows))
 
 

@@ -8,6 +8,12 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from sqlalchemy import Connection
 
 from app.errors import Invalid, Malformed, TooLarge
+from app.http.app_state import get_request_info
+from app.http.body import json_body, validate_model
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.json import parse_json
+from app.http.lists import parse_instant
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Authentication, AuthenticationDep, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation, Scope
@@ -21,12 +27,6 @@ from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.hooks import HookIn, HookMadeOut, HookOut, HookReceiptOut
 from app.signals.schemas.signals import SignalIn
 from app.signals.service import hooks as service
-from app.wire.app_state import get_request_info
-from app.wire.body import json_body, validate_model
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.json import parse_json
-from app.wire.lists import parse_instant
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/signals", tags=["signals"])
 

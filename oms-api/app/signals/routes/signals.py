@@ -7,6 +7,13 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.direct_routes import JsonResponse, RequestInfo
+from app.http.body import json_body, parse_model
+from app.http.dependencies import ReadersDep
+from app.http.fields import SearchText
+from app.http.idempotency import IdempotencyKey
+from app.http.list_pages import PagesDep
+from app.http.responses import build_json_response, document_responses
+from app.http.write_endpoint import WriteEndpoint
 from app.identity.dependencies import Reader, require_permission
 from app.identity.rules.access import Caller, Operation
 from app.orders.service.command_results import Outcome
@@ -28,13 +35,6 @@ from app.signals.schemas.signals import (
 )
 from app.signals.service.signal_service import SignalService, get_processed_signal
 from app.text import name_key
-from app.wire.body import json_body, parse_model
-from app.wire.dependencies import ReadersDep
-from app.wire.fields import SearchText
-from app.wire.idempotency import IdempotencyKey
-from app.wire.list_pages import PagesDep
-from app.wire.responses import build_json_response, document_responses
-from app.wire.write_endpoint import WriteEndpoint
 
 router = APIRouter(tags=["signals"])
 

@@ -6,6 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy import Connection
 
+from app.http.body import json_body
+from app.http.dependencies import ReadersDep
+from app.http.responses import build_json_response, document_responses
 from app.identity.dependencies import Reader, require_permission
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
@@ -15,9 +18,6 @@ from app.signals.rules.values import StrategyRules
 from app.signals.schemas.signals import STRATEGY_EXAMPLE, StrategyName, StrategyRulesIn, StrategyRulesOut
 from app.signals.service.strategies import delete_strategy, serialize_strategy, set_strategy
 from app.text import name_key
-from app.wire.body import json_body
-from app.wire.dependencies import ReadersDep
-from app.wire.responses import build_json_response, document_responses
 
 router = APIRouter(prefix="/signals/strategies", tags=["signals"])
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from app.http.dependencies import ClockDep, ReadersDep
+from app.http.responses import document_responses
 from app.identity.dependencies import Reader
 from app.ledger.dependencies import CashReaderDep, ValuerDep
 from app.ledger.routes.marked_positions import HeldPositionOut
@@ -15,8 +17,6 @@ from app.orders.schemas.responses import OrderOut
 from app.signals.dependencies import SignalPlannerDep
 from app.signals.errors import refuse_field
 from app.signals.schemas.signals import TradingPortfolioQuery
-from app.wire.dependencies import ClockDep, ReadersDep
-from app.wire.responses import document_responses
 
 router = APIRouter(prefix="/trading", tags=["signals"])
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import WholeNumber, clean
+from app.http.request_models import RequestModel
 from app.identity.schemas.fields import KeyName
 from app.signals.rules.templates import FIELDS, find_template_problem
 from app.signals.rules.values import HookTerms, SignalStatus
 from app.signals.schemas.signals import StrategyName
-from app.wire.fields import WholeNumber, clean
-from app.wire.request_models import RequestModel
 
 MAX_NETWORKS = 50
 MAX_AGE_SECONDS = 86_400

@@ -1,11 +1,11 @@
 """Signals in messages of Redis."""
 
 from app.errors import Malformed
+from app.http.body import validate_model
+from app.http.json import parse_json
 from app.signals.errors import refuse_field
 from app.signals.rules.values import SignalChannel, SignalRequest
 from app.signals.schemas.signals import SignalIn
-from app.wire.body import validate_model
-from app.wire.json import parse_json
 
 MAX_MESSAGE_BYTES = 16_384
 

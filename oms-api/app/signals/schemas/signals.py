@@ -16,6 +16,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.http.fields import PositiveAmount, Side, SignedAmount, to_lower_case
+from app.http.lists import Cursor, Limit, parse_instant
+from app.http.pages import DEFAULT_LIMIT
+from app.http.request_models import FrozenRequestModel, RequestModel
 from app.instruments.schemas import Symbol
 from app.ledger.rules.chain import hash_request
 from app.ledger.schemas import Label, Note, PortfolioName
@@ -32,10 +36,6 @@ from app.signals.rules.values import (
     SizeKind,
 )
 from app.timestamps import format_timestamp
-from app.wire.fields import PositiveAmount, Side, SignedAmount, to_lower_case
-from app.wire.lists import Cursor, Limit, parse_instant
-from app.wire.pages import DEFAULT_LIMIT
-from app.wire.request_models import FrozenRequestModel, RequestModel
 
 SIGNAL_ID = r"^[A-Za-z0-9._:+=@-]{1,100}$"
 MAX_SYMBOLS = 500

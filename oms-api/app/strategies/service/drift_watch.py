@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from app.clock import Now
-from app.database import set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.errors import OmsError
 from app.events.service.outbox import publish_event
@@ -27,8 +27,8 @@ class DriftWatch:
     def check(self, lease: Lease) -> None:
         """Compare the last day of all strategies that have run."""
         now = self._now()
-        with snapshot(self._engine) as connection:
-            listed_strategies = list_started_strategies(set_all_tenants_scope(connection))
+        with snapshot(self._engine, ALL_TENANTS) as connection:
+            listed_strategies = list_started_strategies(connection)
         for listed_strategy in listed_strategies:
             lease.renew()
             report = self._compare(listed_strategy, now)
@@ -39,8 +39,7 @@ class DriftWatch:
     def _compare(self, listed_strategy: ListedStrategy, now: datetime) -> ParityReport | None:
         strategy = listed_strategy.strategy
         try:
-            with snapshot(self._engine) as connection:
-                set_tenant_scope(connection, [strategy.tenant_id])
+            with snapshot(self._engine, strategy.tenant_id) as connection:
                 return self._checker.compare(connection, strategy, now - PERIOD, now)
         except NoJournal:
             return None

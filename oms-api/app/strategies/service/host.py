@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import Now, monotonic_seconds
-from app.database import Readers, set_all_tenants_scope, set_tenant_scope, snapshot, unit_of_work
+from app.database import ALL_TENANTS, Readers, snapshot, unit_of_work
 from app.database.failures import format_reason
 from app.duties import queries as leases
 from app.errors import OmsError
@@ -129,8 +129,7 @@ class StrategyHost:
 
     def find_status(self, listed_strategy: ListedStrategy) -> StrategyStatus | None:
         """Return the current status of a strategy."""
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [listed_strategy.strategy.tenant_id])
+        with snapshot(self._engine, listed_strategy.strategy.tenant_id) as connection:
             strategy = find_strategy(
                 connection, listed_strategy.strategy.tenant_id, listed_strategy.strategy.name
             )
@@ -139,8 +138,7 @@ class StrategyHost:
     def close_run(self, listed_strategy: ListedStrategy, status: StrategyStatus, reason: str) -> None:
         """Set the status ERROR or PAUSED of a strategy that cannot continue, unless it has changed."""
         now, is_failed = self._now(), status is StrategyStatus.ERROR
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [listed_strategy.strategy.tenant_id])
+        with unit_of_work(self._engine, listed_strategy.strategy.tenant_id) as connection:
             strategy = find_strategy(
                 connection, listed_strategy.strategy.tenant_id, listed_strategy.strategy.name, locks=True
             )
@@ -164,8 +162,8 @@ class StrategyHost:
             self._hold_lease(now)
         if not self._has_lease:
             return []
-        with snapshot(self._engine) as connection:
-            return list(list_active_strategies(set_all_tenants_scope(connection)))
+        with snapshot(self._engine, ALL_TENANTS) as connection:
+            return list(list_active_strategies(connection))
 
     def _hold_lease(self, now: datetime) -> None:
         """Renew the lease, or take it if it is free."""
@@ -180,8 +178,7 @@ class StrategyHost:
 
     async def _cancel_entries(self, key: RunKey) -> None:
         """Cancel the strategy's entry orders after its last callback, unless the strategy is still active."""
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [key.tenant_id])
+        with snapshot(self._engine, key.tenant_id) as connection:
             strategy = find_strategy(connection, key.tenant_id, key.name)
         if strategy is not None and strategy.strategy.status is not StrategyStatus.ACTIVE:
             caller = build_caller(key.tenant_id)

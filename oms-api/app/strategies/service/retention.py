@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from app.clock import Now
-from app.database import set_all_tenants_scope, unit_of_work
+from app.database import ALL_TENANTS, unit_of_work
 from app.duties.service import Lease
 from app.strategies.queries.journal import delete_inputs
 
@@ -18,5 +18,5 @@ class JournalRetention:
 
     def prune(self, _: Lease) -> None:
         """Delete old inputs."""
-        with unit_of_work(self._engine) as connection:
-            delete_inputs(set_all_tenants_scope(connection), self._now() - self._retention)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
+            delete_inputs(connection, self._now() - self._retention)

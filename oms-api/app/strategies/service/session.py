@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from app.clock import EPOCH, Now
-from app.database import set_tenant_scope, snapshot, unit_of_work
+from app.database import snapshot, unit_of_work
 from app.strategies.queries import journal as queries
 from app.strategies.queries.fills import find_capital
 from app.strategies.queries.journal import SavedState
@@ -62,8 +62,7 @@ class StrategySession:
     def start(self) -> None:
         """Restore the state, call `on_start`, and deliver again the inputs that were not processed."""
         now = self._now()
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [self._strategy.tenant_id])
+        with unit_of_work(self._engine, self._strategy.tenant_id) as connection:
             state = self._load_state(connection, now)
             pending = list(
                 queries.iterate_inputs(connection, state.tenant_id, state.strategy, state.processed)
@@ -79,8 +78,7 @@ class StrategySession:
     def run_step(self) -> bool:
         """Deliver new inputs, and return whether there were any."""
         now = self._now()
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [self._strategy.tenant_id])
+        with snapshot(self._engine, self._strategy.tenant_id) as connection:
             inputs = [*self._refused, *self._collector.collect(connection, now)]
         self._refused = []
         return bool(self.deliver(inputs))
@@ -134,8 +132,7 @@ class StrategySession:
         """Commit inputs to the journal. Raises JournalConflict."""
         strategy = self._strategy
         linked = link_inputs(strategy.tenant_id, strategy.name, strategy.run, self._head, inputs)
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [strategy.tenant_id])
+        with unit_of_work(self._engine, strategy.tenant_id) as connection:
             if not queries.append_inputs(connection, self._head, linked, self._now()):
                 raise JournalConflict
         self._head = JournalHead(linked[-1].sequence, linked[-1].hash)
@@ -157,8 +154,7 @@ class StrategySession:
     def _save(self, processed: int) -> None:
         strategy, content = self._strategy, orjson.dumps(self._saved).decode()
         state = SavedState(strategy.tenant_id, strategy.name, content, processed, *self._head, self._now())
-        with unit_of_work(self._engine) as connection:
-            set_tenant_scope(connection, [strategy.tenant_id])
+        with unit_of_work(self._engine, strategy.tenant_id) as connection:
             if not queries.update_state(connection, state):
                 raise JournalConflict
 
@@ -176,8 +172,7 @@ class StrategySession:
             return tracked.order_id
         if not name.startswith(f"{self._strategy.id}-"):
             return None  # it is not an order of the strategy, whatever its code says
-        with snapshot(self._engine) as connection:
-            set_tenant_scope(connection, [self._strategy.tenant_id])
+        with snapshot(self._engine, self._strategy.tenant_id) as connection:
             return find_order_ids(connection, self._strategy.tenant_id, [name]).get(name)
 
     def _note_refusal(self, action: Action, result: ActionResult) -> None:

@@ -9,11 +9,11 @@ from app.errors import OmsError
 from app.events.queries import EventFilter, StoredEvent, list_events_after
 from app.events.rules import EVENT_ID_KIND, is_requested
 from app.events.service.feed import EventFeed
+from app.http.opaque_ids import OpaqueIds
 from app.streams.rules.frames import build_event_frame
 from app.streams.rules.messages import EVENT_TYPES, ChannelKind
 from app.streams.service.outbox import Outbox
 from app.timestamps import format_timestamp
-from app.wire.opaque_ids import OpaqueIds
 
 BACKLOG_PAGE = 200
 RETRY_SECONDS = 1.0

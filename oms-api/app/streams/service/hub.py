@@ -8,6 +8,7 @@ from typing import Any
 from app.clock import Now
 from app.database import Readers
 from app.events.service.feed import EventFeed
+from app.http.opaque_ids import OpaqueIds
 from app.ledger.service.valuation import Valuer
 from app.market_data.rules.values import Quote
 from app.market_data.service import Market
@@ -16,7 +17,6 @@ from app.streams.service.event_fanout import EventFanout
 from app.streams.service.quote_fanout import QuoteFanout
 from app.streams.service.session import Fanouts
 from app.streams.service.value_fanout import ValueFanout
-from app.wire.opaque_ids import OpaqueIds
 
 MAX_CONNECTIONS = SlotLimits(key=600, tenant=1_000, total=4_000)
 MAX_UNAUTHENTICATED = SlotLimits(key=600, tenant=2_000, total=2_000)  # `key` is an address, for 5 seconds

@@ -10,6 +10,7 @@ from app.clock import monotonic_seconds
 from app.errors import Unavailable
 from app.events.rules import EVENT_ID_KIND
 from app.events.service.feed import EventFeed
+from app.http.opaque_ids import OpaqueIds
 from app.identity.rules.access import Caller, Operation
 from app.rate_limit import Limit, OverLimit
 from app.streams.errors import CloseCode, MessageRefused, StreamClosed
@@ -28,7 +29,6 @@ from app.streams.service.event_fanout import EventFanout, EventSubscription
 from app.streams.service.outbox import Outbox
 from app.streams.service.quote_fanout import QuoteFanout
 from app.streams.service.value_fanout import ValueFanout
-from app.wire.opaque_ids import OpaqueIds
 
 CHECK_SECONDS = 0.5  # a revoked key loses its connections within a second
 MAX_CHANNELS = 1_000  # of a connection

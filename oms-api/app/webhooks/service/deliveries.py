@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from app.events.queries import find_last_number
 from app.events.rules import EVENT_ID_KIND
 from app.events.service.outbox import publish_event
+from app.http.opaque_ids import OpaqueIds
 from app.identity.rules.access import Caller
 from app.identity.service.change_executor import ChangeRequest, ChangeResult
 from app.timestamps import format_timestamp
@@ -19,7 +20,6 @@ from app.webhooks.queries.deliveries import NewDelivery, StoredDelivery
 from app.webhooks.queries.webhooks import StoredWebhook
 from app.webhooks.rules.values import TEST_EVENT
 from app.webhooks.service.webhooks import get_webhook
-from app.wire.opaque_ids import OpaqueIds
 
 DELIVERY_ID_KIND = "webhook.delivery"
 

@@ -19,12 +19,12 @@ from app.events.queries import (
 )
 from app.events.rules import EVENT_ID_KIND, OutboxState
 from app.events.schemas import serialize_event
+from app.http.opaque_ids import OpaqueIds
 from app.timestamps import format_timestamp
 from app.webhooks.queries import dispatching
 from app.webhooks.queries.deliveries import NewDelivery, insert_deliveries
 from app.webhooks.queries.dispatching import DeliveryUpdate, Disabling
 from app.webhooks.rules.values import ALL_TYPES, Delivery, Endpoint, OutgoingEvent, get_subject
-from app.wire.opaque_ids import OpaqueIds
 
 PAGE_ROWS = 500
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from app.clock import Now
-from app.database import set_all_tenants_scope, unit_of_work
+from app.database import ALL_TENANTS, unit_of_work
 from app.duties.service import Lease
 from app.encryption import DecryptionFailed, EncryptionKeys
 from app.webhooks.queries.deliveries import delete_completed_deliveries
@@ -26,8 +26,7 @@ class WebhookMaintenance:
         """Delete deliveries that were completed before the retention, in chunks."""
         before = self._now() - RETENTION
         while True:
-            with unit_of_work(self._engine) as connection:
-                set_all_tenants_scope(connection)
+            with unit_of_work(self._engine, ALL_TENANTS) as connection:
                 count = delete_completed_deliveries(connection, before, CHUNK)
             if count < CHUNK:
                 return
@@ -35,8 +34,7 @@ class WebhookMaintenance:
 
     def encrypt_again(self, _: Lease) -> None:
         """Encrypt secrets with the current key. Those that cannot be decrypted are left alone."""
-        with unit_of_work(self._engine) as connection:
-            set_all_tenants_scope(connection)
+        with unit_of_work(self._engine, ALL_TENANTS) as connection:
             for webhook_id, tenant_id, *ciphertexts in list_secrets(connection):
                 context = get_secret_context(tenant_id, webhook_id)
                 if all(ciphertext is None or self._keys.is_current(ciphertext) for ciphertext in ciphertexts):

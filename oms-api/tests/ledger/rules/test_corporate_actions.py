@@ -23,10 +23,10 @@ from app.ledger.rules.corporate_actions import (
     compute_dividend,
     compute_fraction_price,
     find_fraction,
-    order_steps,
     parse_action_key,
     replay_before,
     replay_steps,
+    sort_steps,
 )
 from app.timestamps import Timestamp
 from tests.factories import build_trade_row
@@ -124,7 +124,7 @@ def test_position_before_an_action_leaves_out_later_fills():
 
 def test_of_two_actions_at_one_instant_the_earlier_row_goes_first():
     first, second = build_split(), build_split(Ratio(Decimal(1), Decimal(3)))
-    assert order_steps([first, second]) == [first, second]
+    assert sort_steps([first, second]) == [first, second]
 
 
 def test_split_of_a_flat_position_changes_nothing():

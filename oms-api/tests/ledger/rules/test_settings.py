@@ -1,13 +1,15 @@
 """Settings of portfolios in their stored form."""
 
-from app.ledger.rules.settings import format_json, schedule_for, serialize_audited_settings
+from app.ledger.rules.settings import format_json, resolve_schedule, serialize_audited_settings
 
 
 def test_schedules_by_market_replace_the_general_schedule():
     schedules = format_json({"US": "us_equity"})
-    assert schedule_for("zerodha", None, "US") == "zerodha"
-    assert schedule_for("zerodha", schedules, "US") == "us_equity"
-    assert schedule_for("zerodha", schedules, "IN") == schedule_for("zerodha", schedules, None) == "none"
+    assert resolve_schedule("zerodha", None, "US") == "zerodha"
+    assert resolve_schedule("zerodha", schedules, "US") == "us_equity"
+    assert (
+        resolve_schedule("zerodha", schedules, "IN") == resolve_schedule("zerodha", schedules, None) == "none"
+    )
 
 
 def test_audit_log_stores_settings_as_objects():

@@ -448,30 +448,37 @@ def test_repeated_order_of_a_user_is_denied_until_confirmed(changes, code):
 
 
 def test_open_order_limit_denies_further_orders():
-    two = [build_working_order("BUY", "1", "90"), build_working_order("SELL", "1", "120")]
-    assert get_code_and_quantity(build_risk_input(orders=two, max_open_orders="3")) is PASSES
-    assert get_code_and_quantity(build_risk_input(orders=two, max_open_orders="2")) == (
+    working_orders = [build_working_order("BUY", "1", "90"), build_working_order("SELL", "1", "120")]
+    assert get_code_and_quantity(build_risk_input(orders=working_orders, max_open_orders="3")) is PASSES
+    assert get_code_and_quantity(build_risk_input(orders=working_orders, max_open_orders="2")) == (
         "MAX_OPEN_ORDERS",
         "0",
     )
     assert (
-        get_code_and_quantity(build_risk_input(other_exposure=[SymbolExposure(orders=9_997)], orders=two))
+        get_code_and_quantity(
+            build_risk_input(other_exposure=[SymbolExposure(orders=9_997)], orders=working_orders)
+        )
         is PASSES
     )
     assert get_code_and_quantity(
-        build_risk_input(other_exposure=[SymbolExposure(orders=9_998)], orders=two)
+        build_risk_input(other_exposure=[SymbolExposure(orders=9_998)], orders=working_orders)
     ) == ("MAX_OPEN_ORDERS", "0")
     assert (
         get_code_and_quantity(
             build_risk_input(
-                other_exposure=[SymbolExposure(orders=9_998)], orders=two, max_open_orders="20000"
+                other_exposure=[SymbolExposure(orders=9_998)], orders=working_orders, max_open_orders="20000"
             )
         )
         is not PASSES
     )
     other = [build_position("0", "1")._replace(orders=7)]
-    assert get_code_and_quantity(build_risk_input(orders=two, firm=other, firm_open_orders="10")) is PASSES
-    assert get_code_and_quantity(build_risk_input(orders=two, firm=other, firm_open_orders="9")) == (
+    assert (
+        get_code_and_quantity(build_risk_input(orders=working_orders, firm=other, firm_open_orders="10"))
+        is PASSES
+    )
+    assert get_code_and_quantity(
+        build_risk_input(orders=working_orders, firm=other, firm_open_orders="9")
+    ) == (
         "FIRM_OPEN_ORDERS",
         "0",
     )

@@ -23,8 +23,8 @@ def test_names_with_quotation_marks_are_escaped():
 def test_one_item_is_data_of_its_channel_and_several_are_items():
     frame = json.loads(build_item_frame("quotes", [("AAPL", '{"bid":"1"}')]))
     assert frame == {"channel": "quotes:AAPL", "id": None, "data": {"bid": "1"}}
-    two = json.loads(build_item_frame("pnl", [('My "best"', "1"), ("Growth", "2")]))
-    assert two == {"channel": "pnl", "id": None, "items": [1, 2]}
+    pnl_frame = json.loads(build_item_frame("pnl", [('My "best"', "1"), ("Growth", "2")]))
+    assert pnl_frame == {"channel": "pnl", "id": None, "items": [1, 2]}
 
 
 def test_system_frame_has_the_position():

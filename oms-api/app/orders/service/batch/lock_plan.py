@@ -15,16 +15,13 @@ from app.orders.service.batch.loaded_state import LoadedState
 from app.orders.service.commands import (
     ApplyCorporateAction,
     CancelInPortfolio,
-    Command,
     CommandOnOrder,
     OrderCommand,
     PlaceOrder,
-    PlaceSignal,
     PortfolioRequest,
     ReplaceOrder,
     ReviewApprovals,
     get_order_key,
-    get_tenant_id,
     list_tickets,
 )
 from app.orders.service.internal_commands import (
@@ -62,17 +59,6 @@ def _add_names(plan: LoadedState, commands: Sequence[OrderCommand]) -> None:
             plan.portfolio_names.add(PortfolioNameKey(command.origin.tenant_id, command.portfolio_name_key))
         elif isinstance(command, (ApplyCorporateAction, CancelInPortfolio)):
             plan.portfolio_keys.add(PortfolioKey(command.origin.tenant_id, command.portfolio_id))
-
-
-def list_instrument_keys(commands: Sequence[Command]) -> set[InstrumentKey]:
-    """Return the instruments of the tickets and signals, whose quotes are needed."""
-    found = set()
-    for command in commands:
-        symbols = [ticket.symbol for ticket in list_tickets(command)]
-        if isinstance(command, PlaceSignal):
-            symbols.append(command.symbol)
-        found |= {InstrumentKey(get_tenant_id(command), symbol) for symbol in symbols}
-    return found
 
 
 def _find_recorded_orders(

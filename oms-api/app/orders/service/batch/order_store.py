@@ -1,6 +1,6 @@
 """The orders of a batch: loaded under the portfolios' locks, changed in memory, and written together."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Set
 from typing import Any
 
 import orjson
@@ -31,7 +31,8 @@ class OrderStore:
     def __init__(self, ledger: LedgerBatch) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
-        self._open: dict[PortfolioKey, OpenOrders] = {}  # shared with the cache until they are changed
+        # Of locked portfolios. They are shared with the cache: `_store` copies them before it changes them.
+        self.open_orders: dict[PortfolioKey, OpenOrders] = {}
         self._copied: set[PortfolioKey] = set()
         # By tenant id and order id; plain tuples are faster than `OrderKey`.
         self._orders: dict[tuple[int, str], Order] = {}
@@ -40,36 +41,28 @@ class OrderStore:
         self._changed: dict[tuple[int, str], Order] = {}  # the orders before their first change
         self._last_published: Order | None = None  # the order of the last event
         self._last_payload: dict[str, Any] = {}  # of that event, which the next one may reuse
-        self._events: list[OrderEvent] = []
-        self._executions: list[ExecutionRow] = []
+        self.events: list[OrderEvent] = []  # history rows that are not written yet
+        self.executions: list[ExecutionRow] = []  # not written yet
         self.changes = 0  # the number of changes
         # The positions that changed since the exposures were computed.
         self.dirty: dict[PortfolioKey, set[HoldingKey]] = {}
 
-    def add_open_orders(self, loaded: Mapping[PortfolioKey, OpenOrders]) -> None:
-        """Add the open orders of locked portfolios. They are copied before the batch changes them."""
-        self._open.update(loaded)
-
     @property
-    def portfolio_keys(self) -> set[PortfolioKey]:
+    def portfolio_keys(self) -> Set[PortfolioKey]:
         """The locked portfolios."""
-        return set(self._open)
-
-    def get_open_orders(self, portfolio_key: PortfolioKey) -> OpenOrders:
-        """Return the open orders of a portfolio. They must not be changed."""
-        return self._open[portfolio_key]
+        return self.open_orders.keys()
 
     def open_in(self, portfolio_key: PortfolioKey) -> Iterable[Order]:
         """Return the open orders of a portfolio, oldest first."""
-        return list(self._open[portfolio_key].orders.values())
+        return list(self.open_orders[portfolio_key].orders.values())
 
     def symbols_in(self, portfolio_key: PortfolioKey) -> Iterable[str]:
         """Return the symbols in which a portfolio has open orders."""
-        return [symbol for symbol, ids in self._open[portfolio_key].by_symbol.items() if ids]
+        return [symbol for symbol, ids in self.open_orders[portfolio_key].by_symbol.items() if ids]
 
     def open_of(self, portfolio_key: PortfolioKey, symbol: str) -> list[Order]:
         """Return the open orders of a portfolio in a symbol."""
-        held = self._open[portfolio_key]
+        held = self.open_orders[portfolio_key]
         return [held.orders[order_id] for order_id in held.by_symbol.get(symbol, ())]
 
     def take(self, orders: Iterable[Order]) -> None:
@@ -124,7 +117,7 @@ class OrderStore:
         return self._orders.get((tenant_id, order_id))
 
     def _find_open(self, tenant_id: int, order_id: str) -> Order | None:
-        for portfolio_key, held in self._open.items():
+        for portfolio_key, held in self.open_orders.items():
             if portfolio_key.tenant_id == tenant_id and order_id in held.orders:
                 return held.orders[order_id]
         return None
@@ -162,7 +155,7 @@ class OrderStore:
         """Return the orders of the order's portfolio that have `name` in `column`."""
         tenant_id = order.tenant_id
         self._read_relatives(column, [OrderColumnValue(tenant_id, name)])
-        related = dict(self._open[order.portfolio_key].orders)
+        related = dict(self.open_orders[order.portfolio_key].orders)
         related.update({one.id: one for one in self._orders.values() if one.tenant_id == tenant_id})
         return [one for one in related.values() if getattr(one, column) == name]
 
@@ -192,7 +185,7 @@ class OrderStore:
     def add_execution(self, row: ExecutionRow) -> None:
         """Add an execution."""
         self.changes += 1
-        self._executions.append(row)
+        self.executions.append(row)
 
     def add_event(self, tenant_id: int, kind: str, facts: dict[str, Any], at: Timestamp) -> None:
         """Add an event to the outbox. The first value of `facts` must be the id of the event's object."""
@@ -208,21 +201,6 @@ class OrderStore:
         return [self._orders[key] for key in self._new]
 
     @property
-    def executions(self) -> Sequence[ExecutionRow]:
-        """The executions that are not written yet."""
-        return self._executions
-
-    @property
-    def events(self) -> Sequence[OrderEvent]:
-        """The history rows that are not written yet."""
-        return self._events
-
-    @property
-    def commit_marker(self) -> OrderEvent | None:
-        """A change of an order that is recorded if and only if this batch was committed."""
-        return self._events[-1] if self._events else None
-
-    @property
     def changed(self) -> list[Order]:
         """The orders that the batch created or changed, as they are after it."""
         return [self._orders[key] for key in self._changed]
@@ -234,7 +212,7 @@ class OrderStore:
         """
         for portfolio_key in {self._orders[key].portfolio_key for key in self._changed if self._is_kept(key)}:
             stamp = renew_stamp(self._ledger.portfolio(portfolio_key).orders_stamp)
-            self._open[portfolio_key].stamp = stamp
+            self.open_orders[portfolio_key].stamp = stamp
             self._ledger.stamp(portfolio_key, stamp)
 
     def _is_kept(self, key: tuple[int, str]) -> bool:
@@ -244,7 +222,7 @@ class OrderStore:
     def note_row_version(self, version: str | None) -> None:
         """Note the version of the rows of changed orders, after they were written."""
         for order in self.changed:
-            self._open[order.portfolio_key].note_row_version(order.id, version)
+            self.open_orders[order.portfolio_key].note_row_version(order.id, version)
 
     def writes(self) -> list[BulkWrite]:
         """Return the statements that write the batch's orders."""
@@ -252,8 +230,8 @@ class OrderStore:
         return [
             queries.insert_orders([self._orders[key] for key in self._new]),
             queries.update_orders([(self._changed[key], self._orders[key]) for key in changed_keys]),
-            queries.insert_order_events(self._events),
-            insert_executions(self._executions),
+            queries.insert_order_events(self.events),
+            insert_executions(self.executions),
         ]
 
     def _record_status(
@@ -275,11 +253,11 @@ class OrderStore:
         portfolio_key = self._store(updated, order)
         facts = (reason, broker_reason, execution_id, request_key)
         event = OrderEvent(updated.tenant_id, updated.id, count, from_status, to_status, at, actor, *facts)
-        self._events.append(event)
+        self.events.append(event)
         if order is not self._last_published or not fields.keys() <= _UNPUBLISHED:
             self._last_payload = build_order_facts(updated, self._ledger.portfolio(portfolio_key).name)
         self._last_published = updated
-        execution = self._executions[-1] if execution_id is not None else None
+        execution = self.executions[-1] if execution_id is not None else None
         text = orjson.dumps(add_event_facts(self._last_payload, updated, event, execution)).decode()
         self._ledger.add_event(NewEvent(updated.tenant_id, event_type_of(event), text, at, updated.id))
         return updated
@@ -295,6 +273,6 @@ class OrderStore:
         self._changed.setdefault(key, before)
         if portfolio_key not in self._copied:  # change a copy: the cache keeps the committed open orders
             self._copied.add(portfolio_key)
-            self._open[portfolio_key] = self._open[portfolio_key].copied()
-        self._open[portfolio_key].put(order)
+            self.open_orders[portfolio_key] = self.open_orders[portfolio_key].copied()
+        self.open_orders[portfolio_key].put(order)
         return portfolio_key

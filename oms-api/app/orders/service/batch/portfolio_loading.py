@@ -1,9 +1,10 @@
 """Load locked portfolios into a batch context, and cache them after its commit."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from app.instruments.rules import InstrumentKey
 from app.ledger.rules.keys import HoldingKey, PortfolioKey
+from app.market_data.rules.rates import list_pairs
 from app.orders.queries import book as queries
 from app.orders.rules.trading_sessions import Enforcement
 from app.orders.rules.values import Order, OrderKey
@@ -19,7 +20,9 @@ def load_portfolios(
     """Load locked portfolios, and the quotes that their risk checks need, with those of `symbols`."""
     keys = sorted(set(portfolio_keys))
     _load_positions_and_orders(context, keys)
-    context.load_quotes(sorted({*symbols, *_list_instruments(context, keys)}))
+    instruments = {*symbols, *_list_instruments(context, keys)}
+    context.load_quotes(sorted(instruments))
+    _load_currency_pairs(context, keys, instruments)
     for key in keys:
         exposure = context.exposures.get(key)
         if exposure is not None:
@@ -61,7 +64,7 @@ def _load_open_orders(
             loaded[portfolio_key] = known.copied()
             loaded[portfolio_key].stamp = stamp
             outdated.append(portfolio_key)
-    context.order_store.add_open_orders(loaded)
+    context.order_store.open_orders.update(loaded)
     return _read_changes(context, loaded, outdated) if outdated else {}
 
 
@@ -99,6 +102,29 @@ def _list_instruments(context: BatchContext, keys: Sequence[PortfolioKey]) -> li
     return [InstrumentKey(tenant_id, one) for tenant_id, symbols in by_tenant.items() for one in symbols]
 
 
+def _load_currency_pairs(
+    context: BatchContext, keys: Sequence[PortfolioKey], instruments: Set[InstrumentKey]
+) -> None:
+    """Load the quotes that convert the currencies of instruments and positions to the portfolios' own."""
+    listed = context.loaded.instruments
+    traded = {(one.tenant_id, listed[one].currency) for one in instruments if listed[one].is_listed}
+    for key in keys:
+        exposure = context.exposures.get(key)
+        if exposure is None or exposure.foreign:
+            held = context.ledger.positions(key).values()
+            traded |= {(key.tenant_id, one.currency) for one in held if one.currency is not None}
+    bases = {(key.tenant_id, context.ledger.portfolio(key).base_currency) for key in keys}
+    if traded - bases:
+        pairs = {
+            InstrumentKey(tenant_id, symbol)
+            for tenant_id, base in bases
+            for owner_id, currency in traded
+            if owner_id == tenant_id and currency != base
+            for symbol in list_pairs(currency, base)
+        }
+        context.load_quotes(sorted(pairs))
+
+
 def _load_switches(context: BatchContext, tenants: Iterable[int]) -> None:
     missing = sorted(tenant_id for tenant_id in tenants if tenant_id not in context.loaded.switches)
     if missing:
@@ -121,7 +147,7 @@ def create_cache_update(context: BatchContext) -> Callable[[], None]:
             ledger.positions(portfolio_key),
             state.last_sequence,
             state.last_hash,
-            context.order_store.get_open_orders(portfolio_key),
+            context.order_store.open_orders[portfolio_key],
             exposure,
         )
         updates.append((portfolio_key, get_version(context.connection, state), written))

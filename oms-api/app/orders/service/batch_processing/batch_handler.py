@@ -119,8 +119,8 @@ def build_commit_check(
     a quote.
     `arrived` are the stored quotes (tenant id, quote).
     """
-    event = context.order_store.commit_marker
-    if event is not None:
+    if context.order_store.events:
+        event = context.order_store.events[-1]
         return lambda connection: is_event_recorded(set_tenant_scope(connection, [event.tenant_id]), event)
     trade_check = recording.build_commit_check(outcomes)
     if trade_check is not None:

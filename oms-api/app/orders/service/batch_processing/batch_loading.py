@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import TypeGuard
+from itertools import starmap
+from typing import TypeGuard, cast
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from app.ledger.service.trade_guard import ReservedQuantity
 from app.market_data.queries import lock_quotes
 from app.orders.rules.values import Order
 from app.orders.service.batch.batch_context import BatchContext, BatchServices
-from app.orders.service.batch.lock_plan import find_portfolios_to_lock, list_instrument_keys
+from app.orders.service.batch.lock_plan import find_portfolios_to_lock
 from app.orders.service.batch.order_store import OrderStore
 from app.orders.service.batch.portfolio_loading import load_portfolios
 from app.orders.service.batch_processing.decision_loading import load_decision_inputs
@@ -30,6 +31,7 @@ from app.orders.service.commands import (
     CancelInPortfolio,
     ClosePosition,
     Command,
+    OrderCommand,
     PlaceGroup,
     PlaceOrder,
     PlaceSignal,
@@ -47,6 +49,7 @@ from app.orders.service.internal_commands import (
     SquareOff,
 )
 from app.orders.service.market_events.quote_processing import find_portfolios_to_match, match_unmatched_quotes
+from app.orders.service.risk_checks.exposure import load_marks
 from app.orders.service.signal_orders import begin_signals
 from app.orders.service.trade_guard import get_working_quantity
 
@@ -66,11 +69,13 @@ def load_batch(
     set_tenant_scope(connection, tenants)
     signals, commands = begin_signals(services.signals, connection, commands)
     ledger = [command for command in commands if isinstance(command, LedgerCommand)]
-    loaded = find_portfolios_to_lock(
-        connection, [command for command in commands if not isinstance(command, LedgerCommand)]
+    orders = (
+        [command for command in commands if not isinstance(command, LedgerCommand)] if ledger else commands
     )
+    loaded = find_portfolios_to_lock(connection, cast("Sequence[OrderCommand]", orders))
     batch = ledger_handler.load(connection, ledger, loaded.portfolio_names, loaded.portfolio_keys, tenants)
-    commands = resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
+    commands, instruments = _resolve_aliases(connection, commands)  # after locking: see `is_symbol_in_use`
+    rarer = [command for command in commands if type(command) is not PlaceOrder]
     context = BatchContext(batch, services, max(map(get_time, commands)), loaded, rate_counts)
     context.signals = signals
     if signals is not None:
@@ -78,20 +83,30 @@ def load_batch(
     loaded.portfolio_keys |= batch.list_portfolio_keys(loaded.portfolio_names)
     if ledger:
         loaded.portfolio_keys |= find_portfolios_to_match(batch)
-    instruments = list_instrument_keys(commands)
-    load_portfolios(context, loaded.portfolio_keys, instruments)
+    load_portfolios(context, loaded.portfolio_keys, instruments | _list_quoted(rarer))
+    load_marks(context, loaded.portfolio_keys)
     # Without a reference to the context, which would keep the whole batch until the garbage collector runs.
     batch.get_reserved_quantity = partial(
         _get_reserved_quantity, context.order_store, batch.get_reserved_quantity
     )
     named = context.order_store.load_orders(loaded.portfolios_by_order)
-    matched = _list_orders_to_match(context, commands)
-    context.order_store.load_relatives([*named, *matched, *_list_orders_to_end(context, commands)])
-    changed_quotes = {key for key in map(_find_changed_quote, commands) if key is not None}
+    matched = _list_orders_to_match(context, rarer)
+    context.order_store.load_relatives([*named, *matched, *_list_orders_to_end(context, rarer)])
+    changed_quotes = {key for key in map(_find_changed_quote, rarer) if key is not None}
     loaded.symbols_with_unmatched_quotes = lock_quotes(connection, sorted(changed_quotes))
     load_decision_inputs(context, commands, instruments, matched)
     match_unmatched_quotes(context)
     return context, commands
+
+
+def _list_quoted(commands: Sequence[Command]) -> set[InstrumentKey]:
+    """Return the instruments of arrived quotes, and those whose positions or exits a command changes."""
+    found = {command.instrument_key for command in commands if isinstance(command, QuoteArrived)}
+    return found | {
+        InstrumentKey(command.origin.tenant_id, command.symbol)
+        for command in commands
+        if isinstance(command, (ClosePosition, SetExits))
+    }
 
 
 def _list_orders_to_match(context: BatchContext, commands: Sequence[Command]) -> list[Order]:
@@ -119,7 +134,7 @@ def _list_orders_to_end(context: BatchContext, commands: Sequence[Command]) -> l
             keys.update(context.loaded.intraday[command.tenant_id])
         elif isinstance(command, ExpireOrders):
             for key in context.loaded.overdue[command]:
-                overdue += context.order_store.get_open_orders(key).overdue(command.at)
+                overdue += context.order_store.open_orders[key].overdue(command.at)
     return overdue + [order for key in sorted(keys) for order in context.order_store.open_in(key)]
 
 
@@ -147,21 +162,39 @@ def _get_reserved_quantity(
     return get_stored_quantity(portfolio, command, held)
 
 
-def resolve_aliases(connection: Connection, commands: Sequence[Command]) -> Sequence[Command]:
-    """Return the commands with symbols instead of aliases, read by one statement.
+def _resolve_aliases(
+    connection: Connection, commands: Sequence[Command]
+) -> tuple[Sequence[Command], set[InstrumentKey]]:
+    """Return the commands with symbols instead of aliases, and the instruments of tickets and signals.
 
-    The alias of a trade is resolved with its position. Quotes and kill switch closes never use an alias.
+    One statement reads the symbols. The alias of a trade is resolved with its position. Quotes and kill
+    switch closes never use an alias.
     """
-    named = sorted({key for command in commands for key in _list_names(command)})
-    symbols = find_symbols_by_alias(connection, named) if named else {}
-    return [_replace_names(command, symbols) for command in commands] if symbols else commands
+    instruments = _list_instruments(commands)
+    others = {
+        InstrumentKey(get_tenant_id(command), command.symbol)
+        for command in commands
+        if type(command) is not PlaceOrder and _may_use_alias(command) and command.symbol is not None
+    }
+    symbols = find_symbols_by_alias(connection, sorted(instruments | others))
+    if symbols:
+        commands = [_replace_names(command, symbols) for command in commands]
+        instruments = _list_instruments(commands)
+    return commands, instruments
 
 
-def _list_names(command: Command) -> list[InstrumentKey]:
-    names: list[str | None] = [ticket.symbol for ticket in list_tickets(command)]
-    if _may_use_alias(command):
-        names.append(command.symbol)
-    return [InstrumentKey(get_tenant_id(command), name) for name in names if name is not None]
+def _list_instruments(commands: Sequence[Command]) -> set[InstrumentKey]:
+    """Return the instruments of the tickets and signals, whose quotes are needed."""
+    placed = {(one.origin.tenant_id, one.ticket.symbol) for one in commands if type(one) is PlaceOrder}
+    found = set(starmap(InstrumentKey, placed))
+    for command in commands:
+        if type(command) is PlaceSignal:
+            found.add(InstrumentKey(command.origin.tenant_id, command.symbol))
+        elif type(command) is not PlaceOrder:
+            found |= {
+                InstrumentKey(get_tenant_id(command), ticket.symbol) for ticket in list_tickets(command)
+            }
+    return found
 
 
 def _may_use_alias(command: Command) -> TypeGuard[CancelAll | ClosePosition | SetExits | PlaceSignal]:

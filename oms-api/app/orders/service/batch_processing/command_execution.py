@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.errors import OmsError
+from app.ledger.service.commands import Command as LedgerCommand
 from app.ledger.service.commands import RecordedTrade, RecordTrade, ReverseTrade
 from app.ledger.service.recording import record_command
 from app.market_data.queries import build_matched_write
@@ -100,13 +101,6 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
     rolled back and the writer retries the other commands without it.
     """
     changes = context.changes
-    if isinstance(command, (RecordTrade, ReverseTrade)):
-        recorded = record_command(context.ledger, command)
-        if isinstance(recorded, RecordedTrade):
-            apply_trade_to_orders(context, recorded)
-            row = recorded.row
-            context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
-        return recorded
     try:
         if isinstance(command, CommandOnOrder):
             context.loaded.require_order(command)
@@ -115,6 +109,15 @@ def execute_command(context: BatchContext, command: Command) -> Outcome | OmsErr
         if context.changes != changes:
             raise
         return refusal
+
+
+def _record_trade(context: BatchContext, command: LedgerCommand) -> RecordedTrade | OmsError:
+    recorded = record_command(context.ledger, command)
+    if isinstance(recorded, RecordedTrade):
+        apply_trade_to_orders(context, recorded)
+        row = recorded.row
+        context.order_store.dirty.setdefault(row.portfolio_key, set()).add(row.holding_key)
+    return recorded
 
 
 def _process_signal(context: BatchContext, command: PlaceSignal) -> Outcome:
@@ -133,8 +136,10 @@ def _finish_quote(context: BatchContext, command: QuoteMatched) -> OrderResult:
     return NO_ORDERS
 
 
-# The function of each order command.
-_COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome]] = {
+# The function of each command.
+_COMMAND_HANDLERS: dict[type[Any], Callable[[BatchContext, Any], Outcome | OmsError]] = {
+    RecordTrade: _record_trade,
+    ReverseTrade: _record_trade,
     PlaceOrder: place_order,
     PlaceSignal: _process_signal,
     PlaceGroup: place_group,

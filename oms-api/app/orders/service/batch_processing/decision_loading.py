@@ -81,7 +81,7 @@ def load_decision_inputs(
     Nothing may be changed before, because the statements do not see changes that are not written.
     `instruments` are those of the tickets, `matched` the orders of quotes.
     """
-    placed = [command for command in commands if isinstance(command, PlaceOrder)]
+    placed = [command for command in commands if type(command) is PlaceOrder]
     rarer = [command for command in commands if type(command) is not PlaceOrder]
     actions = [
         (command, context.order_store.get(*get_order_key(command)))

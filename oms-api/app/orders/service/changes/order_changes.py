@@ -168,9 +168,7 @@ def expire_orders(
     context: BatchContext, portfolio_keys: list[PortfolioKey], at: Timestamp, limit: int | None = None
 ) -> None:
     """Expire the orders of the portfolios that are due, at most `limit`."""
-    overdue = chain.from_iterable(
-        context.order_store.get_open_orders(key).overdue(at) for key in portfolio_keys
-    )
+    overdue = chain.from_iterable(context.order_store.open_orders[key].overdue(at) for key in portfolio_keys)
     for known in islice(overdue, limit):
         _as_of_now(context, context.order_store.get_current(known), at)
 

@@ -85,8 +85,13 @@ def _find_firm_limits(limits: Limits) -> tuple[bool, bool]:
 def _load_unlocked_totals(context: BatchContext, tenant_id: int) -> None:
     if tenant_id not in context.loaded.unlocked_totals:
         _lock(context)
-        context.loaded.unlocked_totals[tenant_id] = _unlocked_totals(context, tenant_id)
-        get_firm_currency(context, tenant_id)
+        totals = _unlocked_totals(context, tenant_id)
+        context.loaded.unlocked_totals[tenant_id] = totals
+        firm = get_firm_currency(context, tenant_id)
+        locked = context.order_store.portfolio_keys
+        bases = {context.ledger.portfolio(key).base_currency for key in locked if key.tenant_id == tenant_id}
+        for base in sorted(bases | totals.keys() - {firm}):
+            rate_between(context, tenant_id, base, firm)
 
 
 def _in_one_currency(context: BatchContext, order: Order, totals: dict[str, Totals]) -> FirmTotals:

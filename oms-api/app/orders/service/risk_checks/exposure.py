@@ -1,6 +1,6 @@
 """Compute the exposure of locked portfolios: positions and working orders, kept up to date within a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from app.costs.rules.values import Schedule
@@ -127,6 +127,17 @@ def find_mark(context: BatchContext, key: PositionKey, held: Position) -> Decima
     return _find_last_trade_price(context, key) if price is None and held.quantity else price
 
 
+def load_marks(context: BatchContext, portfolio_keys: Iterable[PortfolioKey]) -> None:
+    """Load the last trade's price of the positions that are valued next, where no quote gives a mark."""
+    for key in portfolio_keys:
+        held = context.ledger.positions(key)
+        if key in context.exposures:
+            due = [PositionKey(*key, *holding_key) for holding_key in context.order_store.dirty.get(key, ())]
+            held = {position_key: context.ledger.position(position_key) for position_key in due}
+        if held:
+            load_last_trade_prices(context, held)
+
+
 def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Position]) -> None:
     """Load the last trade's price of those open positions whose symbols have no mark in a quote."""
     keys = [
@@ -136,7 +147,8 @@ def load_last_trade_prices(context: BatchContext, held: Mapping[PositionKey, Pos
         and key not in context.loaded.last_trade_prices
         and mark_of(context.quote(key.tenant_id, key.symbol)) is None
     ]
-    context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
+    if keys:
+        context.loaded.last_trade_prices.update(find_last_prices(context.connection, sorted(keys)))
 
 
 def _find_last_trade_price(context: BatchContext, key: PositionKey) -> Decimal | None:

@@ -205,7 +205,7 @@ class Exchange:
 
         An order that joins the group later keeps its quantity.
         """
-        for order in [other for other in oca_groups.list_others(self.orders, filled) if other.is_open]:
+        for order in [resting for resting in oca_groups.list_others(self.orders, filled) if resting.is_open]:
             if order.oca_type == "1" or order.remaining <= amount or filled.status == "Filled":
                 self.cancel(order, "OCA group")
             else:

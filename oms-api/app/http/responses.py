@@ -8,7 +8,7 @@ import orjson
 from fastapi import Response
 
 from app.direct_routes import JsonResponse
-from app.wire.problems import MEDIA_TYPE, Problem
+from app.http.problems import MEDIA_TYPE, Problem
 
 REPLAYED = "Idempotent-Replayed"
 REPLAYED_FIELD = ((REPLAYED.lower().encode(), b"true"),)

@@ -5,9 +5,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.wire.fields import check_length, clean
-from app.wire.lists import QueryTime
-from app.wire.request_models import FrozenRequestModel
+from app.http.fields import check_length, clean
+from app.http.lists import QueryTime
+from app.http.request_models import FrozenRequestModel
 
 REASON_LENGTH = 500
 

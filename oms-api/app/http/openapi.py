@@ -9,11 +9,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
-from app.wire.body import BODY_MODELS
-from app.wire.csv_lists import describe_lists
-from app.wire.openapi_examples import complete_document
-from app.wire.problems import Problem
-from app.wire.responses import NEXT_HEADER, describe_headers
+from app.http.body import BODY_MODELS
+from app.http.csv_lists import describe_lists
+from app.http.openapi_examples import complete_document
+from app.http.problems import Problem
+from app.http.responses import NEXT_HEADER, describe_headers
 
 _REF = "#/components/schemas/{model}"
 TAGS = {  # in reading order

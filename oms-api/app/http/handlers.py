@@ -7,10 +7,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.errors import NotFound, OmsError, Unexpected
-from app.wire.app_state import get_request_info
-from app.wire.body import build_invalid_error
-from app.wire.methods import METHODS
-from app.wire.problems import build_problem_body, build_problem_headers
+from app.http.app_state import get_request_info
+from app.http.body import build_invalid_error
+from app.http.methods import METHODS
+from app.http.problems import build_problem_body, build_problem_headers
 
 _PARTS_OF_A_REQUEST = ("query", "path", "header", "body")
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request, Response
 
-from app.wire.dependencies import CursorsDep
-from app.wire.lists import build_link_header
-from app.wire.pages import Cursors
-from app.wire.responses import build_json_response
+from app.http.dependencies import CursorsDep
+from app.http.lists import build_link_header
+from app.http.pages import Cursors
+from app.http.responses import build_json_response
 
 Item = TypeVar("Item")
 

@@ -7,9 +7,9 @@ from fastapi import Depends
 from app.clock import Now
 from app.database import Readers
 from app.database.changes import ChangeWriter
-from app.wire.app_state import Component
-from app.wire.exports import Exports
-from app.wire.pages import Cursors
+from app.http.app_state import Component
+from app.http.exports import Exports
+from app.http.pages import Cursors
 
 READERS = Component[Readers]("readers")
 ReadersDep = Annotated[Readers, Depends(READERS)]

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from app.wire.json import JsonNumber
+from app.http.json import JsonNumber
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_TEXTS, MAX_TEXT_LENGTH = 4096, 100  # of the texts and numbers that are cached per field

@@ -1,6 +1,6 @@
 """Descriptions and examples of parameters of paths and queries, for the OpenAPI document."""
 
-from app.wire.field_descriptions import FieldText
+from app.http.field_descriptions import FieldText
 
 # By the name of the parameter; the others have the text of the field with their name.
 PARAMETERS: dict[str, FieldText] = {

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from app.errors import OmsError
+from app.http.body import parse_model, read_json, validate_flat, validate_model
+from app.http.field_cache import MAX_TEXT_LENGTH, MAX_TEXTS, FieldCache
 from app.ledger.schemas import TradeIn
 from app.orders.schemas.requests import TicketIn
-from app.wire.body import parse_model, read_json, validate_flat, validate_model
-from app.wire.field_cache import MAX_TEXT_LENGTH, MAX_TEXTS, FieldCache
 from tests.factories import build_ticket_body, build_trade_body
 
 JSON = b"application/json"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.opaque_ids import OpaqueIds
+from app.http.opaque_ids import OpaqueIds
 
 LENGTH = 27  # of a seal
 OPAQUE_IDS = OpaqueIds("a secret of the installation")

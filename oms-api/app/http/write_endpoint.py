@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from app.direct_routes import DirectRoute, JsonResponse, PendingResponse, RequestInfo
 from app.errors import OmsError
-from app.wire.idempotency import check_key
+from app.http.idempotency import check_key
 
 Operation = TypeVar("Operation")
 Operation_contra = TypeVar("Operation_contra", contravariant=True)

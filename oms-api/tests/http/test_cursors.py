@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import Invalid
-from app.wire.pages import Cursors
+from app.http.pages import Cursors
 from tests.factories import BOOTSTRAP_KEY
 
 CURSORS = Cursors(BOOTSTRAP_KEY)

@@ -6,8 +6,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.edge import API_PREFIX
+from app.http.methods import OTHER_WAYS, MethodTable
 from app.main import ROUTERS
-from app.wire.methods import OTHER_WAYS, MethodTable
 
 pytestmark = pytest.mark.any_database
 

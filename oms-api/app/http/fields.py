@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.http.json import JsonNumber
 from app.money import DIGITS, PLACES, find_amount_error, is_storable, parse_plain
 from app.text import clean_name as visible_name
 from app.text import clean_text, label_key
-from app.wire.json import JsonNumber
 
 MAX_OPENING_CASH = 10**12
 JSON_NUMBER_DIGITS = 15  # digits that a binary float keeps exactly in every JSON library

@@ -10,10 +10,10 @@ from sqlalchemy import text
 from app.database import Readers
 from app.edge import Edge
 from app.errors import TooMany, Unavailable
+from app.http.exports import Exports, stream_lines
 from app.logs import AccessLog
 from app.metrics import Metrics
 from app.rate_limit import SlotLimits
-from app.wire.exports import Exports, stream_lines
 from tests.factories import NOON
 
 

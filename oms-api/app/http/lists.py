@@ -9,8 +9,8 @@ from fastapi import Request
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.wire.pages import DEFAULT_LIMIT, MAX_LIMIT
-from app.wire.request_models import RequestModel
+from app.http.pages import DEFAULT_LIMIT, MAX_LIMIT
+from app.http.request_models import RequestModel
 
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 

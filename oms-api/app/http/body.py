@@ -8,10 +8,10 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from app.errors import Invalid, Malformed, UnsupportedMediaType
-from app.wire.field_cache import get_field_cache
-from app.wire.json import parse_json
-from app.wire.problems import UNKNOWN_FIELD, build_field_errors
-from app.wire.responses import document_problems
+from app.http.field_cache import get_field_cache
+from app.http.json import parse_json
+from app.http.problems import UNKNOWN_FIELD, build_field_errors
+from app.http.responses import document_problems
 
 Model = TypeVar("Model", bound=BaseModel)
 _UTF_8 = {b"", b"charset=utf-8", b'charset="utf-8"', b"charset=us-ascii"}

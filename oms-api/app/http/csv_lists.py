@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from starlette.types import Message, Scope, Send
 
-from app.wire.csv_format import CSV, CSV_UTF8, find_listed, format_list
+from app.http.csv_format import CSV, CSV_UTF8, find_listed, format_list
 
 _JSON = "application/json"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import Malformed
-from app.wire.json import JsonNumber, parse_json
+from app.http.json import JsonNumber, parse_json
 
 values = st.recursive(
     st.none() | st.booleans() | st.text(st.characters(exclude_categories=["Cs"])),

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from app.wire.field_descriptions import FIELDS, MODEL_FIELDS, NESTED, FieldText
-from app.wire.parameter_descriptions import PARAMETERS
+from app.http.field_descriptions import FIELDS, MODEL_FIELDS, NESTED, FieldText
+from app.http.parameter_descriptions import PARAMETERS
 
 Schema = dict[str, Any]
 _MAX_DEPTH = 8

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.routing import compile_path
 
-from app.wire.app_state import Component
+from app.http.app_state import Component
 
 _DELETED_BY: Mapping[str, str] = {
     "/orders": "Cancel an order with POST {api}/orders/{{order_id}}/cancel, or POST {api}/orders:cancel-all.",

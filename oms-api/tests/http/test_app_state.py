@@ -4,7 +4,7 @@ import sys
 from typing import Annotated, get_args, get_origin
 
 import app.main  # noqa: F401  # imports the modules of all routes
-from app.wire.app_state import Component
+from app.http.app_state import Component
 
 
 def list_component_dependencies():
