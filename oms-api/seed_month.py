@@ -264,7 +264,7 @@ async def _run(settings: Settings, now: datetime) -> int:
     app = create_app(settings, lambda: holder[0].now if holder else now)
     engine = connect_engine(settings.database_url, readers=1, tenant_scoped=True)
     state = app.state
-    sources = (engine, state.market.marks_at, state.calendars)
+    sources = (engine, state.market.find_past_marks, state.calendars)
 
     def read_clock() -> datetime:
         return holder[0].now
