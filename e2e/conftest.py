@@ -4,13 +4,16 @@ import os
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 import browser as browsers
 from deployment import LOOPBACK, build_sqlite_url, run_deployment
 from slack_page import SlackPage
 from support.any_database import deselect_repeated
 from support.postgres import Databases, PostgresServer
+
+TIMEOUT_MILLISECONDS = 60_000  # for a slow machine
+expect.set_options(timeout=TIMEOUT_MILLISECONDS)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -72,7 +75,7 @@ def slack(chromium, deployment):
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(TIMEOUT_MILLISECONDS)
     page.goto(deployment.url("simulator"))
     before = len(deployment.log)
     yield SlackPage(page)

@@ -1,4 +1,4 @@
-"""Check that each benchmark still fits the services. Benchmarks are run by hand and seldom."""
+"""Check that a benchmark imports. Benchmarks do not run in CI, so a rename would otherwise go unnoticed."""
 
 import os
 import subprocess

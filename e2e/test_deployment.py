@@ -116,7 +116,7 @@ def test_image_listens_on_its_exposed_port_and_is_probed_there(service, port):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_command_of_an_image_is_the_one_that_make_run_uses(service):
+def test_images_and_make_run_use_the_same_command(service):
     (command,) = get_instruction(service, "CMD")
     program = next(each for each in run.list_programs({}, {}, run.PORTS) if each.name == service)
     assert json.loads(command) == ["python", *program.command[1:]]
@@ -135,7 +135,7 @@ def get_module_file(service, command):
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_secrets_books_and_tests_stay_out_of_the_images(service):
+def test_images_contain_no_secrets_databases_or_tests(service):
     ignored = (ROOT / service / ".dockerignore").read_text().splitlines()
     assert {".env", ".env.*", "*.db", "tests"} <= set(ignored)
 
@@ -298,7 +298,7 @@ def test_render_yaml_contains_no_secret(render):
     assert plain == {"ENVIRONMENT", "HOST", "PORT"}
 
 
-def test_all_of_render_is_in_one_region_so_that_the_private_network_works(render):
+def test_render_services_share_one_region(render):
     assert len({item["region"] for item in [*render["services"], *render["databases"]]}) == 1
 
 
@@ -382,7 +382,7 @@ def test_every_requirement_is_pinned(path):
     assert names <= set(list_pins(path))
 
 
-def test_test_tools_stay_out_of_what_the_services_run_on():
+def test_service_requirements_contain_no_test_tools():
     for service in SERVICES:
         assert not {"pytest", "mypy", "playwright", "hypothesis"} & set(
             list_pins(f"{service}/requirements.txt")
@@ -412,7 +412,7 @@ def test_test_tools_stay_out_of_what_the_services_run_on():
         *("test-integration", "test-watch", "makemigrations", "docker-logs", "docker-shell"),
     ],
 )
-def test_makefile_has_the_target_and_says_what_it_does(target):
+def test_makefile_documents_each_target(target):
     out = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
@@ -444,11 +444,11 @@ def test_targets_are_listed_in_groups():
     assert declared - listed == {"test-oms-api", "test-slack-bot", "test-e2e"}
 
 
-def test_ci_script_is_executable_and_sound_bash():
+def test_ci_script_is_executable_and_valid_bash():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
     subprocess.run(["bash", "-n", str(script)], check=True, timeout=60)
 
 
-def test_this_python_is_one_that_the_services_are_for():
+def test_running_python_is_supported_by_the_services():
     assert sys.version_info >= (3, 11)

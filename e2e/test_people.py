@@ -75,7 +75,7 @@ def test_two_people_trade_and_each_row_names_who_did_it(slack, deployment):
     assert {row["source"] for row in rows.values()} == {"slack-bot"}
 
 
-def test_row_can_be_followed_to_the_messages_of_both_services(slack, deployment):
+def test_request_id_of_a_trade_is_in_the_logs_of_both_services(slack, deployment):
     since = len(deployment.log)
     place_trade(slack, deployment, "buy 3 IBM @ 200", "Followed")
     (row,) = deployment.trades(portfolio="Followed")
@@ -172,7 +172,7 @@ def test_restricted_user_is_offered_and_trades_only_granted_portfolios(slack, de
         restrict_portfolios(deployment, None)
 
 
-def test_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
+def test_disabled_person_is_not_a_member(slack, deployment, set_role_of_ben):
     deployment.change_person(BEN, status="disabled")
     wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 403)
     try:
@@ -183,7 +183,7 @@ def test_disabled_person_is_no_member(slack, deployment, set_role_of_ben):
         wait_until(lambda: deployment.get_as_user(BEN, "/auth/me").status_code == 200)
 
 
-def test_foreign_person_trades_nothing_and_becomes_no_member(slack, deployment):
+def test_external_person_cannot_trade_and_is_not_registered(slack, deployment):
     slack.open_channel("partners")
     slack.act_as("Kim Park")
     slack.type("/trade buy 5 QQZZ @ 175 in Strangers")

@@ -44,7 +44,7 @@ def _is_admin(deployment: Deployment, person: str) -> bool:
     return is_admin
 
 
-def test_two_people_read_close_stop_and_resume(slack, deployment, portfolio):
+def test_two_people_close_positions_halt_and_resume_trading(slack, deployment, portfolio):
     slack.type(f"/portfolio {portfolio}")
     answer = slack.find_private_message(f"{portfolio} · equity")
     expect(answer).to_contain_text("P&L today")
@@ -117,7 +117,7 @@ def test_threads_direct_messages_and_the_home_tab_show_the_same(slack, deploymen
     held = slack.message("Positions").get_by_role("row").filter(has_text=portfolio)
     expect(held.filter(has_text="GLNC")).to_be_visible()
     slack.type("alert GLNC above 90")  # it is true already, so that the OMS sends the event at once
-    expect(slack.message("GLNC above 90.00: now 100.00")).to_be_visible(timeout=10_000)
+    expect(slack.message("GLNC above 90.00: now 100.00")).to_be_visible()
     slack.type("watch GLNC")
     expect(slack.message("GLNC bid 99.00 · ask 101.00")).to_be_visible()
     slack.type("settings")

@@ -17,7 +17,7 @@ def test_banned_phrase_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Use `whoever`.", "```\nwhoever\n```", "[the name](whoever.md)", "Go forward with awards."]
 )
-def test_code_and_parts_of_words_are_no_prose(text: str) -> None:
+def test_code_and_parts_of_words_are_not_checked_as_prose(text: str) -> None:
     assert find_problems(text) == []
 
 

@@ -36,7 +36,7 @@ def read_downloaded_lines(deployment, message):
     return httpx.get(url, timeout=10, **LOOPBACK).raise_for_status().text.splitlines()
 
 
-def test_job_of_the_day_uploads_each_report_once_and_a_repetition_says_so(reporting_product):
+def test_daily_job_uploads_each_report_once_and_marks_repeats(reporting_product):
     reporting_product.request_as_admin("POST", "/portfolios", name="Reported")
     reporting_product.request_as_admin("POST", JOB)
     wait_until(lambda: len(list_reports(reporting_product)) == 3)

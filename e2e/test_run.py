@@ -189,7 +189,7 @@ def test_taken_port_is_reported_in_a_sentence(start_run, ports):
     assert "Traceback" not in running.printed
 
 
-def test_settings_that_are_wrong_stop_everything_with_their_reason(start_run, ports):
+def test_invalid_setting_stops_all_programs_and_is_named(start_run, ports):
     running = start_run(OMS_API_KEY="short")
     assert running.wait_for_exit() == 1
     assert "OMS_API_KEY" in running.printed

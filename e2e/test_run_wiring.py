@@ -115,7 +115,7 @@ def test_bot_with_a_key_of_its_own_keeps_it():
     assert "OMS_API_KEY" not in programs[-1].environment
 
 
-def test_secrets_of_a_start_are_new_ones():
+def test_each_start_generates_new_secrets():
     assert run.create_slack_secrets() != run.create_slack_secrets()
 
 

@@ -68,13 +68,7 @@ from app.market_data.schemas import serialize_quote
 from app.market_data.service import Market
 from app.market_data.service.quote_sharing import QuoteSharing
 from app.market_data.service.subscriptions import SubscribedQuotes
-from app.market_data.sources import (
-    SOURCES,
-    AlpacaAccess,
-    PriceSource,
-    SourceNotConfigured,
-    SourceSettings,
-)
+from app.market_data.sources import SOURCES, AlpacaAccess, PriceSource, SourceNotConfigured, SourceSettings
 from app.market_data.sources.shared_feed import SharedFeed
 from app.metrics import Metrics
 from app.migrate import is_current
@@ -101,10 +95,7 @@ from app.rate_limit import RateLimiter, Sharing, describe_shared_state
 from app.reconciliation.service.reconciler import ApplyEvents, Reconciler
 from app.risk.service.controls import Controls
 from app.risk.service.messages import MessageRate
-from app.security_setup import (
-    create_broker_address_policy,
-    create_broker_key_ring,
-)
+from app.security_setup import create_broker_address_policy, create_broker_key_ring
 from app.signals.schemas.messages import parse_message
 from app.signals.service.planning import SignalDefaults, SignalPlanner
 from app.signals.service.redis_channels.channel_state import ChannelState
@@ -417,11 +408,7 @@ def create_signal_planner(settings: Settings) -> SignalPlanner:
 
 
 def create_writer(
-    settings: Settings,
-    engine: Engine,
-    market: Market,
-    calendars: Calendars,
-    metrics: Metrics | None = None,
+    settings: Settings, engine: Engine, market: Market, calendars: Calendars, metrics: Metrics | None = None
 ) -> GroupCommit[Command, Outcome]:
     """Return the writer of a process that serves no requests."""
     paper = load_paper_settings(settings)

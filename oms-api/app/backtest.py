@@ -20,9 +20,7 @@ from typing import Any, NamedTuple
 from app.backtest_arguments import add_run_arguments, build_settings
 from app.backtest_data import OpenBars, open_files
 from app.backtests.errors import InvalidBacktest, StrategyFailed
-from app.backtests.rules.settings import (
-    BacktestSettings,
-)
+from app.backtests.rules.settings import BacktestSettings
 from app.backtests.service.engine import BacktestRun
 from app.backtests.service.recorder import Recorder
 from app.backtests.service.report import build_report

@@ -87,11 +87,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add("--to", dest="end", type=parse_instant, help="the first day or instant that is left out, in UTC")
     add("--actions", type=Path, metavar="FILE", help="a CSV file of splits and dividends")
     add("--rates", metavar="FILE", help="bars of currency pairs such as EURUSD; pairs with --data bars")
-    add(
-        "--base-currency",
-        type=parse_code,
-        help="of the portfolio; by default that of the exchange",
-    )
+    add("--base-currency", type=parse_code, help="of the portfolio; by default that of the exchange")
     add(
         "--currency", type=parse_symbol_currency, action="append", default=[], metavar="SYMBOL=CODE",
         help="the currency of a symbol, where it is not that of the exchange",

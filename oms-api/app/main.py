@@ -142,12 +142,8 @@ def _create_edge(app: Application, components: Components, forwarder: Forwarder 
     settings, authentication = components.settings, components.authentication
     async_direct_routes = {
         ("GET", reading.PORTFOLIO_PATH): reading.build_portfolio_route(
-            authentication,
-            components.readers,
-            components.cash_reader,
-            components.valuer,
-            components.now,
-        ),
+            authentication, components.readers, components.cash_reader, components.valuer, components.now
+        )
     }
     report = recording.build_record_trade_endpoint(components.trade_service)
     place = order_entry.build_place_order_endpoint(components.order_service)

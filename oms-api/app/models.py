@@ -20,14 +20,7 @@ from app.identity.models import (
     User,
 )
 from app.instruments.models import InstrumentAliasRow, InstrumentRow
-from app.ledger.models import (
-    CashMovement,
-    CorporateAction,
-    Portfolio,
-    PositionRecordRow,
-    PositionRow,
-    Trade,
-)
+from app.ledger.models import CashMovement, CorporateAction, Portfolio, PositionRecordRow, PositionRow, Trade
 from app.market_data.models import BarRow, DailyBarRow, MarkOverrideRow, QuoteRow, TickRow
 from app.orders.models import (
     BrokerRequestRow,
@@ -43,12 +36,7 @@ from app.reconciliation.models import ReconciliationIssueRow
 from app.reports.models import DailyStatsRow
 from app.risk.models import KillSwitchChangeRow, KillSwitchRow, LatchRow, LimitRow
 from app.signals.models import SignalHookRow, SignalRow, SignalStrategyRow
-from app.strategies.models import (
-    StrategyInputRow,
-    StrategyRow,
-    StrategyStateRow,
-    StrategyVersionRow,
-)
+from app.strategies.models import StrategyInputRow, StrategyRow, StrategyStateRow, StrategyVersionRow
 from app.webhooks.models import WebhookDeliveryRow, WebhookRow
 
 __all__ = [

@@ -12,13 +12,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from app.clock import Now
-from app.database import (
-    ALL_TENANTS,
-    execute_writes,
-    set_tenant_scope,
-    snapshot,
-    unit_of_work,
-)
+from app.database import ALL_TENANTS, execute_writes, set_tenant_scope, snapshot, unit_of_work
 from app.duties.service import Lease
 from app.events.service.outbox import build_event_insert
 from app.exports.queries import ExportFilter

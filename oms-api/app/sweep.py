@@ -15,13 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from app.backtest import (
-    CANNOT,
-    DONE,
-    FAILED,
-    complete_settings,
-    open_bars,
-)
+from app.backtest import CANNOT, DONE, FAILED, complete_settings, open_bars
 from app.backtest_arguments import add_run_arguments, build_settings, parse_pair
 from app.backtests.errors import InvalidBacktest, StrategyFailed
 from app.backtests.rules.sweeps import (

@@ -251,10 +251,7 @@ async def _check_database(components: HealthComponents) -> tuple[bool | None, st
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await components.readers.run(
-                lambda connection: (
-                    components.is_current(connection),
-                    components.row_security(connection),
-                )
+                lambda connection: (components.is_current(connection), components.row_security(connection))
             )
     except (Unavailable, TimeoutError):
         return None, "unknown"

@@ -58,7 +58,7 @@ class DetailedHealthOut(BaseModel):
     components: dict[str, ComponentOut] = Field(
         description="`database`, `writer`, `market_data`, `duties`, `worker`, `redis`, `webhooks`, `alerts`, "
         "`brokers`, `chains` (hash chains of the audit log and the ledger), `sandbox`, and `broker:name` for "
-        "each broker connection of the tenant",
+        "each broker connection of the tenant"
     )
 
 

@@ -239,8 +239,7 @@ class SummaryOut(BaseModel):
         description="Schedule that charges its trades, in all markets that the schedule covers"
     )
     cost_schedules: dict[str, Schedule] | None = Field(
-        description="Schedules by market, instead of `cost_schedule`",
-        examples=[{"IN": "zerodha"}],
+        description="Schedules by market, instead of `cost_schedule`", examples=[{"IN": "zerodha"}]
     )
     calendar: str | None = Field(examples=["XNYS"], description="Market whose sessions define its P&L days")
     enforce_sessions: Literal[False, "hold", "deny"] = Field(

@@ -294,10 +294,7 @@ def iterate_stored_days(connection: Connection) -> Iterator[tuple[StatsOwner, di
     rows = connection.execute(statement).fetchall()
     for key, found in groupby(rows, lambda row: tuple(row[:3])):
         stored = [StoredDayTotals._make(map(format_canonical, row[3:])) for row in found]
-        yield (
-            StatsOwner(*key),
-            {day_totals.date: day_totals for day_totals in stored},
-        )
+        yield (StatsOwner(*key), {day_totals.date: day_totals for day_totals in stored})
 
 
 def build_day_insert(rows: Sequence[Row]) -> BulkWrite:

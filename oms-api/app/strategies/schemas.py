@@ -70,9 +70,7 @@ Parameters = Annotated[
 Symbols = Annotated[list[Symbol], Field(min_length=1, max_length=MAX_SYMBOLS)]
 Mode = Annotated[StrategyMode, BeforeValidator(to_lower_case)]
 LimitValues = Annotated[
-    dict[Annotated[str, Field(max_length=40)], Any],
-    BeforeValidator(_replace_numbers),
-    Field(max_length=40),
+    dict[Annotated[str, Field(max_length=40)], Any], BeforeValidator(_replace_numbers), Field(max_length=40)
 ]
 _LIMITS = Field(
     description="Risk limits of the strategy by code, as in `PUT /limits`; null removes one",

@@ -78,7 +78,7 @@ def test_flapping_around_the_threshold_fires_once_and_a_new_crossing_again(api):
 
 
 @pytest.mark.any_database
-def test_alert_below_watches_the_mid_where_there_is_no_last_price(api):
+def test_alert_below_uses_the_mid_without_a_last_price(api):
     create_alert(api, above=None, below="50")
     api.set_quote("AAPL", "49", "51", None)
     assert [event["value"] for event in list_alerts(api, 1)] == ["50.00"]

@@ -68,7 +68,7 @@ def test_positions_are_valued_as_those_of_a_portfolio():
     assert {fill.symbol for fill in strategy.fills} == {"AAPL"}
 
 
-def test_the_pair_for_rates_is_no_symbol_of_the_strategy():
+def test_rate_pair_is_not_a_symbol_of_the_strategy():
     symbols = []
     strategy, finished = run_steps_with_rate({0: lambda context, _: symbols.append(context.symbols)})
     assert (symbols, strategy.bars, finished.bars) == ([("AAPL",)], 4, 8)

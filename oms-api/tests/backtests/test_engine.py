@@ -342,6 +342,6 @@ def test_impossible_request_is_an_error_of_the_strategy(step, problem):
         run_steps(BARS, {0: step})
 
 
-def test_without_bars_there_is_no_backtest():
+def test_backtest_requires_bars():
     with pytest.raises(InvalidBacktest, match="There are no bars"):
         run_backtest(MovingAverageCross(), [])

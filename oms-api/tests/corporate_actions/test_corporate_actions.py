@@ -19,17 +19,20 @@ from app.verify import verify_database
 from tests.identity.administration import assert_ok, list_audit_entries
 from tests.support.service import Service, build_settings
 
-TODAY = datetime.now(UTC).date()
 SPLIT = {"kind": "split", "symbol": "AAPL", "new_units": "2", "old_units": "1", "reason": "Announced"}
 EARLIER = {"backdated": True, "backdated_reason": "Found late"}
+
+
+def get_today():
+    return datetime.now(UTC).date()
 
 
 def get_date_before_today(days):
     return (datetime.now(UTC) - timedelta(days=days)).isoformat()
 
 
-def post_action(api, ex_date=TODAY, **changes):
-    return api.post("/corporate-actions", SPLIT | {"ex_date": str(ex_date)} | changes)
+def post_action(api, ex_date=None, **changes):
+    return api.post("/corporate-actions", SPLIT | {"ex_date": str(ex_date or get_today())} | changes)
 
 
 def apply_action(api, **changes):
@@ -98,7 +101,7 @@ def api_with_shares(api):
 
 
 def test_split_multiplies_the_quantity_and_keeps_cost_cash_and_pnl(api_with_shares):
-    body = SPLIT | {"ex_date": str(TODAY)}
+    body = SPLIT | {"ex_date": str(get_today())}
     preview = assert_ok(api_with_shares.post("/corporate-actions:preview", body))
     (change,) = preview["positions"]
     assert (change["quantity_before"], change["quantity_after"]) == ("100", "200")
@@ -188,7 +191,7 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(api_with_
     working = api_with_shares.place_order(
         symbol="FB", type="LIMIT", limit_price="9", time_in_force="GTC", quantity="5"
     )
-    change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META", "ex_date": str(TODAY)}
+    change = {"kind": "symbol_change", "symbol": "FB", "new_symbol": "META", "ex_date": str(get_today())}
     body = change | {"reason": "Renamed"}
     preview = assert_ok(api_with_shares.post("/corporate-actions:preview", body))
     assert [(order["order_id"], order["change"]) for order in preview["orders"]] == [
@@ -209,7 +212,7 @@ def test_symbol_change_moves_position_and_cost_and_cancels_open_orders(api_with_
 
 def test_symbol_change_is_refused_where_the_old_symbol_was_traded_since(api_with_shares):
     api_with_shares.buy("1", "10", portfolio_name="Growth")
-    body = {"kind": "symbol_change", "symbol": "AAPL", "new_symbol": "PEAR", "ex_date": str(TODAY)}
+    body = {"kind": "symbol_change", "symbol": "AAPL", "new_symbol": "PEAR", "ex_date": str(get_today())}
     answer = assert_refused(api_with_shares.post("/corporate-actions", body | {"reason": "Renamed"}), 409)
     assert "was traded" in answer["detail"]
     assert assert_ok(api_with_shares.get("/corporate-actions")) == []
@@ -233,7 +236,7 @@ def test_dividend_is_paid_to_longs_less_withholding_and_by_shorts_gross(api_with
 
 
 def _build_dividend(terms):
-    return {"symbol": "AAPL", "ex_date": str(TODAY), "reason": "Quarterly"} | terms
+    return {"symbol": "AAPL", "ex_date": str(get_today()), "reason": "Quarterly"} | terms
 
 
 def test_dividend_in_another_currency_needs_a_rate(api_with_shares):
@@ -274,7 +277,7 @@ def test_split_restates_open_orders_and_reversal_restates_them_back(api_with_sha
 
 
 def test_scheduled_action_is_booked_when_its_date_begins_and_can_be_withdrawn(api_with_shares):
-    tomorrow = TODAY + timedelta(days=2)
+    tomorrow = get_today() + timedelta(days=2)
     body = assert_ok(post_action(api_with_shares, ex_date=tomorrow), 201)
     assert (body["status"], body["booked_at"]) == ("scheduled", None)
     assert get_position(api_with_shares)[0] == "100"
@@ -297,12 +300,14 @@ def test_scheduled_action_is_booked_when_its_date_begins_and_can_be_withdrawn(ap
 )
 @pytest.mark.any_database
 def test_terms_that_do_not_fit_the_kind_are_refused(api, changes, field):
-    body = assert_refused(api.post("/corporate-actions", SPLIT | {"ex_date": str(TODAY)} | changes), 422)
+    body = assert_refused(
+        api.post("/corporate-actions", SPLIT | {"ex_date": str(get_today())} | changes), 422
+    )
     assert field in [error["field"] for error in body["errors"]]
 
 
 def test_same_key_books_once(api_with_shares):
-    body = SPLIT | {"ex_date": str(TODAY)}
+    body = SPLIT | {"ex_date": str(get_today())}
     first = assert_ok(api_with_shares.post("/corporate-actions", body, {"Idempotency-Key": "split-1"}), 201)
     assert (
         assert_ok(api_with_shares.post("/corporate-actions", body, {"Idempotency-Key": "split-1"}), 201)["id"]
@@ -342,7 +347,7 @@ def test_rebuild_recomputes_positions_across_the_action(api_with_shares):
 
 
 def test_action_on_which_another_one_acted_is_reversed_last(api_with_shares):
-    split = apply_action(api_with_shares, ex_date=TODAY - timedelta(days=1))
+    split = apply_action(api_with_shares, ex_date=get_today() - timedelta(days=1))
     change = apply_action(
         api_with_shares, kind="symbol_change", new_symbol="APPL", new_units=None, old_units=None
     )
@@ -356,7 +361,9 @@ def test_action_on_which_another_one_acted_is_reversed_last(api_with_shares):
 
 def test_late_split_of_a_symbol_that_was_changed_books_nothing(api_with_shares):
     apply_action(api_with_shares, kind="symbol_change", new_symbol="APPL", new_units=None, old_units=None)
-    response = post_action(api_with_shares, ex_date=TODAY - timedelta(days=1), new_units="1", old_units="3")
+    response = post_action(
+        api_with_shares, ex_date=get_today() - timedelta(days=1), new_units="1", old_units="3"
+    )
     assert response.status_code == 409 or response.json()["status"] == "pending", response.text
     assert (get_position(api_with_shares)[0], get_position(api_with_shares, "APPL")[0]) == ("0", "100")
 
@@ -397,7 +404,7 @@ def test_split_with_a_fraction_and_symbol_change_take_effect_on_the_same_date(ap
 
 
 def test_actions_announced_for_the_same_date_are_booked_before_the_symbol_changes(api_with_shares, clock):
-    tomorrow = TODAY + timedelta(days=1)
+    tomorrow = get_today() + timedelta(days=1)
     for terms in (CHANGE, REVERSE_SPLIT):
         assert_ok(post_action(api_with_shares, ex_date=tomorrow, **terms), 201)
     dividend = {"kind": "dividend", "amount": "1", "currency": "USD", "new_units": None, "old_units": None}
@@ -426,7 +433,9 @@ def test_split_of_a_symbol_that_changed_on_its_date_is_refused_and_works_under_t
 def test_fraction_of_a_late_split_has_the_cost_before_the_later_trades(api_with_shares):
     api_with_shares.buy("7", "90", portfolio_name="Growth")  # in new units
     preview = assert_ok(
-        api_with_shares.post("/corporate-actions:preview", SPLIT | REVERSE_SPLIT | {"ex_date": str(TODAY)})
+        api_with_shares.post(
+            "/corporate-actions:preview", SPLIT | REVERSE_SPLIT | {"ex_date": str(get_today())}
+        )
     )
     apply_action(api_with_shares, **REVERSE_SPLIT)
     # 100 at 10 became 33.33333333 at 30; 0.33333333 was paid 36 a unit. 33 at 30 and 7 at 90 remain.
@@ -486,7 +495,7 @@ def test_held_exits_of_a_waiting_entry_are_restated(api_with_shares, clock):
 def test_stored_prices_follow_a_split_and_its_reversal(api_with_shares, clock):
     clock.offset = timedelta(days=-1)
     api_with_shares.set_quote("AAPL", "10", "11", "10.5")
-    until = str(TODAY + timedelta(days=2)) + "T00:00:00Z"
+    until = str(get_today() + timedelta(days=2)) + "T00:00:00Z"
     mark = {"price": "12", "reason": "Thin market", "expires_at": until}
     assert_ok(api_with_shares.put("/marks/AAPL", mark))
     clock.offset = timedelta(0)

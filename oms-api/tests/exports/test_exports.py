@@ -182,7 +182,7 @@ def test_lists_answer_in_csv_if_the_client_prefers_it(workspace):
 
 
 @pytest.mark.any_database
-def test_answers_that_are_no_lists_stay_as_they_are(workspace):
+def test_responses_that_are_not_lists_are_unchanged(workspace):
     assert workspace.get("/portfolio/Growth", CSV).json()["positions"]["AAPL"]
     response = workspace.get("/trades", CSV, limit=0)
     assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")

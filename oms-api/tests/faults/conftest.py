@@ -11,6 +11,7 @@ from app.database import connect_engine
 from app.migrate import migrate
 from tests.faults.invariant_checks import find_faults
 from tests.faults.journal import Journal
+from tests.faults.load import PROMISED_SECONDS
 from tests.faults.process_control import OmsProcess, PostgresProcess, verify_books
 from tests.support.postgres import Databases, get_database_name
 
@@ -37,7 +38,7 @@ class FaultSetup:
         """Neither the judge nor the operator's own proof finds a fault, and no answer took too long."""
         assert find_faults(journal, self.database_url) == []
         verify_books(self.database_url)
-        assert journal.slowest < 15, f"an answer took {journal.slowest:.1f} s"
+        assert journal.slowest < PROMISED_SECONDS, f"an answer took {journal.slowest:.1f} s"
 
 
 @pytest.fixture(scope="session")

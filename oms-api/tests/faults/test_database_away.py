@@ -8,11 +8,17 @@ import pytest
 
 from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
-from tests.faults.load import Connection, resolve_open_requests, run_load, wait_for_more, wait_for_refusals
+from tests.faults.load import (
+    PROMISED_SECONDS,
+    Connection,
+    resolve_open_requests,
+    run_load,
+    wait_for_more,
+    wait_for_refusals,
+)
 from tests.faults.process_control import resume_processes, run_services, wait_until
 from tests.faults.proxy import Network
 
-PROMISED_SECONDS = 15.0
 READY_SECONDS = 60.0
 
 

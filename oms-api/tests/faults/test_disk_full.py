@@ -13,6 +13,7 @@ import pytest
 from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
 from tests.faults.load import (
+    PROMISED_SECONDS,
     repeat_requests,
     resolve_open_requests,
     run_load,
@@ -24,7 +25,6 @@ from tests.faults.seeds import create_random
 from tests.support.postgres import Databases, get_database_name
 
 DISK_BYTES = 24 * 2**20
-PROMISED_SECONDS = 15.0
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 from app.database import connect_engine
 from tests.factories import build_ticket_body
 from tests.faults.conftest import FaultSetup
-from tests.faults.load import Connection
+from tests.faults.load import PROMISED_SECONDS, Connection
 from tests.faults.process_control import (
     START_SECONDS,
     OmsProcess,
@@ -109,7 +109,7 @@ def check_orders(setup: FaultSetup, oms: OmsProcess, load: OrderLoad) -> None:
             place = partial(_is_placed, load, connection, int(client) + int(number), key)
             wait_until(place, START_SECONDS, f"the order of {key} is placed")
     assert load.unexpected == []
-    assert load.slowest < 15
+    assert load.slowest < PROMISED_SECONDS
     engine = connect_engine(setup.database_url, readers=1)
     with engine.connect() as connected:
         stored = connected.exec_driver_sql("SELECT id FROM orders").scalars().all()

@@ -10,6 +10,7 @@ import pytest
 from tests.faults.conftest import FaultSetup
 from tests.faults.journal import Journal
 from tests.faults.load import (
+    PROMISED_SECONDS,
     Answer,
     Connection,
     resolve_open_requests,
@@ -18,8 +19,6 @@ from tests.faults.load import (
     wait_for_refusals,
 )
 from tests.faults.process_control import OmsProcess, run_services, wait_until
-
-PROMISED_SECONDS = 15.0
 
 
 def count_acknowledged(journal: Journal, portfolio: str) -> int:
@@ -83,7 +82,7 @@ def test_excess_slow_reads_are_rejected_and_writes_still_work(
         assert all("retry-after" in headers for headers in refused)
         assert {status for (status, _, _), _ in answers} == {200, 503}
         resolve_open_requests(journal, oms.port)
-        assert journal.slowest < 15
+        assert journal.slowest < PROMISED_SECONDS
         setup.assert_books_consistent(journal)
 
 

@@ -1,7 +1,6 @@
 """The process of Alpaca's stand-in is killed under load and started again: both books agree at the end."""
 
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from tests.brokers.standins.server import LOOPBACK
 from tests.order_routing.alpaca import connect_portfolio, find_status, run_until
 from tests.orders.writer_harness import to_decimal
 from tests.support.guarded_programs import start_guarded
+from tests.support.ports import find_free_port
 from tests.support.processes import HOME
 
 pytestmark = pytest.mark.any_database
@@ -32,8 +32,7 @@ class Program:
     """The stand-in as a program, which keeps its account in a file."""
 
     def __init__(self, folder: Any) -> None:
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            port = str(probe.getsockname()[1])
+        port = str(find_free_port())
         self.url = f"http://{LOOPBACK}:{port}"
         file = str(folder / "account")
         self._command = [

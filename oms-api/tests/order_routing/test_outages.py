@@ -205,7 +205,7 @@ def test_single_missing_answer_does_not_open_the_circuit_but_three_in_a_row_do(r
     assert routing.harness.get_order(orders[3]).status is Status.ACCEPTED
 
 
-def test_used_up_rate_limit_is_no_failure_of_the_broker(routing, monkeypatch):
+def test_exhausted_rate_limit_is_not_a_broker_failure(routing, monkeypatch):
     order = routing.place_order()
 
     def refuse(*_):

@@ -189,7 +189,7 @@ def test_accounts_are_compared_at_intervals(routing):
     assert len(list_issues(routing)) == 1
 
 
-def test_figures_that_move_are_no_issue(routing):
+def test_moving_figures_are_not_an_issue(routing):
     for quantity in range(1, 6):  # a fill is on its way at each comparison
         set_broker_position(routing, quantity)
         routing.run_session(3)

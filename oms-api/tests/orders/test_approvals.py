@@ -99,7 +99,7 @@ def test_covered_order_waits_and_fills_after_approval(client):
     assert client.list_events()[1][1]["decided_by"] == client.get_person("approver")
 
 
-def test_preview_says_whether_the_order_would_wait(client):
+def test_preview_reports_whether_the_order_would_wait(client):
     def needs_approval(**changes: Any) -> bool:
         body = {"portfolio_name": "Growth", "symbol": "AAPL", "side": "BUY", "quantity": "10"}
         answer = client.api.post("/orders:preview", body | {"type": "MARKET"} | changes)

@@ -85,7 +85,7 @@ def test_unknown_event_type_is_refused(api):
     assert "notify.filled" in response.json()["errors"][0]["field"]
 
 
-def test_portfolio_that_the_caller_may_not_see_is_no_default(api):
+def test_invisible_portfolio_cannot_be_the_default(api):
     create_portfolios(api, "Growth", "Income")
     key = api.post("/api-keys", {"name": "income", "scopes": ["read"], "portfolios": ["Income"]}).json()[
         "key"

@@ -47,12 +47,18 @@ def test_profit_by_portfolio_is_gross_and_net(traded_api):
         ("symbol", {"AAPL": "200.00", "MSFT": "0.00"}),
         ("USER", {"U7": "200.00", None: "0.00"}),
         ("strategy", {None: "200.00"}),
-        ("day", {datetime.now(UTC).date().isoformat(): "200.00"}),
     ],
 )
 def test_profit_is_summed_by_each_grouping(traded_api, by, sums):
     items = get_report(traded_api, "/pnl", by=by)["items"]
     assert {item["key"]: item["realized_pnl"] for item in items}.keys() >= sums.keys()
+    assert sum(Decimal(item["realized_pnl"]) for item in items) == 200
+
+
+def test_profit_is_summed_by_day(traded_api):
+    days = {trade["executed_at"][:10] for trade in traded_api.list_trades()}
+    items = get_report(traded_api, "/pnl", by="day")["items"]
+    assert {item["key"] for item in items} == days
     assert sum(Decimal(item["realized_pnl"]) for item in items) == 200
 
 

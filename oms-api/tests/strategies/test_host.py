@@ -264,7 +264,7 @@ def test_replay_shows_what_differs(setup, service, monkeypatch):
 
 
 @pytest.mark.any_database
-def test_command_prints_differences_and_its_status_says_whether_there_are_any(setup, monkeypatch, capsys):
+def test_command_prints_differences_and_reports_them_by_its_status(setup, monkeypatch, capsys):
     settings = build_settings(
         setup.api.service.database_url, strategy_modules=("tests",), strategy_sandbox="off"
     )

@@ -99,7 +99,7 @@ def test_interim_answers_are_skipped():
         b"HTTP/1.1 100 Continue\r\n\r\n" * 10,
     ],
 )
-def test_answer_that_is_no_http_or_has_no_end_fails(content):
+def test_response_without_http_or_end_fails(content):
     result = send_request(build_answer(content))
     assert (result.status, result.is_success) == (None, False)
     assert result.error

@@ -118,7 +118,7 @@ def test_question_about_a_price_goes_when_another_one_is_typed_and_no_other_goes
     assert has_banner is bool(list_question_ids(renewed))
 
 
-def test_banner_of_no_question_stays_when_the_price_line_is_renewed():
+def test_updated_price_line_keeps_a_banner_without_a_question():
     opened = factories.build_view(build_trade_form(Draft("AAPL"), CONTEXT, "Not placed.")["blocks"])
     assert update_lines(opened, Draft("AAPL", "10", "200"))["blocks"][0]["block_id"] == "banner"
 

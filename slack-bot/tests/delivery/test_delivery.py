@@ -120,7 +120,7 @@ def test_unreachable_person_is_logged(delivery, slack, caplog):
     assert "Message not delivered" in caplog.text
 
 
-def test_429_delays_a_message_by_the_time_that_slack_says(delivery, slack):
+def test_429_delays_a_message_by_its_retry_after(delivery, slack):
     slack.queue_responses(
         "chat.postMessage", Response(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
     )

@@ -127,7 +127,7 @@ def test_signature_of_either_secret_counts_during_a_rotation(registered_receiver
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[" * 20_000, b'{"id":"e1"}', b'{"id":1,"data":{}}'])
-def test_signed_body_that_is_no_event_is_a_400(registered_receiver, body):
+def test_signed_body_that_is_not_an_event_is_a_400(registered_receiver, body):
     assert registered_receiver.receive(sign_event(body), body) == 400
 
 

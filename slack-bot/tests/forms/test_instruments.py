@@ -18,5 +18,5 @@ APPLE, OTHER = Instrument("AAPL", "Apple Inc."), Instrument("AAPLX", "")
         (" zz ", [], "ZZ is not a listed instrument."),
     ],
 )
-def test_line_under_the_symbol_says_what_it_is_or_what_matches(typed, found, line):
+def test_line_under_the_symbol_names_the_instrument_or_matches(typed, found, line):
     assert build_symbol_line(typed, found) == line

@@ -135,7 +135,7 @@ def test_quantity_may_name_its_unit(typed):
 
 
 @pytest.mark.parametrize("typed", ["$10", "10 USD", "₹10", "$10 shares"])
-def test_money_is_no_quantity(typed):
+def test_money_is_not_a_quantity(typed):
     with pytest.raises(InvalidAmount, match="without a currency"):
         parse_quantity(typed, MILLION)
 

@@ -24,7 +24,7 @@ def test_filled_form_becomes_a_ticket():
     assert ticket.price == Decimal("17.5")
 
 
-def test_ticket_makes_the_same_form_again():
+def test_ticket_of_a_form_rebuilds_the_form():
     ticket = factories.build_ticket(note="why")
     assert parse_draft(ticket.draft()) == ticket
 

@@ -84,7 +84,7 @@ def test_names_of_the_pictures_are_unique():
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_slack_takes_each_picture(picture: Picture):
+def test_each_picture_has_valid_blocks(picture: Picture):
     CHECKS[picture.surface](picture.content)
     if picture.surface == "message":
         assert surfaces.check_message(picture.content["blocks"]) == []

@@ -121,7 +121,7 @@ def test_other_commands_are_answered_with_advice(workspace: Workspace, text, exp
     assert workspace.slack.calls == []
 
 
-def test_symbol_that_is_also_a_wish_is_typed_as_a_cashtag(workspace: Workspace):
+def test_symbol_equal_to_a_keyword_is_typed_as_a_cashtag(workspace: Workspace):
     workspace.type("$list")
     view = workspace.slack.wait_for("views.open")[0].body["view"]
     assert get_entry(view, "symbol")["initial_value"] == "LIST"

@@ -106,7 +106,7 @@ def test_only_option_explains_an_empty_result(workspace: Workspace, typed, reaso
     assert [option["text"]["text"] for option in offered] == [reason]
 
 
-def test_choice_that_says_why_there_is_none_chooses_no_portfolio(workspace: Workspace):
+def test_option_that_explains_missing_options_is_not_a_portfolio(workspace: Workspace):
     workspace.oms.queue_responses("portfolios", Response(500))
     (option,) = request_options(workspace, "x")
     body = workspace.submit(
@@ -251,7 +251,7 @@ def test_form_with_typed_text_is_not_redrawn(workspace: Workspace, monkeypatch):
     assert "Price per share: 0.175" in str(workspace.slack.shown["V1"])
 
 
-def test_changed_form_keeps_its_line(workspace: Workspace, caplog):
+def test_redrawn_form_keeps_its_price_line(workspace: Workspace, caplog):
     workspace.slack.refuse("views.update", "hash_conflict")
     assert type_in_form(workspace, quantity="100", gmv="17500").status_code == 200
     workspace.slack.wait_for("views.update")

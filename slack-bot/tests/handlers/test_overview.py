@@ -199,7 +199,7 @@ def test_messages_tab_is_left_alone(trading: PortfolioWorkspace):
     assert trading.slack.calls == []
 
 
-def test_after_a_rate_limit_the_overview_is_published(trading: PortfolioWorkspace):
+def test_overview_is_published_after_a_rate_limit(trading: PortfolioWorkspace):
     trading.slack.queue_responses("views.publish", Response(429, headers={"Retry-After": "0"}))
     trading.click("overview:tab:orders", "orders")
     assert trading.slack.wait_for("views.publish", 2)[-1].body["view"]["private_metadata"] == "orders"

@@ -47,7 +47,7 @@ def test_lookup_of_a_trade_names_the_person_too(workspace: Workspace):
     assert workspace.oms.wait_for("find")[0].headers["x-on-behalf-of"] == BOB
 
 
-def test_two_people_at_one_bot_are_two_people_to_the_oms(workspace: Workspace):
+def test_oms_distinguishes_two_people_of_one_bot(workspace: Workspace):
     workspace.submit(by="U1")
     workspace.submit(by="U2", id="V2", root_view_id="V2")
     assert [trade["actor"] for trade in workspace.oms.trades.values()] == [ANN, BOB]

@@ -94,7 +94,7 @@ def test_answer_to_one_question_keeps_the_answer_to_another(workspace: Workspace
     assert third == {"response_action": "clear"}
 
 
-def test_confirmation_is_valid_for_no_other_price_or_portfolio(workspace: Workspace):
+def test_confirmation_is_not_valid_for_another_price_or_portfolio(workspace: Workspace):
     values = factories.build_state(gmv="0.1", portfolio="Growht")
     metadata = workspace.submit(values | factories.build_confirmed_price_state("0.001"))["view"][
         "private_metadata"

@@ -123,7 +123,7 @@ def test_numbers_are_written_as_the_person_prefers_unless_others_read_them(tradi
     assert "equity 1,000,500.00 USD" in trading.query("Growth share", "/portfolio")["text"]
 
 
-def test_order_form_starts_with_the_defaults_unless_the_command_says_more(
+def test_order_form_starts_with_defaults_and_command_values(
     trading: PortfolioWorkspace,
 ):
     trading.oms.rows["/preferences"] = portfolio_oms.build_preferences(**BERLIN)

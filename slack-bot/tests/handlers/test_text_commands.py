@@ -123,7 +123,7 @@ def test_unknown_portfolio_after_a_verb_is_reported(trading: PortfolioWorkspace,
     assert "There is no portfolio called Nope." in trading.query(f"{verb} in Nope")["text"]
 
 
-def test_words_become_filters_of_the_oms(trading: PortfolioWorkspace):
+def test_words_are_sent_as_filters_to_the_oms(trading: PortfolioWorkspace):
     trading.query("buy AAPL 2026-11 mine in Growth", "/trades")
     assert trading.oms.reads()[-1] == (
         "/trades",

@@ -60,7 +60,7 @@ def test_lost_answer_is_unknown_and_not_sent_again(client, oms, trouble):
 
 
 @pytest.mark.parametrize("answer", OTHER_TRADES)
-def test_list_that_cannot_be_read_is_no_trade(client, oms, answer):
+def test_unreadable_list_is_not_a_trade(client, oms, answer):
     oms.queue_responses("last_price", answer)
     with pytest.raises(OmsError):
         client.get_last_price(AVA, "AAPL", request_id="req-1")

@@ -188,7 +188,7 @@ def test_threads_start_once_for_each_connected_workspace(three_workspaces: Works
     assert started == connected
 
 
-def test_store_that_fails_leaves_the_known_workspaces_served(three_workspaces: Workspace):
+def test_failing_store_does_not_stop_known_workspaces(three_workspaces: Workspace):
     three_workspaces.bot.workspaces.find("T2")
     three_workspaces.bot.services.storage.database.close()
     assert find_workspace(three_workspaces, "T2").services.team == "T2"

@@ -441,7 +441,7 @@ COMBINATIONS = [
 
 
 @pytest.mark.parametrize(("site", "failure"), COMBINATIONS)
-def test_call_that_fails_loses_nothing(workspace: PortfolioWorkspace, site, failure):
+def test_failed_call_to_slack_is_repeated_or_reported(workspace: PortfolioWorkspace, site, failure):
     method, act, _ = SITES[site]
     workspace.slack.queue_responses(method, FAILURES[failure])
     wait_until(act(workspace))

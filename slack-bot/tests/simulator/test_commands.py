@@ -58,20 +58,20 @@ def test_answer_with_invalid_blocks_is_dropped_and_logged(page, bot):
     assert "carpet" in page.log()["deliveries"][-1]["problem"]
 
 
-def test_silent_bot_is_a_timeout(page, bot, short_timeout):
+def test_bot_that_does_not_answer_is_reported_as_a_timeout(page, bot, short_timeout):
     bot.will(silent=True)
     assert page.send_text("/trade")["error"] == "operation_timeout"
     assert page.texts("ava") == ['/trade failed with the error "operation_timeout"']
     assert page.messages("ava")[-1]["ephemeral"] is True
 
 
-def test_absent_bot_is_a_failed_dispatch(page, bot):
+def test_unreachable_bot_is_reported_as_a_failed_dispatch(page, bot):
     bot.close()
     assert page.send_text("/trade")["error"] == "dispatch_failed"
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_bot_that_answers_with_an_error_is_named_so(page, bot, status):
+def test_error_status_of_the_bot_is_reported(page, bot, status):
     bot.will(b"oh", status=status)
     assert page.send_text("/trade")["error"] == "app_http_service_error"
     assert page.texts() == ['/trade failed with the error "app_http_service_error"']

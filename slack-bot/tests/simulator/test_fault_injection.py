@@ -153,7 +153,7 @@ def test_only_members_write_in_a_channel(page):
     assert page.post("/control/say", user="ben", channel="trading", text="x")[0] == 403
 
 
-def test_reset_starts_over(page, slack, trigger):
+def test_reset_restores_the_initial_workspace(page, slack, trigger):
     slack.views_open(trigger_id=trigger, view=build_modal())
     post_message(slack)
     page.rig("faults/calls", error="internal_error")

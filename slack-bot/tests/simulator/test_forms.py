@@ -57,7 +57,7 @@ def test_errors_stay_beside_their_fields_and_the_entries_too(page, bot, open_for
         b"closed",
     ],
 )
-def test_answer_that_slack_does_not_take_is_trouble(page, bot, open_form, answer):
+def test_invalid_answer_is_reported_in_the_simulator(page, bot, open_form, answer):
     open_form()
     bot.will(answer)
     outcome = submit_form(page)
@@ -107,7 +107,7 @@ def test_empty_answer_closes_the_front_form_only(page, bot, open_form):
     assert page.form()["id"] == view["id"]
 
 
-def test_view_updated_while_the_submission_waits_is_what_stays(page, bot, slack, open_form):
+def test_view_updated_during_a_submission_remains(page, bot, slack, open_form):
     view = open_form()
     bot.will(
         {"response_action": "errors", "errors": {"symbol": "Again."}},
@@ -224,7 +224,7 @@ def test_every_element_s_value_has_slack_s_shape(page, bot, open_form, element, 
     assert bot.last.fields["view"]["state"]["values"]["b"]["a"] == {"type": element["type"], key: held}
 
 
-def test_conversation_that_one_is_in_is_chosen_at_first(page, open_form):
+def test_current_conversation_is_preselected(page, open_form):
     open_form(
         build_field_block("b", {"type": "conversations_select", "default_to_current_conversation": True})
     )

@@ -155,7 +155,7 @@ def test_child_orders_follow_their_parent_and_others_keep_their_place():
         ("oms.example.com", "https://oms.example.com"),
     ],
 )
-def test_address_is_read_as_the_bot_reads_it(given, url):
+def test_address_is_parsed_like_in_the_bot(given, url):
     settings = config.load(GOOD | {"OMS_API_URL": given, "OMS_API_KEY": KEY})
     assert settings.oms_api_url == url
     assert KEY not in repr(settings)

@@ -55,7 +55,7 @@ def test_message_that_was_clicked_is_replaced_or_deleted(page, bot, slack):
     assert page.messages() == []
 
 
-def test_response_url_reaches_where_the_bot_is_no_member(page, bot):
+def test_response_url_reaches_channels_without_the_bot(page, bot):
     page.send_text("/trade", channel="random-private")
     path = bot.last.fields["response_url"].removeprefix(page.url)
     assert page.post(path, text="hello")[0] == 200

@@ -65,7 +65,7 @@ def test_form_encoded_and_json_arguments_mean_the_same(slack):
 
 
 @pytest.mark.parametrize(("body", "error"), [(b"{", "invalid_json"), (b"[]", "json_not_object")])
-def test_body_that_is_no_json_object_is_refused(page, body, error):
+def test_body_that_is_not_a_json_object_is_rejected(page, body, error):
     _, answer = page.send("POST", "/api/auth.test", body, {"Authorization": f"Bearer {TOKEN}"})
     assert answer == {"ok": False, "error": error}
 
@@ -147,7 +147,7 @@ def test_only_own_messages_that_exist_are_edited(slack, page):
     assert get_error(slack.chat_update, channel=TRADING, ts="1.000001", text="x") == "message_not_found"
 
 
-def test_reply_names_its_thread(slack, page):
+def test_reply_has_the_thread_of_its_message(slack, page):
     ts = slack.chat_postMessage(channel=TRADING, text="first")["ts"]
     slack.chat_postMessage(channel=TRADING, text="second", thread_ts=ts)
     assert page.messages()[-1]["thread_ts"] == ts
@@ -190,7 +190,7 @@ def test_log_has_the_call_but_not_the_token(slack, page, server):
     assert TOKEN not in repr(server.simulator.settings)
 
 
-def test_view_is_not_accepted_as_a_string_that_is_no_json(slack, trigger):
+def test_view_as_a_string_must_be_json(slack, trigger):
     answer = get_error(slack.api_call, "views.open", data={"trigger_id": trigger, "view": "{"})
     assert answer == "invalid_arguments"
     assert (

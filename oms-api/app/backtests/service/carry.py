@@ -10,13 +10,7 @@ from app.backtests.service.account import BacktestAccount
 from app.backtests.service.scheduled_events import EventRank, ScheduledEvent
 from app.calendars.rules.calendars import Calendar
 from app.calendars.sources import ReleasedCalendars
-from app.carry.rules.accrual import (
-    CarryBasis,
-    CarryPeriod,
-    compute_carry,
-    describe_borrow,
-    describe_interest,
-)
+from app.carry.rules.accrual import CarryBasis, CarryPeriod, compute_carry, describe_borrow, describe_interest
 from app.money import ZERO
 from app.performance.rules.closes import get_next_close, get_pnl_date
 

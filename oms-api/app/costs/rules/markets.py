@@ -41,11 +41,7 @@ MARKETS: dict[str, CostMarket] = {
         UNITED_STATES,
     ),
 }
-_COVERED = {
-    Schedule.ZERODHA: INDIA,
-    Schedule.US_EQUITY: UNITED_STATES,
-    Schedule.IBKR_FIXED: UNITED_STATES,
-}
+_COVERED = {Schedule.ZERODHA: INDIA, Schedule.US_EQUITY: UNITED_STATES, Schedule.IBKR_FIXED: UNITED_STATES}
 _DERIVATIVES_PRODUCT = "NRML"  # the schedules only have rates of shares
 
 

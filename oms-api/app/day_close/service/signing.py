@@ -58,12 +58,7 @@ class DayCloser:
     calendars: Calendars
 
     def close_day(
-        self,
-        connection: Connection,
-        request: ChangeRequest,
-        day: date,
-        note: str | None,
-        now: datetime,
+        self, connection: Connection, request: ChangeRequest, day: date, note: str | None, now: datetime
     ) -> ChangeResult:
         """Store the figures of a day and what is open now.
 

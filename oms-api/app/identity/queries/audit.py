@@ -6,15 +6,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, select
 
 from app.column_values import convert_instant
-from app.identity.models import (
-    ApiKey,
-    Login,
-    PortfolioGrant,
-    Session,
-    SlackWorkspace,
-    Tenant,
-    User,
-)
+from app.identity.models import ApiKey, Login, PortfolioGrant, Session, SlackWorkspace, Tenant, User
 
 _TABLES = {
     model.__tablename__: cast("Table", model.__table__)

@@ -16,13 +16,7 @@ from app.identity.queries import keys as queries
 from app.identity.routes.change_requests import ChangeRequestsDep
 from app.identity.rules.access import Caller, Operation
 from app.identity.schemas.fields import KEY_ID, format_cursor, parse_cursor
-from app.identity.schemas.keys import (
-    KeyIn,
-    KeyMadeOut,
-    KeyOut,
-    KeyPatch,
-    RotationIn,
-)
+from app.identity.schemas.keys import KeyIn, KeyMadeOut, KeyOut, KeyPatch, RotationIn
 from app.identity.service import api_keys as service
 
 router = APIRouter(prefix="/api-keys", tags=["API keys"])

@@ -70,9 +70,7 @@ class WorkspaceIn(RequestModel):
     """A Slack workspace to assign or to release."""
 
     team_id: str = Field(
-        pattern=r"^[A-Z0-9]{1,20}$",
-        description="ID of the Slack workspace",
-        examples=["T012AB3C4"],
+        pattern=r"^[A-Z0-9]{1,20}$", description="ID of the Slack workspace", examples=["T012AB3C4"]
     )
 
 

@@ -14,14 +14,7 @@ from app.identity.rules.access import Role
 from app.identity.rules.administration import NewUser, UserChanges
 from app.identity.rules.passwords import MAX_LENGTH as PASSWORD_LENGTH
 from app.identity.schemas.auth import Email
-from app.identity.schemas.fields import (
-    Name,
-    Patch,
-    Portfolios,
-    SlackPerson,
-    WrittenRole,
-    omit_field,
-)
+from app.identity.schemas.fields import Name, Patch, Portfolios, SlackPerson, WrittenRole, omit_field
 
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH)]
 Status = Annotated[Literal["active", "disabled"], BeforeValidator(to_lower_case)]

@@ -8,13 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from app.clock import Now, monotonic_seconds
 from app.identity.errors import ActingNotAllowed, NotAPerson, NoValidKey, PersonRejected, TenantSuspended
 from app.identity.rules.access import FIRST_TENANT, Caller, Person, Scope, expand_scopes, get_acting_caller
-from app.identity.rules.keys import (
-    StoredKey,
-    get_environment_key_id,
-    hash_key,
-    is_valid_key,
-    parse_key_id,
-)
+from app.identity.rules.keys import StoredKey, get_environment_key_id, hash_key, is_valid_key, parse_key_id
 from app.identity.rules.people import SlackPerson, parse_slack_person
 
 CACHE_SECONDS = 0.5  # a revoked key stops working within 1 s: half for the cache, half for a slow query

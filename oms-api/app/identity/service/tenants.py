@@ -37,9 +37,7 @@ def create_tenant(
     tenant = queries.get_tenant(connection, tenant_id)
     fields = {"slug": tenant.slug, "name": tenant.name, "status": tenant.status}
     entries = copy_to_tenant(
-        request,
-        request.build_audit_entry(now, "tenant.created", _build_target(tenant), None, fields),
-        tenant,
+        request, request.build_audit_entry(now, "tenant.created", _build_target(tenant), None, fields), tenant
     )
     return ChangeResult(serialize_own_tenant(tenant) | {"api_key": key}, entries, 201, shows_secret=True)
 

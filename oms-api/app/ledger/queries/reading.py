@@ -127,12 +127,7 @@ def find_trade(
 
 
 def list_trades(
-    connection: Connection,
-    tenant_id: int,
-    filters: TradeFilter,
-    limit: int,
-    skip: int,
-    after: str | None,
+    connection: Connection, tenant_id: int, filters: TradeFilter, limit: int, skip: int, after: str | None
 ) -> list[ListedTrade]:
     """Return trades, newest first. `after` is the cursor position of the last trade seen."""
     conditions = _build_conditions(tenant_id, filters)

@@ -91,9 +91,7 @@ class ApprovalIn(FrozenRequestModel):
         30, ge=1, le=10_080, description="Minutes after which the order expires", examples=[30]
     )
     max_move_percent: Annotated[Amount, AfterValidator(_require_percentage)] = Field(
-        Decimal(1),
-        description="Maximum price move until the approval, in percent",
-        examples=["1"],
+        Decimal(1), description="Maximum price move until the approval, in percent", examples=["1"]
     )
 
     @model_validator(mode="after")

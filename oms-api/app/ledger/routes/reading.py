@@ -21,15 +21,7 @@ from app.errors import FieldError, Invalid
 from app.http.dependencies import ClockDep, ReadersDep
 from app.http.fields import SearchText, Side
 from app.http.list_pages import PagesDep
-from app.http.lists import (
-    Count,
-    Cursor,
-    Limit,
-    Period,
-    QueryTime,
-    is_plain_integer,
-    parse_instant,
-)
+from app.http.lists import Count, Cursor, Limit, Period, QueryTime, is_plain_integer, parse_instant
 from app.http.pages import DEFAULT_LIMIT, MAX_SKIP
 from app.http.request_models import RequestModel
 from app.http.responses import build_json_response, document_responses

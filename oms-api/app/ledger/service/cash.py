@@ -59,11 +59,7 @@ class CashListItem(NamedTuple):
 
 
 def move_cash(
-    connection: Connection,
-    request: ChangeRequest,
-    move: CashMove,
-    buying_powers: BuyingPowers,
-    now: datetime,
+    connection: Connection, request: ChangeRequest, move: CashMove, buying_powers: BuyingPowers, now: datetime
 ) -> ChangeResult:
     """Deposit, withdraw or transfer cash under the locks of its portfolios.
 

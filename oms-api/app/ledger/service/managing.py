@@ -56,11 +56,7 @@ class PortfolioChanges(NamedTuple):
 
 
 def create_portfolio(
-    connection: Connection,
-    request: ChangeRequest,
-    portfolio: NewPortfolio,
-    guard: Guard,
-    now: datetime,
+    connection: Connection, request: ChangeRequest, portfolio: NewPortfolio, guard: Guard, now: datetime
 ) -> ChangeResult:
     """Create an empty portfolio with the trading state that kill switches require.
 

@@ -73,9 +73,7 @@ def _build_position_row(row: TradeRow, position: Position) -> Row:
 
 
 def _build_events(
-    items: Iterable[TradeRow | NewEvent],
-    last_rows: Mapping[PositionKey, TradeRow],
-    portfolios: Portfolios,
+    items: Iterable[TradeRow | NewEvent], last_rows: Mapping[PositionKey, TradeRow], portfolios: Portfolios
 ) -> list[NewEvent]:
     """Return the events in order. The last trade of a position is followed by the position."""
     events: list[NewEvent] = []

@@ -48,10 +48,7 @@ class LedgerBatchHandler:
     """Handler of group commit for the ledger. One instance belongs to one writer thread."""
 
     def __init__(
-        self,
-        ids: SortableIds | None = None,
-        guard: Guard = UNGUARDED,
-        rates: Rates = find_no_rate,
+        self, ids: SortableIds | None = None, guard: Guard = UNGUARDED, rates: Rates = find_no_rate
     ) -> None:
         self._ids = ids or SortableIds()
         self._rates = rates

@@ -29,11 +29,7 @@ from app.ledger.rules.projections import (
     check_holdings,
     check_portfolio,
 )
-from app.ledger.rules.verification import (
-    Check,
-    Finding,
-    check_row,
-)
+from app.ledger.rules.verification import Check, Finding, check_row
 from app.ledger.service.event_verification import (
     CashFact,
     build_cash_fact,

@@ -24,15 +24,7 @@ from app.market_data.dependencies import MarketDep, PublisherDep
 from app.market_data.queries.marks import list_overrides
 from app.market_data.rules.bars import Interval
 from app.market_data.rules.values import MarkOverride
-from app.market_data.schemas import (
-    BarOut,
-    MarkIn,
-    MarkOut,
-    QuoteIn,
-    QuoteOut,
-    serialize_bar,
-    serialize_quote,
-)
+from app.market_data.schemas import BarOut, MarkIn, MarkOut, QuoteIn, QuoteOut, serialize_bar, serialize_quote
 from app.market_data.service.marks import REMOVED, SET, remove_mark, serialize_mark, set_mark
 from app.timestamps import format_timestamp
 

@@ -112,10 +112,7 @@ class AlpacaSource:
         pause = READ_SECONDS
         with httpx.Client(
             base_url=self._access.url,
-            headers={
-                "APCA-API-KEY-ID": self._access.key_id,
-                "APCA-API-SECRET-KEY": self._access.secret_key,
-            },
+            headers={"APCA-API-KEY-ID": self._access.key_id, "APCA-API-SECRET-KEY": self._access.secret_key},
             timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
             trust_env=False,

@@ -118,10 +118,7 @@ class SharedFeed:
 
         while not self._stop.is_set():
             redis = Redis.from_url(
-                self._url,
-                socket_timeout=TIMEOUT_SECONDS,
-                socket_connect_timeout=TIMEOUT_SECONDS,
-                protocol=2,
+                self._url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, protocol=2
             )
             try:
                 self._run_sharing(redis)

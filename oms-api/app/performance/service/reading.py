@@ -19,22 +19,11 @@ from app.market_data.service import Market
 from app.money import ZERO, format_fixed
 from app.performance.queries import reading as queries
 from app.performance.queries.reading import PortfolioTerms
-from app.performance.rules.curves import (
-    CurveInterval,
-    CurvePeriod,
-    EquityCurve,
-    extend_curve,
-    prepend_curve,
-)
+from app.performance.rules.curves import CurveInterval, CurvePeriod, EquityCurve, extend_curve, prepend_curve
 from app.performance.rules.reports import Statistics, summarize_equity
 from app.performance.rules.trip_statistics import TripStatistics, summarize_trips
 from app.performance.rules.value_at_risk import Risk, compute_risk
-from app.performance.rules.values import (
-    CALENDAR_DAYS_A_YEAR,
-    NO_SERIES,
-    TRADING_DAYS_A_YEAR,
-    EquitySeries,
-)
+from app.performance.rules.values import CALENDAR_DAYS_A_YEAR, NO_SERIES, TRADING_DAYS_A_YEAR, EquitySeries
 from app.performance.service.ledger_figures import LedgerFigures, TripReader
 from app.performance.service.risk import DailyCloses, list_daily_profits
 from app.performance.service.snapshot_cache import CachedSnapshots, Range, SnapshotCache

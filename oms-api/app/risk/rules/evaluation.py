@@ -123,12 +123,7 @@ def _compute_headroom(risk: RiskInput, name: str, check: Check) -> Headroom:
         return Headroom(name, passes=True, largest_passing=None)
     limited = largest if largest < _MAX_QUANTITY - _get_lot_size(risk) else None
     return Headroom(
-        name,
-        denial is None,
-        limited,
-        nearest_denial.code,
-        nearest_denial.limit,
-        denial and denial.message,
+        name, denial is None, limited, nearest_denial.code, nearest_denial.limit, denial and denial.message
     )
 
 

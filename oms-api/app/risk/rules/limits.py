@@ -85,12 +85,7 @@ _STARTER_UNITS = {"crypto": Decimal(1)}  # for asset classes that are not counte
 # Of these the most specific row applies. All other codes are caps: the strictest matching row applies, so
 # that naming a strategy with a loose cap gains nothing.
 _PARAMETERS = frozenset(
-    {
-        LimitCode.MIN_PRICE,
-        LimitCode.MAX_PRICE,
-        LimitCode.PRICE_COLLAR_PERCENT,
-        LimitCode.REPEAT_ORDER_SECONDS,
-    }
+    {LimitCode.MIN_PRICE, LimitCode.MAX_PRICE, LimitCode.PRICE_COLLAR_PERCENT, LimitCode.REPEAT_ORDER_SECONDS}
 )
 _HIGHER_IS_STRICTER = {LimitCode.MIN_PRICE, LimitCode.REPEAT_ORDER_SECONDS, LimitCode.STARTER_PROFILE}
 

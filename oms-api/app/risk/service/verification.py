@@ -81,13 +81,7 @@ def _get_event_type(state: str) -> str | None:
 
 
 def _switch_fact(tenant_id: int, values: Facts, at: Timestamp, kind: str | None) -> Key:
-    row_fields = (
-        tenant_id,
-        values.get("scope"),
-        values.get("name") or "",
-        values.get("state"),
-        kind,
-    )
+    row_fields = (tenant_id, values.get("scope"), values.get("name") or "", values.get("state"), kind)
     return (*row_fields, values.get("reason"), values.get("set_by"), at, *sorted(values))
 
 
@@ -141,12 +135,7 @@ def _is_change(act: AuditedAction) -> bool:
 def _limit_fact(event: RiskEvent) -> Key:
     values = event.facts
     target = f"{values.get('code')}:{values.get('scope')}:{values.get('name') or ''}"
-    entry = (
-        target,
-        str(values.get("before")),
-        str(values.get("after")),
-        values.get("set_by"),
-    )
+    entry = (target, str(values.get("before")), str(values.get("after")), values.get("set_by"))
     return (event.tenant_id, event.type, *entry, event.at, *sorted(values))
 
 

@@ -21,10 +21,7 @@ from app.signals.schemas.signals import TradingPortfolioQuery
 router = APIRouter(prefix="/trading", tags=["signals"])
 
 router.add_api_route(
-    "/orders",
-    list_orders,
-    summary="List orders (alias)",
-    responses=document_responses(200, list[OrderOut]),
+    "/orders", list_orders, summary="List orders (alias)", responses=document_responses(200, list[OrderOut])
 )
 router.add_api_route(
     "/positions",

@@ -4,15 +4,7 @@ from typing import NamedTuple
 
 from app.errors import Invalid
 from app.signals.errors import refuse_field
-from app.signals.rules.values import (
-    SIDED,
-    Signal,
-    SignalMode,
-    SignalRequest,
-    Size,
-    SizeKind,
-    StrategyRules,
-)
+from app.signals.rules.values import SIDED, Signal, SignalMode, SignalRequest, Size, SizeKind, StrategyRules
 
 NO_PRODUCT = ""
 _SIZE_MESSAGE = "Send `qty`, `notional`, `percent_of_equity`, `target_position` or `close`."

@@ -72,9 +72,7 @@ class HookIn(RequestModel):
         None, description="Template of text messages, with fields in braces; null: JSON", examples=[_TEMPLATE]
     )
     paths: Paths | None = Field(
-        None,
-        description="Path of each field in JSON messages; null: our names",
-        examples=[_PATHS],
+        None, description="Path of each field in JSON messages; null: our names", examples=[_PATHS]
     )
     allowed_networks: Annotated[list[AddressRange], Field(min_length=1, max_length=MAX_NETWORKS)] | None = (
         Field(

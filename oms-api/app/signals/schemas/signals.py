@@ -185,8 +185,7 @@ class SignalOut(BaseModel):
     order_ids: list[str] = Field(description="IDs of its orders", examples=[["O17952423050000000c1937aec"]])
     reason: str | None = Field(description="Why no order was placed; null: one was", examples=[None])
     latency_ms: int | None = Field(
-        description="Milliseconds from its arrival until its outcome; null: no outcome yet",
-        examples=[12],
+        description="Milliseconds from its arrival until its outcome; null: no outcome yet", examples=[12]
     )
 
 

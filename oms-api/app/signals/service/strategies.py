@@ -27,8 +27,7 @@ def set_strategy(connection: Connection, request: ChangeRequest, rules: Strategy
     previous = queries.find_strategy(connection, caller.tenant_id, rules.name)
     symbols = sorted({find_symbol(connection, caller.tenant_id, symbol) for symbol in rules.symbols or ()})
     stored = rules._replace(
-        portfolio_name=None if book is None else book.name,
-        symbols=tuple(symbols) if symbols else None,
+        portfolio_name=None if book is None else book.name, symbols=tuple(symbols) if symbols else None
     )
     portfolio_id = None if book is None else book.id
     queries.put_strategy(connection, stored, portfolio_id)

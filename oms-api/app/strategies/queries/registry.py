@@ -8,13 +8,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from app.identity.rules.access import Caller
 from app.ledger.models import Portfolio
 from app.strategies.models import StrategyRow, StrategyVersionRow
-from app.strategies.rules.values import (
-    Strategy,
-    StrategyKind,
-    StrategyMode,
-    StrategyStatus,
-    StrategyVersion,
-)
+from app.strategies.rules.values import Strategy, StrategyKind, StrategyMode, StrategyStatus, StrategyVersion
 
 _COLUMNS = tuple(getattr(StrategyRow, name) for name in Strategy._fields)
 _IS_HOME = (Portfolio.tenant_id == StrategyRow.tenant_id) & (Portfolio.id == StrategyRow.portfolio_id)

@@ -21,14 +21,7 @@ from app.strategies.queries.journal import SavedState
 from app.strategies.queries.live_orders import find_order_ids
 from app.strategies.queries.registry import ListedStrategy
 from app.strategies.rules.actions import Action, CancelAction, PlaceAction, ReplaceAction
-from app.strategies.rules.journal import (
-    NO_HEAD,
-    InputKind,
-    JournalHead,
-    JournalInput,
-    NewInput,
-    link_inputs,
-)
+from app.strategies.rules.journal import NO_HEAD, InputKind, JournalHead, JournalInput, NewInput, link_inputs
 from app.strategies.service.input_collector import InputCollector
 from app.strategies.service.order_gateway import ActionResult, OrderGateway
 from app.strategies.service.runner import StrategyRunner, build_empty_state

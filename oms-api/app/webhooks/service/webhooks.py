@@ -113,12 +113,7 @@ class WebhookService:
         return _apply(connection, request, webhook, updates, now)
 
     def enable(
-        self,
-        connection: Connection,
-        request: ChangeRequest,
-        webhook_id: str,
-        cursor: int,
-        now: datetime,
+        self, connection: Connection, request: ChangeRequest, webhook_id: str, cursor: int, now: datetime
     ) -> ChangeResult:
         """Enable a webhook: send its pending deliveries, and the events after `cursor`."""
         webhook = get_webhook(connection, request.caller, webhook_id)

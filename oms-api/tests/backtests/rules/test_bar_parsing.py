@@ -96,7 +96,7 @@ def test_wrong_header_is_named():
         BarParser(Interval.MINUTE).check_header("time,open,high,low,close")
 
 
-def test_gaps_between_days_are_no_gaps_and_others_can_be_allowed():
+def test_only_gaps_within_a_day_count_unless_allowed():
     evening, next_day, later = (
         build_line(1439, "1/1/1/1"),
         build_line(1440 + 60, "1/1/1/1"),

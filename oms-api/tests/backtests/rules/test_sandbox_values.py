@@ -67,7 +67,7 @@ def test_cancellation_and_replacement_are_parsed_as_they_were_packed():
         ["S", AT, "AAPL", "BUY", "MARKET", "1", None, None, None, None, "GTD", "soon"],
     ],
 )
-def test_what_is_no_command_is_refused(fields):
+def test_unknown_command_is_rejected(fields):
     with pytest.raises(InvalidCommand):
         parse_command(fields, SYMBOLS)
 

@@ -55,7 +55,7 @@ def test_order_that_is_asked_for_is_never_left_out():
 
 
 @pytest.mark.parametrize("answer", [{}, "orders", 7])
-def test_answer_that_is_no_list_means_that_alpaca_is_not_available(answer):
+def test_response_that_is_not_a_list_marks_alpaca_unavailable(answer):
     broker = AlpacaBroker("http://127.0.0.1:9", CREDENTIALS)
     broker._client = create_client(positions=answer)
     with pytest.raises(BrokerUnavailable, match="the positions"):

@@ -11,7 +11,7 @@ from tests.brokers.alpaca.test_order_reader import create_client
 
 
 @pytest.mark.parametrize("answer", [{}, "orders", 7])
-def test_answer_that_is_no_list_is_malformed(answer):
+def test_response_that_is_not_a_list_is_malformed(answer):
     reader = KiteOrderReader(create_client(orders=answer, trades=answer))
     with pytest.raises(MalformedResponse):
         reader.list_open()

@@ -16,7 +16,7 @@ from app.brokers.remote.request_budget import LocalTokenBucket, Priority, Reques
 from app.brokers.remote.rest_client import Request, RequestRefused, RestClient, RestTimeouts
 
 
-class Broker:
+class FakeBrokerServer:
     """A server that answers each request as its fields say, each part after a pause."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Broker:
 
 
 @contextmanager
-def serving(broker: Broker) -> Iterator[str]:
+def run_http_server(broker: FakeBrokerServer) -> Iterator[str]:
     """Run the server, and yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,14 +66,14 @@ def serving(broker: Broker) -> Iterator[str]:
 
 
 @pytest.fixture
-def answers() -> Broker:
-    return Broker()
+def answers() -> FakeBrokerServer:
+    return FakeBrokerServer()
 
 
 @pytest.fixture
-def client(answers: Broker) -> Iterator[RestClient]:
+def client(answers: FakeBrokerServer) -> Iterator[RestClient]:
     budget = RequestBudget(LocalTokenBucket())
-    with serving(answers) as url:
+    with run_http_server(answers) as url:
         client = RestClient("Broker", url, {}, budget, RestTimeouts(response=30, reading=0.2))
         yield client
         client.close()

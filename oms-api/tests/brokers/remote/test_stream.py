@@ -1,4 +1,4 @@
-"""The stream of a broker goes to its own address alone."""
+"""The credentials of a stream are sent only to the address of the broker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from websockets.sync.server import ServerConnection, serve
 
 from app.brokers.alpaca.broker import AlpacaBroker
 from app.brokers.alpaca.client import AlpacaCredentials
-from tests.brokers.remote.test_rest_client import Broker, serving
+from tests.brokers.remote.test_rest_client import FakeBrokerServer, run_http_server
 from tests.support.conditions import wait_until
 
 CANARY = AlpacaCredentials("PK1", "canary-of-a-secret")
 
 
 @contextmanager
-def listening(received: list[str | bytes]) -> Iterator[str]:
+def run_websocket_server(received: list[str | bytes]) -> Iterator[str]:
     """Run a WebSocket server that keeps what it receives, and yield its address."""
 
     def receive(socket: ServerConnection) -> None:
@@ -33,8 +33,8 @@ def listening(received: list[str | bytes]) -> Iterator[str]:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_of_the_stream_is_not_followed_with_the_credentials(status):
     received = list[str | bytes]()
-    answers = Broker()
-    with listening(received) as other, serving(answers) as url:
+    answers = FakeBrokerServer()
+    with run_websocket_server(received) as other, run_http_server(answers) as url:
         answers.status, answers.headers = status, {"Location": other}
         broker = AlpacaBroker(url, CANARY)
         broker.stream.start()

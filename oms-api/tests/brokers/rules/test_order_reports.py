@@ -34,7 +34,7 @@ def test_amount_is_exact(given):
         *("1e400", "1e999999999", "-1e16", 10**400, "1e-999999999", "0." + "1" * 200),
     ],
 )
-def test_what_is_no_amount_is_refused(given):
+def test_text_that_is_not_an_amount_is_rejected(given):
     with pytest.raises(ValueError, match="not an amount"):
         parse_amount(given)
 

@@ -119,7 +119,7 @@ def test_extremes_begin_again_through_zero_and_end_when_flat():
     assert flat.holding.realized_pnl == 2500
 
 
-def test_reversal_changes_the_position_and_its_price_is_no_extreme():
+def test_reversal_changes_the_position_without_a_new_extreme():
     first = build_row(1, 10, 100, 100)
     undone = build_row(2, 20, 50, 7, first.holding, charges=-1, is_trade=False)
     opened = build_row(1, 10, 100, 7, is_trade=False)

@@ -54,7 +54,7 @@ def test_documented_example_splits_prices_and_rates():
     assert (parts.price, parts.currency, parts.total) == to_decimals(5950, 2160, 8110)
 
 
-def test_flows_are_no_part_of_the_pnl():
+def test_flows_are_not_part_of_the_pnl():
     movements = [BookedMovement("deposit", Decimal(50)), BookedMovement("transfer_out", Decimal(-20))]
     parts = explain_day(build_day_edge(100), build_day_edge(130, 30), {}, [], movements)
     assert parts == NO_EXPLANATION

@@ -41,7 +41,7 @@ def test_ticket_has_the_size_of_the_order_and_a_limit_if_a_price_was_sent():
     assert build_ticket(sized._replace(price=Decimal(5))).type is OrderType.LIMIT
 
 
-def test_completed_signal_says_how_long_it_took():
+def test_completed_signal_contains_its_latency():
     later = NOON + timedelta(milliseconds=12)
     signal = complete_signal(SIGNAL, SignalOutcome(SignalStatus.FILLED, None, ("O1", "O2")), later)
     assert (signal.order_ids, signal.completed_at, signal.latency_ms) == ("O1 O2", later, 12)

@@ -35,7 +35,7 @@ def test_round_trips_are_net_of_charges_and_ratios_are_of_days():
     assert (statistics.sharpe or 0.0) > 0
 
 
-def test_without_capital_there_are_no_ratios():
+def test_ratios_require_capital():
     fills = [build_fill(Side.BUY, 1, 10, 0), build_fill(Side.SELL, 1, 12, 0)]
     statistics = compute_statistics(fills, Decimal(0))
     assert (statistics.pnl_net, statistics.sharpe, statistics.max_drawdown) == (Decimal(2), None, None)

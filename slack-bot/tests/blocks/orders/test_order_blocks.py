@@ -188,7 +188,7 @@ def test_help_and_other_views_are_ones_that_slack_takes():
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_review_and_the_decision_form_are_ones_that_slack_takes(is_known):
+def test_review_and_decision_form_are_valid_blocks(is_known):
     names = ("price", "value", "charges", "cash_after", "position_after", "gross_exposure", "equity")
     estimate = dict.fromkeys(names, "-123456789.12345678") if is_known else {"position_after": "junk"}
     price = Decimal("123456789.12345678") if is_known else None

@@ -129,7 +129,9 @@ def set_switch(workspace: Workspace, state: str, set_by: str = "slack:T1:U1", mi
     ("is_end", "state", "text"),
     [(False, "REDUCING", "Trading is stopped"), (True, "ACTIVE", "Trading is resumed")],
 )
-def test_bot_killed_after_the_answer_of_the_oms_loses_no_banner(workspace: Workspace, is_end, state, text):
+def test_bot_killed_after_the_oms_response_posts_the_banner_after_its_restart(
+    workspace: Workspace, is_end, state, text
+):
     with pytest.raises(Killed):
         change_switch(workspace, Killed(), is_end=is_end)
     recover_banners(workspace.bot.services, time.time())

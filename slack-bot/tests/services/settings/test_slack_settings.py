@@ -18,7 +18,7 @@ GROUPS = "/slack-groups"
 SETTINGS = "/slack-settings"
 
 
-def test_without_channels_trading_is_allowed_everywhere(workspace: Workspace):
+def test_trading_is_allowed_everywhere_if_no_channels_are_set(workspace: Workspace):
     assert workspace.submit() == {"response_action": "clear"}
 
 

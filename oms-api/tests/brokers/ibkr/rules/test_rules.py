@@ -169,7 +169,7 @@ def test_execution_of_nothing_takes_one_back():
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e400", "much"])
-def test_figure_of_the_account_that_is_no_amount_is_refused(value):
+def test_account_figure_that_is_not_an_amount_is_rejected(value):
     with pytest.raises(ValueError, match="not an amount"):
         build_account("DU1", [("DU1", "TotalCashValue", value, "USD")])
 

@@ -15,12 +15,12 @@ def list_others(orders: Iterable[Order], order: Order) -> list[Order]:
     """Return the other orders of an order's group."""
     if not order.oca_group:
         return []
-    return [one for one in orders if one.oca_group == order.oca_group and one is not order]
+    return [other for other in orders if other.oca_group == order.oca_group and other is not order]
 
 
 def is_filled(orders: Iterable[Order], order: Order) -> bool:
     """Return whether another order of the group has filled: no order can join it any more."""
-    return any(one.status == "Filled" for one in list_others(orders, order))
+    return any(other.status == "Filled" for other in list_others(orders, order))
 
 
 def rename(order: Order, parent: Order | None) -> None:
